@@ -1,0 +1,90 @@
+"""The command line: arguments in, text and exit status out. Nothing outside this package prints or exits."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+import lstmdump
+from lstmdump.cli import terminal
+from lstmdump.cli.check import check
+from lstmdump.cli.export import export_command
+from lstmdump.cli.run import FAILED
+from lstmdump.cli.show import show
+from lstmdump.errors import LstmdumpError
+
+_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+_EPILOG = """\b
+Examples:
+  lstmdump weather.h5
+  lstmdump export weather.h5 -o weather.npz
+  lstmdump check weather.h5 --params 240
+\b
+Exit status: 0 done, all agree; 1 a difference was found; 2 it could not be done."""
+
+
+class _DefaultsToShow(click.Group):
+    """A group in which `lstmdump model.h5` is `lstmdump show model.h5`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        own = {name for param in self.get_params(ctx) for name in param.opts}
+        if args and args[0] not in own and args[0] not in self.commands:
+            args = ["show", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(
+    cls=_DefaultsToShow,
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    no_args_is_help=False,
+    invoke_without_command=True,
+)
+@click.version_option(lstmdump.__version__, "-V", "--version", message="%(prog)s %(version)s")
+@click.pass_context
+def command(ctx: click.Context) -> int:
+    """The LSTM layers in Keras and TensorFlow model files: shown, exported, checked, without the framework.
+
+    lstmdump MODEL is short for lstmdump show MODEL.
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+    return 0
+
+
+for _subcommand in (show, export_command, check):
+    command.add_command(_subcommand)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line with ARGUMENTS, those of the process where None, and return the exit status."""
+    try:
+        status = command.main(
+            None if arguments is None else list(arguments), prog_name="lstmdump", standalone_mode=False
+        )
+        terminal.flush()
+    except click.UsageError as error:
+        where = error.ctx.command_path if error.ctx is not None else "lstmdump"
+        terminal.tell(f"{error.format_message().rstrip('.')}; see `{where} --help`")
+    except click.ClickException as error:
+        terminal.tell(error.format_message())
+    except (click.Abort, KeyboardInterrupt):
+        return _INTERRUPTED
+    except terminal.OutputFailed as error:
+        terminal.abandon()
+        if not error.pipe_closed:
+            terminal.tell(str(error))
+    except (LstmdumpError, OSError) as error:
+        terminal.tell(terminal.sentence(error))
+    except Exception as error:  # noqa: BLE001 - the last wall: a bug is told in one line, too
+        terminal.tell(terminal.tell_bug(error))
+    else:
+        return int(status or 0)
+    return FAILED
+
+
+def main() -> None:
+    """The entry point of the command `lstmdump`."""
+    sys.exit(run())

@@ -1,0 +1,114 @@
+"""The only hand on stdout and stderr: the result goes to the one, everything else to the other."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import traceback
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from lstmdump.errors import LstmdumpError
+from lstmdump.names import visible
+
+Item = TypeVar("Item")
+
+
+class OutputFailed(Exception):
+    """stdout cannot be written; `pipe_closed` where its reader has gone, as `head` does."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(f"stdout cannot be written: {error.strerror or error}")
+        self.pipe_closed = isinstance(error, BrokenPipeError)
+
+
+def write(text: str) -> None:
+    """Write the result TEXT. Signs that the terminal's encoding lacks are escaped."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    _write(text.encode(encoding, "backslashreplace"))
+
+
+def write_json(line: str) -> None:
+    """Write a line of JSON, in UTF-8 whatever the terminal's encoding is, and at once: a reader may wait for it."""
+    _write(line.encode("utf-8") + b"\n")
+    flush()
+
+
+def _write(data: bytes) -> None:
+    try:
+        sys.stdout.buffer.write(data)
+    except OSError as error:
+        raise OutputFailed(error) from error
+
+
+def flush() -> None:
+    """Bring all that was written to stdout's reader."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        raise OutputFailed(error) from error
+
+
+def abandon() -> None:
+    """Let nothing more go to stdout, not even what the interpreter flushes when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def tell(message: str) -> None:
+    """One line on stderr."""
+    line = " ".join(visible(part) for part in f"lstmdump: {message}".split("\n"))
+    print(line.encode("utf-8", "backslashreplace").decode("utf-8"), file=sys.stderr, flush=True)
+
+
+def tell_bug(error: BaseException) -> str:
+    """The sentence for an exception that nobody foresaw; its traceback goes to stderr where LSTMDUMP_DEBUG is set."""
+    if debugging():
+        traceback.print_exception(error)
+    return f"a bug in lstmdump: {type(error).__name__}: {error}; please report it, with LSTMDUMP_DEBUG=1 set"
+
+
+def debugging() -> bool:
+    """Whether tracebacks are wanted."""
+    return os.environ.get("LSTMDUMP_DEBUG", "") not in ("", "0")
+
+
+def sentence(error: Exception) -> str:
+    """What to tell of an exception, in one line."""
+    if isinstance(error, LstmdumpError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
+        return f"{where}{error.strerror}"
+    return tell_bug(error)
+
+
+def width() -> int | None:
+    """The terminal's width in columns; None where stdout is no terminal."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def colour() -> bool:
+    """Whether stdout gets colour: see <https://no-color.org> and <https://force-color.org>."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
+@contextmanager
+def progress(items: Iterable[Item], total: int, *, quiet: bool) -> Iterator[Iterable[Item]]:
+    """ITEMS, with a bar on stderr as they are taken, where there are several and stderr is a terminal."""
+    if quiet or total < 2 or not sys.stderr.isatty():
+        yield items
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    bar = Progress(
+        BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=Console(stderr=True), transient=True
+    )
+    with bar:
+        yield bar.track(items, total=total)

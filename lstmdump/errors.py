@@ -1,0 +1,77 @@
+"""Every exception this package raises on purpose.
+
+::
+
+    LstmdumpError
+    ├─ UnreadableModel
+    │  ├─ UnknownFormat        exists, but is none of ours; says what it was taken for
+    │  ├─ UnsupportedFormat    a model, in a format that this version does not read
+    │  ├─ CorruptModel         ours, but it contradicts itself
+    │  ├─ RefusedModel         ours, but it reaches outside itself or past a limit
+    │  ├─ MissingDependency    says the pip line that helps
+    │  └─ ModelClosed          read after close()
+    ├─ NotAnLSTM               its shapes are not those of an LSTM; says both
+    ├─ DoesNotFit           a number is too large for the dtype asked for
+    ├─ NoForgetBias            the file does not hold the constant that was to be folded
+    ├─ BadExpectation          what a check was given is not an expectation
+    ├─ OutputClash             two inputs would be written to one output
+    └─ OutputExists            names the option that allows it
+
+A message is one line without the model's path: whoever tells it knows the path.
+"""
+
+
+class LstmdumpError(Exception):
+    """The root: catch this to catch all that this package raises on purpose."""
+
+
+class UnreadableModel(LstmdumpError):
+    """The model cannot be read at all."""
+
+
+class UnknownFormat(UnreadableModel):
+    """The path exists, but is no model file; the message says what it is."""
+
+
+class UnsupportedFormat(UnreadableModel):
+    """A model file of a kind that this version does not read."""
+
+
+class CorruptModel(UnreadableModel):
+    """The file is of a known format, but contradicts itself or is cut short."""
+
+
+class RefusedModel(UnreadableModel):
+    """The file is of a known format, but reaches outside itself; nothing outside it was opened."""
+
+
+class MissingDependency(UnreadableModel):
+    """A package is needed that is not installed."""
+
+
+class ModelClosed(UnreadableModel):
+    """Numbers were asked for after the model had been closed."""
+
+
+class NotAnLSTM(LstmdumpError):
+    """A layer that the file calls an LSTM has other shapes than an LSTM has."""
+
+
+class DoesNotFit(LstmdumpError):
+    """A stored number is too large for the dtype that was asked for."""
+
+
+class NoForgetBias(LstmdumpError):
+    """The constant that the cell adds to its forget bias is not in the file."""
+
+
+class BadExpectation(LstmdumpError):
+    """An expectation given to a check cannot be understood."""
+
+
+class OutputClash(LstmdumpError):
+    """Two models would be written to the same output."""
+
+
+class OutputExists(LstmdumpError):
+    """The output is there already and may not be overwritten."""

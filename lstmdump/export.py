@@ -1,0 +1,146 @@
+"""Gates into `.npz`: which model goes to which file, and what is in it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lstmdump import npz, record
+from lstmdump.errors import DoesNotFit, NoForgetBias, OutputClash, OutputExists
+from lstmdump.lstm import GATES, LSTM
+from lstmdump.names import visible
+from lstmdump.opening import OpenModel, open_model
+from lstmdump.report import Report, describe, select
+from lstmdump.tensor import Array
+
+RECORD_KEY = "__lstmdump__"
+DTYPES = ("keep", "float16", "float32", "float64")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One model and the file that its gates go to."""
+
+    model: str
+    output: str
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to export. The attributes are the options of the command.
+
+    Attributes:
+        dtype: one of DTYPES; `keep` leaves each array as it is stored, bfloat16 as float32.
+        fold_forget_bias: add the constant of the run time to b_f.
+        layer_glob: only layers whose names match.
+    """
+
+    dtype: str = "keep"
+    compress: bool = False
+    fold_forget_bias: bool = False
+    force: bool = False
+    skip_existing: bool = False
+    layer_glob: str | None = None
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A job done: how many layers went into how many bytes; `skipped` where the file was there and was left."""
+
+    job: Job
+    layers: int
+    bytes: int
+    notes: tuple[str, ...]
+    skipped: bool = False
+
+
+def plan(models: Sequence[str], out: str) -> list[Job]:
+    """The file for each of MODELS: OUT itself for one model where it ends in `.npz`, else one below OUT.
+
+    Below OUT lies the path of the model relative to the deepest directory that holds all models.
+
+    Raises:
+        OutputClash: two models would go to one file.
+    """
+    if len(models) == 1 and out.endswith(".npz"):
+        return [Job(models[0], out)]
+    absolute = [os.path.abspath(model) for model in models]  # noqa: PTH100 - Path.absolute() keeps `..`
+    common = os.path.commonpath([os.path.dirname(path) for path in absolute])  # noqa: PTH120
+    jobs = [
+        Job(model, os.path.join(out, os.path.relpath(path, common) + ".npz"))  # noqa: PTH118
+        for model, path in zip(models, absolute, strict=True)
+    ]
+    first: dict[str, str] = {}
+    for job in jobs:
+        other = first.setdefault(job.output, job.model)
+        if other is not job.model:
+            raise OutputClash(f"{other} and {job.model} would both be written to {job.output}; nothing was written")
+    return jobs
+
+
+def export(job: Job, settings: Settings) -> Exported:
+    """Write the gates of the LSTM layers of one model. Its file is whole or as it was before.
+
+    Raises:
+        OutputExists: the file is there, and the settings say neither to overwrite nor to skip it.
+        NoForgetBias: it is to be folded, but the model does not hold it.
+        DoesNotFit: a number is too large for the dtype.
+        UnreadableModel, NotAnLSTM: the model cannot be read.
+        OSError: the file cannot be written.
+    """
+    output = Path(job.output)
+    if output.is_dir():
+        raise OutputExists(f"{job.output} is a directory")
+    if output.exists() and not settings.force:
+        if settings.skip_existing:
+            return Exported(job, 0, output.stat().st_size, (), skipped=True)
+        raise OutputExists(f"{job.output} is there already; use --force or --skip-existing")
+    with open_model(job.model) as opened:
+        report = _report(opened, settings)
+        chosen = select(opened.lstms, settings.layer_glob)
+        size = npz.write(
+            output, _arrays(report, chosen, settings), compress=settings.compress, overwrite=settings.force
+        )
+    return Exported(job, len(chosen), size, report.notes)
+
+
+def _report(opened: OpenModel, settings: Settings) -> Report:
+    report = describe(opened, settings.layer_glob)
+    if not settings.fold_forget_bias:
+        return report
+    for layer in report.layers:
+        if layer.forget_bias is None:
+            raise NoForgetBias(f"{layer.name}: the file does not hold its forget bias, so it cannot be folded into b_f")
+    folded = tuple(replace(layer, forget_bias=0.0, use_bias=layer.use_bias or bool(layer.forget_bias))
+                   for layer in report.layers)  # fmt: skip
+    added = [f"{layer.name}: the forget bias {layer.forget_bias:g} is folded into b_f"
+             for layer in report.layers if layer.forget_bias]  # fmt: skip
+    return replace(report, layers=folded, notes=(*report.notes, *added))
+
+
+def _arrays(report: Report, lstms: Sequence[LSTM], settings: Settings) -> Iterator[tuple[str, Array]]:
+    yield RECORD_KEY, npz.text_array(record.line(record.of(report)))
+    for lstm in lstms:
+        for name, values in _gate_arrays(lstm, fold=settings.fold_forget_bias):
+            yield visible(name), values if settings.dtype == "keep" else _cast(name, values, settings.dtype)
+
+
+def _gate_arrays(lstm: LSTM, *, fold: bool) -> Iterator[tuple[str, Array]]:
+    for letter in GATES:
+        gate = lstm.gates[letter]
+        for tensor in gate.arrays():
+            values = tensor.read()
+            if fold and lstm.forget_bias and tensor is lstm.gates["f"].b:
+                values = (values + lstm.forget_bias).astype(values.dtype)
+            yield tensor.name, values
+        if fold and lstm.forget_bias and letter == "f" and gate.b is None:
+            yield f"{lstm.name}/b_f", npz.filled(lstm.units, lstm.forget_bias, str(gate.W.read().dtype))
+
+
+def _cast(name: str, values: Array, dtype: str) -> Array:
+    try:
+        return npz.as_type(values, dtype)
+    except DoesNotFit as error:
+        raise DoesNotFit(f"{name}: {error}") from error

@@ -1,0 +1,170 @@
+"""What a path holds, told from its first bytes or, for a directory, from the files in it.
+
+The suffix never decides: Keras 2.12 wrote HDF5 into files called `.keras`, and browsers save HTML pages as `.h5`.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+import zipfile
+from pathlib import Path
+from typing import BinaryIO
+
+from lstmdump.errors import UnknownFormat, UnreadableModel
+
+
+class Format(enum.Enum):
+    """The kinds of model, named as in the key `format` of the JSON output; HDF5 becomes one of two when it is read."""
+
+    HDF5 = "keras-h5"
+    KERAS_ZIP = "keras-zip"
+    SAVED_MODEL = "saved-model"
+    CHECKPOINT = "tf-checkpoint"
+    GRAPH = "tf-graph"
+
+
+_HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_TABLE_MAGIC = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"  # the last 8 bytes of a LevelDB table, which an .index is
+_HEAD = 1024
+
+# What starts a file that is often taken for a model, and what to say of it. Sources: the formats' own specifications.
+_FOREIGN: tuple[tuple[bytes, str], ...] = (
+    (b"version https://git-lfs", "a Git LFS pointer, not the model itself; fetch it with `git lfs pull`"),
+    (b"\x93NUMPY", "a NumPy .npy array"),
+    (b"\x1f\x8b", "gzip-compressed; unpack it first"),
+    (b"BZh", "bzip2-compressed; unpack it first"),
+    (b"\xfd7zXZ", "xz-compressed; unpack it first"),
+    (b"7z\xbc\xaf", "a 7z archive; unpack it first"),
+    (b"GGUF", "a GGUF file"),
+    (b"%PDF", "a PDF document"),
+    (b"CDF\x01", "a netCDF file"),
+    (b"\x89PNG", "a PNG picture"),
+    (b"\x7fELF", "a program"),
+)
+_PICKLE = re.compile(rb"\x80[\x02-\x05]")
+_TORCH_PICKLE = re.compile(rb"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19\.")  # torch.save before its zip format
+_MARKUP = re.compile(rb"\s*<(!doctype html|html|\?xml|head|body)", re.IGNORECASE)
+_ONNX = re.compile(rb"\x08[\x03-\x20]\x12[\x01-\x40][\x20-\x7e]{1,64}")  # ir_version, then the producer's name
+_SAVED_MODEL_PB = re.compile(rb"\x08\x01\x12")  # schema_version 1, then a MetaGraphDef
+_SAFETENSORS = re.compile(rb".{6}\x00\x00\{\"", re.DOTALL)
+_GRAPH_NODE = re.compile(rb"\x0a.{1,3}\x0a[\x01-\x7f][A-Za-z0-9.]", re.DOTALL)  # NodeDef, whose first field is its name
+
+
+def detect(path: Path) -> Format:
+    """The format of what lies at PATH, which may also be a checkpoint's prefix.
+
+    Raises:
+        UnknownFormat: something lies there, but no model; the message says what it was taken for.
+        UnreadableModel: nothing lies there, or it cannot be opened.
+    """
+    try:
+        if path.is_dir():
+            return _detect_directory(path)
+        if not path.exists() and path.name and path.with_name(path.name + ".index").is_file():
+            return Format.CHECKPOINT
+        if path.exists() and not path.is_file():
+            raise UnknownFormat("neither a file nor a directory")
+        with path.open("rb") as file:
+            return _detect_file(file)
+    except FileNotFoundError as error:
+        raise UnreadableModel("no such file or directory") from error
+    except ValueError as error:  # a NUL in the name
+        raise UnreadableModel("not a path that a file can have") from error
+    except OSError as error:
+        raise UnreadableModel(f"cannot be opened: {error.strerror or error}") from error
+
+
+def _detect_directory(path: Path) -> Format:
+    if (path / "saved_model.pb").is_file() or (path / "saved_model.pbtxt").is_file():
+        return Format.SAVED_MODEL
+    if (path / "config.json").is_file() and (path / "metadata.json").is_file():
+        return Format.KERAS_ZIP
+    if (path / "checkpoint").is_file() or any(path.glob("*.index")):
+        return Format.CHECKPOINT
+    raise UnknownFormat(
+        "a directory that is no model: it holds no saved_model.pb, no config.json, no checkpoint; "
+        "name a file in it, or use --recursive"
+    )
+
+
+def _detect_file(file: BinaryIO) -> Format:
+    head = file.read(_HEAD)
+    size = file.seek(0, 2)
+    if not size:
+        raise UnknownFormat("an empty file")
+    if _is_hdf5(file, size):
+        return Format.HDF5
+    if head.startswith(b"PK\x03\x04"):
+        return _detect_zip(file)
+    file.seek(max(0, size - len(_TABLE_MAGIC)))
+    if file.read() == _TABLE_MAGIC:
+        return Format.CHECKPOINT
+    if _SAVED_MODEL_PB.match(head):
+        return Format.SAVED_MODEL
+    if (foreign := _name_foreign(head)) is not None:
+        raise UnknownFormat(foreign)
+    if (text := _as_text(head)) is not None:
+        words = (
+            "JSON text; an architecture alone holds no weights" if text.lstrip()[:1] in ("{", "[") else "a text file"
+        )
+        raise UnknownFormat(f"no model file: {words}")
+    if _GRAPH_NODE.match(head):
+        return Format.GRAPH
+    raise UnknownFormat("no model file: its first bytes are those of no known format")
+
+
+def _is_hdf5(file: BinaryIO, size: int) -> bool:
+    """The signature stands at 0, or after a user block at 512, 1024, 2048, … (HDF5 file format, section II.A)."""
+    offset = 0
+    while offset + len(_HDF5_SIGNATURE) <= size:
+        file.seek(offset)
+        if file.read(len(_HDF5_SIGNATURE)) == _HDF5_SIGNATURE:
+            return True
+        offset = max(512, offset * 2)
+    return False
+
+
+def _detect_zip(file: BinaryIO) -> Format:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            members = archive.namelist()
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
+        raise UnknownFormat("a zip archive that is cut short or damaged") from error
+    if "config.json" in members and any(name.startswith("model.weights.") for name in members):
+        return Format.KERAS_ZIP
+    if any(name.endswith("data.pkl") for name in members):
+        raise UnknownFormat("a PyTorch file (zip with data.pkl); lstmdump reads Keras and TensorFlow models")
+    if members and all(name.endswith(".npy") for name in members):
+        raise UnknownFormat("a NumPy .npz archive")
+    raise UnknownFormat("a zip archive that is no Keras model: it holds no config.json with model.weights.h5")
+
+
+def _name_foreign(head: bytes) -> str | None:
+    for start, words in _FOREIGN:
+        if head.startswith(start):
+            return words
+    if head[4:8] == b"TFL3":
+        return "a TensorFlow Lite model; lstmdump reads the Keras or TensorFlow model it was made from"
+    if _TORCH_PICKLE.match(head):
+        return "a PyTorch file (a pickle); lstmdump reads Keras and TensorFlow models"
+    if _PICKLE.match(head):
+        return "a Python pickle, which is never unpickled here; save the model itself"
+    if _MARKUP.match(head):
+        return "an HTML page, not the model; the download went wrong"
+    if _ONNX.match(head):
+        return "an ONNX model; lstmdump reads Keras and TensorFlow models"
+    if _SAFETENSORS.match(head):
+        return "a safetensors file; lstmdump reads Keras and TensorFlow models"
+    return None
+
+
+def _as_text(head: bytes) -> str | None:
+    """HEAD as UTF-8 text, or None where it is none; a character cut at its end is forgiven."""
+    try:
+        text = head.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if len(head) < _HEAD or error.start < len(head) - 3:
+            return None
+        text = head[: error.start].decode("utf-8")
+    return None if any(ord(sign) < 32 and sign not in "\t\n\r\f\x1b" for sign in text) else text

@@ -1,0 +1,122 @@
+"""An LSTM found in a model: its stored arrays with their roles, and its gates whatever the layout was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from lstmdump.errors import NotAnLSTM
+from lstmdump.lstm.roles import Role, Sizes, count_formula
+from lstmdump.tensor import Tensor
+
+GATES = "ifco"
+"""The gates by the field's letters: input, forget, candidate, output."""
+
+_BIASES = {Role.BIAS: 1, Role.GATE_BIAS: 1, Role.DOUBLED_BIAS: 2}
+
+
+@dataclass(frozen=True)
+class LSTMWeight:
+    """A stored array and what it is to its LSTM."""
+
+    role: Role
+    name: str
+    tensor: Tensor
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One gate's share of the arrays, not yet read: z = x·W + h·U + b.
+
+    Attributes:
+        W: the kernel, (d, m).
+        U: the recurrent kernel, (h, m).
+        b: the bias, (m,); None in a layer without bias.
+    """
+
+    W: Tensor
+    U: Tensor
+    b: Tensor | None
+
+    def arrays(self) -> list[Tensor]:
+        """W, U, and b where there is one."""
+        return [self.W, self.U] + ([] if self.b is None else [self.b])
+
+
+@dataclass(frozen=True)
+class LSTM:
+    """An LSTM layer or cell. If one exists, each of its arrays has the shape that its role demands.
+
+    Attributes:
+        name: the names that the user gave, outermost first: `bidirectional/forward_lstm`.
+        kind: its class as the file says, or what the shapes say.
+        input_dim: d, the width of the input.
+        units: m, the number of units.
+        weights: its arrays as they are stored.
+        gate_order: the order in which the file stores the gates: `ifco` or `icfo`.
+        gates: by letter, each gate's W, U and b in one form for all layouts.
+        forget_bias: what the cell adds to b_f at run time; 0.0 in Keras, where it is part of b_f.
+        projection: p, the width of the projected output, or None.
+        notes: what is particular about how this layer is stored, without its name.
+
+    Raises:
+        NotAnLSTM: an array has another shape; the message gives both, with the reason.
+    """
+
+    name: str
+    kind: str
+    input_dim: int
+    units: int
+    weights: tuple[LSTMWeight, ...]
+    gate_order: str
+    gates: Mapping[str, Gate] = field(repr=False)
+    forget_bias: float | None = 0.0
+    projection: int | None = None
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for weight in self.weights:
+            wanted = weight.role.shape(self.sizes)
+            if weight.tensor.shape != wanted:
+                raise NotAnLSTM(
+                    f"{self.name}: {weight.name} is {weight.tensor.shape}, but an LSTM of {self.units} units on "
+                    f"{self.input_dim} inputs has {wanted} = {weight.role.formula(self.sizes)}"
+                )
+
+    @property
+    def sizes(self) -> Sizes:
+        """Its sizes by their letters: d, m, h and, with a projection, p."""
+        fed_back = self.units if self.projection is None else self.projection
+        return {"d": self.input_dim, "m": self.units, "h": fed_back, "p": fed_back}
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the file stores for it."""
+        return sum(weight.tensor.size for weight in self.weights)
+
+    @property
+    def parameters_formula(self) -> str:
+        """The closed form of that count."""
+        return count_formula(
+            self.sizes,
+            biases=next((_BIASES[weight.role] for weight in self.weights if weight.role in _BIASES), 0),
+            peepholes=self.peepholes,
+            projection=self.projection is not None,
+        )
+
+    @property
+    def gate_columns(self) -> dict[str, tuple[int, int]] | None:
+        """Each gate's first column and the one after its last; None where each gate has arrays of its own."""
+        if any(weight.role is Role.GATE_KERNEL for weight in self.weights):
+            return None
+        return {gate: (k * self.units, (k + 1) * self.units) for k, gate in enumerate(self.gate_order)}
+
+    @property
+    def use_bias(self) -> bool:
+        """Whether it has a bias."""
+        return any(weight.role in _BIASES for weight in self.weights)
+
+    @property
+    def peepholes(self) -> bool:
+        """Whether its gates see the cell state."""
+        return any(weight.role is Role.PEEPHOLE for weight in self.weights)

@@ -1,0 +1,116 @@
+"""Finding the LSTM layers of a model: the kind insists, the shapes decide."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lstmdump.errors import NotAnLSTM
+from lstmdump.lstm import layouts
+from lstmdump.lstm.cell import LSTM, LSTMWeight
+from lstmdump.lstm.roles import Role
+from lstmdump.model import Layer, Model
+from lstmdump.tensor import Tensor
+
+_CERTAIN_KINDS = frozenset({"LSTM", "LSTMCell", "CuDNNLSTM"})
+_OTHER_KINDS = frozenset({"GRU", "GRUCell", "CuDNNGRU", "SimpleRNN", "SimpleRNNCell", "ConvLSTM1D", "ConvLSTM2D",
+                          "ConvLSTM3D", "ConvLSTM2DCell", "ConvRecurrent2D"})  # fmt: skip
+_FLOATS = frozenset({"float16", "float32", "float64", "bfloat16"})
+_TWELVE = tuple(f"{array}_{gate}" for gate in layouts.KERAS_1_ORDER for array in "WUb")
+_THREE = (("kernel", "recurrent_kernel", "bias"), ("W", "U", "b"))  # Keras 2 and 3; Keras 1 with consume_less='gpu'
+_TWELVE_ROLES = {"W": Role.GATE_KERNEL, "U": Role.GATE_RECURRENT_KERNEL, "b": Role.GATE_BIAS}
+
+
+def find_lstms(model: Model) -> tuple[LSTM, ...]:
+    """The LSTM layers and cells of MODEL, in its order.
+
+    A layer that the file calls an LSTM must have an LSTM's shapes; one of unknown class is an LSTM if it has them.
+
+    Raises:
+        NotAnLSTM: a layer that the file calls an LSTM has other shapes.
+    """
+    found = (_as_lstm(layer) for layer in model.root.walk() if layer.weights and layer.kind not in _OTHER_KINDS)
+    return tuple(lstm for lstm in found if lstm is not None)
+
+
+def _as_lstm(layer: Layer) -> LSTM | None:
+    try:
+        return _read_layout(layer)
+    except NotAnLSTM:
+        if layer.kind in _CERTAIN_KINDS:
+            raise
+        return None
+
+
+def _read_layout(layer: Layer) -> LSTM:
+    if "W_i" in layer.weights:
+        return _twelve_arrays(layer)
+    for kernel, recurrent, bias in _THREE:
+        if kernel in layer.weights and recurrent in layer.weights:
+            return _three_arrays(layer, layer.weights[kernel], layer.weights[recurrent], layer.weights.get(bias))
+    held = ", ".join(layer.weights)
+    raise NotAnLSTM(f"{layer.name} is called an LSTM, but has no kernel and recurrent kernel; it has {held}")
+
+
+def _twelve_arrays(layer: Layer) -> LSTM:
+    arrays = {name: layer.weights[name] for name in _TWELVE if name in layer.weights}
+    if len(arrays) != len(_TWELVE):
+        lost = ", ".join(name for name in _TWELVE if name not in arrays)
+        raise NotAnLSTM(f"{layer.name} has the arrays of an LSTM of Keras 1, but not {lost}")
+    d, m = _two_dimensions(layer, arrays["W_i"])
+    weights = tuple(LSTMWeight(_TWELVE_ROLES[name[0]], name, tensor) for name, tensor in arrays.items())
+    _insist_on_floats(layer, arrays)
+    return LSTM(layer.name, layer.kind or "LSTM", d, m, weights, layouts.KERAS_1_ORDER,
+                layouts.twelve_arrays(layer.name, arrays), notes=_extras(layer, arrays))  # fmt: skip
+
+
+def _three_arrays(layer: Layer, kernel: Tensor, recurrent: Tensor, bias: Tensor | None) -> LSTM:
+    d, _ = _two_dimensions(layer, kernel)
+    m, _ = _two_dimensions(layer, recurrent)
+    arrays = {"kernel": kernel, "recurrent_kernel": recurrent} | ({} if bias is None else {"bias": bias})
+    doubled = _has_doubled_bias(layer, bias, m)
+    roles = (Role.KERNEL, Role.RECURRENT_KERNEL, Role.DOUBLED_BIAS if doubled else Role.BIAS)
+    weights = tuple(LSTMWeight(role, name, tensor) for role, (name, tensor) in zip(roles, arrays.items(), strict=False))
+    _insist_on_floats(layer, arrays)
+    cut = layouts.cudnn if doubled else layouts.side_by_side
+    return LSTM(
+        layer.name,
+        layer.kind or ("CuDNNLSTM" if doubled else "LSTM"),
+        d,
+        m,
+        weights,
+        layouts.KERAS_ORDER,
+        cut(layer.name, kernel, recurrent, bias),
+        notes=(*([_CUDNN_NOTE] if doubled else []), *_extras(layer, arrays)),
+    )
+
+
+_CUDNN_NOTE = ("stored in CuDNN's layout: each gate's block is transposed, and the bias is stored twice, to be added "
+               "up; gates are given in the form of an LSTM")  # fmt: skip
+
+
+def _has_doubled_bias(layer: Layer, bias: Tensor | None, units: int) -> bool:
+    """A bias of 8·m is the one mark of CuDNN's layout; a class that is known must agree with it."""
+    doubled = bias is not None and bias.shape == (8 * units,)
+    if layer.kind == "CuDNNLSTM":
+        return True
+    return doubled and layer.kind not in _CERTAIN_KINDS
+
+
+def _two_dimensions(layer: Layer, tensor: Tensor) -> tuple[int, int]:
+    if len(tensor.shape) != 2 or 0 in tensor.shape:
+        raise NotAnLSTM(f"{layer.name}: {tensor.name} is {tensor.shape}, which is no matrix")
+    return tensor.shape[0], tensor.shape[1]
+
+
+def _insist_on_floats(layer: Layer, arrays: Mapping[str, Tensor]) -> None:
+    for name, tensor in arrays.items():
+        if tensor.dtype not in _FLOATS:
+            raise NotAnLSTM(f"{layer.name}: {name} holds {tensor.dtype}, not floating-point numbers")
+
+
+def _extras(layer: Layer, used: Mapping[str, Tensor]) -> tuple[str, ...]:
+    names = {tensor.name for tensor in used.values()}
+    extra = [leaf for leaf, tensor in layer.weights.items() if tensor.name not in names]
+    if not extra:
+        return ()
+    return (f"also holds {', '.join(extra)}: a class of its own, which may compute more than an LSTM",)

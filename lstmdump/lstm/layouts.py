@@ -1,0 +1,91 @@
+"""Which slice is which gate: one function per layout, from stored arrays to lazy gates.
+
+Orders and layouts by source (each measured against the framework's own output):
+
+====================  ==============================================================  =====
+Keras 1, 0.x          twelve arrays, a W, U and b per gate                            icfo
+Keras 1, `gpu`        W (d, 4m), U (m, 4m), b (4m,), though the twelve are icfo       ifco
+Keras 2, 3            kernel (d, 4m), recurrent_kernel (m, 4m), bias (4m,)            ifco
+CuDNNLSTM             the same shapes, each gate's block transposed; bias (8m,)       ifco
+====================  ==============================================================  =====
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lstmdump.lstm.cell import GATES, Gate
+from lstmdump.tensor import Array, Tensor, derived
+
+KERAS_ORDER = "ifco"
+KERAS_1_ORDER = "icfo"
+
+
+def twelve_arrays(name: str, arrays: Mapping[str, Tensor]) -> dict[str, Gate]:
+    """Gates out of arrays called `W_i`, `U_i`, `b_i`, and so for f, c and o."""
+
+    def one(letter: str) -> Gate:
+        bias = arrays.get(f"b_{letter}")
+        return Gate(
+            arrays[f"W_{letter}"].renamed(f"{name}/W_{letter}"),
+            arrays[f"U_{letter}"].renamed(f"{name}/U_{letter}"),
+            None if bias is None else bias.renamed(f"{name}/b_{letter}"),
+        )
+
+    return {letter: one(letter) for letter in GATES}
+
+
+def side_by_side(name: str, kernel: Tensor, recurrent: Tensor, bias: Tensor | None) -> dict[str, Gate]:
+    """Gates out of a kernel (d, 4m), a recurrent kernel (m, 4m) and a bias (4m,), columns in Keras's order."""
+    units = recurrent.shape[0]
+
+    def one(letter: str) -> Gate:
+        columns = _block(KERAS_ORDER, letter, units)
+        return Gate(
+            kernel.part(slice(None), columns, name=f"{name}/W_{letter}"),
+            recurrent.part(slice(None), columns, name=f"{name}/U_{letter}"),
+            None if bias is None else bias.part(columns, name=f"{name}/b_{letter}"),
+        )
+
+    return {letter: one(letter) for letter in GATES}
+
+
+def cudnn(name: str, kernel: Tensor, recurrent: Tensor, bias: Tensor | None) -> dict[str, Gate]:
+    """Gates out of a CuDNNLSTM, in the form of an LSTM.
+
+    CuDNN keeps each gate's block as (m, d) in memory, which Keras stores under the shape (d, m); its recurrent blocks
+    are transposed; and it adds two biases, those of the input (the first 4m) and of the state.
+    Source: `_convert_rnn_weights` in Keras 2.2.4, `engine/saving.py`, reproduced bit for bit.
+    """
+    units = recurrent.shape[0]
+
+    def one(letter: str) -> Gate:
+        columns = _block(KERAS_ORDER, letter, units)
+        w, u = kernel.part(slice(None), columns), recurrent.part(slice(None), columns)
+
+        def kernel_block() -> Array:
+            block: Array = w.read().reshape(-1).reshape(w.shape, order="F")
+            return block
+
+        def recurrent_block() -> Array:
+            block: Array = u.read().T
+            return block
+
+        return Gate(
+            derived(f"{name}/W_{letter}", w.shape, w.dtype, kernel_block),
+            derived(f"{name}/U_{letter}", u.shape, u.dtype, recurrent_block),
+            None if bias is None else _bias_sum(f"{name}/b_{letter}", bias, columns, units),
+        )
+
+    return {letter: one(letter) for letter in GATES}
+
+
+def _bias_sum(name: str, bias: Tensor, columns: slice, units: int) -> Tensor:
+    of_input = bias.part(columns)
+    of_state = bias.part(slice(columns.start + 4 * units, columns.stop + 4 * units))
+    return derived(name, of_input.shape, bias.dtype, lambda: of_input.read() + of_state.read())
+
+
+def _block(order: str, letter: str, units: int) -> slice:
+    start = order.index(letter) * units
+    return slice(start, start + units)

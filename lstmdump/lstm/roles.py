@@ -1,0 +1,75 @@
+"""The arrays an LSTM can be stored in: one table gives the shape that is checked and the reason that is shown.
+
+Sizes: d is the width of the input, m the number of units, h the width of what is fed back: m, or the projection's
+width p where there is one. 4 is the number of gates.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+Sizes = Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Extent:
+    """The length of one dimension: some sizes added up, times some numbers. `4·m` is Extent("m", times=(4,))."""
+
+    sizes: str
+    times: tuple[int, ...] = ()
+
+    def length(self, sizes: Sizes) -> int:
+        """The number, with the SIZES of a layer put in."""
+        return math.prod(self.times) * sum(sizes[size] for size in self.sizes)
+
+    def text(self, sizes: Sizes) -> str:
+        """The number's reason: `4·64`, `(12+64)`."""
+        total = "+".join(str(sizes[size]) for size in self.sizes)
+        return "·".join([*map(str, self.times), f"({total})" if len(self.sizes) > 1 else total])
+
+
+_D, _H, _M, _P = Extent("d"), Extent("h"), Extent("m"), Extent("p")
+_ALL_GATES = Extent("m", (4,))
+
+
+class Role(enum.Enum):
+    """What a stored array is to an LSTM: the field's word for it, and the extents of its shape."""
+
+    KERNEL = "kernel", (_D, _ALL_GATES)
+    RECURRENT_KERNEL = "recurrent kernel", (_H, _ALL_GATES)
+    FUSED_KERNEL = "kernel over input and state", (Extent("dh"), _ALL_GATES)
+    BIAS = "bias", (_ALL_GATES,)
+    DOUBLED_BIAS = "bias, stored twice", (Extent("m", (2, 4)),)
+    GATE_KERNEL = "kernel of one gate", (_D, _M)
+    GATE_RECURRENT_KERNEL = "recurrent kernel of one gate", (_H, _M)
+    GATE_BIAS = "bias of one gate", (_M,)
+    PEEPHOLE = "peephole", (_M,)
+    PROJECTION = "projection", (_M, _P)
+
+    def __init__(self, word: str, extents: tuple[Extent, ...]) -> None:
+        self.word = word
+        self.extents = extents
+
+    def shape(self, sizes: Sizes) -> tuple[int, ...]:
+        """The shape that an array of this role has in an LSTM of these SIZES."""
+        return tuple(extent.length(sizes) for extent in self.extents)
+
+    def formula(self, sizes: Sizes) -> str:
+        """That shape's reason: `(12+64)×4·64`."""
+        return "×".join(extent.text(sizes) for extent in self.extents)
+
+
+def count_formula(sizes: Sizes, *, biases: int, peepholes: bool, projection: bool) -> str:
+    """The closed form of an LSTM's parameter count: `4·((12+64)·64 + 64)`.
+
+    BIASES is how many biases a unit has per gate: 0, 1, or 2 in CuDNN's layout. Peepholes add 3·m, a projection m·p.
+    """
+    units = sizes["m"]
+    matrix = f"({sizes['d']}+{sizes['h']})·{units}"
+    bias = f" + {biases}·{units}" if biases > 1 else f" + {units}" if biases else ""
+    text = f"4·({matrix}{bias})" if bias else f"4·{matrix}"
+    text += f" + 3·{units}" if peepholes else ""
+    return text + (f" + {units}·{sizes['p']}" if projection else "")

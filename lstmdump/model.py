@@ -1,0 +1,106 @@
+"""What every reader hands over: a tree of layers with their stored arrays. Knows no format and no LSTM."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+
+from lstmdump.errors import CorruptModel
+from lstmdump.tensor import Tensor
+
+LayerPath = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Weight:
+    """One stored array and its place: the names of the layers around it, outermost first, and its own."""
+
+    layer: LayerPath
+    leaf: str
+    tensor: Tensor
+
+
+@dataclass
+class Layer:
+    """A node of the model: a layer, a cell, or a nested model.
+
+    Attributes:
+        path: the names that lead here from the model, outermost first; empty for the model itself.
+        kind: the class as the file says, or None where it does not.
+        weights: the arrays stored right here, by their own names (`kernel`, `W_i`, …).
+        children: the layers within, in the model's order.
+    """
+
+    path: LayerPath
+    kind: str | None = None
+    weights: dict[str, Tensor] = field(default_factory=dict)
+    children: dict[str, Layer] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The path in one word, without the model's own name: `bidirectional/forward_lstm`."""
+        return "/".join(self.path)
+
+    def walk(self) -> Iterator[Layer]:
+        """This layer and all below it, outer before inner, in the model's order."""
+        waiting = [self]
+        while waiting:
+            layer = waiting.pop()
+            yield layer
+            waiting.extend(reversed(layer.children.values()))
+
+
+def grow(weights: Iterable[Weight], kinds: Mapping[LayerPath, str]) -> Layer:
+    """The tree whose arrays are WEIGHTS, in their order; KINDS holds the classes that the file names.
+
+    Raises:
+        CorruptModel: two arrays claim one place.
+    """
+    root = Layer(())
+    for weight in weights:
+        node = root
+        for name in weight.layer:
+            if name not in node.children:
+                path = (*node.path, name)
+                node.children[name] = Layer(path, kinds.get(path))
+            node = node.children[name]
+        if weight.leaf in node.weights:
+            raise CorruptModel(f"{node.name} holds two arrays called {weight.leaf}")
+        node.weights[weight.leaf] = weight.tensor
+    return root
+
+
+@dataclass
+class Model:
+    """A model file, open for reading. Use it as a context manager: shapes outlive it, numbers do not.
+
+    Attributes:
+        format: one of the words of the key `format` in the JSON output.
+        producer: who wrote the file, as far as it says: `keras 2.2.4 (tensorflow)`.
+        root: the tree of its layers.
+        notes: what a careful reader would say aloud about the file as a whole.
+    """
+
+    format: str
+    producer: str
+    root: Layer
+    notes: tuple[str, ...] = ()
+    release: Callable[[], None] = field(default=lambda: None, repr=False)
+
+    def tensors(self) -> Iterator[Tensor]:
+        """Every stored array of the model, each once, in the model's order."""
+        for layer in self.root.walk():
+            yield from layer.weights.values()
+
+    def close(self) -> None:
+        """Let go of the file. Names, shapes and dtypes stay; reading numbers raises `ModelClosed`."""
+        self.release()
+
+    def __enter__(self) -> Model:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

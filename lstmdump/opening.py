@@ -1,0 +1,68 @@
+"""Opening a model: the reader's tree and the LSTM layers in it, as one object."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from lstmdump.lstm import LSTM, find_lstms
+from lstmdump.model import Model
+from lstmdump.readers import read
+
+
+@dataclass
+class OpenModel:
+    """A model file, open for reading, with its LSTM layers.
+
+    Use it as a context manager. Shapes and counts are known at once and stay; numbers are read when asked for, and
+    only while the model is open.
+
+    Attributes:
+        path: as it was given.
+        model: the tree of all layers.
+        lstms: the LSTM layers, in the model's order.
+    """
+
+    path: str
+    model: Model
+    lstms: tuple[LSTM, ...]
+
+    @property
+    def format(self) -> str:
+        """One of the words of the key `format` in the JSON output: `keras-h5`."""
+        return self.model.format
+
+    @property
+    def producer(self) -> str:
+        """Who wrote the file, as far as it says: `keras 2.2.4 (tensorflow)`."""
+        return self.model.producer
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self.model.close()
+
+    def __enter__(self) -> OpenModel:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_model(path: str | os.PathLike[str]) -> OpenModel:
+    """Open the model at PATH.
+
+    Raises:
+        UnreadableModel: there is no model, or it is damaged.
+        NotAnLSTM: a layer that the file calls an LSTM has other shapes than an LSTM has.
+    """
+    name = os.fspath(path)
+    model = read(Path(name))
+    try:
+        return OpenModel(name, model, find_lstms(model))
+    except BaseException:
+        model.close()
+        raise

@@ -1,0 +1,176 @@
+"""Our one hand on h5py: attributes, links and lazy tensors of an HDF5 file, with h5py's exceptions stopped here.
+
+A model file is untrusted. Keras writes hard links and data inside the file only, so soft and external links, external
+storage and virtual datasets, all of which let a file read another one (CVE-2026-1669 in Keras), are refused before
+anything is opened through them, and HDF5 filter plugins are not loaded.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+os.environ["HDF5_PLUGIN_PRELOAD"] = "::"  # HDF5's own word for: load no plugin, whatever HDF5_PLUGIN_PATH says
+
+import h5py
+import numpy as np
+
+from lstmdump.errors import CorruptModel, LstmdumpError, ModelClosed, RefusedModel
+from lstmdump.tensor import Array, Cuts, Tensor
+
+_FOREIGN_ERRORS = (OSError, KeyError, ValueError, TypeError, RuntimeError, IndexError, OverflowError, MemoryError)
+
+
+@contextmanager
+def _foreign_errors(doing: str) -> Iterator[None]:
+    """Turn what h5py raises over a damaged file into `CorruptModel`; DOING says at what it was."""
+    try:
+        yield
+    except LstmdumpError:
+        raise
+    except _FOREIGN_ERRORS as error:
+        words = " ".join(str(error).split()) or type(error).__name__
+        raise CorruptModel(f"damaged HDF5: {doing} fails ({words})") from error
+
+
+class Group:
+    """A group of an open file. Paths are looked up one link at a time, so that none leaves the file."""
+
+    def __init__(self, group: h5py.Group, path: str) -> None:
+        self._group = group
+        self.path = path
+
+    def group(self, path: str) -> Group | None:
+        """The group at PATH below this one, or None where there is none."""
+        found = self._find(path)
+        return Group(found, self._join(path)) if isinstance(found, h5py.Group) else None
+
+    def tensor(self, path: str, *, opaque_is_bfloat16: bool) -> Tensor | None:
+        """The dataset at PATH below this group, or None where there is none.
+
+        OPAQUE_IS_BFLOAT16: whether two bytes of no known type are a bfloat16, which HDF5 has no type for.
+        """
+        found = self._find(path)
+        return _tensor(found, self._join(path), opaque_is_bfloat16) if isinstance(found, h5py.Dataset) else None
+
+    def names(self) -> list[str]:
+        """The names of all that lies in this group, in the file's order (alphabetical, as a rule)."""
+        with _foreign_errors(f"listing {self.path or '/'}"):
+            return [_text(name) for name in self._group]
+
+    def attribute(self, name: str) -> Any:
+        """The attribute NAME: str for text, a list for an array, else a number; None where there is none."""
+        with _foreign_errors(f"reading the attribute {name} of {self.path or '/'}"):
+            if name not in self._group.attrs:
+                return None
+            value = self._group.attrs[name]
+            return [_text(item) for item in value.ravel()] if isinstance(value, np.ndarray) else _text(value)
+
+    def text(self, name: str) -> str | None:
+        """The attribute NAME where it is text, else None."""
+        value = self.attribute(name)
+        return value if isinstance(value, str) else None
+
+    def strings(self, name: str) -> list[str] | None:
+        """The list of names in attribute NAME, joined from `NAME0`, `NAME1`, … where it was too long for one.
+
+        A layer without weights has an empty array of float64 here, in every version of Keras.
+
+        Raises:
+            CorruptModel: the attribute holds no names.
+        """
+        whole = self.attribute(name)
+        if whole is None:
+            pieces: list[Any] = []
+            while (piece := self.attribute(f"{name}{len(pieces)}")) is not None:
+                pieces.append(piece)
+            if not pieces:
+                return None
+            whole = [item for piece in pieces for item in (piece if isinstance(piece, list) else [piece])]
+        if not isinstance(whole, list) or not all(isinstance(item, str) for item in whole):
+            raise CorruptModel(f"the attribute {name} of {self.path or '/'} holds no list of names")
+        return whole
+
+    def _join(self, path: str) -> str:
+        return f"{self.path}/{path}" if self.path else path
+
+    def _find(self, path: str) -> object:
+        here: object = self._group
+        with _foreign_errors(f"looking up {self._join(path)}"):
+            for step in path.split("/"):
+                if not step:
+                    continue
+                if not isinstance(here, h5py.Group):
+                    return None
+                key = step.encode("utf-8", "surrogateescape")
+                link = here.get(key, getlink=True)
+                if link is None:
+                    return None
+                if not isinstance(link, h5py.HardLink):
+                    raise RefusedModel(f"{self._join(path)} is a link to another place or file; Keras writes none")
+                here = here.get(key)
+        return here
+
+
+class HDF5File(Group):
+    """An HDF5 file, open for reading.
+
+    Raises:
+        CorruptModel: libhdf5 cannot open it: cut short, or damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._file = h5py.File(path, "r")
+        except _FOREIGN_ERRORS as error:
+            words = " ".join(str(error).split())
+            if "truncated file" in words:
+                raise CorruptModel("HDF5, but cut short: the file ends before its data does; copy it anew") from error
+            raise CorruptModel(f"HDF5, but it cannot be opened ({words})") from error
+        super().__init__(self._file, "")
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+
+def _tensor(dataset: h5py.Dataset, path: str, opaque_is_bfloat16: bool) -> Tensor:
+    with _foreign_errors(f"reading the shape of {path}"):
+        if dataset.is_virtual or dataset.external:
+            raise RefusedModel(f"{path} keeps its numbers in another file; Keras writes no such dataset")
+        shape = dataset.shape
+        if shape is None:
+            raise CorruptModel(f"{path} holds no array")
+        stored = dataset.dtype
+        bfloat16 = stored == np.dtype("V2") and (opaque_is_bfloat16 or _text(dataset.attrs.get("dtype")) == "bfloat16")
+        size = dataset.id.get_storage_size()
+        if dataset.chunks is None and size != stored.itemsize * dataset.size:
+            raise CorruptModel(f"{path} declares {stored.itemsize * dataset.size} bytes, but {size} are stored")
+    native = stored.newbyteorder("=")
+
+    def fetch(cuts: Cuts) -> Array:
+        if not dataset:
+            raise ModelClosed(f"{path} was asked for after the model had been closed")
+        with _foreign_errors(f"reading {path}"):
+            values: Array = np.asarray(dataset[cuts])
+            return _from_bfloat16(values) if bfloat16 else values.astype(native, copy=False)
+
+    return Tensor(path, tuple(int(length) for length in shape), "bfloat16" if bfloat16 else str(native), fetch)
+
+
+def _from_bfloat16(values: Array) -> Array:
+    """A bfloat16 is the upper half of a float32, stored little-endian."""
+    halves = np.ascontiguousarray(values).view("<u2")
+    return (halves.astype(np.uint32) << 16).view(np.float32)
+
+
+def _text(value: Any) -> Any:
+    """Text out of what h5py gives for it: bytes or str by h5py's version and by the attribute's type."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
+    if isinstance(value, str):
+        return str(value)
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,107 @@
+"""The architecture JSON that Keras stores beside the weights: classes and names, in the model's own order.
+
+Its shape by release: a Sequential's config is a bare list of layers up to 2.2.2, a dict with `layers` after; a
+functional model is `Model` up to TensorFlow 2.2, `Functional` after; wrappers hold their layer under `layer`, `RNN` its
+cell under `cell`, stacked cells under `cells`; Keras 3 adds `module` and `registered_name` to each object.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lstmdump.errors import CorruptModel
+
+# Keys whose objects are no layers, though they have a class and some of them a name.
+_NO_LAYERS = frozenset({"dtype", "inbound_nodes", "build_config", "compile_config", "optimizer", "loss", "metrics"})
+_NO_LAYER_ENDINGS = ("_initializer", "_regularizer", "_constraint", "_activation")
+_NO_LAYER_CLASSES = frozenset({"InputLayer", "DTypePolicy", "Policy", "__keras_tensor__", "__lambda__", "__tuple__"})
+
+# Classes that hold layers and have no weights of their own: what they say of their layers can be relied on.
+CONTAINERS = frozenset({"Sequential", "Model", "Functional", "Merge", "Bidirectional", "TimeDistributed", "RNN",
+                        "StackedRNNCells"})  # fmt: skip
+_MAX_DEPTH = 200  # the deepest genuine configuration seen has 9 levels; Python's own limit is 1,000 frames
+
+
+@dataclass(frozen=True)
+class ConfigLayer:
+    """One layer, wrapper or model of the architecture.
+
+    Attributes:
+        name: as the user or Keras named it; None where a release stored none (an inner Sequential up to 2.2.2).
+        kind: its class without the package that registered it: `demo>MyLSTM` is `MyLSTM`.
+        settings: its configuration, layers within included.
+        children: the layers within, in order, each under the key that holds it.
+        shared_id: the number that Keras 2.5 and later give to an object that stands in the model more than once.
+    """
+
+    name: str | None
+    kind: str
+    settings: Mapping[str, Any]
+    children: tuple[tuple[str, ConfigLayer], ...]
+    shared_id: int | None = None
+
+    def walk(self) -> Iterator[ConfigLayer]:
+        """This layer and all within."""
+        yield self
+        for _, child in self.children:
+            yield from child.walk()
+
+    @property
+    def dtype(self) -> str | None:
+        """The name of its dtype or dtype policy."""
+        value = self.settings.get("dtype")
+        if isinstance(value, Mapping) and isinstance(value.get("config"), Mapping):
+            value = value["config"].get("name")
+        return value if isinstance(value, str) else None
+
+
+def parse(text: str) -> ConfigLayer:
+    """The architecture in TEXT, a `model_config`.
+
+    Raises:
+        CorruptModel: the text is no JSON, or no architecture.
+    """
+    try:
+        value = json.loads(text)
+        layer = _layer(value, 0)
+    except (ValueError, RecursionError) as error:
+        raise CorruptModel("model_config is no JSON that can be read") from error
+    if layer is None:
+        raise CorruptModel("model_config is JSON, but describes no model")
+    return layer
+
+
+def _layer(value: object, depth: int) -> ConfigLayer | None:
+    if depth > _MAX_DEPTH:
+        raise CorruptModel(f"model_config nests layers more than {_MAX_DEPTH} deep")
+    if not isinstance(value, dict) or not isinstance(value.get("class_name"), str):
+        return None
+    kind = value["class_name"].rpartition(">")[2]
+    config = value.get("config")
+    if kind in _NO_LAYER_CLASSES or not isinstance(config, (dict, list)):
+        return None
+    settings: Mapping[str, Any] = config if isinstance(config, dict) else {"layers": config}
+    name = settings.get("name", value.get("name"))
+    if name is None and "layers" not in settings:
+        return None
+    shared_id = value.get("shared_object_id")
+    return ConfigLayer(
+        name if isinstance(name, str) else None,
+        kind,
+        settings,
+        tuple(_children(settings, depth)),
+        shared_id if isinstance(shared_id, int) else None,
+    )
+
+
+def _children(settings: Mapping[str, Any], depth: int) -> Iterator[tuple[str, ConfigLayer]]:
+    for key, value in settings.items():
+        if key in _NO_LAYERS or key.endswith(_NO_LAYER_ENDINGS):
+            continue
+        for item in value if isinstance(value, list) else [value]:
+            child = _layer(item, depth + 1)
+            if child is not None:
+                yield key, child

@@ -1,0 +1,136 @@
+"""Keras's own HDF5 files, `.h5` and `.hdf5`: full models and weights alone, of Keras 0.x to 3, tf.keras included.
+
+A full model holds `model_config` and the weights under `model_weights`; a file of weights alone holds them at its root.
+Layers are what the attribute `layer_names` lists and arrays what each `weight_names` lists, both relative to the group:
+walking the groups would find optimizer slots, and would lose layers whose names hold slashes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lstmdump.errors import CorruptModel, UnknownFormat, UnsupportedFormat
+from lstmdump.formats import Format
+from lstmdump.model import Model, Weight, grow
+from lstmdump.readers import keras_0, keras_config, keras_names, keras_places
+from lstmdump.readers.hdf5 import Group, HDF5File
+from lstmdump.readers.keras_config import ConfigLayer
+from lstmdump.readers.keras_match import Bucket
+from lstmdump.tensor import Tensor
+
+_TOP_LEVEL = "top_level_model_weights"  # weights of the model itself, not in layer_names; written since TensorFlow 2.8
+_NO_PARAMETERS = frozenset({"seed_generator_state", "rnn_state"})
+_KERAS_3_GROUPS = ("layers", "_layer_checkpoint_dependencies")
+_NO_CLASSES = "found by shape: the file holds no layer classes"
+
+
+@dataclass
+class _Stored:
+    """What a file holds: its arrays by top-level layer, its architecture if it has one, and its Keras version."""
+
+    root: Group
+    architecture: ConfigLayer | None
+    version: str | None
+    groups: dict[str, list[Bucket]] = field(default_factory=dict)
+
+    def tensors(self) -> Iterator[Tensor]:
+        """All arrays of the layers, in the file's order."""
+        for buckets in self.groups.values():
+            for bucket in buckets:
+                yield from bucket.arrays.values()
+
+    @property
+    def major(self) -> int:
+        """The major version of Keras; files of weights alone carry a version since 2.0.0."""
+        start = re.match(r"\d+", self.version or "")
+        return int(start[0]) if start else 1
+
+    @property
+    def numbers_directions(self) -> bool:
+        """Whether `kernel_1` is a backward layer: before 2.0.3; stacked cells came with 2.0.9."""
+        return re.match(r"2\.0\.[0-8](\D|$)", self.version or "") is not None
+
+
+def read(path: Path) -> Model:
+    """The model in the HDF5 file at PATH.
+
+    Raises:
+        UnknownFormat: HDF5, but written by something else than Keras.
+        CorruptModel: cut short, damaged, or in contradiction with itself.
+        RefusedModel: it points outside itself.
+    """
+    file = HDF5File(path)
+    try:
+        if keras_0.is_keras_0(file):
+            weights, notes = keras_0.read_weights(file)
+            return Model(Format.HDF5.value, "keras 0.x", grow(weights, {}), (*notes, _NO_CLASSES), file.close)
+        return _read_named(file)
+    except BaseException:
+        file.close()
+        raise
+
+
+def _read_named(file: HDF5File) -> Model:
+    config = file.text("model_config")
+    root = file.group("model_weights") if config is not None else file
+    if root is None:
+        raise CorruptModel("the file holds a model's configuration, but no group model_weights")
+    names = root.strings("layer_names")
+    if names is None and config is None and (inner := file.group("model_weights")) is not None:
+        root, names = inner, inner.strings("layer_names")
+    if names is None:
+        raise _not_ours(file, config)
+    stored = _Stored(root, None if config is None else keras_config.parse(config),
+                     file.text("keras_version") or root.text("keras_version"))  # fmt: skip
+    opaque = config is None or '"bfloat16"' in config
+    for name in names:
+        stored.groups[name] = _buckets(stored, name, opaque_is_bfloat16=opaque)
+    top = _buckets(stored, _TOP_LEVEL, opaque_is_bfloat16=opaque) if root.group(_TOP_LEVEL) else []
+    notes = []
+    if stored.architecture is None:
+        notes.append(_NO_CLASSES)
+        if any(tensor.dtype == "bfloat16" for tensor in stored.tensors()):
+            notes.append("numbers of two bytes and of no known type are taken for bfloat16")
+    places = keras_places.place(stored.groups, stored.architecture, numbers_directions=stored.numbers_directions)
+    weights = [Weight(found.path, leaf, tensor) for found in places.found for leaf, tensor in found.arrays.items()]
+    weights.extend(Weight((_TOP_LEVEL,), f"{b.scope}/{leaf}", tensor) for b in top for leaf, tensor in b.arrays.items())
+    root_layer = grow((weight for weight in weights if weight.leaf not in _NO_PARAMETERS), places.kinds)
+    return Model(Format.HDF5.value, _producer(stored, file), root_layer, (*notes, *places.notes), file.close)
+
+
+def _not_ours(file: HDF5File, config: str | None) -> Exception:
+    if config is not None:
+        return CorruptModel("the file holds a model's configuration, but no layer_names beside its weights")
+    names = file.names()
+    if any(name.split("\\")[0] in _KERAS_3_GROUPS for name in names) or "vars" in names:
+        return UnsupportedFormat("a Keras 3 weights file (.weights.h5); this version reads the .h5 files of Keras only")
+    held = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+    return UnknownFormat(f"HDF5, but no Keras model: it has no layer_names; it holds {held or 'nothing'}")
+
+
+def _buckets(stored: _Stored, layer: str, *, opaque_is_bfloat16: bool) -> list[Bucket]:
+    group = stored.root.group(layer)
+    if group is None:
+        raise CorruptModel(f"layer_names lists {layer}, but the file does not hold it: a save that failed half-way")
+    buckets: dict[tuple[str, int], Bucket] = {}
+    for name in group.strings("weight_names") or []:
+        parsed = keras_names.parse(name, stored.major)
+        bucket = buckets.setdefault((parsed.scope, parsed.number), Bucket(layer, parsed.scope, parsed.number))
+        tensor = group.tensor(name, opaque_is_bfloat16=opaque_is_bfloat16)
+        if tensor is None:
+            raise CorruptModel(f"{layer} lists an array {name}, but the file does not hold it")
+        if parsed.leaf in bucket.arrays:
+            raise CorruptModel(f"{layer} lists an array {name} twice: a save that failed half-way")
+        bucket.arrays[parsed.leaf] = tensor
+    return list(buckets.values())
+
+
+def _producer(stored: _Stored, file: HDF5File) -> str:
+    version = stored.version or "1.x"
+    backend = file.text("backend") or stored.root.text("backend")
+    if backend is None and stored.major < 2 and (first := next(stored.tensors(), None)) is not None:
+        backend = "tensorflow" if first.name.endswith(":0") else "theano"  # Keras 1 had no other backend
+    return f"keras {version}" + (f" ({backend})" if backend else "")

@@ -1,0 +1,75 @@
+"""How Keras names weights inside HDF5, release by release, taken apart.
+
+==============================  =============================================================================
+Keras 1.x                       `lstm_1_W_i`, … (twelve), or `lstm_1_W`, `_U`, `_b` with consume_less='gpu'; a name
+                                met again in a TensorFlow session ends in `_1`: `lstm_W_i_1:0`
+Keras 2, TensorFlow 1.13 - 2.1  `lstm_1/kernel:0`; a second cell in the same scope is `rnn_1/kernel_1:0`
+TensorFlow 2.2 and later        `lstm/lstm_cell/kernel:0`, the cell's number counting up through the session
+Keras 3.0                       `kernel`
+Keras 3.3 and later             `sequential/lstm/lstm_cell/kernel`
+==============================  =============================================================================
+
+TensorFlow's backend adds `:0`, Theano's and CNTK's do not.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_OUTPUT_NUMBER = re.compile(r":\d+$")
+_KERAS_1_LEAF = re.compile(r"(?P<scope>.+)_(?P<leaf>[WUb](?:_[ifco])?)(?:_(?P<number>\d+))?", re.DOTALL)
+_NUMBERED_LEAF = re.compile(r"(?P<leaf>kernel|recurrent_kernel|bias)_(?P<number>\d+)")
+_AUTOMATIC_CELL = re.compile(r"lstm_cell(_\d+)?")
+
+
+@dataclass(frozen=True)
+class WeightName:
+    """A weight's name, taken apart.
+
+    Attributes:
+        scope: what stands before the leaf, in the file's own words: `sequential/lstm/lstm_cell`.
+        leaf: what the array is within its layer: `kernel`, `W_i`, `gamma`, …
+        number: which of several layers with this very scope, counted from 0.
+    """
+
+    scope: str
+    leaf: str
+    number: int
+
+
+def parse(name: str, keras_major: int) -> WeightName:
+    """NAME, an entry of `weight_names`, taken apart as the Keras of that major version put it together."""
+    scope, _, leaf = name.rpartition("/")
+    leaf = _OUTPUT_NUMBER.sub("", leaf)
+    if keras_major < 2 and (old := _KERAS_1_LEAF.fullmatch(f"{scope}/{leaf}" if scope else leaf)):
+        return WeightName(old["scope"], old["leaf"], int(old["number"] or 0))
+    if numbered := _NUMBERED_LEAF.fullmatch(leaf):
+        return WeightName(scope, numbered["leaf"], int(numbered["number"]))
+    return WeightName(scope, leaf, 0)
+
+
+def within(scope: str, name: str) -> bool:
+    """Whether NAME, which may hold slashes itself, is one of the names that SCOPE is made of."""
+    return f"/{name}/" in f"/{scope}/"
+
+
+def below(scope: str, group: str, *, alone: bool) -> tuple[str, ...]:
+    """The names in SCOPE below the top-level layer GROUP, whose weights it belongs to.
+
+    A model's name before the layer's is left out, and so is the layer's own. ALONE: no other scope lies in the group,
+    so that a scope `lstm_1` in the group `lstm` is the layer itself, renamed by a session that had seen it before.
+    """
+    around = f"/{scope}/"
+    place = around.find(f"/{group}/")
+    if place >= 0:
+        scope = around[place + len(group) + 2 : -1]
+    names = tuple(step for step in scope.split("/") if step)
+    if alone and names and re.fullmatch(re.escape(group) + r"_\d+", names[0]):
+        return names[1:]
+    return names
+
+
+def is_automatic_cell(name: str) -> bool:
+    """Whether NAME is the one that Keras gives to the cell of an LSTM layer, which no user chose."""
+    return _AUTOMATIC_CELL.fullmatch(name) is not None

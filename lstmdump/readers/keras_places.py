@@ -1,0 +1,175 @@
+"""The name and class of every layer whose arrays a Keras HDF5 file holds, from the architecture where it has one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from lstmdump.errors import CorruptModel
+from lstmdump.model import LayerPath
+from lstmdump.readers import keras_match, keras_names
+from lstmdump.readers.keras_config import ConfigLayer
+from lstmdump.readers.keras_match import Bucket, Leaf
+from lstmdump.tensor import Tensor
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the arrays of one bucket belong in the model."""
+
+    path: LayerPath
+    kind: str | None
+    bucket: Bucket
+    leaf: Leaf | None
+
+    @property
+    def arrays(self) -> Mapping[str, Tensor]:
+        """The arrays by their own names."""
+        return self.bucket.arrays
+
+
+@dataclass(frozen=True)
+class Places:
+    """All of them, in the model's order, and what a careful reader would say about them."""
+
+    found: tuple[Place, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def kinds(self) -> dict[LayerPath, str]:
+        """The classes that the file names."""
+        return {place.path: place.kind for place in self.found if place.kind is not None}
+
+
+def place(groups: Mapping[str, list[Bucket]], architecture: ConfigLayer | None, *, numbers_directions: bool) -> Places:
+    """Names for all buckets in GROUPS, which are keyed by top-level layer.
+
+    NUMBERS_DIRECTIONS: whether `kernel_1` is the backward half of a Bidirectional rather than a second stacked cell.
+
+    Raises:
+        CorruptModel: the architecture names an LSTM layer that has no arrays, or arrays of another size.
+    """
+    found: list[Place] = []
+    for group, buckets in groups.items():
+        leaves = list(_leaves_of(group, groups, architecture))
+        matched = keras_match.match(buckets, leaves)
+        rank = {id(leaf): index for index, leaf in enumerate(leaves)}
+        in_order = sorted(range(len(buckets)), key=lambda i: rank[id(matched[i])] if i in matched else len(rank))
+        found.extend(
+            _name(buckets[index], buckets, matched.get(index), numbers_directions=numbers_directions)
+            for index in in_order
+        )
+    if architecture is not None and found:
+        _insist_on_arrays(architecture, found)
+    once, repeats = _without_repeats(found)
+    return Places(tuple(_without_cells(_told_apart(once))), (*repeats, *_suspected_repeats(once)))
+
+
+def _leaves_of(group: str, groups: Mapping[str, list[Bucket]], architecture: ConfigLayer | None) -> Iterator[Leaf]:
+    """The leaves of the architecture whose arrays lie in GROUP."""
+    if architecture is None:
+        return
+    node = _node_of(group, groups, architecture)
+    if node is not None:
+        yield from keras_match.leaves(node, () if node.name is not None else ((group,),))
+
+
+def _node_of(group: str, groups: Mapping[str, list[Bucket]], architecture: ConfigLayer) -> ConfigLayer | None:
+    top = [child for _, child in architecture.children]
+    by_name = {layer.name: layer for layer in reversed([*top, *architecture.walk()])}
+    if group in by_name:  # not always at the top: a Merge of Keras 1 is stored as the layers within it
+        return by_name[group]
+    nameless = [child for child in top if child.name is None]
+    unnamed_groups = [name for name in groups if name not in by_name]
+    return dict(zip(unnamed_groups, nameless, strict=False)).get(group)
+
+
+def _name(bucket: Bucket, group: list[Bucket], leaf: Leaf | None, *, numbers_directions: bool) -> Place:
+    alone = len({other.scope for other in group}) == 1
+    if leaf is not None and leaf.is_lstm:
+        return Place(leaf.path_in(bucket.scope), leaf.layer.kind, bucket, leaf)
+    if leaf is not None:
+        path = leaf.path_in(bucket.scope)
+        rest = keras_names.below(bucket.scope, path[-1], alone=alone) if leaf.kept_in(bucket.scope) else ()
+        own = not rest or (len(rest) == 1 and keras_names.is_automatic_cell(rest[0]) and leaf.is_gated)
+        return Place(path if own else (*path, *rest), leaf.layer.kind if own and leaf.is_gated else None, bucket, leaf)
+    path = (bucket.group, *keras_names.below(bucket.scope, bucket.group, alone=alone))
+    turns = [other.number for other in group if other.scope == bucket.scope and other.units is not None]
+    if bucket.units is not None and len(turns) > 1:
+        words = ("forward", "backward") if numbers_directions and len(turns) == 2 else ()
+        turn = turns.index(bucket.number)
+        path = (*path, words[turn] if words else f"cell_{turn}")
+    return Place(path, None, bucket, None)
+
+
+def _insist_on_arrays(architecture: ConfigLayer, found: list[Place]) -> None:
+    """Every LSTM layer that the architecture names for certain has arrays, once if it is shared."""
+    taken = {(id(place.leaf.layer), place.leaf.steps[-1]) for place in found if place.leaf and place.leaf.steps}
+    shared = {place.leaf.shared for place in found if place.leaf and place.leaf.shared}
+    for _, child in architecture.children:
+        for leaf in keras_match.leaves(child):
+            if not leaf.is_lstm or not leaf.certain or leaf.shared in shared:
+                continue
+            if (id(leaf.layer), leaf.steps[-1]) not in taken:
+                name = "/".join(forms[0] for forms in leaf.steps)
+                raise CorruptModel(f"config and arrays disagree: the configuration names an LSTM layer {name}, "
+                                   "but no arrays are stored for it")  # fmt: skip
+
+
+def _without_repeats(found: list[Place]) -> tuple[list[Place], list[str]]:
+    """FOUND with each shared layer once, where the file marks it as shared."""
+    once: list[Place] = []
+    notes: list[str] = []
+    seen: dict[tuple[object, ...], Place] = {}
+    for candidate in found:
+        shared = candidate.leaf.shared if candidate.leaf else None
+        if shared is not None and shared in seen:
+            notes.append(f"{'/'.join(candidate.path)} is {'/'.join(seen[shared].path)} once more, a shared layer: "
+                         "counted once")  # fmt: skip
+            continue
+        if shared is not None:
+            seen[shared] = candidate
+        once.append(candidate)
+    return once, notes
+
+
+def _suspected_repeats(found: list[Place]) -> Iterator[str]:
+    """Keras gives no name twice by itself, so two layers of one name in two models are one layer, as a rule."""
+    seen: dict[tuple[object, ...], Place] = {}
+    for candidate in found:
+        if candidate.leaf is None or not candidate.leaf.is_lstm or len(candidate.path) < 2:
+            continue
+        shapes = tuple(tensor.shape for tensor in candidate.arrays.values())
+        first = seen.setdefault((candidate.path[-1], candidate.kind, shapes), candidate)
+        if first.path[:-1] != candidate.path[:-1] and first.bucket.group != candidate.bucket.group:
+            names = f"{'/'.join(first.path)} and {'/'.join(candidate.path)}"
+            yield f"{names} have one name and one shape: they may be one shared layer, stored twice and not marked"
+
+
+def _told_apart(found: list[Place]) -> list[Place]:
+    """FOUND with no path twice: a layer whose path another one has too goes by its path in the file."""
+    count = Counter(candidate.path for candidate in found)
+
+    def apart(candidate: Place) -> Place:
+        if count[candidate.path] == 1:
+            return candidate
+        bucket = candidate.bucket
+        return replace(candidate, path=(bucket.group, *bucket.scope.split("/"), str(bucket.number)))
+
+    return [apart(candidate) for candidate in found]
+
+
+def _without_cells(found: list[Place]) -> list[Place]:
+    """FOUND without the names of cells that Keras chose, where a layer has but the one cell."""
+    paths = Counter(candidate.path[:-1] for candidate in found)
+    taken = {candidate.path for candidate in found}
+
+    def bare(candidate: Place) -> Place:
+        *parent, last = candidate.path
+        only = paths[tuple(parent)] == 1 and tuple(parent) not in taken
+        if parent and only and keras_names.is_automatic_cell(last):
+            return replace(candidate, path=tuple(parent))
+        return candidate
+
+    return [bare(candidate) for candidate in found]

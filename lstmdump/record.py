@@ -1,0 +1,131 @@
+"""The record of a model: the JSON object that `show` prints, `export` stores and `check` compares with."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lstmdump.errors import BadExpectation
+from lstmdump.report import LayerFacts, Report
+
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")  # undecodable bytes of a path; UTF-8 cannot carry them as they are
+
+
+@dataclass(frozen=True)
+class RecordedLayer:
+    """What a record says of one layer; `kind` is its key `class`."""
+
+    name: str
+    kind: str
+    input_dim: int
+    units: int
+    parameters: int
+
+
+@dataclass(frozen=True)
+class RecordedModel:
+    """What a record says of one model."""
+
+    model: str
+    layers: tuple[RecordedLayer, ...]
+
+
+def line(value: Mapping[str, Any]) -> str:
+    """VALUE as one line of JSON that can be written as UTF-8."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return _LONE_SURROGATE.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text)
+
+
+def of(report: Report, *, with_others: bool = False) -> dict[str, Any]:
+    """The record of `show --json`; its keys are documented in README."""
+    fields: dict[str, Any] = {
+        "model": report.model,
+        "format": report.format,
+        "producer": report.producer,
+        "parameters": {"lstm": report.lstm_parameters, "total": report.total},
+        "layers": [_layer(layer) for layer in report.layers],
+        "notes": list(report.notes),
+    }
+    if with_others:
+        fields["others"] = [
+            {"tensor": other.tensor, "shape": other.shape, "dtype": other.dtype, "parameters": other.parameters}
+            for other in report.others
+        ]
+    return fields
+
+
+def error(model: str, message: str) -> dict[str, str]:
+    """The record of a model that could not be handled."""
+    return {"model": model, "error": message}
+
+
+def _layer(layer: LayerFacts) -> dict[str, Any]:
+    return {
+        "name": layer.name,
+        "class": layer.kind,
+        "input_dim": layer.input_dim,
+        "units": layer.units,
+        "projection": layer.projection,
+        "peepholes": layer.peepholes,
+        "use_bias": layer.use_bias,
+        "gate_order": layer.gate_order,
+        "gate_columns": layer.gate_columns,
+        "forget_bias": layer.forget_bias,
+        "parameters": layer.parameters,
+        "formula": layer.formula,
+        "weights": [
+            {
+                "name": weight.name,
+                "tensor": weight.tensor,
+                "shape": weight.shape,
+                "dtype": weight.dtype,
+                "parameters": weight.parameters,
+                "formula": weight.formula,
+            }
+            for weight in layer.weights
+        ],
+    }
+
+
+def parse(text: str) -> list[RecordedModel]:
+    """The records in TEXT: one JSON object after the other, each on a line as `show` writes them, or laid out freely.
+
+    Raises:
+        BadExpectation: the text is no such thing; the message says where.
+    """
+    records: list[RecordedModel] = []
+    decoder = json.JSONDecoder()
+    position = 0
+    while position < len(text):
+        if text[position].isspace():
+            position += 1
+            continue
+        place = f"line {text.count(chr(10), 0, position) + 1}"
+        try:
+            value, position = decoder.raw_decode(text, position)
+        except (ValueError, RecursionError) as error:
+            raise BadExpectation(f"{place} is no JSON; give what `lstmdump show --json` wrote") from error
+        records.append(_recorded_model(value, place))
+    return records
+
+
+def _recorded_model(value: object, place: str) -> RecordedModel:
+    if isinstance(value, dict) and isinstance(value.get("error"), str):
+        raise BadExpectation(f"{place} records that {value.get('model')} could not be read, not what it holds")
+    if (
+        not isinstance(value, dict)
+        or not isinstance(value.get("model"), str)
+        or not isinstance(value.get("layers"), list)
+    ):
+        raise BadExpectation(f"{place} is no record of a model; give what `lstmdump show --json` wrote")
+    return RecordedModel(value["model"], tuple(_recorded_layer(layer, place) for layer in value["layers"]))
+
+
+def _recorded_layer(value: object, place: str) -> RecordedLayer:
+    wanted = {"name": str, "class": str, "input_dim": int, "units": int, "parameters": int}
+    if not isinstance(value, dict) or any(not isinstance(value.get(key), kind) for key, kind in wanted.items()):
+        raise BadExpectation(f"{place}: a layer lacks one of {', '.join(wanted)}, or has it of another type")
+    return RecordedLayer(value["name"], value["class"], value["input_dim"], value["units"], value["parameters"])

@@ -1,0 +1,1 @@
+"""Facts in, text out. Renderers return what commands print."""

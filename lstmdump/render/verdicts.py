@@ -1,0 +1,109 @@
+"""The outcome of a check in its four formats: text, JSON, GitHub's annotations and JUnit's XML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from xml.etree import ElementTree
+
+from lstmdump import record
+from lstmdump.check import Mismatch, Verdict
+from lstmdump.names import visible
+from lstmdump.render.text import count, plural
+
+
+def difference(mismatch: Mismatch) -> str:
+    """One difference in words: `lstm_1: parameters: expected 240, found 250 (+10)`."""
+    where = f"{visible(mismatch.layer)}: " if mismatch.layer is not None else ""
+    if mismatch.expected is None:
+        return f"{where}new {mismatch.what}, not expected"
+    if mismatch.actual is None:
+        return f"{where}{mismatch.what} missing" + _wanted(mismatch)
+    limit = "at most " if mismatch.rule == "at most" else ""
+    delta = f" ({mismatch.delta:+,})" if mismatch.delta is not None else ""
+    return f"{where}{mismatch.what}: expected {limit}{_side(mismatch.expected)}, found {_side(mismatch.actual)}{delta}"
+
+
+def _wanted(mismatch: Mismatch) -> str:
+    return "" if mismatch.expected == "present" else f": expected {_side(mismatch.expected)}"
+
+
+def _side(value: int | str | None) -> str:
+    return count(value) if isinstance(value, int) else visible(str(value))
+
+
+def text_lines(verdict: Verdict) -> Iterator[str]:
+    """A line per difference, or one line that all is well; none for a model that could not be read."""
+    name = visible(verdict.model)
+    for mismatch in verdict.mismatches:
+        yield f"{name}: {difference(mismatch)}"
+    if verdict.good and verdict.report is not None:
+        layers, parameters = len(verdict.report.layers), count(verdict.report.lstm_parameters)
+        yield f"{name}: ok ({plural(layers, 'LSTM layer')}, {parameters} parameters)"
+
+
+def json_line(verdict: Verdict) -> str:
+    """The verdict as one line of JSON."""
+    if verdict.error is not None:
+        return record.line(record.error(verdict.model, verdict.error))
+    differences = [
+        {"layer": m.layer, "what": m.what, "rule": m.rule, "expected": m.expected, "actual": m.actual, "delta": m.delta}
+        for m in verdict.mismatches
+    ]
+    return record.line({"model": verdict.model, "ok": verdict.good, "differences": differences})
+
+
+def github_lines(verdict: Verdict) -> Iterator[str]:
+    """An annotation per difference, escaped as GitHub's runner unescapes it."""
+    if verdict.error is not None:
+        yield _annotation(verdict.model, "cannot be checked", verdict.error)
+    for mismatch in verdict.mismatches:
+        yield _annotation(verdict.model, mismatch.what, difference(mismatch))
+
+
+def _annotation(file: str, title: str, message: str) -> str:
+    return f"::error file={_property(file)},title={_property('lstmdump: ' + title)}::{_data(message)}"
+
+
+def _data(text: str) -> str:
+    """Source: `escapeData` in actions/toolkit, packages/core/src/command.ts."""
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    """Source: `escapeProperty` in the same file."""
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def github_summary(verdicts: Sequence[Verdict]) -> str:
+    """A table in Markdown for the page of the workflow's run."""
+    rows = ["| model | LSTM layers | LSTM parameters | outcome |", "| --- | ---: | ---: | --- |"]
+    for verdict in verdicts:
+        layers = len(verdict.report.layers) if verdict.report else ""
+        parameters = count(verdict.report.lstm_parameters) if verdict.report else ""
+        outcome = verdict.error or "<br>".join(_cell(difference(mismatch)) for mismatch in verdict.mismatches) or "ok"
+        rows.append(f"| {_cell(verdict.model)} | {layers} | {parameters} | {_cell(outcome, breaks=True)} |")
+    return "\n".join(["### lstmdump check", "", *rows, "", ""])
+
+
+def _cell(text: str, *, breaks: bool = False) -> str:
+    escaped = visible(text).replace("|", "\\|").replace("`", "\\`")
+    return escaped if breaks else escaped.replace("<", "&lt;")
+
+
+def junit(verdicts: Sequence[Verdict]) -> str:
+    """The verdicts as a test suite with a test case per model."""
+    failures = sum(bool(verdict.mismatches) for verdict in verdicts)
+    errors = sum(verdict.error is not None for verdict in verdicts)
+    counts = {"tests": str(len(verdicts)), "failures": str(failures), "errors": str(errors)}
+    suites = ElementTree.Element("testsuites", counts)
+    suite = ElementTree.SubElement(suites, "testsuite", {"name": "lstmdump check", **counts})
+    for verdict in verdicts:
+        case = ElementTree.SubElement(suite, "testcase", classname="lstmdump.check", name=visible(verdict.model))
+        if verdict.error is not None:
+            ElementTree.SubElement(case, "error", message=visible(verdict.error))
+        elif verdict.mismatches:
+            words = [difference(mismatch) for mismatch in verdict.mismatches]
+            failure = ElementTree.SubElement(case, "failure", message=f"{plural(len(words), 'difference')}: {words[0]}")
+            failure.text = "\n".join(words)
+    ElementTree.indent(suites)
+    return ElementTree.tostring(suites, encoding="unicode", xml_declaration=False) + "\n"

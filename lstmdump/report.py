@@ -1,0 +1,141 @@
+"""The facts that every output shows, as plain frozen data: text and whole numbers, no arrays and no open file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from lstmdump.lstm import LSTM
+from lstmdump.opening import OpenModel
+from lstmdump.tensor import Tensor
+
+
+@dataclass(frozen=True)
+class WeightFacts:
+    """A stored array of an LSTM layer: its name in the layer, its path in the file, its shape and the reason for it."""
+
+    name: str
+    tensor: str
+    shape: tuple[int, ...]
+    dtype: str
+    parameters: int
+    formula: str
+
+
+@dataclass(frozen=True)
+class LayerFacts:
+    """An LSTM layer or cell. The attributes are those of `lstmdump.LSTM`; `kind` is the key `class` of the JSON."""
+
+    name: str
+    kind: str
+    input_dim: int
+    units: int
+    projection: int | None
+    peepholes: bool
+    use_bias: bool
+    gate_order: str
+    gate_columns: dict[str, tuple[int, int]] | None
+    forget_bias: float | None
+    parameters: int
+    formula: str
+    weights: tuple[WeightFacts, ...]
+
+
+@dataclass(frozen=True)
+class OtherFacts:
+    """A stored array that belongs to no LSTM."""
+
+    tensor: str
+    shape: tuple[int, ...]
+    dtype: str
+    parameters: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that is told of a model.
+
+    Attributes:
+        model: the path, as it was given.
+        lstm_parameters: those of the layers in this report.
+        total: those of the whole model without optimizer slots, each stored array once; None where unknown.
+        layers: the LSTM layers in the model's order.
+        others: the model's other arrays.
+        notes: what a careful reader would say aloud.
+    """
+
+    model: str
+    format: str
+    producer: str
+    lstm_parameters: int
+    total: int | None
+    layers: tuple[LayerFacts, ...]
+    others: tuple[OtherFacts, ...]
+    notes: tuple[str, ...]
+
+
+def describe(opened: OpenModel, layer_glob: str | None = None) -> Report:
+    """The report on an open model; LAYER_GLOB keeps only the LSTM layers whose names match. Reads no numbers."""
+    chosen = select(opened.lstms, layer_glob)
+    inside = {weight.tensor.name for lstm in opened.lstms for weight in lstm.weights}
+    return Report(
+        model=opened.path,
+        format=opened.format,
+        producer=opened.producer,
+        lstm_parameters=sum(lstm.parameters for lstm in chosen),
+        total=sum(tensor.size for tensor in opened.model.tensors()),
+        layers=tuple(_layer_facts(lstm) for lstm in chosen),
+        others=tuple(_other_facts(tensor) for tensor in opened.model.tensors() if tensor.name not in inside),
+        notes=(*opened.model.notes, *_notes(chosen)),
+    )
+
+
+def _notes(lstms: tuple[LSTM, ...]) -> tuple[str, ...]:
+    """What the layers have to say, each sentence once, behind the names of those that say it."""
+    names: dict[str, list[str]] = {}
+    for lstm in lstms:
+        for note in lstm.notes:
+            names.setdefault(note, []).append(lstm.name)
+    return tuple(f"{', '.join(sayers)}: {note}" for note, sayers in names.items())
+
+
+def select(lstms: tuple[LSTM, ...], layer_glob: str | None) -> tuple[LSTM, ...]:
+    """Those of LSTMS whose names match LAYER_GLOB, a shell pattern; all where it is None."""
+    return tuple(lstm for lstm in lstms if matches(lstm.name, layer_glob))
+
+
+def matches(name: str, layer_glob: str | None) -> bool:
+    """Whether a layer of that NAME is among those that LAYER_GLOB, a shell pattern, or None for all, stands for."""
+    return layer_glob is None or fnmatchcase(name, layer_glob)
+
+
+def _layer_facts(lstm: LSTM) -> LayerFacts:
+    return LayerFacts(
+        name=lstm.name,
+        kind=lstm.kind,
+        input_dim=lstm.input_dim,
+        units=lstm.units,
+        projection=lstm.projection,
+        peepholes=lstm.peepholes,
+        use_bias=lstm.use_bias,
+        gate_order=lstm.gate_order,
+        gate_columns=lstm.gate_columns,
+        forget_bias=lstm.forget_bias,
+        parameters=lstm.parameters,
+        formula=lstm.parameters_formula,
+        weights=tuple(
+            WeightFacts(
+                weight.name,
+                weight.tensor.name,
+                weight.tensor.shape,
+                weight.tensor.dtype,
+                weight.tensor.size,
+                weight.role.formula(lstm.sizes),
+            )
+            for weight in lstm.weights
+        ),
+    )
+
+
+def _other_facts(tensor: Tensor) -> OtherFacts:
+    return OtherFacts(tensor.name, tensor.shape, tensor.dtype, tensor.size)
