@@ -80,18 +80,25 @@ class Model:
         producer: who wrote the file, as far as it says: `keras 2.2.4 (tensorflow)`.
         root: the tree of its layers.
         notes: what a careful reader would say aloud about the file as a whole.
+        countable: whether the file tells which arrays are the same array, so that they can be counted once.
     """
 
     format: str
     producer: str
     root: Layer
     notes: tuple[str, ...] = ()
+    countable: bool = True
     release: Callable[[], None] = field(default=lambda: None, repr=False)
 
     def tensors(self) -> Iterator[Tensor]:
         """Every stored array of the model, each once, in the model's order."""
         for layer in self.root.walk():
             yield from layer.weights.values()
+
+    @property
+    def parameters(self) -> int | None:
+        """How many numbers the model has, each stored array counted once; None where the file does not tell."""
+        return sum(tensor.size for tensor in self.tensors()) if self.countable else None
 
     def close(self) -> None:
         """Let go of the file. Names, shapes and dtypes stay; reading numbers raises `ModelClosed`."""

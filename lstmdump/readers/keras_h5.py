@@ -66,7 +66,8 @@ def read(path: Path) -> Model:
     try:
         if keras_0.is_keras_0(file):
             weights, notes = keras_0.read_weights(file)
-            return Model(Format.HDF5.value, "keras 0.x", grow(weights, {}), (*notes, _NO_CLASSES), file.close)
+            root = grow(weights, {})
+            return Model(Format.HDF5.value, "keras 0.x", root, notes=(*notes, _NO_CLASSES), release=file.close)
         return _read_named(file)
     except BaseException:
         file.close()
@@ -98,7 +99,14 @@ def _read_named(file: HDF5File) -> Model:
     weights = [Weight(found.path, leaf, tensor) for found in places.found for leaf, tensor in found.arrays.items()]
     weights.extend(Weight((_TOP_LEVEL,), f"{b.scope}/{leaf}", tensor) for b in top for leaf, tensor in b.arrays.items())
     root_layer = grow((weight for weight in weights if weight.leaf not in _NO_PARAMETERS), places.kinds)
-    return Model(Format.HDF5.value, _producer(stored, file), root_layer, (*notes, *places.notes), file.close)
+    return Model(
+        Format.HDF5.value,
+        _producer(stored, file),
+        root_layer,
+        notes=(*notes, *places.notes),
+        countable=places.countable,
+        release=file.close,
+    )
 
 
 def _not_ours(file: HDF5File, config: str | None) -> Exception:

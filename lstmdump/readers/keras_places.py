@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from lstmdump.errors import CorruptModel
@@ -31,10 +31,14 @@ class Place:
 
 @dataclass(frozen=True)
 class Places:
-    """All of them, in the model's order, and what a careful reader would say about them."""
+    """All of them, in the model's order, and what a careful reader would say about them.
+
+    COUNTABLE is false where layers may be stored more than once without a mark.
+    """
 
     found: tuple[Place, ...]
     notes: tuple[str, ...]
+    countable: bool
 
     @property
     def kinds(self) -> dict[LayerPath, str]:
@@ -62,8 +66,9 @@ def place(groups: Mapping[str, list[Bucket]], architecture: ConfigLayer | None, 
         )
     if architecture is not None and found:
         _insist_on_arrays(architecture, found)
-    once, repeats = _without_repeats(found)
-    return Places(tuple(_without_cells(_told_apart(once))), (*repeats, *_suspected_repeats(once)))
+    once, repeats = _without_repeats(found, groups)
+    suspected = tuple(_suspected_repeats(once))
+    return Places(tuple(_without_cells(_told_apart(once))), (*repeats, *suspected), countable=not suspected)
 
 
 def _leaves_of(group: str, groups: Mapping[str, list[Bucket]], architecture: ConfigLayer | None) -> Iterator[Leaf]:
@@ -117,32 +122,45 @@ def _insist_on_arrays(architecture: ConfigLayer, found: list[Place]) -> None:
                                    "but no arrays are stored for it")  # fmt: skip
 
 
-def _without_repeats(found: list[Place]) -> tuple[list[Place], list[str]]:
-    """FOUND with each shared layer once, where the file marks it as shared."""
+def _without_repeats(found: list[Place], groups: Collection[str]) -> tuple[list[Place], list[str]]:
+    """FOUND with each shared layer once, where the file shows that it is one."""
     once: list[Place] = []
     notes: list[str] = []
-    seen: dict[tuple[object, ...], Place] = {}
+    seen: dict[object, Place] = {}
     for candidate in found:
-        shared = candidate.leaf.shared if candidate.leaf else None
-        if shared is not None and shared in seen:
-            notes.append(f"{'/'.join(candidate.path)} is {'/'.join(seen[shared].path)} once more, a shared layer: "
-                         "counted once")  # fmt: skip
-            continue
-        if shared is not None:
-            seen[shared] = candidate
-        once.append(candidate)
+        mark = _shared_mark(candidate, groups)
+        first = candidate if mark is None else seen.setdefault(mark, candidate)
+        if first is candidate:
+            once.append(candidate)
+        else:
+            notes.append(f"{'/'.join(candidate.path)} is the layer {'/'.join(first.path)} once more: counted once")
     return once, notes
 
 
+def _shared_mark(candidate: Place, groups: Collection[str]) -> object:
+    """What two copies of a shared layer have in common, or None where nothing shows that it is shared.
+
+    Keras 2.5 and later number shared objects. Keras 3 names a variable by the model in which it was built: a scope that
+    starts with the name of a top-level model is that model's, also where another model's group repeats it.
+    """
+    if candidate.leaf is None:
+        return None
+    if candidate.leaf.shared is not None:
+        return candidate.leaf.shared
+    builder = candidate.bucket.scope.partition("/")[0]
+    return (candidate.bucket.scope, candidate.bucket.number) if builder in groups and len(candidate.path) > 1 else None
+
+
 def _suspected_repeats(found: list[Place]) -> Iterator[str]:
-    """Keras gives no name twice by itself, so two layers of one name in two models are one layer, as a rule."""
-    seen: dict[tuple[object, ...], Place] = {}
+    """Arrays of one full name in two groups are one variable, or two of models whose layers are named alike."""
+    seen: dict[object, Place] = {}
     for candidate in found:
-        if candidate.leaf is None or not candidate.leaf.is_lstm or len(candidate.path) < 2:
+        bucket = candidate.bucket
+        if bucket.units is None or not bucket.scope:
             continue
         shapes = tuple(tensor.shape for tensor in candidate.arrays.values())
-        first = seen.setdefault((candidate.path[-1], candidate.kind, shapes), candidate)
-        if first.path[:-1] != candidate.path[:-1] and first.bucket.group != candidate.bucket.group:
+        first = seen.setdefault((bucket.scope, bucket.number, shapes), candidate)
+        if first.bucket.group != bucket.group:
             names = f"{'/'.join(first.path)} and {'/'.join(candidate.path)}"
             yield f"{names} have one name and one shape: they may be one shared layer, stored twice and not marked"
 
