@@ -75,3 +75,7 @@ class OutputClash(LstmdumpError):
 
 class OutputExists(LstmdumpError):
     """The output is there already and may not be overwritten."""
+
+
+class OutputUnwritable(LstmdumpError):
+    """The output cannot be written; what was there before is untouched."""

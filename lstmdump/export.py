@@ -88,7 +88,7 @@ def export(job: Job, settings: Settings) -> Exported:
         NoForgetBias: it is to be folded, but the model does not hold it.
         DoesNotFit: a number is too large for the dtype.
         UnreadableModel, NotAnLSTM: the model cannot be read.
-        OSError: the file cannot be written.
+        OutputUnwritable: the file cannot be written.
     """
     output = Path(job.output)
     if output.is_dir():

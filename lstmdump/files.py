@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from lstmdump.errors import OutputExists
+from lstmdump.errors import OutputExists, OutputUnwritable
 
 
 @contextmanager
@@ -20,11 +20,12 @@ def whole_file(path: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
 
     Raises:
         OutputExists: PATH is there already and OVERWRITE is false.
-        OSError: it cannot be written.
+        OutputUnwritable: it cannot be written.
     """
-    made = _make_directories(path.parent)
-    descriptor, temporary = -1, Path()
+    made: list[Path] = []
+    temporary: Path | None = None
     try:
+        made.extend(_make_directories(path.parent))
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".tmp", dir=path.parent)
         temporary = Path(name)
         with os.fdopen(descriptor, "w+b") as file:
@@ -33,13 +34,15 @@ def whole_file(path: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
         temporary.chmod(0o666 & ~_umask())
         _rename(temporary, path, overwrite=overwrite)
-    except BaseException:
-        if temporary.name:
+    except BaseException as error:
+        if temporary is not None:
             with suppress(OSError):
                 temporary.unlink()
         for directory in reversed(made):
             with suppress(OSError):
                 directory.rmdir()
+        if isinstance(error, OSError):
+            raise OutputUnwritable(f"{path} cannot be written: {error.strerror or error}") from error
         raise
 
 
@@ -64,17 +67,16 @@ def _rename(temporary: Path, path: Path, *, overwrite: bool) -> None:
             os.close(directory)
 
 
-def _make_directories(directory: Path) -> list[Path]:
-    """Make DIRECTORY and what lacks above it; the ones made, outermost first."""
+def _make_directories(directory: Path) -> Iterator[Path]:
+    """Make DIRECTORY and what lacks above it, outermost first, and give each one made."""
     missing = []
     while not directory.exists():
         missing.append(directory)
         directory = directory.parent
-    made: list[Path] = []
     for lacking in reversed(missing):
-        lacking.mkdir(exist_ok=True)
-        made.append(lacking)
-    return made
+        with suppress(FileExistsError):  # made by another process meanwhile
+            lacking.mkdir()
+            yield lacking
 
 
 def _umask() -> int:

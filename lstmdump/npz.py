@@ -26,7 +26,7 @@ def write(path: Path, arrays: Iterable[tuple[str, Array]], *, compress: bool, ov
 
     Raises:
         OutputExists: PATH is there already and OVERWRITE is false.
-        OSError: it cannot be written.
+        OutputUnwritable: it cannot be written.
     """
     with whole_file(path, overwrite=overwrite) as file:
         method = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED

@@ -18,6 +18,7 @@ from lstmdump.tensor import Tensor
 
 _RECURRENT_LEAVES = ("recurrent_kernel", "U_i", "U")
 _LSTM_CLASSES = frozenset({"LSTM", "LSTMCell", "CuDNNLSTM"})
+_GATES = {"LSTM": 4, "LSTMCell": 4, "CuDNNLSTM": 4, "GRU": 3, "GRUCell": 3, "CuDNNGRU": 3, "SimpleRNN": 1}
 _GATED_SETTINGS = ("recurrent_activation", "inner_activation")
 
 
@@ -63,8 +64,20 @@ class Leaf:
     @property
     def units(self) -> int | None:
         """The units that the configuration states."""
-        value = self.layer.settings.get("units", self.layer.settings.get("output_dim"))
-        return value if isinstance(value, int) and not isinstance(value, bool) else None
+        return _whole_number(self.layer.settings.get("units", self.layer.settings.get("output_dim")))
+
+    @property
+    def input_dim(self) -> int | None:
+        """The width of the input that the configuration of a model's first layer states."""
+        shape = self.layer.settings.get("batch_input_shape")
+        last = shape[-1] if isinstance(shape, list) and shape else self.layer.settings.get("input_dim")
+        return _whole_number(last)
+
+    @property
+    def use_bias(self) -> bool | None:
+        """Whether the configuration states a bias; Keras 1 states nothing, and always has one."""
+        value = self.layer.settings.get("use_bias")
+        return value if isinstance(value, bool) else None
 
     @property
     def is_lstm(self) -> bool:
@@ -143,7 +156,7 @@ def match(buckets: list[Bucket], candidates: Iterable[Leaf]) -> dict[int, Leaf]:
     for index, bucket in enumerate(buckets):
         best = max(open_leaves, key=lambda leaf: leaf.kept_in(bucket.scope), default=None)
         if best is not None and best.kept_in(bucket.scope) and _one_scope(buckets, bucket):
-            _insist_on_units(bucket, best)
+            _insist_on_agreement(bucket, best)
             found[index] = best
             if best.is_lstm:  # any other may be a class of the user's, with several layers of its own in it
                 open_leaves.remove(best)
@@ -152,6 +165,7 @@ def match(buckets: list[Bucket], candidates: Iterable[Leaf]) -> dict[int, Leaf]:
             continue
         fitting = next((leaf for leaf in open_leaves if leaf.is_gated and leaf.may_have(bucket.units)), None)
         if fitting is not None:
+            _insist_on_agreement(bucket, fitting)
             found[index] = fitting
             open_leaves.remove(fitting)
     return found
@@ -162,10 +176,26 @@ def _one_scope(buckets: list[Bucket], bucket: Bucket) -> bool:
     return sum(other.scope == bucket.scope for other in buckets) == 1
 
 
-def _insist_on_units(bucket: Bucket, leaf: Leaf) -> None:
-    if leaf.is_lstm and bucket.units is not None and leaf.units is not None and bucket.units != leaf.units:
-        name = "/".join(leaf.path_in(bucket.scope))
-        raise CorruptModel(
-            f"config and arrays disagree: {name} has {leaf.units} units by its configuration, "
-            f"but a recurrent kernel of {bucket.units} rows"
-        )
+def _insist_on_agreement(bucket: Bucket, leaf: Leaf) -> None:
+    """The arrays of BUCKET are those that the configuration of LEAF, a layer of Keras's own, describes."""
+    gates = _GATES.get(leaf.layer.kind)
+    if not leaf.certain or gates is None or bucket.units is None:
+        return
+    kernel = bucket.arrays.get("kernel")  # Keras 1 stores an array per gate, so that there is less to disagree on
+    rows, columns = kernel.shape if kernel is not None and len(kernel.shape) == 2 else (None, None)
+    for what, by_config, by_arrays in (
+        ("units", leaf.units, bucket.units),
+        ("gates", gates, None if columns is None else columns / bucket.units),
+        ("input", leaf.input_dim if len(leaf.steps) == 1 else None, rows),
+        ("use of a bias", leaf.use_bias, None if kernel is None else "bias" in bucket.arrays),
+    ):
+        if None not in (by_config, by_arrays) and by_config != by_arrays:
+            name = "/".join(leaf.path_in(bucket.scope))
+            raise CorruptModel(
+                f"config and arrays disagree on the {what} of {name}: {by_config} by the configuration, "
+                f"{by_arrays} by the arrays"
+            )
+
+
+def _whole_number(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

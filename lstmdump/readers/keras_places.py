@@ -67,8 +67,9 @@ def place(groups: Mapping[str, list[Bucket]], architecture: ConfigLayer | None, 
     if architecture is not None and found:
         _insist_on_arrays(architecture, found)
     once, repeats = _without_repeats(found, groups)
-    suspected = tuple(_suspected_repeats(once))
-    return Places(tuple(_without_cells(_told_apart(once))), (*repeats, *suspected), countable=not suspected)
+    named = _without_cells(_told_apart(once))
+    suspected = tuple(_suspected_repeats(named))
+    return Places(tuple(named), (*repeats, *suspected), countable=not suspected)
 
 
 def _leaves_of(group: str, groups: Mapping[str, list[Bucket]], architecture: ConfigLayer | None) -> Iterator[Leaf]:
