@@ -49,14 +49,6 @@ class ConfigLayer:
         for _, child in self.children:
             yield from child.walk()
 
-    @property
-    def dtype(self) -> str | None:
-        """The name of its dtype or dtype policy."""
-        value = self.settings.get("dtype")
-        if isinstance(value, Mapping) and isinstance(value.get("config"), Mapping):
-            value = value["config"].get("name")
-        return value if isinstance(value, str) else None
-
 
 def parse(text: str) -> ConfigLayer:
     """The architecture in TEXT, a `model_config`.

@@ -185,16 +185,20 @@ def _insist_on_agreement(bucket: Bucket, leaf: Leaf) -> None:
     rows, columns = kernel.shape if kernel is not None and len(kernel.shape) == 2 else (None, None)
     for what, by_config, by_arrays in (
         ("units", leaf.units, bucket.units),
-        ("gates", gates, None if columns is None else columns / bucket.units),
+        ("columns", gates * bucket.units, columns),
         ("input", leaf.input_dim if len(leaf.steps) == 1 else None, rows),
-        ("use of a bias", leaf.use_bias, None if kernel is None else "bias" in bucket.arrays),
+        ("bias", leaf.use_bias, None if kernel is None else "bias" in bucket.arrays),
     ):
         if None not in (by_config, by_arrays) and by_config != by_arrays:
             name = "/".join(leaf.path_in(bucket.scope))
             raise CorruptModel(
-                f"config and arrays disagree on the {what} of {name}: {by_config} by the configuration, "
-                f"{by_arrays} by the arrays"
+                f"config and arrays disagree on the {what} of {name}: {_told(by_config)} by the configuration, "
+                f"{_told(by_arrays)} by the arrays"
             )
+
+
+def _told(value: int | bool | None) -> str:
+    return str(value) if not isinstance(value, bool) else "one" if value else "none"
 
 
 def _whole_number(value: object) -> int | None:

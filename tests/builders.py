@@ -1,0 +1,126 @@
+"""Tiny model files, written with h5py as the releases of Keras write them. Sizes: d inputs, m units."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+Arrays = dict[str, np.ndarray]
+
+
+def numbers(*shape: int, seed: int = 0) -> np.ndarray:
+    """Random float32 numbers; no two arrays of other seeds or shapes are alike."""
+    return np.random.default_rng([seed, *shape]).standard_normal(shape).astype(np.float32)
+
+
+def gates(d: int, m: int, seed: int = 0) -> Arrays:
+    """The twelve arrays of an LSTM by gate: W_i (d, m), U_i (m, m), b_i (m,), and so for f, c, o."""
+    made = {}
+    for k, gate in enumerate("ifco"):
+        made[f"W_{gate}"] = numbers(d, m, seed=seed * 100 + k)
+        made[f"U_{gate}"] = numbers(m, m, seed=seed * 100 + 10 + k)
+        made[f"b_{gate}"] = numbers(m, seed=seed * 100 + 20 + k)
+    return made
+
+
+def fused(made: Arrays, order: str = "ifco") -> Arrays:
+    """Those arrays side by side, as Keras 2 and 3 store them."""
+    return {
+        "kernel": np.concatenate([made[f"W_{gate}"] for gate in order], axis=1),
+        "recurrent_kernel": np.concatenate([made[f"U_{gate}"] for gate in order], axis=1),
+        "bias": np.concatenate([made[f"b_{gate}"] for gate in order]),
+    }
+
+
+def keras_2_weights(scope: str, d: int = 3, m: int = 4, seed: int = 0, suffix: str = ":0") -> list[tuple[str, np.ndarray]]:
+    """An LSTM's weights as Keras 2 names them below SCOPE."""
+    return [(f"{scope}/{leaf}{suffix}", values) for leaf, values in fused(gates(d, m, seed)).items()]
+
+
+def keras_1_weights(layer: str, d: int = 3, m: int = 4, seed: int = 0, suffix: str = ":0") -> list[tuple[str, np.ndarray]]:
+    """An LSTM's weights as Keras 1 names them: twelve arrays in the order i, c, f, o."""
+    made = gates(d, m, seed)
+    return [(f"{layer}_{a}_{g}{suffix}", made[f"{a}_{g}"]) for g in "icfo" for a in "WUb"]
+
+
+def write(
+    path: Path,
+    layers: dict[str, list[tuple[str, np.ndarray]]],
+    *,
+    version: str | None = "2.2.4",
+    backend: str | None = "tensorflow",
+    config: Any = None,
+    **dataset_options: Any,
+) -> Path:
+    """A Keras file with LAYERS, each with its weights in order; a full model where CONFIG is given."""
+    with h5py.File(path, "w") as file:
+        root = file if config is None else file.create_group("model_weights")
+        if config is not None:
+            file.attrs["model_config"] = config if isinstance(config, str) else json.dumps(config)
+        for holder in {file, root}:
+            if version is not None:
+                holder.attrs["keras_version"] = version
+            if backend is not None:
+                holder.attrs["backend"] = backend
+        root.attrs["layer_names"] = np.array([name.encode() for name in layers])
+        for name, weights in layers.items():
+            group = root.create_group(name)
+            names = [weight.encode() for weight, _ in weights]
+            group.attrs["weight_names"] = np.array(names) if names else np.zeros(0)
+            for weight, values in weights:
+                group.create_dataset(weight, data=values, **dataset_options)
+    return path
+
+
+def write_keras_0(path: Path, groups: list[list[np.ndarray]], *, graph: bool = False) -> Path:
+    """A file of Keras 0.x: `layer_k/param_n`, or one list of arrays as its Graph models are stored."""
+    with h5py.File(path, "w") as file:
+        if not graph:
+            file.attrs["nb_layers"] = len(groups)
+        for k, arrays in enumerate(groups):
+            group = file.create_group("graph" if graph else f"layer_{k}")
+            group.attrs["nb_params"] = len(arrays)
+            for n, values in enumerate(arrays):
+                group.create_dataset(f"param_{n}", data=values)
+    return path
+
+
+def keras_0_lstm(d: int = 3, m: int = 4, seed: int = 0) -> list[np.ndarray]:
+    """An LSTM's arrays in the order in which Keras 0.x stores them."""
+    made = gates(d, m, seed)
+    return [made[f"{a}_{g}"] for g in "icfo" for a in "WUb"]
+
+
+def lstm_config(name: str, units: int = 4, kind: str = "LSTM", **settings: Any) -> dict[str, Any]:
+    """The configuration of an LSTM layer as Keras 2 writes it."""
+    return {
+        "class_name": kind,
+        "config": {"name": name, "units": units, "use_bias": True, "recurrent_activation": "sigmoid", **settings},
+    }
+
+
+def sequential(*layers: dict[str, Any], name: str = "sequential") -> dict[str, Any]:
+    """The configuration of a Sequential as Keras writes it since 2.2.3."""
+    return {"class_name": "Sequential", "config": {"name": name, "layers": list(layers)}}
+
+
+def dense(name: str, rows: int = 4, columns: int = 1) -> list[tuple[str, np.ndarray]]:
+    """A Dense layer's weights as Keras 2 names them."""
+    return [(f"{name}/kernel:0", numbers(rows, columns)), (f"{name}/bias:0", numbers(columns))]
+
+
+def one_lstm(path: Path, **options: Any) -> Path:
+    """A Keras 2 model of one LSTM, `lstm_1`, of 4 units on 3 inputs, and a Dense: 128 + 5 parameters."""
+    config = sequential(lstm_config("lstm_1"), {"class_name": "Dense", "config": {"name": "dense_1", "units": 1}})
+    return write(path, {"lstm_1": keras_2_weights("lstm_1"), "dense_1": dense("dense_1")}, config=config, **options)
+
+
+def change(path: Path, how: Any) -> Path:
+    """PATH after HOW has been called on its open file."""
+    with h5py.File(path, "r+") as file:
+        how(file)
+    return path

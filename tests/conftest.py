@@ -1,0 +1,69 @@
+"""Fixtures that several test modules share."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import builders
+import pytest
+
+from lstmdump import cli
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command line came to."""
+
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def root() -> Path:
+    """The project's top level."""
+    return ROOT
+
+
+@pytest.fixture
+def samples() -> Path:
+    """The directory of sample models."""
+    return ROOT / "sample_models"
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A Keras 2 model of one LSTM of 4 units on 3 inputs and a Dense: 128 + 5 parameters."""
+    return builders.one_lstm(tmp_path / "model.h5")
+
+
+@pytest.fixture
+def run(capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
+    """Run the command line in this process."""
+    for name in ("NO_COLOR", "FORCE_COLOR", "LSTMDUMP_DEBUG", "GITHUB_STEP_SUMMARY"):
+        monkeypatch.delenv(name, raising=False)
+
+    def call(*arguments: object) -> Outcome:
+        capfdbinary.readouterr()
+        status = cli.run([str(argument) for argument in arguments])
+        out, err = capfdbinary.readouterr()
+        return Outcome(status, out.decode(), err.decode())
+
+    return call
+
+
+@pytest.fixture
+def process() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the command line in a process of its own."""
+
+    def call(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "lstmdump", *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, **options)  # type: ignore[call-overload]
+
+    return call

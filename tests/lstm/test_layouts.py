@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import builders
+import numpy as np
+import pytest
+
+from lstmdump.lstm import layouts
+from lstmdump.tensor import Tensor
+
+
+def tensor(name: str, values: np.ndarray) -> Tensor:
+    return Tensor(name, values.shape, str(values.dtype), lambda cuts: values[cuts])
+
+
+@pytest.mark.parametrize(("place", "letter"), list(enumerate("ifco")))
+def test_side_by_side_cuts_columns_in_the_order_i_f_c_o(place: int, letter: str) -> None:
+    kernel, recurrent, bias = builders.numbers(3, 16), builders.numbers(4, 16), builders.numbers(16)
+    gate = layouts.side_by_side("l", tensor("k", kernel), tensor("u", recurrent), tensor("b", bias))[letter]
+    columns = slice(4 * place, 4 * place + 4)
+    assert gate.W.read().tolist() == kernel[:, columns].tolist()
+    assert gate.U.read().tolist() == recurrent[:, columns].tolist()
+    assert gate.b is not None
+    assert gate.b.read().tolist() == bias[columns].tolist()
+
+
+def test_gates_go_by_the_layers_name() -> None:
+    gates = layouts.side_by_side("bi/forward", tensor("k", np.zeros((3, 16))), tensor("u", np.zeros((4, 16))), None)
+    assert (gates["f"].W.name, gates["c"].U.name) == ("bi/forward/W_f", "bi/forward/U_c")
+
+
+def cudnn_from(gates: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """What CuDNN stores for these gates: its blocks are (m, d) and (m, m) in memory, written under the LSTM's shapes."""
+    kernel = np.concatenate([gates[f"W_{g}"].T.reshape(gates[f"W_{g}"].shape) for g in "ifco"], axis=1)
+    recurrent = np.concatenate([gates[f"U_{g}"].T for g in "ifco"], axis=1)
+    return kernel, recurrent
+
+
+@pytest.mark.parametrize("letter", "ifco")
+def test_cudnn_blocks_are_turned_into_those_of_an_lstm(letter: str) -> None:
+    made = builders.gates(3, 4)
+    kernel, recurrent = cudnn_from(made)
+    gate = layouts.cudnn("l", tensor("k", kernel), tensor("u", recurrent), None)[letter]
+    assert gate.W.read().tolist() == made[f"W_{letter}"].tolist()
+    assert gate.U.read().tolist() == made[f"U_{letter}"].tolist()
+
+
+@pytest.mark.parametrize(("place", "letter"), list(enumerate("ifco")))
+def test_cudnn_adds_the_biases_of_input_and_state(place: int, letter: str) -> None:
+    bias = builders.numbers(32)
+    gate = layouts.cudnn("l", tensor("k", np.zeros((3, 16))), tensor("u", np.zeros((4, 16))), tensor("b", bias))[letter]
+    assert gate.b is not None
+    assert gate.b.read().tolist() == (bias[4 * place : 4 * place + 4] + bias[16 + 4 * place : 20 + 4 * place]).tolist()

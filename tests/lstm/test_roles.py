@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import pytest
+
+from lstmdump.lstm.roles import Role, count_formula
+
+# The first question's network: 64 units on 12 inputs.
+SIZES = {"d": 12, "m": 64, "h": 64, "p": 64}
+PROJECTED = {"d": 10, "m": 144, "h": 98, "p": 98}
+
+
+@pytest.mark.parametrize(
+    ("role", "shape", "formula"),
+    [
+        (Role.KERNEL, (12, 256), "12×4·64"),
+        (Role.RECURRENT_KERNEL, (64, 256), "64×4·64"),
+        (Role.FUSED_KERNEL, (76, 256), "(12+64)×4·64"),
+        (Role.BIAS, (256,), "4·64"),
+        (Role.DOUBLED_BIAS, (512,), "2·4·64"),
+        (Role.GATE_KERNEL, (12, 64), "12×64"),
+        (Role.GATE_RECURRENT_KERNEL, (64, 64), "64×64"),
+        (Role.GATE_BIAS, (64,), "64"),
+        (Role.PEEPHOLE, (64,), "64"),
+    ],
+)
+def test_a_shape_and_its_reason_come_from_one_table(role: Role, shape: tuple[int, ...], formula: str) -> None:
+    assert (role.shape(SIZES), role.formula(SIZES)) == (shape, formula)
+
+
+def test_a_projection_is_fed_back_instead_of_the_units() -> None:
+    assert Role.FUSED_KERNEL.shape(PROJECTED) == (10 + 98, 4 * 144)
+    assert Role.PROJECTION.formula(PROJECTED) == "144×98"
+
+
+@pytest.mark.parametrize("role", Role)
+def test_a_reason_comes_to_its_shape(role: Role) -> None:
+    extents = role.formula(SIZES).split("×")
+    assert tuple(eval(extent.replace("·", "*"), {}) for extent in extents) == role.shape(SIZES)  # noqa: S307
+
+
+@pytest.mark.parametrize(
+    ("biases", "peepholes", "projection", "expected"),
+    [
+        (1, False, False, "4·((12+64)·64 + 64)"),
+        (0, False, False, "4·(12+64)·64"),
+        (2, False, False, "4·((12+64)·64 + 2·64)"),
+        (1, True, False, "4·((12+64)·64 + 64) + 3·64"),
+        (1, False, True, "4·((12+64)·64 + 64) + 64·64"),
+    ],
+)
+def test_the_closed_form_of_a_count(biases: int, peepholes: bool, projection: bool, expected: str) -> None:
+    assert count_formula(SIZES, biases=biases, peepholes=peepholes, projection=projection) == expected

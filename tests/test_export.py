@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import builders
+import numpy as np
+import pytest
+
+from lstmdump import export as module
+from lstmdump.errors import DoesNotFit, NoForgetBias, OutputClash, OutputExists
+from lstmdump.export import Job, Settings, export, plan
+from lstmdump.opening import OpenModel, open_model
+
+
+def exported(path: Path, settings: Settings = Settings()) -> dict[str, np.ndarray]:
+    output = path.with_suffix(".npz")
+    export(Job(str(path), str(output)), settings)
+    with np.load(output, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def test_one_model_goes_to_the_file_that_is_named() -> None:
+    assert plan(["a/b.h5"], "x.npz") == [Job("a/b.h5", "x.npz")]
+
+
+def test_one_model_goes_below_a_directory_under_its_own_name() -> None:
+    assert plan(["a/b.h5"], "out") == [Job("a/b.h5", os.path.join("out", "b.h5.npz"))]
+
+
+def test_several_models_keep_their_places_below_the_deepest_common_directory() -> None:
+    planned = plan(["top/a/x.h5", "top/b/c/x.h5"], "out.npz")
+    assert [job.output for job in planned] == [
+        os.path.join("out.npz", "a", "x.h5.npz"),
+        os.path.join("out.npz", "b", "c", "x.h5.npz"),
+    ]
+
+
+def test_two_models_for_one_file_are_refused() -> None:
+    with pytest.raises(OutputClash, match="nothing was written"):
+        plan(["a/x.h5", "a/../a/x.h5"], "out")
+
+
+def test_every_gate_has_its_three_arrays_and_the_record_is_there(model: Path) -> None:
+    assert sorted(exported(model)) == sorted(
+        ["__lstmdump__", *(f"lstm_1/{array}_{gate}" for gate in "ifco" for array in "WUb")]
+    )
+
+
+def test_gates_are_those_of_the_model(model: Path) -> None:
+    arrays = exported(model)
+    for name, values in builders.gates(3, 4).items():
+        assert arrays[f"lstm_1/{name}"].tolist() == values.tolist()
+
+
+def test_the_record_is_that_of_show(model: Path) -> None:
+    record = json.loads(exported(model)["__lstmdump__"].item())
+    assert (record["model"], record["layers"][0]["parameters"]) == (str(model), 128)
+
+
+def test_a_layer_without_bias_has_no_b(tmp_path: Path) -> None:
+    path = builders.write(tmp_path / "a.h5", {"x": builders.keras_2_weights("x")[:2]})
+    assert not [name for name in exported(path) if "/b_" in name]
+
+
+def test_numbers_are_kept_as_they_are_stored(tmp_path: Path) -> None:
+    weights = [(name, values.astype("f2")) for name, values in builders.keras_2_weights("x")]
+    assert exported(builders.write(tmp_path / "a.h5", {"x": weights}))["x/W_i"].dtype == np.float16
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_numbers_are_converted_on_request(dtype: str, model: Path) -> None:
+    assert exported(model, Settings(dtype=dtype))["lstm_1/U_o"].dtype == dtype
+
+
+def test_a_number_that_does_not_fit_is_named_and_nothing_is_written(tmp_path: Path) -> None:
+    weights = [(name, values * 1e6) for name, values in builders.keras_2_weights("x")]
+    path = builders.write(tmp_path / "a.h5", {"x": weights})
+    with pytest.raises(DoesNotFit, match="x/W_i: it holds .* too large for float16"):
+        exported(path, Settings(dtype="float16"))
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.h5"]
+
+
+def test_an_output_that_exists_is_refused_before_anything_is_read(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model.with_suffix(".npz").write_bytes(b"old")
+    monkeypatch.delattr(module, "open_model")
+    with pytest.raises(OutputExists, match="use --force or --skip-existing"):
+        exported(model)
+    assert model.with_suffix(".npz").read_bytes() == b"old"
+
+
+def test_force_overwrites(model: Path) -> None:
+    model.with_suffix(".npz").write_bytes(b"old")
+    assert "lstm_1/W_i" in exported(model, Settings(force=True))
+
+
+def test_skip_existing_leaves_it(model: Path) -> None:
+    output = model.with_suffix(".npz")
+    output.write_bytes(b"old")
+    done = export(Job(str(model), str(output)), Settings(skip_existing=True))
+    assert (done.skipped, output.read_bytes()) == (True, b"old")
+
+
+def test_a_directory_is_no_output(model: Path) -> None:
+    model.with_suffix(".npz").mkdir()
+    with pytest.raises(OutputExists, match="is a directory"):
+        exported(model, Settings(force=True))
+
+
+def test_only_the_chosen_layers_are_written(tmp_path: Path) -> None:
+    layers = {name: builders.keras_2_weights(name) for name in ("a", "b")}
+    arrays = exported(builders.write(tmp_path / "m.h5", layers), Settings(layer_glob="b"))
+    assert {name.partition("/")[0] for name in arrays} == {"__lstmdump__", "b"}
+
+
+def test_a_model_without_lstm_leaves_the_record_alone(tmp_path: Path) -> None:
+    assert list(exported(builders.write(tmp_path / "a.h5", {"d": builders.dense("d")}))) == ["__lstmdump__"]
+
+
+def with_forget_bias(monkeypatch: pytest.MonkeyPatch, value: float | None) -> None:
+    """Let every model be read as one of TensorFlow 1, whose cells add a constant to b_f at run time."""
+
+    def reading(path: str) -> OpenModel:
+        opened = open_model(path)
+        return replace(opened, lstms=tuple(replace(lstm, forget_bias=value) for lstm in opened.lstms))
+
+    monkeypatch.setattr(module, "open_model", reading)
+
+
+def test_folding_adds_the_constant_to_the_forget_gates_bias_alone(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_forget_bias(monkeypatch, 1.0)
+    arrays, made = exported(model, Settings(fold_forget_bias=True)), builders.gates(3, 4)
+    assert arrays["lstm_1/b_f"].tolist() == (made["b_f"] + np.float32(1)).tolist()
+    assert arrays["lstm_1/b_i"].tolist() == made["b_i"].tolist()
+
+
+def test_what_was_folded_is_not_to_be_added_again(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_forget_bias(monkeypatch, 1.0)
+    record = json.loads(exported(model, Settings(fold_forget_bias=True))["__lstmdump__"].item())
+    assert (record["layers"][0]["forget_bias"], record["notes"][-1]) == (
+        0.0,
+        "lstm_1: the forget bias 1 is folded into b_f",
+    )
+
+
+def test_folding_what_the_file_does_not_hold_is_an_error(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_forget_bias(monkeypatch, None)
+    with pytest.raises(NoForgetBias, match="lstm_1: the file does not hold its forget bias"):
+        exported(model, Settings(fold_forget_bias=True))
+
+
+def test_folding_in_keras_changes_nothing(model: Path) -> None:
+    assert exported(model, Settings(fold_forget_bias=True))["lstm_1/b_f"].tolist() == builders.gates(3, 4)["b_f"].tolist()

@@ -1,0 +1,125 @@
+"""Files that the releases of Keras wrote themselves, with the hashes of the live layers' own arrays."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lstmdump
+
+HERE = Path(__file__).parent / "genuine"
+ROWS: list[dict[str, Any]] = json.loads((HERE / "manifest.json").read_text("utf-8"))
+
+# The names that the users of these models gave, read off their configurations and, without one, off their arrays' names.
+NAMES = {
+    "keras-0.3.3-th0.8.2-py27-embedding_lstm.weights.h5": ["layer_1"],
+    "keras-1.0.8-tf0.12.1-py27-merge_legacy.model.h5": ["lstm_1", "lstm_2"],
+    "keras-1.2.2-tf1.0.1-py27-rebuilt_same_session.model.h5": ["lstm", "lstm2"],
+    "keras-1.2.2-tf1.0.1-py27-td_nested_bidir.model.h5": [
+        "timedistributed_1/bidirectional_1/forward_lstm_1",
+        "timedistributed_1/bidirectional_1/backward_lstm_1",
+    ],
+    "keras-1.2.2-tf1.0.1-py27-slash_names.model.h5": ["enc/lstm", "enc/lstm/deep"],
+    "keras-1.0.8-tf0.12.1-py27-bidirectional.weights.h5": [
+        "bidirectional_1/forward_lstm_12",
+        "bidirectional_1/backward_lstm_12",
+        "bidirectional_2/forward_lstm_13",
+        "bidirectional_2/backward_lstm_13",
+    ],
+    "keras-2.0.0-tf1.0.1-py27-bidirectional.weights.h5": [
+        "bidirectional_1/forward",
+        "bidirectional_1/backward",
+        "bidirectional_2/forward",
+        "bidirectional_2/backward",
+    ],
+    "keras-2.0.0-tf1.0.1-py27-nested_frozen.model.h5": ["sequential_1/lstm_1", "sequential_1/lstm_2"],
+    "keras-2.0.0-th0.9.0-py27-nested_model.model.h5": ["outer_lstm", "inner/in_a", "inner/in_b"],
+    "keras-2.1.0-tf1.4.1-py36-rnn_stackedcells.model.h5": [
+        "rnn_1/stacked_rnn_cells_1/lstm_cell_1",
+        "rnn_1/stacked_rnn_cells_1/lstm_cell_2",
+    ],
+    "keras-2.2.4-tf1.12.0-py36-rebuilt_same_session.model.h5": ["lstm", "lstm2"],
+    "keras-2.3.1-tf1.15.5-py36-cudnn_bidirectional.model.h5": [
+        "bidirectional_1/forward_cu_dnnlstm_1",
+        "bidirectional_1/backward_cu_dnnlstm_1",
+    ],
+    "tf.keras-1.13.2-weights-rnn_stackedcells.h5": ["rnn/cell_0", "rnn/cell_1"],
+    "tf.keras-2.9.3-full-nested2.h5": ["middle/innermost/deep", "middle/mid", "outer"],
+    "tf.keras-2.6.5-full-td.h5": ["time_distributed/inner/lstm", "lstm_1"],
+    "tf.keras-2.3.4-weights-adam.h5": [
+        "lstm",
+        "bidirectional/forward_lstm_1",
+        "bidirectional/backward_lstm_1",
+    ],
+    "keras-2.12.0-weights-bidir_diff.h5": ["bidirectional/forward_lstm", "bidirectional/backward_bk"],
+    "keras-3.3.3-full-customsub.h5": ["my_lstm", "layer_with_lstm/lstm"],
+    "keras-3.6.0-full-bidir_named.h5": [
+        "bi/forward_enc",
+        "bi/backward_enc",
+        "bidirectional/forward_lstm",
+        "bidirectional/backward_lstm",
+    ],
+    "keras-3.15.1-full-name_unicode.h5": ["lstm_é日本"],
+    "keras-3.15.1-full-shared_in_two_submodels.h5": ["m1/sh"],
+}
+
+
+def rows() -> Any:
+    return pytest.mark.parametrize("row", [pytest.param(row, id=row["file"]) for row in ROWS])
+
+
+def gates_of(lstm: lstmdump.LSTM) -> dict[str, str]:
+    tensors = [tensor for gate in lstm.gates.values() for tensor in gate.arrays()]
+    return {
+        tensor.name.rpartition("/")[2]: hashlib.sha256(
+            np.ascontiguousarray(tensor.read(), dtype="<f4").tobytes()
+        ).hexdigest()
+        for tensor in tensors
+    }
+
+
+@rows()
+def test_layers_have_the_sizes_of_the_live_ones(row: dict[str, Any]) -> None:
+    with lstmdump.open(HERE / row["file"]) as model:
+        assert sorted((layer["d"], layer["m"]) for layer in row["layers"]) == sorted(
+            (lstm.input_dim, lstm.units) for lstm in model.lstms
+        )
+
+
+@rows()
+def test_layers_have_the_parameters_of_the_live_ones(row: dict[str, Any]) -> None:
+    with lstmdump.open(HERE / row["file"]) as model:
+        assert sorted(layer["parameters"] for layer in row["layers"]) == sorted(
+            lstm.parameters for lstm in model.lstms
+        )
+
+
+@rows()
+def test_gates_have_the_numbers_of_the_live_ones(row: dict[str, Any]) -> None:
+    with lstmdump.open(HERE / row["file"]) as model:
+        wanted = [json.dumps(layer["gates"], sort_keys=True) for layer in row["layers"]]
+        assert sorted(wanted) == sorted(json.dumps(gates_of(lstm), sort_keys=True) for lstm in model.lstms)
+
+
+@pytest.mark.parametrize("row", [pytest.param(row, id=row["file"]) for row in ROWS if row["total"] is not None])
+def test_the_whole_model_has_the_parameters_of_the_live_one(row: dict[str, Any]) -> None:
+    with lstmdump.open(HERE / row["file"]) as model:
+        assert model.model.parameters == row["total"]
+
+
+@pytest.mark.parametrize("file", NAMES)
+def test_layers_have_the_names_that_users_gave_in_the_models_order(file: str) -> None:
+    with lstmdump.open(HERE / file) as model:
+        assert [lstm.name for lstm in model.lstms] == NAMES[file]
+
+
+@rows()
+def test_closed_forms_come_to_the_counts(row: dict[str, Any]) -> None:
+    with lstmdump.open(HERE / row["file"]) as model:
+        for lstm in model.lstms:
+            assert eval(lstm.parameters_formula.replace("·", "*"), {}) == lstm.parameters  # noqa: S307 - digits only

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import pytest
+
+from lstmdump.errors import CorruptModel
+from lstmdump.model import Model, Weight, grow
+from lstmdump.tensor import Tensor
+
+
+def weight(*layer: str, leaf: str = "kernel", shape: tuple[int, ...] = (2, 3)) -> Weight:
+    def fetch(_: object) -> None:
+        raise AssertionError
+
+    return Weight(layer, leaf, Tensor("/".join((*layer, leaf)), shape, "float32", fetch))  # type: ignore[arg-type]
+
+
+def test_layers_keep_the_order_in_which_they_come() -> None:
+    root = grow([weight("zeta"), weight("alpha"), weight("zeta", leaf="bias")], {})
+    assert [layer.name for layer in root.walk()] == ["", "zeta", "alpha"]
+
+
+def test_a_wrapper_is_a_deeper_path() -> None:
+    root = grow([weight("bi", "forward"), weight("bi", "backward")], {})
+    assert [layer.name for layer in root.walk()] == ["", "bi", "bi/forward", "bi/backward"]
+
+
+def test_one_leaf_name_in_two_layers_overwrites_nothing() -> None:
+    root = grow([weight("bi", "forward"), weight("bi", "backward")], {})
+    assert [list(layer.weights) for layer in root.walk()][2:] == [["kernel"], ["kernel"]]
+
+
+def test_one_place_twice_is_an_error() -> None:
+    with pytest.raises(CorruptModel, match="a/b holds two arrays called kernel"):
+        grow([weight("a", "b"), weight("a", "b")], {})
+
+
+def test_kinds_are_those_of_the_file_and_otherwise_unknown() -> None:
+    root = grow([weight("a"), weight("b")], {("a",): "LSTM"})
+    assert [layer.kind for layer in root.walk()] == [None, "LSTM", None]
+
+
+def test_parameters_count_every_array() -> None:
+    model = Model("keras-h5", "keras", grow([weight("a"), weight("b", shape=(4,))], {}))
+    assert model.parameters == 2 * 3 + 4
+
+
+def test_parameters_are_unknown_where_arrays_may_be_stored_twice() -> None:
+    assert Model("keras-h5", "keras", grow([weight("a")], {}), countable=False).parameters is None

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import lstmdump
+from lstmdump import record
+from lstmdump.errors import BadExpectation
+from lstmdump.report import describe
+
+LAYER = {"name": "a", "class": "LSTM", "input_dim": 3, "units": 4, "parameters": 128}
+
+
+def test_a_record_has_the_documented_keys(model: Path) -> None:
+    with lstmdump.open(model) as opened:
+        made = record.of(describe(opened))
+    assert list(made) == ["model", "format", "producer", "parameters", "layers", "notes"]
+    assert list(made["layers"][0]) == [
+        "name", "class", "input_dim", "units", "projection", "peepholes", "use_bias", "gate_order", "gate_columns",
+        "forget_bias", "parameters", "formula", "weights",
+    ]  # fmt: skip
+    assert list(made["layers"][0]["weights"][0]) == ["name", "tensor", "shape", "dtype", "parameters", "formula"]
+
+
+def test_a_record_is_read_back(model: Path) -> None:
+    with lstmdump.open(model) as opened:
+        line = record.line(record.of(describe(opened)))
+    (read,) = record.parse(line)
+    assert (read.model, read.layers[0].name, read.layers[0].units) == (str(model), "lstm_1", 4)
+
+
+def test_a_line_has_no_lone_surrogates_though_a_path_may() -> None:
+    line = record.line(record.error("a\udcffb", "×"))
+    assert line == '{"model": "a\\udcffb", "error": "×"}'
+    assert json.loads(line.encode("utf-8"))["model"] == "a\udcffb"
+
+
+def test_records_may_be_laid_out_over_lines() -> None:
+    text = json.dumps({"model": "m", "layers": [LAYER]}, indent=2)
+    assert [read.model for read in record.parse(f"{text}\n\n{text}\n")] == ["m", "m"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("nonsense", "line 1 is no JSON"),
+        ('{"model": "m", "layers": []}\n[1]', "line 2 is no record of a model"),
+        ('{"layers": []}', "line 1 is no record of a model"),
+        ('{"model": "m", "error": "gone"}', "line 1 records that m could not be read"),
+        ('{"model": "m", "layers": [{"name": "a"}]}', "line 1: a layer lacks one of name, class"),
+        ("[" * 100_000, "line 1 is no JSON"),
+    ],
+)
+def test_what_is_no_record_is_named_with_its_line(text: str, words: str) -> None:
+    with pytest.raises(BadExpectation, match=words):
+        record.parse(text)

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lstmdump.errors import CorruptModel
+from lstmdump.tensor import Tensor, derived
+
+VALUES = np.arange(24).reshape(4, 6)
+
+
+@pytest.fixture
+def tensor() -> Tensor:
+    return Tensor("t", (4, 6), "int64", lambda cuts: VALUES[cuts])
+
+
+def test_size_is_the_product_of_the_shape(tensor: Tensor) -> None:
+    assert tensor.size == 4 * 6
+
+
+def test_part_reads_nothing_until_it_is_read() -> None:
+    def never(_: object) -> np.ndarray:
+        raise AssertionError
+
+    assert Tensor("t", (4, 6), "int64", never).part(slice(1, 3), slice(2, 6)).shape == (2, 4)
+
+
+def test_part_of_a_part_is_the_block_within_the_block(tensor: Tensor) -> None:
+    inner = tensor.part(slice(1, 4), slice(2, 6)).part(slice(1, 2), slice(1, 3))
+    assert inner.read().tolist() == VALUES[2:3, 3:5].tolist()
+
+
+def test_part_takes_all_of_the_dimensions_it_does_not_cut(tensor: Tensor) -> None:
+    assert tensor.part(slice(3, 4)).read().tolist() == VALUES[3:4].tolist()
+
+
+def test_a_part_has_no_step(tensor: Tensor) -> None:
+    with pytest.raises(ValueError, match="no step"):
+        tensor.part(slice(0, 4, 2))
+
+
+def test_reading_another_shape_than_promised_is_an_error() -> None:
+    with pytest.raises(CorruptModel, match=r"promised with shape \(3,\), but gives \(2,\)"):
+        Tensor("t", (3,), "int64", lambda _: np.zeros(2)).read()
+
+
+def test_a_derived_tensor_can_be_cut() -> None:
+    assert derived("d", (2, 2), "int64", lambda: np.array([[1, 2], [3, 4]])).part(slice(1, 2)).read().tolist() == [[3, 4]]
