@@ -72,11 +72,12 @@ def plan(models: Sequence[str], out: str) -> list[Job]:
         Job(model, os.path.join(out, os.path.relpath(path, common) + ".npz"))  # noqa: PTH118
         for model, path in zip(models, absolute, strict=True)
     ]
-    first: dict[str, str] = {}
+    first: dict[str, Job] = {}
     for job in jobs:
-        other = first.setdefault(job.output, job.model)
-        if other is not job.model:
-            raise OutputClash(f"{other} and {job.model} would both be written to {job.output}; nothing was written")
+        other = first.setdefault(job.output, job)
+        if other is not job:
+            words = f"{other.model} and {job.model} would both be written to {job.output}"
+            raise OutputClash(f"{words}; nothing was written")
     return jobs
 
 

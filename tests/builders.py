@@ -36,12 +36,16 @@ def fused(made: Arrays, order: str = "ifco") -> Arrays:
     }
 
 
-def keras_2_weights(scope: str, d: int = 3, m: int = 4, seed: int = 0, suffix: str = ":0") -> list[tuple[str, np.ndarray]]:
+def keras_2_weights(
+    scope: str, d: int = 3, m: int = 4, seed: int = 0, suffix: str = ":0"
+) -> list[tuple[str, np.ndarray]]:
     """An LSTM's weights as Keras 2 names them below SCOPE."""
     return [(f"{scope}/{leaf}{suffix}", values) for leaf, values in fused(gates(d, m, seed)).items()]
 
 
-def keras_1_weights(layer: str, d: int = 3, m: int = 4, seed: int = 0, suffix: str = ":0") -> list[tuple[str, np.ndarray]]:
+def keras_1_weights(
+    layer: str, d: int = 3, m: int = 4, seed: int = 0, suffix: str = ":0"
+) -> list[tuple[str, np.ndarray]]:
     """An LSTM's weights as Keras 1 names them: twelve arrays in the order i, c, f, o."""
     made = gates(d, m, seed)
     return [(f"{layer}_{a}_{g}{suffix}", made[f"{a}_{g}"]) for g in "icfo" for a in "WUb"]

@@ -70,7 +70,12 @@ def test_a_model_agrees_with_its_own_record(report: Report, recorded: RecordedMo
 
 @pytest.mark.parametrize(
     ("change", "what"),
-    [({"kind": "GRU"}, "class"), ({"input_dim": 9}, "input_dim"), ({"units": 9}, "units"), ({"parameters": 9}, "parameters")],
+    [
+        ({"kind": "GRU"}, "class"),
+        ({"input_dim": 9}, "input_dim"),
+        ({"units": 9}, "units"),
+        ({"parameters": 9}, "parameters"),
+    ],
 )
 def test_each_fact_of_a_record_is_compared(
     change: dict[str, object], what: str, report: Report, recorded: RecordedModel

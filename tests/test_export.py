@@ -14,8 +14,10 @@ from lstmdump.errors import DoesNotFit, NoForgetBias, OutputClash, OutputExists
 from lstmdump.export import Job, Settings, export, plan
 from lstmdump.opening import OpenModel, open_model
 
+KEEP = Settings()
 
-def exported(path: Path, settings: Settings = Settings()) -> dict[str, np.ndarray]:
+
+def exported(path: Path, settings: Settings = KEEP) -> dict[str, np.ndarray]:
     output = path.with_suffix(".npz")
     export(Job(str(path), str(output)), settings)
     with np.load(output, allow_pickle=False) as arrays:
@@ -78,7 +80,7 @@ def test_numbers_are_converted_on_request(dtype: str, model: Path) -> None:
 def test_a_number_that_does_not_fit_is_named_and_nothing_is_written(tmp_path: Path) -> None:
     weights = [(name, values * 1e6) for name, values in builders.keras_2_weights("x")]
     path = builders.write(tmp_path / "a.h5", {"x": weights})
-    with pytest.raises(DoesNotFit, match="x/W_i: it holds .* too large for float16"):
+    with pytest.raises(DoesNotFit, match=r"x/W_i: it holds .* too large for float16"):
         exported(path, Settings(dtype="float16"))
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.h5"]
 
@@ -152,4 +154,6 @@ def test_folding_what_the_file_does_not_hold_is_an_error(model: Path, monkeypatc
 
 
 def test_folding_in_keras_changes_nothing(model: Path) -> None:
-    assert exported(model, Settings(fold_forget_bias=True))["lstm_1/b_f"].tolist() == builders.gates(3, 4)["b_f"].tolist()
+    assert (
+        exported(model, Settings(fold_forget_bias=True))["lstm_1/b_f"].tolist() == builders.gates(3, 4)["b_f"].tolist()
+    )

@@ -15,7 +15,7 @@ import lstmdump
 HERE = Path(__file__).parent / "genuine"
 ROWS: list[dict[str, Any]] = json.loads((HERE / "manifest.json").read_text("utf-8"))
 
-# The names that the users of these models gave, read off their configurations and, without one, off their arrays' names.
+# The names that users gave, read off the configurations and, where there is none, off the arrays' names.
 NAMES = {
     "keras-0.3.3-th0.8.2-py27-embedding_lstm.weights.h5": ["layer_1"],
     "keras-1.0.8-tf0.12.1-py27-merge_legacy.model.h5": ["lstm_1", "lstm_2"],
@@ -94,9 +94,7 @@ def test_layers_have_the_sizes_of_the_live_ones(row: dict[str, Any]) -> None:
 @rows()
 def test_layers_have_the_parameters_of_the_live_ones(row: dict[str, Any]) -> None:
     with lstmdump.open(HERE / row["file"]) as model:
-        assert sorted(layer["parameters"] for layer in row["layers"]) == sorted(
-            lstm.parameters for lstm in model.lstms
-        )
+        assert sorted(layer["parameters"] for layer in row["layers"]) == sorted(lstm.parameters for lstm in model.lstms)
 
 
 @rows()

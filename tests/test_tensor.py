@@ -45,4 +45,6 @@ def test_reading_another_shape_than_promised_is_an_error() -> None:
 
 
 def test_a_derived_tensor_can_be_cut() -> None:
-    assert derived("d", (2, 2), "int64", lambda: np.array([[1, 2], [3, 4]])).part(slice(1, 2)).read().tolist() == [[3, 4]]
+    assert derived("d", (2, 2), "int64", lambda: np.array([[1, 2], [3, 4]])).part(slice(1, 2)).read().tolist() == [
+        [3, 4]
+    ]

@@ -9,10 +9,10 @@ import click
 
 import lstmdump
 from lstmdump.cli import terminal
-from lstmdump.cli.check import check
+from lstmdump.cli.check import check_command
 from lstmdump.cli.export import export_command
 from lstmdump.cli.run import FAILED
-from lstmdump.cli.show import show
+from lstmdump.cli.show import show_command
 from lstmdump.errors import LstmdumpError
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -54,7 +54,7 @@ def command(ctx: click.Context) -> int:
     return 0
 
 
-for _subcommand in (show, export_command, check):
+for _subcommand in (show_command, export_command, check_command):
     command.add_command(_subcommand)
 
 

@@ -85,7 +85,7 @@ def _number(text: str) -> int | None:
 @click.option("--update", is_flag=True, help="Write the file of --against anew and print what changed.")
 @click.option("--format", "output_format", type=click.Choice(["text", "json", "github", "junit"]), default="text",
               show_default=True, help="How differences are printed.")  # fmt: skip
-def check(
+def check_command(
     selection: Selection,
     *,
     params: int | None,

@@ -138,7 +138,7 @@ def _complete_layers(ctx: click.Context, _param: click.Parameter, incomplete: st
     from lstmdump.opening import open_model
 
     names: dict[str, None] = {}
-    for path in ctx.params.get("models") or ():
+    for path in ctx.params.get("models") or ctx.args:  # click parses no further than the option without its value
         try:
             with open_model(path) as opened:
                 names.update(dict.fromkeys(lstm.name for lstm in opened.lstms))

@@ -19,7 +19,7 @@ Examples:
   lstmdump weather.h5 --values -g f"""
 
 
-@click.command(epilog=_EPILOG)
+@click.command("show", epilog=_EPILOG)
 @model_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per model and line.")
 @click.option("--all", "with_others", is_flag=True, help="The model's other arrays as well.")
@@ -27,7 +27,7 @@ Examples:
 @click.option("-g", "--gate", "gates", type=click.Choice(list(GATES)), multiple=True,
               help="With --values or --stats: only this gate.")  # fmt: skip
 @click.option("--stats", is_flag=True, help="Mean, std, min, max and norm per gate, and the forget gate's time scale.")
-def show(
+def show_command(
     selection: Selection,
     *,
     as_json: bool,

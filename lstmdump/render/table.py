@@ -19,9 +19,13 @@ from lstmdump.report import LayerFacts, Report
 
 _FORMATS = {"keras-h5": "Keras HDF5"}
 _USUAL_DTYPE = "float32"
-_NARROWEST = 20
+_NARROWEST = 40
+_SHORTEST = 12
+_UNBOUNDED = 10_000
 _INDENT = 2
 _GAP = 2
+_DOT = " · "
+_NAME, _REASON, _COUNT = range(3)
 
 Row = tuple[Text, Text, Text]
 
@@ -31,64 +35,67 @@ def table(report: Report, *, width: int | None, colour: bool, with_others: bool 
 
     WIDTH is the terminal's. None is no terminal: as wide as the text needs, so that no line is folded.
     """
-    blocks = list(_blocks(report, with_others=with_others))
     file = StringIO()
     console = Console(
         file=file,
-        width=10_000 if width is None else max(width, _NARROWEST),
+        width=_UNBOUNDED if width is None else max(width, _NARROWEST),
         force_terminal=colour,
         color_system="standard" if colour else None,
+        no_color=not colour,
         legacy_windows=False,
         highlight=False,
     )
-    if not colour:
-        console.no_color = True
-    for line in _head(report):
-        console.print(line)
-    widths = _widths([row for _, rows in blocks for row in rows])
-    for title, rows in blocks:
+    rows = [list(_layer_rows(layer)) for layer in report.layers]
+    totals = list(_total_rows(report)) if report.layers or with_others else []
+    widths = _widths([*(row for block in rows for row in block), *totals])
+    _print_head(console, report)
+    for layer, block in zip(report.layers, rows, strict=True):
+        _print_title(console, layer)
+        console.print(_grid(block, widths, folds=_REASON, within=console.width))
+    if with_others and report.others:
+        _print_others(console, report)
+    if totals:
         console.print()
-        if title is not None:
-            console.print(title)
-        console.print(_grid(rows, widths))
-    for line in _notes(report):
-        console.print(line)
+        console.print(_grid(totals, widths, folds=_REASON, within=console.width))
+    _print_notes(console, report)
     return "\n".join(line.rstrip() for line in file.getvalue().splitlines()) + "\n"
 
 
-def _head(report: Report) -> Iterator[ConsoleRenderable]:
+def _print_head(console: Console, report: Report) -> None:
     found = plural(len(report.layers), "LSTM layer") if report.layers else "no LSTM layer"
-    yield Text(visible(report.model), "bold", overflow="fold")
-    yield Text(f"{_FORMATS.get(report.format, report.format)} · {visible(report.producer)} · {found}")
+    console.print(Text(visible(report.model), "bold", overflow="fold"))
+    console.print(Text(f"{_FORMATS.get(report.format, report.format)} · {visible(report.producer)} · {found}"))
 
 
-def _notes(report: Report) -> Iterator[ConsoleRenderable]:
+def _print_title(console: Console, layer: LayerFacts) -> None:
+    """The name and what it names, on one line, or on two where one is too short."""
+    name = Text.assemble((visible(layer.name), "bold cyan"), "  ", visible(layer.kind), overflow="fold")
+    about = " · ".join(_about(layer))
+    console.print()
+    if name.cell_len + len(_DOT) + len(about) <= console.width:
+        console.print(name.append(_DOT + about))
+    else:
+        console.print(name)
+        console.print(Padding(Text(about), (0, 0, 0, _INDENT)))
+
+
+def _print_others(console: Console, report: Report) -> None:
+    rows = [_row(visible(other.tensor), str(other.shape), other.parameters) for other in report.others]
+    console.print()
+    console.print(Text("other arrays", "bold"))
+    console.print(_grid(rows, _widths(rows), folds=_NAME, within=console.width))
+
+
+def _print_notes(console: Console, report: Report) -> None:
     if report.notes:
-        yield Text()
+        console.print()
     for note in report.notes:
         hanging = Table.grid(padding=0)
         hanging.add_row(Text("note: ", "yellow"), Text(visible(note), overflow="fold"))
-        yield hanging
-
-
-def _blocks(report: Report, *, with_others: bool) -> Iterator[tuple[ConsoleRenderable | None, list[Row]]]:
-    """A title and rows per layer, then the other arrays if they are wanted, then the totals."""
-    for layer in report.layers:
-        yield _title(layer), list(_layer_rows(layer))
-    if with_others and report.others:
-        rows = [_row(visible(other.tensor), str(other.shape), other.parameters) for other in report.others]
-        yield Text("other arrays", "bold"), rows
-    if report.layers or with_others:
-        yield None, list(_total_rows(report))
-
-
-def _title(layer: LayerFacts) -> ConsoleRenderable:
-    name = Text(visible(layer.name), "bold cyan", overflow="fold")
-    return Text.assemble(name, "  ", " · ".join(_about(layer)), overflow="fold")
+        console.print(hanging)
 
 
 def _about(layer: LayerFacts) -> Iterator[str]:
-    yield visible(layer.kind)
     yield f"{plural(layer.input_dim, 'input')}, {plural(layer.units, 'unit')}"
     if layer.projection is not None:
         yield f"projected to {layer.projection}"
@@ -134,12 +141,13 @@ def _widths(rows: list[Row]) -> tuple[int, ...]:
     return tuple(max((cell.cell_len for cell in column), default=0) for column in zip(*rows, strict=True))
 
 
-def _grid(rows: list[Row], widths: tuple[int, ...]) -> ConsoleRenderable:
-    """ROWS with the same columns as every other grid of the table, as far as the terminal is wide enough."""
+def _grid(rows: list[Row], widths: tuple[int, ...], *, folds: int, within: int) -> ConsoleRenderable:
+    """ROWS in columns of WIDTHS; the column FOLDS gives way where they do not fit WITHIN the terminal."""
+    spare = within - _INDENT - _GAP * (len(widths) - 1) - sum(widths[:folds] + widths[folds + 1 :])
     grid = Table.grid(padding=(0, _GAP, 0, 0), pad_edge=False)
-    grid.add_column(width=widths[0])
-    grid.add_column(width=widths[1], no_wrap=True)
-    grid.add_column(width=widths[2], justify="right", no_wrap=True)
+    for index, width in enumerate(widths):
+        fitting = min(width, max(spare, _SHORTEST)) if index == folds else width
+        grid.add_column(width=fitting, justify="right" if index == _COUNT else "left")
     for row in rows:
         grid.add_row(*row)
     return Padding(grid, (0, 0, 0, _INDENT))

@@ -29,7 +29,7 @@ def test_gates_go_by_the_layers_name() -> None:
 
 
 def cudnn_from(gates: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """What CuDNN stores for these gates: its blocks are (m, d) and (m, m) in memory, written under the LSTM's shapes."""
+    """What CuDNN stores for these gates: blocks (m, d) and (m, m) in memory, written under the LSTM's shapes."""
     kernel = np.concatenate([gates[f"W_{g}"].T.reshape(gates[f"W_{g}"].shape) for g in "ifco"], axis=1)
     recurrent = np.concatenate([gates[f"U_{g}"].T for g in "ifco"], axis=1)
     return kernel, recurrent

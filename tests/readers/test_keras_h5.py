@@ -93,8 +93,9 @@ def test_other_widths_of_number_are_kept(dtype: str, tmp_path: Path) -> None:
 def test_bfloat16_needs_the_configs_word_or_no_config_at_all(tmp_path: Path) -> None:
     weights = [(name, np.zeros(values.shape, "V2")) for name, values in keras_2_weights("lstm_1")]
     config = sequential(lstm_config("lstm_1", dtype="float32"))
-    with pytest.raises(NotAnLSTM, match="not floating-point"), lstmdump.open(
-        write(tmp_path / "a.h5", {"lstm_1": weights}, config=config)
+    with (
+        pytest.raises(NotAnLSTM, match="not floating-point"),
+        lstmdump.open(write(tmp_path / "a.h5", {"lstm_1": weights}, config=config)),
     ):
         pass
     config = sequential(lstm_config("lstm_1", dtype="bfloat16"))
@@ -153,7 +154,10 @@ def test_a_nested_model_whose_name_the_arrays_lost_is_named_by_the_config(tmp_pa
     inner = sequential(lstm_config("deep"), name="innermost")
     config = sequential(sequential(inner, lstm_config("mid"), name="middle"))
     weights = keras_2_weights("deep") + keras_2_weights("mid", d=4, seed=1)
-    assert names(write(tmp_path / "a.h5", {"middle": weights}, config=config)) == ["middle/innermost/deep", "middle/mid"]
+    assert names(write(tmp_path / "a.h5", {"middle": weights}, config=config)) == [
+        "middle/innermost/deep",
+        "middle/mid",
+    ]
 
 
 def test_frozen_layers_are_stored_last_but_listed_in_the_models_order(tmp_path: Path) -> None:
@@ -171,7 +175,11 @@ def test_an_inner_sequential_without_a_name_goes_by_its_group(tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     ("version", "expected"),
-    [("2.0.2", ["x/forward", "x/backward"]), ("2.0.9", ["x/cell_0", "x/cell_1"]), ("2.2.4-tf", ["x/cell_0", "x/cell_1"])],
+    [
+        ("2.0.2", ["x/forward", "x/backward"]),
+        ("2.0.9", ["x/cell_0", "x/cell_1"]),
+        ("2.2.4-tf", ["x/cell_0", "x/cell_1"]),
+    ],
 )
 def test_numbered_arrays_are_directions_before_2_0_3_and_stacked_cells_since_2_0_9(
     version: str, expected: list[str], tmp_path: Path
@@ -221,7 +229,7 @@ def test_a_class_derived_from_lstm_keeps_its_name(tmp_path: Path) -> None:
 
 def test_an_lstm_within_a_class_of_the_users_is_found(tmp_path: Path) -> None:
     config = sequential({"class_name": "demo>Block", "config": {"name": "block", "width": 4}})
-    weights = keras_2_weights("net/block/lstm/lstm_cell", suffix="") + [("net/block/dense/kernel", numbers(4, 2))]
+    weights = [*keras_2_weights("net/block/lstm/lstm_cell", suffix=""), ("net/block/dense/kernel", numbers(4, 2))]
     path = write(tmp_path / "a.h5", {"block": weights}, config=config, version="3.4.0")
     assert (names(path), kinds(path)) == (["block/lstm"], ["LSTM"])
 
@@ -309,7 +317,10 @@ def test_the_weights_file_of_keras_3_is_named(tmp_path: Path) -> None:
     [
         ({"units": 7}, "disagree on the units of lstm_1: 7 by the configuration, 4 by the arrays"),
         ({"use_bias": False}, "disagree on the bias of lstm_1: none by the configuration, one by the arrays"),
-        ({"batch_input_shape": [None, 5, 9]}, "disagree on the input of lstm_1: 9 by the configuration, 3 by the arrays"),
+        (
+            {"batch_input_shape": [None, 5, 9]},
+            "disagree on the input of lstm_1: 9 by the configuration, 3 by the arrays",
+        ),
     ],
 )
 def test_a_config_that_contradicts_the_arrays_is_refused(settings: dict[str, Any], words: str, tmp_path: Path) -> None:

@@ -18,7 +18,9 @@ def report(model: Path) -> Report:
         return describe(opened)
 
 
-DIFFERENT = Verdict("a,b:c.h5", None, (Mismatch("lstm_1", "parameters", 19712, 19968), Mismatch(None, "model", None, "x")))
+DIFFERENT = Verdict(
+    "a,b:c.h5", None, (Mismatch("lstm_1", "parameters", 19712, 19968), Mismatch(None, "model", None, "x"))
+)
 BROKEN = Verdict("x.h5", None, error="an empty file")
 
 

@@ -1,0 +1,228 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import builders
+import pytest
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> tuple[Path, Path]:
+    """Two models, of 128 and of 4·((3+5)·5 + 5) = 180 parameters."""
+    other = builders.write(tmp_path / "other.h5", {"lstm_1": builders.keras_2_weights("lstm_1", 3, 5)})
+    return builders.one_lstm(tmp_path / "one.h5"), other
+
+
+@pytest.fixture
+def recorded(run: Run, models: tuple[Path, Path], tmp_path: Path) -> Path:
+    """What `show --json` says of them."""
+    path = tmp_path / "models.jsonl"
+    path.write_text(run("show", "--json", *models).out, "utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--params", "128"],
+        ["--total", "133"],
+        ["--max-params", "1,000"],
+        ["--max-total", "1_000"],
+        ["--layer-params", "lstm_1=128"],
+        ["--layer-shape", "lstm_1=3x4"],
+        ["--layer-shape", "lstm_1=3×4", "--params", "128"],
+    ],
+)
+def test_what_agrees_has_status_0(arguments: list[str], run: Run, model: Path) -> None:
+    outcome = run("check", model, *arguments)
+    assert (outcome.status, outcome.out) == (0, f"{model}: ok (1 LSTM layer, 128 parameters)\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--params", "129"], "LSTM parameters: expected 129, found 128 (-1)"),
+        (["--total", "100"], "total parameters: expected 100, found 133 (+33)"),
+        (["--max-params", "100"], "LSTM parameters: expected at most 100, found 128 (+28)"),
+        (["--max-total", "100"], "total parameters: expected at most 100, found 133 (+33)"),
+        (["--layer-params", "lstm_1=1"], "lstm_1: parameters: expected 1, found 128 (+127)"),
+        (["--layer-shape", "lstm_1=3x5"], "lstm_1: shape: expected 3x5, found 3x4"),
+        (["--layer-shape", "lstm_2=3x5"], "lstm_2: layer missing"),
+    ],
+)
+def test_a_difference_has_status_1_and_a_line(arguments: list[str], words: str, run: Run, model: Path) -> None:
+    outcome = run("check", model, *arguments)
+    assert (outcome.status, outcome.out, outcome.err) == (1, f"{model}: {words}\n", "")
+
+
+def test_an_unreadable_model_is_worse_than_a_difference(run: Run, model: Path, tmp_path: Path) -> None:
+    outcome = run("check", tmp_path / "none.h5", model, "--params", "1")
+    assert (outcome.status, len(outcome.out.splitlines())) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "nothing to check against"),
+        (["--params", "many"], "'many' is no count"),
+        (["--layer-params", "lstm_1"], "'lstm_1' is not NAME=N"),
+        (["--layer-shape", "lstm_1=3"], "'lstm_1=3' is not NAME=DxM"),
+        (["--update"], "nothing to check against"),
+        (["--update", "--params", "1"], "--update goes with --against"),
+        (["--format", "yaml"], "'yaml' is not one of"),
+    ],
+)
+def test_a_wrong_expectation_is_a_usage_error(arguments: list[str], words: str, run: Run, model: Path) -> None:
+    outcome = run("check", model, *arguments)
+    assert (outcome.status, outcome.out) == (2, "")
+    assert words in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+def test_models_agree_with_what_show_once_wrote(run: Run, models: tuple[Path, Path], recorded: Path) -> None:
+    assert run("check", *models, "--against", recorded).status == 0
+
+
+def test_without_a_model_those_recorded_are_checked(run: Run, models: tuple[Path, Path], recorded: Path) -> None:
+    assert run("check", "--against", recorded).out.splitlines() == [
+        f"{models[0]}: ok (1 LSTM layer, 128 parameters)",
+        f"{models[1]}: ok (1 LSTM layer, 180 parameters)",
+    ]
+
+
+def test_records_belong_to_models_beside_their_file(
+    run: Run, models: tuple[Path, Path], recorded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded.write_text(recorded.read_text("utf-8").replace(f"{recorded.parent}/", ""), "utf-8")
+    monkeypatch.chdir(recorded.parent.parent)
+    assert run("check", *models, "--against", recorded).status == 0
+
+
+def test_a_changed_model_differs_from_its_record(run: Run, models: tuple[Path, Path], recorded: Path) -> None:
+    builders.write(models[0], {"lstm_1": builders.keras_2_weights("lstm_1", 3, 5)})
+    outcome = run("check", *models, "--against", recorded)
+    assert (outcome.status, outcome.out.splitlines()[:2]) == (
+        1,
+        [
+            f"{models[0]}: lstm_1: units: expected 4, found 5 (+1)",
+            f"{models[0]}: lstm_1: parameters: expected 128, found 180 (+52)",
+        ],
+    )
+
+
+def test_a_record_without_a_model_is_a_difference(run: Run, models: tuple[Path, Path], recorded: Path) -> None:
+    outcome = run("check", models[0], "--against", recorded)
+    assert (outcome.status, outcome.out.splitlines()[1]) == (1, f"{models[1]}: model missing")
+
+
+def test_a_model_without_a_record_is_a_difference(run: Run, models: tuple[Path, Path], recorded: Path) -> None:
+    new = builders.one_lstm(recorded.parent / "new.h5")
+    outcome = run("check", *models, new, "--against", recorded)
+    assert (outcome.status, outcome.out.splitlines()[2]) == (1, f"{new}: new model, not expected")
+
+
+def test_one_model_and_one_record_belong_together(run: Run, models: tuple[Path, Path], tmp_path: Path) -> None:
+    (tmp_path / "one.jsonl").write_text(run("show", "--json", models[0]).out, "utf-8")
+    moved = models[0].rename(tmp_path / "moved.h5")
+    assert run("check", moved, "--against", tmp_path / "one.jsonl").status == 0
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_record_may_be_in_the_encodings_that_shells_write(
+    encoding: str, run: Run, models: tuple[Path, Path], recorded: Path
+) -> None:
+    recorded.write_bytes(recorded.read_text("utf-8").encode(encoding))
+    assert run("check", *models, "--against", recorded).status == 0
+
+
+def test_a_record_that_is_none_is_told(run: Run, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_text("hello")
+    outcome = run("check", model, "--against", tmp_path / "x.jsonl")
+    assert (outcome.status, outcome.err) == (
+        2,
+        f"lstmdump: {tmp_path / 'x.jsonl'}: line 1 is no JSON; give what `lstmdump show --json` wrote\n",
+    )
+
+
+def test_a_missing_record_is_told(run: Run, model: Path, tmp_path: Path) -> None:
+    outcome = run("check", model, "--against", tmp_path / "x.jsonl")
+    assert (outcome.status, outcome.err) == (
+        2,
+        f"lstmdump: {tmp_path / 'x.jsonl'}: no such file; make it with --update\n",
+    )
+
+
+def test_update_makes_the_file_that_check_then_agrees_with(run: Run, models: tuple[Path, Path], tmp_path: Path) -> None:
+    path = tmp_path / "new.jsonl"
+    assert run("check", *models, "--against", path, "--update").status == 0
+    assert run("check", *models, "--against", path).status == 0
+
+
+def test_update_prints_what_changed(run: Run, models: tuple[Path, Path], recorded: Path) -> None:
+    builders.write(models[0], {"lstm_1": builders.keras_2_weights("lstm_1", 3, 5)})
+    outcome = run("check", *models, "--against", recorded, "--update")
+    assert (outcome.status, outcome.out.splitlines()) == (
+        0,
+        [
+            f"{models[0]}: lstm_1: units: expected 4, found 5 (+1)",
+            f"{models[0]}: lstm_1: parameters: expected 128, found 180 (+52)",
+            f"{recorded}: 1 of 2 models changed",
+        ],
+    )
+
+
+def test_update_leaves_the_file_if_a_model_cannot_be_read(run: Run, models: tuple[Path, Path], recorded: Path) -> None:
+    before = recorded.read_bytes()
+    models[0].write_bytes(b"")
+    outcome = run("check", *models, "--against", recorded, "--update")
+    assert (outcome.status, recorded.read_bytes()) == (2, before)
+
+
+def test_update_does_not_overwrite_what_is_no_record(run: Run, model: Path) -> None:
+    before = model.read_bytes()
+    assert run("check", model, "--against", model, "--update").status == 2
+    assert model.read_bytes() == before
+
+
+def test_json_is_a_line_per_model(run: Run, models: tuple[Path, Path]) -> None:
+    outcome = run("check", *models, "--params", "128", "--format", "json")
+    assert [json.loads(line)["ok"] for line in outcome.out.splitlines()] == [True, False]
+
+
+def test_json_tells_of_an_unreadable_model(run: Run, tmp_path: Path) -> None:
+    outcome = run("check", tmp_path / "none.h5", "--params", "1", "--format", "json")
+    assert json.loads(outcome.out) == {"model": str(tmp_path / "none.h5"), "error": "no such file or directory"}
+
+
+def test_github_annotates_and_summarises(
+    run: Run, models: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    (tmp_path / "summary.md").write_text("before\n")
+    outcome = run("check", *models, "--params", "128", "--format", "github")
+    assert (outcome.status, outcome.out) == (
+        1,
+        f"::error file={models[1]},title=lstmdump%3A LSTM parameters::LSTM parameters: expected 128, found 180 (+52)\n",
+    )
+    summary = (tmp_path / "summary.md").read_text("utf-8")
+    assert summary.startswith("before\n### lstmdump check\n")
+    assert f"| {models[0]} | 1 | 128 | ok |" in summary
+
+
+def test_junit_is_one_document(run: Run, models: tuple[Path, Path], tmp_path: Path) -> None:
+    outcome = run("check", *models, tmp_path / "none.h5", "--params", "128", "--format", "junit")
+    suite = ElementTree.fromstring(outcome.out)  # noqa: S314 - our own
+    assert (outcome.status, suite.get("tests"), suite.get("failures"), suite.get("errors")) == (2, "3", "1", "1")
+
+
+def test_only_the_chosen_layers_are_compared(run: Run, tmp_path: Path) -> None:
+    layers = {name: builders.keras_2_weights(name) for name in ("a", "b")}
+    path = builders.write(tmp_path / "a.h5", layers)
+    (tmp_path / "x.jsonl").write_text(run("show", "--json", path).out, "utf-8")
+    assert run("check", path, "-l", "b", "--params", "128", "--against", tmp_path / "x.jsonl").status == 0

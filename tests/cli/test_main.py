@@ -1,0 +1,121 @@
+"""What all commands have in common: help, version, and how a run ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lstmdump
+from lstmdump import cli
+
+Run = Callable[..., Any]
+COMMANDS = ("show", "export", "check")
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+@pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)])
+def test_help_has_an_example(command: tuple[str, ...], option: str, run: Run) -> None:
+    outcome = run(*command, option)
+    assert outcome.status == 0
+    assert f"  lstmdump {' '.join(command)}" in outcome.out.partition("Example")[2]
+
+
+def test_nothing_at_all_is_help(run: Run) -> None:
+    assert run().out == run("--help").out
+
+
+@pytest.mark.parametrize("option", ["-V", "--version"])
+def test_version(option: str, run: Run) -> None:
+    assert run(option).out == f"lstmdump {lstmdump.__version__}\n"
+
+
+def test_the_module_is_the_command(process: Run) -> None:
+    assert process("--version").stdout == f"lstmdump {lstmdump.__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [["--nonsense"], ["show", "--nonsense"], ["export", "x", "-j", "0", "-o", "y"]])
+def test_wrong_usage_is_one_line_and_status_2(arguments: list[str], run: Run) -> None:
+    outcome = run(*arguments)
+    assert (outcome.status, outcome.err.count("\n"), outcome.err[:10]) == (2, 1, "lstmdump: ")
+
+
+def test_a_bug_is_one_line_and_status_2(run: Run, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lstmdump.cli.show.describe", lambda *_: 1 / 0)
+    outcome = run(model)
+    assert (outcome.status, outcome.err.count("\n")) == (2, 1)
+    assert "a bug in lstmdump: ZeroDivisionError: division by zero" in outcome.err
+
+
+def test_a_bug_outside_of_any_model_is_one_line(run: Run, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lstmdump.cli.show.Run", lambda **_: 1 / 0)
+    outcome = run(model)
+    assert (outcome.status, outcome.err.count("\n")) == (2, 1)
+
+
+def test_a_bug_has_a_traceback_on_request(run: Run, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lstmdump.cli.show.describe", lambda *_: 1 / 0)
+    monkeypatch.setenv("LSTMDUMP_DEBUG", "1")
+    assert "Traceback (most recent call last)" in run(model).err
+
+
+def test_an_interrupt_ends_as_shells_expect(monkeypatch: pytest.MonkeyPatch, model: Path) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lstmdump.cli.show.describe", interrupted)
+    assert cli.run([str(model)]) == 128 + signal.SIGINT
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="has no /dev/full")
+@pytest.mark.parametrize("arguments", [["show"], ["show", "--json"], ["check", "--params", "128"]])
+def test_a_full_disk_behind_stdout_is_told(arguments: list[str], model: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "lstmdump", *arguments, str(model)]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "lstmdump: stdout cannot be written: No space left on device\n")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")
+def test_a_reader_that_has_gone_is_no_complaint(model: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "lstmdump", "show", str(model)]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (2, "")
+
+
+def test_a_terminal_of_another_encoding_gets_its_own_signs(process: Run, model: Path) -> None:
+    done = process("show", model, env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert "(3, 16) = 3\\xd74\\xb74" in done.stdout
+
+
+AS_NOBODY = """
+import os, sys
+from lstmdump import cli
+cli.run(["export", sys.argv[2], "-o", os.devnull + "/x.npz"])  # imports all that there is while it may be read
+os.setuid(65534)
+sys.exit(cli.run(sys.argv[1:]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="root alone can become somebody else")
+def test_a_directory_without_permission_is_told(model: Path, tmp_path: Path) -> None:
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o555)
+    for directory in [tmp_path, *tmp_path.parents]:
+        if directory.owner() == "root" and str(directory).startswith("/tmp/"):  # noqa: S108 - pytest's own
+            directory.chmod(0o755)
+    command = [sys.executable, "-c", AS_NOBODY, "export", str(model), "-o", str(locked / "x.npz")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (
+        2,
+        f"lstmdump: {model}: {locked / 'x.npz'} cannot be written: Permission denied",
+    )

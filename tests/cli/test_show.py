@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import builders
+import pytest
+
+Run = Callable[..., Any]
+
+
+def test_a_model_alone_is_shown(run: Run, model: Path) -> None:
+    assert run(model).out == run("show", model).out
+
+
+def test_options_may_come_before_the_model(run: Run, model: Path) -> None:
+    assert json.loads(run("--json", model).out)["model"] == str(model)
+
+
+def test_the_shapes_come_with_their_reason(run: Run, model: Path) -> None:
+    out = run(model).out
+    assert "(3, 16) = 3×4·4" in out
+    assert "(16,) = 4·4" in out
+    assert "4·((3+4)·4 + 4) = 128" in out
+
+
+def test_json_is_one_object_a_line(run: Run, model: Path, tmp_path: Path) -> None:
+    other = builders.one_lstm(tmp_path / "other.h5")
+    assert [json.loads(line)["model"] for line in run("show", "--json", model, other).out.splitlines()] == [
+        str(model),
+        str(other),
+    ]
+
+
+def test_json_has_the_keys_of_the_contract(run: Run, model: Path) -> None:
+    shown = json.loads(run("show", "--json", model).out)
+    assert shown["parameters"] == {"lstm": 128, "total": 133}
+    assert shown["layers"][0]["weights"][0] == {
+        "name": "kernel",
+        "tensor": "model_weights/lstm_1/lstm_1/kernel:0",
+        "shape": [3, 16],
+        "dtype": "float32",
+        "parameters": 48,
+        "formula": "3×4·4",
+    }
+
+
+def test_all_lists_the_other_arrays(run: Run, model: Path) -> None:
+    others = json.loads(run("show", "--json", "--all", model).out)["others"]
+    assert others[0] == {
+        "tensor": "model_weights/dense_1/dense_1/kernel:0", "shape": [4, 1], "dtype": "float32", "parameters": 4
+    }  # fmt: skip
+
+
+def test_values_prints_each_gate_under_its_name(run: Run, model: Path) -> None:
+    lines = run("show", "--values", model).out.splitlines()
+    assert [line.split()[0] for line in lines if line.startswith("lstm_1/")] == [
+        f"lstm_1/{array}_{gate}" for gate in "ifco" for array in "WUb"
+    ]
+
+
+def test_values_are_the_models(run: Run, model: Path) -> None:
+    first = builders.gates(3, 4)["b_f"][0]
+    out = run("show", "-g", "f", model).out
+    assert f"{first:.5f}"[:6] in out.partition("lstm_1/b_f")[2]
+
+
+def test_a_gate_alone_prints_that_gate(run: Run, model: Path) -> None:
+    lines = run("show", "-g", "f", model).out.splitlines()
+    assert [line.split()[0] for line in lines if line.startswith("lstm_1/")] == [
+        "lstm_1/W_f",
+        "lstm_1/U_f",
+        "lstm_1/b_f",
+    ]
+
+
+def test_stats_are_added_to_the_table_and_to_json(run: Run, model: Path) -> None:
+    assert "time scale 1/(1-σ(b_f))" in run("show", "--stats", model).out
+    assert set(json.loads(run("show", "--stats", "--json", model).out)["stats"]["lstm_1"]) == {
+        "time_scale", *(f"{array}_{gate}" for gate in "ifco" for array in "WUb")
+    }  # fmt: skip
+
+
+def test_values_and_json_do_not_go_together(run: Run, model: Path) -> None:
+    outcome = run("show", "--values", "--json", model)
+    assert (outcome.status, outcome.out) == (2, "")
+    assert outcome.err.startswith("lstmdump: --values prints text")
+
+
+def test_a_bad_model_does_not_stop_the_rest(run: Run, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.h5").write_bytes(b"")
+    outcome = run("show", tmp_path / "bad.h5", model)
+    assert (outcome.status, outcome.err) == (2, f"lstmdump: {tmp_path / 'bad.h5'}: an empty file\n")
+    assert "lstm_1" in outcome.out
+
+
+def test_a_bad_model_leaves_a_record_in_json(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "bad.h5").write_bytes(b"")
+    assert json.loads(run("show", "--json", tmp_path / "bad.h5").out) == {
+        "model": str(tmp_path / "bad.h5"),
+        "error": "an empty file",
+    }
+
+
+def test_a_model_without_an_lstm_is_no_error(run: Run, tmp_path: Path) -> None:
+    path = builders.write(tmp_path / "a.h5", {"dense": builders.dense("dense")})
+    outcome = run("show", "--json", path)
+    assert (outcome.status, json.loads(outcome.out)["layers"]) == (0, [])
+    assert outcome.err == f"lstmdump: {path}: no LSTM layer in this model\n"
+
+
+def test_quiet_says_nothing_of_it(run: Run, tmp_path: Path) -> None:
+    path = builders.write(tmp_path / "a.h5", {"dense": builders.dense("dense")})
+    assert run("show", "-q", path).err == ""
+
+
+def test_a_glob_that_matches_nothing_is_said(run: Run, model: Path) -> None:
+    assert run("show", "-l", "gru*", model).err == f"lstmdump: {model}: none of its 1 LSTM layers matches gru*\n"
+
+
+def test_models_are_listed_in_a_file(run: Run, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "list").write_text(f"{model}\n\n{model}\r\n")
+    assert len(run("show", "--json", "-T", tmp_path / "list").out.splitlines()) == 2
+
+
+def test_models_are_listed_with_nul_between(run: Run, tmp_path: Path) -> None:
+    path = builders.one_lstm(tmp_path / "a\nb.h5")
+    (tmp_path / "list").write_bytes(os.fsencode(path) + b"\0")
+    assert json.loads(run("show", "--json", "-0", "-T", tmp_path / "list").out)["model"] == str(path)
+
+
+def test_models_are_listed_on_stdin(process: Run, model: Path) -> None:
+    done = process("show", "--json", "-T", "-", input=f"{model}\n")
+    assert json.loads(done.stdout)["model"] == str(model)
+
+
+def test_null_needs_a_list(run: Run, model: Path) -> None:
+    assert run("show", "-0", model).err == "lstmdump: --null goes with --files-from; see `lstmdump show --help`\n"
+
+
+def test_a_list_that_is_not_there_is_told(run: Run, tmp_path: Path) -> None:
+    outcome = run("show", "-T", tmp_path / "none")
+    assert (outcome.status, outcome.err) == (
+        2,
+        f"lstmdump: {tmp_path / 'none'}: the list cannot be read: No such file or directory\n",
+    )
+
+
+def test_recursion_finds_models_and_skips_what_is_none(run: Run, tmp_path: Path) -> None:
+    import h5py
+
+    (tmp_path / "b" / "c").mkdir(parents=True)
+    builders.one_lstm(tmp_path / "z.h5")
+    builders.one_lstm(tmp_path / "b" / "c" / "model.dat")
+    (tmp_path / "b" / "readme.txt").write_text("hello")
+    (tmp_path / "b" / "lfs.h5").write_text("version https://git-lfs.github.com/spec/v1\n")
+    h5py.File(tmp_path / "b" / "data.h5", "w").close()
+    outcome = run("show", "--json", "-r", tmp_path)
+    assert (outcome.status, outcome.err) == (0, "")
+    assert [json.loads(line)["model"] for line in outcome.out.splitlines()] == [
+        str(tmp_path / "b" / "c" / "model.dat"),
+        str(tmp_path / "z.h5"),
+    ]
+
+
+def test_recursion_tells_of_a_model_that_is_damaged(run: Run, model: Path) -> None:
+    model.write_bytes(model.read_bytes()[:-50])
+    assert "cut short" in run("show", "-r", model.parent).err
+
+
+def test_a_missing_directory_is_told(run: Run, tmp_path: Path) -> None:
+    outcome = run("show", "-r", tmp_path / "none")
+    assert (outcome.status, outcome.err) == (
+        2,
+        f"lstmdump: {tmp_path / 'none'}: cannot be searched: No such file or directory\n",
+    )
+
+
+def test_no_model_is_a_usage_error(run: Run) -> None:
+    outcome = run("show")
+    assert (outcome.status, outcome.err) == (2, "lstmdump: no MODEL given; see `lstmdump show --help`\n")
+
+
+def test_a_path_with_control_characters_is_shown_escaped(run: Run, tmp_path: Path) -> None:
+    assert "a\\x1b[31m.h5: no such file or directory" in run(tmp_path / "a\x1b[31m.h5").err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names of other systems are text")
+def test_a_path_that_is_no_text_is_handed_on_in_json(process: Run, tmp_path: Path) -> None:
+    path = os.fsencode(builders.one_lstm(tmp_path / "a.h5"))
+    other = path.replace(b"a.h5", b"a\xff.h5")
+    Path(os.fsdecode(path)).rename(os.fsdecode(other))
+    done = process("show", "--json", os.fsdecode(other))
+    assert json.loads(done.stdout)["model"] == os.fsdecode(other)
+
+
+@pytest.mark.parametrize(("variable", "coloured"), [("FORCE_COLOR", True), ("NO_COLOR", False), ("TERM", False)])
+def test_colour_is_for_terminals_and_for_those_who_ask(
+    variable: str, coloured: bool, process: Run, model: Path
+) -> None:
+    environment = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR")}
+    done = process("show", model, env={**environment, variable: "1"})
+    assert ("\x1b[" in done.stdout) == coloured
+
+
+@pytest.mark.parametrize("command_name", [["show"], []])
+def test_layer_names_complete(command_name: list[str], model: Path) -> None:
+    from click.shell_completion import ShellComplete
+
+    from lstmdump.cli import command
+
+    completer = ShellComplete(command, {}, "lstmdump", "_LSTMDUMP_COMPLETE")
+    assert [item.value for item in completer.get_completions([*command_name, str(model), "-l"], "lst")] == ["lstm_1"]
