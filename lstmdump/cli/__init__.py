@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Sequence
 
@@ -9,34 +10,51 @@ import click
 
 import lstmdump
 from lstmdump.cli import terminal
-from lstmdump.cli.check import check_command
-from lstmdump.cli.export import export_command
 from lstmdump.cli.run import FAILED
-from lstmdump.cli.show import show_command
 from lstmdump.errors import LstmdumpError
 
+_COMMANDS = {
+    "show": "A table for people, or JSON: shapes with their reasons, counts, gates.",
+    "export": "Per-gate arrays into .npz files.",
+    "check": "Compare counts and shapes with what is expected; for CI.",
+}
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 _EPILOG = """\b
 Examples:
   lstmdump weather.h5
   lstmdump export weather.h5 -o weather.npz
   lstmdump check weather.h5 --params 240
+
 \b
 Exit status: 0 done, all agree; 1 a difference was found; 2 it could not be done."""
 
 
-class _DefaultsToShow(click.Group):
-    """A group in which `lstmdump model.h5` is `lstmdump show model.h5`."""
+class _Commands(click.Group):
+    """A group that imports a command when it is run, and in which `lstmdump model.h5` is `lstmdump show model.h5`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
+        if name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"lstmdump.cli.{name}")
+        found: click.Command = getattr(module, f"{name}_command")
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         own = {name for param in self.get_params(ctx) for name in param.opts}
-        if args and args[0] not in own and args[0] not in self.commands:
+        if args and args[0] not in own and args[0] not in _COMMANDS:
             args = ["show", *args]
         return super().parse_args(ctx, args)
 
 
 @click.group(
-    cls=_DefaultsToShow,
+    cls=_Commands,
     epilog=_EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     no_args_is_help=False,
@@ -52,10 +70,6 @@ def command(ctx: click.Context) -> int:
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
     return 0
-
-
-for _subcommand in (show_command, export_command, check_command):
-    command.add_command(_subcommand)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

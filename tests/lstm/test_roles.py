@@ -4,7 +4,7 @@ import pytest
 
 from lstmdump.lstm.roles import Role, count_formula
 
-# The first question's network: 64 units on 12 inputs.
+# 64 units on 12 inputs; and 144 units on 10 inputs, projected to 98.
 SIZES = {"d": 12, "m": 64, "h": 64, "p": 64}
 PROJECTED = {"d": 10, "m": 144, "h": 98, "p": 98}
 

@@ -1,0 +1,148 @@
+"""What the project promises of itself: its documents are real, its imports are light, its files are what they should be."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import lstmdump
+from lstmdump import record
+from lstmdump.cli import command
+from lstmdump.report import describe
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+SOURCES = sorted((ROOT / "lstmdump").rglob("*.py"))
+
+
+def run(words: list[str], folder: Path) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "lstmdump", *words], capture_output=True, text=True, cwd=folder, check=True,
+        env={**os.environ, "COLUMNS": "80"},
+    )  # fmt: skip
+    return [line.rstrip() for line in done.stdout.splitlines()]
+
+
+def console_blocks() -> Iterator[tuple[list[str], list[str]]]:
+    """The commands of each console block in README, and the lines that are said to come out."""
+    for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL):
+        first, *lines = block.splitlines()
+        yield first.split("$ lstmdump ")[1:], lines
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A directory with the sample models in it."""
+    for path in (ROOT / "sample_models").iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("commands", "said"), [pytest.param(*block, id=block[0][0].strip()) for block in console_blocks()]
+)
+def test_what_readme_shows_is_what_comes_out(commands: list[str], said: list[str], folder: Path) -> None:
+    outputs = [run(shlex.split(words), folder) for words in commands]
+    if len(outputs) == 1:
+        assert said == outputs[0]
+        return
+    width = len("$ lstmdump keras-1.2.2-weather.h5") + 24  # where the second column starts
+    rows = itertools.zip_longest(*outputs, fillvalue="")
+    assert said == [f"{left:{width}}{right}".rstrip() for left, right in rows]
+
+
+def test_readme_opens_with_two_commands() -> None:
+    assert len(re.findall(r"```sh\n[^\n]+\n```", README.partition("\n## ")[0])) == 2
+
+
+def test_readme_names_every_key_of_the_json() -> None:
+    with lstmdump.open(ROOT / "sample_models" / "keras-2.2.0-weather.h5") as model:
+        made = record.of(describe(model), with_others=True)
+    keys = {*made, *made["parameters"], *made["layers"][0], *made["layers"][0]["weights"][0], *made["others"][0]}
+    assert {key for key in keys if f"`{key}`" not in README} == set()
+
+
+@pytest.mark.parametrize("name", ["show", "export", "check"])
+def test_readme_names_every_option(name: str) -> None:
+    ctx = command.make_context("lstmdump", [name, "x"], resilient_parsing=True)
+    subcommand = command.get_command(ctx, name)
+    assert subcommand is not None
+    options = [option for param in subcommand.params for option in param.opts if option.startswith("--")]
+    known = {
+        "--files-from",
+        "--null",
+        "--recursive",
+        "--layer",
+        "--quiet",
+        "--help",
+        "--gate",
+        "--output",
+        "--force",
+        "--jobs",
+    }
+    assert [option for option in options if option not in README and option not in known] == []
+
+
+def test_every_option_has_help() -> None:
+    ctx = command.make_context("lstmdump", ["show", "x"], resilient_parsing=True)
+    commands = [command.get_command(ctx, name) for name in command.list_commands(ctx)]
+    silent = [
+        param.opts for sub in commands if sub for param in sub.params if param.param_type_name == "option" and not param.help  # type: ignore[attr-defined]
+    ]  # fmt: skip
+    assert silent == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "unwanted"),
+    [
+        ("import lstmdump", {"numpy", "h5py", "rich", "click", "tensorflow", "zipfile.Path"}),
+        ("import lstmdump.cli", {"numpy", "h5py", "rich", "tensorflow", "concurrent", "multiprocessing"}),
+        ("from lstmdump import cli; cli.run(['show', '--json', {sample!r}])", {"rich", "tensorflow", "concurrent"}),
+        ("from lstmdump import cli; cli.run(['show', {sample!r}])", {"tensorflow", "concurrent"}),
+        ("from lstmdump import cli; cli.run(['export', {sample!r}, '-o', {out!r}])", {"rich", "tensorflow", "keras"}),
+    ],
+)
+def test_heavy_libraries_stay_behind_their_doors(statement: str, unwanted: set[str], tmp_path: Path) -> None:
+    sample = str(ROOT / "sample_models" / "keras-2.2.0-weather.h5")
+    code = statement.format(sample=sample, out=str(tmp_path / "x.npz"))
+    check = f"{code}\nimport sys, json; print(json.dumps(sorted({{name.partition('.')[0] for name in sys.modules}})))"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert unwanted & set(json.loads(done.stdout.splitlines()[-1])) == set()
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_is_a_small_room(path: Path) -> None:
+    assert len(path.read_text("utf-8").splitlines()) <= 300
+
+
+def test_the_top_level_holds_what_was_agreed() -> None:
+    tracked = subprocess.run(["git", "ls-files"], capture_output=True, text=True, cwd=ROOT, check=False)
+    if tracked.returncode:
+        pytest.skip("no checkout")
+    top = {line.partition("/")[0] for line in tracked.stdout.splitlines()}
+    agreed = {"pyproject.toml", "lstmdump", "tests", "sample_models", "README.md"}
+    assert {name for name in top if not name.startswith(".")} == agreed
+
+
+def test_the_package_is_typed() -> None:
+    assert (Path(lstmdump.__file__).parent / "py.typed").is_file()
+
+
+def test_the_public_names_are_documented() -> None:
+    undocumented = [name for name in lstmdump.__all__ if name != "__version__" and not getattr(lstmdump, name).__doc__]
+    assert undocumented == []
+
+
+def test_all_exceptions_are_drawn_in_the_tree() -> None:
+    drawn = lstmdump.errors.__doc__ or ""
+    names = [name for name, value in vars(lstmdump.errors).items() if isinstance(value, type)]
+    assert [name for name in names if name not in drawn] == []
