@@ -10,13 +10,13 @@
     │  ├─ RefusedModel         ours, but it reaches outside itself or past a limit
     │  ├─ MissingDependency    says the pip line that helps
     │  └─ ModelClosed          read after close()
-    ├─ NotAnLSTM             its shapes are not those of an LSTM; says both
-    ├─ DoesNotFit            a number is too large for the dtype asked for
-    ├─ NoForgetBias          the file does not hold the constant that was to be folded
-    ├─ BadExpectation        what a check was given is not an expectation
-    ├─ OutputClash           two inputs would be written to one output
-    ├─ OutputExists          names the option that allows it
-    └─ OutputUnwritable      the disk is full, the directory is read-only, …
+    ├─ NotAnLSTM               its shapes are not those of an LSTM; says both
+    ├─ DoesNotFit              a number is too large for the dtype asked for
+    ├─ NoForgetBias            the file does not hold the constant that was to be folded
+    ├─ BadExpectation          what a check was given is not an expectation
+    ├─ OutputClash             two inputs would be written to one output
+    ├─ OutputExists            names the option that allows it
+    └─ OutputUnwritable        the disk is full, the directory is read-only, …
 
 A message is one line without the model's path: whoever tells it knows the path.
 """
