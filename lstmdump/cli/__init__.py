@@ -58,6 +58,7 @@ class _Commands(click.Group):
     epilog=_EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     no_args_is_help=False,
+    subcommand_metavar="COMMAND [ARGS]...",
     invoke_without_command=True,
 )
 @click.version_option(lstmdump.__version__, "-V", "--version", message="%(prog)s %(version)s")

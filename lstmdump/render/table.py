@@ -144,10 +144,11 @@ def _widths(rows: list[Row]) -> tuple[int, ...]:
 def _grid(rows: list[Row], widths: tuple[int, ...], *, folds: int, within: int) -> ConsoleRenderable:
     """ROWS in columns of WIDTHS; the column FOLDS gives way where they do not fit WITHIN the terminal."""
     spare = within - _INDENT - _GAP * (len(widths) - 1) - sum(widths[:folds] + widths[folds + 1 :])
-    grid = Table.grid(padding=(0, _GAP, 0, 0), pad_edge=False)
+    grid = Table.grid(padding=0)  # the gap is part of the columns' width: releases of rich count padding differently
     for index, width in enumerate(widths):
         fitting = min(width, max(spare, _SHORTEST)) if index == folds else width
-        grid.add_column(width=fitting, justify="right" if index == _COUNT else "left")
+        gap = 0 if index == _COUNT else _GAP
+        grid.add_column(width=fitting + gap, justify="right" if index == _COUNT else "left")
     for row in rows:
         grid.add_row(*row)
     return Padding(grid, (0, 0, 0, _INDENT))
