@@ -11,7 +11,8 @@ from typing import Any
 from lstmdump.errors import BadExpectation
 from lstmdump.report import LayerFacts, Report
 
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")  # undecodable bytes of a path; UTF-8 cannot carry them as they are
+# Undecodable bytes of a path, which UTF-8 cannot carry as they are, and marks that terminals act on or hide.
+_ESCAPED = re.compile("[\ud800-\udfff\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class RecordedModel:
 def line(value: Mapping[str, Any]) -> str:
     """VALUE as one line of JSON that can be written as UTF-8."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    return _LONE_SURROGATE.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text)
+    return _ESCAPED.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text)
 
 
 def of(report: Report, *, with_others: bool = False) -> dict[str, Any]:

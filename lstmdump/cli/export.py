@@ -15,6 +15,7 @@ from lstmdump.cli.inputs import Input, Selection, model_options
 from lstmdump.cli.run import Run
 from lstmdump.errors import UnknownFormat
 from lstmdump.export import DTYPES, Exported, Job, Settings, export, plan
+from lstmdump.names import visible
 
 _EPILOG = """\b
 Examples:
@@ -100,6 +101,6 @@ def _report(run: Run, item: Input, result: Exported | _Failure, *, quiet: bool) 
         fields = {"model": job.model, "output": job.output, "layers": result.layers, "bytes": result.bytes}
         terminal.write_json(record.line(fields | ({"skipped": True} if result.skipped else {})))
     elif not result.skipped:
-        terminal.write(job.output + "\n")
+        terminal.write(visible(job.output) + "\n")
     if not (quiet or result.skipped or result.layers):
         terminal.tell(f"{job.model}: no LSTM layer written")

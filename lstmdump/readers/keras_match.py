@@ -7,13 +7,14 @@ name is kept, by order among those of its size.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from lstmdump.errors import CorruptModel
 from lstmdump.model import LayerPath
 from lstmdump.readers.keras_config import CONTAINERS, ConfigLayer
-from lstmdump.readers.keras_names import within
+from lstmdump.readers.keras_names import names_in, within
 from lstmdump.tensor import Tensor
 
 _RECURRENT_LEAVES = ("recurrent_kernel", "U_i", "U")
@@ -151,36 +152,40 @@ def match(buckets: list[Bucket], candidates: Iterable[Leaf]) -> dict[int, Leaf]:
     Raises:
         CorruptModel: a layer is there by name, but of another size than the architecture says.
     """
-    open_leaves = list(candidates)
+    leaves = list(candidates)
+    by_name: dict[str, list[Leaf]] = {}
+    for leaf in leaves:
+        for form in leaf.steps[-1] if leaf.steps else ():
+            by_name.setdefault(form, []).append(leaf)
+    numbered = Counter(bucket.scope for bucket in buckets)  # those that share a scope are not named by it
     found: dict[int, Leaf] = {}
+    taken: set[int] = set()
     for index, bucket in enumerate(buckets):
-        best = max(open_leaves, key=lambda leaf: leaf.kept_in(bucket.scope), default=None)
-        if best is not None and best.kept_in(bucket.scope) and _one_scope(buckets, bucket):
-            _insist_on_agreement(bucket, best)
-            found[index] = best
-            if best.is_lstm:  # any other may be a class of the user's, with several layers of its own in it
-                open_leaves.remove(best)
+        named = [leaf for name in names_in(bucket.scope) for leaf in by_name.get(name, ()) if id(leaf) not in taken]
+        best = max(named, key=lambda leaf: leaf.kept_in(bucket.scope), default=None)
+        if best is None or numbered[bucket.scope] > 1:
+            continue
+        if (words := _disagreement(bucket, best)) is not None:
+            raise CorruptModel(words)
+        found[index] = best
+        if best.is_lstm:  # any other may be a class of the user's, with several layers of its own in it
+            taken.add(id(best))
+    rest = [leaf for leaf in leaves if leaf.is_gated and id(leaf) not in taken]
     for index, bucket in enumerate(buckets):
         if index in found or bucket.units is None:
             continue
-        fitting = next((leaf for leaf in open_leaves if leaf.is_gated and leaf.may_have(bucket.units)), None)
+        fitting = next((leaf for leaf in rest if leaf.may_have(bucket.units) and not _disagreement(bucket, leaf)), None)
         if fitting is not None:
-            _insist_on_agreement(bucket, fitting)
             found[index] = fitting
-            open_leaves.remove(fitting)
+            rest.remove(fitting)
     return found
 
 
-def _one_scope(buckets: list[Bucket], bucket: Bucket) -> bool:
-    """Whether BUCKET alone has its scope. Numbered ones share the wrapper's scope, which names none of them."""
-    return sum(other.scope == bucket.scope for other in buckets) == 1
-
-
-def _insist_on_agreement(bucket: Bucket, leaf: Leaf) -> None:
-    """The arrays of BUCKET are those that the configuration of LEAF, a layer of Keras's own, describes."""
+def _disagreement(bucket: Bucket, leaf: Leaf) -> str | None:
+    """How the arrays of BUCKET differ from what the configuration of LEAF, a layer of Keras's own, describes."""
     gates = _GATES.get(leaf.layer.kind)
     if not leaf.certain or gates is None or bucket.units is None:
-        return
+        return None
     kernel = bucket.arrays.get("kernel")  # Keras 1 stores an array per gate, so that there is less to disagree on
     rows, columns = kernel.shape if kernel is not None and len(kernel.shape) == 2 else (None, None)
     for what, by_config, by_arrays in (
@@ -191,10 +196,9 @@ def _insist_on_agreement(bucket: Bucket, leaf: Leaf) -> None:
     ):
         if None not in (by_config, by_arrays) and by_config != by_arrays:
             name = "/".join(leaf.path_in(bucket.scope))
-            raise CorruptModel(
-                f"config and arrays disagree on the {what} of {name}: {_told(by_config)} by the configuration, "
-                f"{_told(by_arrays)} by the arrays"
-            )
+            sides = f"{_told(by_config)} by the configuration, {_told(by_arrays)} by the arrays"
+            return f"config and arrays disagree on the {what} of {name}: {sides}"
+    return None
 
 
 def _told(value: int | bool | None) -> str:

@@ -15,11 +15,13 @@ TensorFlow's backend adds `:0`, Theano's and CNTK's do not.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 _OUTPUT_NUMBER = re.compile(r":\d+$")
 _KERAS_1_LEAF = re.compile(r"(?P<scope>.+)_(?P<leaf>[WUb](?:_[ifco])?)(?:_(?P<number>\d+))?", re.DOTALL)
 _NUMBERED_LEAF = re.compile(r"(?P<leaf>kernel|recurrent_kernel|bias)_(?P<number>\d+)")
+_MAX_STEPS = 32  # the deepest genuine scope seen has 6
 _AUTOMATIC_CELL = re.compile(r"lstm_cell(_\d+)?")
 
 
@@ -52,6 +54,14 @@ def parse(name: str, keras_major: int) -> WeightName:
 def within(scope: str, name: str) -> bool:
     """Whether NAME, which may hold slashes itself, is one of the names that SCOPE is made of."""
     return f"/{name}/" in f"/{scope}/"
+
+
+def names_in(scope: str) -> Iterator[str]:
+    """Every name that SCOPE may be made of: one step, or several, because a name may hold slashes itself."""
+    steps = scope.split("/")[:_MAX_STEPS]
+    for start in range(len(steps)):
+        for stop in range(start + 1, len(steps) + 1):
+            yield "/".join(steps[start:stop])
 
 
 def below(scope: str, group: str, *, alone: bool) -> tuple[str, ...]:

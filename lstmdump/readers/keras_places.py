@@ -55,13 +55,15 @@ def place(groups: Mapping[str, list[Bucket]], architecture: ConfigLayer | None, 
         CorruptModel: the architecture names an LSTM layer that has no arrays, or arrays of another size.
     """
     found: list[Place] = []
+    nodes = _nodes_by_group(groups, architecture)
     for group, buckets in groups.items():
-        leaves = list(_leaves_of(group, groups, architecture))
+        leaves = _leaves_of(group, nodes.get(group))
         matched = keras_match.match(buckets, leaves)
         rank = {id(leaf): index for index, leaf in enumerate(leaves)}
         in_order = sorted(range(len(buckets)), key=lambda i: rank[id(matched[i])] if i in matched else len(rank))
+        scopes = _by_scope(buckets)
         found.extend(
-            _name(buckets[index], buckets, matched.get(index), numbers_directions=numbers_directions)
+            _name(buckets[index], scopes, matched.get(index), numbers_directions=numbers_directions)
             for index in in_order
         )
     if architecture is not None and found:
@@ -72,27 +74,35 @@ def place(groups: Mapping[str, list[Bucket]], architecture: ConfigLayer | None, 
     return Places(tuple(named), (*repeats, *suspected), countable=not suspected)
 
 
-def _leaves_of(group: str, groups: Mapping[str, list[Bucket]], architecture: ConfigLayer | None) -> Iterator[Leaf]:
-    """The leaves of the architecture whose arrays lie in GROUP."""
+def _nodes_by_group(groups: Mapping[str, list[Bucket]], architecture: ConfigLayer | None) -> dict[str, ConfigLayer]:
+    """The node of the architecture whose arrays lie in each group, where there is one."""
     if architecture is None:
-        return
-    node = _node_of(group, groups, architecture)
-    if node is not None:
-        yield from keras_match.leaves(node, () if node.name is not None else ((group,),))
-
-
-def _node_of(group: str, groups: Mapping[str, list[Bucket]], architecture: ConfigLayer) -> ConfigLayer | None:
+        return {}
     top = [child for _, child in architecture.children]
     by_name = {layer.name: layer for layer in reversed([*top, *architecture.walk()])}
-    if group in by_name:  # not always at the top: a Merge of Keras 1 is stored as the layers within it
-        return by_name[group]
-    nameless = [child for child in top if child.name is None]
-    unnamed_groups = [name for name in groups if name not in by_name]
-    return dict(zip(unnamed_groups, nameless, strict=False)).get(group)
+    # A group's node is not always at the top: a Merge of Keras 1 is stored as the layers within it.
+    found = {group: by_name[group] for group in groups if group in by_name}
+    nameless = (child for child in top if child.name is None)
+    found.update(zip((group for group in groups if group not in by_name), nameless, strict=False))
+    return found
 
 
-def _name(bucket: Bucket, group: list[Bucket], leaf: Leaf | None, *, numbers_directions: bool) -> Place:
-    alone = len({other.scope for other in group}) == 1
+def _leaves_of(group: str, node: ConfigLayer | None) -> list[Leaf]:
+    """The leaves of the architecture whose arrays lie in GROUP."""
+    if node is None:
+        return []
+    return list(keras_match.leaves(node, () if node.name is not None else ((group,),)))
+
+
+def _by_scope(buckets: list[Bucket]) -> dict[str, list[Bucket]]:
+    scopes: dict[str, list[Bucket]] = {}
+    for bucket in buckets:
+        scopes.setdefault(bucket.scope, []).append(bucket)
+    return scopes
+
+
+def _name(bucket: Bucket, scopes: dict[str, list[Bucket]], leaf: Leaf | None, *, numbers_directions: bool) -> Place:
+    alone = len(scopes) == 1
     if leaf is not None and leaf.is_lstm:
         return Place(leaf.path_in(bucket.scope), leaf.layer.kind, bucket, leaf)
     if leaf is not None:
@@ -101,7 +111,7 @@ def _name(bucket: Bucket, group: list[Bucket], leaf: Leaf | None, *, numbers_dir
         own = not rest or (len(rest) == 1 and keras_names.is_automatic_cell(rest[0]) and leaf.is_gated)
         return Place(path if own else (*path, *rest), leaf.layer.kind if own and leaf.is_gated else None, bucket, leaf)
     path = (bucket.group, *keras_names.below(bucket.scope, bucket.group, alone=alone))
-    turns = [other.number for other in group if other.scope == bucket.scope and other.units is not None]
+    turns = [other.number for other in scopes[bucket.scope] if other.units is not None]
     if bucket.units is not None and len(turns) > 1:
         words = ("forward", "backward") if numbers_directions and len(turns) == 2 else ()
         turn = turns.index(bucket.number)
