@@ -18,7 +18,7 @@ ROWS: list[dict[str, Any]] = json.loads((HERE / "manifest.json").read_text("utf-
 # The names that users gave, read off the configurations and, where there is none, off the arrays' names.
 NAMES = {
     "keras-0.3.3-th0.8.2-py27-embedding_lstm.weights.h5": ["layer_1"],
-    "keras-1.0.8-tf0.12.1-py27-merge_legacy.model.h5": ["lstm_1", "lstm_2"],
+    "keras-1.0.8-tf0.12.1-py27-merge_legacy.model.h5": ["merge_1/lstm_1", "merge_1/lstm_2"],
     "keras-1.2.2-tf1.0.1-py27-rebuilt_same_session.model.h5": ["lstm", "lstm2"],
     "keras-1.2.2-tf1.0.1-py27-td_nested_bidir.model.h5": [
         "timedistributed_1/bidirectional_1/forward_lstm_1",
@@ -40,8 +40,8 @@ NAMES = {
     "keras-2.0.0-tf1.0.1-py27-nested_frozen.model.h5": ["sequential_1/lstm_1", "sequential_1/lstm_2"],
     "keras-2.0.0-th0.9.0-py27-nested_model.model.h5": ["outer_lstm", "inner/in_a", "inner/in_b"],
     "keras-2.1.0-tf1.4.1-py36-rnn_stackedcells.model.h5": [
-        "rnn_1/stacked_rnn_cells_1/lstm_cell_1",
-        "rnn_1/stacked_rnn_cells_1/lstm_cell_2",
+        "rnn_1/lstm_cell_1",
+        "rnn_1/lstm_cell_2",
     ],
     "keras-2.2.4-tf1.12.0-py36-rebuilt_same_session.model.h5": ["lstm", "lstm2"],
     "keras-2.3.1-tf1.15.5-py36-cudnn_bidirectional.model.h5": [

@@ -26,21 +26,23 @@ class LSTMWeight:
 
 @dataclass(frozen=True)
 class Gate:
-    """One gate's share of the arrays, not yet read: z = x·W + h·U + b.
+    """One gate's share of the arrays, not yet read: z = x·W + h·U + b, and c·V where there are peepholes.
 
     Attributes:
         W: the kernel, (d, m).
         U: the recurrent kernel, (h, m).
         b: the bias, (m,); None in a layer without bias.
+        V: the peephole, (m,); None in the candidate, and in a cell without peepholes.
     """
 
     W: Tensor
     U: Tensor
     b: Tensor | None
+    V: Tensor | None = None
 
     def arrays(self) -> list[Tensor]:
-        """W, U, and b where there is one."""
-        return [self.W, self.U] + ([] if self.b is None else [self.b])
+        """W, U, and b and V where there are such."""
+        return [tensor for tensor in (self.W, self.U, self.b, self.V) if tensor is not None]
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ _OTHER_KINDS = frozenset({"GRU", "GRUCell", "CuDNNGRU", "SimpleRNN", "SimpleRNNC
 _FLOATS = frozenset({"float16", "float32", "float64", "bfloat16"})
 _TWELVE = tuple(f"{array}_{gate}" for gate in layouts.KERAS_1_ORDER for array in "WUb")
 _THREE = (("kernel", "recurrent_kernel", "bias"), ("W", "U", "b"))  # Keras 2 and 3; Keras 1 with consume_less='gpu'
+_PEEPHOLES = {f"{word}_gate_peephole_weights": letter for word, letter in zip(("input", "forget", "output"), "ifo",
+              strict=True)}  # fmt: skip # PeepholeLSTMCell of tf.keras.experimental, TensorFlow 1.14 and later
 _TWELVE_ROLES = {"W": Role.GATE_KERNEL, "U": Role.GATE_RECURRENT_KERNEL, "b": Role.GATE_BIAS}
 
 
@@ -67,20 +69,23 @@ def _three_arrays(layer: Layer, kernel: Tensor, recurrent: Tensor, bias: Tensor 
     d, _ = _two_dimensions(layer, kernel)
     m, _ = _two_dimensions(layer, recurrent)
     arrays = {"kernel": kernel, "recurrent_kernel": recurrent} | ({} if bias is None else {"bias": bias})
+    peepholes = {leaf: layer.weights[leaf] for leaf in _PEEPHOLES if leaf in layer.weights}
     doubled = _has_doubled_bias(layer, bias, m)
     roles = (Role.KERNEL, Role.RECURRENT_KERNEL, Role.DOUBLED_BIAS if doubled else Role.BIAS)
-    weights = tuple(LSTMWeight(role, name, tensor) for role, (name, tensor) in zip(roles, arrays.items(), strict=False))
-    _insist_on_floats(layer, arrays)
+    weights = [LSTMWeight(role, name, tensor) for role, (name, tensor) in zip(roles, arrays.items(), strict=False)]
+    weights += [LSTMWeight(Role.PEEPHOLE, leaf, tensor) for leaf, tensor in peepholes.items()]
+    _insist_on_floats(layer, arrays | peepholes)
     cut = layouts.cudnn if doubled else layouts.side_by_side
+    gates = cut(layer.name, kernel, recurrent, bias)
     return LSTM(
         layer.name,
         layer.kind or ("CuDNNLSTM" if doubled else "LSTM"),
         d,
         m,
-        weights,
+        tuple(weights),
         layouts.KERAS_ORDER,
-        cut(layer.name, kernel, recurrent, bias),
-        notes=(*([_CUDNN_NOTE] if doubled else []), *_extras(layer, arrays)),
+        layouts.with_peepholes(layer.name, gates, {_PEEPHOLES[leaf]: tensor for leaf, tensor in peepholes.items()}),
+        notes=(*([_CUDNN_NOTE] if doubled else []), *_extras(layer, arrays | peepholes)),
     )
 
 

@@ -13,6 +13,7 @@ CuDNNLSTM             the same shapes, each gate's block transposed; bias (8m,) 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from lstmdump.lstm.cell import GATES, Gate
 from lstmdump.tensor import Array, Tensor, derived
@@ -78,6 +79,14 @@ def cudnn(name: str, kernel: Tensor, recurrent: Tensor, bias: Tensor | None) -> 
         )
 
     return {letter: one(letter) for letter in GATES}
+
+
+def with_peepholes(name: str, gates: Mapping[str, Gate], peepholes: Mapping[str, Tensor]) -> dict[str, Gate]:
+    """GATES with the PEEPHOLES, (m,) each, by the letter of the gate that they belong to."""
+    return {
+        letter: replace(gate, V=peepholes[letter].renamed(f"{name}/V_{letter}")) if letter in peepholes else gate
+        for letter, gate in gates.items()
+    }
 
 
 def _bias_sum(name: str, bias: Tensor, columns: slice, units: int) -> Tensor:

@@ -89,7 +89,8 @@ def _read_named(file: HDF5File) -> Model:
     opaque = config is None or '"bfloat16"' in config
     for name in names:
         stored.groups[name] = _buckets(stored, name, opaque_is_bfloat16=opaque)
-    top = _buckets(stored, _TOP_LEVEL, opaque_is_bfloat16=opaque) if root.group(_TOP_LEVEL) else []
+    own = _TOP_LEVEL not in stored.groups and root.group(_TOP_LEVEL) is not None
+    top = _buckets(stored, _TOP_LEVEL, opaque_is_bfloat16=opaque) if own else []
     notes = []
     if stored.architecture is None:
         notes.append(_NO_CLASSES)
@@ -120,20 +121,30 @@ def _not_ours(file: HDF5File, config: str | None) -> Exception:
 
 
 def _buckets(stored: _Stored, layer: str, *, opaque_is_bfloat16: bool) -> list[Bucket]:
+    """The arrays of the top-level LAYER, by the layers within it.
+
+    Cells in one scope are numbered name by name: `bias` after `kernel_1` is the second cell's if the first has none. So
+    a kernel starts a cell, and what follows is that cell's, which is how Keras 2 lists them.
+    """
     group = stored.root.group(layer)
     if group is None:
         raise CorruptModel(f"layer_names lists {layer}, but the file does not hold it: a save that failed half-way")
     buckets: dict[tuple[str, int], Bucket] = {}
+    current: dict[str, Bucket] = {}
     for name in group.strings("weight_names") or []:
-        parsed = keras_names.parse(name, stored.major)
-        bucket = buckets.setdefault((parsed.scope, parsed.number), Bucket(layer, parsed.scope, parsed.number))
         tensor = group.tensor(name, opaque_is_bfloat16=opaque_is_bfloat16)
         if tensor is None:
             raise CorruptModel(f"{layer} lists an array {name}, but the file does not hold it")
+        parsed = keras_names.parse(name, stored.major)
+        bucket = current.get(parsed.scope)
+        if bucket is None or parsed.leaf == "kernel" or stored.major < 2:
+            bucket = buckets.setdefault((parsed.scope, parsed.number), Bucket(layer, parsed.scope, parsed.number))
+            current[parsed.scope] = bucket
         if parsed.leaf in bucket.arrays:
             raise CorruptModel(f"{layer} lists an array {name} twice: a save that failed half-way")
         bucket.arrays[parsed.leaf] = tensor
-    return list(buckets.values())
+    place = {scope: index for index, scope in enumerate(current)}
+    return sorted(buckets.values(), key=lambda bucket: (place[bucket.scope], bucket.number))
 
 
 def _producer(stored: _Stored, file: HDF5File) -> str:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 
 from lstmdump.errors import CorruptModel
 from lstmdump.model import LayerPath
-from lstmdump.readers import keras_match, keras_names
+from lstmdump.readers import keras_leaves, keras_match, keras_names
 from lstmdump.readers.keras_config import ConfigLayer
-from lstmdump.readers.keras_match import Bucket, Leaf
+from lstmdump.readers.keras_leaves import Leaf, Steps
+from lstmdump.readers.keras_match import Bucket
 from lstmdump.tensor import Tensor
 
 
@@ -55,9 +56,9 @@ def place(groups: Mapping[str, list[Bucket]], architecture: ConfigLayer | None, 
         CorruptModel: the architecture names an LSTM layer that has no arrays, or arrays of another size.
     """
     found: list[Place] = []
-    nodes = _nodes_by_group(groups, architecture)
+    leaves_by_group = _leaves_by_group(groups, architecture)
     for group, buckets in groups.items():
-        leaves = _leaves_of(group, nodes.get(group))
+        leaves = leaves_by_group.get(group, [])
         matched = keras_match.match(buckets, leaves)
         rank = {id(leaf): index for index, leaf in enumerate(leaves)}
         in_order = sorted(range(len(buckets)), key=lambda i: rank[id(matched[i])] if i in matched else len(rank))
@@ -69,29 +70,40 @@ def place(groups: Mapping[str, list[Bucket]], architecture: ConfigLayer | None, 
     if architecture is not None and found:
         _insist_on_arrays(architecture, found)
     once, repeats = _without_repeats(found, groups)
-    named = _without_cells(_told_apart(once))
+    named = _told_apart(_without_automatic_names(once))
     suspected = tuple(_suspected_repeats(named))
     return Places(tuple(named), (*repeats, *suspected), countable=not suspected)
 
 
-def _nodes_by_group(groups: Mapping[str, list[Bucket]], architecture: ConfigLayer | None) -> dict[str, ConfigLayer]:
-    """The node of the architecture whose arrays lie in each group, where there is one."""
+def _leaves_by_group(groups: Mapping[str, list[Bucket]], architecture: ConfigLayer | None) -> dict[str, list[Leaf]]:
+    """The leaves of the architecture whose arrays lie in each group."""
     if architecture is None:
         return {}
-    top = [child for _, child in architecture.children]
-    by_name = {layer.name: layer for layer in reversed([*top, *architecture.walk()])}
-    # A group's node is not always at the top: a Merge of Keras 1 is stored as the layers within it.
-    found = {group: by_name[group] for group in groups if group in by_name}
-    nameless = (child for child in top if child.name is None)
-    found.update(zip((group for group in groups if group not in by_name), nameless, strict=False))
+    found: dict[str, list[Leaf]] = {}
+    placed = _places_by_name(architecture)
+    nameless = (child for _, child in architecture.children if child.name is None)
+    for group in groups:
+        if group in placed:
+            node, around = placed[group]
+            found[group] = list(keras_leaves.leaves(node, around))
+        elif (inner := next(nameless, None)) is not None:
+            found[group] = list(keras_leaves.leaves(inner, ((group,),)))
     return found
 
 
-def _leaves_of(group: str, node: ConfigLayer | None) -> list[Leaf]:
-    """The leaves of the architecture whose arrays lie in GROUP."""
-    if node is None:
-        return []
-    return list(keras_match.leaves(node, () if node.name is not None else ((group,),)))
+def _places_by_name(architecture: ConfigLayer) -> dict[str, tuple[ConfigLayer, Steps]]:
+    """Each layer by its name, those at the top first, with the names around it.
+
+    A group's layer is not always at the top: a Merge of Keras 1 is stored as the layers within it.
+    """
+    placed: dict[str, tuple[ConfigLayer, Steps]] = {}
+    waiting: list[tuple[ConfigLayer, Steps]] = [(child, ()) for _, child in architecture.children]
+    for layer, around in waiting:  # outer before inner: the list grows while it is gone through
+        if layer.name is not None:
+            placed.setdefault(layer.name, (layer, around))
+        inner = around if layer.name is None else (*around, (layer.name,))
+        waiting.extend((child, inner) for _, child in layer.children)
+    return placed
 
 
 def _by_scope(buckets: list[Bucket]) -> dict[str, list[Bucket]]:
@@ -102,7 +114,7 @@ def _by_scope(buckets: list[Bucket]) -> dict[str, list[Bucket]]:
 
 
 def _name(bucket: Bucket, scopes: dict[str, list[Bucket]], leaf: Leaf | None, *, numbers_directions: bool) -> Place:
-    alone = len(scopes) == 1
+    alone = len({scope.partition("/")[0] for scope in scopes}) == 1
     if leaf is not None and leaf.is_lstm:
         return Place(leaf.path_in(bucket.scope), leaf.layer.kind, bucket, leaf)
     if leaf is not None:
@@ -124,7 +136,7 @@ def _insist_on_arrays(architecture: ConfigLayer, found: list[Place]) -> None:
     taken = {(id(place.leaf.layer), place.leaf.steps[-1]) for place in found if place.leaf and place.leaf.steps}
     shared = {place.leaf.shared for place in found if place.leaf and place.leaf.shared}
     for _, child in architecture.children:
-        for leaf in keras_match.leaves(child):
+        for leaf in keras_leaves.leaves(child):
             if not leaf.is_lstm or not leaf.certain or leaf.shared in shared:
                 continue
             if (id(leaf.layer), leaf.steps[-1]) not in taken:
@@ -167,13 +179,14 @@ def _suspected_repeats(found: list[Place]) -> Iterator[str]:
     seen: dict[object, Place] = {}
     for candidate in found:
         bucket = candidate.bucket
-        if bucket.units is None or not bucket.scope:
+        name = bucket.scope or "/".join(candidate.path[1:])  # Keras 3.0 stores no scope
+        if bucket.units is None or not name:
             continue
         shapes = tuple(tensor.shape for tensor in candidate.arrays.values())
-        first = seen.setdefault((bucket.scope, bucket.number, shapes), candidate)
+        first = seen.setdefault((name, bucket.number, shapes), candidate)
         if first.bucket.group != bucket.group:
-            names = f"{'/'.join(first.path)} and {'/'.join(candidate.path)}"
-            yield f"{names} have one name and one shape: they may be one shared layer, stored twice and not marked"
+            both = f"{'/'.join(first.path)} and {'/'.join(candidate.path)}"
+            yield f"{both} have one name and one shape: they may be one shared layer, stored twice and not marked"
 
 
 def _told_apart(found: list[Place]) -> list[Place]:
@@ -189,16 +202,26 @@ def _told_apart(found: list[Place]) -> list[Place]:
     return [apart(candidate) for candidate in found]
 
 
-def _without_cells(found: list[Place]) -> list[Place]:
-    """FOUND without the names of cells that Keras chose, where a layer has but the one cell."""
-    paths = Counter(candidate.path[:-1] for candidate in found)
-    taken = {candidate.path for candidate in found}
+def _without_automatic_names(found: list[Place]) -> list[Place]:
+    """FOUND without the names that Keras chose for a stack of cells, and for a cell that is its layer's only one."""
+    unstacked = [replace(candidate, path=_without_stack(candidate.path)) for candidate in found]
+    beside = Counter(candidate.path[:-1] for candidate in unstacked)
+    taken = {candidate.path for candidate in unstacked}
 
     def bare(candidate: Place) -> Place:
         *parent, last = candidate.path
-        only = paths[tuple(parent)] == 1 and tuple(parent) not in taken
-        if parent and only and keras_names.is_automatic_cell(last):
+        only = beside[tuple(parent)] == 1 and tuple(parent) not in taken
+        if parent and only and keras_names.is_automatic_cell(last) and _may_be_unnamed(candidate.leaf):
             return replace(candidate, path=tuple(parent))
         return candidate
 
-    return [bare(candidate) for candidate in found]
+    return [bare(candidate) for candidate in unstacked]
+
+
+def _without_stack(path: LayerPath) -> LayerPath:
+    return (*(name for name in path[:-1] if not keras_names.is_automatic_stack(name)), path[-1])
+
+
+def _may_be_unnamed(leaf: Leaf | None) -> bool:
+    """Whether what LEAF holds may be a cell that is its layer's only one: an LSTM layer keeps the name it was given."""
+    return leaf is None or (leaf.layer.kind not in ("LSTM", "CuDNNLSTM") and leaf.in_stack < 2)

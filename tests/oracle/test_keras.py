@@ -20,7 +20,7 @@ CASES = ("one", "square", "without_bias", "float16", "bfloat16", "bidirectional"
 NAMES = {
     "bidirectional": ["both/forward_read", "both/backward_read"],
     "cell": ["rnn"],
-    "cells": ["rnn/stacked_rnn_cells/first", "rnn/stacked_rnn_cells/second"],
+    "cells": ["rnn/first", "rnn/second"],
     "nested": ["middle/in/deep", "middle/mid", "out"],
     "shared": ["shared"],
     "frozen": ["inner/frozen", "inner/free"],

@@ -381,3 +381,147 @@ def test_a_link_out_of_the_file_is_refused(model: Path) -> None:
         file["model_weights/lstm_1/lstm_1/bias:0"] = h5py.ExternalLink("/etc/passwd", "/x")
 
     refuse(builders.change(model, link), RefusedModel, "is a link to another place or file")
+
+
+# --- what real releases do to names and order
+
+
+def numbered(scope: str, number: int, seed: int, leaves: int = 3) -> list[tuple[str, np.ndarray]]:
+    """An LSTM's weights as TensorFlow renames those met again in SCOPE: each name counts for itself."""
+    suffix = f"_{number}" if number else ""
+    return [(name.replace(":0", f"{suffix}:0"), v) for name, v in keras_2_weights(scope, seed=seed)][:leaves]
+
+
+def biases(path: Path) -> dict[str, list[float]]:
+    with lstmdump.open(path) as model:
+        read = {lstm.name: lstm.gates["i"].b for lstm in model.lstms}
+        return {name: bias.read().tolist() for name, bias in read.items() if bias is not None}
+
+
+def test_frozen_layers_of_one_name_are_told_apart_by_being_stored_last(tmp_path: Path) -> None:
+    frozen = sequential(lstm_config("lstm", trainable=False), name="enc")
+    config = sequential(sequential(frozen, sequential(lstm_config("lstm"), name="dec"), name="pair"))
+    weights = keras_2_weights("lstm/lstm_cell_1", seed=2) + keras_2_weights("lstm/lstm_cell", seed=1)
+    path = write(tmp_path / "a.h5", {"pair": weights}, config=config)
+    assert biases(path) == {
+        "pair/enc/lstm": builders.gates(3, 4, 1)["b_i"].tolist(),
+        "pair/dec/lstm": builders.gates(3, 4, 2)["b_i"].tolist(),
+    }
+
+
+def test_a_name_that_the_session_numbered_is_still_the_layers(tmp_path: Path) -> None:
+    config = sequential(sequential(lstm_config("a", trainable=False), lstm_config("b"), name="inner"))
+    weights = keras_2_weights("b_1", seed=2) + keras_2_weights("a_1", seed=1)
+    path = write(tmp_path / "a.h5", {"inner": weights}, config=config)
+    assert biases(path) == {
+        "inner/a": builders.gates(3, 4, 1)["b_i"].tolist(),
+        "inner/b": builders.gates(3, 4, 2)["b_i"].tolist(),
+    }
+
+
+@pytest.mark.parametrize("config", [None, sequential(bidirectional("bi", lstm_config("q")))])
+def test_numbered_arrays_count_in_the_order_of_their_numbers(config: Any, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.h5", {"bi": numbered("bi", 1, 2) + numbered("bi", 0, 1)}, config=config, version="2.0.0")
+    assert list(biases(path).values()) == [
+        builders.gates(3, 4, 1)["b_i"].tolist(), builders.gates(3, 4, 2)["b_i"].tolist()
+    ]  # fmt: skip
+
+
+def test_a_bias_is_that_of_the_cell_it_follows_whatever_its_number(tmp_path: Path) -> None:
+    second = [*numbered("rnn", 1, 2, leaves=2), ("rnn/bias:0", builders.fused(builders.gates(3, 4, 2))["bias"])]
+    path = write(tmp_path / "a.h5", {"rnn": numbered("rnn", 0, 1, leaves=2) + second})
+    assert biases(path) == {"rnn/cell_1": builders.gates(3, 4, 2)["b_i"].tolist()}
+
+
+def test_a_cell_in_a_stack_keeps_its_name_beside_cells_of_other_kinds(tmp_path: Path) -> None:
+    cells = [{"class_name": "SimpleRNNCell", "config": {"name": "simple_rnn_cell", "units": 3}},
+             lstm_config("lstm_cell", kind="LSTMCell")]  # fmt: skip
+    stack = {"class_name": "StackedRNNCells", "config": {"name": "stacked_rnn_cells", "cells": cells}}
+    config = sequential({"class_name": "RNN", "config": {"name": "rnn", "cell": stack}})
+    simple = [("rnn/kernel:0", numbers(3, 3)), ("rnn/recurrent_kernel:0", numbers(3, 3)), ("rnn/bias:0", numbers(3))]
+    path = write(tmp_path / "a.h5", {"rnn": simple + numbered("rnn", 1, 1)}, config=config)
+    assert names(path) == ["rnn/lstm_cell"]
+
+
+@pytest.mark.parametrize("scope", ["r/stacked_rnn_cells/lstm_cell", "r/lstm_cell", "r"])
+def test_a_cell_alone_goes_by_its_layers_name(scope: str, tmp_path: Path) -> None:
+    assert names(write(tmp_path / "a.h5", {"r": keras_2_weights(scope)}, version="2.8.0")) == ["r"]
+
+
+def test_a_stack_that_keras_named_is_no_part_of_the_name(tmp_path: Path) -> None:
+    scope = "rnn/stacked_rnn_cells_2/lstm_cell"
+    weights = keras_2_weights(f"{scope}_4") + keras_2_weights(f"{scope}_5", d=4, seed=1)
+    assert names(write(tmp_path / "a.h5", {"rnn": weights})) == ["rnn/lstm_cell_4", "rnn/lstm_cell_5"]
+
+
+def test_the_layers_of_a_merge_are_named_by_it(tmp_path: Path) -> None:
+    parts = [{"class_name": "Model", "config": {"name": f"s{k}", "layers": [lstm_config(f"p{k}")]}} for k in (1, 2)]
+    config = {"class_name": "Sequential", "config": [{"class_name": "Merge", "config": {"name": "m", "layers": parts}}]}
+    layers = {"p1": keras_1_weights("p1"), "p2": keras_1_weights("p2")}
+    assert names(write(tmp_path / "a.h5", layers, config=config, version="1.2.2")) == ["m/s1/p1", "m/s2/p2"]
+
+
+def test_a_wrapper_derived_from_bidirectional_has_two_directions(tmp_path: Path) -> None:
+    wrapper = bidirectional("mb", lstm_config("lstm"), merge_mode="concat")
+    wrapper["class_name"] = "demo>MyBidirectional"
+    weights = keras_2_weights("mb/forward_lstm") + keras_2_weights("mb/backward_lstm", seed=1)
+    path = write(tmp_path / "a.h5", {"mb": weights}, config=sequential(wrapper))
+    assert names(path) == ["mb/forward_lstm", "mb/backward_lstm"]
+
+
+def test_a_layer_that_is_called_like_a_cell_keeps_its_name(tmp_path: Path) -> None:
+    wrapper = {"class_name": "TimeDistributed", "config": {"name": "td", "layer": lstm_config("lstm_cell")}}
+    path = write(tmp_path / "a.h5", {"td": keras_2_weights("td/lstm_cell_3")}, config=sequential(wrapper))
+    assert names(path) == ["td/lstm_cell"]
+
+
+def test_a_wrapper_called_like_its_layer_does_not_name_the_directions(tmp_path: Path) -> None:
+    config = sequential(bidirectional("a", lstm_config("a")))
+    path = write(tmp_path / "a.h5", {"a": numbered("a", 0, 1) + numbered("a", 1, 2)}, config=config, version="2.0.0")
+    assert names(path) == ["a/forward_a", "a/backward_a"]
+
+
+@pytest.mark.parametrize(
+    ("layer", "backward", "expected"),
+    [
+        ("forward_x", None, ["b/forward_forward_x", "b/backward_forward_x"]),
+        ("backward_q", "forward_q", ["b/forward_backward_q", "b/backward_forward_q"]),
+    ],
+)
+def test_a_layer_whose_name_has_a_direction_in_it_gets_another(
+    layer: str, backward: str | None, expected: list[str], tmp_path: Path
+) -> None:
+    more = {} if backward is None else {"backward_layer": lstm_config(backward)}
+    weights = [weight for k, name in enumerate(expected) for weight in keras_2_weights(name, seed=k)]
+    config = sequential(bidirectional("b", lstm_config(layer), **more))
+    assert names(write(tmp_path / "a.h5", {"b": weights}, config=config)) == expected
+
+
+def test_a_wrapper_that_the_session_numbered_is_still_the_layer(tmp_path: Path) -> None:
+    weights = keras_2_weights("b_3/forward_l") + keras_2_weights("b_3/backward_l", seed=1)
+    assert names(write(tmp_path / "a.h5", {"b": weights})) == ["b/forward_l", "b/backward_l"]
+
+
+def test_a_layer_called_like_the_models_own_group_is_counted_once(tmp_path: Path) -> None:
+    name = "top_level_model_weights"
+    with lstmdump.open(write(tmp_path / "a.h5", {name: keras_2_weights(name)})) as model:
+        assert model.model.parameters == 4 * ((3 + 4) * 4 + 4)
+
+
+def test_a_shared_layer_without_names_in_keras_3_0_leaves_the_total_open(tmp_path: Path) -> None:
+    weights = [(name.removeprefix("/"), values) for name, values in keras_2_weights("", suffix="")]
+    config = sequential(sequential(lstm_config("sh"), name="A"), sequential(lstm_config("sh"), name="B"))
+    path = write(tmp_path / "a.h5", {"A": weights, "B": weights}, version="3.0.5", config=config)
+    with lstmdump.open(path) as model:
+        assert model.model.parameters is None
+
+
+def test_peepholes_are_part_of_the_cell(tmp_path: Path) -> None:
+    peepholes = {letter: numbers(4, seed=k) for k, letter in enumerate("ifo")}
+    gate_names = {"i": "input", "f": "forget", "o": "output"}
+    extra = [(f"rnn/{gate_names[letter]}_gate_peephole_weights:0", values) for letter, values in peepholes.items()]
+    with lstmdump.open(write(tmp_path / "a.h5", {"rnn": keras_2_weights("rnn") + extra})) as model:
+        (lstm,) = model.lstms
+        assert (lstm.peepholes, lstm.parameters, lstm.notes) == (True, 4 * ((3 + 4) * 4 + 4) + 3 * 4, ())
+        read = {letter: gate.V.read().tolist() for letter, gate in lstm.gates.items() if gate.V is not None}
+    assert read == {letter: values.tolist() for letter, values in peepholes.items()}
