@@ -16,6 +16,7 @@ from lstmdump.readers.hdf5 import Group
 from lstmdump.tensor import Tensor
 
 _ORDER = "icfo"
+_GRAPH = "graph"
 _LSTM_TRIPLES = 4  # (W, U, b) once per gate
 _GRU_TRIPLES = 3
 _MAX_PARAMETERS = 100_000
@@ -23,7 +24,7 @@ _MAX_PARAMETERS = 100_000
 
 def is_keras_0(root: Group) -> bool:
     """Whether ROOT is the root of such a file."""
-    graph = root.group("graph")
+    graph = root.group(_GRAPH)
     return root.attribute("nb_layers") is not None or (graph is not None and graph.attribute("nb_params") is not None)
 
 
@@ -41,12 +42,28 @@ def read_weights(root: Group) -> tuple[list[Weight], list[str]]:
         unsure = [run for run in runs if len(run) > 3 and not _is_lstms(run, tensors) and len(run) != 3 * _GRU_TRIPLES]
         notes.extend(f"{run[0].name} and the {len(run) - 1} arrays after it may be LSTM or GRU layers: the file "
                      "does not say where one ends, so they are left alone" for run in unsure)  # fmt: skip
+        notes.extend(_doubts(group.path, runs, tensors))
         weights.extend(chain.from_iterable(_place(group.path, run, tensors) for run in runs))
     return weights, notes
 
 
+def _doubts(group: str, runs: list[list[Tensor]], tensors: list[Tensor]) -> Iterator[str]:
+    """What else a run may be that is taken for one LSTM: in a list without borders, layers on their own width."""
+    for run in runs:
+        whole_layer = len(run) == len(tensors) and group != _GRAPH
+        if len(run) == 3 * _LSTM_TRIPLES and run[0].shape == run[1].shape and not whole_layer:
+            layer = "/".join(_layer(group, run, tensors, 0))
+            yield (f"{layer}: twelve arrays of one size, taken for an LSTM; four SimpleRNN layers, or a GRU and a "
+                   "SimpleRNN, would look the same")  # fmt: skip
+
+
+def _layer(group: str, run: list[Tensor], tensors: list[Tensor], start: int) -> LayerPath:
+    """The place of the LSTM that begins at START of RUN: the group's, where it holds nothing else."""
+    return (group,) if len(run) == len(tensors) == 12 else (group, run[start].name.rpartition("/")[2])
+
+
 def _groups(root: Group) -> Iterator[Group]:
-    names = ["graph"] if root.attribute("nb_layers") is None else [
+    names = [_GRAPH] if root.attribute("nb_layers") is None else [
         f"layer_{number}" for number in range(_count(root, "nb_layers"))
     ]  # fmt: skip
     for name in names:
@@ -113,7 +130,6 @@ def _place(group: str, run: list[Tensor], tensors: list[Tensor]) -> Iterator[Wei
             yield Weight((group,), tensor.name.rpartition("/")[2], tensor)
         return
     for start in range(0, len(run), 3 * _LSTM_TRIPLES):
-        first = run[start]
-        layer: LayerPath = (group,) if len(run) == len(tensors) == 12 else (group, first.name.rpartition("/")[2])
+        layer = _layer(group, run, tensors, start)
         for position, tensor in enumerate(run[start : start + 3 * _LSTM_TRIPLES]):
             yield Weight(layer, f"{'WUb'[position % 3]}_{_ORDER[position // 3]}", tensor)

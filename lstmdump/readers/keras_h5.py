@@ -53,6 +53,11 @@ class _Stored:
         """Whether `kernel_1` is a backward layer: before 2.0.3; stacked cells came with 2.0.9."""
         return re.match(r"2\.0\.[0-8](\D|$)", self.version or "") is not None
 
+    @property
+    def hides_frozen(self) -> bool:
+        """Whether freezing a whole model leaves no mark in the architecture: Keras itself up to 2.3, not tf.keras."""
+        return re.fullmatch(r"2\.[0-3](\.\d+)*", self.version or "") is not None
+
 
 def read(path: Path) -> Model:
     """The model in the HDF5 file at PATH.
@@ -96,7 +101,12 @@ def _read_named(file: HDF5File) -> Model:
         notes.append(_NO_CLASSES)
         if any(tensor.dtype == "bfloat16" for tensor in stored.tensors()):
             notes.append("numbers of two bytes and of no known type are taken for bfloat16")
-    places = keras_places.place(stored.groups, stored.architecture, numbers_directions=stored.numbers_directions)
+    places = keras_places.place(
+        stored.groups,
+        stored.architecture,
+        numbers_directions=stored.numbers_directions,
+        hides_frozen=stored.hides_frozen,
+    )
     weights = [Weight(found.path, leaf, tensor) for found in places.found for leaf, tensor in found.arrays.items()]
     weights.extend(Weight((_TOP_LEVEL,), f"{b.scope}/{leaf}", tensor) for b in top for leaf, tensor in b.arrays.items())
     root_layer = grow((weight for weight in weights if weight.leaf not in _NO_PARAMETERS), places.kinds)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from lstmdump.model import LayerPath
 from lstmdump.readers.keras_config import CONTAINERS, ConfigLayer
-from lstmdump.readers.keras_names import within
 
 _LSTM_CLASSES = frozenset({"LSTM", "LSTMCell", "CuDNNLSTM"})
 _GATED_SETTINGS = ("recurrent_activation", "inner_activation")
@@ -70,17 +69,25 @@ class Leaf:
 
     def path_in(self, scope: str) -> LayerPath:
         """Its names, each in the form in which it stands in SCOPE."""
-        path: list[str] = []
-        for forms in self.steps:
-            there = (form for form in forms if within(scope, form) and form not in path)
-            path.append(next(there, forms[0]))
-        return tuple(path)
+        return tuple(form or forms[0] for forms, (form, _) in zip(self.steps, self._along(scope), strict=True))
 
-    def kept_in(self, scope: str) -> int:
-        """How many of its names stand in SCOPE; 0 where its own does not."""
-        if not self.steps or not any(within(scope, form) for form in self.steps[-1]):
-            return 0
-        return sum(any(within(scope, form) for form in forms) for forms in self.steps)
+    def kept_in(self, scope: str) -> tuple[int, int] | None:
+        """How well SCOPE names it: how many of its names stand there, and how far out its own; None without its own."""
+        along = self._along(scope)
+        if not along or along[-1][0] is None:
+            return None
+        return sum(form is not None for form, _ in along), -along[-1][1]
+
+    def _along(self, scope: str) -> list[tuple[str | None, int]]:
+        """Per step its form in SCOPE, below the steps before it, and where; None for one that SCOPE has lost."""
+        found: list[tuple[str | None, int]] = []
+        text, place = f"/{scope}/", 0
+        for forms in self.steps:
+            form = next((form for form in forms if f"/{form}/" in text[place:]), None)
+            start = place if form is None else text.index(f"/{form}/", place)
+            place = start if form is None else start + len(form) + 1
+            found.append((form, start))
+        return found
 
 
 @dataclass(frozen=True)
@@ -129,13 +136,19 @@ def _turned(direction: str, layer: ConfigLayer) -> tuple[str, ...]:
     """The names a Bidirectional's layer goes by: Keras 1.0.8 to 1.1 and Keras 3 store the name with its direction."""
     name = layer.name or "layer"
     if name.startswith(direction):
-        return name, direction + name
-    return tuple(dict.fromkeys((direction + name.removeprefix("forward_"), direction + name, name)))
+        return direction + name, name
+    return tuple(dict.fromkeys((direction + name, direction + name.removeprefix("forward_"), name)))
 
 
 def without_session_number(name: str) -> str:
     """NAME without the number that TensorFlow adds to a scope that the session had seen before."""
     return _SESSION_NUMBER.sub("", name)
+
+
+def session_numbers(scope: str) -> tuple[int, ...]:
+    """Those numbers in SCOPE, in order; 0 where a name has none."""
+    found = (_SESSION_NUMBER.search(step) for step in scope.split("/"))
+    return tuple(int(number[0][1:]) if number else 0 for number in found)
 
 
 def _whole_number(value: object) -> int | None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from lstmdump.errors import CorruptModel
-from lstmdump.readers.keras_leaves import Leaf, without_session_number
+from lstmdump.readers.keras_leaves import Leaf, session_numbers, without_session_number
 from lstmdump.readers.keras_names import names_in
 from lstmdump.tensor import Tensor
 
@@ -44,8 +44,11 @@ class Bucket:
         return None
 
 
-def match(buckets: Sequence[Bucket], leaves: Sequence[Leaf]) -> dict[int, Leaf]:
+def match(buckets: Sequence[Bucket], leaves: Sequence[Leaf], *, hides_frozen: bool) -> dict[int, Leaf]:
     """The leaf for each bucket of one group, by the bucket's index; those that have none are left out.
+
+    HIDES_FROZEN: whether a model frozen as a whole leaves no mark in the architecture, so that among layers of one name
+    the session's numbers, which count them as they were made, are a better guide than the order in the file.
 
     Raises:
         CorruptModel: a layer is there by name, but of another size than the architecture says.
@@ -54,19 +57,23 @@ def match(buckets: Sequence[Bucket], leaves: Sequence[Leaf]) -> dict[int, Leaf]:
     taken: set[int] = set()
     as_stored = sorted(leaves, key=lambda leaf: leaf.frozen)
     numbered = Counter(bucket.scope for bucket in buckets)  # those that share a scope are not named by it
-    for form in (str, without_session_number):
-        by_name = _by_name(as_stored)
-        for index, bucket in enumerate(buckets):
+    by_name = _by_name(as_stored)
+    by_number = hides_frozen and not any(leaf.frozen for leaf in leaves)
+    in_file = range(len(buckets))
+    counted = sorted(in_file, key=lambda index: session_numbers(buckets[index].scope)) if by_number else in_file
+    for form, order in ((str, in_file), (without_session_number, counted)):
+        for index in order:
+            bucket = buckets[index]
             if index in found or numbered[bucket.scope] > 1:
                 continue
             best = _best(bucket.scope, by_name, form, taken)
-            if best is None:
+            if best is None or (form is str and len(best) > 1):  # of several so named, wait who else may be meant
                 continue
-            if (words := _disagreement(bucket, best)) is not None:
+            if (words := _disagreement(bucket, best[0])) is not None:
                 raise CorruptModel(words)
-            found[index] = best
-            if best.is_lstm:  # any other may be a class of the user's, with several layers of its own in it
-                taken.add(id(best))
+            found[index] = best[0]
+            if best[0].is_lstm:  # any other may be a class of the user's, with several layers of its own in it
+                taken.add(id(best[0]))
     for index, bucket in enumerate(buckets):
         if index in found or bucket.units is None:
             continue
@@ -86,11 +93,13 @@ def _by_name(leaves: Sequence[Leaf]) -> dict[str, list[Leaf]]:
     return by_name
 
 
-def _best(scope: str, by_name: dict[str, list[Leaf]], form: Callable[[str], str], taken: set[int]) -> Leaf | None:
-    """The leaf whose own name stands in SCOPE, each of its steps in that FORM, and of several the best-named one."""
+def _best(scope: str, by_name: dict[str, list[Leaf]], form: Callable[[str], str], taken: set[int]) -> list[Leaf] | None:
+    """The leaves whose own name stands in SCOPE, its steps in that FORM; of them those that it names best."""
     shown = "/".join(form(step) for step in scope.split("/"))
-    named = [leaf for name in names_in(shown) for leaf in by_name.get(name, ()) if id(leaf) not in taken]
-    return max(named, key=lambda leaf: leaf.kept_in(shown), default=None)
+    named = {id(leaf): leaf for name in names_in(shown) for leaf in by_name.get(name, ()) if id(leaf) not in taken}
+    ranks = [(rank, leaf) for leaf in named.values() if (rank := leaf.kept_in(shown)) is not None]
+    best = max((rank for rank, _ in ranks), default=None)
+    return [leaf for rank, leaf in ranks if rank == best] or None
 
 
 def _fits(bucket: Bucket, leaf: Leaf) -> bool:

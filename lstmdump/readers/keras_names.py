@@ -52,11 +52,6 @@ def parse(name: str, keras_major: int) -> WeightName:
     return WeightName(scope, leaf, 0)
 
 
-def within(scope: str, name: str) -> bool:
-    """Whether NAME, which may hold slashes itself, is one of the names that SCOPE is made of."""
-    return f"/{name}/" in f"/{scope}/"
-
-
 def names_in(scope: str) -> Iterator[str]:
     """Every name that SCOPE may be made of: one step, or several, because a name may hold slashes itself."""
     steps = scope.split("/")[:_MAX_STEPS]

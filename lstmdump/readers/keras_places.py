@@ -47,10 +47,17 @@ class Places:
         return {place.path: place.kind for place in self.found if place.kind is not None}
 
 
-def place(groups: Mapping[str, list[Bucket]], architecture: ConfigLayer | None, *, numbers_directions: bool) -> Places:
+def place(
+    groups: Mapping[str, list[Bucket]],
+    architecture: ConfigLayer | None,
+    *,
+    numbers_directions: bool,
+    hides_frozen: bool,
+) -> Places:
     """Names for all buckets in GROUPS, which are keyed by top-level layer.
 
     NUMBERS_DIRECTIONS: whether `kernel_1` is the backward half of a Bidirectional rather than a second stacked cell.
+    HIDES_FROZEN: whether a model frozen as a whole leaves no mark in the architecture.
 
     Raises:
         CorruptModel: the architecture names an LSTM layer that has no arrays, or arrays of another size.
@@ -59,7 +66,7 @@ def place(groups: Mapping[str, list[Bucket]], architecture: ConfigLayer | None, 
     leaves_by_group = _leaves_by_group(groups, architecture)
     for group, buckets in groups.items():
         leaves = leaves_by_group.get(group, [])
-        matched = keras_match.match(buckets, leaves)
+        matched = keras_match.match(buckets, leaves, hides_frozen=hides_frozen)
         rank = {id(leaf): index for index, leaf in enumerate(leaves)}
         in_order = sorted(range(len(buckets)), key=lambda i: rank[id(matched[i])] if i in matched else len(rank))
         scopes = _by_scope(buckets)
@@ -179,8 +186,8 @@ def _suspected_repeats(found: list[Place]) -> Iterator[str]:
     seen: dict[object, Place] = {}
     for candidate in found:
         bucket = candidate.bucket
-        name = bucket.scope or "/".join(candidate.path[1:])  # Keras 3.0 stores no scope
-        if bucket.units is None or not name:
+        name = bucket.scope or candidate.path[-1]  # Keras 3.0 stores no scope
+        if bucket.units is None:
             continue
         shapes = tuple(tensor.shape for tensor in candidate.arrays.values())
         first = seen.setdefault((name, bucket.number, shapes), candidate)

@@ -525,3 +525,59 @@ def test_peepholes_are_part_of_the_cell(tmp_path: Path) -> None:
         assert (lstm.peepholes, lstm.parameters, lstm.notes) == (True, 4 * ((3 + 4) * 4 + 4) + 3 * 4, ())
         read = {letter: gate.V.read().tolist() for letter, gate in lstm.gates.items() if gate.V is not None}
     assert read == {letter: values.tolist() for letter, values in peepholes.items()}
+
+
+def test_a_frozen_layer_is_told_from_another_whose_name_the_session_kept(tmp_path: Path) -> None:
+    frozen = sequential(lstm_config("lstm", trainable=False), name="enc")
+    config = sequential(sequential(frozen, sequential(lstm_config("lstm"), name="dec"), name="pair"))
+    weights = keras_2_weights("lstm_1", seed=2) + keras_2_weights("lstm", seed=1)
+    path = write(tmp_path / "a.h5", {"pair": weights}, config=config, version="2.3.0-tf")
+    assert biases(path) == {
+        "pair/enc/lstm": builders.gates(3, 4, 1)["b_i"].tolist(),
+        "pair/dec/lstm": builders.gates(3, 4, 2)["b_i"].tolist(),
+    }
+
+
+def test_a_frozen_model_that_the_config_does_not_mark_is_told_by_the_sessions_numbers(tmp_path: Path) -> None:
+    inner = [sequential(lstm_config("lstm"), name=name) for name in ("enc", "dec")]
+    weights = keras_2_weights("lstm_5", seed=2) + keras_2_weights("lstm_4", seed=1)  # enc was frozen as a whole
+    config = sequential(sequential(*inner, name="pair"))
+    path = write(tmp_path / "a.h5", {"pair": weights}, config=config, version="2.2.4")
+    assert biases(path) == {
+        "pair/enc/lstm": builders.gates(3, 4, 1)["b_i"].tolist(),
+        "pair/dec/lstm": builders.gates(3, 4, 2)["b_i"].tolist(),
+    }
+
+
+def test_directions_without_names_are_named_as_keras_2_named_them(tmp_path: Path) -> None:
+    config = sequential(bidirectional("b", lstm_config("forward_x")))
+    path = write(tmp_path / "a.h5", {"b": numbered("b", 0, 1) + numbered("b", 1, 2)}, config=config, version="2.0.0")
+    assert names(path) == ["b/forward_forward_x", "b/backward_forward_x"]
+
+
+def test_a_layer_shared_by_the_model_and_a_submodel_leaves_the_total_open_in_keras_3_0(tmp_path: Path) -> None:
+    weights = [(name.removeprefix("/"), values) for name, values in keras_2_weights("", suffix="")]
+    config = sequential(sequential(lstm_config("sh"), name="A"), lstm_config("sh"))
+    path = write(tmp_path / "a.h5", {"A": weights, "sh": weights}, version="3.0.5", config=config)
+    with lstmdump.open(path) as model:
+        assert model.model.parameters is None
+
+
+def test_a_direction_is_named_below_its_wrapper_of_the_same_name(tmp_path: Path) -> None:
+    config = sequential(
+        bidirectional("forward_lstm", lstm_config("forward_lstm"), backward_layer=lstm_config("backward_lstm"))
+    )
+    weights = [weight for turn in ("forward", "backward")
+               for weight in keras_2_weights(f"net/forward_lstm/{turn}_lstm/lstm_cell", suffix="")]  # fmt: skip
+    path = write(tmp_path / "a.h5", {"forward_lstm": weights}, config=config, version="3.15.1")
+    assert names(path) == ["forward_lstm/forward_lstm", "forward_lstm/backward_lstm"]
+
+
+def test_layers_called_like_cells_keep_their_order(tmp_path: Path) -> None:
+    config = sequential(sequential(lstm_config("lstm_cell"), lstm_config("lstm_cell_1"), name="sub"))
+    weights = keras_2_weights("sub/lstm_cell/lstm_cell", seed=1) + keras_2_weights("sub/lstm_cell_1/lstm_cell", seed=2)
+    path = write(tmp_path / "a.h5", {"sub": weights}, config=config, version="3.15.1")
+    assert biases(path) == {
+        "sub/lstm_cell": builders.gates(3, 4, 1)["b_i"].tolist(),
+        "sub/lstm_cell_1": builders.gates(3, 4, 2)["b_i"].tolist(),
+    }
