@@ -69,11 +69,8 @@ def place(
         matched = keras_match.match(buckets, leaves, hides_frozen=hides_frozen)
         rank = {id(leaf): index for index, leaf in enumerate(leaves)}
         in_order = sorted(range(len(buckets)), key=lambda i: rank[id(matched[i])] if i in matched else len(rank))
-        scopes = _by_scope(buckets)
-        found.extend(
-            _name(buckets[index], scopes, matched.get(index), numbers_directions=numbers_directions)
-            for index in in_order
-        )
+        naming = _Naming(buckets, numbers_directions=numbers_directions)
+        found.extend(naming.place(buckets[index], matched.get(index)) for index in in_order)
     if architecture is not None and found:
         _insist_on_arrays(architecture, found)
     once, repeats = _without_repeats(found, groups)
@@ -113,29 +110,36 @@ def _places_by_name(architecture: ConfigLayer) -> dict[str, tuple[ConfigLayer, S
     return placed
 
 
-def _by_scope(buckets: list[Bucket]) -> dict[str, list[Bucket]]:
-    scopes: dict[str, list[Bucket]] = {}
-    for bucket in buckets:
-        scopes.setdefault(bucket.scope, []).append(bucket)
-    return scopes
+class _Naming:
+    """The names of the layers in one group, whose BUCKETS these are."""
 
+    def __init__(self, buckets: list[Bucket], *, numbers_directions: bool) -> None:
+        self._alone = len({bucket.scope.partition("/")[0] for bucket in buckets}) == 1
+        self._numbers_directions = numbers_directions
+        self._turns: dict[str, list[int]] = {}
+        for bucket in buckets:
+            if bucket.units is not None:
+                self._turns.setdefault(bucket.scope, []).append(bucket.number)
 
-def _name(bucket: Bucket, scopes: dict[str, list[Bucket]], leaf: Leaf | None, *, numbers_directions: bool) -> Place:
-    alone = len({scope.partition("/")[0] for scope in scopes}) == 1
-    if leaf is not None and leaf.is_lstm:
-        return Place(leaf.path_in(bucket.scope), leaf.layer.kind, bucket, leaf)
-    if leaf is not None:
+    def place(self, bucket: Bucket, leaf: Leaf | None) -> Place:
+        """The place of BUCKET, which LEAF of the architecture describes, if there is one."""
+        if leaf is None:
+            return Place(self._path(bucket), None, bucket, None)
         path = leaf.path_in(bucket.scope)
-        rest = keras_names.below(bucket.scope, path[-1], alone=alone) if leaf.kept_in(bucket.scope) else ()
+        if leaf.is_lstm:
+            return Place(path, leaf.layer.kind, bucket, leaf)
+        rest = keras_names.below(bucket.scope, path[-1], alone=self._alone) if leaf.kept_in(bucket.scope) else ()
         own = not rest or (len(rest) == 1 and keras_names.is_automatic_cell(rest[0]) and leaf.is_gated)
         return Place(path if own else (*path, *rest), leaf.layer.kind if own and leaf.is_gated else None, bucket, leaf)
-    path = (bucket.group, *keras_names.below(bucket.scope, bucket.group, alone=alone))
-    turns = [other.number for other in scopes[bucket.scope] if other.units is not None]
-    if bucket.units is not None and len(turns) > 1:
-        words = ("forward", "backward") if numbers_directions and len(turns) == 2 else ()
+
+    def _path(self, bucket: Bucket) -> LayerPath:
+        path = (bucket.group, *keras_names.below(bucket.scope, bucket.group, alone=self._alone))
+        turns = self._turns.get(bucket.scope, [])
+        if bucket.units is None or len(turns) < 2:
+            return path
         turn = turns.index(bucket.number)
-        path = (*path, words[turn] if words else f"cell_{turn}")
-    return Place(path, None, bucket, None)
+        directions = self._numbers_directions and len(turns) == 2
+        return (*path, ("forward", "backward")[turn] if directions else f"cell_{turn}")
 
 
 def _insist_on_arrays(architecture: ConfigLayer, found: list[Place]) -> None:
@@ -197,13 +201,14 @@ def _suspected_repeats(found: list[Place]) -> Iterator[str]:
 
 
 def _told_apart(found: list[Place]) -> list[Place]:
-    """FOUND with no path twice: a layer whose path another one has too goes by its path in the file."""
-    count = Counter(candidate.path for candidate in found)
+    """FOUND with each array's place its own: layers of one path go by their paths in the file, if arrays would clash."""
+    leaves = Counter((candidate.path, leaf) for candidate in found for leaf in candidate.arrays)
+    clashing = {path for (path, _), times in leaves.items() if times > 1}
 
     def apart(candidate: Place) -> Place:
-        if count[candidate.path] == 1:
-            return candidate
         bucket = candidate.bucket
+        if candidate.path not in clashing:
+            return candidate
         return replace(candidate, path=(bucket.group, *bucket.scope.split("/"), str(bucket.number)))
 
     return [apart(candidate) for candidate in found]

@@ -581,3 +581,16 @@ def test_layers_called_like_cells_keep_their_order(tmp_path: Path) -> None:
         "sub/lstm_cell": builders.gates(3, 4, 1)["b_i"].tolist(),
         "sub/lstm_cell_1": builders.gates(3, 4, 2)["b_i"].tolist(),
     }
+
+
+def test_an_array_of_keras_1_that_an_lstm_does_not_have_leaves_its_name_alone(tmp_path: Path) -> None:
+    weights = [*keras_1_weights("lstm_1"), ("lstm_1_gamma:0", numbers(4))]
+    with lstmdump.open(write(tmp_path / "a.h5", {"lstm_1": weights}, version="1.2.2")) as model:
+        assert [lstm.name for lstm in model.lstms] == ["lstm_1"]
+        assert "also holds lstm_1_gamma" in model.lstms[0].notes[0]
+
+
+def test_a_layer_with_two_kernels_is_counted_whole(tmp_path: Path) -> None:
+    weights = [("x/kernel:0", numbers(3, 2)), ("x/kernel_1:0", numbers(2, 2))]
+    with lstmdump.open(write(tmp_path / "a.h5", {"x": weights})) as model:
+        assert model.model.parameters == 3 * 2 + 2 * 2
