@@ -201,7 +201,7 @@ def _suspected_repeats(found: list[Place]) -> Iterator[str]:
 
 
 def _told_apart(found: list[Place]) -> list[Place]:
-    """FOUND with each array's place its own: layers of one path go by their paths in the file, if arrays would clash."""
+    """FOUND with no two arrays in one place: layers of one path whose arrays would clash go by the paths in the file."""
     leaves = Counter((candidate.path, leaf) for candidate in found for leaf in candidate.arrays)
     clashing = {path for (path, _), times in leaves.items() if times > 1}
 
