@@ -201,7 +201,7 @@ def _suspected_repeats(found: list[Place]) -> Iterator[str]:
 
 
 def _told_apart(found: list[Place]) -> list[Place]:
-    """FOUND with no two arrays in one place: layers of one path whose arrays would clash go by the paths in the file."""
+    """FOUND with no two arrays in one place: layers of one path whose arrays would clash go by their scopes."""
     leaves = Counter((candidate.path, leaf) for candidate in found for leaf in candidate.arrays)
     clashing = {path for (path, _), times in leaves.items() if times > 1}
 
