@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lstmdump.errors import BadExpectation
 from lstmdump.record import RecordedModel
-from lstmdump.report import Report, matches
+from lstmdump.report import LayerFacts, Report, matches
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,8 @@ class Expectations:
     total: int | None = None
     max_params: int | None = None
     max_total: int | None = None
-    layer_params: Mapping[str, int] = field(default_factory=dict)
-    layer_shape: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    layer_params: tuple[tuple[str, int], ...] = ()
+    layer_shape: tuple[tuple[str, tuple[int, int]], ...] = ()
 
     def __bool__(self) -> bool:
         return self != Expectations()
@@ -76,17 +78,19 @@ def compare(report: Report, expected: Expectations) -> Iterator[Mismatch]:
                                ("total parameters", expected.max_total, report.total)):  # fmt: skip
         if limit is not None and (there is None or there > limit):
             yield Mismatch(None, what, limit, there, "at most")
-    layers = {layer.name: layer for layer in report.layers}
-    for name in dict.fromkeys((*expected.layer_params, *expected.layer_shape)):
-        layer = layers.get(name)
-        if layer is None:
+    yield from _compare_layers({layer.name: layer for layer in report.layers}, expected)
+
+
+def _compare_layers(layers: Mapping[str, LayerFacts], expected: Expectations) -> Iterator[Mismatch]:
+    for name in dict.fromkeys(name for name, _ in (*expected.layer_params, *expected.layer_shape)):
+        if name not in layers:
             yield Mismatch(name, "layer", "present", None)
-            continue
-        if name in expected.layer_params and layer.parameters != expected.layer_params[name]:
-            yield Mismatch(name, "parameters", expected.layer_params[name], layer.parameters)
-        if name in expected.layer_shape and (layer.input_dim, layer.units) != expected.layer_shape[name]:
-            wanted_d, wanted_m = expected.layer_shape[name]
-            yield Mismatch(name, "shape", f"{wanted_d}x{wanted_m}", f"{layer.input_dim}x{layer.units}")
+    for name, parameters in expected.layer_params:
+        if name in layers and layers[name].parameters != parameters:
+            yield Mismatch(name, "parameters", parameters, layers[name].parameters)
+    for name, (d, m) in expected.layer_shape:
+        if name in layers and (layers[name].input_dim, layers[name].units) != (d, m):
+            yield Mismatch(name, "shape", f"{d}x{m}", f"{layers[name].input_dim}x{layers[name].units}")
 
 
 def compare_with_record(report: Report, expected: RecordedModel) -> Iterator[Mismatch]:
@@ -115,19 +119,29 @@ def only_layers(entry: RecordedModel, layer_glob: str | None) -> RecordedModel:
 
 
 def pair(models: Sequence[str], records: Sequence[RecordedModel], file: str) -> list[RecordedModel | None]:
-    """For each of MODELS its record out of those in FILE, or None.
+    """For each of MODELS its record out of those in FILE, or None; each record belongs to one model.
 
     A record belongs to the model with its path, as written or else relative to FILE. One model and one record always
     belong together.
+
+    Raises:
+        BadExpectation: FILE holds two records of one path.
     """
+    names = Counter(entry.model for entry in records)
+    for name, times in names.items():
+        if times > 1:
+            raise BadExpectation(f"{file} records {name} {times} times")
     if len(models) == len(records) == 1:
         return [records[0]]
-    as_written: dict[str, RecordedModel] = {}
-    beside_file: dict[str, RecordedModel] = {}
-    for entry in records:
-        as_written.setdefault(_absolute(entry.model), entry)
-        beside_file.setdefault(_absolute(os.path.join(os.path.dirname(file), entry.model)), entry)  # noqa: PTH118, PTH120
-    return [as_written.get(_absolute(model)) or beside_file.get(_absolute(model)) for model in models]
+    left = {id(entry): entry for entry in records}
+    found: list[RecordedModel | None] = [None] * len(models)
+    for place in (_as_written, _beside):
+        by_path = {place(entry, file): entry for entry in left.values()}
+        for index, model in enumerate(models):
+            entry = by_path.pop(os.path.realpath(model), None) if found[index] is None else None
+            if entry is not None:
+                found[index] = left.pop(id(entry))
+    return found
 
 
 def path_of(entry: RecordedModel, file: str) -> str:
@@ -136,5 +150,14 @@ def path_of(entry: RecordedModel, file: str) -> str:
     return beside if not Path(entry.model).exists() and Path(beside).exists() else entry.model
 
 
-def _absolute(path: str) -> str:
-    return os.path.abspath(path)  # noqa: PTH100 - Path.absolute() keeps `..`
+def leads_to(entry: RecordedModel, file: str, model: str) -> bool:
+    """Whether the path in a record of FILE, in either way of reading it, is that of MODEL."""
+    return os.path.realpath(model) in (_as_written(entry, file), _beside(entry, file))
+
+
+def _as_written(entry: RecordedModel, _file: str) -> str:
+    return os.path.realpath(entry.model)
+
+
+def _beside(entry: RecordedModel, file: str) -> str:
+    return os.path.realpath(os.path.join(os.path.dirname(file), entry.model))  # noqa: PTH118, PTH120

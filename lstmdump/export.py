@@ -47,10 +47,10 @@ class Settings:
 
 @dataclass(frozen=True)
 class Exported:
-    """A job done: how many layers went into how many bytes; `skipped` where the file was there and was left."""
+    """A job done: how many layers went into how many bytes; `layers` is None where the file was there and was left."""
 
     job: Job
-    layers: int
+    layers: int | None
     bytes: int
     notes: tuple[str, ...]
     skipped: bool = False
@@ -62,23 +62,30 @@ def plan(models: Sequence[str], out: str) -> list[Job]:
     Below OUT lies the path of the model relative to the deepest directory that holds all models.
 
     Raises:
-        OutputClash: two models would go to one file.
+        OutputClash: two models would go to one file, or one over a model.
     """
-    if len(models) == 1 and out.endswith(".npz"):
-        return [Job(models[0], out)]
-    absolute = [os.path.abspath(model) for model in models]  # noqa: PTH100 - Path.absolute() keeps `..`
-    common = os.path.commonpath([os.path.dirname(path) for path in absolute])  # noqa: PTH120
-    jobs = [
-        Job(model, os.path.join(out, os.path.relpath(path, common) + ".npz"))  # noqa: PTH118
-        for model, path in zip(models, absolute, strict=True)
-    ]
+    jobs = _jobs(models, out)
     first: dict[str, Job] = {}
+    sources = {os.path.realpath(model) for model in models}
     for job in jobs:
         other = first.setdefault(job.output, job)
         if other is not job:
             words = f"{other.model} and {job.model} would both be written to {job.output}"
             raise OutputClash(f"{words}; nothing was written")
+        if os.path.realpath(job.output) in sources:
+            raise OutputClash(f"{job.output} is itself one of the models to be read; nothing was written")
     return jobs
+
+
+def _jobs(models: Sequence[str], out: str) -> list[Job]:
+    if len(models) == 1 and out.endswith(".npz"):
+        return [Job(models[0], out)]
+    absolute = [os.path.abspath(model) for model in models]  # noqa: PTH100 - Path.absolute() keeps `..`
+    common = os.path.commonpath([os.path.dirname(path) for path in absolute])  # noqa: PTH120
+    return [
+        Job(model, os.path.join(out, os.path.relpath(path, common) + ".npz"))  # noqa: PTH118
+        for model, path in zip(models, absolute, strict=True)
+    ]
 
 
 def export(job: Job, settings: Settings) -> Exported:
@@ -96,7 +103,7 @@ def export(job: Job, settings: Settings) -> Exported:
         raise OutputExists(f"{job.output} is a directory")
     if output.exists() and not settings.force:
         if settings.skip_existing:
-            return Exported(job, 0, output.stat().st_size, (), skipped=True)
+            return Exported(job, None, output.stat().st_size, (), skipped=True)
         raise OutputExists(f"{job.output} is there already; use --force or --skip-existing")
     with open_model(job.model) as opened:
         report = _report(opened, settings)

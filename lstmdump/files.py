@@ -14,7 +14,7 @@ from lstmdump.errors import OutputExists, OutputUnwritable
 
 @contextmanager
 def whole_file(path: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
-    """A file that becomes PATH when the block is left without an error, and vanishes otherwise.
+    """A file that becomes PATH, or what PATH links to, when the block is left without an error, and vanishes otherwise.
 
     It is written under a hidden name in the same directory, brought to the disk, and renamed.
 
@@ -24,6 +24,7 @@ def whole_file(path: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
     """
     made: list[Path] = []
     temporary: Path | None = None
+    path = Path(os.path.realpath(path))  # a link stays a link, and what it leads to is written
     try:
         made.extend(_make_directories(path.parent))
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".tmp", dir=path.parent)
@@ -32,7 +33,7 @@ def whole_file(path: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
+        temporary.chmod(path.stat().st_mode & 0o7777 if path.exists() else 0o666 & ~_umask())
         _rename(temporary, path, overwrite=overwrite)
     except BaseException as error:
         if temporary is not None:

@@ -93,10 +93,12 @@ def _detect_file(file: BinaryIO) -> Format:
     size = file.seek(0, 2)
     if not size:
         raise UnknownFormat("an empty file")
-    if _is_hdf5(file, size):
-        return Format.HDF5
     if head.startswith(b"PK\x03\x04"):
         return _detect_zip(file)
+    if head[257:262] == b"ustar":
+        raise UnknownFormat("a tar archive; unpack it first")
+    if _is_hdf5(file, size):
+        return Format.HDF5
     file.seek(max(0, size - len(_TABLE_MAGIC)))
     if file.read() == _TABLE_MAGIC:
         return Format.CHECKPOINT

@@ -35,7 +35,7 @@ def write(path: Path, arrays: Iterable[tuple[str, Array]], *, compress: bool, ov
                 member = zipfile.ZipInfo(f"{name}.npy")  # dated 1980, so that equal models give equal files
                 member.compress_type = method
                 with archive.open(member, "w", force_zip64=True) as stream:
-                    npy.write_array(stream, np.ascontiguousarray(values), allow_pickle=False)
+                    npy.write_array(stream, np.asarray(values, order="C"), allow_pickle=False)
         return file.tell()
 
 

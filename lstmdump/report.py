@@ -57,6 +57,7 @@ class Report:
 
     Attributes:
         model: the path, as it was given.
+        lstms: how many LSTM layers the model has, those that are not in this report included.
         lstm_parameters: those of the layers in this report.
         total: those of the whole model without optimizer slots, each stored array once; None where unknown.
         layers: the LSTM layers in the model's order.
@@ -67,6 +68,7 @@ class Report:
     model: str
     format: str
     producer: str
+    lstms: int
     lstm_parameters: int
     total: int | None
     layers: tuple[LayerFacts, ...]
@@ -82,6 +84,7 @@ def describe(opened: OpenModel, layer_glob: str | None = None) -> Report:
         model=opened.path,
         format=opened.format,
         producer=opened.producer,
+        lstms=len(opened.lstms),
         lstm_parameters=sum(lstm.parameters for lstm in chosen),
         total=opened.model.parameters,
         layers=tuple(_layer_facts(lstm) for lstm in chosen),

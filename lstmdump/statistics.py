@@ -46,7 +46,7 @@ def summarise(lstm: LSTM, gates: str) -> LayerStatistics:
     return LayerStatistics(
         lstm.name,
         tuple(_statistics(tensor.name.rpartition("/")[2], tensor.read()) for tensor in arrays),
-        _time_scales(lstm),
+        _time_scales(lstm) if "f" in gates else None,
     )
 
 

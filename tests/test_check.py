@@ -8,6 +8,7 @@ import pytest
 import lstmdump
 from lstmdump import record
 from lstmdump.check import Expectations, Mismatch, compare, compare_with_record, only_layers, pair
+from lstmdump.errors import BadExpectation
 from lstmdump.record import RecordedLayer, RecordedModel
 from lstmdump.report import Report, describe
 
@@ -27,16 +28,16 @@ AGREE = [
     Expectations(params=128),
     Expectations(total=133),
     Expectations(max_params=128, max_total=133),
-    Expectations(layer_params={"lstm_1": 128}, layer_shape={"lstm_1": (3, 4)}),
+    Expectations(layer_params=(("lstm_1", 128),), layer_shape=(("lstm_1", (3, 4)),)),
 ]
 DIFFER = [
     (Expectations(params=129), Mismatch(None, "LSTM parameters", 129, 128)),
     (Expectations(total=130), Mismatch(None, "total parameters", 130, 133)),
     (Expectations(max_params=127), Mismatch(None, "LSTM parameters", 127, 128, "at most")),
     (Expectations(max_total=132), Mismatch(None, "total parameters", 132, 133, "at most")),
-    (Expectations(layer_params={"lstm_1": 1}), Mismatch("lstm_1", "parameters", 1, 128)),
-    (Expectations(layer_shape={"lstm_1": (4, 3)}), Mismatch("lstm_1", "shape", "4x3", "3x4")),
-    (Expectations(layer_params={"lstm_2": 1}), Mismatch("lstm_2", "layer", "present", None)),
+    (Expectations(layer_params=(("lstm_1", 1),)), Mismatch("lstm_1", "parameters", 1, 128)),
+    (Expectations(layer_shape=(("lstm_1", (4, 3)),)), Mismatch("lstm_1", "shape", "4x3", "3x4")),
+    (Expectations(layer_params=(("lstm_2", 1),)), Mismatch("lstm_2", "layer", "present", None)),
 ]
 
 
@@ -108,7 +109,29 @@ def test_a_record_belongs_to_the_model_with_its_path() -> None:
 
 def test_a_record_belongs_to_the_model_at_its_path_beside_the_file() -> None:
     entries = records("a.h5", "b.h5")
-    assert pair(["ci/a.h5", "a.h5"], entries, "ci/models.jsonl") == [entries[0], entries[0]]
+    assert pair(["ci/b.h5", "ci/a.h5"], entries, "ci/models.jsonl") == [entries[1], entries[0]]
+
+
+def test_a_record_belongs_to_one_model_only() -> None:
+    entries = records("a.h5")
+    assert pair(["a.h5", "ci/a.h5"], entries, "ci/models.jsonl") == [entries[0], None]
+
+
+def test_two_records_of_one_path_are_no_expectation() -> None:
+    with pytest.raises(BadExpectation, match=r"models\.jsonl records a\.h5 2 times"):
+        pair(["a.h5"], records("a.h5", "a.h5"), "models.jsonl")
+
+
+def test_a_link_to_a_model_has_the_models_record(tmp_path: Path) -> None:
+    (tmp_path / "real.h5").write_bytes(b"")
+    (tmp_path / "link.h5").symlink_to("real.h5")
+    entries = records(str(tmp_path / "real.h5"), "other.h5")
+    assert pair([str(tmp_path / "link.h5")], entries, "models.jsonl") == [entries[0]]
+
+
+def test_every_expectation_of_a_layer_is_compared(report: Report) -> None:
+    expected = Expectations(layer_params=(("lstm_1", 1), ("lstm_1", 128)))
+    assert [mismatch.expected for mismatch in compare(report, expected)] == [1]
 
 
 def test_a_model_without_a_record_has_none() -> None:

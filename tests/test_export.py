@@ -45,6 +45,12 @@ def test_two_models_for_one_file_are_refused() -> None:
         plan(["a/x.h5", "a/../a/x.h5"], "out")
 
 
+def test_a_model_is_not_overwritten_by_its_own_gates(tmp_path: Path) -> None:
+    path = builders.one_lstm(tmp_path / "model.npz")
+    with pytest.raises(OutputClash, match="is itself one of the models"):
+        plan([str(path)], str(path))
+
+
 def test_every_gate_has_its_three_arrays_and_the_record_is_there(model: Path) -> None:
     assert sorted(exported(model)) == sorted(
         ["__lstmdump__", *(f"lstm_1/{array}_{gate}" for gate in "ifco" for array in "WUb")]
@@ -60,6 +66,10 @@ def test_gates_are_those_of_the_model(model: Path) -> None:
 def test_the_record_is_that_of_show(model: Path) -> None:
     record = json.loads(exported(model)["__lstmdump__"].item())
     assert (record["model"], record["layers"][0]["parameters"]) == (str(model), 128)
+
+
+def test_the_record_has_no_dimensions(model: Path) -> None:
+    assert exported(model)["__lstmdump__"].shape == ()
 
 
 def test_a_layer_without_bias_has_no_b(tmp_path: Path) -> None:

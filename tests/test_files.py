@@ -62,3 +62,20 @@ def test_the_file_has_the_permissions_of_any_new_file(tmp_path: Path) -> None:
     finally:
         os.umask(mask)
     assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_link_stays_a_link_and_its_target_is_written(tmp_path: Path) -> None:
+    (tmp_path / "target").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("target")
+    with whole_file(tmp_path / "link", overwrite=True) as file:
+        file.write(b"new")
+    assert ((tmp_path / "link").is_symlink(), (tmp_path / "target").read_bytes()) == (True, b"new")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_a_file_that_is_overwritten_keeps_its_permissions(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"old")
+    (tmp_path / "a").chmod(0o604)
+    with whole_file(tmp_path / "a", overwrite=True):
+        pass
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o604

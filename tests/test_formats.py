@@ -42,6 +42,7 @@ FOREIGN = {
     "an ONNX model": b"\x08\x07\x12\x07pytorch\x1a\x051.9.0",
     "a TensorFlow Lite model": b"\x1c\x00\x00\x00TFL3" + bytes(20),
     "a safetensors file": struct.pack("<Q", 20) + b'{"a":{"dtype":"F32"}}',
+    "a tar archive": bytes(257) + b"ustar\x0000" + bytes(248) + HDF5 + bytes(512),
     "gzip-compressed": b"\x1f\x8b\x08\x00",
     "a GGUF file": b"GGUF\x03\x00\x00\x00",
     "its first bytes are those of no known format": bytes(range(200, 256)),

@@ -5,15 +5,25 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
 
 from lstmdump import record
-from lstmdump.check import Expectations, Mismatch, Verdict, compare, compare_with_record, only_layers, pair, path_of
+from lstmdump.check import (
+    Expectations,
+    Mismatch,
+    Verdict,
+    compare,
+    compare_with_record,
+    leads_to,
+    only_layers,
+    pair,
+    path_of,
+)
 from lstmdump.cli import terminal
-from lstmdump.cli.inputs import Input, Selection, model_options
+from lstmdump.cli.inputs import Input, Selection, marked_text, model_options
 from lstmdump.cli.run import DONE, FAILED, Run
 from lstmdump.errors import BadExpectation, UnknownFormat
 from lstmdump.files import whole_file
@@ -59,21 +69,29 @@ class _PerLayer(click.ParamType):  # type: ignore[type-arg]
 
 
 def _shape(text: str) -> tuple[int, int] | None:
-    found = re.fullmatch(r"(\d+)[x×](\d+)", text)
+    found = re.fullmatch(r"(\d{1,18})[xX×](\d{1,18})", text)
     return (int(found[1]), int(found[2])) if found else None
 
 
 def _number(text: str) -> int | None:
     digits = text.replace(",", "").replace("_", "")
-    return int(digits) if digits.isascii() and digits.isdigit() else None
+    return int(digits) if re.fullmatch(r"[0-9]{1,18}", digits) else None
 
 
 @click.command("check", epilog=_EPILOG)
 @model_options
 @click.option("--params", type=_Count(), help="What all LSTM layers together must have.")
 @click.option("--total", type=_Count(), help="What the whole model must have.")
-@click.option("--layer-params", type=_PerLayer("NAME=N", _number), multiple=True, help="What a layer must have.")
-@click.option("--layer-shape", type=_PerLayer("NAME=DxM", _shape), multiple=True, help="A layer's inputs and units.")
+@click.option(
+    "--layer-params", metavar="NAME=N", type=_PerLayer("NAME=N", _number), multiple=True, help="What a layer must have."
+)
+@click.option(
+    "--layer-shape",
+    metavar="NAME=DxM",
+    type=_PerLayer("NAME=DxM", _shape),
+    multiple=True,
+    help="A layer's inputs and units.",
+)
 @click.option("--max-params", type=_Count(), help="What all LSTM layers together may have at most.")
 @click.option("--max-total", type=_Count(), help="What the whole model may have at most.")
 @click.option(
@@ -99,17 +117,20 @@ def check_command(
     output_format: str,
 ) -> int:
     """Hold each MODEL against expectations. Exit status 0: all agree; 1: a difference; 2: it could not be checked."""
-    expected = Expectations(params, total, max_params, max_total, dict(layer_params), dict(layer_shape))
+    expected = Expectations(params, total, max_params, max_total, layer_params, layer_shape)
     if not expected and against is None:
         raise click.UsageError("nothing to check against: give --params, --total, --layer-shape, … or --against")
-    if update and (against is None or expected):
-        raise click.UsageError("--update goes with --against, and with no other expectation")
+    if update and (against is None or expected or output_format != "text"):
+        raise click.UsageError("--update goes with --against, and with no other expectation or format")
     records = [] if against is None else _read_records(against, may_lack=update)
+    run = Run(as_json=False)
     if against is not None and selection.names_none and records:
         inputs = [Input(path_of(entry, against)) for entry in records]
     else:
-        inputs = selection.inputs()
-    run = Run(as_json=False)
+        inputs = selection.inputs(run.fail)
+    if not inputs and not run.status:
+        run.status = FAILED
+        terminal.tell("no model found, so nothing was checked")
     if against is not None and update:
         return _update(run, inputs, selection.layer, records, against)
     verdicts = _verdicts(run, inputs, selection.layer, expected, None if against is None else _Record(records, against))
@@ -126,9 +147,8 @@ def _read_records(file: str, *, may_lack: bool) -> list[RecordedModel]:
         raise BadExpectation(f"{file}: no such file; make it with --update") from error
     except OSError as error:
         raise BadExpectation(f"{file}: cannot be read: {error.strerror}") from error
-    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"  # PowerShell's `>` writes UTF-16
     try:
-        return record.parse(data.decode(encoding))
+        return record.parse(marked_text(data) or data.decode("utf-8"))
     except (BadExpectation, UnicodeDecodeError) as error:
         reason = error if isinstance(error, BadExpectation) else "it is no text"
         raise BadExpectation(f"{file}: {reason}") from error
@@ -176,6 +196,8 @@ def _verdict(
         return None if item.searched else Verdict(item.path, None, error=terminal.sentence(error))
     except Exception as error:  # noqa: BLE001 - one model, whatever is wrong with it, must not stop the rest
         return Verdict(item.path, None, error=terminal.sentence(error))
+    if report.lstms and not report.layers:
+        return Verdict(item.path, None, error=f"none of its {report.lstms} LSTM layers matches {layer}")
     mismatches = list(compare(report, expected))
     if against:
         mismatches.extend(_against(report, layer, entry))
@@ -202,8 +224,11 @@ def _print(run: Run, verdicts: Iterator[Verdict], output_format: str) -> int:
         terminal.write("".join(f"{line}\n" for line in lines))
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if output_format == "github" and summary:
-        with Path(summary).open("a", encoding="utf-8") as file:
-            file.write(render.github_summary(told))
+        try:
+            with Path(summary).open("a", encoding="utf-8") as file:
+                file.write(render.github_summary(told))
+        except OSError as error:
+            run.fail(summary, f"the summary cannot be written: {error.strerror}")
     return run.status
 
 
@@ -211,15 +236,22 @@ def _update(run: Run, inputs: list[Input], layer: str | None, records: list[Reco
     """Write FILE anew, but not if a model cannot be read: its record would be lost."""
     if layer is not None:
         raise click.UsageError("--update records all layers: leave --layer out")
-    verdicts = list(_verdicts(run, inputs, None, Expectations(), _Record(records, file)))
+    recorded = _Record(records, file)
+    verdicts = list(_verdicts(run, inputs, None, Expectations(), recorded))
     if run.status == FAILED:
         terminal.tell(f"{file}: left as it was, because not all models could be read")
         return FAILED
-    changed = [verdict for verdict in verdicts if verdict.mismatches]
-    reports = [verdict.report for verdict in verdicts if verdict.report is not None]
+    entries = {verdict.model: entry for verdict, entry in zip(verdicts, recorded.of(inputs), strict=False)}
+    reports = []
+    for verdict in verdicts:
+        terminal.write("".join(f"{line}\n" for line in render.text_lines(verdict)) if verdict.mismatches else "")
+        if verdict.report is not None:
+            entry = entries.get(verdict.model)
+            spelt = entry.model if entry is not None and leads_to(entry, file, verdict.model) else verdict.model
+            reports.append(replace(verdict.report, model=spelt))
     with whole_file(Path(file), overwrite=True) as out:
         out.write("".join(record.line(record.of(report)) + "\n" for report in reports).encode("utf-8"))
-    for verdict in changed:
-        terminal.write("".join(f"{line}\n" for line in render.text_lines(verdict)))
-    terminal.write(f"{file}: {'no change' if not changed else f'{len(changed)} of {len(reports)} models changed'}\n")
+    changed, removed = sum(bool(verdict.mismatches) for verdict in verdicts), len(verdicts) - len(reports)
+    counts = f"{changed - removed} changed or new, {removed} removed" if changed else "no change"
+    terminal.write(f"{file}: {len(reports)} models recorded, {counts}\n")
     return DONE

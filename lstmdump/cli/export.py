@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ Examples:
   lstmdump export weather.h5 -o weather.npz
   lstmdump export -r models/ -o gates/ --skip-existing -j 2
   python -c "import numpy; print(numpy.load('weather.npz')['lstm_1/W_f'])" """
+
+
+_MOST_WORKERS = 61  # what Windows allows
 
 
 @dataclass(frozen=True)
@@ -59,12 +63,14 @@ def export_command(
     """
     if force and skip_existing:
         raise click.UsageError("--force overwrites what --skip-existing leaves: give one of them")
-    inputs = selection.inputs()
+    run = Run(as_json=as_json)
+    inputs = selection.inputs(run.fail)
     if not inputs:
-        return Run(as_json=as_json).status
+        if not run.status:
+            terminal.tell("no model found")
+        return run.status
     settings = Settings(dtype, compress, fold_forget_bias, force, skip_existing, selection.layer)
     planned = plan([item.path for item in inputs], out)
-    run = Run(as_json=as_json)
     with terminal.progress(_results(planned, settings, jobs), len(planned), quiet=selection.quiet) as results:
         for item, result in zip(inputs, results, strict=True):
             _report(run, item, result, quiet=selection.quiet)
@@ -76,7 +82,8 @@ def _results(planned: list[Job], settings: Settings, jobs: int) -> Iterator[Expo
     if jobs == 1 or len(planned) == 1:
         yield from map(work, planned)
         return
-    with ProcessPoolExecutor(max_workers=min(jobs, len(planned))) as pool:
+    workers = min(jobs, len(planned), _MOST_WORKERS)
+    with ProcessPoolExecutor(workers, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)) as pool:
         try:
             yield from pool.map(work, planned)
         except BaseException:
@@ -102,5 +109,5 @@ def _report(run: Run, item: Input, result: Exported | _Failure, *, quiet: bool) 
         terminal.write_json(record.line(fields | ({"skipped": True} if result.skipped else {})))
     elif not result.skipped:
         terminal.write(visible(job.output) + "\n")
-    if not (quiet or result.skipped or result.layers):
+    if result.layers == 0 and not quiet:
         terminal.tell(f"{job.model}: no LSTM layer written")

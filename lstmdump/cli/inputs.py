@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -47,12 +49,11 @@ class Selection:
         """Whether no model is named in any of the ways there are."""
         return not self.models and not self.recursive and self.files_from is None
 
-    def inputs(self) -> list[Input]:
-        """All models, in the order in which they are named.
+    def inputs(self, fail: Callable[[str, str], None]) -> list[Input]:
+        """All models, in the order in which they are named. What cannot be searched or listed is told to FAIL.
 
         Raises:
             click.UsageError: none is named.
-            UnreadableModel: a list or a directory cannot be read.
         """
         if self.null and self.files_from is None:
             raise click.UsageError("--null goes with --files-from")
@@ -60,9 +61,12 @@ class Selection:
             raise click.UsageError("no MODEL given")
         found = [Input(path) for path in self.models]
         if self.files_from is not None:
-            found.extend(Input(path) for path in _listed(self.files_from, null=self.null))
+            try:
+                found.extend(Input(path) for path in _listed(self.files_from, null=self.null))
+            except OSError as error:
+                fail(self.files_from, f"the list cannot be read: {error.strerror}")
         for directory in self.recursive:
-            found.extend(Input(path, searched=True) for path in _below(directory))
+            found.extend(Input(path, searched=True) for path in _below(directory, fail))
         return found
 
 
@@ -90,30 +94,45 @@ def model_options(command: Callable[..., int]) -> Callable[..., int]:
 
 
 def _listed(file: str, *, null: bool) -> Iterator[str]:
-    try:
-        data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-    except OSError as error:
-        raise UnreadableModel(f"{file}: the list cannot be read: {error.strerror}") from error
+    if file != "-":
+        data = Path(file).read_bytes()
+    elif sys.stdin is None:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    else:
+        data = sys.stdin.buffer.read()
+    if (text := marked_text(data)) is not None:
+        data = os.fsencode(text)
     for path in data.split(b"\0" if null else b"\n"):
         name = path if null else path.removesuffix(b"\r")
         if name:
             yield os.fsdecode(name)
 
 
-def _below(directory: str) -> Iterator[str]:
+def marked_text(data: bytes) -> str | None:
+    """DATA as text, if it begins with a mark that says how: Windows PowerShell's `>` writes UTF-16 with one."""
+    for mark, encoding in (
+        (codecs.BOM_UTF8, "utf-8-sig"),
+        (codecs.BOM_UTF16_LE, "utf-16"),
+        (codecs.BOM_UTF16_BE, "utf-16"),
+    ):
+        if data.startswith(mark):
+            return data.decode(encoding, "replace")
+    return None
+
+
+def _below(directory: str, fail: Callable[[str, str], None]) -> Iterator[str]:
     """Every model below DIRECTORY, by name; a directory that is a model is one, and links are not followed out."""
-    try:
-        entries = sorted(os.scandir(directory), key=lambda entry: entry.name)
-    except OSError as error:
-        raise UnreadableModel(f"{directory}: cannot be searched: {error.strerror}") from error
-    for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
-            if _is_directory_model(entry.path):
-                yield entry.path
-            else:
-                yield from _below(entry.path)
-        elif entry.is_file() and _may_be_model(entry.path):
-            yield entry.path
+    waiting = [(directory, True)]
+    while waiting:
+        path, is_directory = waiting.pop()
+        if _is_directory_model(path) if is_directory else _may_be_model(path):
+            yield path
+        elif is_directory:
+            try:
+                entries = sorted(os.scandir(path), key=lambda entry: entry.name, reverse=True)
+                waiting.extend((e.path, e.is_dir(follow_symlinks=False)) for e in entries if e.is_file() or e.is_dir())
+            except OSError as error:
+                fail(path, f"cannot be searched: {error.strerror}")
 
 
 def _is_directory_model(path: str) -> bool:
@@ -140,8 +159,8 @@ def _complete_layers(ctx: click.Context, _param: click.Parameter, incomplete: st
     names: dict[str, None] = {}
     for path in ctx.params.get("models") or ctx.args:  # click parses no further than the option without its value
         try:
-            with open_model(path) as opened:
+            with open_model(os.path.expanduser(path)) as opened:  # noqa: PTH111 - as a shell does
                 names.update(dict.fromkeys(lstm.name for lstm in opened.lstms))
-        except (LstmdumpError, OSError):
+        except Exception:  # noqa: BLE001, S112 - a shell that completes a line shows no errors
             continue
     return [name for name in names if name.startswith(incomplete)]

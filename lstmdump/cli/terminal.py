@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sys
 import traceback
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from typing import TypeVar
+from contextlib import contextmanager, suppress
+from typing import TextIO, TypeVar
 
 from lstmdump.errors import LstmdumpError
 from lstmdump.names import visible
 
 Item = TypeVar("Item")
+_CLEAR_LINE = "\r\x1b[2K"
+_bars: list[object] = []
 
 
 class OutputFailed(Exception):
@@ -37,6 +40,8 @@ def write_json(line: str) -> None:
 
 
 def _write(data: bytes) -> None:
+    if sys.stdout is None:  # the shell closed it: `lstmdump x >&-`
+        raise OutputFailed(OSError(errno.EBADF, os.strerror(errno.EBADF)))
     try:
         sys.stdout.buffer.write(data)
     except OSError as error:
@@ -46,20 +51,25 @@ def _write(data: bytes) -> None:
 def flush() -> None:
     """Bring all that was written to stdout's reader."""
     try:
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except OSError as error:
         raise OutputFailed(error) from error
 
 
 def abandon() -> None:
     """Let nothing more go to stdout, not even what the interpreter flushes when it ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def tell(message: str) -> None:
-    """One line on stderr."""
+    """One line on stderr, above a progress bar if there is one. Where it cannot be told, the exit status has to do."""
+    if sys.stderr is None:
+        return
     line = " ".join(visible(part) for part in f"lstmdump: {message}".split("\n"))
-    print(line.encode("utf-8", "backslashreplace").decode("utf-8"), file=sys.stderr, flush=True)
+    with suppress(OSError):
+        print(_CLEAR_LINE if _bars else "", line, sep="", file=sys.stderr, flush=True)
 
 
 def tell_bug(error: BaseException) -> str:
@@ -86,7 +96,11 @@ def sentence(error: Exception) -> str:
 
 def width() -> int | None:
     """The terminal's width in columns; None where stdout is no terminal."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    return shutil.get_terminal_size().columns if _is_terminal(sys.stdout) else None
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    return stream is not None and stream.isatty()
 
 
 def colour() -> bool:
@@ -95,20 +109,33 @@ def colour() -> bool:
         return False
     if os.environ.get("FORCE_COLOR"):
         return True
-    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    return _is_terminal(sys.stdout) and os.environ.get("TERM") != "dumb"
 
 
 @contextmanager
 def progress(items: Iterable[Item], total: int, *, quiet: bool) -> Iterator[Iterable[Item]]:
-    """ITEMS, with a bar on stderr as they are taken, where there are several and stderr is a terminal."""
-    if quiet or total < 2 or not sys.stderr.isatty():
+    """ITEMS, with a bar on stderr as they are taken, where there are several and stderr is a terminal.
+
+    Where stdout is that terminal, too, the results that appear on it are the progress.
+    """
+    if quiet or total < 2 or not _is_terminal(sys.stderr) or _is_terminal(sys.stdout):
         yield items
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
     bar = Progress(
-        BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=Console(stderr=True), transient=True
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
     )
-    with bar:
-        yield bar.track(items, total=total)
+    _bars.append(bar)
+    try:
+        with bar:
+            yield bar.track(items, total=total)
+    finally:
+        _bars.remove(bar)

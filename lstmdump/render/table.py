@@ -62,7 +62,9 @@ def table(report: Report, *, width: int | None, colour: bool, with_others: bool 
 
 
 def _print_head(console: Console, report: Report) -> None:
-    found = plural(len(report.layers), "LSTM layer") if report.layers else "no LSTM layer"
+    found = plural(report.lstms, "LSTM layer") if report.lstms else "no LSTM layer"
+    if len(report.layers) < report.lstms:
+        found = f"{len(report.layers)} of {found}"
     console.print(Text(visible(report.model), "bold", overflow="fold"))
     console.print(Text(f"{_FORMATS.get(report.format, report.format)} · {visible(report.producer)} · {found}"))
 
@@ -123,7 +125,7 @@ def _layer_rows(layer: LayerFacts) -> Iterator[Row]:
 
 
 def _total_rows(report: Report) -> Iterator[Row]:
-    yield _row("all LSTM layers", "", report.lstm_parameters)
+    yield _row("all LSTM layers" if len(report.layers) == report.lstms else "these layers", "", report.lstm_parameters)
     if report.total is None:
         yield _row("whole model", "the file does not tell", None)
         return

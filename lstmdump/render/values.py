@@ -22,7 +22,7 @@ def arrays(lstms: Sequence[LSTM], gates: str) -> str:
         for letter in gates:
             for tensor in lstm.gates[letter].arrays():
                 values = tensor.read()
-                blocks.append(f"{visible(tensor.name)}  {tensor.shape} {tensor.dtype}\n{np.array2string(values)}\n")
+                blocks.append(f"{visible(tensor.name)}  {tensor.shape} {values.dtype}\n{np.array2string(values)}\n")
     return "\n".join(blocks)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from xml.etree import ElementTree
 
@@ -80,14 +81,15 @@ def github_summary(verdicts: Sequence[Verdict]) -> str:
     for verdict in verdicts:
         layers = len(verdict.report.layers) if verdict.report else ""
         parameters = count(verdict.report.lstm_parameters) if verdict.report else ""
-        outcome = verdict.error or "<br>".join(_cell(difference(mismatch)) for mismatch in verdict.mismatches) or "ok"
-        rows.append(f"| {_cell(verdict.model)} | {layers} | {parameters} | {_cell(outcome, breaks=True)} |")
+        words = [verdict.error] if verdict.error is not None else [difference(m) for m in verdict.mismatches] or ["ok"]
+        outcome = "<br>".join(_cell(word) for word in words)
+        rows.append(f"| {_cell(verdict.model)} | {layers} | {parameters} | {outcome} |")
     return "\n".join(["### lstmdump check", "", *rows, "", ""])
 
 
-def _cell(text: str, *, breaks: bool = False) -> str:
-    escaped = visible(text).replace("|", "\\|").replace("`", "\\`")
-    return escaped if breaks else escaped.replace("<", "&lt;")
+def _cell(text: str) -> str:
+    """TEXT as it is to be read: Markdown's own signs, and those of HTML, are escaped."""
+    return re.sub(r"([\\|`*])", r"\\\1", visible(text)).replace("&", "&amp;").replace("<", "&lt;")
 
 
 def junit(verdicts: Sequence[Verdict]) -> str:

@@ -172,7 +172,7 @@ def test_update_prints_what_changed(run: Run, models: tuple[Path, Path], recorde
         [
             f"{models[0]}: lstm_1: units: expected 4, found 5 (+1)",
             f"{models[0]}: lstm_1: parameters: expected 128, found 180 (+52)",
-            f"{recorded}: 1 of 2 models changed",
+            f"{recorded}: 2 models recorded, 1 changed or new, 0 removed",
         ],
     )
 
@@ -226,3 +226,44 @@ def test_only_the_chosen_layers_are_compared(run: Run, tmp_path: Path) -> None:
     path = builders.write(tmp_path / "a.h5", layers)
     (tmp_path / "x.jsonl").write_text(run("show", "--json", path).out, "utf-8")
     assert run("check", path, "-l", "b", "--params", "128", "--against", tmp_path / "x.jsonl").status == 0
+
+
+def test_update_keeps_the_spelling_of_paths(run: Run, models: tuple[Path, Path], recorded: Path) -> None:
+    recorded.write_text(recorded.read_text("utf-8").replace(f"{recorded.parent}/", ""), "utf-8")
+    before = recorded.read_text("utf-8")
+    run("check", *models, "--against", recorded, "--update")
+    assert recorded.read_text("utf-8") == before
+
+
+def test_update_says_what_it_removes(run: Run, models: tuple[Path, Path], recorded: Path) -> None:
+    (recorded.parent / "third.h5").write_bytes(models[0].read_bytes())
+    outcome = run("check", models[0], recorded.parent / "third.h5", "--against", recorded, "--update")
+    assert outcome.out.splitlines() == [
+        f"{recorded.parent / 'third.h5'}: new model, not expected",
+        f"{models[1]}: model missing",
+        f"{recorded}: 2 models recorded, 1 changed or new, 1 removed",
+    ]
+
+
+def test_a_glob_that_matches_nothing_is_no_success(run: Run, model: Path) -> None:
+    outcome = run("check", model, "--max-params", "1", "-l", "typo*")
+    assert (outcome.status, outcome.err) == (2, f"lstmdump: {model}: none of its 1 LSTM layers matches typo*\n")
+
+
+def test_checking_nothing_is_no_success(run: Run, tmp_path: Path) -> None:
+    outcome = run("check", "-r", tmp_path, "--params", "1")
+    assert (outcome.status, outcome.err) == (2, "lstmdump: no model found, so nothing was checked\n")
+
+
+@pytest.mark.parametrize("option", ["--params", "--layer-params"])
+def test_a_number_beyond_all_measure_is_a_usage_error(option: str, run: Run, model: Path) -> None:
+    assert "a bug" not in run("check", model, option, "x=" * (option != "--params") + "9" * 5000).err
+
+
+def test_a_summary_that_cannot_be_written_is_named(run: Run, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", "/dev/null/summary.md")
+    outcome = run("check", model, "--params", "128", "--format", "github")
+    assert (outcome.status, outcome.err) == (
+        2,
+        "lstmdump: /dev/null/summary.md: the summary cannot be written: Not a directory\n",
+    )

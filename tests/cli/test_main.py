@@ -92,6 +92,23 @@ def test_a_reader_that_has_gone_is_no_complaint(model: Path) -> None:
     assert (done.returncode, done.stderr) == (2, "")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="has no /dev/full")
+def test_a_message_that_cannot_be_told_leaves_the_status() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([sys.executable, "-m", "lstmdump", "none.h5"], stderr=full, check=False)
+    assert done.returncode == 2
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a POSIX shell closes streams")
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+def test_a_closed_stream_is_no_bug(closed: str, model: Path) -> None:
+    shell = f'"{sys.executable}" -m lstmdump show --json none.h5 "{model}" -T - {closed} </dev/null'
+    shell = shell if closed != "<&-" else shell.replace(" </dev/null", "")
+    done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=False)
+    assert (done.returncode, "a bug" in done.stderr) == (2, False)
+    assert all(line.startswith("{") for line in done.stdout.splitlines())
+
+
 def test_a_terminal_of_another_encoding_gets_its_own_signs(process: Run, model: Path) -> None:
     done = process("show", model, env={**os.environ, "PYTHONIOENCODING": "ascii"})
     assert "(3, 16) = 3\\xd74\\xb74" in done.stdout

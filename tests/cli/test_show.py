@@ -180,6 +180,43 @@ def test_a_missing_directory_is_told(run: Run, tmp_path: Path) -> None:
     )
 
 
+def test_what_cannot_be_searched_does_not_stop_the_rest(run: Run, model: Path, tmp_path: Path) -> None:
+    outcome = run("show", "--json", model, "-r", tmp_path / "none", "-T", tmp_path / "no list")
+    assert (outcome.status, len(outcome.err.splitlines())) == (2, 2)
+    assert [json.loads(line)["model"] for line in outcome.out.splitlines() if "error" not in line] == [str(model)]
+
+
+def test_a_deep_tree_is_searched_to_its_end(run: Run, tmp_path: Path) -> None:
+    deep = tmp_path
+    for _ in range(60):
+        deep = deep / "d"
+        deep.mkdir()
+    builders.one_lstm(deep / "a.h5")
+    assert json.loads(run("show", "--json", "-r", tmp_path).out)["model"] == str(deep / "a.h5")
+
+
+def test_nothing_found_is_said(run: Run, tmp_path: Path) -> None:
+    outcome = run("show", "-r", tmp_path)
+    assert (outcome.status, outcome.err) == (0, "lstmdump: no model found\n")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_list_may_be_in_the_encodings_that_shells_write(encoding: str, run: Run, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "list").write_bytes(f"{model}\r\n".encode(encoding))
+    assert run("show", "--json", "-T", tmp_path / "list").status == 0
+
+
+def test_layers_left_out_are_said_to_be(run: Run, tmp_path: Path) -> None:
+    path = builders.write(tmp_path / "a.h5", {name: builders.keras_2_weights(name) for name in ("a", "b")})
+    out = run("show", "-l", "a", path).out
+    assert "1 of 2 LSTM layers" in out
+    assert "these layers" in out
+
+
+def test_the_time_scale_is_the_forget_gates(run: Run, model: Path) -> None:
+    assert "time scale" not in run("show", "--stats", "-g", "i", model).out
+
+
 def test_no_model_is_a_usage_error(run: Run) -> None:
     outcome = run("show")
     assert (outcome.status, outcome.err) == (2, "lstmdump: no MODEL given; see `lstmdump show --help`\n")
@@ -215,3 +252,12 @@ def test_layer_names_complete(command_name: list[str], model: Path) -> None:
 
     completer = ShellComplete(command, {}, "lstmdump", "_LSTMDUMP_COMPLETE")
     assert [item.value for item in completer.get_completions([*command_name, str(model), "-l"], "lst")] == ["lstm_1"]
+
+
+def test_files_complete_in_the_place_of_a_command() -> None:
+    from click.shell_completion import ShellComplete
+
+    from lstmdump.cli import command
+
+    completer = ShellComplete(command, {}, "lstmdump", "_LSTMDUMP_COMPLETE")
+    assert ("file", "w") in [(item.type, item.value) for item in completer.get_completions([], "w")]
