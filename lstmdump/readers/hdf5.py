@@ -7,7 +7,9 @@ anything is opened through them, and HDF5 filter plugins are not loaded.
 
 from __future__ import annotations
 
+import math
 import os
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +23,7 @@ import numpy as np
 from lstmdump.errors import CorruptModel, LstmdumpError, ModelClosed, RefusedModel
 from lstmdump.tensor import Array, Cuts, Tensor
 
+_CHECKSUM = 4  # bytes that the filter fletcher32 adds to a chunk
 _FOREIGN_ERRORS = (OSError, KeyError, ValueError, TypeError, RuntimeError, IndexError, OverflowError, MemoryError)
 
 
@@ -150,15 +153,52 @@ def _tensor(dataset: h5py.Dataset, path: str, opaque_is_bfloat16: bool) -> Tenso
         if dataset.chunks is None and size != stored.itemsize * dataset.size:
             raise CorruptModel(f"{path} declares {stored.itemsize * dataset.size} bytes, but {size} are stored")
     native = stored.newbyteorder("=")
+    whole = False
 
     def fetch(cuts: Cuts) -> Array:
+        nonlocal whole
         if not dataset:
             raise ModelClosed(f"{path} was asked for after the model had been closed")
         with _foreign_errors(f"reading {path}"):
+            if not whole:
+                _insist_on_whole_chunks(dataset, path)
+                whole = True
             values: Array = np.asarray(dataset[cuts])
             return _from_bfloat16(values) if bfloat16 else values.astype(native, copy=False)
 
     return Tensor(path, tuple(int(length) for length in shape), "bfloat16" if bfloat16 else str(native), fetch)
+
+
+def _insist_on_whole_chunks(dataset: h5py.Dataset, path: str) -> None:
+    """Every chunk is there and inflates to its full length.
+
+    Where one inflates short, HDF5 hands out whatever lay in memory behind it as numbers; where one is not there, zeros.
+    Other filters than gzip are left to HDF5, which checks their lengths itself.
+    """
+    if dataset.chunks is None:
+        return
+    wanted = math.prod(-(-length // chunk) for length, chunk in zip(dataset.shape, dataset.chunks, strict=True))
+    there = dataset.id.get_num_chunks()
+    if there != wanted:
+        raise CorruptModel(f"{wanted - there} of {wanted} chunks of {path} are not in the file")
+    if dataset.compression != "gzip":
+        return
+    size = math.prod(dataset.chunks) * dataset.dtype.itemsize
+    for index in range(there):
+        skipped, stored = dataset.id.read_direct_chunk(dataset.id.get_chunk_info(index).chunk_offset)
+        if not skipped:  # the filters that were left out when this chunk was written; none, as a rule
+            _insist_on_length(stored[: -_CHECKSUM if dataset.fletcher32 else None], size, path)
+
+
+def _insist_on_length(stored: bytes, size: int, path: str) -> None:
+    inflate = zlib.decompressobj()
+    try:
+        length = len(inflate.decompress(stored, size + 1))
+    except zlib.error as error:
+        raise CorruptModel(f"a chunk of {path} cannot be inflated ({error})") from error
+    if length != size:
+        found = "more than" if length > size else f"{length} of"
+        raise CorruptModel(f"a chunk of {path} inflates to {found} its {size} bytes")
 
 
 def _from_bfloat16(values: Array) -> Array:
