@@ -40,12 +40,16 @@ class Mismatch:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of one model: its report and its differences, or the error that kept it from being read."""
+    """What became of one model: its report and its differences, or the error that kept it from being read.
+
+    RECORDED is the record that it was compared with, if there was one.
+    """
 
     model: str
     report: Report | None
     mismatches: tuple[Mismatch, ...] = ()
     error: str | None = None
+    recorded: RecordedModel | None = None
 
     @property
     def good(self) -> bool:

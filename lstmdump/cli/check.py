@@ -201,7 +201,7 @@ def _verdict(
     mismatches = list(compare(report, expected))
     if against:
         mismatches.extend(_against(report, layer, entry))
-    return Verdict(item.path, report, tuple(mismatches))
+    return Verdict(item.path, report, tuple(mismatches), recorded=entry)
 
 
 def _against(report: Report, layer: str | None, entry: RecordedModel | None) -> list[Mismatch]:
@@ -236,17 +236,15 @@ def _update(run: Run, inputs: list[Input], layer: str | None, records: list[Reco
     """Write FILE anew, but not if a model cannot be read: its record would be lost."""
     if layer is not None:
         raise click.UsageError("--update records all layers: leave --layer out")
-    recorded = _Record(records, file)
-    verdicts = list(_verdicts(run, inputs, None, Expectations(), recorded))
+    verdicts = list(_verdicts(run, inputs, None, Expectations(), _Record(records, file)))
     if run.status == FAILED:
         terminal.tell(f"{file}: left as it was, because not all models could be read")
         return FAILED
-    entries = {verdict.model: entry for verdict, entry in zip(verdicts, recorded.of(inputs), strict=False)}
     reports = []
     for verdict in verdicts:
         terminal.write("".join(f"{line}\n" for line in render.text_lines(verdict)) if verdict.mismatches else "")
         if verdict.report is not None:
-            entry = entries.get(verdict.model)
+            entry = verdict.recorded
             spelt = entry.model if entry is not None and leads_to(entry, file, verdict.model) else verdict.model
             reports.append(replace(verdict.report, model=spelt))
     with whole_file(Path(file), overwrite=True) as out:

@@ -45,7 +45,7 @@ class _Stored:
     @property
     def major(self) -> int:
         """The major version of Keras; files of weights alone carry a version since 2.0.0."""
-        start = re.match(r"\d+", self.version or "")
+        start = re.match(r"\d{1,9}", self.version or "")
         return int(start[0]) if start else 1
 
     @property

@@ -11,7 +11,7 @@ from lstmdump.readers.keras_config import CONTAINERS, ConfigLayer
 
 _LSTM_CLASSES = frozenset({"LSTM", "LSTMCell", "CuDNNLSTM"})
 _GATED_SETTINGS = ("recurrent_activation", "inner_activation")
-_SESSION_NUMBER = re.compile(r"_\d+$")
+_SESSION_NUMBER = re.compile(r"_\d{1,9}$")
 
 Steps = tuple[tuple[str, ...], ...]
 

@@ -19,8 +19,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 _OUTPUT_NUMBER = re.compile(r":\d+$")
-_KERAS_1_LEAF = re.compile(r"(?P<scope>.+)_(?P<leaf>[WUb](?:_[ifco])?)(?:_(?P<number>\d+))?", re.DOTALL)
-_NUMBERED_LEAF = re.compile(r"(?P<leaf>kernel|recurrent_kernel|bias)_(?P<number>\d+)")
+_KERAS_1_LEAF = re.compile(r"(?P<scope>.+)_(?P<leaf>[WUb](?:_[ifco])?)(?:_(?P<number>\d{1,9}))?", re.DOTALL)
+_NUMBERED_LEAF = re.compile(r"(?P<leaf>kernel|recurrent_kernel|bias)_(?P<number>\d{1,9})")
 _MAX_STEPS = 32  # the deepest genuine scope seen has 6
 _AUTOMATIC_CELL = re.compile(r"(peephole_)?lstm_cell(_\d+)?")
 _AUTOMATIC_STACK = re.compile(r"stacked_rnn_cells(_\d+)?")

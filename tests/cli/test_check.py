@@ -257,7 +257,8 @@ def test_checking_nothing_is_no_success(run: Run, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("option", ["--params", "--layer-params"])
 def test_a_number_beyond_all_measure_is_a_usage_error(option: str, run: Run, model: Path) -> None:
-    assert "a bug" not in run("check", model, option, "x=" * (option != "--params") + "9" * 5000).err
+    outcome = run("check", model, option, "x=" * (option != "--params") + "9" * 5000)
+    assert (outcome.status, outcome.err.count("\n"), "a bug" in outcome.err) == (2, 1, False)
 
 
 def test_a_summary_that_cannot_be_written_is_named(run: Run, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,3 +268,13 @@ def test_a_summary_that_cannot_be_written_is_named(run: Run, model: Path, monkey
         2,
         "lstmdump: /dev/null/summary.md: the summary cannot be written: Not a directory\n",
     )
+
+
+def test_update_keeps_the_spelling_beside_files_that_are_no_models(run: Run, recorded: Path) -> None:
+    import h5py
+
+    h5py.File(recorded.parent / "a_dataset.h5", "w").close()  # found first, and then left out
+    recorded.write_text(recorded.read_text("utf-8").replace(f"{recorded.parent}/", ""), "utf-8")
+    before = recorded.read_text("utf-8")
+    run("check", "-r", recorded.parent, "--against", recorded, "--update")
+    assert recorded.read_text("utf-8") == before

@@ -594,3 +594,17 @@ def test_a_layer_with_two_kernels_is_counted_whole(tmp_path: Path) -> None:
     weights = [("x/kernel:0", numbers(3, 2)), ("x/kernel_1:0", numbers(2, 2))]
     with lstmdump.open(write(tmp_path / "a.h5", {"x": weights})) as model:
         assert model.model.parameters == 3 * 2 + 2 * 2
+
+
+@pytest.mark.parametrize("version", ["1.2.2", "2.2.4"])
+def test_a_name_that_ends_in_a_number_beyond_measure_is_a_name(version: str, tmp_path: Path) -> None:
+    digits = "9" * 5000
+    weights = [
+        (f"l_W_i_{digits}:0", numbers(2)),
+        (f"l/kernel_{digits}:0", numbers(2, 2)),
+        (f"l_{digits}/kernel:0", numbers(2)),
+    ]
+    config = sequential(sequential(lstm_config("other"), name="l"), lstm_config("x"))
+    layers = {"l": [*weights, *keras_2_weights("other")], "x": keras_2_weights("x")}
+    with lstmdump.open(write(tmp_path / "a.h5", layers, version=version, config=config)) as model:
+        assert model.model.parameters == 2 + 4 + 2 + 2 * 128
