@@ -145,6 +145,8 @@ def _gate_arrays(lstm: LSTM, *, fold: bool) -> Iterator[tuple[str, Array]]:
             yield tensor.name, values
         if fold and lstm.forget_bias and letter == "f" and gate.b is None:
             yield f"{lstm.name}/b_f", npz.filled(lstm.units, lstm.forget_bias, str(gate.W.read().dtype))
+    if lstm.projection_kernel is not None:
+        yield lstm.projection_kernel.name, lstm.projection_kernel.read()
 
 
 def _cast(name: str, values: Array, dtype: str) -> Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
+from typing import Any
 
 from lstmdump.errors import CorruptModel
 from lstmdump.tensor import Tensor
@@ -30,12 +31,14 @@ class Layer:
         kind: the class as the file says, or None where it does not.
         weights: the arrays stored right here, by their own names (`kernel`, `W_i`, …).
         children: the layers within, in the model's order.
+        settings: what else the file says of it: `forget_bias`, what a cell of TensorFlow 1 adds at run time.
     """
 
     path: LayerPath
     kind: str | None = None
     weights: dict[str, Tensor] = field(default_factory=dict)
     children: dict[str, Layer] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -51,8 +54,14 @@ class Layer:
             waiting.extend(reversed(layer.children.values()))
 
 
-def grow(weights: Iterable[Weight], kinds: Mapping[LayerPath, str]) -> Layer:
-    """The tree whose arrays are WEIGHTS, in their order; KINDS holds the classes that the file names.
+def grow(
+    weights: Iterable[Weight],
+    kinds: Mapping[LayerPath, str],
+    settings: Mapping[LayerPath, Mapping[str, Any]] | None = None,
+) -> Layer:
+    """The tree whose arrays are WEIGHTS, in their order.
+
+    KINDS holds the classes that the file names, SETTINGS what else it says of a layer.
 
     Raises:
         CorruptModel: two arrays claim one place.
@@ -63,7 +72,7 @@ def grow(weights: Iterable[Weight], kinds: Mapping[LayerPath, str]) -> Layer:
         for name in weight.layer:
             if name not in node.children:
                 path = (*node.path, name)
-                node.children[name] = Layer(path, kinds.get(path))
+                node.children[name] = Layer(path, kinds.get(path), settings=(settings or {}).get(path, {}))
             node = node.children[name]
         if weight.leaf in node.weights:
             raise CorruptModel(f"{node.name} holds two arrays called {weight.leaf}")

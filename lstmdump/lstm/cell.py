@@ -57,7 +57,7 @@ class LSTM:
         weights: its arrays as they are stored.
         gate_order: the order in which the file stores the gates: `ifco` or `icfo`.
         gates: by letter, each gate's W, U and b in one form for all layouts.
-        forget_bias: what the cell adds to b_f at run time; 0.0 in Keras, where it is part of b_f.
+        forget_bias: what the cell adds to b_f at run time; 0.0 in Keras, where it is part of b_f; None where unknown.
         projection: p, the width of the projected output, or None.
         notes: what is particular about how this layer is stored, without its name.
 
@@ -102,9 +102,15 @@ class LSTM:
         return count_formula(
             self.sizes,
             biases=next((_BIASES[weight.role] for weight in self.weights if weight.role in _BIASES), 0),
-            peepholes=self.peepholes,
+            vectors=sum(weight.role in (Role.PEEPHOLE, Role.NORMALIZATION) for weight in self.weights),
             projection=self.projection is not None,
         )
+
+    @property
+    def projection_kernel(self) -> Tensor | None:
+        """The projection, (m, p), that makes h out of the output of the cell; None where there is none."""
+        found = (weight.tensor for weight in self.weights if weight.role is Role.PROJECTION)
+        return next((tensor.renamed(f"{self.name}/P") for tensor in found), None)
 
     @property
     def gate_columns(self) -> dict[str, tuple[int, int]] | None:

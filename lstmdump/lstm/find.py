@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from lstmdump.errors import NotAnLSTM
-from lstmdump.lstm import layouts
+from lstmdump.lstm import fused, layouts
 from lstmdump.lstm.cell import LSTM, LSTMWeight
 from lstmdump.lstm.roles import Role
 from lstmdump.model import Layer, Model
 from lstmdump.tensor import Tensor
 
 _CERTAIN_KINDS = frozenset({"LSTM", "LSTMCell", "CuDNNLSTM"})
-_OTHER_KINDS = frozenset({"GRU", "GRUCell", "CuDNNGRU", "SimpleRNN", "SimpleRNNCell", "ConvLSTM1D", "ConvLSTM2D",
-                          "ConvLSTM3D", "ConvLSTM2DCell", "ConvRecurrent2D"})  # fmt: skip
+_OTHER_KINDS = frozenset({
+    "GRU", "GRUCell", "CuDNNGRU", "SimpleRNN", "SimpleRNNCell", "BasicRNNCell", "UGRNNCell", "NASCell",
+    "IntersectionRNNCell", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "ConvLSTM2DCell", "ConvRecurrent2D",
+    "ConvLSTMCell", "Conv1DLSTMCell", "Conv2DLSTMCell", "CoupledInputForgetGateLSTMCell", "GridLSTMCell", "TimeFreqLSTMCell",
+    "PhasedLSTMCell", "GLSTMCell",
+})  # fmt: skip
 _FLOATS = frozenset({"float16", "float32", "float64", "bfloat16"})
 _TWELVE = tuple(f"{array}_{gate}" for gate in layouts.KERAS_1_ORDER for array in "WUb")
 _THREE = (("kernel", "recurrent_kernel", "bias"), ("W", "U", "b"))  # Keras 2 and 3; Keras 1 with consume_less='gpu'
@@ -49,6 +54,10 @@ def _read_layout(layer: Layer) -> LSTM:
     for kernel, recurrent, bias in _THREE:
         if kernel in layer.weights and recurrent in layer.weights:
             return _three_arrays(layer, layer.weights[kernel], layer.weights[recurrent], layer.weights.get(bias))
+    if "kernel" in layer.weights and layer.kind in fused.ORDERS:
+        lstm, used = fused.read(layer)
+        _insist_on_floats(layer, used)
+        return replace(lstm, notes=(*lstm.notes, *_extras(layer, used)))
     held = ", ".join(layer.weights)
     raise NotAnLSTM(f"{layer.name} is called an LSTM, but has no kernel and recurrent kernel; it has {held}")
 

@@ -7,6 +7,8 @@ Keras 1, 0.x          twelve arrays, a W, U and b per gate                      
 Keras 1, `gpu`        W (d, 4m), U (m, 4m), b (4m,), though the twelve are icfo       ifco
 Keras 2, 3            kernel (d, 4m), recurrent_kernel (m, 4m), bias (4m,)            ifco
 CuDNNLSTM             the same shapes, each gate's block transposed; bias (8m,)       ifco
+TensorFlow 1 cells    one kernel (d+h, 4m), the input's rows first; bias (4m,)        icfo
+BlockLSTMV2           the same                                                        ifco
 ====================  ==============================================================  =====
 """
 
@@ -20,6 +22,7 @@ from lstmdump.tensor import Array, Tensor, derived
 
 KERAS_ORDER = "ifco"
 KERAS_1_ORDER = "icfo"
+TF1_ORDER = "icfo"
 
 
 def twelve_arrays(name: str, arrays: Mapping[str, Tensor]) -> dict[str, Gate]:
@@ -76,6 +79,21 @@ def cudnn(name: str, kernel: Tensor, recurrent: Tensor, bias: Tensor | None) -> 
             derived(f"{name}/W_{letter}", w.shape, w.dtype, kernel_block),
             derived(f"{name}/U_{letter}", u.shape, u.dtype, recurrent_block),
             None if bias is None else _bias_sum(f"{name}/b_{letter}", bias, columns, units),
+        )
+
+    return {letter: one(letter) for letter in GATES}
+
+
+def fused(name: str, kernel: Tensor, bias: Tensor | None, input_dim: int, order: str) -> dict[str, Gate]:
+    """Gates out of a kernel (d+h, 4m) over input and state, and a bias (4m,), columns in that ORDER."""
+    units = kernel.shape[1] // 4
+
+    def one(letter: str) -> Gate:
+        columns = _block(order, letter, units)
+        return Gate(
+            kernel.part(slice(0, input_dim), columns, name=f"{name}/W_{letter}"),
+            kernel.part(slice(input_dim, None), columns, name=f"{name}/U_{letter}"),
+            None if bias is None else bias.part(columns, name=f"{name}/b_{letter}"),
         )
 
     return {letter: one(letter) for letter in GATES}

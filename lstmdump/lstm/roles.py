@@ -48,6 +48,7 @@ class Role(enum.Enum):
     GATE_BIAS = "bias of one gate", (_M,)
     PEEPHOLE = "peephole", (_M,)
     PROJECTION = "projection", (_M, _P)
+    NORMALIZATION = "layer normalization", (_M,)
 
     def __init__(self, word: str, extents: tuple[Extent, ...]) -> None:
         self.word = word
@@ -62,14 +63,15 @@ class Role(enum.Enum):
         return "×".join(extent.text(sizes) for extent in self.extents)
 
 
-def count_formula(sizes: Sizes, *, biases: int, peepholes: bool, projection: bool) -> str:
+def count_formula(sizes: Sizes, *, biases: int, vectors: int, projection: bool) -> str:
     """The closed form of an LSTM's parameter count: `4·((12+64)·64 + 64)`.
 
-    BIASES is how many biases a unit has per gate: 0, 1, or 2 in CuDNN's layout. Peepholes add 3·m, a projection m·p.
+    BIASES is how many biases a unit has per gate: 0, 1, or 2 in CuDNN's layout. VECTORS of length m come on top: three
+    with peepholes, more with layer normalization; and a projection adds m·p.
     """
     units = sizes["m"]
     matrix = f"({sizes['d']}+{sizes['h']})·{units}"
     bias = f" + {biases}·{units}" if biases > 1 else f" + {units}" if biases else ""
     text = f"4·({matrix}{bias})" if bias else f"4·{matrix}"
-    text += f" + 3·{units}" if peepholes else ""
+    text += f" + {vectors}·{units}" if vectors else ""
     return text + (f" + {units}·{sizes['p']}" if projection else "")

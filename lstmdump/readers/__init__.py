@@ -8,9 +8,6 @@ from lstmdump.model import Model
 
 _UNREAD = {
     Format.KERAS_ZIP: "a .keras model (zip or directory)",
-    Format.SAVED_MODEL: "a TensorFlow SavedModel",
-    Format.CHECKPOINT: "a TensorFlow checkpoint",
-    Format.GRAPH: "a TensorFlow graph",
 }
 
 
@@ -25,4 +22,16 @@ def read(path: Path) -> Model:
         from lstmdump.readers import keras_h5
 
         return keras_h5.read(path)
+    if found is Format.SAVED_MODEL:
+        from lstmdump.readers import saved_model
+
+        return saved_model.read(path)
+    if found is Format.CHECKPOINT:
+        from lstmdump.readers import checkpoint
+
+        return checkpoint.read(path)
+    if found is Format.GRAPH:
+        from lstmdump.readers import frozen_graph
+
+        return frozen_graph.read(path)
     raise UnsupportedFormat(f"{_UNREAD[found]}; this version reads Keras HDF5 files (.h5, .hdf5) only")

@@ -84,3 +84,8 @@ def is_automatic_cell(name: str) -> bool:
 def is_automatic_stack(name: str) -> bool:
     """Whether NAME is the one that Keras gives to the cells of `RNN([cell, cell])`."""
     return _AUTOMATIC_STACK.fullmatch(name) is not None
+
+
+def without_stack(path: tuple[str, ...]) -> tuple[str, ...]:
+    """PATH without the name that Keras gives to the cells of `RNN([cell, cell])`, unless it stands for itself."""
+    return (*(name for name in path[:-1] if not is_automatic_stack(name)), *path[-1:])

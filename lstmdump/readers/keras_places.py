@@ -216,7 +216,7 @@ def _told_apart(found: list[Place]) -> list[Place]:
 
 def _without_automatic_names(found: list[Place]) -> list[Place]:
     """FOUND without the names that Keras chose for a stack of cells, and for a cell that is its layer's only one."""
-    unstacked = [replace(candidate, path=_without_stack(candidate.path)) for candidate in found]
+    unstacked = [replace(candidate, path=keras_names.without_stack(candidate.path)) for candidate in found]
     beside = Counter(candidate.path[:-1] for candidate in unstacked)
     taken = {candidate.path for candidate in unstacked}
 
@@ -228,10 +228,6 @@ def _without_automatic_names(found: list[Place]) -> list[Place]:
         return candidate
 
     return [bare(candidate) for candidate in unstacked]
-
-
-def _without_stack(path: LayerPath) -> LayerPath:
-    return (*(name for name in path[:-1] if not keras_names.is_automatic_stack(name)), path[-1])
 
 
 def _may_be_unnamed(leaf: Leaf | None) -> bool:

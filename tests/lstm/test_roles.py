@@ -39,14 +39,14 @@ def test_a_reason_comes_to_its_shape(role: Role) -> None:
 
 
 @pytest.mark.parametrize(
-    ("biases", "peepholes", "projection", "expected"),
+    ("biases", "vectors", "projection", "expected"),
     [
-        (1, False, False, "4·((12+64)·64 + 64)"),
-        (0, False, False, "4·(12+64)·64"),
-        (2, False, False, "4·((12+64)·64 + 2·64)"),
-        (1, True, False, "4·((12+64)·64 + 64) + 3·64"),
-        (1, False, True, "4·((12+64)·64 + 64) + 64·64"),
+        (1, 0, False, "4·((12+64)·64 + 64)"),
+        (0, 0, False, "4·(12+64)·64"),
+        (2, 0, False, "4·((12+64)·64 + 2·64)"),
+        (1, 3, False, "4·((12+64)·64 + 64) + 3·64"),
+        (1, 0, True, "4·((12+64)·64 + 64) + 64·64"),
     ],
 )
-def test_the_closed_form_of_a_count(biases: int, peepholes: bool, projection: bool, expected: str) -> None:
-    assert count_formula(SIZES, biases=biases, peepholes=peepholes, projection=projection) == expected
+def test_the_closed_form_of_a_count(biases: int, vectors: int, projection: bool, expected: str) -> None:
+    assert count_formula(SIZES, biases=biases, vectors=vectors, projection=projection) == expected

@@ -1,0 +1,216 @@
+"""TensorFlow checkpoints: of objects (TensorFlow 2, `save_weights` of Keras 2) and of variables by name (TensorFlow 1).
+
+A checkpoint is named by its prefix, by its `.index`, or by its directory, whose file `checkpoint` names the latest.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from lstmdump.errors import CorruptModel, LstmdumpError, UnreadableModel
+from lstmdump.formats import Format
+from lstmdump.model import Model, Weight, grow
+from lstmdump.readers import keras_objects, object_graph, saved_objects, tensor_bundle, tf1_variables
+from lstmdump.readers.checkpoint_v1 import CheckpointV1
+from lstmdump.readers.graph_cells import GraphCell, cells
+from lstmdump.readers.graph_def import Graph
+from lstmdump.readers.keras_objects import Named
+from lstmdump.readers.object_graph import ObjectGraph
+from lstmdump.readers.protobuf import Message
+from lstmdump.readers.sstable import Table
+from lstmdump.readers.tensor_bundle import Bundle
+from lstmdump.tensor import Array, Cuts, Tensor
+
+OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
+NO_CLASSES = "found by shape: the file holds no layer classes"
+_LATEST = re.compile(r'^model_checkpoint_path: "(?:[^"]*[/\\])?([^"/\\]+)"', re.MULTILINE)
+_INDEX, _META = ".index", ".meta"
+_STATE = "checkpoint"
+
+
+def read(path: Path) -> Model:
+    """The model in the checkpoint at PATH: a prefix, an index, a single file of the first format, or a directory.
+
+    Raises:
+        UnreadableModel: there is none, or several and no word which; or it is damaged.
+    """
+    found = _in_directory(path) if path.is_dir() else path
+    if not found.is_file():
+        return read_bundle(found, Format.CHECKPOINT)
+    if _is_index(found):
+        return read_bundle(found.with_name(found.name.removesuffix(_INDEX)), Format.CHECKPOINT)
+    return _read_v1(found)
+
+
+def read_bundle(prefix: Path, kind: Format) -> Model:
+    """The model in the bundle at PREFIX."""
+    bundle = Bundle(prefix)
+    try:
+        notes = missing_files(bundle)
+        if OBJECT_GRAPH in bundle:
+            graph = _object_graph(bundle)
+            named = keras_objects.name(graph, saved_objects.holders(graph), _stored_metadata(bundle, graph))
+            return of_objects(bundle, graph, named, kind, producer(graph), notes)
+        return of_variables({name: bundle.tensor(name) for name in bundle.names()}, graph_beside(prefix), kind, notes,
+                            bundle)  # fmt: skip
+    except BaseException:
+        bundle.close()
+        raise
+
+
+def missing_files(bundle: Bundle) -> list[str]:
+    """What to say of data files that are not there."""
+    missing = bundle.missing_files()
+    if not missing:
+        return []
+    return [f"{', '.join(missing)} is missing: names and shapes are known, but no numbers can be exported"]
+
+
+def of_variables(
+    tensors: dict[str, Tensor],
+    graph: Graph | None,
+    kind: Format,
+    notes: Sequence[str],
+    held: Bundle | CheckpointV1 | None,
+) -> Model:
+    """The model of TENSORS, which are known by their names only, and of the GRAPH that computes with them."""
+    from_graph: Iterable[GraphCell] = () if graph is None else cells(graph)
+    order = [] if graph is None else list(graph.names())
+    placed = tf1_variables.place(tensors, from_graph, order)
+    root = grow(placed.weights, placed.kinds, placed.settings)
+    version = "" if graph is None or not graph.version else f" {graph.version}"
+    release = (lambda: None) if held is None else held.close
+    return Model(kind.value, f"tensorflow{version or ' 1'}", root, notes=(*notes, *placed.notes), release=release)
+
+
+def of_objects(
+    bundle: Bundle | None, graph: ObjectGraph, named: Sequence[Named], kind: Format, producer: str, notes: Sequence[str]
+) -> Model:
+    """The model of the NAMED objects in GRAPH, whose variables have keys in the BUNDLE; without one, shapes only."""
+    weights = [
+        Weight(one.path, leaf, tensor)
+        for one in named
+        for leaf, number in one.holder.variables.items()
+        if (tensor := _tensor(bundle, graph, number)) is not None
+    ]
+    kinds = {one.path: one.kind for one in named if one.kind is not None}
+    said = [*notes, *([] if kinds else [NO_CLASSES])]
+    release = (lambda: None) if bundle is None else bundle.close
+    return Model(kind.value, producer, grow(weights, kinds), notes=tuple(said), release=release)
+
+
+def without_numbers(name: str, shape: tuple[int, ...], dtype: str) -> Tensor:
+    """A tensor of which the file holds name and shape, but no numbers."""
+
+    def fetch(_: Cuts) -> Array:
+        raise UnreadableModel(f"the numbers of {name} are not there: the file with the variables is missing")
+
+    return Tensor(name, shape, dtype, fetch)
+
+
+def _tensor(bundle: Bundle | None, graph: ObjectGraph, number: int) -> Tensor | None:
+    variable = graph.nodes[number].variable
+    if variable is None:
+        return None
+    if bundle is None:
+        if variable.shape is None or variable.dtype is None:
+            return None
+        return without_numbers(f"{variable.full_name} (node {number})", variable.shape, variable.dtype)
+    if variable.key is None:
+        return None
+    if variable.key not in bundle:
+        raise CorruptModel(f"its object graph names {variable.key}, but the index does not")
+    tensor = bundle.tensor(variable.key)
+    return None if tensor.dtype == "string" else tensor
+
+
+def _object_graph(bundle: Bundle) -> ObjectGraph:
+    """The graph that the bundle holds; where its data file is missing, the paths in the keys must do."""
+    if bundle.missing_files():
+        return object_graph.of_keys(bundle.names())
+    return object_graph.of_checkpoint(bundle.strings(OBJECT_GRAPH)[0])
+
+
+def _stored_metadata(bundle: Bundle, graph: ObjectGraph) -> dict[int, dict[str, Any]]:
+    """The JSON that TensorFlow 1.13 stored for each Keras object, beside the variables."""
+    found = {}
+    for number, node in enumerate(graph.nodes):
+        if node.metadata in bundle and node.metadata:
+            try:
+                value = json.loads(bundle.strings(node.metadata)[0])
+            except (ValueError, RecursionError) as error:
+                raise CorruptModel(f"{node.metadata} is no JSON") from error
+            if isinstance(value, dict):
+                found[number] = value
+    return found
+
+
+def producer(graph: ObjectGraph) -> str:
+    """Who wrote GRAPH, as far as its edges tell."""
+    edges = {name for node in graph.nodes[:20] for name, _ in node.children}
+    if edges & {"_functional", "_operations", "_tracked"}:
+        return "keras 3 (tensorflow)"
+    if edges & {"layer-0", "layer_with_weights-0"}:
+        return "tf.keras 2 (tensorflow)"
+    return "tensorflow 2"
+
+
+def graph_beside(prefix: Path) -> Graph | None:
+    """The graph in the `.meta` file beside the checkpoint at PREFIX, if there is one that can be read."""
+    path = prefix.with_name(prefix.name + _META)
+    if not path.is_file():
+        return None
+    try:
+        return of_meta_graph(Message(path.read_bytes()))
+    except (LstmdumpError, OSError):
+        return None
+
+
+def of_meta_graph(meta_graph: Message) -> Graph:
+    """The graph in a MetaGraphDef, with the version of TensorFlow that wrote it."""
+    graph = Graph(meta_graph.bytes(2))
+    graph.version = meta_graph.message(1).text(5)
+    return graph
+
+
+def _read_v1(path: Path) -> Model:
+    checkpoint = CheckpointV1(path)
+    try:
+        return of_variables(checkpoint.tensors(), graph_beside(path), Format.CHECKPOINT, (), checkpoint)
+    except BaseException:
+        checkpoint.close()
+        raise
+
+
+def _is_index(path: Path) -> bool:
+    """Whether the table at PATH is the index of a bundle; a checkpoint of the first format is a table itself."""
+    try:
+        header = Table(path.read_bytes()).get(b"")
+    except OSError as error:
+        raise UnreadableModel(f"cannot be read: {error.strerror or error}") from error
+    return header is not None and tensor_bundle.is_bundle_header(header)
+
+
+def _in_directory(directory: Path) -> Path:
+    """The checkpoint in DIRECTORY that its file `checkpoint` names, or the only one there is.
+
+    Of the path in that file only the last name is used: it was true on the machine where it was written.
+    """
+    prefixes = {path.name.removesuffix(_INDEX) for path in directory.glob("*" + _INDEX)}
+    state = directory / _STATE
+    if state.is_file():
+        found = _LATEST.search(state.read_text("utf-8", "replace"))
+        if found and (found[1] in prefixes or (directory / found[1]).is_file()):
+            return directory / found[1]
+    if len(prefixes) == 1:
+        return directory / prefixes.pop()
+    names = ", ".join(sorted(prefixes)[:5])
+    if not names:
+        raise UnreadableModel("the directory's file `checkpoint` names a checkpoint that is not there")
+    raise UnreadableModel(
+        f"the directory holds {len(prefixes)} checkpoints and none is named the latest; give one: {names}"
+    )

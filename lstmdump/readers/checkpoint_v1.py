@@ -1,0 +1,79 @@
+"""Checkpoints of TensorFlow's first format: one file, a LevelDB table of tensors or pieces of tensors.
+
+The value of the empty key lists names, shapes, types and pieces; each piece has an entry of its own, whose tensor tells
+neither shape nor type. Source: `saved_tensor_slice.proto`; still written by `Saver(write_version=V1)`.
+"""
+
+from __future__ import annotations
+
+import mmap
+from pathlib import Path
+
+from lstmdump.errors import CorruptModel, ModelClosed, UnreadableModel
+from lstmdump.readers import graph_def, numbers, tensor_slices, tensor_types
+from lstmdump.readers.protobuf import Message
+from lstmdump.readers.sstable import Table
+from lstmdump.readers.tensor_slices import Span
+from lstmdump.tensor import Array, Cuts, Tensor
+
+
+class CheckpointV1:
+    """The checkpoint in the file at PATH, open for reading.
+
+    Raises:
+        CorruptModel: it is damaged.
+        UnreadableModel: it cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            with path.open("rb") as file:
+                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except (OSError, ValueError) as error:
+            raise UnreadableModel(f"cannot be read: {error}") from error
+        self._table: Table | None = Table(memoryview(self._map))
+        header = self._table.get(b"")
+        if header is None:
+            raise CorruptModel("a checkpoint without its list of tensors")
+        self._listed = {entry.text(1): entry for entry in Message(header).message(1).messages(1)}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All tensors by name, not yet read."""
+        return {name: self._tensor(name, entry) for name, entry in self._listed.items()}
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._table = None
+
+    def _tensor(self, name: str, entry: Message) -> Tensor:
+        shape, dtype = tensor_types.shape_of(entry.message(2)), tensor_types.dtype_name(entry.integer(3))
+        places = [tensor_slices.spans_of(piece, len(shape)) for piece in entry.messages(4)]
+        if not places:
+            raise CorruptModel(f"{name} is listed without a place where it is stored")
+        spans = [tensor_slices.resolved(place, shape) for place in places]
+        tensor_slices.insist_on_whole(spans, shape)
+        pieces = [(tuple(start for start, _ in span), self._piece(name, dtype, place, span))
+                  for place, span in zip(places, spans, strict=True)]  # fmt: skip
+        if len(pieces) == 1:
+            return Tensor(name, shape, dtype, pieces[0][1].fetch)
+
+        def fetch(cuts: Cuts) -> Array:
+            return numbers.assembled(pieces, dtype, cuts)
+
+        return Tensor(name, shape, dtype, fetch)
+
+    def _piece(self, name: str, dtype: str, place: tuple[Span, ...], span: tuple[Span, ...]) -> Tensor:
+        shape = tuple(length for _, length in span)
+
+        def fetch(cuts: Cuts) -> Array:
+            if self._table is None:
+                raise ModelClosed(f"{name} was asked for after the model had been closed")
+            stored = self._table.get(tensor_slices.key_of(name, place))
+            if stored is None:
+                raise CorruptModel(f"{name} is listed, but not stored")
+            tensor = graph_def.tensor_in(Message(stored).message(2).message(3), name, shape, dtype)
+            if tensor is None:
+                raise CorruptModel(f"{name} holds {dtype}, which is no array of numbers")
+            return tensor.fetch(cuts)
+
+        return Tensor(name, shape, dtype, fetch)

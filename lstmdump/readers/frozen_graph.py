@@ -1,0 +1,50 @@
+"""Frozen graphs: a GraphDef in which the variables have become constants of the same names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lstmdump.errors import UnreadableModel
+from lstmdump.formats import Format
+from lstmdump.model import Model, grow
+from lstmdump.readers import tf1_variables
+from lstmdump.readers.checkpoint import without_numbers
+from lstmdump.readers.graph_cells import cells
+from lstmdump.readers.graph_def import Graph, Node, constant, variables_declared
+from lstmdump.tensor import Tensor
+
+_READING = ("/read", "/Read/ReadVariableOp", "/ReadVariableOp")
+_HANDING_ON = frozenset({"Identity", "Enter"})
+_NOT_FROZEN = "the graph is not frozen: it declares variables, whose numbers are in a checkpoint"
+
+
+def read(path: Path) -> Model:
+    """The model in the GraphDef at PATH.
+
+    Raises:
+        UnreadableModel: it cannot be read, or is damaged.
+    """
+    try:
+        graph = Graph(path.read_bytes())
+    except OSError as error:
+        raise UnreadableModel(f"cannot be read: {error.strerror or error}") from error
+    found = list(cells(graph))
+    used = {name for cell in found for names in cell.variables.values() for name in names}
+    tensors: dict[str, Tensor] = {}
+    for node in graph.running("Const"):
+        tensor = constant(node)
+        is_array = tensor is not None and tensor.shape and tensor.dtype.startswith(("float", "bfloat"))
+        if tensor is not None and is_array and (node.name in used or _was_variable(graph, node)):
+            tensors[node.name] = tensor
+    declared = {name: without_numbers(name, *kind) for name, kind in variables_declared(graph).items()}
+    placed = tf1_variables.place(tensors | declared, found, list(graph.names()))
+    root = grow(placed.weights, placed.kinds, placed.settings)
+    notes = [*([_NOT_FROZEN] if declared else []), *placed.notes]
+    return Model(Format.GRAPH.value, "tensorflow", root, notes=tuple(notes))
+
+
+def _was_variable(graph: Graph, node: Node) -> bool:
+    """Whether NODE, a constant, is read as a variable is: through a node that does nothing but hand it on."""
+    if any(graph.node(node.name + ending) is not None for ending in _READING):
+        return True
+    return any(reader.operation in _HANDING_ON for reader in graph.taking(node.name))

@@ -1,0 +1,120 @@
+"""The LSTM cells that a TensorFlow 1 graph computes: which variables they take, and what they add to their forget gate.
+
+The cells of `tf.nn.rnn_cell` multiply input and state with one kernel, add a bias and split the sum in four; the
+third part gets the forget bias, a constant that is in no checkpoint. Those of `tf.contrib.rnn` with `Block` in their
+names are one operation with the forget bias among its attributes. Measured on graphs of TensorFlow 0.12 to 2.21.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lstmdump.readers.graph_def import Graph, Node, constant, scalar
+
+SPLIT = "Split"
+_ADDING = frozenset({"Add", "AddV2"})
+_JOINING = frozenset({"Concat", "ConcatV2"})
+_VARIABLES = frozenset({"Variable", "VariableV2", "VarHandleOp", "Const"})
+_PEEPHOLES = ("w_i_diag", "w_f_diag", "w_o_diag")
+
+# Each operation that is a whole cell, and the kernel's place among its inputs; three peepholes and the bias follow.
+_BLOCKS = {"LSTMBlockCell": 3, "BlockLSTM": 4, "BlockLSTMV2": 4}
+_CANDIDATE, _FORGET, _PARTS = 1, 2, 4
+
+
+@dataclass(frozen=True)
+class GraphCell:
+    """A cell found in a graph.
+
+    Attributes:
+        operation: `Split`, or the operation that is the whole cell.
+        variables: the names of its variables by what they are to it: `kernel`, `bias`, `w_i_diag`, …; several where
+            one is kept in pieces.
+        forget_bias: what it adds to the forget gate; None where the graph does not show it.
+        known_order: whether the graph itself shows which part is the candidate and which the forget gate.
+    """
+
+    operation: str
+    variables: dict[str, tuple[str, ...]]
+    forget_bias: float | None
+    known_order: bool
+
+
+def cells(graph: Graph) -> Iterator[GraphCell]:
+    """The cells in GRAPH; an unrolled one comes once."""
+    seen: set[tuple[str, ...]] = set()
+    for found in _all(graph):
+        if found.variables["kernel"] not in seen:
+            seen.add(found.variables["kernel"])
+            yield found
+
+
+def _all(graph: Graph) -> Iterator[GraphCell]:
+    for operation in _BLOCKS:
+        for node in graph.running(operation):
+            if (block := _block_cell(graph, node)) is not None:
+                yield block
+    for node in graph.running(SPLIT):
+        if node.number("num_split") == _PARTS and len(node.inputs) == 2 and (found := _split_cell(graph, node)):
+            yield found
+
+
+def _block_cell(graph: Graph, node: Node) -> GraphCell | None:
+    kernel_at = _BLOCKS[node.operation]
+    if len(node.inputs) < kernel_at + 5:
+        return None
+    sees_state = "use_peephole" in node.attributes and node.attributes["use_peephole"].integer(5) != 0
+    places = {"kernel": kernel_at, "bias": kernel_at + 4}
+    places |= {leaf: kernel_at + 1 + turn for turn, leaf in enumerate(_PEEPHOLES)} if sees_state else {}
+    found = {leaf: _variable(graph, node.inputs[at]) for leaf, at in places.items()}
+    variables = {leaf: names for leaf, names in found.items() if names}
+    if "kernel" not in variables:
+        return None
+    added = node.attributes.get("forget_bias")
+    return GraphCell(node.operation, variables, 0.0 if added is None else added.float32(4), known_order=True)
+
+
+def _split_cell(graph: Graph, split: Node) -> GraphCell | None:
+    total, bias = graph.source(split.inputs[1]), None
+    if total is not None and total.operation in ("BiasAdd", *_ADDING) and len(total.inputs) == 2:
+        bias = _variable(graph, total.inputs[1])
+        total = graph.source(total.inputs[0])
+    if total is None or total.operation != "MatMul" or len(total.inputs) != 2:
+        return None
+    kernel = _variable(graph, total.inputs[1])
+    if not kernel:
+        return None
+    is_candidate = any(node.operation == "Tanh" for node in graph.taking(f"{split.name}:{_CANDIDATE}"))
+    forget_bias = _added_to(graph, f"{split.name}:{_FORGET}")
+    variables = {"kernel": kernel} | ({"bias": bias} if bias else {})
+    return GraphCell(SPLIT, variables, forget_bias, is_candidate and forget_bias is not None)
+
+
+def _variable(graph: Graph, name: str) -> tuple[str, ...]:
+    """The names of the variables behind the input NAME: one, or the pieces that are joined there, or none."""
+    node = graph.source(name)
+    if node is None:
+        return ()
+    if node.operation in _JOINING:
+        pieces = [piece for piece in map(graph.source, node.inputs) if piece is not None and not _is_axis(piece)]
+        return tuple(piece.name for piece in pieces) if all(piece.operation in _VARIABLES for piece in pieces) else ()
+    return (node.name,) if node.operation in _VARIABLES else ()
+
+
+def _is_axis(node: Node) -> bool:
+    tensor = constant(node)
+    return tensor is not None and not tensor.shape
+
+
+def _added_to(graph: Graph, output: str) -> float | None:
+    """The constant that is added to OUTPUT, 0.0 where it goes straight into a sigmoid; None where neither is seen."""
+    for node in graph.taking(output):
+        if node.operation == "Sigmoid":
+            return 0.0
+        for other in node.inputs if node.operation in _ADDING else ():
+            source = graph.source(other) if other != output else None
+            value = None if source is None else scalar(source)
+            if value is not None:
+                return value
+    return None

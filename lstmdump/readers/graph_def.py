@@ -1,0 +1,210 @@
+"""TensorFlow's graphs: nodes with an operation, inputs and attributes; constants hold tensors. Nothing is computed.
+
+Sources: `graph.proto`, `node_def.proto`, `attr_value.proto`, `tensor.proto`, `meta_graph.proto`, `saved_model.proto`.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lstmdump.errors import CorruptModel
+from lstmdump.readers import numbers, tensor_types
+from lstmdump.readers.protobuf import Buffer, Message, as_text, fields, varint
+from lstmdump.tensor import Array, Cuts, Tensor
+
+_NODE_KEY, _NAME_KEY, _OPERATION_KEY, _INPUT_KEY = b"\x0a", b"\x0a", b"\x12", b"\x1a"
+_PASSING = frozenset({"Identity", "Enter", "RefEnter", "ReadVariableOp", "StopGradient", "Switch", "RefSwitch",
+                      "RefIdentity", "Cast", "PlaceholderWithDefault"})  # fmt: skip
+_MAX_STEPS = 100
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node: its name, its operation, the names of its inputs, and its attributes by name."""
+
+    name: str
+    operation: str
+    inputs: tuple[str, ...]
+    attributes: dict[str, Message]
+
+    def number(self, attribute: str) -> int:
+        """The whole number in ATTRIBUTE."""
+        found = self.attributes.get(attribute)
+        return 0 if found is None else found.signed(3)
+
+
+class Graph:
+    """The nodes of the GraphDef in DATA, each taken apart when it is asked for.
+
+    `version` is the TensorFlow that wrote it, where that is known.
+
+    Raises:
+        CorruptModel: DATA is no GraphDef.
+    """
+
+    def __init__(self, data: Buffer) -> None:
+        self._data = bytes(data)
+        self._starts: list[int] = []
+        self._stops: list[int] = []
+        self._by_name: dict[bytes, int] = {}
+        self.version = ""
+        self._index()
+
+    def _index(self) -> None:
+        """Note where each node starts and ends, and its name, which is its first field."""
+        data, position = self._data, 0
+        while position < len(data):
+            is_node = data[position : position + 1] == _NODE_KEY
+            if not is_node:
+                rest = [value for number, value in fields(memoryview(data)[position:]) if number == 1]
+                if rest:
+                    raise CorruptModel("a graph whose nodes do not stand together")
+                return
+            length, start = varint(data, position + 1)
+            position = start + length
+            if position > len(data):
+                raise CorruptModel("a graph that is cut short")
+            if data[start : start + 1] == _NAME_KEY:
+                size, name = varint(data, start + 1)
+                self._by_name.setdefault(data[name : name + size], len(self._starts))
+            self._starts.append(start)
+            self._stops.append(position)
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def node(self, name: str) -> Node | None:
+        """The node NAME, an input of another: `^` and the number of an output do not count."""
+        plain = name.lstrip("^").partition(":")[0]
+        index = self._by_name.get(plain.encode("utf-8", "surrogateescape"))
+        return None if index is None else self._node(index)
+
+    def names(self) -> Iterator[str]:
+        """The names of all nodes."""
+        return (as_text(name) for name in self._by_name)
+
+    def running(self, operation: str) -> Iterator[Node]:
+        """The nodes whose operation is OPERATION."""
+        mark = _OPERATION_KEY + _counted(operation)
+        for index in self._nodes_with(mark):
+            node = self._node(index)
+            if node.operation == operation:
+                yield node
+
+    def taking(self, output: str) -> Iterator[Node]:
+        """The nodes that have OUTPUT, `split:2`, among their inputs."""
+        for index in self._nodes_with(_INPUT_KEY + _counted(output)):
+            node = self._node(index)
+            if output in node.inputs:
+                yield node
+
+    def _nodes_with(self, mark: bytes) -> Iterator[int]:
+        """The nodes in whose bytes MARK stands, each once: a search that is much faster than to take all apart."""
+        position = self._data.find(mark)
+        while position >= 0:
+            index = bisect_right(self._starts, position) - 1
+            inside = index >= 0 and position < self._stops[index]
+            if inside:
+                yield index
+            position = self._data.find(mark, self._stops[index] if inside else position + 1)
+
+    def _node(self, index: int) -> Node:
+        message = Message(memoryview(self._data)[self._starts[index] : self._stops[index]])
+        attributes = {entry.text(1): entry.message(2) for entry in message.messages(5)}
+        return Node(message.text(1), message.text(2), tuple(map(as_text, message.all_bytes(3))), attributes)
+
+    def source(self, name: str) -> Node | None:
+        """The node that NAME comes from, behind all that hands its input on as it is."""
+        node = self.node(name)
+        for _ in range(_MAX_STEPS):
+            if node is None or node.operation not in _PASSING or not node.inputs:
+                return node
+            node = self.node(node.inputs[0])
+        return node
+
+
+def _counted(text: str) -> bytes:
+    data = text.encode("utf-8", "surrogateescape")
+    length = len(data)
+    return (bytes([length]) if length < 128 else bytes([length & 0x7F | 0x80, length >> 7])) + data
+
+
+def constant(node: Node) -> Tensor | None:
+    """The tensor that NODE, a constant, holds; None where it is none, or none of numbers.
+
+    Raises:
+        CorruptModel: more or less is stored than its shape says.
+    """
+    value = node.attributes.get("value")
+    if node.operation != "Const" or value is None or 8 not in value:
+        return None
+    return tensor_in(value.message(8), node.name)
+
+
+def scalar(node: Node) -> float | None:
+    """The one number that NODE, a constant, holds; None where it is no constant or holds more. Needs no numpy."""
+    value = node.attributes.get("value")
+    if node.operation != "Const" or value is None:
+        return None
+    message = value.message(8)
+    dtype = tensor_types.dtype_name(message.integer(1))
+    if dtype not in _SCALARS or math.prod(tensor_types.shape_of(message.message(2))) != 1:
+        return None
+    letter, field = _SCALARS[dtype]
+    data = bytes(message.bytes(4))
+    if not data and dtype == "float16":
+        data = b"".join((number & 0xFFFF).to_bytes(2, "little") for number in message.integers(field))
+    elif not data:
+        data = b"".join(message.all_bytes(field))
+    found = struct.unpack(f"<{letter}", data[: struct.calcsize(letter)]) if data else (0.0,)
+    return float(found[0])
+
+
+_SCALARS = {"float32": ("f", 5), "float64": ("d", 6), "float16": ("e", 13)}
+_VALUES = {"float32": 5, "float64": 6, "int32": 7, "int64": 10, "bool": 11, "float16": 13, "bfloat16": 13, "uint8": 7,
+           "int8": 7, "int16": 7, "uint16": 7, "uint32": 16, "uint64": 17}  # fmt: skip
+
+
+def tensor_in(
+    message: Message, name: str, shape: tuple[int, ...] | None = None, dtype: str | None = None
+) -> Tensor | None:
+    """The tensor in a TensorProto, called NAME; SHAPE and DTYPE are given where the message has none itself."""
+    shape = tensor_types.shape_of(message.message(2)) if shape is None else shape
+    dtype = tensor_types.dtype_name(message.integer(1)) if dtype is None else dtype
+    size = tensor_types.byte_size(dtype, shape)
+    if size is None:
+        return None
+    content = message.bytes(4)
+    if len(content) not in (0, size):
+        raise CorruptModel(f"{name} is {dtype} {shape}, {size} bytes, but {len(content)} are stored")
+
+    def fetch(cuts: Cuts) -> Array:
+        if len(content) == size:
+            return numbers.cut_out(content, dtype, shape, cuts)
+        field = _VALUES.get(dtype)
+        if field is None:
+            raise CorruptModel(f"{name} holds {dtype} in a form that is not known")
+        if dtype in ("float32", "float64"):
+            return numbers.filled_up(b"".join(message.all_bytes(field)), dtype, shape)[cuts]
+        return numbers.filled_up(message.integers(field), dtype, shape)[cuts]
+
+    return Tensor(name, shape, dtype, fetch)
+
+
+def variables_declared(graph: Graph) -> dict[str, tuple[tuple[int, ...], str]]:
+    """Shape and dtype of each variable that GRAPH declares, by name, where they are known."""
+    found = {}
+    for operation in ("Variable", "VariableV2", "VarHandleOp"):
+        for node in graph.running(operation):
+            if "shape" in node.attributes and "dtype" in node.attributes:
+                shape = node.attributes["shape"].message(7)
+                if not shape.integer(3):
+                    found[node.name] = (
+                        tensor_types.shape_of(shape),
+                        tensor_types.dtype_name(node.attributes["dtype"].integer(6)),
+                    )
+    return found

@@ -1,0 +1,74 @@
+"""The readers' door to numpy for all that is no HDF5: stored bytes become arrays.
+
+numpy is imported when the first number is read: to show what a checkpoint holds takes none, and numpy takes longer to
+import than all the rest.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+from lstmdump.errors import CorruptModel
+from lstmdump.readers.protobuf import Buffer
+from lstmdump.tensor import Array, Cuts, Tensor
+
+
+def cut_out(data: Buffer, dtype: str, shape: tuple[int, ...], cuts: Cuts, *, big_endian: bool = False) -> Array:
+    """The elements that CUTS select from an array stored in DATA row by row; bfloat16 comes as float32."""
+    import numpy as np
+
+    order: Literal["<", ">"] = ">" if big_endian else "<"
+    stored = np.dtype("uint16" if dtype == "bfloat16" else dtype).newbyteorder(order)
+    chosen: Array = np.frombuffer(data, stored).reshape(shape)[cuts]
+    if dtype == "bfloat16":
+        return from_bfloat16(chosen)
+    return chosen.astype(stored.newbyteorder("="), copy=True)
+
+
+def from_bfloat16(halves: Array) -> Array:
+    """A bfloat16 is the upper half of a float32."""
+    import numpy as np
+
+    return (halves.astype(np.uint32) << 16).view(np.float32)
+
+
+def filled_up(values: bytes | list[int], dtype: str, shape: tuple[int, ...]) -> Array:
+    """An array of SHAPE from its first VALUES, the last of which fills the rest, as TensorFlow abbreviates constants.
+
+    VALUES are numbers as bytes, or whole numbers; those of half-precision types are their bits.
+    """
+    import numpy as np
+
+    halves = dtype in ("float16", "bfloat16")
+    if isinstance(values, bytes):
+        first: Array = np.frombuffer(values, np.dtype(dtype).newbyteorder("<")).astype(dtype)
+    else:
+        first = np.array(values, np.int64 if dtype != "uint64" else object).astype(np.uint16 if halves else dtype)
+    if halves:
+        first = first.view(np.float16) if dtype == "float16" else from_bfloat16(first)
+    whole: Array = np.zeros(math.prod(shape), first.dtype)
+    if first.size > whole.size:
+        raise CorruptModel(f"{first.size} numbers are stored for an array of shape {shape}")
+    whole[: first.size] = first
+    whole[first.size :] = first[-1] if first.size else 0
+    return whole.reshape(shape)
+
+
+def assembled(pieces: Sequence[tuple[tuple[int, ...], Tensor]], dtype: str, cuts: Cuts) -> Array:
+    """The elements that CUTS select from an array stored in PIECES, each with the place of its first element."""
+    import numpy as np
+
+    lengths = tuple(cut.stop - cut.start for cut in cuts)
+    whole: Array = np.zeros(lengths, np.float32 if dtype == "bfloat16" else dtype)
+    for start, piece in pieces:
+        inside, there = [], []
+        for first, length, cut in zip(start, piece.shape, cuts, strict=True):
+            low, high = max(first, cut.start), min(first + length, cut.stop)
+            inside.append(slice(low - first, max(low, high) - first))
+            there.append(slice(low - cut.start, max(low, high) - cut.start))
+        part = piece.part(*inside)
+        if part.size:
+            whole[tuple(there)] = part.read()
+    return whole

@@ -1,0 +1,149 @@
+"""TensorFlow's object graphs: the Python objects that were saved, the attributes that joined them, and their variables.
+
+A checkpoint holds a TrackableObjectGraph, a SavedModel a SavedObjectGraph: nodes with named edges, of which the first
+is the root. A variable's key in the bundle is but one of the paths to it: a variable is found by its node, never by
+its key. Sources: `trackable_object_graph.proto`, `saved_object_graph.proto`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from lstmdump.errors import CorruptModel
+from lstmdump.readers.protobuf import Buffer, Message
+from lstmdump.readers.tensor_types import dtype_name, shape_of
+
+KEY_ENDING = "/.ATTRIBUTES/VARIABLE_VALUE"
+_VALUE, _CONFIG = "VARIABLE_VALUE", "OBJECT_CONFIG_JSON"
+
+
+@dataclass
+class Variable:
+    """A variable of the graph. Shape and dtype are known in a SavedModel only, the key in a checkpoint only."""
+
+    full_name: str
+    key: str | None = None
+    shape: tuple[int, ...] | None = None
+    dtype: str | None = None
+
+
+@dataclass
+class Node:
+    """An object that was saved.
+
+    Attributes:
+        children: the name of each edge, and the node that it leads to.
+        variable: the variable that this node is, if it is one.
+        identifier: what kind of object a SavedModel says it is: `_tf_keras_layer`, `optimizer`, …
+        metadata: Keras's JSON about it, where there is any; or, of TensorFlow 1.13, the key that it is stored under.
+        has_slots: whether it is an optimizer that keeps slots.
+    """
+
+    children: list[tuple[str, int]]
+    variable: Variable | None = None
+    identifier: str = ""
+    metadata: str = ""
+    has_slots: bool = False
+
+
+@dataclass
+class ObjectGraph:
+    """All nodes, and the numbers of those that are slots of an optimizer."""
+
+    nodes: list[Node]
+    slots: set[int] = field(default_factory=set)
+    _edges: dict[int, dict[str, int]] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        if any(child >= len(self.nodes) for node in self.nodes for _, child in node.children):
+            raise CorruptModel("an object graph whose edges lead out of it")
+
+    def walk_to(self, path: Iterable[str]) -> int | None:
+        """The node at the end of the edges PATH from the root, or None where they lead nowhere."""
+        here: int | None = 0
+        for edge in path:
+            if here is None:
+                return None
+            if here not in self._edges:
+                self._edges[here] = dict(self.nodes[here].children)
+            here = self._edges[here].get(edge)
+        return here
+
+
+def of_checkpoint(data: Buffer) -> ObjectGraph:
+    """The graph in DATA, a checkpoint's TrackableObjectGraph."""
+    messages = Message(data).messages(1)
+    slots = {slot.integer(3) for message in messages for slot in message.messages(3)}
+    return ObjectGraph([_trackable(message) for message in messages], slots)
+
+
+def _trackable(message: Message) -> Node:
+    node = Node(_children(message), has_slots=3 in message)
+    for attribute in message.messages(2):
+        name, key = attribute.text(1), attribute.text(3)
+        if name == _VALUE:
+            node.variable = Variable(attribute.text(2), key)
+        elif name == _CONFIG:
+            node.metadata = key
+    return node
+
+
+def of_saved_model(data: Buffer) -> ObjectGraph:
+    """The graph in DATA, a SavedModel's SavedObjectGraph; keys are not in it."""
+    nodes: list[Node] = []
+    slots: set[int] = set()
+    for message in Message(data).messages(1):
+        node = Node(_children(message), has_slots=3 in message)
+        slots.update(slot.integer(3) for slot in message.messages(3))
+        if 4 in message:
+            user_object = message.message(4)
+            node.identifier, node.metadata = user_object.text(1), user_object.text(3)
+        elif 7 in message:
+            saved = message.message(7)
+            node.variable = Variable(
+                saved.text(6), shape=shape_of(saved.message(2)), dtype=dtype_name(saved.integer(1))
+            )
+        nodes.append(node)
+    return ObjectGraph(nodes, slots)
+
+
+def of_keys(keys: Iterable[str]) -> ObjectGraph:
+    """The graph that the paths in KEYS span, for a checkpoint whose own graph cannot be read."""
+    nodes = [Node([])]
+    places: dict[tuple[str, ...], int] = {(): 0}
+    for key in keys:
+        path = path_of_key(key) or ()
+        for length in range(1, len(path) + 1):
+            step = tuple(path[:length])
+            if step not in places:
+                places[step] = len(nodes)
+                nodes[places[step[:-1]]].children.append((step[-1], len(nodes)))
+                nodes.append(Node([]))
+        if path:
+            nodes[places[tuple(path)]].variable = Variable("", key)
+    return ObjectGraph(nodes)
+
+
+def _children(message: Message) -> list[tuple[str, int]]:
+    return [(child.text(2), child.integer(1)) for child in message.messages(1)]
+
+
+def path_of_key(key: str) -> list[str] | None:
+    """The edges that KEY is made of; None for a slot's key, or one that is no variable's."""
+    if not key.endswith(KEY_ENDING) or "/.OPTIMIZER_SLOT/" in key:
+        return None
+    return [_unescaped(edge) for edge in key.removesuffix(KEY_ENDING).split("/")]
+
+
+def _unescaped(edge: str) -> str:
+    """An edge's name as it was, in which `/` is stored as `.S` and `.` as `..`."""
+    return "".join(_pieces(edge))
+
+
+def _pieces(edge: str) -> Iterator[str]:
+    position = 0
+    while position < len(edge):
+        pair = edge[position : position + 2]
+        yield {"..": ".", ".S": "/"}.get(pair, edge[position])
+        position += 2 if pair in ("..", ".S") else 1

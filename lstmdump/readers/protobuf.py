@@ -1,0 +1,169 @@
+"""The wire format of protocol buffers: fields by number, and nothing about whose messages they are.
+
+Source: the encoding's public description. A message is a run of fields, each a key (number and wire type) and a value:
+a varint, 8 bytes, a length with that many bytes, or 4 bytes. Groups, which TensorFlow never writes, are refused.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import TypeAlias
+
+from lstmdump.errors import CorruptModel
+
+Buffer: TypeAlias = "bytes | memoryview"
+Value: TypeAlias = "int | bytes | memoryview"
+
+_VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5
+_VARINT_BITS = 64
+
+
+class Message:
+    """One message, its fields by number; a field that is absent has its type's zero, as in the format itself.
+
+    Raises:
+        CorruptModel: the bytes are no message.
+    """
+
+    __slots__ = ("_fields",)
+
+    def __init__(self, data: Buffer) -> None:
+        self._fields: dict[int, list[Value]] = {}
+        for number, value in fields(data):
+            self._fields.setdefault(number, []).append(value)
+
+    def __contains__(self, number: int) -> bool:
+        return number in self._fields
+
+    def is_integer(self, number: int) -> bool:
+        """Whether field NUMBER is there and a varint."""
+        return isinstance(self._fields.get(number, (b"",))[-1], int)
+
+    def integer(self, number: int) -> int:
+        """Field NUMBER, not negative; the last one counts, as the format says."""
+        found = self._fields.get(number)
+        return 0 if found is None else _insist_on_integer(found[-1])
+
+    def signed(self, number: int) -> int:
+        """Field NUMBER as an int64, which is stored in two's complement."""
+        value = self.integer(number)
+        return value - (1 << _VARINT_BITS) if value >> (_VARINT_BITS - 1) else value
+
+    def float32(self, number: int) -> float:
+        """Field NUMBER as a float of 4 bytes."""
+        unpacked: tuple[float] = struct.unpack("<f", self._four_bytes(number))
+        return unpacked[0]
+
+    def fixed32(self, number: int) -> int:
+        """Field NUMBER as an unsigned number of 4 bytes."""
+        return int.from_bytes(self._four_bytes(number), "little")
+
+    def bytes(self, number: int) -> Buffer:
+        """Field NUMBER as bytes."""
+        found = self._fields.get(number)
+        return b"" if found is None else _insist_on_bytes(found[-1])
+
+    def all_bytes(self, number: int) -> list[Buffer]:
+        """Every field NUMBER as bytes, in order."""
+        return [_insist_on_bytes(value) for value in self._fields.get(number, ())]
+
+    def text(self, number: int) -> str:
+        """Field NUMBER as text; what is no UTF-8 is kept as lone surrogates."""
+        return as_text(self.bytes(number))
+
+    def message(self, number: int) -> Message:
+        """Field NUMBER as a message; an empty one where it is absent."""
+        return Message(self.bytes(number))
+
+    def messages(self, number: int) -> list[Message]:
+        """Every field NUMBER as a message, in order."""
+        return [Message(value) for value in self.all_bytes(number)]
+
+    def integers(self, number: int) -> list[int]:
+        """Every field NUMBER as an int64, packed or one by one."""
+        found: list[int] = []
+        for value in self._fields.get(number, ()):
+            found.extend([value] if isinstance(value, int) else varints(value))
+        return [value - (1 << _VARINT_BITS) if value >> (_VARINT_BITS - 1) else value for value in found]
+
+    def _four_bytes(self, number: int) -> Buffer:
+        found = self._fields.get(number)
+        value = b"\x00" * 4 if found is None else _insist_on_bytes(found[-1])
+        if len(value) != 4:
+            raise CorruptModel("damaged protocol buffer: a number of 4 bytes has another length")
+        return value
+
+
+def fields(data: Buffer) -> Iterator[tuple[int, Value]]:
+    """Number and value of each field in DATA, in order.
+
+    Raises:
+        CorruptModel: a field is cut short, or has a wire type that is none.
+    """
+    position, end = 0, len(data)
+    while position < end:
+        key, position = varint(data, position)
+        kind = key & 7
+        if kind == _VARINT:
+            value, position = varint(data, position)
+            yield key >> 3, value
+            continue
+        if kind == _LENGTH:
+            length, position = varint(data, position)
+        elif kind in (_EIGHT_BYTES, _FOUR_BYTES):
+            length = 8 if kind == _EIGHT_BYTES else 4
+        else:
+            raise CorruptModel(f"damaged protocol buffer: wire type {kind} at byte {position}")
+        stop = position + length
+        if stop > end:
+            raise CorruptModel(f"damaged protocol buffer: a field of {length} bytes where {end - position} are left")
+        yield key >> 3, data[position:stop]
+        position = stop
+
+
+def varint(data: Buffer, position: int) -> tuple[int, int]:
+    """The varint in DATA at POSITION, and the position after it.
+
+    Raises:
+        CorruptModel: it is cut short, or longer than the 10 bytes that 64 bits take.
+    """
+    result = shift = 0
+    try:
+        while True:
+            byte = data[position]
+            position += 1
+            result |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                return result & 0xFFFFFFFFFFFFFFFF, position
+            shift += 7
+            if shift >= 70:
+                raise CorruptModel("damaged protocol buffer: a number of more than 10 bytes")
+    except IndexError as error:
+        raise CorruptModel("damaged protocol buffer: cut short within a number") from error
+
+
+def varints(data: Buffer) -> list[int]:
+    """The varints that fill DATA."""
+    found, position = [], 0
+    while position < len(data):
+        value, position = varint(data, position)
+        found.append(value)
+    return found
+
+
+def as_text(data: Buffer) -> str:
+    """DATA as text; what is no UTF-8 is kept as lone surrogates."""
+    return str(data, "utf-8", "surrogateescape")
+
+
+def _insist_on_integer(value: Value) -> int:
+    if not isinstance(value, int):
+        raise CorruptModel("damaged protocol buffer: bytes where a number belongs")
+    return value
+
+
+def _insist_on_bytes(value: Value) -> Buffer:
+    if isinstance(value, int):
+        raise CorruptModel("damaged protocol buffer: a number where bytes belong")
+    return value

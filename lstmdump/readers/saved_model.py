@@ -1,0 +1,144 @@
+"""TensorFlow SavedModels: of Keras 2 and 3, of `tf.saved_model.save`, and of TensorFlow 1.
+
+`saved_model.pb` holds the graph of the objects that were saved, or, of TensorFlow 1, that of the computation only.
+The numbers are in the bundle `variables/variables`. Keras 2 keeps its JSON within the objects (TensorFlow 1.15 to
+2.5) or in `keras_metadata.pb` (2.5 and later), and exports of TensorFlow 1 style keep theirs in
+`assets/saved_model.json`. Sources: `saved_model.proto`, `meta_graph.proto`, Keras's `saved_metadata.proto`.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+from pathlib import Path
+from typing import Any
+
+from lstmdump.errors import CorruptModel, UnreadableModel, UnsupportedFormat
+from lstmdump.formats import Format
+from lstmdump.model import Model
+from lstmdump.readers import checkpoint, keras_config, keras_objects, object_graph, saved_objects
+from lstmdump.readers.graph_def import variables_declared
+from lstmdump.readers.object_graph import ObjectGraph
+from lstmdump.readers.protobuf import Buffer, Message
+from lstmdump.readers.tensor_bundle import Bundle
+
+_MODEL, _TEXT_MODEL, _METADATA = "saved_model.pb", "saved_model.pbtxt", "keras_metadata.pb"
+_SERVING = "serve"
+_OBJECT_GRAPH = 7
+_KEEPS_EMPTY = "; no numbers can be exported"
+
+
+def read(path: Path) -> Model:
+    """The model in the SavedModel at PATH, its directory or the `saved_model.pb` in it.
+
+    Raises:
+        UnreadableModel: it is damaged, or in TensorFlow's text form.
+    """
+    directory = path if path.is_dir() else path.parent
+    file = directory / _MODEL if path.is_dir() else path
+    if not file.is_file() and (directory / _TEXT_MODEL).is_file():
+        raise UnsupportedFormat("a SavedModel in text form (saved_model.pbtxt); save it with as_text=False")
+    meta_graph = _meta_graph(_content(file))
+    prefix = directory / "variables" / "variables"
+    bundle = Bundle(prefix) if prefix.with_name("variables.index").is_file() else None
+    try:
+        return _read(meta_graph, directory, bundle)
+    except BaseException:
+        if bundle is not None:
+            bundle.close()
+        raise
+
+
+def _content(file: Path) -> memoryview:
+    try:
+        with file.open("rb") as opened:
+            return memoryview(mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ))
+    except (OSError, ValueError) as error:
+        raise UnreadableModel(f"{file.name} cannot be read: {error}") from error
+
+
+def _meta_graph(content: Buffer) -> Message:
+    """The meta graph that serves, of several; else the first."""
+    found = Message(content).messages(2)
+    if not found:
+        raise CorruptModel("a SavedModel without a graph")
+    serving = (
+        one
+        for one in found
+        if _SERVING in [bytes(tag).decode("utf-8", "replace") for tag in one.message(1).all_bytes(4)]
+    )
+    return next(serving, found[0])
+
+
+def _read(meta_graph: Message, directory: Path, bundle: Bundle | None) -> Model:
+    version = meta_graph.message(1).text(5)
+    notes = checkpoint.missing_files(bundle) if bundle else [f"variables/variables.index is missing{_KEEPS_EMPTY}"]
+    if _OBJECT_GRAPH in meta_graph:
+        graph = object_graph.of_saved_model(meta_graph.bytes(_OBJECT_GRAPH))
+        _give_keys(graph, bundle)
+        found = saved_objects.holders(graph)
+        named = keras_objects.name(graph, found, _metadata(graph, directory, found))
+        return checkpoint.of_objects(bundle, graph, named, Format.SAVED_MODEL, _producer(graph, version), notes)
+    if bundle is not None and checkpoint.OBJECT_GRAPH in bundle and not bundle.missing_files():
+        graph = object_graph.of_checkpoint(bundle.strings(checkpoint.OBJECT_GRAPH)[0])
+        named = keras_objects.name(graph, saved_objects.holders(graph), {})
+        architecture = _architecture(directory)
+        told = named if architecture is None else keras_objects.with_architecture(named, architecture)
+        return checkpoint.of_objects(bundle, graph, told, Format.SAVED_MODEL, f"tf.keras (tensorflow {version})", notes)
+    computed = checkpoint.of_meta_graph(meta_graph)
+    if bundle is None:
+        declared = {
+            name: checkpoint.without_numbers(name, *kind) for name, kind in variables_declared(computed).items()
+        }
+        return checkpoint.of_variables(declared, computed, Format.SAVED_MODEL, notes, None)
+    tensors = {name: bundle.tensor(name) for name in bundle.names()}
+    return checkpoint.of_variables(tensors, computed, Format.SAVED_MODEL, notes, bundle)
+
+
+def _give_keys(graph: ObjectGraph, bundle: Bundle | None) -> None:
+    """Tell each variable in GRAPH its key: the path that the key is made of leads to it."""
+    for key in bundle.names() if bundle is not None else ():
+        path = object_graph.path_of_key(key)
+        number = None if path is None else graph.walk_to(path)
+        if number is not None and (variable := graph.nodes[number].variable) is not None:
+            variable.key = key
+
+
+def _metadata(graph: ObjectGraph, directory: Path, found: list[saved_objects.Holder]) -> dict[int, dict[str, Any]]:
+    """Keras's JSON of all objects that lead to weights."""
+    needed = {0} | {number for holder in found for _, number in holder.way}
+    texts = {number: graph.nodes[number].metadata for number in needed}
+    file = directory / _METADATA
+    if file.is_file():
+        for node in Message(_content(file)).messages(1):
+            if node.integer(2) in needed:
+                texts[node.integer(2)] = node.text(5)
+    parsed = {number: _json(text) for number, text in texts.items() if text}
+    return {number: value for number, value in parsed.items() if isinstance(value, dict)}
+
+
+def _json(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise CorruptModel("Keras's metadata is no JSON that can be read") from error
+
+
+def _architecture(directory: Path) -> keras_config.ConfigLayer | None:
+    file = directory / "assets" / "saved_model.json"
+    if not file.is_file():
+        return None
+    try:
+        return keras_config.parse(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise CorruptModel(f"assets/saved_model.json cannot be read: {error}") from error
+
+
+def _producer(graph: ObjectGraph, version: str) -> str:
+    identifiers = {node.identifier for node in graph.nodes[:50]}
+    if any(identifier.startswith("_tf_keras") for identifier in identifiers):
+        return f"tf.keras 2 (tensorflow {version})"
+    edges = {name for node in graph.nodes[:20] for name, _ in node.children}
+    if edges & {"_all_variables", "_functional", "_operations", "_inbound_nodes"}:
+        return f"keras 3 (tensorflow {version})"
+    return f"tensorflow {version}"

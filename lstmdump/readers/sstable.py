@@ -1,0 +1,92 @@
+"""The table of LevelDB: keys and values in order, in blocks with checksums. Knows nothing of what they mean.
+
+A footer of 48 bytes holds the place of the index block, whose entries lead to the data blocks. In a block, a key is
+stored as what differs from the key before it. Source: LevelDB's `table_format.md`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lstmdump.errors import CorruptModel, UnsupportedFormat
+from lstmdump.readers import checksums
+from lstmdump.readers.protobuf import Buffer, varint
+
+MAGIC = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"
+_FOOTER, _TRAILER = 48, 5
+_UNCOMPRESSED, _SNAPPY = 0, 1
+
+
+class Table:
+    """A table in DATA, its blocks read when they are asked for and checked when they are read.
+
+    Raises:
+        CorruptModel: DATA is no table, or its checksums do not hold.
+        UnsupportedFormat: it is compressed, which TensorFlow never does.
+    """
+
+    def __init__(self, data: Buffer) -> None:
+        self._data = memoryview(data)
+        if len(data) < _FOOTER or self._data[-len(MAGIC) :] != MAGIC:
+            raise CorruptModel("no LevelDB table, or one that is cut short: it does not end as one does")
+        footer = self._data[-_FOOTER:]
+        _, position = _handle(footer, 0)
+        index, _ = _handle(footer, position)
+        self._blocks = [(key, _handle(value, 0)[0]) for key, value in _entries(self._block(index))]
+
+    def items(self) -> Iterator[tuple[bytes, memoryview]]:
+        """All keys with their values, in the order of the keys."""
+        last = None
+        for _, place in self._blocks:
+            for key, value in _entries(self._block(place)):
+                if last is not None and key <= last:
+                    raise CorruptModel("damaged LevelDB table: its keys are not in order")
+                last = key
+                yield key, value
+
+    def get(self, wanted: bytes) -> memoryview | None:
+        """The value of the key WANTED; only the block that may hold it is read."""
+        for last, place in self._blocks:
+            if wanted <= last:
+                return next((value for key, value in _entries(self._block(place)) if key == wanted), None)
+        return None
+
+    def _block(self, place: tuple[int, int]) -> memoryview:
+        offset, size = place
+        trailer = offset + size
+        if trailer + _TRAILER > len(self._data) - _FOOTER:
+            raise CorruptModel("damaged LevelDB table: a block lies outside the file")
+        kind = self._data[trailer]
+        stored = int.from_bytes(self._data[trailer + 1 : trailer + _TRAILER], "little")
+        if checksums.masked(self._data[offset : trailer + 1]) != stored:
+            raise CorruptModel("damaged LevelDB table: the checksum of a block does not hold")
+        if kind == _SNAPPY:
+            raise UnsupportedFormat("a LevelDB table compressed with snappy, which TensorFlow does not write")
+        if kind != _UNCOMPRESSED:
+            raise CorruptModel(f"damaged LevelDB table: a block of unknown kind {kind}")
+        return self._data[offset:trailer]
+
+
+def _handle(data: Buffer, position: int) -> tuple[tuple[int, int], int]:
+    offset, position = varint(data, position)
+    size, position = varint(data, position)
+    return (offset, size), position
+
+
+def _entries(block: memoryview) -> Iterator[tuple[bytes, memoryview]]:
+    if len(block) < 4:
+        raise CorruptModel("damaged LevelDB table: a block without its restart points")
+    end = len(block) - 4 - 4 * int.from_bytes(block[-4:], "little")
+    if end < 0:
+        raise CorruptModel("damaged LevelDB table: more restart points than a block holds")
+    position, key = 0, b""
+    while position < end:
+        shared, position = varint(block, position)
+        own, position = varint(block, position)
+        length, position = varint(block, position)
+        stop = position + own + length
+        if shared > len(key) or stop > end:
+            raise CorruptModel("damaged LevelDB table: an entry reaches beyond its block")
+        key = key[:shared] + bytes(block[position : position + own])
+        yield key, block[position + own : stop]
+        position = stop

@@ -1,0 +1,216 @@
+"""TensorFlow's tensor bundle: a table of what is stored where, and the data files that it is stored in.
+
+They are called `PREFIX.index` and `PREFIX.data-00000-of-00001`, …. The index alone tells names, shapes and types.
+Numbers are taken from a memory map of the data file, and only after the checksum of the whole tensor has been found
+right. Sources: `tensor_bundle.proto` and `tensor_bundle.cc`.
+"""
+
+from __future__ import annotations
+
+import math
+import mmap
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from lstmdump.errors import CorruptModel, ModelClosed, UnreadableModel
+from lstmdump.readers import checksums, numbers, tensor_slices, tensor_types
+from lstmdump.readers.protobuf import Message, varint
+from lstmdump.readers.sstable import Table
+from lstmdump.tensor import Array, Cuts, Tensor
+
+_HEADER_KEY = b""
+_SLICE_MARK = b"\x00"
+_BIG_ENDIAN = 1
+_NOT_AS_WRITTEN = "the checksum of {} does not hold: its bytes are not those that were written"
+_MAX_SHARDS = 99_999  # five digits in the file's name
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a tensor lies: the number of its data file, its first byte, its bytes, and their masked checksum."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    shard: int
+    offset: int
+    size: int
+    checksum: int
+    slices: tuple[Message, ...]
+
+
+class Bundle:
+    """The bundle at PREFIX, open for reading.
+
+    Raises:
+        CorruptModel: the index is damaged.
+        UnreadableModel: the index cannot be opened.
+    """
+
+    def __init__(self, prefix: Path) -> None:
+        self._prefix = prefix
+        self._maps: dict[int, mmap.mmap] = {}
+        self._sound: set[tuple[int, int]] = set()
+        self._closed = False
+        try:
+            table = Table(prefix.with_name(prefix.name + ".index").read_bytes())
+        except OSError as error:
+            raise UnreadableModel(f"its index cannot be read: {error.strerror or error}") from error
+        entries = dict(table.items())
+        header = Message(entries.pop(_HEADER_KEY, b""))
+        self._shards = header.integer(1)
+        self._big_endian = header.integer(2) == _BIG_ENDIAN
+        if not 0 < self._shards <= _MAX_SHARDS:
+            raise CorruptModel(f"a checkpoint index that counts {self._shards} data files")
+        self._pieces = {key: value for key, value in entries.items() if key.startswith(_SLICE_MARK)}
+        self._entries = {
+            str(key, "utf-8", "surrogateescape"): _entry(value)
+            for key, value in entries.items()
+            if not key.startswith(_SLICE_MARK)
+        }
+
+    def names(self) -> Iterator[str]:
+        """The names of all tensors, strings among them, in the index's order, which is that of their bytes."""
+        return iter(self._entries)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._entries
+
+    def entry(self, name: str) -> Entry:
+        """What the index says of the tensor NAME."""
+        return self._entries[name]
+
+    def missing_files(self) -> list[str]:
+        """The names of the data files that tensors lie in and that are not there."""
+        used = sorted({entry.shard for entry in self._all_entries() if entry.size})
+        return [path.name for path in map(self._data_file, used) if not path.is_file()]
+
+    def tensor(self, name: str) -> Tensor:
+        """The tensor NAME, not yet read; from its pieces where it is kept in pieces."""
+        entry = self._entries[name]
+        if not entry.slices:
+            return self._stored(name, entry)
+        places = [tensor_slices.spans_of(piece, len(entry.shape)) for piece in entry.slices]
+        spans = [tensor_slices.resolved(place, entry.shape) for place in places]
+        tensor_slices.insist_on_whole(spans, entry.shape)
+        pieces = [(tuple(start for start, _ in span), self._piece(name, entry, place, span))
+                  for place, span in zip(places, spans, strict=True)]  # fmt: skip
+
+        def fetch(cuts: Cuts) -> Array:
+            return numbers.assembled(pieces, entry.dtype, cuts)
+
+        return Tensor(name, entry.shape, entry.dtype, fetch)
+
+    def strings(self, name: str) -> list[bytes]:
+        """The strings in the tensor NAME: their lengths as varints, a checksum of these, and the strings themselves."""
+        entry = self._entries[name]
+        if entry.dtype != "string":
+            raise CorruptModel(f"{name} holds {entry.dtype}, not strings")
+        data = self._bytes(name, entry)
+        position, lengths = 0, []
+        for _ in range(math.prod(entry.shape)):
+            length, position = varint(data, position)
+            lengths.append(length)
+        position += 4
+        if position + sum(lengths) != len(data):
+            raise CorruptModel(f"the strings of {name} are cut short")
+        as_summed = b"".join(length.to_bytes(4 if length < 1 << 32 else 8, "little") for length in lengths)
+        if checksums.masked(as_summed + data[position - 4 :]) != entry.checksum:
+            raise CorruptModel(_NOT_AS_WRITTEN.format(name))
+        found = []
+        for length in lengths:
+            found.append(bytes(data[position : position + length]))
+            position += length
+        return found
+
+    def close(self) -> None:
+        """Let go of the data files."""
+        self._closed = True
+        for file_map in self._maps.values():
+            with suppress(BufferError):  # an array still looks at it: it goes when the array does
+                file_map.close()
+        self._maps.clear()
+
+    def _all_entries(self) -> Iterator[Entry]:
+        yield from (entry for entry in self._entries.values() if not entry.slices)
+        yield from map(_entry, self._pieces.values())
+
+    def _piece(
+        self, name: str, whole: Entry, place: tuple[tuple[int, int], ...], span: tuple[tuple[int, int], ...]
+    ) -> Tensor:
+        stored = self._pieces.get(tensor_slices.key_of(name, place))
+        if stored is None:
+            raise CorruptModel(f"a piece of {name} is not in the index")
+        piece = _entry(stored)
+        if piece.shape != tuple(length for _, length in span) or piece.dtype != whole.dtype:
+            raise CorruptModel(f"a piece of {name} is {piece.dtype} {piece.shape}, which does not fit")
+        return self._stored(name, piece)
+
+    def _stored(self, name: str, entry: Entry) -> Tensor:
+        wanted = tensor_types.byte_size(entry.dtype, entry.shape)
+        if wanted is not None and wanted != entry.size:
+            raise CorruptModel(f"{name} is {entry.dtype} {entry.shape}, {wanted} bytes, but {entry.size} are stored")
+
+        def fetch(cuts: Cuts) -> Array:
+            if wanted is None:
+                raise CorruptModel(f"{name} holds {entry.dtype}, which is no array of numbers")
+            return numbers.cut_out(
+                self._bytes(name, entry), entry.dtype, entry.shape, cuts, big_endian=self._big_endian
+            )
+
+        return Tensor(name, entry.shape, entry.dtype, fetch)
+
+    def _bytes(self, name: str, entry: Entry) -> memoryview:
+        """The bytes of ENTRY, found to be those that were written."""
+        if self._closed:
+            raise ModelClosed(f"{name} was asked for after the model had been closed")
+        if not entry.size:
+            return memoryview(b"")
+        data = memoryview(self._map(entry.shard))
+        if entry.offset + entry.size > len(data):
+            raise CorruptModel(
+                f"{name} lies beyond the end of {self._data_file(entry.shard).name}: the file is cut short"
+            )
+        found = data[entry.offset : entry.offset + entry.size]
+        place = (entry.shard, entry.offset)
+        if place not in self._sound:
+            if entry.dtype != "string" and checksums.masked(found) != entry.checksum:
+                raise CorruptModel(_NOT_AS_WRITTEN.format(name))
+            self._sound.add(place)
+        return found
+
+    def _map(self, shard: int) -> mmap.mmap:
+        if shard not in self._maps:
+            path = self._data_file(shard)
+            try:
+                with path.open("rb") as file:
+                    self._maps[shard] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            except FileNotFoundError as error:
+                raise UnreadableModel(
+                    f"its data file {path.name} is missing, so that no numbers can be read"
+                ) from error
+            except (OSError, ValueError) as error:
+                raise UnreadableModel(f"its data file {path.name} cannot be read: {error}") from error
+        return self._maps[shard]
+
+    def _data_file(self, shard: int) -> Path:
+        return self._prefix.with_name(f"{self._prefix.name}.data-{shard:05d}-of-{self._shards:05d}")
+
+
+def is_bundle_header(value: memoryview) -> bool:
+    """Whether VALUE, a table's under the empty key, is a bundle's header; that of an older checkpoint is a message."""
+    return Message(value).is_integer(1)
+
+
+def _entry(value: memoryview) -> Entry:
+    message = Message(value)
+    return Entry(
+        tensor_types.dtype_name(message.integer(1)),
+        tensor_types.shape_of(message.message(2)),
+        message.integer(3),
+        message.integer(4),
+        message.integer(5),
+        message.fixed32(6),
+        tuple(message.messages(7)),
+    )

@@ -1,0 +1,139 @@
+"""The cells of TensorFlow 1 among its variables, in all three generations of their names.
+
+==============  =======================================================================================
+0.12            `RNN/BasicLSTMCell/Linear/Matrix`, `Bias`; `RNN/LSTMCell/W_0` (`W_1`, … hold further rows),
+                `B`, `W_I_diag`, `W_P_0`; `RNN/LSTMBlockCell/W`, `b`, `wci`
+1.0 and 1.1     `rnn/basic_lstm_cell/weights`, `biases`, `w_i_diag`, `projection/weights`
+1.2 and later   `rnn/basic_lstm_cell/kernel`, `bias`, `w_i_diag`, `projection/kernel`
+==============  =======================================================================================
+
+A kernel and a bias alone do not tell a cell from a dense layer. So a scope is a cell if it is called as TensorFlow
+calls its cells, or if a graph is there and computes a cell with these variables.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from lstmdump.readers.graph_cells import SPLIT, GraphCell
+
+_KINDS = {"basiclstmcell": "BasicLSTMCell", "lstmcell": "LSTMCell", "lstmblockcell": "LSTMBlockCell",
+          "lstmblockfusedcell": "LSTMBlockFusedCell", "lstmblockwrapper": "LSTMBlockFusedCell",
+          "lstmfusedcell": "LSTMBlockFusedCell", "layernormbasiclstmcell": "LayerNormBasicLSTMCell",
+          "cudnncompatiblelstmcell": "CudnnCompatibleLSTMCell",
+          "coupledinputforgetgatelstmcell": "CoupledInputForgetGateLSTMCell", "gridlstmcell": "GridLSTMCell",
+          "timefreqlstmcell": "TimeFreqLSTMCell", "phasedlstmcell": "PhasedLSTMCell", "glstmcell": "GLSTMCell",
+          "convlstmcell": "ConvLSTMCell", "conv1dlstmcell": "Conv1DLSTMCell", "conv2dlstmcell": "Conv2DLSTMCell",
+          "bidirectionalgridlstmcell": "GridLSTMCell", "grucell": "GRUCell", "gru": "GRUCell",
+          "basicrnncell": "BasicRNNCell", "ugrnncell": "UGRNNCell", "nascell": "NASCell",
+          "intersectionrnncell": "IntersectionRNNCell"}  # fmt: skip
+_LEFT_ALONE = {"CoupledInputForgetGateLSTMCell": "one of three gates", "GridLSTMCell": "one of several dimensions",
+               "TimeFreqLSTMCell": "one over time and frequency", "PhasedLSTMCell": "one with a time gate",
+               "GLSTMCell": "one of groups"}  # fmt: skip
+_NUMBER = re.compile(r"_\d+$")
+
+_LEAVES = (
+    ("kernel", re.compile(r"(?:linear/)?(?:kernel|weights|matrix)|w(?:_\d+)?")),
+    ("bias", re.compile(r"(?:linear/)?(?:bias|biases)|b")),
+    ("projection/kernel", re.compile(r"projection/(?:kernel|weights)|w_p(?:_\d+)?")),
+    (r"w_\g<1>_diag", re.compile(r"w_([ifo])_diag|wc([ifo])")),
+    (r"\g<0>", re.compile(r"(?:input|transform|forget|output|state)/(?:gamma|beta)")),
+)
+_LONGEST_LEAF = 2
+_PIECE = re.compile(r"/part_\d+$")
+
+
+@dataclass
+class TF1Cell:
+    """A cell: its scope, its class, and its variables' names by what they are to it, pieces in order.
+
+    `forget_bias` is what it adds at run time, None where that is not known.
+    """
+
+    scope: str
+    kind: str
+    forget_bias: float | None = None
+    variables: dict[str, list[str]] = field(default_factory=dict)
+
+
+def find(names: Iterable[str], from_graph: Iterable[GraphCell]) -> list[TF1Cell]:
+    """The cells whose variables are among NAMES; FROM_GRAPH are those that a graph computes."""
+    found: dict[str, TF1Cell] = {}
+    known = list(names)
+    for name in known:
+        scope, leaf = _taken_apart(name)
+        kind = kind_of(scope)
+        if leaf is not None and kind is not None:
+            cell = found.setdefault(scope, TF1Cell(scope, kind, 0.0 if kind == "CudnnCompatibleLSTMCell" else None))
+            cell.variables.setdefault(leaf, []).append(name)
+    for cell in found.values():
+        for pieces in cell.variables.values():
+            pieces.sort(key=_piece_number)
+    for computed in from_graph:
+        _add_computed(found, computed, set(known))
+    return [cell for cell in found.values() if "kernel" in cell.variables]
+
+
+def kind_of(scope: str) -> str | None:
+    """The class of the cell that TensorFlow calls by the last name of SCOPE, or None."""
+    last = _NUMBER.sub("", scope.rpartition("/")[2])
+    return _KINDS.get(last.replace("_", "").lower())
+
+
+def remarks(cells: Iterable[TF1Cell]) -> list[str]:
+    """What to say of those CELLS that are no LSTMs of four gates, though they are called so."""
+    return [
+        f"{cell.scope} is a {cell.kind}, {_LEFT_ALONE[cell.kind]}: left alone"
+        for cell in cells
+        if cell.kind in _LEFT_ALONE
+    ]
+
+
+def _taken_apart(name: str) -> tuple[str, str | None]:
+    """The scope of a cell's variable NAME and what it is to the cell; None for what is none of a cell's."""
+    steps = _PIECE.sub("", name).split("/")
+    for length in range(min(_LONGEST_LEAF, len(steps) - 1), 0, -1):
+        ending = "/".join(steps[-length:]).lower()
+        for leaf, pattern in _LEAVES:
+            if (match := pattern.fullmatch(ending)) is not None:
+                return "/".join(steps[:-length]), _expanded(leaf, match)
+    return name.rpartition("/")[0], None
+
+
+def _expanded(leaf: str, match: re.Match[str]) -> str:
+    if leaf == r"\g<0>":
+        return match[0]
+    return f"w_{match[1] or match[2]}_diag" if match.groups() else leaf
+
+
+def _piece_number(name: str) -> int:
+    number = re.search(r"_(\d{1,9})$", name)
+    return int(number[1]) if number else 0
+
+
+def _add_computed(found: dict[str, TF1Cell], computed: GraphCell, known: set[str]) -> None:
+    kernels = computed.variables["kernel"]
+    scope, leaf = _taken_apart(kernels[0])
+    cell = found.get(scope)
+    if cell is not None and kernels[0] in cell.variables.get("kernel", ()):
+        if computed.forget_bias is not None:
+            cell.forget_bias = computed.forget_bias
+        if computed.operation in ("LSTMBlockCell", "BlockLSTMV2") and cell.kind != "CudnnCompatibleLSTMCell":
+            cell.kind = computed.operation
+        return
+    stored = {leaf: [name for name in names if name in known] for leaf, names in computed.variables.items()}
+    whole = {leaf: [_PIECE.sub("", names[0])] for leaf, names in computed.variables.items()
+             if _PIECE.sub("", names[0]) in known}  # fmt: skip
+    variables = {leaf: names for leaf, names in (stored | whole).items() if names}
+    if "kernel" not in variables or not computed.known_order:
+        return
+    kind = "LSTMCell" if computed.operation == SPLIT else computed.operation
+    own_scope = scope if leaf == "kernel" and scope and scope not in found else _PIECE.sub("", kernels[0])
+    found[own_scope] = TF1Cell(own_scope, kind, computed.forget_bias, variables)
+
+
+def leaf_map(cells: Iterable[TF1Cell]) -> Mapping[str, tuple[TF1Cell, str]]:
+    """By the name of each variable of CELLS, its cell and what it is to it."""
+    return {name: (cell, leaf) for cell in cells for leaf, names in cell.variables.items() for name in names}
