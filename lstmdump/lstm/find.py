@@ -16,8 +16,8 @@ _CERTAIN_KINDS = frozenset({"LSTM", "LSTMCell", "CuDNNLSTM"})
 _OTHER_KINDS = frozenset({
     "GRU", "GRUCell", "CuDNNGRU", "SimpleRNN", "SimpleRNNCell", "BasicRNNCell", "UGRNNCell", "NASCell",
     "IntersectionRNNCell", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "ConvLSTM2DCell", "ConvRecurrent2D",
-    "ConvLSTMCell", "Conv1DLSTMCell", "Conv2DLSTMCell", "CoupledInputForgetGateLSTMCell", "GridLSTMCell", "TimeFreqLSTMCell",
-    "PhasedLSTMCell", "GLSTMCell",
+    "ConvLSTMCell", "Conv1DLSTMCell", "Conv2DLSTMCell", "CoupledInputForgetGateLSTMCell", "GridLSTMCell",
+    "TimeFreqLSTMCell", "PhasedLSTMCell", "GLSTMCell",
 })  # fmt: skip
 _FLOATS = frozenset({"float16", "float32", "float64", "bfloat16"})
 _TWELVE = tuple(f"{array}_{gate}" for gate in layouts.KERAS_1_ORDER for array in "WUb")

@@ -21,6 +21,8 @@ from lstmdump.readers.saved_objects import Holder, Way
 Metadata = Mapping[int, Mapping[str, Any]]
 """Keras's JSON by the number of the node that it is about."""
 
+_LAYER_LISTS = frozenset({"_operations", "_layers", "layers", "_functional"})
+_CHECKPOINTED = "model"  # what most people call the model in `tf.train.Checkpoint(model=model)`
 _MODELS = frozenset({"Sequential", "Functional", "Model"})
 
 
@@ -38,10 +40,10 @@ def name(graph: ObjectGraph, found: Sequence[Holder], metadata: Metadata) -> lis
     described = [_described(holder, graph, metadata) for holder in found]
     scopes = [_scope(holder, graph) for holder in found]
     named = [
-        told or Named(holder, scope or _edges(holder.way), None)
+        told or Named(holder, _scope_or_edges(scope, holder.way), None)
         for holder, told, scope in zip(found, described, _without_model_names(graph, found, scopes), strict=True)
     ]
-    return _told_apart(_without_automatic_names(named))
+    return _without_automatic_names(_told_apart(named))
 
 
 def with_architecture(named: Sequence[Named], architecture: ConfigLayer) -> list[Named]:
@@ -142,13 +144,34 @@ def _puts_its_name_first(graph: ObjectGraph, model: int) -> bool:
 
 def _share_a_model(scopes: Sequence[LayerPath]) -> bool:
     """Whether all SCOPES begin with one name that is not that of the layer itself."""
-    if len({scope[:1] for scope in scopes}) != 1 or min(map(len, scopes)) < 2:
+    if len({scope[:1] for scope in scopes}) != 1:
         return False
-    return any(len(scope) - keras_names.is_automatic_cell(scope[-1]) > 1 for scope in scopes)
+    if len(set(scopes)) == 1 < len(scopes) and len(scopes[0]) == 1:  # names that tell nothing but the model
+        return True
+    named = [len(scope) - (not scope or keras_names.is_automatic_cell(scope[-1])) for scope in scopes]
+    return min(map(len, scopes)) > 1 and max(named) > 1
 
 
-def _edges(way: Way) -> LayerPath:
-    return tuple(edge for edge, _ in way) or ("model",)
+def _scope_or_edges(scope: LayerPath, way: Way) -> LayerPath:
+    """SCOPE, unless it is no more than the name that Keras gives to the cell of a layer."""
+    lost = not scope or (len(scope) == 1 and keras_names.is_automatic_cell(scope[0]) and _edge_at(way, -1) == "cell")
+    return _edges(way) if lost and way else scope or ("model",)
+
+
+def _edge_at(way: Way, place: int) -> str | None:
+    return way[place][0] if way else None
+
+
+def _edges(way: Way, start: int = 0) -> LayerPath:
+    """Names out of the edges of WAY from START: the layers of a model by number, as Keras 2 calls them; no cell's."""
+    names: list[str] = []
+    edges = [edge for edge, _ in way]
+    for place, edge in list(enumerate(edges))[start:]:
+        if edge.isdigit() and place and edges[place - 1] in _LAYER_LISTS:
+            names.append(f"layer-{edge}")
+        elif edge not in _LAYER_LISTS and not (edge == "cell" and names) and not (edge == _CHECKPOINTED and not place):
+            names.append(edge)
+    return tuple(names) or (edges[-1] if edges else "model",)
 
 
 def _without_automatic_names(named: Sequence[Named]) -> list[Named]:
@@ -187,9 +210,11 @@ def _distinct(path: LayerPath, ways: Sequence[Way]) -> list[LayerPath]:
     """As many different paths as there are WAYS, which lead to holders that are all called PATH."""
     if all(len(way) > 1 and way[-2][0] == "cells" for way in ways) and len({way[:-1] for way in ways}) == 1:
         return [(*path, f"cell_{way[-1][0]}") for way in ways]
-    outermost = {way[0][0] for way in ways if way}
-    if len(outermost) == len(ways):
-        return [(way[0][0], *path) for way in ways]
+    shared = next((place for place, edges in enumerate(zip(*ways, strict=False)) if len(set(edges)) > 1), 0)
+    prefixes = [_edges(way, shared)[:1] for way in ways if len(way) > shared]
+    if len(set(prefixes)) == len(ways):
+        return [(*prefix, *path) for prefix in prefixes]
     if all(ways):
         return [_edges(way) for way in ways]
-    return [(*path, f"cell_{turn}") for turn in range(len(ways))]
+    bare = path[:-1] if len(path) > 1 and keras_names.is_automatic_cell(path[-1]) else path
+    return [(*bare, f"cell_{turn}") for turn in range(len(ways))]
