@@ -47,6 +47,7 @@ _TORCH_PICKLE = re.compile(rb"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19\.")  # t
 _MARKUP = re.compile(rb"\s*<(!doctype html|html|\?xml|head|body)", re.IGNORECASE)
 _ONNX = re.compile(rb"\x08[\x03-\x20]\x12[\x01-\x40][\x20-\x7e]{1,64}")  # ir_version, then the producer's name
 _SAVED_MODEL_PB = re.compile(rb"\x08\x01\x12")  # schema_version 1, then a MetaGraphDef
+_CHECKPOINT_PART = re.compile(r"(.+)\.(?:meta|data-\d{5}-of-\d{5})")
 _SAFETENSORS = re.compile(rb".{6}\x00\x00\{\"", re.DOTALL)
 _GRAPH_NODE = re.compile(rb"\x0a.{1,3}\x0a[\x01-\x7f][A-Za-z0-9.]", re.DOTALL)  # NodeDef, whose first field is its name
 
@@ -65,6 +66,8 @@ def detect(path: Path) -> Format:
             return Format.CHECKPOINT
         if path.exists() and not path.is_file():
             raise UnknownFormat("neither a file nor a directory")
+        if (part := _CHECKPOINT_PART.fullmatch(path.name)) and path.with_name(part[1] + ".index").is_file():
+            raise UnknownFormat(f"a part of a checkpoint; give its prefix, {part[1]}, or its .index")
         with path.open("rb") as file:
             return _detect_file(file)
     except FileNotFoundError as error:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from lstmdump.errors import CorruptModel
 from lstmdump.readers import numbers, tensor_types
-from lstmdump.readers.protobuf import Buffer, Message, as_text, fields, varint
+from lstmdump.readers.protobuf import Buffer, Message, as_text, fields, shortest_float32, varint
 from lstmdump.tensor import Array, Cuts, Tensor
 
 _NODE_KEY, _NAME_KEY, _OPERATION_KEY, _INPUT_KEY = b"\x0a", b"\x0a", b"\x12", b"\x1a"
@@ -160,8 +160,10 @@ def scalar(node: Node) -> float | None:
         data = b"".join((number & 0xFFFF).to_bytes(2, "little") for number in message.integers(field))
     elif not data:
         data = b"".join(message.all_bytes(field))
-    found = struct.unpack(f"<{letter}", data[: struct.calcsize(letter)]) if data else (0.0,)
-    return float(found[0])
+    size = struct.calcsize(letter)
+    if len(data) < size:
+        return 0.0
+    return shortest_float32(data[:size]) if letter == "f" else float(struct.unpack(f"<{letter}", data[:size])[0])
 
 
 _SCALARS = {"float32": ("f", 5), "float64": ("d", 6), "float16": ("e", 13)}

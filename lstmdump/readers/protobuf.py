@@ -6,6 +6,7 @@ a varint, 8 bytes, a length with that many bytes, or 4 bytes. Groups, which Tens
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator
 from typing import TypeAlias
@@ -17,6 +18,7 @@ Value: TypeAlias = "int | bytes | memoryview"
 
 _VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5
 _VARINT_BITS = 64
+_FLOAT32_END = 3.4028235e38
 
 
 class Message:
@@ -51,9 +53,8 @@ class Message:
         return value - (1 << _VARINT_BITS) if value >> (_VARINT_BITS - 1) else value
 
     def float32(self, number: int) -> float:
-        """Field NUMBER as a float of 4 bytes."""
-        unpacked: tuple[float] = struct.unpack("<f", self._four_bytes(number))
-        return unpacked[0]
+        """Field NUMBER as a float of 4 bytes: the shortest decimal number that is stored so, 0.3 for instance."""
+        return shortest_float32(bytes(self._four_bytes(number)))
 
     def fixed32(self, number: int) -> int:
         """Field NUMBER as an unsigned number of 4 bytes."""
@@ -150,6 +151,15 @@ def varints(data: Buffer) -> list[int]:
         value, position = varint(data, position)
         found.append(value)
     return found
+
+
+def shortest_float32(data: bytes) -> float:
+    """The float in the 4 bytes of DATA, as the shortest decimal number that is stored so."""
+    exact: float = struct.unpack("<f", data)[0]
+    if not math.isfinite(exact):
+        return exact
+    shorter = (float(f"{exact:.{digits}g}") for digits in range(1, 9))
+    return next((value for value in shorter if abs(value) < _FLOAT32_END and struct.pack("<f", value) == data), exact)
 
 
 def as_text(data: Buffer) -> str:

@@ -17,7 +17,9 @@ from lstmdump.names import visible
 from lstmdump.render.text import count, plural, shape_with_reason
 from lstmdump.report import LayerFacts, Report
 
-_FORMATS = {"keras-h5": "Keras HDF5"}
+_FORMATS = {"keras-h5": "Keras HDF5", "keras-weights-h5": "Keras weights", "keras-zip": "Keras zip",
+            "saved-model": "SavedModel", "tf-checkpoint": "TensorFlow checkpoint",
+            "tf-graph": "TensorFlow graph"}  # fmt: skip
 _USUAL_DTYPE = "float32"
 _NARROWEST = 40
 _SHORTEST = 12
@@ -109,7 +111,7 @@ def _about(layer: LayerFacts) -> Iterator[str]:
     if layer.forget_bias is None:
         yield "forget bias not in the file"
     elif layer.forget_bias:
-        yield f"forget bias +{layer.forget_bias:g} at run time"
+        yield f"forget bias {layer.forget_bias} added at run time"
     dtypes = sorted({weight.dtype for weight in layer.weights})
     if dtypes != [_USUAL_DTYPE]:
         yield ", ".join(dtypes)
@@ -125,7 +127,10 @@ def _layer_rows(layer: LayerFacts) -> Iterator[Row]:
 
 
 def _total_rows(report: Report) -> Iterator[Row]:
-    yield _row("all LSTM layers" if len(report.layers) == report.lstms else "these layers", "", report.lstm_parameters)
+    chosen = "all LSTM layers" if len(report.layers) == report.lstms else "these layers"
+    apart = report.total not in (None, report.lstm_parameters)
+    share = f"{count(report.lstm_parameters)} of {count(report.total or 0)}" if apart else ""
+    yield _row(chosen, share, report.lstm_parameters)
     if report.total is None:
         yield _row("whole model", "the file does not tell", None)
         return
