@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ from lstmdump.formats import Format
 from lstmdump.model import Model, Weight, grow
 from lstmdump.readers import keras_objects, object_graph, saved_objects, tensor_bundle, tf1_variables
 from lstmdump.readers.checkpoint_v1 import CheckpointV1
-from lstmdump.readers.graph_cells import GraphCell, cells
 from lstmdump.readers.graph_def import Graph
 from lstmdump.readers.keras_objects import Named
 from lstmdump.readers.object_graph import ObjectGraph
@@ -78,9 +77,7 @@ def of_variables(
     held: Bundle | CheckpointV1 | None,
 ) -> Model:
     """The model of TENSORS, which are known by their names only, and of the GRAPH that computes with them."""
-    from_graph: Iterable[GraphCell] = () if graph is None else cells(graph)
-    order = [] if graph is None else list(graph.names())
-    placed = tf1_variables.place(tensors, from_graph, order)
+    placed = tf1_variables.place(tensors, graph)
     root = grow(placed.weights, placed.kinds, placed.settings)
     version = "" if graph is None or not graph.version else f" {graph.version}"
     release = (lambda: None) if held is None else held.close

@@ -28,8 +28,7 @@ def read(path: Path) -> Model:
         graph = Graph(path.read_bytes())
     except OSError as error:
         raise UnreadableModel(f"cannot be read: {error.strerror or error}") from error
-    found = list(cells(graph))
-    used = {name for cell in found for names in cell.variables.values() for name in names}
+    used = {name for cell in cells(graph) for names in cell.variables.values() for name in names}
     tensors: dict[str, Tensor] = {}
     for node in graph.running("Const"):
         tensor = constant(node)
@@ -37,7 +36,7 @@ def read(path: Path) -> Model:
         if tensor is not None and is_array and (node.name in used or _was_variable(graph, node)):
             tensors[node.name] = tensor
     declared = {name: without_numbers(name, *kind) for name, kind in variables_declared(graph).items()}
-    placed = tf1_variables.place(tensors | declared, found, list(graph.names()))
+    placed = tf1_variables.place(tensors | declared, graph)
     root = grow(placed.weights, placed.kinds, placed.settings)
     notes = [*([_NOT_FROZEN] if declared else []), *placed.notes]
     return Model(Format.GRAPH.value, "tensorflow", root, notes=tuple(notes))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lstmdump.readers.graph_def import Graph, Node, constant, scalar
+from lstmdump.readers.graph_def import PASSING, Graph, Node, constant, scalar
 
 SPLIT = "Split"
 _ADDING = frozenset({"Add", "AddV2"})
@@ -21,6 +21,7 @@ _PEEPHOLES = ("w_i_diag", "w_f_diag", "w_o_diag")
 # Each operation that is a whole cell, and the kernel's place among its inputs; three peepholes and the bias follow.
 _BLOCKS = {"LSTMBlockCell": 3, "BlockLSTM": 4, "BlockLSTMV2": 4}
 _CANDIDATE, _FORGET, _PARTS = 1, 2, 4
+_FARTHEST = 60  # nodes between the forget gate's part and its sigmoid; layer normalization takes some 20
 
 
 @dataclass(frozen=True)
@@ -108,13 +109,44 @@ def _is_axis(node: Node) -> bool:
 
 
 def _added_to(graph: Graph, output: str) -> float | None:
-    """The constant that is added to OUTPUT, 0.0 where it goes straight into a sigmoid; None where neither is seen."""
+    """The constant that is added to OUTPUT, 0.0 where it goes straight into a sigmoid; None where neither is seen.
+
+    A layer-normalized cell adds it to what becomes of OUTPUT: to the sum that goes into the sigmoid.
+    """
     for node in graph.taking(output):
         if node.operation == "Sigmoid":
             return 0.0
-        for other in node.inputs if node.operation in _ADDING else ():
-            source = graph.source(other) if other != output else None
-            value = None if source is None else scalar(source)
-            if value is not None:
-                return value
+        if (value := _constant_addend(graph, node)) is not None:
+            return value
+    waiting, seen = [output], {output}
+    while waiting and len(seen) < _FARTHEST:
+        for node in graph.taking(waiting.pop(0)):
+            if node.operation == "Sigmoid":
+                total = graph.node(node.inputs[0])
+                return None if total is None else _constant_addend(graph, total)
+            if node.name not in seen:
+                seen.add(node.name)
+                waiting.append(node.name)
+    return None
+
+
+def _constant_addend(graph: Graph, node: Node) -> float | None:
+    """The one number that NODE, an addition, adds; None where it is none or adds arrays."""
+    if node.operation not in _ADDING:
+        return None
+    sources = (graph.source(name) for name in node.inputs)
+    return next((value for source in sources if source is not None and (value := scalar(source)) is not None), None)
+
+
+def joining_axis(graph: Graph, piece: str) -> int | None:
+    """The axis along which GRAPH joins PIECE to the rest of a variable kept in pieces; None where it does not."""
+    waiting = [piece]
+    for name in waiting:  # the list grows while it is gone through
+        for node in graph.taking(name):
+            if node.operation in _JOINING:
+                axis = graph.source(node.inputs[0 if node.operation == "Concat" else -1])
+                value = None if axis is None else scalar(axis)
+                return None if value is None else int(value)
+            if node.operation in PASSING and len(waiting) < _FARTHEST:
+                waiting.append(node.name)
     return None

@@ -17,7 +17,7 @@ from lstmdump.readers.protobuf import Buffer, Message, as_text, fields, shortest
 from lstmdump.tensor import Array, Cuts, Tensor
 
 _NODE_KEY, _NAME_KEY, _OPERATION_KEY, _INPUT_KEY = b"\x0a", b"\x0a", b"\x12", b"\x1a"
-_PASSING = frozenset({"Identity", "Enter", "RefEnter", "ReadVariableOp", "StopGradient", "Switch", "RefSwitch",
+PASSING = frozenset({"Identity", "Enter", "RefEnter", "ReadVariableOp", "StopGradient", "Switch", "RefSwitch",
                       "RefIdentity", "Cast", "PlaceholderWithDefault"})  # fmt: skip
 _MAX_STEPS = 100
 
@@ -121,7 +121,7 @@ class Graph:
         """The node that NAME comes from, behind all that hands its input on as it is."""
         node = self.node(name)
         for _ in range(_MAX_STEPS):
-            if node is None or node.operation not in _PASSING or not node.inputs:
+            if node is None or node.operation not in PASSING or not node.inputs:
                 return node
             node = self.node(node.inputs[0])
         return node
@@ -156,17 +156,18 @@ def scalar(node: Node) -> float | None:
         return None
     letter, field = _SCALARS[dtype]
     data = bytes(message.bytes(4))
-    if not data and dtype == "float16":
-        data = b"".join((number & 0xFFFF).to_bytes(2, "little") for number in message.integers(field))
-    elif not data:
+    if not data and dtype in ("float32", "float64"):
         data = b"".join(message.all_bytes(field))
+    elif not data:
+        data = b"".join((number & 0xFFFF).to_bytes(_BYTES[letter], "little") for number in message.integers(field))
     size = struct.calcsize(letter)
     if len(data) < size:
         return 0.0
     return shortest_float32(data[:size]) if letter == "f" else float(struct.unpack(f"<{letter}", data[:size])[0])
 
 
-_SCALARS = {"float32": ("f", 5), "float64": ("d", 6), "float16": ("e", 13)}
+_SCALARS = {"float32": ("f", 5), "float64": ("d", 6), "float16": ("e", 13), "int32": ("i", 7)}
+_BYTES = {"e": 2, "i": 4}
 _VALUES = {"float32": 5, "float64": 6, "int32": 7, "int64": 10, "bool": 11, "float16": 13, "bfloat16": 13, "uint8": 7,
            "int8": 7, "int16": 7, "uint16": 7, "uint32": 16, "uint64": 17}  # fmt: skip
 

@@ -42,7 +42,7 @@ _LEAVES = (
     (r"\g<0>", re.compile(r"(?:input|transform|forget|output|state)/(?:gamma|beta)")),
 )
 _LONGEST_LEAF = 2
-_PIECE = re.compile(r"/part_\d+$")
+PIECE = re.compile(r"/part_\d+$")
 
 
 @dataclass
@@ -63,7 +63,7 @@ def find(names: Iterable[str], from_graph: Iterable[GraphCell]) -> list[TF1Cell]
     found: dict[str, TF1Cell] = {}
     known = list(names)
     for name in known:
-        scope, leaf = _taken_apart(name)
+        scope, leaf = taken_apart(name)
         kind = kind_of(scope)
         if leaf is not None and kind is not None:
             cell = found.setdefault(scope, TF1Cell(scope, kind, 0.0 if kind == "CudnnCompatibleLSTMCell" else None))
@@ -71,9 +71,9 @@ def find(names: Iterable[str], from_graph: Iterable[GraphCell]) -> list[TF1Cell]
     for cell in found.values():
         for pieces in cell.variables.values():
             pieces.sort(key=_piece_number)
-    for computed in from_graph:
-        _add_computed(found, computed, set(known))
-    return [cell for cell in found.values() if "kernel" in cell.variables]
+    computed = [_add_computed(found, cell, set(known)) for cell in from_graph]
+    sure = set(filter(None, computed))  # where a graph shows cells, what is only called so is none
+    return [cell for cell in found.values() if "kernel" in cell.variables and (not sure or cell.scope in sure)]
 
 
 def kind_of(scope: str) -> str | None:
@@ -82,18 +82,18 @@ def kind_of(scope: str) -> str | None:
     return _KINDS.get(last.replace("_", "").lower())
 
 
-def remarks(cells: Iterable[TF1Cell]) -> list[str]:
-    """What to say of those CELLS that are no LSTMs of four gates, though they are called so."""
-    return [
-        f"{cell.scope} is a {cell.kind}, {_LEFT_ALONE[cell.kind]}: left alone"
-        for cell in cells
-        if cell.kind in _LEFT_ALONE
-    ]
+def remarks(names: Iterable[str]) -> list[str]:
+    """What to say of cells among NAMES that are called LSTM and are not one of four gates."""
+    scopes = dict.fromkeys(
+        "/".join(name.split("/")[:length]) for name in names for length in range(1, name.count("/") + 1)
+    )
+    kinds = {scope: kind for scope in scopes if (kind := kind_of(scope)) in _LEFT_ALONE}
+    return [f"{scope} is a {kind}, {_LEFT_ALONE[kind]}: left alone" for scope, kind in kinds.items()]
 
 
-def _taken_apart(name: str) -> tuple[str, str | None]:
+def taken_apart(name: str) -> tuple[str, str | None]:
     """The scope of a cell's variable NAME and what it is to the cell; None for what is none of a cell's."""
-    steps = _PIECE.sub("", name).split("/")
+    steps = PIECE.sub("", name).split("/")
     for length in range(min(_LONGEST_LEAF, len(steps) - 1), 0, -1):
         ending = "/".join(steps[-length:]).lower()
         for leaf, pattern in _LEAVES:
@@ -113,25 +113,26 @@ def _piece_number(name: str) -> int:
     return int(number[1]) if number else 0
 
 
-def _add_computed(found: dict[str, TF1Cell], computed: GraphCell, known: set[str]) -> None:
-    kernels = computed.variables["kernel"]
-    scope, leaf = _taken_apart(kernels[0])
+def _add_computed(found: dict[str, TF1Cell], computed: GraphCell, known: set[str]) -> str | None:
+    """Tell FOUND what a graph says of a cell: its forget bias, its operation, or that it is one; give its scope."""
+    variables = {leaf: list(dict.fromkeys(PIECE.sub("", name) for name in names))
+                 for leaf, names in computed.variables.items()}  # fmt: skip
+    kernel = variables["kernel"][0]
+    scope, leaf = taken_apart(kernel)
     cell = found.get(scope)
-    if cell is not None and kernels[0] in cell.variables.get("kernel", ()):
+    if cell is not None and kernel in cell.variables.get("kernel", ()):
         if computed.forget_bias is not None:
             cell.forget_bias = computed.forget_bias
         if computed.operation in ("LSTMBlockCell", "BlockLSTMV2") and cell.kind != "CudnnCompatibleLSTMCell":
             cell.kind = computed.operation
-        return
-    stored = {leaf: [name for name in names if name in known] for leaf, names in computed.variables.items()}
-    whole = {leaf: [_PIECE.sub("", names[0])] for leaf, names in computed.variables.items()
-             if _PIECE.sub("", names[0]) in known}  # fmt: skip
-    variables = {leaf: names for leaf, names in (stored | whole).items() if names}
-    if "kernel" not in variables or not computed.known_order:
-        return
+        return scope
+    stored = {leaf: there for leaf, names in variables.items() if (there := [name for name in names if name in known])}
+    if "kernel" not in stored or not computed.known_order or kind_of(scope) is not None:
+        return None
     kind = "LSTMCell" if computed.operation == SPLIT else computed.operation
-    own_scope = scope if leaf == "kernel" and scope and scope not in found else _PIECE.sub("", kernels[0])
-    found[own_scope] = TF1Cell(own_scope, kind, computed.forget_bias, variables)
+    own_scope = scope if leaf == "kernel" and scope and scope not in found else kernel
+    found[own_scope] = TF1Cell(own_scope, kind, computed.forget_bias, stored)
+    return own_scope
 
 
 def leaf_map(cells: Iterable[TF1Cell]) -> Mapping[str, tuple[TF1Cell, str]]:

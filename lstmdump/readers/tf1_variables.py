@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lstmdump.errors import CorruptModel
 from lstmdump.model import LayerPath, Weight
-from lstmdump.readers import numbers, tf1_cells
-from lstmdump.readers.graph_cells import GraphCell
+from lstmdump.readers import graph_cells, keras_names, numbers, tf1_cells
+from lstmdump.readers.graph_def import Graph
 from lstmdump.readers.tf1_cells import TF1Cell
 from lstmdump.tensor import Array, Cuts, Tensor
 
@@ -20,6 +21,7 @@ _OPTIMIZER = re.compile(r"training(_\d+)?/(Adam|Adamax|Nadam|SGD|RMSprop|Adagrad
                         r"(Adam|Adamax|Nadam|SGD|RMSprop|Adagrad|Adadelta)(_\d+)?/(iterations|iter|lr|learning_rate|"
                         r"beta_1|beta_2|decay|rho|momentum)")  # fmt: skip
 _DIRECTIONS = {"fw": "0fw", "bw": "1bw", "FW": "0FW", "BW": "1BW"}
+_LOOPS = re.compile(r"(^|/)(rnn|RNN|fw|bw|FW|BW|cell_\d+|Cell\d+|multi_rnn_cell)/[^/]+$")
 _DIGITS = re.compile(r"(\d{1,18})")
 
 
@@ -33,46 +35,96 @@ class Variables:
     notes: list[str]
 
 
-def place(tensors: Mapping[str, Tensor], from_graph: Iterable[GraphCell], order: Sequence[str]) -> Variables:
-    """The layers of the variables in TENSORS.
-
-    FROM_GRAPH are the cells that a graph computes with them; ORDER is that of the variables' making, where it is known.
-    """
+def place(tensors: Mapping[str, Tensor], graph: Graph | None) -> Variables:
+    """The layers of the variables in TENSORS; GRAPH computes with them, where there is one."""
     kept = {name: tensor for name, tensor in tensors.items() if _is_weight(name, tensor, tensors)}
-    cells = tf1_cells.find(kept, from_graph)
+    if graph is not None:
+        kept = _put_together(kept, graph)
+    found = tf1_cells.find(kept, () if graph is None else graph_cells.cells(graph))
+    cells = [cell for cell in found if _fits(cell, kept)]
     inside = tf1_cells.leaf_map(cells)
-    rank = {name: turn for turn, name in enumerate(order)}
+    rank = {} if graph is None else {name: turn for turn, name in enumerate(graph.names())}
+    paths = _paths(kept)
     weights: list[Weight] = []
     done: set[str] = set()
     for name in sorted(kept, key=lambda name: (rank.get(name, len(rank)), _natural(name))):
         if name not in inside:
             scope, _, leaf = name.rpartition("/")
-            weights.append(Weight(_path(scope), leaf, kept[name]))
+            weights.append(Weight(paths[scope], leaf, kept[name]))
         elif name not in done:
             weights.extend(_of_cell(inside[name][0], kept))
             done.update(piece for pieces in inside[name][0].variables.values() for piece in pieces)
     return Variables(
         weights,
-        {_path(cell.scope): cell.kind for cell in cells},
-        {_path(cell.scope): {"forget_bias": cell.forget_bias} for cell in cells},
-        tf1_cells.remarks(cells),
+        {_steps(cell.scope): cell.kind for cell in cells},
+        {_steps(cell.scope): {"forget_bias": cell.forget_bias} for cell in cells},
+        [*tf1_cells.remarks(kept), *([] if graph is not None else _unnamed(kept, inside))],
     )
 
 
-def _path(scope: str) -> LayerPath:
+def _steps(scope: str) -> LayerPath:
     return tuple(step for step in scope.split("/") if step)
 
 
+def _paths(names: Iterable[str]) -> dict[str, LayerPath]:
+    """The path for each scope in NAMES: its steps, without the name that Keras gave to a layer's only cell."""
+    scopes = dict.fromkeys(name.rpartition("/")[0] for name in names)
+    of_keras = {name.rpartition("/")[0] for name in names if name.endswith("/recurrent_kernel")}
+    beside = Counter(scope.rpartition("/")[0] for scope in scopes)
+    paths = {}
+    for scope in scopes:
+        around, _, last = scope.rpartition("/")
+        only = scope in of_keras and around and around not in scopes and beside[around] == 1
+        paths[scope] = _steps(around if only and keras_names.is_automatic_cell(last) else scope)
+    return paths
+
+
+def _fits(cell: TF1Cell, tensors: Mapping[str, Tensor]) -> bool:
+    """Whether the variables of CELL have the shapes of one: a dense layer may be called so as well."""
+    if f"{cell.scope}/recurrent_kernel" in tensors:
+        return False  # a cell of Keras, with two kernels
+    kernel = _of_cell(cell, tensors)[0].tensor.shape
+    bias = [tensors[name].shape for name in cell.variables.get("bias", ())]
+    width = [tensors[name].shape[-1:] for name in cell.variables.get("projection/kernel", ())]
+    if len(kernel) != 2 or kernel[1] % 4 or (bias and bias != [kernel[1:]]):
+        return False
+    return kernel[0] > (width[0][0] if width and width[0] else kernel[1] // 4) > 0
+
+
+def _unnamed(tensors: Mapping[str, Tensor], inside: Mapping[str, object]) -> Iterator[str]:
+    """What to say of what may be a cell under a name of its own, which only a graph could tell."""
+    for name in tensors:
+        scope, leaf = tf1_cells.taken_apart(name)
+        cell = TF1Cell(scope, "", None, {"kernel": [name], "bias": [f"{scope}/bias"]})
+        has_both = leaf == "kernel" and name not in inside and f"{scope}/bias" in tensors
+        if has_both and _LOOPS.search(scope) and tf1_cells.kind_of(scope) is None and _fits(cell, tensors):
+            yield f"{scope} has the shapes of an LSTM cell; whether it is one, only the graph (.meta) could tell"
+
+
+def _put_together(tensors: Mapping[str, Tensor], graph: Graph) -> dict[str, Tensor]:
+    """TENSORS with the pieces of a partitioned variable joined, where GRAPH shows how."""
+    pieces: dict[str, list[str]] = {}
+    for name in tensors:
+        pieces.setdefault(tf1_cells.PIECE.sub("", name), []).append(name)
+    whole: dict[str, Tensor] = {}
+    for base, names in pieces.items():
+        ordered = sorted(names, key=_natural)
+        axis = graph_cells.joining_axis(graph, ordered[0]) if ordered != [base] else None
+        if axis is None or base in names:
+            whole.update({name: tensors[name] for name in names})
+        else:
+            whole[base] = joined([tensors[name] for name in ordered], axis)
+    return whole
+
+
 def _of_cell(cell: TF1Cell, tensors: Mapping[str, Tensor]) -> list[Weight]:
-    """The weights of CELL, the kernel first; columns of pieces are told from rows by the length of the bias."""
-    wholes: dict[str, Tensor] = {}
-    bias = [tensors[name] for name in cell.variables.get("bias", ())]
-    columns = sum(piece.shape[0] for piece in bias if len(piece.shape) == 1)
-    for leaf in sorted(cell.variables, key=lambda leaf: (leaf != "kernel", leaf != "bias", leaf)):
-        pieces = [tensors[name] for name in cell.variables[leaf]]
-        side_by_side = leaf == "kernel" and bool(columns) and all(piece.shape[-1:] != (columns,) for piece in pieces)
-        wholes[leaf] = pieces[0] if len(pieces) == 1 else joined(pieces, 1 if side_by_side else 0)
-    return [Weight(_path(cell.scope), leaf, tensor) for leaf, tensor in wholes.items()]
+    """The weights of CELL, the kernel first; TensorFlow 0.12 cut a kernel by rows."""
+    leaves = sorted(cell.variables, key=lambda leaf: (leaf != "kernel", leaf != "bias", leaf))
+    wholes = {leaf: [tensors[name] for name in cell.variables[leaf]] for leaf in leaves}
+    return [
+        Weight(_steps(cell.scope), leaf, pieces[0] if len(pieces) == 1 else joined(pieces, 0))
+        for leaf, pieces in wholes.items()
+    ]
 
 
 def joined(pieces: Sequence[Tensor], axis: int) -> Tensor:
