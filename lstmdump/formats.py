@@ -18,6 +18,7 @@ class Format(enum.Enum):
     """The kinds of model, named as in the key `format` of the JSON output; HDF5 becomes one of two when it is read."""
 
     HDF5 = "keras-h5"
+    KERAS_WEIGHTS = "keras-weights-h5"
     KERAS_ZIP = "keras-zip"
     SAVED_MODEL = "saved-model"
     CHECKPOINT = "tf-checkpoint"
@@ -27,6 +28,7 @@ class Format(enum.Enum):
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _TABLE_MAGIC = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"  # the last 8 bytes of a LevelDB table, which an .index is
 _HEAD = 1024
+_BESIDE_CONFIG = ("metadata.json", "model.weights.h5", "model.weights.json")  # an unzipped .keras has two of these
 
 # What starts a file that is often taken for a model, and what to say of it. Sources: the formats' own specifications.
 _FOREIGN: tuple[tuple[bytes, str], ...] = (
@@ -49,6 +51,8 @@ _ONNX = re.compile(rb"\x08[\x03-\x20]\x12[\x01-\x40][\x20-\x7e]{1,64}")  # ir_ve
 _SAVED_MODEL_PB = re.compile(rb"\x08\x01\x12")  # schema_version 1, then a MetaGraphDef
 _CHECKPOINT_PART = re.compile(r"(.+)\.(?:meta|data-\d{5}-of-\d{5})")
 _SAFETENSORS = re.compile(rb".{6}\x00\x00\{\"", re.DOTALL)
+_WEIGHT_MAP = re.compile(rb'\s*\{.*"weight_map"\s*:\s*\{\s*("/|\})', re.DOTALL)  # only Keras's entries begin with /
+_STARTS = ((_WEIGHT_MAP, Format.KERAS_WEIGHTS), (_SAVED_MODEL_PB, Format.SAVED_MODEL))
 _GRAPH_NODE = re.compile(rb"\x0a.{1,3}\x0a[\x01-\x7f][A-Za-z0-9.]", re.DOTALL)  # NodeDef, whose first field is its name
 
 
@@ -81,7 +85,7 @@ def detect(path: Path) -> Format:
 def _detect_directory(path: Path) -> Format:
     if (path / "saved_model.pb").is_file() or (path / "saved_model.pbtxt").is_file():
         return Format.SAVED_MODEL
-    if (path / "config.json").is_file() and (path / "metadata.json").is_file():
+    if (path / "config.json").is_file() and any((path / name).is_file() for name in _BESIDE_CONFIG):
         return Format.KERAS_ZIP
     if (path / "checkpoint").is_file() or any(path.glob("*.index")):
         return Format.CHECKPOINT
@@ -105,8 +109,8 @@ def _detect_file(file: BinaryIO) -> Format:
     file.seek(max(0, size - len(_TABLE_MAGIC)))
     if file.read() == _TABLE_MAGIC:
         return Format.CHECKPOINT
-    if _SAVED_MODEL_PB.match(head):
-        return Format.SAVED_MODEL
+    if (found := next((known for start, known in _STARTS if start.match(head)), None)) is not None:
+        return found
     if (foreign := _name_foreign(head)) is not None:
         raise UnknownFormat(foreign)
     if (text := _as_text(head)) is not None:

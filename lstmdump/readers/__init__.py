@@ -2,13 +2,8 @@
 
 from pathlib import Path
 
-from lstmdump.errors import UnsupportedFormat
 from lstmdump.formats import Format, detect
 from lstmdump.model import Model
-
-_UNREAD = {
-    Format.KERAS_ZIP: "a .keras model (zip or directory)",
-}
 
 
 def read(path: Path) -> Model:
@@ -22,6 +17,10 @@ def read(path: Path) -> Model:
         from lstmdump.readers import keras_h5
 
         return keras_h5.read(path)
+    if found is Format.KERAS_ZIP:
+        from lstmdump.readers import keras_zip
+
+        return keras_zip.read(path)
     if found is Format.SAVED_MODEL:
         from lstmdump.readers import saved_model
 
@@ -30,8 +29,6 @@ def read(path: Path) -> Model:
         from lstmdump.readers import checkpoint
 
         return checkpoint.read(path)
-    if found is Format.GRAPH:
-        from lstmdump.readers import frozen_graph
+    from lstmdump.readers import frozen_graph
 
-        return frozen_graph.read(path)
-    raise UnsupportedFormat(f"{_UNREAD[found]}; this version reads Keras HDF5 files (.h5, .hdf5) only")
+    return frozen_graph.read(path)

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 os.environ["HDF5_PLUGIN_PRELOAD"] = "::"  # HDF5's own word for: load no plugin, whatever HDF5_PLUGIN_PATH says
 
@@ -58,6 +58,12 @@ class Group:
         """
         found = self._find(path)
         return _tensor(found, self._join(path), opaque_is_bfloat16) if isinstance(found, h5py.Dataset) else None
+
+    @property
+    def address(self) -> int:
+        """Where it stands in the file: no other has this number, and what was written first has the lowest."""
+        with _foreign_errors(f"looking up {self.path or '/'}"):
+            return int(h5py.h5o.get_info(self._group.id).addr)
 
     def names(self) -> list[str]:
         """The names of all that lies in this group, in the file's order (alphabetical, as a rule)."""
@@ -125,9 +131,9 @@ class HDF5File(Group):
         CorruptModel: libhdf5 cannot open it: cut short, or damaged.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, source: Path | BinaryIO) -> None:
         try:
-            self._file = h5py.File(path, "r")
+            self._file = h5py.File(source, "r")
         except _FOREIGN_ERRORS as error:
             words = " ".join(str(error).split())
             if "truncated file" in words:

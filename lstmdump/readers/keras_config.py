@@ -19,6 +19,9 @@ _NO_LAYERS = frozenset({"dtype", "inbound_nodes", "build_config", "compile_confi
 _NO_LAYER_ENDINGS = ("_initializer", "_regularizer", "_constraint", "_activation")
 _NO_LAYER_CLASSES = frozenset({"InputLayer", "DTypePolicy", "Policy", "__keras_tensor__", "__lambda__", "__tuple__"})
 
+# Keys whose objects are layers even without a name: a class of the user's may leave it out of its configuration.
+_LAYER_KEYS = frozenset({"layers", "layer", "backward_layer", "cell", "cells"})
+
 # Classes that hold layers and have no weights of their own: what they say of their layers can be relied on.
 CONTAINERS = frozenset({"Sequential", "Model", "Functional", "Merge", "Bidirectional", "TimeDistributed", "RNN",
                         "StackedRNNCells"})  # fmt: skip
@@ -50,25 +53,25 @@ class ConfigLayer:
             yield from child.walk()
 
 
-def parse(text: str) -> ConfigLayer:
-    """The architecture in TEXT, a `model_config`.
+def parse(text: str, called: str = "model_config") -> ConfigLayer:
+    """The architecture in TEXT, a `model_config`, or a `config.json`, which is the same with more around it.
 
     Raises:
-        CorruptModel: the text is no JSON, or no architecture.
+        CorruptModel: the text is no JSON, or no architecture; the message calls it what it is CALLED.
     """
     try:
         value = json.loads(text)
-        layer = _layer(value, 0)
+        layer = _layer(value, 0, nameless=True)
     except (ValueError, RecursionError) as error:
-        raise CorruptModel("model_config is no JSON that can be read") from error
+        raise CorruptModel(f"{called} is no JSON that can be read") from error
     if layer is None:
-        raise CorruptModel("model_config is JSON, but describes no model")
+        raise CorruptModel(f"{called} is JSON, but describes no model")
     return layer
 
 
-def _layer(value: object, depth: int) -> ConfigLayer | None:
+def _layer(value: object, depth: int, *, nameless: bool) -> ConfigLayer | None:
     if depth > _MAX_DEPTH:
-        raise CorruptModel(f"model_config nests layers more than {_MAX_DEPTH} deep")
+        raise CorruptModel(f"the configuration nests layers more than {_MAX_DEPTH} deep")
     if not isinstance(value, dict) or not isinstance(value.get("class_name"), str):
         return None
     kind = value["class_name"].rpartition(">")[2]
@@ -77,7 +80,7 @@ def _layer(value: object, depth: int) -> ConfigLayer | None:
         return None
     settings: Mapping[str, Any] = config if isinstance(config, dict) else {"layers": config}
     name = settings.get("name", value.get("name"))
-    if name is None and "layers" not in settings:
+    if name is None and "layers" not in settings and not nameless:
         return None
     shared_id = value.get("shared_object_id")
     return ConfigLayer(
@@ -94,6 +97,6 @@ def _children(settings: Mapping[str, Any], depth: int) -> Iterator[tuple[str, Co
         if key in _NO_LAYERS or key.endswith(_NO_LAYER_ENDINGS):
             continue
         for item in value if isinstance(value, list) else [value]:
-            child = _layer(item, depth + 1)
+            child = _layer(item, depth + 1, nameless=key in _LAYER_KEYS)
             if child is not None:
                 yield key, child

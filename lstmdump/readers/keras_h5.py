@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lstmdump.errors import CorruptModel, UnknownFormat, UnsupportedFormat
+from lstmdump.errors import CorruptModel, UnknownFormat
 from lstmdump.formats import Format
 from lstmdump.model import Model, Weight, grow
-from lstmdump.readers import keras_0, keras_config, keras_names, keras_places
+from lstmdump.readers import keras_0, keras_config, keras_groups, keras_names, keras_places, keras_weights
 from lstmdump.readers.hdf5 import Group, HDF5File
 from lstmdump.readers.keras_config import ConfigLayer
 from lstmdump.readers.keras_match import Bucket
@@ -23,7 +23,6 @@ from lstmdump.tensor import Tensor
 
 _TOP_LEVEL = "top_level_model_weights"  # weights of the model itself, not in layer_names; written since TensorFlow 2.8
 _NO_PARAMETERS = frozenset({"seed_generator_state", "rnn_state"})
-_KERAS_3_GROUPS = ("layers", "_layer_checkpoint_dependencies")
 _NO_CLASSES = "found by shape: the file holds no layer classes"
 
 
@@ -73,10 +72,18 @@ def read(path: Path) -> Model:
             weights, notes = keras_0.read_weights(file)
             root = grow(weights, {})
             return Model(Format.HDF5.value, "keras 0.x", root, notes=(*notes, _NO_CLASSES), release=file.close)
-        return _read_named(file)
+        if _is_legacy(file) or not keras_groups.is_layout(file):
+            return _read_named(file)
+        return keras_weights.read(path, file)
     except BaseException:
         file.close()
         raise
+
+
+def _is_legacy(file: HDF5File) -> bool:
+    """Whether FILE has one of the marks of this layout."""
+    marks = ("model_config", "layer_names", "layer_names0")
+    return any(file.attribute(mark) is not None for mark in marks) or file.group("model_weights") is not None
 
 
 def _read_named(file: HDF5File) -> Model:
@@ -124,8 +131,6 @@ def _not_ours(file: HDF5File, config: str | None) -> Exception:
     if config is not None:
         return CorruptModel("the file holds a model's configuration, but no layer_names beside its weights")
     names = file.names()
-    if any(name.split("\\")[0] in _KERAS_3_GROUPS for name in names) or "vars" in names:
-        return UnsupportedFormat("a Keras 3 weights file (.weights.h5); this version reads the .h5 files of Keras only")
     held = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
     return UnknownFormat(f"HDF5, but no Keras model: it has no layer_names; it holds {held or 'nothing'}")
 

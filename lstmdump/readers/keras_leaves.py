@@ -61,7 +61,7 @@ class Leaf:
     @property
     def is_gated(self) -> bool:
         """Whether its configuration is that of a gated recurrent layer, of whatever class."""
-        return self.is_lstm or any(key in self.layer.settings for key in _GATED_SETTINGS)
+        return is_gated(self.layer)
 
     def may_have(self, units: int) -> bool:
         """Whether the configuration allows UNITS; that of an LSTMCell states none in Keras 2.0.9 to 2.1.0."""
@@ -99,6 +99,11 @@ class _Place:
     frozen: bool = False
     in_stack: int = 0
     turn: tuple[str, ...] = ()
+
+
+def is_gated(layer: ConfigLayer) -> bool:
+    """Whether the configuration of LAYER is that of a gated recurrent layer, of whatever class."""
+    return layer.kind in _LSTM_CLASSES or any(key in layer.settings for key in _GATED_SETTINGS)
 
 
 def leaves(layer: ConfigLayer, around: Steps = ()) -> Iterator[Leaf]:

@@ -69,7 +69,7 @@ def match(buckets: Sequence[Bucket], leaves: Sequence[Leaf], *, hides_frozen: bo
             best = _best(bucket.scope, by_name, form, taken)
             if best is None or (form is str and len(best) > 1):  # of several so named, wait who else may be meant
                 continue
-            if (words := _disagreement(bucket, best[0])) is not None:
+            if (words := disagreement(bucket, best[0])) is not None:
                 raise CorruptModel(words)
             found[index] = best[0]
             if best[0].is_lstm:  # any other may be a class of the user's, with several layers of its own in it
@@ -107,11 +107,11 @@ def _fits(bucket: Bucket, leaf: Leaf) -> bool:
         leaf.is_gated
         and bucket.units is not None
         and leaf.may_have(bucket.units)
-        and _disagreement(bucket, leaf) is None
+        and disagreement(bucket, leaf) is None
     )
 
 
-def _disagreement(bucket: Bucket, leaf: Leaf) -> str | None:
+def disagreement(bucket: Bucket, leaf: Leaf) -> str | None:
     """How the arrays of BUCKET differ from what the configuration of LEAF, a layer of Keras's own, describes."""
     gates = _GATES.get(leaf.layer.kind)
     if not leaf.certain or gates is None or bucket.units is None:

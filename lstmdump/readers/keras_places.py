@@ -74,7 +74,7 @@ def place(
     if architecture is not None and found:
         _insist_on_arrays(architecture, found)
     once, repeats = _without_repeats(found, groups)
-    named = _told_apart(_without_automatic_names(once))
+    named = _told_apart(without_automatic_names(once))
     suspected = tuple(_suspected_repeats(named))
     return Places(tuple(named), (*repeats, *suspected), countable=not suspected)
 
@@ -214,7 +214,7 @@ def _told_apart(found: list[Place]) -> list[Place]:
     return [apart(candidate) for candidate in found]
 
 
-def _without_automatic_names(found: list[Place]) -> list[Place]:
+def without_automatic_names(found: list[Place]) -> list[Place]:
     """FOUND without the names that Keras chose for a stack of cells, and for a cell that is its layer's only one."""
     unstacked = [replace(candidate, path=keras_names.without_stack(candidate.path)) for candidate in found]
     beside = Counter(candidate.path[:-1] for candidate in unstacked)

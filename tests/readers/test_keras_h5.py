@@ -10,7 +10,7 @@ import pytest
 from builders import keras_1_weights, keras_2_weights, lstm_config, numbers, sequential, write
 
 import lstmdump
-from lstmdump.errors import CorruptModel, NotAnLSTM, RefusedModel, UnknownFormat, UnsupportedFormat
+from lstmdump.errors import CorruptModel, NotAnLSTM, RefusedModel, UnknownFormat
 
 
 def names(path: Path) -> list[str]:
@@ -304,12 +304,6 @@ def test_hdf5_of_something_else_is_named(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["data"] = np.zeros(3)
     refuse(tmp_path / "a.h5", UnknownFormat, "HDF5, but no Keras model: it has no layer_names; it holds data")
-
-
-def test_the_weights_file_of_keras_3_is_named(tmp_path: Path) -> None:
-    with h5py.File(tmp_path / "a.weights.h5", "w") as file:
-        file["layers/lstm/cell/vars/0"] = np.zeros((3, 16))
-    refuse(tmp_path / "a.weights.h5", UnsupportedFormat, "a Keras 3 weights file")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,259 @@
+"""The few files that a Keras model is made of, in a zip archive or in a directory.
+
+Names come from untrusted files, so nothing is ever unpacked by its name: what is opened is asked for by name, and only
+plain names of files are.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from tempfile import TemporaryFile
+from typing import BinaryIO, Protocol, cast
+
+from lstmdump.errors import CorruptModel, LstmdumpError, RefusedModel, UnreadableModel
+from lstmdump.readers.hdf5 import HDF5File
+
+MAX_TEXT = 64 * 2**20  # bytes of a JSON file; that of a model of 700 layers has 1/4 MiB
+_MAX_RATIO = 100  # how often over a member may inflate; stored weights hardly shrink, and deflate comes to 1,032
+_FREE = 64 * 2**20  # bytes that it may have in any case: a model of zeros is no bomb
+_IN_MEMORY = 16 * 2**20  # bytes of an inflated member that are kept in memory, not in a temporary file
+_CHUNK = 2**20
+_LOCAL_HEADER = 30  # bytes before the name; APPNOTE.TXT 4.3.7
+_ENCRYPTED = 0x1
+_FOREIGN_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError)
+
+
+class Files(Protocol):
+    """Where the files of one model lie."""
+
+    def has(self, name: str) -> bool:
+        """Whether there is a file of that NAME."""
+
+    def text(self, name: str) -> bytes:
+        """What is in the file of that NAME, if it is no larger than `MAX_TEXT`."""
+
+    def hdf5(self, name: str) -> HDF5File:
+        """The HDF5 file of that NAME, open until all are closed."""
+
+    def verify(self) -> None:
+        """Hold all that has been opened against its checksums, if it has any."""
+
+    def close(self) -> None:
+        """Let go of all files."""
+
+
+def is_plain(name: str) -> bool:
+    """Whether NAME is that of a file in the same directory, on every system."""
+    plain = PurePosixPath(name).name == name == PureWindowsPath(name).name
+    return plain and name not in ("", ".", "..") and name.isprintable()
+
+
+class Directory:
+    """The files of a model in the directory at PATH."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._open: list[HDF5File] = []
+
+    def has(self, name: str) -> bool:
+        """Whether there is a file of that NAME."""
+        return is_plain(name) and (self._path / name).is_file()
+
+    def text(self, name: str) -> bytes:
+        """What is in the file of that NAME.
+
+        Raises:
+            RefusedModel: it is larger than `MAX_TEXT`.
+        """
+        try:
+            with (self._path / name).open("rb") as file:
+                return _bounded(file.read(MAX_TEXT + 1), name)
+        except OSError as error:
+            raise UnreadableModel(f"{name} cannot be read: {error.strerror or error}") from error
+
+    def hdf5(self, name: str) -> HDF5File:
+        """The HDF5 file of that NAME.
+
+        Raises:
+            CorruptModel: it is none, or damaged.
+        """
+        self._open.append(HDF5File(self._path / name))
+        return self._open[-1]
+
+    def verify(self) -> None:
+        """Nothing: files in a directory have no checksums."""
+
+    def close(self) -> None:
+        """Let go of all files."""
+        for file in self._open:
+            file.close()
+
+
+class Archive:
+    """The files of a model in the zip archive at PATH.
+
+    Raises:
+        CorruptModel: it is cut short or damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        with _foreign_errors("the zip archive"):
+            self._file = path.open("rb")
+            try:
+                self._zip = zipfile.ZipFile(self._file)
+            except BaseException:
+                self._file.close()
+                raise
+        self._members = {info.filename: info for info in self._zip.infolist()}
+        self._open: list[HDF5File] = []
+        self._unverified: list[_Window] = []
+
+    def has(self, name: str) -> bool:
+        """Whether there is a member of that NAME."""
+        return name in self._members
+
+    def text(self, name: str) -> bytes:
+        """What is in the member NAME.
+
+        Raises:
+            CorruptModel: it is damaged.
+            RefusedModel: it is larger than `MAX_TEXT`, or encrypted.
+        """
+        with self._inflated(name) as member:
+            return _bounded(member.read(MAX_TEXT + 1), name)
+
+    def hdf5(self, name: str) -> HDF5File:
+        """The HDF5 file in the member NAME: where it is only stored, as Keras does, it is read in its place.
+
+        Raises:
+            CorruptModel: it is none, or damaged.
+            RefusedModel: it inflates to more than weights can, or is encrypted.
+        """
+        info = self._members[name]
+        if info.compress_type == zipfile.ZIP_STORED and not info.flag_bits & _ENCRYPTED:
+            window = self._window(info)
+            self._unverified.append(window)
+            self._open.append(HDF5File(cast("BinaryIO", window)))
+        else:
+            self._open.append(HDF5File(self._unpacked(info)))
+        return self._open[-1]
+
+    def verify(self) -> None:
+        """Hold every member that is read in its place against its checksum; the others were when they were inflated.
+
+        Raises:
+            CorruptModel: it is another.
+        """
+        while self._unverified and not self._file.closed:
+            with _foreign_errors(self._unverified[-1].name):
+                self._unverified[-1].verify()
+            self._unverified.pop()
+
+    def close(self) -> None:
+        """Let go of the archive and all that has been opened in it."""
+        for file in self._open:
+            file.close()
+        self._zip.close()
+        self._file.close()
+
+    @contextmanager
+    def _inflated(self, name: str) -> Iterator[BinaryIO]:
+        info = self._members[name]
+        if info.flag_bits & _ENCRYPTED:
+            raise RefusedModel(f"{name} is encrypted; Keras encrypts nothing")
+        if info.file_size > max(_FREE, _MAX_RATIO * info.compress_size):
+            raise RefusedModel(f"{name} inflates to more than {_MAX_RATIO} times its size; no model's weights do")
+        with _foreign_errors(name), self._zip.open(info) as member:
+            yield member  # type: ignore[misc] # typeshed: IO[bytes]
+
+    def _window(self, info: zipfile.ZipInfo) -> _Window:
+        with _foreign_errors(info.filename):
+            self._file.seek(info.header_offset)
+            header = self._file.read(_LOCAL_HEADER)
+            lengths = int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
+            start = info.header_offset + _LOCAL_HEADER + lengths
+            if header[:4] != b"PK\x03\x04" or start + info.file_size > self._file.seek(0, io.SEEK_END):
+                raise CorruptModel(f"{info.filename} does not lie where the zip archive says")
+            return _Window(self._file, info.filename, start, info.file_size, info.CRC)
+
+    def _unpacked(self, info: zipfile.ZipInfo) -> BinaryIO:
+        with self._inflated(info.filename) as member, _foreign_errors(info.filename):
+            into: BinaryIO = io.BytesIO() if info.file_size <= _IN_MEMORY else TemporaryFile()  # noqa: SIM115
+            while chunk := member.read(
+                _CHUNK
+            ):  # never more than declared: zipfile stops there and compares the checksum
+                into.write(chunk)
+            return into
+
+
+class _Window(io.RawIOBase):
+    """SIZE bytes of FILE from START on, as a file of its own: the member NAME, whose checksum is CRC."""
+
+    def __init__(self, file: BinaryIO, name: str, start: int, size: int, crc: int) -> None:
+        self._file = file
+        self.name = name
+        self._start = start
+        self._size = size
+        self._crc = crc
+        self._at = 0
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def seekable(self) -> bool:
+        """It is."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to OFFSET from the start, from here, or from the end."""
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        return self._at
+
+    def tell(self) -> int:
+        """Where it is."""
+        return self._at
+
+    def readinto(self, buffer: object) -> int:
+        """Fill BUFFER as far as there are bytes, and say how far."""
+        view = memoryview(buffer).cast("B")[: max(0, self._size - self._at)]  # type: ignore[arg-type]
+        self._file.seek(self._start + self._at)
+        count = self._file.readinto(view)  # type: ignore[attr-defined]
+        self._at += count
+        return int(count)
+
+    def verify(self) -> None:
+        """Read it all.
+
+        Raises:
+            CorruptModel: its checksum is another.
+        """
+        self.seek(0)
+        crc = 0
+        while chunk := self.read(_CHUNK):
+            crc = zlib.crc32(chunk, crc)
+        if crc != self._crc:
+            raise CorruptModel(f"{self.name} is damaged: its checksum is not the one in the zip archive")
+
+
+def _bounded(text: bytes, name: str) -> bytes:
+    if len(text) > MAX_TEXT:
+        raise RefusedModel(f"{name} has more than {MAX_TEXT // 2**20} MiB; no model has so many layers")
+    return text
+
+
+@contextmanager
+def _foreign_errors(what: str) -> Iterator[None]:
+    """Turn what zipfile, zlib and the system raise over a damaged archive into `CorruptModel`; WHAT is damaged."""
+    try:
+        yield
+    except LstmdumpError:
+        raise
+    except _FOREIGN_ERRORS as error:
+        words = " ".join(str(error).split()) or type(error).__name__
+        raise CorruptModel(f"{what} cannot be read ({words})") from error

@@ -1,0 +1,136 @@
+"""`.weights.h5`, the weights alone as Keras saves them since 2.12, in one file or spread over several (since 3.10).
+
+Spread weights are a JSON file, `x.weights.json`, whose `weight_map` says which of the files beside it,
+`x_00000.weights.h5` and so on, hold the arrays of which layer; the arrays of one layer may lie in several of them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from lstmdump.errors import CorruptModel, RefusedModel, UnknownFormat
+from lstmdump.formats import Format
+from lstmdump.model import Model, Weight, grow
+from lstmdump.readers import keras_groups, keras_walk
+from lstmdump.readers.hdf5 import HDF5File
+from lstmdump.readers.keras_config import ConfigLayer
+from lstmdump.readers.keras_files import Directory, Files, is_plain
+from lstmdump.readers.keras_groups import Stored
+from lstmdump.tensor import Array, Cuts, Tensor
+
+_SHARD = re.compile(r"(?P<model>.+)_\d{5}\.weights\.h5", re.DOTALL)
+_NO_CLASSES = "found by shape: the file holds no layer classes"
+_NO_LAYERS = "found by shape: the configuration lists no layers"
+_NO_NAMES = "named after the groups in the file, which keeps no names of layers"
+_LONE_SHARD = "the file is called like one of several that hold a model's weights: layers and arrays may be missing"
+
+
+def read(path: Path, file: HDF5File) -> Model:
+    """The model whose weights, and nothing else, are in FILE, which is open at PATH.
+
+    Raises:
+        UnknownFormat: it is one of several files, and the one that lists them lies beside it.
+    """
+    notes = []
+    if (part := _SHARD.fullmatch(path.name)) is not None:
+        index = path.with_name(f"{part['model']}.weights.json")
+        if index.is_file():
+            raise UnknownFormat(
+                f"one of several files that hold a model's weights; name {index.name}, which lists them"
+            )
+        notes.append(_LONE_SHARD)
+    root = keras_groups.read([file])
+    model = assemble(root, None, format_word=Format.KERAS_WEIGHTS.value, producer=_producer(root))
+    return replace(model, notes=(*notes, *model.notes), release=file.close)
+
+
+def read_index(path: Path) -> Model:
+    """The model whose weights are spread over the files that the JSON file at PATH lists.
+
+    Raises:
+        CorruptModel: the JSON lists no files, or one that is not there.
+        RefusedModel: it leads out of its directory.
+    """
+    files = Directory(path.parent)
+    try:
+        root = keras_groups.read(open_shards(files, path.name))
+        model = assemble(root, None, format_word=Format.KERAS_WEIGHTS.value, producer=_producer(root, spread=True))
+        return replace(model, release=files.close)
+    except BaseException:
+        files.close()
+        raise
+
+
+def open_shards(files: Files, index: str) -> list[HDF5File]:
+    """The HDF5 files that the JSON file INDEX lists, all of them among FILES.
+
+    Raises:
+        CorruptModel: the JSON lists no files, or one that is not there.
+        RefusedModel: it leads out of its directory.
+    """
+    try:
+        value = json.loads(files.text(index))
+        listed = value["weight_map"].values()
+        names = dict.fromkeys(name for one in listed for name in ([one] if isinstance(one, str) else one))
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
+        raise CorruptModel(f"{index} does not list the files that hold the weights") from error
+    return [files.hdf5(name) for name in _insist_on_files(names, files, index)]
+
+
+def _insist_on_files(names: Iterable[object], files: Files, index: str) -> list[str]:
+    found = []
+    for name in names:
+        if not isinstance(name, str) or not is_plain(name):
+            raise RefusedModel(f"{index} leads to {name!r}, which is no file beside it; nothing was opened there")
+        if not files.has(name):
+            raise CorruptModel(f"{index} lists {name}, which is not there")
+        found.append(name)
+    return found
+
+
+def assemble(
+    root: Stored, architecture: ConfigLayer | None, *, format_word: str, producer: str, files: Files | None = None
+) -> Model:
+    """The model whose arrays are below ROOT, its layers called as in ARCHITECTURE if it has one.
+
+    FILES are verified before the first numbers are read.
+
+    Raises:
+        CorruptModel: the architecture and the arrays disagree.
+    """
+    has_names = any(stored.name is not None for stored in root.walk())
+    is_keras_2 = producer.startswith("keras 2")
+    places = keras_walk.places(root, architecture, is_keras_2=is_keras_2, has_names=has_names)
+    weights = [
+        Weight(place.path, leaf, tensor if files is None else _verified(tensor, files))
+        for place in places
+        for leaf, tensor in place.arrays.items()
+    ]
+    notes = []
+    if architecture is None or not architecture.children:
+        notes.append(_NO_CLASSES if architecture is None else _NO_LAYERS)
+        notes.extend([] if has_names else [_NO_NAMES])
+    return Model(format_word, producer, grow(weights, keras_walk.kinds(places)), notes=tuple(notes))
+
+
+def _verified(tensor: Tensor, files: Files) -> Tensor:
+    def fetch(cuts: Cuts) -> Array:
+        files.verify()
+        return tensor.fetch(cuts)
+
+    return replace(tensor, fetch=fetch)
+
+
+def _producer(root: Stored, *, spread: bool = False) -> str:
+    """Who wrote the file, as far as its layout says; it holds no version."""
+    if spread:
+        return "keras 3.10 or later"
+    if any(stored.name is not None for stored in root.walk()):
+        return "keras 3.6 or later"
+    if "_layer_checkpoint_dependencies" in root.children:
+        return "keras 2.12 to 2.14"
+    return "keras 2.12 or later"

@@ -1,0 +1,74 @@
+"""`.keras`, the format of whole models since Keras 2.12: a zip archive, or since 3.4 a directory, of three files.
+
+`config.json` is the architecture, `metadata.json` the version, and `model.weights.h5` holds the arrays; since Keras
+3.10 these may be spread over several files that `model.weights.json` lists.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from lstmdump.errors import CorruptModel, RefusedModel
+from lstmdump.formats import Format
+from lstmdump.model import Model
+from lstmdump.readers import keras_config, keras_groups, keras_weights
+from lstmdump.readers.hdf5 import HDF5File
+from lstmdump.readers.keras_files import Archive, Directory, Files
+
+_CONFIG = "config.json"
+_METADATA = "metadata.json"
+_WEIGHTS = "model.weights.h5"
+_INDEX = "model.weights.json"
+_PICKLED = "model.weights.npz"
+
+
+def read(path: Path) -> Model:
+    """The model in the zip archive or directory at PATH.
+
+    Raises:
+        CorruptModel: cut short, damaged, or in contradiction with itself.
+        RefusedModel: it points outside itself, or past a limit, or holds pickled arrays.
+    """
+    files: Files = Directory(path) if path.is_dir() else Archive(path)
+    try:
+        weights = _weights(files)
+        architecture = keras_config.parse(_text(files, _CONFIG), _CONFIG)
+        root = keras_groups.read(weights)
+        model = keras_weights.assemble(
+            root, architecture, format_word=Format.KERAS_ZIP.value, producer=_producer(files), files=files
+        )
+        return replace(model, release=files.close)
+    except BaseException:
+        files.close()
+        raise
+
+
+def _weights(files: Files) -> Sequence[HDF5File]:
+    if files.has(_WEIGHTS):
+        return [files.hdf5(_WEIGHTS)]
+    if files.has(_INDEX):
+        return keras_weights.open_shards(files, _INDEX)
+    if files.has(_PICKLED):
+        raise RefusedModel(f"{_PICKLED} holds pickled arrays, which are never unpickled here; save the model anew, "
+                           "with its weights as HDF5")  # fmt: skip
+    raise CorruptModel(f"a .keras model without its weights: there is no {_WEIGHTS} beside {_CONFIG}")
+
+
+def _text(files: Files, name: str) -> str:
+    try:
+        return files.text(name).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise CorruptModel(f"{name} is no text in UTF-8") from error
+
+
+def _producer(files: Files) -> str:
+    if not files.has(_METADATA):
+        return "keras of an unknown version"
+    try:
+        version = json.loads(_text(files, _METADATA))["keras_version"]
+    except (ValueError, RecursionError, KeyError, TypeError) as error:
+        raise CorruptModel(f"{_METADATA} names no version of Keras") from error
+    return f"keras {version}"
