@@ -38,6 +38,7 @@ class Stored:
         is_layer: whether it has a group `vars`; lists have none, and layers without arrays of their own may have none.
         arrays: by their numbers, in order.
         children: the groups below by their last steps.
+        size: of the root, how many bytes all arrays come to, those that are left out included.
     """
 
     path: str
@@ -47,6 +48,7 @@ class Stored:
     is_layer: bool = False
     arrays: dict[str, Tensor] = field(default_factory=dict)
     children: dict[str, Stored] = field(default_factory=dict)
+    size: int = 0
 
     def walk(self) -> Iterator[Stored]:
         """This group and all below it."""
@@ -126,8 +128,11 @@ class _Shard:
         stored.name = group.text("name") or stored.name
         for key in group.names():
             tensor = group.tensor(key, opaque_is_bfloat16=True)  # tf_keras marks no bfloat16
-            if tensor is not None and stored.arrays.setdefault(key, tensor) is not tensor:
+            if tensor is None:
+                continue
+            if stored.arrays.setdefault(key, tensor) is not tensor:
                 raise CorruptModel(f"{tensor.name} is in more than one of the files that the weights are spread over")
+            self._tree.size += tensor.size * _width(tensor.dtype)
 
     def _at(self, steps: tuple[str, ...], address: int) -> Stored:
         stored = self._tree
@@ -142,6 +147,12 @@ def numbered(container: Stored, word: str) -> list[tuple[int, Stored]]:
     pattern = re.compile(re.escape(word) + r"(?:_([0-9]{1,9}))?")
     found = ((pattern.fullmatch(key), child) for key, child in container.children.items())
     return sorted(((int(key[1] or 0), child) for key, child in found if key), key=lambda one: one[0])
+
+
+def _width(dtype: str) -> int:
+    """The bytes of one number of that DTYPE: its name says the bits."""
+    bits = re.search(r"\d+$", dtype)
+    return int(bits[0]) // 8 if bits else 1
 
 
 def _number(key: str) -> tuple[int, int, str]:

@@ -1,24 +1,18 @@
-"""`.weights.h5`, the weights alone as Keras saves them since 2.12, in one file or spread over several (since 3.10).
-
-Spread weights are a JSON file, `x.weights.json`, whose `weight_map` says which of the files beside it,
-`x_00000.weights.h5` and so on, hold the arrays of which layer; the arrays of one layer may lie in several of them.
-"""
+"""Weights alone as Keras saves them since 2.12: `.weights.h5`, or `.weights.json` with several such files beside it."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from lstmdump.errors import CorruptModel, RefusedModel, UnknownFormat
+from lstmdump.errors import UnknownFormat
 from lstmdump.formats import Format
 from lstmdump.model import Model, Weight, grow
-from lstmdump.readers import keras_groups, keras_walk
+from lstmdump.readers import keras_groups, keras_shards, keras_walk
 from lstmdump.readers.hdf5 import HDF5File
 from lstmdump.readers.keras_config import ConfigLayer
-from lstmdump.readers.keras_files import Directory, Files, is_plain
+from lstmdump.readers.keras_files import Directory, Files
 from lstmdump.readers.keras_groups import Stored
 from lstmdump.tensor import Array, Cuts, Tensor
 
@@ -52,44 +46,17 @@ def read_index(path: Path) -> Model:
     """The model whose weights are spread over the files that the JSON file at PATH lists.
 
     Raises:
-        CorruptModel: the JSON lists no files, or one that is not there.
+        CorruptModel: the JSON lists no files, or one that is not there, or not all.
         RefusedModel: it leads out of its directory.
     """
     files = Directory(path.parent)
     try:
-        root = keras_groups.read(open_shards(files, path.name))
+        root = keras_shards.read(files, path.name)
         model = assemble(root, None, format_word=Format.KERAS_WEIGHTS.value, producer=_producer(root, spread=True))
         return replace(model, release=files.close)
     except BaseException:
         files.close()
         raise
-
-
-def open_shards(files: Files, index: str) -> list[HDF5File]:
-    """The HDF5 files that the JSON file INDEX lists, all of them among FILES.
-
-    Raises:
-        CorruptModel: the JSON lists no files, or one that is not there.
-        RefusedModel: it leads out of its directory.
-    """
-    try:
-        value = json.loads(files.text(index))
-        listed = value["weight_map"].values()
-        names = dict.fromkeys(name for one in listed for name in ([one] if isinstance(one, str) else one))
-    except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
-        raise CorruptModel(f"{index} does not list the files that hold the weights") from error
-    return [files.hdf5(name) for name in _insist_on_files(names, files, index)]
-
-
-def _insist_on_files(names: Iterable[object], files: Files, index: str) -> list[str]:
-    found = []
-    for name in names:
-        if not isinstance(name, str) or not is_plain(name):
-            raise RefusedModel(f"{index} leads to {name!r}, which is no file beside it; nothing was opened there")
-        if not files.has(name):
-            raise CorruptModel(f"{index} lists {name}, which is not there")
-        found.append(name)
-    return found
 
 
 def assemble(
@@ -103,7 +70,7 @@ def assemble(
         CorruptModel: the architecture and the arrays disagree.
     """
     has_names = any(stored.name is not None for stored in root.walk())
-    is_keras_2 = producer.startswith("keras 2")
+    is_keras_2 = re.match(r"keras 2\b", producer) is not None or "_layer_checkpoint_dependencies" in root.children
     places = keras_walk.places(root, architecture, is_keras_2=is_keras_2, has_names=has_names)
     weights = [
         Weight(place.path, leaf, tensor if files is None else _verified(tensor, files))

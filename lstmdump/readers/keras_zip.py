@@ -7,16 +7,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from lstmdump.errors import CorruptModel, RefusedModel
 from lstmdump.formats import Format
 from lstmdump.model import Model
-from lstmdump.readers import keras_config, keras_groups, keras_weights
-from lstmdump.readers.hdf5 import HDF5File
+from lstmdump.readers import keras_config, keras_groups, keras_shards, keras_weights
 from lstmdump.readers.keras_files import Archive, Directory, Files
+from lstmdump.readers.keras_groups import Stored
 
 _CONFIG = "config.json"
 _METADATA = "metadata.json"
@@ -34,9 +33,8 @@ def read(path: Path) -> Model:
     """
     files: Files = Directory(path) if path.is_dir() else Archive(path)
     try:
-        weights = _weights(files)
+        root = _weights(files)
         architecture = keras_config.parse(_text(files, _CONFIG), _CONFIG)
-        root = keras_groups.read(weights)
         model = keras_weights.assemble(
             root, architecture, format_word=Format.KERAS_ZIP.value, producer=_producer(files), files=files
         )
@@ -46,11 +44,11 @@ def read(path: Path) -> Model:
         raise
 
 
-def _weights(files: Files) -> Sequence[HDF5File]:
+def _weights(files: Files) -> Stored:
     if files.has(_WEIGHTS):
-        return [files.hdf5(_WEIGHTS)]
+        return keras_groups.read([files.hdf5(_WEIGHTS)])
     if files.has(_INDEX):
-        return keras_weights.open_shards(files, _INDEX)
+        return keras_shards.read(files, _INDEX)
     if files.has(_PICKLED):
         raise RefusedModel(f"{_PICKLED} holds pickled arrays, which are never unpickled here; save the model anew, "
                            "with its weights as HDF5")  # fmt: skip
