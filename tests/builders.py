@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import h5py
 import numpy as np
 
 Arrays = dict[str, np.ndarray]
+Numbered = list[np.ndarray] | dict[Any, np.ndarray]
 
 
 def numbers(*shape: int, seed: int = 0) -> np.ndarray:
@@ -128,3 +131,50 @@ def change(path: Path, how: Any) -> Path:
     with h5py.File(path, "r+") as file:
         how(file)
     return path
+
+
+def cell(d: int = 3, m: int = 4, seed: int = 0) -> list[np.ndarray]:
+    """The arrays of an LSTM cell in the order in which Keras 2.12 and later number them."""
+    return list(fused(gates(d, m, seed)).values())
+
+
+def saved(path: Path | io.BytesIO, groups: dict[str, Numbered], names: dict[str, str] | None = None) -> Any:
+    """A `.weights.h5` with the arrays of GROUPS under `vars`; with NAMES, as since Keras 3.6, each group says its own."""
+    with h5py.File(path, "w") as file:
+        for group, arrays in groups.items():
+            holder = file.create_group(f"{group}/vars" if group else "vars")
+            for number, values in arrays.items() if isinstance(arrays, dict) else enumerate(arrays):
+                holder[str(number)] = values
+        for group, name in (names or {}).items():
+            file.require_group(f"{group}/vars" if group else "vars").attrs["name"] = name
+    return path
+
+
+def saved_bytes(groups: dict[str, Numbered], names: dict[str, str] | None = None) -> bytes:
+    """The same as bytes."""
+    return bytes(saved(io.BytesIO(), groups, names).getvalue())
+
+
+def members(config: Any, weights: bytes, version: str | None = "3.9.0") -> dict[str, bytes]:
+    """The files that a `.keras` model is made of."""
+    made = {"config.json": config if isinstance(config, bytes) else json.dumps(config).encode(), "model.weights.h5": weights}
+    return made if version is None else {"metadata.json": json.dumps({"keras_version": version}).encode()} | made
+
+
+def zipped(path: Path, files: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> Path:
+    """A zip archive of FILES."""
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+def keras_zip(
+    path: Path,
+    config: Any,
+    groups: dict[str, Numbered],
+    names: dict[str, str] | None = None,
+    version: str | None = "3.9.0",
+) -> Path:
+    """A `.keras` model of these GROUPS."""
+    return zipped(path, members(config, saved_bytes(groups, names), version))

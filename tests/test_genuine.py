@@ -66,6 +66,15 @@ NAMES = {
     ],
     "keras-3.15.1-full-name_unicode.h5": ["lstm_é日本"],
     "keras-3.15.1-full-shared_in_two_submodels.h5": ["m1/sh"],
+    "keras-2.12.0-v3-cudnn_stack.keras": ["cu_dnnlstm_1", "cu_dnnlstm"],
+    "keras-2.12.0-weights-shared_in_two_submodels.weights.h5": ["sequential/lstm"],
+    "keras-2.13.1-model-stacked_named.keras": ["zeta", "alpha", "lstm_7"],
+    "keras-2.14.0-model-rnn_stacked.keras": ["rnn/lstm_cell", "rnn/lstm_cell_1"],
+    "keras-3.3.3-weights-customsub.weights.h5": ["my_lstm", "layer_with_lstm/inner_lstm"],
+    "keras-3.6.0-model-td.keras": ["time_distributed/inner/lstm", "lstm_1"],
+    "keras-3.15.1-directory-stateful": ["lstm"],
+    "keras-3.15.1-weights-sgd_mom.weights.h5": ["lstm"],
+    "tf-keras-2.21.0-model-bidir_diff.keras": ["bidirectional/forward_lstm", "bidirectional/backward_bk"],
 }
 
 

@@ -21,6 +21,10 @@ def read(path: Path) -> Model:
         from lstmdump.readers import keras_zip
 
         return keras_zip.read(path)
+    if found is Format.KERAS_WEIGHTS:
+        from lstmdump.readers import keras_weights
+
+        return keras_weights.read_index(path)
     if found is Format.SAVED_MODEL:
         from lstmdump.readers import saved_model
 

@@ -7,6 +7,8 @@ plain names of files are.
 from __future__ import annotations
 
 import io
+import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -15,7 +17,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from tempfile import TemporaryFile
 from typing import BinaryIO, Protocol, cast
 
-from lstmdump.errors import CorruptModel, LstmdumpError, RefusedModel, UnreadableModel
+from lstmdump.errors import CorruptModel, LstmdumpError, RefusedModel, UnreadableModel, UnsupportedFormat
 from lstmdump.readers.hdf5 import HDF5File
 
 MAX_TEXT = 64 * 2**20  # bytes of a JSON file; that of a model of 700 layers has 1/4 MiB
@@ -25,7 +27,8 @@ _IN_MEMORY = 16 * 2**20  # bytes of an inflated member that are kept in memory, 
 _CHUNK = 2**20
 _LOCAL_HEADER = 30  # bytes before the name; APPNOTE.TXT 4.3.7
 _ENCRYPTED = 0x1
-_FOREIGN_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError)
+_FOREIGN_ERRORS = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError, OSError,
+                   ValueError)  # fmt: skip
 
 
 class Files(Protocol):
@@ -109,7 +112,9 @@ class Archive:
             except BaseException:
                 self._file.close()
                 raise
-        self._members = {info.filename: info for info in self._zip.infolist()}
+        self._members: dict[str, list[zipfile.ZipInfo]] = {}
+        for info in self._zip.infolist():
+            self._members.setdefault(info.filename, []).append(info)
         self._open: list[HDF5File] = []
         self._unverified: list[_Window] = []
 
@@ -134,8 +139,8 @@ class Archive:
             CorruptModel: it is none, or damaged.
             RefusedModel: it inflates to more than weights can, or is encrypted.
         """
-        info = self._members[name]
-        if info.compress_type == zipfile.ZIP_STORED and not info.flag_bits & _ENCRYPTED:
+        info = self._member(name)
+        if info.compress_type == zipfile.ZIP_STORED:
             window = self._window(info)
             self._unverified.append(window)
             self._open.append(HDF5File(cast("BinaryIO", window)))
@@ -161,11 +166,21 @@ class Archive:
         self._zip.close()
         self._file.close()
 
-    @contextmanager
-    def _inflated(self, name: str) -> Iterator[BinaryIO]:
-        info = self._members[name]
+    def _member(self, name: str) -> zipfile.ZipInfo:
+        if len(self._members[name]) > 1:
+            raise CorruptModel(f"the zip archive holds more than one {name}")
+        info = self._members[name][0]
         if info.flag_bits & _ENCRYPTED:
             raise RefusedModel(f"{name} is encrypted; Keras encrypts nothing")
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise UnsupportedFormat(f"{name} is compressed in a way that Keras never uses; only deflate is read")
+        if stat.S_ISLNK(info.external_attr >> 16):
+            raise RefusedModel(f"{name} is a link to another file; Keras writes none")
+        return info
+
+    @contextmanager
+    def _inflated(self, name: str) -> Iterator[BinaryIO]:
+        info = self._member(name)
         if info.file_size > max(_FREE, _MAX_RATIO * info.compress_size):
             raise RefusedModel(f"{name} inflates to more than {_MAX_RATIO} times its size; no model's weights do")
         with _foreign_errors(name), self._zip.open(info) as member:
@@ -175,9 +190,11 @@ class Archive:
         with _foreign_errors(info.filename):
             self._file.seek(info.header_offset)
             header = self._file.read(_LOCAL_HEADER)
-            lengths = int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
-            start = info.header_offset + _LOCAL_HEADER + lengths
-            if header[:4] != b"PK\x03\x04" or start + info.file_size > self._file.seek(0, io.SEEK_END):
+            name_length, extra_length = struct.unpack("<26x2H", header)
+            name = self._file.read(name_length)
+            start = info.header_offset + _LOCAL_HEADER + name_length + extra_length
+            end = self._file.seek(0, io.SEEK_END)
+            if header[:4] != b"PK\x03\x04" or name != info.filename.encode() or start + info.file_size > end:
                 raise CorruptModel(f"{info.filename} does not lie where the zip archive says")
             return _Window(self._file, info.filename, start, info.file_size, info.CRC)
 

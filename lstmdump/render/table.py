@@ -17,7 +17,7 @@ from lstmdump.names import visible
 from lstmdump.render.text import count, plural, shape_with_reason
 from lstmdump.report import LayerFacts, Report
 
-_FORMATS = {"keras-h5": "Keras HDF5", "keras-weights-h5": "Keras weights", "keras-zip": "Keras zip",
+_FORMATS = {"keras-h5": "Keras HDF5", "keras-weights-h5": "Keras weights", "keras-zip": "Keras model",
             "saved-model": "SavedModel", "tf-checkpoint": "TensorFlow checkpoint",
             "tf-graph": "TensorFlow graph"}  # fmt: skip
 _USUAL_DTYPE = "float32"
