@@ -157,7 +157,10 @@ def saved_bytes(groups: dict[str, Numbered], names: dict[str, str] | None = None
 
 def members(config: Any, weights: bytes, version: str | None = "3.9.0") -> dict[str, bytes]:
     """The files that a `.keras` model is made of."""
-    made = {"config.json": config if isinstance(config, bytes) else json.dumps(config).encode(), "model.weights.h5": weights}
+    made = {
+        "config.json": config if isinstance(config, bytes) else json.dumps(config).encode(),
+        "model.weights.h5": weights,
+    }
     return made if version is None else {"metadata.json": json.dumps({"keras_version": version}).encode()} | made
 
 

@@ -69,6 +69,8 @@ def test_hdf5_is_known_by_its_signature_also_after_a_user_block(offset: int, tmp
     [
         (zipped("config.json", "metadata.json", "model.weights.h5"), Format.KERAS_ZIP),
         (b"\x08\x01\x12\x04abcd", Format.SAVED_MODEL),
+        (zipped("config.json", "model.weights.json"), Format.KERAS_ZIP),
+        (b'{"metadata": {"total_size": 4}, "weight_map": {"/layers/a/vars": "x_0.weights.h5"}}', Format.KERAS_WEIGHTS),
         (bytes(40) + b"\x57\xfb\x80\x8b\x24\x75\x47\xdb", Format.CHECKPOINT),
         (b"\x0a\x1b\x0a\x01x\x12\x0bPlaceholder", Format.GRAPH),
     ],
@@ -84,6 +86,8 @@ def test_other_models_are_known_by_their_bytes(content: bytes, expected: Format,
     [
         (["saved_model.pb"], Format.SAVED_MODEL),
         (["config.json", "metadata.json", "model.weights.h5"], Format.KERAS_ZIP),
+        (["config.json", "model.weights.h5"], Format.KERAS_ZIP),
+        (["config.json", "model.weights.json"], Format.KERAS_ZIP),
         (["checkpoint", "x.index"], Format.CHECKPOINT),
     ],
 )

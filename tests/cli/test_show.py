@@ -167,6 +167,22 @@ def test_recursion_finds_models_and_skips_what_is_none(run: Run, tmp_path: Path)
     ]
 
 
+def test_recursion_takes_an_unzipped_model_for_one_and_shards_for_one(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    cell = builders.cell()
+    config = builders.sequential(builders.lstm_config("only"))
+    for name, content in builders.members(config, builders.saved_bytes({"layers/lstm/cell": cell})).items():
+        (tmp_path / "a" / name).write_bytes(content)
+    builders.saved(tmp_path / "b_00000.weights.h5", {"layers/lstm/cell": cell})
+    (tmp_path / "b.weights.json").write_text('{"weight_map": {"/layers/lstm/cell/vars": "b_00000.weights.h5"}}')
+    outcome = run("show", "--json", "-r", tmp_path)
+    assert (outcome.status, outcome.err) == (0, "")
+    assert [json.loads(line)["model"] for line in outcome.out.splitlines()] == [
+        str(tmp_path / "a"),
+        str(tmp_path / "b.weights.json"),
+    ]
+
+
 def test_recursion_tells_of_a_model_that_is_damaged(run: Run, model: Path) -> None:
     model.write_bytes(model.read_bytes()[:-50])
     assert "cut short" in run("show", "-r", model.parent).err

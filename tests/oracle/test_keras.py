@@ -44,14 +44,20 @@ def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return out
 
 
+def suffixes(*pairs: tuple[str, str]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(("written", "suffix"), pairs, indirect=["written"], scope="session")
+
+
+WHOLE = [(keras, suffix) for keras in ("keras", "tf_keras") for suffix in (".h5", ".keras")]
+ALONE = [("keras", ".weights.h5"), ("keras", ".weights.json"), ("tf_keras", ".weights.h5")]
 both_keras = pytest.mark.parametrize("written", ["keras", "tf_keras"], indirect=True, scope="session")
 
 
-@both_keras
+@suffixes(*WHOLE, *ALONE)
 @pytest.mark.parametrize("case", CASES)
-def test_every_gate_has_the_numbers_of_the_live_layer(written: Path, case: str) -> None:
+def test_every_gate_has_the_numbers_of_the_live_layer(written: Path, suffix: str, case: str) -> None:
     live = np.load(written / f"{case}.npz")
-    with lstmdump.open(written / f"{case}.h5") as model:
+    with lstmdump.open(written / f"{case}{suffix}") as model:
         assert len(model.lstms) == len({key.partition("|")[0] for key in live.files if "|" in key})
         for k, lstm in enumerate(model.lstms):
             for place, letter in enumerate("ifco"):
@@ -64,17 +70,17 @@ def test_every_gate_has_the_numbers_of_the_live_layer(written: Path, case: str) 
                     np.testing.assert_array_equal(gate.b.read().astype("f4"), live[f"{k}|bias"][columns])
 
 
-@both_keras
+@suffixes(*WHOLE, *ALONE)
 @pytest.mark.parametrize("case", CASES)
-def test_the_total_is_that_of_the_live_model(written: Path, case: str) -> None:
-    with lstmdump.open(written / f"{case}.h5") as model:
+def test_the_total_is_that_of_the_live_model(written: Path, suffix: str, case: str) -> None:
+    with lstmdump.open(written / f"{case}{suffix}") as model:
         assert model.model.parameters == np.load(written / f"{case}.npz")["total"]
 
 
-@both_keras
+@suffixes(*WHOLE, *ALONE[:2])  # tf_keras keeps no names in weights alone
 @pytest.mark.parametrize("case", NAMES)
-def test_layers_go_by_the_names_they_were_given(written: Path, case: str) -> None:
-    with lstmdump.open(written / f"{case}.h5") as model:
+def test_layers_go_by_the_names_they_were_given(written: Path, suffix: str, case: str) -> None:
+    with lstmdump.open(written / f"{case}{suffix}") as model:
         assert [lstm.name for lstm in model.lstms] == NAMES[case]
 
 

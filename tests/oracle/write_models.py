@@ -2,8 +2,8 @@
 
     write_models.py keras|tf_keras OUT
 
-Writes OUT/<case>.h5, OUT/<case>.npz with `<k>|kernel`, `<k>|recurrent_kernel` and `<k>|bias` of the k-th LSTM cell in
-the model's own order, `total`, `x` and, where the model is one LSTM that returns sequences, `y`.
+Writes OUT/<case>.h5, .keras, .weights.h5 and, where this Keras does, .weights.json, and OUT/<case>.npz with
+`<k>|kernel`, `<k>|recurrent_kernel` and `<k>|bias` of the k-th LSTM cell in the model's own order, `total`, `x` and, where the model is one LSTM that returns sequences, `y`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy as np
 keras: Any = importlib.import_module(sys.argv[1])
 layers: Any = keras.layers
 LENGTH, WIDTH = 5, 3
+LARGEST = 800  # bytes of a shard: no less than any array has
 
 
 def sequential(*stack: Any) -> Any:
@@ -111,6 +112,10 @@ def main() -> None:
         if len(model.layers) == 1 and getattr(model.layers[0], "return_sequences", False):
             made["y"] = model.predict(made["x"], verbose=0)
         model.save(out / f"{name}.h5")
+        model.save(out / f"{name}.keras")
+        model.save_weights(out / f"{name}.weights.h5")
+        if keras.__version__.startswith("3"):
+            model.save_weights(out / f"{name}.weights.json", max_shard_size=LARGEST / 2**30)
         np.savez(out / f"{name}.npz", **made)
 
 

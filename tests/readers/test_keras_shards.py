@@ -55,7 +55,9 @@ def test_a_listed_shard_that_is_not_there_is_missed(tmp_path: Path) -> None:
     refuse(spread(tmp_path, {CELL: "x_00002.weights.h5"}), CorruptModel, "lists x_00002.weights.h5, which is not there")
 
 
-@pytest.mark.parametrize("name", ["../x.h5", "/etc/passwd", "a/b.h5", "a\\b.h5", "..", "", "c:x.h5", "a\nb", 3, None, {}])
+@pytest.mark.parametrize(
+    "name", ["../x.h5", "/etc/passwd", "a/b.h5", "a\\b.h5", "..", "", "c:x.h5", "a\nb", 3, None, {}]
+)
 def test_a_shard_elsewhere_is_never_opened(tmp_path: Path, name: Any) -> None:
     refuse(spread(tmp_path, {CELL: [name]}), (RefusedModel, CorruptModel), "no file beside it|does not list")  # type: ignore[arg-type]
 

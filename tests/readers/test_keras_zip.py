@@ -87,9 +87,7 @@ def test_shards_are_read(tmp_path: Path) -> None:
     index = {"weight_map": {"/layers/lstm/cell/vars": list(shards)}}
     files = FILES | {"model.weights.json": json.dumps(index).encode()} | shards
     del files["model.weights.h5"]
-    np.testing.assert_array_equal(
-        only_gate(builders.zipped(tmp_path / "m.keras", files)), builders.gates(3, 4)["W_f"]
-    )
+    np.testing.assert_array_equal(only_gate(builders.zipped(tmp_path / "m.keras", files)), builders.gates(3, 4)["W_f"])
 
 
 # --- what cannot be
@@ -114,7 +112,11 @@ def test_a_configuration_that_is_none_is_told(tmp_path: Path, text: bytes) -> No
 
 @pytest.mark.parametrize("text", [b"{", b"[]", b"{}", b"\xff"])
 def test_metadata_without_a_version_is_told(tmp_path: Path, text: bytes) -> None:
-    refuse(builders.zipped(tmp_path / "m.keras", FILES | {"metadata.json": text}), CorruptModel, "metadata.json is|names no")
+    refuse(
+        builders.zipped(tmp_path / "m.keras", FILES | {"metadata.json": text}),
+        CorruptModel,
+        "metadata.json is|names no",
+    )
 
 
 def test_two_members_of_one_name_are_refused(keras: Path) -> None:
