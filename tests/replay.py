@@ -23,6 +23,7 @@ def states(lstm: lstmdump.LSTM, x: np.ndarray, recurrent_activation: object = si
     steps = []
     for step in np.swapaxes(x, 0, 1):
         z = {letter: step @ W + h @ U + sum(b) for letter, (W, U, *b) in read.items()}
+        z["f"] = z["f"] + (lstm.forget_bias or 0.0)
         i, f, o = (recurrent_activation(z[letter]) for letter in "ifo")  # type: ignore[operator]
         c = f * c + i * np.tanh(z["c"])
         h = o * np.tanh(c)

@@ -25,7 +25,8 @@ def record_of(name: str) -> dict[str, Any]:
 
 def test_every_sample_has_its_answers() -> None:
     recorded = {answer["recorded"] for answer in ANSWERS.values() if "recorded" in answer}
-    assert {path.name for path in SAMPLES.iterdir()} == {"samples.json", *ANSWERS, *recorded}
+    folders = {name.partition("/")[0] for name in ANSWERS}
+    assert {path.name for path in SAMPLES.iterdir()} == {"samples.json", *folders, *recorded}
 
 
 @pytest.mark.parametrize("name", ANSWERS)
@@ -65,7 +66,26 @@ def test_the_weather_models_have_the_same_gates() -> None:
     assert shapes[0] == shapes[1]
 
 
-@pytest.mark.parametrize("name", [name for name, answer in ANSWERS.items() if "recorded" in answer])
+def test_the_first_network_has_its_counts() -> None:
+    # a kernel over 12 inputs and 64 units for 4 gates, a bias, and a dense layer of 2
+    assert (12 + 64) * 4 * 64 == 19456
+    assert record_of("tf-1.12-basic-lstm-cell")["parameters"] == {"lstm": 19456 + 256, "total": 19456 + 256 + 128 + 2}
+
+
+@pytest.mark.parametrize("name", ["tf-1.12-basic-lstm-cell", "tf-1.12-basic-lstm-cell-checkpoint"])
+def test_the_first_network_adds_a_forget_bias_at_run_time(name: str) -> None:
+    assert record_of(name)["layers"][0]["forget_bias"] == 1.0  # BasicLSTMCell's default, which nobody changed
+
+
+@pytest.mark.parametrize("name", ["tf-1.12-basic-lstm-cell", "tf-1.12-basic-lstm-cell-checkpoint"])
+def test_the_first_network_gives_the_states_that_tensorflow_recorded(name: str) -> None:
+    recorded = np.load(SAMPLES / ANSWERS[name]["recorded"])
+    with lstmdump.open(SAMPLES / name) as model:
+        states = replay.states(model.lstms[0], recorded["x"], replay.sigmoid)
+    np.testing.assert_allclose(states[:, -1], recorded["h"], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", [name for name, answer in ANSWERS.items() if "weather" in answer.get("recorded", "")])
 def test_the_gates_give_the_outputs_that_keras_recorded(name: str) -> None:
     recorded = np.load(SAMPLES / ANSWERS[name]["recorded"])
     with lstmdump.open(SAMPLES / name) as model:
