@@ -45,20 +45,18 @@ class GraphCell:
 def cells(graph: Graph) -> Iterator[GraphCell]:
     """The cells in GRAPH; an unrolled one comes once."""
     seen: set[tuple[str, ...]] = set()
-    for found in _all(graph):
-        if found.variables["kernel"] not in seen:
-            seen.add(found.variables["kernel"])
-            yield found
-
-
-def _all(graph: Graph) -> Iterator[GraphCell]:
     for operation in _BLOCKS:
         for node in graph.running(operation):
-            if (block := _block_cell(graph, node)) is not None:
+            block = _block_cell(graph, node)
+            if block is not None and block.variables["kernel"] not in seen:
+                seen.add(block.variables["kernel"])
                 yield block
     for node in graph.running(SPLIT):
-        if node.number("num_split") == _PARTS and len(node.inputs) == 2 and (found := _split_cell(graph, node)):
-            yield found
+        if node.number("num_split") == _PARTS and len(node.inputs) == 2:
+            variables = _split_variables(graph, node)
+            if variables and variables["kernel"] not in seen:
+                seen.add(variables["kernel"])
+                yield _split_cell(graph, node, variables)
 
 
 def _block_cell(graph: Graph, node: Node) -> GraphCell | None:
@@ -76,19 +74,22 @@ def _block_cell(graph: Graph, node: Node) -> GraphCell | None:
     return GraphCell(node.operation, variables, 0.0 if added is None else added.float32(4), known_order=True)
 
 
-def _split_cell(graph: Graph, split: Node) -> GraphCell | None:
-    total, bias = graph.source(split.inputs[1]), None
+def _split_variables(graph: Graph, split: Node) -> dict[str, tuple[str, ...]]:
+    """The variables of the sum that SPLIT cuts in four; none where it is no product with a variable."""
+    total = graph.source(split.inputs[1])
+    bias: tuple[str, ...] = ()
     if total is not None and total.operation in ("BiasAdd", *_ADDING) and len(total.inputs) == 2:
         bias = _variable(graph, total.inputs[1])
         total = graph.source(total.inputs[0])
     if total is None or total.operation != "MatMul" or len(total.inputs) != 2:
-        return None
+        return {}
     kernel = _variable(graph, total.inputs[1])
-    if not kernel:
-        return None
+    return {leaf: names for leaf, names in (("kernel", kernel), ("bias", bias)) if names} if kernel else {}
+
+
+def _split_cell(graph: Graph, split: Node, variables: dict[str, tuple[str, ...]]) -> GraphCell:
     is_candidate = any(node.operation == "Tanh" for node in graph.taking(f"{split.name}:{_CANDIDATE}"))
     forget_bias = _added_to(graph, f"{split.name}:{_FORGET}")
-    variables = {"kernel": kernel} | ({"bias": bias} if bias else {})
     return GraphCell(SPLIT, variables, forget_bias, is_candidate and forget_bias is not None)
 
 

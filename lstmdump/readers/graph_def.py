@@ -9,7 +9,7 @@ import math
 import struct
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import cached_property
 
 from lstmdump.errors import CorruptModel
 from lstmdump.readers import numbers, tensor_types
@@ -22,17 +22,22 @@ PASSING = frozenset({"Identity", "Enter", "RefEnter", "ReadVariableOp", "StopGra
 _MAX_STEPS = 100
 
 
-@dataclass(frozen=True)
 class Node:
-    """A node: its name, its operation, the names of its inputs, and its attributes by name."""
+    """A node, taken apart: its `name`, its `operation`, and the names of its `inputs`."""
 
-    name: str
-    operation: str
-    inputs: tuple[str, ...]
-    attributes: dict[str, Message]
+    def __init__(self, data: Buffer) -> None:
+        self._message = Message(data)
+        self.name = self._message.text(1)
+        self.operation = self._message.text(2)
+        self.inputs = tuple(map(as_text, self._message.all_bytes(3)))
+
+    @cached_property
+    def attributes(self) -> dict[str, Message]:
+        """Its attributes by name, an AttrValue each."""
+        return {entry.text(1): entry.message(2) for entry in self._message.messages(5)}
 
     def number(self, attribute: str) -> int:
-        """The whole number in ATTRIBUTE."""
+        """The whole number in ATTRIBUTE; 0 where there is none."""
         found = self.attributes.get(attribute)
         return 0 if found is None else found.signed(3)
 
@@ -51,6 +56,7 @@ class Graph:
         self._starts: list[int] = []
         self._stops: list[int] = []
         self._by_name: dict[bytes, int] = {}
+        self._nodes: dict[int, Node] = {}
         self.version = ""
         self._index()
 
@@ -113,9 +119,9 @@ class Graph:
             position = self._data.find(mark, self._stops[index] if inside else position + 1)
 
     def _node(self, index: int) -> Node:
-        message = Message(memoryview(self._data)[self._starts[index] : self._stops[index]])
-        attributes = {entry.text(1): entry.message(2) for entry in message.messages(5)}
-        return Node(message.text(1), message.text(2), tuple(map(as_text, message.all_bytes(3))), attributes)
+        if index not in self._nodes:
+            self._nodes[index] = Node(memoryview(self._data)[self._starts[index] : self._stops[index]])
+        return self._nodes[index]
 
     def source(self, name: str) -> Node | None:
         """The node that NAME comes from, behind all that hands its input on as it is."""
