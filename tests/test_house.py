@@ -125,6 +125,17 @@ def test_heavy_libraries_stay_behind_their_doors(statement: str, unwanted: set[s
     assert unwanted & set(json.loads(done.stdout.splitlines()[-1])) == set()
 
 
+@pytest.mark.parametrize(
+    "name", ["tf-1.12-basic-lstm-cell", "tf-1.12-basic-lstm-cell-checkpoint", "keras-3.15-every-format/exported"]
+)
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_bundle_is_shown_without_heavy_libraries(name: str, options: list[str]) -> None:
+    words = [sys.executable, "-X", "importtime", "-m", "lstmdump", "show", *options, str(ROOT / "sample_models" / name)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
+    assert {"numpy", "h5py", "tensorflow", "google", "crc32c"} & imported == set()
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_file_is_a_small_room(path: Path) -> None:
     assert len(path.read_text("utf-8").splitlines()) <= 300

@@ -154,7 +154,10 @@ def test_a_changed_bit_is_found_before_numbers_are_read(keras: Path) -> None:
     row = builders.cell()[0][:1].tobytes()
     assert data.count(row) == 1
     keras.write_bytes(data.replace(row, bytes(len(row))))
-    with lstmdump.open(keras) as model, pytest.raises(CorruptModel, match="model.weights.h5 is damaged: its checksum"):
+    with (
+        lstmdump.open(keras) as model,
+        pytest.raises(CorruptModel, match=r"model\.weights\.h5 is damaged: its checksum"),
+    ):
         model.lstms[0].gates["o"].U.read()
 
 

@@ -89,7 +89,7 @@ def test_without_colour_there_is_no_escape(cases: dict[str, str]) -> None:
 def test_a_forget_bias_of_the_run_time_is_said(model: Path) -> None:
     report = report_on(model)
     added = replace(report, layers=(replace(report.layers[0], forget_bias=1.0),))
-    assert "gates i f c o · forget bias +1 at run time\n" in table(added, width=None, colour=False)
+    assert "gates i f c o · forget bias 1.0 added at run time\n" in table(added, width=None, colour=False)
 
 
 def test_a_forget_bias_that_is_not_in_the_file_is_said(model: Path) -> None:
