@@ -24,7 +24,9 @@ PREFIXES = sorted(
     for path in folder.rglob("*.index")
     if path.with_suffix(".data-00000-of-00001").is_file() or path.with_suffix(".data-00000-of-00002").is_file()
 )
-FIRST_FORMAT = sorted(path.with_suffix("") for folder in FOLDERS for path in folder.rglob("tf1_ckpt_v1*/*.meta"))
+FIRST_FORMAT = sorted(
+    path.with_suffix("") for folder in FOLDERS for path in folder.rglob("*.meta") if path.with_suffix("").is_file()
+)
 _BATCH = 200
 
 
