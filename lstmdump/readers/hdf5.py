@@ -78,6 +78,11 @@ class Group:
             value = self._group.attrs[name]
             return [_text(item) for item in value.ravel()] if isinstance(value, np.ndarray) else _text(value)
 
+    def has_attribute(self, name: str) -> bool:
+        """Whether there is an attribute NAME; its value, which may be long, is not read."""
+        with _foreign_errors(f"looking for the attribute {name} of {self.path or '/'}"):
+            return name in self._group.attrs
+
     def text(self, name: str) -> str | None:
         """The attribute NAME where it is text, else None."""
         value = self.attribute(name)

@@ -23,6 +23,7 @@ _MAX_GROUPS = 500_000  # a model of 700 layers has 1,500
 
 _NO_LAYERS = frozenset({"optimizer", "metrics", "_metrics", "_compile_metrics"})  # the attributes of a compiled model
 _NUMBERS = frozenset({"int32", "int64", "uint32", "uint64"})
+_OPTIMIZER = re.compile(r".*opt(imi[sz]er)?(_.*)?")
 _METRIC = re.compile(r"(.*_)?(metrics?|tracker|loss)(_.*)?")
 
 
@@ -76,13 +77,15 @@ def is_layout(root: Group) -> bool:
     if not first.isdisjoint({*LISTS, _VARS}):
         return True
     try:
-        return any(stored.is_layer for stored in read([root]).walk())
+        return any(stored.is_layer for stored in read([root], opaque_is_bfloat16=True).walk())
     except LstmdumpError:
         return False
 
 
-def read(roots: Sequence[Group]) -> Stored:
+def read(roots: Sequence[Group], *, opaque_is_bfloat16: bool) -> Stored:
     """The tree of groups in ROOTS, of which each is one shard, without optimizers, metrics and seeds.
+
+    OPAQUE_IS_BFLOAT16: whether two bytes of no known type are one even where nothing says so, as in files of Keras 2.
 
     Raises:
         CorruptModel: damaged, or groups within themselves.
@@ -90,7 +93,7 @@ def read(roots: Sequence[Group]) -> Stored:
     """
     tree = Stored("", "", (0, 0))
     for shard, root in enumerate(roots):
-        _Shard(tree, shard).visit(root, tree, ())
+        _Shard(tree, shard, opaque_is_bfloat16=opaque_is_bfloat16).visit(root, tree, ())
     for stored in tree.walk():
         stored.arrays = {key: stored.arrays[key] for key in sorted(stored.arrays, key=_number)}
     _without_others(tree, at_root=True)
@@ -100,9 +103,10 @@ def read(roots: Sequence[Group]) -> Stored:
 class _Shard:
     """One file on its way into the TREE; NUMBER says which."""
 
-    def __init__(self, tree: Stored, number: int) -> None:
+    def __init__(self, tree: Stored, number: int, *, opaque_is_bfloat16: bool) -> None:
         self._tree = tree
         self._number = number
+        self._opaque_is_bfloat16 = opaque_is_bfloat16
         self._seen: set[int] = set()
 
     def visit(self, group: Group, stored: Stored, steps: tuple[str, ...]) -> None:
@@ -127,9 +131,11 @@ class _Shard:
         stored.is_layer = True
         stored.name = group.text("name") or stored.name
         for key in group.names():
-            tensor = group.tensor(key, opaque_is_bfloat16=True)  # tf_keras marks no bfloat16
+            tensor = group.tensor(key, opaque_is_bfloat16=self._opaque_is_bfloat16)
             if tensor is None:
                 continue
+            if tensor.dtype == "|V2":
+                raise CorruptModel(f"{tensor.name} holds numbers of two bytes, of which the file does not say the type")
             if stored.arrays.setdefault(key, tensor) is not tensor:
                 raise CorruptModel(f"{tensor.name} is in more than one of the files that the weights are spread over")
             self._tree.size += tensor.size * _width(tensor.dtype)
@@ -140,6 +146,19 @@ class _Shard:
             path = "/".join(steps[:depth])
             stored = stored.children.setdefault(step, Stored(path, step, (self._number, address)))
         return stored
+
+
+def insist_on_all(tree: Stored) -> None:
+    """The arrays of every layer in TREE are numbered without a gap.
+
+    Raises:
+        CorruptModel: one is missing.
+    """
+    for stored in tree.walk():
+        numbers = [int(key) for key in stored.arrays if re.fullmatch(r"[0-9]{1,9}", key)]
+        gap = next((place for place, number in enumerate(numbers) if place != number), None)
+        if gap is not None:
+            raise CorruptModel(f"{stored.path}/{_VARS} holds arrays up to number {numbers[-1]}, but not number {gap}")
 
 
 def numbered(container: Stored, word: str) -> list[tuple[int, Stored]]:
@@ -177,8 +196,7 @@ def _is_other(key: str, arrays: Mapping[str, Tensor]) -> bool:
         return False
     counts = first.dtype in _NUMBERS
     seed = counts and len(arrays) == 1 and first.shape == (2,)
-    optimizer = counts and first.shape == () and len(arrays) > 1 and all(
-        tensor.shape == () for tensor in list(arrays.values())[:2]
-    )  # fmt: skip
+    scalars = [tensor.shape == () for tensor in list(arrays.values())[:2]]  # the steps, and since Keras 3 the rate
+    optimizer = counts and scalars[0] and (scalars == [True, True] or _OPTIMIZER.fullmatch(key) is not None)
     metric = _METRIC.fullmatch(key) is not None and all(math.prod(tensor.shape) == 1 for tensor in arrays.values())
     return seed or optimizer or metric

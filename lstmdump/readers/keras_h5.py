@@ -83,7 +83,7 @@ def read(path: Path) -> Model:
 def _is_legacy(file: HDF5File) -> bool:
     """Whether FILE has one of the marks of this layout."""
     marks = ("model_config", "layer_names", "layer_names0")
-    return any(file.attribute(mark) is not None for mark in marks) or file.group("model_weights") is not None
+    return any(file.has_attribute(mark) for mark in marks) or file.group("model_weights") is not None
 
 
 def _read_named(file: HDF5File) -> Model:

@@ -13,6 +13,7 @@ from typing import Any
 
 from lstmdump.errors import CorruptModel, RefusedModel
 from lstmdump.readers import keras_groups
+from lstmdump.readers.hdf5 import HDF5File
 from lstmdump.readers.keras_files import Files, is_plain
 from lstmdump.readers.keras_groups import Stored
 
@@ -32,13 +33,17 @@ def read(files: Files, index: str) -> Stored:
     listed, size = _listed(files.text(index), index)
     names = [_insist_on_file(name, files, index) for name in listed]
     opened = {name: files.hdf5(name) for name in names}
-    tree = keras_groups.read([opened[name] for name in sorted(opened)])
+    tree = _read_all(opened)
     if tree.size < size:
         opened |= {name: files.hdf5(name) for name in _numbered(files, index) if name not in opened}
-        tree = keras_groups.read([opened[name] for name in sorted(opened)])
+        tree = _read_all(opened)
     if tree.size < size:
         raise CorruptModel(f"{index} speaks of {size} bytes of arrays, but the files beside it hold {tree.size}")
     return tree
+
+
+def _read_all(opened: Mapping[str, HDF5File]) -> Stored:
+    return keras_groups.read([opened[name] for name in sorted(opened)], opaque_is_bfloat16=False)
 
 
 def _listed(text: bytes, index: str) -> tuple[list[object], float]:

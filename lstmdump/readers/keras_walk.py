@@ -44,12 +44,12 @@ class _Walk:
     def within(self, stored: Stored, layer: ConfigLayer | None, around: _Around) -> Iterator[Place]:
         """The places of all arrays in STORED, which is LAYER, AROUND being its own path as well."""
         cell = _own_cell(stored, layer) if around.path else None
-        if stored.arrays or (cell is not None and cell.arrays):
+        if stored.arrays or cell is not None:
             yield _place(stored, cell, layer, around)
         if layer is None or not layer.children:
             for child in stored.in_order():
-                if child is not cell:
-                    yield from self._unlisted(child, around)
+                for one in child.in_order() if child is cell else [child]:
+                    yield from self._unlisted(one, around)
             return
         inner = _Around(around.path, around.certain and layer.kind in CONTAINERS, _stack_size(layer))
         for pair in list(pairs(stored, layer, is_keras_2=self._is_keras_2, known=self.known)):
@@ -97,7 +97,7 @@ def places(root: Stored, architecture: ConfigLayer | None, *, is_keras_2: bool, 
 def _own_cell(stored: Stored, layer: ConfigLayer | None) -> Stored | None:
     """The cell in STORED that is part of the layer itself, as that of an LSTM is; that of an RNN is a layer."""
     cell = stored.children.get("cell")
-    if cell is None or "cells" in cell.children or (layer is not None and layer.children):
+    if cell is None or not cell.arrays or (layer is not None and layer.children):
         return None
     automatic = cell.name is None or keras_names.is_automatic_cell(cell.name)
     return cell if automatic or (layer is not None and keras_leaves.is_gated(layer)) else None
@@ -105,7 +105,7 @@ def _own_cell(stored: Stored, layer: ConfigLayer | None) -> Stored | None:
 
 def _place(stored: Stored, cell: Stored | None, layer: ConfigLayer | None, around: _Around) -> Place:
     path = around.path or tuple(stored.path.split("/")) if stored.path else ("vars",)
-    holder = stored if cell is None or not cell.arrays else cell
+    holder = stored if cell is None else cell
     leaf = None
     if layer is not None:
         steps = tuple((name,) for name in around.path)

@@ -20,6 +20,7 @@ _SHARD = re.compile(r"(?P<model>.+)_\d{5}\.weights\.h5", re.DOTALL)
 _NO_CLASSES = "found by shape: the file holds no layer classes"
 _NO_LAYERS = "found by shape: the configuration lists no layers"
 _NO_NAMES = "named after the groups in the file, which keeps no names of layers"
+_OPAQUE = "numbers of two bytes and of no known type are taken for bfloat16"
 _LONE_SHARD = "the file is called like one of several that hold a model's weights: layers and arrays may be missing"
 
 
@@ -37,7 +38,11 @@ def read(path: Path, file: HDF5File) -> Model:
                 f"one of several files that hold a model's weights; name {index.name}, which lists them"
             )
         notes.append(_LONE_SHARD)
-    root = keras_groups.read([file])
+    own = file.group("vars")
+    marked = own is not None and own.text("name") is not None  # since Keras 3.6; Keras 2 marks no bfloat16, either
+    root = keras_groups.read([file], opaque_is_bfloat16=not marked)
+    if not marked and any(tensor.dtype == "bfloat16" for stored in root.walk() for tensor in stored.arrays.values()):
+        notes.append(_OPAQUE)
     model = assemble(root, None, format_word=Format.KERAS_WEIGHTS.value, producer=_producer(root))
     return replace(model, notes=(*notes, *model.notes), release=file.close)
 
@@ -67,8 +72,9 @@ def assemble(
     FILES are verified before the first numbers are read.
 
     Raises:
-        CorruptModel: the architecture and the arrays disagree.
+        CorruptModel: an array is missing, or the architecture and the arrays disagree.
     """
+    keras_groups.insist_on_all(root)
     has_names = any(stored.name is not None for stored in root.walk())
     is_keras_2 = re.match(r"keras 2\b", producer) is not None or "_layer_checkpoint_dependencies" in root.children
     places = keras_walk.places(root, architecture, is_keras_2=is_keras_2, has_names=has_names)

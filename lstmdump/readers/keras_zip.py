@@ -33,8 +33,9 @@ def read(path: Path) -> Model:
     """
     files: Files = Directory(path) if path.is_dir() else Archive(path)
     try:
-        root = _weights(files)
-        architecture = keras_config.parse(_text(files, _CONFIG), _CONFIG)
+        config = _text(files, _CONFIG)
+        architecture = keras_config.parse(config, _CONFIG)
+        root = _weights(files, opaque_is_bfloat16='"bfloat16"' in config)
         model = keras_weights.assemble(
             root, architecture, format_word=Format.KERAS_ZIP.value, producer=_producer(files), files=files
         )
@@ -44,9 +45,9 @@ def read(path: Path) -> Model:
         raise
 
 
-def _weights(files: Files) -> Stored:
+def _weights(files: Files, *, opaque_is_bfloat16: bool) -> Stored:
     if files.has(_WEIGHTS):
-        return keras_groups.read([files.hdf5(_WEIGHTS)])
+        return keras_groups.read([files.hdf5(_WEIGHTS)], opaque_is_bfloat16=opaque_is_bfloat16)
     if files.has(_INDEX):
         return keras_shards.read(files, _INDEX)
     if files.has(_PICKLED):

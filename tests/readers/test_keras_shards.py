@@ -81,8 +81,13 @@ def test_a_shard_alone_points_to_the_list(tmp_path: Path) -> None:
 
 def test_a_shard_without_its_list_is_read_with_a_note(tmp_path: Path) -> None:
     spread(tmp_path, {}).unlink()
-    with lstmdump.open(tmp_path / "x_00001.weights.h5") as model:
+    with lstmdump.open(tmp_path / "x_00000.weights.h5") as model:
         assert "layers and arrays may be missing" in model.model.notes[0]
+
+
+def test_a_shard_that_lacks_the_first_array_of_a_layer_is_not_read_alone(tmp_path: Path) -> None:
+    spread(tmp_path, {}).unlink()
+    refuse(tmp_path / "x_00001.weights.h5", CorruptModel, "but not number 0")
 
 
 def test_an_index_of_safetensors_is_not_taken_for_one(tmp_path: Path) -> None:

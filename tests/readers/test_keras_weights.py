@@ -70,6 +70,13 @@ def test_a_cell_with_a_name_of_its_own_keeps_it(tmp_path: Path) -> None:
     assert names(builders.saved(tmp_path / "a.weights.h5", {"layers/rnn/cell": CELL}, own)) == ["r/mine"]
 
 
+def test_a_cell_that_holds_cells_is_looked_into(tmp_path: Path) -> None:
+    path = builders.saved(
+        tmp_path / "a.weights.h5", {"layers/rnn/cell/lstm_cell": CELL, "layers/rnn/cell/proj": CELL[2:]}
+    )
+    assert (names(path), total(path)) == (["rnn/lstm_cell"], 128 + 16)
+
+
 def test_layers_of_one_name_go_by_their_paths(tmp_path: Path) -> None:
     own = {"left": "same", "right": "same"}
     groups = {"left/cell": CELL, "right/cell": CELL}
@@ -116,12 +123,10 @@ def test_other_layers_are_none(tmp_path: Path, shapes: list[tuple[int, ...]]) ->
     assert names(builders.saved(tmp_path / "a.weights.h5", groups)) == []
 
 
-@pytest.mark.parametrize(
-    "group",
-    ["optimizer", "metrics/mean", "other_optimizer"],
-)
-def test_optimizers_are_neither_layers_nor_parameters(tmp_path: Path, group: str) -> None:
-    path = builders.saved(tmp_path / "a.weights.h5", {"layers/lstm/cell": CELL, group: ADAM})
+@pytest.mark.parametrize("arrays", [ADAM, ADAM[:1] + ADAM[2:]])  # Keras 2 stores no learning rate
+@pytest.mark.parametrize("group", ["optimizer", "metrics/mean", "other_optimizer", "opt"])
+def test_optimizers_are_neither_layers_nor_parameters(tmp_path: Path, group: str, arrays: list[np.ndarray]) -> None:
+    path = builders.saved(tmp_path / "a.weights.h5", {"layers/lstm/cell": CELL, group: arrays})
     assert (names(path), total(path)) == (["lstm"], 128)
 
 
@@ -154,7 +159,19 @@ def test_two_bytes_are_bfloat16(tmp_path: Path) -> None:
         np.testing.assert_array_equal(model.lstms[0].gates["i"].b.read(), kept)
 
 
+def test_two_bytes_are_nothing_where_keras_3_would_say_what_they_are(tmp_path: Path) -> None:
+    path = builders.saved(tmp_path / "a.weights.h5", {"layers/dense": [np.zeros((3, 4), "V2")]}, {"": "model"})
+    with pytest.raises(CorruptModel, match="numbers of two bytes, of which the file does not say the type"):
+        lstmdump.open(path)
+
+
 # --- what cannot be
+
+
+def test_a_gap_in_the_numbers_is_a_missing_array(tmp_path: Path) -> None:
+    path = builders.saved(tmp_path / "a.weights.h5", {"layers/lstm/cell": {0: CELL[0], 2: CELL[2]}})
+    with pytest.raises(CorruptModel, match="layers/lstm/cell/vars holds arrays up to number 2, but not number 1"):
+        lstmdump.open(path)
 
 
 def test_a_group_within_itself_is_a_contradiction(tmp_path: Path) -> None:
