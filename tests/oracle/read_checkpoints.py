@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 
-def numbers(value: object) -> np.ndarray:
-    if isinstance(value, bytes):
-        return np.frombuffer(value, np.uint8)
-    array = np.asarray(value)
+def numbers(read: object) -> np.ndarray:
+    if isinstance(read, bytes):
+        return np.frombuffer(read, np.uint8)
+    array = np.asarray(read)
     if array.dtype == tf.bfloat16.as_numpy_dtype:
         return array.astype(np.float32)
     if array.dtype == object:
@@ -25,12 +26,22 @@ def numbers(value: object) -> np.ndarray:
     return array
 
 
+def value(reader: Any, prefix: str, name: str) -> object:
+    """The tensor NAME; the reader refuses the pieces of the first format, which the operation that restores takes."""
+    try:
+        return reader.get_tensor(name)
+    except tf.errors.UnimplementedError:
+        dtype = reader.get_variable_to_dtype_map()[name]
+        return tf.raw_ops.Restore(file_pattern=prefix, tensor_name=name, dt=dtype).numpy()
+
+
 def main() -> None:
     out = Path(sys.argv[1])
     for turn, line in enumerate(sys.stdin):
-        reader = tf.train.load_checkpoint(line.rstrip("\n"))
+        prefix = line.rstrip("\n")
+        reader = tf.train.load_checkpoint(prefix)
         names = sorted(reader.get_variable_to_shape_map())
-        arrays = {f"array_{place}": numbers(reader.get_tensor(name)) for place, name in enumerate(names)}
+        arrays = {f"array_{place}": numbers(value(reader, prefix, name)) for place, name in enumerate(names)}
         np.savez(out / f"{turn}.npz", names=np.array(names), **arrays)
 
 
