@@ -120,10 +120,11 @@ def _report(opened: OpenModel, settings: Settings) -> Report:
         return report
     for layer in report.layers:
         if layer.forget_bias is None:
-            raise NoForgetBias(f"{layer.name}: the file does not hold its forget bias, so it cannot be folded into b_f")
+            words = f"{layer.name}: the file does not hold its forget bias, so it cannot be folded into b_f"
+            raise NoForgetBias(f"{words}; the graph (.meta) beside a checkpoint does")
     folded = tuple(replace(layer, forget_bias=0.0, use_bias=layer.use_bias or bool(layer.forget_bias))
                    for layer in report.layers)  # fmt: skip
-    added = [f"{layer.name}: the forget bias {layer.forget_bias:g} is folded into b_f"
+    added = [f"{layer.name}: the forget bias {layer.forget_bias} is folded into b_f"
              for layer in report.layers if layer.forget_bias]  # fmt: skip
     return replace(report, layers=folded, notes=(*report.notes, *added))
 

@@ -153,7 +153,7 @@ def test_what_was_folded_is_not_to_be_added_again(model: Path, monkeypatch: pyte
     record = json.loads(exported(model, Settings(fold_forget_bias=True))["__lstmdump__"].item())
     assert (record["layers"][0]["forget_bias"], record["notes"][-1]) == (
         0.0,
-        "lstm_1: the forget bias 1 is folded into b_f",
+        "lstm_1: the forget bias 1.0 is folded into b_f",
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -88,11 +89,12 @@ def of_objects(
     bundle: Bundle | None, graph: ObjectGraph, named: Sequence[Named], kind: Format, producer: str, notes: Sequence[str]
 ) -> Model:
     """The model of the NAMED objects in GRAPH, whose variables have keys in the BUNDLE; without one, shapes only."""
+    tensors = _declared(graph) if bundle is None else _stored(bundle, graph)
     weights = [
-        Weight(one.path, leaf, tensor)
+        Weight(one.path, leaf, tensors[number])
         for one in named
         for leaf, number in one.holder.variables.items()
-        if (tensor := _tensor(bundle, graph, number)) is not None
+        if number in tensors
     ]
     kinds = {one.path: one.kind for one in named if one.kind is not None}
     said = [*notes, *([] if kinds else [NO_CLASSES])]
@@ -109,20 +111,33 @@ def without_numbers(name: str, shape: tuple[int, ...], dtype: str) -> Tensor:
     return Tensor(name, shape, dtype, fetch)
 
 
-def _tensor(bundle: Bundle | None, graph: ObjectGraph, number: int) -> Tensor | None:
-    variable = graph.nodes[number].variable
-    if variable is None:
-        return None
-    if bundle is None:
-        if variable.shape is None or variable.dtype is None:
-            return None
-        return without_numbers(f"{variable.full_name} (node {number})", variable.shape, variable.dtype)
-    if variable.key is None:
-        return None
-    if variable.key not in bundle:
-        raise CorruptModel(f"its object graph names {variable.key}, but the index does not")
-    tensor = bundle.tensor(variable.key)
-    return None if tensor.dtype == "string" else tensor
+def _declared(graph: ObjectGraph) -> dict[int, Tensor]:
+    """The variables of GRAPH by node, for a model whose numbers are not there."""
+    known = {number: node.variable for number, node in enumerate(graph.nodes) if node.variable is not None}
+    times = Counter(variable.full_name for variable in known.values())
+    return {
+        number: without_numbers(
+            variable.full_name if times[variable.full_name] == 1 else f"{variable.full_name} (node {number})",
+            variable.shape,
+            variable.dtype,
+        )
+        for number, variable in known.items()
+        if variable.shape is not None and variable.dtype is not None
+    }
+
+
+def _stored(bundle: Bundle, graph: ObjectGraph) -> dict[int, Tensor]:
+    """The variables of GRAPH by node, as they are in BUNDLE."""
+    found = {}
+    for number, node in enumerate(graph.nodes):
+        if node.variable is None or node.variable.key is None:
+            continue
+        if node.variable.key not in bundle:
+            raise CorruptModel(f"its object graph names {node.variable.key}, but the index does not")
+        tensor = bundle.tensor(node.variable.key)
+        if tensor.dtype != "string":
+            found[number] = tensor
+    return found
 
 
 def _object_graph(bundle: Bundle) -> ObjectGraph:

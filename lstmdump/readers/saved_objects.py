@@ -23,6 +23,7 @@ _OPTIMIZERS = frozenset({"optimizer", "experimentalOptimizer"})
 _OPTIMIZER_EDGES = ({"_iterations", "_learning_rate"}, {"iter", "learning_rate"}, {"_iterations", "_variables"})
 _METRIC, _METRIC_EDGES = "_tf_keras_metric", {"total", "count"}
 _NO_PARAMETERS = ("seed_generator_state", "rnn_state")
+_LONGEST_NUMBER = 10
 _INTEGERS = ("int", "uint")
 _LAYER = re.compile(r"layer-(\d{1,9})")
 
@@ -127,6 +128,13 @@ def _is_weight(edge: str, variable: Variable, way: Way) -> bool:
 def _in_model_order(node: Node) -> list[tuple[str, int]]:
     """The edges that may lead to weights; Keras 2 numbers a model's layers, in an order of its own among the edges."""
     edges = [edge for edge in node.children if edge[0] not in _BESIDE]
-    numbered = sorted((int(found[1]), edge) for edge in edges if (found := _LAYER.fullmatch(edge[0])))
-    first = [edge for _, edge in numbered]
-    return first + [edge for edge in edges if edge not in first]
+    return sorted(edges, key=lambda edge: _turn(edge[0]))
+
+
+def _turn(edge: str) -> tuple[int, int]:
+    """Where EDGE stands among its like: numbered layers and the items of lists by number, forward before backward."""
+    if layer := _LAYER.fullmatch(edge):
+        return 0, int(layer[1])
+    if edge.isdecimal() and len(edge) < _LONGEST_NUMBER:
+        return 1, int(edge)
+    return (3 if edge == "backward_layer" else 2), 0
