@@ -12,7 +12,10 @@
     │  └─ ModelClosed          read after close()
     ├─ NotAnLSTM               its shapes are not those of an LSTM; says both
     ├─ DoesNotFit              a number is too large for the dtype asked for
-    ├─ NoForgetBias            the file does not hold the constant that was to be folded
+    ├─ NoForgetBias            the file does not hold the constant that the cell adds
+    ├─ CannotReplay            a cell that computes something else than the equations of an LSTM
+    ├─ BadInput                an input to replay has another shape than the layer takes
+    ├─ TensorFlowFailed        TensorFlow died, hung or refused a layer
     ├─ BadExpectation          what a check was given is not an expectation
     ├─ OutputClash             two inputs would be written to one output
     ├─ OutputExists            names the option that allows it
@@ -64,6 +67,18 @@ class DoesNotFit(LstmdumpError):
 
 class NoForgetBias(LstmdumpError):
     """The constant that the cell adds to its forget bias is not in the file."""
+
+
+class CannotReplay(LstmdumpError):
+    """The cell computes something else than the equations of an LSTM."""
+
+
+class BadInput(LstmdumpError):
+    """An input to replay has another shape than the layer takes."""
+
+
+class TensorFlowFailed(LstmdumpError):
+    """TensorFlow died, gave no answer in time, or refused a layer."""
 
 
 class BadExpectation(LstmdumpError):

@@ -18,6 +18,7 @@ _COMMANDS = {
     "show": "A table for people, or JSON: shapes with their reasons, counts, gates.",
     "export": "Per-gate arrays into .npz files.",
     "check": "Compare counts and shapes with what is expected; for CI.",
+    "verify": "Run the layers in TensorFlow and in numpy, and compare.",
 }
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 _EPILOG = """\b

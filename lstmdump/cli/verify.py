@@ -1,0 +1,96 @@
+"""`lstmdump verify`: the layers in TensorFlow and in numpy, on the same random input."""
+
+from __future__ import annotations
+
+import math
+
+import click
+
+from lstmdump.cli import terminal
+from lstmdump.cli.inputs import Input, Selection, model_options
+from lstmdump.cli.run import FAILED, Run
+from lstmdump.errors import LstmdumpError
+from lstmdump.opening import open_model
+from lstmdump.render import verified as render
+from lstmdump.report import select
+from lstmdump.tensorflow_process import TensorFlow
+from lstmdump.verify import TOLERANCE, ModelVerdict, verify
+
+_EPILOG = """\b
+Examples:
+  pip install 'lstmdump[tensorflow]'
+  lstmdump verify weather.h5
+  lstmdump verify -r models/ --json | jq 'select(.ok != true)'"""
+
+
+class _Positive(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
+    """A number above zero, and a finite one."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            number = float(str(value))
+        except ValueError:
+            number = math.nan
+        if not 0 < number < math.inf:
+            self.fail(f"{value!r} is no number above zero", param, ctx)
+        return number
+
+
+@click.command("verify", epilog=_EPILOG)
+@model_options
+@click.option("--tolerance", type=_Positive("DIFFERENCE"), default=TOLERANCE, show_default=True,
+              help="The largest difference that is none.")  # fmt: skip
+@click.option("--seed", metavar="N", type=click.IntRange(min=0), default=0, show_default=True,
+              help="Draw the input with it.")  # fmt: skip
+@click.option("--timeout", type=_Positive("SECONDS"), default=120.0, show_default=True,
+              help="What TensorFlow has for its start, and for each layer.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per model and line.")
+def verify_command(selection: Selection, *, tolerance: float, seed: int, timeout: float, as_json: bool) -> int:
+    """Hold the gates of each MODEL against TensorFlow, which gets the arrays as they are stored.
+
+    TensorFlow's own cell and the equations in numpy run on the same random input, with tanh and sigmoid whatever the
+    layer's activations are: what is checked is the layout (which slice is which gate), not the activations.
+
+    Exit status 0: all agree; 1: a difference; 2: it could not be verified.
+    """
+    run = Run(as_json=as_json)
+    inputs = selection.inputs(run.fail)
+    verified = 0
+    with (
+        TensorFlow(timeout, verbose=terminal.debugging()) as tensorflow,
+        terminal.progress(inputs, len(inputs), quiet=selection.quiet) as items,
+    ):
+        for item in items:
+            with run.each(item):
+                verdict = _verdict(item, selection, tensorflow, tolerance, seed)
+                _print(verdict, run)
+                verified += verdict.agrees is not None
+    if not verified and not run.status:
+        run.status = FAILED
+        terminal.tell("nothing was verified" if inputs else "no model found, so nothing was verified")
+    return run.status
+
+
+def _verdict(item: Input, selection: Selection, tensorflow: TensorFlow, tolerance: float, seed: int) -> ModelVerdict:
+    with open_model(item.path) as opened:
+        chosen = select(opened.lstms, selection.layer)
+        if opened.lstms and not chosen:
+            raise LstmdumpError(f"none of its {len(opened.lstms)} LSTM layers matches {selection.layer}")
+        if not chosen and not selection.quiet:
+            terminal.tell(f"{item.path}: no LSTM layer in this model")
+        layers = tuple(verify(lstm, tensorflow, tolerance=tolerance, seed=seed) for lstm in chosen)
+        return ModelVerdict(item.path, layers, tolerance, seed)
+
+
+def _print(verdict: ModelVerdict, run: Run) -> None:
+    """Print VERDICT at once: the next model may take its time."""
+    if run.as_json:
+        terminal.write_json(render.json_line(verdict))
+    else:
+        terminal.write("".join(f"{line}\n" for line in render.text_lines(verdict)))
+        terminal.flush()
+    if verdict.agrees is False:
+        run.differ()

@@ -1,0 +1,144 @@
+"""Our slices against TensorFlow's own cells: the same stored arrays, the same random input, the largest difference.
+
+What is compared is the layout: which slice is which gate, which rows are the input's, what is transposed, summed or
+added. TensorFlow gets the arrays as they are stored and does its own slicing; the replay gets the gates as `export`
+writes them. Both apply tanh and the sigmoid, whatever the layer's own activations are, so these are not checked.
+
+Both compute in float64, where TensorFlow's cell can, so that what differs is the layout and not the rounding: in
+float32, a layer of 1024 units with standard normal weights amplifies it to 1e-2 within ten steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from lstmdump import replay
+from lstmdump.errors import CannotReplay, TensorFlowFailed
+from lstmdump.lstm import GATES, LSTM, Role
+from lstmdump.replay import CellNumbers, GateNumbers
+from lstmdump.tensor import Array
+from lstmdump.tensorflow_process import Answer, Request, TensorFlow
+
+TOLERANCE = 1e-5
+"""Far above the rounding of float32 (1e-6 in cells that have no float64), far below what a wrong slice makes (1e-3)."""
+
+_BATCH, _STEPS = 3, 10
+_DEFAULT_FORGET_BIAS = 1.0  # of every cell of TensorFlow 1 that has one
+_BLOCKS = {"LSTMBlockCell": "block", "LSTMBlockFusedCell": "block", "CudnnCompatibleLSTMCell": "block",
+           "BlockLSTM": "block", "BlockLSTMV2": "block-v2"}  # fmt: skip
+_FLOAT32_ONLY = frozenset({"block", "block-v2"})
+
+
+@dataclass(frozen=True)
+class LayerVerdict:
+    """What became of one layer.
+
+    Attributes:
+        layer: its name.
+        kind: its class.
+        cell: what TensorFlow ran, by its own name; None where the layer was not verified.
+        dtype: what both sides computed in.
+        difference: the largest between any two outputs or cell states; NaN where one of them is no number.
+        agrees: whether that is within the tolerance; None where the layer was not verified.
+        notes: what to know about it; why it was not verified.
+    """
+
+    layer: str
+    kind: str
+    cell: str | None = None
+    dtype: str | None = None
+    difference: float | None = None
+    agrees: bool | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ModelVerdict:
+    """What became of the layers of one model."""
+
+    model: str
+    layers: tuple[LayerVerdict, ...]
+    tolerance: float
+    seed: int
+
+    @property
+    def agrees(self) -> bool | None:
+        """Whether all layers do that were verified; None where none was."""
+        known = [layer.agrees for layer in self.layers if layer.agrees is not None]
+        return all(known) if known else None
+
+
+def verify(lstm: LSTM, tensorflow: TensorFlow, *, tolerance: float = TOLERANCE, seed: int = 0) -> LayerVerdict:
+    """Run LSTM in TENSORFLOW and in the replay on random input, drawn with SEED, and compare.
+
+    Raises:
+        MissingDependency: there is no TensorFlow.
+        TensorFlowFailed: it died, hung, or refused the layer.
+        UnreadableModel: the numbers cannot be read.
+    """
+    cell = cell_of(lstm)
+    dtype = "float32" if cell in _FLOAT32_ONLY else "float64"
+    forget_bias = _DEFAULT_FORGET_BIAS if lstm.forget_bias is None else lstm.forget_bias
+    arrays = {weight.name: weight.tensor.read().astype(dtype) for weight in lstm.weights}
+    try:
+        _insist_on_finite(arrays)
+        numbers = replay.read(lstm, dtype=dtype, forget_bias=forget_bias)
+    except CannotReplay as error:
+        return LayerVerdict(lstm.name, lstm.kind, notes=(f"not verified: {error}",))
+    x = np.random.default_rng(seed).standard_normal((_BATCH, _STEPS, lstm.input_dim)).astype(dtype)
+    try:
+        theirs = tensorflow.run(Request(cell, lstm.units, forget_bias, dtype, x, arrays))
+    except TensorFlowFailed as error:
+        raise TensorFlowFailed(f"{lstm.name}: {error}") from error
+    difference = _difference(replay.replay(numbers, x), theirs)
+    return LayerVerdict(lstm.name, lstm.kind, theirs.cell, dtype, difference, difference <= tolerance,
+                        tuple(_notes(lstm, numbers)))  # fmt: skip
+
+
+def _insist_on_finite(arrays: Mapping[str, Array]) -> None:
+    broken = [name for name, values in arrays.items() if not np.isfinite(values).all()]
+    if broken:
+        raise CannotReplay(f"NaN or infinite numbers in {', '.join(broken)}")
+
+
+def cell_of(lstm: LSTM) -> str:
+    """Which of TensorFlow's cells takes the arrays of LSTM as they are stored; one of `tensorflow_child.CELLS`."""
+    roles = {weight.role for weight in lstm.weights}
+    if Role.FUSED_KERNEL in roles:
+        return "tf1" if Role.PROJECTION in roles else _BLOCKS.get(lstm.kind, "tf1")
+    if Role.GATE_KERNEL in roles:
+        return "keras-1"
+    if Role.PEEPHOLE in roles:
+        return "keras-peephole"
+    return "cudnn" if Role.DOUBLED_BIAS in roles or lstm.kind == "CuDNNLSTM" else "keras"
+
+
+def _difference(ours: replay.States, theirs: Answer) -> float:
+    """The largest between outputs of any step and last cell states; NaN where there is one on either side."""
+    if (ours.h.shape, ours.c[:, -1].shape) != (theirs.h.shape, theirs.c.shape):
+        raise TensorFlowFailed(f"TensorFlow gives outputs {theirs.h.shape}, the replay {ours.h.shape}")
+    return float(np.max([_largest(ours.h - theirs.h), _largest(ours.c[:, -1] - theirs.c)]))
+
+
+def _largest(differences: Array) -> float:
+    return float(np.abs(differences).max())
+
+
+def _notes(lstm: LSTM, numbers: CellNumbers) -> Iterator[str]:
+    if lstm.forget_bias is None:
+        yield f"with a forget bias of {_DEFAULT_FORGET_BIAS} on both sides: the file does not hold it"
+    alike = list(_alike(numbers.gates))
+    if alike:
+        yield f"{', '.join(alike)} have equal arrays, so that exchanging them would not show"
+
+
+def _alike(gates: Mapping[str, GateNumbers]) -> Iterator[str]:
+    """Pairs of gates that no input tells apart: `i and o`."""
+    for one, other in combinations(GATES, 2):
+        pairs = [(getattr(gates[one], leaf), getattr(gates[other], leaf)) for leaf in "WUbV"]
+        if "c" not in (one, other) and all(np.array_equal(a, b) for a, b in pairs):
+            yield f"{one} and {other}"
