@@ -199,7 +199,3 @@ def main() -> None:
     send(answers, greeting)
     while "version" in greeting and (request := receive(sys.stdin.buffer)) is not None:
         _answer(answers, request)
-
-
-if __name__ == "__main__":
-    main()

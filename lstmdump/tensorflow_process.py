@@ -10,7 +10,6 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -19,8 +18,9 @@ from lstmdump.errors import LstmdumpError, MissingDependency, TensorFlowFailed
 from lstmdump.messages import Message
 from lstmdump.tensor import Array
 
-_CHILD = "lstmdump.tensorflow_child"
-_BESIDE_PACKAGE = Path(__file__).parents[1]
+# The child looks for modules where its parent does. `python -m` would begin with the current directory, where a
+# `tensorflow.py` may lie beside somebody's models.
+_BOOTSTRAP = "import sys; sys.path[:] = sys.argv[1:]; from lstmdump.tensorflow_child import main; main()"
 _PIP_LINE = "pip install 'lstmdump[tensorflow]'"
 _SETTINGS = {
     "TF_USE_LEGACY_KERAS": "1",  # the cells of TensorFlow 1 live in Keras 2 only
@@ -33,9 +33,10 @@ _SETTINGS = {
 class Request:
     """A cell to run, one of `tensorflow_child.CELLS`, on the input x, (batch, length, d).
 
-    ARRAYS are its stored ones, by their own names. All are of DTYPE.
+    ARRAYS are its stored ones, by their own names. All are of DTYPE. LAYER is its name, for messages.
     """
 
+    layer: str
     cell: str
     units: int
     forget_bias: float
@@ -83,20 +84,19 @@ class TensorFlow:
             self._start()
         fields = {"cell": request.cell, "units": request.units, "forget_bias": request.forget_bias,
                   "dtype": request.dtype}  # fmt: skip
-        answer = self._exchange((fields, {**request.arrays, "x": request.x}))
+        answer = self._exchange((fields, {**request.arrays, "x": request.x}), request.layer)
         if "error" in answer.fields:
-            raise TensorFlowFailed(f"TensorFlow refuses it: {answer.fields['error']}")
+            raise TensorFlowFailed(f"TensorFlow refuses {request.layer}: {answer.fields['error']}")
         return Answer(answer.fields["cell"], answer.arrays["h"], answer.arrays["c"])
 
     def _start(self) -> None:
         self.close()
-        # Run beside the package: Python looks for modules where it is run, and models may lie beside anything.
         self._process = subprocess.Popen(  # noqa: S603 - our own module, by the Python that runs us
-            [sys.executable, "-m", _CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=_BESIDE_PACKAGE,
+            [sys.executable, "-c", _BOOTSTRAP, *sys.path], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=None if self._verbose else subprocess.DEVNULL, env={**os.environ, **_SETTINGS},
         )  # fmt: skip
         try:
-            greeting = self._exchange(None)
+            greeting = self._exchange(None, "its start")
             if "missing" in greeting.fields:
                 raise MissingDependency(f"TensorFlow is needed ({greeting.fields['missing']}); {_PIP_LINE}")
             if "error" in greeting.fields:
@@ -105,8 +105,11 @@ class TensorFlow:
             self._cannot_start = error
             raise
 
-    def _exchange(self, sent: tuple[Mapping[str, Any], Mapping[str, Array]] | None) -> Message:
-        """Send a message, if any, and wait for one; the process is killed where none comes in time."""
+    def _exchange(self, sent: tuple[Mapping[str, Any], Mapping[str, Array]] | None, place: str) -> Message:
+        """Send a message, if any, and wait for one; the process is killed where none comes in time.
+
+        PLACE is where it then died or hung, for the message.
+        """
         process, expired = self._process, threading.Event()
         if process is None or process.stdin is None or process.stdout is None:
             raise RuntimeError("the process has not been started")
@@ -128,15 +131,16 @@ class TensorFlow:
         finally:
             timer.cancel()
         if answer is None:
-            raise self._failure(process, expired=expired.is_set())
+            raise self._failure(process, place, expired=expired.is_set())
         return answer
 
-    def _failure(self, process: subprocess.Popen[bytes], *, expired: bool) -> TensorFlowFailed:
+    def _failure(self, process: subprocess.Popen[bytes], place: str, *, expired: bool) -> TensorFlowFailed:
         """What to tell of a process that no answer came from."""
         self.close()
         if expired:
-            return TensorFlowFailed(f"TensorFlow gave no answer in {self._timeout:g} s; more time with --timeout")
-        return TensorFlowFailed(f"TensorFlow died ({_ending(process.returncode)}); with LSTMDUMP_DEBUG=1 it says more")
+            return TensorFlowFailed(f"TensorFlow hung at {place}, for {self._timeout:g} s; more time with --timeout")
+        ending = _ending(process.returncode)
+        return TensorFlowFailed(f"TensorFlow died at {place} ({ending}); with LSTMDUMP_DEBUG=1 it says more")
 
     def close(self) -> None:
         """End the process, if there is one."""
