@@ -82,16 +82,18 @@ def _keras_layer(work: Work, *, use_bias: bool) -> Any:
 
 def _keras_peephole(work: Work) -> Outputs:
     """The cell with peepholes of tf.keras, which Keras 2 and 3 have dropped, and TensorFlow still holds."""
+    import tensorflow
     from tensorflow.python.keras.layers.recurrent import PeepholeLSTMCell
 
     cell = PeepholeLSTMCell(work.units, activation="tanh", recurrent_activation="sigmoid",
                             use_bias="bias" in work.arrays, dtype=work.dtype)  # fmt: skip
-    cell.build(work.x[:, 0].shape)
+    cell.build(tensorflow.TensorShape(work.x[:, 0].shape))
     _set_by_name(cell, work.arrays)
-    h = c = np.zeros((len(work.x), work.units), work.dtype)
+    x = tensorflow.constant(work.x)
+    h = c = tensorflow.zeros((len(work.x), work.units), work.dtype)
     outputs = []
     for step in range(work.x.shape[1]):
-        h, (_, c) = cell(work.x[:, step], [h, c])
+        h, (_, c) = cell(x[:, step], [h, c])
         outputs.append(h)
     return "tf.keras.experimental.PeepholeLSTMCell", np.stack(outputs, axis=1), c
 

@@ -17,7 +17,9 @@ import pytest
 import lstmdump
 from lstmdump import record
 from lstmdump.cli import command
+from lstmdump.render import verified
 from lstmdump.report import describe
+from lstmdump.verify import LayerVerdict, ModelVerdict
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -77,7 +79,13 @@ def test_readme_names_every_key_of_the_json() -> None:
     assert {key for key in keys if f"`{key}`" not in README} == set()
 
 
-@pytest.mark.parametrize("name", ["show", "export", "check"])
+def test_readme_names_every_key_of_verify() -> None:
+    layer = LayerVerdict("a", "LSTM", "x", "float64", 0.0, agrees=True)
+    made = json.loads(verified.json_line(ModelVerdict("a.h5", (layer,), 1e-5, 0)))
+    assert {key for key in (*made, *made["layers"][0]) if f"`{key}`" not in README} == set()
+
+
+@pytest.mark.parametrize("name", ["show", "export", "check", "verify"])
 def test_readme_names_every_option(name: str) -> None:
     ctx = command.make_context("lstmdump", [name, "x"], resilient_parsing=True)
     subcommand = command.get_command(ctx, name)

@@ -1,0 +1,143 @@
+"""`lstmdump verify` with the real TensorFlow: that it agrees where all is right, and that it can disagree."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import builders
+import numpy as np
+import pytest
+
+import lstmdump
+from lstmdump import replay
+from lstmdump.lstm import layouts
+
+pytestmark = pytest.mark.oracle
+HERE = Path(__file__).parent
+CELLS = ("plain", "forget-bias", "peepholes-and-projection", "float64", "block", "block-peepholes", "block-v2")
+Run = Callable[..., Any]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _needs_tensorflow() -> None:
+    if importlib.util.find_spec("tf_keras") is None:
+        pytest.skip("needs the extra `test`")
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory for each of CELLS, with the checkpoint that TensorFlow wrote and what the cell computed."""
+    out = tmp_path_factory.mktemp("cells")
+    done = subprocess.run(
+        [sys.executable, HERE / "write_cells.py", out], capture_output=True, text=True, check=False, timeout=600,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    return out
+
+
+def verified(run: Run, *paths: Path, status: int = 0) -> list[dict[str, Any]]:
+    """The layers of the models at PATHS as `verify` has them."""
+    outcome = run("verify", "--json", "-q", *paths)
+    assert (outcome.status, outcome.err) == (status, "")
+    return [layer for line in outcome.out.splitlines() for layer in json.loads(line)["layers"]]
+
+
+def test_every_sample_and_genuine_file_agrees(run: Run, root: Path) -> None:
+    files = [*(root / "sample_models").glob("*.h5"), *(root / "tests").glob("genuine/*.h5"), *HERE.glob("*.h5")]
+    layers = verified(run, *files)
+    assert {layer["agrees"] for layer in layers} == {True}
+    assert {layer["class"] for layer in layers} >= {"LSTM", "CuDNNLSTM"}
+
+
+def test_every_cell_of_tensorflow_1_agrees(run: Run, cells: Path) -> None:
+    layers = verified(run, *(cells / name for name in CELLS))
+    assert [(layer["cell"], layer["agrees"]) for layer in layers] == [
+        *[("tf.compat.v1.nn.rnn_cell.LSTMCell", True)] * 4, *[("tf.raw_ops.BlockLSTM", True)] * 2,
+        ("tf.raw_ops.BlockLSTMV2", True),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_the_replay_gives_what_the_cell_computed(cells: Path, name: str) -> None:
+    recorded = np.load(cells / name / "io.npz")
+    with lstmdump.open(cells / name) as model:
+        states = replay.replay(replay.read(model.lstms[0], dtype=str(recorded["x"].dtype)), recorded["x"])
+    np.testing.assert_allclose(states.h, recorded["h"], atol=2e-6)
+    np.testing.assert_allclose(states.c[:, -1], recorded["c"], atol=2e-6)
+
+
+def test_without_its_graph_a_cell_has_a_forget_bias_of_one(run: Run, cells: Path, tmp_path: Path) -> None:
+    for path in (cells / "forget-bias").glob("model.ckpt.[id]*"):
+        (tmp_path / path.name).symlink_to(path)
+    outcome = run("verify", tmp_path / "model.ckpt")
+    assert outcome.out.endswith(" (with a forget bias of 1.0 on both sides: the file does not hold it)\n")
+    assert outcome.status == 0
+
+
+def test_peepholes_of_keras_agree(run: Run, tmp_path: Path) -> None:
+    weights = [
+        *builders.keras_2_weights("rnn/cell"),
+        *[(f"rnn/cell/{g}_gate_peephole_weights:0", builders.numbers(4, seed=k)) for k, g in enumerate(("input", "forget", "output"))],
+    ]  # fmt: skip
+    (layer,) = verified(run, builders.write(tmp_path / "a.h5", {"rnn": weights}))
+    assert (layer["cell"], layer["agrees"]) == ("tf.keras.experimental.PeepholeLSTMCell", True)
+
+
+@pytest.mark.parametrize("order", ["icfo", "fico", "ifoc"])
+def test_a_wrong_order_of_gates_is_found(run: Run, model: Path, monkeypatch: pytest.MonkeyPatch, order: str) -> None:
+    monkeypatch.setattr(layouts, "KERAS_ORDER", order)
+    (layer,) = verified(run, model, status=1)
+    assert (layer["agrees"], layer["difference"] > 0.01) == (False, True)
+
+
+def test_a_wrong_order_in_a_cell_of_tensorflow_1_is_found(
+    run: Run, cells: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut = layouts.fused
+    monkeypatch.setattr(layouts, "fused", lambda *arguments: cut(*arguments[:-1], "ifco"))
+    assert [layer["agrees"] for layer in verified(run, cells / "plain", status=1)] == [False]
+
+
+def test_cudnn_blocks_that_are_not_turned_are_found(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unturned(name: str, kernel: Any, recurrent: Any, bias: Any) -> Any:
+        return layouts.side_by_side(name, kernel, recurrent, bias.part(slice(0, 32)))
+
+    monkeypatch.setattr(layouts, "cudnn", unturned)
+    (layer,) = verified(run, HERE / "tf.keras-2.8.4-cudnn.h5", status=1)
+    assert layer["agrees"] is False
+
+
+def test_a_tensorflow_that_aborts_leaves_the_command_alive(process: Callable[..., Any], samples: Path, tmp_path: Path) -> None:  # fmt: skip
+    (tmp_path / "tensorflow.py").write_text("import os; os.abort()")
+    path = samples / "keras-2.2.0-weather.h5"
+    done = process("verify", path, env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"lstmdump: {path}: TensorFlow died at its start (signal 6, SIGABRT);")
+
+
+def test_the_process_that_verifies_does_not_import_tensorflow(samples: Path) -> None:
+    code = (
+        "import sys; from lstmdump import cli; "
+        f"print(cli.run(['verify', {str(samples / 'keras-2.2.0-weather.h5')!r}]), "
+        "sorted({'tensorflow', 'keras', 'tf_keras'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "0 []"
+
+
+def test_readme_shows_what_comes_out(root: Path, samples: Path) -> None:
+    (block,) = re.findall(r"```text\n\$ lstmdump (verify .*?)```", (root / "README.md").read_text("utf-8"), re.DOTALL)
+    words, *said = block.splitlines()
+    command = [sys.executable, "-m", "lstmdump", *words.split()]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=samples)
+    number = re.compile(r"\S+e-\d+")  # rounding is the machine's own
+    assert [number.sub("…", line) for line in done.stdout.splitlines()] == [number.sub("…", line) for line in said]
