@@ -158,7 +158,7 @@ def shortest_float32(data: bytes) -> float:
     exact: float = struct.unpack("<f", data)[0]
     if not math.isfinite(exact):
         return exact
-    shorter = (float(f"{exact:.{digits}g}") for digits in range(1, 9))
+    shorter = (float(f"{exact:.{digits}g}") for digits in range(1, 10))  # nine tell any two apart
     return next((value for value in shorter if abs(value) < _FLOAT32_END and struct.pack("<f", value) == data), exact)
 
 

@@ -16,6 +16,10 @@ MAGIC = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"
 _FOOTER, _TRAILER = 48, 5
 _UNCOMPRESSED, _SNAPPY = 0, 1
 
+# TensorFlow writes every 16th key whole, so that the keys of a block never come to more than 16 times its bytes; a
+# table that was made for it could unfold 5 MB to a terabyte.
+_RESTART_INTERVAL = 16
+
 
 class Table:
     """A table in DATA, its blocks read when they are asked for and checked when they are read.
@@ -33,6 +37,9 @@ class Table:
         _, position = _handle(footer, 0)
         index, _ = _handle(footer, position)
         self._blocks = [(key, _handle(value, 0)[0]) for key, value in _entries(self._block(index))]
+        ends = [0, *(offset + size for _, (offset, size) in self._blocks)]
+        if any(offset < end for end, (_, (offset, _)) in zip(ends, self._blocks, strict=False)):
+            raise CorruptModel("damaged LevelDB table: its blocks overlap")
 
     def items(self) -> Iterator[tuple[bytes, memoryview]]:
         """All keys with their values, in the order of the keys."""
@@ -79,7 +86,7 @@ def _entries(block: memoryview) -> Iterator[tuple[bytes, memoryview]]:
     end = len(block) - 4 - 4 * int.from_bytes(block[-4:], "little")
     if end < 0:
         raise CorruptModel("damaged LevelDB table: more restart points than a block holds")
-    position, key = 0, b""
+    position, key, unfolded = 0, b"", 0
     while position < end:
         shared, position = varint(block, position)
         own, position = varint(block, position)
@@ -87,6 +94,9 @@ def _entries(block: memoryview) -> Iterator[tuple[bytes, memoryview]]:
         stop = position + own + length
         if shared > len(key) or stop > end:
             raise CorruptModel("damaged LevelDB table: an entry reaches beyond its block")
+        unfolded += shared + own
+        if unfolded > _RESTART_INTERVAL * len(block):
+            raise CorruptModel(f"damaged LevelDB table: its keys do not begin anew every {_RESTART_INTERVAL} entries")
         key = key[:shared] + bytes(block[position : position + own])
         yield key, block[position + own : stop]
         position = stop

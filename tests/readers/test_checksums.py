@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import crc32c as library
+import pytest
+
+from lstmdump.readers import checksums
+
+
+def test_the_checksum_of_the_nine_digits_is_the_known_one() -> None:
+    assert checksums.crc32c(b"123456789") == 0xE3069283
+
+
+@pytest.mark.parametrize(
+    ("data", "known"),  # RFC 3720, appendix B.4
+    [
+        (bytes(32), 0x8A9136AA),
+        (b"\xff" * 32, 0x62A8AB43),
+        (bytes(range(32)), 0x46DD794E),
+        (bytes(range(31, -1, -1)), 0x113FDB5C),
+    ],
+)
+def test_checksums_are_those_of_rfc_3720(data: bytes, known: int) -> None:
+    assert checksums.crc32c(data) == known
+
+
+def test_a_mask_turns_by_15_bits_and_adds_leveldbs_constant() -> None:
+    turned = (0xE3069283 >> 15) | (0xE3069283 << 17) & 0xFFFFFFFF
+    assert checksums.masked(b"123456789") == (turned + 0xA282EAD8) & 0xFFFFFFFF
+
+
+@pytest.mark.parametrize("length", [0, 1, 99_999, 100_000, 100_001])
+def test_short_and_long_data_have_the_librarys_checksum(length: int) -> None:
+    data = (bytes(range(251)) * 400)[:length]
+    assert checksums.crc32c(memoryview(data)) == library.crc32c(data)
+
+
+def test_short_data_go_without_the_library() -> None:
+    code = "import sys; from lstmdump.readers import checksums; checksums.masked(b'x'); print('crc32c' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

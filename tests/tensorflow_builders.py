@@ -1,0 +1,415 @@
+"""Tiny TensorFlow files, put together byte by byte as the descriptions of their formats say, without our reader.
+
+Protocol buffers, LevelDB tables, tensor bundles, checkpoints of both formats, SavedModels and graphs.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import builders
+import crc32c
+import numpy as np
+
+MAGIC = bytes.fromhex("57fb808b247547db")
+ENDING = "/.ATTRIBUTES/VARIABLE_VALUE"
+TYPES = {"float32": 1, "float64": 2, "int32": 3, "uint8": 4, "string": 7, "int64": 9, "bool": 10, "bfloat16": 14,
+         "float16": 19}  # fmt: skip
+Spans = Sequence[tuple[int, int]]
+"""Start and length in each dimension; the length -1 is all of it."""
+
+
+# --- protocol buffers
+
+
+def varint(value: int) -> bytes:
+    """VALUE, seven bits to a byte, the lowest first; all bytes but the last have their top bit set."""
+    value &= (1 << 64) - 1
+    if value < 128:
+        return bytes([value])
+    return bytes([value & 127 | 128]) + varint(value >> 7)
+
+
+def integer(number: int, value: int) -> bytes:
+    """Field NUMBER as a varint."""
+    return varint(number << 3) + varint(value)
+
+
+def counted(number: int, data: bytes | str) -> bytes:
+    """Field NUMBER as bytes, a text or a message, its length before it."""
+    data = data.encode() if isinstance(data, str) else data
+    return varint(number << 3 | 2) + varint(len(data)) + data
+
+
+def fixed32(number: int, value: int) -> bytes:
+    """Field NUMBER as an unsigned number of four bytes."""
+    return varint(number << 3 | 5) + struct.pack("<I", value)
+
+
+def float32(number: int, value: float) -> bytes:
+    """Field NUMBER as a float of four bytes."""
+    return varint(number << 3 | 5) + struct.pack("<f", value)
+
+
+def shape(extents: Iterable[int]) -> bytes:
+    """A TensorShapeProto."""
+    return b"".join(counted(2, integer(1, extent) if extent else b"") for extent in extents)
+
+
+# --- tables
+
+
+def masked(data: bytes) -> int:
+    """The checksum of DATA as LevelDB stores it: turned right by 15 bits, plus a constant."""
+    plain = crc32c.crc32c(data)
+    return ((plain >> 15 | plain << 17) + 0xA282EAD8) % (1 << 32)
+
+
+def block(entries: Sequence[tuple[bytes, bytes]], restart_every: int = 16) -> bytes:
+    """The ENTRIES, each key as what differs from the key before, and where the keys begin anew."""
+    data, restarts, before = b"", [], b""
+    for turn, (key, value) in enumerate(entries):
+        if turn % restart_every == 0:
+            restarts.append(len(data))
+            before = b""
+        shared = next(
+            (k for k, (a, b) in enumerate(zip(before, key, strict=False)) if a != b), min(len(before), len(key))
+        )
+        data += varint(shared) + varint(len(key) - shared) + varint(len(value)) + key[shared:] + value
+        before = key
+    restarts = restarts or [0]
+    return data + struct.pack(f"<{len(restarts) + 1}I", *restarts, len(restarts))
+
+
+def stored(content: bytes, kind: int = 0) -> bytes:
+    """A block with its kind (0 plain, 1 snappy) and its checksum."""
+    return content + bytes([kind]) + struct.pack("<I", masked(content + bytes([kind])))
+
+
+def framed(blocks: Sequence[tuple[bytes, bytes]], kind: int = 0) -> bytes:
+    """A table of BLOCKS, each with the key that the index has for it."""
+    data, index = b"", []
+    for last, content in blocks:
+        index.append((last, varint(len(data)) + varint(len(content))))
+        data += stored(content, kind)
+    return finished(data, block(index))
+
+
+def finished(data: bytes, index: bytes) -> bytes:
+    """A table of the stored blocks DATA and the INDEX of them."""
+    meta = block([])
+    footer = varint(len(data)) + varint(len(meta)) + varint(len(data) + len(stored(meta))) + varint(len(index))
+    return data + stored(meta) + stored(index) + footer.ljust(40, b"\0") + MAGIC
+
+
+def table(entries: Iterable[tuple[bytes, bytes]], *, per_block: int = 1000, restart_every: int = 16) -> bytes:
+    """A table of ENTRIES as they come, PER_BLOCK in each block."""
+    all_entries = list(entries)
+    batches = [all_entries[start : start + per_block] for start in range(0, len(all_entries), per_block)]
+    return framed([(batch[-1][0], block(batch, restart_every)) for batch in batches])
+
+
+# --- bundles and checkpoints of the first format
+
+
+def ordered(value: int) -> bytes:
+    """A signed number as TensorFlow's ordered code has it, bit by bit: ones for its bytes, a zero, the number."""
+    if value < 0:
+        return bytes(255 - byte for byte in ordered(-1 - value))
+    size = next(size for size in count(1) if len(f"{value:b}") <= 7 * size - 1 or not value)
+    bits = "1" * size + "0" + f"{value:b}".zfill(7 * size - 1)
+    return int(bits, 2).to_bytes(size, "big")
+
+
+def piece_key(name: str, spans: Spans) -> bytes:
+    """The key of the piece of the tensor NAME at SPANS."""
+    text = name.encode().replace(b"\xff", b"\xff\0").replace(b"\0", b"\0\xff")
+    return b"\0" + text + b"\0\x01\x01" + bytes([len(spans)]) + b"".join(ordered(n) for span in spans for n in span)
+
+
+def piece(spans: Spans) -> bytes:
+    """A TensorSliceProto."""
+    extents = [b"" if span == (0, -1) else (integer(1, span[0]) if span[0] else b"") + integer(2, span[1])
+               for span in spans]  # fmt: skip
+    return b"".join(counted(1, extent) for extent in extents)
+
+
+@dataclass(frozen=True)
+class BFloat16:
+    """Numbers as the upper halves of their float32."""
+
+    halves: np.ndarray
+
+
+Values = np.ndarray | BFloat16 | list[bytes] | bytes
+"""Numbers, a list of strings, or one string without dimensions."""
+
+
+def content(values: Values, order: str = "<") -> tuple[str, tuple[int, ...], bytes, int]:
+    """Type, shape, bytes and checksum of VALUES as a bundle stores them."""
+    if isinstance(values, BFloat16):
+        data = values.halves.astype(f"{order}u2").tobytes()
+        return "bfloat16", values.halves.shape, data, masked(data)
+    if isinstance(values, np.ndarray):
+        data = values.astype(values.dtype.newbyteorder(order)).tobytes()
+        return values.dtype.name, values.shape, data, masked(data)
+    strings = [values] if isinstance(values, bytes) else values
+    lengths = b"".join(struct.pack(f"{order}I", len(string)) for string in strings)
+    of_lengths = struct.pack(f"{order}I", masked(lengths))
+    text = b"".join(strings)
+    dimensions = () if isinstance(values, bytes) else (len(strings),)
+    data = b"".join(varint(len(string)) for string in strings) + of_lengths + text
+    return "string", dimensions, data, masked(lengths + of_lengths + text)
+
+
+def entry(dtype: str, extents: Iterable[int], shard: int = 0, offset: int = 0, size: int = 0, checksum: int = 0,
+          pieces: Sequence[Spans] = ()) -> bytes:  # fmt: skip
+    """A BundleEntryProto."""
+    return (integer(1, TYPES[dtype]) + counted(2, shape(extents)) + integer(3, shard) + integer(4, offset)
+            + integer(5, size) + fixed32(6, checksum) + b"".join(counted(7, piece(spans)) for spans in pieces))  # fmt: skip
+
+
+Entries = dict[bytes, bytes]
+
+
+def write_bundle(
+    prefix: Path,
+    tensors: Mapping[str, Values],
+    *,
+    shards: int = 1,
+    big_endian: bool = False,
+    pieces: Mapping[str, Sequence[Spans]] | None = None,
+    change: Callable[[Entries], Any] = lambda _: None,
+    per_block: int = 1000,
+) -> Path:
+    """A bundle of TENSORS, dealt out to its SHARDS in turn; CHANGE may spoil what the index says."""
+    prefix.parent.mkdir(parents=True, exist_ok=True)
+    files = [b""] * shards
+    entries: Entries = {}
+    turns = count()
+
+    def put(key: bytes, values: Values) -> None:
+        dtype, extents, data, checksum = content(values, ">" if big_endian else "<")
+        shard = next(turns) % shards
+        entries[key] = entry(dtype, extents, shard, len(files[shard]), len(data), checksum)
+        files[shard] += data
+
+    for name, values in tensors.items():
+        cut = (pieces or {}).get(name, ())
+        for spans in cut:
+            assert isinstance(values, np.ndarray)
+            where = tuple(slice(start, None if length < 0 else start + length) for start, length in spans)
+            put(piece_key(name, spans), values[where])
+        if cut:
+            entries[name.encode()] = entry(values.dtype.name, values.shape, pieces=cut)  # type: ignore[union-attr]
+        else:
+            put(name.encode(), values)
+    entries[b""] = integer(1, shards) + (integer(2, 1) if big_endian else b"") + counted(3, integer(1, 1))
+    change(entries)
+    for shard, data in enumerate(files):
+        prefix.with_name(f"{prefix.name}.data-{shard:05d}-of-{shards:05d}").write_bytes(data)
+    prefix.with_name(f"{prefix.name}.index").write_bytes(table(sorted(entries.items()), per_block=per_block))
+    return prefix
+
+
+def write_v1(
+    path: Path,
+    tensors: Mapping[str, np.ndarray],
+    pieces: Mapping[str, Sequence[Spans]] | None = None,
+    change: Callable[[Entries], Any] = lambda _: None,
+) -> Path:
+    """A checkpoint of TensorFlow's first format."""
+    entries, listed = {}, b""
+    for name, values in tensors.items():
+        cut = (pieces or {}).get(name, [[(0, -1)] * values.ndim])
+        listed += counted(1, counted(1, name) + counted(2, shape(values.shape)) + integer(3, TYPES[values.dtype.name])
+                          + b"".join(counted(4, piece(spans)) for spans in cut))  # fmt: skip
+        for spans in cut:
+            where = tuple(slice(start, None if length < 0 else start + length) for start, length in spans)
+            numbers = counted(5, values[where].astype("<f4").tobytes())
+            entries[piece_key(name, spans)] = counted(
+                2, counted(1, name) + counted(2, piece(spans)) + counted(3, numbers)
+            )
+    entries[b""] = counted(1, listed)
+    change(entries)
+    path.write_bytes(table(sorted(entries.items())))
+    return path
+
+
+# --- objects
+
+
+@dataclass(eq=False)
+class Variable:
+    """A variable with its full name and its numbers."""
+
+    full_name: str
+    values: Values
+
+
+@dataclass(eq=False)
+class Object:
+    """A node of an object graph: what its edges lead to, and what a SavedModel says of it."""
+
+    children: dict[str, Object | Variable] = field(default_factory=dict)
+    identifier: str = "_generic_user_object"
+    metadata: str = ""
+    slots: list[tuple[Variable, str, Variable]] = field(default_factory=list)
+    config: dict[str, Any] | None = None
+
+
+def lstm(scope: str, d: int = 3, m: int = 4, seed: int = 0) -> dict[str, Variable]:
+    """The variables of a Keras LSTM by the names that its cell gives them, called as if below SCOPE."""
+    made = builders.fused(builders.gates(d, m, seed))
+    return {leaf: Variable(f"{scope}/{leaf}", values) for leaf, values in made.items()}
+
+
+def layer(scope: str, d: int = 3, m: int = 4, seed: int = 0, **said: Any) -> Object:
+    """A Keras LSTM layer, its variables in its cell."""
+    return Object({"cell": Object(dict(lstm(scope, d, m, seed)))}, **said)
+
+
+def numbered(root: Object) -> dict[Object | Variable, tuple[int, str]]:
+    """The number of each object below ROOT, widest first as TensorFlow counts, and the key of the first path to it."""
+    found: dict[Object | Variable, tuple[int, str]] = {root: (0, "")}
+    for one, (_, path) in (waiting := list(found.items())):
+        if isinstance(one, Object):
+            for edge, child in [*one.children.items(), *(("", slot) for _, _, slot in one.slots)]:
+                if child not in found:
+                    step = edge.replace(".", "..").replace("/", ".S")
+                    found[child] = (len(found), f"{path}/{step}" if path else step)
+                    waiting.append((child, found[child]))
+    for owner in [one for one in found if isinstance(one, Object)]:
+        for variable, name, slot in owner.slots:
+            found[slot] = (found[slot][0], f"{found[variable][1]}/.OPTIMIZER_SLOT/{found[owner][1]}/{name}")
+    return found
+
+
+def _node(one: Object | Variable, known: Mapping[Object | Variable, tuple[int, str]]) -> bytes:
+    if isinstance(one, Variable):
+        return counted(2, counted(1, "VARIABLE_VALUE") + counted(2, one.full_name) + counted(3, known[one][1] + ENDING))
+    text = _edges(one, known)
+    if one.config is not None:
+        text += counted(
+            2, counted(1, "OBJECT_CONFIG_JSON") + counted(3, known[one][1] + "/.ATTRIBUTES/OBJECT_CONFIG_JSON")
+        )
+    return text
+
+
+def _edges(one: Object, known: Mapping[Object | Variable, tuple[int, str]]) -> bytes:
+    edges = [counted(1, integer(1, known[child][0]) + counted(2, edge)) for edge, child in one.children.items()]
+    slots = [
+        counted(3, integer(1, known[a][0]) + counted(2, name) + integer(3, known[b][0])) for a, name, b in one.slots
+    ]
+    return b"".join(edges + slots)
+
+
+def write_checkpoint(prefix: Path, root: Object, **options: Any) -> Path:
+    """A checkpoint of the objects below ROOT."""
+    known = numbered(root)
+    graph = b"".join(counted(1, _node(one, known)) for one in known)
+    tensors: dict[str, Values] = {known[one][1] + ENDING: one.values for one in known if isinstance(one, Variable)}
+    tensors |= {known[one][1] + "/.ATTRIBUTES/OBJECT_CONFIG_JSON": json.dumps(one.config).encode()
+                for one in known if isinstance(one, Object) and one.config is not None}  # fmt: skip
+    return write_bundle(prefix, tensors | {"_CHECKPOINTABLE_OBJECT_GRAPH": graph}, **options)
+
+
+def saved_object_graph(root: Object) -> bytes:
+    """A SavedObjectGraph of the objects below ROOT."""
+    known = numbered(root)
+    graph = b""
+    for one in known:
+        if isinstance(one, Variable):
+            dtype, extents, _, _ = content(one.values)
+            graph += counted(
+                1, counted(7, integer(1, TYPES[dtype]) + counted(2, shape(extents)) + counted(6, one.full_name))
+            )
+        else:
+            user_object = counted(1, one.identifier) + (counted(3, one.metadata) if one.metadata else b"")
+            graph += counted(1, _edges(one, known) + counted(4, user_object))
+    return graph
+
+
+def saved_model(
+    *, objects: bytes = b"", graph: bytes = b"", version: str = "2.9.3", tags: Iterable[str] = ("serve",)
+) -> bytes:
+    """A SavedModel of one meta graph."""
+    return integer(1, 1) + counted(2, meta_graph(objects=objects, graph=graph, version=version, tags=tags))
+
+
+def meta_graph(*, objects: bytes = b"", graph: bytes = b"", version: str = "1.4.1", tags: Iterable[str] = ()) -> bytes:
+    """A MetaGraphDef."""
+    info = b"".join(counted(4, tag) for tag in tags) + counted(5, version)
+    return counted(1, info) + counted(2, graph) + (counted(7, objects) if objects else b"")
+
+
+def write_saved_model(
+    directory: Path, root: Object, *, metadata: Mapping[Object, Any] | None = None, **options: Any
+) -> Path:
+    """A SavedModel of the objects below ROOT; METADATA goes into `keras_metadata.pb`."""
+    known = numbered(root)
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "saved_model.pb").write_bytes(saved_model(objects=saved_object_graph(root)))
+    if metadata is not None:
+        nodes = [(integer(2, known[one][0]), counted(5, value if isinstance(value, str) else json.dumps(value)))
+                 for one, value in metadata.items()]  # fmt: skip
+        (directory / "keras_metadata.pb").write_bytes(b"".join(counted(1, number + text) for number, text in nodes))
+    tensors = {known[one][1] + ENDING: one.values for one in known if isinstance(one, Variable)}
+    write_bundle(directory / "variables" / "variables", tensors, **options)
+    return directory
+
+
+# --- graphs
+
+
+def node(name: str, operation: str, *inputs: str, **attributes: bytes) -> bytes:
+    """A node of a GraphDef; ATTRIBUTES are AttrValues."""
+    text = counted(1, name) + counted(2, operation) + b"".join(counted(3, one) for one in inputs)
+    return counted(
+        1, text + b"".join(counted(5, counted(1, key) + counted(2, value)) for key, value in attributes.items())
+    )
+
+
+def tensor(values: np.ndarray) -> bytes:
+    """A TensorProto that holds the bytes of VALUES."""
+    return integer(1, TYPES[values.dtype.name]) + counted(2, shape(values.shape)) + counted(4, values.tobytes())
+
+
+def constant(name: str, values: np.ndarray) -> bytes:
+    """A constant of VALUES."""
+    return node(name, "Const", dtype=integer(6, TYPES[values.dtype.name]), value=counted(8, tensor(values)))
+
+
+def variable(name: str, extents: Iterable[int], operation: str = "VariableV2") -> bytes:
+    """A variable and the node that reads it."""
+    declared = node(name, operation, shape=counted(7, shape(extents)), dtype=integer(6, 1))
+    return declared + node(f"{name}/read", "Identity", name)
+
+
+def scalar(name: str, value: float) -> bytes:
+    """A constant of one float32."""
+    return constant(name, np.array(value, "<f4"))
+
+
+def split_cell(
+    scope: str, forget_bias: float | None = 1.0, *, adding: str = "Add", kernel: str = "", bias: str = ""
+) -> bytes:
+    """What BasicLSTMCell computes in SCOPE: the kernel's product, split in four, a constant added to the third part.
+
+    FORGET_BIAS None: the third part goes into the sigmoid as it is.
+    """
+    product = node(f"{scope}/mul", "MatMul", f"{scope}/concat", kernel or f"{scope}/kernel/read")
+    total = node(f"{scope}/sum", "BiasAdd", f"{scope}/mul", bias or f"{scope}/bias/read")
+    split = node(f"{scope}/split", "Split", f"{scope}/axis", f"{scope}/sum", num_split=integer(3, 4))
+    text = product + total + split + constant(f"{scope}/axis", np.array(1, "<i4"))
+    text += node(f"{scope}/j", "Tanh", f"{scope}/split:1") + node(f"{scope}/i", "Sigmoid", f"{scope}/split")
+    if forget_bias is None:
+        return text + node(f"{scope}/f", "Sigmoid", f"{scope}/split:2")
+    added = node(f"{scope}/add", adding, f"{scope}/split:2", f"{scope}/y") + scalar(f"{scope}/y", forget_bias)
+    return text + added + node(f"{scope}/f", "Sigmoid", f"{scope}/add")
