@@ -10,18 +10,28 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
-from lstmdump.errors import CorruptModel
+from lstmdump.errors import CorruptModel, RefusedModel
 from lstmdump.readers.protobuf import Buffer
 from lstmdump.tensor import Array, Cuts, Tensor
 
+# So many numbers, 64 MB of float32, may be filled up from fewer: a file of 100 bytes can declare terabytes of them.
+_MOST_FILLED = 1 << 24
+
 
 def cut_out(data: Buffer, dtype: str, shape: tuple[int, ...], cuts: Cuts, *, big_endian: bool = False) -> Array:
-    """The elements that CUTS select from an array stored in DATA row by row; bfloat16 comes as float32."""
+    """The elements that CUTS select from an array stored in DATA row by row; bfloat16 comes as float32.
+
+    Raises:
+        RefusedModel: numpy has no arrays of this SHAPE.
+    """
     import numpy as np
 
     order: Literal["<", ">"] = ">" if big_endian else "<"
     stored = np.dtype("uint16" if dtype == "bfloat16" else dtype).newbyteorder(order)
-    chosen: Array = np.frombuffer(data, stored).reshape(shape)[cuts]
+    try:
+        chosen: Array = np.frombuffer(data, stored).reshape(shape)[cuts]
+    except ValueError as error:
+        raise RefusedModel(f"{shape} is larger than an array can be, or has too many dimensions") from error
     if dtype == "bfloat16":
         return from_bfloat16(chosen)
     return chosen.astype(stored.newbyteorder("="), copy=True)
@@ -38,30 +48,51 @@ def filled_up(values: bytes | list[int], dtype: str, shape: tuple[int, ...]) -> 
     """An array of SHAPE from its first VALUES, the last of which fills the rest, as TensorFlow abbreviates constants.
 
     VALUES are numbers as bytes, or whole numbers; those of half-precision types are their bits.
+
+    Raises:
+        CorruptModel: there are more VALUES than SHAPE has elements, or half a number.
+        RefusedModel: SHAPE has millions of elements and most of them are not stored.
     """
     import numpy as np
 
     halves = dtype in ("float16", "bfloat16")
     if isinstance(values, bytes):
+        if len(values) % np.dtype(dtype).itemsize:
+            raise CorruptModel(f"{len(values)} bytes are no numbers of type {dtype}")
         first: Array = np.frombuffer(values, np.dtype(dtype).newbyteorder("<")).astype(dtype)
     else:
-        first = np.array(values, np.int64 if dtype != "uint64" else object).astype(np.uint16 if halves else dtype)
+        first = np.array(values, np.int64).astype(np.uint16 if halves else dtype)
     if halves:
         first = first.view(np.float16) if dtype == "float16" else from_bfloat16(first)
-    whole: Array = np.zeros(math.prod(shape), first.dtype)
-    if first.size > whole.size:
+    return _padded(first, shape)
+
+
+def _padded(first: Array, shape: tuple[int, ...]) -> Array:
+    import numpy as np
+
+    size = math.prod(shape)
+    if first.size > size:
         raise CorruptModel(f"{first.size} numbers are stored for an array of shape {shape}")
+    if first.size < size > _MOST_FILLED:
+        raise RefusedModel(f"an array of shape {shape} declares {size} numbers, but {first.size} are stored")
+    whole = np.full(size, first[-1] if first.size else 0, first.dtype)
     whole[: first.size] = first
-    whole[first.size :] = first[-1] if first.size else 0
     return whole.reshape(shape)
 
 
 def assembled(pieces: Sequence[tuple[tuple[int, ...], Tensor]], dtype: str, cuts: Cuts) -> Array:
-    """The elements that CUTS select from an array stored in PIECES, each with the place of its first element."""
+    """The elements that CUTS select from an array stored in PIECES, each with the place of its first element.
+
+    Raises:
+        RefusedModel: there is no room for them.
+    """
     import numpy as np
 
     lengths = tuple(cut.stop - cut.start for cut in cuts)
-    whole: Array = np.zeros(lengths, np.float32 if dtype == "bfloat16" else dtype)
+    try:
+        whole: Array = np.zeros(lengths, np.float32 if dtype == "bfloat16" else dtype)
+    except (MemoryError, ValueError) as error:
+        raise RefusedModel(f"there is no room for an array of shape {lengths}") from error
     for start, piece in pieces:
         inside, there = [], []
         for first, length, cut in zip(start, piece.shape, cuts, strict=True):

@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from lstmdump.errors import CorruptModel, ModelClosed, UnreadableModel
 from lstmdump.readers import checksums, numbers, tensor_slices, tensor_types
-from lstmdump.readers.protobuf import Message, varint
+from lstmdump.readers.protobuf import Message, as_text, varint
 from lstmdump.readers.sstable import Table
 from lstmdump.tensor import Array, Cuts, Tensor
 
@@ -51,7 +52,7 @@ class Bundle:
     def __init__(self, prefix: Path) -> None:
         self._prefix = prefix
         self._maps: dict[int, mmap.mmap] = {}
-        self._sound: set[tuple[int, int]] = set()
+        self._sound: set[tuple[int, int, int, int]] = set()
         self._closed = False
         try:
             table = Table(prefix.with_name(prefix.name + ".index").read_bytes())
@@ -60,15 +61,17 @@ class Bundle:
         entries = dict(table.items())
         header = Message(entries.pop(_HEADER_KEY, b""))
         self._shards = header.integer(1)
-        self._big_endian = header.integer(2) == _BIG_ENDIAN
+        self._order: Literal["big", "little"] = "big" if header.integer(2) == _BIG_ENDIAN else "little"
         if not 0 < self._shards <= _MAX_SHARDS:
             raise CorruptModel(f"a checkpoint index that counts {self._shards} data files")
-        self._pieces = {key: value for key, value in entries.items() if key.startswith(_SLICE_MARK)}
-        self._entries = {
-            str(key, "utf-8", "surrogateescape"): _entry(value)
-            for key, value in entries.items()
-            if not key.startswith(_SLICE_MARK)
-        }
+        placed = {key: self._counted(_entry(value)) for key, value in entries.items()}
+        self._pieces = {key: entry for key, entry in placed.items() if key.startswith(_SLICE_MARK)}
+        self._entries = {as_text(key): entry for key, entry in placed.items() if not key.startswith(_SLICE_MARK)}
+
+    def _counted(self, entry: Entry) -> Entry:
+        if entry.shard >= self._shards:
+            raise CorruptModel(f"a tensor that lies in data file {entry.shard} of {self._shards}")
+        return entry
 
     def names(self) -> Iterator[str]:
         """The names of all tensors, strings among them, in the index's order, which is that of their bytes."""
@@ -115,7 +118,7 @@ class Bundle:
         position += 4
         if position + sum(lengths) != len(data):
             raise CorruptModel(f"the strings of {name} are cut short")
-        as_summed = b"".join(length.to_bytes(4 if length < 1 << 32 else 8, "little") for length in lengths)
+        as_summed = b"".join(length.to_bytes(4 if length < 1 << 32 else 8, self._order) for length in lengths)
         if checksums.masked(as_summed + data[position - 4 :]) != entry.checksum:
             raise CorruptModel(_NOT_AS_WRITTEN.format(name))
         found = []
@@ -134,15 +137,14 @@ class Bundle:
 
     def _all_entries(self) -> Iterator[Entry]:
         yield from (entry for entry in self._entries.values() if not entry.slices)
-        yield from map(_entry, self._pieces.values())
+        yield from self._pieces.values()
 
     def _piece(
         self, name: str, whole: Entry, place: tuple[tuple[int, int], ...], span: tuple[tuple[int, int], ...]
     ) -> Tensor:
-        stored = self._pieces.get(tensor_slices.key_of(name, place))
-        if stored is None:
+        piece = self._pieces.get(tensor_slices.key_of(name, place))
+        if piece is None:
             raise CorruptModel(f"a piece of {name} is not in the index")
-        piece = _entry(stored)
         if piece.shape != tuple(length for _, length in span) or piece.dtype != whole.dtype:
             raise CorruptModel(f"a piece of {name} is {piece.dtype} {piece.shape}, which does not fit")
         return self._stored(name, piece)
@@ -156,7 +158,7 @@ class Bundle:
             if wanted is None:
                 raise CorruptModel(f"{name} holds {entry.dtype}, which is no array of numbers")
             return numbers.cut_out(
-                self._bytes(name, entry), entry.dtype, entry.shape, cuts, big_endian=self._big_endian
+                self._bytes(name, entry), entry.dtype, entry.shape, cuts, big_endian=self._order == "big"
             )
 
         return Tensor(name, entry.shape, entry.dtype, fetch)
@@ -173,7 +175,7 @@ class Bundle:
                 f"{name} lies beyond the end of {self._data_file(entry.shard).name}: the file is cut short"
             )
         found = data[entry.offset : entry.offset + entry.size]
-        place = (entry.shard, entry.offset)
+        place = (entry.shard, entry.offset, entry.size, entry.checksum)
         if place not in self._sound:
             if entry.dtype != "string" and checksums.masked(found) != entry.checksum:
                 raise CorruptModel(_NOT_AS_WRITTEN.format(name))
