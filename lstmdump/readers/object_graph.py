@@ -7,12 +7,12 @@ its key. Sources: `trackable_object_graph.proto`, `saved_object_graph.proto`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from lstmdump.errors import CorruptModel
 from lstmdump.readers.protobuf import Buffer, Message
-from lstmdump.readers.tensor_types import dtype_name, shape_of
+from lstmdump.readers.tensor_types import dtype_name, known_shape
 
 KEY_ENDING = "/.ATTRIBUTES/VARIABLE_VALUE"
 _VALUE, _CONFIG = "VARIABLE_VALUE", "OBJECT_CONFIG_JSON"
@@ -20,7 +20,10 @@ _VALUE, _CONFIG = "VARIABLE_VALUE", "OBJECT_CONFIG_JSON"
 
 @dataclass
 class Variable:
-    """A variable of the graph. Shape and dtype are known in a SavedModel only, the key in a checkpoint only."""
+    """A variable of the graph. Shape and dtype are known in a SavedModel only, the key in a checkpoint only.
+
+    The shape is None, too, where the variable may hold arrays of several shapes.
+    """
 
     full_name: str
     key: str | None = None
@@ -56,6 +59,8 @@ class ObjectGraph:
     _edges: dict[int, dict[str, int]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
+        if not self.nodes:
+            raise CorruptModel("an object graph without objects")
         if any(child >= len(self.nodes) for node in self.nodes for _, child in node.children):
             raise CorruptModel("an object graph whose edges lead out of it")
 
@@ -65,10 +70,14 @@ class ObjectGraph:
         for edge in path:
             if here is None:
                 return None
-            if here not in self._edges:
-                self._edges[here] = dict(self.nodes[here].children)
-            here = self._edges[here].get(edge)
+            here = self.edges(here).get(edge)
         return here
+
+    def edges(self, number: int) -> Mapping[str, int]:
+        """The node that each edge of the node NUMBER leads to, by the edge's name."""
+        if number not in self._edges:
+            self._edges[number] = dict(self.nodes[number].children)
+        return self._edges[number]
 
 
 def of_checkpoint(data: Buffer) -> ObjectGraph:
@@ -101,9 +110,7 @@ def of_saved_model(data: Buffer) -> ObjectGraph:
             node.identifier, node.metadata = user_object.text(1), user_object.text(3)
         elif 7 in message:
             saved = message.message(7)
-            node.variable = Variable(
-                saved.text(6), shape=shape_of(saved.message(2)), dtype=dtype_name(saved.integer(1))
-            )
+            node.variable = Variable(saved.text(6), None, known_shape(saved.message(2)), dtype_name(saved.integer(1)))
         nodes.append(node)
     return ObjectGraph(nodes, slots)
 
@@ -111,17 +118,17 @@ def of_saved_model(data: Buffer) -> ObjectGraph:
 def of_keys(keys: Iterable[str]) -> ObjectGraph:
     """The graph that the paths in KEYS span, for a checkpoint whose own graph cannot be read."""
     nodes = [Node([])]
-    places: dict[tuple[str, ...], int] = {(): 0}
+    places: dict[tuple[int, str], int] = {}
     for key in keys:
-        path = path_of_key(key) or ()
-        for length in range(1, len(path) + 1):
-            step = tuple(path[:length])
-            if step not in places:
-                places[step] = len(nodes)
-                nodes[places[step[:-1]]].children.append((step[-1], len(nodes)))
+        here = 0
+        for edge in path_of_key(key) or ():
+            if (here, edge) not in places:
+                places[here, edge] = len(nodes)
+                nodes[here].children.append((edge, len(nodes)))
                 nodes.append(Node([]))
-        if path:
-            nodes[places[tuple(path)]].variable = Variable("", key)
+            here = places[here, edge]
+        if here:
+            nodes[here].variable = Variable("", key)
     return ObjectGraph(nodes)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 from lstmdump.model import LayerPath
 from lstmdump.readers import keras_names
@@ -85,8 +86,8 @@ def _model_of(way: Way, graph: ObjectGraph) -> int:
     return number if is_model or ("save_counter" in root and len(way) > 2) else 0
 
 
-def _edge_names(graph: ObjectGraph, number: int) -> set[str]:
-    return {edge for edge, _ in graph.nodes[number].children}
+def _edge_names(graph: ObjectGraph, number: int) -> AbstractSet[str]:
+    return graph.edges(number).keys()
 
 
 def _begins_with_model(graph: ObjectGraph, model: int, ways: Sequence[Way], scopes: Sequence[LayerPath]) -> bool:

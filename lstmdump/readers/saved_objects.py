@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from lstmdump.errors import RefusedModel
 from lstmdump.readers.object_graph import Node, ObjectGraph, Variable
 
 _BESIDE = frozenset({
@@ -25,6 +26,7 @@ _METRIC, _METRIC_EDGES = "_tf_keras_metric", {"total", "count"}
 _NO_PARAMETERS = ("seed_generator_state", "rnn_state")
 _LONGEST_NUMBER = 10
 _INTEGERS = ("int", "uint")
+_MAX_DEPTH = 100  # the deepest genuine object seen is 9 edges from the root
 _LAYER = re.compile(r"layer-(\d{1,9})")
 
 Way = tuple[tuple[str, int], ...]
@@ -45,7 +47,11 @@ class Holder:
 
 
 def holders(graph: ObjectGraph) -> list[Holder]:
-    """All objects in GRAPH that hold weights of the model, in its order."""
+    """All objects in GRAPH that hold weights of the model, in its order.
+
+    Raises:
+        RefusedModel: objects are nested deeper than in any model.
+    """
     walk = _Walk(graph)
     walk.below_root()
     walk.beside()
@@ -64,6 +70,8 @@ class _Walk:
         waiting: list[Way] = [()]
         while waiting:
             way = waiting.pop()
+            if len(way) > _MAX_DEPTH:
+                raise RefusedModel(f"objects nested more than {_MAX_DEPTH} deep")
             number = way[-1][1] if way else 0
             if number in self._seen:
                 continue

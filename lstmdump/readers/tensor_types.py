@@ -46,3 +46,13 @@ def shape_of(message: Message) -> tuple[int, ...]:
     if message.integer(3) or any(extent < 0 for extent in extents) or len(extents) > _MAX_RANK:
         raise CorruptModel(f"a stored tensor of shape {extents}, which none can have")
     return extents
+
+
+def known_shape(message: Message) -> tuple[int, ...] | None:
+    """The shape in a TensorShapeProto of a variable that was declared; None where not all of it is known.
+
+    Raises:
+        CorruptModel: it has more dimensions than any array of TensorFlow's.
+    """
+    open_ended = message.integer(3) or any(extent.signed(1) < 0 for extent in message.messages(2))
+    return None if open_ended else shape_of(message)
