@@ -62,10 +62,13 @@ def test_what_readme_shows_is_what_comes_out(commands: list[str], said: list[str
     assert said == [f"{left:{width}}{right}".rstrip() for left, right in rows]
 
 
-def test_what_readme_does_from_python_works(folder: Path) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+@pytest.mark.parametrize(
+    ("place", "said"), [(0, "(1, 60, 30)\n"), (1, "lstm_1 3 6 240\n[[")], ids=["cell states", "a gate"]
+)
+def test_what_readme_does_from_python_works(place: int, said: str, folder: Path) -> None:
+    code = re.findall(r"```python\n(.*?)```", README, re.DOTALL)[place]
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=folder, check=True)
-    assert done.stdout.startswith("lstm_1 3 6 240\n[[")
+    assert done.stdout.startswith(said)
 
 
 def test_readme_opens_with_two_commands() -> None:
