@@ -7,7 +7,7 @@ from pathlib import Path
 from lstmdump.errors import UnreadableModel
 from lstmdump.formats import Format
 from lstmdump.model import Model, grow
-from lstmdump.readers import tf1_variables
+from lstmdump.readers import frozen_reads, tf1_variables
 from lstmdump.readers.checkpoint import without_numbers
 from lstmdump.readers.graph_cells import cells
 from lstmdump.readers.graph_def import Graph, Node, constant, variables_declared
@@ -28,22 +28,29 @@ def read(path: Path) -> Model:
         graph = Graph(path.read_bytes())
     except OSError as error:
         raise UnreadableModel(f"cannot be read: {error.strerror or error}") from error
+    constants = {node.name: tensor for node in graph.running("Const") if (tensor := _array(node)) is not None}
+    read = {name: tensor for name, tensor in constants.items() if frozen_reads.is_read(name)}
+    if read:
+        root = grow(frozen_reads.place(read), {})
+        return Model(Format.GRAPH.value, "tensorflow 2", root, notes=(frozen_reads.NOTE,), countable=False)
     used = {name for cell in cells(graph) for names in cell.variables.values() for name in names}
-    tensors: dict[str, Tensor] = {}
-    for node in graph.running("Const"):
-        tensor = constant(node)
-        is_array = tensor is not None and tensor.shape and tensor.dtype.startswith(("float", "bfloat"))
-        if tensor is not None and is_array and (node.name in used or _was_variable(graph, node)):
-            tensors[node.name] = tensor
+    variables = {name: tensor for name, tensor in constants.items() if name in used or _was_variable(graph, name)}
     declared = {name: without_numbers(name, *kind) for name, kind in variables_declared(graph).items()}
-    placed = tf1_variables.place(tensors | declared, graph)
+    placed = tf1_variables.place(variables | declared, graph)
     root = grow(placed.weights, placed.kinds, placed.settings)
     notes = [*([_NOT_FROZEN] if declared else []), *placed.notes]
-    return Model(Format.GRAPH.value, "tensorflow", root, notes=tuple(notes))
+    return Model(Format.GRAPH.value, "tensorflow 1", root, notes=tuple(notes))
 
 
-def _was_variable(graph: Graph, node: Node) -> bool:
-    """Whether NODE, a constant, is read as a variable is: through a node that does nothing but hand it on."""
-    if any(graph.node(node.name + ending) is not None for ending in _READING):
+def _array(node: Node) -> Tensor | None:
+    """The array of floating-point numbers that NODE, a constant, holds; None where it is something else."""
+    tensor = constant(node)
+    is_array = tensor is not None and tensor.shape and tensor.dtype.startswith(("float", "bfloat"))
+    return tensor if is_array else None
+
+
+def _was_variable(graph: Graph, name: str) -> bool:
+    """Whether the constant NAME is read as a variable is: through a node that does nothing but hand it on."""
+    if any(graph.node(name + ending) is not None for ending in _READING):
         return True
-    return any(reader.operation in _HANDING_ON for reader in graph.taking(node.name))
+    return any(reader.operation in _HANDING_ON for reader in graph.taking(name))

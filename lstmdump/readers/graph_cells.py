@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lstmdump.readers.graph_def import PASSING, Graph, Node, constant, scalar
+from lstmdump.readers import graph_functions
+from lstmdump.readers.graph_def import Graph, Node, Nodes, constant, scalar
 
 SPLIT = "Split"
 _ADDING = frozenset({"Add", "AddV2"})
@@ -43,23 +44,29 @@ class GraphCell:
 
 
 def cells(graph: Graph) -> Iterator[GraphCell]:
-    """The cells in GRAPH; an unrolled one comes once."""
+    """The cells in GRAPH and in the loops that it runs; an unrolled one comes once."""
     seen: set[tuple[str, ...]] = set()
+    places: list[Nodes] = [graph, *graph_functions.bodies(graph)]
+    for nodes in places:
+        for found in _cells(nodes, seen):
+            seen.add(found.variables["kernel"])
+            yield found
+
+
+def _cells(graph: Nodes, seen: set[tuple[str, ...]]) -> Iterator[GraphCell]:
     for operation in _BLOCKS:
         for node in graph.running(operation):
             block = _block_cell(graph, node)
             if block is not None and block.variables["kernel"] not in seen:
-                seen.add(block.variables["kernel"])
                 yield block
     for node in graph.running(SPLIT):
         if node.number("num_split") == _PARTS and len(node.inputs) == 2:
             variables = _split_variables(graph, node)
             if variables and variables["kernel"] not in seen:
-                seen.add(variables["kernel"])
                 yield _split_cell(graph, node, variables)
 
 
-def _block_cell(graph: Graph, node: Node) -> GraphCell | None:
+def _block_cell(graph: Nodes, node: Node) -> GraphCell | None:
     kernel_at = _BLOCKS[node.operation]
     if len(node.inputs) < kernel_at + 5:
         return None
@@ -74,7 +81,7 @@ def _block_cell(graph: Graph, node: Node) -> GraphCell | None:
     return GraphCell(node.operation, variables, 0.0 if added is None else added.float32(4), known_order=True)
 
 
-def _split_variables(graph: Graph, split: Node) -> dict[str, tuple[str, ...]]:
+def _split_variables(graph: Nodes, split: Node) -> dict[str, tuple[str, ...]]:
     """The variables of the sum that SPLIT cuts in four; none where it is no product with a variable."""
     total = graph.source(split.inputs[1])
     bias: tuple[str, ...] = ()
@@ -87,19 +94,19 @@ def _split_variables(graph: Graph, split: Node) -> dict[str, tuple[str, ...]]:
     return {leaf: names for leaf, names in (("kernel", kernel), ("bias", bias)) if names} if kernel else {}
 
 
-def _split_cell(graph: Graph, split: Node, variables: dict[str, tuple[str, ...]]) -> GraphCell:
+def _split_cell(graph: Nodes, split: Node, variables: dict[str, tuple[str, ...]]) -> GraphCell:
     is_candidate = any(node.operation == "Tanh" for node in graph.taking(f"{split.name}:{_CANDIDATE}"))
     forget_bias = _added_to(graph, f"{split.name}:{_FORGET}")
     return GraphCell(SPLIT, variables, forget_bias, is_candidate and forget_bias is not None)
 
 
-def _variable(graph: Graph, name: str) -> tuple[str, ...]:
+def _variable(graph: Nodes, name: str) -> tuple[str, ...]:
     """The names of the variables behind the input NAME: one, or the pieces that are joined there, or none."""
     node = graph.source(name)
     if node is None:
         return ()
     if node.operation in _JOINING:
-        pieces = [piece for piece in map(graph.source, node.inputs) if piece is not None and not _is_axis(piece)]
+        pieces = [piece for piece in map(node.home.source, node.inputs) if piece is not None and not _is_axis(piece)]
         return tuple(piece.name for piece in pieces) if all(piece.operation in _VARIABLES for piece in pieces) else ()
     return (node.name,) if node.operation in _VARIABLES else ()
 
@@ -109,7 +116,7 @@ def _is_axis(node: Node) -> bool:
     return tensor is not None and not tensor.shape
 
 
-def _added_to(graph: Graph, output: str) -> float | None:
+def _added_to(graph: Nodes, output: str) -> float | None:
     """The constant that is added to OUTPUT, 0.0 where it goes straight into a sigmoid; None where neither is seen.
 
     A layer-normalized cell adds it to what becomes of OUTPUT: to the sum that goes into the sigmoid.
@@ -131,7 +138,7 @@ def _added_to(graph: Graph, output: str) -> float | None:
     return None
 
 
-def _constant_addend(graph: Graph, node: Node) -> float | None:
+def _constant_addend(graph: Nodes, node: Node) -> float | None:
     """The one number that NODE, an addition, adds; None where it is none or adds arrays."""
     if node.operation not in _ADDING:
         return None
@@ -139,15 +146,17 @@ def _constant_addend(graph: Graph, node: Node) -> float | None:
     return next((value for source in sources if source is not None and (value := scalar(source)) is not None), None)
 
 
-def joining_axis(graph: Graph, piece: str) -> int | None:
-    """The axis along which GRAPH joins PIECE to the rest of a variable kept in pieces; None where it does not."""
-    waiting = [piece]
-    for name in waiting:  # the list grows while it is gone through
-        for node in graph.taking(name):
-            if node.operation in _JOINING:
-                axis = graph.source(node.inputs[0 if node.operation == "Concat" else -1])
-                value = None if axis is None else scalar(axis)
-                return None if value is None else int(value)
-            if node.operation in PASSING and len(waiting) < _FARTHEST:
-                waiting.append(node.name)
-    return None
+def joining_axes(graph: Graph) -> dict[str, int]:
+    """By the name of each piece of a variable that GRAPH joins to the others, the axis along which it does."""
+    found: dict[str, int] = {}
+    places: list[Nodes] = [graph, *graph_functions.bodies(graph)]
+    for nodes in places:
+        for joining in (node for operation in _JOINING for node in nodes.running(operation)):
+            axis_at = 0 if joining.operation == "Concat" else len(joining.inputs) - 1
+            axis = nodes.source(joining.inputs[axis_at]) if joining.inputs else None
+            value = None if axis is None else scalar(axis)
+            sources = [nodes.source(name) for place, name in enumerate(joining.inputs) if place != axis_at]
+            if value is not None:
+                pieces = (source for source in sources if source is not None and source.operation in _VARIABLES)
+                found.update((piece.name, int(value)) for piece in pieces)
+    return found

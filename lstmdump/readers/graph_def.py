@@ -10,6 +10,7 @@ import struct
 from bisect import bisect_right
 from collections.abc import Iterator
 from functools import cached_property
+from typing import Protocol
 
 from lstmdump.errors import CorruptModel
 from lstmdump.readers import numbers, tensor_types
@@ -23,10 +24,27 @@ _MAX_STEPS = 100
 _FEW = 50  # searches through all bytes that take less time than to take all nodes apart once
 
 
-class Node:
-    """A node, taken apart: its `name`, its `operation`, and the names of its `inputs`."""
+class Nodes(Protocol):
+    """What can be asked of a graph, and of the body of a function in it."""
 
-    def __init__(self, data: Buffer) -> None:
+    def node(self, name: str) -> Node | None:
+        """The node that NAME, an input of another, stands for."""
+
+    def source(self, name: str) -> Node | None:
+        """The node that NAME comes from, behind all that hands its input on as it is."""
+
+    def running(self, operation: str) -> Iterator[Node]:
+        """The nodes whose operation is OPERATION."""
+
+    def taking(self, output: str) -> Iterator[Node]:
+        """The nodes that have OUTPUT, `split:2`, among their inputs."""
+
+
+class Node:
+    """A node, taken apart: its `name`, its `operation`, the names of its `inputs`, and its `home`, where these are."""
+
+    def __init__(self, data: Buffer, home: Nodes) -> None:
+        self.home = home
         self._message = Message(data)
         self.name = self._message.text(1)
         self.operation = self._message.text(2)
@@ -59,6 +77,7 @@ class Graph:
         self._by_name: dict[bytes, int] = {}
         self._nodes: dict[int, Node] = {}
         self._asked = 0
+        self._rest = Message(b"")
         self.version = ""
         self._index()
 
@@ -68,8 +87,8 @@ class Graph:
         while position < len(data):
             is_node = data[position : position + 1] == _NODE_KEY
             if not is_node:
-                rest = [value for number, value in fields(memoryview(data)[position:]) if number == 1]
-                if rest:
+                self._rest = Message(memoryview(data)[position:])
+                if 1 in self._rest:
                     raise CorruptModel("a graph whose nodes do not stand together")
                 return
             length, start = varint(data, position + 1)
@@ -85,6 +104,10 @@ class Graph:
 
     def __len__(self) -> int:
         return len(self._starts)
+
+    def library(self) -> Message:
+        """The FunctionDefLibrary, which stands behind the nodes."""
+        return self._rest.message(2)
 
     def node(self, name: str) -> Node | None:
         """The node NAME, an input of another: `^` and the number of an output do not count."""
@@ -138,7 +161,7 @@ class Graph:
 
     def _node(self, index: int) -> Node:
         if index not in self._nodes:
-            self._nodes[index] = Node(memoryview(self._data)[self._starts[index] : self._stops[index]])
+            self._nodes[index] = Node(memoryview(self._data)[self._starts[index] : self._stops[index]], self)
         return self._nodes[index]
 
     def source(self, name: str) -> Node | None:

@@ -106,10 +106,11 @@ def _put_together(tensors: Mapping[str, Tensor], graph: Graph) -> dict[str, Tens
     pieces: dict[str, list[str]] = {}
     for name in tensors:
         pieces.setdefault(tf1_cells.PIECE.sub("", name), []).append(name)
+    axes = graph_cells.joining_axes(graph) if any(names != [base] for base, names in pieces.items()) else {}
     whole: dict[str, Tensor] = {}
     for base, names in pieces.items():
         ordered = sorted(names, key=_natural)
-        axis = graph_cells.joining_axis(graph, ordered[0]) if ordered != [base] else None
+        axis = axes.get(ordered[0])
         if axis is None or base in names:
             whole.update({name: tensors[name] for name in names})
         else:
