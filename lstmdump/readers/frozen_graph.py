@@ -15,6 +15,8 @@ from lstmdump.tensor import Tensor
 
 _READING = ("/read", "/Read/ReadVariableOp", "/ReadVariableOp")
 _HANDING_ON = frozenset({"Identity", "Enter"})
+_LOOPS = frozenset({"While", "StatelessWhile"})  # which take initial states as well
+_LEAVES = frozenset({"kernel", "recurrent_kernel", "bias"})
 _NOT_FROZEN = "the graph is not frozen: it declares variables, whose numbers are in a checkpoint"
 
 
@@ -53,4 +55,5 @@ def _was_variable(graph: Graph, name: str) -> bool:
     """Whether the constant NAME is read as a variable is: through a node that does nothing but hand it on."""
     if any(graph.node(name + ending) is not None for ending in _READING):
         return True
-    return any(reader.operation in _HANDING_ON for reader in graph.taking(name))
+    readers = {reader.operation for reader in graph.taking(name)}
+    return bool(readers & _HANDING_ON) or (bool(readers & _LOOPS) and name.rpartition("/")[2] in _LEAVES)

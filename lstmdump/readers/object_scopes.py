@@ -83,7 +83,7 @@ def _model_of(way: Way, graph: ObjectGraph) -> int:
         return 0
     number = way[0][1]
     is_model = bool(_edge_names(graph, number) & _MODEL_EDGES)
-    return number if is_model or ("save_counter" in root and len(way) > 2) else 0
+    return number if is_model or ("save_counter" in root and len(way) > 1) else 0
 
 
 def _edge_names(graph: ObjectGraph, number: int) -> AbstractSet[str]:

@@ -36,7 +36,7 @@ _NUMBER = re.compile(r"_\d+$")
 
 _LEAVES = (
     ("kernel", re.compile(r"(?:linear/)?(?:kernel|weights|matrix)|w(?:_\d+)?")),
-    ("bias", re.compile(r"(?:linear/)?(?:bias|biases)|b")),
+    ("bias", re.compile(r"(?:linear/)?(?:bias|biases|b)")),
     ("projection/kernel", re.compile(r"projection/(?:kernel|weights)|w_p(?:_\d+)?")),
     (r"w_\g<1>_diag", re.compile(r"w_([ifo])_diag|wc([ifo])")),
     (r"\g<0>", re.compile(r"(?:input|transform|forget|output|state)/(?:gamma|beta)")),
