@@ -6,13 +6,14 @@ A checkpoint is named by its prefix, by its `.index`, or by its directory, whose
 from __future__ import annotations
 
 import json
+import mmap
 import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lstmdump.errors import CorruptModel, LstmdumpError, UnreadableModel
+from lstmdump.errors import CorruptModel, UnreadableModel
 from lstmdump.formats import Format
 from lstmdump.model import Model, Weight, grow
 from lstmdump.readers import keras_objects, object_graph, saved_objects, tensor_bundle, tf1_variables
@@ -27,7 +28,9 @@ from lstmdump.tensor import Array, Cuts, Tensor
 
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 NO_CLASSES = "found by shape: the file holds no layer classes"
-_LATEST = re.compile(r'^model_checkpoint_path: "(?:[^"]*[/\\])?([^"/\\]+)"', re.MULTILINE)
+_LATEST = re.compile(rb'^model_checkpoint_path: "((?:[^"\\\n]|\\.)*)"', re.MULTILINE)
+_ESCAPED = re.compile(rb"\\(?:([0-7]{1,3})|(.))")  # as protocol buffers write text: octal, or a sign itself
+_MOST_NAMED = 3
 _INDEX, _META = ".index", ".meta"
 _STATE = "checkpoint"
 
@@ -55,8 +58,7 @@ def read_bundle(prefix: Path, kind: Format) -> Model:
             graph = _object_graph(bundle)
             named = keras_objects.name(graph, saved_objects.holders(graph), _stored_metadata(bundle, graph))
             return of_objects(bundle, graph, named, kind, producer(graph), notes)
-        return of_variables({name: bundle.tensor(name) for name in bundle.names()}, graph_beside(prefix), kind, notes,
-                            bundle)  # fmt: skip
+        return _of_names(prefix, {name: bundle.tensor(name) for name in bundle.names()}, kind, notes, bundle)
     except BaseException:
         bundle.close()
         raise
@@ -67,7 +69,9 @@ def missing_files(bundle: Bundle) -> list[str]:
     missing = bundle.missing_files()
     if not missing:
         return []
-    return [f"{', '.join(missing)} is missing: names and shapes are known, but no numbers can be exported"]
+    more = f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
+    names = ", ".join(missing[:_MOST_NAMED]) + more
+    return [f"{names} is missing: names and shapes are known, but no numbers can be exported"]
 
 
 def of_variables(
@@ -144,21 +148,23 @@ def _object_graph(bundle: Bundle) -> ObjectGraph:
     """The graph that the bundle holds; where its data file is missing, the paths in the keys must do."""
     if bundle.missing_files():
         return object_graph.of_keys(bundle.names())
-    return object_graph.of_checkpoint(bundle.strings(OBJECT_GRAPH)[0])
+    return object_graph.of_checkpoint(bundle.string(OBJECT_GRAPH))
 
 
 def _stored_metadata(bundle: Bundle, graph: ObjectGraph) -> dict[int, dict[str, Any]]:
     """The JSON that TensorFlow 1.13 stored for each Keras object, beside the variables."""
-    found = {}
-    for number, node in enumerate(graph.nodes):
-        if node.metadata in bundle and node.metadata:
-            try:
-                value = json.loads(bundle.strings(node.metadata)[0])
-            except (ValueError, RecursionError) as error:
-                raise CorruptModel(f"{node.metadata} is no JSON") from error
-            if isinstance(value, dict):
-                found[number] = value
-    return found
+    texts = {node.metadata for node in graph.nodes if node.metadata and node.metadata in bundle}
+    values = {key: _json(bundle, key) for key in texts}
+    return {
+        number: value for number, node in enumerate(graph.nodes) if isinstance(value := values.get(node.metadata), dict)
+    }
+
+
+def _json(bundle: Bundle, key: str) -> object:
+    try:
+        return json.loads(bundle.string(key))
+    except (ValueError, RecursionError) as error:
+        raise CorruptModel(f"{key} is no JSON") from error
 
 
 def producer(graph: ObjectGraph) -> str:
@@ -171,15 +177,18 @@ def producer(graph: ObjectGraph) -> str:
     return "tensorflow 2"
 
 
-def graph_beside(prefix: Path) -> Graph | None:
-    """The graph in the `.meta` file beside the checkpoint at PREFIX, if there is one that can be read."""
+def _of_names(
+    prefix: Path, tensors: dict[str, Tensor], kind: Format, notes: Sequence[str], held: Bundle | CheckpointV1
+) -> Model:
+    """The model of TENSORS and of the graph in the `.meta` beside them, which may be missing or damaged."""
     path = prefix.with_name(prefix.name + _META)
-    if not path.is_file():
-        return None
+    if not tensor_bundle.is_file(path):
+        return of_variables(tensors, None, kind, notes, held)
     try:
-        return of_meta_graph(Message(path.read_bytes()))
-    except (LstmdumpError, OSError):
-        return None
+        return of_variables(tensors, of_meta_graph(Message(path.read_bytes())), kind, notes, held)
+    except (CorruptModel, OSError) as error:
+        said = f"{path.name}, which would tell more of its cells, cannot be read: {error}"
+        return of_variables(tensors, None, kind, [*notes, said], held)
 
 
 def of_meta_graph(meta_graph: Message) -> Graph:
@@ -192,7 +201,7 @@ def of_meta_graph(meta_graph: Message) -> Graph:
 def _read_v1(path: Path) -> Model:
     checkpoint = CheckpointV1(path)
     try:
-        return of_variables(checkpoint.tensors(), graph_beside(path), Format.CHECKPOINT, (), checkpoint)
+        return _of_names(path, checkpoint.tensors(), Format.CHECKPOINT, (), checkpoint)
     except BaseException:
         checkpoint.close()
         raise
@@ -201,9 +210,10 @@ def _read_v1(path: Path) -> Model:
 def _is_index(path: Path) -> bool:
     """Whether the table at PATH is the index of a bundle; a checkpoint of the first format is a table itself."""
     try:
-        header = Table(path.read_bytes()).get(b"")
-    except OSError as error:
-        raise UnreadableModel(f"cannot be read: {error.strerror or error}") from error
+        with path.open("rb") as file:
+            header = Table(memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))).get(b"")
+    except (OSError, ValueError) as error:
+        raise UnreadableModel(f"cannot be read: {error}") from error
     return header is not None and tensor_bundle.is_bundle_header(header)
 
 
@@ -213,11 +223,9 @@ def _in_directory(directory: Path) -> Path:
     Of the path in that file only the last name is used: it was true on the machine where it was written.
     """
     prefixes = {path.name.removesuffix(_INDEX) for path in directory.glob("*" + _INDEX)}
-    state = directory / _STATE
-    if state.is_file():
-        found = _LATEST.search(state.read_text("utf-8", "replace"))
-        if found and (found[1] in prefixes or (directory / found[1]).is_file()):
-            return directory / found[1]
+    latest = _latest(directory / _STATE)
+    if latest and (latest in prefixes or (directory / latest).is_file()):
+        return directory / latest
     if len(prefixes) == 1:
         return directory / prefixes.pop()
     names = ", ".join(sorted(prefixes)[:5])
@@ -226,3 +234,15 @@ def _in_directory(directory: Path) -> Path:
     raise UnreadableModel(
         f"the directory holds {len(prefixes)} checkpoints and none is named the latest; give one: {names}"
     )
+
+
+def _latest(state: Path) -> str:
+    """The last name of the path that the file STATE calls the latest checkpoint; empty where it calls none so."""
+    try:
+        found = _LATEST.search(state.read_bytes()) if state.is_file() else None
+    except OSError as error:
+        raise UnreadableModel(f"its file `{_STATE}` cannot be read: {error.strerror or error}") from error
+    if found is None:
+        return ""
+    path = _ESCAPED.sub(lambda sign: bytes([int(sign[1], 8) & 0xFF]) if sign[1] else sign[2], found[1])
+    return re.split(r"[/\\]", path.decode("utf-8", "surrogateescape"))[-1]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from lstmdump.errors import UnreadableModel
+from lstmdump.errors import ModelClosed, UnreadableModel
 from lstmdump.formats import Format
 from lstmdump.model import Model, grow
 from lstmdump.readers import frozen_reads, tf1_variables
 from lstmdump.readers.checkpoint import without_numbers
 from lstmdump.readers.graph_cells import cells
 from lstmdump.readers.graph_def import Graph, Node, constant, variables_declared
-from lstmdump.tensor import Tensor
+from lstmdump.tensor import Array, Cuts, Tensor
 
 _READING = ("/read", "/Read/ReadVariableOp", "/ReadVariableOp")
 _HANDING_ON = frozenset({"Identity", "Enter"})
@@ -30,18 +32,41 @@ def read(path: Path) -> Model:
         graph = Graph(path.read_bytes())
     except OSError as error:
         raise UnreadableModel(f"cannot be read: {error.strerror or error}") from error
-    constants = {node.name: tensor for node in graph.running("Const") if (tensor := _array(node)) is not None}
+    closed: list[bool] = []
+    constants = {
+        node.name: _while_open(tensor, closed)
+        for node in graph.running("Const")
+        if (tensor := _array(node)) is not None
+    }
     read = {name: tensor for name, tensor in constants.items() if frozen_reads.is_read(name)}
     if read:
         root = grow(frozen_reads.place(read), {})
-        return Model(Format.GRAPH.value, "tensorflow 2", root, notes=(frozen_reads.NOTE,), countable=False)
+        return Model(
+            Format.GRAPH.value,
+            "tensorflow 2",
+            root,
+            (frozen_reads.NOTE,),
+            countable=False,
+            release=lambda: closed.append(True),
+        )
     used = {name for cell in cells(graph) for names in cell.variables.values() for name in names}
     variables = {name: tensor for name, tensor in constants.items() if name in used or _was_variable(graph, name)}
     declared = {name: without_numbers(name, *kind) for name, kind in variables_declared(graph).items()}
     placed = tf1_variables.place(variables | declared, graph)
     root = grow(placed.weights, placed.kinds, placed.settings)
     notes = [*([_NOT_FROZEN] if declared else []), *placed.notes]
-    return Model(Format.GRAPH.value, "tensorflow 1", root, notes=tuple(notes))
+    return Model(Format.GRAPH.value, "tensorflow 1", root, notes=tuple(notes), release=lambda: closed.append(True))
+
+
+def _while_open(tensor: Tensor, closed: Sequence[bool]) -> Tensor:
+    """TENSOR, whose numbers can be read until CLOSED says something."""
+
+    def fetch(cuts: Cuts) -> Array:
+        if closed:
+            raise ModelClosed(f"{tensor.name} was asked for after the model had been closed")
+        return tensor.fetch(cuts)
+
+    return replace(tensor, fetch=fetch)
 
 
 def _array(node: Node) -> Tensor | None:

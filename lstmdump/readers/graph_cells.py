@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from lstmdump.readers import graph_functions
 from lstmdump.readers.graph_def import Graph, Node, Nodes, constant, scalar
@@ -22,6 +23,8 @@ _PEEPHOLES = ("w_i_diag", "w_f_diag", "w_o_diag")
 # Each operation that is a whole cell, and the kernel's place among its inputs; three peepholes and the bias follow.
 _BLOCKS = {"LSTMBlockCell": 3, "BlockLSTM": 4, "BlockLSTMV2": 4}
 _CANDIDATE, _FORGET, _PARTS = 1, 2, 4
+_MOST_AXES = 8
+_MOST_PIECES = 256  # that a variable is joined from: more than any partitioner has reason to make
 _FARTHEST = 60  # nodes between the forget gate's part and its sigmoid; layer normalization takes some 20
 
 
@@ -105,7 +108,7 @@ def _variable(graph: Nodes, name: str) -> tuple[str, ...]:
     node = graph.source(name)
     if node is None:
         return ()
-    if node.operation in _JOINING:
+    if node.operation in _JOINING and len(node.inputs) <= _MOST_PIECES:
         pieces = [piece for piece in map(node.home.source, node.inputs) if piece is not None and not _is_axis(piece)]
         return tuple(piece.name for piece in pieces) if all(piece.operation in _VARIABLES for piece in pieces) else ()
     return (node.name,) if node.operation in _VARIABLES else ()
@@ -128,7 +131,7 @@ def _added_to(graph: Nodes, output: str) -> float | None:
             return value
     waiting, seen = [output], {output}
     while waiting and len(seen) < _FARTHEST:
-        for node in graph.taking(waiting.pop(0)):
+        for node in islice(graph.taking(waiting.pop(0)), _FARTHEST):
             if node.operation == "Sigmoid":
                 total = graph.node(node.inputs[0])
                 return None if total is None else _constant_addend(graph, total)
@@ -140,7 +143,7 @@ def _added_to(graph: Nodes, output: str) -> float | None:
 
 def _constant_addend(graph: Nodes, node: Node) -> float | None:
     """The one number that NODE, an addition, adds; None where it is none or adds arrays."""
-    if node.operation not in _ADDING:
+    if node.operation not in _ADDING or len(node.inputs) != 2:
         return None
     sources = (graph.source(name) for name in node.inputs)
     return next((value for source in sources if source is not None and (value := scalar(source)) is not None), None)
@@ -156,7 +159,7 @@ def joining_axes(graph: Graph) -> dict[str, int]:
             axis = nodes.source(joining.inputs[axis_at]) if joining.inputs else None
             value = None if axis is None else scalar(axis)
             sources = [nodes.source(name) for place, name in enumerate(joining.inputs) if place != axis_at]
-            if value is not None:
+            if value in range(_MOST_AXES):
                 pieces = (source for source in sources if source is not None and source.operation in _VARIABLES)
-                found.update((piece.name, int(value)) for piece in pieces)
+                found.update((piece.name, int(value or 0)) for piece in pieces)
     return found

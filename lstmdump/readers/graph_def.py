@@ -55,6 +55,12 @@ class Node:
         """Its attributes by name, an AttrValue each."""
         return {entry.text(1): entry.message(2) for entry in self._message.messages(5)}
 
+    @cached_property
+    def value(self) -> Message | None:
+        """The TensorProto that it holds; None where it is no constant."""
+        value = self.attributes.get("value")
+        return value.message(8) if self.operation == "Const" and value is not None and 8 in value else None
+
     def number(self, attribute: str) -> int:
         """The whole number in ATTRIBUTE; 0 where there is none."""
         found = self.attributes.get(attribute)
@@ -189,18 +195,14 @@ def constant(node: Node) -> Tensor | None:
     Raises:
         CorruptModel: more or less is stored than its shape says.
     """
-    value = node.attributes.get("value")
-    if node.operation != "Const" or value is None or 8 not in value:
-        return None
-    return tensor_in(value.message(8), node.name)
+    return None if node.value is None else tensor_in(node.value, node.name)
 
 
 def scalar(node: Node) -> float | None:
     """The one number that NODE, a constant, holds; None where it is no constant or holds more. Needs no numpy."""
-    value = node.attributes.get("value")
-    if node.operation != "Const" or value is None:
+    message = node.value
+    if message is None:
         return None
-    message = value.message(8)
     dtype = tensor_types.dtype_name(message.integer(1))
     if dtype not in _SCALARS or math.prod(tensor_types.shape_of(message.message(2))) != 1:
         return None

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lstmdump.errors import RefusedModel
 from lstmdump.readers.graph_def import PASSING, Graph, Node
 from lstmdump.readers.protobuf import Message
 
 _LOOPS = ("While", "StatelessWhile")
 _MAX_STEPS = 100
+_MOST_NODES = 1_000_000  # in all bodies: very many loops may run one very long function
 
 
 class FunctionBody:
@@ -59,8 +61,13 @@ class FunctionBody:
 
 
 def bodies(graph: Graph) -> Iterator[FunctionBody]:
-    """The bodies of the loops in GRAPH."""
+    """The bodies of the loops in GRAPH.
+
+    Raises:
+        RefusedModel: they come to more nodes than any model's.
+    """
     functions: dict[str, Message] | None = None
+    total = 0
     for operation in _LOOPS:
         for loop in graph.running(operation):
             body = loop.attributes.get("body")
@@ -68,6 +75,9 @@ def bodies(graph: Graph) -> Iterator[FunctionBody]:
                 functions = {one.message(1).text(1): one for one in graph.library().messages(1)}
             function = functions.get(body.message(10).text(1)) if body is not None else None
             if function is not None:
+                total += len(function.all_bytes(3))
+                if total > _MOST_NODES:
+                    raise RefusedModel(f"a graph whose loops run more than {_MOST_NODES} nodes")
                 yield FunctionBody(function, graph, loop)
 
 

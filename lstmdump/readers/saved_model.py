@@ -80,7 +80,7 @@ def _read(meta_graph: Message, directory: Path, bundle: Bundle | None) -> Model:
         named = keras_objects.name(graph, found, _metadata(graph, directory, found))
         return checkpoint.of_objects(bundle, graph, named, Format.SAVED_MODEL, _producer(graph, version), notes)
     if bundle is not None and checkpoint.OBJECT_GRAPH in bundle and not bundle.missing_files():
-        graph = object_graph.of_checkpoint(bundle.strings(checkpoint.OBJECT_GRAPH)[0])
+        graph = object_graph.of_checkpoint(bundle.string(checkpoint.OBJECT_GRAPH))
         named = keras_objects.name(graph, saved_objects.holders(graph), {})
         architecture = _architecture(directory)
         told = named if architecture is None else keras_objects.with_architecture(named, architecture)

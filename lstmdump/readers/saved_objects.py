@@ -14,13 +14,14 @@ from lstmdump.readers.object_graph import Node, ObjectGraph, Variable
 
 _BESIDE = frozenset({
     "variables", "trainable_variables", "non_trainable_variables", "regularization_losses", "keras_api",
-    "signatures", "serve", "_all_variables", "_misc_assets", "optimizer", "_compiled_trainable_state", "metrics",
+    "signatures", "serve", "_all_variables", "_misc_assets", "_compiled_trainable_state", "metrics",
     "_metrics", "compiled_metrics", "_compile_metrics", "compiled_loss", "_compile_loss", "_loss_tracker", "states",
     "_states", "_random_generator", "seed_generator", "_seed_generator", "_seed_generators",
     "_saved_model_inputs_spec",
 })  # fmt: skip
 _COUNTERS = frozenset({"save_counter", "step", "global_step", "epoch"})
 _OPTIMIZERS = frozenset({"optimizer", "experimentalOptimizer"})
+_OPTIMIZER_EDGE = "optimizer"
 _OPTIMIZER_EDGES = ({"_iterations", "_learning_rate"}, {"iter", "learning_rate"}, {"_iterations", "_variables"})
 _METRIC, _METRIC_EDGES = "_tf_keras_metric", {"total", "count"}
 _NO_PARAMETERS = ("seed_generator_state", "rnn_state")
@@ -79,7 +80,7 @@ class _Walk:
             node = self._graph.nodes[number]
             if _is_metric(node):
                 continue
-            if _is_optimizer(node) and way:
+            if way and (_is_optimizer(node) or way[-1][0] == _OPTIMIZER_EDGE):
                 self._optimizers.append(number)
                 continue
             edges = _in_model_order(node)

@@ -87,7 +87,7 @@ class Bundle:
     def missing_files(self) -> list[str]:
         """The names of the data files that tensors lie in and that are not there."""
         used = sorted({entry.shard for entry in self._all_entries() if entry.size})
-        return [path.name for path in map(self._data_file, used) if not path.is_file()]
+        return [path.name for path in map(self._data_file, used) if not is_file(path)]
 
     def tensor(self, name: str) -> Tensor:
         """The tensor NAME, not yet read; from its pieces where it is kept in pieces."""
@@ -126,6 +126,13 @@ class Bundle:
             found.append(bytes(data[position : position + length]))
             position += length
         return found
+
+    def string(self, name: str) -> bytes:
+        """The one string in the tensor NAME."""
+        found = self.strings(name)
+        if len(found) != 1:
+            raise CorruptModel(f"{name} holds {len(found)} strings, not one")
+        return found[0]
 
     def close(self) -> None:
         """Let go of the data files."""
@@ -198,6 +205,14 @@ class Bundle:
 
     def _data_file(self, shard: int) -> Path:
         return self._prefix.with_name(f"{self._prefix.name}.data-{shard:05d}-of-{self._shards:05d}")
+
+
+def is_file(path: Path) -> bool:
+    """Whether PATH is a file that can be found."""
+    try:
+        return path.is_file()
+    except OSError:  # a name too long for the file system, a directory that may not be searched
+        return False
 
 
 def is_bundle_header(value: memoryview) -> bool:

@@ -42,6 +42,7 @@ _LEAVES = (
     (r"\g<0>", re.compile(r"(?:input|transform|forget|output|state)/(?:gamma|beta)")),
 )
 _LONGEST_LEAF = 2
+_MAX_STEPS = 32  # no genuine scope is as deep
 PIECE = re.compile(r"/part_\d+$")
 
 
@@ -61,8 +62,8 @@ class TF1Cell:
 def find(names: Iterable[str], from_graph: Iterable[GraphCell]) -> list[TF1Cell]:
     """The cells whose variables are among NAMES; FROM_GRAPH are those that a graph computes."""
     found: dict[str, TF1Cell] = {}
-    known = list(names)
-    for name in known:
+    known = set(names := list(names))
+    for name in names:
         scope, leaf = taken_apart(name)
         kind = kind_of(scope)
         if leaf is not None and kind is not None:
@@ -71,7 +72,7 @@ def find(names: Iterable[str], from_graph: Iterable[GraphCell]) -> list[TF1Cell]
     for cell in found.values():
         for pieces in cell.variables.values():
             pieces.sort(key=_piece_number)
-    computed = [_add_computed(found, cell, set(known)) for cell in from_graph]
+    computed = [_add_computed(found, cell, known) for cell in from_graph]
     sure = set(filter(None, computed))  # where a graph shows cells, what is only called so is none
     return [cell for cell in found.values() if "kernel" in cell.variables and (not sure or cell.scope in sure)]
 
@@ -85,7 +86,9 @@ def kind_of(scope: str) -> str | None:
 def remarks(names: Iterable[str]) -> list[str]:
     """What to say of cells among NAMES that are called LSTM and are not one of four gates."""
     scopes = dict.fromkeys(
-        "/".join(name.split("/")[:length]) for name in names for length in range(1, name.count("/") + 1)
+        "/".join(steps[:length])
+        for steps in (name.split("/") for name in names)
+        for length in range(1, min(len(steps), _MAX_STEPS))
     )
     kinds = {scope: kind for scope in scopes if (kind := kind_of(scope)) in _LEFT_ALONE}
     return [f"{scope} is a {kind}, {_LEFT_ALONE[kind]}: left alone" for scope, kind in kinds.items()]

@@ -22,6 +22,7 @@ _OPTIMIZER = re.compile(r"training(_\d+)?/(Adam|Adamax|Nadam|SGD|RMSprop|Adagrad
                         r"beta_1|beta_2|decay|rho|momentum)")  # fmt: skip
 _DIRECTIONS = {"fw": "0fw", "bw": "1bw", "FW": "0FW", "BW": "1BW"}
 _LOOPS = re.compile(r"(^|/)(rnn|RNN|fw|bw|FW|BW|cell_\d+|Cell\d+|multi_rnn_cell)/[^/]+$")
+_MAX_STEPS = 32  # no genuine scope is as deep
 _DIGITS = re.compile(r"(\d{1,18})")
 
 
@@ -166,16 +167,15 @@ def _is_weight(name: str, tensor: Tensor, all_tensors: Mapping[str, Tensor]) -> 
         return False
     if _OPTIMIZER.fullmatch(name):
         return False
-    around = name.rpartition("/")[0]
-    while around:
-        owner = all_tensors.get(around)
-        if owner is not None and (owner.shape == tensor.shape or not tensor.shape):
-            return False
-        around = around.partition("/")[2] if owner is None else ""
+    steps = name.split("/")[:-1]
+    for start in range(min(len(steps), _MAX_STEPS)):
+        owner = all_tensors.get("/".join(steps[start:]))
+        if owner is not None:
+            return owner.shape != tensor.shape and bool(tensor.shape)
     return True
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
     """A key that sorts NAME as people count, and the forward half of a bidirectional layer first."""
     steps = "/".join(_DIRECTIONS.get(step, step) for step in name.split("/"))
-    return [(int(piece), "") if piece.isdigit() else (-1, piece) for piece in _DIGITS.split(steps) if piece]
+    return [(int(piece), "") if piece.isdecimal() else (-1, piece) for piece in _DIGITS.split(steps) if piece]
