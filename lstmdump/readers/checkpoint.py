@@ -9,7 +9,7 @@ import json
 import mmap
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +93,8 @@ def of_objects(
     bundle: Bundle | None, graph: ObjectGraph, named: Sequence[Named], kind: Format, producer: str, notes: Sequence[str]
 ) -> Model:
     """The model of the NAMED objects in GRAPH, whose variables have keys in the BUNDLE; without one, shapes only."""
-    tensors = _declared(graph) if bundle is None else _stored(bundle, graph)
+    used = [number for one in named for number in one.holder.variables.values()]
+    tensors = _declared(graph) if bundle is None else _stored(bundle, graph, used)
     weights = [
         Weight(one.path, leaf, tensors[number])
         for one in named
@@ -130,15 +131,23 @@ def _declared(graph: ObjectGraph) -> dict[int, Tensor]:
     }
 
 
-def _stored(bundle: Bundle, graph: ObjectGraph) -> dict[int, Tensor]:
-    """The variables of GRAPH by node, as they are in BUNDLE."""
+def _stored(bundle: Bundle, graph: ObjectGraph, used: Iterable[int]) -> dict[int, Tensor]:
+    """The variables of GRAPH at the nodes USED, as they are in BUNDLE; those that hold text are left out.
+
+    Raises:
+        CorruptModel: one is not there, or has another shape.
+    """
     found = {}
-    for number, node in enumerate(graph.nodes):
-        if node.variable is None or node.variable.key is None:
+    for number in used:
+        variable = graph.nodes[number].variable
+        if variable is None:
             continue
-        if node.variable.key not in bundle:
-            raise CorruptModel(f"its object graph names {node.variable.key}, but the index does not")
-        tensor = bundle.tensor(node.variable.key)
+        if variable.key is None or variable.key not in bundle:
+            name = variable.key or variable.full_name
+            raise CorruptModel(f"its object graph names {name}, but the index does not")
+        tensor = bundle.tensor(variable.key)
+        if variable.shape not in (None, tensor.shape):
+            raise CorruptModel(f"{variable.key} is {tensor.shape}, but {variable.shape} in the object graph")
         if tensor.dtype != "string":
             found[number] = tensor
     return found

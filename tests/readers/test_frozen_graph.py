@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import builders
+import numpy as np
+import pytest
+import tensorflow_builders as tf
+from tensorflow_builders import constant, counted, integer, node, split_cell
+
+import lstmdump
+from lstmdump.errors import CorruptModel, LstmdumpError, ModelClosed, UnreadableModel
+
+MADE = builders.gates(3, 4)
+KERNEL = np.concatenate([np.concatenate([MADE[f"W_{g}"], MADE[f"U_{g}"]]) for g in "icfo"], axis=1)
+BIAS = np.concatenate([MADE[f"b_{g}"] for g in "icfo"])
+
+
+def write(tmp_path: Path, data: bytes) -> Path:
+    path = tmp_path / "graph.pb"
+    path.write_bytes(data)
+    return path
+
+
+def frozen(scope: str = "rnn/lstm_cell", kernel: np.ndarray = KERNEL) -> bytes:
+    read = node(f"{scope}/kernel/read", "Identity", f"{scope}/kernel") + node(
+        f"{scope}/bias/read", "Identity", f"{scope}/bias"
+    )
+    return constant(f"{scope}/kernel", kernel) + constant(f"{scope}/bias", BIAS) + read
+
+
+@pytest.mark.parametrize("letter", "ifco")
+def test_constants_that_were_variables_are_the_weights(letter: str, tmp_path: Path) -> None:
+    with lstmdump.open(write(tmp_path, frozen() + split_cell("rnn/lstm_cell", 0.3))) as model:
+        (lstm,) = model.lstms
+        assert (lstm.name, lstm.kind, lstm.forget_bias, model.format) == ("rnn/lstm_cell", "LSTMCell", 0.3, "tf-graph")
+        assert lstm.gates[letter].W.read().tolist() == MADE[f"W_{letter}"].tolist()
+        assert lstm.gates[letter].U.read().tolist() == MADE[f"U_{letter}"].tolist()
+
+
+def test_a_cell_called_otherwise_is_found_by_what_it_computes(tmp_path: Path) -> None:
+    with lstmdump.open(write(tmp_path, frozen("my/own") + split_cell("my/own"))) as model:
+        assert [(lstm.name, lstm.forget_bias) for lstm in model.lstms] == [("my/own", 1.0)]
+
+
+def test_constants_that_were_never_variables_are_no_weights(tmp_path: Path) -> None:
+    other = constant("table", np.zeros((5, 5), "f4")) + node("use", "MatMul", "x", "table")
+    with lstmdump.open(write(tmp_path, frozen() + split_cell("rnn/lstm_cell") + other)) as model:
+        assert model.model.parameters == 7 * 16 + 16
+
+
+def test_numbers_are_gone_when_the_model_is_closed(tmp_path: Path) -> None:
+    model = lstmdump.open(write(tmp_path, frozen() + split_cell("rnn/lstm_cell")))
+    model.close()
+    with pytest.raises(ModelClosed, match="after the model had been closed"):
+        model.lstms[0].gates["f"].W.read()
+
+
+def test_a_graph_that_is_not_frozen_has_shapes_only(tmp_path: Path) -> None:
+    declared = tf.variable("rnn/lstm_cell/kernel", (7, 16)) + tf.variable("rnn/lstm_cell/bias", (16,))
+    with lstmdump.open(write(tmp_path, declared + split_cell("rnn/lstm_cell"))) as model:
+        assert [(lstm.input_dim, lstm.units) for lstm in model.lstms] == [(3, 4)]
+        assert "the graph is not frozen" in model.model.notes[0]
+        with pytest.raises(UnreadableModel, match="are not there"):
+            model.lstms[0].gates["i"].b.read()  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("extents", [(2**31, 2**20), (7, 16)])
+def test_a_kernel_that_is_declared_and_hardly_stored_is_not_blown_up(extents: tuple[int, int], tmp_path: Path) -> None:
+    one = integer(1, 1) + counted(2, tf.shape(extents)) + counted(5, bytes(4))
+    data = node("l/lstm_cell/kernel", "Const", dtype=integer(6, 1), value=counted(8, one))
+    data += node("l/lstm_cell/kernel/read", "Identity", "l/lstm_cell/kernel")
+    with lstmdump.open(write(tmp_path, data)) as model:
+        (lstm,) = model.lstms
+        if extents == (7, 16):
+            assert lstm.gates["f"].W.read().tolist() == np.zeros((3, 4)).tolist()
+        else:
+            with pytest.raises(LstmdumpError, match="declares"):
+                lstm.gates["f"].W.part(slice(0, 1), slice(0, 1)).read()
+
+
+def test_a_constant_of_another_size_than_its_shape_is_damage(tmp_path: Path) -> None:
+    short = integer(1, 1) + counted(2, tf.shape((7, 16))) + counted(4, bytes(12))
+    with pytest.raises(CorruptModel, match="but 12 are stored"):
+        lstmdump.open(write(tmp_path, node("l/kernel", "Const", value=counted(8, short))))
