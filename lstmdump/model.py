@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
-from lstmdump.errors import CorruptModel
+from lstmdump.errors import CorruptModel, RefusedModel
 from lstmdump.tensor import Tensor
 
 LayerPath = tuple[str, ...]
+_MAX_DEPTH = 200  # each layer knows its whole path: a name of 100,000 slashes would take gigabytes
 
 
 @dataclass(frozen=True)
@@ -65,9 +66,12 @@ def grow(
 
     Raises:
         CorruptModel: two arrays claim one place.
+        RefusedModel: layers are nested deeper than in any model.
     """
     root = Layer(())
     for weight in weights:
+        if len(weight.layer) > _MAX_DEPTH:
+            raise RefusedModel(f"layers nested more than {_MAX_DEPTH} deep")
         node = root
         for name in weight.layer:
             if name not in node.children:

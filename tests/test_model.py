@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from lstmdump.errors import CorruptModel
+from lstmdump.errors import CorruptModel, RefusedModel
 from lstmdump.model import Model, Weight, grow
 from lstmdump.tensor import Tensor
 
@@ -32,6 +32,11 @@ def test_one_leaf_name_in_two_layers_overwrites_nothing() -> None:
 def test_one_place_twice_is_an_error() -> None:
     with pytest.raises(CorruptModel, match="a/b holds two arrays called kernel"):
         grow([weight("a", "b"), weight("a", "b")], {})
+
+
+def test_layers_nested_without_end_are_refused() -> None:
+    with pytest.raises(RefusedModel, match="nested more than 200 deep"):
+        grow([weight(*["a"] * 100_000)], {})
 
 
 def test_kinds_are_those_of_the_file_and_otherwise_unknown() -> None:
