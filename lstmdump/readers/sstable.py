@@ -6,6 +6,7 @@ stored as what differs from the key before it. Source: LevelDB's `table_format.m
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 
 from lstmdump.errors import CorruptModel, UnsupportedFormat
@@ -37,6 +38,8 @@ class Table:
         _, position = _handle(footer, 0)
         index, _ = _handle(footer, position)
         self._blocks = [(key, _handle(value, 0)[0]) for key, value in _entries(self._block(index))]
+        self._lasts = [key for key, _ in self._blocks]
+        self._kept: tuple[int, dict[bytes, memoryview]] = (-1, {})
         ends = [0, *(offset + size for _, (offset, size) in self._blocks)]
         if any(offset < end for end, (_, (offset, _)) in zip(ends, self._blocks, strict=False)):
             raise CorruptModel("damaged LevelDB table: its blocks overlap")
@@ -52,11 +55,13 @@ class Table:
                 yield key, value
 
     def get(self, wanted: bytes) -> memoryview | None:
-        """The value of the key WANTED; only the block that may hold it is read."""
-        for last, place in self._blocks:
-            if wanted <= last:
-                return next((value for key, value in _entries(self._block(place)) if key == wanted), None)
-        return None
+        """The value of the key WANTED; only the block that may hold it is read, and kept for the next question."""
+        turn = bisect_left(self._lasts, wanted)
+        if turn == len(self._blocks):
+            return None
+        if self._kept[0] != turn:
+            self._kept = turn, dict(_entries(self._block(self._blocks[turn][1])))
+        return self._kept[1].get(wanted)
 
     def _block(self, place: tuple[int, int]) -> memoryview:
         offset, size = place

@@ -119,8 +119,8 @@ def test_a_changed_byte_is_found(tmp_path: Path) -> None:
         CheckpointV1(path)
 
 
-def test_a_thousand_tensors_in_one_block_take_no_minutes(tmp_path: Path) -> None:
-    path = write_v1(tmp_path / "x", {f"t{k:04d}": np.full((20,), k, "f4") for k in range(1000)})
+def test_ten_thousand_tensors_in_one_block_take_no_minutes(tmp_path: Path) -> None:
+    path = write_v1(tmp_path / "x", {f"t{k:04d}": np.full((2,), k, "f4") for k in range(10_000)})
     started = time.perf_counter()
-    assert [tensor.read()[0] for tensor in CheckpointV1(path).tensors().values()] == list(range(1000))
+    assert [tensor.read()[0] for tensor in CheckpointV1(path).tensors().values()] == list(range(10_000))
     assert time.perf_counter() - started < 5
