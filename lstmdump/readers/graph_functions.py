@@ -13,7 +13,7 @@ from lstmdump.readers.protobuf import Message
 
 _LOOPS = ("While", "StatelessWhile")
 _MAX_STEPS = 100
-_MOST_NODES = 1_000_000  # in all bodies: very many loops may run one very long function
+_MOST_NODES = 200_000  # in all bodies: very many loops may run one very long function
 
 
 class FunctionBody:
