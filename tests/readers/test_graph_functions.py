@@ -6,7 +6,7 @@ from tensorflow_builders import constant, counted, node, split_cell, variable
 
 from lstmdump.errors import RefusedModel
 from lstmdump.readers import graph_functions
-from lstmdump.readers.graph_cells import cells
+from lstmdump.readers.graph_cells import cells, joining_axes
 from lstmdump.readers.graph_def import Graph
 from lstmdump.readers.protobuf import fields
 
@@ -51,3 +51,13 @@ def test_very_many_loops_through_one_long_function_are_refused() -> None:
     with pytest.raises(RefusedModel, match="more than 200000 nodes"):
         for _ in graph_functions.bodies(graph):
             pass
+
+
+def test_pieces_of_a_kernel_are_joined_in_the_body_along_its_axis() -> None:
+    body = node("joined", "ConcatV2", "first", "second", "at:output:0") + constant("at", np.array(1, "<i4"))
+    body += split_cell("c", kernel="joined:output:0", bias="b_arg")
+    outer = variable("k/part_0", (7, 8)) + variable("k/part_1", (7, 8)) + variable("rnn/bias", (16,))
+    outer += loop("while", "body", "k/part_0/read", "k/part_1/read", "rnn/bias/read")
+    graph = Graph(outer + function("body", ["first", "second", "b_arg"], body))
+    assert [cell.variables["kernel"] for cell in cells(graph)] == [("k/part_0", "k/part_1")]
+    assert joining_axes(graph) == {"k/part_0": 1, "k/part_1": 1}
