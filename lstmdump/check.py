@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from lstmdump.errors import BadExpectation
@@ -119,7 +119,7 @@ def compare_with_record(report: Report, expected: RecordedModel) -> Iterator[Mis
 
 def only_layers(entry: RecordedModel, layer_glob: str | None) -> RecordedModel:
     """The record with only those layers whose names match LAYER_GLOB; all where it is None."""
-    return replace(entry, layers=tuple(layer for layer in entry.layers if matches(layer.name, layer_glob)))
+    return entry._replace(layers=tuple(layer for layer in entry.layers if matches(layer.name, layer_glob)))
 
 
 def pair(models: Sequence[str], records: Sequence[RecordedModel], file: str) -> list[RecordedModel | None]:

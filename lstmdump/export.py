@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from lstmdump import npz, record
@@ -122,11 +122,11 @@ def _report(opened: OpenModel, settings: Settings) -> Report:
         if layer.forget_bias is None:
             words = f"{layer.name}: the file does not hold its forget bias, so it cannot be folded into b_f"
             raise NoForgetBias(f"{words}; the graph (.meta) beside a checkpoint does")
-    folded = tuple(replace(layer, forget_bias=0.0, use_bias=layer.use_bias or bool(layer.forget_bias))
+    folded = tuple(layer._replace(forget_bias=0.0, use_bias=layer.use_bias or bool(layer.forget_bias))
                    for layer in report.layers)  # fmt: skip
     added = [f"{layer.name}: the forget bias {layer.forget_bias} is folded into b_f"
              for layer in report.layers if layer.forget_bias]  # fmt: skip
-    return replace(report, layers=folded, notes=(*report.notes, *added))
+    return report._replace(layers=folded, notes=(*report.notes, *added))
 
 
 def _arrays(report: Report, lstms: Sequence[LSTM], settings: Settings) -> Iterator[tuple[str, Array]]:

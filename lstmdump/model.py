@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from lstmdump.errors import CorruptModel, RefusedModel
 from lstmdump.tensor import Tensor
@@ -14,8 +13,7 @@ LayerPath = tuple[str, ...]
 _MAX_DEPTH = 200  # each layer knows its whole path: a name of 100,000 slashes would take gigabytes
 
 
-@dataclass(frozen=True)
-class Weight:
+class Weight(NamedTuple):
     """One stored array and its place: the names of the layers around it, outermost first, and its own."""
 
     layer: LayerPath
@@ -23,7 +21,6 @@ class Weight:
     tensor: Tensor
 
 
-@dataclass
 class Layer:
     """A node of the model: a layer, a cell, or a nested model.
 
@@ -35,11 +32,21 @@ class Layer:
         settings: what else the file says of it: `forget_bias`, what a cell of TensorFlow 1 adds at run time.
     """
 
-    path: LayerPath
-    kind: str | None = None
-    weights: dict[str, Tensor] = field(default_factory=dict)
-    children: dict[str, Layer] = field(default_factory=dict)
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    __slots__ = ("children", "kind", "path", "settings", "weights")
+
+    def __init__(
+        self,
+        path: LayerPath,
+        kind: str | None = None,
+        weights: dict[str, Tensor] | None = None,
+        *,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.path = path
+        self.kind = kind
+        self.weights = {} if weights is None else weights
+        self.children: dict[str, Layer] = {}
+        self.settings = settings or {}
 
     @property
     def name(self) -> str:
@@ -84,7 +91,6 @@ def grow(
     return root
 
 
-@dataclass
 class Model:
     """A model file, open for reading. Use it as a context manager: shapes outlive it, numbers do not.
 
@@ -96,12 +102,22 @@ class Model:
         countable: whether the file tells which arrays are the same array, so that they can be counted once.
     """
 
-    format: str
-    producer: str
-    root: Layer
-    notes: tuple[str, ...] = ()
-    countable: bool = True
-    release: Callable[[], None] = field(default=lambda: None, repr=False)
+    def __init__(
+        self,
+        format: str,  # noqa: A002 - the field's word
+        producer: str,
+        root: Layer,
+        *,
+        notes: tuple[str, ...] = (),
+        countable: bool = True,
+        release: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.format = format
+        self.producer = producer
+        self.root = root
+        self.notes = notes
+        self.countable = countable
+        self.release = release
 
     def tensors(self) -> Iterator[Tensor]:
         """Every stored array of the model, each once, in the model's order."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -12,7 +11,6 @@ from lstmdump.model import Model
 from lstmdump.readers import read
 
 
-@dataclass
 class OpenModel:
     """A model file, open for reading, with its LSTM layers.
 
@@ -25,9 +23,10 @@ class OpenModel:
         lstms: the LSTM layers, in the model's order.
     """
 
-    path: str
-    model: Model
-    lstms: tuple[LSTM, ...]
+    def __init__(self, path: str, model: Model, lstms: tuple[LSTM, ...]) -> None:
+        self.path = path
+        self.model = model
+        self.lstms = lstms
 
     @property
     def format(self) -> str:

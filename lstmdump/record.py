@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from lstmdump.errors import BadExpectation
 from lstmdump.report import LayerFacts, Report
@@ -15,8 +14,7 @@ from lstmdump.report import LayerFacts, Report
 _ESCAPED = re.compile("[\ud800-\udfff\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 
 
-@dataclass(frozen=True)
-class RecordedLayer:
+class RecordedLayer(NamedTuple):
     """What a record says of one layer; `kind` is its key `class`."""
 
     name: str
@@ -26,8 +24,7 @@ class RecordedLayer:
     parameters: int
 
 
-@dataclass(frozen=True)
-class RecordedModel:
+class RecordedModel(NamedTuple):
     """What a record says of one model."""
 
     model: str

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import NamedTuple
 
 from lstmdump.lstm import LSTM
 from lstmdump.opening import OpenModel
 from lstmdump.tensor import Tensor
 
 
-@dataclass(frozen=True)
-class WeightFacts:
+class WeightFacts(NamedTuple):
     """A stored array of an LSTM layer: its name in the layer, its path in the file, its shape and the reason for it."""
 
     name: str
@@ -22,8 +21,7 @@ class WeightFacts:
     formula: str
 
 
-@dataclass(frozen=True)
-class LayerFacts:
+class LayerFacts(NamedTuple):
     """An LSTM layer or cell. The attributes are those of `lstmdump.LSTM`; `kind` is the key `class` of the JSON."""
 
     name: str
@@ -41,8 +39,7 @@ class LayerFacts:
     weights: tuple[WeightFacts, ...]
 
 
-@dataclass(frozen=True)
-class OtherFacts:
+class OtherFacts(NamedTuple):
     """A stored array that belongs to no LSTM."""
 
     tensor: str
@@ -51,8 +48,7 @@ class OtherFacts:
     parameters: int
 
 
-@dataclass(frozen=True)
-class Report:
+class Report(NamedTuple):
     """All that is told of a model.
 
     Attributes:

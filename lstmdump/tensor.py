@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from lstmdump.errors import CorruptModel
@@ -16,7 +15,6 @@ Array: TypeAlias = "NDArray[Any]"
 Cuts = tuple[slice, ...]
 
 
-@dataclass(frozen=True)
 class Tensor:
     """An array in a model file, or a piece of one, not yet read.
 
@@ -27,10 +25,16 @@ class Tensor:
         fetch: given one slice with plain bounds per dimension, returns these elements; bfloat16 comes as float32.
     """
 
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
-    fetch: Callable[[Cuts], Array] = field(repr=False, compare=False)
+    __slots__ = ("dtype", "fetch", "name", "shape")
+
+    def __init__(self, name: str, shape: tuple[int, ...], dtype: str, fetch: Callable[[Cuts], Array]) -> None:
+        self.name = name
+        self.shape = shape
+        self.dtype = dtype
+        self.fetch = fetch
+
+    def __repr__(self) -> str:
+        return f"Tensor({self.name!r}, {self.shape}, {self.dtype})"
 
     @property
     def size(self) -> int:
@@ -60,6 +64,10 @@ class Tensor:
             )
 
         return Tensor(name or self.name, tuple(stop - start for start, stop in spans), self.dtype, fetch)
+
+    def fetched_by(self, fetch: Callable[[Cuts], Array]) -> Tensor:
+        """The same array, fetched in another way."""
+        return Tensor(self.name, self.shape, self.dtype, fetch)
 
     def renamed(self, name: str) -> Tensor:
         """The same array under another name."""

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import builders
@@ -136,7 +135,9 @@ def with_forget_bias(monkeypatch: pytest.MonkeyPatch, value: float | None) -> No
 
     def reading(path: str) -> OpenModel:
         opened = open_model(path)
-        return replace(opened, lstms=tuple(replace(lstm, forget_bias=value) for lstm in opened.lstms))
+        for lstm in opened.lstms:
+            lstm.forget_bias = value
+        return opened
 
     monkeypatch.setattr(module, "open_model", reading)
 

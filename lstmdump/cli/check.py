@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -246,7 +246,7 @@ def _update(run: Run, inputs: list[Input], layer: str | None, records: list[Reco
         if verdict.report is not None:
             entry = verdict.recorded
             spelt = entry.model if entry is not None and leads_to(entry, file, verdict.model) else verdict.model
-            reports.append(replace(verdict.report, model=spelt))
+            reports.append(verdict.report._replace(model=spelt))
     with whole_file(Path(file), overwrite=True) as out:
         out.write("".join(record.line(record.of(report)) + "\n" for report in reports).encode("utf-8"))
     changed, removed = sum(bool(verdict.mismatches) for verdict in verdicts), len(verdicts) - len(reports)

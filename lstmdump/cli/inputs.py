@@ -7,10 +7,9 @@ import errno
 import os
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -20,16 +19,14 @@ from lstmdump.formats import Format, detect
 _DIRECTORY_MODELS = (Format.SAVED_MODEL, Format.KERAS_ZIP)
 
 
-@dataclass(frozen=True)
-class Input:
+class Input(NamedTuple):
     """A path to a model; `searched` where it was found rather than named, so that it may prove to be none."""
 
     path: str
     searched: bool = False
 
 
-@dataclass(frozen=True)
-class Selection:
+class Selection(NamedTuple):
     """What the user chose to work on: paths, where to find more of them, and which layers.
 
     Attributes:
@@ -75,7 +72,7 @@ def model_options(command: Callable[..., int]) -> Callable[..., int]:
 
     @wraps(command)
     def with_selection(**values: Any) -> int:
-        selection = Selection(**{field.name: values.pop(field.name) for field in fields(Selection)})
+        selection = Selection(**{name: values.pop(name) for name in Selection._fields})
         return command(selection, **values)
 
     for option in reversed((

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from lstmdump.errors import NotAnLSTM
 from lstmdump.lstm.roles import Role, Sizes, count_formula
@@ -15,8 +15,7 @@ GATES = "ifco"
 _BIASES = {Role.BIAS: 1, Role.GATE_BIAS: 1, Role.DOUBLED_BIAS: 2}
 
 
-@dataclass(frozen=True)
-class LSTMWeight:
+class LSTMWeight(NamedTuple):
     """A stored array and what it is to its LSTM."""
 
     role: Role
@@ -24,8 +23,7 @@ class LSTMWeight:
     tensor: Tensor
 
 
-@dataclass(frozen=True)
-class Gate:
+class Gate(NamedTuple):
     """One gate's share of the arrays, not yet read: z = x·W + h·U + b, and c·V where there are peepholes.
 
     Attributes:
@@ -45,7 +43,6 @@ class Gate:
         return [tensor for tensor in (self.W, self.U, self.b, self.V) if tensor is not None]
 
 
-@dataclass(frozen=True)
 class LSTM:
     """An LSTM layer or cell. If one exists, each of its arrays has the shape that its role demands.
 
@@ -65,18 +62,39 @@ class LSTM:
         NotAnLSTM: an array has another shape; the message gives both, with the reason.
     """
 
-    name: str
-    kind: str
-    input_dim: int
-    units: int
-    weights: tuple[LSTMWeight, ...]
-    gate_order: str
-    gates: Mapping[str, Gate] = field(repr=False)
-    forget_bias: float | None = 0.0
-    projection: int | None = None
-    notes: tuple[str, ...] = ()
+    __slots__ = (
+        "forget_bias", "gate_order", "gates", "input_dim", "kind", "name", "notes", "projection", "units", "weights",
+    )  # fmt: skip
 
-    def __post_init__(self) -> None:
+    def __init__(
+        self,
+        name: str,
+        kind: str,
+        input_dim: int,
+        units: int,
+        weights: tuple[LSTMWeight, ...],
+        gate_order: str,
+        gates: Mapping[str, Gate],
+        forget_bias: float | None = 0.0,
+        projection: int | None = None,
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        self.name = name
+        self.kind = kind
+        self.input_dim = input_dim
+        self.units = units
+        self.weights = weights
+        self.gate_order = gate_order
+        self.gates = gates
+        self.forget_bias = forget_bias
+        self.projection = projection
+        self.notes = notes
+        self._insist_on_shapes()
+
+    def __repr__(self) -> str:
+        return f"LSTM({self.name!r}, {self.kind}, {self.input_dim} inputs, {self.units} units)"
+
+    def _insist_on_shapes(self) -> None:
         for weight in self.weights:
             wanted = weight.role.shape(self.sizes)
             if weight.tensor.shape != wanted:

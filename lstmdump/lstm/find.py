@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from lstmdump.errors import NotAnLSTM
 from lstmdump.lstm import fused, layouts
@@ -57,7 +56,8 @@ def _read_layout(layer: Layer) -> LSTM:
     if "kernel" in layer.weights and layer.kind in fused.ORDERS:
         lstm, used = fused.read(layer)
         _insist_on_floats(layer, used)
-        return replace(lstm, notes=(*lstm.notes, *_extras(layer, used)))
+        lstm.notes += _extras(layer, used)
+        return lstm
     held = ", ".join(layer.weights)
     raise NotAnLSTM(f"{layer.name} is called an LSTM, but has no kernel and recurrent kernel; it has {held}")
 

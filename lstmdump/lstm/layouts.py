@@ -15,7 +15,6 @@ BlockLSTMV2           the same                                                  
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from lstmdump.lstm.cell import GATES, Gate
 from lstmdump.tensor import Array, Tensor, derived
@@ -102,7 +101,7 @@ def fused(name: str, kernel: Tensor, bias: Tensor | None, input_dim: int, order:
 def with_peepholes(name: str, gates: Mapping[str, Gate], peepholes: Mapping[str, Tensor]) -> dict[str, Gate]:
     """GATES with the PEEPHOLES, (m,) each, by the letter of the gate that they belong to."""
     return {
-        letter: replace(gate, V=peepholes[letter].renamed(f"{name}/V_{letter}")) if letter in peepholes else gate
+        letter: gate._replace(V=peepholes[letter].renamed(f"{name}/V_{letter}")) if letter in peepholes else gate
         for letter, gate in gates.items()
     }
 

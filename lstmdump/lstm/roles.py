@@ -9,13 +9,12 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 Sizes = Mapping[str, int]
 
 
-@dataclass(frozen=True)
-class Extent:
+class Extent(NamedTuple):
     """The length of one dimension: some sizes added up, times some numbers. `4·m` is Extent("m", times=(4,))."""
 
     sizes: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from lstmdump.errors import ModelClosed, UnreadableModel
@@ -45,7 +44,7 @@ def read(path: Path) -> Model:
             Format.GRAPH.value,
             "tensorflow 2",
             root,
-            (frozen_reads.NOTE,),
+            notes=(frozen_reads.NOTE,),
             countable=False,
             release=lambda: closed.append(True),
         )
@@ -66,7 +65,7 @@ def _while_open(tensor: Tensor, closed: Sequence[bool]) -> Tensor:
             raise ModelClosed(f"{tensor.name} was asked for after the model had been closed")
         return tensor.fetch(cuts)
 
-    return replace(tensor, fetch=fetch)
+    return tensor.fetched_by(fetch)
 
 
 def _array(node: Node) -> Tensor | None:

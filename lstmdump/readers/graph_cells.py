@@ -8,8 +8,8 @@ names are one operation with the forget bias among its attributes. Measured on g
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
+from typing import NamedTuple
 
 from lstmdump.readers import graph_functions
 from lstmdump.readers.graph_def import Graph, Node, Nodes, constant, scalar
@@ -28,8 +28,7 @@ _MOST_PIECES = 256  # that a variable is joined from: more than any partitioner 
 _FARTHEST = 60  # nodes between the forget gate's part and its sigmoid; layer normalization takes some 20
 
 
-@dataclass(frozen=True)
-class GraphCell:
+class GraphCell(NamedTuple):
     """A cell found in a graph.
 
     Attributes:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _OUTPUT_NUMBER = re.compile(r":\d+$")
 _KERAS_1_LEAF = re.compile(r"(?P<scope>.+)_(?P<leaf>[WUb](?:_[ifco])?)(?:_(?P<number>\d{1,9}))?", re.DOTALL)
@@ -26,8 +26,7 @@ _AUTOMATIC_CELL = re.compile(r"(peephole_)?lstm_cell(_\d+)?")
 _AUTOMATIC_STACK = re.compile(r"stacked_rnn_cells(_\d+)?")
 
 
-@dataclass(frozen=True)
-class WeightName:
+class WeightName(NamedTuple):
     """A weight's name, taken apart.
 
     Attributes:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from lstmdump.model import LayerPath
 from lstmdump.readers import keras_leaves, keras_names, object_scopes
@@ -26,8 +25,7 @@ _STACKED = re.compile(r"cell_(\d{1,9})")
 _MODELS = frozenset({"Sequential", "Functional", "Model"})
 
 
-@dataclass(frozen=True)
-class Named:
+class Named(NamedTuple):
     """A holder of variables with its path of names and, where the file tells it, its class."""
 
     holder: Holder
@@ -66,7 +64,7 @@ def _as_described(one: Named, leaves: Sequence[Leaf]) -> Named:
     if len(fitting) != 1:
         return one
     steps = tuple(forms[0] for forms in fitting[0].steps)
-    return replace(one, path=steps, kind=fitting[0].layer.kind if fitting[0].is_gated else one.kind)
+    return one._replace(path=steps, kind=fitting[0].layer.kind if fitting[0].is_gated else one.kind)
 
 
 def _names_all(leaf: Leaf, path: LayerPath) -> bool:
@@ -115,12 +113,12 @@ def _without_own_cell(one: Named) -> Named:
     """ONE without the name that Keras gave to the only cell of its layer."""
     *around, last = one.path
     is_cell = bool(one.holder.way) and one.holder.way[-1][0] == "cell"
-    return replace(one, path=tuple(around)) if around and is_cell and keras_names.is_automatic_cell(last) else one
+    return one._replace(path=tuple(around)) if around and is_cell and keras_names.is_automatic_cell(last) else one
 
 
 def _without_automatic_names(named: Sequence[Named]) -> list[Named]:
     """NAMED without the names that Keras chose for a stack of cells, and for a cell that is its layer's only one."""
-    unstacked = [replace(one, path=keras_names.without_stack(one.path)) for one in named]
+    unstacked = [one._replace(path=keras_names.without_stack(one.path)) for one in named]
     beside = Counter(one.path[:-1] for one in unstacked)
     taken = {one.path for one in unstacked}
 
@@ -129,7 +127,7 @@ def _without_automatic_names(named: Sequence[Named]) -> list[Named]:
         is_layer = bool(one.holder.way) and one.holder.way[-1][0] != "cell" and one.kind in ("LSTM", "CuDNNLSTM")
         only = around and beside[around] == 1 and around not in taken
         return (
-            replace(one, path=around) if only and keras_names.is_automatic_cell(one.path[-1]) and not is_layer else one
+            one._replace(path=around) if only and keras_names.is_automatic_cell(one.path[-1]) and not is_layer else one
         )
 
     return [bare(one) for one in unstacked]
@@ -146,7 +144,7 @@ def _told_apart(named: Sequence[Named]) -> list[Named]:
             for index, distinct in zip(
                 members, _distinct(path, [named[index].holder.way for index in members]), strict=True
             ):
-                apart[index] = replace(named[index], path=distinct)
+                apart[index] = named[index]._replace(path=distinct)
     return apart
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 from lstmdump.errors import UnknownFormat
@@ -44,7 +43,8 @@ def read(path: Path, file: HDF5File) -> Model:
     if not marked and any(tensor.dtype == "bfloat16" for stored in root.walk() for tensor in stored.arrays.values()):
         notes.append(_OPAQUE)
     model = assemble(root, None, format_word=Format.KERAS_WEIGHTS.value, producer=_producer(root))
-    return replace(model, notes=(*notes, *model.notes), release=file.close)
+    model.notes, model.release = (*notes, *model.notes), file.close
+    return model
 
 
 def read_index(path: Path) -> Model:
@@ -58,10 +58,11 @@ def read_index(path: Path) -> Model:
     try:
         root = keras_shards.read(files, path.name)
         model = assemble(root, None, format_word=Format.KERAS_WEIGHTS.value, producer=_producer(root, spread=True))
-        return replace(model, release=files.close)
     except BaseException:
         files.close()
         raise
+    model.release = files.close
+    return model
 
 
 def assemble(
@@ -95,7 +96,7 @@ def _verified(tensor: Tensor, files: Files) -> Tensor:
         files.verify()
         return tensor.fetch(cuts)
 
-    return replace(tensor, fetch=fetch)
+    return tensor.fetched_by(fetch)
 
 
 def _producer(root: Stored, *, spread: bool = False) -> str:

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 from lstmdump.errors import CorruptModel, RefusedModel
@@ -39,10 +38,11 @@ def read(path: Path) -> Model:
         model = keras_weights.assemble(
             root, architecture, format_word=Format.KERAS_ZIP.value, producer=_producer(files), files=files
         )
-        return replace(model, release=files.close)
     except BaseException:
         files.close()
         raise
+    model.release = files.close
+    return model
 
 
 def _weights(files: Files, *, opaque_is_bfloat16: bool) -> Stored:

@@ -8,7 +8,6 @@ its key. Sources: `trackable_object_graph.proto`, `saved_object_graph.proto`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 
 from lstmdump.errors import CorruptModel
 from lstmdump.readers.protobuf import Buffer, Message
@@ -18,20 +17,23 @@ KEY_ENDING = "/.ATTRIBUTES/VARIABLE_VALUE"
 _VALUE, _CONFIG = "VARIABLE_VALUE", "OBJECT_CONFIG_JSON"
 
 
-@dataclass
 class Variable:
     """A variable of the graph. Shape and dtype are known in a SavedModel only, the key in a checkpoint only.
 
     The shape is None, too, where the variable may hold arrays of several shapes.
     """
 
-    full_name: str
-    key: str | None = None
-    shape: tuple[int, ...] | None = None
-    dtype: str | None = None
+    __slots__ = ("dtype", "full_name", "key", "shape")
+
+    def __init__(
+        self, full_name: str, key: str | None = None, shape: tuple[int, ...] | None = None, dtype: str | None = None
+    ) -> None:
+        self.full_name = full_name
+        self.key = key
+        self.shape = shape
+        self.dtype = dtype
 
 
-@dataclass
 class Node:
     """An object that was saved.
 
@@ -43,26 +45,27 @@ class Node:
         has_slots: whether it is an optimizer that keeps slots.
     """
 
-    children: list[tuple[str, int]]
-    variable: Variable | None = None
-    identifier: str = ""
-    metadata: str = ""
-    has_slots: bool = False
+    __slots__ = ("children", "has_slots", "identifier", "metadata", "variable")
+
+    def __init__(self, children: list[tuple[str, int]], *, has_slots: bool = False) -> None:
+        self.children = children
+        self.variable: Variable | None = None
+        self.identifier = ""
+        self.metadata = ""
+        self.has_slots = has_slots
 
 
-@dataclass
 class ObjectGraph:
     """All nodes, and the numbers of those that are slots of an optimizer."""
 
-    nodes: list[Node]
-    slots: set[int] = field(default_factory=set)
-    _edges: dict[int, dict[str, int]] = field(default_factory=dict, repr=False)
-
-    def __post_init__(self) -> None:
-        if not self.nodes:
+    def __init__(self, nodes: list[Node], slots: set[int] | None = None) -> None:
+        if not nodes:
             raise CorruptModel("an object graph without objects")
-        if any(child >= len(self.nodes) for node in self.nodes for _, child in node.children):
+        if any(child >= len(nodes) for node in nodes for _, child in node.children):
             raise CorruptModel("an object graph whose edges lead out of it")
+        self.nodes = nodes
+        self.slots = slots or set()
+        self._edges: dict[int, dict[str, int]] = {}
 
     def walk_to(self, path: Iterable[str]) -> int | None:
         """The node at the end of the edges PATH from the root, or None where they lead nowhere."""

@@ -7,7 +7,6 @@ lists that Keras keeps beside the layers. A variable that two ways lead to count
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 
 from lstmdump.errors import RefusedModel
 from lstmdump.readers.object_graph import Node, ObjectGraph, Variable
@@ -34,7 +33,6 @@ Way = tuple[tuple[str, int], ...]
 """The edges from the root, each with the node that it leads to."""
 
 
-@dataclass
 class Holder:
     """An object that holds variables: a layer, a cell, or nothing but their common name.
 
@@ -43,8 +41,11 @@ class Holder:
         variables: by the name that the object gives to each, the number of the variable's node.
     """
 
-    way: Way
-    variables: dict[str, int] = field(default_factory=dict)
+    __slots__ = ("variables", "way")
+
+    def __init__(self, way: Way) -> None:
+        self.way = way
+        self.variables: dict[str, int] = {}
 
 
 def holders(graph: ObjectGraph) -> list[Holder]:

@@ -11,9 +11,8 @@ import math
 import mmap
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from lstmdump.errors import CorruptModel, ModelClosed, UnreadableModel
 from lstmdump.readers import checksums, numbers, tensor_slices, tensor_types
@@ -28,8 +27,7 @@ _NOT_AS_WRITTEN = "the checksum of {} does not hold: its bytes are not those tha
 _MAX_SHARDS = 99_999  # five digits in the file's name
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """Where a tensor lies: the number of its data file, its first byte, its bytes, and their masked checksum."""
 
     dtype: str

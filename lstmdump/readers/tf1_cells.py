@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 
 from lstmdump.readers.graph_cells import SPLIT, GraphCell
 
@@ -46,17 +45,25 @@ _MAX_STEPS = 32  # no genuine scope is as deep
 PIECE = re.compile(r"/part_\d+$")
 
 
-@dataclass
 class TF1Cell:
     """A cell: its scope, its class, and its variables' names by what they are to it, pieces in order.
 
     `forget_bias` is what it adds at run time, None where that is not known.
     """
 
-    scope: str
-    kind: str
-    forget_bias: float | None = None
-    variables: dict[str, list[str]] = field(default_factory=dict)
+    __slots__ = ("forget_bias", "kind", "scope", "variables")
+
+    def __init__(
+        self,
+        scope: str,
+        kind: str,
+        forget_bias: float | None = None,
+        variables: dict[str, list[str]] | None = None,
+    ) -> None:
+        self.scope = scope
+        self.kind = kind
+        self.forget_bias = forget_bias
+        self.variables = {} if variables is None else variables
 
 
 def find(names: Iterable[str], from_graph: Iterable[GraphCell]) -> list[TF1Cell]:

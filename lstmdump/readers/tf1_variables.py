@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from lstmdump.errors import CorruptModel
 from lstmdump.model import LayerPath, Weight
@@ -26,8 +25,7 @@ _MAX_STEPS = 32  # no genuine scope is as deep
 _DIGITS = re.compile(r"(\d{1,18})")
 
 
-@dataclass(frozen=True)
-class Variables:
+class Variables(NamedTuple):
     """The weights of a model with, by layer, its class and what else is known of it."""
 
     weights: list[Weight]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import builders
@@ -18,7 +17,7 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 
 def report_on(path: Path) -> Report:
     with lstmdump.open(path) as model:
-        return replace(describe(model), model=path.name)
+        return describe(model)._replace(model=path.name)
 
 
 @pytest.fixture
@@ -88,13 +87,13 @@ def test_without_colour_there_is_no_escape(cases: dict[str, str]) -> None:
 
 def test_a_forget_bias_of_the_run_time_is_said(model: Path) -> None:
     report = report_on(model)
-    added = replace(report, layers=(replace(report.layers[0], forget_bias=1.0),))
+    added = report._replace(layers=(report.layers[0]._replace(forget_bias=1.0),))
     assert "gates i f c o · forget bias 1.0 added at run time\n" in table(added, width=None, colour=False)
 
 
 def test_a_forget_bias_that_is_not_in_the_file_is_said(model: Path) -> None:
     report = report_on(model)
-    unknown = replace(report, layers=(replace(report.layers[0], forget_bias=None),))
+    unknown = report._replace(layers=(report.layers[0]._replace(forget_bias=None),))
     assert "forget bias not in the file" in table(unknown, width=None, colour=False)
 
 
@@ -106,5 +105,5 @@ def test_an_unusual_dtype_and_a_missing_bias_are_said(tmp_path: Path) -> None:
 
 def test_a_total_that_is_not_known_is_said(model: Path) -> None:
     assert "whole model       the file does not tell" in table(
-        replace(report_on(model), total=None), width=None, colour=False
+        report_on(model)._replace(total=None), width=None, colour=False
     )
