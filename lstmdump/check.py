@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lstmdump.errors import BadExpectation
-from lstmdump.record import RecordedModel
+from lstmdump.recorded import RecordedModel
 from lstmdump.report import LayerFacts, Report, matches
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import enum
 import re
-import zipfile
 from pathlib import Path
 from typing import BinaryIO
 
@@ -135,6 +134,8 @@ def _is_hdf5(file: BinaryIO, size: int) -> bool:
 
 
 def _detect_zip(file: BinaryIO) -> Format:
+    import zipfile
+
     try:
         with zipfile.ZipFile(file) as archive:
             members = archive.namelist()

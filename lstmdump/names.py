@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
-
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})  # controls, bidi and zero-width marks, lone surrogates
 
 
@@ -11,6 +9,8 @@ def visible(text: str) -> str:
     """TEXT with every character escaped that a terminal would act on, hide or stumble over."""
     if text.isascii() and text.isprintable():
         return text
+    import unicodedata
+
     return "".join(_escaped(sign) if unicodedata.category(sign) in _UNSEEN else sign for sign in text)
 
 

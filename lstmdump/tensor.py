@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from lstmdump.errors import CorruptModel
+from lstmdump.errors import CorruptModel, UnreadableModel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -77,6 +77,15 @@ class Tensor:
 def derived(name: str, shape: tuple[int, ...], dtype: str, compute: Callable[[], Array]) -> Tensor:
     """A tensor that COMPUTE makes as a whole from others, when it is read."""
     return Tensor(name, shape, dtype, lambda cuts: compute()[cuts])
+
+
+def without_numbers(name: str, shape: tuple[int, ...], dtype: str) -> Tensor:
+    """A tensor of which the file holds name and shape, but no numbers."""
+
+    def fetch(_: Cuts) -> Array:
+        raise UnreadableModel(f"the numbers of {name} are not there: the file with the variables is missing")
+
+    return Tensor(name, shape, dtype, fetch)
 
 
 def _span(length: int, cut: slice) -> tuple[int, int]:

@@ -8,7 +8,7 @@ import lstmdump
 from lstmdump import record
 from lstmdump.check import Expectations, Mismatch, compare, compare_with_record, only_layers, pair
 from lstmdump.errors import BadExpectation
-from lstmdump.record import RecordedLayer, RecordedModel
+from lstmdump.recorded import RecordedLayer, RecordedModel, parse
 from lstmdump.report import Report, describe
 
 
@@ -20,7 +20,7 @@ def report(model: Path) -> Report:
 
 @pytest.fixture
 def recorded(report: Report) -> RecordedModel:
-    return record.parse(record.line(record.of(report)))[0]
+    return parse(record.line(record.of(report)))[0]
 
 
 AGREE = [

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import lstmdump
-from lstmdump import record
+from lstmdump import record, recorded
 from lstmdump.errors import BadExpectation
 from lstmdump.report import describe
 
@@ -27,7 +27,7 @@ def test_a_record_has_the_documented_keys(model: Path) -> None:
 def test_a_record_is_read_back(model: Path) -> None:
     with lstmdump.open(model) as opened:
         line = record.line(record.of(describe(opened)))
-    (read,) = record.parse(line)
+    (read,) = recorded.parse(line)
     assert (read.model, read.layers[0].name, read.layers[0].units) == (str(model), "lstm_1", 4)
 
 
@@ -39,7 +39,7 @@ def test_a_line_has_no_lone_surrogates_though_a_path_may() -> None:
 
 def test_records_may_be_laid_out_over_lines() -> None:
     text = json.dumps({"model": "m", "layers": [LAYER]}, indent=2)
-    assert [read.model for read in record.parse(f"{text}\n\n{text}\n")] == ["m", "m"]
+    assert [read.model for read in recorded.parse(f"{text}\n\n{text}\n")] == ["m", "m"]
 
 
 @pytest.mark.parametrize(
@@ -55,4 +55,4 @@ def test_records_may_be_laid_out_over_lines() -> None:
 )
 def test_what_is_no_record_is_named_with_its_line(text: str, words: str) -> None:
     with pytest.raises(BadExpectation, match=words):
-        record.parse(text)
+        recorded.parse(text)

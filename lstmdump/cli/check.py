@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from lstmdump import record
+from lstmdump import record, recorded
 from lstmdump.check import (
     Expectations,
     Mismatch,
@@ -28,7 +28,7 @@ from lstmdump.cli.run import DONE, FAILED, Run
 from lstmdump.errors import BadExpectation, UnknownFormat
 from lstmdump.files import whole_file
 from lstmdump.opening import open_model
-from lstmdump.record import RecordedModel
+from lstmdump.recorded import RecordedModel
 from lstmdump.render import verdicts as render
 from lstmdump.report import Report, describe
 
@@ -148,7 +148,7 @@ def _read_records(file: str, *, may_lack: bool) -> list[RecordedModel]:
     except OSError as error:
         raise BadExpectation(f"{file}: cannot be read: {error.strerror}") from error
     try:
-        return record.parse(marked_text(data) or data.decode("utf-8"))
+        return recorded.parse(marked_text(data) or data.decode("utf-8"))
     except (BadExpectation, UnicodeDecodeError) as error:
         reason = error if isinstance(error, BadExpectation) else "it is no text"
         raise BadExpectation(f"{file}: {reason}") from error

@@ -16,22 +16,19 @@ from typing import Any
 from lstmdump.errors import CorruptModel, UnreadableModel
 from lstmdump.formats import Format
 from lstmdump.model import Model, Weight, grow
-from lstmdump.readers import keras_objects, object_graph, saved_objects, tensor_bundle, tf1_variables
-from lstmdump.readers.checkpoint_v1 import CheckpointV1
-from lstmdump.readers.graph_def import Graph
+from lstmdump.readers import keras_objects, object_graph, saved_objects, tensor_bundle
 from lstmdump.readers.keras_objects import Named
 from lstmdump.readers.object_graph import ObjectGraph
-from lstmdump.readers.protobuf import Message
 from lstmdump.readers.sstable import Table
 from lstmdump.readers.tensor_bundle import Bundle
-from lstmdump.tensor import Array, Cuts, Tensor
+from lstmdump.tensor import Tensor, without_numbers
 
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 NO_CLASSES = "found by shape: the file holds no layer classes"
 _LATEST = re.compile(rb'^model_checkpoint_path: "((?:[^"\\\n]|\\.)*)"', re.MULTILINE)
 _ESCAPED = re.compile(rb"\\(?:([0-7]{1,3})|(.))")  # as protocol buffers write text: octal, or a sign itself
 _MOST_NAMED = 3
-_INDEX, _META = ".index", ".meta"
+_INDEX = ".index"
 _STATE = "checkpoint"
 
 
@@ -46,7 +43,9 @@ def read(path: Path) -> Model:
         return read_bundle(found, Format.CHECKPOINT)
     if _is_index(found):
         return read_bundle(found.with_name(found.name.removesuffix(_INDEX)), Format.CHECKPOINT)
-    return _read_v1(found)
+    from lstmdump.readers import tf1_models
+
+    return tf1_models.read_first_format(found)
 
 
 def read_bundle(prefix: Path, kind: Format) -> Model:
@@ -58,7 +57,9 @@ def read_bundle(prefix: Path, kind: Format) -> Model:
             graph = _object_graph(bundle)
             named = keras_objects.name(graph, saved_objects.holders(graph), _stored_metadata(bundle, graph))
             return of_objects(bundle, graph, named, kind, producer(graph), notes)
-        return _of_names(prefix, {name: bundle.tensor(name) for name in bundle.names()}, kind, notes, bundle)
+        from lstmdump.readers import tf1_models
+
+        return tf1_models.of_names(prefix, {name: bundle.tensor(name) for name in bundle.names()}, kind, notes, bundle)
     except BaseException:
         bundle.close()
         raise
@@ -72,21 +73,6 @@ def missing_files(bundle: Bundle) -> list[str]:
     more = f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
     names = ", ".join(missing[:_MOST_NAMED]) + more
     return [f"{names} is missing: names and shapes are known, but no numbers can be exported"]
-
-
-def of_variables(
-    tensors: dict[str, Tensor],
-    graph: Graph | None,
-    kind: Format,
-    notes: Sequence[str],
-    held: Bundle | CheckpointV1 | None,
-) -> Model:
-    """The model of TENSORS, which are known by their names only, and of the GRAPH that computes with them."""
-    placed = tf1_variables.place(tensors, graph)
-    root = grow(placed.weights, placed.kinds, placed.settings)
-    version = "" if graph is None or not graph.version else f" {graph.version}"
-    release = (lambda: None) if held is None else held.close
-    return Model(kind.value, f"tensorflow{version or ' 1'}", root, notes=(*notes, *placed.notes), release=release)
 
 
 def of_objects(
@@ -105,15 +91,6 @@ def of_objects(
     said = [*notes, *([] if kinds else [NO_CLASSES])]
     release = (lambda: None) if bundle is None else bundle.close
     return Model(kind.value, producer, grow(weights, kinds), notes=tuple(said), release=release)
-
-
-def without_numbers(name: str, shape: tuple[int, ...], dtype: str) -> Tensor:
-    """A tensor of which the file holds name and shape, but no numbers."""
-
-    def fetch(_: Cuts) -> Array:
-        raise UnreadableModel(f"the numbers of {name} are not there: the file with the variables is missing")
-
-    return Tensor(name, shape, dtype, fetch)
 
 
 def _declared(graph: ObjectGraph) -> dict[int, Tensor]:
@@ -184,36 +161,6 @@ def producer(graph: ObjectGraph) -> str:
     if edges & {"layer-0", "layer_with_weights-0"}:
         return "tf.keras 2 (tensorflow)"
     return "tensorflow 2"
-
-
-def _of_names(
-    prefix: Path, tensors: dict[str, Tensor], kind: Format, notes: Sequence[str], held: Bundle | CheckpointV1
-) -> Model:
-    """The model of TENSORS and of the graph in the `.meta` beside them, which may be missing or damaged."""
-    path = prefix.with_name(prefix.name + _META)
-    if not tensor_bundle.is_file(path):
-        return of_variables(tensors, None, kind, notes, held)
-    try:
-        return of_variables(tensors, of_meta_graph(Message(path.read_bytes())), kind, notes, held)
-    except (CorruptModel, OSError) as error:
-        said = f"{path.name}, which would tell more of its cells, cannot be read: {error}"
-        return of_variables(tensors, None, kind, [*notes, said], held)
-
-
-def of_meta_graph(meta_graph: Message) -> Graph:
-    """The graph in a MetaGraphDef, with the version of TensorFlow that wrote it."""
-    graph = Graph(meta_graph.bytes(2))
-    graph.version = meta_graph.message(1).text(5)
-    return graph
-
-
-def _read_v1(path: Path) -> Model:
-    checkpoint = CheckpointV1(path)
-    try:
-        return _of_names(path, checkpoint.tensors(), Format.CHECKPOINT, (), checkpoint)
-    except BaseException:
-        checkpoint.close()
-        raise
 
 
 def _is_index(path: Path) -> bool:

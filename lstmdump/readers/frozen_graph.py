@@ -9,10 +9,9 @@ from lstmdump.errors import ModelClosed, UnreadableModel
 from lstmdump.formats import Format
 from lstmdump.model import Model, grow
 from lstmdump.readers import frozen_reads, tf1_variables
-from lstmdump.readers.checkpoint import without_numbers
 from lstmdump.readers.graph_cells import cells
 from lstmdump.readers.graph_def import Graph, Node, constant, variables_declared
-from lstmdump.tensor import Array, Cuts, Tensor
+from lstmdump.tensor import Array, Cuts, Tensor, without_numbers
 
 _READING = ("/read", "/Read/ReadVariableOp", "/ReadVariableOp")
 _HANDING_ON = frozenset({"Identity", "Enter"})

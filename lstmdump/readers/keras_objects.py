@@ -6,22 +6,18 @@ Elsewhere the variables' full names must do, or the way from the root.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from lstmdump.model import LayerPath
-from lstmdump.readers import keras_leaves, keras_names, object_scopes
-from lstmdump.readers.keras_config import ConfigLayer
-from lstmdump.readers.keras_leaves import Leaf
+from lstmdump.readers import keras_names, object_scopes
 from lstmdump.readers.object_graph import ObjectGraph
 from lstmdump.readers.saved_objects import Holder, Way
 
 Metadata = Mapping[int, Mapping[str, Any]]
 """Keras's JSON by the number of the node that it is about."""
 
-_STACKED = re.compile(r"cell_(\d{1,9})")
 _MODELS = frozenset({"Sequential", "Functional", "Model"})
 
 
@@ -40,36 +36,7 @@ def name(graph: ObjectGraph, found: Sequence[Holder], metadata: Metadata) -> lis
         _without_own_cell(told or Named(holder, path, None))
         for holder, told, path in zip(found, described, object_scopes.paths(graph, found), strict=True)
     ]
-    return _without_automatic_names(_told_apart(named))
-
-
-def with_architecture(named: Sequence[Named], architecture: ConfigLayer) -> list[Named]:
-    """NAMED with the classes, and the names around and below, that ARCHITECTURE has for layers so called."""
-    found = [leaf for _, child in architecture.children for leaf in keras_leaves.leaves(child)]
-    told = [_as_described(one, found) for one in named]
-    clashing = {path for path, times in Counter(one.path for one in told).items() if times > 1}
-    return _without_automatic_names(
-        [before if after.path in clashing else after for before, after in zip(named, told, strict=True)]
-    )
-
-
-def _as_described(one: Named, leaves: Sequence[Leaf]) -> Named:
-    """ONE as the only leaf of the architecture describes it that has all its names, in their order."""
-    path, turn = one.path, None
-    if (number := _STACKED.fullmatch(path[-1])) and len(one.holder.way) > 1 and one.holder.way[-2][0] == "cells":
-        path, turn = path[:-1], int(number[1])
-    fitting = [leaf for leaf in leaves if _names_all(leaf, path)]
-    if turn is not None:
-        fitting = fitting[turn : turn + 1]
-    if len(fitting) != 1:
-        return one
-    steps = tuple(forms[0] for forms in fitting[0].steps)
-    return one._replace(path=steps, kind=fitting[0].layer.kind if fitting[0].is_gated else one.kind)
-
-
-def _names_all(leaf: Leaf, path: LayerPath) -> bool:
-    steps = iter(leaf.steps)
-    return all(any(name in forms for forms in steps) for name in path)
+    return without_automatic_names(_told_apart(named))
 
 
 def _described(holder: Holder, graph: ObjectGraph, metadata: Metadata) -> Named | None:
@@ -116,7 +83,7 @@ def _without_own_cell(one: Named) -> Named:
     return one._replace(path=tuple(around)) if around and is_cell and keras_names.is_automatic_cell(last) else one
 
 
-def _without_automatic_names(named: Sequence[Named]) -> list[Named]:
+def without_automatic_names(named: Sequence[Named]) -> list[Named]:
     """NAMED without the names that Keras chose for a stack of cells, and for a cell that is its layer's only one."""
     unstacked = [one._replace(path=keras_names.without_stack(one.path)) for one in named]
     beside = Counter(one.path[:-1] for one in unstacked)

@@ -16,13 +16,13 @@ from typing import Any
 from lstmdump.errors import CorruptModel, UnreadableModel, UnsupportedFormat
 from lstmdump.formats import Format
 from lstmdump.model import Model
-from lstmdump.readers import checkpoint, keras_config, keras_objects, object_graph, saved_objects
-from lstmdump.readers.graph_def import variables_declared
+from lstmdump.readers import checkpoint, keras_objects, object_graph, saved_objects
 from lstmdump.readers.object_graph import ObjectGraph
 from lstmdump.readers.protobuf import Buffer, Message
 from lstmdump.readers.tensor_bundle import Bundle
 
 _MODEL, _TEXT_MODEL, _METADATA = "saved_model.pb", "saved_model.pbtxt", "keras_metadata.pb"
+_ARCHITECTURE = Path("assets", "saved_model.json")
 _SERVING = "serve"
 _OBJECT_GRAPH = 7
 _KEEPS_EMPTY = "; no numbers can be exported"
@@ -80,19 +80,15 @@ def _read(meta_graph: Message, directory: Path, bundle: Bundle | None) -> Model:
         named = keras_objects.name(graph, found, _metadata(graph, directory, found))
         return checkpoint.of_objects(bundle, graph, named, Format.SAVED_MODEL, _producer(graph, version), notes)
     if bundle is not None and checkpoint.OBJECT_GRAPH in bundle and not bundle.missing_files():
+        from lstmdump.readers import keras_exports
+
         graph = object_graph.of_checkpoint(bundle.string(checkpoint.OBJECT_GRAPH))
         named = keras_objects.name(graph, saved_objects.holders(graph), {})
-        architecture = _architecture(directory)
-        told = named if architecture is None else keras_objects.with_architecture(named, architecture)
+        told = keras_exports.with_architecture(named, directory / _ARCHITECTURE)
         return checkpoint.of_objects(bundle, graph, told, Format.SAVED_MODEL, f"tf.keras (tensorflow {version})", notes)
-    computed = checkpoint.of_meta_graph(meta_graph)
-    if bundle is None:
-        declared = {
-            name: checkpoint.without_numbers(name, *kind) for name, kind in variables_declared(computed).items()
-        }
-        return checkpoint.of_variables(declared, computed, Format.SAVED_MODEL, notes, None)
-    tensors = {name: bundle.tensor(name) for name in bundle.names()}
-    return checkpoint.of_variables(tensors, computed, Format.SAVED_MODEL, notes, bundle)
+    from lstmdump.readers import tf1_models
+
+    return tf1_models.of_saved_model(meta_graph, bundle, notes)
 
 
 def _give_keys(graph: ObjectGraph, bundle: Bundle | None) -> None:
@@ -122,16 +118,6 @@ def _json(text: str) -> object:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise CorruptModel("Keras's metadata is no JSON that can be read") from error
-
-
-def _architecture(directory: Path) -> keras_config.ConfigLayer | None:
-    file = directory / "assets" / "saved_model.json"
-    if not file.is_file():
-        return None
-    try:
-        return keras_config.parse(file.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise CorruptModel(f"assets/saved_model.json cannot be read: {error}") from error
 
 
 def _producer(graph: ObjectGraph, version: str) -> str:

@@ -1,0 +1,74 @@
+"""Models whose variables are known by name only, as TensorFlow 1 saved them, with their graph where it is there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lstmdump.errors import CorruptModel
+from lstmdump.formats import Format
+from lstmdump.model import Model, grow
+from lstmdump.readers import tensor_bundle, tf1_variables
+from lstmdump.readers.checkpoint_v1 import CheckpointV1
+from lstmdump.readers.graph_def import Graph, variables_declared
+from lstmdump.readers.protobuf import Message
+from lstmdump.readers.tensor_bundle import Bundle
+from lstmdump.tensor import Tensor, without_numbers
+
+_META = ".meta"
+
+
+def of_variables(
+    tensors: dict[str, Tensor],
+    graph: Graph | None,
+    kind: Format,
+    notes: Sequence[str],
+    held: Bundle | CheckpointV1 | None,
+) -> Model:
+    """The model of TENSORS, which are known by their names only, and of the GRAPH that computes with them."""
+    placed = tf1_variables.place(tensors, graph)
+    root = grow(placed.weights, placed.kinds, placed.settings)
+    version = "" if graph is None or not graph.version else f" {graph.version}"
+    release = (lambda: None) if held is None else held.close
+    return Model(kind.value, f"tensorflow{version or ' 1'}", root, notes=(*notes, *placed.notes), release=release)
+
+
+def of_saved_model(meta_graph: Message, bundle: Bundle | None, notes: Sequence[str]) -> Model:
+    """The model of a SavedModel of TensorFlow 1; without its BUNDLE, of what its graph declares."""
+    graph = of_meta_graph(meta_graph)
+    if bundle is None:
+        tensors = {name: without_numbers(name, *kind) for name, kind in variables_declared(graph).items()}
+    else:
+        tensors = {name: bundle.tensor(name) for name in bundle.names()}
+    return of_variables(tensors, graph, Format.SAVED_MODEL, notes, bundle)
+
+
+def of_names(
+    prefix: Path, tensors: dict[str, Tensor], kind: Format, notes: Sequence[str], held: Bundle | CheckpointV1
+) -> Model:
+    """The model of TENSORS and of the graph in the `.meta` beside them, which may be missing or damaged."""
+    path = prefix.with_name(prefix.name + _META)
+    if not tensor_bundle.is_file(path):
+        return of_variables(tensors, None, kind, notes, held)
+    try:
+        return of_variables(tensors, of_meta_graph(Message(path.read_bytes())), kind, notes, held)
+    except (CorruptModel, OSError) as error:
+        said = f"{path.name}, which would tell more of its cells, cannot be read: {error}"
+        return of_variables(tensors, None, kind, [*notes, said], held)
+
+
+def read_first_format(path: Path) -> Model:
+    """The model in the single file at PATH, a checkpoint of TensorFlow's first format."""
+    checkpoint = CheckpointV1(path)
+    try:
+        return of_names(path, checkpoint.tensors(), Format.CHECKPOINT, (), checkpoint)
+    except BaseException:
+        checkpoint.close()
+        raise
+
+
+def of_meta_graph(meta_graph: Message) -> Graph:
+    """The graph in a MetaGraphDef, with the version of TensorFlow that wrote it."""
+    graph = Graph(meta_graph.bytes(2))
+    graph.version = meta_graph.message(1).text(5)
+    return graph
