@@ -29,27 +29,8 @@ _TABLE_MAGIC = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"  # the last 8 bytes of a Leve
 _HEAD = 1024
 _BESIDE_CONFIG = ("metadata.json", "model.weights.h5", "model.weights.json")  # an unzipped .keras has two of these
 
-# What starts a file that is often taken for a model, and what to say of it. Sources: the formats' own specifications.
-_FOREIGN: tuple[tuple[bytes, str], ...] = (
-    (b"version https://git-lfs", "a Git LFS pointer, not the model itself; fetch it with `git lfs pull`"),
-    (b"\x93NUMPY", "a NumPy .npy array"),
-    (b"\x1f\x8b", "gzip-compressed; unpack it first"),
-    (b"BZh", "bzip2-compressed; unpack it first"),
-    (b"\xfd7zXZ", "xz-compressed; unpack it first"),
-    (b"7z\xbc\xaf", "a 7z archive; unpack it first"),
-    (b"GGUF", "a GGUF file"),
-    (b"%PDF", "a PDF document"),
-    (b"CDF\x01", "a netCDF file"),
-    (b"\x89PNG", "a PNG picture"),
-    (b"\x7fELF", "a program"),
-)
-_PICKLE = re.compile(rb"\x80[\x02-\x05]")
-_TORCH_PICKLE = re.compile(rb"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19\.")  # torch.save before its zip format
-_MARKUP = re.compile(rb"\s*<(!doctype html|html|\?xml|head|body)", re.IGNORECASE)
-_ONNX = re.compile(rb"\x08[\x03-\x20]\x12[\x01-\x40][\x20-\x7e]{1,64}")  # ir_version, then the producer's name
 _SAVED_MODEL_PB = re.compile(rb"\x08\x01\x12")  # schema_version 1, then a MetaGraphDef
 _CHECKPOINT_PART = re.compile(r"(.+)\.(?:meta|data-\d{5}-of-\d{5})")
-_SAFETENSORS = re.compile(rb".{6}\x00\x00\{\"", re.DOTALL)
 _WEIGHT_MAP = re.compile(rb'\s*\{.*"weight_map"\s*:\s*\{\s*("/|\})', re.DOTALL)  # only Keras's entries begin with /
 _STARTS = ((_WEIGHT_MAP, Format.KERAS_WEIGHTS), (_SAVED_MODEL_PB, Format.SAVED_MODEL))
 _GRAPH_NODE = re.compile(rb"\x0a.{1,3}\x0a[\x01-\x7f][A-Za-z0-9.]", re.DOTALL)  # NodeDef, whose first field is its name
@@ -110,8 +91,10 @@ def _detect_file(file: BinaryIO) -> Format:
         return Format.CHECKPOINT
     if (found := next((known for start, known in _STARTS if start.match(head)), None)) is not None:
         return found
-    if (foreign := _name_foreign(head)) is not None:
-        raise UnknownFormat(foreign)
+    from lstmdump import foreign
+
+    if (words := foreign.name(head)) is not None:
+        raise UnknownFormat(words)
     if (text := _as_text(head)) is not None:
         words = (
             "JSON text; an architecture alone holds no weights" if text.lstrip()[:1] in ("{", "[") else "a text file"
@@ -148,25 +131,6 @@ def _detect_zip(file: BinaryIO) -> Format:
     if members and all(name.endswith(".npy") for name in members):
         raise UnknownFormat("a NumPy .npz archive")
     raise UnknownFormat("a zip archive that is no Keras model: it holds no config.json with model.weights.h5")
-
-
-def _name_foreign(head: bytes) -> str | None:
-    for start, words in _FOREIGN:
-        if head.startswith(start):
-            return words
-    if head[4:8] == b"TFL3":
-        return "a TensorFlow Lite model; lstmdump reads the Keras or TensorFlow model it was made from"
-    if _TORCH_PICKLE.match(head):
-        return "a PyTorch file (a pickle); lstmdump reads Keras and TensorFlow models"
-    if _PICKLE.match(head):
-        return "a Python pickle, which is never unpickled here; save the model itself"
-    if _MARKUP.match(head):
-        return "an HTML page, not the model; the download went wrong"
-    if _ONNX.match(head):
-        return "an ONNX model; lstmdump reads Keras and TensorFlow models"
-    if _SAFETENSORS.match(head):
-        return "a safetensors file; lstmdump reads Keras and TensorFlow models"
-    return None
 
 
 def _as_text(head: bytes) -> str | None:

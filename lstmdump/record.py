@@ -10,13 +10,15 @@ from typing import Any
 from lstmdump.report import LayerFacts, Report
 
 # Undecodable bytes of a path, which UTF-8 cannot carry as they are, and marks that terminals act on or hide.
-_ESCAPED = re.compile("[\ud800-\udfff\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+_ESCAPED = "[\ud800-\udfff\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
 
 
 def line(value: Mapping[str, Any]) -> str:
     """VALUE as one line of JSON that can be written as UTF-8."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    return _ESCAPED.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text)
+    if text.isprintable():
+        return text
+    return re.sub(_ESCAPED, lambda sign: f"\\u{ord(sign[0]):04x}", text)
 
 
 def of(report: Report, *, with_others: bool = False) -> dict[str, Any]:

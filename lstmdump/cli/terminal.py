@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import sys
-import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TextIO, TypeVar
@@ -75,6 +73,8 @@ def tell(message: str) -> None:
 def tell_bug(error: BaseException) -> str:
     """The sentence for an exception that nobody foresaw; its traceback goes to stderr where LSTMDUMP_DEBUG is set."""
     if debugging():
+        import traceback
+
         traceback.print_exception(error)
     return f"a bug in lstmdump: {type(error).__name__}: {error}; please report it, with LSTMDUMP_DEBUG=1 set"
 
@@ -96,7 +96,11 @@ def sentence(error: Exception) -> str:
 
 def width() -> int | None:
     """The terminal's width in columns; None where stdout is no terminal."""
-    return shutil.get_terminal_size().columns if _is_terminal(sys.stdout) else None
+    if not _is_terminal(sys.stdout):
+        return None
+    import shutil
+
+    return shutil.get_terminal_size().columns
 
 
 def _is_terminal(stream: TextIO | None) -> bool:

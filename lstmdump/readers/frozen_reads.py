@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from lstmdump.model import LayerPath, Weight
-from lstmdump.readers import keras_names
+from lstmdump.readers import automatic_names
 from lstmdump.tensor import Tensor
 
 NOTE = "the graph has lost the names of its variables: layers go by the scopes in which they are read"
@@ -67,10 +67,10 @@ def _paths(scopes: list[str]) -> dict[str, LayerPath]:
         steps = {scope: path[1:] for scope, path in steps.items()}
     beside = Counter(path[:-1] for path in steps.values())
     return {
-        scope: keras_names.without_stack(path[:-1] if _is_only_cell(path, beside) else path)
+        scope: automatic_names.without_stack(path[:-1] if _is_only_cell(path, beside) else path)
         for scope, path in steps.items()
     }
 
 
 def _is_only_cell(path: LayerPath, beside: Mapping[LayerPath, int]) -> bool:
-    return len(path) > 1 and keras_names.is_automatic_cell(path[-1]) and beside[path[:-1]] == 1
+    return len(path) > 1 and automatic_names.is_cell(path[-1]) and beside[path[:-1]] == 1

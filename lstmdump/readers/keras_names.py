@@ -22,8 +22,6 @@ _OUTPUT_NUMBER = re.compile(r":\d+$")
 _KERAS_1_LEAF = re.compile(r"(?P<scope>.+)_(?P<leaf>[WUb](?:_[ifco])?)(?:_(?P<number>\d{1,9}))?", re.DOTALL)
 _NUMBERED_LEAF = re.compile(r"(?P<leaf>kernel|recurrent_kernel|bias)_(?P<number>\d{1,9})")
 _MAX_STEPS = 32  # the deepest genuine scope seen has 6
-_AUTOMATIC_CELL = re.compile(r"(peephole_)?lstm_cell(_\d+)?")
-_AUTOMATIC_STACK = re.compile(r"stacked_rnn_cells(_\d+)?")
 
 
 class WeightName(NamedTuple):
@@ -73,18 +71,3 @@ def below(scope: str, group: str, *, alone: bool) -> tuple[str, ...]:
     if alone and names and re.fullmatch(re.escape(group) + r"_\d+", names[0]):
         return names[1:]
     return names
-
-
-def is_automatic_cell(name: str) -> bool:
-    """Whether NAME is the one that Keras gives to the cell of an LSTM layer, which no user chose."""
-    return _AUTOMATIC_CELL.fullmatch(name) is not None
-
-
-def is_automatic_stack(name: str) -> bool:
-    """Whether NAME is the one that Keras gives to the cells of `RNN([cell, cell])`."""
-    return _AUTOMATIC_STACK.fullmatch(name) is not None
-
-
-def without_stack(path: tuple[str, ...]) -> tuple[str, ...]:
-    """PATH without the name that Keras gives to the cells of `RNN([cell, cell])`, unless it stands for itself."""
-    return (*(name for name in path[:-1] if not is_automatic_stack(name)), *path[-1:])

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from lstmdump.model import LayerPath
-from lstmdump.readers import keras_names, object_scopes
+from lstmdump.readers import automatic_names, object_scopes
 from lstmdump.readers.object_graph import ObjectGraph
 from lstmdump.readers.saved_objects import Holder, Way
 
@@ -80,12 +80,12 @@ def _without_own_cell(one: Named) -> Named:
     """ONE without the name that Keras gave to the only cell of its layer."""
     *around, last = one.path
     is_cell = bool(one.holder.way) and one.holder.way[-1][0] == "cell"
-    return one._replace(path=tuple(around)) if around and is_cell and keras_names.is_automatic_cell(last) else one
+    return one._replace(path=tuple(around)) if around and is_cell and automatic_names.is_cell(last) else one
 
 
 def without_automatic_names(named: Sequence[Named]) -> list[Named]:
     """NAMED without the names that Keras chose for a stack of cells, and for a cell that is its layer's only one."""
-    unstacked = [one._replace(path=keras_names.without_stack(one.path)) for one in named]
+    unstacked = [one._replace(path=automatic_names.without_stack(one.path)) for one in named]
     beside = Counter(one.path[:-1] for one in unstacked)
     taken = {one.path for one in unstacked}
 
@@ -93,9 +93,7 @@ def without_automatic_names(named: Sequence[Named]) -> list[Named]:
         around = one.path[:-1]
         is_layer = bool(one.holder.way) and one.holder.way[-1][0] != "cell" and one.kind in ("LSTM", "CuDNNLSTM")
         only = around and beside[around] == 1 and around not in taken
-        return (
-            one._replace(path=around) if only and keras_names.is_automatic_cell(one.path[-1]) and not is_layer else one
-        )
+        return one._replace(path=around) if only and automatic_names.is_cell(one.path[-1]) and not is_layer else one
 
     return [bare(one) for one in unstacked]
 
@@ -125,5 +123,5 @@ def _distinct(path: LayerPath, ways: Sequence[Way]) -> list[LayerPath]:
         return [(*prefix, *path) for prefix in prefixes]
     if all(ways):
         return [object_scopes.edges(way) for way in ways]
-    bare = path[:-1] if len(path) > 1 and keras_names.is_automatic_cell(path[-1]) else path
+    bare = path[:-1] if len(path) > 1 and automatic_names.is_cell(path[-1]) else path
     return [(*bare, f"cell_{turn}") for turn in range(len(ways))]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from lstmdump.errors import CorruptModel
 from lstmdump.model import LayerPath
-from lstmdump.readers import keras_leaves, keras_match, keras_names
+from lstmdump.readers import automatic_names, keras_leaves, keras_match, keras_names
 from lstmdump.readers.keras_config import ConfigLayer
 from lstmdump.readers.keras_leaves import Leaf, Steps
 from lstmdump.readers.keras_match import Bucket
@@ -129,7 +129,7 @@ class _Naming:
         if leaf.is_lstm:
             return Place(path, leaf.layer.kind, bucket, leaf)
         rest = keras_names.below(bucket.scope, path[-1], alone=self._alone) if leaf.kept_in(bucket.scope) else ()
-        own = not rest or (len(rest) == 1 and keras_names.is_automatic_cell(rest[0]) and leaf.is_gated)
+        own = not rest or (len(rest) == 1 and automatic_names.is_cell(rest[0]) and leaf.is_gated)
         return Place(path if own else (*path, *rest), leaf.layer.kind if own and leaf.is_gated else None, bucket, leaf)
 
     def _path(self, bucket: Bucket) -> LayerPath:
@@ -216,14 +216,14 @@ def _told_apart(found: list[Place]) -> list[Place]:
 
 def without_automatic_names(found: list[Place]) -> list[Place]:
     """FOUND without the names that Keras chose for a stack of cells, and for a cell that is its layer's only one."""
-    unstacked = [replace(candidate, path=keras_names.without_stack(candidate.path)) for candidate in found]
+    unstacked = [replace(candidate, path=automatic_names.without_stack(candidate.path)) for candidate in found]
     beside = Counter(candidate.path[:-1] for candidate in unstacked)
     taken = {candidate.path for candidate in unstacked}
 
     def bare(candidate: Place) -> Place:
         *parent, last = candidate.path
         only = beside[tuple(parent)] == 1 and tuple(parent) not in taken
-        if parent and only and keras_names.is_automatic_cell(last) and _may_be_unnamed(candidate.leaf):
+        if parent and only and automatic_names.is_cell(last) and _may_be_unnamed(candidate.leaf):
             return replace(candidate, path=tuple(parent))
         return candidate
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from lstmdump.errors import CorruptModel
 from lstmdump.model import LayerPath
-from lstmdump.readers import keras_leaves, keras_match, keras_names
+from lstmdump.readers import automatic_names, keras_leaves, keras_match
 from lstmdump.readers.keras_config import CONTAINERS, ConfigLayer
 from lstmdump.readers.keras_groups import LISTS, Stored
 from lstmdump.readers.keras_leaves import Leaf
@@ -99,7 +99,7 @@ def _own_cell(stored: Stored, layer: ConfigLayer | None) -> Stored | None:
     cell = stored.children.get("cell")
     if cell is None or not cell.arrays or (layer is not None and layer.children):
         return None
-    automatic = cell.name is None or keras_names.is_automatic_cell(cell.name)
+    automatic = cell.name is None or automatic_names.is_cell(cell.name)
     return cell if automatic or (layer is not None and keras_leaves.is_gated(layer)) else None
 
 

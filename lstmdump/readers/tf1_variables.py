@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from lstmdump.errors import CorruptModel
 from lstmdump.model import LayerPath, Weight
-from lstmdump.readers import graph_cells, keras_names, numbers, tf1_cells
+from lstmdump.readers import automatic_names, graph_cells, numbers, tf1_cells
 from lstmdump.readers.graph_def import Graph
 from lstmdump.readers.tf1_cells import TF1Cell
 from lstmdump.tensor import Array, Cuts, Tensor
@@ -74,7 +74,7 @@ def _paths(names: Iterable[str]) -> dict[str, LayerPath]:
     for scope in scopes:
         around, _, last = scope.rpartition("/")
         only = scope in of_keras and around and around not in scopes and beside[around] == 1
-        paths[scope] = _steps(around if only and keras_names.is_automatic_cell(last) else scope)
+        paths[scope] = _steps(around if only and automatic_names.is_cell(last) else scope)
     return paths
 
 

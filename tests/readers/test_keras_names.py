@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from lstmdump.readers.keras_names import WeightName, below, is_automatic_cell, names_in, parse
+from lstmdump.readers.keras_names import WeightName, below, names_in, parse
 
 
 @pytest.mark.parametrize(
@@ -51,8 +51,3 @@ def test_below_a_layer_its_own_name_and_the_models_are_left_out(
 
 def test_every_run_of_steps_may_be_a_name() -> None:
     assert list(names_in("a/b/c")) == ["a", "a/b", "a/b/c", "b", "b/c", "c"]
-
-
-def test_automatic_cells_are_those_that_keras_counts() -> None:
-    names = ["lstm_cell", "lstm_cell_12", "conv_lstm_cell", "my_cell"]
-    assert [is_automatic_cell(name) for name in names] == [True, True, False, False]
