@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from lstmdump import record
 from lstmdump.cli import terminal
-from lstmdump.cli.inputs import Input
 from lstmdump.errors import UnknownFormat
+
+if TYPE_CHECKING:
+    from lstmdump.cli.inputs import Input
 
 DONE = 0
 DIFFERENT = 1
@@ -45,6 +47,8 @@ class Run:
         self.status = FAILED
         terminal.tell(f"{model}: {message}")
         if self.as_json:
+            from lstmdump import record
+
             terminal.write_json(record.line(record.error(model, message)))
 
     def differ(self) -> None:
