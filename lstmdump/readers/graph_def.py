@@ -17,7 +17,8 @@ from lstmdump.readers import numbers, tensor_types
 from lstmdump.readers.protobuf import Buffer, Message, as_text, fields, shortest_float32, varint
 from lstmdump.tensor import Array, Cuts, Tensor
 
-_NODE_KEY, _NAME_KEY, _OPERATION_KEY, _INPUT_KEY = b"\x0a", b"\x0a", b"\x12", b"\x1a"
+_NAME, _OPERATION, _INPUT = 1, 2, 3
+_NODE_KEY, _NAME_KEY, _OPERATION_KEY, _INPUT_KEY = 0x0A, 0x0A, b"\x12", b"\x1a"
 PASSING = frozenset({"Identity", "Enter", "RefEnter", "ReadVariableOp", "StopGradient", "Switch", "RefSwitch",
                       "RefIdentity", "Cast", "PlaceholderWithDefault"})  # fmt: skip
 _MAX_STEPS = 100
@@ -45,15 +46,19 @@ class Node:
 
     def __init__(self, data: Buffer, home: Nodes) -> None:
         self.home = home
-        self._message = Message(data)
-        self.name = self._message.text(1)
-        self.operation = self._message.text(2)
-        self.inputs = tuple(map(as_text, self._message.all_bytes(3)))
+        self._data = data
+        parts: dict[int, list[str]] = {_NAME: [""], _OPERATION: [""], _INPUT: []}
+        for number, value in fields(data):
+            if number > _INPUT:  # attributes follow, which few nodes are asked for
+                break
+            if not isinstance(value, int):
+                parts.setdefault(number, []).append(as_text(value))
+        self.name, self.operation, self.inputs = parts[_NAME][-1], parts[_OPERATION][-1], tuple(parts[_INPUT])
 
     @cached_property
     def attributes(self) -> dict[str, Message]:
         """Its attributes by name, an AttrValue each."""
-        return {entry.text(1): entry.message(2) for entry in self._message.messages(5)}
+        return {entry.text(1): entry.message(2) for entry in Message(self._data).messages(5)}
 
     @cached_property
     def value(self) -> Message | None:
@@ -89,24 +94,22 @@ class Graph:
 
     def _index(self) -> None:
         """Note where each node starts and ends, and its name, which is its first field."""
-        data, position = self._data, 0
-        while position < len(data):
-            is_node = data[position : position + 1] == _NODE_KEY
-            if not is_node:
-                self._rest = Message(memoryview(data)[position:])
-                if 1 in self._rest:
-                    raise CorruptModel("a graph whose nodes do not stand together")
-                return
-            length, start = varint(data, position + 1)
+        data, position, end = self._data, 0, len(self._data)
+        starts, stops, by_name = self._starts, self._stops, self._by_name
+        while position < end and data[position] == _NODE_KEY:
+            length, start = _short_varint(data, position + 1)
             position = start + length
-            if position > len(data):
+            if position > end:
                 raise CorruptModel("a graph that is cut short")
-            if data[start : start + 1] == _NAME_KEY:
-                size, name = varint(data, start + 1)
-                if self._by_name.setdefault(data[name : name + size], len(self._starts)) != len(self._starts):
+            if length and data[start] == _NAME_KEY:
+                size, name = _short_varint(data, start + 1)
+                if by_name.setdefault(data[name : name + size], len(starts)) != len(starts):
                     raise CorruptModel(f"a graph with two nodes called {as_text(data[name : name + size])}")
-            self._starts.append(start)
-            self._stops.append(position)
+            starts.append(start)
+            stops.append(position)
+        self._rest = Message(memoryview(data)[position:])
+        if 1 in self._rest:
+            raise CorruptModel("a graph whose nodes do not stand together")
 
     def __len__(self) -> int:
         return len(self._starts)
@@ -120,6 +123,10 @@ class Graph:
         plain = name.lstrip("^").partition(":")[0]
         index = self._by_name.get(plain.encode("utf-8", "surrogateescape"))
         return None if index is None else self._node(index)
+
+    def turn(self, name: str) -> int:
+        """How many nodes stand before the node NAME; all of them, where there is none."""
+        return self._by_name.get(name.encode("utf-8", "surrogateescape"), len(self._starts))
 
     def names(self) -> Iterator[str]:
         """The names of all nodes."""
@@ -178,6 +185,13 @@ class Graph:
                 return node
             node = self.node(node.inputs[0])
         return node
+
+
+def _short_varint(data: bytes, position: int) -> tuple[int, int]:
+    """As `varint`, but at once where the number has one byte, as lengths mostly do."""
+    if position < len(data) and data[position] < 128:
+        return data[position], position + 1
+    return varint(data, position)
 
 
 def _counted(text: str) -> bytes:

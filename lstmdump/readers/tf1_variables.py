@@ -42,11 +42,11 @@ def place(tensors: Mapping[str, Tensor], graph: Graph | None) -> Variables:
     found = tf1_cells.find(kept, () if graph is None else graph_cells.cells(graph))
     cells = [cell for cell in found if _fits(cell, kept)]
     inside = tf1_cells.leaf_map(cells)
-    rank = {} if graph is None else {name: turn for turn, name in enumerate(graph.names())}
+    rank = {} if graph is None else {name: graph.turn(name) for name in kept}
     paths = _paths(kept)
     weights: list[Weight] = []
     done: set[str] = set()
-    for name in sorted(kept, key=lambda name: (rank.get(name, len(rank)), _natural(name))):
+    for name in sorted(kept, key=lambda name: (rank.get(name, 0), _natural(name))):
         if name not in inside:
             scope, _, leaf = name.rpartition("/")
             weights.append(Weight(paths[scope], leaf, kept[name]))
