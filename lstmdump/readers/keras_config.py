@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from lstmdump.errors import CorruptModel
 
@@ -28,8 +27,7 @@ CONTAINERS = frozenset({"Sequential", "Model", "Functional", "Merge", "Bidirecti
 _MAX_DEPTH = 200  # the deepest genuine configuration seen has 9 levels; Python's own limit is 1,000 frames
 
 
-@dataclass(frozen=True)
-class ConfigLayer:
+class ConfigLayer(NamedTuple):
     """One layer, wrapper or model of the architecture.
 
     Attributes:

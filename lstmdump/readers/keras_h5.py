@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from lstmdump.errors import CorruptModel, UnknownFormat
 from lstmdump.formats import Format
 from lstmdump.model import Model, Weight, grow
-from lstmdump.readers import keras_0, keras_config, keras_groups, keras_names, keras_places, keras_weights
+from lstmdump.readers import keras_config, keras_names, keras_places
 from lstmdump.readers.hdf5 import Group, HDF5File
 from lstmdump.readers.keras_config import ConfigLayer
 from lstmdump.readers.keras_match import Bucket
@@ -26,14 +25,14 @@ _NO_PARAMETERS = frozenset({"seed_generator_state", "rnn_state"})
 _NO_CLASSES = "found by shape: the file holds no layer classes"
 
 
-@dataclass
 class _Stored:
     """What a file holds: its arrays by top-level layer, its architecture if it has one, and its Keras version."""
 
-    root: Group
-    architecture: ConfigLayer | None
-    version: str | None
-    groups: dict[str, list[Bucket]] = field(default_factory=dict)
+    def __init__(self, root: Group, architecture: ConfigLayer | None, version: str | None) -> None:
+        self.root = root
+        self.architecture = architecture
+        self.version = version
+        self.groups: dict[str, list[Bucket]] = {}
 
     def tensors(self) -> Iterator[Tensor]:
         """All arrays of the layers, in the file's order."""
@@ -68,13 +67,15 @@ def read(path: Path) -> Model:
     """
     file = HDF5File(path)
     try:
+        if _is_legacy(file):
+            return _read_named(file)
+        from lstmdump.readers import keras_0, keras_groups, keras_weights
+
         if keras_0.is_keras_0(file):
             weights, notes = keras_0.read_weights(file)
             root = grow(weights, {})
             return Model(Format.HDF5.value, "keras 0.x", root, notes=(*notes, _NO_CLASSES), release=file.close)
-        if _is_legacy(file) or not keras_groups.is_layout(file):
-            return _read_named(file)
-        return keras_weights.read(path, file)
+        return keras_weights.read(path, file) if keras_groups.is_layout(file) else _read_named(file)
     except BaseException:
         file.close()
         raise

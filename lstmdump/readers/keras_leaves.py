@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from lstmdump.model import LayerPath
 from lstmdump.readers.keras_config import CONTAINERS, ConfigLayer
@@ -16,8 +16,7 @@ _SESSION_NUMBER = re.compile(r"_\d{1,9}$")
 Steps = tuple[tuple[str, ...], ...]
 
 
-@dataclass(frozen=True)
-class Leaf:
+class Leaf(NamedTuple):
     """A layer of the architecture that holds no other and so may hold arrays.
 
     Attributes:
@@ -90,8 +89,7 @@ class Leaf:
         return found
 
 
-@dataclass(frozen=True)
-class _Place:
+class _Place(NamedTuple):
     """What is known of a layer from those around it."""
 
     steps: Steps

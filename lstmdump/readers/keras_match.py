@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 from lstmdump.errors import CorruptModel
 from lstmdump.readers.keras_leaves import Leaf, session_numbers, without_session_number
@@ -20,7 +19,6 @@ _RECURRENT_LEAVES = ("recurrent_kernel", "U_i", "U")
 _GATES = {"LSTM": 4, "LSTMCell": 4, "CuDNNLSTM": 4, "GRU": 3, "GRUCell": 3, "CuDNNGRU": 3, "SimpleRNN": 1}
 
 
-@dataclass
 class Bucket:
     """The arrays of one layer, as the file groups them.
 
@@ -30,10 +28,13 @@ class Bucket:
         number: which of several layers of this very scope.
     """
 
-    group: str
-    scope: str
-    number: int
-    arrays: dict[str, Tensor] = field(default_factory=dict)
+    __slots__ = ("arrays", "group", "number", "scope")
+
+    def __init__(self, group: str, scope: str, number: int, arrays: dict[str, Tensor] | None = None) -> None:
+        self.group = group
+        self.scope = scope
+        self.number = number
+        self.arrays: dict[str, Tensor] = {} if arrays is None else arrays
 
     @property
     def units(self) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from lstmdump.errors import CorruptModel
 from lstmdump.model import LayerPath
@@ -15,8 +15,7 @@ from lstmdump.readers.keras_match import Bucket
 from lstmdump.tensor import Tensor
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Where the arrays of one bucket belong in the model."""
 
     path: LayerPath
@@ -30,8 +29,7 @@ class Place:
         return self.bucket.arrays
 
 
-@dataclass(frozen=True)
-class Places:
+class Places(NamedTuple):
     """All of them, in the model's order, and what a careful reader would say about them.
 
     COUNTABLE is false where layers may be stored more than once without a mark.
@@ -209,14 +207,14 @@ def _told_apart(found: list[Place]) -> list[Place]:
         bucket = candidate.bucket
         if candidate.path not in clashing:
             return candidate
-        return replace(candidate, path=(bucket.group, *bucket.scope.split("/"), str(bucket.number)))
+        return candidate._replace(path=(bucket.group, *bucket.scope.split("/"), str(bucket.number)))
 
     return [apart(candidate) for candidate in found]
 
 
 def without_automatic_names(found: list[Place]) -> list[Place]:
     """FOUND without the names that Keras chose for a stack of cells, and for a cell that is its layer's only one."""
-    unstacked = [replace(candidate, path=automatic_names.without_stack(candidate.path)) for candidate in found]
+    unstacked = [candidate._replace(path=automatic_names.without_stack(candidate.path)) for candidate in found]
     beside = Counter(candidate.path[:-1] for candidate in unstacked)
     taken = {candidate.path for candidate in unstacked}
 
@@ -224,7 +222,7 @@ def without_automatic_names(found: list[Place]) -> list[Place]:
         *parent, last = candidate.path
         only = beside[tuple(parent)] == 1 and tuple(parent) not in taken
         if parent and only and automatic_names.is_cell(last) and _may_be_unnamed(candidate.leaf):
-            return replace(candidate, path=tuple(parent))
+            return candidate._replace(path=tuple(parent))
         return candidate
 
     return [bare(candidate) for candidate in unstacked]

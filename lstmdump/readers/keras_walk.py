@@ -154,7 +154,7 @@ def _told_apart(found: list[Place]) -> list[Place]:
     for place in found:
         claims = {(place.path, leaf) for leaf in place.arrays}
         clashing = not taken.isdisjoint(claims)
-        apart.append(replace(place, path=tuple(place.bucket.scope.split("/"))) if clashing else place)
+        apart.append(place._replace(path=tuple(place.bucket.scope.split("/"))) if clashing else place)
         taken |= claims
     return apart
 
