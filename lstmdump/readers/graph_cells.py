@@ -61,11 +61,16 @@ def _cells(graph: Nodes, seen: set[tuple[str, ...]]) -> Iterator[GraphCell]:
             block = _block_cell(graph, node)
             if block is not None and block.variables["kernel"] not in seen:
                 yield block
+    own_scopes: set[str] = set()  # in the scope of a cell's own kernel, all further splits are steps of that cell
     for node in graph.running(SPLIT):
-        if node.number("num_split") == _PARTS and len(node.inputs) == 2:
-            variables = _split_variables(graph, node)
-            if variables and variables["kernel"] not in seen:
-                yield _split_cell(graph, node, variables)
+        scope = node.name.rpartition("/")[0]
+        if scope in own_scopes or node.number("num_split") != _PARTS or len(node.inputs) != 2:
+            continue
+        variables = _split_variables(graph, node)
+        if variables and variables["kernel"][0].rpartition("/")[0] == scope:
+            own_scopes.add(scope)
+        if variables and variables["kernel"] not in seen:
+            yield _split_cell(graph, node, variables)
 
 
 def _block_cell(graph: Nodes, node: Node) -> GraphCell | None:
