@@ -9,6 +9,9 @@ from typing import Any
 
 from lstmdump.report import LayerFacts, Report
 
+FROM_FILE, FROM_SHAPES = "file", "shapes"
+"""Where a class is from, as the key `class_from` says."""
+
 # Undecodable bytes of a path, which UTF-8 cannot carry as they are, and marks that terminals act on or hide.
 _ESCAPED = "[\ud800-\udfff\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
 
@@ -48,6 +51,7 @@ def _layer(layer: LayerFacts) -> dict[str, Any]:
     return {
         "name": layer.name,
         "class": layer.kind,
+        "class_from": FROM_FILE if layer.kind_stated else FROM_SHAPES,
         "input_dim": layer.input_dim,
         "units": layer.units,
         "projection": layer.projection,

@@ -9,13 +9,14 @@ from lstmdump.errors import BadExpectation
 
 
 class RecordedLayer(NamedTuple):
-    """What a record says of one layer; `kind` is its key `class`."""
+    """What a record says of one layer; `kind` is its key `class`, stated by the model's file or by the shapes only."""
 
     name: str
     kind: str
     input_dim: int
     units: int
     parameters: int
+    kind_stated: bool = True
 
 
 class RecordedModel(NamedTuple):
@@ -63,4 +64,5 @@ def _recorded_layer(value: object, place: str) -> RecordedLayer:
     wanted = {"name": str, "class": str, "input_dim": int, "units": int, "parameters": int}
     if not isinstance(value, dict) or any(not isinstance(value.get(key), kind) for key, kind in wanted.items()):
         raise BadExpectation(f"{place}: a layer lacks one of {', '.join(wanted)}, or has it of another type")
-    return RecordedLayer(value["name"], value["class"], value["input_dim"], value["units"], value["parameters"])
+    stated = value.get("class_from") != "shapes"
+    return RecordedLayer(value["name"], value["class"], value["input_dim"], value["units"], value["parameters"], stated)

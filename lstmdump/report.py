@@ -37,6 +37,7 @@ class LayerFacts(NamedTuple):
     parameters: int
     formula: str
     weights: tuple[WeightFacts, ...]
+    kind_stated: bool = True
 
 
 class OtherFacts(NamedTuple):
@@ -133,6 +134,7 @@ def _layer_facts(lstm: LSTM) -> LayerFacts:
             )
             for weight in lstm.weights
         ),
+        kind_stated=lstm.kind_stated,
     )
 
 

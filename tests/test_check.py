@@ -140,3 +140,15 @@ def test_a_model_without_a_record_has_none() -> None:
 def test_layers_that_are_not_asked_for_are_not_expected() -> None:
     layers = tuple(RecordedLayer(name, "LSTM", 3, 4, 128) for name in ("a", "b"))
     assert [layer.name for layer in only_layers(RecordedModel("m", layers), "b").layers] == ["b"]
+
+
+@pytest.mark.parametrize(("recorded_stated", "stated", "found"), [
+    (True, True, [Mismatch("lstm_1", "class", "LSTMCell", "LSTM")]), (True, False, []), (False, True, []),
+])  # fmt: skip
+def test_a_class_that_only_the_shapes_tell_is_not_compared(
+    report: Report, recorded: RecordedModel, recorded_stated: bool, stated: bool, found: list[Mismatch]
+) -> None:
+    before = recorded.layers[0]._replace(kind="LSTMCell", kind_stated=recorded_stated)
+    now = report.layers[0]._replace(kind="LSTM", kind_stated=stated)
+    differences = compare_with_record(report._replace(layers=(now,)), recorded._replace(layers=(before,)))
+    assert list(differences) == found

@@ -19,10 +19,11 @@ FIRST = "model.h5"
 
 
 def layers_of(name: str) -> list[dict[str, Any]]:
-    """The record's layers without what differs from format to format: the paths of the arrays."""
+    """The record's layers without what differs by format: the paths of the arrays, and whether classes are stated."""
     with lstmdump.open(FOLDER / name) as model:
         layers: list[dict[str, Any]] = record.of(describe(model))["layers"]
     for layer in layers:
+        del layer["class_from"]
         for weight in layer["weights"]:
             del weight["tensor"]
     return layers

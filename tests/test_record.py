@@ -18,7 +18,7 @@ def test_a_record_has_the_documented_keys(model: Path) -> None:
         made = record.of(describe(opened))
     assert list(made) == ["model", "format", "producer", "parameters", "layers", "notes"]
     assert list(made["layers"][0]) == [
-        "name", "class", "input_dim", "units", "projection", "peepholes", "use_bias", "gate_order", "gate_columns",
+        "name", "class", "class_from", "input_dim", "units", "projection", "peepholes", "use_bias", "gate_order", "gate_columns",
         "forget_bias", "parameters", "formula", "weights",
     ]  # fmt: skip
     assert list(made["layers"][0]["weights"][0]) == ["name", "tensor", "shape", "dtype", "parameters", "formula"]
@@ -56,3 +56,11 @@ def test_records_may_be_laid_out_over_lines() -> None:
 def test_what_is_no_record_is_named_with_its_line(text: str, words: str) -> None:
     with pytest.raises(BadExpectation, match=words):
         recorded.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("said", "stated"), [({"class_from": "shapes"}, False), ({"class_from": "file"}, True), ({}, True)]
+)
+def test_a_record_says_where_a_class_is_from(said: dict[str, str], stated: bool) -> None:
+    (read,) = recorded.parse(json.dumps({"model": "m", "layers": [{**LAYER, **said}]}))
+    assert read.layers[0].kind_stated is stated

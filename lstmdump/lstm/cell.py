@@ -56,6 +56,7 @@ class LSTM:
         gates: by letter, each gate's W, U and b in one form for all layouts.
         forget_bias: what the cell adds to b_f at run time; 0.0 in Keras, where it is part of b_f; None where unknown.
         projection: p, the width of the projected output, or None.
+        kind_stated: whether the file states `kind`; if not, it is what the shapes say.
         notes: what is particular about how this layer is stored, without its name.
 
     Raises:
@@ -63,7 +64,8 @@ class LSTM:
     """
 
     __slots__ = (
-        "forget_bias", "gate_order", "gates", "input_dim", "kind", "name", "notes", "projection", "units", "weights",
+        "forget_bias", "gate_order", "gates", "input_dim", "kind", "kind_stated", "name", "notes", "projection",
+        "units", "weights",
     )  # fmt: skip
 
     def __init__(
@@ -78,6 +80,8 @@ class LSTM:
         forget_bias: float | None = 0.0,
         projection: int | None = None,
         notes: tuple[str, ...] = (),
+        *,
+        kind_stated: bool = True,
     ) -> None:
         self.name = name
         self.kind = kind
@@ -89,6 +93,7 @@ class LSTM:
         self.forget_bias = forget_bias
         self.projection = projection
         self.notes = notes
+        self.kind_stated = kind_stated
         self._insist_on_shapes()
 
     def __repr__(self) -> str:

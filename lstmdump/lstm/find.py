@@ -40,11 +40,13 @@ def find_lstms(model: Model) -> tuple[LSTM, ...]:
 
 def _as_lstm(layer: Layer) -> LSTM | None:
     try:
-        return _read_layout(layer)
+        found = _read_layout(layer)
     except NotAnLSTM:
         if layer.kind in _CERTAIN_KINDS:
             raise
         return None
+    found.kind_stated = layer.kind is not None
+    return found
 
 
 def _read_layout(layer: Layer) -> LSTM:

@@ -88,3 +88,12 @@ def test_arrays_that_an_lstm_does_not_have_are_said() -> None:
 
 def test_an_array_without_rows_is_no_kernel() -> None:
     assert find({"kernel": (0, 16), "recurrent_kernel": (4, 16)}) == ()
+
+
+@pytest.mark.parametrize(("kind", "stated"), [("LSTM", True), (None, False)])
+@pytest.mark.parametrize("shapes", [THREE, TWELVE])
+def test_a_class_is_the_files_or_what_the_shapes_say(
+    shapes: dict[str, tuple[int, ...]], kind: str | None, stated: bool
+) -> None:
+    (lstm,) = find(shapes, kind)
+    assert (lstm.kind, lstm.kind_stated) == ("LSTM", stated)
