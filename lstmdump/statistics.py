@@ -12,7 +12,7 @@ from lstmdump.tensor import Array
 
 @dataclass(frozen=True)
 class ArrayStatistics:
-    """Of one array of a gate, `W_f` for instance; computed in float64. `norm` is the Frobenius norm."""
+    """Of one array, `W_f` or the projection `P`; computed in float64. `norm` is the Frobenius norm."""
 
     name: str
     mean: float
@@ -26,6 +26,7 @@ class ArrayStatistics:
 class TimeScales:
     """1/(1-σ(b_f + forget_bias)) over the units, in steps: how long the cell state lasts at x = h = 0."""
 
+    forget_bias: float
     min: float
     median: float
     max: float
@@ -41,11 +42,13 @@ class LayerStatistics:
 
 
 def summarise(lstm: LSTM, gates: str) -> LayerStatistics:
-    """The statistics of the arrays of GATES, letters out of i, f, c and o. Reads the weights."""
-    arrays = [tensor for gate in gates for tensor in lstm.gates[gate].arrays()]
+    """The statistics of the arrays of GATES, letters out of i, f, c and o; with all four, of the projection as well.
+
+    Reads the weights.
+    """
     return LayerStatistics(
         lstm.name,
-        tuple(_statistics(tensor.name.rpartition("/")[2], tensor.read()) for tensor in arrays),
+        tuple(_statistics(tensor.name.rpartition("/")[2], tensor.read()) for tensor in lstm.arrays(gates)),
         _time_scales(lstm) if "f" in gates else None,
     )
 
@@ -68,4 +71,4 @@ def _time_scales(lstm: LSTM) -> TimeScales | None:
         return None
     with np.errstate(over="ignore"):
         steps = 1.0 + np.exp(bias.read().astype(np.float64) + lstm.forget_bias)  # 1/(1-σ(z)) = 1 + e^z
-    return TimeScales(float(steps.min()), float(np.median(steps)), float(steps.max()))
+    return TimeScales(lstm.forget_bias, float(steps.min()), float(np.median(steps)), float(steps.max()))

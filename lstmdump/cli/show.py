@@ -23,7 +23,7 @@ Examples:
 @model_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per model and line.")
 @click.option("--all", "with_others", is_flag=True, help="The model's other arrays as well.")
-@click.option("--values", is_flag=True, help="The arrays of every gate, summarised.")
+@click.option("--values", is_flag=True, help="The arrays of every gate, and the projection, summarised.")
 @click.option("-g", "--gate", "gates", type=click.Choice(list(GATES)), multiple=True,
               help="With --values or --stats: only this gate.")  # fmt: skip
 @click.option("--stats", is_flag=True, help="Mean, std, min, max and norm per gate, and the forget gate's time scale.")

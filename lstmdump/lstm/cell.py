@@ -135,6 +135,12 @@ class LSTM:
         found = (weight.tensor for weight in self.weights if weight.role is Role.PROJECTION)
         return next((tensor.renamed(f"{self.name}/P") for tensor in found), None)
 
+    def arrays(self, gates: str = GATES) -> list[Tensor]:
+        """The arrays of GATES, in the form that all layouts have; with all four gates also the projection."""
+        found = [tensor for gate in gates for tensor in self.gates[gate].arrays()]
+        whole = self.projection_kernel if gates == GATES else None
+        return found if whole is None else [*found, whole]
+
     @property
     def gate_columns(self) -> dict[str, tuple[int, int]] | None:
         """Each gate's first column and the one after its last; None where each gate has arrays of its own."""

@@ -16,13 +16,12 @@ _COLUMNS = ("mean", "std", "min", "max", "norm")
 
 
 def arrays(lstms: Sequence[LSTM], gates: str) -> str:
-    """The arrays of GATES of each layer, each under its name. Reads the weights."""
+    """The arrays of GATES of each layer, each under its name; of all gates, the projection too. Reads the weights."""
     blocks = []
     for lstm in lstms:
-        for letter in gates:
-            for tensor in lstm.gates[letter].arrays():
-                values = tensor.read()
-                blocks.append(f"{visible(tensor.name)}  {tensor.shape} {values.dtype}\n{np.array2string(values)}\n")
+        for tensor in lstm.arrays(gates):
+            values = tensor.read()
+            blocks.append(f"{visible(tensor.name)}  {tensor.shape} {values.dtype}\n{np.array2string(values)}\n")
     return "\n".join(blocks)
 
 
@@ -36,13 +35,15 @@ def statistics(layers: Sequence[LayerStatistics]) -> str:
             numbers = (array.mean, array.std, array.min, array.max, array.norm)
             lines.append(f"  {array.name:4}" + "".join(f"{number:>11.4g}" for number in numbers))
         if layer.time_scales is not None:
-            lines.append(f"  time scale 1/(1-σ(b_f)): {_scales(layer.time_scales)}")
+            lines.append(f"  {_scales(layer.time_scales)}")
         lines.append("")
     return "\n".join(lines)
 
 
 def _scales(scales: TimeScales) -> str:
-    return f"{scales.min:.3g} to {scales.max:.3g} steps, half of the units below {scales.median:.3g}"
+    bias = f"b_f{scales.forget_bias:+}" if scales.forget_bias else "b_f"
+    words = f"{scales.min:.3g} to {scales.max:.3g} steps, half of the units below {scales.median:.3g}"
+    return f"time scale 1/(1-σ({bias})): {words}"
 
 
 def statistics_record(layer: LayerStatistics) -> dict[str, Any]:
