@@ -7,6 +7,7 @@ import re
 # What starts a file that is often taken for a model, and what to say of it. Sources: the formats' own specifications.
 _FOREIGN: tuple[tuple[bytes, str], ...] = (
     (b"version https://git-lfs", "a Git LFS pointer, not the model itself; fetch it with `git lfs pull`"),
+    (b"model_checkpoint_path:", "a list of checkpoints, not one itself; give its directory"),
     (b"\x93NUMPY", "a NumPy .npy array"),
     (b"\x1f\x8b", "gzip-compressed; unpack it first"),
     (b"BZh", "bzip2-compressed; unpack it first"),

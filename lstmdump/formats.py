@@ -27,10 +27,13 @@ class Format(enum.Enum):
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _TABLE_MAGIC = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"  # the last 8 bytes of a LevelDB table, which an .index is
 _HEAD = 1024
+_INDEX = ".index"
+_LEFT_OF_CHECKPOINT = (".meta", ".data-00000-of-00001")
+_BESIDE_SAVED_MODEL = ("keras_metadata.pb", "fingerprint.pb")
 _BESIDE_CONFIG = ("metadata.json", "model.weights.h5", "model.weights.json")  # an unzipped .keras has two of these
 
 _SAVED_MODEL_PB = re.compile(rb"\x08\x01\x12")  # schema_version 1, then a MetaGraphDef
-_CHECKPOINT_PART = re.compile(r"(.+)\.(?:meta|data-\d{5}-of-\d{5})")
+_CHECKPOINT_PART = re.compile(r"(.+)\.(?:meta|(?P<data>data-\d{5}-of-\d{5}))")
 _WEIGHT_MAP = re.compile(rb'\s*\{.*"weight_map"\s*:\s*\{\s*("/|\})', re.DOTALL)  # only Keras's entries begin with /
 _STARTS = ((_WEIGHT_MAP, Format.KERAS_WEIGHTS), (_SAVED_MODEL_PB, Format.SAVED_MODEL))
 _GRAPH_NODE = re.compile(rb"\x0a.{1,3}\x0a[\x01-\x7f][A-Za-z0-9.]", re.DOTALL)  # NodeDef, whose first field is its name
@@ -46,12 +49,14 @@ def detect(path: Path) -> Format:
     try:
         if path.is_dir():
             return _detect_directory(path)
-        if not path.exists() and path.name and path.with_name(path.name + ".index").is_file():
-            return Format.CHECKPOINT
+        if not path.exists() and path.name:
+            if path.with_name(path.name + _INDEX).is_file():
+                return Format.CHECKPOINT
+            _tell_of_checkpoint(path)
         if path.exists() and not path.is_file():
             raise UnknownFormat("neither a file nor a directory")
-        if (part := _CHECKPOINT_PART.fullmatch(path.name)) and path.with_name(part[1] + ".index").is_file():
-            raise UnknownFormat(f"a part of a checkpoint; give its prefix, {part[1]}, or its .index")
+        if (told := _name_part(path)) is not None:
+            raise UnknownFormat(told)
         with path.open("rb") as file:
             return _detect_file(file)
     except FileNotFoundError as error:
@@ -60,6 +65,29 @@ def detect(path: Path) -> Format:
         raise UnreadableModel("not a path that a file can have") from error
     except OSError as error:
         raise UnreadableModel(f"cannot be opened: {error.strerror or error}") from error
+
+
+def _tell_of_checkpoint(path: Path) -> None:
+    """Raise what helps who means a checkpoint by PATH, where there is no such file and no index of it."""
+    prefix = path.name.rstrip(".")
+    if prefix and path.with_name(prefix + _INDEX).is_file():
+        raise UnreadableModel(f"no such file; the prefix of the checkpoint is {prefix}, without the dot")
+    if any(path.with_name(path.name + ending).is_file() for ending in _LEFT_OF_CHECKPOINT):
+        raise UnreadableModel(
+            f"a checkpoint whose index, {path.name}{_INDEX}, is missing; nothing can be read without it"
+        )
+
+
+def _name_part(path: Path) -> str | None:
+    """What the file at PATH is a part of, by its name and what lies beside; None where it stands for itself."""
+    if part := _CHECKPOINT_PART.fullmatch(path.name):
+        if path.with_name(part[1] + _INDEX).is_file():
+            return f"a part of a checkpoint; give its prefix, {part[1]}, or its .index"
+        if part["data"]:
+            return f"a part of a checkpoint whose index, {part[1]}{_INDEX}, is missing; nothing can be read without it"
+    if path.name in _BESIDE_SAVED_MODEL and path.with_name("saved_model.pb").is_file():
+        return "a part of a SavedModel; give its directory"
+    return None
 
 
 def _detect_directory(path: Path) -> Format:

@@ -31,6 +31,7 @@ FOREIGN = {
     "a text file": b"hello\n",
     "JSON text": b'{"class_name": "Sequential"}',
     "a Git LFS pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n",
+    "a list of checkpoints": b'model_checkpoint_path: "model.ckpt-3"\n',
     "an HTML page": b"\n<!DOCTYPE html><html><body>404</body></html>",
     "a Python pickle": pickle.dumps({"a": 1}),
     "a PyTorch file (a pickle)": b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.",
@@ -122,3 +123,21 @@ def test_text_cut_within_a_character_is_still_text(tmp_path: Path) -> None:
     path.write_bytes(("x" * 1023 + "é" * 10).encode())
     with pytest.raises(UnknownFormat, match="a text file"):
         detect(path)
+
+
+@pytest.mark.parametrize(
+    ("files", "named", "words"),
+    [
+        (["m.ckpt.index"], "m.ckpt.", "no such file; the prefix of the checkpoint is m.ckpt, without the dot"),
+        (["m.ckpt.meta"], "m.ckpt", "a checkpoint whose index, m.ckpt.index, is missing"),
+        (["m.ckpt.data-00000-of-00001"], "m.ckpt", "a checkpoint whose index, m.ckpt.index, is missing"),
+        (["m.ckpt.data-00000-of-00001"], "m.ckpt.data-00000-of-00001", "whose index, m.ckpt.index, is missing"),
+        (["saved_model.pb", "keras_metadata.pb"], "keras_metadata.pb", "a part of a SavedModel; give its directory"),
+        (["saved_model.pb", "fingerprint.pb"], "fingerprint.pb", "a part of a SavedModel; give its directory"),
+    ],
+)
+def test_a_part_of_a_model_leads_to_the_whole(files: list[str], named: str, words: str, tmp_path: Path) -> None:
+    for name in files:
+        (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(UnreadableModel, match=words):
+        detect(tmp_path / named)
