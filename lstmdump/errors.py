@@ -46,7 +46,7 @@ class CorruptModel(UnreadableModel):
 
 
 class RefusedModel(UnreadableModel):
-    """The file is of a known format, but reaches outside itself; nothing outside it was opened."""
+    """The file is of a known format, but reaches outside itself, where nothing was opened, or past a limit."""
 
 
 class MissingDependency(UnreadableModel):

@@ -77,7 +77,8 @@ class _Commands(click.Group):
 def command(ctx: click.Context) -> int:
     """The LSTM layers in Keras and TensorFlow model files: shown, exported, checked, without the framework.
 
-    lstmdump MODEL is short for lstmdump show MODEL.
+    lstmdump MODEL is short for lstmdump show MODEL. A MODEL is a Keras file (.h5, .keras, .weights.h5), a SavedModel's
+    directory, a checkpoint (its prefix, .index or directory) or a frozen graph; its content decides which.
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
