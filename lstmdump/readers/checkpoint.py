@@ -38,19 +38,26 @@ def read(path: Path) -> Model:
     Raises:
         UnreadableModel: there is none, or several and no word which; or it is damaged.
     """
-    found = _in_directory(path) if path.is_dir() else path
-    if not found.is_file():
-        return read_bundle(found, Format.CHECKPOINT)
-    if _is_index(found):
-        return read_bundle(found.with_name(found.name.removesuffix(_INDEX)), Format.CHECKPOINT)
+    if not path.is_dir():
+        return _read_one(path)
+    found, said = _in_directory(path)
+    model = _read_one(found)
+    model.notes = (*said, *model.notes)
+    return model
+
+
+def _read_one(path: Path) -> Model:
+    if not path.is_file():
+        return _read_bundle(path)
+    if _is_index(path):
+        return _read_bundle(path.with_name(path.name.removesuffix(_INDEX)))
     from lstmdump.readers import tf1_models
 
-    return tf1_models.read_first_format(found)
+    return tf1_models.read_first_format(path)
 
 
-def read_bundle(prefix: Path, kind: Format) -> Model:
-    """The model in the bundle at PREFIX."""
-    bundle = Bundle(prefix)
+def _read_bundle(prefix: Path) -> Model:
+    kind, bundle = Format.CHECKPOINT, Bundle(prefix)
     try:
         notes = missing_files(bundle)
         if OBJECT_GRAPH in bundle:
@@ -72,7 +79,8 @@ def missing_files(bundle: Bundle) -> list[str]:
         return []
     more = f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
     names = ", ".join(missing[:_MOST_NAMED]) + more
-    return [f"{names} is missing: names and shapes are known, but no numbers can be exported"]
+    are = "is" if len(missing) == 1 else "are"
+    return [f"{names} {are} missing: names and shapes are known, but no numbers can be exported"]
 
 
 def of_objects(
@@ -173,23 +181,24 @@ def _is_index(path: Path) -> bool:
     return header is not None and tensor_bundle.is_bundle_header(header)
 
 
-def _in_directory(directory: Path) -> Path:
-    """The checkpoint in DIRECTORY that its file `checkpoint` names, or the only one there is.
+def _in_directory(directory: Path) -> tuple[Path, list[str]]:
+    """The checkpoint in DIRECTORY that its file `checkpoint` names, or the only one there is; and what to say of that.
 
     Of the path in that file only the last name is used: it was true on the machine where it was written.
     """
-    prefixes = {path.name.removesuffix(_INDEX) for path in directory.glob("*" + _INDEX)}
+    prefixes = sorted(path.name.removesuffix(_INDEX) for path in directory.glob("*" + _INDEX))
     latest = _latest(directory / _STATE)
     if latest and (latest in prefixes or (directory / latest).is_file()):
-        return directory / latest
+        several = len(prefixes) > 1
+        return directory / latest, [f"{latest} is the latest of {len(prefixes)} checkpoints here"] if several else []
     if len(prefixes) == 1:
-        return directory / prefixes.pop()
-    names = ", ".join(sorted(prefixes)[:5])
-    if not names:
-        raise UnreadableModel("the directory's file `checkpoint` names a checkpoint that is not there")
-    raise UnreadableModel(
-        f"the directory holds {len(prefixes)} checkpoints and none is named the latest; give one: {names}"
-    )
+        gone = f"this is {prefixes[0]}; the file `{_STATE}` names {latest}, which is not here"
+        return directory / prefixes[0], [gone] if latest else []
+    named = f"its file `{_STATE}` names {latest}, which is not there" if latest else "none is named the latest"
+    if not prefixes:
+        raise UnreadableModel(f"the directory holds no checkpoint: {named}")
+    names = ", ".join(prefixes[:5])
+    raise UnreadableModel(f"the directory holds {len(prefixes)} checkpoints and {named}; give one: {names}")
 
 
 def _latest(state: Path) -> str:

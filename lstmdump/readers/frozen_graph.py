@@ -11,11 +11,11 @@ from lstmdump.model import Model, grow
 from lstmdump.readers import frozen_reads, tf1_variables
 from lstmdump.readers.graph_cells import cells
 from lstmdump.readers.graph_def import Graph, Node, constant, variables_declared
+from lstmdump.readers.graph_functions import LOOPS
 from lstmdump.tensor import Array, Cuts, Tensor, without_numbers
 
 _READING = ("/read", "/Read/ReadVariableOp", "/ReadVariableOp")
 _HANDING_ON = frozenset({"Identity", "Enter"})
-_LOOPS = frozenset({"While", "StatelessWhile"})  # which take initial states as well
 _LEAVES = frozenset({"kernel", "recurrent_kernel", "bias"})
 _NOT_FROZEN = "the graph is not frozen: it declares variables, whose numbers are in a checkpoint"
 
@@ -75,8 +75,11 @@ def _array(node: Node) -> Tensor | None:
 
 
 def _was_variable(graph: Graph, name: str) -> bool:
-    """Whether the constant NAME is read as a variable is: through a node that does nothing but hand it on."""
+    """Whether the constant NAME is read as a variable is: through a node that does nothing but hand it on.
+
+    A loop that is one node takes its initial states as it takes the variables: there the name must do.
+    """
     if any(graph.node(name + ending) is not None for ending in _READING):
         return True
     readers = {reader.operation for reader in graph.taking(name)}
-    return bool(readers & _HANDING_ON) or (bool(readers & _LOOPS) and name.rpartition("/")[2] in _LEAVES)
+    return bool(readers & _HANDING_ON) or (not readers.isdisjoint(LOOPS) and name.rpartition("/")[2] in _LEAVES)

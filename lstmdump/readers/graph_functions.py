@@ -11,7 +11,7 @@ from lstmdump.errors import RefusedModel
 from lstmdump.readers.graph_def import PASSING, Graph, Node
 from lstmdump.readers.protobuf import Message
 
-_LOOPS = ("While", "StatelessWhile")
+LOOPS = ("While", "StatelessWhile")
 _MAX_STEPS = 100
 _MOST_NODES = 200_000  # in all bodies: very many loops may run one very long function
 
@@ -68,7 +68,7 @@ def bodies(graph: Graph) -> Iterator[FunctionBody]:
     """
     functions: dict[str, Message] | None = None
     total = 0
-    for operation in _LOOPS:
+    for operation in LOOPS:
         for loop in graph.running(operation):
             body = loop.attributes.get("body")
             if functions is None:

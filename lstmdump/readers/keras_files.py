@@ -201,9 +201,8 @@ class Archive:
     def _unpacked(self, info: zipfile.ZipInfo) -> BinaryIO:
         with self._inflated(info.filename) as member, _foreign_errors(info.filename):
             into: BinaryIO = io.BytesIO() if info.file_size <= _IN_MEMORY else TemporaryFile()  # noqa: SIM115
-            while chunk := member.read(
-                _CHUNK
-            ):  # never more than declared: zipfile stops there and compares the checksum
+            # Never more than is declared: there zipfile stops, and compares the checksum.
+            while chunk := member.read(_CHUNK):
                 into.write(chunk)
             return into
 

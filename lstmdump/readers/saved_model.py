@@ -25,7 +25,6 @@ _MODEL, _TEXT_MODEL, _METADATA = "saved_model.pb", "saved_model.pbtxt", "keras_m
 _ARCHITECTURE = Path("assets", "saved_model.json")
 _SERVING = "serve"
 _OBJECT_GRAPH = 7
-_KEEPS_EMPTY = "; no numbers can be exported"
 
 
 def read(path: Path) -> Model:
@@ -72,7 +71,11 @@ def _meta_graph(content: Buffer) -> Message:
 
 def _read(meta_graph: Message, directory: Path, bundle: Bundle | None) -> Model:
     version = meta_graph.message(1).text(5)
-    notes = checkpoint.missing_files(bundle) if bundle else [f"variables/variables.index is missing{_KEEPS_EMPTY}"]
+    notes = (
+        checkpoint.missing_files(bundle)
+        if bundle
+        else ["variables/variables.index is missing; no numbers can be exported"]
+    )
     if _OBJECT_GRAPH in meta_graph:
         graph = object_graph.of_saved_model(meta_graph.bytes(_OBJECT_GRAPH))
         _give_keys(graph, bundle)

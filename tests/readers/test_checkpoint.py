@@ -84,10 +84,32 @@ def test_the_latest_of_several_is_the_one_named_wherever_it_once_lay(path: str, 
                                    'model_checkpoint_path: ""', 'model_checkpoint_path: "a\\000b"', b"\xff\xfe",
                                    'all_model_checkpoint_paths: "ckpt-2"', 'model_checkpoint_path: "ckpt-2'])  # fmt: skip
 def test_of_several_none_is_taken_by_chance(state: str | bytes, tmp_path: Path) -> None:
-    with pytest.raises(
-        UnreadableModel, match="holds 2 checkpoints and none is named the latest; give one: ckpt-1, ckpt-2"
-    ):
+    with pytest.raises(UnreadableModel, match=r"holds 2 checkpoints and .*; give one: ckpt-1, ckpt-2"):
         names(two(tmp_path, state))
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ("", "none is named the latest"),
+        ('model_checkpoint_path: "gone"', "its file `checkpoint` names gone, which is not there"),
+    ],
+)
+def test_why_none_of_several_is_taken_is_said(state: str, words: str, tmp_path: Path) -> None:
+    with pytest.raises(UnreadableModel, match=f"holds 2 checkpoints and {words}; give one"):
+        names(two(tmp_path, state))
+
+
+def test_which_of_several_was_taken_is_said(tmp_path: Path) -> None:
+    with lstmdump.open(two(tmp_path, 'model_checkpoint_path: "ckpt-2"')) as model:
+        assert model.model.notes[0] == "ckpt-2 is the latest of 2 checkpoints here"
+
+
+def test_an_only_one_that_is_not_the_latest_is_said_to_be_none(tmp_path: Path) -> None:
+    write_bundle(tmp_path / "x", CELL)
+    (tmp_path / "checkpoint").write_text('model_checkpoint_path: "gone"')
+    with lstmdump.open(tmp_path) as model:
+        assert model.model.notes[0] == "this is x; the file `checkpoint` names gone, which is not here"
 
 
 def test_a_file_outside_the_directory_is_never_opened(tmp_path: Path) -> None:
@@ -95,7 +117,7 @@ def test_a_file_outside_the_directory_is_never_opened(tmp_path: Path) -> None:
     inside = tmp_path / "model"
     inside.mkdir()
     (inside / "checkpoint").write_text('model_checkpoint_path: "../secret"')
-    with pytest.raises(UnreadableModel, match="names a checkpoint that is not there"):
+    with pytest.raises(UnreadableModel, match="holds no checkpoint: its file `checkpoint` names secret"):
         names(inside)
 
 
@@ -143,7 +165,7 @@ def test_of_many_missing_files_three_are_named(tmp_path: Path) -> None:
     for file in tmp_path.glob("x.data*"):
         file.unlink()
     with lstmdump.open(path) as model:
-        assert "x.data-00002-of-00010 and 7 more is missing" in model.model.notes[0]
+        assert "x.data-00002-of-00010 and 7 more are missing" in model.model.notes[0]
 
 
 @pytest.mark.parametrize("write", [write_bundle, tf.write_v1])
