@@ -30,6 +30,7 @@ from lstmdump.files import whole_file
 from lstmdump.opening import open_model
 from lstmdump.recorded import RecordedModel
 from lstmdump.render import verdicts as render
+from lstmdump.render.text import no_match
 from lstmdump.report import Report, describe
 
 _EPILOG = """\b
@@ -197,7 +198,7 @@ def _verdict(
     except Exception as error:  # noqa: BLE001 - one model, whatever is wrong with it, must not stop the rest
         return Verdict(item.path, None, error=terminal.sentence(error))
     if report.lstms and not report.layers:
-        return Verdict(item.path, None, error=f"none of its {report.lstms} LSTM layers matches {layer}")
+        return Verdict(item.path, None, error=no_match(layer, report.lstms))
     mismatches = list(compare(report, expected))
     if against:
         mismatches.extend(_against(report, layer, entry))

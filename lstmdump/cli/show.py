@@ -10,6 +10,7 @@ from lstmdump.cli.inputs import Selection, model_options
 from lstmdump.cli.run import Run
 from lstmdump.lstm import GATES
 from lstmdump.opening import OpenModel, open_model
+from lstmdump.render.text import no_match
 from lstmdump.report import Report, describe, select
 
 _EPILOG = """\b
@@ -75,7 +76,7 @@ def _tell_if_empty(report: Report, layer: str | None, found: int) -> None:
     if report.layers:
         return
     if found:
-        terminal.tell(f"{report.model}: none of its {found} LSTM layers matches {layer}")
+        terminal.tell(f"{report.model}: {no_match(layer, found)}")
     else:
         terminal.tell(f"{report.model}: no LSTM layer in this model")
 

@@ -12,6 +12,7 @@ from lstmdump.cli.run import FAILED, Run
 from lstmdump.errors import LstmdumpError
 from lstmdump.opening import open_model
 from lstmdump.render import verified as render
+from lstmdump.render.text import no_match
 from lstmdump.report import select
 from lstmdump.tensorflow_process import TensorFlow
 from lstmdump.verify import TOLERANCE, ModelVerdict, verify
@@ -78,7 +79,7 @@ def _verdict(item: Input, selection: Selection, tensorflow: TensorFlow, toleranc
     with open_model(item.path) as opened:
         chosen = select(opened.lstms, selection.layer)
         if opened.lstms and not chosen:
-            raise LstmdumpError(f"none of its {len(opened.lstms)} LSTM layers matches {selection.layer}")
+            raise LstmdumpError(no_match(selection.layer, len(opened.lstms)))
         if not chosen and not selection.quiet:
             terminal.tell(f"{item.path}: no LSTM layer in this model")
         layers = tuple(verify(lstm, tensorflow, tolerance=tolerance, seed=seed) for lstm in chosen)

@@ -247,7 +247,7 @@ def test_update_says_what_it_removes(run: Run, models: tuple[Path, Path], record
 
 def test_a_glob_that_matches_nothing_is_no_success(run: Run, model: Path) -> None:
     outcome = run("check", model, "--max-params", "1", "-l", "typo*")
-    assert (outcome.status, outcome.err) == (2, f"lstmdump: {model}: none of its 1 LSTM layers matches typo*\n")
+    assert (outcome.status, outcome.err) == (2, f"lstmdump: {model}: no layer matches typo*; it has 1 LSTM layer\n")
 
 
 def test_checking_nothing_is_no_success(run: Run, tmp_path: Path) -> None:

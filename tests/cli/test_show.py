@@ -119,7 +119,7 @@ def test_quiet_says_nothing_of_it(run: Run, tmp_path: Path) -> None:
 
 
 def test_a_glob_that_matches_nothing_is_said(run: Run, model: Path) -> None:
-    assert run("show", "-l", "gru*", model).err == f"lstmdump: {model}: none of its 1 LSTM layers matches gru*\n"
+    assert run("show", "-l", "gru*", model).err == f"lstmdump: {model}: no layer matches gru*; it has 1 LSTM layer\n"
 
 
 def test_models_are_listed_in_a_file(run: Run, model: Path, tmp_path: Path) -> None:

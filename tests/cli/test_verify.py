@@ -66,7 +66,7 @@ def test_only_layers_that_match_are_verified(run: Run, standin: Standin, tmp_pat
 @pytest.mark.usefixtures("standin")
 def test_a_pattern_that_matches_none_is_an_error(run: Run, model: Path) -> None:
     outcome = run("verify", model, "-l", "x")
-    assert (outcome.status, outcome.err) == (2, f"lstmdump: {model}: none of its 1 LSTM layers matches x\n")
+    assert (outcome.status, outcome.err) == (2, f"lstmdump: {model}: no layer matches x; it has 1 LSTM layer\n")
 
 
 @pytest.mark.usefixtures("standin")
