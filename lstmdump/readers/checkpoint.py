@@ -6,7 +6,6 @@ A checkpoint is named by its prefix, by its `.index`, or by its directory, whose
 from __future__ import annotations
 
 import json
-import mmap
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -18,6 +17,7 @@ from lstmdump.formats import Format
 from lstmdump.model import Model, Weight, grow
 from lstmdump.readers import keras_objects, object_graph, saved_objects, tensor_bundle
 from lstmdump.readers.keras_objects import Named
+from lstmdump.readers.mapped import mapped
 from lstmdump.readers.object_graph import ObjectGraph
 from lstmdump.readers.sstable import Table
 from lstmdump.readers.tensor_bundle import Bundle
@@ -173,11 +173,7 @@ def producer(graph: ObjectGraph) -> str:
 
 def _is_index(path: Path) -> bool:
     """Whether the table at PATH is the index of a bundle; a checkpoint of the first format is a table itself."""
-    try:
-        with path.open("rb") as file:
-            header = Table(memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))).get(b"")
-    except (OSError, ValueError) as error:
-        raise UnreadableModel(f"cannot be read: {error}") from error
+    header = Table(memoryview(mapped(path))).get(b"")
     return header is not None and tensor_bundle.is_bundle_header(header)
 
 

@@ -6,11 +6,11 @@ neither shape nor type. Source: `saved_tensor_slice.proto`; still written by `Sa
 
 from __future__ import annotations
 
-import mmap
 from pathlib import Path
 
-from lstmdump.errors import CorruptModel, ModelClosed, UnreadableModel
+from lstmdump.errors import CorruptModel, ModelClosed
 from lstmdump.readers import graph_def, numbers, tensor_slices, tensor_types
+from lstmdump.readers.mapped import mapped
 from lstmdump.readers.protobuf import Message
 from lstmdump.readers.sstable import Table
 from lstmdump.readers.tensor_slices import Span
@@ -26,12 +26,7 @@ class CheckpointV1:
     """
 
     def __init__(self, path: Path) -> None:
-        try:
-            with path.open("rb") as file:
-                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except (OSError, ValueError) as error:
-            raise UnreadableModel(f"cannot be read: {error}") from error
-        self._table: Table | None = Table(memoryview(self._map))
+        self._table: Table | None = Table(memoryview(mapped(path)))
         header = self._table.get(b"")
         if header is None:
             raise CorruptModel("a checkpoint without its list of tensors")

@@ -9,14 +9,14 @@ The numbers are in the bundle `variables/variables`. Keras 2 keeps its JSON with
 from __future__ import annotations
 
 import json
-import mmap
 from pathlib import Path
 from typing import Any
 
-from lstmdump.errors import CorruptModel, UnreadableModel, UnsupportedFormat
+from lstmdump.errors import CorruptModel, UnsupportedFormat
 from lstmdump.formats import Format
 from lstmdump.model import Model
 from lstmdump.readers import checkpoint, keras_objects, object_graph, saved_objects
+from lstmdump.readers.mapped import mapped
 from lstmdump.readers.object_graph import ObjectGraph
 from lstmdump.readers.protobuf import Buffer, Message
 from lstmdump.readers.tensor_bundle import Bundle
@@ -49,11 +49,7 @@ def read(path: Path) -> Model:
 
 
 def _content(file: Path) -> memoryview:
-    try:
-        with file.open("rb") as opened:
-            return memoryview(mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ))
-    except (OSError, ValueError) as error:
-        raise UnreadableModel(f"{file.name} cannot be read: {error}") from error
+    return memoryview(mapped(file, file.name))
 
 
 def _meta_graph(content: Buffer) -> Message:

@@ -16,6 +16,7 @@ from typing import Literal, NamedTuple
 
 from lstmdump.errors import CorruptModel, ModelClosed, UnreadableModel
 from lstmdump.readers import checksums, numbers, tensor_slices, tensor_types
+from lstmdump.readers.mapped import mapped
 from lstmdump.readers.protobuf import Message, as_text, varint
 from lstmdump.readers.sstable import Table
 from lstmdump.tensor import Array, Cuts, Tensor
@@ -190,15 +191,9 @@ class Bundle:
     def _map(self, shard: int) -> mmap.mmap:
         if shard not in self._maps:
             path = self._data_file(shard)
-            try:
-                with path.open("rb") as file:
-                    self._maps[shard] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            except FileNotFoundError as error:
-                raise UnreadableModel(
-                    f"its data file {path.name} is missing, so that no numbers can be read"
-                ) from error
-            except (OSError, ValueError) as error:
-                raise UnreadableModel(f"its data file {path.name} cannot be read: {error}") from error
+            if not is_file(path):
+                raise UnreadableModel(f"its data file {path.name} is missing, so that no numbers can be read")
+            self._maps[shard] = mapped(path, f"its data file {path.name}")
         return self._maps[shard]
 
     def _data_file(self, shard: int) -> Path:

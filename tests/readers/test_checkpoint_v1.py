@@ -106,8 +106,8 @@ def test_reading_after_close_says_so(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_there_or_empty_is_an_error_of_ours(tmp_path: Path) -> None:
     (tmp_path / "empty").write_bytes(b"")
-    for name in ("none", "empty"):
-        with pytest.raises(UnreadableModel, match="cannot be read"):
+    for name, words in (("none", "cannot be read"), ("empty", "is empty")):
+        with pytest.raises(UnreadableModel, match=words):
             CheckpointV1(tmp_path / name)
 
 

@@ -290,11 +290,11 @@ def test_a_data_file_that_no_tensor_lies_in_is_not_missed(tmp_path: Path) -> Non
     assert Bundle(path).missing_files() == []
 
 
-def test_a_directory_in_the_data_files_place_is_an_error_of_ours(tmp_path: Path) -> None:
+def test_a_directory_in_the_data_files_place_is_no_data_file(tmp_path: Path) -> None:
     path = write(tmp_path)
     path.with_name("x.data-00000-of-00001").unlink()
     path.with_name("x.data-00000-of-00001").mkdir()
-    with pytest.raises(UnreadableModel, match="cannot be read"):
+    with pytest.raises(UnreadableModel, match="is missing"):
         Bundle(path).tensor("kernel").read()
 
 

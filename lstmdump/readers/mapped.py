@@ -1,0 +1,26 @@
+"""Files as memory: the system reads of them what is looked at, and lends the bytes without copying them."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from pathlib import Path
+
+from lstmdump.errors import CorruptModel, UnreadableModel
+
+
+def mapped(path: Path, called: str = "it") -> mmap.mmap:
+    """The bytes of the file at PATH, which the message calls what it is CALLED.
+
+    Raises:
+        CorruptModel: it is empty.
+        UnreadableModel: it cannot be opened.
+    """
+    try:
+        with path.open("rb") as file:
+            if not os.fstat(file.fileno()).st_size:  # of which there is no map
+                raise CorruptModel(f"{called} is empty")
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise UnreadableModel(f"{called} cannot be read: {reason}") from error
