@@ -10,6 +10,7 @@ from lstmdump.errors import CorruptModel, RefusedModel
 from lstmdump.tensor import Tensor
 
 LayerPath = tuple[str, ...]
+NO_CLASSES = "found by shape: the file holds no layer classes"
 _MAX_DEPTH = 200  # each layer knows its whole path: a name of 100,000 slashes would take gigabytes
 
 

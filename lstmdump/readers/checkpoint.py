@@ -14,7 +14,7 @@ from typing import Any
 
 from lstmdump.errors import CorruptModel, UnreadableModel
 from lstmdump.formats import Format
-from lstmdump.model import Model, Weight, grow
+from lstmdump.model import NO_CLASSES, Model, Weight, grow
 from lstmdump.readers import keras_objects, object_graph, saved_objects, tensor_bundle
 from lstmdump.readers.keras_objects import Named
 from lstmdump.readers.mapped import mapped
@@ -24,7 +24,6 @@ from lstmdump.readers.tensor_bundle import Bundle
 from lstmdump.tensor import Tensor, without_numbers
 
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
-NO_CLASSES = "found by shape: the file holds no layer classes"
 _LATEST = re.compile(rb'^model_checkpoint_path: "((?:[^"\\\n]|\\.)*)"', re.MULTILINE)
 _ESCAPED = re.compile(rb"\\(?:([0-7]{1,3})|(.))")  # as protocol buffers write text: octal, or a sign itself
 _MOST_NAMED = 3

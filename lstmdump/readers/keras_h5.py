@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lstmdump.errors import CorruptModel, UnknownFormat
 from lstmdump.formats import Format
-from lstmdump.model import Model, Weight, grow
+from lstmdump.model import NO_CLASSES, Model, Weight, grow
 from lstmdump.readers import keras_config, keras_names, keras_places
 from lstmdump.readers.hdf5 import Group, HDF5File
 from lstmdump.readers.keras_config import ConfigLayer
@@ -22,7 +22,6 @@ from lstmdump.tensor import Tensor
 
 _TOP_LEVEL = "top_level_model_weights"  # weights of the model itself, not in layer_names; written since TensorFlow 2.8
 _NO_PARAMETERS = frozenset({"seed_generator_state", "rnn_state"})
-_NO_CLASSES = "found by shape: the file holds no layer classes"
 
 
 class _Stored:
@@ -74,7 +73,7 @@ def read(path: Path) -> Model:
         if keras_0.is_keras_0(file):
             weights, notes = keras_0.read_weights(file)
             root = grow(weights, {})
-            return Model(Format.HDF5.value, "keras 0.x", root, notes=(*notes, _NO_CLASSES), release=file.close)
+            return Model(Format.HDF5.value, "keras 0.x", root, notes=(*notes, NO_CLASSES), release=file.close)
         return keras_weights.read(path, file) if keras_groups.is_layout(file) else _read_named(file)
     except BaseException:
         file.close()
@@ -106,7 +105,7 @@ def _read_named(file: HDF5File) -> Model:
     top = _buckets(stored, _TOP_LEVEL, opaque_is_bfloat16=opaque) if own else []
     notes = []
     if stored.architecture is None:
-        notes.append(_NO_CLASSES)
+        notes.append(NO_CLASSES)
         if any(tensor.dtype == "bfloat16" for tensor in stored.tensors()):
             notes.append("numbers of two bytes and of no known type are taken for bfloat16")
     places = keras_places.place(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lstmdump.errors import UnknownFormat
 from lstmdump.formats import Format
-from lstmdump.model import Model, Weight, grow
+from lstmdump.model import NO_CLASSES, Model, Weight, grow
 from lstmdump.readers import keras_groups, keras_shards, keras_walk
 from lstmdump.readers.hdf5 import HDF5File
 from lstmdump.readers.keras_config import ConfigLayer
@@ -16,7 +16,6 @@ from lstmdump.readers.keras_groups import Stored
 from lstmdump.tensor import Array, Cuts, Tensor
 
 _SHARD = re.compile(r"(?P<model>.+)_\d{5}\.weights\.h5", re.DOTALL)
-_NO_CLASSES = "found by shape: the file holds no layer classes"
 _NO_LAYERS = "found by shape: the configuration lists no layers"
 _NO_NAMES = "named after the groups in the file, which keeps no names of layers"
 _OPAQUE = "numbers of two bytes and of no known type are taken for bfloat16"
@@ -86,7 +85,7 @@ def assemble(
     ]
     notes = []
     if architecture is None or not architecture.children:
-        notes.append(_NO_CLASSES if architecture is None else _NO_LAYERS)
+        notes.append(NO_CLASSES if architecture is None else _NO_LAYERS)
         notes.extend([] if has_names else [_NO_NAMES])
     return Model(format_word, producer, grow(weights, keras_walk.kinds(places)), notes=tuple(notes))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -11,7 +12,9 @@ import numpy as np
 import pytest
 
 import lstmdump
-from lstmdump import replay
+from lstmdump import record, recorded, replay
+from lstmdump.check import compare_with_record
+from lstmdump.report import describe
 
 pytestmark = pytest.mark.oracle
 HERE = Path(__file__).parent
@@ -82,6 +85,21 @@ def test_the_total_is_that_of_the_live_model(written: Path, suffix: str, case: s
 def test_layers_go_by_the_names_they_were_given(written: Path, suffix: str, case: str) -> None:
     with lstmdump.open(written / f"{case}{suffix}") as model:
         assert [lstm.name for lstm in model.lstms] == NAMES[case]
+
+
+@both_keras
+@pytest.mark.parametrize("case", CASES)
+def test_each_format_passes_against_the_record_of_any_other(written: Path, case: str) -> None:
+    endings = [".h5", ".keras"]
+    if (written / f"{case}.weights.json").is_file():  # of Keras 3, whose weights alone keep names
+        endings += [".weights.h5", ".weights.json"]
+    reports = []
+    for ending in endings:
+        with lstmdump.open(written / f"{case}{ending}") as model:
+            reports.append(describe(model))
+    for one, other in itertools.permutations(reports, 2):
+        (before,) = recorded.parse(record.line(record.of(one)))
+        assert list(compare_with_record(other, before)) == []
 
 
 @both_keras
