@@ -24,6 +24,9 @@ from lstmdump.readers.tensor_bundle import Bundle
 from lstmdump.tensor import Tensor, without_numbers
 
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
+_LOST_CELLS = (
+    "a layer has a cell without weights: some releases of Keras leave those of RNN([cell, cell]) out of checkpoints"
+)
 _LATEST = re.compile(rb'^model_checkpoint_path: "((?:[^"\\\n]|\\.)*)"', re.MULTILINE)
 _ESCAPED = re.compile(rb"\\(?:([0-7]{1,3})|(.))")  # as protocol buffers write text: octal, or a sign itself
 _MOST_NAMED = 3
@@ -61,7 +64,9 @@ def _read_bundle(prefix: Path) -> Model:
         notes = missing_files(bundle)
         if OBJECT_GRAPH in bundle:
             graph = _object_graph(bundle)
-            named = keras_objects.name(graph, saved_objects.holders(graph), _stored_metadata(bundle, graph))
+            found = saved_objects.holders(graph)
+            named = keras_objects.name(graph, found, _stored_metadata(bundle, graph))
+            notes += [_LOST_CELLS] if saved_objects.lacks_cells(graph, found) else []
             return of_objects(bundle, graph, named, kind, producer(graph), notes)
         from lstmdump.readers import tf1_models
 

@@ -7,6 +7,7 @@ lists that Keras keeps beside the layers. A variable that two ways lead to count
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from lstmdump.errors import RefusedModel
 from lstmdump.readers.object_graph import Node, ObjectGraph, Variable
@@ -58,6 +59,22 @@ def holders(graph: ObjectGraph) -> list[Holder]:
     walk.below_root()
     walk.beside()
     return walk.found
+
+
+def lacks_cells(graph: ObjectGraph, found: Sequence[Holder]) -> bool:
+    """Whether a layer in GRAPH has a cell with nothing in it, and no list made up for it among those FOUND.
+
+    The layer that a Bidirectional was made with does not count: Keras 3.0 keeps it beside its copies, never built.
+    """
+    patterns = {
+        graph.edges(number).get("layer") for number in range(len(graph.nodes)) if _is_bidirectional(graph, number)
+    }
+    cells = [graph.edges(number).get("cell") for number in range(len(graph.nodes)) if number not in patterns]
+    return any(cell is not None and not graph.nodes[cell].children for cell in cells) and all(one.way for one in found)
+
+
+def _is_bidirectional(graph: ObjectGraph, number: int) -> bool:
+    return {"forward_layer", "backward_layer"} <= graph.edges(number).keys()
 
 
 class _Walk:

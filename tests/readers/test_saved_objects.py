@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow_builders as tf
-from tensorflow_builders import Object, Variable, layer
+from tensorflow_builders import Object, Variable, layer, write_checkpoint
 
+import lstmdump
 from lstmdump.errors import RefusedModel
 from lstmdump.readers import object_graph, saved_objects
 from lstmdump.readers.object_graph import Node, ObjectGraph
@@ -112,3 +114,21 @@ def test_very_many_layers_take_no_minutes() -> None:
     started = time.perf_counter()
     assert saved_objects.holders(ObjectGraph([Node(edges), *(Node([]) for _ in range(count))])) == []
     assert time.perf_counter() - started < 5
+
+
+# --- cells that were left out
+
+
+def notes(root: Object, tmp_path: Path) -> str:
+    with lstmdump.open(write_checkpoint(tmp_path / "x", root)) as model:
+        return "\n".join(model.model.notes)
+
+
+def test_cells_that_keras_left_out_are_missed(tmp_path: Path) -> None:
+    stack = Object({"_operations": Object({"1": layer("lstm"), "2": Object({"cell": Object()})})})
+    assert "a layer has a cell without weights" in notes(stack, tmp_path)
+
+
+def test_the_pattern_of_a_bidirectional_layer_is_not_missed(tmp_path: Path) -> None:
+    halves = {"forward_layer": layer("b/f"), "backward_layer": layer("b/b"), "layer": Object({"cell": Object()})}
+    assert "without weights" not in notes(Object({"_operations": Object({"1": Object(dict(halves))})}), tmp_path)
