@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lstmdump import npz, record
 from lstmdump.errors import DoesNotFit, NoForgetBias, OutputClash, OutputExists
-from lstmdump.lstm import GATES, LSTM
+from lstmdump.lstm import GATES, LSTM, Role
 from lstmdump.names import visible
 from lstmdump.opening import OpenModel, open_model
 from lstmdump.report import Report, describe, select
@@ -47,13 +47,17 @@ class Settings:
 
 @dataclass(frozen=True)
 class Exported:
-    """A job done: how many layers went into how many bytes; `layers` is None where the file was there and was left."""
+    """A job done: how many layers went into how many bytes, and what the arrays leave out that the cells compute with.
+
+    `layers` is None where the file was there and was left.
+    """
 
     job: Job
     layers: int | None
     bytes: int
     notes: tuple[str, ...]
     skipped: bool = False
+    cautions: tuple[str, ...] = ()
 
 
 def plan(models: Sequence[str], out: str) -> list[Job]:
@@ -111,7 +115,19 @@ def export(job: Job, settings: Settings) -> Exported:
         size = npz.write(
             output, _arrays(report, chosen, settings), compress=settings.compress, overwrite=settings.force
         )
-    return Exported(job, len(chosen), size, report.notes)
+    return Exported(job, len(chosen), size, report.notes, cautions=tuple(_cautions(chosen, settings)))
+
+
+def _cautions(lstms: Sequence[LSTM], settings: Settings) -> Iterator[str]:
+    """What the arrays written do not hold, though the cells compute with it."""
+    for lstm in lstms:
+        if lstm.forget_bias and not settings.fold_forget_bias:
+            yield (f"{lstm.name}: b_f does not include the {lstm.forget_bias} that the cell adds at run time; "
+                   "--fold-forget-bias adds it")  # fmt: skip
+        elif lstm.forget_bias is None:
+            yield f"{lstm.name}: b_f does not include what the cell adds at run time, which the file does not hold"
+        if any(weight.role is Role.NORMALIZATION for weight in lstm.weights):
+            yield f"{lstm.name}: its gates are normalized before they act, with arrays that are not written"
 
 
 def _report(opened: OpenModel, settings: Settings) -> Report:

@@ -109,5 +109,7 @@ def _report(run: Run, item: Input, result: Exported | _Failure, *, quiet: bool) 
         terminal.write_json(record.line(fields | ({"skipped": True} if result.skipped else {})))
     elif not result.skipped:
         terminal.write(visible(job.output) + "\n")
+    for caution in () if quiet else result.cautions:
+        terminal.tell(f"{job.model}: {caution}")
     if result.layers == 0 and not quiet:
         terminal.tell(f"{job.model}: no LSTM layer written")

@@ -109,3 +109,19 @@ def test_a_name_that_terminals_act_on_is_escaped_in_the_keys(run: Run, tmp_path:
     path = builders.write(tmp_path / "a.h5", {"l": builders.keras_2_weights("l/a\x1bb")})
     run("export", path, "-o", tmp_path / "x.npz")
     assert "l/a\\x1bb/W_i" in np.load(tmp_path / "x.npz").files
+
+
+SAMPLE = "tf-1.12-basic-lstm-cell"
+
+
+def test_a_forget_bias_that_is_not_folded_is_told(run: Callable[..., Any], samples: Path, tmp_path: Path) -> None:
+    outcome = run("export", samples / SAMPLE, "-o", tmp_path / "a.npz")
+    assert outcome.status == 0
+    assert "b_f does not include the 1.0 that the cell adds at run time; --fold-forget-bias adds it" in outcome.err
+
+
+@pytest.mark.parametrize("option", ["--fold-forget-bias", "--quiet"])
+def test_nothing_is_told_of_a_forget_bias_that_is_folded_or_when_asked_to_be_quiet(
+    option: str, run: Callable[..., Any], samples: Path, tmp_path: Path
+) -> None:
+    assert run("export", samples / SAMPLE, "-o", tmp_path / "a.npz", option).err == ""
