@@ -16,6 +16,7 @@ from lstmdump.report import describe
 FOLDER = Path(__file__).parents[1] / "sample_models" / "keras-3.15-every-format"
 FORMATS = sorted(path.name for path in FOLDER.iterdir())
 FIRST = "model.h5"
+OTHERS = [name for name in FORMATS if name != FIRST]
 
 
 def layers_of(name: str) -> list[dict[str, Any]]:
@@ -47,7 +48,7 @@ def test_every_format_is_here() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", OTHERS)
 def test_every_format_tells_the_same_layers(name: str) -> None:
     assert layers_of(name) == layers_of(FIRST)
 
@@ -59,7 +60,7 @@ def test_every_format_counts_the_same(name: str) -> None:
         assert model.model.parameters == 2 * 128 + 260 + 12
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", OTHERS)
 def test_every_format_gives_the_same_gates(name: str) -> None:
     ours, first = arrays_of(name), arrays_of(FIRST)
     assert list(ours) == list(first)

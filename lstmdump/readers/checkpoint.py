@@ -5,31 +5,24 @@ A checkpoint is named by its prefix, by its `.index`, or by its directory, whose
 
 from __future__ import annotations
 
-import json
 import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from lstmdump.errors import CorruptModel, UnreadableModel
+from lstmdump.errors import UnreadableModel
 from lstmdump.formats import Format
-from lstmdump.model import NO_CLASSES, Model, Weight, grow
-from lstmdump.readers import keras_objects, object_graph, saved_objects, tensor_bundle
-from lstmdump.readers.keras_objects import Named
+from lstmdump.model import Model
+from lstmdump.readers import keras_objects, object_graph, object_models, saved_objects, tensor_bundle
 from lstmdump.readers.mapped import mapped
 from lstmdump.readers.object_graph import ObjectGraph
 from lstmdump.readers.sstable import Table
 from lstmdump.readers.tensor_bundle import Bundle
-from lstmdump.tensor import Tensor, without_numbers
 
-OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _LOST_CELLS = (
     "a layer has a cell without weights: some releases of Keras leave those of RNN([cell, cell]) out of checkpoints"
 )
 _LATEST = re.compile(rb'^model_checkpoint_path: "((?:[^"\\\n]|\\.)*)"', re.MULTILINE)
 _ESCAPED = re.compile(rb"\\(?:([0-7]{1,3})|(.))")  # as protocol buffers write text: octal, or a sign itself
-_MOST_NAMED = 3
 _INDEX = ".index"
 _STATE = "checkpoint"
 
@@ -61,13 +54,13 @@ def _read_one(path: Path) -> Model:
 def _read_bundle(prefix: Path) -> Model:
     kind, bundle = Format.CHECKPOINT, Bundle(prefix)
     try:
-        notes = missing_files(bundle)
-        if OBJECT_GRAPH in bundle:
+        notes = object_models.missing_files(bundle)
+        if object_models.GRAPH_KEY in bundle:
             graph = _object_graph(bundle)
             found = saved_objects.holders(graph)
             named = keras_objects.name(graph, found, _stored_metadata(bundle, graph))
             notes += [_LOST_CELLS] if saved_objects.lacks_cells(graph, found) else []
-            return of_objects(bundle, graph, named, kind, producer(graph), notes)
+            return object_models.of_objects(bundle, graph, named, kind, object_models.producer(graph), notes)
         from lstmdump.readers import tf1_models
 
         return tf1_models.of_names(prefix, {name: bundle.tensor(name) for name in bundle.names()}, kind, notes, bundle)
@@ -76,103 +69,20 @@ def _read_bundle(prefix: Path) -> Model:
         raise
 
 
-def missing_files(bundle: Bundle) -> list[str]:
-    """What to say of data files that are not there."""
-    missing = bundle.missing_files()
-    if not missing:
-        return []
-    more = f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
-    names = ", ".join(missing[:_MOST_NAMED]) + more
-    are = "is" if len(missing) == 1 else "are"
-    return [f"{names} {are} missing: names and shapes are known, but no numbers can be exported"]
-
-
-def of_objects(
-    bundle: Bundle | None, graph: ObjectGraph, named: Sequence[Named], kind: Format, producer: str, notes: Sequence[str]
-) -> Model:
-    """The model of the NAMED objects in GRAPH, whose variables have keys in the BUNDLE; without one, shapes only."""
-    used = [number for one in named for number in one.holder.variables.values()]
-    tensors = _declared(graph) if bundle is None else _stored(bundle, graph, used)
-    weights = [
-        Weight(one.path, leaf, tensors[number])
-        for one in named
-        for leaf, number in one.holder.variables.items()
-        if number in tensors
-    ]
-    kinds = {one.path: one.kind for one in named if one.kind is not None}
-    said = [*notes, *([] if kinds else [NO_CLASSES])]
-    release = (lambda: None) if bundle is None else bundle.close
-    return Model(kind.value, producer, grow(weights, kinds), notes=tuple(said), release=release)
-
-
-def _declared(graph: ObjectGraph) -> dict[int, Tensor]:
-    """The variables of GRAPH by node, for a model whose numbers are not there."""
-    known = {number: node.variable for number, node in enumerate(graph.nodes) if node.variable is not None}
-    times = Counter(variable.full_name for variable in known.values())
-    return {
-        number: without_numbers(
-            variable.full_name if times[variable.full_name] == 1 else f"{variable.full_name} (node {number})",
-            variable.shape,
-            variable.dtype,
-        )
-        for number, variable in known.items()
-        if variable.shape is not None and variable.dtype is not None
-    }
-
-
-def _stored(bundle: Bundle, graph: ObjectGraph, used: Iterable[int]) -> dict[int, Tensor]:
-    """The variables of GRAPH at the nodes USED, as they are in BUNDLE; those that hold text are left out.
-
-    Raises:
-        CorruptModel: one is not there, or has another shape.
-    """
-    found = {}
-    for number in used:
-        variable = graph.nodes[number].variable
-        if variable is None:
-            continue
-        if variable.key is None or variable.key not in bundle:
-            name = variable.key or variable.full_name
-            raise CorruptModel(f"its object graph names {name}, but the index does not")
-        tensor = bundle.tensor(variable.key)
-        if variable.shape not in (None, tensor.shape):
-            raise CorruptModel(f"{variable.key} is {tensor.shape}, but {variable.shape} in the object graph")
-        if tensor.dtype != "string":
-            found[number] = tensor
-    return found
-
-
 def _object_graph(bundle: Bundle) -> ObjectGraph:
     """The graph that the bundle holds; where its data file is missing, the paths in the keys must do."""
     if bundle.missing_files():
         return object_graph.of_keys(bundle.names())
-    return object_graph.of_checkpoint(bundle.string(OBJECT_GRAPH))
+    return object_graph.of_checkpoint(bundle.string(object_models.GRAPH_KEY))
 
 
 def _stored_metadata(bundle: Bundle, graph: ObjectGraph) -> dict[int, dict[str, Any]]:
     """The JSON that TensorFlow 1.13 stored for each Keras object, beside the variables."""
     texts = {node.metadata for node in graph.nodes if node.metadata and node.metadata in bundle}
-    values = {key: _json(bundle, key) for key in texts}
+    values = {key: keras_objects.metadata_in(bundle.string(key), key) for key in texts}
     return {
-        number: value for number, node in enumerate(graph.nodes) if isinstance(value := values.get(node.metadata), dict)
+        number: value for number, node in enumerate(graph.nodes) if (value := values.get(node.metadata)) is not None
     }
-
-
-def _json(bundle: Bundle, key: str) -> object:
-    try:
-        return json.loads(bundle.string(key))
-    except (ValueError, RecursionError) as error:
-        raise CorruptModel(f"{key} is no JSON") from error
-
-
-def producer(graph: ObjectGraph) -> str:
-    """Who wrote GRAPH, as far as its edges tell."""
-    edges = {name for node in graph.nodes[:20] for name, _ in node.children}
-    if edges & {"_functional", "_operations", "_tracked"}:
-        return "keras 3 (tensorflow)"
-    if edges & {"layer-0", "layer_with_weights-0"}:
-        return "tf.keras 2 (tensorflow)"
-    return "tensorflow 2"
 
 
 def _is_index(path: Path) -> bool:

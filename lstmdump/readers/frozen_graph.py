@@ -36,9 +36,9 @@ def read(path: Path) -> Model:
         for node in graph.running("Const")
         if (tensor := _array(node)) is not None
     }
-    read = {name: tensor for name, tensor in constants.items() if frozen_reads.is_read(name)}
-    if read:
-        root = grow(frozen_reads.place(read), {})
+    by_reader = {name: tensor for name, tensor in constants.items() if frozen_reads.is_read(name)}
+    if by_reader:
+        root = grow(frozen_reads.place(by_reader), {})
         return Model(
             Format.GRAPH.value,
             "tensorflow 2",
@@ -47,10 +47,11 @@ def read(path: Path) -> Model:
             countable=False,
             release=lambda: closed.append(True),
         )
-    used = {name for cell in cells(graph) for names in cell.variables.values() for name in names}
+    computed = list(cells(graph))
+    used = {name for cell in computed for names in cell.variables.values() for name in names}
     variables = {name: tensor for name, tensor in constants.items() if name in used or _was_variable(graph, name)}
     declared = {name: without_numbers(name, *kind) for name, kind in variables_declared(graph).items()}
-    placed = tf1_variables.place(variables | declared, graph)
+    placed = tf1_variables.place(variables | declared, graph, computed)
     root = grow(placed.weights, placed.kinds, placed.settings)
     notes = [*([_NOT_FROZEN] if declared else []), *placed.notes]
     return Model(Format.GRAPH.value, "tensorflow 1", root, notes=tuple(notes), release=lambda: closed.append(True))

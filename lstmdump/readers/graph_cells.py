@@ -48,11 +48,15 @@ class GraphCell(NamedTuple):
 def cells(graph: Graph) -> Iterator[GraphCell]:
     """The cells in GRAPH and in the loops that it runs; an unrolled one comes once."""
     seen: set[tuple[str, ...]] = set()
-    places: list[Nodes] = [graph, *graph_functions.bodies(graph)]
-    for nodes in places:
+    for nodes in _places(graph):
         for found in _cells(nodes, seen):
             seen.add(found.variables["kernel"])
             yield found
+
+
+def _places(graph: Graph) -> Iterator[Nodes]:
+    yield graph
+    yield from graph_functions.bodies(graph)
 
 
 def _cells(graph: Nodes, seen: set[tuple[str, ...]]) -> Iterator[GraphCell]:
@@ -156,8 +160,7 @@ def _constant_addend(graph: Nodes, node: Node) -> float | None:
 def joining_axes(graph: Graph) -> dict[str, int]:
     """By the name of each piece of a variable that GRAPH joins to the others, the axis along which it does."""
     found: dict[str, int] = {}
-    places: list[Nodes] = [graph, *graph_functions.bodies(graph)]
-    for nodes in places:
+    for nodes in _places(graph):
         for joining in (node for operation in _JOINING for node in nodes.running(operation)):
             axis_at = 0 if joining.operation == "Concat" else len(joining.inputs) - 1
             axis = nodes.source(joining.inputs[axis_at]) if joining.inputs else None

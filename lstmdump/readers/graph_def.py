@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 import struct
+from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Protocol
 
 from lstmdump.errors import CorruptModel
 from lstmdump.readers import numbers, tensor_types
@@ -25,20 +25,29 @@ _MAX_STEPS = 100
 _FEW = 50  # searches through all bytes that take less time than to take all nodes apart once
 
 
-class Nodes(Protocol):
+class Nodes(ABC):
     """What can be asked of a graph, and of the body of a function in it."""
 
+    @abstractmethod
     def node(self, name: str) -> Node | None:
-        """The node that NAME, an input of another, stands for."""
+        """The node that NAME, an input of another, stands for: `^` and the number of an output do not count."""
 
-    def source(self, name: str) -> Node | None:
-        """The node that NAME comes from, behind all that hands its input on as it is."""
-
+    @abstractmethod
     def running(self, operation: str) -> Iterator[Node]:
         """The nodes whose operation is OPERATION."""
 
+    @abstractmethod
     def taking(self, output: str) -> Iterator[Node]:
         """The nodes that have OUTPUT, `split:2`, among their inputs."""
+
+    def source(self, name: str) -> Node | None:
+        """The node that NAME comes from, behind all that hands its input on as it is."""
+        node = self.node(name)
+        for _ in range(_MAX_STEPS):
+            if node is None or node.operation not in PASSING or not node.inputs or node.home is not self:
+                return node
+            node = self.node(node.inputs[0])
+        return node
 
 
 class Node:
@@ -72,7 +81,7 @@ class Node:
         return 0 if found is None else found.signed(3)
 
 
-class Graph:
+class Graph(Nodes):
     """The nodes of the GraphDef in DATA, each taken apart when it is asked for.
 
     `version` is the TensorFlow that wrote it, where that is known.
@@ -176,15 +185,6 @@ class Graph:
         if index not in self._nodes:
             self._nodes[index] = Node(memoryview(self._data)[self._starts[index] : self._stops[index]], self)
         return self._nodes[index]
-
-    def source(self, name: str) -> Node | None:
-        """The node that NAME comes from, behind all that hands its input on as it is."""
-        node = self.node(name)
-        for _ in range(_MAX_STEPS):
-            if node is None or node.operation not in PASSING or not node.inputs:
-                return node
-            node = self.node(node.inputs[0])
-        return node
 
 
 def _short_varint(data: bytes, position: int) -> tuple[int, int]:

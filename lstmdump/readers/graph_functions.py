@@ -8,15 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lstmdump.errors import RefusedModel
-from lstmdump.readers.graph_def import PASSING, Graph, Node
+from lstmdump.readers.graph_def import Graph, Node, Nodes
 from lstmdump.readers.protobuf import Message
 
 LOOPS = ("While", "StatelessWhile")
-_MAX_STEPS = 100
 _MOST_NODES = 200_000  # in all bodies: very many loops may run one very long function
 
 
-class FunctionBody:
+class FunctionBody(Nodes):
     """The nodes of FUNCTION, a FunctionDef, that the node LOOP of the graph OUTER runs.
 
     It answers what a `Graph` answers; an argument is the node of the outer graph that was handed in for it.
@@ -49,15 +48,6 @@ class FunctionBody:
     def taking(self, output: str) -> Iterator[Node]:
         """The nodes that have OUTPUT, `split:2`, among their inputs."""
         return iter(self._takers.get(output, ()))
-
-    def source(self, name: str) -> Node | None:
-        """The node that NAME comes from, behind all that hands its input on as it is."""
-        node = self.node(name)
-        for _ in range(_MAX_STEPS):
-            if node is None or node.operation not in PASSING or not node.inputs or node.home is not self:
-                return node
-            node = self.node(node.inputs[0])
-        return node
 
 
 def bodies(graph: Graph) -> Iterator[FunctionBody]:

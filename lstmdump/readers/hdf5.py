@@ -10,8 +10,7 @@ from __future__ import annotations
 import math
 import os
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,23 +19,17 @@ os.environ["HDF5_PLUGIN_PRELOAD"] = "::"  # HDF5's own word for: load no plugin,
 import h5py
 import numpy as np
 
-from lstmdump.errors import CorruptModel, LstmdumpError, ModelClosed, RefusedModel
+from lstmdump.errors import CorruptModel, ModelClosed, RefusedModel
+from lstmdump.readers import foreign_errors
 from lstmdump.tensor import Array, Cuts, Tensor
 
 _CHECKSUM = 4  # bytes that the filter fletcher32 adds to a chunk
 _FOREIGN_ERRORS = (OSError, KeyError, ValueError, TypeError, RuntimeError, IndexError, OverflowError, MemoryError)
 
 
-@contextmanager
-def _foreign_errors(doing: str) -> Iterator[None]:
+def _foreign_errors(doing: str) -> AbstractContextManager[None]:
     """Turn what h5py raises over a damaged file into `CorruptModel`; DOING says at what it was."""
-    try:
-        yield
-    except LstmdumpError:
-        raise
-    except _FOREIGN_ERRORS as error:
-        words = " ".join(str(error).split()) or type(error).__name__
-        raise CorruptModel(f"damaged HDF5: {doing} fails ({words})") from error
+    return foreign_errors.stopped(_FOREIGN_ERRORS, f"damaged HDF5: {doing} fails")
 
 
 class Group:

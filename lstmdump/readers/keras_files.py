@@ -12,12 +12,13 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from tempfile import TemporaryFile
 from typing import BinaryIO, Protocol, cast
 
-from lstmdump.errors import CorruptModel, LstmdumpError, RefusedModel, UnreadableModel, UnsupportedFormat
+from lstmdump.errors import CorruptModel, RefusedModel, UnreadableModel, UnsupportedFormat
+from lstmdump.readers import foreign_errors
 from lstmdump.readers.hdf5 import HDF5File
 
 MAX_TEXT = 64 * 2**20  # bytes of a JSON file; that of a model of 700 layers has 1/4 MiB
@@ -263,13 +264,6 @@ def _bounded(text: bytes, name: str) -> bytes:
     return text
 
 
-@contextmanager
-def _foreign_errors(what: str) -> Iterator[None]:
+def _foreign_errors(what: str) -> AbstractContextManager[None]:
     """Turn what zipfile, zlib and the system raise over a damaged archive into `CorruptModel`; WHAT is damaged."""
-    try:
-        yield
-    except LstmdumpError:
-        raise
-    except _FOREIGN_ERRORS as error:
-        words = " ".join(str(error).split()) or type(error).__name__
-        raise CorruptModel(f"{what} cannot be read ({words})") from error
+    return foreign_errors.stopped(_FOREIGN_ERRORS, f"{what} cannot be read")

@@ -6,10 +6,12 @@ Elsewhere the variables' full names must do, or the way from the root.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from lstmdump.errors import CorruptModel
 from lstmdump.model import LayerPath
 from lstmdump.readers import automatic_names, object_scopes
 from lstmdump.readers.object_graph import ObjectGraph
@@ -37,6 +39,19 @@ def name(graph: ObjectGraph, found: Sequence[Holder], metadata: Metadata) -> lis
         for holder, told, path in zip(found, described, object_scopes.paths(graph, found), strict=True)
     ]
     return without_automatic_names(_told_apart(named))
+
+
+def metadata_in(text: str | bytes, called: str) -> dict[str, Any] | None:
+    """Keras's JSON in TEXT, which the message calls what it is CALLED; None where it describes nothing.
+
+    Raises:
+        CorruptModel: it is no JSON.
+    """
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise CorruptModel(f"{called} is no JSON that can be read") from error
+    return value if isinstance(value, dict) else None
 
 
 def _described(holder: Holder, graph: ObjectGraph, metadata: Metadata) -> Named | None:

@@ -8,14 +8,13 @@ The numbers are in the bundle `variables/variables`. Keras 2 keeps its JSON with
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from lstmdump.errors import CorruptModel, UnsupportedFormat
 from lstmdump.formats import Format
 from lstmdump.model import Model
-from lstmdump.readers import checkpoint, keras_objects, object_graph, saved_objects
+from lstmdump.readers import keras_objects, object_graph, object_models, saved_objects
 from lstmdump.readers.mapped import mapped
 from lstmdump.readers.object_graph import ObjectGraph
 from lstmdump.readers.protobuf import Buffer, Message
@@ -68,7 +67,7 @@ def _meta_graph(content: Buffer) -> Message:
 def _read(meta_graph: Message, directory: Path, bundle: Bundle | None) -> Model:
     version = meta_graph.message(1).text(5)
     notes = (
-        checkpoint.missing_files(bundle)
+        object_models.missing_files(bundle)
         if bundle
         else ["variables/variables.index is missing; no numbers can be exported"]
     )
@@ -77,14 +76,18 @@ def _read(meta_graph: Message, directory: Path, bundle: Bundle | None) -> Model:
         _give_keys(graph, bundle)
         found = saved_objects.holders(graph)
         named = keras_objects.name(graph, found, _metadata(graph, directory, found))
-        return checkpoint.of_objects(bundle, graph, named, Format.SAVED_MODEL, _producer(graph, version), notes)
-    if bundle is not None and checkpoint.OBJECT_GRAPH in bundle and not bundle.missing_files():
+        return object_models.of_objects(
+            bundle, graph, named, Format.SAVED_MODEL, object_models.producer(graph, version), notes
+        )
+    if bundle is not None and object_models.GRAPH_KEY in bundle and not bundle.missing_files():
         from lstmdump.readers import keras_exports
 
-        graph = object_graph.of_checkpoint(bundle.string(checkpoint.OBJECT_GRAPH))
+        graph = object_graph.of_checkpoint(bundle.string(object_models.GRAPH_KEY))
         named = keras_objects.name(graph, saved_objects.holders(graph), {})
         told = keras_exports.with_architecture(named, directory / _ARCHITECTURE)
-        return checkpoint.of_objects(bundle, graph, told, Format.SAVED_MODEL, f"tf.keras (tensorflow {version})", notes)
+        return object_models.of_objects(
+            bundle, graph, told, Format.SAVED_MODEL, f"tf.keras (tensorflow {version})", notes
+        )
     from lstmdump.readers import tf1_models
 
     return tf1_models.of_saved_model(meta_graph, bundle, notes)
@@ -108,22 +111,5 @@ def _metadata(graph: ObjectGraph, directory: Path, found: list[saved_objects.Hol
         for node in Message(_content(file)).messages(1):
             if node.integer(2) in needed:
                 texts[node.integer(2)] = node.text(5)
-    parsed = {number: _json(text) for number, text in texts.items() if text}
-    return {number: value for number, value in parsed.items() if isinstance(value, dict)}
-
-
-def _json(text: str) -> object:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise CorruptModel("Keras's metadata is no JSON that can be read") from error
-
-
-def _producer(graph: ObjectGraph, version: str) -> str:
-    identifiers = {node.identifier for node in graph.nodes[:50]}
-    if any(identifier.startswith("_tf_keras") for identifier in identifiers):
-        return f"tf.keras 2 (tensorflow {version})"
-    edges = {name for node in graph.nodes[:20] for name, _ in node.children}
-    if edges & {"_all_variables", "_functional", "_operations", "_inbound_nodes"}:
-        return f"keras 3 (tensorflow {version})"
-    return f"tensorflow {version}"
+    parsed = {number: keras_objects.metadata_in(text, "Keras's metadata") for number, text in texts.items() if text}
+    return {number: value for number, value in parsed.items() if value is not None}

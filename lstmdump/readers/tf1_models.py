@@ -10,6 +10,7 @@ from lstmdump.formats import Format
 from lstmdump.model import Model, grow
 from lstmdump.readers import tensor_bundle, tf1_variables
 from lstmdump.readers.checkpoint_v1 import CheckpointV1
+from lstmdump.readers.graph_cells import cells
 from lstmdump.readers.graph_def import Graph, variables_declared
 from lstmdump.readers.protobuf import Message
 from lstmdump.readers.tensor_bundle import Bundle
@@ -26,7 +27,7 @@ def of_variables(
     held: Bundle | CheckpointV1 | None,
 ) -> Model:
     """The model of TENSORS, which are known by their names only, and of the GRAPH that computes with them."""
-    placed = tf1_variables.place(tensors, graph)
+    placed = tf1_variables.place(tensors, graph, () if graph is None else cells(graph))
     root = grow(placed.weights, placed.kinds, placed.settings)
     version = "" if graph is None or not graph.version else f" {graph.version}"
     release = (lambda: None) if held is None else held.close

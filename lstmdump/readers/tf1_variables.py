@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from lstmdump.errors import CorruptModel
 from lstmdump.model import LayerPath, Weight
 from lstmdump.readers import automatic_names, graph_cells, numbers, tf1_cells
+from lstmdump.readers.graph_cells import GraphCell
 from lstmdump.readers.graph_def import Graph
 from lstmdump.readers.tf1_cells import TF1Cell
 from lstmdump.tensor import Array, Cuts, Tensor
@@ -34,12 +35,12 @@ class Variables(NamedTuple):
     notes: list[str]
 
 
-def place(tensors: Mapping[str, Tensor], graph: Graph | None) -> Variables:
-    """The layers of the variables in TENSORS; GRAPH computes with them, where there is one."""
+def place(tensors: Mapping[str, Tensor], graph: Graph | None, computed: Iterable[GraphCell] = ()) -> Variables:
+    """The layers of the variables in TENSORS; GRAPH, where there is one, computes with them the cells COMPUTED."""
     kept = {name: tensor for name, tensor in tensors.items() if _is_weight(name, tensor, tensors)}
     if graph is not None:
         kept = _put_together(kept, graph)
-    found = tf1_cells.find(kept, () if graph is None else graph_cells.cells(graph))
+    found = tf1_cells.find(kept, computed)
     cells = [cell for cell in found if _fits(cell, kept)]
     inside = tf1_cells.leaf_map(cells)
     rank = {} if graph is None else {name: graph.turn(name) for name in kept}
