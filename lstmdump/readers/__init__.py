@@ -1,4 +1,15 @@
-"""The door: a path's format chooses the reader, and only that reader is imported."""
+"""The door: a path's format chooses the reader, and only that reader is imported.
+
+============================  =========================================================================
+`.h5`                         `keras_h5`, `keras_0`; names by `keras_leaves`, `keras_match`, `keras_places`
+`.keras`, `.weights.h5`       `keras_zip`, `keras_weights`, `keras_shards`; groups by `keras_groups`,
+                              `keras_pairs`, `keras_walk`
+checkpoints, SavedModels      `checkpoint`, `saved_model`; of objects by `object_models`, `object_graph`,
+                              `saved_objects`, `object_scopes`, `keras_objects`
+TensorFlow 1, frozen graphs   `tf1_models`, `frozen_graph`; cells by `tf1_variables`, `tf1_cells`, `graph_cells`
+bytes, whatever they mean     `hdf5`; `protobuf`, `sstable`, `tensor_bundle`, `checkpoint_v1`, `graph_def`
+============================  =========================================================================
+"""
 
 from pathlib import Path
 

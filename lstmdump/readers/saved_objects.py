@@ -126,7 +126,7 @@ class _Walk:
         for place in lists:
             for _, number in self._graph.nodes[place].children if place is not None else ():
                 variable = self._graph.nodes[number].variable
-                if variable is None or number in self._seen or not _is_weight("", variable, ((" ", 0),)):
+                if variable is None or number in self._seen or not _is_parameter(variable):
                     continue
                 self._seen.add(number)
                 scope, _, leaf = variable.full_name.rpartition("/")
@@ -147,9 +147,12 @@ def _is_metric(node: Node) -> bool:
 
 
 def _is_weight(edge: str, variable: Variable, way: Way) -> bool:
-    if variable.full_name.rpartition("/")[2] in _NO_PARAMETERS or edge in _COUNTERS:
-        return False
-    return bool(way) or not (variable.shape == () and (variable.dtype or "").startswith(_INTEGERS))
+    counts = edge in _COUNTERS or (not way and variable.shape == () and (variable.dtype or "").startswith(_INTEGERS))
+    return _is_parameter(variable) and not counts
+
+
+def _is_parameter(variable: Variable) -> bool:
+    return variable.full_name.rpartition("/")[2] not in _NO_PARAMETERS
 
 
 def _in_model_order(node: Node) -> list[tuple[str, int]]:
