@@ -7,13 +7,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lstmdump import npz, record
-from lstmdump.errors import DoesNotFit, NoForgetBias, OutputClash, OutputExists
-from lstmdump.lstm import GATES, LSTM, Role
+from lstmdump import npz, pieces, record
+from lstmdump.errors import NoForgetBias, OutputClash, OutputExists
+from lstmdump.lstm import LSTM, Role
 from lstmdump.names import visible
 from lstmdump.opening import OpenModel, open_model
+from lstmdump.pieces import Output
 from lstmdump.report import Report, describe, select
-from lstmdump.tensor import Array
+from lstmdump.tensor import Tensor
 
 RECORD_KEY = "__lstmdump__"
 DTYPES = ("keep", "float16", "float32", "float64")
@@ -113,7 +114,11 @@ def export(job: Job, settings: Settings) -> Exported:
         report = _report(opened, settings)
         chosen = select(opened.lstms, settings.layer_glob)
         size = npz.write(
-            output, _arrays(report, chosen, settings), compress=settings.compress, overwrite=settings.force
+            output,
+            {RECORD_KEY: record.line(record.of(report))},
+            list(_arrays(chosen, settings)),
+            compress=settings.compress,
+            overwrite=settings.force,
         )
     return Exported(job, len(chosen), size, report.notes, cautions=tuple(_cautions(chosen, settings)))
 
@@ -145,29 +150,19 @@ def _report(opened: OpenModel, settings: Settings) -> Report:
     return report._replace(layers=folded, notes=(*report.notes, *added))
 
 
-def _arrays(report: Report, lstms: Sequence[LSTM], settings: Settings) -> Iterator[tuple[str, Array]]:
-    yield RECORD_KEY, npz.text_array(record.line(record.of(report)))
+def _arrays(lstms: Sequence[LSTM], settings: Settings) -> Iterator[Output]:
     for lstm in lstms:
-        for name, values in _gate_arrays(lstm, fold=settings.fold_forget_bias):
-            yield visible(name), values if settings.dtype == "keep" else _cast(name, values, settings.dtype)
+        for tensor in lstm.arrays():
+            is_folded = settings.fold_forget_bias and tensor is lstm.gates["f"].b
+            yield _output(tensor, settings, added=(lstm.forget_bias or 0.0) if is_folded else 0.0)
+        if settings.fold_forget_bias and lstm.forget_bias and lstm.gates["f"].b is None:
+            kernel = lstm.gates["f"].W
+            yield _output(pieces.filled(f"{lstm.name}/b_f", lstm.units, lstm.forget_bias, _kept(kernel)), settings)
 
 
-def _gate_arrays(lstm: LSTM, *, fold: bool) -> Iterator[tuple[str, Array]]:
-    for letter in GATES:
-        gate = lstm.gates[letter]
-        for tensor in gate.arrays():
-            values = tensor.read()
-            if fold and lstm.forget_bias and tensor is lstm.gates["f"].b:
-                values = (values + lstm.forget_bias).astype(values.dtype)
-            yield tensor.name, values
-        if fold and lstm.forget_bias and letter == "f" and gate.b is None:
-            yield f"{lstm.name}/b_f", npz.filled(lstm.units, lstm.forget_bias, str(gate.W.read().dtype))
-    if lstm.projection_kernel is not None:
-        yield lstm.projection_kernel.name, lstm.projection_kernel.read()
+def _output(tensor: Tensor, settings: Settings, *, added: float = 0.0) -> Output:
+    return Output(visible(tensor.name), tensor, _kept(tensor) if settings.dtype == "keep" else settings.dtype, added)
 
 
-def _cast(name: str, values: Array, dtype: str) -> Array:
-    try:
-        return npz.as_type(values, dtype)
-    except DoesNotFit as error:
-        raise DoesNotFit(f"{name}: {error}") from error
+def _kept(tensor: Tensor) -> str:
+    return "float32" if tensor.dtype == "bfloat16" else tensor.dtype

@@ -1,62 +1,72 @@
-"""Writing `.npz` files: one array after the other, all or nothing.
+"""Writing `.npz` files: a zip archive of arrays, all of them or nothing, in memory that does not grow with them.
 
-numpy.savez wants all arrays in memory at once, takes some names for its own parameters and leaves half a file behind
-when it fails; so the zip is written here, with zipfile and numpy's own `.npy` writer.
+numpy.savez wants all arrays in memory at once, takes some names for its own parameters, leaves half a file behind when
+it fails, and took 5 to 6 times the processor time of copying a file of 400 MB.
 """
 
 from __future__ import annotations
 
-import zipfile
-from collections.abc import Iterable
+import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-from numpy.lib import format as npy
-
-from lstmdump.errors import DoesNotFit
+from lstmdump import npy
 from lstmdump.files import whole_file
-from lstmdump.tensor import Array
+from lstmdump.pieces import Output, pieces
+from lstmdump.zip_archive import Archive
+
+_IN_MEMORY = 1 << 20  # bytes; a file of this size is put together in memory: one write instead of fifty
 
 
-def write(path: Path, arrays: Iterable[tuple[str, Array]], *, compress: bool, overwrite: bool) -> int:
-    """Write ARRAYS, given as names and values, to PATH, and return the bytes written.
+def write(path: Path, texts: Mapping[str, str], arrays: Sequence[Output], *, compress: bool, overwrite: bool) -> int:
+    """Write TEXTS and ARRAYS, by their names, to PATH, and return the bytes written.
 
-    The values are asked for one at a time. Directories are made where they lack. Until all is on the disk, PATH is as
-    it was; on any error it stays so, and nothing else is left behind.
+    Directories are made where they lack. Until all is on the disk, PATH is as it was; on any error it stays so, and
+    nothing else is left behind.
 
     Raises:
         OutputExists: PATH is there already and OVERWRITE is false.
         OutputUnwritable: it cannot be written.
+        DoesNotFit: a number is too large for the type that it is to be written as.
+        CorruptModel, UnreadableModel: the numbers cannot be read.
     """
+    is_small = sum(array.size for array in arrays) <= _IN_MEMORY
     with whole_file(path, overwrite=overwrite) as file:
-        method = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
-        with zipfile.ZipFile(file, "w", method, allowZip64=True) as archive:
-            for name, values in arrays:
-                member = zipfile.ZipInfo(f"{name}.npy")  # dated 1980, so that equal models give equal files
-                member.compress_type = method
-                with archive.open(member, "w", force_zip64=True) as stream:
-                    npy.write_array(stream, np.asarray(values, order="C"), allow_pickle=False)
+        target = io.BytesIO() if is_small else file
+        archive = Archive(target)
+        _fill(archive, texts, arrays, compress=compress)
+        archive.close()
+        if isinstance(target, io.BytesIO):
+            file.write(target.getbuffer())
         return file.tell()
 
 
-def as_type(values: Array, dtype: str) -> Array:
-    """VALUES as DTYPE; the same array where they are of it already.
-
-    Raises:
-        DoesNotFit: a finite number would become infinite.
-    """
-    with np.errstate(over="ignore"):
-        cast = values.astype(dtype, copy=False)
-    if cast is not values and np.isinf(cast).sum() != np.isinf(values).sum():
-        raise DoesNotFit(f"it holds {np.abs(values[np.isfinite(values)]).max():g}, which is too large for {dtype}")
-    return cast
-
-
-def filled(length: int, number: float, dtype: str) -> Array:
-    """An array of LENGTH times NUMBER."""
-    return np.full(length, number, dtype)
+def _fill(archive: Archive, texts: Mapping[str, str], arrays: Sequence[Output], *, compress: bool) -> None:
+    for name, text in texts.items():
+        data = npy.text(text)
+        member = archive.deflated(f"{name}.npy") if compress else archive.stored(f"{name}.npy", len(data))
+        member.write(data)
+        member.close()
+    if compress:
+        _deflate(archive, arrays)
+    else:
+        _store(archive, arrays)
 
 
-def text_array(text: str) -> Array:
-    """TEXT as a 0-d array, which `numpy.load` reads without unpickling."""
-    return np.array(text)
+def _deflate(archive: Archive, arrays: Sequence[Output]) -> None:
+    for array in arrays:
+        member = archive.deflated(f"{array.name}.npy")
+        member.write(npy.header(array.dtype, array.tensor.shape))
+        for _, piece in pieces([array]):
+            member.write(piece)
+        member.close()
+
+
+def _store(archive: Archive, arrays: Sequence[Output]) -> None:
+    members = []
+    for array in arrays:
+        head = npy.header(array.dtype, array.tensor.shape)
+        members.append(archive.stored(f"{array.name}.npy", len(head) + array.size))
+        members[-1].write(head)
+    for index, piece in pieces(arrays):
+        members[index].write(piece)

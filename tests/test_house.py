@@ -147,6 +147,14 @@ def test_a_bundle_is_shown_without_heavy_libraries(name: str, options: list[str]
     assert {"numpy", "h5py", "tensorflow", "google", "crc32c"} & imported == set()
 
 
+def test_a_bundle_is_exported_without_numpy(tmp_path: Path) -> None:
+    sample, out = str(ROOT / "sample_models" / "tf-1.12-basic-lstm-cell-checkpoint"), str(tmp_path / "x.npz")
+    words = [sys.executable, "-X", "importtime", "-m", "lstmdump", "export", sample, "-o", out]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
+    assert {"numpy", "h5py", "zipfile", "tensorflow"} & imported == set()
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_file_is_a_small_room(path: Path) -> None:
     assert len(path.read_text("utf-8").splitlines()) <= 300

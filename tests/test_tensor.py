@@ -45,6 +45,42 @@ def test_reading_another_shape_than_promised_is_an_error() -> None:
 
 
 def test_a_derived_tensor_can_be_cut() -> None:
-    assert derived("d", (2, 2), "int64", lambda: np.array([[1, 2], [3, 4]])).part(slice(1, 2)).read().tolist() == [
-        [3, 4]
-    ]
+    tensor = derived("d", (4, 6), "int64", lambda first, last: VALUES[first:last])
+    assert tensor.part(slice(1, 2), slice(4, 6)).read().tolist() == VALUES[1:2, 4:6].tolist()
+
+
+def test_of_a_derived_tensor_only_the_rows_that_are_wanted_are_computed() -> None:
+    asked = []
+
+    def compute(first: int, last: int) -> np.ndarray:
+        asked.append((first, last))
+        return VALUES[first:last]
+
+    derived("d", (4, 6), "int64", compute).part(slice(1, 3)).read()
+    assert asked == [(1, 3)]
+
+
+def test_a_part_of_a_part_knows_its_place_in_the_whole(tensor: Tensor) -> None:
+    place = tensor.part(slice(1, 4), slice(2, 6)).part(slice(1, 2), slice(1, 3)).place
+    assert place == (tensor, ((2, 3), (3, 5)))
+
+
+def test_the_check_of_a_guarded_tensor_comes_before_its_numbers(tensor: Tensor) -> None:
+    def check() -> None:
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        tensor.guarded(check).read()
+
+
+def test_the_check_of_a_guarded_tensor_comes_before_its_rows() -> None:
+    def check() -> None:
+        raise RuntimeError
+
+    guarded = Tensor("t", (1,), "uint8", lambda cuts: VALUES[cuts], lambda: iter([b"1"])).guarded(check)
+    with pytest.raises(RuntimeError):
+        next(guarded.rows())  # type: ignore[misc]
+
+
+def test_a_guarded_tensor_that_can_only_be_fetched_has_no_rows(tensor: Tensor) -> None:
+    assert tensor.guarded(lambda: None).rows is None

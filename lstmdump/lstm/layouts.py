@@ -15,6 +15,7 @@ BlockLSTMV2           the same                                                  
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from lstmdump.lstm.cell import GATES, Gate
 from lstmdump.tensor import Array, Tensor, derived
@@ -66,17 +67,13 @@ def cudnn(name: str, kernel: Tensor, recurrent: Tensor, bias: Tensor | None) -> 
         columns = _block(KERAS_ORDER, letter, units)
         w, u = kernel.part(slice(None), columns), recurrent.part(slice(None), columns)
 
-        def kernel_block() -> Array:
-            block: Array = w.read().reshape(-1).reshape(w.shape, order="F")
-            return block
-
-        def recurrent_block() -> Array:
-            block: Array = u.read().T
-            return block
+        def recurrent_rows(first: int, last: int) -> Array:
+            rows: Array = u.part(slice(None), slice(first, last)).read().T
+            return rows
 
         return Gate(
-            derived(f"{name}/W_{letter}", w.shape, w.dtype, kernel_block),
-            derived(f"{name}/U_{letter}", u.shape, u.dtype, recurrent_block),
+            derived(f"{name}/W_{letter}", w.shape, w.dtype, partial(_kernel_rows, w)),
+            derived(f"{name}/U_{letter}", u.shape, u.dtype, recurrent_rows),
             None if bias is None else _bias_sum(f"{name}/b_{letter}", bias, columns, units),
         )
 
@@ -106,10 +103,35 @@ def with_peepholes(name: str, gates: Mapping[str, Gate], peepholes: Mapping[str,
     }
 
 
+def _kernel_rows(block: Tensor, first: int, last: int) -> Array:
+    """Rows of the kernel (d, m) whose BLOCK is its transpose (m, d) in memory, stored under the shape (d, m).
+
+    Only the columns FIRST to LAST of that transpose are read, each as the rows of BLOCK that it is spread over.
+    """
+    width, units = block.shape
+    if first == 0 and last == width:
+        whole: Array = block.read().reshape(-1).reshape(block.shape, order="F")
+        return whole
+    import numpy as np
+
+    rows = np.empty((last - first, units), "float32" if block.dtype == "bfloat16" else block.dtype)
+    for unit in range(units):
+        start, stop = unit * width + first, unit * width + last
+        row = start // units
+        around = block.part(slice(row, -(-stop // units))).read().reshape(-1)
+        rows[:, unit] = around[start - row * units : stop - row * units]
+    return rows
+
+
 def _bias_sum(name: str, bias: Tensor, columns: slice, units: int) -> Tensor:
     of_input = bias.part(columns)
     of_state = bias.part(slice(columns.start + 4 * units, columns.stop + 4 * units))
-    return derived(name, of_input.shape, bias.dtype, lambda: of_input.read() + of_state.read())
+
+    def rows(first: int, last: int) -> Array:
+        one, other = (half.part(slice(first, last)).read() for half in (of_input, of_state))
+        return one + other
+
+    return derived(name, of_input.shape, bias.dtype, rows)
 
 
 def _block(order: str, letter: str, units: int) -> slice:

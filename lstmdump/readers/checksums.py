@@ -7,30 +7,36 @@ from lstmdump.readers.protobuf import Buffer
 _POLYNOMIAL = 0x82F63B78  # Castagnoli's, its bits reversed
 _MASK_DELTA = 0xA282EAD8  # LevelDB: so that a checksum of data that holds checksums stays a good one
 
-# Importing the library takes 20 to 40 ms (it reads its own version through importlib.metadata), which is what this
-# loop takes over some 200 KB. The index of a checkpoint has a few KB, so that looking at one goes without the library.
-_SHORT = 100_000
+# Importing the library takes 20 to 40 ms (it reads its own version through importlib.metadata), which is what our loop
+# takes over some 200 KB. The index of a checkpoint has a few KB, so that looking at one goes without the library.
+_BYTES_WITHOUT_LIBRARY = 200_000
+_left = _BYTES_WITHOUT_LIBRARY
 
 
 def masked(data: Buffer) -> int:
     """The masked checksum of DATA, as it is stored."""
-    plain = crc32c(data)
+    return mask(crc32c(data))
+
+
+def mask(plain: int) -> int:
+    """The checksum PLAIN, masked."""
     return (((plain >> 15) | (plain << 17)) + _MASK_DELTA) & 0xFFFFFFFF
 
 
-def crc32c(data: Buffer) -> int:
-    """The checksum of DATA."""
-    return _in_python(data) if len(data) <= _SHORT else _in_library(data)
-
-
-def _in_library(data: Buffer) -> int:
+def crc32c(data: Buffer, before: int = 0) -> int:
+    """The checksum of DATA, or of what had the checksum BEFORE, followed by DATA."""
+    global _left  # noqa: PLW0603 - the import is paid once per process, and so is what is saved by it
+    if len(data) <= _left:
+        _left -= len(data)
+        return _in_python(data, before)
     import crc32c as library
 
-    return library.crc32c(data)
+    _left = -1
+    return library.crc32c(data, before)
 
 
-def _in_python(data: Buffer) -> int:
-    value, table = 0xFFFFFFFF, _TABLE
+def _in_python(data: Buffer, before: int) -> int:
+    value, table = before ^ 0xFFFFFFFF, _TABLE
     for byte in data:
         value = table[(value ^ byte) & 0xFF] ^ (value >> 8)
     return value ^ 0xFFFFFFFF

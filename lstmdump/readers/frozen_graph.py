@@ -12,7 +12,7 @@ from lstmdump.readers import frozen_reads, tf1_variables
 from lstmdump.readers.graph_cells import cells
 from lstmdump.readers.graph_def import Graph, Node, constant, variables_declared
 from lstmdump.readers.graph_functions import LOOPS
-from lstmdump.tensor import Array, Cuts, Tensor, without_numbers
+from lstmdump.tensor import Tensor, without_numbers
 
 _READING = ("/read", "/Read/ReadVariableOp", "/ReadVariableOp")
 _HANDING_ON = frozenset({"Identity", "Enter"})
@@ -60,12 +60,11 @@ def read(path: Path) -> Model:
 def _while_open(tensor: Tensor, closed: Sequence[bool]) -> Tensor:
     """TENSOR, whose numbers can be read until CLOSED says something."""
 
-    def fetch(cuts: Cuts) -> Array:
+    def check() -> None:
         if closed:
             raise ModelClosed(f"{tensor.name} was asked for after the model had been closed")
-        return tensor.fetch(cuts)
 
-    return tensor.fetched_by(fetch)
+    return tensor.guarded(check)
 
 
 def _array(node: Node) -> Tensor | None:

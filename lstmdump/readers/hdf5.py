@@ -7,10 +7,7 @@ anything is opened through them, and HDF5 filter plugins are not loaded.
 
 from __future__ import annotations
 
-import math
 import os
-import zlib
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,30 +16,23 @@ os.environ["HDF5_PLUGIN_PRELOAD"] = "::"  # HDF5's own word for: load no plugin,
 import h5py
 import numpy as np
 
-from lstmdump.errors import CorruptModel, ModelClosed, RefusedModel
-from lstmdump.readers import foreign_errors
-from lstmdump.tensor import Array, Cuts, Tensor
-
-_CHECKSUM = 4  # bytes that the filter fletcher32 adds to a chunk
-_FOREIGN_ERRORS = (OSError, KeyError, ValueError, TypeError, RuntimeError, IndexError, OverflowError, MemoryError)
-
-
-def _foreign_errors(doing: str) -> AbstractContextManager[None]:
-    """Turn what h5py raises over a damaged file into `CorruptModel`; DOING says at what it was."""
-    return foreign_errors.stopped(_FOREIGN_ERRORS, f"damaged HDF5: {doing} fails")
+from lstmdump.errors import CorruptModel, RefusedModel
+from lstmdump.readers.hdf5_numbers import FOREIGN_ERRORS, Data, Numbers, foreign_errors
+from lstmdump.tensor import Tensor
 
 
 class Group:
     """A group of an open file. Paths are looked up one link at a time, so that none leaves the file."""
 
-    def __init__(self, group: h5py.Group, path: str) -> None:
+    def __init__(self, group: h5py.Group, path: str, data: Data) -> None:
         self._group = group
+        self._data = data
         self.path = path
 
     def group(self, path: str) -> Group | None:
         """The group at PATH below this one, or None where there is none."""
         found = self._find(path)
-        return Group(found, self._join(path)) if isinstance(found, h5py.Group) else None
+        return Group(found, self._join(path), self._data) if isinstance(found, h5py.Group) else None
 
     def tensor(self, path: str, *, opaque_is_bfloat16: bool) -> Tensor | None:
         """The dataset at PATH below this group, or None where there is none.
@@ -50,22 +40,24 @@ class Group:
         OPAQUE_IS_BFLOAT16: whether two bytes of no known type are a bfloat16, which HDF5 has no type for.
         """
         found = self._find(path)
-        return _tensor(found, self._join(path), opaque_is_bfloat16) if isinstance(found, h5py.Dataset) else None
+        if not isinstance(found, h5py.Dataset):
+            return None
+        return _tensor(found, self._join(path), self._data, opaque_is_bfloat16)
 
     @property
     def address(self) -> int:
         """Where it stands in the file: no other has this number, and what was written first has the lowest."""
-        with _foreign_errors(f"looking up {self.path or '/'}"):
+        with foreign_errors(f"looking up {self.path or '/'}"):
             return int(h5py.h5o.get_info(self._group.id).addr)
 
     def names(self) -> list[str]:
         """The names of all that lies in this group, in the file's order (alphabetical, as a rule)."""
-        with _foreign_errors(f"listing {self.path or '/'}"):
+        with foreign_errors(f"listing {self.path or '/'}"):
             return [_text(name) for name in self._group]
 
     def attribute(self, name: str) -> Any:
         """The attribute NAME: str for text, a list for an array, else a number; None where there is none."""
-        with _foreign_errors(f"reading the attribute {name} of {self.path or '/'}"):
+        with foreign_errors(f"reading the attribute {name} of {self.path or '/'}"):
             if name not in self._group.attrs:
                 return None
             value = self._group.attrs[name]
@@ -73,7 +65,7 @@ class Group:
 
     def has_attribute(self, name: str) -> bool:
         """Whether there is an attribute NAME; its value, which may be long, is not read."""
-        with _foreign_errors(f"looking for the attribute {name} of {self.path or '/'}"):
+        with foreign_errors(f"looking for the attribute {name} of {self.path or '/'}"):
             return name in self._group.attrs
 
     def text(self, name: str) -> str | None:
@@ -106,7 +98,7 @@ class Group:
 
     def _find(self, path: str) -> object:
         here: object = self._group
-        with _foreign_errors(f"looking up {self._join(path)}"):
+        with foreign_errors(f"looking up {self._join(path)}"):
             for step in path.split("/"):
                 if not step:
                     continue
@@ -132,20 +124,20 @@ class HDF5File(Group):
     def __init__(self, source: Path | BinaryIO) -> None:
         try:
             self._file = h5py.File(source, "r")
-        except _FOREIGN_ERRORS as error:
+        except FOREIGN_ERRORS as error:
             words = " ".join(str(error).split())
             if "truncated file" in words:
                 raise CorruptModel("HDF5, but cut short: the file ends before its data does; copy it anew") from error
             raise CorruptModel(f"HDF5, but it cannot be opened ({words})") from error
-        super().__init__(self._file, "")
+        super().__init__(self._file, "", Data(source, self._file))
 
     def close(self) -> None:
         """Let go of the file."""
         self._file.close()
 
 
-def _tensor(dataset: h5py.Dataset, path: str, opaque_is_bfloat16: bool) -> Tensor:
-    with _foreign_errors(f"reading the shape of {path}"):
+def _tensor(dataset: h5py.Dataset, path: str, data: Data, opaque_is_bfloat16: bool) -> Tensor:
+    with foreign_errors(f"reading the shape of {path}"):
         if dataset.is_virtual or dataset.external:
             raise RefusedModel(f"{path} keeps its numbers in another file; Keras writes no such dataset")
         shape = dataset.shape
@@ -156,59 +148,11 @@ def _tensor(dataset: h5py.Dataset, path: str, opaque_is_bfloat16: bool) -> Tenso
         size = dataset.id.get_storage_size()
         if dataset.chunks is None and size != stored.itemsize * dataset.size:
             raise CorruptModel(f"{path} declares {stored.itemsize * dataset.size} bytes, but {size} are stored")
-    native = stored.newbyteorder("=")
-    whole = False
-
-    def fetch(cuts: Cuts) -> Array:
-        nonlocal whole
-        if not dataset:
-            raise ModelClosed(f"{path} was asked for after the model had been closed")
-        with _foreign_errors(f"reading {path}"):
-            if not whole:
-                _insist_on_whole_chunks(dataset, path)
-                whole = True
-            values: Array = np.asarray(dataset[cuts])
-            return _from_bfloat16(values) if bfloat16 else values.astype(native, copy=False)
-
-    return Tensor(path, tuple(int(length) for length in shape), "bfloat16" if bfloat16 else str(native), fetch)
-
-
-def _insist_on_whole_chunks(dataset: h5py.Dataset, path: str) -> None:
-    """Every chunk is there and inflates to its full length.
-
-    Where one inflates short, HDF5 hands out whatever lay in memory behind it as numbers; where one is not there, zeros.
-    Other filters than gzip are left to HDF5, which checks their lengths itself.
-    """
-    if dataset.chunks is None:
-        return
-    wanted = math.prod(-(-length // chunk) for length, chunk in zip(dataset.shape, dataset.chunks, strict=True))
-    there = dataset.id.get_num_chunks()
-    if there != wanted:
-        raise CorruptModel(f"{wanted - there} of {wanted} chunks of {path} are not in the file")
-    if dataset.compression != "gzip":
-        return
-    size = math.prod(dataset.chunks) * dataset.dtype.itemsize
-    for index in range(there):
-        skipped, stored = dataset.id.read_direct_chunk(dataset.id.get_chunk_info(index).chunk_offset)
-        if not skipped:  # the filters that were left out when this chunk was written; none, as a rule
-            _insist_on_length(stored[: -_CHECKSUM if dataset.fletcher32 else None], size, path)
-
-
-def _insist_on_length(stored: bytes, size: int, path: str) -> None:
-    inflate = zlib.decompressobj()
-    try:
-        length = len(inflate.decompress(stored, size + 1))
-    except zlib.error as error:
-        raise CorruptModel(f"a chunk of {path} cannot be inflated ({error})") from error
-    if length != size:
-        found = "more than" if length > size else f"{length} of"
-        raise CorruptModel(f"a chunk of {path} inflates to {found} its {size} bytes")
-
-
-def _from_bfloat16(values: Array) -> Array:
-    """A bfloat16 is the upper half of a float32, stored little-endian."""
-    halves = np.ascontiguousarray(values).view("<u2")
-    return (halves.astype(np.uint32) << 16).view(np.float32)
+    numbers = Numbers(dataset, path, data, is_bfloat16=bfloat16)
+    dtype = "bfloat16" if bfloat16 else str(stored.newbyteorder("="))
+    return Tensor(
+        path, tuple(int(length) for length in shape), dtype, numbers.fetch, None if bfloat16 else numbers.rows
+    )
 
 
 def _text(value: Any) -> Any:

@@ -20,6 +20,7 @@ from typing import BinaryIO, Protocol, cast
 from lstmdump.errors import CorruptModel, RefusedModel, UnreadableModel, UnsupportedFormat
 from lstmdump.readers import foreign_errors
 from lstmdump.readers.hdf5 import HDF5File
+from lstmdump.zip_checksum import crc32
 
 MAX_TEXT = 64 * 2**20  # bytes of a JSON file; that of a model of 700 layers has 1/4 MiB
 _MAX_RATIO = 100  # how often over a member may inflate; stored weights hardly shrink, and deflate comes to 1,032
@@ -251,9 +252,9 @@ class _Window(io.RawIOBase):
             CorruptModel: its checksum is another.
         """
         self.seek(0)
-        crc = 0
-        while chunk := self.read(_CHUNK):
-            crc = zlib.crc32(chunk, crc)
+        crc, buffer = 0, memoryview(bytearray(_CHUNK))
+        while count := self.readinto(buffer):
+            crc = crc32(buffer[:count], crc)
         if crc != self._crc:
             raise CorruptModel(f"{self.name} is damaged: its checksum is not the one in the zip archive")
 

@@ -13,7 +13,6 @@ from lstmdump.readers.hdf5 import HDF5File
 from lstmdump.readers.keras_config import ConfigLayer
 from lstmdump.readers.keras_files import Directory, Files
 from lstmdump.readers.keras_groups import Stored
-from lstmdump.tensor import Array, Cuts, Tensor
 
 _SHARD = re.compile(r"(?P<model>.+)_\d{5}\.weights\.h5", re.DOTALL)
 _NO_LAYERS = "found by shape: the configuration lists no layers"
@@ -79,7 +78,7 @@ def assemble(
     is_keras_2 = re.match(r"keras 2\b", producer) is not None or "_layer_checkpoint_dependencies" in root.children
     places = keras_walk.places(root, architecture, is_keras_2=is_keras_2, has_names=has_names)
     weights = [
-        Weight(place.path, leaf, tensor if files is None else _verified(tensor, files))
+        Weight(place.path, leaf, tensor if files is None else tensor.guarded(files.verify))
         for place in places
         for leaf, tensor in place.arrays.items()
     ]
@@ -88,14 +87,6 @@ def assemble(
         notes.append(NO_CLASSES if architecture is None else _NO_LAYERS)
         notes.extend([] if has_names else [_NO_NAMES])
     return Model(format_word, producer, grow(weights, keras_walk.kinds(places)), notes=tuple(notes))
-
-
-def _verified(tensor: Tensor, files: Files) -> Tensor:
-    def fetch(cuts: Cuts) -> Array:
-        files.verify()
-        return tensor.fetch(cuts)
-
-    return tensor.fetched_by(fetch)
 
 
 def _producer(root: Stored, *, spread: bool = False) -> str:

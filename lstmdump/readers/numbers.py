@@ -8,33 +8,62 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Any
 
 from lstmdump.errors import CorruptModel, RefusedModel
 from lstmdump.readers.protobuf import Buffer
 from lstmdump.tensor import Array, Cuts, Tensor
 
+if TYPE_CHECKING:
+    import numpy as np
+
 # So many numbers, 64 MB of float32, may be filled up from fewer: a file of 100 bytes can declare terabytes of them.
 _MOST_FILLED = 1 << 24
 
 
-def cut_out(data: Buffer, dtype: str, shape: tuple[int, ...], cuts: Cuts, *, big_endian: bool = False) -> Array:
-    """The elements that CUTS select from an array stored in DATA row by row; bfloat16 comes as float32.
+def array_of(data: bytearray, dtype: str, shape: tuple[int, ...], *, big_endian: bool = False) -> Array:
+    """The array of SHAPE that DATA, which becomes its memory, holds row by row; bfloat16 comes as float32.
 
     Raises:
         RefusedModel: numpy has no arrays of this SHAPE.
     """
     import numpy as np
 
-    order: Literal["<", ">"] = ">" if big_endian else "<"
-    stored = np.dtype("uint16" if dtype == "bfloat16" else dtype).newbyteorder(order)
+    stored = _stored_type(dtype, big_endian=big_endian)
+    try:
+        values: Array = np.frombuffer(data, stored).reshape(shape)
+    except ValueError as error:
+        raise _too_large(shape) from error
+    return from_bfloat16(values) if dtype == "bfloat16" else values.astype(stored.newbyteorder("="), copy=False)
+
+
+def cut_out(data: Buffer, dtype: str, shape: tuple[int, ...], cuts: Cuts) -> Array:
+    """The elements that CUTS select from an array that is in DATA row by row; bfloat16 comes as float32.
+
+    Raises:
+        RefusedModel: numpy has no arrays of this SHAPE.
+    """
+    import numpy as np
+
+    stored = _stored_type(dtype)
     try:
         chosen: Array = np.frombuffer(data, stored).reshape(shape)[cuts]
     except ValueError as error:
-        raise RefusedModel(f"{shape} is larger than an array can be, or has too many dimensions") from error
-    if dtype == "bfloat16":
-        return from_bfloat16(chosen)
-    return chosen.astype(stored.newbyteorder("="), copy=True)
+        raise _too_large(shape) from error
+    return from_bfloat16(chosen) if dtype == "bfloat16" else chosen.astype(stored.newbyteorder("="), copy=True)
+
+
+def _stored_type(dtype: str, *, big_endian: bool = False) -> np.dtype[Any]:
+    import numpy as np
+
+    stored: np.dtype[Any] = np.dtype("uint16" if dtype == "bfloat16" else dtype).newbyteorder(
+        ">" if big_endian else "<"
+    )
+    return stored
+
+
+def _too_large(shape: tuple[int, ...]) -> RefusedModel:
+    return RefusedModel(f"{shape} is larger than an array can be, or has too many dimensions")
 
 
 def from_bfloat16(halves: Array) -> Array:

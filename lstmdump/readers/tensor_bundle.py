@@ -1,24 +1,23 @@
 """TensorFlow's tensor bundle: a table of what is stored where, and the data files that it is stored in.
 
 They are called `PREFIX.index` and `PREFIX.data-00000-of-00001`, …. The index alone tells names, shapes and types.
-Numbers are taken from a memory map of the data file, and only after the checksum of the whole tensor has been found
-right. Sources: `tensor_bundle.proto` and `tensor_bundle.cc`.
+Numbers are given only where the checksum of the whole tensor is right. Sources: `tensor_bundle.proto` and
+`tensor_bundle.cc`.
 """
 
 from __future__ import annotations
 
 import math
-import mmap
+from collections import deque
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import BinaryIO, Literal, NamedTuple, cast
 
 from lstmdump.errors import CorruptModel, ModelClosed, UnreadableModel
 from lstmdump.readers import checksums, numbers, tensor_slices, tensor_types
-from lstmdump.readers.mapped import mapped
 from lstmdump.readers.protobuf import Message, as_text, varint
 from lstmdump.readers.sstable import Table
+from lstmdump.readers.stored import StoredArray
 from lstmdump.tensor import Array, Cuts, Tensor
 
 _HEADER_KEY = b""
@@ -50,8 +49,8 @@ class Bundle:
 
     def __init__(self, prefix: Path) -> None:
         self._prefix = prefix
-        self._maps: dict[int, mmap.mmap] = {}
-        self._sound: set[tuple[int, int, int, int]] = set()
+        self._files: dict[int, tuple[BinaryIO, int]] = {}  # each with its size
+        self._sound: set[Entry] = set()
         self._closed = False
         try:
             table = Table(prefix.with_name(prefix.name + ".index").read_bytes())
@@ -60,7 +59,7 @@ class Bundle:
         entries = dict(table.items())
         header = Message(entries.pop(_HEADER_KEY, b""))
         self._shards = header.integer(1)
-        self._order: Literal["big", "little"] = "big" if header.integer(2) == _BIG_ENDIAN else "little"
+        self._big_endian = header.integer(2) == _BIG_ENDIAN
         if not 0 < self._shards <= _MAX_SHARDS:
             raise CorruptModel(f"a checkpoint index that counts {self._shards} data files")
         placed = {key: self._counted(_entry(value)) for key, value in entries.items()}
@@ -92,7 +91,7 @@ class Bundle:
         """The tensor NAME, not yet read; from its pieces where it is kept in pieces."""
         entry = self._entries[name]
         if not entry.slices:
-            return self._stored(name, entry)
+            return self._whole(name, entry)
         places = [tensor_slices.spans_of(piece, len(entry.shape)) for piece in entry.slices]
         spans = [tensor_slices.resolved(place, entry.shape) for place in places]
         tensor_slices.insist_on_whole(spans, entry.shape)
@@ -109,7 +108,7 @@ class Bundle:
         entry = self._entries[name]
         if entry.dtype != "string":
             raise CorruptModel(f"{name} holds {entry.dtype}, not strings")
-        data = self._bytes(name, entry)
+        data = bytes(self._stored(name, entry, 1).block((slice(0, entry.size),)))
         position, lengths = 0, []
         for _ in range(math.prod(entry.shape)):
             length, position = varint(data, position)
@@ -117,7 +116,8 @@ class Bundle:
         position += 4
         if position + sum(lengths) != len(data):
             raise CorruptModel(f"the strings of {name} are cut short")
-        as_summed = b"".join(length.to_bytes(4 if length < 1 << 32 else 8, self._order) for length in lengths)
+        order: Literal["big", "little"] = "big" if self._big_endian else "little"
+        as_summed = b"".join(length.to_bytes(4 if length < 1 << 32 else 8, order) for length in lengths)
         if checksums.masked(as_summed + data[position - 4 :]) != entry.checksum:
             raise CorruptModel(_NOT_AS_WRITTEN.format(name))
         found = []
@@ -136,10 +136,9 @@ class Bundle:
     def close(self) -> None:
         """Let go of the data files."""
         self._closed = True
-        for file_map in self._maps.values():
-            with suppress(BufferError):  # an array still looks at it: it goes when the array does
-                file_map.close()
-        self._maps.clear()
+        for file, _ in self._files.values():
+            file.close()
+        self._files.clear()
 
     def _all_entries(self) -> Iterator[Entry]:
         yield from (entry for entry in self._entries.values() if not entry.slices)
@@ -153,48 +152,60 @@ class Bundle:
             raise CorruptModel(f"a piece of {name} is not in the index")
         if piece.shape != tuple(length for _, length in span) or piece.dtype != whole.dtype:
             raise CorruptModel(f"a piece of {name} is {piece.dtype} {piece.shape}, which does not fit")
-        return self._stored(name, piece)
+        return self._whole(name, piece)
 
-    def _stored(self, name: str, entry: Entry) -> Tensor:
-        wanted = tensor_types.byte_size(entry.dtype, entry.shape)
+    def _whole(self, name: str, entry: Entry) -> Tensor:
+        width = tensor_types.item_size(entry.dtype)
+        wanted = None if width is None else width * math.prod(entry.shape)
         if wanted is not None and wanted != entry.size:
             raise CorruptModel(f"{name} is {entry.dtype} {entry.shape}, {wanted} bytes, but {entry.size} are stored")
 
         def fetch(cuts: Cuts) -> Array:
-            if wanted is None:
+            if width is None:
                 raise CorruptModel(f"{name} holds {entry.dtype}, which is no array of numbers")
-            return numbers.cut_out(
-                self._bytes(name, entry), entry.dtype, entry.shape, cuts, big_endian=self._order == "big"
-            )
+            stored = self._stored(name, entry, width)
+            if entry not in self._sound:
+                deque(self._summed(name, entry, stored), maxlen=0)
+            lengths = tuple(cut.stop - cut.start for cut in cuts)
+            return numbers.array_of(stored.block(cuts), entry.dtype, lengths, big_endian=self._big_endian)
 
-        return Tensor(name, entry.shape, entry.dtype, fetch)
+        def rows() -> Iterator[memoryview]:
+            return self._summed(name, entry, self._stored(name, entry, width or 0))
 
-    def _bytes(self, name: str, entry: Entry) -> memoryview:
-        """The bytes of ENTRY, found to be those that were written."""
+        as_written = width is not None and entry.dtype != "bfloat16" and not self._big_endian
+        return Tensor(name, entry.shape, entry.dtype, fetch, rows if as_written else None)
+
+    def _summed(self, name: str, entry: Entry, stored: StoredArray) -> Iterator[memoryview]:
+        """The blocks of STORED; an error at the end where their checksum is not the one that the index has."""
+        checksum = 0
+        for block in stored.rows():
+            checksum = checksums.crc32c(block, checksum)
+            yield block
+        if checksums.mask(checksum) != entry.checksum and entry.size:
+            raise CorruptModel(_NOT_AS_WRITTEN.format(name))
+        self._sound.add(entry)
+
+    def _stored(self, name: str, entry: Entry, width: int) -> StoredArray:
+        """Where the bytes of ENTRY lie, found to be inside the data file."""
         if self._closed:
             raise ModelClosed(f"{name} was asked for after the model had been closed")
-        if not entry.size:
-            return memoryview(b"")
-        data = memoryview(self._map(entry.shard))
-        if entry.offset + entry.size > len(data):
-            raise CorruptModel(
-                f"{name} lies beyond the end of {self._data_file(entry.shard).name}: the file is cut short"
-            )
-        found = data[entry.offset : entry.offset + entry.size]
-        place = (entry.shard, entry.offset, entry.size, entry.checksum)
-        if place not in self._sound:
-            if entry.dtype != "string" and checksums.masked(found) != entry.checksum:
-                raise CorruptModel(_NOT_AS_WRITTEN.format(name))
-            self._sound.add(place)
-        return found
+        called = self._data_file(entry.shard).name
+        if entry.size and entry.offset + entry.size > self._file(entry.shard)[1]:
+            raise CorruptModel(f"{name} lies beyond the end of {called}: the file is cut short")
+        shape = entry.shape if entry.dtype != "string" else (entry.size,)
+        return StoredArray(lambda: self._file(entry.shard)[0], called, entry.offset, shape, width)
 
-    def _map(self, shard: int) -> mmap.mmap:
-        if shard not in self._maps:
+    def _file(self, shard: int) -> tuple[BinaryIO, int]:
+        if shard not in self._files:
             path = self._data_file(shard)
             if not is_file(path):
                 raise UnreadableModel(f"its data file {path.name} is missing, so that no numbers can be read")
-            self._maps[shard] = mapped(path, f"its data file {path.name}")
-        return self._maps[shard]
+            try:
+                file = path.open("rb", buffering=0)
+                self._files[shard] = cast("BinaryIO", file), file.seek(0, 2)
+            except OSError as error:
+                raise UnreadableModel(f"its data file {path.name} cannot be read: {error.strerror or error}") from error
+        return self._files[shard]
 
     def _data_file(self, shard: int) -> Path:
         return self._prefix.with_name(f"{self._prefix.name}.data-{shard:05d}-of-{self._shards:05d}")

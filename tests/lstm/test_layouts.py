@@ -44,6 +44,28 @@ def test_cudnn_blocks_are_turned_into_those_of_an_lstm(letter: str) -> None:
     assert gate.U.read().tolist() == made[f"U_{letter}"].tolist()
 
 
+@pytest.mark.parametrize(("inputs", "units"), [(3, 4), (4, 4), (7, 2), (1, 5)])
+@pytest.mark.parametrize("array", ["W", "U"])
+def test_some_rows_of_a_cudnn_block_are_those_of_the_whole(array: str, inputs: int, units: int) -> None:
+    made = builders.gates(inputs, units)
+    kernel, recurrent = cudnn_from(made)
+    gate = getattr(layouts.cudnn("l", tensor("k", kernel), tensor("u", recurrent), None)["f"], array)
+    rows = [gate.part(slice(row, row + 1)).read()[0].tolist() for row in range(gate.shape[0])]
+    assert rows == made[f"{array}_f"].tolist()
+
+
+def test_some_rows_of_a_cudnn_block_take_no_more_of_the_file_than_they_are_spread_over() -> None:
+    asked = []
+
+    def fetch(cuts: tuple[slice, ...]) -> np.ndarray:
+        asked.append(tuple(cut.stop - cut.start for cut in cuts))
+        return np.zeros(asked[-1])
+
+    kernel = Tensor("k", (1000, 16), "float64", fetch)
+    layouts.cudnn("l", kernel, tensor("u", np.zeros((4, 16))), None)["i"].W.part(slice(0, 8)).read()
+    assert asked == [(2, 4)] * 4  # each of the 4 units has 8 numbers, which fill 2 rows of 4
+
+
 @pytest.mark.parametrize(("place", "letter"), list(enumerate("ifco")))
 def test_cudnn_adds_the_biases_of_input_and_state(place: int, letter: str) -> None:
     bias = builders.numbers(32)

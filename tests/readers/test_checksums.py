@@ -37,6 +37,18 @@ def test_short_and_long_data_have_the_librarys_checksum(length: int) -> None:
     assert checksums.crc32c(memoryview(data)) == library.crc32c(data)
 
 
+def test_a_checksum_goes_on_where_another_ended() -> None:
+    assert checksums.crc32c(b"6789", checksums.crc32c(b"12345")) == 0xE3069283
+
+
+def test_many_short_data_load_the_library_in_the_end() -> None:
+    code = ("import sys; from lstmdump.readers import checksums\n"
+            "for _ in range(3): checksums.masked(bytes(99_000))\n"
+            "print('crc32c' in sys.modules)")  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"
+
+
 def test_short_data_go_without_the_library() -> None:
     code = "import sys; from lstmdump.readers import checksums; checksums.masked(b'x'); print('crc32c' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

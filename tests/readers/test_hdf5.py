@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import zlib
 from pathlib import Path
 
 import builders
@@ -138,53 +137,3 @@ def test_a_file_of_nothing_but_a_signature_is_named_damaged(path: Path) -> None:
     path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(500))
     with pytest.raises(CorruptModel, match="HDF5, but it cannot be opened"):
         HDF5File(path)
-
-
-def packed(path: Path, **options: object) -> Path:
-    return builders.change(
-        path, lambda file: file.create_dataset("packed", data=np.arange(4096, dtype="f4"), chunks=(1024,), **options)
-    )
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"compression": "gzip"},
-        {"compression": "gzip", "shuffle": True, "fletcher32": True},
-        {"compression": "lzf"},
-        {"shuffle": True},
-    ],
-)
-def test_compressed_numbers_are_the_same_numbers(path: Path, options: dict[str, object]) -> None:
-    tensor = HDF5File(packed(path, **options)).tensor("packed", opaque_is_bfloat16=False)
-    assert tensor is not None
-    assert tensor.read().tolist() == list(range(4096))
-
-
-@pytest.mark.parametrize("length", [0, 100, 4095, 4097])
-def test_a_chunk_that_inflates_to_another_length_is_an_error_not_foreign_memory(path: Path, length: int) -> None:
-    def replace_chunk(file: h5py.File) -> None:
-        file["packed"].id.write_direct_chunk((1024,), zlib.compress(bytes(length)))
-
-    packed(path, compression="gzip")
-    tensor = HDF5File(builders.change(path, replace_chunk)).tensor("packed", opaque_is_bfloat16=False)
-    assert tensor is not None
-    with pytest.raises(CorruptModel, match=r"a chunk of packed"):
-        tensor.read()
-
-
-def test_a_chunk_that_does_not_inflate_is_an_error(path: Path) -> None:
-    packed(path, compression="gzip")
-    builders.change(path, lambda file: file["packed"].id.write_direct_chunk((0,), b"nonsense"))
-    tensor = HDF5File(path).tensor("packed", opaque_is_bfloat16=False)
-    assert tensor is not None
-    with pytest.raises(CorruptModel, match=r"packed"):
-        tensor.read()
-
-
-def test_a_chunk_that_is_not_there_is_an_error(path: Path) -> None:
-    builders.change(path, lambda file: file.create_dataset("packed", (4096,), "f4", chunks=(1024,), compression="gzip"))
-    tensor = HDF5File(path).tensor("packed", opaque_is_bfloat16=False)
-    assert tensor is not None
-    with pytest.raises(CorruptModel, match=r"4 of 4 chunks of packed are not in the file"):
-        tensor.read()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,21 @@ from lstmdump.readers.tensor_bundle import Bundle, is_bundle_header
 KERNEL = np.arange(12, dtype="<f4").reshape(3, 4)
 ROWS = [[(0, 1), (0, -1)], [(1, 2), (0, -1)]]
 COLUMNS = [[(0, -1), (2, 2)], [(0, -1), (0, 2)]]
+
+
+@pytest.fixture(autouse=True)
+def _every_bundle_is_closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    opened: list[Bundle] = []
+
+    class Closed(Bundle):
+        def __init__(self, prefix: Path) -> None:
+            super().__init__(prefix)
+            opened.append(self)
+
+    monkeypatch.setitem(globals(), "Bundle", Closed)
+    yield
+    for bundle in opened:
+        bundle.close()
 
 
 def write(tmp_path: Path, **options: Any) -> Path:
@@ -82,6 +98,27 @@ def test_names_that_are_no_utf_8_are_kept(tmp_path: Path) -> None:
 def test_a_bundle_knows_what_it_holds(tmp_path: Path) -> None:
     bundle = Bundle(write(tmp_path))
     assert ("kernel" in bundle, "kernel2" in bundle, "" in bundle) == (True, False, False)
+
+
+def test_rows_are_the_bytes_that_were_written(tmp_path: Path) -> None:
+    rows = Bundle(write(tmp_path)).tensor("kernel").rows
+    assert rows is not None
+    assert b"".join(bytes(block) for block in rows()) == KERNEL.tobytes()
+
+
+@pytest.mark.parametrize("options", [{"big_endian": True}, {"pieces": {"kernel": ROWS}}], ids=["big endian", "pieces"])
+def test_what_does_not_lie_there_as_it_is_written_has_no_rows(options: dict[str, Any], tmp_path: Path) -> None:
+    assert Bundle(write(tmp_path, **options)).tensor("kernel").rows is None
+
+
+def test_rows_end_in_an_error_where_their_checksum_does_not_hold(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    data = path.with_name("x.data-00000-of-00001")
+    data.write_bytes(data.read_bytes()[:8] + bytes(48) + data.read_bytes()[56:])
+    rows = Bundle(path).tensor("kernel").rows
+    assert rows is not None
+    with pytest.raises(CorruptModel, match="checksum of kernel does not hold"):
+        list(rows())
 
 
 # --- pieces

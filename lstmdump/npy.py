@@ -1,0 +1,39 @@
+"""The head of a `.npy` file: which numbers follow, and in which shape. Source: `numpy.lib.format`.
+
+Written here, because importing numpy for it takes longer (100 ms and more) than a whole export of a small checkpoint.
+"""
+
+from __future__ import annotations
+
+_MAGIC = b"\x93NUMPY\x01\x00"
+_ALIGNMENT = 64  # bytes; so that the numbers of a mapped file lie well
+_DIGITS = 21  # for which numpy leaves room, so that the first axis can grow in place
+_TYPES = {
+    "bool": "|b1", "int8": "|i1", "uint8": "|u1", "int16": "<i2", "uint16": "<u2", "int32": "<i4", "uint32": "<u4",
+    "int64": "<i8", "uint64": "<u8", "float16": "<f2", "float32": "<f4", "float64": "<f8", "complex64": "<c8",
+    "complex128": "<c16",
+}  # fmt: skip
+
+
+def item_size(dtype: str) -> int | None:
+    """Bytes of a number of the type that numpy calls DTYPE; None where it is none of numbers."""
+    return int(_TYPES[dtype][2:]) if dtype in _TYPES else None
+
+
+def header(dtype: str, shape: tuple[int, ...]) -> bytes:
+    """The head before numbers of DTYPE, row by row, in that SHAPE."""
+    return _header(_TYPES[dtype], shape)
+
+
+def text(value: str) -> bytes:
+    """A whole file: VALUE as an array without dimensions, which `numpy.load` reads without unpickling."""
+    return _header(f"<U{len(value)}", ()) + value.encode("utf-32-le", "surrogatepass")
+
+
+def _header(described: str, shape: tuple[int, ...]) -> bytes:
+    fields = f"{{'descr': '{described}', 'fortran_order': False, 'shape': {shape!r}, }}"
+    if shape:
+        fields += " " * (_DIGITS - len(repr(shape[0])))
+    length = len(_MAGIC) + 2 + len(fields) + 1
+    fields += " " * (-length % _ALIGNMENT) + "\n"
+    return _MAGIC + len(fields).to_bytes(2, "little") + fields.encode("ascii")

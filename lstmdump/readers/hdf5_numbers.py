@@ -1,0 +1,160 @@
+"""The numbers of HDF5 datasets: fetched by h5py, or, where they lie in one piece, read from the file directly."""
+
+from __future__ import annotations
+
+import math
+import os
+import zlib
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from itertools import product
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import h5py
+import numpy as np
+
+from lstmdump.errors import CorruptModel, ModelClosed
+from lstmdump.readers import foreign_errors as wall
+from lstmdump.readers.stored import StoredArray
+from lstmdump.tensor import Array, Cuts
+
+FOREIGN_ERRORS = (OSError, KeyError, ValueError, TypeError, RuntimeError, IndexError, OverflowError, MemoryError)
+_BAND = 1 << 22  # bytes of rows that h5py is asked for at once, if the file's chunks allow
+_CHECKSUM = 4  # bytes that the filter fletcher32 adds to a chunk
+
+
+def foreign_errors(doing: str) -> AbstractContextManager[None]:
+    """Turn what h5py raises over a damaged file into `CorruptModel`; DOING says at what it was."""
+    return wall.stopped(FOREIGN_ERRORS, f"damaged HDF5: {doing} fails")
+
+
+class Data:
+    """The bytes of the file that h5py has opened at SOURCE as FILE."""
+
+    def __init__(self, source: Path | BinaryIO, file: h5py.File) -> None:
+        self._source = source
+        self._file = file
+
+    @contextmanager
+    def opened(self) -> Iterator[BinaryIO | None]:
+        """The file, open for reading; None where another has meanwhile taken its place, or no one can tell."""
+        if not isinstance(self._source, Path):
+            yield self._source
+            return
+        with ExitStack() as stack:
+            try:
+                file = stack.enter_context(self._source.open("rb", buffering=0))
+                is_same = os.path.samestat(os.fstat(file.fileno()), os.fstat(self._file.id.get_vfd_handle()))
+            except FOREIGN_ERRORS:
+                is_same = False
+            yield cast("BinaryIO", file) if is_same else None
+
+
+class Numbers:
+    """The numbers of DATASET, which stands at PATH in the file with those DATA."""
+
+    def __init__(self, dataset: h5py.Dataset, path: str, data: Data, *, is_bfloat16: bool) -> None:
+        self._dataset = dataset
+        self._path = path
+        self._data = data
+        self._is_bfloat16 = is_bfloat16
+        self._whole = False
+
+    def fetch(self, cuts: Cuts) -> Array:
+        """The elements that CUTS select; bfloat16 as float32.
+
+        Raises:
+            CorruptModel: the file is damaged there.
+            ModelClosed: it has been closed.
+        """
+        self._insist_on_whole()
+        with foreign_errors(f"reading {self._path}"):
+            values: Array = np.asarray(self._dataset[cuts])
+            return (
+                _from_bfloat16(values)
+                if self._is_bfloat16
+                else values.astype(values.dtype.newbyteorder("="), copy=False)
+            )
+
+    def rows(self) -> Iterator[memoryview]:
+        """All bytes in order, as blocks of whole rows, numbers with the lowest byte first.
+
+        Raises:
+            CorruptModel: the file is damaged there.
+            ModelClosed: it has been closed.
+        """
+        self._insist_on_whole()
+        with self._data.opened() as file:
+            stored = None if file is None else self._in_one_piece(file)
+            yield from self._bands() if stored is None else stored.rows()
+
+    def _in_one_piece(self, file: BinaryIO) -> StoredArray | None:
+        """Where the numbers lie one after the other, as they are to be given; None where they do not."""
+        dataset = self._dataset
+        with foreign_errors(f"reading {self._path}"):
+            wanted = h5py.h5t.py_create(
+                dataset.dtype.newbyteorder("<")
+            )  # h5py reads many a type as the nearest of numpy's
+            offset = dataset.id.get_offset() if dataset.chunks is None else None
+            if offset is None or not dataset.id.get_type().equal(wanted):
+                return None
+            return StoredArray(lambda: file, "the file", offset, dataset.shape, dataset.dtype.itemsize)
+
+    def _bands(self) -> Iterator[memoryview]:
+        """The rows, as many at a time as whole chunks are, so that each chunk is inflated once."""
+        dataset = self._dataset
+        if not dataset.size:
+            return
+        together = dataset.chunks[0] if dataset.chunks else 1
+        row = math.prod(dataset.shape[1:]) * dataset.dtype.itemsize
+        step = together * max(1, _BAND // (together * row))
+        for start in range(0, dataset.shape[0], step):
+            with foreign_errors(f"reading {self._path}"):
+                values = np.ascontiguousarray(dataset[start : start + step], dataset.dtype.newbyteorder("<"))
+            yield values.data.cast("B")
+
+    def _insist_on_whole(self) -> None:
+        """The file is open, every chunk is there, and inflates to its full length.
+
+        Where one inflates short, HDF5 hands out whatever lay in memory behind it as numbers; where one is not there,
+        zeros. Other filters than gzip are left to HDF5, which checks their lengths itself.
+        """
+        if not self._dataset:
+            raise ModelClosed(f"{self._path} was asked for after the model had been closed")
+        if not self._whole:
+            with foreign_errors(f"reading {self._path}"):
+                if self._dataset.chunks is not None:
+                    self._insist_on_chunks()
+            self._whole = True
+
+    def _insist_on_chunks(self) -> None:
+        dataset = self._dataset
+        starts = [range(0, length, chunk) for length, chunk in zip(dataset.shape, dataset.chunks, strict=True)]
+        wanted, there = math.prod(map(len, starts)), dataset.id.get_num_chunks()
+        if there != wanted:
+            raise CorruptModel(f"{wanted - there} of {wanted} chunks of {self._path} are not in the file")
+        if dataset.compression != "gzip":
+            return
+        size = math.prod(dataset.chunks) * dataset.dtype.itemsize
+        for start in product(*starts):
+            skipped, stored = dataset.id.read_direct_chunk(start)
+            if not skipped:  # the filters that were left out when this chunk was written; none, as a rule
+                _insist_on_length(stored[: -_CHECKSUM if dataset.fletcher32 else None], size, self._path)
+
+
+def _insist_on_length(stored: bytes, size: int, path: str) -> None:
+    inflate = zlib.decompressobj()
+    try:
+        length = len(inflate.decompress(stored, size + 1))
+    except zlib.error as error:
+        raise CorruptModel(f"a chunk of {path} cannot be inflated ({error})") from error
+    if length != size:
+        found = "more than" if length > size else f"{length} of"
+        raise CorruptModel(f"a chunk of {path} inflates to {found} its {size} bytes")
+
+
+def _from_bfloat16(values: Array) -> Array:
+    """A bfloat16 is the upper half of a float32, stored little-endian."""
+    halves = np.ascontiguousarray(values).view("<u2")
+    return (halves.astype(np.uint32) << 16).view(np.float32)
