@@ -113,7 +113,7 @@ def _alone(output: Output) -> Iterator[Piece]:
     tensor = output.tensor
     if not tensor.size:
         return
-    width = max(8, npy.item_size(output.dtype) or 0)
+    width = max(npy.item_size(dtype) or 0 for dtype in (output.dtype, tensor.dtype))
     step = max(1, _BAND // (math.prod(tensor.shape[1:]) * width)) if tensor.shape else 1
     for start in range(0, tensor.shape[0] if tensor.shape else 1, step):
         band = tensor.part(slice(start, start + step)) if tensor.shape else tensor

@@ -87,9 +87,9 @@ def test_computed_numbers_are_taken_in_bands_of_bounded_size() -> None:
         asked.append(last - first)
         return np.zeros((last - first, 1 << 10), "f4")
 
-    for _ in pieces([kept(derived("d", (1 << 12, 1 << 10), "float32", compute))]):
+    for _ in pieces([kept(derived("d", (1 << 13, 1 << 10), "float32", compute))]):
         pass
-    assert (sum(asked), max(asked) * (1 << 10) * 4 <= 1 << 23) == (1 << 12, True)
+    assert (sum(asked), max(asked) * (1 << 10) * 4 <= 1 << 23) == (1 << 13, True)
 
 
 def test_computed_numbers_come_in_order() -> None:

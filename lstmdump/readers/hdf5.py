@@ -133,6 +133,7 @@ class HDF5File(Group):
 
     def close(self) -> None:
         """Let go of the file."""
+        self._data.close()
         self._file.close()
 
 

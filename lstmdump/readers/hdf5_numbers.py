@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import os
+import weakref
 import zlib
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager
 from itertools import product
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -35,20 +36,28 @@ class Data:
     def __init__(self, source: Path | BinaryIO, file: h5py.File) -> None:
         self._source = source
         self._file = file
+        self._opened: BinaryIO | None = None
 
-    @contextmanager
-    def opened(self) -> Iterator[BinaryIO | None]:
+    def opened(self) -> BinaryIO | None:
         """The file, open for reading; None where another has meanwhile taken its place, or no one can tell."""
         if not isinstance(self._source, Path):
-            yield self._source
-            return
-        with ExitStack() as stack:
+            return self._source
+        if self._opened is None:
             try:
-                file = stack.enter_context(self._source.open("rb", buffering=0))
-                is_same = os.path.samestat(os.fstat(file.fileno()), os.fstat(self._file.id.get_vfd_handle()))
+                file = cast("BinaryIO", self._source.open("rb", buffering=0))
+                weakref.finalize(
+                    self, file.close
+                )  # at the latest when nobody knows us any more, as h5py closes its own
+                if os.path.samestat(os.fstat(file.fileno()), os.fstat(self._file.id.get_vfd_handle())):
+                    self._opened = file
             except FOREIGN_ERRORS:
-                is_same = False
-            yield cast("BinaryIO", file) if is_same else None
+                return None
+        return self._opened
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._opened is not None:
+            self._opened.close()
 
 
 class Numbers:
@@ -59,7 +68,8 @@ class Numbers:
         self._path = path
         self._data = data
         self._is_bfloat16 = is_bfloat16
-        self._whole = False
+        self._stored: StoredArray | None = None
+        self._known = False
 
     def fetch(self, cuts: Cuts) -> Array:
         """The elements that CUTS select; bfloat16 as float32.
@@ -68,14 +78,16 @@ class Numbers:
             CorruptModel: the file is damaged there.
             ModelClosed: it has been closed.
         """
-        self._insist_on_whole()
+        stored = self._in_one_piece()
         with foreign_errors(f"reading {self._path}"):
-            values: Array = np.asarray(self._dataset[cuts])
-            return (
-                _from_bfloat16(values)
-                if self._is_bfloat16
-                else values.astype(values.dtype.newbyteorder("="), copy=False)
-            )
+            if stored is None:
+                values: Array = np.asarray(self._dataset[cuts])
+            else:
+                lengths = [cut.stop - cut.start for cut in cuts]
+                values = np.frombuffer(stored.block(cuts), self._dataset.dtype.newbyteorder("<")).reshape(lengths)
+            if self._is_bfloat16:
+                return _from_bfloat16(values)
+            return values.astype(values.dtype.newbyteorder("="), copy=False)
 
     def rows(self) -> Iterator[memoryview]:
         """All bytes in order, as blocks of whole rows, numbers with the lowest byte first.
@@ -84,22 +96,29 @@ class Numbers:
             CorruptModel: the file is damaged there.
             ModelClosed: it has been closed.
         """
-        self._insist_on_whole()
-        with self._data.opened() as file:
-            stored = None if file is None else self._in_one_piece(file)
-            yield from self._bands() if stored is None else stored.rows()
+        stored = self._in_one_piece()
+        yield from self._bands() if stored is None else stored.rows()
 
-    def _in_one_piece(self, file: BinaryIO) -> StoredArray | None:
+    def _in_one_piece(self) -> StoredArray | None:
         """Where the numbers lie one after the other, as they are to be given; None where they do not."""
+        if not self._dataset:
+            raise ModelClosed(f"{self._path} was asked for after the model had been closed")
+        if not self._known:
+            with foreign_errors(f"reading {self._path}"):
+                if self._dataset.chunks is None:
+                    self._stored = self._placed()
+                else:
+                    self._insist_on_chunks()
+            self._known = True
+        return self._stored
+
+    def _placed(self) -> StoredArray | None:
         dataset = self._dataset
-        with foreign_errors(f"reading {self._path}"):
-            wanted = h5py.h5t.py_create(
-                dataset.dtype.newbyteorder("<")
-            )  # h5py reads many a type as the nearest of numpy's
-            offset = dataset.id.get_offset() if dataset.chunks is None else None
-            if offset is None or not dataset.id.get_type().equal(wanted):
-                return None
-            return StoredArray(lambda: file, "the file", offset, dataset.shape, dataset.dtype.itemsize)
+        offset = dataset.id.get_offset()
+        wanted = h5py.h5t.py_create(dataset.dtype.newbyteorder("<"))  # h5py reads many a type as the nearest of numpy's
+        if offset is None or not dataset.id.get_type().equal(wanted) or (file := self._data.opened()) is None:
+            return None
+        return StoredArray(lambda: file, "the file", offset, dataset.shape, dataset.dtype.itemsize)
 
     def _bands(self) -> Iterator[memoryview]:
         """The rows, as many at a time as whole chunks are, so that each chunk is inflated once."""
@@ -114,21 +133,12 @@ class Numbers:
                 values = np.ascontiguousarray(dataset[start : start + step], dataset.dtype.newbyteorder("<"))
             yield values.data.cast("B")
 
-    def _insist_on_whole(self) -> None:
-        """The file is open, every chunk is there, and inflates to its full length.
+    def _insist_on_chunks(self) -> None:
+        """Every chunk is there, and inflates to its full length.
 
         Where one inflates short, HDF5 hands out whatever lay in memory behind it as numbers; where one is not there,
         zeros. Other filters than gzip are left to HDF5, which checks their lengths itself.
         """
-        if not self._dataset:
-            raise ModelClosed(f"{self._path} was asked for after the model had been closed")
-        if not self._whole:
-            with foreign_errors(f"reading {self._path}"):
-                if self._dataset.chunks is not None:
-                    self._insist_on_chunks()
-            self._whole = True
-
-    def _insist_on_chunks(self) -> None:
         dataset = self._dataset
         starts = [range(0, length, chunk) for length, chunk in zip(dataset.shape, dataset.chunks, strict=True)]
         wanted, there = math.prod(map(len, starts)), dataset.id.get_num_chunks()
