@@ -1,4 +1,4 @@
-"""What a path holds, told from its first bytes or, for a directory, from the files in it.
+"""What lies at a location, told from its first bytes or, for a directory, from the files in it.
 
 The suffix never decides: Keras 2.12 wrote HDF5 into files called `.keras`, and browsers save HTML pages as `.h5`.
 """
@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import enum
 import re
-from pathlib import Path
 from typing import BinaryIO
 
 from lstmdump.errors import UnknownFormat, UnreadableModel
+from lstmdump.locations import Location
 
 
 class Format(enum.Enum):
@@ -29,6 +29,7 @@ _TABLE_MAGIC = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"  # the last 8 bytes of a Leve
 _HEAD = 1024
 _INDEX = ".index"
 _LEFT_OF_CHECKPOINT = (".meta", ".data-00000-of-00001")
+_SAVED_MODEL = ("saved_model.pb", "saved_model.pbtxt")
 _BESIDE_SAVED_MODEL = ("keras_metadata.pb", "fingerprint.pb")
 _BESIDE_CONFIG = ("metadata.json", "model.weights.h5", "model.weights.json")  # an unzipped .keras has two of these
 
@@ -39,25 +40,25 @@ _STARTS = ((_WEIGHT_MAP, Format.KERAS_WEIGHTS), (_SAVED_MODEL_PB, Format.SAVED_M
 _GRAPH_NODE = re.compile(rb"\x0a.{1,3}\x0a[\x01-\x7f][A-Za-z0-9.]", re.DOTALL)  # NodeDef, whose first field is its name
 
 
-def detect(path: Path) -> Format:
-    """The format of what lies at PATH, which may also be a checkpoint's prefix.
+def detect(location: Location) -> Format:
+    """The format of what lies at LOCATION, which may also be a checkpoint's prefix.
 
     Raises:
         UnknownFormat: something lies there, but no model; the message says what it was taken for.
         UnreadableModel: nothing lies there, or it cannot be opened.
     """
     try:
-        if path.is_dir():
-            return _detect_directory(path)
-        if not path.exists() and path.name:
-            if path.with_name(path.name + _INDEX).is_file():
+        if location.is_dir():
+            return _detect_directory(location)
+        if not location.exists() and location.name:
+            if location.sibling(location.name + _INDEX).is_file():
                 return Format.CHECKPOINT
-            _tell_of_checkpoint(path)
-        if path.exists() and not path.is_file():
+            _tell_of_checkpoint(location)
+        if location.exists() and not location.is_file():
             raise UnknownFormat("neither a file nor a directory")
-        if (told := _name_part(path)) is not None:
+        if (told := _name_part(location)) is not None:
             raise UnknownFormat(told)
-        with path.open("rb") as file:
+        with location.open() as file:
             return _detect_file(file)
     except FileNotFoundError as error:
         raise UnreadableModel("no such file or directory") from error
@@ -67,35 +68,35 @@ def detect(path: Path) -> Format:
         raise UnreadableModel(f"cannot be opened: {error.strerror or error}") from error
 
 
-def _tell_of_checkpoint(path: Path) -> None:
-    """Raise what helps who means a checkpoint by PATH, where there is no such file and no index of it."""
-    prefix = path.name.rstrip(".")
-    if prefix and path.with_name(prefix + _INDEX).is_file():
+def _tell_of_checkpoint(location: Location) -> None:
+    """Raise what helps who means a checkpoint by LOCATION, where there is no such file and no index of it."""
+    prefix = location.name.rstrip(".")
+    if prefix and location.sibling(prefix + _INDEX).is_file():
         raise UnreadableModel(f"no such file; the prefix of the checkpoint is {prefix}, without the dot")
-    if any(path.with_name(path.name + ending).is_file() for ending in _LEFT_OF_CHECKPOINT):
+    if any(location.sibling(location.name + ending).is_file() for ending in _LEFT_OF_CHECKPOINT):
         raise UnreadableModel(
-            f"a checkpoint whose index, {path.name}{_INDEX}, is missing; nothing can be read without it"
+            f"a checkpoint whose index, {location.name}{_INDEX}, is missing; nothing can be read without it"
         )
 
 
-def _name_part(path: Path) -> str | None:
-    """What the file at PATH is a part of, by its name and what lies beside; None where it stands for itself."""
-    if part := _CHECKPOINT_PART.fullmatch(path.name):
-        if path.with_name(part[1] + _INDEX).is_file():
+def _name_part(location: Location) -> str | None:
+    """What the file at LOCATION is a part of, by its name and what lies beside; None where it stands for itself."""
+    if part := _CHECKPOINT_PART.fullmatch(location.name):
+        if location.sibling(part[1] + _INDEX).is_file():
             return f"a part of a checkpoint; give its prefix, {part[1]}, or its .index"
         if part["data"]:
             return f"a part of a checkpoint whose index, {part[1]}{_INDEX}, is missing; nothing can be read without it"
-    if path.name in _BESIDE_SAVED_MODEL and path.with_name("saved_model.pb").is_file():
+    if location.name in _BESIDE_SAVED_MODEL and location.sibling("saved_model.pb").is_file():
         return "a part of a SavedModel; give its directory"
     return None
 
 
-def _detect_directory(path: Path) -> Format:
-    if (path / "saved_model.pb").is_file() or (path / "saved_model.pbtxt").is_file():
+def _detect_directory(location: Location) -> Format:
+    if any(location.child(name).is_file() for name in _SAVED_MODEL):
         return Format.SAVED_MODEL
-    if (path / "config.json").is_file() and any((path / name).is_file() for name in _BESIDE_CONFIG):
+    if location.child("config.json").is_file() and any(location.child(name).is_file() for name in _BESIDE_CONFIG):
         return Format.KERAS_ZIP
-    if (path / "checkpoint").is_file() or any(path.glob("*.index")):
+    if location.child("checkpoint").is_file() or any(name.endswith(_INDEX) for name in location.names()):
         return Format.CHECKPOINT
     raise UnknownFormat(
         "a directory that is no model: it holds no saved_model.pb, no config.json, no checkpoint; "

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from types import TracebackType
 
+from lstmdump.locations import Location
 from lstmdump.lstm import LSTM, find_lstms
 from lstmdump.model import Model
 from lstmdump.readers import read
@@ -59,7 +59,7 @@ def open_model(path: str | os.PathLike[str]) -> OpenModel:
         NotAnLSTM: a layer that the file calls an LSTM has other shapes than an LSTM has.
     """
     name = os.fspath(path)
-    model = read(Path(name))
+    model = read(Location(name))
     try:
         return OpenModel(name, model, find_lstms(model))
     except BaseException:

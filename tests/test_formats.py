@@ -12,6 +12,7 @@ import pytest
 
 from lstmdump.errors import UnknownFormat, UnreadableModel
 from lstmdump.formats import Format, detect
+from lstmdump.locations import Location
 
 
 def zipped(*names: str) -> bytes:
@@ -55,14 +56,14 @@ def test_what_is_no_model_is_named_for_what_it_is(words: str, tmp_path: Path) ->
     path = tmp_path / "model.h5"
     path.write_bytes(FOREIGN[words])
     with pytest.raises(UnknownFormat, match=rf"^(no model file: )?{re.escape(words)}"):
-        detect(path)
+        detect(Location(path))
 
 
 @pytest.mark.parametrize("offset", [0, 512, 1024, 4096])
 def test_hdf5_is_known_by_its_signature_also_after_a_user_block(offset: int, tmp_path: Path) -> None:
     path = tmp_path / "model.keras"
     path.write_bytes(bytes(offset) + HDF5 + bytes(100))
-    assert detect(path) is Format.HDF5
+    assert detect(Location(path)) is Format.HDF5
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def test_hdf5_is_known_by_its_signature_also_after_a_user_block(offset: int, tmp
 def test_other_models_are_known_by_their_bytes(content: bytes, expected: Format, tmp_path: Path) -> None:
     path = tmp_path / "model.h5"
     path.write_bytes(content)
-    assert detect(path) is expected
+    assert detect(Location(path)) is expected
 
 
 @pytest.mark.parametrize(
@@ -95,34 +96,34 @@ def test_other_models_are_known_by_their_bytes(content: bytes, expected: Format,
 def test_directories_are_known_by_the_files_in_them(names: list[str], expected: Format, tmp_path: Path) -> None:
     for name in names:
         (tmp_path / name).write_bytes(b"x")
-    assert detect(tmp_path) is expected
+    assert detect(Location(tmp_path)) is expected
 
 
 def test_a_checkpoint_is_known_by_its_prefix(tmp_path: Path) -> None:
     (tmp_path / "model.ckpt.index").write_bytes(b"x")
-    assert detect(tmp_path / "model.ckpt") is Format.CHECKPOINT
+    assert detect(Location(tmp_path / "model.ckpt")) is Format.CHECKPOINT
 
 
 def test_a_directory_that_is_no_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(UnknownFormat, match="a directory that is no model"):
-        detect(tmp_path)
+        detect(Location(tmp_path))
 
 
 def test_a_missing_path_is_named(tmp_path: Path) -> None:
     with pytest.raises(UnreadableModel, match="no such file or directory"):
-        detect(tmp_path / "none.h5")
+        detect(Location(tmp_path / "none.h5"))
 
 
 def test_a_path_with_a_nul_is_no_path() -> None:
     with pytest.raises(UnreadableModel, match="not a path"):
-        detect(Path("a\0b"))
+        detect(Location(Path("a\0b")))
 
 
 def test_text_cut_within_a_character_is_still_text(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(("x" * 1023 + "é" * 10).encode())
     with pytest.raises(UnknownFormat, match="a text file"):
-        detect(path)
+        detect(Location(path))
 
 
 @pytest.mark.parametrize(
@@ -140,4 +141,4 @@ def test_a_part_of_a_model_leads_to_the_whole(files: list[str], named: str, word
     for name in files:
         (tmp_path / name).write_bytes(b"x")
     with pytest.raises(UnreadableModel, match=words):
-        detect(tmp_path / named)
+        detect(Location(tmp_path / named))

@@ -155,6 +155,20 @@ def test_a_bundle_is_exported_without_numpy(tmp_path: Path) -> None:
     assert {"numpy", "h5py", "zipfile", "tensorflow"} & imported == set()
 
 
+@pytest.mark.parametrize(
+    "name", ["tf-1.12-basic-lstm-cell", "tf-1.12-basic-lstm-cell-checkpoint", "keras-3.15-every-format/exported"]
+)
+def test_a_bundle_is_recorded_without_libraries_that_name_files(name: str) -> None:
+    code = f"""
+import click, json, sys
+before = set(sys.modules)
+from lstmdump import cli
+cli.run(['show', '--json', {str(ROOT / "sample_models" / name)!r}])
+print(json.dumps(sorted(set(sys.modules) - before)), file=sys.stderr)"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert {"pathlib", "urllib", "urllib.parse", "fsspec", "tempfile"} & set(json.loads(done.stderr)) == set()
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_file_is_a_small_room(path: Path) -> None:
     assert len(path.read_text("utf-8").splitlines()) <= 300

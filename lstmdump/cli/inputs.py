@@ -8,13 +8,13 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from functools import wraps
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
 
 from lstmdump.errors import LstmdumpError, UnknownFormat, UnreadableModel
 from lstmdump.formats import Format, detect
+from lstmdump.locations import Location
 
 _DIRECTORY_MODELS = (Format.SAVED_MODEL, Format.KERAS_ZIP)
 
@@ -92,7 +92,7 @@ def model_options(command: Callable[..., int]) -> Callable[..., int]:
 
 def _listed(file: str, *, null: bool) -> Iterator[str]:
     if file != "-":
-        data = Path(file).read_bytes()
+        data = Location(file).read()
     elif sys.stdin is None:
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
     else:
@@ -134,14 +134,14 @@ def _below(directory: str, fail: Callable[[str, str], None]) -> Iterator[str]:
 
 def _is_directory_model(path: str) -> bool:
     try:
-        return detect(Path(path)) in _DIRECTORY_MODELS
+        return detect(Location(path)) in _DIRECTORY_MODELS
     except LstmdumpError:
         return False
 
 
 def _may_be_model(path: str) -> bool:
     try:
-        detect(Path(path))
+        detect(Location(path))
     except UnknownFormat:
         return False
     except UnreadableModel:

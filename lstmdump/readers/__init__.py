@@ -11,39 +11,38 @@ bytes, whatever they mean     `hdf5`; `protobuf`, `sstable`, `tensor_bundle`, `c
 ============================  =========================================================================
 """
 
-from pathlib import Path
-
 from lstmdump.formats import Format, detect
+from lstmdump.locations import Location
 from lstmdump.model import Model
 
 
-def read(path: Path) -> Model:
-    """The model at PATH, open: names, shapes and dtypes are known, no numbers are read yet.
+def read(location: Location) -> Model:
+    """The model at LOCATION, open: names, shapes and dtypes are known, no numbers are read yet.
 
     Raises:
         UnreadableModel: what lies there is no model, or a damaged one; the message says which.
     """
-    found = detect(path)
+    found = detect(location)
     if found is Format.HDF5:
         from lstmdump.readers import keras_h5
 
-        return keras_h5.read(path)
+        return keras_h5.read(location)
     if found is Format.KERAS_ZIP:
         from lstmdump.readers import keras_zip
 
-        return keras_zip.read(path)
+        return keras_zip.read(location)
     if found is Format.KERAS_WEIGHTS:
         from lstmdump.readers import keras_weights
 
-        return keras_weights.read_index(path)
+        return keras_weights.read_index(location)
     if found is Format.SAVED_MODEL:
         from lstmdump.readers import saved_model
 
-        return saved_model.read(path)
+        return saved_model.read(location)
     if found is Format.CHECKPOINT:
         from lstmdump.readers import checkpoint
 
-        return checkpoint.read(path)
+        return checkpoint.read(location)
     from lstmdump.readers import frozen_graph
 
-    return frozen_graph.read(path)
+    return frozen_graph.read(location)

@@ -6,11 +6,11 @@ A checkpoint is named by its prefix, by its `.index`, or by its directory, whose
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 from lstmdump.errors import UnreadableModel
 from lstmdump.formats import Format
+from lstmdump.locations import Location
 from lstmdump.model import Model
 from lstmdump.readers import keras_objects, object_graph, object_models, saved_objects, tensor_bundle
 from lstmdump.readers.mapped import mapped
@@ -27,31 +27,31 @@ _INDEX = ".index"
 _STATE = "checkpoint"
 
 
-def read(path: Path) -> Model:
-    """The model in the checkpoint at PATH: a prefix, an index, a single file of the first format, or a directory.
+def read(location: Location) -> Model:
+    """The model in the checkpoint at LOCATION: a prefix, an index, a single file of the first format, or a directory.
 
     Raises:
         UnreadableModel: there is none, or several and no word which; or it is damaged.
     """
-    if not path.is_dir():
-        return _read_one(path)
-    found, said = _in_directory(path)
+    if not location.is_dir():
+        return _read_one(location)
+    found, said = _in_directory(location)
     model = _read_one(found)
     model.notes = (*said, *model.notes)
     return model
 
 
-def _read_one(path: Path) -> Model:
-    if not path.is_file():
-        return _read_bundle(path)
-    if _is_index(path):
-        return _read_bundle(path.with_name(path.name.removesuffix(_INDEX)))
+def _read_one(location: Location) -> Model:
+    if not location.is_file():
+        return _read_bundle(location)
+    if _is_index(location):
+        return _read_bundle(location.sibling(location.name.removesuffix(_INDEX)))
     from lstmdump.readers import tf1_models
 
-    return tf1_models.read_first_format(path)
+    return tf1_models.read_first_format(location)
 
 
-def _read_bundle(prefix: Path) -> Model:
+def _read_bundle(prefix: Location) -> Model:
     kind, bundle = Format.CHECKPOINT, Bundle(prefix)
     try:
         notes = object_models.missing_files(bundle)
@@ -85,25 +85,27 @@ def _stored_metadata(bundle: Bundle, graph: ObjectGraph) -> dict[int, dict[str, 
     }
 
 
-def _is_index(path: Path) -> bool:
-    """Whether the table at PATH is the index of a bundle; a checkpoint of the first format is a table itself."""
-    header = Table(memoryview(mapped(path))).get(b"")
+def _is_index(location: Location) -> bool:
+    """Whether the table at LOCATION is the index of a bundle; a checkpoint of the first format is a table itself."""
+    header = Table(memoryview(mapped(location))).get(b"")
     return header is not None and tensor_bundle.is_bundle_header(header)
 
 
-def _in_directory(directory: Path) -> tuple[Path, list[str]]:
+def _in_directory(directory: Location) -> tuple[Location, list[str]]:
     """The checkpoint in DIRECTORY that its file `checkpoint` names, or the only one there is; and what to say of that.
 
     Of the path in that file only the last name is used: it was true on the machine where it was written.
     """
-    prefixes = sorted(path.name.removesuffix(_INDEX) for path in directory.glob("*" + _INDEX))
-    latest = _latest(directory / _STATE)
-    if latest and (latest in prefixes or (directory / latest).is_file()):
+    prefixes = _prefixes(directory)
+    latest = _latest(directory.child(_STATE))
+    if latest and any(directory.child(latest + ending).is_file() for ending in (_INDEX, "")):
         several = len(prefixes) > 1
-        return directory / latest, [f"{latest} is the latest of {len(prefixes)} checkpoints here"] if several else []
+        return directory.child(latest), [
+            f"{latest} is the latest of {len(prefixes)} checkpoints here"
+        ] if several else []
     if len(prefixes) == 1:
         gone = f"this is {prefixes[0]}; the file `{_STATE}` names {latest}, which is not here"
-        return directory / prefixes[0], [gone] if latest else []
+        return directory.child(prefixes[0]), [gone] if latest else []
     named = f"its file `{_STATE}` names {latest}, which is not there" if latest else "none is named the latest"
     if not prefixes:
         raise UnreadableModel(f"the directory holds no checkpoint: {named}")
@@ -111,10 +113,18 @@ def _in_directory(directory: Path) -> tuple[Path, list[str]]:
     raise UnreadableModel(f"the directory holds {len(prefixes)} checkpoints and {named}; give one: {names}")
 
 
-def _latest(state: Path) -> str:
+def _prefixes(directory: Location) -> list[str]:
+    """The prefixes of the checkpoints in DIRECTORY; none where it may be looked into, but not listed."""
+    try:
+        return [name.removesuffix(_INDEX) for name in directory.names() if name.endswith(_INDEX)]
+    except OSError:
+        return []
+
+
+def _latest(state: Location) -> str:
     """The last name of the path that the file STATE calls the latest checkpoint; empty where it calls none so."""
     try:
-        found = _LATEST.search(state.read_bytes()) if state.is_file() else None
+        found = _LATEST.search(state.read()) if state.is_file() else None
     except OSError as error:
         raise UnreadableModel(f"its file `{_STATE}` cannot be read: {error.strerror or error}") from error
     if found is None:

@@ -6,9 +6,8 @@ neither shape nor type. Source: `saved_tensor_slice.proto`; still written by `Sa
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from lstmdump.errors import CorruptModel, ModelClosed
+from lstmdump.locations import Location
 from lstmdump.readers import graph_def, numbers, tensor_slices, tensor_types
 from lstmdump.readers.mapped import mapped
 from lstmdump.readers.protobuf import Message
@@ -18,15 +17,15 @@ from lstmdump.tensor import Array, Cuts, Tensor
 
 
 class CheckpointV1:
-    """The checkpoint in the file at PATH, open for reading.
+    """The checkpoint in the file at LOCATION, open for reading.
 
     Raises:
         CorruptModel: it is damaged.
         UnreadableModel: it cannot be opened.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._table: Table | None = Table(memoryview(mapped(path)))
+    def __init__(self, location: Location) -> None:
+        self._table: Table | None = Table(memoryview(mapped(location)))
         header = self._table.get(b"")
         if header is None:
             raise CorruptModel("a checkpoint without its list of tensors")

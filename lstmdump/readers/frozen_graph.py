@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from lstmdump.errors import ModelClosed, UnreadableModel
 from lstmdump.formats import Format
+from lstmdump.locations import Location
 from lstmdump.model import Model, grow
 from lstmdump.readers import frozen_reads, tf1_variables
 from lstmdump.readers.graph_cells import cells
@@ -20,14 +20,14 @@ _LEAVES = frozenset({"kernel", "recurrent_kernel", "bias"})
 _NOT_FROZEN = "the graph is not frozen: it declares variables, whose numbers are in a checkpoint"
 
 
-def read(path: Path) -> Model:
-    """The model in the GraphDef at PATH.
+def read(location: Location) -> Model:
+    """The model in the GraphDef at LOCATION.
 
     Raises:
         UnreadableModel: it cannot be read, or is damaged.
     """
     try:
-        graph = Graph(path.read_bytes())
+        graph = Graph(location.read())
     except OSError as error:
         raise UnreadableModel(f"cannot be read: {error.strerror or error}") from error
     closed: list[bool] = []

@@ -8,7 +8,6 @@ anything is opened through them, and HDF5 filter plugins are not loaded.
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any, BinaryIO
 
 os.environ["HDF5_PLUGIN_PRELOAD"] = "::"  # HDF5's own word for: load no plugin, whatever HDF5_PLUGIN_PATH says
@@ -17,6 +16,7 @@ import h5py
 import numpy as np
 
 from lstmdump.errors import CorruptModel, RefusedModel
+from lstmdump.locations import Location
 from lstmdump.readers.hdf5_numbers import FOREIGN_ERRORS, Data, Numbers, foreign_errors
 from lstmdump.tensor import Tensor
 
@@ -121,9 +121,9 @@ class HDF5File(Group):
         CorruptModel: libhdf5 cannot open it: cut short, or damaged.
     """
 
-    def __init__(self, source: Path | BinaryIO) -> None:
+    def __init__(self, source: Location | BinaryIO) -> None:
         try:
-            self._file = h5py.File(source, "r")
+            self._file = h5py.File(source.path if isinstance(source, Location) else source, "r")
         except FOREIGN_ERRORS as error:
             words = " ".join(str(error).split())
             if "truncated file" in words:

@@ -9,13 +9,13 @@ import zlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from itertools import product
-from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 import h5py
 import numpy as np
 
 from lstmdump.errors import CorruptModel, ModelClosed
+from lstmdump.locations import Location
 from lstmdump.readers import foreign_errors as wall
 from lstmdump.readers.stored import StoredArray
 from lstmdump.tensor import Array, Cuts
@@ -33,21 +33,19 @@ def foreign_errors(doing: str) -> AbstractContextManager[None]:
 class Data:
     """The bytes of the file that h5py has opened at SOURCE as FILE."""
 
-    def __init__(self, source: Path | BinaryIO, file: h5py.File) -> None:
+    def __init__(self, source: Location | BinaryIO, file: h5py.File) -> None:
         self._source = source
         self._file = file
         self._opened: BinaryIO | None = None
 
     def opened(self) -> BinaryIO | None:
         """The file, open for reading; None where another has meanwhile taken its place, or no one can tell."""
-        if not isinstance(self._source, Path):
+        if not isinstance(self._source, Location):
             return self._source
         if self._opened is None:
             try:
-                file = cast("BinaryIO", self._source.open("rb", buffering=0))
-                weakref.finalize(
-                    self, file.close
-                )  # at the latest when nobody knows us any more, as h5py closes its own
+                file = self._source.open(buffered=False)
+                weakref.finalize(self, file.close)  # where nobody closes us, as h5py does with its own
                 if os.path.samestat(os.fstat(file.fileno()), os.fstat(self._file.id.get_vfd_handle())):
                     self._opened = file
             except FOREIGN_ERRORS:

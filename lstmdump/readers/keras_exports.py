@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 from lstmdump.errors import CorruptModel
+from lstmdump.locations import Location
 from lstmdump.model import LayerPath
 from lstmdump.readers import keras_config, keras_leaves
 from lstmdump.readers.keras_leaves import Leaf
@@ -16,7 +16,7 @@ from lstmdump.readers.keras_objects import Named, without_automatic_names
 _STACKED = re.compile(r"cell_(\d{1,9})")
 
 
-def with_architecture(named: Sequence[Named], file: Path) -> Sequence[Named]:
+def with_architecture(named: Sequence[Named], file: Location) -> Sequence[Named]:
     """NAMED with the classes, and the names around and below, that the architecture in FILE has for layers so called.
 
     Raises:
@@ -25,7 +25,7 @@ def with_architecture(named: Sequence[Named], file: Path) -> Sequence[Named]:
     if not file.is_file():
         return named
     try:
-        architecture = keras_config.parse(file.read_text("utf-8"))
+        architecture = keras_config.parse(file.read().decode("utf-8"))
     except (OSError, ValueError) as error:
         raise CorruptModel(f"assets/{file.name} cannot be read: {error}") from error
     found = [leaf for _, child in architecture.children for leaf in keras_leaves.leaves(child)]

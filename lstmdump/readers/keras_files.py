@@ -7,17 +7,19 @@ plain names of files are.
 from __future__ import annotations
 
 import io
+import ntpath
+import posixpath
 import stat
 import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path, PurePosixPath, PureWindowsPath
 from tempfile import TemporaryFile
 from typing import BinaryIO, Protocol, cast
 
 from lstmdump.errors import CorruptModel, RefusedModel, UnreadableModel, UnsupportedFormat
+from lstmdump.locations import Location
 from lstmdump.readers import foreign_errors
 from lstmdump.readers.hdf5 import HDF5File
 from lstmdump.zip_checksum import crc32
@@ -54,20 +56,20 @@ class Files(Protocol):
 
 def is_plain(name: str) -> bool:
     """Whether NAME is that of a file in the same directory, on every system."""
-    plain = PurePosixPath(name).name == name == PureWindowsPath(name).name
+    plain = posixpath.basename(name) == name == ntpath.basename(name)
     return plain and name not in ("", ".", "..") and name.isprintable()
 
 
 class Directory:
-    """The files of a model in the directory at PATH."""
+    """The files of a model in the directory at LOCATION."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, location: Location) -> None:
+        self._directory = location
         self._open: list[HDF5File] = []
 
     def has(self, name: str) -> bool:
         """Whether there is a file of that NAME."""
-        return is_plain(name) and (self._path / name).is_file()
+        return is_plain(name) and self._directory.child(name).is_file()
 
     def text(self, name: str) -> bytes:
         """What is in the file of that NAME.
@@ -76,7 +78,7 @@ class Directory:
             RefusedModel: it is larger than `MAX_TEXT`.
         """
         try:
-            with (self._path / name).open("rb") as file:
+            with self._directory.child(name).open() as file:
                 return _bounded(file.read(MAX_TEXT + 1), name)
         except OSError as error:
             raise UnreadableModel(f"{name} cannot be read: {error.strerror or error}") from error
@@ -87,7 +89,7 @@ class Directory:
         Raises:
             CorruptModel: it is none, or damaged.
         """
-        self._open.append(HDF5File(self._path / name))
+        self._open.append(HDF5File(self._directory.child(name)))
         return self._open[-1]
 
     def verify(self) -> None:
@@ -100,15 +102,15 @@ class Directory:
 
 
 class Archive:
-    """The files of a model in the zip archive at PATH.
+    """The files of a model in the zip archive at LOCATION.
 
     Raises:
         CorruptModel: it is cut short or damaged.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, location: Location) -> None:
         with _foreign_errors("the zip archive"):
-            self._file = path.open("rb")
+            self._file = location.open()
             try:
                 self._zip = zipfile.ZipFile(self._file)
             except BaseException:

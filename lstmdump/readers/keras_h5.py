@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 from lstmdump.errors import CorruptModel, UnknownFormat
 from lstmdump.formats import Format
+from lstmdump.locations import Location
 from lstmdump.model import NO_CLASSES, Model, Weight, grow
 from lstmdump.readers import keras_config, keras_names, keras_places
 from lstmdump.readers.hdf5 import Group, HDF5File
@@ -56,15 +56,15 @@ class _Stored:
         return re.fullmatch(r"2\.[0-3](\.\d+)*", self.version or "") is not None
 
 
-def read(path: Path) -> Model:
-    """The model in the HDF5 file at PATH.
+def read(location: Location) -> Model:
+    """The model in the HDF5 file at LOCATION.
 
     Raises:
         UnknownFormat: HDF5, but written by something else than Keras.
         CorruptModel: cut short, damaged, or in contradiction with itself.
         RefusedModel: it points outside itself.
     """
-    file = HDF5File(path)
+    file = HDF5File(location)
     try:
         if _is_legacy(file):
             return _read_named(file)
@@ -74,7 +74,7 @@ def read(path: Path) -> Model:
             weights, notes = keras_0.read_weights(file)
             root = grow(weights, {})
             return Model(Format.HDF5.value, "keras 0.x", root, notes=(*notes, NO_CLASSES), release=file.close)
-        return keras_weights.read(path, file) if keras_groups.is_layout(file) else _read_named(file)
+        return keras_weights.read(location, file) if keras_groups.is_layout(file) else _read_named(file)
     except BaseException:
         file.close()
         raise

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from lstmdump.errors import UnknownFormat
 from lstmdump.formats import Format
+from lstmdump.locations import Location
 from lstmdump.model import NO_CLASSES, Model, Weight, grow
 from lstmdump.readers import keras_groups, keras_shards, keras_walk
 from lstmdump.readers.hdf5 import HDF5File
@@ -21,15 +21,15 @@ _OPAQUE = "numbers of two bytes and of no known type are taken for bfloat16"
 _LONE_SHARD = "the file is called like one of several that hold a model's weights: layers and arrays may be missing"
 
 
-def read(path: Path, file: HDF5File) -> Model:
-    """The model whose weights, and nothing else, are in FILE, which is open at PATH.
+def read(location: Location, file: HDF5File) -> Model:
+    """The model whose weights, and nothing else, are in FILE, which is open at LOCATION.
 
     Raises:
         UnknownFormat: it is one of several files, and the one that lists them lies beside it.
     """
     notes = []
-    if (part := _SHARD.fullmatch(path.name)) is not None:
-        index = path.with_name(f"{part['model']}.weights.json")
+    if (part := _SHARD.fullmatch(location.name)) is not None:
+        index = location.sibling(f"{part['model']}.weights.json")
         if index.is_file():
             raise UnknownFormat(
                 f"one of several files that hold a model's weights; name {index.name}, which lists them"
@@ -45,16 +45,16 @@ def read(path: Path, file: HDF5File) -> Model:
     return model
 
 
-def read_index(path: Path) -> Model:
-    """The model whose weights are spread over the files that the JSON file at PATH lists.
+def read_index(location: Location) -> Model:
+    """The model whose weights are spread over the files that the JSON file at LOCATION lists.
 
     Raises:
         CorruptModel: the JSON lists no files, or one that is not there, or not all.
         RefusedModel: it leads out of its directory.
     """
-    files = Directory(path.parent)
+    files = Directory(location.parent)
     try:
-        root = keras_shards.read(files, path.name)
+        root = keras_shards.read(files, location.name)
         model = assemble(root, None, format_word=Format.KERAS_WEIGHTS.value, producer=_producer(root, spread=True))
     except BaseException:
         files.close()

@@ -7,10 +7,10 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 from lstmdump.errors import CorruptModel, RefusedModel
 from lstmdump.formats import Format
+from lstmdump.locations import Location
 from lstmdump.model import Model
 from lstmdump.readers import keras_config, keras_groups, keras_shards, keras_weights
 from lstmdump.readers.keras_files import Archive, Directory, Files
@@ -23,14 +23,14 @@ _INDEX = "model.weights.json"
 _PICKLED = "model.weights.npz"
 
 
-def read(path: Path) -> Model:
-    """The model in the zip archive or directory at PATH.
+def read(location: Location) -> Model:
+    """The model in the zip archive or directory at LOCATION.
 
     Raises:
         CorruptModel: cut short, damaged, or in contradiction with itself.
         RefusedModel: it points outside itself, or past a limit, or holds pickled arrays.
     """
-    files: Files = Directory(path) if path.is_dir() else Archive(path)
+    files: Files = Directory(location) if location.is_dir() else Archive(location)
     try:
         config = _text(files, _CONFIG)
         architecture = keras_config.parse(config, _CONFIG)

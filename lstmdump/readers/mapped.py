@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import mmap
 import os
-from pathlib import Path
 
 from lstmdump.errors import CorruptModel, UnreadableModel
+from lstmdump.locations import Location
 
 
-def mapped(path: Path, called: str = "it") -> mmap.mmap:
-    """The bytes of the file at PATH, which the message calls what it is CALLED.
+def mapped(location: Location, called: str = "it") -> mmap.mmap:
+    """The bytes of the file at LOCATION, which the message calls what it is CALLED.
 
     Raises:
         CorruptModel: it is empty.
         UnreadableModel: it cannot be opened.
     """
     try:
-        with path.open("rb") as file:
+        with location.open() as file:
             if not os.fstat(file.fileno()).st_size:  # of which there is no map
                 raise CorruptModel(f"{called} is empty")
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)

@@ -8,11 +8,11 @@ The numbers are in the bundle `variables/variables`. Keras 2 keeps its JSON with
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from lstmdump.errors import CorruptModel, UnsupportedFormat
 from lstmdump.formats import Format
+from lstmdump.locations import Location
 from lstmdump.model import Model
 from lstmdump.readers import keras_objects, object_graph, object_models, saved_objects
 from lstmdump.readers.mapped import mapped
@@ -21,24 +21,24 @@ from lstmdump.readers.protobuf import Buffer, Message
 from lstmdump.readers.tensor_bundle import Bundle
 
 _MODEL, _TEXT_MODEL, _METADATA = "saved_model.pb", "saved_model.pbtxt", "keras_metadata.pb"
-_ARCHITECTURE = Path("assets", "saved_model.json")
+_ARCHITECTURE = "saved_model.json"
 _SERVING = "serve"
 _OBJECT_GRAPH = 7
 
 
-def read(path: Path) -> Model:
-    """The model in the SavedModel at PATH, its directory or the `saved_model.pb` in it.
+def read(location: Location) -> Model:
+    """The model in the SavedModel at LOCATION, its directory or the `saved_model.pb` in it.
 
     Raises:
         UnreadableModel: it is damaged, or in TensorFlow's text form.
     """
-    directory = path if path.is_dir() else path.parent
-    file = directory / _MODEL if path.is_dir() else path
-    if not file.is_file() and (directory / _TEXT_MODEL).is_file():
+    directory = location if location.is_dir() else location.parent
+    file = directory.child(_MODEL) if location.is_dir() else location
+    if not file.is_file() and directory.child(_TEXT_MODEL).is_file():
         raise UnsupportedFormat("a SavedModel in text form (saved_model.pbtxt); save it with as_text=False")
     meta_graph = _meta_graph(_content(file))
-    prefix = directory / "variables" / "variables"
-    bundle = Bundle(prefix) if prefix.with_name("variables.index").is_file() else None
+    prefix = directory.child("variables").child("variables")
+    bundle = Bundle(prefix) if prefix.sibling("variables.index").is_file() else None
     try:
         return _read(meta_graph, directory, bundle)
     except BaseException:
@@ -47,7 +47,7 @@ def read(path: Path) -> Model:
         raise
 
 
-def _content(file: Path) -> memoryview:
+def _content(file: Location) -> memoryview:
     return memoryview(mapped(file, file.name))
 
 
@@ -64,7 +64,7 @@ def _meta_graph(content: Buffer) -> Message:
     return next(serving, found[0])
 
 
-def _read(meta_graph: Message, directory: Path, bundle: Bundle | None) -> Model:
+def _read(meta_graph: Message, directory: Location, bundle: Bundle | None) -> Model:
     version = meta_graph.message(1).text(5)
     notes = (
         object_models.missing_files(bundle)
@@ -84,7 +84,7 @@ def _read(meta_graph: Message, directory: Path, bundle: Bundle | None) -> Model:
 
         graph = object_graph.of_checkpoint(bundle.string(object_models.GRAPH_KEY))
         named = keras_objects.name(graph, saved_objects.holders(graph), {})
-        told = keras_exports.with_architecture(named, directory / _ARCHITECTURE)
+        told = keras_exports.with_architecture(named, directory.child("assets").child(_ARCHITECTURE))
         return object_models.of_objects(
             bundle, graph, told, Format.SAVED_MODEL, f"tf.keras (tensorflow {version})", notes
         )
@@ -102,11 +102,11 @@ def _give_keys(graph: ObjectGraph, bundle: Bundle | None) -> None:
             variable.key = key
 
 
-def _metadata(graph: ObjectGraph, directory: Path, found: list[saved_objects.Holder]) -> dict[int, dict[str, Any]]:
+def _metadata(graph: ObjectGraph, directory: Location, found: list[saved_objects.Holder]) -> dict[int, dict[str, Any]]:
     """Keras's JSON of all objects that lead to weights."""
     needed = {0} | {number for holder in found for _, number in holder.way}
     texts = {number: graph.nodes[number].metadata for number in needed}
-    file = directory / _METADATA
+    file = directory.child(_METADATA)
     if file.is_file():
         for node in Message(_content(file)).messages(1):
             if node.integer(2) in needed:

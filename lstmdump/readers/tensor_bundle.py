@@ -10,10 +10,10 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterator
-from pathlib import Path
-from typing import BinaryIO, Literal, NamedTuple, cast
+from typing import BinaryIO, Literal, NamedTuple
 
 from lstmdump.errors import CorruptModel, ModelClosed, UnreadableModel
+from lstmdump.locations import Location
 from lstmdump.readers import checksums, numbers, tensor_slices, tensor_types
 from lstmdump.readers.protobuf import Message, as_text, varint
 from lstmdump.readers.sstable import Table
@@ -47,13 +47,13 @@ class Bundle:
         UnreadableModel: the index cannot be opened.
     """
 
-    def __init__(self, prefix: Path) -> None:
+    def __init__(self, prefix: Location) -> None:
         self._prefix = prefix
         self._files: dict[int, tuple[BinaryIO, int]] = {}  # each with its size
         self._sound: set[Entry] = set()
         self._closed = False
         try:
-            table = Table(prefix.with_name(prefix.name + ".index").read_bytes())
+            table = Table(prefix.sibling(prefix.name + ".index").read())
         except OSError as error:
             raise UnreadableModel(f"its index cannot be read: {error.strerror or error}") from error
         entries = dict(table.items())
@@ -85,7 +85,7 @@ class Bundle:
     def missing_files(self) -> list[str]:
         """The names of the data files that tensors lie in and that are not there."""
         used = sorted({entry.shard for entry in self._all_entries() if entry.size})
-        return [path.name for path in map(self._data_file, used) if not is_file(path)]
+        return [file.name for file in map(self._data_file, used) if not file.is_file()]
 
     def tensor(self, name: str) -> Tensor:
         """The tensor NAME, not yet read; from its pieces where it is kept in pieces."""
@@ -197,26 +197,19 @@ class Bundle:
 
     def _file(self, shard: int) -> tuple[BinaryIO, int]:
         if shard not in self._files:
-            path = self._data_file(shard)
-            if not is_file(path):
-                raise UnreadableModel(f"its data file {path.name} is missing, so that no numbers can be read")
+            location = self._data_file(shard)
+            if not location.is_file():
+                raise UnreadableModel(f"its data file {location.name} is missing, so that no numbers can be read")
             try:
-                file = path.open("rb", buffering=0)
-                self._files[shard] = cast("BinaryIO", file), file.seek(0, 2)
+                file = location.open(buffered=False)
+                self._files[shard] = file, file.seek(0, 2)
             except OSError as error:
-                raise UnreadableModel(f"its data file {path.name} cannot be read: {error.strerror or error}") from error
+                words = f"its data file {location.name} cannot be read: {error.strerror or error}"
+                raise UnreadableModel(words) from error
         return self._files[shard]
 
-    def _data_file(self, shard: int) -> Path:
-        return self._prefix.with_name(f"{self._prefix.name}.data-{shard:05d}-of-{self._shards:05d}")
-
-
-def is_file(path: Path) -> bool:
-    """Whether PATH is a file that can be found."""
-    try:
-        return path.is_file()
-    except OSError:  # a name too long for the file system, a directory that may not be searched
-        return False
+    def _data_file(self, shard: int) -> Location:
+        return self._prefix.sibling(f"{self._prefix.name}.data-{shard:05d}-of-{self._shards:05d}")
 
 
 def is_bundle_header(value: memoryview) -> bool:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from lstmdump.errors import CorruptModel
 from lstmdump.formats import Format
+from lstmdump.locations import Location
 from lstmdump.model import Model, grow
-from lstmdump.readers import tensor_bundle, tf1_variables
+from lstmdump.readers import tf1_variables
 from lstmdump.readers.checkpoint_v1 import CheckpointV1
 from lstmdump.readers.graph_cells import cells
 from lstmdump.readers.graph_def import Graph, variables_declared
@@ -45,24 +45,24 @@ def of_saved_model(meta_graph: Message, bundle: Bundle | None, notes: Sequence[s
 
 
 def of_names(
-    prefix: Path, tensors: dict[str, Tensor], kind: Format, notes: Sequence[str], held: Bundle | CheckpointV1
+    prefix: Location, tensors: dict[str, Tensor], kind: Format, notes: Sequence[str], held: Bundle | CheckpointV1
 ) -> Model:
     """The model of TENSORS and of the graph in the `.meta` beside them, which may be missing or damaged."""
-    path = prefix.with_name(prefix.name + _META)
-    if not tensor_bundle.is_file(path):
+    meta = prefix.sibling(prefix.name + _META)
+    if not meta.is_file():
         return of_variables(tensors, None, kind, notes, held)
     try:
-        return of_variables(tensors, of_meta_graph(Message(path.read_bytes())), kind, notes, held)
+        return of_variables(tensors, of_meta_graph(Message(meta.read())), kind, notes, held)
     except (CorruptModel, OSError) as error:
-        said = f"{path.name}, which would tell more of its cells, cannot be read: {error}"
+        said = f"{meta.name}, which would tell more of its cells, cannot be read: {error}"
         return of_variables(tensors, None, kind, [*notes, said], held)
 
 
-def read_first_format(path: Path) -> Model:
-    """The model in the single file at PATH, a checkpoint of TensorFlow's first format."""
-    checkpoint = CheckpointV1(path)
+def read_first_format(location: Location) -> Model:
+    """The model in the single file at LOCATION, a checkpoint of TensorFlow's first format."""
+    checkpoint = CheckpointV1(location)
     try:
-        return of_names(path, checkpoint.tensors(), Format.CHECKPOINT, (), checkpoint)
+        return of_names(location, checkpoint.tensors(), Format.CHECKPOINT, (), checkpoint)
     except BaseException:
         checkpoint.close()
         raise

@@ -9,6 +9,7 @@ import pytest
 from tensorflow_builders import counted, integer, piece, piece_key, shape, write_v1
 
 from lstmdump.errors import CorruptModel, ModelClosed, UnreadableModel
+from lstmdump.locations import Location
 from lstmdump.readers.checkpoint_v1 import CheckpointV1
 
 KERNEL = np.arange(12, dtype="<f4").reshape(3, 4)
@@ -18,27 +19,27 @@ WHOLE = piece_key("kernel", [(0, -1), (0, -1)])
 
 def test_all_tensors_are_listed_with_shape_and_type(tmp_path: Path) -> None:
     tensors = CheckpointV1(
-        write_v1(tmp_path / "x", {"kernel": KERNEL, "b": np.zeros(2, "f4"), "s": np.array(1, "f4")})
+        Location(write_v1(tmp_path / "x", {"kernel": KERNEL, "b": np.zeros(2, "f4"), "s": np.array(1, "f4")}))
     ).tensors()
     assert {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()} == {
         "kernel": ((3, 4), "float32"), "b": ((2,), "float32"), "s": ((), "float32")}  # fmt: skip
 
 
 def test_numbers_are_those_written(tmp_path: Path) -> None:
-    kernel = CheckpointV1(write_v1(tmp_path / "x", {"kernel": KERNEL})).tensors()["kernel"]
+    kernel = CheckpointV1(Location(write_v1(tmp_path / "x", {"kernel": KERNEL}))).tensors()["kernel"]
     assert kernel.read().tolist() == KERNEL.tolist()
     assert kernel.part(slice(1, 2), slice(0, 2)).read().tolist() == [[4, 5]]
 
 
 @pytest.mark.parametrize("cut", [ROWS, [[(0, -1), (0, 3)], [(0, -1), (3, 1)]]], ids=["rows", "columns"])
 def test_pieces_are_put_together(cut: Any, tmp_path: Path) -> None:
-    kernel = CheckpointV1(write_v1(tmp_path / "x", {"kernel": KERNEL}, {"kernel": cut})).tensors()["kernel"]
+    kernel = CheckpointV1(Location(write_v1(tmp_path / "x", {"kernel": KERNEL}, {"kernel": cut}))).tensors()["kernel"]
     assert kernel.read().tolist() == KERNEL.tolist()
 
 
 def test_no_numbers_are_looked_at_before_they_are_asked_for(tmp_path: Path) -> None:
     path = write_v1(tmp_path / "x", {"kernel": KERNEL}, change=lambda entries: entries.pop(WHOLE))
-    kernel = CheckpointV1(path).tensors()["kernel"]
+    kernel = CheckpointV1(Location(path)).tensors()["kernel"]
     assert kernel.shape == (3, 4)
     with pytest.raises(CorruptModel, match="kernel is listed, but not stored"):
         kernel.read()
@@ -47,7 +48,7 @@ def test_no_numbers_are_looked_at_before_they_are_asked_for(tmp_path: Path) -> N
 @pytest.mark.parametrize("cut", [ROWS[:1], [*ROWS, ROWS[0]]], ids=["lacks", "twice"])
 def test_pieces_make_up_the_whole(cut: Any, tmp_path: Path) -> None:
     with pytest.raises(CorruptModel, match="do not make up a tensor"):
-        CheckpointV1(write_v1(tmp_path / "x", {"kernel": KERNEL}, {"kernel": cut})).tensors()
+        CheckpointV1(Location(write_v1(tmp_path / "x", {"kernel": KERNEL}, {"kernel": cut}))).tensors()
 
 
 def listing(*extents: int, dtype: int = 1, pieces: bytes = b"") -> bytes:
@@ -66,12 +67,12 @@ def listing(*extents: int, dtype: int = 1, pieces: bytes = b"") -> bytes:
 def test_a_list_that_contradicts_itself_is_damage(listed: bytes, words: str, tmp_path: Path) -> None:
     path = write_v1(tmp_path / "x", {"kernel": KERNEL}, change=lambda entries: entries.update({b"": listed}))
     with pytest.raises(CorruptModel, match=words):
-        CheckpointV1(path).tensors()
+        CheckpointV1(Location(path)).tensors()
 
 
 def test_a_file_without_its_list_is_damage(tmp_path: Path) -> None:
     with pytest.raises(CorruptModel, match="without its list of tensors"):
-        CheckpointV1(write_v1(tmp_path / "x", {"kernel": KERNEL}, change=lambda entries: entries.pop(b"")))
+        CheckpointV1(Location(write_v1(tmp_path / "x", {"kernel": KERNEL}, change=lambda entries: entries.pop(b""))))
 
 
 @pytest.mark.parametrize(
@@ -86,18 +87,18 @@ def test_numbers_that_do_not_fit_the_list_are_damage(numbers: bytes, words: str,
     stored = counted(2, counted(3, numbers))
     path = write_v1(tmp_path / "x", {"kernel": KERNEL}, change=lambda entries: entries.update({WHOLE: stored}))
     with pytest.raises(CorruptModel, match=words):
-        CheckpointV1(path).tensors()["kernel"].read()
+        CheckpointV1(Location(path)).tensors()["kernel"].read()
 
 
 def test_strings_are_no_numbers(tmp_path: Path) -> None:
     listed = listing(3, 4, dtype=7, pieces=counted(4, piece([(0, -1), (0, -1)])))
     path = write_v1(tmp_path / "x", {"kernel": KERNEL}, change=lambda entries: entries.update({b"": listed}))
     with pytest.raises(CorruptModel, match="holds string, which is no array of numbers"):
-        CheckpointV1(path).tensors()["kernel"].read()
+        CheckpointV1(Location(path)).tensors()["kernel"].read()
 
 
 def test_reading_after_close_says_so(tmp_path: Path) -> None:
-    checkpoint = CheckpointV1(write_v1(tmp_path / "x", {"kernel": KERNEL}))
+    checkpoint = CheckpointV1(Location(write_v1(tmp_path / "x", {"kernel": KERNEL})))
     kernel = checkpoint.tensors()["kernel"]
     checkpoint.close()
     with pytest.raises(ModelClosed, match="after the model had been closed"):
@@ -108,7 +109,7 @@ def test_a_file_that_is_not_there_or_empty_is_an_error_of_ours(tmp_path: Path) -
     (tmp_path / "empty").write_bytes(b"")
     for name, words in (("none", "cannot be read"), ("empty", "is empty")):
         with pytest.raises(UnreadableModel, match=words):
-            CheckpointV1(tmp_path / name)
+            CheckpointV1(Location(tmp_path / name))
 
 
 def test_a_changed_byte_is_found(tmp_path: Path) -> None:
@@ -116,11 +117,11 @@ def test_a_changed_byte_is_found(tmp_path: Path) -> None:
     data = path.read_bytes()
     path.write_bytes(data.replace(KERNEL.tobytes(), (KERNEL + 1).tobytes()))
     with pytest.raises(CorruptModel, match="checksum of a block does not hold"):
-        CheckpointV1(path)
+        CheckpointV1(Location(path))
 
 
 def test_ten_thousand_tensors_in_one_block_take_no_minutes(tmp_path: Path) -> None:
     path = write_v1(tmp_path / "x", {f"t{k:04d}": np.full((2,), k, "f4") for k in range(10_000)})
     started = time.perf_counter()
-    assert [tensor.read()[0] for tensor in CheckpointV1(path).tensors().values()] == list(range(10_000))
+    assert [tensor.read()[0] for tensor in CheckpointV1(Location(path)).tensors().values()] == list(range(10_000))
     assert time.perf_counter() - started < 5

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from lstmdump.errors import CorruptModel, ModelClosed, RefusedModel
+from lstmdump.locations import Location
 from lstmdump.readers.hdf5 import HDF5File
 
 
@@ -21,19 +22,19 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_an_array_is_known_by_its_shape_before_it_is_read(path: Path) -> None:
-    tensor = HDF5File(path).tensor("group/array", opaque_is_bfloat16=False)
+    tensor = HDF5File(Location(path)).tensor("group/array", opaque_is_bfloat16=False)
     assert tensor is not None
     assert (tensor.name, tensor.shape, tensor.dtype) == ("group/array", (2, 3), "float32")
 
 
 def test_a_part_of_an_array_is_read(path: Path) -> None:
-    tensor = HDF5File(path).tensor("group/array", opaque_is_bfloat16=False)
+    tensor = HDF5File(Location(path)).tensor("group/array", opaque_is_bfloat16=False)
     assert tensor is not None
     assert tensor.part(slice(1, 2), slice(0, 2)).read().tolist() == [[3.0, 4.0]]
 
 
 def test_reading_after_close_says_so(path: Path) -> None:
-    file = HDF5File(path)
+    file = HDF5File(Location(path))
     tensor = file.tensor("group/array", opaque_is_bfloat16=False)
     file.close()
     assert tensor is not None
@@ -43,7 +44,7 @@ def test_reading_after_close_says_so(path: Path) -> None:
 
 @pytest.mark.parametrize("missing", ["nothing", "group/nothing", "group/array/within"])
 def test_what_is_not_there_is_none(path: Path, missing: str) -> None:
-    assert HDF5File(path).tensor(missing, opaque_is_bfloat16=False) is None
+    assert HDF5File(Location(path)).tensor(missing, opaque_is_bfloat16=False) is None
 
 
 def test_a_list_of_names_may_be_in_pieces(path: Path) -> None:
@@ -51,14 +52,14 @@ def test_a_list_of_names_may_be_in_pieces(path: Path) -> None:
         for k in range(3):
             file["group"].attrs[f"long{k}"] = np.array([f"{k}a".encode(), f"{k}b".encode()])
 
-    group = HDF5File(builders.change(path, cut)).group("group")
+    group = HDF5File(Location(builders.change(path, cut))).group("group")
     assert group is not None
     assert group.strings("long") == ["0a", "0b", "1a", "1b", "2a", "2b"]
 
 
 def test_an_empty_list_of_names_is_an_array_of_floats(path: Path) -> None:
     builders.change(path, lambda file: file["group"].attrs.create("none", np.zeros(0)))
-    group = HDF5File(path).group("group")
+    group = HDF5File(Location(path)).group("group")
     assert group is not None
     assert group.strings("none") == []
 
@@ -66,7 +67,7 @@ def test_an_empty_list_of_names_is_an_array_of_floats(path: Path) -> None:
 def test_a_list_of_numbers_is_no_list_of_names(path: Path) -> None:
     builders.change(path, lambda file: file["group"].attrs.create("none", np.zeros(2)))
     with pytest.raises(CorruptModel, match="holds no list of names"):
-        HDF5File(path).group("group").strings("none")  # type: ignore[union-attr]
+        HDF5File(Location(path)).group("group").strings("none")  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("link", [h5py.SoftLink("/group/array"), h5py.ExternalLink("other.h5", "/x")])
@@ -79,7 +80,7 @@ def test_links_are_refused_and_not_followed(path: Path, link: object) -> None:
 
     builders.change(path, add)
     with pytest.raises(RefusedModel, match="link is a link to another place or file"):
-        HDF5File(path).tensor("link", opaque_is_bfloat16=False)
+        HDF5File(Location(path)).tensor("link", opaque_is_bfloat16=False)
 
 
 def test_data_in_another_file_is_refused(path: Path, tmp_path: Path) -> None:
@@ -90,7 +91,7 @@ def test_data_in_another_file_is_refused(path: Path, tmp_path: Path) -> None:
 
     builders.change(path, add)
     with pytest.raises(RefusedModel, match="keeps its numbers in another file"):
-        HDF5File(path).tensor("outside", opaque_is_bfloat16=False)
+        HDF5File(Location(path)).tensor("outside", opaque_is_bfloat16=False)
 
 
 def test_a_virtual_dataset_is_refused(path: Path) -> None:
@@ -101,18 +102,18 @@ def test_a_virtual_dataset_is_refused(path: Path) -> None:
 
     builders.change(path, add)
     with pytest.raises(RefusedModel, match="keeps its numbers in another file"):
-        HDF5File(path).tensor("virtual", opaque_is_bfloat16=False)
+        HDF5File(Location(path)).tensor("virtual", opaque_is_bfloat16=False)
 
 
 def test_an_array_that_was_never_written_is_an_error(path: Path) -> None:
     builders.change(path, lambda file: file.create_dataset("hollow", (1000, 1000), "f4"))
     with pytest.raises(CorruptModel, match="declares 4000000 bytes, but 0 are stored"):
-        HDF5File(path).tensor("hollow", opaque_is_bfloat16=False)
+        HDF5File(Location(path)).tensor("hollow", opaque_is_bfloat16=False)
 
 
 def test_big_endian_numbers_are_the_same_numbers(path: Path) -> None:
     builders.change(path, lambda file: file.create_dataset("big", data=np.array([1.5, -2.0], ">f4")))
-    tensor = HDF5File(path).tensor("big", opaque_is_bfloat16=False)
+    tensor = HDF5File(Location(path)).tensor("big", opaque_is_bfloat16=False)
     assert tensor is not None
     assert (tensor.dtype, tensor.read().tolist()) == ("float32", [1.5, -2.0])
 
@@ -122,7 +123,7 @@ def test_a_labelled_bfloat16_is_the_upper_half_of_a_float32(path: Path) -> None:
         file["half"] = np.array([0x3F80, 0xC000], "<u2").view("V2")  # 1.0 and -2.0
         file["half"].attrs["dtype"] = "bfloat16"
 
-    tensor = HDF5File(builders.change(path, add)).tensor("half", opaque_is_bfloat16=False)
+    tensor = HDF5File(Location(builders.change(path, add))).tensor("half", opaque_is_bfloat16=False)
     assert tensor is not None
     assert (tensor.dtype, tensor.read().tolist()) == ("bfloat16", [1.0, -2.0])
 
@@ -130,10 +131,10 @@ def test_a_labelled_bfloat16_is_the_upper_half_of_a_float32(path: Path) -> None:
 def test_a_file_cut_short_is_named_so(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(CorruptModel, match="cut short"):
-        HDF5File(path)
+        HDF5File(Location(path))
 
 
 def test_a_file_of_nothing_but_a_signature_is_named_damaged(path: Path) -> None:
     path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(500))
     with pytest.raises(CorruptModel, match="HDF5, but it cannot be opened"):
-        HDF5File(path)
+        HDF5File(Location(path))

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from lstmdump.errors import CorruptModel, ModelClosed
+from lstmdump.locations import Location
 from lstmdump.readers.hdf5 import HDF5File
 from lstmdump.readers.hdf5_numbers import Numbers
 from lstmdump.readers.keras_files import Archive
@@ -27,7 +28,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def tensor(path: Path, name: str = "array") -> Tensor:
-    found = HDF5File(path).tensor(name, opaque_is_bfloat16=False)
+    found = HDF5File(Location(path)).tensor(name, opaque_is_bfloat16=False)
     assert found is not None
     return found
 
@@ -78,7 +79,7 @@ def test_rows_of_a_member_of_a_zip_archive_are_found(path: Path, tmp_path: Path)
     with zipfile.ZipFile(tmp_path / "x.keras", "w") as archive:
         archive.writestr("first", b"1234567")
         archive.write(path, "weights")
-    files = Archive(tmp_path / "x.keras")
+    files = Archive(Location(tmp_path / "x.keras"))
     found = files.hdf5("weights").tensor("array", opaque_is_bfloat16=False)
     assert found is not None
     assert rows(found) == VALUES.tobytes()
@@ -107,7 +108,7 @@ def test_an_array_without_elements_has_no_rows(path: Path) -> None:
 
 def test_rows_after_close_say_so(path: Path) -> None:
     builders.change(path, lambda file: file.create_dataset("array", data=VALUES))
-    file = HDF5File(path)
+    file = HDF5File(Location(path))
     found = file.tensor("array", opaque_is_bfloat16=False)
     file.close()
     assert found is not None
