@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ _COMMANDS = {
     "check": "Compare counts and shapes with what is expected; for CI.",
     "verify": "Run the layers in TensorFlow and in numpy, and compare.",
 }
+_COMPUTING = frozenset({"verify"})  # with products of matrices; the other commands read, cut and add
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 _EPILOG = """\b
 Examples:
@@ -114,4 +116,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def main() -> None:
     """The entry point of the command `lstmdump`."""
+    if not _COMPUTING.intersection(sys.argv[1:2]):
+        # OpenBLAS, which numpy loads, starts a thread per processor at once: a third of the time that h5py takes to
+        # import. The user's own setting goes first, and a process that only calls `run` keeps what it has.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     sys.exit(run())

@@ -40,6 +40,23 @@ def test_the_module_is_the_command(process: Run) -> None:
     assert process("--version").stdout == f"lstmdump {lstmdump.__version__}\n"
 
 
+@pytest.mark.parametrize(
+    ("command", "set_before", "found"),
+    [("show", None, "1"), ("show", "3", "3"), ("model.h5", None, "1"), ("verify", None, None)],
+)
+def test_linear_algebra_gets_threads_only_to_compute_with_or_where_they_are_asked_for(
+    command: str, set_before: str | None, found: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "")  # put back afterwards, whatever it is set to
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS") if set_before is None else monkeypatch.setenv(
+        "OPENBLAS_NUM_THREADS", set_before
+    )
+    monkeypatch.setattr(sys, "argv", ["lstmdump", command, "--help"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert os.environ.get("OPENBLAS_NUM_THREADS") == found
+
+
 @pytest.mark.parametrize("arguments", [["--nonsense"], ["show", "--nonsense"], ["export", "x", "-j", "0", "-o", "y"]])
 def test_wrong_usage_is_one_line_and_status_2(arguments: list[str], run: Run) -> None:
     outcome = run(*arguments)
