@@ -8,17 +8,17 @@ from __future__ import annotations
 import math
 import struct
 from abc import ABC, abstractmethod
-from bisect import bisect_right
 from collections.abc import Iterator
 from functools import cached_property
 
 from lstmdump.errors import CorruptModel
 from lstmdump.readers import numbers, tensor_types
-from lstmdump.readers.protobuf import Buffer, Message, as_text, fields, shortest_float32, varint
+from lstmdump.readers.graph_index import NodeIndex
+from lstmdump.readers.protobuf import Buffer, Message, as_text, fields, shortest_float32
 from lstmdump.tensor import Array, Cuts, Tensor
 
 _NAME, _OPERATION, _INPUT = 1, 2, 3
-_NODE_KEY, _NAME_KEY, _OPERATION_KEY, _INPUT_KEY = 0x0A, 0x0A, b"\x12", b"\x1a"
+_OPERATION_KEY, _INPUT_KEY = b"\x12", b"\x1a"
 PASSING = frozenset({"Identity", "Enter", "RefEnter", "ReadVariableOp", "StopGradient", "Switch", "RefSwitch",
                       "RefIdentity", "Cast", "PlaceholderWithDefault"})  # fmt: skip
 _MAX_STEPS = 100
@@ -51,18 +51,35 @@ class Nodes(ABC):
 
 
 class Node:
-    """A node, taken apart: its `name`, its `operation`, the names of its `inputs`, and its `home`, where these are."""
+    """A node: its `name`, its `operation`, the names of its `inputs`, and its `home`, where these are.
 
-    def __init__(self, data: Buffer, home: Nodes) -> None:
+    It is taken apart when more than its NAME is asked for, and that is known.
+    """
+
+    def __init__(self, data: Buffer, home: Nodes, name: str | None = None) -> None:
         self.home = home
         self._data = data
+        self.name = self._head[0] if name is None else name
+
+    @cached_property
+    def _head(self) -> tuple[str, str, tuple[str, ...]]:
         parts: dict[int, list[str]] = {_NAME: [""], _OPERATION: [""], _INPUT: []}
-        for number, value in fields(data):
+        for number, value in fields(self._data):
             if number > _INPUT:  # attributes follow, which few nodes are asked for
                 break
             if not isinstance(value, int):
                 parts.setdefault(number, []).append(as_text(value))
-        self.name, self.operation, self.inputs = parts[_NAME][-1], parts[_OPERATION][-1], tuple(parts[_INPUT])
+        return parts[_NAME][-1], parts[_OPERATION][-1], tuple(parts[_INPUT])
+
+    @cached_property
+    def operation(self) -> str:
+        """What it computes."""
+        return self._head[1]
+
+    @cached_property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of what it takes, in their order."""
+        return self._head[2]
 
     @cached_property
     def attributes(self) -> dict[str, Message]:
@@ -92,36 +109,16 @@ class Graph(Nodes):
 
     def __init__(self, data: Buffer) -> None:
         self._data = bytes(data)
-        self._starts: list[int] = []
-        self._stops: list[int] = []
-        self._by_name: dict[bytes, int] = {}
+        self._index = NodeIndex(self._data)
         self._nodes: dict[int, Node] = {}
         self._asked = 0
-        self._rest = Message(b"")
+        self._rest = Message(memoryview(self._data)[self._index.end :])
         self.version = ""
-        self._index()
-
-    def _index(self) -> None:
-        """Note where each node starts and ends, and its name, which is its first field."""
-        data, position, end = self._data, 0, len(self._data)
-        starts, stops, by_name = self._starts, self._stops, self._by_name
-        while position < end and data[position] == _NODE_KEY:
-            length, start = _short_varint(data, position + 1)
-            position = start + length
-            if position > end:
-                raise CorruptModel("a graph that is cut short")
-            if length and data[start] == _NAME_KEY:
-                size, name = _short_varint(data, start + 1)
-                if by_name.setdefault(data[name : name + size], len(starts)) != len(starts):
-                    raise CorruptModel(f"a graph with two nodes called {as_text(data[name : name + size])}")
-            starts.append(start)
-            stops.append(position)
-        self._rest = Message(memoryview(data)[position:])
         if 1 in self._rest:
             raise CorruptModel("a graph whose nodes do not stand together")
 
     def __len__(self) -> int:
-        return len(self._starts)
+        return len(self._index.stops)
 
     def library(self) -> Message:
         """The FunctionDefLibrary, which stands behind the nodes."""
@@ -130,23 +127,22 @@ class Graph(Nodes):
     def node(self, name: str) -> Node | None:
         """The node NAME, an input of another: `^` and the number of an output do not count."""
         plain = name.lstrip("^").partition(":")[0]
-        index = self._by_name.get(plain.encode("utf-8", "surrogateescape"))
+        index = self._index.turns.get(plain.encode("utf-8", "surrogateescape"))
         return None if index is None else self._node(index)
 
     def turn(self, name: str) -> int:
         """How many nodes stand before the node NAME; all of them, where there is none."""
-        return self._by_name.get(name.encode("utf-8", "surrogateescape"), len(self._starts))
+        return self._index.turns.get(name.encode("utf-8", "surrogateescape"), len(self))
 
     def names(self) -> Iterator[str]:
         """The names of all nodes."""
-        return (as_text(name) for name in self._by_name)
+        return (as_text(name) for name in self._index.turns)
 
     def running(self, operation: str) -> Iterator[Node]:
         """The nodes whose operation is OPERATION."""
-        mark = _OPERATION_KEY + _counted(operation)
-        for index in self._nodes_with(mark):
+        for index, behind_name in self._index.holding(_OPERATION_KEY + _counted(operation)):
             node = self._node(index)
-            if node.operation == operation:
+            if behind_name or node.operation == operation:
                 yield node
 
     def taking(self, output: str) -> Iterator[Node]:
@@ -155,7 +151,7 @@ class Graph(Nodes):
         if self._asked > _FEW:
             yield from map(self._node, self._takers.get(output, ()))
             return
-        for index in self._nodes_with(_INPUT_KEY + _counted(output)):
+        for index, _ in self._index.holding(_INPUT_KEY + _counted(output)):
             node = self._node(index)
             if output in node.inputs:
                 yield node
@@ -164,34 +160,20 @@ class Graph(Nodes):
     def _takers(self) -> dict[str, list[int]]:
         """The nodes that have each output among their inputs."""
         found: dict[str, list[int]] = {}
-        for index, (start, stop) in enumerate(zip(self._starts, self._stops, strict=True)):
-            parts = fields(memoryview(self._data)[start:stop])
-            inputs = {as_text(value) for number, value in parts if number == 3 and not isinstance(value, int)}
-            for name in inputs:
+        for index in range(len(self)):
+            for name in dict.fromkeys(self._taken(index).inputs):
                 found.setdefault(name, []).append(index)
         return found
 
-    def _nodes_with(self, mark: bytes) -> Iterator[int]:
-        """The nodes in whose bytes MARK stands, each once: a search that is much faster than to take all apart."""
-        position = self._data.find(mark)
-        while position >= 0:
-            index = bisect_right(self._starts, position) - 1
-            inside = index >= 0 and position < self._stops[index]
-            if inside:
-                yield index
-            position = self._data.find(mark, self._stops[index] if inside else position + 1)
-
     def _node(self, index: int) -> Node:
         if index not in self._nodes:
-            self._nodes[index] = Node(memoryview(self._data)[self._starts[index] : self._stops[index]], self)
+            self._nodes[index] = self._taken(index)
         return self._nodes[index]
 
-
-def _short_varint(data: bytes, position: int) -> tuple[int, int]:
-    """As `varint`, but at once where the number has one byte, as lengths mostly do."""
-    if position < len(data) and data[position] < 128:
-        return data[position], position + 1
-    return varint(data, position)
+    def _taken(self, index: int) -> Node:
+        name = self._index.names[index]
+        data = memoryview(self._data)[self._index.start(index) : self._index.stops[index]]
+        return Node(data, self, as_text(name) if name else None)
 
 
 def _counted(text: str) -> bytes:

@@ -56,19 +56,17 @@ def bodies(graph: Graph) -> Iterator[FunctionBody]:
     Raises:
         RefusedModel: they come to more nodes than any model's.
     """
-    functions: dict[str, Message] | None = None
+    functions = {one.message(1).text(1): one for one in graph.library().messages(1)}
+    loops = (loop for operation in LOOPS for loop in graph.running(operation)) if functions else ()
     total = 0
-    for operation in LOOPS:
-        for loop in graph.running(operation):
-            body = loop.attributes.get("body")
-            if functions is None:
-                functions = {one.message(1).text(1): one for one in graph.library().messages(1)}
-            function = functions.get(body.message(10).text(1)) if body is not None else None
-            if function is not None:
-                total += len(function.all_bytes(3))
-                if total > _MOST_NODES:
-                    raise RefusedModel(f"a graph whose loops run more than {_MOST_NODES} nodes")
-                yield FunctionBody(function, graph, loop)
+    for loop in loops:
+        body = loop.attributes.get("body")
+        function = functions.get(body.message(10).text(1)) if body is not None else None
+        if function is not None:
+            total += len(function.all_bytes(3))
+            if total > _MOST_NODES:
+                raise RefusedModel(f"a graph whose loops run more than {_MOST_NODES} nodes")
+            yield FunctionBody(function, graph, loop)
 
 
 def _plain(name: str) -> str:
