@@ -2,85 +2,138 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from lstmdump.errors import OutputExists, OutputUnwritable
 
+Result = TypeVar("Result")
+_OPEN_FILES = "/proc/self/fd"  # through it, Linux gives a name to a file that has none
+_NAMELESS = getattr(os, "O_TMPFILE", 0) if os.path.isdir(_OPEN_FILES) else 0
+_HAS_NO_NAMELESS = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)  # the file system, or the kernel, has no such files
+_HIDDEN = os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+_IN_THE_WAY = "is there already; use --force or --skip-existing"
+
 
 @contextmanager
-def whole_file(path: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
+def whole_file(path: str | os.PathLike[str], *, overwrite: bool) -> Iterator[BinaryIO]:
     """A file that becomes PATH, or what PATH links to, when the block is left without an error, and vanishes otherwise.
 
-    It is written under a hidden name in the same directory, brought to the disk, and renamed.
+    Until then it has no name where the system can do that (Linux, on most file systems), so that nothing is left of it
+    even by a process that is killed; elsewhere a hidden one in the same directory. It is brought to the disk before it
+    gets its own.
 
     Raises:
         OutputExists: PATH is there already and OVERWRITE is false.
         OutputUnwritable: it cannot be written.
     """
-    made: list[Path] = []
-    temporary: Path | None = None
-    path = Path(os.path.realpath(path))  # a link stays a link, and what it leads to is written
+    target, hidden = os.fspath(path), ""
+    made: list[str] = []
     try:
-        made.extend(_make_directories(path.parent))
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".tmp", dir=path.parent)
-        temporary = Path(name)
+        target = os.path.realpath(target) if os.path.islink(target) else target  # a link stays a link
+        directory = os.path.dirname(target) or os.curdir
+        hidden = os.path.join(directory, f".lstmdump-{os.urandom(8).hex()}.tmp")
+        descriptor, nameless = _in_directory(directory, made, lambda: _open(directory, hidden))
         with os.fdopen(descriptor, "w+b") as file:
+            if overwrite:
+                _take_permissions(target, descriptor)
             yield file
             file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(path.stat().st_mode & 0o7777 if path.exists() else 0o666 & ~_umask())
-        _rename(temporary, path, overwrite=overwrite)
+            os.fsync(descriptor)
+            if nameless:
+                _in_directory(directory, made, lambda: _name(descriptor, hidden, target, overwrite=overwrite))
+        if not nameless:
+            _rename(hidden, target, overwrite=overwrite)
+        for changed in (directory, *map(os.path.dirname, made)):
+            _bring_to_disk(changed)
     except BaseException as error:
-        if temporary is not None:
-            with suppress(OSError):
-                temporary.unlink()
-        for directory in reversed(made):
-            with suppress(OSError):
-                directory.rmdir()
+        _remove(hidden, made)
         if isinstance(error, OSError):
-            raise OutputUnwritable(f"{path} cannot be written: {error.strerror or error}") from error
+            raise OutputUnwritable(f"{target} cannot be written: {error.strerror or error}") from error
         raise
 
 
-def _rename(temporary: Path, path: Path, *, overwrite: bool) -> None:
+def _open(directory: str, hidden: str) -> tuple[int, bool]:
+    """A new file in DIRECTORY, open for writing, and whether it is without a name; if not, it goes by HIDDEN."""
+    if _NAMELESS:
+        try:
+            return os.open(directory, _NAMELESS | os.O_RDWR, 0o666), True
+        except OSError as error:
+            if error.errno not in _HAS_NO_NAMELESS:
+                raise
+    return os.open(hidden, _HIDDEN | os.O_RDWR, 0o666), False
+
+
+def _name(descriptor: int, hidden: str, target: str, *, overwrite: bool) -> None:
+    """Give a file without a name the name TARGET; by way of HIDDEN where it takes the place of another."""
+    source = f"{_OPEN_FILES}/{descriptor}"
+    try:
+        os.link(source, target, src_dir_fd=descriptor, follow_symlinks=True)  # linkat(2), which alone follows
+    except FileExistsError as error:
+        if not overwrite:
+            raise OutputExists(f"{target} {_IN_THE_WAY}") from error
+        os.link(source, hidden, src_dir_fd=descriptor, follow_symlinks=True)
+        os.replace(hidden, target)
+
+
+def _rename(hidden: str, target: str, *, overwrite: bool) -> None:
     if overwrite:
-        temporary.replace(path)
-    else:
-        try:
-            os.link(temporary, path)  # unlike a rename, fails where PATH has come into being meanwhile
-            temporary.unlink()
-        except FileExistsError as error:
-            raise OutputExists(f"{path} is there already; use --force or --skip-existing") from error
-        except OSError:  # a file system without hard links
-            if path.exists():
-                raise OutputExists(f"{path} is there already; use --force or --skip-existing") from None
-            temporary.replace(path)
-    if os.name == "posix":
-        directory = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        os.replace(hidden, target)
+        return
+    try:
+        os.link(hidden, target)  # unlike a rename, fails where TARGET has come into being meanwhile
+        os.unlink(hidden)
+    except FileExistsError as error:
+        raise OutputExists(f"{target} {_IN_THE_WAY}") from error
+    except OSError:  # a file system without hard links
+        if os.path.lexists(target):
+            raise OutputExists(f"{target} {_IN_THE_WAY}") from None
+        os.replace(hidden, target)
 
 
-def _make_directories(directory: Path) -> Iterator[Path]:
-    """Make DIRECTORY and what lacks above it, outermost first, and give each one made."""
+def _in_directory(directory: str, made: list[str], act: Callable[[], Result]) -> Result:
+    """What ACT gives; where DIRECTORY lacks, it is made first, and noted in MADE with what lacked above it."""
+    try:
+        return act()
+    except FileNotFoundError:
+        _make_directories(directory, made)
+        return act()
+
+
+def _make_directories(directory: str, made: list[str]) -> None:
     missing = []
-    while not directory.exists():
+    while directory and not os.path.isdir(directory):
         missing.append(directory)
-        directory = directory.parent
+        directory = os.path.dirname(directory)
     for lacking in reversed(missing):
         with suppress(FileExistsError):  # made by another process meanwhile
-            lacking.mkdir()
-            yield lacking
+            os.mkdir(lacking)
+            made.append(lacking)
 
 
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
+def _take_permissions(target: str, descriptor: int) -> None:
+    """Give an open file the permissions of the one at TARGET, if there is one and the system has them."""
+    if hasattr(os, "fchmod"):
+        with suppress(FileNotFoundError):
+            os.fchmod(descriptor, os.stat(target).st_mode & 0o7777)
+
+
+def _bring_to_disk(directory: str) -> None:
+    """See to it that the names in DIRECTORY outlast a power cut."""
+    if os.name == "posix":
+        descriptor = os.open(directory or os.curdir, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _remove(hidden: str, made: list[str]) -> None:
+    with suppress(OSError):
+        os.unlink(hidden)
+    for directory in reversed(made):
+        with suppress(OSError):
+            os.rmdir(directory)

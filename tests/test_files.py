@@ -2,12 +2,24 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from lstmdump import files
 from lstmdump.errors import OutputExists, OutputUnwritable
 from lstmdump.files import whole_file
+
+
+@pytest.fixture(params=["no name", "hidden name"], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a file goes by until it is whole: no name where the system can do that, or a hidden one."""
+    if request.param == "hidden name":
+        monkeypatch.setattr(files, "_NAMELESS", 0)
 
 
 def test_a_file_is_there_when_all_is_written(tmp_path: Path) -> None:
@@ -79,3 +91,55 @@ def test_a_file_that_is_overwritten_keeps_its_permissions(tmp_path: Path) -> Non
     with whole_file(tmp_path / "a", overwrite=True):
         pass
     assert (tmp_path / "a").stat().st_mode & 0o777 == 0o604
+
+
+def test_a_path_without_a_directory_lies_in_the_current_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with whole_file("a", overwrite=False) as file:
+        file.write(b"x")
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a", b"x")]
+
+
+def test_directories_that_lack_are_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with whole_file("new/deep/a", overwrite=False):
+        pass
+    assert (tmp_path / "new" / "deep" / "a").read_bytes() == b""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere a directory of an open file stays")
+def test_a_directory_that_was_removed_meanwhile_is_made_again(tmp_path: Path) -> None:
+    with whole_file(tmp_path / "new" / "a", overwrite=False) as file:
+        file.write(b"x")
+        with suppress(OSError):  # a hidden name keeps it
+            (tmp_path / "new").rmdir()
+    assert (tmp_path / "new" / "a").read_bytes() == b"x"
+
+
+def test_a_name_as_long_as_names_can_be_is_written(tmp_path: Path) -> None:
+    with whole_file(tmp_path / ("é" * 127), overwrite=False):
+        pass
+    assert [len(os.fsencode(path.name)) for path in tmp_path.iterdir()] == [254]
+
+
+def test_one_file_takes_the_place_of_another_though_it_is_being_read(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"old")
+    with (tmp_path / "a").open("rb") as old:
+        with whole_file(tmp_path / "a", overwrite=True) as file:
+            file.write(b"new")
+        assert (old.read(), (tmp_path / "a").read_bytes()) == (b"old", b"new")
+
+
+KILLED = """
+import os, signal, sys
+from lstmdump.files import whole_file
+with whole_file(sys.argv[1], overwrite=True) as file:
+    file.write(b"x" * 100_000)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(not files._NAMELESS, reason="files without a name are Linux's")
+def test_a_process_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", KILLED, tmp_path / "a"], check=False)
+    assert (done.returncode, list(tmp_path.iterdir())) == (-signal.SIGKILL, [])
