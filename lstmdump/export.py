@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from stat import S_ISDIR
+from typing import NamedTuple
 
 from lstmdump import npz, pieces, record
 from lstmdump.errors import NoForgetBias, OutputClash, OutputExists
@@ -20,8 +21,7 @@ RECORD_KEY = "__lstmdump__"
 DTYPES = ("keep", "float16", "float32", "float64")
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(NamedTuple):
     """One model and the file that its gates go to."""
 
     model: str
@@ -61,36 +61,60 @@ class Exported:
     cautions: tuple[str, ...] = ()
 
 
-def plan(models: Sequence[str], out: str) -> list[Job]:
+def plan(models: Sequence[str], out: str) -> Iterator[Job]:
     """The file for each of MODELS: OUT itself for one model where it ends in `.npz`, else one below OUT.
 
-    Below OUT lies the path of the model relative to the deepest directory that holds all models.
+    Below OUT lies the path of the model relative to the deepest directory that holds all models. Clashes are found at
+    once; the jobs are made one by one, so that they take no memory beside the paths.
 
     Raises:
         OutputClash: two models would go to one file, or one over a model.
     """
-    jobs = _jobs(models, out)
-    first: dict[str, Job] = {}
-    sources = {os.path.realpath(model) for model in models}
-    for job in jobs:
-        other = first.setdefault(job.output, job)
-        if other is not job:
-            words = f"{other.model} and {job.model} would both be written to {job.output}"
-            raise OutputClash(f"{words}; nothing was written")
-        if os.path.realpath(job.output) in sources:
-            raise OutputClash(f"{job.output} is itself one of the models to be read; nothing was written")
-    return jobs
-
-
-def _jobs(models: Sequence[str], out: str) -> list[Job]:
     if len(models) == 1 and out.endswith(".npz"):
-        return [Job(models[0], out)]
-    absolute = [os.path.abspath(model) for model in models]  # noqa: PTH100 - Path.absolute() keeps `..`
-    common = os.path.commonpath([os.path.dirname(path) for path in absolute])  # noqa: PTH120
-    return [
-        Job(model, os.path.join(out, os.path.relpath(path, common) + ".npz"))  # noqa: PTH118
-        for model, path in zip(models, absolute, strict=True)
-    ]
+        _insist_that_no_output_is_a_model([out], models)
+        return iter([Job(models[0], out)])
+    places = {os.path.abspath(model) for model in models}
+    top = os.path.commonpath({os.path.dirname(place) for place in places}) if places else ""
+    outputs = (_output(model, top, out) for model in models)
+    if len(places) < len(models):
+        raise OutputClash(f"{_two_for_one_output(models, top, out)}; nothing was written")
+    if os.path.isdir(out):
+        _insist_that_no_output_is_a_model(outputs, models)
+    return (Job(model, _output(model, top, out)) for model in models)
+
+
+def _output(model: str, top: str, out: str) -> str:
+    return os.path.join(out, os.path.abspath(model)[len(top) :].lstrip(os.sep) + ".npz")
+
+
+def _two_for_one_output(models: Sequence[str], top: str, out: str) -> str:
+    first: dict[str, str] = {}
+    for model in models:
+        output = _output(model, top, out)
+        if output in first:
+            return f"{first[output]} and {model} would both be written to {output}"
+        first[output] = model
+    raise AssertionError("all outputs differ")
+
+
+def _insist_that_no_output_is_a_model(outputs: Iterable[str], models: Sequence[str]) -> None:
+    """Files are compared, not their names: links lead to them on many ways."""
+    numbers: set[int] | None = None
+    for output in outputs:
+        if (there := _file_number(output)) is None:
+            continue
+        if numbers is None:
+            numbers = {number for model in models if (number := _file_number(model)) is not None}
+        if there in numbers and any(os.path.exists(model) and os.path.samefile(model, output) for model in models):
+            raise OutputClash(f"{output} is itself one of the models to be read; nothing was written")
+
+
+def _file_number(path: str) -> int | None:
+    """The number of the file at PATH on its disk, or None where there is none."""
+    try:
+        return os.stat(path).st_ino
+    except (OSError, ValueError):
+        return None
 
 
 def export(job: Job, settings: Settings) -> Exported:
@@ -103,24 +127,38 @@ def export(job: Job, settings: Settings) -> Exported:
         UnreadableModel, NotAnLSTM: the model cannot be read.
         OutputUnwritable: the file cannot be written.
     """
-    output = Path(job.output)
-    if output.is_dir():
-        raise OutputExists(f"{job.output} is a directory")
-    if output.exists() and not settings.force:
-        if settings.skip_existing:
-            return Exported(job, None, output.stat().st_size, (), skipped=True)
-        raise OutputExists(f"{job.output} is there already; use --force or --skip-existing")
+    if (left := skipped(job, settings)) is not None:
+        return left
     with open_model(job.model) as opened:
         report = _report(opened, settings)
         chosen = select(opened.lstms, settings.layer_glob)
         size = npz.write(
-            output,
+            job.output,
             {RECORD_KEY: record.line(record.of(report))},
             list(_arrays(chosen, settings)),
             compress=settings.compress,
             overwrite=settings.force,
         )
     return Exported(job, len(chosen), size, report.notes, cautions=tuple(_cautions(chosen, settings)))
+
+
+def skipped(job: Job, settings: Settings) -> Exported | None:
+    """What becomes of a job whose file is there and is to be left; None for one that is to be done.
+
+    Raises:
+        OutputExists: the file is there, and the settings say neither to overwrite nor to skip it.
+    """
+    try:
+        there = os.stat(job.output)
+    except (OSError, ValueError):  # to be told when it is written
+        return None
+    if S_ISDIR(there.st_mode):
+        raise OutputExists(f"{job.output} is a directory")
+    if settings.force:
+        return None
+    if settings.skip_existing:
+        return Exported(job, None, there.st_size, (), skipped=True)
+    raise OutputExists(f"{job.output} is there already; use --force or --skip-existing")
 
 
 def _cautions(lstms: Sequence[LSTM], settings: Settings) -> Iterator[str]:

@@ -7,8 +7,8 @@ it fails, and took 5 to 6 times the processor time of copying a file of 400 MB.
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from lstmdump import npy
 from lstmdump.files import whole_file
@@ -18,7 +18,9 @@ from lstmdump.zip_archive import Archive
 _IN_MEMORY = 1 << 20  # bytes; a file of this size is put together in memory: one write instead of fifty
 
 
-def write(path: Path, texts: Mapping[str, str], arrays: Sequence[Output], *, compress: bool, overwrite: bool) -> int:
+def write(
+    path: str | os.PathLike[str], texts: Mapping[str, str], arrays: Sequence[Output], *, compress: bool, overwrite: bool
+) -> int:
     """Write TEXTS and ARRAYS, by their names, to PATH, and return the bytes written.
 
     Directories are made where they lack. Until all is on the disk, PATH is as it was; on any error it stays so, and

@@ -24,11 +24,11 @@ def exported(path: Path, settings: Settings = KEEP) -> dict[str, np.ndarray]:
 
 
 def test_one_model_goes_to_the_file_that_is_named() -> None:
-    assert plan(["a/b.h5"], "x.npz") == [Job("a/b.h5", "x.npz")]
+    assert list(plan(["a/b.h5"], "x.npz")) == [Job("a/b.h5", "x.npz")]
 
 
 def test_one_model_goes_below_a_directory_under_its_own_name() -> None:
-    assert plan(["a/b.h5"], "out") == [Job("a/b.h5", os.path.join("out", "b.h5.npz"))]
+    assert list(plan(["a/b.h5"], "out")) == [Job("a/b.h5", os.path.join("out", "b.h5.npz"))]
 
 
 def test_several_models_keep_their_places_below_the_deepest_common_directory() -> None:
@@ -48,6 +48,20 @@ def test_a_model_is_not_overwritten_by_its_own_gates(tmp_path: Path) -> None:
     path = builders.one_lstm(tmp_path / "model.npz")
     with pytest.raises(OutputClash, match="is itself one of the models"):
         plan([str(path)], str(path))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need a privilege elsewhere")
+def test_a_model_is_not_overwritten_by_another_ones_gates_though_links_lead_there(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    models = [builders.one_lstm(tmp_path / "real" / name) for name in ("a", "a.npz")]
+    (tmp_path / "out").symlink_to("real")
+    with pytest.raises(OutputClash, match=r"out/a.npz is itself one of the models"):
+        plan([str(path) for path in models], str(tmp_path / "out"))
+
+
+def test_models_at_the_top_of_the_disk_go_below_the_directory() -> None:
+    top = Path.cwd().anchor
+    assert next(plan([f"{top}a.h5"], "out")).output == os.path.join("out", "a.h5.npz")
 
 
 def test_every_gate_has_its_three_arrays_and_the_record_is_there(model: Path) -> None:

@@ -64,13 +64,13 @@ def export_command(
     if force and skip_existing:
         raise click.UsageError("--force overwrites what --skip-existing leaves: give one of them")
     run = Run(as_json=as_json)
-    inputs = selection.inputs(run.fail)
+    inputs = list(selection.inputs(run.fail))
     if not inputs:
         if not run.status:
             terminal.tell("no model found")
         return run.status
     settings = Settings(dtype, compress, fold_forget_bias, force, skip_existing, selection.layer)
-    planned = plan([item.path for item in inputs], out)
+    planned = list(plan([item.path for item in inputs], out))
     with terminal.progress(_results(planned, settings, jobs), len(planned), quiet=selection.quiet) as results:
         for item, result in zip(inputs, results, strict=True):
             _report(run, item, result, quiet=selection.quiet)
