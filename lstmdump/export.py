@@ -192,13 +192,13 @@ def _arrays(lstms: Sequence[LSTM], settings: Settings) -> Iterator[Output]:
     for lstm in lstms:
         for tensor in lstm.arrays():
             is_folded = settings.fold_forget_bias and tensor is lstm.gates["f"].b
-            yield _output(tensor, settings, added=(lstm.forget_bias or 0.0) if is_folded else 0.0)
+            yield _written(tensor, settings, added=(lstm.forget_bias or 0.0) if is_folded else 0.0)
         if settings.fold_forget_bias and lstm.forget_bias and lstm.gates["f"].b is None:
             kernel = lstm.gates["f"].W
-            yield _output(pieces.filled(f"{lstm.name}/b_f", lstm.units, lstm.forget_bias, _kept(kernel)), settings)
+            yield _written(pieces.filled(f"{lstm.name}/b_f", lstm.units, lstm.forget_bias, _kept(kernel)), settings)
 
 
-def _output(tensor: Tensor, settings: Settings, *, added: float = 0.0) -> Output:
+def _written(tensor: Tensor, settings: Settings, *, added: float = 0.0) -> Output:
     return Output(visible(tensor.name), tensor, _kept(tensor) if settings.dtype == "keep" else settings.dtype, added)
 
 

@@ -128,7 +128,7 @@ def check_command(
     if against is not None and selection.names_none and records:
         inputs = [Input(path_of(entry, against)) for entry in records]
     else:
-        inputs = selection.inputs(run.fail)
+        inputs = list(selection.inputs(run.fail))
     if not inputs and not run.status:
         run.status = FAILED
         terminal.tell("no model found, so nothing was checked")

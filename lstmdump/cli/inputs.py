@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import codecs
 import errno
+import itertools
 import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from functools import wraps
-from typing import Any, NamedTuple
+from io import BufferedReader
+from typing import Any, NamedTuple, cast
 
 import click
 
@@ -16,6 +19,7 @@ from lstmdump.errors import LstmdumpError, UnknownFormat, UnreadableModel
 from lstmdump.formats import Format, detect
 from lstmdump.locations import Location
 
+_BLOCK = 1 << 16
 _DIRECTORY_MODELS = (Format.SAVED_MODEL, Format.KERAS_ZIP)
 
 
@@ -46,8 +50,10 @@ class Selection(NamedTuple):
         """Whether no model is named in any of the ways there are."""
         return not self.models and not self.recursive and self.files_from is None
 
-    def inputs(self, fail: Callable[[str, str], None]) -> list[Input]:
-        """All models, in the order in which they are named. What cannot be searched or listed is told to FAIL.
+    def inputs(self, fail: Callable[[str, str], None]) -> Iterator[Input]:
+        """All models, in the order in which they are named; lists and directories are read as models are taken.
+
+        What cannot be searched or listed is told to FAIL.
 
         Raises:
             click.UsageError: none is named.
@@ -56,15 +62,18 @@ class Selection(NamedTuple):
             raise click.UsageError("--null goes with --files-from")
         if self.names_none:
             raise click.UsageError("no MODEL given")
-        found = [Input(path) for path in self.models]
+        return self._found(fail)
+
+    def _found(self, fail: Callable[[str, str], None]) -> Iterator[Input]:
+        yield from map(Input, self.models)
         if self.files_from is not None:
             try:
-                found.extend(Input(path) for path in _listed(self.files_from, null=self.null))
+                yield from map(Input, _listed(self.files_from, null=self.null))
             except OSError as error:
                 fail(self.files_from, f"the list cannot be read: {error.strerror}")
         for directory in self.recursive:
-            found.extend(Input(path, searched=True) for path in _below(directory, fail))
-        return found
+            for path in _below(directory, fail):
+                yield Input(path, searched=True)
 
 
 def model_options(command: Callable[..., int]) -> Callable[..., int]:
@@ -91,18 +100,39 @@ def model_options(command: Callable[..., int]) -> Callable[..., int]:
 
 
 def _listed(file: str, *, null: bool) -> Iterator[str]:
+    """The paths in FILE, each as soon as it has been read: who writes them may not be done yet."""
+    with _list(file) as stream:
+        paths = _separated(stream, b"\0" if null else b"\n")
+        for path in itertools.chain([next(paths).removeprefix(codecs.BOM_UTF8)], paths):
+            name = path if null else path.removesuffix(b"\r")
+            if name:
+                yield os.fsdecode(name)
+
+
+def _list(file: str) -> AbstractContextManager[BufferedReader]:
     if file != "-":
-        data = Location(file).read()
-    elif sys.stdin is None:
+        return open(file, "rb")  # noqa: PTH123 - what gives a BufferedReader
+    if sys.stdin is None:
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-    else:
-        data = sys.stdin.buffer.read()
-    if (text := marked_text(data)) is not None:
-        data = os.fsencode(text)
-    for path in data.split(b"\0" if null else b"\n"):
-        name = path if null else path.removesuffix(b"\r")
-        if name:
-            yield os.fsdecode(name)
+    return nullcontext(cast("BufferedReader", sys.stdin.buffer))
+
+
+def _separated(stream: BufferedReader, end: bytes) -> Iterator[bytes]:
+    """What stands in STREAM before each END and after the last one; UTF-16 becomes the encoding of paths."""
+    block = stream.read(2)
+    if block in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        yield from os.fsencode(marked_text(block + stream.read()) or "").split(end)
+        return
+    rest: list[bytes] = []
+    while block:
+        *ended, begun = block.split(end)
+        if ended:
+            yield b"".join((*rest, ended[0]))
+            yield from ended[1:]
+            rest = []
+        rest.append(begun)
+        block = stream.read1(_BLOCK)  # what is there by now
+    yield b"".join(rest)
 
 
 def marked_text(data: bytes) -> str | None:

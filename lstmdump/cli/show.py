@@ -49,8 +49,9 @@ def show_command(
     chosen_gates = "".join(letter for letter in GATES if letter in gates) or GATES
     run = Run(as_json=as_json)
     first = True
-    inputs = selection.inputs(run.fail)
-    for item in inputs:
+    found = False
+    for item in selection.inputs(run.fail):
+        found = True
         with run.each(item), open_model(item.path) as opened:
             report = describe(opened, selection.layer)
             if as_json:
@@ -66,7 +67,7 @@ def show_command(
             first = False
             if not selection.quiet:
                 _tell_if_empty(report, selection.layer, len(opened.lstms))
-    if not inputs and not run.status:
+    if not found and not run.status:
         terminal.tell("no model found")
     return run.status
 

@@ -58,7 +58,7 @@ def verify_command(selection: Selection, *, tolerance: float, seed: int, timeout
     Exit status 0: all agree; 1: a difference; 2: it could not be verified.
     """
     run = Run(as_json=as_json)
-    inputs = selection.inputs(run.fail)
+    inputs = list(selection.inputs(run.fail))
     verified = 0
     with (
         TensorFlow(timeout, verbose=terminal.debugging()) as tensorflow,
