@@ -14,7 +14,7 @@ from typing import BinaryIO, NamedTuple
 from lstmdump.errors import CorruptModel, UnreadableModel
 from lstmdump.tensor import Cuts
 
-BLOCK = 1 << 19  # bytes; what fits a core's own cache is still there when it is summed and written
+BLOCK = 1 << 20  # bytes; what fits a core's own cache is still there when it is summed and written
 
 
 class StoredArray(NamedTuple):

@@ -42,11 +42,25 @@ def test_a_checksum_goes_on_where_another_ended() -> None:
 
 
 def test_many_short_data_load_the_library_in_the_end() -> None:
-    code = ("import sys; from lstmdump.readers import checksums\n"
-            "for _ in range(3): checksums.masked(bytes(99_000))\n"
-            "print('crc32c' in sys.modules)")  # fmt: skip
+    code = "from lstmdump.readers import checksums\nfor _ in range(3): checksums.masked(bytes({size}))\nprint({loaded})"
+    loaded = "checksums._in_library is not None"
+    done = [
+        subprocess.run([sys.executable, "-c", code.format(size=size, loaded=loaded)], capture_output=True, check=True)
+        for size in (1_000, 40_000)
+    ]
+    assert [one.stdout.strip() for one in done] == [b"False", b"True"]
+
+
+def test_the_library_comes_without_the_package_around_it() -> None:
+    code = "import sys; from lstmdump.readers import checksums; print(checksums.crc32c(bytes(10**6)), *sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "True\n"
+    checksum, *modules = done.stdout.split()
+    assert (int(checksum), {"crc32c", "argparse"} & set(modules)) == (library.crc32c(bytes(10**6)), set())
+
+
+def test_where_the_package_is_built_in_another_way_it_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checksums.PathFinder, "find_spec", lambda *_: None)
+    assert checksums._library() is library.crc32c
 
 
 def test_short_data_go_without_the_library() -> None:
