@@ -37,7 +37,9 @@ _SAVED_MODEL_PB = re.compile(rb"\x08\x01\x12")  # schema_version 1, then a MetaG
 _CHECKPOINT_PART = re.compile(r"(.+)\.(?:meta|(?P<data>data-\d{5}-of-\d{5}))")
 _WEIGHT_MAP = re.compile(rb'\s*\{.*"weight_map"\s*:\s*\{\s*("/|\})', re.DOTALL)  # only Keras's entries begin with /
 _STARTS = ((_WEIGHT_MAP, Format.KERAS_WEIGHTS), (_SAVED_MODEL_PB, Format.SAVED_MODEL))
-_GRAPH_NODE = re.compile(rb"\x0a.{1,3}\x0a[\x01-\x7f][A-Za-z0-9.]", re.DOTALL)  # NodeDef, whose first field is its name
+_GRAPH_NODE = re.compile(  # a NodeDef of any length, whose first field is its name
+    rb"\x0a[\x80-\xff]{0,4}[\x00-\x7f]\x0a[\x01-\x7f][A-Za-z0-9.]"
+)
 
 
 def detect(location: Location) -> Format:

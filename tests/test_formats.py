@@ -75,6 +75,8 @@ def test_hdf5_is_known_by_its_signature_also_after_a_user_block(offset: int, tmp
         (b'{"metadata": {"total_size": 4}, "weight_map": {"/layers/a/vars": "x_0.weights.h5"}}', Format.KERAS_WEIGHTS),
         (bytes(40) + b"\x57\xfb\x80\x8b\x24\x75\x47\xdb", Format.CHECKPOINT),
         (b"\x0a\x1b\x0a\x01x\x12\x0bPlaceholder", Format.GRAPH),
+        (b"\x0a\xff\xff\xff\x7f\x0a\x06kernel", Format.GRAPH),  # a first node of 256 MiB
+        (b"\x0a\xff\xff\xff\xff\x07\x0a\x06kernel", Format.GRAPH),  # and one of 2 GiB
     ],
 )
 def test_other_models_are_known_by_their_bytes(content: bytes, expected: Format, tmp_path: Path) -> None:
