@@ -16,5 +16,9 @@ def stopped(kinds: tuple[type[Exception], ...], said: str) -> Iterator[None]:
     except LstmdumpError:
         raise
     except kinds as error:
-        words = " ".join(str(error).split()) or type(error).__name__
-        raise CorruptModel(f"{said} ({words})") from error
+        raise as_corrupt(error, said) from error
+
+
+def as_corrupt(error: Exception, said: str) -> CorruptModel:
+    """The `CorruptModel` that ERROR becomes: SAID, and in brackets its words."""
+    return CorruptModel(f"{said} ({' '.join(str(error).split()) or type(error).__name__})")

@@ -17,7 +17,8 @@ import numpy as np
 
 from lstmdump.errors import CorruptModel, RefusedModel
 from lstmdump.locations import Location
-from lstmdump.readers.hdf5_numbers import FOREIGN_ERRORS, Data, Numbers, foreign_errors
+from lstmdump.readers.hdf5_calls import FOREIGN_ERRORS, Call
+from lstmdump.readers.hdf5_numbers import Data, Numbers
 from lstmdump.tensor import Tensor
 
 
@@ -47,17 +48,17 @@ class Group:
     @property
     def address(self) -> int:
         """Where it stands in the file: no other has this number, and what was written first has the lowest."""
-        with foreign_errors(f"looking up {self.path or '/'}"):
+        with Call(f"looking up {self.path or '/'}"):
             return int(h5py.h5o.get_info(self._group.id).addr)
 
     def names(self) -> list[str]:
         """The names of all that lies in this group, in the file's order (alphabetical, as a rule)."""
-        with foreign_errors(f"listing {self.path or '/'}"):
+        with Call(f"listing {self.path or '/'}"):
             return [_text(name) for name in self._group]
 
     def attribute(self, name: str) -> Any:
         """The attribute NAME: str for text, a list for an array, else a number; None where there is none."""
-        with foreign_errors(f"reading the attribute {name} of {self.path or '/'}"):
+        with Call(f"reading the attribute {name} of {self.path or '/'}"):
             if name not in self._group.attrs:
                 return None
             value = self._group.attrs[name]
@@ -65,7 +66,7 @@ class Group:
 
     def has_attribute(self, name: str) -> bool:
         """Whether there is an attribute NAME; its value, which may be long, is not read."""
-        with foreign_errors(f"looking for the attribute {name} of {self.path or '/'}"):
+        with Call(f"looking for the attribute {name} of {self.path or '/'}"):
             return name in self._group.attrs
 
     def text(self, name: str) -> str | None:
@@ -98,7 +99,7 @@ class Group:
 
     def _find(self, path: str) -> object:
         here: object = self._group
-        with foreign_errors(f"looking up {self._join(path)}"):
+        with Call(f"looking up {self._join(path)}"):
             for step in path.split("/"):
                 if not step:
                     continue
@@ -123,7 +124,8 @@ class HDF5File(Group):
 
     def __init__(self, source: Location | BinaryIO) -> None:
         try:
-            self._file = h5py.File(source.path if isinstance(source, Location) else source, "r")
+            with Call():
+                self._file = h5py.File(source.path if isinstance(source, Location) else source, "r")
         except FOREIGN_ERRORS as error:
             words = " ".join(str(error).split())
             if "truncated file" in words:
@@ -138,7 +140,7 @@ class HDF5File(Group):
 
 
 def _tensor(dataset: h5py.Dataset, path: str, data: Data, opaque_is_bfloat16: bool) -> Tensor:
-    with foreign_errors(f"reading the shape of {path}"):
+    with Call(f"reading the shape of {path}"):
         if dataset.is_virtual or dataset.external:
             raise RefusedModel(f"{path} keeps its numbers in another file; Keras writes no such dataset")
         shape = dataset.shape

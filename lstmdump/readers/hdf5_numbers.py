@@ -7,7 +7,6 @@ import os
 import weakref
 import zlib
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from itertools import product
 from typing import BinaryIO
 
@@ -16,18 +15,12 @@ import numpy as np
 
 from lstmdump.errors import CorruptModel, ModelClosed
 from lstmdump.locations import Location
-from lstmdump.readers import foreign_errors as wall
+from lstmdump.readers.hdf5_calls import FOREIGN_ERRORS, Call
 from lstmdump.readers.stored import StoredArray
 from lstmdump.tensor import Array, Cuts
 
-FOREIGN_ERRORS = (OSError, KeyError, ValueError, TypeError, RuntimeError, IndexError, OverflowError, MemoryError)
 _BAND = 1 << 22  # bytes of rows that h5py is asked for at once, if the file's chunks allow
 _CHECKSUM = 4  # bytes that the filter fletcher32 adds to a chunk
-
-
-def foreign_errors(doing: str) -> AbstractContextManager[None]:
-    """Turn what h5py raises over a damaged file into `CorruptModel`; DOING says at what it was."""
-    return wall.stopped(FOREIGN_ERRORS, f"damaged HDF5: {doing} fails")
 
 
 class Data:
@@ -77,7 +70,7 @@ class Numbers:
             ModelClosed: it has been closed.
         """
         stored = self._in_one_piece()
-        with foreign_errors(f"reading {self._path}"):
+        with Call(f"reading {self._path}"):
             if stored is None:
                 values: Array = np.asarray(self._dataset[cuts])
             else:
@@ -102,7 +95,7 @@ class Numbers:
         if not self._dataset:
             raise ModelClosed(f"{self._path} was asked for after the model had been closed")
         if not self._known:
-            with foreign_errors(f"reading {self._path}"):
+            with Call(f"reading {self._path}"):
                 if self._dataset.chunks is None:
                     self._stored = self._placed()
                 else:
@@ -127,7 +120,7 @@ class Numbers:
         row = math.prod(dataset.shape[1:]) * dataset.dtype.itemsize
         step = together * max(1, _BAND // (together * row))
         for start in range(0, dataset.shape[0], step):
-            with foreign_errors(f"reading {self._path}"):
+            with Call(f"reading {self._path}"):
                 values = np.ascontiguousarray(dataset[start : start + step], dataset.dtype.newbyteorder("<"))
             yield values.data.cast("B")
 

@@ -1,0 +1,50 @@
+"""Calls of h5py: its exceptions stop here, and no garbage is collected meanwhile.
+
+h5py holds a lock during each call, and takes it as well to let go of what it opened and nobody needs any more. Python
+collects such garbage in any thread. Where a file lies elsewhere, another thread fetches the bytes that the call waits
+for: were it that thread that collects, both would wait for each other forever.
+"""
+
+from __future__ import annotations
+
+import gc
+import threading
+from types import TracebackType
+
+from lstmdump.readers.foreign_errors import as_corrupt
+
+FOREIGN_ERRORS = (OSError, KeyError, ValueError, TypeError, RuntimeError, IndexError, OverflowError, MemoryError)
+
+
+class Call:
+    """What is done with h5py, within a `with`; its exceptions are raised as they are where DOING does not say what.
+
+    Raises:
+        CorruptModel: over a damaged file; its words say what DOING says.
+    """
+
+    __slots__ = ("_doing",)
+
+    _lock = threading.Lock()
+    _running = 0
+    _collecting = False
+
+    def __init__(self, doing: str | None = None) -> None:
+        self._doing = doing
+
+    def __enter__(self) -> None:
+        with Call._lock:
+            if not Call._running:
+                Call._collecting = gc.isenabled()
+                gc.disable()
+            Call._running += 1
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with Call._lock:
+            Call._running -= 1
+            if not Call._running and Call._collecting:
+                gc.enable()
+        if self._doing is not None and isinstance(error, FOREIGN_ERRORS):
+            raise as_corrupt(error, f"damaged HDF5: {self._doing} fails") from error
