@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from stat import S_ISDIR
 from typing import NamedTuple
 
-from lstmdump import npz, pieces, record
+from lstmdump import locations, npz, pieces, record
 from lstmdump.errors import NoForgetBias, OutputClash, OutputExists
 from lstmdump.lstm import LSTM, Role
 from lstmdump.names import visible
@@ -64,8 +64,9 @@ class Exported:
 def plan(models: Sequence[str], out: str) -> Iterator[Job]:
     """The file for each of MODELS: OUT itself for one model where it ends in `.npz`, else one below OUT.
 
-    Below OUT lies the path of the model relative to the deepest directory that holds all models. Clashes are found at
-    once; the jobs are made one by one, so that they take no memory beside the paths.
+    Below OUT lies the path of the model relative to the deepest directory that holds all models; a URL counts as a path
+    of scheme, host or bucket, and what follows. Clashes are found at once; the jobs are made one by one, so that they
+    take no memory beside the paths.
 
     Raises:
         OutputClash: two models would go to one file, or one over a model.
@@ -73,7 +74,7 @@ def plan(models: Sequence[str], out: str) -> Iterator[Job]:
     if len(models) == 1 and out.endswith(".npz"):
         _insist_that_no_output_is_a_model([out], models)
         return iter([Job(models[0], out)])
-    places = {os.path.abspath(model) for model in models}
+    places = {locations.absolute(model) for model in models}
     top = os.path.commonpath({os.path.dirname(place) for place in places}) if places else ""
     outputs = (_output(model, top, out) for model in models)
     if len(places) < len(models):
@@ -84,7 +85,7 @@ def plan(models: Sequence[str], out: str) -> Iterator[Job]:
 
 
 def _output(model: str, top: str, out: str) -> str:
-    return os.path.join(out, os.path.abspath(model)[len(top) :].lstrip(os.sep) + ".npz")
+    return os.path.join(out, locations.absolute(model)[len(top) :].lstrip(os.sep) + ".npz")
 
 
 def _two_for_one_output(models: Sequence[str], top: str, out: str) -> str:

@@ -98,7 +98,7 @@ def _detect_directory(location: Location) -> Format:
         return Format.SAVED_MODEL
     if location.child("config.json").is_file() and any(location.child(name).is_file() for name in _BESIDE_CONFIG):
         return Format.KERAS_ZIP
-    if location.child("checkpoint").is_file() or any(name.endswith(_INDEX) for name in location.names()):
+    if location.child("checkpoint").is_file() or any(entry.name.endswith(_INDEX) for entry, _ in location.entries()):
         return Format.CHECKPOINT
     raise UnknownFormat(
         "a directory that is no model: it holds no saved_model.pb, no config.json, no checkpoint; "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from types import TracebackType
 
-from lstmdump.locations import Location
+from lstmdump import locations
 from lstmdump.lstm import LSTM, find_lstms
 from lstmdump.model import Model
 from lstmdump.readers import read
@@ -52,16 +52,15 @@ class OpenModel:
 
 
 def open_model(path: str | os.PathLike[str]) -> OpenModel:
-    """Open the model at PATH.
+    """Open the model at PATH, which may be a URL that fsspec knows: `s3://bucket/model.h5`.
 
     Raises:
         UnreadableModel: there is no model, or it is damaged.
         NotAnLSTM: a layer that the file calls an LSTM has other shapes than an LSTM has.
     """
-    name = os.fspath(path)
-    model = read(Location(name))
+    model = read(locations.at(path))
     try:
-        return OpenModel(name, model, find_lstms(model))
+        return OpenModel(os.fspath(path), model, find_lstms(model))
     except BaseException:
         model.close()
         raise

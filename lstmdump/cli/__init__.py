@@ -80,7 +80,8 @@ def command(ctx: click.Context) -> int:
     """The LSTM layers in Keras and TensorFlow model files: shown, exported, checked, without the framework.
 
     lstmdump MODEL is short for lstmdump show MODEL. A MODEL is a Keras file (.h5, .keras, .weights.h5), a SavedModel's
-    directory, a checkpoint (its prefix, .index or directory) or a frozen graph; its content decides which.
+    directory, a checkpoint (its prefix, .index or directory) or a frozen graph; its content decides which. It may be a
+    URL: https://, s3://, gs://.
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())

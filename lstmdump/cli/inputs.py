@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, cast
 
 import click
 
+from lstmdump import locations
 from lstmdump.errors import LstmdumpError, UnknownFormat, UnreadableModel
 from lstmdump.formats import Format, detect
 from lstmdump.locations import Location
@@ -90,7 +91,7 @@ def model_options(command: Callable[..., int]) -> Callable[..., int]:
                      help="Read paths of models from FILE, one a line; - is stdin."),
         click.option("-0", "--null", is_flag=True, help="In FILE, paths end with NUL instead of a newline."),
         click.option("-r", "--recursive", metavar="DIR", multiple=True, type=click.Path(),
-                     help="Every model below DIR; what is no model is skipped."),
+                     help="Every model below DIR, or below a URL; what is no model is skipped."),
         click.option("-l", "--layer", metavar="GLOB", shell_complete=_complete_layers,
                      help="Only layers whose names match, e.g. 'encoder/*'."),
         click.option("-q", "--quiet", is_flag=True, help="No progress bar and no notes on stderr."),
@@ -149,29 +150,34 @@ def marked_text(data: bytes) -> str | None:
 
 def _below(directory: str, fail: Callable[[str, str], None]) -> Iterator[str]:
     """Every model below DIRECTORY, by name; a directory that is a model is one, and links are not followed out."""
-    waiting = [(directory, True)]
+    try:
+        waiting = [(locations.at(directory), True)]
+    except UnreadableModel as error:
+        fail(directory, str(error))
+        return
     while waiting:
-        path, is_directory = waiting.pop()
-        if _is_directory_model(path) if is_directory else _may_be_model(path):
-            yield path
+        found, is_directory = waiting.pop()
+        if _is_directory_model(found) if is_directory else _may_be_model(found):
+            yield found.path
         elif is_directory:
             try:
-                entries = sorted(os.scandir(path), key=lambda entry: entry.name, reverse=True)
-                waiting.extend((e.path, e.is_dir(follow_symlinks=False)) for e in entries if e.is_file() or e.is_dir())
+                waiting.extend(reversed(found.entries()))
             except OSError as error:
-                fail(path, f"cannot be searched: {error.strerror}")
+                fail(found.path, f"cannot be searched: {error.strerror}")
+            except UnreadableModel as error:
+                fail(found.path, str(error))
 
 
-def _is_directory_model(path: str) -> bool:
+def _is_directory_model(directory: Location) -> bool:
     try:
-        return detect(Location(path)) in _DIRECTORY_MODELS
+        return detect(directory) in _DIRECTORY_MODELS
     except LstmdumpError:
         return False
 
 
-def _may_be_model(path: str) -> bool:
+def _may_be_model(file: Location) -> bool:
     try:
-        detect(Location(path))
+        detect(file)
     except UnknownFormat:
         return False
     except UnreadableModel:

@@ -13,7 +13,7 @@ from lstmdump.formats import Format
 from lstmdump.locations import Location
 from lstmdump.model import Model
 from lstmdump.readers import keras_objects, object_graph, object_models, saved_objects, tensor_bundle
-from lstmdump.readers.mapped import mapped
+from lstmdump.readers.mapped import content
 from lstmdump.readers.object_graph import ObjectGraph
 from lstmdump.readers.sstable import Table
 from lstmdump.readers.tensor_bundle import Bundle
@@ -87,7 +87,7 @@ def _stored_metadata(bundle: Bundle, graph: ObjectGraph) -> dict[int, dict[str, 
 
 def _is_index(location: Location) -> bool:
     """Whether the table at LOCATION is the index of a bundle; a checkpoint of the first format is a table itself."""
-    header = Table(memoryview(mapped(location))).get(b"")
+    header = Table(content(location)).get(b"")
     return header is not None and tensor_bundle.is_bundle_header(header)
 
 
@@ -116,9 +116,10 @@ def _in_directory(directory: Location) -> tuple[Location, list[str]]:
 def _prefixes(directory: Location) -> list[str]:
     """The prefixes of the checkpoints in DIRECTORY; none where it may be looked into, but not listed."""
     try:
-        return [name.removesuffix(_INDEX) for name in directory.names() if name.endswith(_INDEX)]
-    except OSError:
+        names = [entry.name for entry, _ in directory.entries()]
+    except (OSError, UnreadableModel):
         return []
+    return [name.removesuffix(_INDEX) for name in names if name.endswith(_INDEX)]
 
 
 def _latest(state: Location) -> str:

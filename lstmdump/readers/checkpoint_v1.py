@@ -9,7 +9,7 @@ from __future__ import annotations
 from lstmdump.errors import CorruptModel, ModelClosed
 from lstmdump.locations import Location
 from lstmdump.readers import graph_def, numbers, tensor_slices, tensor_types
-from lstmdump.readers.mapped import mapped
+from lstmdump.readers.mapped import content
 from lstmdump.readers.protobuf import Message
 from lstmdump.readers.sstable import Table
 from lstmdump.readers.tensor_slices import Span
@@ -25,7 +25,7 @@ class CheckpointV1:
     """
 
     def __init__(self, location: Location) -> None:
-        self._table: Table | None = Table(memoryview(mapped(location)))
+        self._table: Table | None = Table(content(location))
         header = self._table.get(b"")
         if header is None:
             raise CorruptModel("a checkpoint without its list of tensors")

@@ -123,6 +123,8 @@ class HDF5File(Group):
     """
 
     def __init__(self, source: Location | BinaryIO) -> None:
+        if isinstance(source, Location) and not source.is_here:
+            source = source.open()
         try:
             with Call():
                 self._file = h5py.File(source.path if isinstance(source, Location) else source, "r")

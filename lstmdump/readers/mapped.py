@@ -7,6 +7,7 @@ import os
 
 from lstmdump.errors import CorruptModel, UnreadableModel
 from lstmdump.locations import Location
+from lstmdump.readers.protobuf import Buffer
 
 
 def mapped(location: Location, called: str = "it") -> mmap.mmap:
@@ -24,3 +25,8 @@ def mapped(location: Location, called: str = "it") -> mmap.mmap:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise UnreadableModel(f"{called} cannot be read: {reason}") from error
+
+
+def content(location: Location, called: str = "it") -> Buffer:
+    """The bytes of the file at LOCATION, be it elsewhere, which is called as above; and that is raised, too."""
+    return memoryview(mapped(location, called)) if location.is_here else location.read()

@@ -15,7 +15,7 @@ from lstmdump.formats import Format
 from lstmdump.locations import Location
 from lstmdump.model import Model
 from lstmdump.readers import keras_objects, object_graph, object_models, saved_objects
-from lstmdump.readers.mapped import mapped
+from lstmdump.readers.mapped import content
 from lstmdump.readers.object_graph import ObjectGraph
 from lstmdump.readers.protobuf import Buffer, Message
 from lstmdump.readers.tensor_bundle import Bundle
@@ -47,8 +47,8 @@ def read(location: Location) -> Model:
         raise
 
 
-def _content(file: Location) -> memoryview:
-    return memoryview(mapped(file, file.name))
+def _content(file: Location) -> Buffer:
+    return content(file, file.name)
 
 
 def _meta_graph(content: Buffer) -> Message:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
-from lstmdump.locations import Location
+from lstmdump.errors import MissingDependency
+from lstmdump.locations import Location, at, is_url
 
 
 @pytest.fixture
@@ -48,11 +50,41 @@ def test_a_file_named_alone_lies_in_a_directory(folder: Path, monkeypatch: pytes
     assert Location("b").parent.child("b").is_file()
 
 
-def test_a_directory_is_listed_in_order(folder: Path) -> None:
-    assert Location(folder).names() == ["a", "b", "c"]
+def test_a_directory_is_listed_in_order_without_what_leads_nowhere(folder: Path) -> None:
+    found = [(entry.name, is_directory) for entry, is_directory in Location(folder).entries()]
+    assert found == [("a", True), ("b", False)]
+
+
+def test_a_link_to_a_directory_is_listed_as_none(folder: Path) -> None:
+    (folder / "d").symlink_to("a")
+    assert ("d", False) in [(entry.name, is_directory) for entry, is_directory in Location(folder).entries()]
 
 
 def test_a_file_is_read_at_any_position(folder: Path) -> None:
     with Location(folder / "b").open() as file:
         file.seek(2)
         assert file.read(2) == b"te"
+
+
+@pytest.mark.parametrize("path", ["s3://bucket/m.h5", "simplecache::s3://bucket/m.h5", "zip://m.h5::s3://bucket/a.zip"])
+def test_a_url_is_known(path: str) -> None:
+    assert is_url(path)
+
+
+@pytest.mark.parametrize("path", ["m.h5", "C://models/m.h5", "./s3://m.h5", "/a://b", "", "://", "a\0b"])
+def test_other_paths_are_no_urls(path: str) -> None:
+    assert not is_url(path)
+
+
+def test_a_file_that_is_called_like_a_url_is_that_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    (folder / "s3:").mkdir()
+    (folder / "s3:" / "m.h5").write_bytes(b"mine")
+    assert at("s3://m.h5").read() == b"mine"
+
+
+def test_without_fsspec_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "lstmdump.locations.remote", raising=False)
+    monkeypatch.setitem(sys.modules, "fsspec", None)
+    with pytest.raises(MissingDependency, match=r"pip install 'lstmdump\[remote\]'"):
+        at("https://host/m.h5")
