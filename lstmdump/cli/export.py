@@ -71,7 +71,9 @@ def export_command(
         return run.status
     settings = Settings(dtype, compress, fold_forget_bias, force, skip_existing, selection.layer)
     planned = list(plan([item.path for item in inputs], out))
-    with terminal.progress(_results(planned, settings, jobs), len(planned), quiet=selection.quiet) as results:
+    with terminal.progress(
+        _results(planned, settings, jobs), len(planned), unit="models", quiet=selection.quiet
+    ) as results:
         for item, result in zip(inputs, results, strict=True):
             _report(run, item, result, quiet=selection.quiet)
     return run.status

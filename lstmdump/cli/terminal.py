@@ -7,14 +7,16 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TextIO, TypeVar
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
 from lstmdump.errors import LstmdumpError
 from lstmdump.names import visible
 
+if TYPE_CHECKING:
+    from lstmdump.cli.bar import Bar
+
 Item = TypeVar("Item")
-_CLEAR_LINE = "\r\x1b[2K"
-_bars: list[object] = []
+_bars: list[Bar] = []
 
 
 class OutputFailed(Exception):
@@ -40,8 +42,19 @@ def write_json(line: str) -> None:
 def _write(data: bytes) -> None:
     if sys.stdout is None:  # the shell closed it: `lstmdump x >&-`
         raise OutputFailed(OSError(errno.EBADF, os.strerror(errno.EBADF)))
+    if _bars and _is_terminal(sys.stdout):
+        _bars[-1].above(lambda: _print(data))
+        return
     try:
         sys.stdout.buffer.write(data)
+    except OSError as error:
+        raise OutputFailed(error) from error
+
+
+def _print(data: bytes) -> None:
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.flush()
     except OSError as error:
         raise OutputFailed(error) from error
 
@@ -66,8 +79,15 @@ def tell(message: str) -> None:
     if sys.stderr is None:
         return
     line = " ".join(visible(part) for part in f"lstmdump: {message}".split("\n"))
+    if _bars:
+        _bars[-1].above(lambda: _tell(line))
+    else:
+        _tell(line)
+
+
+def _tell(line: str) -> None:
     with suppress(OSError):
-        print(_CLEAR_LINE if _bars else "", line, sep="", file=sys.stderr, flush=True)
+        print(line, file=sys.stderr, flush=True)
 
 
 def tell_bug(error: BaseException) -> str:
@@ -117,29 +137,26 @@ def colour() -> bool:
 
 
 @contextmanager
-def progress(items: Iterable[Item], total: int, *, quiet: bool) -> Iterator[Iterable[Item]]:
+def progress(items: Iterable[Item], total: int, *, unit: str, quiet: bool) -> Iterator[Iterable[Item]]:
     """ITEMS, with a bar on stderr as they are taken, where there are several and stderr is a terminal.
 
-    Where stdout is that terminal, too, the results that appear on it are the progress.
+    What is told meanwhile, and results where stdout is a terminal, too, appear above the bar. UNIT is what is counted:
+    `models`.
     """
-    if quiet or total < 2 or not _is_terminal(sys.stderr) or _is_terminal(sys.stdout):
+    if quiet or total < 2 or not _is_terminal(sys.stderr) or os.environ.get("TERM") == "dumb":
         yield items
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+    from lstmdump.cli.bar import Bar
 
-    bar = Progress(
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        redirect_stdout=False,
-        redirect_stderr=False,
-    )
-    _bars.append(bar)
-    try:
-        with bar:
-            yield bar.track(items, total=total)
-    finally:
-        _bars.remove(bar)
+    with Bar(total, unit) as bar:
+        _bars.append(bar)
+        try:
+            yield _counted(items, bar)
+        finally:
+            _bars.remove(bar)
+
+
+def _counted(items: Iterable[Item], bar: Bar) -> Iterator[Item]:
+    for item in items:
+        yield item
+        bar.advance()

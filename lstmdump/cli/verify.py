@@ -62,7 +62,7 @@ def verify_command(selection: Selection, *, tolerance: float, seed: int, timeout
     verified = 0
     with (
         TensorFlow(timeout, verbose=terminal.debugging()) as tensorflow,
-        terminal.progress(inputs, len(inputs), quiet=selection.quiet) as items,
+        terminal.progress(inputs, len(inputs), unit="models", quiet=selection.quiet) as items,
     ):
         for item in items:
             with run.each(item):

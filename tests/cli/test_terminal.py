@@ -1,0 +1,93 @@
+"""What a terminal shows: the bar, and lines above it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import builders
+import pytest
+
+pty = pytest.importorskip("pty", reason="pseudo-terminals of POSIX")
+
+
+def on_terminal(arguments: list[object], *, stdout: int | None, **variables: str) -> tuple[str, str]:
+    """What `lstmdump` shows on a terminal, and what goes to STDOUT where that is another place."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "lstmdump", *map(str, arguments)]
+    environment = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR")}
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=stdout or theirs, stderr=theirs,
+        env={**environment, "TERM": "xterm", "COLUMNS": "80", **variables},
+    ) as process:  # fmt: skip
+        os.close(theirs)
+        shown = b""
+        while block := _read(ours):
+            shown += block
+        out = process.stdout.read().decode() if process.stdout is not None else ""
+    os.close(ours)
+    return shown.decode(), out
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 1 << 16)
+    except OSError:  # how Linux says that nobody writes there any more
+        return b""
+
+
+def lines(shown: str) -> list[str]:
+    """What stays on the screen, and each picture of the bar, line by line, without colours and movements."""
+    return [line for line in re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "\r", shown)) if line]
+
+
+@pytest.fixture
+def batch(tmp_path: Path) -> list[object]:
+    """The words for an export of 40 models, of which one is none."""
+    paths = [builders.one_lstm(tmp_path / f"{number}.h5") for number in range(39)]
+    (tmp_path / "bad.h5").write_bytes(b"")
+    return ["export", *paths, tmp_path / "bad.h5", "-o", tmp_path / "out"]
+
+
+def test_the_bar_says_how_many_how_fast_and_how_long(batch: list[object]) -> None:
+    shown, _ = on_terminal(batch, stdout=subprocess.PIPE)
+    assert re.search(r"40 of 40 models · [\d,.]+ models/s · 0:00 left", re.sub(r"\x1b\[[0-9;]*m", "", shown))
+
+
+def test_results_that_go_elsewhere_are_untouched(batch: list[object], tmp_path: Path) -> None:
+    _, out = on_terminal(batch, stdout=subprocess.PIPE)
+    assert out == "".join(f"{tmp_path / 'out' / f'{number}.h5.npz'}\n" for number in range(39))
+
+
+def test_results_and_messages_on_the_same_terminal_are_whole_lines_above_the_bar(
+    batch: list[object], tmp_path: Path
+) -> None:
+    shown, _ = on_terminal(batch, stdout=None)
+    said = [line for line in lines(shown) if str(tmp_path) in line]
+    assert said == [
+        *(str(tmp_path / "out" / f"{number}.h5.npz") for number in range(39)),
+        f"lstmdump: {tmp_path / 'bad.h5'}: an empty file",
+    ]
+    assert "40 of 40 models" in shown
+
+
+@pytest.mark.parametrize(("options", "variables"), [(["-q"], {}), ([], {"TERM": "dumb"})])
+def test_there_is_no_bar_when_asked_to_be_quiet_or_where_a_terminal_cannot_draw_it(
+    options: list[str], variables: dict[str, str], batch: list[object], tmp_path: Path
+) -> None:
+    shown, _ = on_terminal([*batch, *options], stdout=subprocess.PIPE, **variables)
+    assert shown == f"lstmdump: {tmp_path / 'bad.h5'}: an empty file\r\n"
+
+
+def test_one_model_needs_no_bar(model: Path) -> None:
+    shown, _ = on_terminal(["export", model, "-o", model.with_suffix(".npz")], stdout=subprocess.PIPE)
+    assert shown == ""
+
+
+def test_the_bar_vanishes_and_the_cursor_comes_back(batch: list[object]) -> None:
+    shown, _ = on_terminal(batch, stdout=subprocess.PIPE)
+    assert shown.endswith("\x1b[2K")
+    assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
