@@ -16,6 +16,7 @@
     ├─ CannotReplay            a cell that computes something else than the equations of an LSTM
     ├─ BadInput                an input to replay has another shape than the layer takes
     ├─ TensorFlowFailed        TensorFlow died, hung or refused a layer
+    ├─ WorkerDied              a worker process died at its job; says how
     ├─ BadExpectation          what a check was given is not an expectation
     ├─ OutputClash             two inputs would be written to one output
     ├─ OutputExists            names the option that allows it
@@ -79,6 +80,10 @@ class BadInput(LstmdumpError):
 
 class TensorFlowFailed(LstmdumpError):
     """TensorFlow died, gave no answer in time, or refused a layer."""
+
+
+class WorkerDied(LstmdumpError):
+    """A process died over the job that it was given."""
 
 
 class BadExpectation(LstmdumpError):

@@ -22,10 +22,15 @@ DTYPES = ("keep", "float16", "float32", "float64")
 
 
 class Job(NamedTuple):
-    """One model and the file that its gates go to."""
+    """One model and the file that its gates go to.
+
+    Attributes:
+        directory: what paths are relative to; the current directory where it is empty.
+    """
 
     model: str
     output: str
+    directory: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,9 @@ class Settings:
     layer_glob: str | None = None
 
 
+_AS_STORED = Settings()
+
+
 @dataclass(frozen=True)
 class Exported:
     """A job done: how many layers went into how many bytes, and what the arrays leave out that the cells compute with.
@@ -61,19 +69,19 @@ class Exported:
     cautions: tuple[str, ...] = ()
 
 
-def plan(models: Sequence[str], out: str) -> Iterator[Job]:
+def plan(models: Sequence[str], out: str, *, directory: str = "") -> Iterator[Job]:
     """The file for each of MODELS: OUT itself for one model where it ends in `.npz`, else one below OUT.
 
     Below OUT lies the path of the model relative to the deepest directory that holds all models; a URL counts as a path
     of scheme, host or bucket, and what follows. Clashes are found at once; the jobs are made one by one, so that they
-    take no memory beside the paths.
+    take no memory beside the paths. DIRECTORY, if given, is the current one, for jobs that are done where another is.
 
     Raises:
         OutputClash: two models would go to one file, or one over a model.
     """
     if len(models) == 1 and out.endswith(".npz"):
         _insist_that_no_output_is_a_model([out], models)
-        return iter([Job(models[0], out)])
+        return iter([Job(models[0], out, directory)])
     places = {locations.absolute(model) for model in models}
     top = os.path.commonpath({os.path.dirname(place) for place in places}) if places else ""
     outputs = (_output(model, top, out) for model in models)
@@ -81,7 +89,7 @@ def plan(models: Sequence[str], out: str) -> Iterator[Job]:
         raise OutputClash(f"{_two_for_one_output(models, top, out)}; nothing was written")
     if os.path.isdir(out):
         _insist_that_no_output_is_a_model(outputs, models)
-    return (Job(model, _output(model, top, out)) for model in models)
+    return (Job(model, _output(model, top, out), directory) for model in models)
 
 
 def _output(model: str, top: str, out: str) -> str:
@@ -118,7 +126,7 @@ def _file_number(path: str) -> int | None:
         return None
 
 
-def export(job: Job, settings: Settings) -> Exported:
+def export(job: Job, settings: Settings = _AS_STORED) -> Exported:
     """Write the gates of the LSTM layers of one model. Its file is whole or as it was before.
 
     Raises:
@@ -130,11 +138,11 @@ def export(job: Job, settings: Settings) -> Exported:
     """
     if (left := skipped(job, settings)) is not None:
         return left
-    with open_model(job.model) as opened:
-        report = _report(opened, settings)
+    with open_model(os.path.join(job.directory, job.model)) as opened:
+        report = _report(opened, settings)._replace(model=job.model)
         chosen = select(opened.lstms, settings.layer_glob)
         size = npz.write(
-            job.output,
+            os.path.join(job.directory, job.output),
             {RECORD_KEY: record.line(record.of(report))},
             list(_arrays(chosen, settings)),
             compress=settings.compress,
@@ -150,7 +158,7 @@ def skipped(job: Job, settings: Settings) -> Exported | None:
         OutputExists: the file is there, and the settings say neither to overwrite nor to skip it.
     """
     try:
-        there = os.stat(job.output)
+        there = os.stat(os.path.join(job.directory, job.output))
     except (OSError, ValueError):  # to be told when it is written
         return None
     if S_ISDIR(there.st_mode):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -14,6 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from lstmdump import messages
+from lstmdump.endings import ending
 from lstmdump.errors import LstmdumpError, MissingDependency, TensorFlowFailed
 from lstmdump.messages import Message
 from lstmdump.tensor import Array
@@ -139,8 +139,8 @@ class TensorFlow:
         self.close()
         if expired:
             return TensorFlowFailed(f"TensorFlow hung at {place}, for {self._timeout:g} s; more time with --timeout")
-        ending = _ending(process.returncode)
-        return TensorFlowFailed(f"TensorFlow died at {place} ({ending}); with LSTMDUMP_DEBUG=1 it says more")
+        how = ending(process.returncode)
+        return TensorFlowFailed(f"TensorFlow died at {place} ({how}); with LSTMDUMP_DEBUG=1 it says more")
 
     def close(self) -> None:
         """End the process, if there is one."""
@@ -166,12 +166,3 @@ class TensorFlow:
         if kind is not None and self._process is not None:
             self._process.kill()
         self.close()
-
-
-def _ending(status: int) -> str:
-    """How a process ended, in words: `signal 6, SIGABRT`."""
-    if status >= 0:
-        return f"exit status {status}"
-    with suppress(ValueError):
-        return f"signal {-status}, {signal.Signals(-status).name}"
-    return f"signal {-status}"

@@ -63,7 +63,13 @@ def test_what_readme_shows_is_what_comes_out(commands: list[str], said: list[str
 
 
 @pytest.mark.parametrize(
-    ("place", "said"), [(0, "(1, 60, 30)\n"), (1, "lstm_1 3 6 240\n[[")], ids=["cell states", "a gate"]
+    ("place", "said"),
+    [
+        (0, "(1, 60, 30)\n"),
+        (1, "lstm_1 3 6 240\n[["),
+        (2, "keras-1.2.2-weather.h5 1\nkeras-2.2.0-weather.h5 1\n"),
+    ],
+    ids=["cell states", "a gate", "a batch"],
 )
 def test_what_readme_does_from_python_works(place: int, said: str, folder: Path) -> None:
     code = re.findall(r"```python\n(.*?)```", README, re.DOTALL)[place]

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, closing, nullcontext
 from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
-from lstmdump import record
+from lstmdump import batch, record
+from lstmdump.batch import Outcome
 from lstmdump.cli import terminal
 from lstmdump.cli.inputs import Input, Selection, model_options
 from lstmdump.cli.run import Run
-from lstmdump.errors import UnknownFormat
-from lstmdump.export import DTYPES, Exported, Job, Settings, export, plan
+from lstmdump.export import DTYPES, Exported, Job, Settings, export, plan, skipped
 from lstmdump.names import visible
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 _EPILOG = """\b
 Examples:
@@ -28,12 +29,6 @@ Examples:
 _MOST_WORKERS = 61  # what Windows allows
 
 
-@dataclass(frozen=True)
-class _Failure:
-    message: str
-    unknown: bool
-
-
 @click.command("export", epilog=_EPILOG)
 @model_options
 @click.option("-o", "--output", "out", metavar="OUT", required=True, type=click.Path(),
@@ -43,7 +38,7 @@ class _Failure:
 @click.option("--fold-forget-bias", is_flag=True, help="Add the forget bias of the run time to b_f.")
 @click.option("-f", "--force", is_flag=True, help="Overwrite what is there.")
 @click.option("--skip-existing", is_flag=True, help="Leave what is there.")
-@click.option("-j", "--jobs", type=click.IntRange(1, 256), default=1, show_default=True, help="Work in N processes.")
+@click.option("-j", "--jobs", metavar="N", type=click.IntRange(1, 256), help="Work in N processes; 1 where not given.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per model and line.")
 def export_command(
     selection: Selection,
@@ -54,7 +49,7 @@ def export_command(
     fold_forget_bias: bool,
     force: bool,
     skip_existing: bool,
-    jobs: int,
+    jobs: int | None,
     as_json: bool,
 ) -> int:
     """Write the gates of each MODEL's LSTM layers: <layer>/W_i, U_i, b_i, and so for f, c and o.
@@ -70,40 +65,34 @@ def export_command(
             terminal.tell("no model found")
         return run.status
     settings = Settings(dtype, compress, fold_forget_bias, force, skip_existing, selection.layer)
-    planned = list(plan([item.path for item in inputs], out))
-    with terminal.progress(
-        _results(planned, settings, jobs), len(planned), unit="models", quiet=selection.quiet
-    ) as results:
-        for item, result in zip(inputs, results, strict=True):
-            _report(run, item, result, quiet=selection.quiet)
+    planned = plan([item.path for item in inputs], out)
+    with (
+        _executor(min(jobs or 1, len(inputs), _MOST_WORKERS)) as executor,
+        closing(
+            batch.run(partial(export, settings=settings), planned, executor, known=partial(skipped, settings=settings))
+        ) as outcomes,
+        terminal.progress(outcomes, len(inputs), unit="models", quiet=selection.quiet) as results,
+    ):
+        for item, outcome in zip(inputs, results, strict=True):
+            _report(run, item, outcome, quiet=selection.quiet)
     return run.status
 
 
-def _results(planned: list[Job], settings: Settings, jobs: int) -> Iterator[Exported | _Failure]:
-    work = partial(_attempt, settings=settings)
-    if jobs == 1 or len(planned) == 1:
-        yield from map(work, planned)
-        return
-    workers = min(jobs, len(planned), _MOST_WORKERS)
-    with ProcessPoolExecutor(workers, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)) as pool:
-        try:
-            yield from pool.map(work, planned)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+def _executor(jobs: int) -> AbstractContextManager[Executor | None]:
+    """Who does the work; None for this process itself."""
+    if jobs == 1:
+        return nullcontext()
+    from lstmdump.processes import Processes
+
+    return Processes(jobs)
 
 
-def _attempt(job: Job, settings: Settings) -> Exported | _Failure:
-    try:
-        return export(job, settings)
-    except Exception as error:  # noqa: BLE001 - one model, whatever is wrong with it, must not stop the rest
-        return _Failure(terminal.sentence(error), isinstance(error, UnknownFormat))
-
-
-def _report(run: Run, item: Input, result: Exported | _Failure, *, quiet: bool) -> None:
-    if isinstance(result, _Failure):
-        if not (result.unknown and item.searched):
-            run.fail(item.path, result.message)
+def _report(run: Run, item: Input, outcome: Outcome[Job, Exported], *, quiet: bool) -> None:
+    result = outcome.result
+    with run.each(item):
+        if outcome.error is not None:
+            raise outcome.error
+    if result is None:
         return
     job = result.job
     if run.as_json:
@@ -111,6 +100,7 @@ def _report(run: Run, item: Input, result: Exported | _Failure, *, quiet: bool) 
         terminal.write_json(record.line(fields | ({"skipped": True} if result.skipped else {})))
     elif not result.skipped:
         terminal.write(visible(job.output) + "\n")
+        terminal.flush()
     for caution in () if quiet else result.cautions:
         terminal.tell(f"{job.model}: {caution}")
     if result.layers == 0 and not quiet:

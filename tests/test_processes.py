@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from lstmdump.batch import run
+from lstmdump.errors import NotAnLSTM, WorkerDied
+from lstmdump.processes import Processes
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+
+
+def ended(number: int) -> int:
+    if number < 0:
+        os.kill(os.getpid(), -number)
+    return number
+
+
+def test_a_process_that_dies_fails_its_own_job_alone() -> None:
+    with Processes(2) as processes:
+        outcomes = list(run(ended, [1, 2, -signal.SIGUSR1, 3, 4, -signal.SIGKILL, 5, 6], processes))
+    assert [outcome.result for outcome in outcomes] == [1, 2, None, 3, 4, None, 5, 6]
+    assert [str(outcome.error) for outcome in outcomes if outcome.error] == [
+        f"the process that worked on it died (signal {signal.SIGUSR1:d}, SIGUSR1)",
+        "the process that worked on it died (signal 9, SIGKILL)",
+    ]
+    assert {type(outcome.error) for outcome in outcomes if outcome.error} == {WorkerDied}
+
+
+def test_one_process_alone_is_replaced() -> None:
+    with Processes(1) as processes:
+        outcomes = list(run(ended, [-signal.SIGUSR1, -signal.SIGKILL, 7], processes))
+    assert [outcome.result for outcome in outcomes] == [None, None, 7]
+
+
+def test_work_is_done_in_other_processes_and_not_in_more_than_asked_for() -> None:
+    with Processes(2) as processes:
+        found = {outcome.result for outcome in run(process, range(50), processes)}
+    assert os.getpid() not in found
+    assert len(found) <= 2
+
+
+def process(_: int) -> int:
+    return os.getpid()
+
+
+def refused(_: int) -> NoReturn:
+    raise NotAnLSTM("3 is none")
+
+
+def test_an_error_keeps_its_kind_and_its_words() -> None:
+    with Processes(1) as processes, pytest.raises(NotAnLSTM, match="3 is none"):
+        processes.submit(refused, 3).result()
+
+
+def divided(by: int) -> float:
+    return 1 / by
+
+
+def test_a_bug_comes_with_its_traceback() -> None:
+    with Processes(1) as processes, pytest.raises(ZeroDivisionError) as raised:
+        processes.submit(divided, 0).result()
+    assert "return 1 / by" in str(raised.value.__cause__)
+
+
+def unpicklable(_: int) -> object:
+    return threading.Lock()
+
+
+def test_what_cannot_be_handed_on_is_told() -> None:
+    with Processes(1) as processes:
+        with pytest.raises(TypeError, match=r"cannot be handed on: .*lock"):
+            processes.submit(unpicklable, 0).result()
+        assert processes.submit(divided, 2).result() == 0.5
+
+
+def test_what_cannot_be_sent_is_told() -> None:
+    with Processes(1) as processes:
+        with pytest.raises(Exception, match="pickle"):
+            processes.submit(lambda: None).result()
+        assert processes.submit(divided, 2).result() == 0.5
+
+
+def waiting(place: str) -> None:
+    Path(place).touch()
+    try:
+        time.sleep(600)
+    finally:
+        Path(place).unlink()
+
+
+def interrupted(processes: Any, work: Any, place: Path) -> None:
+    with processes:
+        processes.submit(work, str(place))
+        while not place.exists():
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+
+
+def test_an_interrupt_ends_the_jobs_which_clean_up(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(Processes(1), waiting, tmp_path / "begun")
+    assert list(tmp_path.iterdir()) == []
+
+
+def deaf(place: str) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    Path(place).touch()
+    time.sleep(600)
+
+
+def test_a_job_that_does_not_listen_is_killed(tmp_path: Path) -> None:
+    processes = Processes(1)
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(processes, deaf, tmp_path / "begun")
+    assert [worker._process.exitcode for worker in processes._workers if worker._process] == [-signal.SIGKILL]
+
+
+def swallowing(place: str) -> None:
+    """As a library of C does, which turns an exception of Python's into an error of its own."""
+    Path(place).touch()
+    try:
+        time.sleep(600)
+    except SystemExit as error:
+        raise OSError("cannot be read") from error
+
+
+def test_a_job_that_swallows_the_interrupt_is_the_last(tmp_path: Path) -> None:
+    processes = Processes(1)
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(processes, swallowing, tmp_path / "begun")
+    assert [worker._process.exitcode for worker in processes._workers if worker._process] == [0]
