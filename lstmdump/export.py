@@ -138,7 +138,8 @@ def export(job: Job, settings: Settings = _AS_STORED) -> Exported:
     """
     if (left := skipped(job, settings)) is not None:
         return left
-    with open_model(os.path.join(job.directory, job.model)) as opened:
+    model = job.model if locations.is_url(job.model) else os.path.join(job.directory, job.model)
+    with open_model(model) as opened:
         report = _report(opened, settings)._replace(model=job.model)
         chosen = select(opened.lstms, settings.layer_glob)
         size = npz.write(

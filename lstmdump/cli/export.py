@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import AbstractContextManager, closing, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
@@ -39,6 +40,11 @@ _MOST_WORKERS = 61  # what Windows allows
 @click.option("-f", "--force", is_flag=True, help="Overwrite what is there.")
 @click.option("--skip-existing", is_flag=True, help="Leave what is there.")
 @click.option("-j", "--jobs", metavar="N", type=click.IntRange(1, 256), help="Work in N processes; 1 where not given.")
+@click.option(
+    "--dask",
+    metavar="SCHEDULER",
+    help="Work on the workers of the Dask scheduler at this address, e.g. tcp://host:8786.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per model and line.")
 def export_command(
     selection: Selection,
@@ -50,6 +56,7 @@ def export_command(
     force: bool,
     skip_existing: bool,
     jobs: int | None,
+    dask: str | None,
     as_json: bool,
 ) -> int:
     """Write the gates of each MODEL's LSTM layers: <layer>/W_i, U_i, b_i, and so for f, c and o.
@@ -58,6 +65,10 @@ def export_command(
     """
     if force and skip_existing:
         raise click.UsageError("--force overwrites what --skip-existing leaves: give one of them")
+    if dask is not None and jobs is not None:
+        raise click.UsageError(
+            "--dask has the workers of its scheduler, --jobs those of this machine: give one of them"
+        )
     run = Run(as_json=as_json)
     inputs = list(selection.inputs(run.fail))
     if not inputs:
@@ -65,9 +76,9 @@ def export_command(
             terminal.tell("no model found")
         return run.status
     settings = Settings(dtype, compress, fold_forget_bias, force, skip_existing, selection.layer)
-    planned = plan([item.path for item in inputs], out)
+    planned = plan([item.path for item in inputs], out, directory="" if dask is None else os.getcwd())  # noqa: PTH109 - as text
     with (
-        _executor(min(jobs or 1, len(inputs), _MOST_WORKERS)) as executor,
+        _executor(min(jobs or 1, len(inputs), _MOST_WORKERS), dask) as executor,
         closing(
             batch.run(partial(export, settings=settings), planned, executor, known=partial(skipped, settings=settings))
         ) as outcomes,
@@ -78,8 +89,12 @@ def export_command(
     return run.status
 
 
-def _executor(jobs: int) -> AbstractContextManager[Executor | None]:
+def _executor(jobs: int, dask: str | None) -> AbstractContextManager[Executor | None]:
     """Who does the work; None for this process itself."""
+    if dask is not None:
+        from lstmdump.cli.cluster import dask_executor
+
+        return dask_executor(dask)
     if jobs == 1:
         return nullcontext()
     from lstmdump.processes import Processes
