@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import builders
 import crc32c
@@ -65,7 +66,7 @@ def shape(extents: Iterable[int]) -> bytes:
 # --- tables
 
 
-def masked(data: bytes) -> int:
+def masked(data: bytes | np.ndarray) -> int:
     """The checksum of DATA as LevelDB stores it: turned right by 15 bits, plus a constant."""
     plain = crc32c.crc32c(data)
     return ((plain >> 15 | plain << 17) + 0xA282EAD8) % (1 << 32)
@@ -151,14 +152,15 @@ Values = np.ndarray | BFloat16 | list[bytes] | bytes
 """Numbers, a list of strings, or one string without dimensions."""
 
 
-def content(values: Values, order: str = "<") -> tuple[str, tuple[int, ...], bytes, int]:
+def content(values: Values, order: str = "<") -> tuple[str, tuple[int, ...], bytes | np.ndarray, int]:
     """Type, shape, bytes and checksum of VALUES as a bundle stores them."""
     if isinstance(values, BFloat16):
         data = values.halves.astype(f"{order}u2").tobytes()
         return "bfloat16", values.halves.shape, data, masked(data)
     if isinstance(values, np.ndarray):
-        data = values.astype(values.dtype.newbyteorder(order)).tobytes()
-        return values.dtype.name, values.shape, data, masked(data)
+        stored = np.ascontiguousarray(values, values.dtype.newbyteorder(order))  # no copy where it is so already
+        octets = stored.reshape(-1).view(np.uint8)
+        return values.dtype.name, values.shape, octets, masked(octets)
     strings = [values] if isinstance(values, bytes) else values
     lengths = b"".join(struct.pack(f"{order}I", len(string)) for string in strings)
     of_lengths = struct.pack(f"{order}I", masked(lengths))
@@ -187,33 +189,34 @@ def write_bundle(
     pieces: Mapping[str, Sequence[Spans]] | None = None,
     change: Callable[[Entries], Any] = lambda _: None,
     per_block: int = 1000,
+    create: Callable[[Path], BinaryIO] = lambda path: path.open("wb"),
 ) -> Path:
     """A bundle of TENSORS, dealt out to its SHARDS in turn; CHANGE may spoil what the index says."""
     prefix.parent.mkdir(parents=True, exist_ok=True)
-    files = [b""] * shards
     entries: Entries = {}
     turns = count()
 
-    def put(key: bytes, values: Values) -> None:
+    def put(key: bytes, values: Values, files: list[BinaryIO]) -> None:
         dtype, extents, data, checksum = content(values, ">" if big_endian else "<")
         shard = next(turns) % shards
-        entries[key] = entry(dtype, extents, shard, len(files[shard]), len(data), checksum)
-        files[shard] += data
+        entries[key] = entry(dtype, extents, shard, files[shard].tell(), len(data), checksum)
+        files[shard].write(data)
 
-    for name, values in tensors.items():
-        cut = (pieces or {}).get(name, ())
-        for spans in cut:
-            assert isinstance(values, np.ndarray)
-            where = tuple(slice(start, None if length < 0 else start + length) for start, length in spans)
-            put(piece_key(name, spans), values[where])
-        if cut:
-            entries[name.encode()] = entry(values.dtype.name, values.shape, pieces=cut)  # type: ignore[union-attr]
-        else:
-            put(name.encode(), values)
+    with ExitStack() as stack:
+        names = [f"{prefix.name}.data-{shard:05d}-of-{shards:05d}" for shard in range(shards)]
+        files = [stack.enter_context(create(prefix.with_name(name))) for name in names]
+        for name, values in tensors.items():
+            cut = (pieces or {}).get(name, ())
+            for spans in cut:
+                assert isinstance(values, np.ndarray)
+                where = tuple(slice(start, None if length < 0 else start + length) for start, length in spans)
+                put(piece_key(name, spans), values[where], files)
+            if cut:
+                entries[name.encode()] = entry(values.dtype.name, values.shape, pieces=cut)  # type: ignore[union-attr]
+            else:
+                put(name.encode(), values, files)
     entries[b""] = integer(1, shards) + (integer(2, 1) if big_endian else b"") + counted(3, integer(1, 1))
     change(entries)
-    for shard, data in enumerate(files):
-        prefix.with_name(f"{prefix.name}.data-{shard:05d}-of-{shards:05d}").write_bytes(data)
     prefix.with_name(f"{prefix.name}.index").write_bytes(table(sorted(entries.items()), per_block=per_block))
     return prefix
 
