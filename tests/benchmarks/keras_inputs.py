@@ -1,0 +1,123 @@
+"""Keras models of any size, written with h5py. Sizes: d inputs, m units."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import builders
+import h5py
+import numpy as np
+from benchmarks.sparse import SparseFile
+
+LAYER = "lstm_1"
+_BLOCK = 1 << 22
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+def units(size: int) -> int:
+    """The units m of an LSTM with as many inputs whose float32 arrays take about SIZE bytes: 4·(2m)·m·4."""
+    return round(math.sqrt(size / 32))
+
+
+def shapes(d: int, m: int) -> Shapes:
+    """The shapes of an LSTM's arrays, as Keras 2 and later store them."""
+    return {"kernel": (d, 4 * m), "recurrent_kernel": (m, 4 * m), "bias": (4 * m,)}
+
+
+def many_numbers(shape: tuple[int, ...]) -> np.ndarray:
+    """Random numbers that repeat themselves after 16 MiB, so that they are made in no time."""
+    return np.resize(builders.numbers(min(_BLOCK, int(np.prod(shape)))), shape)
+
+
+def weights(d: int, m: int, bias: int = 4) -> dict[str, np.ndarray]:
+    """The arrays of an LSTM; of one of CuDNN where BIAS is 8."""
+    made = {leaf: many_numbers(shape) for leaf, shape in shapes(d, m).items()}
+    return made | {"bias": many_numbers((bias * m,))}
+
+
+def config(d: int, m: int, layers: int = 1, kind: str = "LSTM") -> dict[str, Any]:
+    """The configuration of LSTM layers, complete enough for Keras 3 to make the model."""
+    first = {"class_name": "InputLayer", "config": {"batch_shape": [None, None, d], "name": "input"}}
+    made = [builders.lstm_config(f"lstm_{k}", m, kind, return_sequences=k < layers) for k in range(1, layers + 1)]
+    stack = [{"module": "keras.layers", **layer} for layer in (first, *made)]
+    return {"module": "keras", **builders.sequential(*stack), "build_config": {"input_shape": [None, None, d]}}
+
+
+def write_h5(path: Path, d: int, m: int, kind: str = "LSTM", **dataset_options: Any) -> Path:
+    """A model file of one layer."""
+    arrays = weights(d, m, 8 if kind == "CuDNNLSTM" else 4)
+    named = [(f"{LAYER}/{leaf}:0", values) for leaf, values in arrays.items()]
+    return builders.write(path, {LAYER: named}, config=config(d, m, kind=kind), **dataset_options)
+
+
+def write_sparse_h5(path: Path, d: int, m: int) -> Path:
+    """The same, all zero and without taking room."""
+    builders.write(path, {LAYER: []}, config=config(d, m))
+    names = [f"{LAYER}/{leaf}:0" for leaf in shapes(d, m)]
+    with h5py.File(path, "r+") as file:
+        group = file[f"model_weights/{LAYER}"]
+        group.attrs["weight_names"] = np.array([name.encode() for name in names])
+        for name, shape in zip(names, shapes(d, m).values(), strict=True):
+            _allocate(group, name, shape)
+    return path
+
+
+def _allocate(group: h5py.Group, name: str, shape: tuple[int, ...]) -> None:
+    plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plan.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    plan.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    group.create_dataset(name, shape, "<f4", dcpl=plan)
+
+
+def write_layers_h5(path: Path, layers: int) -> Path:
+    """A model file of many small layers."""
+    named = {f"lstm_{k}": builders.keras_2_weights(f"lstm_{k}") for k in range(1, layers + 1)}
+    return builders.write(path, named, config=config(3, 4, layers))
+
+
+def write_weights(path: Path, layers: int) -> Path:
+    """A `.weights.h5` of many small layers."""
+    builders.saved(path, _groups(layers), {group: f"lstm_{k + 1}" for k, group in enumerate(_groups(layers))})
+    return path
+
+
+def write_layers_keras(path: Path, layers: int) -> Path:
+    """A `.keras` archive of many small layers."""
+    return builders.keras_zip(path, config(3, 4, layers), _groups(layers))
+
+
+def _groups(layers: int) -> dict[str, Any]:
+    return {f"layers/lstm_{k}/cell" if k else "layers/lstm/cell": builders.cell() for k in range(layers)}
+
+
+def write_keras(path: Path, d: int, m: int, compression: int = zipfile.ZIP_STORED) -> Path:
+    """A `.keras` archive of one layer."""
+    inner = path.with_suffix(".inner")
+    builders.saved(inner, {"layers/lstm/cell": list(weights(d, m).values())})
+    return _archive(path, inner, config(d, m), compression)
+
+
+def write_sparse_keras(path: Path, d: int, m: int) -> Path:
+    """The same, all zero and without taking room."""
+    inner = path.with_suffix(".inner")
+    with h5py.File(inner, "w") as file:
+        group = file.create_group("layers/lstm/cell/vars")
+        for number, shape in enumerate(shapes(d, m).values()):
+            _allocate(group, str(number), shape)
+    return _archive(path, inner, config(d, m), zipfile.ZIP_STORED)
+
+
+def _archive(path: Path, inner: Path, made: dict[str, Any], compression: int) -> Path:
+    with SparseFile(path) as file, zipfile.ZipFile(file, "w", compression, compresslevel=1) as archive:
+        for name, content in builders.members(made, b"").items():
+            if content:
+                archive.writestr(name, content)
+        with inner.open("rb") as source, archive.open("model.weights.h5", "w", force_zip64=True) as member:
+            shutil.copyfileobj(source, member, 1 << 20)
+    inner.unlink()
+    return path

@@ -1,0 +1,159 @@
+"""Commands run in turns, and what they used."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple
+
+MIB = 1 << 20
+_LIMIT = 900
+_UNSET = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "NO_COLOR", "FORCE_COLOR", "LSTMDUMP_DEBUG")
+_SET = {"COLUMNS": "80", "LINES": "24", "TERM": "xterm-256color", "TF_CPP_MIN_LOG_LEVEL": "3"}
+
+
+Words = Sequence[str | Path]
+
+
+class Usage(NamedTuple):
+    """What one run of a command used.
+
+    Attributes:
+        cpu: user and system time of it and of all processes that it waited for, in ms.
+        wall: in ms.
+        resident: the peak of its resident memory, or of the largest process that it waited for, in MiB.
+        read: bytes got from system calls that read, or over the network; None where unknown.
+        status: its exit status.
+        stopping: from Ctrl-C to its end, in ms; None where there was none.
+        failure: why the run does not count; empty where it does.
+    """
+
+    cpu: float
+    wall: float
+    resident: float
+    read: int | None
+    status: int
+    stopping: float | None = None
+    failure: str = ""
+
+
+class Interrupt(NamedTuple):
+    """Ctrl-C, pressed DELAY seconds after there is a directory with so many FILES."""
+
+    directory: Path
+    files: int
+    delay: float = 0
+
+
+class Command(NamedTuple):
+    """What is run.
+
+    Attributes:
+        name: what the tables call it.
+        against: the name of the command that it is compared with.
+        clears: what is removed before each run.
+        ends_with: the exit status of a run that counts.
+        rounds: run in the first so many rounds only.
+        checked: called after each run with its usage; gives it back, changed where there is more to tell.
+        lacks: why it cannot be run here.
+    """
+
+    name: str
+    words: Words
+    against: str = ""
+    terminal: bool = False
+    stdin: Path | None = None
+    clears: Sequence[Path] = ()
+    ends_with: int = 0
+    interrupt: Interrupt | None = None
+    rounds: int = 1_000
+    checked: Callable[[Usage], Usage] = lambda usage: usage
+    lacks: str = ""
+
+
+Round = dict[str, Usage]
+"""One run of each command, by name."""
+
+
+class Launcher:
+    """Runs commands through the small process of `launcher`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.out, self.error = folder / "stdout", folder / "stderr"
+        words = [sys.executable, "-I", "-S", str(Path(__file__).with_name("launcher.py"))]
+        environment = {name: value for name, value in os.environ.items() if name not in _UNSET} | _SET
+        self._process = subprocess.Popen(
+            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
+
+    def __enter__(self) -> Launcher:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._process.__exit__(kind, error, at)  # closes its ends of the pipes and waits
+
+    def run(self, command: Command) -> Usage:
+        """Run COMMAND once."""
+        for path in command.clears:
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        usage = self._measured(command)
+        if usage.status != command.ends_with:
+            return usage._replace(failure=self._why(usage))
+        return command.checked(usage)
+
+    def _measured(self, command: Command) -> Usage:
+        pressed = command.interrupt
+        request = {
+            "words": [str(word) for word in command.words],
+            "terminal": command.terminal,
+            "stdin": command.stdin and str(command.stdin),
+            "stdout": str(self.out),
+            "stderr": str(self.error),
+            "interrupt": pressed and pressed._asdict() | {"directory": str(pressed.directory)},
+            "limit": _LIMIT,
+        }
+        assert self._process.stdin
+        assert self._process.stdout
+        print(json.dumps(request), file=self._process.stdin, flush=True)
+        told = json.loads(self._process.stdout.readline())
+        stopping = told["stopping"]
+        return Usage(told["cpu"] * 1e3, told["wall"] * 1e3, told["resident"] / MIB, told["read"], told["status"],
+                     None if stopping is None else stopping * 1e3)  # fmt: skip
+
+    def said(self) -> str:
+        """What the last command wrote to stdout."""
+        return self.out.read_text("utf-8", "replace")
+
+    def _why(self, usage: Usage) -> str:
+        lines = self.error.read_text("utf-8", "replace").splitlines() if self.error.exists() else []
+        return f"status {usage.status}: {lines[-1] if lines else ''}"
+
+
+def in_turns(
+    launcher: Launcher, commands: Sequence[Command], rounds: int, told: Callable[[str], None], *, warm_up: bool = True
+) -> list[Round]:
+    """Run all COMMANDS ROUNDS times in turns, so that what drifts, drifts for all alike; once more before to WARM_UP.
+
+    A command that fails is not run again. If it failed to warm up, its failure stands in the first round.
+    """
+    failed: Round = {}
+    done: list[Round] = []
+    for turn in range(-1 if warm_up else 0, rounds):
+        this: Round = {}
+        for command in commands:
+            if command.lacks or command.name in failed or turn >= command.rounds:
+                continue
+            told(f"{turn + 1}/{rounds} {command.name}")
+            this[command.name] = usage = launcher.run(command)
+            if usage.failure:
+                failed[command.name] = usage
+        done.append(this)
+    if warm_up:
+        del done[0]
+    return [failed | one if turn == 0 else one for turn, one in enumerate(done)]

@@ -1,0 +1,114 @@
+"""What else there is to do the same with, each as one would use it."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import sys
+from pathlib import Path
+
+from benchmarks.keras_inputs import LAYER
+from benchmarks.measuring import Command, Words
+from benchmarks.workspace import python
+
+_SLOW = 3  # rounds for what takes seconds
+_CUT = """
+m = b.shape[-1] // 4
+parts = {f"{key}_{gate}": whole[..., k * m:(k + 1) * m]
+         for key, whole in (("W", w), ("U", u), ("b", b)) for k, gate in enumerate("ifco")}
+np.savez(sys.argv[2], **parts)
+"""
+_H5PY = f"""
+import sys, h5py, numpy as np
+with h5py.File(sys.argv[1]) as file:
+    group = file["model_weights/{LAYER}/{LAYER}"]
+    w, u, b = (group[leaf + ":0"][()] for leaf in ("kernel", "recurrent_kernel", "bias"))
+{_CUT}"""
+_MEMMAP = f"""
+import sys, numpy as np
+d, m = int(sys.argv[3]), int(sys.argv[4])
+data = np.memmap(sys.argv[1], np.float32, "r", shape=(d + m + 1) * 4 * m)
+w = data[:d * 4 * m].reshape(d, 4 * m)
+u = data[d * 4 * m:(d + m) * 4 * m].reshape(m, 4 * m)
+b = data[(d + m) * 4 * m:]
+{_CUT}"""
+_KERAS_EXPORT = f"""
+import sys, keras, numpy as np
+(layer,) = [layer for layer in keras.models.load_model(sys.argv[1]).layers if isinstance(layer, keras.layers.LSTM)]
+w, u, b = layer.get_weights()
+{_CUT}"""
+_KERAS = "import sys, keras; keras.models.load_model(sys.argv[1]).summary()"
+_TF_KERAS = "import sys, tf_keras; tf_keras.models.load_model(sys.argv[1], compile=False).summary()"
+_LIST = "import sys, tensorflow as tf; print(*tf.train.list_variables(sys.argv[1]), sep='\\n')"
+
+
+def _lacks(*modules: str) -> str:
+    missing = [name for name in modules if importlib.util.find_spec(name) is None]
+    return f"{', '.join(missing)} not installed" if missing else ""
+
+
+def _tool(name: str) -> tuple[str, str]:
+    """Where the command NAME is, beside this Python or elsewhere, and why it cannot be run."""
+    beside = Path(sys.executable).with_name(name)
+    found = str(beside) if beside.exists() else shutil.which(name)
+    return found or name, "" if found else "not installed"
+
+
+def h5py_savez(path: Path, out: Path, against: str) -> Command:
+    """An `.h5` file's arrays read with h5py, cut and saved with numpy."""
+    return Command("h5py + np.savez, .h5", python(_H5PY, path, out), against, clears=[out], lacks=_lacks("h5py"))
+
+
+def memmap_savez(path: Path, out: Path, d: int, m: int, against: str) -> Command:
+    """The arrays in a bundle's data file, cut and saved with numpy by one who knows where they are."""
+    words = python(_MEMMAP, path, out, str(d), str(m))
+    return Command("np.memmap + np.savez, checkpoint", words, against, clears=[out])
+
+
+def keras_savez(path: Path, out: Path, against: str) -> Command:
+    """A `.keras` model loaded by Keras, its weights cut and saved with numpy."""
+    words = python(_KERAS_EXPORT, path, out)
+    lacks = _lacks("keras", "tensorflow")
+    return Command("Keras load + np.savez, .keras", words, against, clears=[out], rounds=1, lacks=lacks)
+
+
+def keras_summary(path: Path, against: str) -> Command:
+    """A `.keras` model loaded and summed up by Keras 3."""
+    lacks = _lacks("keras", "tensorflow")
+    return Command("Keras: load_model, summary", python(_KERAS, path), against, rounds=_SLOW, lacks=lacks)
+
+
+def tf_keras_summary(path: Path, against: str) -> Command:
+    """An `.h5` model loaded and summed up by Keras 2."""
+    lacks = _lacks("tf_keras", "tensorflow")
+    return Command("tf-keras: load_model, summary", python(_TF_KERAS, path), against, rounds=_SLOW, lacks=lacks)
+
+
+def list_variables(prefix: Path, against: str) -> Command:
+    """A checkpoint's variables listed by TensorFlow."""
+    lacks = _lacks("tensorflow")
+    return Command("tf.train.list_variables", python(_LIST, prefix), against, rounds=_SLOW, lacks=lacks)
+
+
+def saved_model_cli(path: Path, against: str) -> Command:
+    """A SavedModel shown by TensorFlow's own tool."""
+    tool, lacks = _tool("saved_model_cli")
+    words: Words = [tool, "show", "--dir", path, "--all"]
+    return Command("saved_model_cli show --all", words, against, rounds=_SLOW, lacks=lacks)
+
+
+def h5ls(path: Path, against: str) -> Command:
+    """An HDF5 file listed by the HDF Group's own tool."""
+    tool, lacks = _tool("h5ls")
+    return Command("h5ls -r", [tool, "-r", path], against, lacks=lacks)
+
+
+def h5glance(path: Path, against: str) -> Command:
+    """An HDF5 file listed by h5glance."""
+    tool, lacks = _tool("h5glance")
+    return Command("h5glance", [tool, path], against, lacks=lacks)
+
+
+def copy(source: Path, target: Path, name: str) -> Command:
+    """A file or directory copied by the system."""
+    return Command(name, ["cp", "-r", source, target], clears=[target])

@@ -1,0 +1,91 @@
+"""What was measured, as Markdown that can be read as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
+from statistics import median
+
+from benchmarks.goals import Verdict
+from benchmarks.measuring import Command, Round, Usage
+
+_MARKS = {True: "holds", False: "**missed**", None: "not judged"}
+_LONGEST = 100
+
+
+def goals(verdicts: Sequence[Verdict]) -> str:
+    """One line for each goal."""
+    rows = [("goal", "at most", "measured", "")]
+    rows += [
+        (one.goal.promise, f"{one.goal.limit:g}{one.goal.unit}", _measured(one), _MARKS[one.holds]) for one in verdicts
+    ]
+    return _table(rows, "<><<")
+
+
+def summary(verdicts: Sequence[Verdict]) -> str:
+    """How many goals hold."""
+    held, missed, open_ = (sum(one.holds is holds for one in verdicts) for holds in (True, False, None))
+    return f"Of {len(verdicts)} goals {held} hold, {missed} are missed, {open_} could not be judged."
+
+
+def _measured(verdict: Verdict) -> str:
+    parts = [_listed(verdict.measured), verdict.why, f"({_listed(verdict.beside)})" if verdict.beside else ""]
+    return "; ".join(part for part in parts if part)
+
+
+def _listed(values: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {_amount(value)}" for name, value in values.items())
+
+
+def _amount(value: float) -> str:
+    return f"{value:.0f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def commands(of: Sequence[Command], rounds: Sequence[Round]) -> str:
+    """One line for each command: medians of CPU, wall time and memory, and the ratio of CPU to what it stands against."""
+    rows: list[tuple[str, ...]] = [("command", "CPU ms", "wall ms", "MiB", "CPU ratio", "to")]
+    rows += [_row(command, rounds) for command in of]
+    return _table(rows, "<>>>><")
+
+
+def _row(command: Command, rounds: Sequence[Round]) -> tuple[str, ...]:
+    runs = [one[command.name] for one in rounds if command.name in one]
+    counting = [usage for usage in runs if not usage.failure]
+    if not counting:
+        why = command.lacks or next((usage.failure for usage in runs), "not run")
+        return command.name, "", "", "", "", _shortened(why)
+    ratio = _ratio(command, rounds)
+    return command.name, *_medians(counting), "" if ratio is None else f"{ratio:.2f}", command.against
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
+
+
+def _medians(runs: Sequence[Usage]) -> tuple[str, str, str]:
+    wall = median(usage.wall for usage in runs)
+    return (
+        f"{median(usage.cpu for usage in runs):,.0f}",
+        f"{wall:,.0f}",
+        f"{median(usage.resident for usage in runs):,.0f}",
+    )
+
+
+def _ratio(command: Command, rounds: Sequence[Round]) -> float | None:
+    pairs = [
+        (one[command.name], one[command.against]) for one in rounds if {command.name, command.against} <= one.keys()
+    ]
+    ratios = [ours.cpu / other.cpu for ours, other in pairs if not ours.failure and not other.failure]
+    return median(ratios) if ratios else None
+
+
+def _table(rows: Sequence[Sequence[str]], sides: str) -> str:
+    cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip_longest(*cells, fillvalue="")]
+    rule = [
+        "-" * (width - (side == ">")) + (":" if side == ">" else "") for width, side in zip(widths, sides, strict=True)
+    ]
+    head, *body = [
+        [f"{cell:{side}{width}}" for cell, side, width in zip(row, sides, widths, strict=True)] for row in cells
+    ]
+    return "".join(f"| {' | '.join(row)} |\n" for row in (head, rule, *body))

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+from benchmarks.goals import Goal, cpu, cpu_each, judge, read_over, resident_over
+from benchmarks.measuring import Usage
+
+
+def used(cpu: float, resident: float = 10, read: int | None = 0, failure: str = "") -> Usage:
+    return Usage(cpu, cpu, resident, read, 0, None, failure)
+
+
+RATIO = Goal("ours over theirs", 1.5, "×", {"a": cpu("ours", "theirs")})
+
+
+def test_the_median_of_the_rounds_counts() -> None:
+    rounds = [{"ours": used(ours), "theirs": used(theirs)} for ours, theirs in ((2, 2), (9, 1), (12, 10))]
+    assert judge(RATIO, rounds).measured == {"a": 1.2}  # of 1, 9 and 1.2
+
+
+@pytest.mark.parametrize(("ours", "holds"), [(14, True), (15, True), (16, False)])
+def test_a_goal_holds_up_to_its_limit(ours: float, holds: bool) -> None:
+    assert judge(RATIO, [{"ours": used(ours), "theirs": used(10)}]).holds is holds
+
+
+def test_one_figure_too_large_misses_the_goal() -> None:
+    both = RATIO._replace(figures={"a": cpu("ours", "theirs"), "b": cpu("theirs", "ours")})
+    assert judge(both, [{"ours": used(1), "theirs": used(10)}]).holds is False
+
+
+def test_what_was_not_run_is_not_judged() -> None:
+    verdict = judge(RATIO, [{"ours": used(1)}])
+    assert (verdict.holds, verdict.why) == (None, "not measured: a")
+
+
+def test_what_failed_misses_the_goal_and_is_told() -> None:
+    verdict = judge(RATIO, [{"ours": used(1, failure="status 2"), "theirs": used(10)}])
+    assert (verdict.holds, verdict.why) == (False, "ours: status 2")
+
+
+def test_what_failed_once_misses_the_goal_though_it_had_gone_well_before() -> None:
+    rounds = [{"ours": used(1), "theirs": used(10)}, {"ours": used(1, failure="status 2"), "theirs": used(10)}]
+    assert judge(RATIO, rounds).holds is False
+
+
+def test_what_cannot_be_told_here_is_not_judged() -> None:
+    goal = RATIO._replace(figures={"a": read_over("ours", "theirs")})
+    assert judge(goal, [{"ours": used(1, read=None), "theirs": used(1, read=None)}]).holds is None
+
+
+def test_start_up_is_taken_off_where_it_is_named() -> None:
+    one = {"ours": used(7), "start": used(1), "theirs": used(2)}
+    assert (cpu("ours", "theirs", "start")(one), cpu_each("ours", 3, "start")(one)) == (3, 2)
+
+
+def test_memory_is_held_against_that_of_start_up() -> None:
+    assert resident_over("ours", "start")({"ours": used(1, 50), "start": used(1, 40)}) == 10

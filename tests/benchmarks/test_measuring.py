@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from benchmarks.measuring import Command, Interrupt, Launcher, Usage, in_turns
+from benchmarks.workspace import python
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no wait4")
+
+
+@pytest.fixture
+def launcher(tmp_path: Path) -> Iterator[Launcher]:
+    with Launcher(tmp_path) as made:
+        yield made
+
+
+class Recorder:
+    """Stands in for a launcher: notes what it is to run."""
+
+    def __init__(self, failing: str = "") -> None:
+        self.run_so_far: list[str] = []
+        self.failing = failing
+
+    def run(self, command: Command) -> Usage:
+        self.run_so_far.append(command.name)
+        return Usage(1, 1, 1, 1, 0, None, "no" if command.name == self.failing else "")
+
+
+A, B = Command("a", ["a"]), Command("b", ["b"])
+
+
+def in_turn(recorder: Recorder, *commands: Command, rounds: int, warm_up: bool = False) -> list[dict[str, Usage]]:
+    return in_turns(recorder, commands, rounds, lambda _: None, warm_up=warm_up)  # type: ignore[arg-type]
+
+
+def test_commands_take_turns() -> None:
+    recorder = Recorder()
+    in_turn(recorder, A, B, rounds=2)
+    assert recorder.run_so_far == ["a", "b", "a", "b"]
+
+
+def test_a_warm_up_does_not_count() -> None:
+    recorder = Recorder()
+    assert len(in_turn(recorder, A, rounds=2, warm_up=True)) == 2
+    assert len(recorder.run_so_far) == 3
+
+
+def test_what_fails_is_not_run_again_and_stands_in_the_first_round() -> None:
+    recorder = Recorder(failing="b")
+    first, second = in_turn(recorder, A, B, rounds=2, warm_up=True)
+    assert recorder.run_so_far == ["a", "b", "a", "a"]
+    assert (first["b"].failure, "b" in second) == ("no", False)
+
+
+def test_what_is_not_installed_is_not_run() -> None:
+    assert in_turn(Recorder(), A._replace(lacks="not installed"), rounds=1) == [{}]
+
+
+def test_memory_is_that_of_the_command_and_not_of_who_asks(launcher: Launcher) -> None:
+    held = bytearray(b"1") * (64 << 20)
+    assert launcher.run(Command("pass", python("pass"))).resident < 64 <= len(held) / 2**20
+
+
+def test_memory_is_the_peak(launcher: Launcher) -> None:
+    assert launcher.run(Command("large", python("len(bytearray(b'1') * (64 << 20))"))).resident > 64
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system does not tell")
+def test_what_is_read_is_counted(launcher: Launcher, tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(bytes(1 << 20))
+    code = "import sys; open(sys.argv[1], 'rb').read({})"
+    most, least = (launcher.run(Command("", python(code.format(size), tmp_path / "x"))).read for size in (-1, 0))
+    assert most is not None
+    assert least is not None
+    assert most - least == pytest.approx(1 << 20, abs=4096)
+
+
+def test_a_terminal_is_one(launcher: Launcher) -> None:
+    words = python("import sys; sys.exit(not all(file.isatty() for file in (sys.stdin, sys.stdout, sys.stderr)))")
+    assert launcher.run(Command("", words, terminal=True)).failure == ""
+
+
+def test_another_exit_status_is_a_failure_with_what_was_said(launcher: Launcher) -> None:
+    assert launcher.run(Command("", python("raise SystemExit('so')"))).failure == "status 1: so"
+
+
+def test_ctrl_c_comes_when_the_files_are_there(launcher: Launcher, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    code = "import sys, time, pathlib; pathlib.Path(sys.argv[1], 'x').touch(); time.sleep(60)"
+    words = python(code, tmp_path / "out")
+    usage = launcher.run(Command("", words, ends_with=-2, interrupt=Interrupt(tmp_path / "out", 1)))
+    assert usage.failure == ""
+    assert usage.stopping is not None
+
+
+def test_outputs_are_cleared_before_each_run(launcher: Launcher, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    command = Command("", python("import sys; open(sys.argv[1], 'x')", out), clears=[out])
+    assert [launcher.run(command).failure for _ in range(2)] == ["", ""]
