@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from lstmdump.errors import NotAnLSTM
@@ -41,6 +41,27 @@ class Gate(NamedTuple):
     def arrays(self) -> list[Tensor]:
         """W, U, and b and V where there are such."""
         return [tensor for tensor in (self.W, self.U, self.b, self.V) if tensor is not None]
+
+
+class Gates(Mapping[str, Gate]):
+    """The four gates by their letters, each of which ONE gives when it is first asked for: few are, of many layers."""
+
+    def __init__(self, one: Callable[[str], Gate]) -> None:
+        self._one = one
+        self._known: dict[str, Gate] = {}
+
+    def __getitem__(self, letter: str) -> Gate:
+        if letter not in self._known:
+            if letter not in tuple(GATES):
+                raise KeyError(letter)
+            self._known[letter] = self._one(letter)
+        return self._known[letter]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(GATES)
+
+    def __len__(self) -> int:
+        return len(GATES)
 
 
 class LSTM:

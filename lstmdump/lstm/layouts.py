@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from lstmdump.lstm.cell import GATES, Gate
+from lstmdump.lstm.cell import Gate, Gates
 from lstmdump.tensor import Array, Tensor, derived
 
 KERAS_ORDER = "ifco"
@@ -25,7 +25,7 @@ KERAS_1_ORDER = "icfo"
 TF1_ORDER = "icfo"
 
 
-def twelve_arrays(name: str, arrays: Mapping[str, Tensor]) -> dict[str, Gate]:
+def twelve_arrays(name: str, arrays: Mapping[str, Tensor]) -> Mapping[str, Gate]:
     """Gates out of arrays called `W_i`, `U_i`, `b_i`, and so for f, c and o."""
 
     def one(letter: str) -> Gate:
@@ -36,10 +36,10 @@ def twelve_arrays(name: str, arrays: Mapping[str, Tensor]) -> dict[str, Gate]:
             None if bias is None else bias.renamed(f"{name}/b_{letter}"),
         )
 
-    return {letter: one(letter) for letter in GATES}
+    return Gates(one)
 
 
-def side_by_side(name: str, kernel: Tensor, recurrent: Tensor, bias: Tensor | None) -> dict[str, Gate]:
+def side_by_side(name: str, kernel: Tensor, recurrent: Tensor, bias: Tensor | None) -> Mapping[str, Gate]:
     """Gates out of a kernel (d, 4m), a recurrent kernel (m, 4m) and a bias (4m,), columns in Keras's order."""
     units = recurrent.shape[0]
 
@@ -51,10 +51,10 @@ def side_by_side(name: str, kernel: Tensor, recurrent: Tensor, bias: Tensor | No
             None if bias is None else bias.part(columns, name=f"{name}/b_{letter}"),
         )
 
-    return {letter: one(letter) for letter in GATES}
+    return Gates(one)
 
 
-def cudnn(name: str, kernel: Tensor, recurrent: Tensor, bias: Tensor | None) -> dict[str, Gate]:
+def cudnn(name: str, kernel: Tensor, recurrent: Tensor, bias: Tensor | None) -> Mapping[str, Gate]:
     """Gates out of a CuDNNLSTM, in the form of an LSTM.
 
     CuDNN keeps each gate's block as (m, d) in memory, which Keras stores under the shape (d, m); its recurrent blocks
@@ -77,10 +77,10 @@ def cudnn(name: str, kernel: Tensor, recurrent: Tensor, bias: Tensor | None) -> 
             None if bias is None else _bias_sum(f"{name}/b_{letter}", bias, columns, units),
         )
 
-    return {letter: one(letter) for letter in GATES}
+    return Gates(one)
 
 
-def fused(name: str, kernel: Tensor, bias: Tensor | None, input_dim: int, order: str) -> dict[str, Gate]:
+def fused(name: str, kernel: Tensor, bias: Tensor | None, input_dim: int, order: str) -> Mapping[str, Gate]:
     """Gates out of a kernel (d+h, 4m) over input and state, and a bias (4m,), columns in that ORDER."""
     units = kernel.shape[1] // 4
 
@@ -92,15 +92,17 @@ def fused(name: str, kernel: Tensor, bias: Tensor | None, input_dim: int, order:
             None if bias is None else bias.part(columns, name=f"{name}/b_{letter}"),
         )
 
-    return {letter: one(letter) for letter in GATES}
+    return Gates(one)
 
 
-def with_peepholes(name: str, gates: Mapping[str, Gate], peepholes: Mapping[str, Tensor]) -> dict[str, Gate]:
+def with_peepholes(name: str, gates: Mapping[str, Gate], peepholes: Mapping[str, Tensor]) -> Mapping[str, Gate]:
     """GATES with the PEEPHOLES, (m,) each, by the letter of the gate that they belong to."""
-    return {
-        letter: gate._replace(V=peepholes[letter].renamed(f"{name}/V_{letter}")) if letter in peepholes else gate
-        for letter, gate in gates.items()
-    }
+
+    def one(letter: str) -> Gate:
+        peephole = peepholes.get(letter)
+        return gates[letter]._replace(V=None if peephole is None else peephole.renamed(f"{name}/V_{letter}"))
+
+    return Gates(one) if peepholes else gates
 
 
 def _kernel_rows(block: Tensor, first: int, last: int) -> Array:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
 
 from lstmdump.errors import CorruptModel, LstmdumpError
 
 
-@contextmanager
-def stopped(kinds: tuple[type[Exception], ...], said: str) -> Iterator[None]:
+class stopped:  # noqa: N801 - used as contextlib's `suppress` is, and a class, as that is, for it is entered for every link
     """Turn exceptions of KINDS, raised over a damaged file, into `CorruptModel`: SAID, and in brackets their words."""
-    try:
-        yield
-    except LstmdumpError:
-        raise
-    except kinds as error:
-        raise as_corrupt(error, said) from error
+
+    __slots__ = ("_kinds", "_said")
+
+    def __init__(self, kinds: tuple[type[Exception], ...], said: str) -> None:
+        self._kinds = kinds
+        self._said = said
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, self._kinds) and not isinstance(error, LstmdumpError):
+            raise as_corrupt(error, self._said) from error
 
 
 def as_corrupt(error: Exception, said: str) -> CorruptModel:

@@ -7,7 +7,9 @@ anything is opened through them, and HDF5 filter plugins are not loaded.
 
 from __future__ import annotations
 
+import math
 import os
+from functools import lru_cache
 from typing import Any, BinaryIO
 
 os.environ["HDF5_PLUGIN_PRELOAD"] = "::"  # HDF5's own word for: load no plugin, whatever HDF5_PLUGIN_PATH says
@@ -21,19 +23,26 @@ from lstmdump.readers.hdf5_calls import FOREIGN_ERRORS, Call
 from lstmdump.readers.hdf5_numbers import Data, Numbers
 from lstmdump.tensor import Tensor
 
+_OPAQUE, _FLOAT32 = np.dtype("V2"), np.dtype("<f4")
+
 
 class Group:
-    """A group of an open file. Paths are looked up one link at a time, so that none leaves the file."""
+    """A group of an open file. Every link on a path is looked at before it is followed, so that none leaves the file.
 
-    def __init__(self, group: h5py.Group, path: str, data: Data) -> None:
-        self._group = group
+    h5py's low level is used here: a model of a thousand layers has ten thousand links, and an h5py object for each, or
+    one that stays open, takes longer than all the rest.
+    """
+
+    def __init__(self, found: h5py.h5g.GroupID, path: str, data: Data) -> None:
+        self._id = found
         self._data = data
+        self._inside: set[bytes] = set()
         self.path = path
 
     def group(self, path: str) -> Group | None:
         """The group at PATH below this one, or None where there is none."""
         found = self._find(path)
-        return Group(found, self._join(path), self._data) if isinstance(found, h5py.Group) else None
+        return Group(found, self._join(path), self._data) if isinstance(found, h5py.h5g.GroupID) else None
 
     def tensor(self, path: str, *, opaque_is_bfloat16: bool) -> Tensor | None:
         """The dataset at PATH below this group, or None where there is none.
@@ -41,7 +50,7 @@ class Group:
         OPAQUE_IS_BFLOAT16: whether two bytes of no known type are a bfloat16, which HDF5 has no type for.
         """
         found = self._find(path)
-        if not isinstance(found, h5py.Dataset):
+        if not isinstance(found, h5py.h5d.DatasetID):
             return None
         return _tensor(found, self._join(path), self._data, opaque_is_bfloat16)
 
@@ -49,25 +58,25 @@ class Group:
     def address(self) -> int:
         """Where it stands in the file: no other has this number, and what was written first has the lowest."""
         with Call(f"looking up {self.path or '/'}"):
-            return int(h5py.h5o.get_info(self._group.id).addr)
+            return int(h5py.h5o.get_info(self._id).addr)
 
     def names(self) -> list[str]:
         """The names of all that lies in this group, in the file's order (alphabetical, as a rule)."""
         with Call(f"listing {self.path or '/'}"):
-            return [_text(name) for name in self._group]
+            return [_text(name) for name in self._id]
 
     def attribute(self, name: str) -> Any:
         """The attribute NAME: str for text, a list for an array, else a number; None where there is none."""
         with Call(f"reading the attribute {name} of {self.path or '/'}"):
-            if name not in self._group.attrs:
+            if not h5py.h5a.exists(self._id, name.encode()):
                 return None
-            value = self._group.attrs[name]
+            value = h5py.AttributeManager(h5py.Group(self._id))[name]
             return [_text(item) for item in value.ravel()] if isinstance(value, np.ndarray) else _text(value)
 
     def has_attribute(self, name: str) -> bool:
         """Whether there is an attribute NAME; its value, which may be long, is not read."""
         with Call(f"looking for the attribute {name} of {self.path or '/'}"):
-            return name in self._group.attrs
+            return bool(h5py.h5a.exists(self._id, name.encode()))
 
     def text(self, name: str) -> str | None:
         """The attribute NAME where it is text, else None."""
@@ -97,22 +106,28 @@ class Group:
     def _join(self, path: str) -> str:
         return f"{self.path}/{path}" if self.path else path
 
-    def _find(self, path: str) -> object:
-        here: object = self._group
+    def _find(self, path: str) -> h5py.h5g.GroupID | h5py.h5d.DatasetID | None:
+        here = b""
         with Call(f"looking up {self._join(path)}"):
-            for step in path.split("/"):
-                if not step:
+            for step in filter(None, path.split("/")):
+                outer, here = here, (here + b"/" if here else b"") + step.encode("utf-8", "surrogateescape")
+                if here in self._inside:
                     continue
-                if not isinstance(here, h5py.Group):
+                if self._lacks(outer, here):
                     return None
-                key = step.encode("utf-8", "surrogateescape")
-                link = here.get(key, getlink=True)
-                if link is None:
-                    return None
-                if not isinstance(link, h5py.HardLink):
+                if self._id.links.get_info(here).type != h5py.h5l.TYPE_HARD:
                     raise RefusedModel(f"{self._join(path)} is a link to another place or file; Keras writes none")
-                here = here.get(key)
-        return here
+                self._inside.add(here)
+            return h5py.h5o.open(self._id, here) if here else self._id
+
+    def _lacks(self, outer: bytes, here: bytes) -> bool:
+        """Whether there is no link HERE, perhaps because what is at OUTER is no group."""
+        try:
+            return b"\0" in here or not self._id.links.exists(here)
+        except FOREIGN_ERRORS:
+            if not outer or isinstance(h5py.h5o.open(self._id, outer), h5py.h5g.GroupID):
+                raise
+            return True
 
 
 class HDF5File(Group):
@@ -133,7 +148,7 @@ class HDF5File(Group):
             if "truncated file" in words:
                 raise CorruptModel("HDF5, but cut short: the file ends before its data does; copy it anew") from error
             raise CorruptModel(f"HDF5, but it cannot be opened ({words})") from error
-        super().__init__(self._file, "", Data(source, self._file))
+        super().__init__(h5py.h5g.open(self._file.id, b"/"), "", Data(source, self._file))
 
     def close(self) -> None:
         """Let go of the file."""
@@ -141,23 +156,33 @@ class HDF5File(Group):
         self._file.close()
 
 
-def _tensor(dataset: h5py.Dataset, path: str, data: Data, opaque_is_bfloat16: bool) -> Tensor:
+def _tensor(dataset: h5py.h5d.DatasetID, path: str, data: Data, opaque_is_bfloat16: bool) -> Tensor:
     with Call(f"reading the shape of {path}"):
-        if dataset.is_virtual or dataset.external:
+        created = dataset.get_create_plist()
+        layout = created.get_layout()
+        if layout == h5py.h5d.VIRTUAL or created.get_external_count():
             raise RefusedModel(f"{path} keeps its numbers in another file; Keras writes no such dataset")
-        shape = dataset.shape
-        if shape is None:
+        extent = dataset.get_space()
+        if extent.get_simple_extent_type() == h5py.h5s.NULL:
             raise CorruptModel(f"{path} holds no array")
-        stored = dataset.dtype
-        bfloat16 = stored == np.dtype("V2") and (opaque_is_bfloat16 or _text(dataset.attrs.get("dtype")) == "bfloat16")
-        size = dataset.id.get_storage_size()
-        if dataset.chunks is None and size != stored.itemsize * dataset.size:
-            raise CorruptModel(f"{path} declares {stored.itemsize * dataset.size} bytes, but {size} are stored")
-    numbers = Numbers(dataset, path, data, is_bfloat16=bfloat16)
-    dtype = "bfloat16" if bfloat16 else str(stored.newbyteorder("="))
-    return Tensor(
-        path, tuple(int(length) for length in shape), dtype, numbers.fetch, None if bfloat16 else numbers.rows
-    )
+        shape = extent.get_simple_extent_dims()
+        stored = _FLOAT32 if dataset.get_type().equal(h5py.h5t.IEEE_F32LE) else dataset.dtype
+        bfloat16 = stored == _OPAQUE and (opaque_is_bfloat16 or _is_marked_bfloat16(dataset))
+        declared, size = stored.itemsize * math.prod(shape), dataset.get_storage_size()
+        if layout != h5py.h5d.CHUNKED and size != declared:
+            raise CorruptModel(f"{path} declares {declared} bytes, but {size} are stored")
+    numbers = Numbers(path, data, is_bfloat16=bfloat16)
+    dtype = "bfloat16" if bfloat16 else _dtype_name(stored)
+    return Tensor(path, shape, dtype, numbers.fetch, None if bfloat16 else numbers.rows)
+
+
+def _is_marked_bfloat16(dataset: h5py.h5d.DatasetID) -> bool:
+    return bool(_text(h5py.Dataset(dataset).attrs.get("dtype")) == "bfloat16")
+
+
+@lru_cache(maxsize=64)
+def _dtype_name(stored: np.dtype[Any]) -> str:
+    return str(stored.newbyteorder("="))
 
 
 def _text(value: Any) -> Any:

@@ -7,6 +7,7 @@ import os
 import weakref
 import zlib
 from collections.abc import Iterator
+from functools import cached_property
 from itertools import product
 from typing import BinaryIO
 
@@ -31,6 +32,17 @@ class Data:
         self._file = file
         self._opened: BinaryIO | None = None
 
+    def dataset(self, path: str) -> h5py.Dataset:
+        """The dataset at PATH, the links to which have been found to stay within the file.
+
+        Raises:
+            ModelClosed: the file has been closed.
+        """
+        if not self._file:
+            raise ModelClosed(f"{path} was asked for after the model had been closed")
+        with Call(f"looking up {path}"):
+            return h5py.Dataset(h5py.h5d.open(self._file.id, path.encode("utf-8", "surrogateescape")))
+
     def opened(self) -> BinaryIO | None:
         """The file, open for reading; None where another has meanwhile taken its place, or no one can tell."""
         if not isinstance(self._source, Location):
@@ -52,15 +64,18 @@ class Data:
 
 
 class Numbers:
-    """The numbers of DATASET, which stands at PATH in the file with those DATA."""
+    """The numbers of the dataset that stands at PATH in the file with those DATA; it is opened when they are read."""
 
-    def __init__(self, dataset: h5py.Dataset, path: str, data: Data, *, is_bfloat16: bool) -> None:
-        self._dataset = dataset
+    def __init__(self, path: str, data: Data, *, is_bfloat16: bool) -> None:
         self._path = path
         self._data = data
         self._is_bfloat16 = is_bfloat16
         self._stored: StoredArray | None = None
         self._known = False
+
+    @cached_property
+    def _dataset(self) -> h5py.Dataset:
+        return self._data.dataset(self._path)
 
     def fetch(self, cuts: Cuts) -> Array:
         """The elements that CUTS select; bfloat16 as float32.
