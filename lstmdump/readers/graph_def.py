@@ -111,7 +111,6 @@ class Graph(Nodes):
         self._data = bytes(data)
         self._index = NodeIndex(self._data)
         self._nodes: dict[int, Node] = {}
-        self._asked = 0
         self._rest = Message(memoryview(self._data)[self._index.end :])
         self.version = ""
         if 1 in self._rest:
@@ -146,12 +145,11 @@ class Graph(Nodes):
                 yield node
 
     def taking(self, output: str) -> Iterator[Node]:
-        """The nodes that have OUTPUT, `split:2`, among their inputs."""
-        self._asked += 1
-        if self._asked > _FEW:
+        """The nodes that have OUTPUT, `split:2`, among their inputs; first those behind the node that it is of."""
+        if self._index.searched > _FEW * len(self._data):
             yield from map(self._node, self._takers.get(output, ()))
             return
-        for index, _ in self._index.holding(_INPUT_KEY + _counted(output)):
+        for index, _ in self._index.holding(_INPUT_KEY + _counted(output), self.turn(output.partition(":")[0])):
             node = self._node(index)
             if output in node.inputs:
                 yield node

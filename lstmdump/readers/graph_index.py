@@ -22,6 +22,7 @@ class NodeIndex:
         names: their names, empty where a node does not begin with one.
         turns: how many nodes stand before each, by its name.
         end: where the last one ends.
+        searched: how many bytes have been searched through so far.
 
     Raises:
         CorruptModel: the last one is cut short, or two have one name.
@@ -29,6 +30,7 @@ class NodeIndex:
 
     def __init__(self, data: bytes) -> None:
         self._data = data
+        self.searched = 0
         self.stops: list[int] = []
         self.names: list[bytes] = []
         try:
@@ -67,18 +69,26 @@ class NodeIndex:
         """Where the node begins that stands at TURN, behind its length."""
         return varint(self._data, (self.stops[turn - 1] if turn else 0) + 1)[1]
 
-    def holding(self, mark: bytes) -> Iterator[tuple[int, bool]]:
+    def holding(self, mark: bytes, first: int = 0) -> Iterator[tuple[int, bool]]:
         """The turns of the nodes in whose bytes MARK stands, each once, and whether it stands right behind the name.
 
-        A search through the bytes is much faster than to take all nodes apart.
+        The search begins with the node FIRST and ends with the one before it. To search through the bytes is much
+        faster than to take all nodes apart.
         """
-        data, stops = self._data, self.stops
-        position = data.find(mark, 0, self.end)
-        while position >= 0:
-            turn = bisect_right(stops, position)
+        begin = self.stops[first - 1] if first else 0
+        yield from self._within(mark, begin, self.end)
+        yield from self._within(mark, 0, begin)
+
+    def _within(self, mark: bytes, position: int, end: int) -> Iterator[tuple[int, bool]]:
+        while position < end:
+            found = self._data.find(mark, position, end)
+            self.searched += (end if found < 0 else found) - position
+            if found < 0:
+                return
+            turn = bisect_right(self.stops, found)
             start = self.start(turn)
-            if position < start:  # in the node's length
-                position = data.find(mark, position + 1, self.end)
+            if found < start:  # in the node's length
+                position = found + 1
                 continue
-            yield turn, position == start + 2 + len(self.names[turn])
-            position = data.find(mark, stops[turn], self.end)
+            yield turn, found == start + 2 + len(self.names[turn])
+            position = self.stops[turn]

@@ -148,7 +148,7 @@ def path_of_key(key: str) -> list[str] | None:
 
 def _unescaped(edge: str) -> str:
     """An edge's name as it was, in which `/` is stored as `.S` and `.` as `..`."""
-    return "".join(_pieces(edge))
+    return "".join(_pieces(edge)) if "." in edge else edge
 
 
 def _pieces(edge: str) -> Iterator[str]:

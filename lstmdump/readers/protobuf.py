@@ -18,6 +18,7 @@ Value: TypeAlias = "int | bytes | memoryview"
 
 _VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5
 _VARINT_BITS = 64
+_SHORT = 0x80  # numbers below it take one byte
 _FLOAT32_END = 3.4028235e38
 
 
@@ -104,14 +105,16 @@ def fields(data: Buffer) -> Iterator[tuple[int, Value]]:
     """
     position, end = 0, len(data)
     while position < end:
-        key, position = varint(data, position)
+        key, position = (data[position], position + 1) if data[position] < _SHORT else varint(data, position)
         kind = key & 7
-        if kind == _VARINT:
-            value, position = varint(data, position)
-            yield key >> 3, value
-            continue
-        if kind == _LENGTH:
-            length, position = varint(data, position)
+        if kind in (_VARINT, _LENGTH):
+            # `varint` would give the same, but is called tens of thousands of times for numbers of one byte.
+            short = position < end and data[position] < _SHORT
+            value, position = (data[position], position + 1) if short else varint(data, position)
+            if kind == _VARINT:
+                yield key >> 3, value
+                continue
+            length = value
         elif kind in (_EIGHT_BYTES, _FOUR_BYTES):
             length = 8 if kind == _EIGHT_BYTES else 4
         else:

@@ -60,3 +60,14 @@ def test_a_mark_behind_the_name_is_told_from_one_anywhere_else() -> None:
 
 def test_what_stands_behind_the_nodes_is_not_searched() -> None:
     assert list(NodeIndex(node("a") + counted(2, counted(1, "library"))).holding(b"library")) == []
+
+
+def test_a_search_begins_at_the_node_it_is_told_and_goes_round() -> None:
+    data = node("a") + node("b") + node("c")
+    assert [turn for turn, _ in NodeIndex(data).holding(PLUS_MARK, 1)] == [1, 2, 0]
+
+
+def test_a_search_that_is_broken_off_has_gone_no_further_than_it_found() -> None:
+    index = NodeIndex(node("a") + node("b", 20_000))
+    next(index.holding(PLUS_MARK))
+    assert index.searched < len(node("a"))
