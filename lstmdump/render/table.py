@@ -6,14 +6,9 @@ The column of parameters adds up: the arrays of a layer to the layer, the layers
 from __future__ import annotations
 
 from collections.abc import Iterator
-from io import StringIO
-
-from rich.console import Console, ConsoleRenderable
-from rich.padding import Padding
-from rich.table import Table
-from rich.text import Text
 
 from lstmdump.names import visible
+from lstmdump.render.page import INDENT, Page, Piece, Row, length, widths
 from lstmdump.render.text import count, plural, shape_with_reason
 from lstmdump.report import LayerFacts, Report
 
@@ -21,15 +16,8 @@ _FORMATS = {"keras-h5": "Keras HDF5", "keras-weights-h5": "Keras weights", "kera
             "saved-model": "SavedModel", "tf-checkpoint": "TensorFlow checkpoint",
             "tf-graph": "TensorFlow graph"}  # fmt: skip
 _USUAL_DTYPE = "float32"
-_NARROWEST = 40
-_SHORTEST = 12
-_UNBOUNDED = 10_000
-_INDENT = 2
-_GAP = 2
 _DOT = " · "
-_NAME, _REASON, _COUNT = range(3)
-
-Row = tuple[Text, Text, Text]
+_NAME, _REASON = range(2)
 
 
 def table(report: Report, *, width: int | None, colour: bool, with_others: bool = False) -> str:
@@ -37,66 +25,55 @@ def table(report: Report, *, width: int | None, colour: bool, with_others: bool 
 
     WIDTH is the terminal's. None is no terminal: as wide as the text needs, so that no line is folded.
     """
-    file = StringIO()
-    console = Console(
-        file=file,
-        width=_UNBOUNDED if width is None else max(width, _NARROWEST),
-        force_terminal=colour,
-        color_system="standard" if colour else None,
-        no_color=not colour,
-        legacy_windows=False,
-        highlight=False,
-    )
-    rows = [list(_layer_rows(layer)) for layer in report.layers]
+    page = Page(width, colour=colour)
+    blocks = [list(_layer_rows(layer)) for layer in report.layers]
     totals = list(_total_rows(report)) if report.layers or with_others else []
-    widths = _widths([*(row for block in rows for row in block), *totals])
-    _print_head(console, report)
-    for layer, block in zip(report.layers, rows, strict=True):
-        _print_title(console, layer)
-        console.print(_grid(block, widths, folds=_REASON, within=console.width))
+    needed = widths([*(row for block in blocks for row in block), *totals])
+    _add_head(page, report)
+    for layer, block in zip(report.layers, blocks, strict=True):
+        _add_title(page, layer)
+        page.columns(block, needed, folds=_REASON)
     if with_others and report.others:
-        _print_others(console, report)
+        _add_others(page, report)
     if totals:
-        console.print()
-        console.print(_grid(totals, widths, folds=_REASON, within=console.width))
-    _print_notes(console, report)
-    return "\n".join(line.rstrip() for line in file.getvalue().splitlines()) + "\n"
+        page.blank()
+        page.columns(totals, needed, folds=_REASON)
+    _add_notes(page, report)
+    return page.text()
 
 
-def _print_head(console: Console, report: Report) -> None:
+def _add_head(page: Page, report: Report) -> None:
     found = plural(report.lstms, "LSTM layer") if report.lstms else "no LSTM layer"
     if len(report.layers) < report.lstms:
         found = f"{len(report.layers)} of {found}"
-    console.print(Text(visible(report.model), "bold", overflow="fold"))
-    console.print(Text(f"{_FORMATS.get(report.format, report.format)} · {visible(report.producer)} · {found}"))
+    page.line(Piece(visible(report.model), "bold"))
+    page.line(Piece(f"{_FORMATS.get(report.format, report.format)} · {visible(report.producer)} · {found}"))
 
 
-def _print_title(console: Console, layer: LayerFacts) -> None:
+def _add_title(page: Page, layer: LayerFacts) -> None:
     """The name and what it names, on one line, or on two where one is too short."""
-    name = Text.assemble((visible(layer.name), "bold cyan"), "  ", visible(layer.kind), overflow="fold")
-    about = " · ".join(_about(layer))
-    console.print()
-    if name.cell_len + len(_DOT) + len(about) <= console.width:
-        console.print(name.append(_DOT + about))
+    name = (Piece(visible(layer.name), "bold cyan"), Piece("  " + visible(layer.kind)))
+    about = _DOT.join(_about(layer))
+    page.blank()
+    if length(*name) + len(_DOT) + len(about) <= page.width:
+        page.line(*name, Piece(_DOT + about))
     else:
-        console.print(name)
-        console.print(Padding(Text(about), (0, 0, 0, _INDENT)))
+        page.line(*name)
+        page.line(Piece(about), indent=INDENT)
 
 
-def _print_others(console: Console, report: Report) -> None:
+def _add_others(page: Page, report: Report) -> None:
     rows = [_row(visible(other.tensor), str(other.shape), other.parameters) for other in report.others]
-    console.print()
-    console.print(Text("other arrays", "bold"))
-    console.print(_grid(rows, _widths(rows), folds=_NAME, within=console.width))
+    page.blank()
+    page.line(Piece("other arrays", "bold"))
+    page.columns(rows, widths(rows), folds=_NAME)
 
 
-def _print_notes(console: Console, report: Report) -> None:
+def _add_notes(page: Page, report: Report) -> None:
     if report.notes:
-        console.print()
+        page.blank()
     for note in report.notes:
-        hanging = Table.grid(padding=0)
-        hanging.add_row(Text("note: ", "yellow"), Text(visible(note), overflow="fold"))
-        console.print(hanging)
+        page.hanging(Piece("note: ", "yellow"), visible(note))
 
 
 def _about(layer: LayerFacts) -> Iterator[str]:
@@ -140,22 +117,4 @@ def _total_rows(report: Report) -> Iterator[Row]:
 
 
 def _row(name: str, reason: str, parameters: int | None, style: str = "") -> Row:
-    number = "" if parameters is None else count(parameters)
-    return Text(name, overflow="fold"), Text(reason, overflow="fold"), Text(number, style)
-
-
-def _widths(rows: list[Row]) -> tuple[int, ...]:
-    return tuple(max((cell.cell_len for cell in column), default=0) for column in zip(*rows, strict=True))
-
-
-def _grid(rows: list[Row], widths: tuple[int, ...], *, folds: int, within: int) -> ConsoleRenderable:
-    """ROWS in columns of WIDTHS; the column FOLDS gives way where they do not fit WITHIN the terminal."""
-    spare = within - _INDENT - _GAP * (len(widths) - 1) - sum(widths[:folds] + widths[folds + 1 :])
-    grid = Table.grid(padding=0)  # the gap is part of the columns' width: releases of rich count padding differently
-    for index, width in enumerate(widths):
-        fitting = min(width, max(spare, _SHORTEST)) if index == folds else width
-        gap = 0 if index == _COUNT else _GAP
-        grid.add_column(width=fitting + gap, justify="right" if index == _COUNT else "left")
-    for row in rows:
-        grid.add_row(*row)
-    return Padding(grid, (0, 0, 0, _INDENT))
+    return Row(name, reason, Piece("" if parameters is None else count(parameters), style))
