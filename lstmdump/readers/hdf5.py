@@ -113,21 +113,24 @@ class Group:
                 outer, here = here, (here + b"/" if here else b"") + step.encode("utf-8", "surrogateescape")
                 if here in self._inside:
                     continue
-                if self._lacks(outer, here):
+                if (kind := self._kind_of_link(outer, here)) is None:
                     return None
-                if self._id.links.get_info(here).type != h5py.h5l.TYPE_HARD:
+                if kind != h5py.h5l.TYPE_HARD:
                     raise RefusedModel(f"{self._join(path)} is a link to another place or file; Keras writes none")
                 self._inside.add(here)
             return h5py.h5o.open(self._id, here) if here else self._id
 
-    def _lacks(self, outer: bytes, here: bytes) -> bool:
-        """Whether there is no link HERE, perhaps because what is at OUTER is no group."""
+    def _kind_of_link(self, outer: bytes, here: bytes) -> int | None:
+        """The kind of the link HERE; None where there is none, perhaps because what is at OUTER is no group."""
+        if b"\0" in here:
+            return None
         try:
-            return b"\0" in here or not self._id.links.exists(here)
+            return int(self._id.links.get_info(here).type)
         except FOREIGN_ERRORS:
-            if not outer or isinstance(h5py.h5o.open(self._id, outer), h5py.h5g.GroupID):
+            in_group = not outer or isinstance(h5py.h5o.open(self._id, outer), h5py.h5g.GroupID)
+            if in_group and self._id.links.exists(here):
                 raise
-            return True
+            return None
 
 
 class HDF5File(Group):

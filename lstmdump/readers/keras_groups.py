@@ -121,24 +121,27 @@ class _Shard:
             child = group.group(key)
             if child is None:
                 continue
-            if key == _VARS:
-                self._take_arrays(child, stored)
-            if key != _VARS or any(child.group(inner) for inner in child.names()):  # or an attribute called `vars`
+            rest = self._take_arrays(child, stored) if key == _VARS else []
+            if key != _VARS or any(child.group(inner) for inner in rest):  # or an attribute called `vars`
                 inner_steps = (*steps, *key.split("\\"))  # Windows joined the steps with backslashes
                 self.visit(child, self._at(inner_steps, child.address), inner_steps)
 
-    def _take_arrays(self, group: Group, stored: Stored) -> None:
+    def _take_arrays(self, group: Group, stored: Stored) -> list[str]:
+        """Put the arrays of GROUP into STORED, and give the names of all else in it."""
+        rest = []
         stored.is_layer = True
         stored.name = group.text("name") or stored.name
         for key in group.names():
             tensor = group.tensor(key, opaque_is_bfloat16=self._opaque_is_bfloat16)
             if tensor is None:
+                rest.append(key)
                 continue
             if tensor.dtype == "|V2":
                 raise CorruptModel(f"{tensor.name} holds numbers of two bytes, of which the file does not say the type")
             if stored.arrays.setdefault(key, tensor) is not tensor:
                 raise CorruptModel(f"{tensor.name} is in more than one of the files that the weights are spread over")
             self._tree.size += tensor.size * _width(tensor.dtype)
+        return rest
 
     def _at(self, steps: tuple[str, ...], address: int) -> Stored:
         stored = self._tree
