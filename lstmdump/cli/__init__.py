@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -25,6 +26,7 @@ _COMMANDS = {
     "verify": "Run the layers in TensorFlow and in numpy, and compare.",
 }
 _COMPUTING = frozenset({"verify"})  # with products of matrices; the other commands read, cut and add
+_OBJECTS = 50_000  # new ones before garbage is looked for; Python's 700 take a quarter of the time of a large model
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 _EPILOG = """\b
 Examples:
@@ -121,4 +123,5 @@ def main() -> None:
         # OpenBLAS, which numpy loads, starts a thread per processor at once: a third of the time that h5py takes to
         # import. The user's own setting goes first, and a process that only calls `run` keeps what it has.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    gc.set_threshold(_OBJECTS)
     sys.exit(run())
