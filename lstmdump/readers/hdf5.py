@@ -151,7 +151,13 @@ class HDF5File(Group):
             if "truncated file" in words:
                 raise CorruptModel("HDF5, but cut short: the file ends before its data does; copy it anew") from error
             raise CorruptModel(f"HDF5, but it cannot be opened ({words})") from error
-        super().__init__(h5py.h5g.open(self._file.id, b"/"), "", Data(source, self._file))
+        try:
+            with foreign_errors("looking up /"):
+                root = h5py.h5g.open(self._file.id, b"/")
+        except BaseException:
+            self._file.close()
+            raise
+        super().__init__(root, "", Data(source, self._file))
 
     def close(self) -> None:
         """Let go of the file."""

@@ -156,3 +156,14 @@ def test_a_file_of_nothing_but_a_signature_is_named_damaged(path: Path) -> None:
     path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(500))
     with pytest.raises(CorruptModel, match="HDF5, but it cannot be opened"):
         HDF5File(Location(path))
+
+
+def test_a_file_whose_root_is_damaged_is_named_so(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "x.h5", "w", libver="latest") as file:
+        file.create_group("group")
+    data = bytearray((tmp_path / "x.h5").read_bytes())
+    root = int.from_bytes(data[36:44], "little")  # its place in the superblock; HDF5 file format, II.A, version 2 and 3
+    data[root + 10] ^= 0xFF
+    (tmp_path / "x.h5").write_bytes(data)
+    with pytest.raises(CorruptModel, match="damaged HDF5: looking up / fails"):
+        HDF5File(Location(tmp_path / "x.h5"))
