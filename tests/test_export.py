@@ -182,3 +182,23 @@ def test_folding_in_keras_changes_nothing(model: Path) -> None:
     assert (
         exported(model, Settings(fold_forget_bias=True))["lstm_1/b_f"].tolist() == builders.gates(3, 4)["b_f"].tolist()
     )
+
+
+@pytest.mark.parametrize(
+    ("models", "outputs"),
+    [
+        (["s3://bucket/m.h5"], ["m.h5.npz"]),
+        (["https://host:8000/a/m.h5?token=x/y"], ["m.h5.npz"]),
+        (["s3://bucket/a/m.h5", "s3://bucket/a/b/m.h5"], ["m.h5.npz", "b/m.h5.npz"]),
+        (["s3://bucket/m.h5", "s3://other/m.h5"], ["bucket/m.h5.npz", "other/m.h5.npz"]),
+        (["s3://bucket/m.h5", "http://host:80/m.h5"], ["s3/bucket/m.h5.npz", "http/host_80/m.h5.npz"]),
+        (["s3://bucket/m.h5", "/here/m.h5"], ["s3/bucket/m.h5.npz", "here/m.h5.npz"]),
+    ],
+)
+def test_an_output_lies_below_out_as_its_url_says(models: list[str], outputs: list[str]) -> None:
+    assert [job.output for job in plan(models, "out")] == [f"out/{output}" for output in outputs]
+
+
+def test_two_urls_that_differ_in_their_queries_clash() -> None:
+    with pytest.raises(OutputClash, match="nothing was written"):
+        plan(["https://host/m.h5?version=1", "https://host/m.h5?version=2"], "out")

@@ -300,6 +300,15 @@ def test_urls_may_be_listed(samples_on_web: Site, tmp_path: Path, run: Callable[
     assert done.status == 0
 
 
+def test_a_record_belongs_to_the_model_at_its_url(
+    samples_on_web: Site, tmp_path: Path, run: Callable[..., Any]
+) -> None:
+    urls = [f"{samples_on_web.url}/keras-{release}-weather.h5" for release in ("1.2.2", "2.2.0")]
+    (tmp_path / "records").write_text(run("show", "--json", *urls).out)
+    assert run("check", "--against", tmp_path / "records", *reversed(urls)).status == 0
+    assert run("check", "--against", tmp_path / "records").status == 0
+
+
 def test_a_url_is_told_in_one_line(web: Site, run: Callable[..., Any]) -> None:
     done = run("show", f"{web.url}/none.h5")
     assert done.err == (
