@@ -152,7 +152,7 @@ class HDF5File(Group):
                 raise CorruptModel("HDF5, but cut short: the file ends before its data does; copy it anew") from error
             raise CorruptModel(f"HDF5, but it cannot be opened ({words})") from error
         try:
-            with foreign_errors("looking up /"):
+            with Call("looking up /"):
                 root = h5py.h5g.open(self._file.id, b"/")
         except BaseException:
             self._file.close()
