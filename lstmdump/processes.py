@@ -15,12 +15,12 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Executor, Future
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import ForkingPickler
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
@@ -41,54 +41,76 @@ class Processes(Executor):
     """
 
     def __init__(self, count: int) -> None:
+        self._shut = False
+        self._tasks: SimpleQueue[tuple[Future[Any], object] | None] = SimpleQueue()
         self._workers = [_Worker() for _ in range(count)]
-        self._idle: SimpleQueue[_Worker] = SimpleQueue()
         ends: list[Connection] = []
         for worker in self._workers:
             ends.append(worker.start(*ends))
-            self._idle.put(worker)
-        self._threads = ThreadPoolExecutor(count)  # each waits for a process
+        # Threads of our own: in those of ThreadPoolExecutor, Ctrl-C can leave a lock behind that all then wait for.
+        self._threads = [threading.Thread(target=self._hand_on, args=(w,), daemon=True) for w in self._workers]
+        for thread in self._threads:
+            thread.start()
 
     def submit(
         self, work: Callable[Parameters, Result], /, *args: Parameters.args, **options: Parameters.kwargs
     ) -> Future[Result]:
         """Have WORK done by the next process that is free."""
-        return self._threads.submit(self._have_done, (work, args, options))
+        if self._shut:
+            raise RuntimeError("no work is taken any more")
+        future: Future[Result] = Future()
+        self._tasks.put((future, (work, args, options)))
+        return future
 
-    def _have_done(self, task: object) -> Any:
-        worker = self._idle.get()
-        try:
-            done, answer = worker.do(task)
-        finally:
-            self._idle.put(worker)
-        if done:
-            return answer
-        error, trace = answer
-        raise error from (_Elsewhere(trace) if trace else None)
+    def _hand_on(self, worker: _Worker) -> None:
+        """Give WORKER one task after the other, until there is to be no more."""
+        while (given := self._tasks.get()) is not None:
+            future, task = given
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                future.set_result(worker.do(task))
+            except BaseException as error:  # noqa: BLE001 - whatever it is, it is for who asked
+                future.set_exception(error)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more; with WAIT, return when all is done and the processes have ended."""
-        self._threads.shutdown(wait=wait, cancel_futures=cancel_futures)
+        if not self._shut:
+            self._shut = True
+            if cancel_futures:
+                self._cancel()
+            for _ in self._workers:
+                self._tasks.put(None)
         if wait:
+            for thread in self._threads:
+                thread.join()
             for worker in self._workers:
                 worker.dismiss()
 
     def stop(self) -> None:
         """End the processes in the midst of their jobs, within a second; each takes away what it has begun to write."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self.shutdown(wait=False, cancel_futures=True)
         for worker in self._workers:
             worker.interrupt()
         deadline = time.monotonic() + _GRACE
         for worker in self._workers:
             worker.end(deadline)
-        self._threads.shutdown()
+        for thread in self._threads:  # but for one that waits for a lock that Ctrl-C has left behind
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _cancel(self) -> None:
+        with suppress(Empty):
+            while True:
+                if (given := self._tasks.get_nowait()) is not None:
+                    given[0].cancel()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is not None:
             self.stop()
-        self.shutdown()
+        else:
+            self.shutdown()
 
 
 class _Worker:
@@ -119,8 +141,8 @@ class _Worker:
             self._connection = ours
             return ours
 
-    def do(self, task: object) -> Answer:
-        """What the process makes of TASK.
+    def do(self, task: object) -> Any:
+        """What the process makes of TASK; what it raises is raised.
 
         Raises:
             WorkerDied: it ended instead.
@@ -131,7 +153,11 @@ class _Worker:
             answer: Answer = connection.recv()
         except (EOFError, OSError) as error:
             raise WorkerDied(f"the process that worked on it died ({self._bury(connection)})") from error
-        return answer
+        done, value = answer
+        if done:
+            return value
+        failure, trace = value
+        raise failure from (_Elsewhere(trace) if trace else None)
 
     def _bury(self, connection: Connection) -> str:
         connection.close()

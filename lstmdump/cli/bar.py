@@ -53,7 +53,7 @@ class Bar:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._ended.set()
-        self._painter.join()
+        self._painter.join(1)
         self._draw()
         self._progress.stop()
         if self._failure is not None and kind is None:
