@@ -124,4 +124,5 @@ def main() -> None:
         # import. The user's own setting goes first, and a process that only calls `run` keeps what it has.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     gc.set_threshold(_OBJECTS)
+    terminal.insist_on_interrupts()
     sys.exit(run())

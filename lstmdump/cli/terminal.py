@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import errno
 import os
 import sys
@@ -13,6 +14,8 @@ from lstmdump.errors import LstmdumpError
 from lstmdump.names import visible
 
 if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
+
     from lstmdump.cli.bar import Bar
 
 Item = TypeVar("Item")
@@ -88,6 +91,21 @@ def tell(message: str) -> None:
 def _tell(line: str) -> None:
     with suppress(OSError):
         print(line, file=sys.stderr, flush=True)
+
+
+def insist_on_interrupts() -> None:
+    """Raise Ctrl-C anew where it is lost: Python drops what is raised in the callback of a weak reference, say.
+
+    h5py has such a callback for each object that it lets go; without this, one Ctrl-C in twenty changed nothing.
+    """
+    sys.unraisablehook = _insist
+
+
+def _insist(dropped: UnraisableHookArgs) -> None:
+    if issubclass(dropped.exc_type, KeyboardInterrupt):
+        _thread.start_new_thread(_thread.interrupt_main, ())  # here and now it would be dropped once more
+    else:
+        sys.__unraisablehook__(dropped)
 
 
 def tell_bug(error: BaseException) -> str:

@@ -90,6 +90,31 @@ def test_an_interrupt_ends_as_shells_expect(monkeypatch: pytest.MonkeyPatch, mod
     assert cli.run([str(model)]) == 128 + signal.SIGINT
 
 
+LOST = """
+import signal, sys, weakref
+from lstmdump import cli
+from lstmdump.cli import show
+
+class Thing: pass
+
+def work(*_):
+    thing = Thing()
+    callback = weakref.ref(thing, lambda _: signal.raise_signal(signal.SIGINT))
+    del thing  # what the callback raises is dropped
+    for _ in range(10**9):
+        pass
+
+show.describe = work
+cli.main()
+"""
+
+
+def test_an_interrupt_that_python_drops_is_raised_anew(model: Path) -> None:
+    command = [sys.executable, "-c", LOST, str(model)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
+    assert (done.returncode, done.stderr.strip()) == (130, "")
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="has no /dev/full")
 @pytest.mark.parametrize("arguments", [["show"], ["show", "--json"], ["check", "--params", "128"]])
 def test_a_full_disk_behind_stdout_is_told(arguments: list[str], model: Path) -> None:
