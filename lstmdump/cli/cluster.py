@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 _PIP_LINE = "pip install 'lstmdump[dask]'"
 _ADDRESS = re.compile(r"(?:(?:tcp|tls|ws|wss)://)?\[?([^/]+?)\]?:(\d{1,5})", re.ASCII)
+_LOGGERS = ("asyncio", "distributed", "distributed.client", "tornado", "tornado.application")
+"""What they tell is told again by each job that fails."""
 _SECONDS = 10.0  # what a scheduler has for its first answer; Dask itself waits for ever for one that is silent
 
 
@@ -62,7 +64,7 @@ def _client(scheduler: str) -> Client:
             """Where it could not even connect, it would wait for itself for 20 s when Python ends."""
 
     if not terminal.debugging():
-        for name in ("distributed", "tornado", "asyncio"):  # what they tell is told again by each job that fails
+        for name in _LOGGERS:
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     try:
         with socket.create_connection((address[1], int(address[2])), _SECONDS):
