@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import itertools
 import multiprocessing
-import os
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -10,15 +9,10 @@ from contextlib import nullcontext
 from typing import Any
 
 import pytest
+from jobs import died, halved
 
 from lstmdump.batch import Outcome, run
 from lstmdump.processes import Processes
-
-
-def halved(number: int) -> int:
-    if number % 2:
-        raise ValueError(f"{number} is odd")
-    return number // 2
 
 
 def told(outcomes: Iterator[Outcome[int, int]]) -> list[object]:
@@ -125,11 +119,6 @@ def test_what_is_known_to_fail_goes_to_no_executor() -> None:
     held = Held()
     assert told(run(abs, [3], held, known=halved)) == ["ValueError('3 is odd')"]
     assert held.futures == []
-
-
-def died(number: int) -> int:
-    os.abort() if number == 1 else None
-    return number
 
 
 def test_an_executor_that_breaks_fails_its_jobs_and_ends_nothing() -> None:

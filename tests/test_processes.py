@@ -2,24 +2,18 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 import time
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
+from jobs import deaf, divided, ended, process, refused, swallowing, unpicklable, waiting
 
 from lstmdump.batch import run
 from lstmdump.errors import NotAnLSTM, WorkerDied
 from lstmdump.processes import Processes
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
-
-
-def ended(number: int) -> int:
-    if number < 0:
-        os.kill(os.getpid(), -number)
-    return number
 
 
 def test_a_process_that_dies_fails_its_own_job_alone() -> None:
@@ -46,31 +40,15 @@ def test_work_is_done_in_other_processes_and_not_in_more_than_asked_for() -> Non
     assert len(found) <= 2
 
 
-def process(_: int) -> int:
-    return os.getpid()
-
-
-def refused(_: int) -> NoReturn:
-    raise NotAnLSTM("3 is none")
-
-
 def test_an_error_keeps_its_kind_and_its_words() -> None:
     with Processes(1) as processes, pytest.raises(NotAnLSTM, match="3 is none"):
         processes.submit(refused, 3).result()
-
-
-def divided(by: int) -> float:
-    return 1 / by
 
 
 def test_a_bug_comes_with_its_traceback() -> None:
     with Processes(1) as processes, pytest.raises(ZeroDivisionError) as raised:
         processes.submit(divided, 0).result()
     assert "return 1 / by" in str(raised.value.__cause__)
-
-
-def unpicklable(_: int) -> object:
-    return threading.Lock()
 
 
 def test_what_cannot_be_handed_on_is_told() -> None:
@@ -87,18 +65,11 @@ def test_what_cannot_be_sent_is_told() -> None:
         assert processes.submit(divided, 2).result() == 0.5
 
 
-def waiting(place: str) -> None:
-    Path(place).touch()
-    try:
-        time.sleep(600)
-    finally:
-        Path(place).unlink()
-
-
 def interrupted(processes: Any, work: Any, place: Path) -> None:
     with processes:
-        processes.submit(work, str(place))
+        begun = processes.submit(work, str(place))
         while not place.exists():
+            assert not begun.done()
             time.sleep(0.01)
         raise KeyboardInterrupt
 
@@ -120,6 +91,7 @@ def test_what_has_not_begun_is_cancelled(tmp_path: Path) -> None:
     begun = processes.submit(waiting, str(tmp_path / "begun"))
     futures = [processes.submit(divided, 2) for _ in range(3)]
     while not (tmp_path / "begun").exists():
+        assert not begun.done()
         time.sleep(0.01)
     processes.stop()
     assert (begun.cancelled(), [future.cancelled() for future in futures]) == (False, [True] * 3)
@@ -141,26 +113,11 @@ def exit_status(processes: Processes) -> int:
     return process.exitcode
 
 
-def deaf(place: str) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    Path(place).touch()
-    time.sleep(600)
-
-
 def test_a_job_that_does_not_listen_is_killed(tmp_path: Path) -> None:
     processes = Processes(1)
     with pytest.raises(KeyboardInterrupt):
         interrupted(processes, deaf, tmp_path / "begun")
     assert exit_status(processes) == -signal.SIGKILL
-
-
-def swallowing(place: str) -> None:
-    """As a library of C does, which turns an exception of Python's into an error of its own."""
-    Path(place).touch()
-    try:
-        time.sleep(600)
-    except SystemExit as error:
-        raise OSError("cannot be read") from error
 
 
 def test_a_job_that_swallows_the_interrupt_is_the_last(tmp_path: Path) -> None:
