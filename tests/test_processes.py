@@ -60,7 +60,7 @@ def test_what_cannot_be_handed_on_is_told() -> None:
 
 def test_what_cannot_be_sent_is_told() -> None:
     with Processes(1) as processes:
-        with pytest.raises(Exception, match="pickle|local object"):
+        with pytest.raises(Exception, match=r"pickle|local object"):
             processes.submit(lambda: None).result()
         assert processes.submit(divided, 2).result() == 0.5
 

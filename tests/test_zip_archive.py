@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import sys
 import zipfile
 from collections.abc import Mapping
 
@@ -9,6 +10,9 @@ import pytest
 from lstmdump.zip_archive import Archive
 
 MEMBERS = {"a/W_i.npy": b"first" * 100, "é.npy": b"", "b": bytes(range(256))}
+by_zipfile_of_today = pytest.mark.skipif(
+    sys.version_info < (3, 11, 4), reason="until then zipfile wrote a member's sizes into its short fields, too"
+)
 CHUNK = memoryview(bytes(1 << 26))
 
 
@@ -48,6 +52,7 @@ def by_zipfile(members: Mapping[str, bytes], method: int) -> bytes:
     return file.getvalue()
 
 
+@by_zipfile_of_today
 def test_stored_members_are_written_as_zipfile_writes_them() -> None:
     file = io.BytesIO()
     archive = Archive(file)
@@ -57,6 +62,7 @@ def test_stored_members_are_written_as_zipfile_writes_them() -> None:
     assert file.getvalue() == by_zipfile(MEMBERS, zipfile.ZIP_STORED)
 
 
+@by_zipfile_of_today
 def test_members_that_grow_in_turns_are_written_as_zipfile_writes_them_one_after_the_other() -> None:
     file = io.BytesIO()
     archive = Archive(file)
@@ -67,6 +73,7 @@ def test_members_that_grow_in_turns_are_written_as_zipfile_writes_them_one_after
     assert file.getvalue() == by_zipfile({"first": b"abcd", "second": b"ABCD"}, zipfile.ZIP_STORED)
 
 
+@by_zipfile_of_today
 def test_compressed_members_are_written_as_zipfile_writes_them() -> None:
     file = io.BytesIO()
     archive = Archive(file)
@@ -84,6 +91,7 @@ def test_an_archive_without_members_is_written_as_zipfile_writes_it() -> None:
     assert file.getvalue() == by_zipfile({}, zipfile.ZIP_STORED)
 
 
+@by_zipfile_of_today
 def test_more_members_than_two_bytes_count_are_written_as_zipfile_writes_them() -> None:
     names = [str(number) for number in range(1 << 16)]
     file = io.BytesIO()
@@ -94,6 +102,7 @@ def test_more_members_than_two_bytes_count_are_written_as_zipfile_writes_them() 
     assert file.getvalue() == by_zipfile(dict.fromkeys(names, b""), zipfile.ZIP_STORED)
 
 
+@by_zipfile_of_today
 def test_members_beyond_two_gibibytes_are_written_as_zipfile_writes_them() -> None:
     count = (2**31 // len(CHUNK)) + 1
     ours, theirs = Forgetful(), Forgetful()
