@@ -16,7 +16,8 @@ from lstmdump.errors import CorruptModel
 Buffer: TypeAlias = "bytes | memoryview"
 Value: TypeAlias = "int | bytes | memoryview"
 
-_VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5
+_VARINT = 0
+_FIXED = {1: 8, 5: 4}  # bytes
 _VARINT_BITS = 64
 _SHORT = 0x80  # numbers below it take one byte
 _FLOAT32_END = 3.4028235e38
@@ -32,9 +33,13 @@ class Message:
     __slots__ = ("_fields",)
 
     def __init__(self, data: Buffer) -> None:
-        self._fields: dict[int, list[Value]] = {}
+        found: dict[int, list[Value]] = {}
         for number, value in fields(data):
-            self._fields.setdefault(number, []).append(value)
+            if number in found:
+                found[number].append(value)
+            else:
+                found[number] = [value]
+        self._fields = found
 
     def __contains__(self, number: int) -> bool:
         return number in self._fields
@@ -46,7 +51,7 @@ class Message:
     def integer(self, number: int) -> int:
         """Field NUMBER, not negative; the last one counts, as the format says."""
         found = self._fields.get(number)
-        return 0 if found is None else _insist_on_integer(found[-1])
+        return 0 if found is None else as_integer(found[-1])
 
     def signed(self, number: int) -> int:
         """Field NUMBER as an int64, which is stored in two's complement."""
@@ -55,20 +60,17 @@ class Message:
 
     def float32(self, number: int) -> float:
         """Field NUMBER as a float of 4 bytes: the shortest decimal number that is stored so, 0.3 for instance."""
-        return shortest_float32(bytes(self._four_bytes(number)))
-
-    def fixed32(self, number: int) -> int:
-        """Field NUMBER as an unsigned number of 4 bytes."""
-        return int.from_bytes(self._four_bytes(number), "little")
+        found = self._fields.get(number)
+        return 0.0 if found is None else shortest_float32(bytes(_four_bytes(found[-1])))
 
     def bytes(self, number: int) -> Buffer:
         """Field NUMBER as bytes."""
         found = self._fields.get(number)
-        return b"" if found is None else _insist_on_bytes(found[-1])
+        return b"" if found is None else as_bytes(found[-1])
 
     def all_bytes(self, number: int) -> list[Buffer]:
         """Every field NUMBER as bytes, in order."""
-        return [_insist_on_bytes(value) for value in self._fields.get(number, ())]
+        return [as_bytes(value) for value in self._fields.get(number, ())]
 
     def text(self, number: int) -> str:
         """Field NUMBER as text; what is no UTF-8 is kept as lone surrogates."""
@@ -89,13 +91,6 @@ class Message:
             found.extend([value] if isinstance(value, int) else varints(value))
         return [value - (1 << _VARINT_BITS) if value >> (_VARINT_BITS - 1) else value for value in found]
 
-    def _four_bytes(self, number: int) -> Buffer:
-        found = self._fields.get(number)
-        value = b"\x00" * 4 if found is None else _insist_on_bytes(found[-1])
-        if len(value) != 4:
-            raise CorruptModel("damaged protocol buffer: a number of 4 bytes has another length")
-        return value
-
 
 def fields(data: Buffer) -> Iterator[tuple[int, Value]]:
     """Number and value of each field in DATA, in order.
@@ -105,18 +100,23 @@ def fields(data: Buffer) -> Iterator[tuple[int, Value]]:
     """
     position, end = 0, len(data)
     while position < end:
-        key, position = (data[position], position + 1) if data[position] < _SHORT else varint(data, position)
+        # `varint` would give the same, but this is done tens of thousands of times, for numbers of one byte mostly.
+        key = data[position]
+        position += 1
+        if key >= _SHORT:
+            key, position = varint(data, position - 1)
         kind = key & 7
-        if kind in (_VARINT, _LENGTH):
-            # `varint` would give the same, but is called tens of thousands of times for numbers of one byte.
-            short = position < end and data[position] < _SHORT
-            value, position = (data[position], position + 1) if short else varint(data, position)
+        if kind in (0, 2):  # _VARINT, or a length; by their names it takes a fifth longer
+            length = data[position] if position < end else _SHORT
+            if length < _SHORT:
+                position += 1
+            else:
+                length, position = varint(data, position)
             if kind == _VARINT:
-                yield key >> 3, value
+                yield key >> 3, length
                 continue
-            length = value
-        elif kind in (_EIGHT_BYTES, _FOUR_BYTES):
-            length = 8 if kind == _EIGHT_BYTES else 4
+        elif kind in _FIXED:
+            length = _FIXED[kind]
         else:
             raise CorruptModel(f"damaged protocol buffer: wire type {kind} at byte {position}")
         stop = position + length
@@ -170,13 +170,27 @@ def as_text(data: Buffer) -> str:
     return str(data, "utf-8", "surrogateescape")
 
 
-def _insist_on_integer(value: Value) -> int:
+def as_integer(value: Value) -> int:
+    """VALUE, which a damaged message has bytes for."""
     if not isinstance(value, int):
         raise CorruptModel("damaged protocol buffer: bytes where a number belongs")
     return value
 
 
-def _insist_on_bytes(value: Value) -> Buffer:
+def as_bytes(value: Value) -> Buffer:
+    """VALUE, which a damaged message has a number for."""
     if isinstance(value, int):
         raise CorruptModel("damaged protocol buffer: a number where bytes belong")
     return value
+
+
+def as_fixed32(value: Value) -> int:
+    """VALUE, the 4 bytes of an unsigned number; of which a damaged message has more or fewer."""
+    return int.from_bytes(_four_bytes(value), "little")
+
+
+def _four_bytes(value: Value) -> Buffer:
+    data = as_bytes(value)
+    if len(data) != 4:
+        raise CorruptModel("damaged protocol buffer: a number of 4 bytes has another length")
+    return data

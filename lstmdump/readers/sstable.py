@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator
+from typing import TypeVar
 
 from lstmdump.errors import CorruptModel, UnsupportedFormat
 from lstmdump.readers import checksums
 from lstmdump.readers.protobuf import Buffer, varint
+
+Block = TypeVar("Block", bytes, memoryview)
 
 MAGIC = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"
 _FOOTER, _TRAILER = 48, 5
@@ -44,11 +47,11 @@ class Table:
         if any(offset < end for end, (_, (offset, _)) in zip(ends, self._blocks, strict=False)):
             raise CorruptModel("damaged LevelDB table: its blocks overlap")
 
-    def items(self) -> Iterator[tuple[bytes, memoryview]]:
-        """All keys with their values, in the order of the keys."""
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        """All keys with their values, which are short, in the order of the keys."""
         last = None
         for _, place in self._blocks:
-            for key, value in _entries(self._block(place)):
+            for key, value in _entries(bytes(self._block(place))):
                 if last is not None and key <= last:
                     raise CorruptModel("damaged LevelDB table: its keys are not in order")
                 last = key
@@ -85,7 +88,8 @@ def _handle(data: Buffer, position: int) -> tuple[tuple[int, int], int]:
     return (offset, size), position
 
 
-def _entries(block: memoryview) -> Iterator[tuple[bytes, memoryview]]:
+def _entries(block: Block) -> Iterator[tuple[bytes, Block]]:
+    """Keys and values of BLOCK, the values as parts of it."""
     if len(block) < 4:
         raise CorruptModel("damaged LevelDB table: a block without its restart points")
     end = len(block) - 4 - 4 * int.from_bytes(block[-4:], "little")
@@ -93,9 +97,13 @@ def _entries(block: memoryview) -> Iterator[tuple[bytes, memoryview]]:
         raise CorruptModel("damaged LevelDB table: more restart points than a block holds")
     position, key, unfolded = 0, b"", 0
     while position < end:
-        shared, position = varint(block, position)
-        own, position = varint(block, position)
-        length, position = varint(block, position)
+        shared, own, length = block[position : position + 3]  # that many follow: behind the entries are restart points
+        if (shared | own | length) < 0x80:
+            position += 3
+        else:
+            shared, position = varint(block, position)
+            own, position = varint(block, position)
+            length, position = varint(block, position)
         stop = position + own + length
         if shared > len(key) or stop > end:
             raise CorruptModel("damaged LevelDB table: an entry reaches beyond its block")

@@ -15,7 +15,7 @@ from typing import BinaryIO, Literal, NamedTuple
 from lstmdump.errors import CorruptModel, ModelClosed, UnreadableModel
 from lstmdump.locations import Location
 from lstmdump.readers import checksums, numbers, tensor_slices, tensor_types
-from lstmdump.readers.protobuf import Message, as_text, varint
+from lstmdump.readers.protobuf import Message, as_bytes, as_fixed32, as_integer, as_text, fields, varint
 from lstmdump.readers.sstable import Table
 from lstmdump.readers.stored import StoredArray
 from lstmdump.tensor import Array, Cuts, Tensor
@@ -62,14 +62,16 @@ class Bundle:
         self._big_endian = header.integer(2) == _BIG_ENDIAN
         if not 0 < self._shards <= _MAX_SHARDS:
             raise CorruptModel(f"a checkpoint index that counts {self._shards} data files")
-        placed = {key: self._counted(_entry(value)) for key, value in entries.items()}
-        self._pieces = {key: entry for key, entry in placed.items() if key.startswith(_SLICE_MARK)}
-        self._entries = {as_text(key): entry for key, entry in placed.items() if not key.startswith(_SLICE_MARK)}
-
-    def _counted(self, entry: Entry) -> Entry:
-        if entry.shard >= self._shards:
-            raise CorruptModel(f"a tensor that lies in data file {entry.shard} of {self._shards}")
-        return entry
+        self._pieces: dict[bytes, Entry] = {}
+        self._entries: dict[str, Entry] = {}
+        for key, value in entries.items():
+            entry = _entry(value)
+            if entry.shard >= self._shards:
+                raise CorruptModel(f"a tensor that lies in data file {entry.shard} of {self._shards}")
+            if key.startswith(_SLICE_MARK):
+                self._pieces[key] = entry
+            else:
+                self._entries[as_text(key)] = entry
 
     def names(self) -> Iterator[str]:
         """The names of all tensors, strings among them, in the index's order, which is that of their bytes."""
@@ -217,14 +219,14 @@ def is_bundle_header(value: memoryview) -> bool:
     return Message(value).is_integer(1)
 
 
-def _entry(value: memoryview) -> Entry:
-    message = Message(value)
+def _entry(value: bytes) -> Entry:
+    found = dict(fields(value))  # of what is there twice, the last one counts
     return Entry(
-        tensor_types.dtype_name(message.integer(1)),
-        tensor_types.shape_of(message.message(2)),
-        message.integer(3),
-        message.integer(4),
-        message.integer(5),
-        message.fixed32(6),
-        tuple(message.messages(7)),
+        tensor_types.dtype_name(as_integer(found.get(1, 0))),
+        tensor_types.shape_in(as_bytes(found.get(2, b""))),
+        as_integer(found.get(3, 0)),
+        as_integer(found.get(4, 0)),
+        as_integer(found.get(5, 0)),
+        as_fixed32(found.get(6, bytes(4))),
+        tuple(Message(value).messages(7)) if 7 in found else (),
     )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 from lstmdump.errors import CorruptModel
-from lstmdump.readers.protobuf import Message
+from lstmdump.readers.protobuf import Buffer, Message
 
 STRING = 7
 _NAMES = {1: "float32", 2: "float64", 3: "int32", 4: "uint8", 5: "int16", 6: "int8", STRING: "string", 8: "complex64",
@@ -16,6 +17,7 @@ _ITEM_SIZES = {"float32": 4, "float64": 8, "int32": 4, "uint8": 1, "int16": 2, "
                "bool": 1, "bfloat16": 2, "uint16": 2, "complex128": 16, "float16": 2, "uint32": 4,
                "uint64": 8}  # fmt: skip
 _MAX_RANK = 254  # TensorFlow's own limit
+_LONGEST_KEPT = 64  # bytes
 _FIRST_REFERENCE = 100  # added to the type of a reference variable
 
 
@@ -34,6 +36,34 @@ def byte_size(dtype: str, shape: tuple[int, ...]) -> int | None:
     """Bytes of an array, or None where its numbers cannot be read here."""
     size = item_size(dtype)
     return None if size is None else size * math.prod(shape)
+
+
+def shape_in(data: Buffer) -> tuple[int, ...]:
+    """The shape in DATA, a TensorShapeProto; one of few bytes is kept, since a model has few shapes, each many times.
+
+    Raises:
+        CorruptModel: as in `shape_of`.
+    """
+    return _shape_in(bytes(data)) if len(data) <= _LONGEST_KEPT else shape_of(Message(data))
+
+
+def known_shape_in(data: Buffer) -> tuple[int, ...] | None:
+    """The shape in DATA as `known_shape` gives it, kept as above.
+
+    Raises:
+        CorruptModel: as in `known_shape`.
+    """
+    return _known_shape_in(bytes(data)) if len(data) <= _LONGEST_KEPT else known_shape(Message(data))
+
+
+@lru_cache(maxsize=256)
+def _shape_in(data: bytes) -> tuple[int, ...]:
+    return shape_of(Message(data))
+
+
+@lru_cache(maxsize=256)
+def _known_shape_in(data: bytes) -> tuple[int, ...] | None:
+    return known_shape(Message(data))
 
 
 def shape_of(message: Message) -> tuple[int, ...]:

@@ -48,3 +48,12 @@ def test_a_stored_tensor_has_a_known_shape(data: bytes) -> None:
 
 def test_the_name_of_a_dimension_does_not_count() -> None:
     assert tensor_types.shape_of(Message(counted(2, integer(1, 4) + counted(2, "units")))) == (4,)
+
+
+@pytest.mark.parametrize("extents", [(7,), (1,) * 254])  # of few bytes, which are kept, and of many
+def test_a_shape_in_bytes_is_the_one_in_the_message(extents: tuple[int, ...]) -> None:
+    assert [tensor_types.shape_in(shape(extents)) for _ in range(2)] == [extents] * 2
+
+
+def test_a_shape_that_is_not_all_known_is_none_however_often_it_is_asked_for() -> None:
+    assert [tensor_types.known_shape_in(shape([-1, 3])) for _ in range(2)] == [None, None]
