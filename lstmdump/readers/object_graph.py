@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from lstmdump.errors import CorruptModel
-from lstmdump.readers.protobuf import Buffer, Message
-from lstmdump.readers.tensor_types import dtype_name, known_shape
+from lstmdump.readers.protobuf import Buffer, Message, Value, as_bytes, as_integer, as_text, fields, varint
+from lstmdump.readers.tensor_types import dtype_name, known_shape_in
 
 KEY_ENDING = "/.ATTRIBUTES/VARIABLE_VALUE"
+_NODE, _NAME = 0x08, 0x12  # the keys of an edge's fields
 _VALUE, _CONFIG = "VARIABLE_VALUE", "OBJECT_CONFIG_JSON"
 
 
@@ -47,12 +48,12 @@ class Node:
 
     __slots__ = ("children", "has_slots", "identifier", "metadata", "variable")
 
-    def __init__(self, children: list[tuple[str, int]], *, has_slots: bool = False) -> None:
+    def __init__(self, children: list[tuple[str, int]]) -> None:
         self.children = children
         self.variable: Variable | None = None
         self.identifier = ""
         self.metadata = ""
-        self.has_slots = has_slots
+        self.has_slots = False
 
 
 class ObjectGraph:
@@ -85,37 +86,70 @@ class ObjectGraph:
 
 def of_checkpoint(data: Buffer) -> ObjectGraph:
     """The graph in DATA, a checkpoint's TrackableObjectGraph."""
-    messages = Message(data).messages(1)
-    slots = {slot.integer(3) for message in messages for slot in message.messages(3)}
-    return ObjectGraph([_trackable(message) for message in messages], slots)
+    slots: set[int] = set()
+    nodes = []
+    for node, others in _nodes(data, slots):
+        for number, value in others:
+            if number == 2:
+                _tell_attribute(node, as_bytes(value))
+        nodes.append(node)
+    return ObjectGraph(nodes, slots)
 
 
-def _trackable(message: Message) -> Node:
-    node = Node(_children(message), has_slots=3 in message)
-    for attribute in message.messages(2):
-        name, key = attribute.text(1), attribute.text(3)
-        if name == _VALUE:
-            node.variable = Variable(attribute.text(2), key)
-        elif name == _CONFIG:
-            node.metadata = key
-    return node
+def _tell_attribute(node: Node, data: Buffer) -> None:
+    """Tell NODE what is stored for it: a variable's numbers, or Keras's JSON."""
+    attribute = dict(fields(data))
+    name, key = (as_text(as_bytes(attribute.get(number, b""))) for number in (1, 3))
+    if name == _VALUE:
+        node.variable = Variable(as_text(as_bytes(attribute.get(2, b""))), key)
+    elif name == _CONFIG:
+        node.metadata = key
 
 
 def of_saved_model(data: Buffer) -> ObjectGraph:
     """The graph in DATA, a SavedModel's SavedObjectGraph; keys are not in it."""
-    nodes: list[Node] = []
     slots: set[int] = set()
-    for message in Message(data).messages(1):
-        node = Node(_children(message), has_slots=3 in message)
-        slots.update(slot.integer(3) for slot in message.messages(3))
-        if 4 in message:
-            user_object = message.message(4)
+    nodes = []
+    for node, others in _nodes(data, slots):
+        kind = dict(others)  # of an object that is written twice, the last one counts
+        if 4 in kind:
+            user_object = Message(as_bytes(kind[4]))
             node.identifier, node.metadata = user_object.text(1), user_object.text(3)
-        elif 7 in message:
-            saved = message.message(7)
-            node.variable = Variable(saved.text(6), None, known_shape(saved.message(2)), dtype_name(saved.integer(1)))
+        elif 7 in kind:
+            node.variable = _saved_variable(dict(fields(as_bytes(kind[7]))))
         nodes.append(node)
     return ObjectGraph(nodes, slots)
+
+
+def _saved_variable(saved: dict[int, Value]) -> Variable:
+    shape = known_shape_in(as_bytes(saved.get(2, b"")))
+    return Variable(as_text(as_bytes(saved.get(6, b""))), None, shape, dtype_name(as_integer(saved.get(1, 0))))
+
+
+def _nodes(data: Buffer, slots: set[int]) -> Iterator[tuple[Node, list[tuple[int, Value]]]]:
+    """The nodes in DATA with their edges, and what else is said of each, by number; adds what are slots to SLOTS."""
+    for value in Message(data).all_bytes(1):
+        node, others = Node([]), []
+        for number, part in fields(bytes(value)):
+            if number == 1:
+                node.children.append(_child(as_bytes(part)))
+                continue
+            if number == 3:
+                node.has_slots = True
+                slots.add(Message(as_bytes(part)).integer(3))
+            others.append((number, part))
+        yield node, others
+
+
+def _child(data: Buffer) -> tuple[str, int]:
+    """The name of an edge, and the node that it leads to: as most are written, else as any may be."""
+    if len(data) > 3 and data[0] == _NODE:
+        number, start = (data[1], 2) if data[1] < 0x80 else varint(data, 1)
+        name = data[start + 2 :]
+        if len(name) < 0x80 and data[start : start + 2] == bytes((_NAME, len(name))):
+            return as_text(name), number
+    found = dict(fields(data))
+    return as_text(as_bytes(found.get(2, b""))), as_integer(found.get(1, 0))
 
 
 def of_keys(keys: Iterable[str]) -> ObjectGraph:
@@ -133,10 +167,6 @@ def of_keys(keys: Iterable[str]) -> ObjectGraph:
         if here:
             nodes[here].variable = Variable("", key)
     return ObjectGraph(nodes)
-
-
-def _children(message: Message) -> list[tuple[str, int]]:
-    return [(child.text(2), child.integer(1)) for child in message.messages(1)]
 
 
 def path_of_key(key: str) -> list[str] | None:

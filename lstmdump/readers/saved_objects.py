@@ -101,6 +101,8 @@ class _Walk:
             if way and (_is_optimizer(node) or way[-1][0] == _OPTIMIZER_EDGE):
                 self._optimizers.append(number)
                 continue
+            if not node.children:
+                continue
             edges = _in_model_order(node)
             self._hold(Holder(way), edges)
             waiting.extend((*way, edge) for edge in reversed(edges) if self._graph.nodes[edge[1]].variable is None)
@@ -158,7 +160,7 @@ def _is_parameter(variable: Variable) -> bool:
 def _in_model_order(node: Node) -> list[tuple[str, int]]:
     """The edges that may lead to weights; Keras 2 numbers a model's layers, in an order of its own among the edges."""
     edges = [edge for edge in node.children if edge[0] not in _BESIDE]
-    return sorted(edges, key=lambda edge: _turn(edge[0]))
+    return sorted(edges, key=lambda edge: _turn(edge[0])) if len(edges) > 1 else edges
 
 
 def _turn(edge: str) -> tuple[int, int]:

@@ -102,3 +102,27 @@ def test_a_key_of_very_many_steps_takes_no_minutes() -> None:
     started = time.perf_counter()
     assert len(object_graph.of_keys(["a/" * 100_000 + "b" + ENDING]).nodes) == 100_002
     assert time.perf_counter() - started < 5
+
+
+@pytest.mark.parametrize("number", [0, 127, 128, 20_000, 3_000_000])  # which takes 1, 1, 2, 3 and 4 bytes
+@pytest.mark.parametrize("name", ["cell", "n" * 200, "ü"])
+def test_an_edge_is_read_whatever_its_number_and_its_name_take(number: int, name: str) -> None:
+    assert object_graph._child(integer(1, number) + counted(2, name)) == (name, number)
+
+
+def test_an_edge_is_read_in_whatever_order_it_is_written() -> None:
+    assert object_graph._child(counted(2, "cell") + integer(1, 5)) == ("cell", 5)
+
+
+def test_of_an_edge_that_is_named_twice_the_last_name_counts() -> None:
+    assert object_graph._child(integer(1, 5) + counted(2, "a") + counted(2, "b")) == ("b", 5)
+
+
+def test_an_edge_without_a_number_leads_to_the_root() -> None:
+    assert object_graph._child(counted(2, "root")) == ("root", 0)
+
+
+@pytest.mark.parametrize("data", [b"\x08", b"\x08\xff", b"\x08\x05\x12", b"\x08\x05\x12\x09abc"])
+def test_an_edge_that_is_cut_short_is_damage(data: bytes) -> None:
+    with pytest.raises(CorruptModel, match="damaged protocol buffer"):
+        object_graph._child(data)
