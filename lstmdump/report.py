@@ -124,15 +124,10 @@ def _layer_facts(lstm: LSTM) -> LayerFacts:
         parameters=lstm.parameters,
         formula=lstm.parameters_formula,
         weights=tuple(
-            WeightFacts(
-                weight.name,
-                weight.tensor.name,
-                weight.tensor.shape,
-                weight.tensor.dtype,
-                weight.tensor.size,
-                weight.role.formula(lstm.sizes),
-            )
-            for weight in lstm.weights
+            [
+                WeightFacts(name, tensor.name, tensor.shape, tensor.dtype, tensor.size, role.formula(lstm.sizes))
+                for role, name, tensor in lstm.weights
+            ]
         ),
         kind_stated=lstm.kind_stated,
     )

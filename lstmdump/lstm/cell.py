@@ -78,6 +78,7 @@ class LSTM:
         forget_bias: what the cell adds to b_f at run time; 0.0 in Keras, where it is part of b_f; None where unknown.
         projection: p, the width of the projected output, or None.
         kind_stated: whether the file states `kind`; if not, it is what the shapes say.
+        sizes: its sizes by their letters: d, m, h and, with a projection, p.
         notes: what is particular about how this layer is stored, without its name.
 
     Raises:
@@ -86,7 +87,7 @@ class LSTM:
 
     __slots__ = (
         "forget_bias", "gate_order", "gates", "input_dim", "kind", "kind_stated", "name", "notes", "projection",
-        "units", "weights",
+        "sizes", "units", "weights",
     )  # fmt: skip
 
     def __init__(
@@ -115,6 +116,8 @@ class LSTM:
         self.projection = projection
         self.notes = notes
         self.kind_stated = kind_stated
+        fed_back = units if projection is None else projection
+        self.sizes: Sizes = {"d": input_dim, "m": units, "h": fed_back, "p": fed_back}
         self._insist_on_shapes()
 
     def __repr__(self) -> str:
@@ -128,12 +131,6 @@ class LSTM:
                     f"{self.name}: {weight.name} is {weight.tensor.shape}, but an LSTM of {self.units} units on "
                     f"{self.input_dim} inputs has {wanted} = {weight.role.formula(self.sizes)}"
                 )
-
-    @property
-    def sizes(self) -> Sizes:
-        """Its sizes by their letters: d, m, h and, with a projection, p."""
-        fed_back = self.units if self.projection is None else self.projection
-        return {"d": self.input_dim, "m": self.units, "h": fed_back, "p": fed_back}
 
     @property
     def parameters(self) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 Sizes = Mapping[str, int]
@@ -49,17 +50,30 @@ class Role(enum.Enum):
     PROJECTION = "projection", (_M, _P)
     NORMALIZATION = "layer normalization", (_M,)
 
+    __hash__ = object.__hash__  # there is one of each; by its name, as in any enum, it takes seven times as long
+
     def __init__(self, word: str, extents: tuple[Extent, ...]) -> None:
         self.word = word
         self.extents = extents
 
     def shape(self, sizes: Sizes) -> tuple[int, ...]:
         """The shape that an array of this role has in an LSTM of these SIZES."""
-        return tuple(extent.length(sizes) for extent in self.extents)
+        return _shape(self.extents, tuple(sizes.items()))
 
     def formula(self, sizes: Sizes) -> str:
         """That shape's reason: `(12+64)×4·64`."""
-        return "×".join(extent.text(sizes) for extent in self.extents)
+        return _formula(self.extents, tuple(sizes.items()))
+
+
+# Models have many layers, but few of different sizes.
+@lru_cache(maxsize=1024)
+def _shape(extents: tuple[Extent, ...], sizes: tuple[tuple[str, int], ...]) -> tuple[int, ...]:
+    return tuple(extent.length(dict(sizes)) for extent in extents)
+
+
+@lru_cache(maxsize=1024)
+def _formula(extents: tuple[Extent, ...], sizes: tuple[tuple[str, int], ...]) -> str:
+    return "×".join(extent.text(dict(sizes)) for extent in extents)
 
 
 def count_formula(sizes: Sizes, *, biases: int, vectors: int, projection: bool) -> str:
@@ -68,6 +82,12 @@ def count_formula(sizes: Sizes, *, biases: int, vectors: int, projection: bool) 
     BIASES is how many biases a unit has per gate: 0, 1, or 2 in CuDNN's layout. VECTORS of length m come on top: three
     with peepholes, more with layer normalization; and a projection adds m·p.
     """
+    return _count_formula(tuple(sizes.items()), biases, vectors, projection)
+
+
+@lru_cache(maxsize=1024)
+def _count_formula(items: tuple[tuple[str, int], ...], biases: int, vectors: int, projection: bool) -> str:
+    sizes = dict(items)
     units = sizes["m"]
     matrix = f"({sizes['d']}+{sizes['h']})·{units}"
     bias = f" + {biases}·{units}" if biases > 1 else f" + {units}" if biases else ""
