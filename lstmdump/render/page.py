@@ -6,6 +6,7 @@ takes 40 ms, and it needs 1.5 ms for a table of three columns, of which a model 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,7 +19,7 @@ _GAP = 2
 _UNBOUNDED = 10_000
 _NARROWEST = 40
 _CODES = {"bold": "1", "dim": "2", "bold cyan": "1;36", "yellow": "33"}
-_NARROW_SIGNS = str.maketrans("", "", "×·")  # of ours, beyond ASCII, and one column wide
+_NARROW = re.compile(r"[ -~×·]*")  # ASCII, and of ours beyond it what is one column wide, too
 
 
 class Piece(NamedTuple):
@@ -68,13 +69,14 @@ class Page:
         """Add ROWS in columns of WIDTHS; the column FOLDS gives way where they do not fit."""
         name, reason, number = widths
         spare = self.width - INDENT - 2 * _GAP - sum(widths) + widths[folds]
-        narrow = spare >= widths[folds] and _is_narrow(*(text for row in rows for text in row[:2]))
+        narrow = spare >= widths[folds] and _is_narrow(*(row.name + row.reason for row in rows))
         if not narrow:
             self._add(self._folding.columns(rows, widths, folds=folds, spare=spare, gap=_GAP, indent=INDENT))
             return
         for row in rows:
-            last = self._styled(row.number._replace(text=row.number.text.rjust(number))) if row.number.text else ""
-            self._add(f"{'':{INDENT}}{row.name:{name + _GAP}}{row.reason:{reason + _GAP}}{last}")
+            text, style = row.number
+            last = self._styled(Piece(text.rjust(number), style)) if text else ""
+            self._add(" " * INDENT + row.name.ljust(name + _GAP) + row.reason.ljust(reason + _GAP) + last)
 
     def blank(self) -> None:
         """Add an empty line."""
@@ -88,8 +90,8 @@ class Page:
         self._blocks.append(block)
 
     def _styled(self, piece: Piece) -> str:
-        code = _CODES.get(piece.style)
-        return f"\x1b[{code}m{piece.text}\x1b[0m" if self.colour and code and piece.text else piece.text
+        code = _CODES.get(piece.style) if self.colour else None
+        return f"\x1b[{code}m{piece.text}\x1b[0m" if code and piece.text else piece.text
 
 
 def length(*pieces: Piece) -> int:
@@ -100,7 +102,7 @@ def length(*pieces: Piece) -> int:
 def widths(rows: Sequence[Row]) -> tuple[int, ...]:
     """The width of each column that ROWS need."""
     columns = zip(*((row.name, row.reason, row.number.text) for row in rows), strict=True)
-    return tuple(max(map(_columns, column)) for column in columns) or (0, 0, 0)
+    return tuple(max(map(_columns, set(column))) for column in columns) or (0, 0, 0)
 
 
 def _columns(text: str) -> int:
@@ -113,4 +115,4 @@ def _columns(text: str) -> int:
 
 def _is_narrow(*texts: str) -> bool:
     """Whether each sign in TEXTS is certain to take one column."""
-    return all(text.isprintable() and (text.isascii() or text.translate(_NARROW_SIGNS).isascii()) for text in texts)
+    return _NARROW.fullmatch("".join(texts)) is not None
