@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from lstmdump.errors import ModelClosed, UnreadableModel
 from lstmdump.formats import Format
 from lstmdump.locations import Location
 from lstmdump.model import Model, grow
-from lstmdump.readers import frozen_reads, tf1_variables
+from lstmdump.readers import frozen_reads, tensor_types, tf1_variables
 from lstmdump.readers.graph_cells import cells
 from lstmdump.readers.graph_def import Graph, Node, constant, variables_declared
 from lstmdump.readers.graph_functions import LOOPS
+from lstmdump.readers.mapped import content
+from lstmdump.readers.stored import BLOCK, StoredArray
 from lstmdump.tensor import Tensor, without_numbers
 
 _READING = ("/read", "/Read/ReadVariableOp", "/ReadVariableOp")
@@ -27,12 +29,12 @@ def read(location: Location) -> Model:
         UnreadableModel: it cannot be read, or is damaged.
     """
     try:
-        graph = Graph(location.read())
+        graph = Graph(content(location))
     except OSError as error:
         raise UnreadableModel(f"cannot be read: {error.strerror or error}") from error
     closed: list[bool] = []
     constants = {
-        node.name: _while_open(tensor, closed)
+        node.name: _while_open(_streamed(tensor, node, graph, location), closed)
         for node in graph.running("Const")
         if (tensor := _array(node)) is not None
     }
@@ -55,6 +57,32 @@ def read(location: Location) -> Model:
     root = grow(placed.weights, placed.kinds, placed.settings)
     notes = [*([_NOT_FROZEN] if declared else []), *placed.notes]
     return Model(Format.GRAPH.value, "tensorflow 1", root, notes=tuple(notes), release=lambda: closed.append(True))
+
+
+def _streamed(tensor: Tensor, node: Node, graph: Graph, location: Location) -> Tensor:
+    """TENSOR, which NODE in GRAPH holds, with rows that come from the file at LOCATION, where it is here and large.
+
+    The pages of a map stay in memory once they have been looked at, and the file may be larger than that.
+    """
+    width = tensor_types.item_size(tensor.dtype) if tensor.dtype != "bfloat16" else None
+    is_large = width is not None and tensor.size * width > BLOCK
+    if not is_large or not location.is_here or graph.node(node.name) is not node or not _is_content(node):
+        return tensor
+
+    def rows() -> Iterator[memoryview]:
+        try:
+            with location.open(buffered=False) as file:
+                start = graph.content_start(node.name)
+                yield from StoredArray(lambda: file, location.name, start, tensor.shape, width or 0).rows()
+        except OSError as error:
+            raise UnreadableModel(f"cannot be read: {error.strerror or error}") from error
+
+    return Tensor(tensor.name, tensor.shape, tensor.dtype, tensor.fetch, rows)
+
+
+def _is_content(node: Node) -> bool:
+    """Whether the tensor that NODE holds is stored as bytes, not as numbers of a field each."""
+    return node.value is not None and len(node.value.bytes(4)) > 0
 
 
 def _while_open(tensor: Tensor, closed: Sequence[bool]) -> Tensor:

@@ -14,7 +14,7 @@ from functools import cached_property
 from lstmdump.errors import CorruptModel
 from lstmdump.readers import numbers, tensor_types
 from lstmdump.readers.graph_index import NodeIndex
-from lstmdump.readers.protobuf import Buffer, Message, as_text, fields, shortest_float32
+from lstmdump.readers.protobuf import Buffer, Message, as_text, fields, shortest_float32, spans
 from lstmdump.tensor import Array, Cuts, Tensor
 
 _NAME, _OPERATION, _INPUT = 1, 2, 3
@@ -22,6 +22,7 @@ _OPERATION_KEY, _INPUT_KEY = b"\x12", b"\x1a"
 PASSING = frozenset({"Identity", "Enter", "RefEnter", "ReadVariableOp", "StopGradient", "Switch", "RefSwitch",
                       "RefIdentity", "Cast", "PlaceholderWithDefault"})  # fmt: skip
 _MAX_STEPS = 100
+_LONG = 1 << 22  # bytes of a graph
 _FEW = 50  # searches through all bytes that take less time than to take all nodes apart once
 
 
@@ -108,7 +109,7 @@ class Graph(Nodes):
     """
 
     def __init__(self, data: Buffer) -> None:
-        self._data = bytes(data)
+        self._data = data if len(data) > _LONG else bytes(data)  # a copy is faster to go through
         self._index = NodeIndex(self._data)
         self._nodes: dict[int, Node] = {}
         self._rest = Message(memoryview(self._data)[self._index.end :])
@@ -146,7 +147,7 @@ class Graph(Nodes):
 
     def taking(self, output: str) -> Iterator[Node]:
         """The nodes that have OUTPUT, `split:2`, among their inputs; first those behind the node that it is of."""
-        if self._index.searched > _FEW * len(self._data):
+        if self._index.searched > _FEW * self._index.searchable:
             yield from map(self._node, self._takers.get(output, ()))
             return
         for index, _ in self._index.holding(_INPUT_KEY + _counted(output), self.turn(output.partition(":")[0])):
@@ -162,6 +163,16 @@ class Graph(Nodes):
             for name in dict.fromkeys(self._taken(index).inputs):
                 found.setdefault(name, []).append(index)
         return found
+
+    def content_start(self, name: str) -> int:
+        """Where the bytes begin that the node NAME, a constant, holds as the content of its tensor."""
+        turn = self.turn(name)
+        start, stop = self._index.start(turn), self._index.stops[turn]
+        attributes = spans(self._data, 5, start, stop)
+        start, stop = [one for one in attributes if Message(self._data[slice(*one)]).bytes(1) == b"value"][-1]
+        for wanted in (2, 8, 4):  # the AttrValue, the TensorProto in it, and its content; of each the last one counts
+            *_, (start, stop) = spans(self._data, wanted, start, stop)
+        return start
 
     def _node(self, index: int) -> Node:
         if index not in self._nodes:

@@ -9,9 +9,12 @@ from bisect import bisect_right
 from collections.abc import Iterator
 
 from lstmdump.errors import CorruptModel
-from lstmdump.readers.protobuf import as_text, varint
+from lstmdump.readers.protobuf import Buffer, as_text, varint
 
 _FIRST = 0x0A  # the key of a node in the graph, and of the name in a node
+_COUNTED = 2  # the wire type of what a length stands before
+_LAST_OF_HEAD = 3  # name, operation and inputs have lower numbers than what follows them
+_LONG = 1 << 16  # bytes of a node, in which then only the head is searched: the rest is the content of a constant
 
 
 class NodeIndex:
@@ -22,14 +25,16 @@ class NodeIndex:
         names: their names, empty where a node does not begin with one.
         turns: how many nodes stand before each, by its name.
         end: where the last one ends.
+        searchable: how many bytes there are to search through.
         searched: how many bytes have been searched through so far.
 
     Raises:
         CorruptModel: the last one is cut short, or two have one name.
     """
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: Buffer) -> None:
         self._data = data
+        self._long: list[int] = []
         self.searched = 0
         self.stops: list[int] = []
         self.names: list[bytes] = []
@@ -39,6 +44,8 @@ class NodeIndex:
             raise CorruptModel("a graph that is cut short") from error
         if self.end > len(data):
             raise CorruptModel("a graph that is cut short")
+        self._runs = list(self._searched_runs())
+        self.searchable = sum(len(run) for _, run in self._runs)
         self.turns = dict(zip(self.names, range(len(self.names)), strict=True))
         self.turns.pop(b"", None)
         if len(self.turns) < len(self.names) - self.names.count(b""):
@@ -57,13 +64,36 @@ class NodeIndex:
                     length, start = varint(data, position + 1)
             position = start + length
             size = data[start + 1] if length and data[start] == first else 0
-            names.append(data[start + 2 : start + 2 + size] if size < 128 else self._long_name(start))
+            names.append(bytes(data[start + 2 : start + 2 + size]) if size < 128 else self._long_name(start))
+            if length > _LONG:
+                self._long.append(len(stops))
             stops.append(position)
         return position
 
     def _long_name(self, start: int) -> bytes:
         length, begin = varint(self._data, start + 1)
-        return self._data[begin : begin + length]
+        return bytes(self._data[begin : begin + length])
+
+    def _searched_runs(self) -> Iterator[tuple[int, bytes]]:
+        """All nodes, of long ones only the heads, in runs, each with where it begins."""
+        begin = 0
+        for turn in self._long:
+            yield begin, bytes(self._data[begin : self._head_stop(turn)])
+            begin = self.stops[turn]
+        yield begin, bytes(self._data[begin : self.end])
+
+    def _head_stop(self, turn: int) -> int:
+        """Where the attributes of the node at TURN begin; where it ends, if it has none, or is damaged before them."""
+        position, stop = self.start(turn), self.stops[turn]
+        while position < stop:
+            key, value = varint(self._data, position)
+            if key >> 3 > _LAST_OF_HEAD:
+                return position
+            if key & 7 != _COUNTED:
+                return stop
+            length, position = varint(self._data, value)
+            position += length
+        return stop
 
     def start(self, turn: int) -> int:
         """Where the node begins that stands at TURN, behind its length."""
@@ -80,15 +110,16 @@ class NodeIndex:
         yield from self._within(mark, 0, begin)
 
     def _within(self, mark: bytes, position: int, end: int) -> Iterator[tuple[int, bool]]:
-        while position < end:
-            found = self._data.find(mark, position, end)
-            self.searched += (end if found < 0 else found) - position
-            if found < 0:
-                return
-            turn = bisect_right(self.stops, found)
-            start = self.start(turn)
-            if found < start:  # in the node's length
-                position = found + 1
-                continue
-            yield turn, found == start + 2 + len(self.names[turn])
-            position = self.stops[turn]
+        for begin, run in self._runs:
+            while (start := max(position, begin)) < min(end, begin + len(run)):
+                found = run.find(mark, start - begin, end - begin)
+                self.searched += (min(end - begin, len(run)) if found < 0 else found) - (start - begin)
+                if found < 0:
+                    break
+                turn = bisect_right(self.stops, begin + found)
+                node = self.start(turn)
+                if begin + found < node:  # in the node's length
+                    position = begin + found + 1
+                    continue
+                yield turn, begin + found == node + 2 + len(self.names[turn])
+                position = self.stops[turn]

@@ -126,6 +126,24 @@ def fields(data: Buffer) -> Iterator[tuple[int, Value]]:
         position = stop
 
 
+def spans(data: Buffer, wanted: int, start: int, stop: int) -> Iterator[tuple[int, int]]:
+    """Where in DATA each field WANTED of the message from START to STOP lies, one that is counted or of a fixed size.
+
+    Raises:
+        CorruptModel: as in `fields`.
+    """
+    while start < stop:
+        key, start = varint(data, start)
+        length, start = (_FIXED[key & 7], start) if key & 7 in _FIXED else varint(data, start)
+        if key & 7 == _VARINT:
+            continue
+        if start + length > stop:
+            raise CorruptModel(f"damaged protocol buffer: a field of {length} bytes where {stop - start} are left")
+        if key >> 3 == wanted:
+            yield start, start + length
+        start += length
+
+
 def varint(data: Buffer, position: int) -> tuple[int, int]:
     """The varint in DATA at POSITION, and the position after it.
 

@@ -83,3 +83,61 @@ def test_a_constant_of_another_size_than_its_shape_is_damage(tmp_path: Path) -> 
     short = integer(1, 1) + counted(2, tf.shape((7, 16))) + counted(4, bytes(12))
     with pytest.raises(CorruptModel, match="but 12 are stored"):
         lstmdump.open(write(tmp_path, node("l/kernel", "Const", value=counted(8, short))))
+
+
+LARGE = np.arange(300 * 1024, dtype="<f4").reshape(-1, 1024)  # 1.2 MB
+
+
+def large(tmp_path: Path, value: bytes) -> Path:
+    """A graph whose variable `dense/kernel` has the attribute VALUE."""
+    held = counted(1, counted(1, "dense/kernel") + counted(2, "Const") + value)
+    return write(
+        tmp_path, frozen() + held + node("dense/kernel/read", "Identity", "dense/kernel") + split_cell("rnn/lstm_cell")
+    )
+
+
+def attribute(name: str, value: bytes) -> bytes:
+    return counted(5, counted(1, name) + counted(2, value))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        attribute("value", counted(8, tf.tensor(LARGE))),
+        attribute("value", counted(8, tf.tensor(-LARGE))) + attribute("value", counted(8, tf.tensor(LARGE))),
+        attribute("value", counted(8, tf.tensor(-LARGE)) + counted(8, tf.tensor(LARGE))),
+        attribute("value", counted(8, counted(4, (-LARGE).tobytes()) + tf.tensor(LARGE))),
+        attribute("value", counted(8, tf.tensor(LARGE))) + attribute("other", counted(8, tf.tensor(-LARGE))),
+    ],
+    ids=["once", "two attributes", "two tensors", "two contents", "another attribute"],
+)
+def test_the_rows_of_a_large_constant_are_its_numbers(value: bytes, tmp_path: Path) -> None:
+    with lstmdump.open(large(tmp_path, value)) as model:
+        (tensor,) = [one for one in model.model.tensors() if one.name == "dense/kernel"]
+        assert tensor.rows is not None
+        assert b"".join(map(bytes, tensor.rows())) == LARGE.tobytes() == tensor.read().tobytes()
+
+
+def test_a_large_constant_of_numbers_that_are_a_field_each_has_no_rows(tmp_path: Path) -> None:
+    filled = integer(1, 1) + counted(2, tf.shape(LARGE.shape)) + tf.float32(5, 0.5)
+    with lstmdump.open(large(tmp_path, attribute("value", counted(8, filled)))) as model:
+        (tensor,) = [one for one in model.model.tensors() if one.name == "dense/kernel"]
+        assert tensor.rows is None
+        assert tensor.part(slice(7, 8), slice(3, 5)).read().tolist() == [[0.5, 0.5]]
+
+
+def test_the_rows_of_a_large_constant_are_gone_when_the_model_is_closed(tmp_path: Path) -> None:
+    model = lstmdump.open(large(tmp_path, attribute("value", counted(8, tf.tensor(LARGE)))))
+    model.close()
+    (tensor,) = [one for one in model.model.tensors() if one.name == "dense/kernel"]
+    assert tensor.rows is not None
+    with pytest.raises(ModelClosed, match="after the model had been closed"):
+        list(tensor.rows())
+
+
+@pytest.mark.parametrize("kept", [1 / 3, 0.9, 0.999])
+def test_a_graph_with_a_large_constant_that_is_cut_short_is_damage(kept: float, tmp_path: Path) -> None:
+    path = large(tmp_path, attribute("value", counted(8, tf.tensor(LARGE))))
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * kept)])
+    with pytest.raises(CorruptModel, match="cut short"):
+        lstmdump.open(path)

@@ -71,3 +71,30 @@ def test_a_search_that_is_broken_off_has_gone_no_further_than_it_found() -> None
     index = NodeIndex(node("a") + node("b", 20_000))
     next(index.holding(PLUS_MARK))
     assert index.searched < len(node("a"))
+
+
+def test_of_long_nodes_only_what_stands_before_the_attributes_is_searched() -> None:
+    data = node("a", 100_000) + node("b") + node("c", 100_000) + node("d")
+    index = NodeIndex(data)
+    assert index.searchable < 200
+    assert list(index.holding(PLUS_MARK)) == [(turn, True) for turn in range(4)]
+    assert list(index.holding(b"\n\n")) == []
+
+
+@pytest.mark.parametrize("first", range(4))
+def test_a_search_that_begins_anywhere_goes_once_around_long_nodes(first: int) -> None:
+    index = NodeIndex(node("a", 100_000) + node("b") + node("c", 100_000) + node("d"))
+    turns = [turn for turn, _ in index.holding(PLUS_MARK, first)]
+    assert turns == [*range(first, 4), *range(first)]
+
+
+def test_all_inputs_of_a_node_are_searched_however_many_there_are() -> None:
+    inputs = b"".join(counted(3, f"{number:09}") for number in range(10_000))
+    data = node("a") + counted(1, counted(1, "b") + PLUS_MARK + inputs + counted(5, b"\n" * 100_000)) + node("c")
+    assert list(NodeIndex(data).holding(counted(3, f"{9_999:09}"))) == [(1, False)]
+
+
+@pytest.mark.parametrize("damage", [b"\x12\xff\xff\x7f", b"\x10\x05", b"\x12" + b"\x80" * 9])
+def test_a_long_node_that_is_damaged_before_its_attributes_is_searched_no_further_than_it_goes(damage: bytes) -> None:
+    data = counted(1, counted(1, "a") + damage + b"\n" * 100_000) + node("b")
+    assert list(NodeIndex(data).holding(PLUS_MARK)) == [(1, True)]

@@ -134,3 +134,15 @@ def test_a_message_knows_which_fields_it_has_and_which_are_numbers() -> None:
     message = Message(integer(1, 0) + counted(2, ""))
     assert (1 in message, 2 in message, 3 in message) == (True, True, False)
     assert (message.is_integer(1), message.is_integer(2), message.is_integer(3)) == (True, False, False)
+
+
+def test_fields_are_found_where_they_lie() -> None:
+    data = integer(4, 300) + counted(4, "ab") + fixed32(4, 7) + counted(5, "no") + counted(4, "cde")
+    found = [data[start:stop] for start, stop in protobuf.spans(data, 4, 0, len(data))]
+    assert found == [value for number, value in protobuf.fields(data) if number == 4 and not isinstance(value, int)]
+
+
+def test_a_field_does_not_lie_beyond_its_message() -> None:
+    data = counted(1, counted(2, "abc"))
+    with pytest.raises(CorruptModel, match="a field of 3 bytes where 1 are left"):
+        list(protobuf.spans(data, 2, 2, 5))
