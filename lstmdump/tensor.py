@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from lstmdump.errors import CorruptModel, UnreadableModel
@@ -119,6 +119,12 @@ def derived(name: str, shape: tuple[int, ...], dtype: str, compute: Callable[[in
         return compute(cuts[0].start, cuts[0].stop)[every + cuts[1:]]
 
     return Tensor(name, shape, dtype, fetch)
+
+
+def chained(pieces: Sequence[Tensor]) -> Rows | None:
+    """The rows of PIECES, which follow each other along the first axis of one array; None where one has none."""
+    every = [piece.rows for piece in pieces if piece.rows is not None]
+    return (lambda: (block for rows in every for block in rows())) if len(every) == len(pieces) else None
 
 
 def without_numbers(name: str, shape: tuple[int, ...], dtype: str) -> Tensor:

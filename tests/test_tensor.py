@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from lstmdump.errors import CorruptModel
-from lstmdump.tensor import Tensor, derived
+from lstmdump.tensor import Tensor, chained, derived
 
 VALUES = np.arange(24).reshape(4, 6)
 
@@ -84,3 +86,14 @@ def test_the_check_of_a_guarded_tensor_comes_before_its_rows() -> None:
 
 def test_a_guarded_tensor_that_can_only_be_fetched_has_no_rows(tensor: Tensor) -> None:
     assert tensor.guarded(lambda: None).rows is None
+
+
+def test_the_rows_of_arrays_are_chained_in_their_order() -> None:
+    pieces = [Tensor(text, (1,), "uint8", lambda cuts: VALUES[cuts], partial(iter, [text.encode()])) for text in "abc"]
+    rows = chained(pieces)
+    assert rows is not None
+    assert [list(rows()) for _ in range(2)] == [[b"a", b"b", b"c"]] * 2
+
+
+def test_no_rows_are_chained_where_one_array_has_none(tensor: Tensor) -> None:
+    assert chained([Tensor("t", (1,), "uint8", lambda cuts: VALUES[cuts], lambda: iter([b"1"])), tensor]) is None

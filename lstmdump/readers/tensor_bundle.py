@@ -18,7 +18,7 @@ from lstmdump.readers import checksums, numbers, tensor_slices, tensor_types
 from lstmdump.readers.protobuf import Message, as_bytes, as_fixed32, as_integer, as_text, fields, varint
 from lstmdump.readers.sstable import Table
 from lstmdump.readers.stored import StoredArray
-from lstmdump.tensor import Array, Cuts, Tensor
+from lstmdump.tensor import Array, Cuts, Tensor, chained
 
 _HEADER_KEY = b""
 _SLICE_MARK = b"\x00"
@@ -103,7 +103,9 @@ class Bundle:
         def fetch(cuts: Cuts) -> Array:
             return numbers.assembled(pieces, entry.dtype, cuts)
 
-        return Tensor(name, entry.shape, entry.dtype, fetch)
+        in_order = [piece for _, piece in sorted(pieces, key=lambda one: one[0])]
+        along_first = all(piece.shape[1:] == entry.shape[1:] for piece in in_order)
+        return Tensor(name, entry.shape, entry.dtype, fetch, chained(in_order) if along_first else None)
 
     def strings(self, name: str) -> list[bytes]:
         """The strings in the tensor NAME: their lengths as varints, a checksum of these, and the strings themselves."""

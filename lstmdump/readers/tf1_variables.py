@@ -13,7 +13,7 @@ from lstmdump.readers import automatic_names, graph_cells, numbers, tf1_cells
 from lstmdump.readers.graph_cells import GraphCell
 from lstmdump.readers.graph_def import Graph
 from lstmdump.readers.tf1_cells import TF1Cell
-from lstmdump.tensor import Array, Cuts, Tensor
+from lstmdump.tensor import Array, Cuts, Tensor, chained
 
 _INTEGERS = ("int", "uint", "bool")
 _POWERS = re.compile(r"(.*/)?beta[12]_power(_\d+)?")
@@ -147,7 +147,8 @@ def joined(pieces: Sequence[Tensor], axis: int) -> Tensor:
         return numbers.assembled(places, first.dtype, cuts)
 
     shape = (*first.shape[:axis], length, *first.shape[axis + 1 :])
-    return Tensor(_joint_name([piece.name for piece in pieces]), shape, first.dtype, fetch)
+    rows = chained(pieces) if axis == 0 else None
+    return Tensor(_joint_name([piece.name for piece in pieces]), shape, first.dtype, fetch, rows)
 
 
 def _joint_name(names: Sequence[str]) -> str:

@@ -110,7 +110,9 @@ def test_rows_are_the_bytes_that_were_written(tmp_path: Path) -> None:
     assert b"".join(bytes(block) for block in rows()) == KERNEL.tobytes()
 
 
-@pytest.mark.parametrize("options", [{"big_endian": True}, {"pieces": {"kernel": ROWS}}], ids=["big endian", "pieces"])
+@pytest.mark.parametrize(
+    "options", [{"big_endian": True}, {"pieces": {"kernel": COLUMNS}}], ids=["big endian", "pieces side by side"]
+)
 def test_what_does_not_lie_there_as_it_is_written_has_no_rows(options: dict[str, Any], tmp_path: Path) -> None:
     assert Bundle(Location(write(tmp_path, **options))).tensor("kernel").rows is None
 
@@ -135,6 +137,13 @@ def test_pieces_are_put_together(cut: list[list[tuple[int, int]]], shards: int, 
     assert bundle.tensor("kernel").shape == (3, 4)
     assert bundle.tensor("kernel").read().tolist() == KERNEL.tolist()
     assert bundle.tensor("kernel").part(slice(0, 2), slice(1, 3)).read().tolist() == [[1, 2], [5, 6]]
+
+
+@pytest.mark.parametrize("cut", [ROWS, ROWS[::-1]], ids=["in order", "the last first"])
+def test_the_rows_of_pieces_follow_each_other(cut: list[list[tuple[int, int]]], tmp_path: Path) -> None:
+    rows = Bundle(Location(write(tmp_path, pieces={"kernel": cut}))).tensor("kernel").rows
+    assert rows is not None
+    assert b"".join(bytes(block) for block in rows()) == KERNEL.tobytes()
 
 
 def test_a_piece_is_no_tensor_of_its_own(tmp_path: Path) -> None:

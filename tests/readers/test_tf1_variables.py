@@ -220,3 +220,11 @@ def test_what_a_graph_computes_is_a_cell_under_any_name(tmp_path: Path) -> None:
 )
 def test_the_last_name_of_a_scope_tells_the_class(scope: str, kind: str | None) -> None:
     assert tf1_cells.kind_of(scope) == kind
+
+
+@pytest.mark.parametrize(("axis", "whole"), [(0, b"ab"), (1, None)])
+def test_pieces_give_rows_where_they_stand_one_below_the_other(axis: int, whole: bytes | None) -> None:
+    pieces = [Tensor(text, (1, 1), "uint8", lambda _: np.zeros((1, 1)), lambda text=text: iter([text.encode()]))
+              for text in "ab"]  # fmt: skip
+    rows = tf1_variables.joined(pieces, axis).rows
+    assert (None if rows is None else b"".join(rows())) == whole
