@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from lstmdump.readers.graph_cells import SPLIT, GraphCell
 
@@ -86,16 +87,21 @@ def find(names: Iterable[str], from_graph: Iterable[GraphCell]) -> list[TF1Cell]
 
 def kind_of(scope: str) -> str | None:
     """The class of the cell that TensorFlow calls by the last name of SCOPE, or None."""
-    last = _NUMBER.sub("", scope.rpartition("/")[2])
-    return _KINDS.get(last.replace("_", "").lower())
+    return _kind_called(scope.rpartition("/")[2])
+
+
+@lru_cache(maxsize=1024)
+def _kind_called(name: str) -> str | None:
+    return _KINDS.get(_NUMBER.sub("", name).replace("_", "").lower())
 
 
 def remarks(names: Iterable[str]) -> list[str]:
     """What to say of cells among NAMES that are called LSTM and are not one of four gates."""
+    around = dict.fromkeys(name.rpartition("/")[0] for name in names if "/" in name)
     scopes = dict.fromkeys(
         "/".join(steps[:length])
-        for steps in (name.split("/") for name in names)
-        for length in range(1, min(len(steps), _MAX_STEPS))
+        for steps in (scope.split("/") for scope in around)
+        for length in range(1, min(len(steps) + 1, _MAX_STEPS))
     )
     kinds = {scope: kind for scope in scopes if (kind := kind_of(scope)) in _LEFT_ALONE}
     return [f"{scope} is a {kind}, {_LEFT_ALONE[kind]}: left alone" for scope, kind in kinds.items()]
@@ -105,11 +111,18 @@ def taken_apart(name: str) -> tuple[str, str | None]:
     """The scope of a cell's variable NAME and what it is to the cell; None for what is none of a cell's."""
     steps = PIECE.sub("", name).split("/")
     for length in range(min(_LONGEST_LEAF, len(steps) - 1), 0, -1):
-        ending = "/".join(steps[-length:]).lower()
-        for leaf, pattern in _LEAVES:
-            if (match := pattern.fullmatch(ending)) is not None:
-                return "/".join(steps[:-length]), _expanded(leaf, match)
+        leaf = _leaf_called("/".join(steps[-length:]).lower())
+        if leaf is not None:
+            return "/".join(steps[:-length]), leaf
     return name.rpartition("/")[0], None
+
+
+@lru_cache(maxsize=1024)
+def _leaf_called(ending: str) -> str | None:
+    for leaf, pattern in _LEAVES:
+        if (match := pattern.fullmatch(ending)) is not None:
+            return _expanded(leaf, match)
+    return None
 
 
 def _expanded(leaf: str, match: re.Match[str]) -> str:

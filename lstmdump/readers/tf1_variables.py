@@ -54,16 +54,17 @@ def place(tensors: Mapping[str, Tensor], graph: Graph | None, computed: Iterable
         elif name not in done:
             weights.extend(_of_cell(inside[name][0], kept))
             done.update(piece for pieces in inside[name][0].variables.values() for piece in pieces)
+    by_path = {_steps(cell.scope): cell for cell in cells}
     return Variables(
         weights,
-        {_steps(cell.scope): cell.kind for cell in cells},
-        {_steps(cell.scope): {"forget_bias": cell.forget_bias} for cell in cells},
+        {path: cell.kind for path, cell in by_path.items()},
+        {path: {"forget_bias": cell.forget_bias} for path, cell in by_path.items()},
         [*tf1_cells.remarks(kept), *([] if graph is not None else _unnamed(kept, inside))],
     )
 
 
 def _steps(scope: str) -> LayerPath:
-    return tuple(step for step in scope.split("/") if step)
+    return tuple(filter(None, scope.split("/")))
 
 
 def _paths(names: Iterable[str]) -> dict[str, LayerPath]:
@@ -83,7 +84,7 @@ def _fits(cell: TF1Cell, tensors: Mapping[str, Tensor]) -> bool:
     """Whether the variables of CELL have the shapes of one: a dense layer may be called so as well."""
     if f"{cell.scope}/recurrent_kernel" in tensors:
         return False  # a cell of Keras, with two kernels
-    kernel = _of_cell(cell, tensors)[0].tensor.shape
+    kernel = _array(cell, "kernel", tensors).shape
     bias = [tensors[name].shape for name in cell.variables.get("bias", ())]
     width = [tensors[name].shape[-1:] for name in cell.variables.get("projection/kernel", ())]
     if len(kernel) != 2 or kernel[1] % 4 or (bias and bias != [kernel[1:]]):
@@ -94,9 +95,11 @@ def _fits(cell: TF1Cell, tensors: Mapping[str, Tensor]) -> bool:
 def _unnamed(tensors: Mapping[str, Tensor], inside: Mapping[str, object]) -> Iterator[str]:
     """What to say of what may be a cell under a name of its own, which only a graph could tell."""
     for name in tensors:
+        if name in inside:
+            continue
         scope, leaf = tf1_cells.taken_apart(name)
         cell = TF1Cell(scope, "", None, {"kernel": [name], "bias": [f"{scope}/bias"]})
-        has_both = leaf == "kernel" and name not in inside and f"{scope}/bias" in tensors
+        has_both = leaf == "kernel" and f"{scope}/bias" in tensors
         if has_both and _LOOPS.search(scope) and tf1_cells.kind_of(scope) is None and _fits(cell, tensors):
             yield f"{scope} has the shapes of an LSTM cell; whether it is one, only the graph (.meta) could tell"
 
@@ -121,11 +124,14 @@ def _put_together(tensors: Mapping[str, Tensor], graph: Graph) -> dict[str, Tens
 def _of_cell(cell: TF1Cell, tensors: Mapping[str, Tensor]) -> list[Weight]:
     """The weights of CELL, the kernel first; TensorFlow 0.12 cut a kernel by rows."""
     leaves = sorted(cell.variables, key=lambda leaf: (leaf != "kernel", leaf != "bias", leaf))
-    wholes = {leaf: [tensors[name] for name in cell.variables[leaf]] for leaf in leaves}
-    return [
-        Weight(_steps(cell.scope), leaf, pieces[0] if len(pieces) == 1 else joined(pieces, 0))
-        for leaf, pieces in wholes.items()
-    ]
+    path = _steps(cell.scope)
+    return [Weight(path, leaf, _array(cell, leaf, tensors)) for leaf in leaves]
+
+
+def _array(cell: TF1Cell, leaf: str, tensors: Mapping[str, Tensor]) -> Tensor:
+    """What LEAF of CELL is, its pieces joined."""
+    pieces = [tensors[name] for name in cell.variables[leaf]]
+    return pieces[0] if len(pieces) == 1 else joined(pieces, 0)
 
 
 def joined(pieces: Sequence[Tensor], axis: int) -> Tensor:
