@@ -76,15 +76,16 @@ class Report(NamedTuple):
 def describe(opened: OpenModel, layer_glob: str | None = None) -> Report:
     """The report on an open model; LAYER_GLOB keeps only the LSTM layers whose names match. Reads no numbers."""
     chosen = select(opened.lstms, layer_glob)
+    layers = tuple(map(_layer_facts, chosen))
     inside = {weight.tensor.name for lstm in opened.lstms for weight in lstm.weights}
     return Report(
         model=opened.path,
         format=opened.format,
         producer=opened.producer,
         lstms=len(opened.lstms),
-        lstm_parameters=sum(lstm.parameters for lstm in chosen),
+        lstm_parameters=sum(layer.parameters for layer in layers),
         total=opened.model.parameters,
-        layers=tuple(_layer_facts(lstm) for lstm in chosen),
+        layers=layers,
         others=tuple(_other_facts(tensor) for tensor in opened.model.tensors() if tensor.name not in inside),
         notes=(*opened.model.notes, *_notes(chosen)),
     )

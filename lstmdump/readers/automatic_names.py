@@ -20,4 +20,4 @@ def is_stack(name: str) -> bool:
 
 def without_stack(path: tuple[str, ...]) -> tuple[str, ...]:
     """PATH without the name that Keras gives to the cells of `RNN([cell, cell])`, unless it stands for itself."""
-    return (*(name for name in path[:-1] if not is_stack(name)), *path[-1:])
+    return (*[name for name in path[:-1] if not is_stack(name)], *path[-1:])

@@ -100,7 +100,7 @@ def _without_own_cell(one: Named) -> Named:
 
 def without_automatic_names(named: Sequence[Named]) -> list[Named]:
     """NAMED without the names that Keras chose for a stack of cells, and for a cell that is its layer's only one."""
-    unstacked = [one._replace(path=automatic_names.without_stack(one.path)) for one in named]
+    unstacked = [Named(one.holder, automatic_names.without_stack(one.path), one.kind) for one in named]
     beside = Counter(one.path[:-1] for one in unstacked)
     taken = {one.path for one in unstacked}
 

@@ -57,9 +57,9 @@ def _is_cell(way: Way) -> bool:
 def _scope(holder: Holder, graph: ObjectGraph) -> LayerPath:
     """The names that the full names of HOLDER's variables begin with."""
     variables = [graph.nodes[number].variable for number in holder.variables.values()]
-    scopes = Counter(variable.full_name.rpartition("/")[0] for variable in variables if variable is not None)
-    scope = max(scopes, key=lambda one: scopes[one])
-    return tuple(step for step in scope.split("/") if step)
+    scopes = [variable.full_name.rpartition("/")[0] for variable in variables if variable is not None]
+    scope = scopes[0] if len(set(scopes)) == 1 else Counter(scopes).most_common(1)[0][0]
+    return tuple(filter(None, scope.split("/")))
 
 
 def _without_model_names(graph: ObjectGraph, found: Sequence[Holder], scopes: Sequence[LayerPath]) -> list[LayerPath]:
