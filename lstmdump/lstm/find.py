@@ -83,20 +83,21 @@ def _three_arrays(layer: Layer, kernel: Tensor, recurrent: Tensor, bias: Tensor 
     peepholes = {leaf: layer.weights[leaf] for leaf in _PEEPHOLES if leaf in layer.weights}
     doubled = _has_doubled_bias(layer, bias, m)
     roles = (Role.KERNEL, Role.RECURRENT_KERNEL, Role.DOUBLED_BIAS if doubled else Role.BIAS)
-    weights = [LSTMWeight(role, name, tensor) for role, (name, tensor) in zip(roles, arrays.items(), strict=False)]
+    weights = [LSTMWeight(role, leaf, tensor) for role, (leaf, tensor) in zip(roles, arrays.items(), strict=False)]
     weights += [LSTMWeight(Role.PEEPHOLE, leaf, tensor) for leaf, tensor in peepholes.items()]
-    _insist_on_floats(layer, arrays | peepholes)
-    cut = layouts.cudnn if doubled else layouts.side_by_side
-    gates = cut(layer.name, kernel, recurrent, bias)
+    used = arrays | peepholes
+    _insist_on_floats(layer, used)
+    cut, name = layouts.cudnn if doubled else layouts.side_by_side, layer.name
+    gates = cut(name, kernel, recurrent, bias)
     return LSTM(
-        layer.name,
+        name,
         layer.kind or ("CuDNNLSTM" if doubled else "LSTM"),
         d,
         m,
         tuple(weights),
         layouts.KERAS_ORDER,
-        layouts.with_peepholes(layer.name, gates, {_PEEPHOLES[leaf]: tensor for leaf, tensor in peepholes.items()}),
-        notes=(*([_CUDNN_NOTE] if doubled else []), *_extras(layer, arrays | peepholes)),
+        layouts.with_peepholes(name, gates, {_PEEPHOLES[leaf]: tensor for leaf, tensor in peepholes.items()}),
+        notes=(*([_CUDNN_NOTE] if doubled else []), *_extras(layer, used)),
     )
 
 
@@ -125,6 +126,8 @@ def _insist_on_floats(layer: Layer, arrays: Mapping[str, Tensor]) -> None:
 
 
 def _extras(layer: Layer, used: Mapping[str, Tensor]) -> tuple[str, ...]:
+    if len(used) == len(layer.weights):
+        return ()
     names = {tensor.name for tensor in used.values()}
     extra = [leaf for leaf, tensor in layer.weights.items() if tensor.name not in names]
     if not extra:

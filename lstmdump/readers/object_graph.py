@@ -113,8 +113,8 @@ def of_saved_model(data: Buffer) -> ObjectGraph:
     for node, others in _nodes(data, slots):
         kind = dict(others)  # of an object that is written twice, the last one counts
         if 4 in kind:
-            user_object = Message(as_bytes(kind[4]))
-            node.identifier, node.metadata = user_object.text(1), user_object.text(3)
+            user_object = dict(fields(as_bytes(kind[4])))
+            node.identifier, node.metadata = (as_text(as_bytes(user_object.get(number, b""))) for number in (1, 3))
         elif 7 in kind:
             node.variable = _saved_variable(dict(fields(as_bytes(kind[7]))))
         nodes.append(node)
@@ -173,7 +173,8 @@ def path_of_key(key: str) -> list[str] | None:
     """The edges that KEY is made of; None for a slot's key, or one that is no variable's."""
     if not key.endswith(KEY_ENDING) or "/.OPTIMIZER_SLOT/" in key:
         return None
-    return [_unescaped(edge) for edge in key.removesuffix(KEY_ENDING).split("/")]
+    edges = key.removesuffix(KEY_ENDING).split("/")
+    return [_unescaped(edge) for edge in edges] if "." in key[: -len(KEY_ENDING)] else edges
 
 
 def _unescaped(edge: str) -> str:

@@ -17,7 +17,7 @@ from lstmdump.model import Model
 from lstmdump.readers import keras_objects, object_graph, object_models, saved_objects
 from lstmdump.readers.mapped import content
 from lstmdump.readers.object_graph import ObjectGraph
-from lstmdump.readers.protobuf import Buffer, Message
+from lstmdump.readers.protobuf import Buffer, Message, as_bytes, as_integer, as_text, fields
 from lstmdump.readers.tensor_bundle import Bundle
 
 _MODEL, _TEXT_MODEL, _METADATA = "saved_model.pb", "saved_model.pbtxt", "keras_metadata.pb"
@@ -108,8 +108,10 @@ def _metadata(graph: ObjectGraph, directory: Location, found: list[saved_objects
     texts = {number: graph.nodes[number].metadata for number in needed}
     file = directory.child(_METADATA)
     if file.is_file():
-        for node in Message(_content(file)).messages(1):
-            if node.integer(2) in needed:
-                texts[node.integer(2)] = node.text(5)
+        for data in Message(_content(file)).all_bytes(1):
+            node = dict(fields(data))
+            number = as_integer(node.get(2, 0))
+            if number in needed:
+                texts[number] = as_text(as_bytes(node.get(5, b"")))
     parsed = {number: keras_objects.metadata_in(text, "Keras's metadata") for number, text in texts.items() if text}
     return {number: value for number, value in parsed.items() if value is not None}
