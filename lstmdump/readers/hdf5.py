@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import os
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, BinaryIO
 
 os.environ["HDF5_PLUGIN_PRELOAD"] = "::"  # HDF5's own word for: load no plugin, whatever HDF5_PLUGIN_PATH says
@@ -19,7 +19,9 @@ import numpy as np
 
 from lstmdump.errors import CorruptModel, RefusedModel
 from lstmdump.locations import Location
+from lstmdump.readers import hdf5_links
 from lstmdump.readers.hdf5_calls import FOREIGN_ERRORS, Call
+from lstmdump.readers.hdf5_links import Links
 from lstmdump.readers.hdf5_numbers import Data, Numbers
 from lstmdump.tensor import Tensor
 
@@ -33,14 +35,25 @@ class Group:
     one that stays open, takes longer than all the rest.
     """
 
-    def __init__(self, found: h5py.h5g.GroupID, path: str, data: Data) -> None:
-        self._id = found
+    def __init__(
+        self, top: h5py.h5g.GroupID, path: str, data: Data, *, within: bytes = b"", links: Links | None = None
+    ) -> None:
+        """The group WITHIN that at the TOP, the LINKS below which are known."""
+        self._top = top
+        self._within = within
+        self._links = links
         self._data = data
         self._inside: set[bytes] = set()
         self.path = path
 
+    def look_ahead(self) -> None:
+        """Look up all links below this group at once, which pays where most of them are going to be asked for."""
+        self._links = self._links or hdf5_links.below(self._top)
+
     def group(self, path: str) -> Group | None:
         """The group at PATH below this one, or None where there is none."""
+        if self._links is not None and (within := self._below(_bytes(path))) in self._links.names:
+            return Group(self._top, self._join(path), self._data, within=within, links=self._links)
         found = self._find(path)
         return Group(found, self._join(path), self._data) if isinstance(found, h5py.h5g.GroupID) else None
 
@@ -57,11 +70,15 @@ class Group:
     @property
     def address(self) -> int:
         """Where it stands in the file: no other has this number, and what was written first has the lowest."""
+        if self._links is not None and self._within:
+            return self._links.addresses[self._within]
         with Call(f"looking up {self.path or '/'}"):
             return int(h5py.h5o.get_info(self._id).addr)
 
     def names(self) -> list[str]:
         """The names of all that lies in this group, in the file's order (alphabetical, as a rule)."""
+        if self._links is not None:
+            return [_text(name) for name in self._links.names.get(self._within, ())]
         with Call(f"listing {self.path or '/'}"):
             return [_text(name) for name in self._id]
 
@@ -103,14 +120,27 @@ class Group:
             raise CorruptModel(f"the attribute {name} of {self.path or '/'} holds no list of names")
         return whole
 
+    @cached_property
+    def _id(self) -> h5py.h5g.GroupID:
+        """The group, opened when something of it is asked for that its links do not tell."""
+        if not self._within:
+            return self._top
+        with Call(f"looking up {self.path}"):
+            return h5py.h5g.open(self._top, self._within)
+
+    def _below(self, path: bytes) -> bytes:
+        return self._within + b"/" + path if self._within else path
+
     def _join(self, path: str) -> str:
         return f"{self.path}/{path}" if self.path else path
 
     def _find(self, path: str) -> h5py.h5g.GroupID | h5py.h5d.DatasetID | None:
         here = b""
         with Call(f"looking up {self._join(path)}"):
+            if self._links is not None and self._below(_bytes(path)) in self._links.addresses:
+                return h5py.h5o.open(self._id, _bytes(path))
             for step in filter(None, path.split("/")):
-                outer, here = here, (here + b"/" if here else b"") + step.encode("utf-8", "surrogateescape")
+                outer, here = here, (here + b"/" if here else b"") + _bytes(step)
                 if here in self._inside:
                     continue
                 if (kind := self._kind_of_link(outer, here)) is None:
@@ -192,6 +222,10 @@ def _is_marked_bfloat16(dataset: h5py.h5d.DatasetID) -> bool:
 @lru_cache(maxsize=64)
 def _dtype_name(stored: np.dtype[Any]) -> str:
     return str(stored.newbyteorder("="))
+
+
+def _bytes(path: str) -> bytes:
+    return path.encode("utf-8", "surrogateescape")
 
 
 def _text(value: Any) -> Any:

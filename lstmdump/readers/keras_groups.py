@@ -93,6 +93,7 @@ def read(roots: Sequence[Group], *, opaque_is_bfloat16: bool) -> Stored:
     """
     tree = Stored("", "", (0, 0))
     for shard, root in enumerate(roots):
+        root.look_ahead()
         _Shard(tree, shard, opaque_is_bfloat16=opaque_is_bfloat16).visit(root, tree, ())
     for stored in tree.walk():
         stored.arrays = {key: stored.arrays[key] for key in sorted(stored.arrays, key=_number)}

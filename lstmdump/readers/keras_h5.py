@@ -98,6 +98,7 @@ def _read_named(file: HDF5File) -> Model:
         raise _not_ours(file, config)
     stored = _Stored(root, None if config is None else keras_config.parse(config),
                      file.text("keras_version") or root.text("keras_version"))  # fmt: skip
+    root.look_ahead()
     opaque = config is None or '"bfloat16"' in config
     for name in names:
         stored.groups[name] = _buckets(stored, name, opaque_is_bfloat16=opaque)
