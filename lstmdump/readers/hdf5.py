@@ -19,7 +19,8 @@ import numpy as np
 
 from lstmdump.errors import CorruptModel, RefusedModel
 from lstmdump.locations import Location
-from lstmdump.readers import hdf5_links
+from lstmdump.readers import hdf5_attributes, hdf5_links
+from lstmdump.readers.hdf5_attributes import text
 from lstmdump.readers.hdf5_calls import FOREIGN_ERRORS, Call
 from lstmdump.readers.hdf5_links import Links
 from lstmdump.readers.hdf5_numbers import Data, Numbers
@@ -78,17 +79,14 @@ class Group:
     def names(self) -> list[str]:
         """The names of all that lies in this group, in the file's order (alphabetical, as a rule)."""
         if self._links is not None:
-            return [_text(name) for name in self._links.names.get(self._within, ())]
+            return [text(name) for name in self._links.names.get(self._within, ())]
         with Call(f"listing {self.path or '/'}"):
-            return [_text(name) for name in self._id]
+            return [text(name) for name in self._id]
 
     def attribute(self, name: str) -> Any:
         """The attribute NAME: str for text, a list for an array, else a number; None where there is none."""
         with Call(f"reading the attribute {name} of {self.path or '/'}"):
-            if not h5py.h5a.exists(self._id, name.encode()):
-                return None
-            value = h5py.AttributeManager(h5py.Group(self._id))[name]
-            return [_text(item) for item in value.ravel()] if isinstance(value, np.ndarray) else _text(value)
+            return hdf5_attributes.read(self._id, name.encode())
 
     def has_attribute(self, name: str) -> bool:
         """Whether there is an attribute NAME; its value, which may be long, is not read."""
@@ -216,7 +214,7 @@ def _tensor(dataset: h5py.h5d.DatasetID, path: str, data: Data, opaque_is_bfloat
 
 
 def _is_marked_bfloat16(dataset: h5py.h5d.DatasetID) -> bool:
-    return bool(_text(h5py.Dataset(dataset).attrs.get("dtype")) == "bfloat16")
+    return bool(text(h5py.Dataset(dataset).attrs.get("dtype")) == "bfloat16")
 
 
 @lru_cache(maxsize=64)
@@ -226,12 +224,3 @@ def _dtype_name(stored: np.dtype[Any]) -> str:
 
 def _bytes(path: str) -> bytes:
     return path.encode("utf-8", "surrogateescape")
-
-
-def _text(value: Any) -> Any:
-    """Text out of what h5py gives for it: bytes or str by h5py's version and by the attribute's type."""
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "surrogateescape")
-    if isinstance(value, str):
-        return str(value)
-    return value.item() if isinstance(value, np.generic) else value
