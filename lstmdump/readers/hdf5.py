@@ -26,6 +26,7 @@ from lstmdump.readers.hdf5_links import Links
 from lstmdump.readers.hdf5_numbers import Data, Numbers
 from lstmdump.tensor import Tensor
 
+_METADATA = 8 * 2**20  # bytes; those of 1,000 layers come to 4 MiB
 _OPAQUE, _FLOAT32 = np.dtype("V2"), np.dtype("<f4")
 
 
@@ -164,16 +165,23 @@ class Group:
 class HDF5File(Group):
     """An HDF5 file, open for reading.
 
+    IN_MEMORY: whether all of it is read when it is opened, which pays where most of it is going to be asked for, and
+    SOURCE is no file that HDF5 can read itself.
+
     Raises:
         CorruptModel: libhdf5 cannot open it: cut short, or damaged.
     """
 
-    def __init__(self, source: Location | BinaryIO) -> None:
+    def __init__(self, source: Location | BinaryIO, *, in_memory: bool = False) -> None:
         if isinstance(source, Location) and not source.is_here:
             source = source.open()
         try:
             with Call():
-                self._file = h5py.File(source.path if isinstance(source, Location) else source, "r")
+                if isinstance(source, Location):
+                    self._file = h5py.File(source.path, "r")
+                else:
+                    self._file = h5py.File(h5py.h5f.open_file_image(source.read()) if in_memory else source, "r")
+                _keep_metadata(self._file.id)
         except FOREIGN_ERRORS as error:
             words = " ".join(str(error).split())
             if "truncated file" in words:
@@ -191,6 +199,13 @@ class HDF5File(Group):
         """Let go of the file."""
         self._data.close()
         self._file.close()
+
+
+def _keep_metadata(file: h5py.h5f.FileID) -> None:
+    """Let HDF5 keep more than 2 MiB of what describes the arrays: a group is met twice, by its links and its arrays."""
+    settings = file.get_mdc_config()
+    settings.set_initial_size, settings.initial_size = True, _METADATA
+    file.set_mdc_config(settings)
 
 
 def _tensor(dataset: h5py.h5d.DatasetID, path: str, data: Data, opaque_is_bfloat16: bool) -> Tensor:

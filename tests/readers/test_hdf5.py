@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import builders
@@ -167,3 +168,12 @@ def test_a_file_whose_root_is_damaged_is_named_so(tmp_path: Path) -> None:
     (tmp_path / "x.h5").write_bytes(data)
     with pytest.raises(CorruptModel, match="damaged HDF5: looking up / fails"):
         HDF5File(Location(tmp_path / "x.h5"))
+
+
+def test_a_file_in_memory_is_read_when_it_is_opened_and_not_again(path: Path) -> None:
+    source = io.BytesIO(path.read_bytes())
+    file = HDF5File(source, in_memory=True)
+    source.truncate(0)
+    tensor = file.tensor("group/array", opaque_is_bfloat16=False)
+    assert tensor is not None
+    assert tensor.shape == (2, 3)
