@@ -23,7 +23,7 @@ from lstmdump.readers import hdf5_attributes, hdf5_links
 from lstmdump.readers.hdf5_attributes import text
 from lstmdump.readers.hdf5_calls import FOREIGN_ERRORS, Call
 from lstmdump.readers.hdf5_links import Links
-from lstmdump.readers.hdf5_numbers import Data, Numbers
+from lstmdump.readers.hdf5_numbers import Data, Numbers, layout_inside
 from lstmdump.tensor import Tensor
 
 _METADATA = 8 * 2**20  # bytes; those of 1,000 layers come to 4 MiB
@@ -64,6 +64,11 @@ class Group:
 
         OPAQUE_IS_BFLOAT16: whether two bytes of no known type are a bfloat16, which HDF5 has no type for.
         """
+        if self._links is not None and self._data.headers is not None:
+            address = self._links.addresses.get(self._below(_bytes(path)))
+            if address is not None and (shape := self._data.headers.shape(address)) is not None:
+                numbers = Numbers(self._join(path), self._data, is_bfloat16=False)
+                return Tensor(self._join(path), shape, "float32", numbers.fetch, numbers.rows)
         found = self._find(path)
         if not isinstance(found, h5py.h5d.DatasetID):
             return None
@@ -193,7 +198,7 @@ class HDF5File(Group):
         except BaseException:
             self._file.close()
             raise
-        super().__init__(root, "", Data(source, self._file))
+        super().__init__(root, "", Data(source, self._file, at_hand=in_memory or isinstance(source, Location)))
 
     def close(self) -> None:
         """Let go of the file."""
@@ -210,10 +215,7 @@ def _keep_metadata(file: h5py.h5f.FileID) -> None:
 
 def _tensor(dataset: h5py.h5d.DatasetID, path: str, data: Data, opaque_is_bfloat16: bool) -> Tensor:
     with Call(f"reading the shape of {path}"):
-        created = dataset.get_create_plist()
-        layout = created.get_layout()
-        if layout == h5py.h5d.VIRTUAL or created.get_external_count():
-            raise RefusedModel(f"{path} keeps its numbers in another file; Keras writes no such dataset")
+        layout = layout_inside(dataset, path)
         extent = dataset.get_space()
         if extent.get_simple_extent_type() == h5py.h5s.NULL:
             raise CorruptModel(f"{path} holds no array")

@@ -14,9 +14,10 @@ from typing import BinaryIO
 import h5py
 import numpy as np
 
-from lstmdump.errors import CorruptModel, ModelClosed
+from lstmdump.errors import CorruptModel, ModelClosed, RefusedModel
 from lstmdump.locations import Location
 from lstmdump.readers.hdf5_calls import FOREIGN_ERRORS, Call
+from lstmdump.readers.hdf5_headers import Headers
 from lstmdump.readers.stored import StoredArray
 from lstmdump.tensor import Array, Cuts
 
@@ -25,23 +26,33 @@ _CHECKSUM = 4  # bytes that the filter fletcher32 adds to a chunk
 
 
 class Data:
-    """The bytes of the file that h5py has opened at SOURCE as FILE."""
+    """The bytes of the file that h5py has opened at SOURCE as FILE; AT_HAND: to be had in small pieces, too."""
 
-    def __init__(self, source: Location | BinaryIO, file: h5py.File) -> None:
+    def __init__(self, source: Location | BinaryIO, file: h5py.File, *, at_hand: bool) -> None:
+        self._at_hand = at_hand
         self._source = source
         self._file = file
         self._opened: BinaryIO | None = None
+
+    @cached_property
+    def headers(self) -> Headers | None:
+        """The headers of the datasets in the file; None where h5py is to be asked for them."""
+        file = self.opened() if self._at_hand else None
+        return None if file is None else Headers(file, self._file.id)
 
     def dataset(self, path: str) -> h5py.Dataset:
         """The dataset at PATH, the links to which have been found to stay within the file.
 
         Raises:
             ModelClosed: the file has been closed.
+            RefusedModel: its numbers are in another file.
         """
         if not self._file:
             raise ModelClosed(f"{path} was asked for after the model had been closed")
         with Call(f"looking up {path}"):
-            return h5py.Dataset(h5py.h5d.open(self._file.id, path.encode("utf-8", "surrogateescape")))
+            dataset = h5py.h5d.open(self._file.id, path.encode("utf-8", "surrogateescape"))
+            layout_inside(dataset, path)  # once more, as its header may have been decoded without h5py
+            return h5py.Dataset(dataset)
 
     def opened(self) -> BinaryIO | None:
         """The file, open for reading; None where another has meanwhile taken its place, or no one can tell."""
@@ -157,6 +168,19 @@ class Numbers:
             skipped, stored = dataset.id.read_direct_chunk(start)
             if not skipped:  # the filters that were left out when this chunk was written; none, as a rule
                 _insist_on_length(stored[: -_CHECKSUM if dataset.fletcher32 else None], size, self._path)
+
+
+def layout_inside(dataset: h5py.h5d.DatasetID, path: str) -> int:
+    """The layout, in h5py's numbers, of the DATASET at PATH.
+
+    Raises:
+        RefusedModel: its numbers are in another file.
+    """
+    created = dataset.get_create_plist()
+    layout = int(created.get_layout())
+    if layout == h5py.h5d.VIRTUAL or created.get_external_count():
+        raise RefusedModel(f"{path} keeps its numbers in another file; Keras writes no such dataset")
+    return layout
 
 
 def _insist_on_length(stored: bytes, size: int, path: str) -> None:
