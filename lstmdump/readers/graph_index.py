@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
+from typing import Any
 
 from lstmdump.errors import CorruptModel
 from lstmdump.readers.protobuf import Buffer, as_text, varint
@@ -40,12 +41,14 @@ class NodeIndex:
         self.names: list[bytes] = []
         try:
             self.end = self._go_through()
+            if not isinstance(data, bytes):
+                self.names = list(map(bytes, self.names))
         except IndexError as error:
             raise CorruptModel("a graph that is cut short") from error
         if self.end > len(data):
             raise CorruptModel("a graph that is cut short")
         self._runs = list(self._searched_runs())
-        self.searchable = sum(len(run) for _, run in self._runs)
+        self.searchable = sum(min(len(run), self.end) for _, run in self._runs)
         self.turns = dict(zip(self.names, range(len(self.names)), strict=True))
         self.turns.pop(b"", None)
         if len(self.turns) < len(self.names) - self.names.count(b""):
@@ -55,7 +58,8 @@ class NodeIndex:
     def _go_through(self) -> int:
         """Note all nodes, and give the end of the last. For a length of one byte or two, nothing is called."""
         data, position, end, first = self._data, 0, len(self._data), _FIRST
-        stops, names = self.stops, self.names
+        stops = self.stops
+        names: list[Any] = self.names  # slices, which are bytes when all have been gone through
         while position < end and data[position] == first:
             length, start = data[position + 1], position + 2
             if length > 127:
@@ -64,7 +68,7 @@ class NodeIndex:
                     length, start = varint(data, position + 1)
             position = start + length
             size = data[start + 1] if length and data[start] == first else 0
-            names.append(bytes(data[start + 2 : start + 2 + size]) if size < 128 else self._long_name(start))
+            names.append(data[start + 2 : start + 2 + size] if size < 128 else self._long_name(start))
             if length > _LONG:
                 self._long.append(len(stops))
             stops.append(position)
@@ -76,6 +80,9 @@ class NodeIndex:
 
     def _searched_runs(self) -> Iterator[tuple[int, bytes]]:
         """All nodes, of long ones only the heads, in runs, each with where it begins."""
+        if not self._long and isinstance(self._data, bytes):
+            yield 0, self._data
+            return
         begin = 0
         for turn in self._long:
             yield begin, bytes(self._data[begin : self._head_stop(turn)])
