@@ -92,7 +92,11 @@ class Group:
     def attribute(self, name: str) -> Any:
         """The attribute NAME: str for text, a list for an array, else a number; None where there is none."""
         with Call(f"reading the attribute {name} of {self.path or '/'}"):
-            return hdf5_attributes.read(self._id, name.encode())
+            try:
+                return hdf5_attributes.read(self._id, name.encode())
+            except hdf5_attributes.TooLong as error:
+                words = f"the attribute {name} of {self.path or '/'} has more than 64 MiB; no model has so many layers"
+                raise RefusedModel(words) from error
 
     def has_attribute(self, name: str) -> bool:
         """Whether there is an attribute NAME; its value, which may be long, is not read."""

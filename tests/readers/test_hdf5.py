@@ -177,3 +177,27 @@ def test_a_file_in_memory_is_read_when_it_is_opened_and_not_again(path: Path) ->
     tensor = file.tensor("group/array", opaque_is_bfloat16=False)
     assert tensor is not None
     assert tensor.shape == (2, 3)
+
+
+@pytest.mark.parametrize("kind", ["variable", "fixed"])
+def test_text_beyond_any_models_is_refused(kind: str, tmp_path: Path) -> None:
+    length = 65 * 2**20
+    with h5py.File(tmp_path / "x.h5", "w", libver="latest") as file:  # older ones have no attributes beyond 64 KB
+        if kind == "variable":
+            file.attrs["model_config"] = "{" + " " * length
+        else:
+            file.attrs.create("model_config", np.zeros((), f"S{length}"))
+    file = HDF5File(Location(tmp_path / "x.h5"))
+    with pytest.raises(RefusedModel, match="the attribute model_config of / has more than 64 MiB"):
+        file.text("model_config")
+    file.close()
+
+
+def test_a_list_of_names_beyond_any_models_is_refused_before_it_is_made(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "x.h5", "w", libver="latest") as file:
+        space = h5py.h5s.create_simple((2**24,))
+        h5py.h5a.create(file.id, b"layer_names", h5py.h5t.py_create(np.dtype("S16")), space)
+    file = HDF5File(Location(tmp_path / "x.h5"))
+    with pytest.raises(RefusedModel, match="the attribute layer_names of / has more than 64 MiB"):
+        file.strings("layer_names")
+    file.close()
