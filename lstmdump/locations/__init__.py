@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import BinaryIO
 
-from lstmdump.errors import MissingDependency
+from lstmdump.errors import MissingDependency, RefusedModel
 
 
 def at(path: str | os.PathLike[str]) -> Location:
@@ -42,19 +42,32 @@ def absolute(path: str) -> str:
     return os.path.abspath(path)
 
 
+def _stores(directory: str) -> list[str]:
+    """Where links may lead from DIRECTORY, a model's, though it is outside.
+
+    The cache of the Hugging Face Hub keeps the files of `models--NAME/snapshots/REVISION` in `models--NAME/blobs`.
+    """
+    before, mark, _ = os.path.join(directory, "").rpartition(f"{os.sep}snapshots{os.sep}")
+    return [os.path.join(before, "blobs", "")] if mark else []
+
+
 class Location:
     """A file or a directory on this machine, which may not be there, by its PATH.
+
+    ROOT is the directory of the model that it is found in; empty for what the user named. What lies in a model's
+    directory is not opened where links lead out of it: an archive of models could have the user's own files read.
 
     What looks there raises an OSError, or a ValueError where no file can have this path.
     """
 
-    __slots__ = ("path",)
+    __slots__ = ("_root", "path")
 
     is_here = True
     """Whether it is on this machine, so that others can open it by its path."""
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], root: str = "") -> None:
         self.path = os.fspath(path)
+        self._root = root
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.path!r})"
@@ -67,15 +80,16 @@ class Location:
     @property
     def parent(self) -> Location:
         """The directory that this file lies in."""
-        return Location(os.path.dirname(self.path) or os.curdir)
+        return Location(os.path.dirname(self.path) or os.curdir, self._root)
 
     def child(self, name: str) -> Location:
         """What is called NAME in this directory."""
-        return Location(os.path.join(self.path, name))
+        return Location(os.path.join(self.path, name), self._root or self.path)
 
     def sibling(self, name: str) -> Location:
         """What is called NAME beside this file."""
-        return Location(os.path.join(os.path.dirname(self.path), name))
+        directory = os.path.dirname(self.path)
+        return Location(os.path.join(directory, name), self._root or directory or os.curdir)
 
     def exists(self) -> bool:
         """Whether anything that can be looked at is here."""
@@ -97,7 +111,28 @@ class Location:
 
     def open(self, *, buffered: bool = True) -> BinaryIO:
         """This file, open for reading at any position; who reads large pieces needs no buffer in between."""
-        return open(self.path, "rb", buffering=-1 if buffered else 0)
+        return open(self.inside(), "rb", buffering=-1 if buffered else 0)
+
+    def inside(self) -> str:
+        """The path, for who opens it by other means.
+
+        Raises:
+            RefusedModel: links lead from it out of the model's directory.
+        """
+        if self._root and self._has_links():
+            root, target = os.path.realpath(self._root), os.path.realpath(self.path)
+            if not target.startswith((os.path.join(root, ""), *_stores(root))):
+                raise RefusedModel(f"{self.name} is, or lies behind, a link that leads out of the model's directory")
+        return self.path
+
+    def _has_links(self) -> bool:
+        path, start = self.path, os.path.join(self._root, "")
+        root = start if path.startswith(start) else ""
+        while len(path) > len(root):
+            if os.path.islink(path):
+                return True
+            path = os.path.dirname(path)
+        return False
 
     def read(self) -> bytes:
         """All that is in this file."""

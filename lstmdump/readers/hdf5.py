@@ -187,7 +187,7 @@ class HDF5File(Group):
         try:
             with Call():
                 if isinstance(source, Location):
-                    self._file = h5py.File(source.path, "r")
+                    self._file = h5py.File(source.inside(), "r")
                 else:
                     self._file = h5py.File(h5py.h5f.open_file_image(source.read()) if in_memory else source, "r")
                 _keep_metadata(self._file.id)

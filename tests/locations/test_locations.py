@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lstmdump.errors import MissingDependency
+from lstmdump.errors import MissingDependency, RefusedModel
 from lstmdump.locations import Location, at, is_url
 
 
@@ -88,3 +88,70 @@ def test_without_fsspec_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setitem(sys.modules, "fsspec", None)
     with pytest.raises(MissingDependency, match=r"pip install 'lstmdump\[remote\]'"):
         at("https://host/m.h5")
+
+
+# --- links
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A model's directory with a file in a directory of its own, beside a file that is the user's."""
+    (tmp_path / "private").write_bytes(b"secret")
+    (tmp_path / "model" / "variables").mkdir(parents=True)
+    (tmp_path / "model" / "variables" / "data").write_bytes(b"bytes")
+    return tmp_path / "model"
+
+
+def test_a_link_out_of_the_models_directory_is_refused(model: Path) -> None:
+    (model / "data").symlink_to("../private")
+    with pytest.raises(RefusedModel, match="data is, or lies behind, a link that leads out of the model's directory"):
+        Location(model).child("data").read()
+
+
+def test_a_link_beside_a_file_that_leads_out_of_its_directory_is_refused(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (model / "d").symlink_to("../private")
+    monkeypatch.chdir(model)
+    for location in (Location(model / "index"), Location("index")):
+        with pytest.raises(RefusedModel):
+            location.sibling("d").open()
+
+
+def test_a_file_behind_a_directory_that_is_a_link_out_is_refused(model: Path) -> None:
+    (model.parent / "elsewhere").mkdir()
+    (model.parent / "elsewhere" / "data").write_bytes(b"secret")
+    (model / "linked").symlink_to("../elsewhere")
+    with pytest.raises(RefusedModel):
+        Location(model).child("linked").child("data").read()
+
+
+def test_a_link_within_the_models_directory_is_followed(model: Path) -> None:
+    (model / "data").symlink_to("variables/data")
+    assert Location(model).child("data").read() == b"bytes"
+
+
+def test_a_link_that_the_user_names_is_followed(model: Path) -> None:
+    (model.parent / "named").symlink_to("model")
+    (model.parent / "file").symlink_to("model/variables/data")
+    assert Location(model.parent / "named").child("variables").child("data").read() == b"bytes"
+    assert Location(model.parent / "file").read() == b"bytes"
+
+
+def test_links_into_the_store_of_a_hubs_cache_are_followed(tmp_path: Path) -> None:
+    snapshot = tmp_path / "models--a--b" / "snapshots" / "0123"
+    (snapshot / "variables").mkdir(parents=True)
+    (tmp_path / "models--a--b" / "blobs").mkdir()
+    (tmp_path / "models--a--b" / "blobs" / "89ab").write_bytes(b"bytes")
+    (snapshot / "variables" / "data").symlink_to("../../../blobs/89ab")
+    assert Location(snapshot).child("variables").child("data").read() == b"bytes"
+
+
+def test_a_store_that_is_itself_a_link_is_none(tmp_path: Path) -> None:
+    (tmp_path / "cache" / "snapshots" / "0123").mkdir(parents=True)
+    (tmp_path / "private").mkdir()
+    (tmp_path / "private" / "key").write_bytes(b"secret")
+    (tmp_path / "cache" / "blobs").symlink_to("../private")
+    (tmp_path / "cache" / "snapshots" / "0123" / "data").symlink_to("../../blobs/key")
+    with pytest.raises(RefusedModel):
+        Location(tmp_path / "cache" / "snapshots" / "0123").child("data").read()
