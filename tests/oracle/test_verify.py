@@ -77,7 +77,7 @@ def test_the_replay_gives_what_the_cell_computed(cells: Path, name: str) -> None
 
 def test_without_its_graph_a_cell_has_a_forget_bias_of_one(run: Run, cells: Path, tmp_path: Path) -> None:
     for path in (cells / "forget-bias").glob("model.ckpt.[id]*"):
-        (tmp_path / path.name).symlink_to(path)
+        (tmp_path / path.name).write_bytes(path.read_bytes())
     outcome = run("verify", tmp_path / "model.ckpt")
     assert outcome.out.endswith(" (with a forget bias of 1.0 on both sides: the file does not hold it)\n")
     assert outcome.status == 0
