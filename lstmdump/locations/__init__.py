@@ -122,7 +122,8 @@ class Location:
         if self._root and self._has_links():
             root, target = os.path.realpath(self._root), os.path.realpath(self.path)
             if not target.startswith((os.path.join(root, ""), *_stores(root))):
-                raise RefusedModel(f"{self.name} is, or lies behind, a link that leads out of the model's directory")
+                raise RefusedModel(f"{self.name} is, or lies behind, a link that leads out of the model's directory; "
+                                   "copy in its place what it leads to")  # fmt: skip
         return self.path
 
     def _has_links(self) -> bool:
