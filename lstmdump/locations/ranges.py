@@ -8,9 +8,10 @@ where the last request ended is given twice as much each time. Of fsspec's cache
 
 from __future__ import annotations
 
-import io
 from collections import OrderedDict
 from collections.abc import Callable
+
+from lstmdump.locations.positioned import PositionedFile
 
 # The description of 4 layers in 411 MB of HDF5 came in 6 requests and 147 KB, that of 100 layers in 168 and 2.9 MB; in
 # blocks of 4 KiB it was 8 requests and 102 KB, 231 and 1.1 MB, in blocks of 64 KiB 6 and 393 KB, 154 and 10 MB.
@@ -68,35 +69,12 @@ class Ranges:
         return self._blocks[turn]
 
 
-class RangedFile(io.RawIOBase):
+class RangedFile(PositionedFile):
     """A file to read, at any position, of the bytes in RANGES."""
 
     def __init__(self, ranges: Ranges) -> None:
+        super().__init__(ranges.size)
         self._ranges = ranges
-        self._at = 0
 
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def seekable(self) -> bool:
-        """It is."""
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to OFFSET from the start, from here, or from the end."""
-        place = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._ranges.size}[whence]
-        if place < 0:
-            raise ValueError(f"byte {place} of a file")
-        self._at = place
-        return place
-
-    def tell(self) -> int:
-        """Where it is."""
-        return self._at
-
-    def readinto(self, buffer: object) -> int:
-        """Fill BUFFER as far as there are bytes, and say how far."""
-        count = self._ranges.read_into(memoryview(buffer).cast("B"), self._at)  # type: ignore[arg-type]
-        self._at += count
-        return count
+    def _read(self, view: memoryview, start: int) -> int:
+        return self._ranges.read_into(view, start)

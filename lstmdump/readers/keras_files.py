@@ -20,6 +20,7 @@ from typing import BinaryIO, Protocol, cast
 
 from lstmdump.errors import CorruptModel, RefusedModel, UnreadableModel, UnsupportedFormat
 from lstmdump.locations import Location
+from lstmdump.locations.positioned import PositionedFile
 from lstmdump.readers import foreign_errors
 from lstmdump.readers.hdf5 import HDF5File
 from lstmdump.zip_checksum import crc32
@@ -222,33 +223,15 @@ class Archive:
             return into
 
 
-class _Window(io.RawIOBase):
+class _Window(PositionedFile):
     """SIZE bytes of FILE from START on, as a file of its own: the member NAME, whose checksum is CRC."""
 
     def __init__(self, file: BinaryIO, name: str, start: int, size: int, crc: int) -> None:
+        super().__init__(size)
         self._file = file
         self.name = name
         self._start = start
-        self._size = size
         self._crc = crc
-        self._at = 0
-
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def seekable(self) -> bool:
-        """It is."""
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to OFFSET from the start, from here, or from the end."""
-        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        return self._at
-
-    def tell(self) -> int:
-        """Where it is."""
-        return self._at
 
     def readall(self) -> bytes:
         """All bytes from here on."""
@@ -257,13 +240,9 @@ class _Window(io.RawIOBase):
         self._at += len(found)
         return found
 
-    def readinto(self, buffer: object) -> int:
-        """Fill BUFFER as far as there are bytes, and say how far."""
-        view = memoryview(buffer).cast("B")[: max(0, self._size - self._at)]  # type: ignore[arg-type]
-        self._file.seek(self._start + self._at)
-        count = self._file.readinto(view)  # type: ignore[attr-defined]
-        self._at += count
-        return int(count)
+    def _read(self, view: memoryview, start: int) -> int:
+        self._file.seek(self._start + start)
+        return int(self._file.readinto(view))  # type: ignore[attr-defined]
 
     def verify(self) -> None:
         """Read it all.
