@@ -7,6 +7,7 @@ import os
 import weakref
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cached_property
 from itertools import product
 from typing import BinaryIO
@@ -32,6 +33,7 @@ class Data:
         self._at_hand = at_hand
         self._source = source
         self._file = file
+        self._looked = False
         self._opened: BinaryIO | None = None
 
     @cached_property
@@ -58,14 +60,13 @@ class Data:
         """The file, open for reading; None where another has meanwhile taken its place, or no one can tell."""
         if not isinstance(self._source, Location):
             return self._source
-        if self._opened is None:
-            try:
+        if not self._looked:
+            self._looked = True
+            with suppress(*FOREIGN_ERRORS):  # h5py then reads, and tells what is wrong
                 file = self._source.open(buffered=False)
                 weakref.finalize(self, file.close)  # where nobody closes us, as h5py does with its own
                 if os.path.samestat(os.fstat(file.fileno()), os.fstat(self._file.id.get_vfd_handle())):
                     self._opened = file
-            except FOREIGN_ERRORS:
-                return None
         return self._opened
 
     def close(self) -> None:

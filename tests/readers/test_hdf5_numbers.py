@@ -95,6 +95,21 @@ def test_rows_are_those_of_the_file_that_was_opened_whatever_took_its_place(path
     assert rows(found) == VALUES.tobytes()
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files are counted on Linux")
+def test_a_file_that_took_the_place_is_opened_once_however_much_is_read(path: Path, tmp_path: Path) -> None:
+    builders.change(path, lambda file: file.create_dataset("array", data=VALUES))
+    file = HDF5File(Location(path))
+    tensors = [file.tensor("array", opaque_is_bfloat16=False) for _ in range(9)]
+    (tmp_path / "other").write_bytes(bytes(path.stat().st_size))
+    (tmp_path / "other").replace(path)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for found in tensors:
+        assert found is not None
+        found.read()
+    assert len(list(Path("/proc/self/fd").iterdir())) - before <= 1
+    file.close()
+
+
 def test_rows_that_lie_in_one_piece_are_not_read_by_h5py(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     builders.change(path, lambda file: file.create_dataset("array", data=VALUES))
     monkeypatch.delattr(Numbers, "_bands")
