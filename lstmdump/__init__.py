@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lstmdump import errors
+    from lstmdump.limits import Limits
     from lstmdump.lstm import LSTM, Gate
     from lstmdump.opening import OpenModel
     from lstmdump.opening import open_model as open  # noqa: A004 - `lstmdump.open`, as in gzip and tarfile
@@ -23,11 +24,12 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["LSTM", "Gate", "OpenModel", "Tensor", "__version__", "errors", "open"]
+__all__ = ["LSTM", "Gate", "Limits", "OpenModel", "Tensor", "__version__", "errors", "open"]
 
 _HOMES = {
     "LSTM": ("lstmdump.lstm", "LSTM"),
     "Gate": ("lstmdump.lstm", "Gate"),
+    "Limits": ("lstmdump.limits", "Limits"),
     "OpenModel": ("lstmdump.opening", "OpenModel"),
     "open": ("lstmdump.opening", "open_model"),
     "Tensor": ("lstmdump.tensor", "Tensor"),

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from lstmdump import locations, npz, pieces, record
 from lstmdump.errors import NoForgetBias, OutputClash, OutputExists
+from lstmdump.limits import DEFAULTS, Limits
 from lstmdump.lstm import LSTM, Role
 from lstmdump.names import visible
 from lstmdump.opening import OpenModel, open_model
@@ -41,6 +42,7 @@ class Settings:
         dtype: one of DTYPES; `keep` leaves each array as it is stored, bfloat16 as float32.
         fold_forget_bias: add the constant of the run time to b_f.
         layer_glob: only layers whose names match.
+        limits: how far models are trusted.
     """
 
     dtype: str = "keep"
@@ -49,6 +51,7 @@ class Settings:
     force: bool = False
     skip_existing: bool = False
     layer_glob: str | None = None
+    limits: Limits = DEFAULTS
 
 
 _AS_STORED = Settings()
@@ -139,7 +142,7 @@ def export(job: Job, settings: Settings = _AS_STORED) -> Exported:
     if (left := skipped(job, settings)) is not None:
         return left
     model = job.model if locations.is_url(job.model) else os.path.join(job.directory, job.model)
-    with open_model(model) as opened:
+    with open_model(model, limits=settings.limits) as opened:
         report = _report(opened, settings)._replace(model=job.model)
         chosen = select(opened.lstms, settings.layer_glob)
         size = npz.write(

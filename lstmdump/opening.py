@@ -6,6 +6,7 @@ import os
 from types import TracebackType
 
 from lstmdump import locations
+from lstmdump.limits import DEFAULTS, Limits
 from lstmdump.lstm import LSTM, find_lstms
 from lstmdump.model import Model
 from lstmdump.readers import read
@@ -51,14 +52,17 @@ class OpenModel:
         self.close()
 
 
-def open_model(path: str | os.PathLike[str]) -> OpenModel:
+def open_model(path: str | os.PathLike[str], *, limits: Limits = DEFAULTS) -> OpenModel:
     """Open the model at PATH, which may be a URL that fsspec knows: `s3://bucket/model.h5`.
+
+    What goes past LIMITS is refused; who knows where a model comes from may raise them:
+    `limits=lstmdump.Limits(json_size=2**30)`.
 
     Raises:
         UnreadableModel: there is no model, or it is damaged.
         NotAnLSTM: a layer that the file calls an LSTM has other shapes than an LSTM has.
     """
-    model = read(locations.at(path))
+    model = read(locations.at(path, limits))
     try:
         return OpenModel(os.fspath(path), model, find_lstms(model))
     except BaseException:

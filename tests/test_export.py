@@ -11,6 +11,7 @@ import pytest
 from lstmdump import export as module
 from lstmdump.errors import DoesNotFit, NoForgetBias, OutputClash, OutputExists
 from lstmdump.export import Job, Settings, export, plan
+from lstmdump.limits import Limits
 from lstmdump.opening import OpenModel, open_model
 
 KEEP = Settings()
@@ -147,8 +148,8 @@ def test_a_model_without_lstm_leaves_the_record_alone(tmp_path: Path) -> None:
 def with_forget_bias(monkeypatch: pytest.MonkeyPatch, value: float | None) -> None:
     """Let every model be read as one of TensorFlow 1, whose cells add a constant to b_f at run time."""
 
-    def reading(path: str) -> OpenModel:
-        opened = open_model(path)
+    def reading(path: str, *, limits: Limits) -> OpenModel:
+        opened = open_model(path, limits=limits)
         for lstm in opened.lstms:
             lstm.forget_bias = value
         return opened

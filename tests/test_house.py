@@ -17,6 +17,7 @@ import pytest
 import lstmdump
 from lstmdump import record
 from lstmdump.cli import command
+from lstmdump.limits import LIMITS, Limit, written
 from lstmdump.render import verified
 from lstmdump.report import describe
 from lstmdump.verify import LayerVerdict, ModelVerdict
@@ -202,3 +203,8 @@ def test_all_exceptions_are_drawn_in_the_tree() -> None:
     drawn = lstmdump.errors.__doc__ or ""
     names = [name for name, value in vars(lstmdump.errors).items() if isinstance(value, type)]
     assert [name for name in names if name not in drawn] == []
+
+
+@pytest.mark.parametrize("limit", LIMITS, ids=lambda limit: limit.name)
+def test_readme_gives_the_reason_for_each_limit(limit: Limit) -> None:
+    assert f"| `{limit.name}` | {written(limit)} | {limit.counts} | {limit.reason} |\n" in README

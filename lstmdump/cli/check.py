@@ -133,8 +133,8 @@ def check_command(
         run.status = FAILED
         terminal.tell("no model found, so nothing was checked")
     if against is not None and update:
-        return _update(run, inputs, selection.layer, records, against)
-    verdicts = _verdicts(run, inputs, selection.layer, expected, None if against is None else _Record(records, against))
+        return _update(run, inputs, selection, records, against)
+    verdicts = _verdicts(run, inputs, selection, expected, None if against is None else _Record(records, against))
     return _print(run, verdicts, output_format)
 
 
@@ -168,12 +168,12 @@ class _Record:
 
 
 def _verdicts(
-    run: Run, inputs: list[Input], layer: str | None, expected: Expectations, recorded: _Record | None
+    run: Run, inputs: list[Input], selection: Selection, expected: Expectations, recorded: _Record | None
 ) -> Iterator[Verdict]:
     """What becomes of each input, and of each record that no input belongs to."""
     entries = recorded.of(inputs) if recorded is not None else [None] * len(inputs)
     for item, entry in zip(inputs, entries, strict=True):
-        verdict = _verdict(item, layer, expected, entry, against=recorded is not None)
+        verdict = _verdict(item, selection, expected, entry, against=recorded is not None)
         if verdict is None:
             continue
         if verdict.error is not None:
@@ -188,10 +188,11 @@ def _verdicts(
 
 
 def _verdict(
-    item: Input, layer: str | None, expected: Expectations, entry: RecordedModel | None, *, against: bool
+    item: Input, selection: Selection, expected: Expectations, entry: RecordedModel | None, *, against: bool
 ) -> Verdict | None:
+    layer = selection.layer
     try:
-        with open_model(item.path) as opened:
+        with open_model(item.path, limits=selection.limits) as opened:
             report = describe(opened, layer)
     except UnknownFormat as error:
         return None if item.searched else Verdict(item.path, None, error=terminal.sentence(error))
@@ -233,11 +234,11 @@ def _print(run: Run, verdicts: Iterator[Verdict], output_format: str) -> int:
     return run.status
 
 
-def _update(run: Run, inputs: list[Input], layer: str | None, records: list[RecordedModel], file: str) -> int:
+def _update(run: Run, inputs: list[Input], selection: Selection, records: list[RecordedModel], file: str) -> int:
     """Write FILE anew, but not if a model cannot be read: its record would be lost."""
-    if layer is not None:
+    if selection.layer is not None:
         raise click.UsageError("--update records all layers: leave --layer out")
-    verdicts = list(_verdicts(run, inputs, None, Expectations(), _Record(records, file)))
+    verdicts = list(_verdicts(run, inputs, selection, Expectations(), _Record(records, file)))
     if run.status == FAILED:
         terminal.tell(f"{file}: left as it was, because not all models could be read")
         return FAILED

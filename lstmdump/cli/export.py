@@ -75,7 +75,7 @@ def export_command(
         if not run.status:
             terminal.tell("no model found")
         return run.status
-    settings = Settings(dtype, compress, fold_forget_bias, force, skip_existing, selection.layer)
+    settings = Settings(dtype, compress, fold_forget_bias, force, skip_existing, selection.layer, selection.limits)
     planned = plan([item.path for item in inputs], out, directory="" if dask is None else os.getcwd())  # noqa: PTH109 - as text
     with (
         _executor(min(jobs or 1, len(inputs), _MOST_WORKERS), dask) as executor,

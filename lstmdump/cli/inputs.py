@@ -15,9 +15,10 @@ from typing import Any, NamedTuple, cast
 
 import click
 
-from lstmdump import locations
+from lstmdump import limits, locations
 from lstmdump.errors import LstmdumpError, UnknownFormat, UnreadableModel
 from lstmdump.formats import Format, detect
+from lstmdump.limits import DEFAULTS, Limits
 from lstmdump.locations import Location
 
 _BLOCK = 1 << 16
@@ -37,6 +38,7 @@ class Selection(NamedTuple):
     Attributes:
         layer: a shell pattern that names of layers must match; None for all layers.
         quiet: whether notes and progress bars are unwanted.
+        limits: how far models are trusted.
     """
 
     models: tuple[str, ...]
@@ -45,6 +47,7 @@ class Selection(NamedTuple):
     recursive: tuple[str, ...]
     layer: str | None
     quiet: bool
+    limits: Limits = DEFAULTS
 
     @property
     def names_none(self) -> bool:
@@ -77,6 +80,18 @@ class Selection(NamedTuple):
                 yield Input(path, searched=True)
 
 
+class _Limit(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
+    """NAME=VALUE: one of the limits, and what it is raised to."""
+
+    name = "NAME=VALUE"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
+        try:
+            return value if isinstance(value, tuple) else limits.parse(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
 def model_options(command: Callable[..., int]) -> Callable[..., int]:
     """The argument MODEL and the options that say which models and which layers; COMMAND gets one `Selection`."""
 
@@ -95,6 +110,9 @@ def model_options(command: Callable[..., int]) -> Callable[..., int]:
         click.option("-l", "--layer", metavar="GLOB", shell_complete=_complete_layers,
                      help="Only layers whose names match, e.g. 'encoder/*'."),
         click.option("-q", "--quiet", is_flag=True, help="No progress bar and no notes on stderr."),
+        click.option("--limit", "limits", metavar="NAME=VALUE", type=_Limit(), multiple=True,
+                     callback=lambda _ctx, _param, chosen: Limits(**dict(chosen)),
+                     help=f"Trust models further than by default: {limits.summary()}."),
     )):  # fmt: skip
         with_selection = option(with_selection)
     return with_selection

@@ -52,7 +52,7 @@ def show_command(
     found = False
     for item in selection.inputs(run.fail):
         found = True
-        with run.each(item), open_model(item.path) as opened:
+        with run.each(item), open_model(item.path, limits=selection.limits) as opened:
             report = describe(opened, selection.layer)
             if as_json:
                 fields = record.of(report, with_others=with_others)

@@ -76,7 +76,7 @@ def verify_command(selection: Selection, *, tolerance: float, seed: int, timeout
 
 
 def _verdict(item: Input, selection: Selection, tensorflow: TensorFlow, tolerance: float, seed: int) -> ModelVerdict:
-    with open_model(item.path) as opened:
+    with open_model(item.path, limits=selection.limits) as opened:
         chosen = select(opened.lstms, selection.layer)
         if opened.lstms and not chosen:
             raise LstmdumpError(no_match(selection.layer, len(opened.lstms)))

@@ -9,22 +9,23 @@ import os
 from typing import BinaryIO
 
 from lstmdump.errors import MissingDependency, RefusedModel
+from lstmdump.limits import DEFAULTS, Limits
 
 
-def at(path: str | os.PathLike[str]) -> Location:
-    """What lies at PATH, which is a URL where it looks like one, unless there is such a file.
+def at(path: str | os.PathLike[str], limits: Limits = DEFAULTS) -> Location:
+    """What lies at PATH, which is a URL where it looks like one, unless there is such a file; trusted up to LIMITS.
 
     Raises:
         UnreadableModel: no such URL can be read, or not without another package.
     """
     text = os.fspath(path)
     if not is_url(text):
-        return Location(text)
+        return Location(text, limits=limits)
     try:
         from lstmdump.locations import remote
     except ImportError as error:
         raise MissingDependency("models at URLs need fsspec; pip install 'lstmdump[remote]'") from error
-    return remote.at(text)
+    return remote.at(text, limits)
 
 
 def is_url(path: str) -> bool:
@@ -57,17 +58,22 @@ class Location:
     ROOT is the directory of the model that it is found in; empty for what the user named. What lies in a model's
     directory is not opened where links lead out of it: an archive of models could have the user's own files read.
 
+    Attributes:
+        path: as it was given, or made of that.
+        limits: how far what lies here is trusted, and what is reached from here.
+
     What looks there raises an OSError, or a ValueError where no file can have this path.
     """
 
-    __slots__ = ("_root", "path")
+    __slots__ = ("_root", "limits", "path")
 
     is_here = True
     """Whether it is on this machine, so that others can open it by its path."""
 
-    def __init__(self, path: str | os.PathLike[str], root: str = "") -> None:
+    def __init__(self, path: str | os.PathLike[str], root: str = "", limits: Limits = DEFAULTS) -> None:
         self.path = os.fspath(path)
         self._root = root
+        self.limits = limits
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.path!r})"
@@ -80,16 +86,16 @@ class Location:
     @property
     def parent(self) -> Location:
         """The directory that this file lies in."""
-        return Location(os.path.dirname(self.path) or os.curdir, self._root)
+        return Location(os.path.dirname(self.path) or os.curdir, self._root, self.limits)
 
     def child(self, name: str) -> Location:
         """What is called NAME in this directory."""
-        return Location(os.path.join(self.path, name), self._root or self.path)
+        return Location(os.path.join(self.path, name), self._root or self.path, self.limits)
 
     def sibling(self, name: str) -> Location:
         """What is called NAME beside this file."""
         directory = os.path.dirname(self.path)
-        return Location(os.path.join(directory, name), self._root or directory or os.curdir)
+        return Location(os.path.join(directory, name), self._root or directory or os.curdir, self.limits)
 
     def exists(self) -> bool:
         """Whether anything that can be looked at is here."""
@@ -107,7 +113,7 @@ class Location:
         """The files and directories in this directory, by name, and whether each is a directory, and no link to one."""
         with os.scandir(self.path) as found:
             listed = sorted((entry.name, entry) for entry in found if entry.is_file() or entry.is_dir())
-        return [(Location(entry.path), entry.is_dir(follow_symlinks=False)) for _, entry in listed]
+        return [(Location(entry.path, limits=self.limits), entry.is_dir(follow_symlinks=False)) for _, entry in listed]
 
     def open(self, *, buffered: bool = True) -> BinaryIO:
         """This file, open for reading at any position; who reads large pieces needs no buffer in between."""

@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote
 import fsspec
 
 from lstmdump.errors import MissingDependency, RefusedModel, UnreadableModel
+from lstmdump.limits import DEFAULTS, Limits
 from lstmdump.locations import Location
 from lstmdump.locations.ranges import BLOCK, RangedFile, Ranges
 from lstmdump.locations.urls import is_http, split
@@ -28,7 +29,7 @@ Known = Mapping[str, Any] | str
 """What a file system says of a path, or in words, that nothing is there."""
 
 
-def at(url: str) -> Location:
+def at(url: str, limits: Limits = DEFAULTS) -> Location:
     """The location of that URL, which may be chained as fsspec chains them: `zip://model.h5::s3://bucket/all.zip`.
 
     Raises:
@@ -43,7 +44,7 @@ def at(url: str) -> Location:
         raise MissingDependency(f"models at {scheme}:// need a package that is not installed; {help_}") from error
     except Exception as error:
         raise UnreadableModel(_absence(error) or f"not a URL that can be read: {_line(error)}") from error
-    return RemoteLocation(url, system, inner, {})
+    return RemoteLocation(url, system, inner, {}, limits)
 
 
 def _http_options() -> dict[str, Any]:
@@ -66,8 +67,15 @@ class RemoteLocation(Location):
 
     is_here = False
 
-    def __init__(self, url: str, system: fsspec.AbstractFileSystem, inner: str, known: dict[str, Known]) -> None:
-        super().__init__(url)
+    def __init__(
+        self,
+        url: str,
+        system: fsspec.AbstractFileSystem,
+        inner: str,
+        known: dict[str, Known],
+        limits: Limits = DEFAULTS,
+    ) -> None:
+        super().__init__(url, limits=limits)
         self._system = system
         self.inner = inner
         self._known = known
@@ -149,7 +157,7 @@ class RemoteLocation(Location):
 
     def _elsewhere(self, change: Callable[[str], str]) -> RemoteLocation:
         inner = _with_path(self.inner, change) if self._is_http else change(self.inner)
-        return RemoteLocation(_with_path(self.path, change), self._system, inner, self._known)
+        return RemoteLocation(_with_path(self.path, change), self._system, inner, self._known, self.limits)
 
     def _found(self) -> Mapping[str, Any] | None:
         """What the file system says of it; None where it says that nothing is there, or nothing for us."""

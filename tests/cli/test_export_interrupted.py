@@ -88,10 +88,10 @@ from lstmdump import cli, export
 
 opening = export.open_model
 
-def deadly(path):
+def deadly(path, **options):
     if "deadly" in path:
         os.kill(os.getpid(), signal.SIGKILL)
-    return opening(path)
+    return opening(path, **options)
 
 export.open_model = deadly
 sys.exit(cli.run(sys.argv[1:]))

@@ -10,8 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from lstmdump import cli, opening
 from lstmdump.cli import inputs
 from lstmdump.cli.inputs import Selection
+from lstmdump.errors import RefusedModel
+from lstmdump.limits import DEFAULTS, Limits
+from lstmdump.locations import Location
+from lstmdump.model import Model
 
 
 @pytest.mark.parametrize("options", [[], ["-0"]])
@@ -67,3 +72,25 @@ def test_a_list_is_not_read_before_a_model_is_taken() -> None:
     taken = inputs._separated(stream, b"\n")
     next(taken)
     assert stream.tell() < 100_000
+
+
+@pytest.fixture
+def trusted(monkeypatch: pytest.MonkeyPatch) -> list[Limits]:
+    """The limits that readers are given, who then refuse whatever it is."""
+    given: list[Limits] = []
+
+    def refuse(location: Location) -> Model:
+        given.append(location.limits)
+        raise RefusedModel("it is a test")
+
+    monkeypatch.setattr(opening, "read", refuse)
+    return given
+
+
+@pytest.mark.parametrize(
+    "words", [["show"], ["export", "-o", "x.npz"], ["check", "--params", "1"], ["verify"]], ids=lambda words: words[0]
+)
+def test_readers_are_given_the_limits(words: list[str], trusted: list[Limits], model: Path) -> None:
+    cli.run([*words, str(model), "--limit", "objects=7", "--limit", "json-size=1GiB"])
+    cli.run([*words, str(model)])
+    assert trusted == [DEFAULTS._replace(objects=7, json_size=2**30), DEFAULTS]

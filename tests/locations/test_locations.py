@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from lstmdump.errors import MissingDependency, RefusedModel
+from lstmdump.limits import Limits
 from lstmdump.locations import Location, at, is_url
 
 
@@ -155,3 +157,25 @@ def test_a_store_that_is_itself_a_link_is_none(tmp_path: Path) -> None:
     (tmp_path / "cache" / "snapshots" / "0123" / "data").symlink_to("../../blobs/key")
     with pytest.raises(RefusedModel):
         Location(tmp_path / "cache" / "snapshots" / "0123").child("data").read()
+
+
+RAISED = Limits(objects=10**9)
+
+
+@pytest.mark.parametrize(
+    "reached",
+    [
+        lambda model: model,
+        lambda model: model.child("variables"),
+        lambda model: model.child("variables").child("data"),
+        lambda model: model.sibling("other"),
+        lambda model: model.parent,
+        lambda model: model.entries()[0][0],
+    ],
+    ids=["itself", "child", "grandchild", "sibling", "parent", "entry"],
+)
+@pytest.mark.parametrize("url", ["", "file://"])
+def test_what_is_reached_from_a_location_is_trusted_as_far(
+    reached: Callable[[Location], Location], url: str, model: Path
+) -> None:
+    assert reached(at(f"{url}{model}", RAISED)).limits == RAISED
