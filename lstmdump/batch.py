@@ -50,7 +50,7 @@ def run(
     """
     if executor is None:
         for job in jobs:
-            yield _here(work, job)
+            yield _here(work, job, known)
         return
     waiting: deque[tuple[Job, Future[Result]]] = deque()
     try:
@@ -67,9 +67,12 @@ def run(
             future.cancel()
 
 
-def _here(work: Callable[[Job], Result], job: Job) -> Outcome[Job, Result]:
+def _here(
+    work: Callable[[Job], Result], job: Job, known: Callable[[Job], Result | None] | None
+) -> Outcome[Job, Result]:
     try:
-        return Outcome(job, work(job))
+        result = known(job) if known is not None else None
+        return Outcome(job, work(job) if result is None else result)
     except Exception as error:  # noqa: BLE001 - one job, whatever is wrong with it, must not stop the rest
         return Outcome(job, error=error)
 

@@ -33,8 +33,8 @@ class Limits(NamedTuple):
     nesting: int = 100
     name_length: int = 1_000
     unfolding: int = 100
-    seconds: int = 2
-    memory: int = 512 * 2**20
+    seconds: int = 1
+    memory: int = 384 * 2**20
 
 
 class Unit(Enum):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from types import TracebackType
 
-from lstmdump import locations
+from lstmdump import budget, locations
 from lstmdump.limits import DEFAULTS, Limits
 from lstmdump.lstm import LSTM, find_lstms
 from lstmdump.model import Model
@@ -62,6 +62,7 @@ def open_model(path: str | os.PathLike[str], *, limits: Limits = DEFAULTS) -> Op
         UnreadableModel: there is no model, or it is damaged.
         NotAnLSTM: a layer that the file calls an LSTM has other shapes than an LSTM has.
     """
+    budget.begin(limits)
     model = read(locations.at(path, limits))
     try:
         return OpenModel(os.fspath(path), model, find_lstms(model))

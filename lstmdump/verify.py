@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 
@@ -73,6 +74,22 @@ class ModelVerdict:
         return all(known) if known else None
 
 
+class Case(NamedTuple):
+    """A layer, read, that is to be run on both sides.
+
+    Attributes:
+        kind: its class.
+        knows_forget_bias: whether the file holds what the cell adds to it.
+        request: what TensorFlow is to run.
+        numbers: what the replay is.
+    """
+
+    kind: str
+    knows_forget_bias: bool
+    request: Request
+    numbers: CellNumbers
+
+
 def verify(lstm: LSTM, tensorflow: TensorFlow, *, tolerance: float = TOLERANCE, seed: int = 0) -> LayerVerdict:
     """Run LSTM in TENSORFLOW and in the replay on random input, drawn with SEED, and compare.
 
@@ -81,20 +98,42 @@ def verify(lstm: LSTM, tensorflow: TensorFlow, *, tolerance: float = TOLERANCE, 
         TensorFlowFailed: it died, hung, or refused the layer.
         UnreadableModel: the numbers cannot be read.
     """
+    return compare(case(lstm, seed=seed), tensorflow, tolerance=tolerance)
+
+
+def case(lstm: LSTM, *, seed: int = 0) -> Case | LayerVerdict:
+    """What is to be run to verify LSTM; or that, and why, it cannot be.
+
+    Raises:
+        UnreadableModel: the numbers cannot be read.
+    """
     request = _request(lstm, seed)
     try:
         _insist_on_finite(request.arrays)
         numbers = replay.read(lstm, dtype=request.dtype, forget_bias=request.forget_bias)
     except CannotReplay as error:
         return LayerVerdict(lstm.name, lstm.kind, notes=(f"not verified: {error}",))
+    return Case(lstm.kind, lstm.forget_bias is not None, request, numbers)
+
+
+def compare(given: Case | LayerVerdict, tensorflow: TensorFlow, *, tolerance: float = TOLERANCE) -> LayerVerdict:
+    """Run what is GIVEN in TENSORFLOW and in the replay, and compare.
+
+    Raises:
+        MissingDependency: there is no TensorFlow.
+        TensorFlowFailed: it died, hung, or refused the layer.
+    """
+    if isinstance(given, LayerVerdict):
+        return given
+    request, name = given.request, given.request.layer
     theirs = tensorflow.run(request)
     with np.errstate(over="ignore", invalid="ignore"):  # NaN is an answer, too
-        ours = replay.replay(numbers, request.x)
+        ours = replay.replay(given.numbers, request.x)
         if (ours.h.shape, _last(ours).shape) != (theirs.h.shape, theirs.c.shape):
-            raise TensorFlowFailed(f"TensorFlow makes {theirs.h.shape} of {lstm.name}, the replay {ours.h.shape}")
+            raise TensorFlowFailed(f"TensorFlow makes {theirs.h.shape} of {name}, the replay {ours.h.shape}")
         difference = _difference(ours, theirs)
-        notes = tuple(_notes(lstm, numbers, request.x, tolerance))
-    return LayerVerdict(lstm.name, lstm.kind, theirs.cell, request.dtype, difference, difference <= tolerance, notes)
+        notes = tuple(_notes(given, tolerance))
+    return LayerVerdict(name, given.kind, theirs.cell, request.dtype, difference, difference <= tolerance, notes)
 
 
 def _request(lstm: LSTM, seed: int) -> Request:
@@ -136,10 +175,10 @@ def _last(outcome: States | Answer) -> Array:
     return outcome.c[:, -1] if isinstance(outcome, States) else outcome.c
 
 
-def _notes(lstm: LSTM, numbers: CellNumbers, x: Array, tolerance: float) -> Iterator[str]:
-    if lstm.forget_bias is None:
+def _notes(given: Case, tolerance: float) -> Iterator[str]:
+    if not given.knows_forget_bias:
         yield f"with a forget bias of {_DEFAULT_FORGET_BIAS} on both sides: the file does not hold it"
-    alike = list(_alike(numbers, x, tolerance))
+    alike = list(_alike(given.numbers, given.request.x, tolerance))
     if alike:
         yield f"its numbers would not show an exchange of {', of '.join(alike)}"
 

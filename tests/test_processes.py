@@ -21,8 +21,8 @@ def test_a_process_that_dies_fails_its_own_job_alone() -> None:
         outcomes = list(run(ended, [1, 2, -signal.SIGUSR1, 3, 4, -signal.SIGKILL, 5, 6], processes))
     assert [outcome.result for outcome in outcomes] == [1, 2, None, 3, 4, None, 5, 6]
     assert [str(outcome.error) for outcome in outcomes if outcome.error] == [
-        f"the process that worked on it died (signal {signal.SIGUSR1:d}, SIGUSR1)",
-        "the process that worked on it died (signal 9, SIGKILL)",
+        f"the process that worked on it died (signal {signal.SIGUSR1:d}, SIGUSR1); a damaged file can do that",
+        "the process that worked on it died (signal 9, SIGKILL); a damaged file can do that",
     ]
     assert {type(outcome.error) for outcome in outcomes if outcome.error} == {WorkerDied}
 

@@ -11,6 +11,8 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task
 from rich.table import Column
 from rich.text import Text
 
+from lstmdump import forked
+
 _CLEAR_LINE = "\r\x1b[2K"
 _SECONDS = 0.1  # between two pictures of the bar; lines that are printed meanwhile come with the next
 
@@ -31,7 +33,7 @@ class Bar:
         self._failure: BaseException | None = None
         self._lock = threading.Lock()
         self._ended = threading.Event()
-        self._painter = threading.Thread(target=self._paint, daemon=True)
+        self._painter = forked.thread(self._paint)
 
     def advance(self) -> None:
         """One more is done."""

@@ -27,6 +27,8 @@ from lstmdump.cli.inputs import Input, Selection, marked_text, model_options
 from lstmdump.cli.run import DONE, FAILED, Run
 from lstmdump.errors import BadExpectation, UnknownFormat
 from lstmdump.files import whole_file
+from lstmdump.guard import Guard
+from lstmdump.limits import Limits
 from lstmdump.opening import open_model
 from lstmdump.recorded import RecordedModel
 from lstmdump.render import verdicts as render
@@ -172,15 +174,16 @@ def _verdicts(
 ) -> Iterator[Verdict]:
     """What becomes of each input, and of each record that no input belongs to."""
     entries = recorded.of(inputs) if recorded is not None else [None] * len(inputs)
-    for item, entry in zip(inputs, entries, strict=True):
-        verdict = _verdict(item, selection, expected, entry, against=recorded is not None)
-        if verdict is None:
-            continue
-        if verdict.error is not None:
-            run.fail(item.path, verdict.error)
-        elif verdict.mismatches:
-            run.differ()
-        yield verdict
+    with selection.guard() as guard:
+        for item, entry in zip(inputs, entries, strict=True):
+            verdict = _verdict(item, guard, selection, expected, entry, against=recorded is not None)
+            if verdict is None:
+                continue
+            if verdict.error is not None:
+                run.fail(item.path, verdict.error)
+            elif verdict.mismatches:
+                run.differ()
+            yield verdict
     for entry in recorded.models if recorded is not None else ():
         if not any(entry is used for used in entries):
             run.differ()
@@ -188,12 +191,17 @@ def _verdicts(
 
 
 def _verdict(
-    item: Input, selection: Selection, expected: Expectations, entry: RecordedModel | None, *, against: bool
+    item: Input,
+    guard: Guard,
+    selection: Selection,
+    expected: Expectations,
+    entry: RecordedModel | None,
+    *,
+    against: bool,
 ) -> Verdict | None:
     layer = selection.layer
     try:
-        with open_model(item.path, limits=selection.limits) as opened:
-            report = describe(opened, layer)
+        report = guard.do(item.path, _described, item.path, layer, selection.limits)
     except UnknownFormat as error:
         return None if item.searched else Verdict(item.path, None, error=terminal.sentence(error))
     except Exception as error:  # noqa: BLE001 - one model, whatever is wrong with it, must not stop the rest
@@ -204,6 +212,11 @@ def _verdict(
     if against:
         mismatches.extend(_against(report, layer, entry))
     return Verdict(item.path, report, tuple(mismatches), recorded=entry)
+
+
+def _described(path: str, layer: str | None, limits: Limits) -> Report:
+    with open_model(path, limits=limits) as opened:
+        return describe(opened, layer)
 
 
 def _against(report: Report, layer: str | None, entry: RecordedModel | None) -> list[Mismatch]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Generator, Iterable
 from contextlib import AbstractContextManager, closing, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from lstmdump.cli import terminal
 from lstmdump.cli.inputs import Input, Selection, model_options
 from lstmdump.cli.run import Run
 from lstmdump.export import DTYPES, Exported, Job, Settings, export, plan, skipped
+from lstmdump.guard import Guard
 from lstmdump.names import visible
 
 if TYPE_CHECKING:
@@ -70,27 +72,27 @@ def export_command(
             "--dask has the workers of its scheduler, --jobs those of this machine: give one of them"
         )
     run = Run(as_json=as_json)
-    inputs = list(selection.inputs(run.fail))
-    if not inputs:
-        if not run.status:
-            terminal.tell("no model found")
-        return run.status
-    settings = Settings(dtype, compress, fold_forget_bias, force, skip_existing, selection.layer, selection.limits)
-    planned = plan([item.path for item in inputs], out, directory="" if dask is None else os.getcwd())  # noqa: PTH109 - as text
-    with (
-        _executor(min(jobs or 1, len(inputs), _MOST_WORKERS), dask) as executor,
-        closing(
-            batch.run(partial(export, settings=settings), planned, executor, known=partial(skipped, settings=settings))
-        ) as outcomes,
-        terminal.progress(outcomes, len(inputs), unit="models", quiet=selection.quiet) as results,
-    ):
-        for item, outcome in zip(inputs, results, strict=True):
-            _report(run, item, outcome, quiet=selection.quiet)
+    with selection.guard() as guard:
+        inputs = list(selection.inputs(run.fail))
+        if not inputs:
+            if not run.status:
+                terminal.tell("no model found")
+            return run.status
+        settings = Settings(dtype, compress, fold_forget_bias, force, skip_existing, selection.layer, selection.limits)
+        directory = "" if dask is None else os.getcwd()  # noqa: PTH109 - as text
+        planned = plan([item.path for item in inputs], out, directory=directory)
+        with (
+            _executor(min(jobs or 1, len(inputs), _MOST_WORKERS), dask) as executor,
+            closing(_exported(planned, settings, executor, guard)) as outcomes,
+            terminal.progress(outcomes, len(inputs), unit="models", quiet=selection.quiet) as results,
+        ):
+            for item, outcome in zip(inputs, results, strict=True):
+                _report(run, item, outcome, quiet=selection.quiet)
     return run.status
 
 
 def _executor(jobs: int, dask: str | None) -> AbstractContextManager[Executor | None]:
-    """Who does the work; None for this process itself."""
+    """Who does the work; None where there is one process for it."""
     if dask is not None:
         from lstmdump.cli.cluster import dask_executor
 
@@ -100,6 +102,15 @@ def _executor(jobs: int, dask: str | None) -> AbstractContextManager[Executor | 
     from lstmdump.processes import Processes
 
     return Processes(jobs)
+
+
+def _exported(
+    jobs: Iterable[Job], settings: Settings, executor: Executor | None, guard: Guard
+) -> Generator[Outcome[Job, Exported], None, None]:
+    known = partial(skipped, settings=settings)
+    if executor is not None:
+        return batch.run(partial(export, settings=settings), jobs, executor, known=known)
+    return batch.run(lambda job: guard.do(job.model, export, job, settings), jobs, known=known)
 
 
 def _report(run: Run, item: Input, outcome: Outcome[Job, Exported], *, quiet: bool) -> None:

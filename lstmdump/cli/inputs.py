@@ -8,7 +8,7 @@ import itertools
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import wraps
 from io import BufferedReader
 from typing import Any, NamedTuple, cast
@@ -18,6 +18,7 @@ import click
 from lstmdump import limits, locations
 from lstmdump.errors import LstmdumpError, UnknownFormat, UnreadableModel
 from lstmdump.formats import Format, detect
+from lstmdump.guard import Guard
 from lstmdump.limits import DEFAULTS, Limits
 from lstmdump.locations import Location
 
@@ -67,6 +68,13 @@ class Selection(NamedTuple):
         if self.names_none:
             raise click.UsageError("no MODEL given")
         return self._found(fail)
+
+    def guard(self) -> Guard:
+        """Who does the work on the models."""
+        guard = Guard()
+        if any(map(locations.is_url, self.recursive)):
+            guard.start()  # before there are threads: to look below a URL takes some
+        return guard
 
     def _found(self, fail: Callable[[str, str], None]) -> Iterator[Input]:
         yield from map(Input, self.models)
@@ -205,13 +213,17 @@ def _may_be_model(file: Location) -> bool:
 
 def _complete_layers(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
     """The names of layers in the models already on the command line."""
+    names: dict[str, None] = {}
+    with Guard() as guard:
+        for path in ctx.params.get("models") or ctx.args:  # click parses no further than the option without its value
+            model = os.path.expanduser(path)  # noqa: PTH111 - as a shell does
+            with suppress(Exception):  # a shell that completes a line shows no errors
+                names.update(dict.fromkeys(guard.do(model, _layers, model)))
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def _layers(model: str) -> list[str]:
     from lstmdump.opening import open_model
 
-    names: dict[str, None] = {}
-    for path in ctx.params.get("models") or ctx.args:  # click parses no further than the option without its value
-        try:
-            with open_model(os.path.expanduser(path)) as opened:  # noqa: PTH111 - as a shell does
-                names.update(dict.fromkeys(lstm.name for lstm in opened.lstms))
-        except Exception:  # noqa: BLE001, S112 - a shell that completes a line shows no errors
-            continue
-    return [name for name in names if name.startswith(incomplete)]
+    with open_model(model) as opened:
+        return [lstm.name for lstm in opened.lstms]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import click
 
 from lstmdump import record
 from lstmdump.cli import terminal
 from lstmdump.cli.inputs import Selection, model_options
 from lstmdump.cli.run import Run
+from lstmdump.limits import Limits
 from lstmdump.lstm import GATES
 from lstmdump.opening import OpenModel, open_model
 from lstmdump.render.text import no_match
@@ -47,62 +50,87 @@ def show_command(
     if values and as_json:
         raise click.UsageError("--gate goes with --values or --stats")
     chosen_gates = "".join(letter for letter in GATES if letter in gates) or GATES
+    wanted = _Wanted(
+        selection.layer, selection.limits, chosen_gates, as_json, with_others, values, stats,
+        terminal.width(), terminal.colour(),
+    )  # fmt: skip
     run = Run(as_json=as_json)
     first = True
     found = False
-    for item in selection.inputs(run.fail):
-        found = True
-        with run.each(item), open_model(item.path, limits=selection.limits) as opened:
-            report = describe(opened, selection.layer)
-            if as_json:
-                fields = record.of(report, with_others=with_others)
-                if stats:
-                    _add_statistics(fields, opened, selection.layer, chosen_gates)
-                terminal.write_json(record.line(fields))
-            else:
-                text = _text(
-                    opened, report, selection.layer, chosen_gates, with_others=with_others, values=values, stats=stats
-                )
-                terminal.write(text if first else "\n" + text)
-            first = False
-            if not selection.quiet:
-                _tell_if_empty(report, selection.layer, len(opened.lstms))
+    with selection.guard() as guard:
+        for item in selection.inputs(run.fail):
+            found = True
+            with run.each(item):
+                shown = guard.do(item.path, _show, item.path, wanted)
+                if as_json:
+                    terminal.write_json(shown.text)
+                else:
+                    terminal.write(shown.text if first else "\n" + shown.text)
+                first = False
+                if shown.caution and not selection.quiet:
+                    terminal.tell(f"{item.path}: {shown.caution}")
     if not found and not run.status:
         terminal.tell("no model found")
     return run.status
 
 
-def _tell_if_empty(report: Report, layer: str | None, found: int) -> None:
-    """Say on stderr that a model has no LSTM layer, or none of FOUND that matches LAYER."""
+class _Wanted(NamedTuple):
+    """What is to be shown of each model; WIDTH and COLOUR are those of the terminal."""
+
+    layer: str | None
+    limits: Limits
+    gates: str
+    as_json: bool
+    with_others: bool
+    values: bool
+    stats: bool
+    width: int | None
+    colour: bool
+
+
+class _Shown(NamedTuple):
+    """What is written of a model, and, where there is one, what is told beside."""
+
+    text: str
+    caution: str | None
+
+
+def _show(path: str, wanted: _Wanted) -> _Shown:
+    with open_model(path, limits=wanted.limits) as opened:
+        report = describe(opened, wanted.layer)
+        text = _line(opened, report, wanted) if wanted.as_json else _table(opened, report, wanted)
+        return _Shown(text, _nothing_there(report, wanted.layer, len(opened.lstms)))
+
+
+def _nothing_there(report: Report, layer: str | None, found: int) -> str | None:
+    """That a model has no LSTM layer, or none of FOUND that matches LAYER."""
     if report.layers:
-        return
-    if found:
-        terminal.tell(f"{report.model}: {no_match(layer, found)}")
-    else:
-        terminal.tell(f"{report.model}: no LSTM layer in this model")
+        return None
+    return no_match(layer, found) if found else "no LSTM layer in this model"
 
 
-def _text(
-    opened: OpenModel, report: Report, layer: str | None, gates: str, *, with_others: bool, values: bool, stats: bool
-) -> str:
+def _line(opened: OpenModel, report: Report, wanted: _Wanted) -> str:
+    fields = record.of(report, with_others=wanted.with_others)
+    if wanted.stats:
+        from lstmdump.render.values import statistics_record
+        from lstmdump.statistics import summarise
+
+        chosen = select(opened.lstms, wanted.layer)
+        fields["stats"] = {lstm.name: statistics_record(summarise(lstm, wanted.gates)) for lstm in chosen}
+    return record.line(fields)
+
+
+def _table(opened: OpenModel, report: Report, wanted: _Wanted) -> str:
     from lstmdump.render.table import table
 
-    text = table(report, width=terminal.width(), colour=terminal.colour(), with_others=with_others)
-    if stats or values:
+    text = table(report, width=wanted.width, colour=wanted.colour, with_others=wanted.with_others)
+    if wanted.stats or wanted.values:
         from lstmdump.render import values as numbers
         from lstmdump.statistics import summarise
 
-        chosen = select(opened.lstms, layer)
-        if stats:
-            text += "\n" + numbers.statistics([summarise(lstm, gates) for lstm in chosen])
-        if values:
-            text += "\n" + numbers.arrays(chosen, gates)
+        chosen = select(opened.lstms, wanted.layer)
+        if wanted.stats:
+            text += "\n" + numbers.statistics([summarise(lstm, wanted.gates) for lstm in chosen])
+        if wanted.values:
+            text += "\n" + numbers.arrays(chosen, wanted.gates)
     return text
-
-
-def _add_statistics(fields: dict[str, object], opened: OpenModel, layer: str | None, gates: str) -> None:
-    from lstmdump.render.values import statistics_record
-    from lstmdump.statistics import summarise
-
-    chosen = select(opened.lstms, layer)
-    fields["stats"] = {lstm.name: statistics_record(summarise(lstm, gates)) for lstm in chosen}

@@ -10,12 +10,14 @@ from lstmdump.cli import terminal
 from lstmdump.cli.inputs import Input, Selection, model_options
 from lstmdump.cli.run import FAILED, Run
 from lstmdump.errors import LstmdumpError
+from lstmdump.guard import Guard
+from lstmdump.limits import Limits
 from lstmdump.opening import open_model
 from lstmdump.render import verified as render
 from lstmdump.render.text import no_match
 from lstmdump.report import select
 from lstmdump.tensorflow_process import TensorFlow
-from lstmdump.verify import TOLERANCE, ModelVerdict, verify
+from lstmdump.verify import TOLERANCE, Case, LayerVerdict, ModelVerdict, case, compare
 
 _EPILOG = """\b
 Examples:
@@ -61,12 +63,13 @@ def verify_command(selection: Selection, *, tolerance: float, seed: int, timeout
     inputs = list(selection.inputs(run.fail))
     verified = 0
     with (
+        selection.guard() as guard,
         TensorFlow(timeout, verbose=terminal.debugging()) as tensorflow,
         terminal.progress(inputs, len(inputs), unit="models", quiet=selection.quiet) as items,
     ):
         for item in items:
             with run.each(item):
-                verdict = _verdict(item, selection, tensorflow, tolerance, seed)
+                verdict = _verdict(item, guard, selection, tensorflow, tolerance, seed)
                 _print(verdict, run)
                 verified += verdict.agrees is not None
     if not verified and not run.status:
@@ -75,15 +78,22 @@ def verify_command(selection: Selection, *, tolerance: float, seed: int, timeout
     return run.status
 
 
-def _verdict(item: Input, selection: Selection, tensorflow: TensorFlow, tolerance: float, seed: int) -> ModelVerdict:
-    with open_model(item.path, limits=selection.limits) as opened:
-        chosen = select(opened.lstms, selection.layer)
+def _verdict(
+    item: Input, guard: Guard, selection: Selection, tensorflow: TensorFlow, tolerance: float, seed: int
+) -> ModelVerdict:
+    cases = guard.do(item.path, _cases, item.path, selection.layer, selection.limits, seed)
+    if not cases and not selection.quiet:
+        terminal.tell(f"{item.path}: no LSTM layer in this model")
+    layers = tuple(compare(case, tensorflow, tolerance=tolerance) for case in cases)
+    return ModelVerdict(item.path, layers, tolerance, seed)
+
+
+def _cases(path: str, layer: str | None, limits: Limits, seed: int) -> list[Case | LayerVerdict]:
+    with open_model(path, limits=limits) as opened:
+        chosen = select(opened.lstms, layer)
         if opened.lstms and not chosen:
-            raise LstmdumpError(no_match(selection.layer, len(opened.lstms)))
-        if not chosen and not selection.quiet:
-            terminal.tell(f"{item.path}: no LSTM layer in this model")
-        layers = tuple(verify(lstm, tensorflow, tolerance=tolerance, seed=seed) for lstm in chosen)
-        return ModelVerdict(item.path, layers, tolerance, seed)
+            raise LstmdumpError(no_match(layer, len(opened.lstms)))
+        return [case(lstm, seed=seed) for lstm in chosen]
 
 
 def _print(verdict: ModelVerdict, run: Run) -> None:

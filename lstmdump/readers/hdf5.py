@@ -17,6 +17,7 @@ os.environ["HDF5_PLUGIN_PRELOAD"] = "::"  # HDF5's own word for: load no plugin,
 import h5py
 import numpy as np
 
+from lstmdump import budget
 from lstmdump.errors import CorruptModel, RefusedModel
 from lstmdump.locations import Location
 from lstmdump.readers import hdf5_attributes, hdf5_links
@@ -184,6 +185,7 @@ class HDF5File(Group):
     def __init__(self, source: Location | BinaryIO, *, in_memory: bool = False) -> None:
         if isinstance(source, Location) and not source.is_here:
             source = source.open()
+        budget.allow(_size(source))
         try:
             with Call():
                 if isinstance(source, Location):
@@ -208,6 +210,18 @@ class HDF5File(Group):
         """Let go of the file."""
         self._data.close()
         self._file.close()
+
+
+def _size(source: Location | BinaryIO) -> int:
+    """The bytes of SOURCE; 0 where they cannot be counted, which is told when it is opened."""
+    try:
+        if isinstance(source, Location):
+            return source.size()
+        size = source.seek(0, os.SEEK_END)
+        source.seek(0)
+    except (OSError, ValueError):
+        return 0
+    return size
 
 
 def _keep_metadata(file: h5py.h5f.FileID) -> None:

@@ -15,6 +15,7 @@ from typing import BinaryIO
 import h5py
 import numpy as np
 
+from lstmdump import budget
 from lstmdump.errors import CorruptModel, ModelClosed, RefusedModel
 from lstmdump.locations import Location
 from lstmdump.readers.hdf5_calls import FOREIGN_ERRORS, Call
@@ -23,6 +24,7 @@ from lstmdump.readers.stored import StoredArray
 from lstmdump.tensor import Array, Cuts
 
 _BAND = 1 << 22  # bytes of rows that h5py is asked for at once, if the file's chunks allow
+_COPIES = 4  # of numbers in memory at once: as they are stored, and as they are computed with
 _CHECKSUM = 4  # bytes that the filter fletcher32 adds to a chunk
 
 
@@ -122,6 +124,7 @@ class Numbers:
         if not self._dataset:
             raise ModelClosed(f"{self._path} was asked for after the model had been closed")
         if not self._known:
+            budget.allow(self._dataset.nbytes, copies=_COPIES)
             with Call(f"reading {self._path}"):
                 if self._dataset.chunks is None:
                     self._stored = self._placed()

@@ -84,6 +84,7 @@ def trusted(monkeypatch: pytest.MonkeyPatch) -> list[Limits]:
         raise RefusedModel("it is a test")
 
     monkeypatch.setattr(opening, "read", refuse)
+    monkeypatch.setattr("lstmdump.forked.HAS_FORK", False)  # so that it is this process that reads
     return given
 
 

@@ -86,14 +86,14 @@ def test_an_interrupt_ends_as_shells_expect(monkeypatch: pytest.MonkeyPatch, mod
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("lstmdump.cli.show.describe", interrupted)
+    monkeypatch.setattr("lstmdump.guard.Guard.do", interrupted)
     assert cli.run([str(model)]) == 128 + signal.SIGINT
 
 
 LOST = """
 import signal, sys, weakref
 from lstmdump import cli
-from lstmdump.cli import show
+from lstmdump.guard import Guard
 
 class Thing: pass
 
@@ -104,7 +104,7 @@ def work(*_):
     for _ in range(10**9):
         pass
 
-show.describe = work
+Guard.do = work
 cli.main()
 """
 
@@ -158,8 +158,10 @@ def test_a_terminal_of_another_encoding_gets_its_own_signs(process: Run, model: 
 
 AS_NOBODY = """
 import os, sys
-from lstmdump import cli
+from lstmdump import cli, forked
+has_fork, forked.HAS_FORK = forked.HAS_FORK, False
 cli.run(["export", sys.argv[2], "-o", os.devnull + "/x.npz"])  # imports all that there is while it may be read
+forked.HAS_FORK = has_fork
 os.setuid(65534)
 sys.exit(cli.run(sys.argv[1:]))
 """

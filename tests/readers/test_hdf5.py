@@ -50,18 +50,18 @@ def test_what_is_not_there_is_none(path: Path, missing: str) -> None:
 
 @pytest.mark.parametrize("missing", ["group\0array", "group/array\0", "nothing\0"])
 def test_no_name_has_a_nul_in_it(path: Path, missing: str) -> None:
-    assert HDF5File(path).tensor(missing, opaque_is_bfloat16=False) is None
+    assert HDF5File(Location(path)).tensor(missing, opaque_is_bfloat16=False) is None
 
 
 def test_a_link_further_up_the_path_is_refused_each_time(path: Path) -> None:
-    file = HDF5File(builders.change(path, lambda file: file.__setitem__("soft", h5py.SoftLink("/group"))))
+    file = HDF5File(Location(builders.change(path, lambda file: file.__setitem__("soft", h5py.SoftLink("/group")))))
     for _ in range(2):
         with pytest.raises(RefusedModel, match="soft/array is a link to another place"):
             file.tensor("soft/array", opaque_is_bfloat16=False)
 
 
 def test_no_array_stays_open_that_is_not_read(path: Path) -> None:
-    file = HDF5File(path)
+    file = HDF5File(Location(path))
     assert file.tensor("group/array", opaque_is_bfloat16=False) is not None
     assert h5py.h5f.get_obj_count(h5py.h5f.OBJ_ALL, h5py.h5f.OBJ_DATASET) == 0
 

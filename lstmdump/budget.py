@@ -1,0 +1,114 @@
+"""What reading one model may take of the machine, in a process that does nothing else: processor time and memory.
+
+A damaged file can have the HDF5 library loop for ever, or ask for all memory there is. No exception ends that, but the
+system does, by a signal. Outside of such a process, nothing here has any effect.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+
+from lstmdump.limits import DEFAULTS, Limits
+
+try:
+    import resource
+except ImportError:  # Windows
+    _CAN_LIMIT = False
+else:
+    _CAN_LIMIT = hasattr(signal, "setitimer")
+
+_SPEED = 5e6  # bytes that are read, and written in another form, in a second of processor time at the least
+_STATUS = "/proc/self/statm"
+_SIGN_OF_LIFE = 5.0  # seconds between two of them
+
+
+class _Budget:
+    """That of this process.
+
+    Attributes:
+        sign: tells who waits that the work goes on.
+        parent: who waits.
+        memory: bytes of address space that were in use before the first model; 0 where the system does not tell.
+        most: bytes of address space that the process has in any case.
+        running: whether a model is being read.
+    """
+
+    def __init__(self, sign: Callable[[], None]) -> None:
+        self.sign = sign
+        self.next_sign = 0.0
+        self.parent = os.getppid()
+        self.running = False
+        self.memory = _address_space()
+        if _CAN_LIMIT:
+            self.most = resource.getrlimit(resource.RLIMIT_AS)[0]
+            signal.signal(signal.SIGPROF, signal.SIG_DFL)
+            resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+    def begin(self, limits: Limits) -> None:
+        if _CAN_LIMIT:
+            self.running = True
+            signal.setitimer(signal.ITIMER_PROF, limits.seconds)
+            if self.memory:
+                self._limit_memory(self.memory + limits.memory)
+
+    def allow(self, size: int, copies: int) -> None:
+        if os.getppid() != self.parent:
+            raise SystemExit
+        if time.monotonic() > self.next_sign:
+            self.next_sign = time.monotonic() + _SIGN_OF_LIFE
+            self.sign()
+        if self.running and size:
+            signal.setitimer(signal.ITIMER_PROF, signal.getitimer(signal.ITIMER_PROF)[0] + size / _SPEED)
+            if self.memory and copies:
+                self._limit_memory(resource.getrlimit(resource.RLIMIT_AS)[0] + copies * size)
+
+    def end(self) -> None:
+        if self.running:
+            self.running = False
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            resource.setrlimit(resource.RLIMIT_AS, (self.most, resource.getrlimit(resource.RLIMIT_AS)[1]))
+
+    def _limit_memory(self, size: int) -> None:
+        least = size if self.most == resource.RLIM_INFINITY else min(size, self.most)
+        resource.setrlimit(resource.RLIMIT_AS, (least, resource.getrlimit(resource.RLIMIT_AS)[1]))
+
+
+_budgets: list[_Budget] = []  # one, where this process has one
+
+
+def enforce(sign: Callable[[], None]) -> None:
+    """From here on, this process reads models under a budget; SIGN tells who waits for it that it goes on."""
+    _budgets[:] = [_Budget(sign)]
+
+
+def begin(limits: Limits = DEFAULTS) -> None:
+    """A model begins, which may take what LIMITS say, and what is allowed from here on."""
+    for budget in _budgets:
+        budget.begin(limits)
+
+
+def allow(size: int, *, copies: int = 0) -> None:
+    """SIZE bytes are about to be read, which takes time, and memory for COPIES of them.
+
+    Raises:
+        SystemExit: who waited for the model is no more.
+    """
+    for budget in _budgets:
+        budget.allow(size, copies)
+
+
+def end() -> None:
+    """The model is done with."""
+    for budget in _budgets:
+        budget.end()
+
+
+def _address_space() -> int:
+    try:
+        with open(_STATUS, "rb") as file:  # noqa: PTH123 - pathlib takes 3 ms to import
+            return int(file.read().split()[0]) * resource.getpagesize()
+    except OSError:
+        return 0

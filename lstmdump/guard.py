@@ -1,0 +1,70 @@
+"""Work on models that a library of C reads, done in a process of its own, which the library may crash or hang.
+
+That process is forked before h5py is imported, so it costs little, and does the work on all models of a run. Where the
+system has no fork, the work is done here, and such a file takes the run with it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import ParamSpec, TypeVar
+
+from lstmdump import forked, locations
+from lstmdump.formats import Format, detect
+from lstmdump.workers import Worker
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+_HDF5_READER = "lstmdump.readers.hdf5"
+_OF_HDF5 = frozenset({Format.HDF5, Format.KERAS_ZIP, Format.KERAS_WEIGHTS})
+_GRACE = 0.5  # seconds for the process to take away what it has begun to write
+
+
+class Guard:
+    """Who does the work on models: that process for those it is there for, this one for the others.
+
+    Use it as a context manager. Where it is left by an exception, work under way is ended.
+    """
+
+    def __init__(self) -> None:
+        self._worker = Worker(_HDF5_READER) if forked.HAS_FORK else None
+
+    def start(self) -> None:
+        """Start the process at once: before threads are, or much memory is taken."""
+        if self._worker is not None:
+            self._worker.start()
+
+    def do(
+        self, model: str, work: Callable[Parameters, Result], /, *args: Parameters.args, **options: Parameters.kwargs
+    ) -> Result:
+        """What WORK makes of the file or URL MODEL. It, its arguments and its result must go through pickle.
+
+        Raises:
+            UnreadableModel: there is no model.
+            WorkerDied: the file crashed the library, or hung it.
+        """
+        if self._worker is not None and _is_of_hdf5(model):
+            result: Result = self._worker.do(work, *args, **options)
+            return result
+        return work(*args, **options)
+
+    def __enter__(self) -> Guard:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._worker is None:
+            return
+        if kind is not None:
+            self._worker.interrupt()
+            self._worker.end(time.monotonic() + _GRACE)
+        self._worker.dismiss()
+
+
+def _is_of_hdf5(model: str) -> bool:
+    """Whether HDF5 is going to read MODEL, or may, where it lies elsewhere and has not been looked at."""
+    return locations.is_url(model) or detect(locations.at(model)) in _OF_HDF5
