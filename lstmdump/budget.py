@@ -21,6 +21,7 @@ else:
     _CAN_LIMIT = hasattr(signal, "setitimer")
 
 _SPEED = 5e6  # bytes that are read, and written in another form, in a second of processor time at the least
+_NOTED = 1 << 20  # bytes; fewer take neither time nor memory that matters
 _STATUS = "/proc/self/statm"
 _SIGN_OF_LIFE = 5.0  # seconds between two of them
 
@@ -31,9 +32,11 @@ class _Budget:
     Attributes:
         sign: tells who waits that the work goes on.
         parent: who waits.
-        memory: bytes of address space that were in use before the first model; 0 where the system does not tell.
-        most: bytes of address space that the process has in any case.
+        own: bytes of address space that were in use before the first model; 0 where the system does not tell.
+        most: bytes of address space that the process may have in any case.
+        memory: bytes of address space that it may have now.
         running: whether a model is being read.
+        unnoted: bytes that are read, too few yet to be worth a call of the system.
     """
 
     def __init__(self, sign: Callable[[], None]) -> None:
@@ -41,39 +44,45 @@ class _Budget:
         self.next_sign = 0.0
         self.parent = os.getppid()
         self.running = False
-        self.memory = _address_space()
+        self.unnoted = 0
+        self.own = _address_space()
         if _CAN_LIMIT:
-            self.most = resource.getrlimit(resource.RLIMIT_AS)[0]
+            self.memory = self.most = resource.getrlimit(resource.RLIMIT_AS)[0]
             signal.signal(signal.SIGPROF, signal.SIG_DFL)
             resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
     def begin(self, limits: Limits) -> None:
         if _CAN_LIMIT:
             self.running = True
+            self.unnoted = 0
             signal.setitimer(signal.ITIMER_PROF, limits.seconds)
-            if self.memory:
-                self._limit_memory(self.memory + limits.memory)
+            self._limit_memory(self.own + limits.memory)
 
     def allow(self, size: int, copies: int) -> None:
+        if size + self.unnoted < _NOTED:
+            self.unnoted += size
+            return
+        size, self.unnoted = size + self.unnoted, 0
         if os.getppid() != self.parent:
             raise SystemExit
         if time.monotonic() > self.next_sign:
             self.next_sign = time.monotonic() + _SIGN_OF_LIFE
             self.sign()
-        if self.running and size:
+        if self.running:
             signal.setitimer(signal.ITIMER_PROF, signal.getitimer(signal.ITIMER_PROF)[0] + size / _SPEED)
-            if self.memory and copies:
-                self._limit_memory(resource.getrlimit(resource.RLIMIT_AS)[0] + copies * size)
+            if copies:
+                self._limit_memory(self.memory + copies * size)
 
     def end(self) -> None:
         if self.running:
             self.running = False
             signal.setitimer(signal.ITIMER_PROF, 0)
-            resource.setrlimit(resource.RLIMIT_AS, (self.most, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
     def _limit_memory(self, size: int) -> None:
         least = size if self.most == resource.RLIM_INFINITY else min(size, self.most)
-        resource.setrlimit(resource.RLIMIT_AS, (least, resource.getrlimit(resource.RLIMIT_AS)[1]))
+        if self.own and least != self.memory:
+            self.memory = least
+            resource.setrlimit(resource.RLIMIT_AS, (least, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
 
 _budgets: list[_Budget] = []  # one, where this process has one

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from typing import BinaryIO
 
+from lstmdump import budget
 from lstmdump.errors import MissingDependency, RefusedModel
 from lstmdump.limits import DEFAULTS, Limits
 
@@ -148,4 +149,6 @@ class Location:
     def read(self) -> bytes:
         """All that is in this file."""
         with self.open() as file:
-            return file.read()
+            data = file.read()
+        budget.allow(len(data))
+        return data

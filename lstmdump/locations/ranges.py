@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 
+from lstmdump import budget
 from lstmdump.locations.positioned import PositionedFile
 
 # The description of 4 layers in 411 MB of HDF5 came in 6 requests and 147 KB, that of 100 layers in 168 and 2.9 MB; in
@@ -18,6 +19,7 @@ from lstmdump.locations.positioned import PositionedFile
 BLOCK = 1 << 14  # bytes
 _FIRST = 4  # blocks of the start of a file: all of most small models
 _NEAR = 8  # blocks; who goes no further than this from where the last request ended is reading on
+_REQUEST = 1 << 21  # bytes that could be read here in the processor time that a request takes at the most
 _MOST = 256  # blocks in one request: 4 MiB
 _KEPT = 512  # blocks
 
@@ -60,6 +62,7 @@ class Ranges:
         count = max(stop - turn, 2 * len(self._last) if reads_on else 1, 0 if turn else _FIRST)
         wanted = range(turn, turn + min(count, _MOST))
         stop = next((other for other in wanted if other in self._blocks), wanted.stop)
+        budget.allow(_REQUEST)
         data = self._fetch(turn * BLOCK, min(stop * BLOCK, self.size))
         self._last = range(turn, stop)
         for number, other in enumerate(self._last):

@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote
 
 import fsspec
 
+from lstmdump import budget
 from lstmdump.errors import MissingDependency, RefusedModel, UnreadableModel
 from lstmdump.limits import DEFAULTS, Limits
 from lstmdump.locations import Location
@@ -23,6 +24,7 @@ from lstmdump.locations.urls import is_http, split
 _OF_EXTRA = ("http", "https", "s3", "s3a", "gs", "gcs")
 _WHOLE = 16 * 2**20  # bytes of a file that comes only as a whole, as from `python -m http.server`
 _CHUNK = 2**20
+_PACKAGES = 2**25  # bytes that could be read in the processor time that packages for a store take to import
 _NOT_THERE, _NO_ACCESS = (404, 410), (401, 403)  # RFC 9110
 
 Known = Mapping[str, Any] | str
@@ -36,6 +38,7 @@ def at(url: str, limits: Limits = DEFAULTS) -> Location:
         MissingDependency: a package is needed for such URLs.
         UnreadableModel: there are no such URLs.
     """
+    budget.allow(_PACKAGES)
     try:
         system, inner = fsspec.core.url_to_fs(url, **(_http_options() if is_http(url) else {}))
     except ImportError as error:

@@ -20,11 +20,10 @@ from lstmdump.errors import CorruptModel, ModelClosed, RefusedModel
 from lstmdump.locations import Location
 from lstmdump.readers.hdf5_calls import FOREIGN_ERRORS, Call
 from lstmdump.readers.hdf5_headers import Headers
-from lstmdump.readers.stored import StoredArray
+from lstmdump.readers.stored import COPIES, StoredArray
 from lstmdump.tensor import Array, Cuts
 
 _BAND = 1 << 22  # bytes of rows that h5py is asked for at once, if the file's chunks allow
-_COPIES = 4  # of numbers in memory at once: as they are stored, and as they are computed with
 _CHECKSUM = 4  # bytes that the filter fletcher32 adds to a chunk
 
 
@@ -124,11 +123,11 @@ class Numbers:
         if not self._dataset:
             raise ModelClosed(f"{self._path} was asked for after the model had been closed")
         if not self._known:
-            budget.allow(self._dataset.nbytes, copies=_COPIES)
             with Call(f"reading {self._path}"):
                 if self._dataset.chunks is None:
                     self._stored = self._placed()
                 else:
+                    budget.allow(math.prod(self._dataset.shape) * self._dataset.dtype.itemsize, copies=COPIES)
                     self._insist_on_chunks()
             self._known = True
         return self._stored

@@ -18,6 +18,7 @@ from contextlib import AbstractContextManager, contextmanager
 from tempfile import TemporaryFile
 from typing import BinaryIO, Protocol, cast
 
+from lstmdump import budget
 from lstmdump.errors import CorruptModel, RefusedModel, UnreadableModel, UnsupportedFormat
 from lstmdump.locations import Location
 from lstmdump.locations.positioned import PositionedFile
@@ -216,6 +217,7 @@ class Archive:
 
     def _unpacked(self, info: zipfile.ZipInfo) -> BinaryIO:
         with self._inflated(info.filename) as member, _foreign_errors(info.filename):
+            budget.allow(info.file_size)
             into: BinaryIO = io.BytesIO() if info.file_size <= _IN_MEMORY else TemporaryFile()  # noqa: SIM115
             # Never more than is declared: there zipfile stops, and compares the checksum.
             while chunk := member.read(_CHUNK):

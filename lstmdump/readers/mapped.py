@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 
+from lstmdump import budget
 from lstmdump.errors import CorruptModel, UnreadableModel
 from lstmdump.locations import Location
 from lstmdump.readers.protobuf import Buffer
@@ -19,8 +20,9 @@ def mapped(location: Location, called: str = "it") -> mmap.mmap:
     """
     try:
         with location.open() as file:
-            if not os.fstat(file.fileno()).st_size:  # of which there is no map
+            if not (size := os.fstat(file.fileno()).st_size):  # of which there is no map
                 raise CorruptModel(f"{called} is empty")
+            budget.allow(size, copies=1)
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error

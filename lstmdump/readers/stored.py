@@ -11,10 +11,14 @@ from collections.abc import Callable, Iterator
 from itertools import product
 from typing import BinaryIO, NamedTuple
 
+from lstmdump import budget
 from lstmdump.errors import CorruptModel, UnreadableModel
 from lstmdump.tensor import Cuts
 
 BLOCK = 1 << 20  # bytes; what fits a core's own cache is still there when it is summed and written
+
+COPIES = 4
+"""How often numbers that are asked for at once are in memory: as they are stored, and as they are computed with."""
 
 
 class StoredArray(NamedTuple):
@@ -51,6 +55,7 @@ class StoredArray(NamedTuple):
         buffer = memoryview(bytearray(min(step, self.size)))
         for start in range(0, self.size, step):
             block = buffer[: self.size - start]
+            budget.allow(len(block))
             self._fill(file, start, block)
             yield block
 
@@ -62,6 +67,7 @@ class StoredArray(NamedTuple):
             UnreadableModel: the system cannot read it.
         """
         lengths = [cut.stop - cut.start for cut in cuts]
+        budget.allow(math.prod(lengths) * self.width, copies=COPIES)
         found = bytearray(math.prod(lengths) * self.width)
         if not found:
             return found
