@@ -19,8 +19,10 @@ import numpy as np
 
 from lstmdump import budget
 from lstmdump.errors import CorruptModel, RefusedModel
+from lstmdump.limits import DEFAULTS
 from lstmdump.locations import Location
 from lstmdump.readers import hdf5_attributes, hdf5_links
+from lstmdump.readers.declared import Declared
 from lstmdump.readers.hdf5_attributes import text
 from lstmdump.readers.hdf5_calls import FOREIGN_ERRORS, Call
 from lstmdump.readers.hdf5_links import Links
@@ -67,9 +69,11 @@ class Group:
         """
         if self._links is not None and self._data.headers is not None:
             address = self._links.addresses.get(self._below(_bytes(path)))
-            if address is not None and (shape := self._data.headers.shape(address)) is not None:
-                numbers = Numbers(self._join(path), self._data, is_bfloat16=False)
-                return Tensor(self._join(path), shape, "float32", numbers.fetch, numbers.rows)
+            if address is not None and (plain := self._data.headers.plain(address)) is not None:
+                whole_path = self._join(path)
+                self._data.take(whole_path, plain.size, plain.start)
+                numbers = Numbers(whole_path, self._data, is_bfloat16=False)
+                return Tensor(whole_path, plain.shape, "float32", numbers.fetch, numbers.rows)
         found = self._find(path)
         if not isinstance(found, h5py.h5d.DatasetID):
             return None
@@ -178,11 +182,22 @@ class HDF5File(Group):
     IN_MEMORY: whether all of it is read when it is opened, which pays where most of it is going to be asked for, and
     SOURCE is no file that HDF5 can read itself.
 
+    DECLARED are the arrays of a model that lies in several files, or in an archive, where its file has STORED bytes.
+
     Raises:
         CorruptModel: libhdf5 cannot open it: cut short, or damaged.
     """
 
-    def __init__(self, source: Location | BinaryIO, *, in_memory: bool = False) -> None:
+    def __init__(
+        self,
+        source: Location | BinaryIO,
+        *,
+        in_memory: bool = False,
+        declared: Declared | None = None,
+        stored: int | None = None,
+    ) -> None:
+        if declared is None:
+            declared = Declared(source.limits if isinstance(source, Location) else DEFAULTS)
         if isinstance(source, Location) and not source.is_here:
             source = source.open()
         budget.allow(_size(source))
@@ -204,7 +219,17 @@ class HDF5File(Group):
         except BaseException:
             self._file.close()
             raise
-        super().__init__(root, "", Data(source, self._file, at_hand=in_memory or isinstance(source, Location)))
+        at_hand = in_memory or isinstance(source, Location)
+        super().__init__(root, "", Data(source, self._file, at_hand=at_hand, declared=declared, stored=stored))
+
+    def insist_on_stored(self) -> None:
+        """What the arrays that have been looked up declare may be what is stored: each has its own bytes.
+
+        Raises:
+            CorruptModel: two lie over each other.
+            RefusedModel: all of the model together declare far more.
+        """
+        self._data.insist_on_stored()
 
     def close(self) -> None:
         """Let go of the file."""
@@ -241,8 +266,10 @@ def _tensor(dataset: h5py.h5d.DatasetID, path: str, data: Data, opaque_is_bfloat
         stored = _FLOAT32 if dataset.get_type().equal(h5py.h5t.IEEE_F32LE) else dataset.dtype
         bfloat16 = stored == _OPAQUE and (opaque_is_bfloat16 or _is_marked_bfloat16(dataset))
         declared, size = stored.itemsize * math.prod(shape), dataset.get_storage_size()
-        if layout != h5py.h5d.CHUNKED and size != declared:
+        if size != declared and (layout != h5py.h5d.CHUNKED or not size):
             raise CorruptModel(f"{path} declares {declared} bytes, but {size} are stored")
+        start = dataset.get_offset() if layout == h5py.h5d.CONTIGUOUS else None
+    data.take(path, declared, start)
     numbers = Numbers(path, data, is_bfloat16=bfloat16)
     dtype = "bfloat16" if bfloat16 else _dtype_name(stored)
     return Tensor(path, shape, dtype, numbers.fetch, None if bfloat16 else numbers.rows)

@@ -26,6 +26,14 @@ _MOST_DIMENSIONS = 32
 _NOWHERE = 2**64 - 1
 
 
+class Plain(NamedTuple):
+    """A plain dataset: its shape, and where in the file its bytes begin and how many there are."""
+
+    shape: tuple[int, ...]
+    start: int
+    size: int
+
+
 class Headers:
     """The headers in a FILE, open for reading, that h5py has OPENED as well."""
 
@@ -36,13 +44,13 @@ class Headers:
             self._known = tuple(created.get_sizes()) == (8, 8)
         self._file = file
 
-    def shape(self, address: int) -> tuple[int, ...] | None:
-        """The shape of the plain dataset whose header stands at ADDRESS; None where there is none."""
+    def plain(self, address: int) -> Plain | None:
+        """The plain dataset whose header stands at ADDRESS; None where there is none."""
         if not self._known:
             return None
         try:
             self._file.seek(self._start + address)
-            return _shape(self._file.read(_LONGEST))
+            return _plain(self._file.read(_LONGEST), self._start)
         except (OSError, ValueError, OverflowError, struct.error):
             return None
 
@@ -55,7 +63,8 @@ class _Messages(NamedTuple):
     layout: bytes
 
 
-def _shape(header: bytes) -> tuple[int, ...] | None:
+def _plain(header: bytes, base: int) -> Plain | None:
+    """The plain dataset with that HEADER in a file whose addresses count from BASE."""
     messages = _messages(header)
     if messages is None or not messages.datatype.startswith(_FLOAT32):
         return None
@@ -64,7 +73,7 @@ def _shape(header: bytes) -> tuple[int, ...] | None:
     if (version, form, storage) != (1, 3, 1) or flags > 1 or rank > _MOST_DIMENSIONS or place == _NOWHERE:
         return None
     shape: tuple[int, ...] = struct.unpack_from(f"<{rank}Q", messages.dataspace, 8)
-    return shape if size == 4 * math.prod(shape) else None
+    return Plain(shape, base + place, size) if size == 4 * math.prod(shape) else None
 
 
 def _messages(header: bytes) -> _Messages | None:

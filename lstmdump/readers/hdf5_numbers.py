@@ -5,37 +5,91 @@ from __future__ import annotations
 import math
 import os
 import weakref
-import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cached_property
-from itertools import product
 from typing import BinaryIO
 
 import h5py
 import numpy as np
 
-from lstmdump import budget
-from lstmdump.errors import CorruptModel, ModelClosed, RefusedModel
+from lstmdump import budget, limits
+from lstmdump.errors import ModelClosed, RefusedModel
 from lstmdump.locations import Location
+from lstmdump.readers import hdf5_chunks
+from lstmdump.readers.declared import Declared, Extents
 from lstmdump.readers.hdf5_calls import FOREIGN_ERRORS, Call
 from lstmdump.readers.hdf5_headers import Headers
 from lstmdump.readers.stored import COPIES, StoredArray
 from lstmdump.tensor import Array, Cuts
 
 _BAND = 1 << 22  # bytes of rows that h5py is asked for at once, if the file's chunks allow
-_CHECKSUM = 4  # bytes that the filter fletcher32 adds to a chunk
+_COPIES = 4  # of such a band in memory: h5py's own, in the caller's form, and what Python has not let go of yet
 
 
 class Data:
-    """The bytes of the file that h5py has opened at SOURCE as FILE; AT_HAND: to be had in small pieces, too."""
+    """The bytes of the file that h5py has opened at SOURCE as FILE; AT_HAND: to be had in small pieces, too.
 
-    def __init__(self, source: Location | BinaryIO, file: h5py.File, *, at_hand: bool) -> None:
+    DECLARED are the arrays of the model, some of which lie in this file, which has STORED bytes, or its size.
+    """
+
+    def __init__(
+        self,
+        source: Location | BinaryIO,
+        file: h5py.File,
+        *,
+        at_hand: bool,
+        declared: Declared | None = None,
+        stored: int | None = None,
+    ) -> None:
+        self.declared = declared or Declared()
         self._at_hand = at_hand
         self._source = source
         self._file = file
         self._looked = False
         self._opened: BinaryIO | None = None
+        self._taken: set[str] = set()
+        self._taken_chunks: set[str] = set()
+        with Call("asking for its size"):
+            size = file.id.get_filesize()
+        self._extents = Extents(size)
+        self.declared.store(size if stored is None else stored)
+
+    def take(self, path: str, size: int, start: int | None) -> None:
+        """Note that the array at PATH declares SIZE bytes, and where in the file they begin, if they lie in one piece.
+
+        Raises:
+            CorruptModel: they are not in the file.
+            RefusedModel: there are too many arrays.
+        """
+        if path not in self._taken:  # each is looked up more than once, where it is not yet known what the file is
+            self._taken.add(path)
+            self.declared.take(size)
+            if start is not None:
+                self._extents.take(path, start, size)
+
+    def take_chunks(self, path: str, dataset: h5py.Dataset) -> None:
+        """Note where the chunks of the DATASET at PATH lie, each of which is all there.
+
+        Raises:
+            CorruptModel: it is not, or its place is another's as well.
+            RefusedModel, UnsupportedFormat: as in `hdf5_chunks.chunks`.
+        """
+        if path not in self._taken_chunks:
+            self._taken_chunks.add(path)
+            for chunk in hdf5_chunks.chunks(dataset, path, self.declared.limits):
+                self._extents.take(f"a chunk of {path}", chunk.start, chunk.size)
+            self._extents.insist_on_own_places()
+
+    def insist_on_stored(self) -> None:
+        """What the arrays declare may be what is stored: each has its own bytes.
+
+        Raises:
+            CorruptModel: two lie over each other.
+            RefusedModel: they declare far more.
+        """
+        self._extents.insist_on_own_places()
+        self.declared.insist_on_stored()
 
     @cached_property
     def headers(self) -> Headers | None:
@@ -128,7 +182,7 @@ class Numbers:
                     self._stored = self._placed()
                 else:
                     budget.allow(math.prod(self._dataset.shape) * self._dataset.dtype.itemsize, copies=COPIES)
-                    self._insist_on_chunks()
+                    self._data.take_chunks(self._path, self._dataset)
             self._known = True
         return self._stored
 
@@ -147,30 +201,14 @@ class Numbers:
             return
         together = dataset.chunks[0] if dataset.chunks else 1
         row = math.prod(dataset.shape[1:]) * dataset.dtype.itemsize
-        step = together * max(1, _BAND // (together * row))
+        most = self._data.declared.limits.memory // _COPIES
+        if row > most:
+            raise limits.refusal("memory", f"each row of {self._path} has {row:,} bytes", needed=row * _COPIES)
+        step = min(together * max(1, _BAND // (together * row)), most // row)
         for start in range(0, dataset.shape[0], step):
             with Call(f"reading {self._path}"):
                 values = np.ascontiguousarray(dataset[start : start + step], dataset.dtype.newbyteorder("<"))
             yield values.data.cast("B")
-
-    def _insist_on_chunks(self) -> None:
-        """Every chunk is there, and inflates to its full length.
-
-        Where one inflates short, HDF5 hands out whatever lay in memory behind it as numbers; where one is not there,
-        zeros. Other filters than gzip are left to HDF5, which checks their lengths itself.
-        """
-        dataset = self._dataset
-        starts = [range(0, length, chunk) for length, chunk in zip(dataset.shape, dataset.chunks, strict=True)]
-        wanted, there = math.prod(map(len, starts)), dataset.id.get_num_chunks()
-        if there != wanted:
-            raise CorruptModel(f"{wanted - there} of {wanted} chunks of {self._path} are not in the file")
-        if dataset.compression != "gzip":
-            return
-        size = math.prod(dataset.chunks) * dataset.dtype.itemsize
-        for start in product(*starts):
-            skipped, stored = dataset.id.read_direct_chunk(start)
-            if not skipped:  # the filters that were left out when this chunk was written; none, as a rule
-                _insist_on_length(stored[: -_CHECKSUM if dataset.fletcher32 else None], size, self._path)
 
 
 def layout_inside(dataset: h5py.h5d.DatasetID, path: str) -> int:
@@ -184,17 +222,6 @@ def layout_inside(dataset: h5py.h5d.DatasetID, path: str) -> int:
     if layout == h5py.h5d.VIRTUAL or created.get_external_count():
         raise RefusedModel(f"{path} keeps its numbers in another file; Keras writes no such dataset")
     return layout
-
-
-def _insist_on_length(stored: bytes, size: int, path: str) -> None:
-    inflate = zlib.decompressobj()
-    try:
-        length = len(inflate.decompress(stored, size + 1))
-    except zlib.error as error:
-        raise CorruptModel(f"a chunk of {path} cannot be inflated ({error})") from error
-    if length != size:
-        found = "more than" if length > size else f"{length} of"
-        raise CorruptModel(f"a chunk of {path} inflates to {found} its {size} bytes")
 
 
 def _from_bfloat16(values: Array) -> Array:

@@ -23,6 +23,7 @@ from lstmdump.errors import CorruptModel, RefusedModel, UnreadableModel, Unsuppo
 from lstmdump.locations import Location
 from lstmdump.locations.positioned import PositionedFile
 from lstmdump.readers import foreign_errors
+from lstmdump.readers.declared import Declared, Extents
 from lstmdump.readers.hdf5 import HDF5File
 from lstmdump.zip_checksum import crc32
 
@@ -69,6 +70,7 @@ class Directory:
 
     def __init__(self, location: Location) -> None:
         self._directory = location
+        self._declared = Declared(location.limits)
         self._open: list[HDF5File] = []
 
     def has(self, name: str) -> bool:
@@ -93,7 +95,7 @@ class Directory:
         Raises:
             CorruptModel: it is none, or damaged.
         """
-        self._open.append(HDF5File(self._directory.child(name)))
+        self._open.append(HDF5File(self._directory.child(name), declared=self._declared))
         return self._open[-1]
 
     def verify(self) -> None:
@@ -114,6 +116,8 @@ class Archive:
 
     def __init__(self, location: Location) -> None:
         self._is_here = location.is_here
+        self._limits = location.limits
+        self._declared = Declared(location.limits)
         with _foreign_errors("the zip archive"):
             self._file = location.open()
             try:
@@ -124,6 +128,8 @@ class Archive:
         self._members: dict[str, list[zipfile.ZipInfo]] = {}
         for info in self._zip.infolist():
             self._members.setdefault(info.filename, []).append(info)
+        self._places = Extents()
+        self._taken: set[str] = set()
         self._open: list[HDF5File] = []
         self._unverified: list[_Window] = []
 
@@ -152,9 +158,11 @@ class Archive:
         if info.compress_type == zipfile.ZIP_STORED:
             window = self._window(info)
             self._unverified.append(window)
-            self._open.append(HDF5File(cast("BinaryIO", window), in_memory=self._is_mostly_described(info)))
+            in_memory = self._is_mostly_described(info)
+            self._open.append(HDF5File(cast("BinaryIO", window), in_memory=in_memory, declared=self._declared))
         else:
-            self._open.append(HDF5File(self._unpacked(info)))
+            unpacked = self._unpacked(info)
+            self._open.append(HDF5File(unpacked, declared=self._declared, stored=info.compress_size))
         return self._open[-1]
 
     def verify(self) -> None:
@@ -185,6 +193,10 @@ class Archive:
             raise UnsupportedFormat(f"{name} is compressed in a way that Keras never uses; only deflate is read")
         if stat.S_ISLNK(info.external_attr >> 16):
             raise RefusedModel(f"{name} is a link to another file; Keras writes none")
+        if name not in self._taken:
+            self._taken.add(name)
+            self._places.take(name, info.header_offset, _LOCAL_HEADER + info.compress_size)
+            self._places.insist_on_own_places()
         return info
 
     def _is_mostly_described(self, info: zipfile.ZipInfo) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lstmdump.errors import CorruptModel, LstmdumpError, RefusedModel
-from lstmdump.readers.hdf5 import Group
+from lstmdump.readers.hdf5 import Group, HDF5File
 from lstmdump.tensor import Tensor
 
 LISTS = ("layers", "_layer_checkpoint_dependencies")  # where a model keeps its layers; the latter in 2.12 to 2.14
@@ -71,7 +71,7 @@ class Stored:
         return found
 
 
-def is_layout(root: Group) -> bool:
+def is_layout(root: HDF5File) -> bool:
     """Whether ROOT is the root of such a file."""
     first = {name.split("\\")[0] for name in root.names()}
     if not first.isdisjoint({*LISTS, _VARS}):
@@ -82,7 +82,7 @@ def is_layout(root: Group) -> bool:
         return False
 
 
-def read(roots: Sequence[Group], *, opaque_is_bfloat16: bool) -> Stored:
+def read(roots: Sequence[HDF5File], *, opaque_is_bfloat16: bool) -> Stored:
     """The tree of groups in ROOTS, of which each is one shard, without optimizers, metrics and seeds.
 
     OPAQUE_IS_BFLOAT16: whether two bytes of no known type are one even where nothing says so, as in files of Keras 2.
@@ -95,6 +95,7 @@ def read(roots: Sequence[Group], *, opaque_is_bfloat16: bool) -> Stored:
     for shard, root in enumerate(roots):
         root.look_ahead()
         _Shard(tree, shard, opaque_is_bfloat16=opaque_is_bfloat16).visit(root, tree, ())
+        root.insist_on_stored()
     for stored in tree.walk():
         stored.arrays = {key: stored.arrays[key] for key in sorted(stored.arrays, key=_number)}
     _without_others(tree, at_root=True)

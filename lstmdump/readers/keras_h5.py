@@ -66,18 +66,24 @@ def read(location: Location) -> Model:
     """
     file = HDF5File(location)
     try:
-        if _is_legacy(file):
-            return _read_named(file)
-        from lstmdump.readers import keras_0, keras_groups, keras_weights
-
-        if keras_0.is_keras_0(file):
-            weights, notes = keras_0.read_weights(file)
-            root = grow(weights, {})
-            return Model(Format.HDF5.value, "keras 0.x", root, notes=(*notes, NO_CLASSES), release=file.close)
-        return keras_weights.read(location, file) if keras_groups.is_layout(file) else _read_named(file)
+        model = _read(location, file)
+        file.insist_on_stored()
     except BaseException:
         file.close()
         raise
+    return model
+
+
+def _read(location: Location, file: HDF5File) -> Model:
+    if _is_legacy(file):
+        return _read_named(file)
+    from lstmdump.readers import keras_0, keras_groups, keras_weights
+
+    if keras_0.is_keras_0(file):
+        weights, notes = keras_0.read_weights(file)
+        root = grow(weights, {})
+        return Model(Format.HDF5.value, "keras 0.x", root, notes=(*notes, NO_CLASSES), release=file.close)
+    return keras_weights.read(location, file) if keras_groups.is_layout(file) else _read_named(file)
 
 
 def _is_legacy(file: HDF5File) -> bool:

@@ -130,6 +130,62 @@ def test_an_array_that_was_never_written_is_an_error(path: Path) -> None:
         HDF5File(Location(path)).tensor("hollow", opaque_is_bfloat16=False)
 
 
+def moved(path: Path, name: str, place: int) -> Path:
+    """The file with the array NAME, which lies in one piece, said to begin at PLACE."""
+    with h5py.File(path, "r") as file:
+        before = file[name].id.get_offset()
+    data = path.read_bytes()
+    assert data.count(before.to_bytes(8, "little")) == 1
+    path.write_bytes(data.replace(before.to_bytes(8, "little"), place.to_bytes(8, "little")))
+    return path
+
+
+@pytest.fixture(params=["<f4", "<f8"], ids=["a header that is decoded here", "a header that h5py decodes"])
+def beside(path: Path, request: pytest.FixtureRequest) -> tuple[Path, int]:
+    """A file with `group/array` and `group/beside`, and where the first one begins."""
+    made = builders.change(path, lambda file: file.create_dataset("group/beside", data=np.ones(3, request.param)))
+    with h5py.File(made, "r") as file:
+        return made, file["group/array"].id.get_offset()
+
+
+@pytest.mark.parametrize("looking", [True, False])
+def test_arrays_that_lie_over_each_other_are_an_error(beside: tuple[Path, int], looking: bool) -> None:
+    path, place = beside
+    file = HDF5File(Location(moved(path, "group/beside", place + 20)))
+    if looking:
+        file.look_ahead()
+    for name in ("group/array", "group/beside"):
+        file.tensor(name, opaque_is_bfloat16=False)
+    with pytest.raises(CorruptModel, match="group/array and group/beside lie over each other in the file"):
+        file.insist_on_stored()
+
+
+@pytest.mark.parametrize("looking", [True, False])
+def test_an_array_beyond_the_end_of_the_file_is_an_error(beside: tuple[Path, int], looking: bool) -> None:
+    path, _ = beside
+    file = HDF5File(Location(moved(path, "group/beside", path.stat().st_size - 4)))
+    if looking:
+        file.look_ahead()
+    with pytest.raises(CorruptModel, match=r"group/beside (lies beyond the end of the file|fails)"):
+        file.tensor("group/beside", opaque_is_bfloat16=False)
+
+
+def test_two_names_of_one_array_are_an_error(path: Path) -> None:
+    builders.change(path, lambda file: file.__setitem__("group/again", file["group/array"]))
+    file = HDF5File(Location(path))
+    for name in ("group/array", "group/again"):
+        file.tensor(name, opaque_is_bfloat16=False)
+    with pytest.raises(CorruptModel, match="lie over each other"):
+        file.insist_on_stored()
+
+
+def test_an_array_that_is_looked_up_twice_is_one(path: Path) -> None:
+    file = HDF5File(Location(path))
+    for _ in range(2):
+        file.tensor("group/array", opaque_is_bfloat16=False)
+    file.insist_on_stored()
+
+
 def test_big_endian_numbers_are_the_same_numbers(path: Path) -> None:
     builders.change(path, lambda file: file.create_dataset("big", data=np.array([1.5, -2.0], ">f4")))
     tensor = HDF5File(Location(path)).tensor("big", opaque_is_bfloat16=False)

@@ -9,6 +9,8 @@ import pytest
 
 import lstmdump
 from lstmdump.errors import CorruptModel, RefusedModel
+from lstmdump.limits import Limits
+from lstmdump.readers import declared
 
 KERNEL, RECURRENT, BIAS = builders.cell()  # 3·16, 4·16 and 16 numbers of 4 bytes
 BYTES = 4 * (48 + 64 + 16)
@@ -93,3 +95,16 @@ def test_a_shard_that_lacks_the_first_array_of_a_layer_is_not_read_alone(tmp_pat
 def test_an_index_of_safetensors_is_not_taken_for_one(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text('{"metadata": {"total_size": 4}, "weight_map": {"lstm.weight": "x.safetensors"}}')
     refuse(tmp_path / "x.json", lstmdump.errors.UnknownFormat, "JSON text")
+
+
+def test_shards_may_declare_together_what_all_of_them_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = spread(tmp_path, {CELL: ["x_00000.weights.h5", "x_00001.weights.h5"]})
+    monkeypatch.setattr(declared, "FREE", -sum(path.stat().st_size for path in tmp_path.glob("*.h5")) + BYTES)
+    with lstmdump.open(index, limits=Limits(unfolding=1)):
+        pass
+    monkeypatch.setattr(declared, "FREE", declared.FREE - 1)
+    with (
+        pytest.raises(RefusedModel, match="its arrays declare 512 bytes"),
+        lstmdump.open(index, limits=Limits(unfolding=1)),
+    ):
+        pass

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+import io
 import json
 import zipfile
 from pathlib import Path
 
 import builders
+import h5py
 import numpy as np
 import pytest
 
 import lstmdump
 from lstmdump.errors import CorruptModel, ModelClosed, RefusedModel, UnsupportedFormat
+from lstmdump.limits import Limits
+from lstmdump.locations import Location
+from lstmdump.readers.keras_files import Archive
 
 CONFIG = builders.sequential(builders.lstm_config("only"))
 WEIGHTS = builders.saved_bytes({"layers/lstm/cell": builders.cell()})
@@ -172,6 +177,45 @@ def test_a_member_that_inflates_beyond_reason_is_refused(tmp_path: Path) -> None
     files = FILES | {"model.weights.h5": WEIGHTS + bytes(65 * 2**20)}
     path = builders.zipped(tmp_path / "m.keras", files, zipfile.ZIP_DEFLATED)
     refuse(path, RefusedModel, "inflates to more than 100 times its size")
+
+
+def zeros(*, times: int) -> bytes:
+    """A `.weights.h5` whose arrays, of zeros, inflate to TIMES a MiB."""
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
+        for number in range(times):
+            file.create_dataset(f"layers/a/vars/{number}", (2**18,), "f4", chunks=(2**16,), compression="gzip")[:] = 0
+    return content.getvalue()
+
+
+def test_what_is_packed_in_what_is_packed_counts_as_it_is_stored(tmp_path: Path) -> None:
+    path = builders.zipped(
+        tmp_path / "m.keras", builders.members(builders.sequential(), zeros(times=66)), zipfile.ZIP_DEFLATED
+    )
+    needed = -(-2 * 2**20 // zipfile.ZipFile(path).getinfo("model.weights.h5").compress_size)
+    assert needed > 100
+    refuse(path, RefusedModel, rf"declare 69,206,016 bytes, .*; --limit unfolding={needed}x allows it")
+    with lstmdump.open(path, limits=Limits(unfolding=needed)) as model:
+        assert model.model.parameters == 66 * 2**18
+
+
+def test_members_that_lie_over_each_other_are_told(keras: Path) -> None:
+    data = bytearray(keras.read_bytes())
+    start, length = data.find(b"PK\x01\x02"), 46
+    config = zipfile.ZipFile(keras).getinfo("config.json")
+    at = data.find(b"config.json", start) - length
+    assert int.from_bytes(data[at + 42 : at + 46], "little") == config.header_offset
+    data[at + 42 : at + 46] = (config.header_offset + 40).to_bytes(4, "little")
+    weights = zipfile.ZipFile(keras).getinfo("model.weights.h5")
+    at = data.find(b"model.weights.h5", start) - length
+    data[at + 42 : at + 46] = (config.header_offset + 50).to_bytes(4, "little")
+    assert weights.header_offset > config.header_offset + 50
+    keras.write_bytes(data)
+    archive = Archive(Location(keras))
+    archive._member("config.json")
+    with pytest.raises(CorruptModel, match="and model"):
+        archive._member("model.weights.h5")
+    archive.close()
 
 
 def test_a_configuration_beyond_reason_is_refused(tmp_path: Path) -> None:

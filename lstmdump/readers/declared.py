@@ -1,0 +1,89 @@
+"""What the arrays of a model declare, held against what is stored: so many bytes, and each of them one array's.
+
+A file of a megabyte may declare terabytes: as zeros that compress well, by many names for one array, or in chunks that
+all lie at one place. What each array declares may be little; so it is their sum that counts.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+from lstmdump import limits
+from lstmdump.errors import CorruptModel
+from lstmdump.limits import DEFAULTS, FREE, Limits
+
+
+class Declared:
+    """The arrays of one model, which may lie in several files, trusted up to LIMITS."""
+
+    __slots__ = ("_bytes", "_count", "_stored", "limits")
+
+    def __init__(self, trusted: Limits = DEFAULTS) -> None:
+        self.limits = trusted
+        self._bytes = self._count = self._stored = 0
+
+    def store(self, size: int) -> None:
+        """Add SIZE bytes to those that are stored."""
+        self._stored += size
+
+    def take(self, size: int) -> None:
+        """Add an array that declares SIZE bytes.
+
+        Raises:
+            RefusedModel: there are too many.
+        """
+        self._bytes += size
+        self._count += 1
+        if self._count > self.limits.objects:
+            raise limits.refusal("objects", f"more than {self.limits.objects:,} arrays", needed=2 * self._count)
+
+    def insist_on_stored(self) -> None:
+        """What all arrays declare may be what is stored.
+
+        Raises:
+            RefusedModel: it is far more.
+        """
+        if self._bytes > FREE + self.limits.unfolding * self._stored:
+            words = f"its arrays declare {self._bytes:,} bytes, but {self._stored:,} are stored"
+            raise limits.refusal("unfolding", words, needed=math.ceil((self._bytes - FREE) / max(1, self._stored)))
+
+
+class Extents:
+    """Where in a file of SIZE bytes its arrays lie; None where its size is not known."""
+
+    __slots__ = ("_apart", "_end", "_places", "_size")
+
+    def __init__(self, size: int | None = None) -> None:
+        self._size = size
+        self._places: list[tuple[int, int, str]] = []
+        self._end = 0
+        self._apart = True
+
+    def take(self, name: str, start: int, size: int) -> None:
+        """Add the array NAME, SIZE bytes from START on.
+
+        Raises:
+            CorruptModel: it reaches out of the file.
+        """
+        stop = start + size
+        if self._size is not None and stop > self._size:
+            raise CorruptModel(f"{name} lies beyond the end of the file")
+        if size:
+            self._places.append((start, stop, name))
+            self._apart = self._apart and start >= self._end  # as a rule, what is met later lies further behind
+            self._end = stop
+
+    def insist_on_own_places(self) -> None:
+        """Each byte is one array's.
+
+        Raises:
+            CorruptModel: one array reaches over bytes of another.
+        """
+        if not self._apart:
+            self._places.sort()
+            for (_, stop, name), (start, _, other) in pairwise(self._places):
+                if start < stop:
+                    raise CorruptModel(f"{name} and {other} lie over each other in the file")
+            self._end = self._places[-1][1]
+            self._apart = True
