@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import os
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import Any, BinaryIO
 
 os.environ["HDF5_PLUGIN_PRELOAD"] = "::"  # HDF5's own word for: load no plugin, whatever HDF5_PLUGIN_PATH says
@@ -17,7 +17,7 @@ os.environ["HDF5_PLUGIN_PRELOAD"] = "::"  # HDF5's own word for: load no plugin,
 import h5py
 import numpy as np
 
-from lstmdump import budget
+from lstmdump import budget, limits
 from lstmdump.errors import CorruptModel, RefusedModel
 from lstmdump.limits import DEFAULTS
 from lstmdump.locations import Location
@@ -96,12 +96,7 @@ class Group:
 
     def attribute(self, name: str) -> Any:
         """The attribute NAME: str for text, a list for an array, else a number; None where there is none."""
-        with Call(f"reading the attribute {name} of {self.path or '/'}"):
-            try:
-                return hdf5_attributes.read(self._id, name.encode())
-            except hdf5_attributes.TooLong as error:
-                words = f"the attribute {name} of {self.path or '/'} has more than 64 MiB; no model has so many layers"
-                raise RefusedModel(words) from error
+        return _attribute(self._id, name, self.path, self._data)
 
     def has_attribute(self, name: str) -> bool:
         """Whether there is an attribute NAME; its value, which may be long, is not read."""
@@ -124,8 +119,12 @@ class Group:
         whole = self.attribute(name)
         if whole is None:
             pieces: list[Any] = []
+            length = 0
             while (piece := self.attribute(f"{name}{len(pieces)}")) is not None:
                 pieces.append(piece)
+                length += sum(map(len, map(str, piece))) if isinstance(piece, list) else 0
+                if length > self._data.most_text:
+                    raise _too_long(name, self.path, length)
             if not pieces:
                 return None
             whole = [item for piece in pieces for item in (piece if isinstance(piece, list) else [piece])]
@@ -264,7 +263,7 @@ def _tensor(dataset: h5py.h5d.DatasetID, path: str, data: Data, opaque_is_bfloat
             raise CorruptModel(f"{path} holds no array")
         shape = extent.get_simple_extent_dims()
         stored = _FLOAT32 if dataset.get_type().equal(h5py.h5t.IEEE_F32LE) else dataset.dtype
-        bfloat16 = stored == _OPAQUE and (opaque_is_bfloat16 or _is_marked_bfloat16(dataset))
+        bfloat16 = stored == _OPAQUE and (opaque_is_bfloat16 or _attribute(dataset, "dtype", path, data) == "bfloat16")
         declared, size = stored.itemsize * math.prod(shape), dataset.get_storage_size()
         if size != declared and (layout != h5py.h5d.CHUNKED or not size):
             raise CorruptModel(f"{path} declares {declared} bytes, but {size} are stored")
@@ -275,8 +274,18 @@ def _tensor(dataset: h5py.h5d.DatasetID, path: str, data: Data, opaque_is_bfloat
     return Tensor(path, shape, dtype, numbers.fetch, None if bfloat16 else numbers.rows)
 
 
-def _is_marked_bfloat16(dataset: h5py.h5d.DatasetID) -> bool:
-    return bool(text(h5py.Dataset(dataset).attrs.get("dtype")) == "bfloat16")
+def _attribute(holder: h5py.h5g.GroupID | h5py.h5d.DatasetID, name: str, path: str, data: Data) -> Any:
+    """The attribute NAME of the object HOLDER at PATH, as `Group.attribute` gives it."""
+    with Call(f"reading the attribute {name} of {path or '/'}"):
+        try:
+            return hdf5_attributes.read(holder, name.encode(), data.most_text, partial(data.text_length, holder))
+        except hdf5_attributes.TooLong as error:
+            raise _too_long(name, path, error.length) from error
+
+
+def _too_long(name: str, path: str, length: int) -> RefusedModel:
+    words = f"the attribute {name} of {path or '/'} comes to up to {length:,} bytes"
+    return limits.refusal("json_size", words, needed=length)
 
 
 @lru_cache(maxsize=64)

@@ -1,48 +1,57 @@
-"""Attributes of HDF5 groups, as what they mean in Python: text, lists and numbers."""
+"""Attributes of HDF5 objects, as what they mean in Python: text, lists and numbers."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import h5py
 import numpy as np
 
-_MOST = 64 * 2**20  # bytes; the configuration of a model of 700 layers has 1/4 MiB
+_READ = (h5py.h5t.TypeStringID, h5py.h5t.TypeIntegerID, h5py.h5t.TypeFloatID, h5py.h5t.TypeEnumID)
 
 
 class TooLong(Exception):
-    """An attribute is longer than any model's."""
+    """An attribute is longer than it may be; LENGTH says how many bytes it has."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__(length)
+        self.length = length
 
 
-def read(holder: h5py.h5g.GroupID, name: bytes) -> Any:
+def read(
+    holder: h5py.h5g.GroupID | h5py.h5d.DatasetID, name: bytes, most: int, texts: Callable[[bytes, int], int]
+) -> Any:
     """The attribute NAME of HOLDER: str for text, a list for an array, else a number; None where there is none.
 
-    What h5py raises is left as it is.
+    What h5py raises is left as it is. TEXTS says how many bytes HDF5 reads for so many texts of variable length in the
+    attribute of that name.
 
     Raises:
-        TooLong: it has more than 64 MiB.
+        TooLong: it has more than MOST bytes; it is not read.
     """
     if not h5py.h5a.exists(holder, name):
         return None
-    value = _plain_text(h5py.h5a.open(holder, name))
+    attribute = h5py.h5a.open(holder, name)
+    stored, extent = attribute.get_type(), attribute.get_space()
+    if not isinstance(stored, _READ):
+        raise TypeError("it is neither text nor numbers")
+    count = extent.get_select_npoints()
+    varies = isinstance(stored, h5py.h5t.TypeStringID) and stored.is_variable_str()
+    length = max(count * stored.get_size(), texts(name, count) if varies else 0)
+    if length > most:
+        raise TooLong(length)
+    value = _plain_text(attribute, stored, extent)
     if value is None:
-        value = h5py.AttributeManager(h5py.Group(holder))[name]
-    if isinstance(value, (bytes, str)) and len(value) > _MOST:  # kept elsewhere, its length unknown until it is read
-        raise TooLong
+        value = h5py.AttributeManager(_object(holder))[name]
     return [text(item) for item in value.ravel().tolist()] if isinstance(value, np.ndarray) else text(value)
 
 
-def _plain_text(attribute: h5py.h5a.AttrID) -> Any:
+def _plain_text(attribute: h5py.h5a.AttrID, stored: h5py.h5t.TypeID, extent: h5py.h5s.SpaceID) -> Any:
     """The text in an ATTRIBUTE, in bytes; None where it is no text, or text that h5py has to convert.
 
     Names of arrays and layers are in this form. h5py takes 43 µs to read them through its own objects, and 18 µs so.
-
-    Raises:
-        TooLong: it declares more than 64 MiB, of text or of anything else.
     """
-    stored, extent = attribute.get_type(), attribute.get_space()
-    if extent.get_select_npoints() * stored.get_size() > _MOST:
-        raise TooLong
     if not isinstance(stored, h5py.h5t.TypeStringID) or extent.get_simple_extent_type() == h5py.h5s.NULL:
         return None
     if stored.is_variable_str():
@@ -53,6 +62,10 @@ def _plain_text(attribute: h5py.h5a.AttrID) -> Any:
         return None
     attribute.read(values, memory)
     return values if values.ndim else values[()]
+
+
+def _object(holder: h5py.h5g.GroupID | h5py.h5d.DatasetID) -> h5py.HLObject:
+    return h5py.Dataset(holder) if isinstance(holder, h5py.h5d.DatasetID) else h5py.Group(holder)
 
 
 def text(value: Any) -> Any:

@@ -20,6 +20,7 @@ from lstmdump.readers import hdf5_chunks
 from lstmdump.readers.declared import Declared, Extents
 from lstmdump.readers.hdf5_calls import FOREIGN_ERRORS, Call
 from lstmdump.readers.hdf5_headers import Headers
+from lstmdump.readers.hdf5_texts import Texts
 from lstmdump.readers.stored import COPIES, StoredArray
 from lstmdump.tensor import Array, Cuts
 
@@ -51,9 +52,10 @@ class Data:
         self._taken: set[str] = set()
         self._taken_chunks: set[str] = set()
         with Call("asking for its size"):
-            size = file.id.get_filesize()
-        self._extents = Extents(size)
-        self.declared.store(size if stored is None else stored)
+            self._size = file.id.get_filesize()
+        self._extents = Extents(self._size)
+        self.declared.store(self._size if stored is None else stored)
+        self.most_text = self.declared.limits.json_size
 
     def take(self, path: str, size: int, start: int | None) -> None:
         """Note that the array at PATH declares SIZE bytes, and where in the file they begin, if they lie in one piece.
@@ -90,6 +92,22 @@ class Data:
         """
         self._extents.insist_on_own_places()
         self.declared.insist_on_stored()
+
+    def text_length(self, holder: h5py.h5g.GroupID | h5py.h5d.DatasetID, name: bytes, count: int) -> int:
+        """How many bytes HDF5 reads for the COUNT texts of variable length in the attribute NAME of HOLDER, at most.
+
+        No text is longer than the file; where that is no bound that helps, the lengths are looked up.
+        """
+        bound = int(count * self._size)
+        if bound <= self.most_text or (texts := self._texts) is None:
+            return bound
+        found = texts.length(int(h5py.h5o.get_info(holder).addr), name, count)
+        return bound if found is None else found
+
+    @cached_property
+    def _texts(self) -> Texts | None:
+        file = self.opened()
+        return None if file is None else Texts(file, self._file.id.get_create_plist().get_userblock())
 
     @cached_property
     def headers(self) -> Headers | None:

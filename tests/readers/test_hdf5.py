@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import re
+import struct
 from pathlib import Path
 
 import builders
@@ -9,7 +11,8 @@ import numpy as np
 import pytest
 
 from lstmdump.errors import CorruptModel, ModelClosed, RefusedModel
-from lstmdump.locations import Location
+from lstmdump.limits import DEFAULTS
+from lstmdump.locations import Location, at
 from lstmdump.readers.hdf5 import HDF5File
 
 
@@ -235,25 +238,91 @@ def test_a_file_in_memory_is_read_when_it_is_opened_and_not_again(path: Path) ->
     assert tensor.shape == (2, 3)
 
 
-@pytest.mark.parametrize("kind", ["variable", "fixed"])
-def test_text_beyond_any_models_is_refused(kind: str, tmp_path: Path) -> None:
-    length = 65 * 2**20
-    with h5py.File(tmp_path / "x.h5", "w", libver="latest") as file:  # older ones have no attributes beyond 64 KB
-        if kind == "variable":
-            file.attrs["model_config"] = "{" + " " * length
-        else:
-            file.attrs.create("model_config", np.zeros((), f"S{length}"))
-    file = HDF5File(Location(tmp_path / "x.h5"))
-    with pytest.raises(RefusedModel, match="the attribute model_config of / has more than 64 MiB"):
-        file.text("model_config")
+LIMITED = DEFAULTS._replace(json_size=100_000)
+
+
+@pytest.mark.parametrize("libver", ["earliest", "latest"])
+@pytest.mark.parametrize("longer", [0, 1])
+def test_text_is_read_up_to_the_limit(libver: str, longer: int, tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "x.h5", "w", libver=libver) as file:
+        file["array"] = np.zeros(100_000)  # a file larger than the limit, which alone says nothing
+        file.attrs["version"] = "2.2.4"
+        file.attrs["model_config"] = "x" * (99_000 + 1_000 * longer)  # its heap has some more bytes
+    file = HDF5File(at(tmp_path / "x.h5", LIMITED))
+    assert file.text("version") == "2.2.4"
+    if longer:
+        with pytest.raises(
+            RefusedModel, match=r"model_config of / comes to up to 10[0-9],[0-9]+ bytes; --limit json-size=1MiB"
+        ):
+            file.text("model_config")
+    else:
+        assert file.text("model_config") == "x" * 99_000
     file.close()
 
 
-def test_a_list_of_names_beyond_any_models_is_refused_before_it_is_made(tmp_path: Path) -> None:
+def test_text_of_a_fixed_length_is_read_up_to_the_limit(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "x.h5", "w", libver="latest") as file:  # older ones have no attributes beyond 64 KB
+        for name, length in (("short", 100_000), ("long", 100_001)):
+            file.attrs.create(name, np.zeros((), f"S{length}"))
+    file = HDF5File(at(tmp_path / "x.h5", LIMITED))
+    assert file.text("short") is not None
+    with pytest.raises(RefusedModel, match="the attribute long of / comes to up to 100,001 bytes"):
+        file.text("long")
+    file.close()
+
+
+def elements(length: int, data: bytes) -> list[int]:
+    """Where in DATA, a file, an attribute has a text of that LENGTH: after it stands the place of a heap."""
+    found = [match.start() for match in re.finditer(re.escape(struct.pack("<I", length)), data)]
+    places = {place: int.from_bytes(data[place + 4 : place + 12], "little") for place in found}
+    return [place for place, heap in places.items() if data[heap : heap + 4] == b"GCOL"]
+
+
+def test_many_names_that_are_one_text_are_refused_before_they_are_made(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file.attrs["names"] = ["x" * 1000, *["y"] * 999]
+    data = bytearray((tmp_path / "x.h5").read_bytes())
+    (first,) = elements(1000, data)
+    data[first : first + 16_000] = data[first : first + 16] * 1000
+    (tmp_path / "x.h5").write_bytes(data)
+    file = HDF5File(at(tmp_path / "x.h5", LIMITED))
+    with pytest.raises(RefusedModel, match="the attribute names of / comes to up to 1,000,000 bytes"):
+        file.strings("names")
+    file.close()
+    allowed = HDF5File(at(tmp_path / "x.h5"))
+    assert allowed.strings("names") == ["x" * 1000] * 1000
+    allowed.close()
+
+
+def test_a_short_text_in_a_heap_of_megabytes_is_refused(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file.attrs["long"] = "x" * 200_000
+        file.attrs["short"] = "y"
+    data = bytearray((tmp_path / "x.h5").read_bytes())
+    (long,), (short,) = elements(200_000, data), elements(1, data)
+    data[short + 4 : short + 16] = data[long + 4 : long + 16]
+    (tmp_path / "x.h5").write_bytes(data)
+    file = HDF5File(at(tmp_path / "x.h5", LIMITED))
+    with pytest.raises(RefusedModel, match=r"the attribute short of / comes to up to 20[0-9],"):
+        file.text("short")
+    file.close()
+
+
+def test_a_list_of_names_beyond_the_limit_is_refused_before_it_is_made(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "x.h5", "w", libver="latest") as file:
         space = h5py.h5s.create_simple((2**24,))
         h5py.h5a.create(file.id, b"layer_names", h5py.h5t.py_create(np.dtype("S16")), space)
     file = HDF5File(Location(tmp_path / "x.h5"))
-    with pytest.raises(RefusedModel, match="the attribute layer_names of / has more than 64 MiB"):
+    with pytest.raises(RefusedModel, match="the attribute layer_names of / comes to up to 268,435,456 bytes"):
         file.strings("layer_names")
+    file.close()
+
+
+def test_pieces_of_a_list_count_together(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        for turn in range(3):
+            file.attrs[f"names{turn}"] = np.array([b"x" * 40_000])
+    file = HDF5File(at(tmp_path / "x.h5", LIMITED))
+    with pytest.raises(RefusedModel, match="the attribute names of / comes to up to 120,000 bytes"):
+        file.strings("names")
     file.close()
