@@ -79,7 +79,7 @@ def _object_graph(bundle: Bundle) -> ObjectGraph:
 def _stored_metadata(bundle: Bundle, graph: ObjectGraph) -> dict[int, dict[str, Any]]:
     """The JSON that TensorFlow 1.13 stored for each Keras object, beside the variables."""
     texts = {node.metadata for node in graph.nodes if node.metadata and node.metadata in bundle}
-    values = {key: keras_objects.metadata_in(bundle.string(key), key) for key in texts}
+    values = {key: keras_objects.metadata_in(bundle.string(key), key, bundle.limits) for key in texts}
     return {
         number: value for number, node in enumerate(graph.nodes) if (value := values.get(node.metadata)) is not None
     }

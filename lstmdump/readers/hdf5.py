@@ -19,7 +19,7 @@ import numpy as np
 
 from lstmdump import budget, limits
 from lstmdump.errors import CorruptModel, RefusedModel
-from lstmdump.limits import DEFAULTS
+from lstmdump.limits import DEFAULTS, Limits
 from lstmdump.locations import Location
 from lstmdump.readers import hdf5_attributes, hdf5_links
 from lstmdump.readers.declared import Declared
@@ -220,6 +220,11 @@ class HDF5File(Group):
             raise
         at_hand = in_memory or isinstance(source, Location)
         super().__init__(root, "", Data(source, self._file, at_hand=at_hand, declared=declared, stored=stored))
+
+    @property
+    def limits(self) -> Limits:
+        """How far the model is trusted."""
+        return self._data.declared.limits
 
     def insist_on_stored(self) -> None:
         """What the arrays that have been looked up declare may be what is stored: each has its own bytes.

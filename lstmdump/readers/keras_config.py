@@ -7,11 +7,13 @@ cell under `cell`, stacked cells under `cells`; Keras 3 adds `module` and `regis
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from lstmdump import limits
 from lstmdump.errors import CorruptModel
+from lstmdump.limits import DEFAULTS, Limits
+from lstmdump.readers import json_text
 
 # Keys whose objects are no layers, though they have a class and some of them a name.
 _NO_LAYERS = frozenset({"dtype", "inbound_nodes", "build_config", "compile_config", "optimizer", "loss", "metrics"})
@@ -24,7 +26,6 @@ _LAYER_KEYS = frozenset({"layers", "layer", "backward_layer", "cell", "cells"})
 # Classes that hold layers and have no weights of their own: what they say of their layers can be relied on.
 CONTAINERS = frozenset({"Sequential", "Model", "Functional", "Merge", "Bidirectional", "TimeDistributed", "RNN",
                         "StackedRNNCells"})  # fmt: skip
-_MAX_DEPTH = 200  # the deepest genuine configuration seen has 9 levels; Python's own limit is 1,000 frames
 
 
 class ConfigLayer(NamedTuple):
@@ -51,27 +52,24 @@ class ConfigLayer(NamedTuple):
             yield from child.walk()
 
 
-def parse(text: str, called: str = "model_config") -> ConfigLayer:
+def parse(text: str, called: str = "model_config", trusted: Limits = DEFAULTS) -> ConfigLayer:
     """The architecture in TEXT, a `model_config`, or a `config.json`, which is the same with more around it.
 
     Raises:
         CorruptModel: the text is no JSON, or no architecture; the message calls it what it is CALLED.
+        RefusedModel: it goes past one of the limits.
     """
-    try:
-        value = json.loads(text)
-        layer = _layer(value, 0, nameless=True)
-    except (ValueError, RecursionError) as error:
-        raise CorruptModel(f"{called} is no JSON that can be read") from error
+    layer = _layer(json_text.parse(text, called, trusted), 0, trusted.nesting, nameless=True)
     if layer is None:
         raise CorruptModel(f"{called} is JSON, but describes no model")
     return layer
 
 
-def _layer(value: object, depth: int, *, nameless: bool) -> ConfigLayer | None:
-    if depth > _MAX_DEPTH:
-        raise CorruptModel(f"the configuration nests layers more than {_MAX_DEPTH} deep")
+def _layer(value: object, depth: int, most: int, *, nameless: bool) -> ConfigLayer | None:
     if not isinstance(value, dict) or not isinstance(value.get("class_name"), str):
         return None
+    if depth > most:
+        raise limits.refusal("nesting", f"the configuration nests layers more than {most} deep", needed=2 * most)
     kind = value["class_name"].rpartition(">")[2]
     config = value.get("config")
     if kind in _NO_LAYER_CLASSES or not isinstance(config, (dict, list)):
@@ -85,16 +83,16 @@ def _layer(value: object, depth: int, *, nameless: bool) -> ConfigLayer | None:
         name if isinstance(name, str) else None,
         kind,
         settings,
-        tuple(_children(settings, depth)),
+        tuple(_children(settings, depth, most)),
         shared_id if isinstance(shared_id, int) else None,
     )
 
 
-def _children(settings: Mapping[str, Any], depth: int) -> Iterator[tuple[str, ConfigLayer]]:
+def _children(settings: Mapping[str, Any], depth: int, most: int) -> Iterator[tuple[str, ConfigLayer]]:
     for key, value in settings.items():
         if key in _NO_LAYERS or key.endswith(_NO_LAYER_ENDINGS):
             continue
         for item in value if isinstance(value, list) else [value]:
-            child = _layer(item, depth + 1, nameless=key in _LAYER_KEYS)
+            child = _layer(item, depth + 1, most, nameless=key in _LAYER_KEYS)
             if child is not None:
                 yield key, child

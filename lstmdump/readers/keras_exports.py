@@ -25,7 +25,7 @@ def with_architecture(named: Sequence[Named], file: Location) -> Sequence[Named]
     if not file.is_file():
         return named
     try:
-        architecture = keras_config.parse(file.read().decode("utf-8"))
+        architecture = keras_config.parse(file.read().decode("utf-8"), f"assets/{file.name}", file.limits)
     except (OSError, ValueError) as error:
         raise CorruptModel(f"assets/{file.name} cannot be read: {error}") from error
     found = [leaf for _, child in architecture.children for leaf in keras_leaves.leaves(child)]

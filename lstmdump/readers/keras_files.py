@@ -7,6 +7,7 @@ plain names of files are.
 from __future__ import annotations
 
 import io
+import math
 import ntpath
 import posixpath
 import stat
@@ -18,18 +19,16 @@ from contextlib import AbstractContextManager, contextmanager
 from tempfile import TemporaryFile
 from typing import BinaryIO, Protocol, cast
 
-from lstmdump import budget
+from lstmdump import budget, limits
 from lstmdump.errors import CorruptModel, RefusedModel, UnreadableModel, UnsupportedFormat
+from lstmdump.limits import FREE, Limits
 from lstmdump.locations import Location
 from lstmdump.locations.positioned import PositionedFile
-from lstmdump.readers import foreign_errors
+from lstmdump.readers import foreign_errors, json_text
 from lstmdump.readers.declared import Declared, Extents
 from lstmdump.readers.hdf5 import HDF5File
 from lstmdump.zip_checksum import crc32
 
-MAX_TEXT = 64 * 2**20  # bytes of a JSON file; that of a model of 700 layers has 1/4 MiB
-_MAX_RATIO = 100  # how often over a member may inflate; stored weights hardly shrink, and deflate comes to 1,032
-_FREE = 64 * 2**20  # bytes that it may have in any case: a model of zeros is no bomb
 _IN_MEMORY = 16 * 2**20  # bytes of an inflated member that are kept in memory, not in a temporary file
 _AT_ONCE = 8 * 2**20  # bytes of a stored member that are read when it is opened, where there are few numbers in it
 _PER_BYTE = 32  # of HDF5 per byte of the architecture; 1,000 layers of 8 units have 26, one of 64 units has 47
@@ -41,13 +40,15 @@ _FOREIGN_ERRORS = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotIm
 
 
 class Files(Protocol):
-    """Where the files of one model lie."""
+    """Where the files of one model lie, and how far they are trusted."""
+
+    limits: Limits
 
     def has(self, name: str) -> bool:
         """Whether there is a file of that NAME."""
 
     def text(self, name: str) -> bytes:
-        """What is in the file of that NAME, if it is no larger than `MAX_TEXT`."""
+        """What is in the file of that NAME, if it is no longer than a JSON text may be."""
 
     def hdf5(self, name: str) -> HDF5File:
         """The HDF5 file of that NAME, open until all are closed."""
@@ -70,6 +71,7 @@ class Directory:
 
     def __init__(self, location: Location) -> None:
         self._directory = location
+        self.limits = location.limits
         self._declared = Declared(location.limits)
         self._open: list[HDF5File] = []
 
@@ -81,11 +83,15 @@ class Directory:
         """What is in the file of that NAME.
 
         Raises:
-            RefusedModel: it is larger than `MAX_TEXT`.
+            RefusedModel: it is longer than a JSON text may be.
         """
         try:
             with self._directory.child(name).open() as file:
-                return _bounded(file.read(MAX_TEXT + 1), name)
+                size = file.seek(0, io.SEEK_END)
+                if size > self.limits.json_size:
+                    raise json_text.too_long(name, size)
+                file.seek(0)
+                return file.read(size)
         except OSError as error:
             raise UnreadableModel(f"{name} cannot be read: {error.strerror or error}") from error
 
@@ -116,7 +122,7 @@ class Archive:
 
     def __init__(self, location: Location) -> None:
         self._is_here = location.is_here
-        self._limits = location.limits
+        self.limits = location.limits
         self._declared = Declared(location.limits)
         with _foreign_errors("the zip archive"):
             self._file = location.open()
@@ -142,10 +148,13 @@ class Archive:
 
         Raises:
             CorruptModel: it is damaged.
-            RefusedModel: it is larger than `MAX_TEXT`, or encrypted.
+            RefusedModel: it is longer than a JSON text may be, or encrypted.
         """
+        size = self._member(name).file_size
+        if size > self.limits.json_size:
+            raise json_text.too_long(name, size)
         with self._inflated(name) as member:
-            return _bounded(member.read(MAX_TEXT + 1), name)
+            return member.read()
 
     def hdf5(self, name: str) -> HDF5File:
         """The HDF5 file in the member NAME: where it is only stored, as Keras does, it is read in its place.
@@ -210,8 +219,10 @@ class Archive:
     @contextmanager
     def _inflated(self, name: str) -> Iterator[BinaryIO]:
         info = self._member(name)
-        if info.file_size > max(_FREE, _MAX_RATIO * info.compress_size):
-            raise RefusedModel(f"{name} inflates to more than {_MAX_RATIO} times its size; no model's weights do")
+        if info.file_size > max(FREE, self.limits.unfolding * info.compress_size):
+            words = f"{name} inflates from {info.compress_size:,} bytes to {info.file_size:,}"
+            needed = math.ceil(info.file_size / max(1, info.compress_size))
+            raise limits.refusal("unfolding", words, needed=needed)
         with _foreign_errors(name), self._zip.open(info) as member:
             yield member  # type: ignore[misc] # typeshed: IO[bytes]
 
@@ -270,12 +281,6 @@ class _Window(PositionedFile):
             crc = crc32(buffer[:count], crc)
         if crc != self._crc:
             raise CorruptModel(f"{self.name} is damaged: its checksum is not the one in the zip archive")
-
-
-def _bounded(text: bytes, name: str) -> bytes:
-    if len(text) > MAX_TEXT:
-        raise RefusedModel(f"{name} has more than {MAX_TEXT // 2**20} MiB; no model has so many layers")
-    return text
 
 
 def _foreign_errors(what: str) -> AbstractContextManager[None]:

@@ -102,7 +102,7 @@ def _read_named(file: HDF5File) -> Model:
         root, names = inner, inner.strings("layer_names")
     if names is None:
         raise _not_ours(file, config)
-    stored = _Stored(root, None if config is None else keras_config.parse(config),
+    stored = _Stored(root, None if config is None else keras_config.parse(config, "model_config", file.limits),
                      file.text("keras_version") or root.text("keras_version"))  # fmt: skip
     root.look_ahead()
     opaque = config is None or '"bfloat16"' in config

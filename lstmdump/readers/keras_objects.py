@@ -6,14 +6,13 @@ Elsewhere the variables' full names must do, or the way from the root.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from lstmdump.errors import CorruptModel
+from lstmdump.limits import DEFAULTS, Limits
 from lstmdump.model import LayerPath
-from lstmdump.readers import automatic_names, object_scopes
+from lstmdump.readers import automatic_names, json_text, object_scopes
 from lstmdump.readers.object_graph import ObjectGraph
 from lstmdump.readers.saved_objects import Holder, Way
 
@@ -41,16 +40,14 @@ def name(graph: ObjectGraph, found: Sequence[Holder], metadata: Metadata) -> lis
     return without_automatic_names(_told_apart(named))
 
 
-def metadata_in(text: str | bytes, called: str) -> dict[str, Any] | None:
+def metadata_in(text: str | bytes, called: str, trusted: Limits = DEFAULTS) -> dict[str, Any] | None:
     """Keras's JSON in TEXT, which the message calls what it is CALLED; None where it describes nothing.
 
     Raises:
         CorruptModel: it is no JSON.
+        RefusedModel: it goes past one of the limits.
     """
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise CorruptModel(f"{called} is no JSON that can be read") from error
+    value = json_text.parse(text, called, trusted)
     return value if isinstance(value, dict) else None
 
 

@@ -7,12 +7,12 @@ load them itself; `total_size`, in bytes, shows it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lstmdump.errors import CorruptModel, RefusedModel
-from lstmdump.readers import keras_groups
+from lstmdump.limits import Limits
+from lstmdump.readers import json_text, keras_groups
 from lstmdump.readers.hdf5 import HDF5File
 from lstmdump.readers.keras_files import Files, is_plain
 from lstmdump.readers.keras_groups import Stored
@@ -30,7 +30,7 @@ def read(files: Files, index: str) -> Stored:
         CorruptModel: the JSON lists no files, or one that is not there, or not all.
         RefusedModel: it leads out of its directory.
     """
-    listed, size = _listed(files.text(index), index)
+    listed, size = _listed(files.text(index), index, files.limits)
     names = [_insist_on_file(name, files, index) for name in listed]
     opened = {name: files.hdf5(name) for name in names}
     tree = _read_all(opened)
@@ -46,14 +46,14 @@ def _read_all(opened: Mapping[str, HDF5File]) -> Stored:
     return keras_groups.read([opened[name] for name in sorted(opened)], opaque_is_bfloat16=False)
 
 
-def _listed(text: bytes, index: str) -> tuple[list[object], float]:
+def _listed(text: bytes, index: str, trusted: Limits) -> tuple[list[object], float]:
     """The names of the files, each once, and the bytes that all arrays come to, 0 where the JSON does not say."""
+    value: Any = json_text.parse(text, index, trusted)
     try:
-        value: Mapping[str, Any] = json.loads(text)
         entries = [[entry] if isinstance(entry, str) else entry for entry in value["weight_map"].values()]
         size = value.get("metadata", {}).get("total_size", 0)
         names = list(dict.fromkeys(name for entry in entries for name in entry))
-    except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise CorruptModel(f"{index} does not list the files that hold the weights") from error
     return names, size if isinstance(size, (int, float)) else 0
 

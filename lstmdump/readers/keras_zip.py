@@ -6,13 +6,12 @@
 
 from __future__ import annotations
 
-import json
-
 from lstmdump.errors import CorruptModel, RefusedModel
 from lstmdump.formats import Format
+from lstmdump.limits import Limits
 from lstmdump.locations import Location
 from lstmdump.model import Model
-from lstmdump.readers import keras_config, keras_groups, keras_shards, keras_weights
+from lstmdump.readers import json_text, keras_config, keras_groups, keras_shards, keras_weights
 from lstmdump.readers.keras_files import Archive, Directory, Files
 from lstmdump.readers.keras_groups import Stored
 
@@ -33,10 +32,14 @@ def read(location: Location) -> Model:
     files: Files = Directory(location) if location.is_dir() else Archive(location)
     try:
         config = _text(files, _CONFIG)
-        architecture = keras_config.parse(config, _CONFIG)
+        architecture = keras_config.parse(config, _CONFIG, location.limits)
         root = _weights(files, opaque_is_bfloat16='"bfloat16"' in config)
         model = keras_weights.assemble(
-            root, architecture, format_word=Format.KERAS_ZIP.value, producer=_producer(files), files=files
+            root,
+            architecture,
+            format_word=Format.KERAS_ZIP.value,
+            producer=_producer(files, location.limits),
+            files=files,
         )
     except BaseException:
         files.close()
@@ -63,11 +66,11 @@ def _text(files: Files, name: str) -> str:
         raise CorruptModel(f"{name} is no text in UTF-8") from error
 
 
-def _producer(files: Files) -> str:
+def _producer(files: Files, trusted: Limits) -> str:
     if not files.has(_METADATA):
         return "keras of an unknown version"
     try:
-        version = json.loads(_text(files, _METADATA))["keras_version"]
-    except (ValueError, RecursionError, KeyError, TypeError) as error:
+        version = json_text.parse(_text(files, _METADATA), _METADATA, trusted)["keras_version"]
+    except (KeyError, TypeError) as error:
         raise CorruptModel(f"{_METADATA} names no version of Keras") from error
     return f"keras {version}"

@@ -113,5 +113,9 @@ def _metadata(graph: ObjectGraph, directory: Location, found: list[saved_objects
             number = as_integer(node.get(2, 0))
             if number in needed:
                 texts[number] = as_text(as_bytes(node.get(5, b"")))
-    parsed = {number: keras_objects.metadata_in(text, "Keras's metadata") for number, text in texts.items() if text}
+    parsed = {
+        number: keras_objects.metadata_in(text, "Keras's metadata", directory.limits)
+        for number, text in texts.items()
+        if text
+    }
     return {number: value for number, value in parsed.items() if value is not None}

@@ -40,7 +40,7 @@ class Entry(NamedTuple):
 
 
 class Bundle:
-    """The bundle at PREFIX, open for reading.
+    """The bundle at PREFIX, open for reading; `limits` says how far it is trusted.
 
     Raises:
         CorruptModel: the index is damaged.
@@ -49,6 +49,7 @@ class Bundle:
 
     def __init__(self, prefix: Location) -> None:
         self._prefix = prefix
+        self.limits = prefix.limits
         self._files: dict[int, tuple[BinaryIO, int]] = {}  # each with its size
         self._sound: set[Entry] = set()
         self._closed = False

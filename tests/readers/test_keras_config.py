@@ -5,7 +5,8 @@ import json
 import builders
 import pytest
 
-from lstmdump.errors import CorruptModel
+from lstmdump.errors import CorruptModel, RefusedModel
+from lstmdump.limits import DEFAULTS
 from lstmdump.readers.keras_config import parse
 
 
@@ -47,15 +48,21 @@ def test_the_package_of_a_custom_class_is_no_part_of_its_name() -> None:
     assert names(builders.sequential(builders.lstm_config("a", kind="demo>MyLSTM")))[1] == ("a", "MyLSTM")
 
 
-@pytest.mark.parametrize("text", ["{", "[1, 2]", "null", '{"class_name": 3}', "[" * 100_000])
+@pytest.mark.parametrize("text", ["{", "[1, 2]", "null", '{"class_name": 3}'])
 def test_what_is_no_architecture_is_corrupt(text: str) -> None:
     with pytest.raises(CorruptModel, match="model_config"):
         parse(text)
 
 
-def test_layers_nested_without_end_are_corrupt() -> None:
+def nested(times: int) -> str:
     config: dict[str, object] = builders.lstm_config("a")
-    for _ in range(250):
+    for _ in range(times):
         config = {"class_name": "TimeDistributed", "config": {"name": "t", "layer": config}}
-    with pytest.raises(CorruptModel, match="deep"):
-        parse(json.dumps(config))
+    return json.dumps(config)
+
+
+def test_layers_are_nested_up_to_the_limit() -> None:
+    trusted = DEFAULTS._replace(nesting=10)
+    assert len(list(parse(nested(10), trusted=trusted).walk())) == 11
+    with pytest.raises(RefusedModel, match="nests layers more than 10 deep; --limit nesting=20 allows it"):
+        parse(nested(11), trusted=trusted)
