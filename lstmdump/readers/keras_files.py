@@ -147,7 +147,7 @@ class Archive:
         """What is in the member NAME.
 
         Raises:
-            CorruptModel: it is damaged.
+            CorruptModel: it is damaged, or not there.
             RefusedModel: it is longer than a JSON text may be, or encrypted.
         """
         size = self._member(name).file_size
@@ -193,6 +193,8 @@ class Archive:
         self._file.close()
 
     def _member(self, name: str) -> zipfile.ZipInfo:
+        if name not in self._members:
+            raise CorruptModel(f"the zip archive holds no {name}")
         if len(self._members[name]) > 1:
             raise CorruptModel(f"the zip archive holds more than one {name}")
         info = self._members[name][0]

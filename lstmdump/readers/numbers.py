@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from lstmdump.errors import CorruptModel, RefusedModel
+from lstmdump.readers import tensor_types
 from lstmdump.readers.protobuf import Buffer
 from lstmdump.tensor import Array, Cuts, Tensor
 
@@ -113,10 +114,13 @@ def assembled(pieces: Sequence[tuple[tuple[int, ...], Tensor]], dtype: str, cuts
     """The elements that CUTS select from an array stored in PIECES, each with the place of its first element.
 
     Raises:
+        CorruptModel: DTYPE is none of numbers.
         RefusedModel: there is no room for them.
     """
     import numpy as np
 
+    if tensor_types.item_size(dtype) is None:
+        raise CorruptModel(f"its pieces hold {dtype}, which is no array of numbers")
     lengths = tuple(cut.stop - cut.start for cut in cuts)
     try:
         whole: Array = np.zeros(lengths, np.float32 if dtype == "bfloat16" else dtype)

@@ -14,6 +14,7 @@ import lstmdump
 from lstmdump.errors import CorruptModel, ModelClosed, RefusedModel, UnsupportedFormat
 from lstmdump.limits import Limits
 from lstmdump.locations import Location
+from lstmdump.readers import keras_zip
 from lstmdump.readers.keras_files import Archive
 
 CONFIG = builders.sequential(builders.lstm_config("only"))
@@ -128,6 +129,12 @@ def test_two_members_of_one_name_are_refused(keras: Path) -> None:
     with zipfile.ZipFile(keras, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
         archive.writestr("model.weights.h5", WEIGHTS)
     refuse(keras, CorruptModel, "more than one model.weights.h5")
+
+
+def test_an_archive_without_a_configuration_is_told(tmp_path: Path) -> None:
+    path = builders.zipped(tmp_path / "m.keras", {"model.weights.h5": WEIGHTS})
+    with pytest.raises(CorruptModel, match=r"the zip archive holds no config\.json"):
+        keras_zip.read(Location(path))
 
 
 def test_a_member_that_is_a_link_is_refused(tmp_path: Path) -> None:

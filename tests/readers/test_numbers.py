@@ -123,3 +123,9 @@ def test_pieces_of_an_array_that_no_memory_holds_are_refused() -> None:
     piece = Tensor("huge", (2**62,), "float32", lambda _: np.zeros(0, "f4"))
     with pytest.raises(RefusedModel, match="no room"):
         numbers.assembled([((0,), piece)], "float32", (slice(0, 2**62),))
+
+
+def test_pieces_of_what_is_no_number_are_damage() -> None:
+    piece = Tensor("x", (2,), "resource", lambda _: np.zeros(2))
+    with pytest.raises(CorruptModel, match="resource, which is no array of numbers"):
+        numbers.assembled([((0,), piece)], "resource", (slice(0, 2),))
