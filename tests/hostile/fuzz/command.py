@@ -1,0 +1,106 @@
+"""`python tests/hostile/fuzz TARGET... --minutes 20`: fuzzes our parsers, guided by what of them each input reaches."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from hostile.fuzz import registry
+from hostile.fuzz.distilling import distilled
+
+_MOST_DEATHS = 20
+_REACHED = re.compile(r"cov: (\d+) ft: (\d+) corp: (\d+)")
+_FINDING = 1
+
+
+class Came(NamedTuple):
+    """What the run of a target came to."""
+
+    executions: int
+    seconds: float
+    findings: list[str]
+
+
+def main() -> int:
+    """Fuzz the targets that the command line names; the exit status is 1 where something was found."""
+    options = _parser().parse_args()
+    names = list(registry.TARGETS) if "all" in options.targets else options.targets
+    options.dir.mkdir(parents=True, exist_ok=True)
+    if options.distil:
+        for name in names:
+            print(f"{name}: {distilled(registry.TARGETS[name], options.dir / name / 'corpus')} inputs kept", flush=True)
+        return 0
+    with ThreadPoolExecutor(options.jobs) as threads:
+        found = list(threads.map(lambda name: _fuzz(name, options), names))
+    return _FINDING if any(found) else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python tests/hostile/fuzz", description=__doc__)
+    parser.add_argument("targets", nargs="+", metavar="TARGET", choices=[*registry.TARGETS, "all"],
+                        help=f"one of {', '.join(registry.TARGETS)}; or all")  # fmt: skip
+    parser.add_argument("--minutes", type=float, default=1.0, help="of the processor, for each target (1)")
+    parser.add_argument("-j", "--jobs", type=int, default=1, help="so many targets at a time (1)")
+    parser.add_argument("--dir", type=Path, default=Path(tempfile.gettempdir()) / "lstmdump-fuzz",
+                        help="where logs, and the inputs that reach something new, stay for the next run (%(default)s)")  # fmt: skip
+    parser.add_argument("--models", type=Path, action="append", default=[],
+                        help="a directory of genuine models that inputs are made of, besides those of the tests")  # fmt: skip
+    parser.add_argument("--findings", type=Path, default=registry.REGRESSIONS,
+                        help="where what is found is kept, as small as it can be made (tests/hostile/regressions)")  # fmt: skip
+    parser.add_argument("--distil", action="store_true",
+                        help="fuzz nothing; of the inputs of earlier runs, keep as regressions those that reach more")  # fmt: skip
+    return parser
+
+
+def _fuzz(name: str, options: argparse.Namespace) -> bool:
+    """Run the target NAME, anew where its process dies, and tell what it came to; whether something was found."""
+    place, log = options.dir / name, options.dir / f"{name}.log"
+    (place / "corpus").mkdir(parents=True, exist_ok=True)
+    executions, seconds, findings, deaths = 0, 0.0, [], 0
+    log.write_bytes(b"")
+    while seconds < options.minutes * 60 and deaths < _MOST_DEATHS:
+        came, died = _run(name, place, log, options.minutes * 60 - seconds, options)
+        executions, seconds = executions + came.executions, seconds + came.seconds
+        findings += [one for one in came.findings if one not in findings]
+        if died:
+            deaths += 1
+            findings += _kept(place, options.findings / name) or [f"{name}: it died, see {log}"]
+    reached = _REACHED.findall(log.read_text("utf-8", "replace"))
+    edges, features, kept = reached[-1] if reached else (0, 0, 0)
+    told = (f"{name}: {executions:,} executions in {seconds / 60:.2f} minutes of the processor; {edges} edges, "
+            f"{features} features, {kept} inputs; {len(findings) or 'no'} findings")  # fmt: skip
+    words = "\n".join([*map(str, findings), told])
+    with log.open("a") as file:
+        print(words, file=file)
+    print(words, flush=True)
+    return bool(findings)
+
+
+def _run(name: str, place: Path, log: Path, seconds: float, options: argparse.Namespace) -> tuple[Came, bool]:
+    """One process: what it came to, and whether it died."""
+    progress = place / "progress.json"
+    progress.unlink(missing_ok=True)
+    command = [sys.executable, str(Path(__file__).with_name("engine.py")), name, str(place / "corpus"),
+               str(options.findings / name), str(seconds), *map(str, (*registry.MODELS, *options.models))]  # fmt: skip
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(registry.ROOT)}
+    with log.open("ab") as file:
+        done = subprocess.run(command, stdout=file, stderr=file, env=environment, check=False)
+    told = json.loads(progress.read_text()) if progress.is_file() else {"executions": 0, "seconds": 0, "findings": {}}
+    return Came(told["executions"], told["seconds"], list(told["findings"].values())), done.returncode != 0
+
+
+def _kept(place: Path, findings: Path) -> list[str]:
+    """Move what a process died of to the FINDINGS."""
+    found = []
+    for path in place.glob("died-*"):
+        findings.mkdir(parents=True, exist_ok=True)
+        found.append(str(path.rename(findings / path.name)))
+    return found

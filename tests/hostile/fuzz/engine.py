@@ -1,0 +1,98 @@
+"""One target under atheris, in a process of its own: `python engine.py TARGET CORPUS FINDINGS SECONDS MODELS...`.
+
+Its output is the log. The time is that of the processor. What it has come to stands in the file `progress.json` in CORPUS's
+parent, from time to time and in the end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+from hashlib import sha256
+from pathlib import Path
+
+import atheris
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+with atheris.instrument_imports(include=["lstmdump", "zipfile"]):
+    from hostile.fuzz import registry, watching
+from hostile.fuzz.damage import Damage
+from hostile.fuzz.minimising import minimised
+from hostile.fuzz.sections import unpacked
+from hostile.fuzz.target import Target
+
+_MOST_MEMORY = 3 << 30  # bytes of addresses
+_LONGEST = 1 << 17  # bytes of an input
+_HANGS_AFTER = 120  # seconds of the wall's clock without an answer, where no Python runs that could be stopped
+_OFTEN = 64  # executions after which the time is looked at
+
+
+class Run:
+    """The run of TARGET for so many SECONDS, with what it finds in the directory FINDINGS."""
+
+    def __init__(self, target: Target, findings: Path, progress: Path, seconds: float) -> None:
+        self._target = target
+        self._findings = findings
+        self._progress = progress
+        self._seconds = seconds
+        self._executions = 0
+        self._kinds: dict[str, str] = {}
+        self._told = 0.0
+
+    def one(self, data: bytes) -> None:
+        """Try DATA."""
+        self._executions += 1
+        found = watching.finding(self._target, data)
+        if found is not None and found.kind not in self._kinds:
+            self._keep(data, found)
+        if self._executions % _OFTEN == 0 or found is not None:
+            self._look_at_the_time()
+
+    def _keep(self, data: bytes, found: watching.Finding) -> None:
+        def does_the_same(smaller: bytes) -> bool:
+            again = watching.finding(self._target, smaller)
+            return again is not None and again.kind == found.kind
+
+        small = data if found.kind.startswith(watching.TookTooLong.__name__) else minimised(data, does_the_same)
+        self._findings.mkdir(parents=True, exist_ok=True)
+        path = self._findings / f"{found.kind.replace(' ', '-')}-{sha256(small).hexdigest()[:8]}"
+        path.write_bytes(small)
+        self._kinds[found.kind] = str(path)
+        print(f"FOUND {path}\n{found.words}", file=sys.stderr, flush=True)
+
+    def _look_at_the_time(self) -> None:
+        used = time.process_time()
+        if used > self._told + 1 or used > self._seconds:
+            self._told = used
+            told = {"executions": self._executions, "seconds": used, "findings": self._kinds}
+            self._progress.with_suffix(".new").write_text(json.dumps(told))
+            self._progress.with_suffix(".new").replace(self._progress)
+        if used > self._seconds:
+            sys.stderr.flush()
+            os._exit(0)  # libFuzzer has no other end than a number of runs, or the wall's clock
+
+
+def main() -> None:
+    """Fuzz until the time is over, or the process dies of what it reads."""
+    name, corpus, findings, seconds, *models = sys.argv[1:]
+    target, place = registry.TARGETS[name], Path(corpus)
+    seeds = registry.seeds(target, tuple(map(Path, models)))
+    for data in [*seeds, *(path.read_bytes() for path in registry.regressions(name))]:
+        (place / sha256(data).hexdigest()[:16]).write_bytes(data)
+    damage = Damage(target, [unpacked(data) for data in seeds], lambda data: atheris.Mutate(data, len(data) + 64))
+    run = Run(target, Path(findings), place.parent / "progress.json", float(seconds))
+    resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
+    options = [f"-artifact_prefix={place.parent}/died-", f"-max_len={_LONGEST}", f"-timeout={_HANGS_AFTER}",
+               "-len_control=0", "-reload=0", "-rss_limit_mb=0", corpus]  # fmt: skip
+    atheris.Setup(
+        [sys.argv[0], *options], run.one, custom_mutator=lambda data, most, seed: damage.apply(data, seed, most)
+    )
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

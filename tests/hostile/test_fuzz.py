@@ -1,0 +1,149 @@
+"""The fuzz targets without their engine: what was found once, a few hundred damaged inputs each, and whether they see."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from random import Random
+
+import pytest
+from hostile.fuzz import damage, distilling, messages, minimising, registry, sections, watching
+from hostile.fuzz.damage import Damage
+from hostile.fuzz.target import BYTES, Parts, Target
+
+from lstmdump.errors import CorruptModel
+
+EXECUTIONS = 300  # of each target; a long run is for `python tests/hostile/fuzz`
+FEW = 8  # seeds, the smallest
+KEPT = [
+    pytest.param(name, path, id=f"{name}/{path.name}")
+    for name in registry.TARGETS
+    for path in registry.regressions(name)
+]
+UNREADABLE = ("detection",)  # targets whose seeds are not all good ones
+
+
+def told(found: watching.Finding | None) -> str:
+    return "" if found is None else found.words
+
+
+@pytest.mark.parametrize("name", registry.TARGETS)
+def test_genuine_inputs_are_read(name: str) -> None:
+    target = registry.TARGETS[name]
+    good = [data for data in registry.seeds(target) if len(data) > 200 and name not in UNREADABLE]
+    for data in good[:FEW]:
+        with watching.sums_that_hold(target):
+            target.run(target.padded(sections.unpacked(data)))
+
+
+@pytest.mark.parametrize(("name", "path"), KEPT)
+def test_what_was_found_once_is_read_or_refused(name: str, path: Path) -> None:
+    assert told(watching.finding(registry.TARGETS[name], path.read_bytes())) == ""
+
+
+@pytest.mark.parametrize("name", registry.TARGETS)
+def test_damaged_inputs_are_read_or_refused(name: str) -> None:
+    target = registry.TARGETS[name]
+    seeds = registry.seeds(target)[:FEW]
+    how = Damage(target, [sections.unpacked(data) for data in seeds])
+    for turn in range(EXECUTIONS):
+        damaged = how.apply(how.apply(seeds[turn % len(seeds)], turn), -turn)
+        assert told(watching.finding(target, damaged)) == "", f"after damage {turn}"
+
+
+def target_that(run: object) -> Target:
+    return Target("test", (BYTES,), run, lambda _: iter([[b"x"]]))  # type: ignore[arg-type]
+
+
+def test_an_error_of_ours_is_no_finding() -> None:
+    def refuse(_: Parts) -> None:
+        raise CorruptModel("no")
+
+    assert watching.finding(target_that(refuse), b"") is None
+
+
+@pytest.mark.parametrize("error", [KeyError, RecursionError, AssertionError, MemoryError])
+def test_every_other_exception_is_one(error: type[Exception]) -> None:
+    def fail(_: Parts) -> None:
+        raise error
+
+    found = watching.finding(target_that(fail), b"")
+    assert found is not None
+    assert found.kind == f"{error.__name__} in test_fuzz.fail"
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no timers of processes")
+def test_so_is_a_parser_that_does_not_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    def go_on(_: Parts) -> None:
+        while True:
+            pass
+
+    monkeypatch.setattr(watching, "MOST_SECONDS", 0.05)
+    found = watching.finding(target_that(go_on), b"")
+    assert found is not None
+    assert found.kind == "TookTooLong in test_fuzz.go_on"
+
+
+@pytest.mark.parametrize("parts", [[], [b""], [b"a", b"", b"b" * 300]])
+def test_parts_are_kept_in_one_and_come_back(parts: Parts) -> None:
+    assert sections.unpacked(sections.packed(parts)) == parts
+
+
+@pytest.mark.parametrize("data", [b"\5", b"\5\0\0\0ab", b"\0\0\0\0\xff\xff\xff\xff"])
+def test_any_bytes_are_parts(data: bytes) -> None:
+    assert all(len(part) < 3 for part in sections.unpacked(data))
+
+
+def test_a_message_is_put_together_as_it_was() -> None:
+    data = bytes.fromhex("0801" + "120161" + "1d00000000" + "210000000000000000")  # a varint, bytes, four and eight
+    found = messages.taken_apart(data)
+    assert found is not None
+    assert messages.put_together(found) == data
+
+
+def test_damage_to_a_message_leaves_a_message() -> None:
+    inner = messages.put_together([(0x0A, b"name"), (0x10, b"\1")])
+    data = messages.put_together([(0x0A, inner), (0x12, inner)])
+    random = Random(1)  # noqa: S311 - nothing is kept secret here
+    found = [messages.damaged_message(data, data, random, lambda content: content + b"!") for _ in range(200)]
+    assert all(messages.taken_apart(one) is not None for one in found)
+    assert len(set(found)) > 50
+
+
+def test_damage_to_json_leaves_json() -> None:
+    random = Random(1)  # noqa: S311
+    data = json.dumps({"class_name": "LSTM", "config": {"name": "a", "units": 4}}).encode()
+    found = [damage.damaged_json(data, b"[[1, 2]]", random) for _ in range(200)]
+    assert len({repr(json.loads(one)) for one in found}) > 50
+
+
+def test_one_number_decides_the_damage() -> None:
+    target = registry.TARGETS["protobuf"]
+    seeds = registry.seeds(target)
+    how = Damage(target, [sections.unpacked(data) for data in seeds])
+    assert [how.apply(seeds[-1], turn) for turn in range(50)] == [how.apply(seeds[-1], turn) for turn in range(50)]
+
+
+def test_what_is_not_needed_is_left_out() -> None:
+    data = sections.packed([b"much", b"x" * 40 + b"needed" + b"y" * 33, b"more"])
+    smallest = minimising.minimised(data, lambda smaller: b"needed" in b"".join(sections.unpacked(smaller)))
+    assert sections.unpacked(smallest) == [b"needed"]
+
+
+def test_the_lines_that_an_input_reaches_are_told_apart() -> None:
+    target = registry.TARGETS["protobuf"]
+    empty, number = distilling.lines(target, b""), distilling.lines(target, sections.packed([b"\x08\x01"]))
+    assert empty < number
+
+
+@pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="the engine is in the extra `fuzz`")
+def test_a_short_run_tells_what_it_came_to(root: Path, tmp_path: Path) -> None:
+    command = [sys.executable, str(root / "tests" / "hostile" / "fuzz"), "keras_0", "--minutes", "0.05"]
+    done = subprocess.run(
+        [*command, "--dir", str(tmp_path), "--findings", str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout.startswith("keras_0: "), done.stderr) == (0, True, "")
