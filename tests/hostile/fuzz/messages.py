@@ -52,7 +52,7 @@ def _number(data: bytes, position: int) -> tuple[int, int]:
         value |= (byte & 127) << shift
         shift += 7
         if byte < 128:
-            return value, position
+            return value % (1 << 64), position
         if shift > 70:
             break
     return value, len(data) + 1
