@@ -26,6 +26,7 @@ class Came(NamedTuple):
 
     executions: int
     seconds: float
+    slowest: float
     findings: list[str]
 
 
@@ -64,11 +65,11 @@ def _fuzz(name: str, options: argparse.Namespace) -> bool:
     """Run the target NAME, anew where its process dies, and tell what it came to; whether something was found."""
     place, log = options.dir / name, options.dir / f"{name}.log"
     (place / "corpus").mkdir(parents=True, exist_ok=True)
-    executions, seconds, findings, deaths = 0, 0.0, [], 0
+    executions, seconds, slowest, findings, deaths = 0, 0.0, 0.0, [], 0
     log.write_bytes(b"")
     while seconds < options.minutes * 60 and deaths < _MOST_DEATHS:
         came, died = _run(name, place, log, options.minutes * 60 - seconds, options)
-        executions, seconds = executions + came.executions, seconds + came.seconds
+        executions, seconds, slowest = executions + came.executions, seconds + came.seconds, max(slowest, came.slowest)
         findings += [one for one in came.findings if one not in findings]
         if died:
             deaths += 1
@@ -76,7 +77,7 @@ def _fuzz(name: str, options: argparse.Namespace) -> bool:
     reached = _REACHED.findall(log.read_text("utf-8", "replace"))
     edges, features, kept = reached[-1] if reached else (0, 0, 0)
     told = (f"{name}: {executions:,} executions in {seconds / 60:.2f} minutes of the processor; {edges} edges, "
-            f"{features} features, {kept} inputs; {len(findings) or 'no'} findings")  # fmt: skip
+            f"{features} features, {kept} inputs, the slowest {slowest:.2f} s; {len(findings) or 'no'} findings")  # fmt: skip
     words = "\n".join([*map(str, findings), told])
     with log.open("a") as file:
         print(words, file=file)
@@ -93,8 +94,9 @@ def _run(name: str, place: Path, log: Path, seconds: float, options: argparse.Na
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(registry.ROOT)}
     with log.open("ab") as file:
         done = subprocess.run(command, stdout=file, stderr=file, env=environment, check=False)
-    told = json.loads(progress.read_text()) if progress.is_file() else {"executions": 0, "seconds": 0, "findings": {}}
-    return Came(told["executions"], told["seconds"], list(told["findings"].values())), done.returncode != 0
+    nothing = {"executions": 0, "seconds": 0.0, "slowest": 0.0, "findings": {}}
+    told = json.loads(progress.read_text()) if progress.is_file() else nothing
+    return Came(**{**told, "findings": list(told["findings"].values())}), done.returncode != 0
 
 
 def _kept(place: Path, findings: Path) -> list[str]:

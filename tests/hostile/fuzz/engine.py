@@ -42,11 +42,16 @@ class Run:
         self._executions = 0
         self._kinds: dict[str, str] = {}
         self._told = 0.0
+        self._slowest = 0.0
 
     def one(self, data: bytes) -> None:
         """Try DATA."""
         self._executions += 1
+        start = time.process_time()
         found = watching.finding(self._target, data)
+        if (used := time.process_time() - start) > self._slowest:
+            self._slowest = used
+            self._progress.with_name("slowest").write_bytes(data)
         if found is not None and found.kind not in self._kinds:
             self._keep(data, found)
         if self._executions % _OFTEN == 0 or found is not None:
@@ -68,7 +73,7 @@ class Run:
         used = time.process_time()
         if used > self._told + 1 or used > self._seconds:
             self._told = used
-            told = {"executions": self._executions, "seconds": used, "findings": self._kinds}
+            told = {"executions": self._executions, "seconds": used, "slowest": self._slowest, "findings": self._kinds}
             self._progress.with_suffix(".new").write_text(json.dumps(told))
             self._progress.with_suffix(".new").replace(self._progress)
         if used > self._seconds:

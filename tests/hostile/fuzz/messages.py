@@ -43,6 +43,11 @@ def put_together(found: list[Field]) -> bytes:
     return b"".join(varint(key) + (varint(len(content)) if key & 7 == 2 else b"") + content for key, content in found)
 
 
+def number_in(data: bytes) -> int:
+    """The varint that is DATA."""
+    return _number(data, 0)[0]
+
+
 def _number(data: bytes, position: int) -> tuple[int, int]:
     """The varint in DATA at POSITION and where it ends: behind DATA, where it is cut short."""
     value = shift = 0

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 import builders
 import numpy as np
 import tensorflow_builders as tf
-from hostile.fuzz.messages import put_together, taken_apart
+from hostile.fuzz.messages import number_in, put_together, taken_apart
 from hostile.fuzz.models import examine, written
 from hostile.fuzz.target import BYTES, JSON, MESSAGE, Parts, Target
 
@@ -18,10 +19,12 @@ from lstmdump.errors import LstmdumpError
 from lstmdump.locations import Location
 from lstmdump.readers import checkpoint, frozen_graph, saved_model
 from lstmdump.readers.object_models import GRAPH_KEY
+from lstmdump.readers.protobuf import Message
 from lstmdump.readers.sstable import Table
 from lstmdump.readers.tensor_bundle import Bundle
 
 _LARGEST_SEED = 24_000  # bytes
+_MOST_COMPARED = 8  # tensors
 _ENTRY = (BYTES, MESSAGE)  # of a table: key and value
 
 
@@ -30,8 +33,33 @@ def _read_checkpoint(parts: Parts) -> None:
     files = _bundle("model", graph, data, parts[5:])
     files |= {"model.meta": meta} if meta else {}
     files |= {"checkpoint": state} if state else {}
+    files |= {"older.index": files["model.index"]} if b"older" in state else {}
     with written(files) as directory:
         examine(checkpoint.read(Location(directory if state else directory / "model.index")))
+        _check_bytes(directory, dict(zip(parts[5::2], parts[6::2], strict=False)))
+
+
+def _check_bytes(directory: Path, listed: Mapping[bytes, bytes]) -> None:
+    """What is read as numbers is what lies where the index says, which is looked up here without our reader.
+
+    Raises:
+        AssertionError: it is something else.
+    """
+    bundle = Bundle(Location(directory / "model"))
+    shards = Message(listed.get(b"", b"")).integer(1)
+    for key, value in islice(listed.items(), _MOST_COMPARED):
+        fields = taken_apart(value)
+        said = {number >> 3: content for number, content in fields or ()}
+        name = key.decode("utf-8", "surrogateescape")
+        if not key or fields is None or name not in bundle or 7 in said:
+            continue
+        with suppress(LstmdumpError):
+            rows = bundle.tensor(name).rows
+            found = b"".join(map(bytes, rows())) if rows is not None else None
+            shard, offset, size = (number_in(said.get(number, b"\0")) for number in (3, 4, 5))
+            file = directory / f"model.data-{shard:05}-of-{shards:05}"
+            assert found is None or found == (file.read_bytes()[offset : offset + size] if size else b"")
+    bundle.close()
 
 
 def _bundle(prefix: str, graph: bytes, data: Sequence[bytes], listed: Parts) -> dict[str, bytes]:
@@ -78,8 +106,9 @@ def _checkpoint_seeds(roots: Sequence[Path], *, of_objects: bool) -> Iterator[Pa
         if (index.name == "variables.index" or GRAPH_KEY.encode() in index.read_bytes()) != of_objects:
             continue
         state, meta = index.with_name("checkpoint"), index.with_suffix(".meta")
+        several = b'model_checkpoint_path: "model"\nall_model_checkpoint_paths: "older"\n'
         yield [
-            state.read_bytes() if state.is_file() and index.stem in state.read_text() else b"",
+            state.read_bytes() if state.is_file() else several if index.stem == "pieces" else b"",
             _without(meta.read_bytes(), {3, 4, 5, 6}) if meta.is_file() else b"",
             *_taken_out_of_bundle(index),
         ]

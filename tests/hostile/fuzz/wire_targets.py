@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import tensorflow_builders as tf
-from hostile.fuzz.messages import taken_apart
+from hostile.fuzz.messages import number_in, taken_apart
 from hostile.fuzz.target import BYTES, MESSAGE, Parts, Target
 
 from lstmdump.errors import CorruptModel
@@ -41,7 +41,7 @@ def _canonical(key: int, content: bytes) -> bytes:
     """CONTENT, a varint in the fewest bytes."""
     if key & 7:
         return content
-    return tf.varint(sum((byte & 127) << 7 * turn for turn, byte in enumerate(content)))
+    return tf.varint(number_in(content))
 
 
 def _check_float(message: Message, number: int) -> None:
@@ -77,6 +77,8 @@ def _read_table(parts: Parts) -> None:
 def _table_seeds(roots: Sequence[Path]) -> Iterator[Parts]:
     yield [tf.framed([])]
     yield [tf.table([(b"layer/%03d" % turn, b"value") for turn in range(40)], per_block=7, restart_every=3)]
+    almost_too_long = [(b"k" * 600 + b"%02d" % turn, b"") for turn in range(18)]  # for how seldom its keys begin anew
+    yield [tf.table(almost_too_long, restart_every=1000)]
     yield [tf.table([(b"k" * 200 + b"%d" % turn, b"v" * 150) for turn in range(3)])]
     for root in roots:
         for path in sorted(root.rglob("*.index")):
