@@ -142,14 +142,14 @@ class _Naming:
 
 def _insist_on_arrays(architecture: ConfigLayer, found: list[Place]) -> None:
     """Every LSTM layer that the architecture names for certain has arrays, once if it is shared."""
-    taken = {(id(place.leaf.layer), place.leaf.steps[-1]) for place in found if place.leaf and place.leaf.steps}
+    taken = {(id(place.leaf.layer), place.leaf.steps[-1:]) for place in found if place.leaf}
     shared = {place.leaf.shared for place in found if place.leaf and place.leaf.shared}
     for _, child in architecture.children:
         for leaf in keras_leaves.leaves(child):
             if not leaf.is_lstm or not leaf.certain or leaf.shared in shared:
                 continue
-            if (id(leaf.layer), leaf.steps[-1]) not in taken:
-                name = "/".join(forms[0] for forms in leaf.steps)
+            if (id(leaf.layer), leaf.steps[-1:]) not in taken:
+                name = "/".join(forms[0] for forms in leaf.steps) or "without a name"
                 raise CorruptModel(f"config and arrays disagree: the configuration names an LSTM layer {name}, "
                                    "but no arrays are stored for it")  # fmt: skip
 

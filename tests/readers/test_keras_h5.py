@@ -340,6 +340,12 @@ def test_an_lstm_without_arrays_is_refused(tmp_path: Path) -> None:
     refuse(write(tmp_path / "a.h5", {"x": keras_2_weights("x"), "y": []}, config=config), CorruptModel, words)
 
 
+def test_so_is_one_without_a_name(tmp_path: Path) -> None:
+    config = sequential({"class_name": "LSTM", "config": {"units": 4}})
+    words = "names an LSTM layer without a name, but no arrays are stored for it"
+    refuse(write(tmp_path / "a.h5", {"x": builders.dense("x")}, config=config), CorruptModel, words)
+
+
 def test_a_layer_that_is_listed_but_not_there_is_refused(model: Path) -> None:
     def remove(file: h5py.File) -> None:
         del file["model_weights/dense_1"]
