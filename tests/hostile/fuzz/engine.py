@@ -92,7 +92,8 @@ def main() -> None:
     run = Run(target, Path(findings), place.parent / "progress.json", float(seconds))
     resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
     options = [f"-artifact_prefix={place.parent}/died-", f"-max_len={_LONGEST}", f"-timeout={_HANGS_AFTER}",
-               "-len_control=0", "-reload=0", "-rss_limit_mb=0", corpus]  # fmt: skip
+               "-len_control=0", "-reload=0", "-rss_limit_mb=0",
+               "-report_slow_units=1000000", corpus]  # fmt: skip
     atheris.Setup(
         [sys.argv[0], *options], run.one, custom_mutator=lambda data, most, seed: damage.apply(data, seed, most)
     )
