@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import sys
 import time
@@ -64,7 +65,8 @@ class Run:
 
         small = data if found.kind.startswith(watching.TookTooLong.__name__) else minimised(data, does_the_same)
         self._findings.mkdir(parents=True, exist_ok=True)
-        path = self._findings / f"{found.kind.replace(' ', '-')}-{sha256(small).hexdigest()[:8]}"
+        words = re.sub(r"[^\w.]+", "-", found.kind)
+        path = self._findings / f"{words}-{sha256(small).hexdigest()[:8]}"
         path.write_bytes(small)
         self._kinds[found.kind] = str(path)
         print(f"FOUND {path}\n{found.words}", file=sys.stderr, flush=True)
