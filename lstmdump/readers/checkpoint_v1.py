@@ -65,7 +65,8 @@ class CheckpointV1:
             stored = self._table.get(tensor_slices.key_of(name, place))
             if stored is None:
                 raise CorruptModel(f"{name} is listed, but not stored")
-            tensor = graph_def.tensor_in(Message(stored).message(2).message(3), name, shape, dtype)
+            message = Message(stored).message(2).message(3)
+            tensor = graph_def.tensor_in(message, name, shape, dtype, may_be_short=False)
             if tensor is None:
                 raise CorruptModel(f"{name} holds {dtype}, which is no array of numbers")
             return tensor.fetch(cuts)

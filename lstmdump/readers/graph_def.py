@@ -230,9 +230,17 @@ _VALUES = {"float32": 5, "float64": 6, "int32": 7, "int64": 10, "bool": 11, "flo
 
 
 def tensor_in(
-    message: Message, name: str, shape: tuple[int, ...] | None = None, dtype: str | None = None
+    message: Message,
+    name: str,
+    shape: tuple[int, ...] | None = None,
+    dtype: str | None = None,
+    *,
+    may_be_short: bool = True,
 ) -> Tensor | None:
-    """The tensor in a TensorProto, called NAME; SHAPE and DTYPE are given where the message has none itself."""
+    """The tensor in a TensorProto, called NAME; SHAPE and DTYPE are given where the message has none itself.
+
+    MAY_BE_SHORT: whether the last number that is stored may stand for those that are not, as it does in constants.
+    """
     shape = tensor_types.shape_of(message.message(2)) if shape is None else shape
     dtype = tensor_types.dtype_name(message.integer(1)) if dtype is None else dtype
     size = tensor_types.byte_size(dtype, shape)
@@ -249,8 +257,8 @@ def tensor_in(
         if field is None:
             raise CorruptModel(f"{name} holds {dtype} in a form that is not known")
         if dtype in ("float32", "float64"):
-            return numbers.filled_up(b"".join(message.all_bytes(field)), dtype, shape)[cuts]
-        return numbers.filled_up(message.integers(field), dtype, shape)[cuts]
+            return numbers.filled_up(b"".join(message.all_bytes(field)), dtype, shape, may_be_short=may_be_short)[cuts]
+        return numbers.filled_up(message.integers(field), dtype, shape, may_be_short=may_be_short)[cuts]
 
     return Tensor(name, shape, dtype, fetch)
 

@@ -74,13 +74,13 @@ def from_bfloat16(halves: Array) -> Array:
     return (halves.astype(np.uint32) << 16).view(np.float32)
 
 
-def filled_up(values: bytes | list[int], dtype: str, shape: tuple[int, ...]) -> Array:
+def filled_up(values: bytes | list[int], dtype: str, shape: tuple[int, ...], *, may_be_short: bool = True) -> Array:
     """An array of SHAPE from its first VALUES, the last of which fills the rest, as TensorFlow abbreviates constants.
 
     VALUES are numbers as bytes, or whole numbers; those of half-precision types are their bits.
 
     Raises:
-        CorruptModel: there are more VALUES than SHAPE has elements, or half a number.
+        CorruptModel: more VALUES than SHAPE has elements, or fewer where they may not be; or half a number.
         RefusedModel: SHAPE has millions of elements and most of them are not stored.
     """
     import numpy as np
@@ -94,14 +94,14 @@ def filled_up(values: bytes | list[int], dtype: str, shape: tuple[int, ...]) -> 
         first = np.array(values, np.int64).astype(np.uint16 if halves else dtype)
     if halves:
         first = first.view(np.float16) if dtype == "float16" else from_bfloat16(first)
-    return _padded(first, shape)
+    return _padded(first, shape, may_be_short=may_be_short)
 
 
-def _padded(first: Array, shape: tuple[int, ...]) -> Array:
+def _padded(first: Array, shape: tuple[int, ...], *, may_be_short: bool) -> Array:
     import numpy as np
 
     size = math.prod(shape)
-    if first.size > size:
+    if first.size > size or (first.size < size and not may_be_short):
         raise CorruptModel(f"{first.size} numbers are stored for an array of shape {shape}")
     if first.size < size > _MOST_FILLED:
         raise RefusedModel(f"an array of shape {shape} declares {size} numbers, but {first.size} are stored")

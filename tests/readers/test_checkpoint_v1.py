@@ -79,6 +79,8 @@ def test_a_file_without_its_list_is_damage(tmp_path: Path) -> None:
     ("numbers", "words"),
     [
         (counted(5, bytes(52)), r"13 numbers are stored for an array of shape \(3, 4\)"),
+        (counted(5, bytes(44)), r"11 numbers are stored for an array of shape \(3, 4\)"),
+        (b"", r"0 numbers are stored for an array of shape \(3, 4\)"),
         (counted(5, bytes(7)), "7 bytes are no numbers"),
         (counted(4, bytes(44)), "48 bytes, but 44 are stored"),
     ],
