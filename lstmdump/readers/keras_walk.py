@@ -142,7 +142,7 @@ def _insist_on_arrays(walk: _Walk, found: list[Place]) -> None:
     for layer, around in walk.absent:
         for leaf in keras_leaves.leaves(layer, tuple((name,) for name in around.path)):
             if leaf.is_lstm and leaf.certain and around.certain and _likeness(leaf.layer) not in stored:
-                name = "/".join(forms[0] for forms in leaf.steps)
+                name = "/".join(forms[0] for forms in leaf.steps) or "without a name"
                 raise CorruptModel(f"config and arrays disagree: the configuration names an LSTM layer {name}, "
                                    "but no arrays are stored for it")  # fmt: skip
 

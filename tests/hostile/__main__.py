@@ -1,0 +1,18 @@
+"""`python tests/hostile`: see `command`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+if sys.platform == "win32":
+    sys.exit("hostile: files are tried in processes that are forked, which this system has none of")
+
+sys.path[0] = str(Path(__file__).parents[1])  # the builders of the tests write the files
+
+from hostile import command  # noqa: E402 - from there
+
+try:
+    sys.exit(command.main())
+except KeyboardInterrupt:
+    sys.exit(130)

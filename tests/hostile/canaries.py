@@ -1,0 +1,32 @@
+"""Files to which no model may lead."""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+from pathlib import Path
+
+import builders
+import h5py
+import numpy as np
+import tensorflow_builders as tensorflow
+
+SECRET = 31337.0078125
+"""The number that they are full of."""
+
+
+def write(directory: Path) -> Path:
+    """Write them into DIRECTORY: HDF5, raw numbers, JSON, a bundle's two files, an archive."""
+    directory.mkdir(parents=True, exist_ok=True)
+    values = np.full((64, 64), SECRET, np.float32)
+    with h5py.File(directory / "secret.h5", "w") as file:
+        file["secret"] = values
+        file["group/secret"] = values
+    (directory / "secret.raw").write_bytes(struct.pack("<f", SECRET) * 4096)
+    (directory / "secret.json").write_text(f'{{"class_name": "Sequential", "config": {{"layers": [], "x": {SECRET}}}}}')
+    tensorflow.write_bundle(directory / "secret", {"lstm/kernel": values})
+    builders.saved(directory / "secret.weights.h5", {"layers/lstm_1/cell": [np.full(array.shape, SECRET, np.float32)
+                                                                           for array in builders.cell()]})  # fmt: skip
+    with zipfile.ZipFile(directory / "secret.keras", "w") as archive:
+        archive.write(directory / "secret.weights.h5", "model.weights.h5")
+    return directory

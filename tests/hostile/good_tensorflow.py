@@ -1,0 +1,92 @@
+"""Good TensorFlow models of every kind that is read, to be spoiled: each holds one LSTM and another array."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import builders
+import numpy as np
+import tensorflow_builders as tensorflow
+from hostile.cases import Gates
+from hostile.good_keras import Sizes
+from tensorflow_builders import Object, Variable
+
+CELL = "rnn/lstm_cell"
+GRAPH_KEY = b"_CHECKPOINTABLE_OBJECT_GRAPH"
+
+
+class Kind(NamedTuple):
+    """A kind of model.
+
+    Attributes:
+        write: writes one into a directory, with options of the builder, and gives the path of it.
+        layer: what the LSTM is called.
+        parts: the files that it is made of.
+    """
+
+    name: str
+    write: Callable[..., Path]
+    layer: str
+    parts: Sequence[str]
+
+
+def gates(size: Sizes, layer: str) -> Gates:
+    """What `export` writes for an LSTM of that SIZE."""
+    return {f"{layer}/{key}": values for key, values in builders.gates(*size).items()}
+
+
+def cell(size: Sizes) -> dict[str, np.ndarray]:
+    """An LSTM as TensorFlow 1 stores it, beside another array."""
+    fused = builders.fused(builders.gates(*size), "icfo")
+    kernel = np.concatenate([fused["kernel"], fused["recurrent_kernel"]])
+    return {f"{CELL}/kernel": kernel, f"{CELL}/bias": fused["bias"], "dense/kernel": builders.numbers(size.m, 2)}
+
+
+def objects(size: Sizes) -> Object:
+    """An LSTM as an object of Keras 2, beside another layer."""
+    dense = Object({"kernel": Variable("dense_1/kernel", builders.numbers(size.m, 2))}, identifier="_tf_keras_layer")
+    return Object({"layer-0": tensorflow.layer("lstm_1/lstm_cell", *size), "layer-1": dense})
+
+
+def graph(size: Sizes) -> bytes:
+    """A frozen graph."""
+    read = b"".join(tensorflow.node(f"{name}/read", "Identity", name) for name in cell(size))
+    constants = b"".join(tensorflow.constant(name, values) for name, values in cell(size).items())
+    return constants + read + tensorflow.split_cell(CELL, 1.0)
+
+
+def _checkpoint(directory: Path, size: Sizes, **options: Any) -> Path:
+    return tensorflow.write_checkpoint(directory / "model", objects(size), **options)
+
+
+def _bundle(directory: Path, size: Sizes, **options: Any) -> Path:
+    return tensorflow.write_bundle(directory / "model", cell(size), **options)
+
+
+def _first_format(directory: Path, size: Sizes, **options: Any) -> Path:
+    return tensorflow.write_v1(directory / "model.ckpt", cell(size), **options)
+
+
+def _saved_model(directory: Path, size: Sizes, **options: Any) -> Path:
+    root = objects(size)
+    metadata = {root.children["layer-0"]: {"class_name": "LSTM", "name": "lstm_1", "config": {"name": "lstm_1"}}}
+    return tensorflow.write_saved_model(directory / "model", root, metadata=metadata, **options)
+
+
+def _frozen(directory: Path, size: Sizes) -> Path:
+    path = directory / "model.pb"
+    path.write_bytes(graph(size))
+    return path
+
+
+_BUNDLE = ["model.index", "model.data-00000-of-00001"]
+_SAVED = ["saved_model.pb", "keras_metadata.pb", "variables/variables.index", "variables/variables.data-00000-of-00001"]
+
+CHECKPOINT = Kind("checkpoint", _checkpoint, "lstm_1", _BUNDLE)
+BUNDLE = Kind("bundle", _bundle, CELL, _BUNDLE)
+FIRST_FORMAT = Kind("first format", _first_format, CELL, ["model.ckpt"])
+SAVED_MODEL = Kind("saved model", _saved_model, "lstm_1", [f"model/{name}" for name in _SAVED])
+FROZEN = Kind("frozen graph", _frozen, CELL, ["model.pb"])
+KINDS: Sequence[Kind] = (CHECKPOINT, BUNDLE, FIRST_FORMAT, SAVED_MODEL, FROZEN)

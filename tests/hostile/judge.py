@@ -1,0 +1,113 @@
+"""What must hold of every run on a hostile file, whatever the file is."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple
+
+from hostile import checks
+from hostile.cases import Case, Gates, Must
+from hostile.running import Ran, Server, run_anew
+from hostile.watching import Watch
+
+_SHOW = ("show", "--json", "--all")
+
+
+class Judged(NamedTuple):
+    """What became of a case: what does not hold, and whether it was `refused`, `read`, or read as something `other`."""
+
+    wrong: tuple[str, ...]
+    became: str
+
+
+class Judge:
+    """Runs the command line on cases, in a WORKSPACE of its own, and says what does not hold.
+
+    SECRETS: the directory of which nothing may be opened. ANEW: whether each run starts a process from nothing.
+    """
+
+    def __init__(self, workspace: Path, secrets: Path, *, anew: bool = False) -> None:
+        self._workspace = workspace
+        self._run = run_anew if anew else (server := Server()).run
+        self._servers = [] if anew else [server]
+        self._watch = Watch(secrets)
+
+    def __enter__(self) -> Judge:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for server in self._servers:
+            server.close()
+        self._watch.close()
+
+    def judge(self, case: Case) -> Judged:
+        """What became of CASE."""
+        before = _tree(case.path)
+        self._watch.opened()
+        shown = self._run_in("show", [*_SHOW, str(case.path)])
+        output = self._workspace / "output"
+        exported = self._run_in("export", ["export", str(case.path), "-o", str(output)])
+        try:
+            wrong = [*checks.of_run("show", shown), *checks.of_run("export", exported), *checks.of_record(shown)]
+            wrong += [f"opened {name}" for name in sorted(self._watch.opened())]
+            wrong += [] if _tree(case.path) == before else ["the input was changed"]
+            files = [path for path in output.rglob("*") if not path.is_dir()]
+            if exported.status:
+                wrong += [f"export failed, but left {path.name}" for path in files]
+                wrong += ["a good file was refused"] if case.must is Must.READ else []
+                return Judged(tuple(wrong), "refused")
+            wrong += ["export is done, but show is not"] if shown.status else []
+            return self._judge_output(case, files, wrong)
+        finally:
+            shutil.rmtree(output, ignore_errors=True)
+
+    def _judge_output(self, case: Case, files: list[Path], wrong: list[str]) -> Judged:
+        if len(files) != 1 or files[0].suffix != ".npz":
+            return Judged((*wrong, f"export left {sorted(path.name for path in files)}"), "read")
+        written = checks.read_npz(files[0])
+        wrong += checks.of_arrays(written)
+        same = checks.same(written, case.gates)
+        if case.must is Must.REFUSED:
+            wrong.append("a bad file was read")
+        elif case.must is Must.READ and not (same and len(written) == len(case.gates)):
+            wrong.append("the numbers are not those of the good file")
+        elif case.must is Must.EITHER and not case.may_differ and not same:
+            wrong.append("numbers are not those of the good file")
+        if not same:
+            wrong += self._of_memory(case, written)
+        return Judged(tuple(wrong), "read" if same else "other")
+
+    def _of_memory(self, case: Case, written: Gates) -> Iterator[str]:
+        """Numbers that are another in a process whose memory was filled with another byte are in no file."""
+        if len(self._servers) == 1:
+            self._servers.append(Server(0xAA))
+        for server in self._servers[1:]:
+            output = self._workspace / "again"
+            run = server.run(["export", str(case.path), "-o", str(output)], self._directory("again-run"))
+            found = list(output.rglob("*.npz"))
+            again = checks.read_npz(found[0]) if found else {}
+            shutil.rmtree(output, ignore_errors=True)
+            if run.status == 0 and not checks.same_arrays(again, written):
+                yield "the numbers are not those of any file: another run gives others"
+
+    def _run_in(self, name: str, words: list[str]) -> Ran:
+        return self._run(words, self._directory(f"{name}-run"))
+
+    def _directory(self, name: str) -> Path:
+        directory = self._workspace / name
+        directory.mkdir(parents=True, exist_ok=True)
+        return directory
+
+
+def _tree(path: Path) -> list[object]:
+    """All that lies beside PATH and below: names, kinds, sizes, and when each was changed."""
+    return sorted(
+        (str(one), stat.st_mode, stat.st_size, stat.st_mtime_ns)
+        for one in path.parent.rglob("*")
+        for stat in [one.lstat()]
+    )

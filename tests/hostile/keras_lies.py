@@ -1,0 +1,593 @@
+"""Lies of Keras's own: about names, architectures, members of an archive, and the files beside."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import stat
+import struct
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import builders
+import h5py
+import numpy as np
+from hostile import good_keras, hdf5_lies, json_lies
+from hostile.cases import Case, Lie, Must, Scene
+from hostile.good_keras import LAYOUTS, NAME, Layout, Sizes
+
+_BY_NAME = {layout.name: layout for layout in LAYOUTS}
+_LEGACY = ("keras 1", "keras 2", "keras 3")
+_WEIGHTS = "model.weights.h5"
+
+Members = dict[str, bytes]
+
+
+def lies() -> Iterator[Lie]:
+    """All of them."""
+    yield from _of_attributes()
+    yield from _of_architectures()
+    yield from _of_archives()
+    yield from _of_directories()
+    yield from _of_shards()
+
+
+def _words(function: Callable[..., Any]) -> str:
+    return function.__name__.strip("_").replace("_", " ")
+
+
+# --- attributes of legacy files
+
+Attributes = Callable[[h5py.Group, h5py.Group, Scene], object]
+_ATTRIBUTES: list[tuple[Must, bool, Attributes]] = []
+
+
+def _attribute(must: Must, *, lost: bool = False) -> Callable[[Attributes], Attributes]:
+    def remember(spoil: Attributes) -> Attributes:
+        _ATTRIBUTES.append((must, lost, spoil))
+        return spoil
+
+    return remember
+
+
+def _of_attributes() -> Iterator[Lie]:
+    for name in _LEGACY:
+        for must, lost, spoil in _ATTRIBUTES:
+            yield Lie(name, _words(spoil), _with_attributes(_BY_NAME[name], must, lost, spoil))
+
+
+def _with_attributes(layout: Layout, must: Must, lost: bool, spoil: Attributes) -> Callable[[Scene], Case]:
+    def make(scene: Scene) -> Case:
+        def on_file(path: Path) -> None:
+            with h5py.File(path, "r+") as file:
+                top = file["model_weights"]
+                spoil(top, top[NAME], scene)
+
+        size = good_keras.sizes(scene.random)
+        path = good_keras.make(layout, scene.directory, size, on_file)
+        return Case(layout.name, _words(spoil), must, path, good_keras.gates(size), lost)
+
+    return make
+
+
+def _rename(top: h5py.Group, layer: h5py.Group, name: str) -> None:
+    """The layer called NAME, in its list, its arrays and the architecture."""
+    arrays = [text.decode().replace(NAME, name) for text in layer.attrs["weight_names"]]
+    values = [layer[text.decode()][()] for text in layer.attrs["weight_names"]]
+    del top[NAME]
+    group = top.require_group(name)
+    for array, value in zip(arrays, values, strict=True):
+        group[array] = value
+    group.attrs.create("weight_names", arrays, dtype=h5py.string_dtype())
+    names = [text.decode().replace(NAME, name) for text in top.attrs["layer_names"]]
+    top.attrs.create("layer_names", names, dtype=h5py.string_dtype())
+    text = top.file.attrs["model_config"].replace(f'"{NAME}"', json.dumps(name))
+    top.file.attrs["model_config"] = text
+
+
+@_attribute(Must.EITHER)
+def _layer_has_a_strange_name(top: h5py.Group, layer: h5py.Group, scene: Scene) -> None:
+    _rename(top, layer, hdf5_lies.strange_name(scene))
+
+
+@_attribute(Must.EITHER)
+def _layer_is_called_like_a_path(top: h5py.Group, layer: h5py.Group, scene: Scene) -> None:
+    away = os.path.relpath(scene.secrets, scene.directory)
+    _rename(
+        top, layer, scene.random.choice(["a/b", "../../escaped", f"{away}/secret", "/etc/passwd", "a//b", "./a", "/"])
+    )
+
+
+@_attribute(Must.EITHER)
+def _names_of_another_type(top: h5py.Group, layer: h5py.Group, scene: Scene) -> None:
+    value = scene.random.choice([7, 1.5, "text", np.zeros(3), np.zeros((2, 2), "S3"), h5py.Empty("f4"),
+                                 np.array([b""]), np.array([True]), b"\xff\xfe"])  # fmt: skip
+    scene.random.choice([top, layer]).attrs[scene.random.choice(["layer_names", "weight_names"])] = value
+
+
+@_attribute(Must.EITHER)
+def _names_are_listed_twice(top: h5py.Group, layer: h5py.Group, scene: Scene) -> None:
+    group, key = scene.random.choice([(top, "layer_names"), (layer, "weight_names")])
+    group.attrs[key] = np.concatenate([group.attrs[key]] * 2)
+
+
+@_attribute(Must.EITHER)
+def _names_that_are_not_there(top: h5py.Group, layer: h5py.Group, scene: Scene) -> None:
+    group, key = scene.random.choice([(top, "layer_names"), (layer, "weight_names")])
+    others = [b"no\x1bthing", b"../x", b"a/b/c", b"\xff\xfe", b"/" * 300, b"y" * 3000]
+    group.attrs[key] = np.array([*group.attrs[key], scene.random.choice(others)])
+
+
+@_attribute(Must.EITHER)
+def _names_in_another_order(_: h5py.Group, layer: h5py.Group, scene: Scene) -> None:
+    names = list(layer.attrs["weight_names"])
+    scene.random.shuffle(names)
+    layer.attrs["weight_names"] = np.array(names)
+
+
+@_attribute(Must.EITHER, lost=True)
+def _arrays_stand_under_each_others_names(_: h5py.Group, layer: h5py.Group, scene: Scene) -> None:
+    one, other = scene.random.sample([text.decode() for text in layer.attrs["weight_names"]], 2)
+    layer.move(one, "meanwhile")
+    layer.move(other, one)
+    layer.move("meanwhile", other)
+
+
+@_attribute(Must.EITHER)
+def _layer_is_listed_under_the_way_to_another(top: h5py.Group, _: h5py.Group, scene: Scene) -> None:
+    way = scene.random.choice([f"{NAME}/../dense_1", f"./{NAME}", f"{NAME}/{NAME}", f"/{NAME}", f"{NAME}/", ".", ".."])
+    top.attrs["layer_names"] = np.array([*top.attrs["layer_names"], way.encode()])
+
+
+@_attribute(Must.EITHER)
+def _names_in_pieces_that_overlap(_: h5py.Group, layer: h5py.Group, scene: Scene) -> None:
+    names = layer.attrs["weight_names"]
+    if scene.random.random() < 0.5:
+        del layer.attrs["weight_names"]
+    layer.attrs["weight_names0"] = names
+    layer.attrs["weight_names1"] = names[:1]
+
+
+@_attribute(Must.EITHER)
+def _thousands_of_pieces_of_names(top: h5py.Group, _: h5py.Group, __: Scene) -> None:
+    del top.attrs["layer_names"]
+    for number in range(1500):
+        top.attrs[f"layer_names{number}"] = np.array([b"dense_1"])
+
+
+@_attribute(Must.EITHER)
+def _version_is_strange(top: h5py.Group, _: h5py.Group, scene: Scene) -> None:
+    values = ["\x1b[31m9", "", "x" * 50_000, "9" * 5000, "-1", "1", "3.x", "[bold]2", 7, np.zeros(3), h5py.Empty("f4")]
+    for group in (top, top.file):
+        group.attrs[scene.random.choice(["keras_version", "backend"])] = scene.random.choice(values)
+
+
+# --- architectures
+
+
+def _of_architectures() -> Iterator[Lie]:
+    for name in ("keras 2", "keras zip", "keras directory"):
+        for kind, change in json_lies.lies().items():
+            yield Lie(name, f"architecture is {kind}", _with_architecture(_BY_NAME[name], kind, change))
+    for file in ("metadata.json", "model.weights.json"):
+        for kind, change in json_lies.lies().items():
+            yield Lie("keras zip", f"{file.removesuffix('.json')} is {kind}", _with_json(file, kind, change))
+
+
+def _with_architecture(layout: Layout, kind: str, change: json_lies.Change) -> Callable[[Scene], Case]:
+    def make(scene: Scene) -> Case:
+        size = good_keras.sizes(scene.random)
+        text = change(good_keras.config(size), scene.random)
+        case_of = f"architecture is {kind}"
+        if layout.name == "keras 2":
+            path = good_keras.make(layout, scene.directory, size, lambda file: _put_config(file, text))
+        else:
+            path = good_keras.make(layout, scene.directory, size)
+            _put_member(path, "config.json", text)
+        return Case(layout.name, case_of, Must.EITHER, path, good_keras.gates(size))
+
+    return make
+
+
+def _put_config(path: Path, text: bytes) -> None:
+    with h5py.File(path, "r+", libver="latest" if len(text) > 60_000 else None) as file:
+        del file.attrs["model_config"]
+        file.attrs["model_config"] = (
+            h5py.Empty("S1") if not text else np.array(text, f"S{len(text)}") if b"\0" in text else text
+        )
+
+
+def _put_member(path: Path, name: str, content: bytes) -> None:
+    if path.is_dir():
+        (path / name).write_bytes(content)
+        return
+    with zipfile.ZipFile(path) as archive:
+        members = {one: archive.read(one) for one in archive.namelist()}
+    builders.zipped(
+        path, members | {name: content}, zipfile.ZIP_DEFLATED if len(content) > 1 << 20 else zipfile.ZIP_STORED
+    )
+
+
+def _with_json(file: str, kind: str, change: json_lies.Change) -> Callable[[Scene], Case]:
+    def make(scene: Scene) -> Case:
+        size = good_keras.sizes(scene.random)
+        members = _members(size)
+        if file == "metadata.json":
+            good: Any = {"keras_version": "3.9.0", "date_saved": "2025-01-01@00:00:00"}
+        else:
+            members["model_00000.weights.h5"] = members.pop(_WEIGHTS)
+            good = {
+                "metadata": {"total_size": 0},
+                "weight_map": {f"/layers/{NAME}/cell/vars": "model_00000.weights.h5"},
+            }
+        path = builders.zipped(scene.directory / "model.keras", members | {file: change(good, scene.random)})
+        return Case("keras zip", f"{file.removesuffix('.json')} is {kind}", Must.EITHER, path, good_keras.gates(size))
+
+    return make
+
+
+def _members(size: Sizes) -> Members:
+    groups = {f"layers/{NAME}/cell": builders.cell(*size),
+              "layers/dense_1": [builders.numbers(size.m, 1), builders.numbers(1)]}  # fmt: skip
+    return builders.members(
+        good_keras.config(size), builders.saved_bytes(groups, {f"layers/{NAME}": NAME, "layers/dense_1": "dense_1"})
+    )
+
+
+# --- archives
+
+Archiving = Callable[[Path, Members, Scene], object]
+_ARCHIVES: list[tuple[Must, Archiving]] = []
+
+
+def _archive(must: Must) -> Callable[[Archiving], Archiving]:
+    def remember(write: Archiving) -> Archiving:
+        _ARCHIVES.append((must, write))
+        return write
+
+    return remember
+
+
+def _of_archives() -> Iterator[Lie]:
+    for must, write in _ARCHIVES:
+        yield Lie("keras zip", _words(write), _with_archive(must, write))
+
+
+def _with_archive(must: Must, write: Archiving) -> Callable[[Scene], Case]:
+    def make(scene: Scene) -> Case:
+        size = good_keras.sizes(scene.random)
+        path = scene.directory / "model.keras"
+        write(path, _members(size), scene)
+        return Case("keras zip", _words(write), must, path, good_keras.gates(size))
+
+    return make
+
+
+def _one(scene: Scene) -> str:
+    return scene.random.choice(["config.json", _WEIGHTS])
+
+
+@_archive(Must.READ)
+def _deflated(path: Path, members: Members, _: Scene) -> None:
+    builders.zipped(path, members, zipfile.ZIP_DEFLATED)
+
+
+@_archive(Must.READ)
+def _with_a_comment(path: Path, members: Members, scene: Scene) -> None:
+    builders.zipped(path, members)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.comment = scene.random.randbytes(scene.random.choice([1, 65535]))
+
+
+@_archive(Must.READ)
+def _members_that_lead_out(path: Path, members: Members, scene: Scene) -> None:
+    away = os.path.relpath(scene.secrets, scene.directory)
+    builders.zipped(path, members | {f"{away}/planted": b"x", "/tmp/planted": b"x", "../../planted\x1b": b"x"})  # noqa: S108
+
+
+@_archive(Must.REFUSED)
+def _weights_lead_out(path: Path, members: Members, scene: Scene) -> None:
+    away = os.path.relpath(scene.secrets, scene.directory)
+    builders.zipped(path, {f"{away}/{name}" if name == _WEIGHTS else name: data for name, data in members.items()})
+
+
+@_archive(Must.REFUSED)
+def _weights_are_a_link(path: Path, members: Members, scene: Scene) -> None:
+    link = zipfile.ZipInfo(_one(scene))
+    link.create_system = 3
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(*((link, f"{scene.secrets}/secret.weights.h5") if name == link.filename else (name, data)))
+
+
+@_archive(Must.REFUSED)
+def _a_member_twice(path: Path, members: Members, scene: Scene) -> None:
+    name = _one(scene)
+    other = builders.saved_bytes({f"layers/{NAME}/cell": builders.cell(seed=20_000)})
+    path.write_bytes(_zip_of([*members.items(), (name, other if name == _WEIGHTS else members[name])]))
+
+
+@_archive(Must.REFUSED)
+def _a_member_is_missing(path: Path, members: Members, scene: Scene) -> None:
+    del members[_one(scene)]
+    builders.zipped(path, members)
+
+
+@_archive(Must.REFUSED)
+def _a_wrong_checksum(path: Path, members: Members, scene: Scene) -> None:
+    name = _one(scene)
+    _patched(path, members, name, central=(16, struct.pack("<I", scene.random.getrandbits(32))))
+
+
+@_archive(Must.EITHER)
+def _a_size_that_is_a_lie(path: Path, members: Members, scene: Scene) -> None:
+    name = _one(scene)
+    size = scene.random.choice([0, 1, len(members[name]) - 1, len(members[name]) + 1, 1 << 30, 0xFFFFFFFE, 0xFFFFFFFF])
+    place = scene.random.choice([20, 24])
+    _patched(path, members, name, central=(place, struct.pack("<I", size)), deflated=scene.random.random() < 0.5)
+
+
+@_archive(Must.EITHER)
+def _both_sizes_are_lies(path: Path, members: Members, scene: Scene) -> None:
+    size = scene.random.choice([0, 100, 1 << 31, 0xFFFFFFFE])
+    _patched(path, members, _one(scene), central=(20, struct.pack("<II", size, size)))
+
+
+@_archive(Must.REFUSED)
+def _a_member_lies_elsewhere(path: Path, members: Members, scene: Scene) -> None:
+    place = scene.random.choice([1, 10_000_000, 0xFFFFFFFE])
+    _patched(path, members, _one(scene), central=(42, struct.pack("<I", place)))
+
+
+@_archive(Must.REFUSED)
+def _two_members_in_one_place(path: Path, members: Members, _: Scene) -> None:
+    _patched(path, members, _WEIGHTS, central=(42, struct.pack("<I", 0)))
+
+
+@_archive(Must.REFUSED)
+def _another_name_before_the_member(path: Path, members: Members, scene: Scene) -> None:
+    name = _one(scene)
+    _patched(path, members, name, local=(30, b"X"))
+
+
+@_archive(Must.REFUSED)
+def _a_member_is_encrypted(path: Path, members: Members, scene: Scene) -> None:
+    _patched(path, members, _one(scene), central=(8, struct.pack("<H", 1)))
+
+
+@_archive(Must.REFUSED)
+def _an_unknown_compression(path: Path, members: Members, scene: Scene) -> None:
+    _patched(
+        path,
+        members,
+        _one(scene),
+        central=(10, struct.pack("<H", scene.random.choice([1, 6, 9, 12, 14, 93, 99, 65535]))),
+    )
+
+
+@_archive(Must.REFUSED)
+def _deflated_garbage(path: Path, members: Members, scene: Scene) -> None:
+    _patched(path, members, _one(scene), central=(10, struct.pack("<H", 8)))
+
+
+@_archive(Must.REFUSED)
+def _an_architecture_that_inflates_without_end(path: Path, members: Members, _: Scene) -> None:
+    builders.zipped(path, members | {"config.json": b" " * (80 << 20)}, zipfile.ZIP_DEFLATED)
+
+
+@_archive(Must.REFUSED)
+def _weights_that_inflate_without_end(path: Path, members: Members, _: Scene) -> None:
+    builders.zipped(path, members | {_WEIGHTS: members[_WEIGHTS] + bytes(90 << 20)}, zipfile.ZIP_DEFLATED)
+
+
+@_archive(Must.EITHER)
+def _thousands_of_members(path: Path, members: Members, _: Scene) -> None:
+    builders.zipped(path, {f"x/{number}": b"" for number in range(5000)} | members)
+
+
+@_archive(Must.EITHER)
+def _a_count_that_is_a_lie(path: Path, members: Members, scene: Scene) -> None:
+    _ending(path, members, 8, struct.pack("<HH", *[scene.random.choice([0, 1, 2, 4, 65534, 65535])] * 2))
+
+
+@_archive(Must.EITHER)
+def _a_directory_that_lies_elsewhere(path: Path, members: Members, scene: Scene) -> None:
+    _ending(
+        path,
+        members,
+        scene.random.choice([12, 16]),
+        struct.pack("<I", scene.random.choice([0, 1, 99, 1 << 31, 0xFFFFFFFF])),
+    )
+
+
+@_archive(Must.EITHER)
+def _garbage_around_it(path: Path, members: Members, scene: Scene) -> None:
+    builders.zipped(path, members)
+    path.write_bytes(
+        b"PK\3\4"
+        + scene.random.randbytes(50)
+        + path.read_bytes()
+        + scene.random.randbytes(scene.random.choice([0, 50]))
+    )
+
+
+@_archive(Must.REFUSED)
+def _cut_short(path: Path, members: Members, scene: Scene) -> None:
+    builders.zipped(path, members)
+    data = path.read_bytes()
+    path.write_bytes(data[: scene.random.randrange(len(data))])
+
+
+@_archive(Must.REFUSED)
+def _weights_are_pickled(path: Path, members: Members, _: Scene) -> None:
+    del members[_WEIGHTS]
+    builders.zipped(path, members | {"model.weights.npz": b"\x80\x04cos\nsystem\n."})
+
+
+@_archive(Must.REFUSED)
+def _weights_are_no_hdf5(path: Path, members: Members, scene: Scene) -> None:
+    builders.zipped(
+        path, members | {_WEIGHTS: scene.random.choice([b"", b"\x89HDF\r\n\x1a\n", b"\x80\x04.", b"PK\3\4" * 99])}
+    )
+
+
+@_archive(Must.REFUSED)
+def _weights_are_an_archive(path: Path, members: Members, _: Scene) -> None:
+    builders.zipped(path, members | {_WEIGHTS: _zip_of(list(members.items()))})
+
+
+def _zip_of(members: list[tuple[str, bytes]]) -> bytes:
+    """An archive, two members of one name included."""
+    into = io.BytesIO()
+    with zipfile.ZipFile(into, "w") as archive:
+        for name, data in members:
+            if name not in archive.namelist():
+                archive.writestr(name, data)
+                continue
+            archive.writestr(name[:-1] + "~", data)
+    made = into.getvalue()
+    names = [name for name, _ in members]
+    for name in {name for name in names if names.count(name) > 1}:
+        made = made.replace(name[:-1].encode() + b"~", name.encode())
+    return made
+
+
+def _patched(path: Path, members: Members, name: str, *, central: tuple[int, bytes] | None = None,
+             local: tuple[int, bytes] | None = None, deflated: bool = False) -> None:  # fmt: skip
+    """An archive of MEMBERS with bytes written over, from a place on, in NAME's entry of the directory or its header."""
+    builders.zipped(path, members, zipfile.ZIP_DEFLATED if deflated else zipfile.ZIP_STORED)
+    data = bytearray(path.read_bytes())
+    encoded = name.encode()
+    if central is not None:
+        start = data.rindex(encoded) - 46
+        data[start + central[0] : start + central[0] + len(central[1])] = central[1]
+    if local is not None:
+        start = data.index(encoded) - 30
+        data[start + local[0] : start + local[0] + len(local[1])] = local[1]
+    path.write_bytes(data)
+
+
+def _ending(path: Path, members: Members, place: int, content: bytes) -> None:
+    builders.zipped(path, members)
+    data = bytearray(path.read_bytes())
+    start = data.rindex(b"PK\5\6") + place
+    data[start : start + len(content)] = content
+    path.write_bytes(data)
+
+
+# --- directories
+
+
+def _of_directories() -> Iterator[Lie]:
+    for name in ("config.json", "metadata.json", _WEIGHTS):
+        yield Lie("keras directory", f"{name} is a link that leads out", _with_link(name))
+    yield Lie("keras directory", "weights are a pipe", _with_pipe)
+    yield Lie("keras directory", "weights are a directory", _with_directory)
+    yield Lie("keras directory", "weights are a link to themselves", _with_loop)
+
+
+def _directory(scene: Scene) -> tuple[Path, Sizes]:
+    size = good_keras.sizes(scene.random)
+    return good_keras.make(_BY_NAME["keras directory"], scene.directory, size), size
+
+
+def _with_link(name: str) -> Callable[[Scene], Case]:
+    def make(scene: Scene) -> Case:
+        path, size = _directory(scene)
+        secret = "secret.weights.h5" if name == _WEIGHTS else "secret.json"
+        (path / name).unlink()
+        (path / name).symlink_to(
+            scene.random.choice([scene.secrets, Path(os.path.relpath(scene.secrets, path))]) / secret
+        )
+        return Case("keras directory", f"{name} is a link that leads out", Must.REFUSED, path, good_keras.gates(size))
+
+    return make
+
+
+def _with_pipe(scene: Scene) -> Case:
+    path, size = _directory(scene)
+    (path / _WEIGHTS).unlink()
+    os.mkfifo(path / _WEIGHTS)
+    return Case("keras directory", "weights are a pipe", Must.REFUSED, path, good_keras.gates(size))
+
+
+def _with_directory(scene: Scene) -> Case:
+    path, size = _directory(scene)
+    (path / _WEIGHTS).unlink()
+    (path / _WEIGHTS).mkdir()
+    return Case("keras directory", "weights are a directory", Must.REFUSED, path, good_keras.gates(size))
+
+
+def _with_loop(scene: Scene) -> Case:
+    path, size = _directory(scene)
+    (path / _WEIGHTS).unlink()
+    (path / _WEIGHTS).symlink_to(_WEIGHTS)
+    return Case("keras directory", "weights are a link to themselves", Must.REFUSED, path, good_keras.gates(size))
+
+
+# --- shards
+
+
+def _of_shards() -> Iterator[Lie]:
+    for kind, (must, entries) in _INDEXES.items():
+        yield Lie("shards", kind, _with_index(kind, must, entries))
+    for kind, change in json_lies.lies().items():
+        yield Lie("shards", f"index is {kind}", _with_index_of_json(kind, change))
+    yield Lie("shards", "a shard is a link that leads out", _with_linked_shard)
+
+
+Entries = Callable[[Scene], Any]
+
+
+def _leading_to(*names: str) -> Entries:
+    def entries(scene: Scene) -> dict[str, Any]:
+        away = os.path.relpath(scene.secrets, scene.directory)
+        name = scene.random.choice(names).format(secrets=scene.secrets, away=away)
+        return {"/": [], f"/layers/{NAME}/cell/vars": ["model_00000.weights.h5", name]}
+
+    return entries
+
+
+_INDEXES: dict[str, tuple[Must, Entries]] = {
+    "a shard leads out": (Must.REFUSED, _leading_to("{secrets}/secret.weights.h5", "{away}/secret.weights.h5",
+                                                     "x/../{away}/secret.weights.h5", "./model_00000.weights.h5")),
+    "a shard is called strangely": (Must.REFUSED, _leading_to("..", ".", "", "a\x1b[2J.h5", "con\0", "a\\..\\b", "C:x", "/", "\u202e")),
+    "a shard is the index": (Must.REFUSED, _leading_to("model.weights.json")),
+    "a shard is not there": (Must.REFUSED, _leading_to("model_00007.weights.h5")),
+    "shards are numbers": (Must.REFUSED, lambda _: {f"/layers/{NAME}/cell/vars": [1, None, {}]}),
+    "thousands of shards": (Must.REFUSED, lambda _: {str(k): [f"model_{k:05}.weights.h5"] for k in range(20_000)}),
+    "no shards": (Must.EITHER, lambda _: {}),
+}  # fmt: skip
+
+
+def _with_index(kind: str, must: Must, entries: Entries) -> Callable[[Scene], Case]:
+    def make(scene: Scene) -> Case:
+        size = good_keras.sizes(scene.random)
+        path = good_keras.make(_BY_NAME["shards"], scene.directory, size)
+        good_keras.write_index(path, {"/layers": [], **entries(scene)})
+        return Case("shards", kind, must, path, good_keras.gates(size))
+
+    return make
+
+
+def _with_index_of_json(kind: str, change: json_lies.Change) -> Callable[[Scene], Case]:
+    def make(scene: Scene) -> Case:
+        size = good_keras.sizes(scene.random)
+        path = good_keras.make(_BY_NAME["shards"], scene.directory, size)
+        path.write_bytes(change(json.loads(path.read_bytes()), scene.random))
+        return Case("shards", f"index is {kind}", Must.EITHER, path, good_keras.gates(size))
+
+    return make
+
+
+def _with_linked_shard(scene: Scene) -> Case:
+    size = good_keras.sizes(scene.random)
+    path = good_keras.make(_BY_NAME["shards"], scene.directory, size)
+    shard = scene.directory / "model_00000.weights.h5"
+    shard.unlink()
+    shard.symlink_to(scene.secrets / "secret.weights.h5")
+    return Case("shards", "a shard is a link that leads out", Must.REFUSED, path, good_keras.gates(size))

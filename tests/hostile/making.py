@@ -1,0 +1,49 @@
+"""Every lie there is, some of them, and the files that they make."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+
+from hostile import hdf5_lies, keras_lies, mutations, tensorflow_lies
+from hostile.cases import Case, Lie, Scene
+from hostile.mutations import Target
+
+LIES: Sequence[Lie] = (*hdf5_lies.lies(), *keras_lies.lies(), *tensorflow_lies.lies())
+TARGETS: Sequence[Target] = tuple(mutations.targets())
+
+_GOOD = "nothing at all"
+_JSON = "json"
+
+
+def some(seed: int, times: int = 1) -> list[Lie]:
+    """Each lie, told by TIMES of the readers that it can be told to; and all good files."""
+    kinds: dict[str, list[Lie]] = {}
+    for lie in LIES:
+        start = lie.kind.find(_JSON)
+        kinds.setdefault(lie.kind[max(start, 0) :], []).append(lie)
+    random = drawing(seed)
+    chosen = {
+        lie.name
+        for kind, lies in kinds.items()
+        for lie in (lies if kind == _GOOD or len(lies) <= times else random.sample(lies, times))
+    }
+    return [lie for lie in LIES if lie.name in chosen]
+
+
+def lie(lie: Lie, directory: Path, secrets: Path, seed: int) -> Case:
+    """The file that LIE makes of SEED below DIRECTORY, which is made."""
+    directory.mkdir(parents=True)
+    return lie.make(Scene(directory, secrets, drawing(seed, lie.name)))
+
+
+def mutant(target: Target, number: int, directory: Path, secrets: Path, seed: int) -> Case:
+    """The file of that NUMBER that TARGET makes of SEED below DIRECTORY, which is made."""
+    directory.mkdir(parents=True)
+    return mutations.make(target, Scene(directory, secrets, drawing(seed, target.reader, number)))
+
+
+def drawing(*seeds: object) -> Random:
+    """What draws by SEEDS."""
+    return Random(" ".join(map(str, seeds)))  # noqa: S311 - one seed gives one file

@@ -1,0 +1,218 @@
+"""Good files of every reader with some of their bytes changed: what a bad disk does, and what a patient liar tries."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from random import Random
+from typing import NamedTuple
+
+import builders
+import h5py
+from hostile import good_keras, good_tensorflow
+from hostile.cases import Case, Must, Scene
+from hostile.good_keras import Sizes
+from tensorflow_builders import Entries
+
+_EXTREMES = (0, 1, 2, 127, 128, 255, 256, 32767, 65535, (1 << 31) - 1, 1 << 31, (1 << 32) - 1, 1 << 40, (1 << 63) - 1,
+             1 << 63, (1 << 64) - 1)  # fmt: skip
+
+Mutation = Callable[[bytearray, Random], None]
+
+
+def _place(data: bytearray, random: Random) -> int:
+    return random.randrange(len(data)) if data else 0
+
+
+def _bits(data: bytearray, random: Random) -> None:
+    for _ in range(random.choice([1, 1, 1, 2, 8])):
+        data[_place(data, random)] ^= 1 << random.randrange(8)
+
+
+def _bytes(data: bytearray, random: Random) -> None:
+    for _ in range(random.choice([1, 1, 2, 4])):
+        data[_place(data, random)] = random.choice([0, 1, 0x7F, 0x80, 0xFE, 0xFF, random.randrange(256)])
+
+
+def _run(data: bytearray, random: Random) -> None:
+    start = _place(data, random)
+    length = min(random.choice([2, 4, 8, 16, 64, 512]), len(data) - start)
+    data[start : start + length] = bytes([random.choice([0, 0xFF])]) * length
+
+
+def _number(data: bytearray, random: Random) -> None:
+    width = random.choice([1, 2, 4, 8])
+    start = _place(data, random) // width * width
+    known = (*_EXTREMES, len(data), len(data) - 1, len(data) + 1, random.randrange(len(data) + 1))
+    value = random.choice(known) % (1 << 8 * width)
+    data[start : start + width] = value.to_bytes(width, random.choice(["little", "little", "big"]))
+
+
+def _counted(data: bytearray, random: Random) -> None:
+    """A number a little larger or smaller."""
+    place = _place(data, random)
+    data[place] = (data[place] + random.choice([-8, -2, -1, 1, 2, 8])) % 256
+
+
+def _cut(data: bytearray, random: Random) -> None:
+    del data[_place(data, random) :]
+
+
+def _cut_and_filled(data: bytearray, random: Random) -> None:
+    start = _place(data, random)
+    data[start:] = bytes(len(data) - start)
+
+
+def _moved(data: bytearray, random: Random) -> None:
+    length = random.choice([1, 4, 8, 24, 100])
+    one, other = _place(data, random), _place(data, random)
+    piece = data[one : one + length]
+    data[other : other + len(piece)] = piece
+
+
+def _exchanged(data: bytearray, random: Random) -> None:
+    width = random.choice([4, 8, 8])
+    one, other = (_place(data, random) // width * width for _ in range(2))
+    data[one : one + width], data[other : other + width] = data[other : other + width], data[one : one + width]
+
+
+def _left_out(data: bytearray, random: Random) -> None:
+    start = _place(data, random)
+    del data[start : start + random.choice([1, 1, 4, 8, 64])]
+
+
+def _put_in(data: bytearray, random: Random) -> None:
+    start = _place(data, random)
+    data[start:start] = random.choice([random.randbytes(random.choice([1, 4, 8])), data[start : start + 40]])
+
+
+MUTATIONS: Sequence[Mutation] = (_bits, _bits, _bytes, _bytes, _run, _number, _number, _counted, _cut, _cut_and_filled,
+                                 _moved, _exchanged, _left_out, _put_in)  # fmt: skip
+
+
+def mutated(data: bytes, random: Random) -> tuple[str, bytes]:
+    """What was done to DATA, and what it is then; never what it was."""
+    changed, done = bytearray(data), []
+    while changed == data or random.random() < 0.3:
+        if not changed:
+            break
+        mutation = random.choice(MUTATIONS)
+        mutation(changed, random)
+        done.append(mutation.__name__.strip("_").replace("_", " "))
+    return ", ".join(done), bytes(changed)
+
+
+class Target(NamedTuple):
+    """Some files to mutate.
+
+    Attributes:
+        reader: whose they are.
+        write: writes the good model into a directory, with something mutated; gives the path and what was done.
+        is_sealed: whether checksums stand for all numbers and for what says where they are, so that none can change.
+    """
+
+    reader: str
+    write: Callable[[Scene, Sizes], tuple[Path, str]]
+    layer: str
+    is_sealed: bool
+
+
+def make(target: Target, scene: Scene) -> Case:
+    """A mutated file."""
+    size = good_keras.sizes(scene.random)
+    path, done = target.write(scene, size)
+    gates = good_tensorflow.gates(size, target.layer)
+    return Case(target.reader, done, Must.EITHER, path, gates, may_differ=not target.is_sealed)
+
+
+def targets() -> Iterator[Target]:
+    """All there are."""
+    for layout in good_keras.LAYOUTS:
+        packed = layout.name == "keras zip"
+        yield Target(layout.name, _of_hdf5(layout), layout.layer, is_sealed=False)
+        if packed:
+            yield Target(f"{layout.name} as it lies", _of_file(layout), layout.layer, is_sealed=True)
+    yield Target("keras zip architecture", _of_config, good_keras.NAME, is_sealed=False)
+    yield Target("keras 2 in chunks", _of_chunks, good_keras.NAME, is_sealed=False)
+    for kind in good_tensorflow.KINDS:
+        for part in kind.parts:
+            sealed = part.endswith((".index", "00001", ".ckpt", "keras_metadata.pb"))
+            yield Target(f"{kind.name} {Path(part).name}", _of_part(kind, part), kind.layer, is_sealed=sealed)
+    for kind in (good_tensorflow.CHECKPOINT, good_tensorflow.BUNDLE, good_tensorflow.FIRST_FORMAT):
+        yield Target(f"{kind.name} resealed", _of_entries(kind), kind.layer, is_sealed=False)
+
+
+def _of_hdf5(layout: good_keras.Layout) -> Callable[[Scene, Sizes], tuple[Path, str]]:
+    """The HDF5 file of LAYOUT mutated, before it is packed."""
+
+    def write(scene: Scene, size: Sizes) -> tuple[Path, str]:
+        done = []
+        path = good_keras.make(layout, scene.directory, size, lambda file: done.append(_mutate(file, scene.random)))
+        return path, done[0]
+
+    return write
+
+
+def _of_file(layout: good_keras.Layout) -> Callable[[Scene, Sizes], tuple[Path, str]]:
+    def write(scene: Scene, size: Sizes) -> tuple[Path, str]:
+        path = good_keras.make(layout, scene.directory, size)
+        return path, _mutate(path, scene.random)
+
+    return write
+
+
+def _of_part(kind: good_tensorflow.Kind, part: str) -> Callable[[Scene, Sizes], tuple[Path, str]]:
+    def write(scene: Scene, size: Sizes) -> tuple[Path, str]:
+        path = kind.write(scene.directory, size)
+        return path, _mutate(scene.directory / part, scene.random)
+
+    return write
+
+
+def _of_entries(kind: good_tensorflow.Kind) -> Callable[[Scene, Sizes], tuple[Path, str]]:
+    """An entry of a table mutated, with checksums that are right again."""
+
+    def write(scene: Scene, size: Sizes) -> tuple[Path, str]:
+        done = []
+
+        def change(entries: Entries) -> None:
+            key = scene.random.choice(list(entries))
+            told, entries[key] = mutated(entries[key], scene.random) if entries[key] else ("emptied", b"\0")
+            done.append(told)
+
+        return kind.write(scene.directory, size, change=change), done[0]
+
+    return write
+
+
+def _of_config(scene: Scene, size: Sizes) -> tuple[Path, str]:
+    path = good_keras.make(next(one for one in good_keras.LAYOUTS if one.name == "keras zip"), scene.directory, size)
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    name = scene.random.choice(["config.json", "config.json", "metadata.json"])
+    done, members[name] = mutated(members[name], scene.random)
+    builders.zipped(path, members, scene.random.choice([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED]))
+    return path, done
+
+
+def _of_chunks(scene: Scene, size: Sizes) -> tuple[Path, str]:
+    """The newer structures of HDF5, and chunks."""
+    path = scene.directory / "model.h5"
+    weights = dict(builders.keras_2_weights(good_keras.NAME, *size))
+    options = scene.random.choice(
+        [{"compression": "gzip"}, {"compression": "lzf", "shuffle": True}, {"fletcher32": True}]
+    )
+    with h5py.File(path, "w", libver=scene.random.choice(["latest", "earliest"])) as file:
+        file.attrs["layer_names"] = [good_keras.NAME]
+        group = file.create_group(good_keras.NAME)
+        group.attrs["weight_names"] = list(weights)
+        for name, values in weights.items():
+            group.create_dataset(name, data=values, chunks=tuple(max(1, n // 2) for n in values.shape), **options)
+    return path, _mutate(path, scene.random)
+
+
+def _mutate(path: Path, random: Random) -> str:
+    done, changed = mutated(path.read_bytes(), random)
+    path.write_bytes(changed)
+    return done

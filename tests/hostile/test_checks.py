@@ -1,0 +1,150 @@
+"""Whoever judges can tell a good run from a bad one."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import builders
+import numpy as np
+import pytest
+from hostile import canaries, checks, making, mutations
+from hostile.cases import Case, Must
+from hostile.judge import Judge
+from hostile.running import Ran, Server
+from hostile.watching import Watch
+
+GOOD = Ran(0, b'{"model": "x"}\n', b"lstmdump: x: no LSTM layer in this model\n", 1 << 20, left=False)
+REFUSED = Ran(2, b'{"model": "x", "error": "it is damaged"}\n', b"lstmdump: x: it is damaged\n", 1 << 20, left=False)
+GATES = {"lstm_1/W_i": builders.numbers(3, 4), "lstm_1/b_i": builders.numbers(4)}
+
+on_posix = pytest.mark.skipif(sys.platform == "win32", reason="files are tried in processes that are forked")
+
+
+@pytest.mark.parametrize("ran", [GOOD, REFUSED])
+def test_a_good_run_is_good(ran: Ran) -> None:
+    assert [*checks.of_run("show", ran), *checks.of_record(ran)] == []
+
+
+@pytest.mark.parametrize(
+    ("ran", "words"),
+    [
+        (GOOD._replace(status=1), "show ended with 1"),
+        (GOOD._replace(status=-11), "show ended with -11"),
+        (REFUSED._replace(err=b""), "show tells 0 lines, not one"),
+        (REFUSED._replace(err=REFUSED.err * 2), "show tells 2 lines, not one"),
+        (REFUSED._replace(err=b"lstmdump: x: a bug in lstmdump: KeyError\n"), "show has a bug"),
+        (GOOD._replace(err=b"HDF5-DIAG: Error detected\n"), "show has a bug"),
+        (GOOD._replace(err=b"warning: x\n"), "show tells a line that is not its own"),
+        (REFUSED._replace(err=b"lstmdump: " + b"x" * 5000), "show tells a line of 5010 signs"),
+        (GOOD._replace(out="a\u202eb\n".encode()), "show writes the sign U+202E"),
+        (GOOD._replace(err=b"lstmdump: \x1b[2J"), "show writes the sign U+001B"),
+        (GOOD._replace(out=b"\xff\n"), "show writes what is no UTF-8"),
+        (GOOD._replace(out=b'{"x": 31337.0078125}\n'), "show writes the secret"),
+        (GOOD._replace(memory=1 << 30), "show took 1024 MiB"),
+        (GOOD._replace(left=True), "show left a process behind"),
+    ],
+)
+def test_a_bad_run_is_told(ran: Ran, words: str) -> None:
+    assert any(told.startswith(words) for told in checks.of_run("show", ran))
+
+
+@pytest.mark.parametrize(
+    ("ran", "words"),
+    [
+        (GOOD._replace(out=b""), "show writes 0 lines, not one"),
+        (GOOD._replace(out=REFUSED.out), "the record and the exit status of show differ"),
+        (REFUSED._replace(out=GOOD.out), "the record and the exit status of show differ"),
+    ],
+)
+def test_a_record_that_contradicts_the_status_is_told(ran: Ran, words: str) -> None:
+    assert list(checks.of_record(ran)) == [words]
+
+
+def test_good_arrays_are_the_same_under_other_names_and_in_other_types() -> None:
+    assert checks.same({"other/W_i": GATES["lstm_1/W_i"].astype("f8")}, GATES)
+
+
+def test_nothing_written_is_nothing_wrong() -> None:
+    assert checks.same({}, GATES)
+
+
+@pytest.mark.parametrize("number", [0.0, np.nan])
+def test_one_other_number_is_not_the_same(number: float) -> None:
+    changed = GATES["lstm_1/W_i"].copy()
+    changed[1, 2] = number
+    assert not checks.same({"lstm_1/W_i": changed}, GATES)
+
+
+def test_a_good_array_under_the_name_of_another_is_not_the_same() -> None:
+    assert not checks.same({"lstm_1/W_i": GATES["lstm_1/b_i"]}, GATES)
+
+
+def test_secrets_and_strange_keys_are_told() -> None:
+    written = {"a\x1b": np.zeros(2), "b": np.array([1, canaries.SECRET], "f4")}
+    assert list(checks.of_arrays(written)) == ["a key of the archive is 'a\\x1b'", "b holds the secret"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
+def test_a_file_that_is_opened_is_seen(tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        (tmp_path / name).touch()
+    watch = Watch(tmp_path)
+    (tmp_path / "other").read_bytes()
+    assert watch.opened() == {"other"}
+    assert watch.opened() == set()
+    watch.close()
+
+
+@on_posix
+def test_the_server_tells_what_the_command_line_came_to(model: Path, tmp_path: Path) -> None:
+    server = Server()
+    good, bad = server.run(["show", "--json", str(model)], tmp_path), server.run(["show", "none"], tmp_path)
+    server.close()
+    assert (good.status, json.loads(good.out)["parameters"]["lstm"], good.err) == (0, 128, b"")
+    assert (bad.status, bad.out, bad.err) == (2, b"", b"lstmdump: none: no such file or directory\n")
+
+
+@on_posix
+@pytest.mark.parametrize(
+    ("must", "gates", "words"),
+    [
+        (Must.READ, {"lstm_1/W_i": np.zeros((3, 4))}, "the numbers are not those of the good file"),
+        (Must.EITHER, {"lstm_1/W_i": np.zeros((3, 4))}, "numbers are not those of the good file"),
+        (Must.REFUSED, {}, "a bad file was read"),
+    ],
+)
+def test_what_became_of_a_file_is_held_against_what_must(
+    must: Must, gates: dict[str, np.ndarray], words: str, model: Path, tmp_path: Path
+) -> None:
+    hidden = canaries.write(tmp_path / "secrets")
+    (tmp_path / "case").mkdir()
+    good = model.rename(tmp_path / "case" / "model.h5")
+    with Judge(tmp_path / "work", hidden) as judge:
+        assert judge.judge(Case("keras 2", "good", must, good, gates)).wrong == (words,)
+
+
+@on_posix
+def test_a_good_file_that_is_refused_is_told(tmp_path: Path) -> None:
+    hidden = canaries.write(tmp_path / "secrets")
+    (tmp_path / "case").mkdir()
+    (tmp_path / "case" / "model.h5").write_bytes(b"no model")
+    with Judge(tmp_path / "work", hidden) as judge:
+        judged = judge.judge(Case("keras 2", "good", Must.READ, tmp_path / "case" / "model.h5", GATES))
+    assert (judged.wrong, judged.became) == (("a good file was refused",), "refused")
+
+
+def test_one_seed_gives_one_file_and_another_seed_another(tmp_path: Path) -> None:
+    lie = next(lie for lie in making.LIES if lie.name == "bundle-entry_is_garbage")
+    made = [making.lie(lie, tmp_path / str(turn), tmp_path, seed).path for turn, seed in enumerate((1, 1, 2))]
+    one, same, other = (path.with_name("model.index").read_bytes() for path in made)
+    assert one == same != other
+
+
+def test_a_mutant_is_never_the_good_file() -> None:
+    assert all(mutations.mutated(b"good", making.drawing(seed))[1] != b"good" for seed in range(300))
+
+
+def test_every_case_has_a_name_of_its_own() -> None:
+    assert len({lie.name for lie in making.LIES}) == len(making.LIES)

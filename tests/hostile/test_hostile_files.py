@@ -1,0 +1,53 @@
+"""A quick run: each lie to some readers, and some mutants of every file. `python tests/hostile` is the long one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+if sys.platform == "win32":
+    pytest.skip("files are tried in processes that are forked", allow_module_level=True)
+
+from hostile import canaries, making
+from hostile.cases import Lie
+from hostile.judge import Judge
+from hostile.mutations import Target
+
+SEED = 1
+MUTANTS = 3
+NOT_YET = ("two arrays lie in one place",)
+CHOSEN = [lie for lie in making.some(SEED) if lie.kind not in NOT_YET]
+ANEW = [lie for lie in CHOSEN if lie.kind in ("numbers are in another file", "weights are a link", "graph is empty")]
+
+
+@pytest.fixture(scope="module")
+def hidden(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return canaries.write(tmp_path_factory.mktemp("hidden") / "secrets")
+
+
+@pytest.fixture(scope="module")
+def judge(tmp_path_factory: pytest.TempPathFactory, hidden: Path) -> Iterator[Judge]:
+    with Judge(tmp_path_factory.mktemp("work"), hidden) as made:
+        yield made
+
+
+@pytest.mark.parametrize("lie", CHOSEN, ids=lambda lie: lie.name)
+def test_a_lie_does_what_no_file_may_to_no_one(lie: Lie, judge: Judge, hidden: Path, tmp_path: Path) -> None:
+    assert judge.judge(making.lie(lie, tmp_path / "case", hidden, SEED)).wrong == ()
+
+
+@pytest.mark.parametrize("number", range(MUTANTS))
+@pytest.mark.parametrize("target", making.TARGETS, ids=lambda target: target.reader.replace(" ", "_"))
+def test_a_mutant_does_what_no_file_may_to_no_one(
+    target: Target, number: int, judge: Judge, hidden: Path, tmp_path: Path
+) -> None:
+    assert judge.judge(making.mutant(target, number, tmp_path / "case", hidden, SEED)).wrong == ()
+
+
+@pytest.mark.parametrize("lie", ANEW, ids=lambda lie: lie.name)
+def test_a_lie_does_what_no_file_may_in_a_process_of_its_own(lie: Lie, hidden: Path, tmp_path: Path) -> None:
+    with Judge(tmp_path / "work", hidden, anew=True) as judge:
+        assert judge.judge(making.lie(lie, tmp_path / "case", hidden, SEED)).wrong == ()
