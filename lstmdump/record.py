@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
+from lstmdump.names import with_unseen
 from lstmdump.report import LayerFacts, Report
 
 FROM_FILE, FROM_SHAPES = "file", "shapes"
 """Where a class is from, as the key `class_from` says."""
 
-# Undecodable bytes of a path, which UTF-8 cannot carry as they are, and marks that terminals act on or hide.
-_ESCAPED = "[\ud800-\udfff\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
-
 
 def line(value: Mapping[str, Any]) -> str:
-    """VALUE as one line of JSON that can be written as UTF-8."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    if text.isprintable():
-        return text
-    return re.sub(_ESCAPED, lambda sign: f"\\u{ord(sign[0]):04x}", text)
+    """VALUE as one line of JSON that can be written as UTF-8, and shown: what cannot be seen is escaped."""
+    return with_unseen(json.dumps(value, ensure_ascii=False, allow_nan=False), _escaped)
+
+
+def _escaped(sign: str) -> str:
+    return json.dumps(sign)[1:-1]
 
 
 def of(report: Report, *, with_others: bool = False) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import codecs
 import errno
 import itertools
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -23,6 +24,9 @@ from lstmdump.limits import DEFAULTS, Limits
 from lstmdump.locations import Location
 
 _BLOCK = 1 << 16
+_CANNOT_ACT = re.compile(
+    r"[\w./:@%+=-]+"
+)  # names that stay names on a shell's command line, where completion puts them
 _DIRECTORY_MODELS = (Format.SAVED_MODEL, Format.KERAS_ZIP)
 
 
@@ -219,7 +223,7 @@ def _complete_layers(ctx: click.Context, _param: click.Parameter, incomplete: st
             model = os.path.expanduser(path)  # noqa: PTH111 - as a shell does
             with suppress(Exception):  # a shell that completes a line shows no errors
                 names.update(dict.fromkeys(guard.do(model, _layers, model)))
-    return [name for name in names if name.startswith(incomplete)]
+    return [name for name in names if name.startswith(incomplete) and _CANNOT_ACT.fullmatch(name)]
 
 
 def _layers(model: str) -> list[str]:

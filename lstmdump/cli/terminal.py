@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TextIO, TypeVar
 
 from lstmdump.errors import LstmdumpError
-from lstmdump.names import visible
+from lstmdump.names import shortened, visible
 
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lstmdump.cli.bar import Bar
 
 Item = TypeVar("Item")
+_LONGEST = 4000  # characters of a line; a name in a file may have millions
 _bars: list[Bar] = []
 
 
@@ -81,11 +82,15 @@ def tell(message: str) -> None:
     """One line on stderr, above a progress bar if there is one. Where it cannot be told, the exit status has to do."""
     if sys.stderr is None:
         return
-    line = " ".join(visible(part) for part in f"lstmdump: {message}".split("\n"))
+    line = shortened(_one_line(f"lstmdump: {message}"), _LONGEST)
     if _bars:
         _bars[-1].above(lambda: _tell(line))
     else:
         _tell(line)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(visible(part) for part in text.split("\n"))
 
 
 def _tell(line: str) -> None:
@@ -123,7 +128,11 @@ def debugging() -> bool:
 
 
 def sentence(error: Exception) -> str:
-    """What to tell of an exception, in one line."""
+    """What to tell of an exception, in one line that can be shown, and is not as long as what a file may hold."""
+    return shortened(_one_line(_said(error)))
+
+
+def _said(error: Exception) -> str:
     if isinstance(error, LstmdumpError):
         return str(error)
     if isinstance(error, OSError) and error.strerror:

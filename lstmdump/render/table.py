@@ -91,12 +91,12 @@ def _about(layer: LayerFacts) -> Iterator[str]:
         yield f"forget bias {layer.forget_bias} added at run time"
     dtypes = sorted({weight.dtype for weight in layer.weights})
     if dtypes != [_USUAL_DTYPE]:
-        yield ", ".join(dtypes)
+        yield visible(", ".join(dtypes))
 
 
 def _layer_rows(layer: LayerFacts) -> Iterator[Row]:
     for weight in layer.weights:
-        yield _row(weight.name, shape_with_reason(weight.shape, weight.formula), weight.parameters, "dim")
+        yield _row(visible(weight.name), shape_with_reason(weight.shape, weight.formula), weight.parameters, "dim")
     if layer.gate_columns is not None:
         columns = " · ".join(f"{gate} {start}:{stop}" for gate, (start, stop) in layer.gate_columns.items())
         yield _row("columns", columns, None)

@@ -11,6 +11,8 @@ from lstmdump.check import Mismatch, Verdict
 from lstmdump.names import visible
 from lstmdump.render.text import count, plural
 
+_MARKDOWN = re.compile(r"[\\|`*~$\[\]]|(?<![^\W_])_|_(?![^\W_])")  # an underscore within a word is none of its signs
+
 
 def difference(mismatch: Mismatch) -> str:
     """One difference in words: `lstm_1: parameters: expected 240, found 250 (+10)`."""
@@ -67,6 +69,7 @@ def _annotation(file: str, title: str, message: str) -> str:
 
 def _data(text: str) -> str:
     """Source: `escapeData` in actions/toolkit, packages/core/src/command.ts."""
+    text = "\n".join(map(visible, text.split("\n")))
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
@@ -89,7 +92,7 @@ def github_summary(verdicts: Sequence[Verdict]) -> str:
 
 def _cell(text: str) -> str:
     """TEXT as it is to be read: Markdown's own signs, and those of HTML, are escaped."""
-    return re.sub(r"([\\|`*])", r"\\\1", visible(text)).replace("&", "&amp;").replace("<", "&lt;")
+    return _MARKDOWN.sub(r"\\\g<0>", visible(text)).replace("&", "&amp;").replace("<", "&lt;")
 
 
 def junit(verdicts: Sequence[Verdict]) -> str:
