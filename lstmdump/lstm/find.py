@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lstmdump.errors import NotAnLSTM
+from lstmdump.errors import CorruptModel, NotAnLSTM
 from lstmdump.lstm import fused, layouts
 from lstmdump.lstm.cell import LSTM, LSTMWeight
 from lstmdump.lstm.roles import Role
@@ -33,9 +33,15 @@ def find_lstms(model: Model) -> tuple[LSTM, ...]:
 
     Raises:
         NotAnLSTM: a layer that the file calls an LSTM has other shapes.
+        CorruptModel: two layers have one name, which all that is said of them goes by.
     """
-    found = (_as_lstm(layer) for layer in model.root.walk() if layer.weights and layer.kind not in _OTHER_KINDS)
-    return tuple(lstm for lstm in found if lstm is not None)
+    named: dict[str, LSTM] = {}
+    for layer in model.root.walk():
+        if layer.weights and layer.kind not in _OTHER_KINDS and (lstm := _as_lstm(layer)) is not None:
+            if lstm.name in named:
+                raise CorruptModel(f"two LSTM layers are called {lstm.name}: one by itself, one as a part of another")
+            named[lstm.name] = lstm
+    return tuple(named.values())
 
 
 def _as_lstm(layer: Layer) -> LSTM | None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from lstmdump.errors import NotAnLSTM
+from lstmdump.errors import CorruptModel, NotAnLSTM
 from lstmdump.lstm import LSTM, find_lstms
 from lstmdump.model import Model, Weight, grow
 from lstmdump.tensor import Tensor
@@ -97,3 +97,13 @@ def test_a_class_is_the_files_or_what_the_shapes_say(
 ) -> None:
     (lstm,) = find(shapes, kind)
     assert (lstm.kind, lstm.kind_stated) == ("LSTM", stated)
+
+
+def test_two_layers_of_one_name_are_refused() -> None:
+    weights = [
+        Weight(path, leaf, Tensor("x", shape, "float32", lambda _: None))  # type: ignore[arg-type, return-value]
+        for path in (("a/b",), ("a", "b"))
+        for leaf, shape in THREE.items()
+    ]
+    with pytest.raises(CorruptModel, match="two LSTM layers are called a/b"):
+        find_lstms(Model("keras-h5", "keras", grow(weights, {})))
