@@ -12,7 +12,7 @@ from lstmdump import locations, npz, pieces, record
 from lstmdump.errors import NoForgetBias, OutputClash, OutputExists
 from lstmdump.limits import DEFAULTS, Limits
 from lstmdump.lstm import LSTM, Role
-from lstmdump.names import visible
+from lstmdump.names import key
 from lstmdump.opening import OpenModel, open_model
 from lstmdump.pieces import Output
 from lstmdump.report import Report, describe, select
@@ -212,7 +212,7 @@ def _arrays(lstms: Sequence[LSTM], settings: Settings) -> Iterator[Output]:
 
 
 def _written(tensor: Tensor, settings: Settings, *, added: float = 0.0) -> Output:
-    return Output(visible(tensor.name), tensor, _kept(tensor) if settings.dtype == "keep" else settings.dtype, added)
+    return Output(key(tensor.name), tensor, _kept(tensor) if settings.dtype == "keep" else settings.dtype, added)
 
 
 def _kept(tensor: Tensor) -> str:

@@ -12,6 +12,8 @@ import struct
 import zlib
 from typing import BinaryIO
 
+from lstmdump.errors import OutputUnwritable
+from lstmdump.names import shortened
 from lstmdump.zip_checksum import crc32
 
 _STORED, _DEFLATED = 0, 8
@@ -23,6 +25,7 @@ _DATE = 1 << 5 | 1  # 1 January 1980, so that equal contents give equal archives
 _IN_EXTRA = 0xFFFFFFFF  # "eight bytes in the extra field have it"
 _LIMIT = (1 << 31) - 1  # beyond which zipfile gives eight bytes, too, as some readers take four for signed
 _MOST_COUNTED = (1 << 16) - 1
+_LONGEST_NAME = (1 << 16) - 1  # bytes
 _LOCAL, _LOCAL_EXTRA = "<4s5H3L2H", "<2H2Q"
 
 
@@ -31,11 +34,16 @@ class Member:
 
     Attributes:
         end: the first byte in the file that is not its own; of a compressed one, when it is closed.
+
+    Raises:
+        OutputUnwritable: its name is longer than 65,535 bytes.
     """
 
     def __init__(self, file: BinaryIO, name: str, start: int, size: int | None) -> None:
         self._file = file
         self._name = name.encode("utf-8")
+        if len(self._name) > _LONGEST_NAME:
+            raise OutputUnwritable(f"{shortened(name)}: a zip archive has no names of {len(self._name):,} bytes")
         self._start = start
         self._method = _DEFLATED if size is None else _STORED
         self._deflate = zlib.compressobj(wbits=-zlib.MAX_WBITS) if size is None else None

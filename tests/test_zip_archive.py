@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from lstmdump.errors import OutputUnwritable
 from lstmdump.zip_archive import Archive
 
 MEMBERS = {"a/W_i.npy": b"first" * 100, "é.npy": b"", "b": bytes(range(256))}
@@ -129,3 +130,10 @@ def test_a_member_that_gets_another_size_than_was_said_is_an_error(data: bytes) 
     archive.stored("a", 4).write(data)
     with pytest.raises(ValueError, match=f"{len(data)} bytes were written where 4 were to be"):
         archive.close()
+
+
+def test_a_name_that_no_archive_can_have_is_refused() -> None:
+    Archive(io.BytesIO()).stored("a" * 65_535, 0)
+    with pytest.raises(OutputUnwritable, match=r"a zip archive has no names of 65,536 bytes") as refused:
+        Archive(io.BytesIO()).stored("a" * 65_536, 0)
+    assert len(str(refused.value)) < 4096

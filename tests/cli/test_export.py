@@ -5,6 +5,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import builders
 import numpy as np
@@ -105,10 +106,26 @@ def test_options_reach_the_file(run: Run, model: Path, tmp_path: Path) -> None:
         assert {member.compress_type for member in archive.infolist()} == {zipfile.ZIP_DEFLATED}
 
 
-def test_a_name_that_terminals_act_on_is_escaped_in_the_keys(run: Run, tmp_path: Path) -> None:
-    path = builders.write(tmp_path / "a.h5", {"l": builders.keras_2_weights("l/a\x1bb")})
+@pytest.mark.parametrize(
+    ("name", "key"), [("a\x1bb", "a%1Bb"), ("..\\..\\x", "..%5C..%5Cx"), ("C:x", "C%3Ax"), ("100%", "100%25")]
+)
+def test_a_name_that_is_no_path_everywhere_is_escaped_in_the_keys(
+    name: str, key: str, run: Run, tmp_path: Path
+) -> None:
+    path = builders.write(tmp_path / "a.h5", {"l": builders.keras_2_weights(f"l/{name}")})
     run("export", path, "-o", tmp_path / "x.npz")
-    assert "l/a\\x1bb/W_i" in np.load(tmp_path / "x.npz").files
+    assert f"l/{key}/W_i" in np.load(tmp_path / "x.npz").files
+
+
+def test_layers_whose_names_are_alike_are_told_apart(run: Run, tmp_path: Path) -> None:
+    names = ["a/b", "a_b", "A_B", "a%2Fb", "a:b", "a?b"]
+    layers = {name: builders.keras_2_weights(name, seed=seed) for seed, name in enumerate(names)}
+    run("export", builders.write(tmp_path / "a.h5", layers), "-o", tmp_path / "x.npz")
+    with np.load(tmp_path / "x.npz") as arrays:
+        numbers = {unquote(name): arrays[name].tolist() for name in arrays.files}
+    assert {name: numbers[f"{name}/W_i"] for name in names} == {
+        name: builders.gates(3, 4, seed)["W_i"].tolist() for seed, name in enumerate(names)
+    }
 
 
 SAMPLE = "tf-1.12-basic-lstm-cell"
