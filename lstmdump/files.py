@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO, TypeVar
 
+from lstmdump import leftovers
 from lstmdump.errors import OutputExists, OutputUnwritable
 
 Result = TypeVar("Result")
 _OPEN_FILES = "/proc/self/fd"  # through it, Linux gives a name to a file that has none
 _NAMELESS = getattr(os, "O_TMPFILE", 0) if os.path.isdir(_OPEN_FILES) else 0
 _HAS_NO_NAMELESS = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)  # the file system, or the kernel, has no such files
+_RENAMES_OPEN_FILES = os.name == "posix"
 _HIDDEN = os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 _IN_THE_WAY = "is there already; use --force or --skip-existing"
 
@@ -23,8 +25,8 @@ def whole_file(path: str | os.PathLike[str], *, overwrite: bool) -> Iterator[Bin
     """A file that becomes PATH, or what PATH links to, when the block is left without an error, and vanishes otherwise.
 
     Until then it has no name where the system can do that (Linux, on most file systems), so that nothing is left of it
-    even by a process that is killed; elsewhere a hidden one in the same directory. It is brought to the disk before it
-    gets its own.
+    even by a process that is killed; elsewhere a hidden one in the same directory, from which the next run removes it.
+    It is brought to the disk before it gets its own.
 
     Raises:
         OutputExists: PATH is there already and OVERWRITE is false.
@@ -35,7 +37,8 @@ def whole_file(path: str | os.PathLike[str], *, overwrite: bool) -> Iterator[Bin
     try:
         target = os.path.realpath(target) if os.path.islink(target) else target  # a link stays a link
         directory = os.path.dirname(target) or os.curdir
-        hidden = os.path.join(directory, f".lstmdump-{os.urandom(8).hex()}.tmp")
+        leftovers.remove_from(directory)
+        hidden = os.path.join(directory, leftovers.hidden_name())
         descriptor, nameless = _in_directory(directory, made, lambda: _open(directory, hidden))
         with os.fdopen(descriptor, "w+b") as file:
             if overwrite:
@@ -45,7 +48,9 @@ def whole_file(path: str | os.PathLike[str], *, overwrite: bool) -> Iterator[Bin
             os.fsync(descriptor)
             if nameless:
                 _in_directory(directory, made, lambda: _name(descriptor, hidden, target, overwrite=overwrite))
-        if not nameless:
+            elif _RENAMES_OPEN_FILES:
+                _rename(hidden, target, overwrite=overwrite)
+        if not nameless and not _RENAMES_OPEN_FILES:
             _rename(hidden, target, overwrite=overwrite)
         for changed in (directory, *map(os.path.dirname, made)):
             _bring_to_disk(changed)
@@ -64,7 +69,16 @@ def _open(directory: str, hidden: str) -> tuple[int, bool]:
         except OSError as error:
             if error.errno not in _HAS_NO_NAMELESS:
                 raise
-    return os.open(hidden, _HIDDEN | os.O_RDWR, 0o666), False
+    return _open_hidden(hidden), False
+
+
+def _open_hidden(hidden: str) -> int:
+    while True:
+        descriptor = os.open(hidden, _HIDDEN | os.O_RDWR, 0o666)
+        leftovers.lock(descriptor)
+        if os.path.lexists(hidden):
+            return descriptor
+        os.close(descriptor)  # before it was locked, another run took it for one that was left behind
 
 
 def _name(descriptor: int, hidden: str, target: str, *, overwrite: bool) -> None:
@@ -75,6 +89,7 @@ def _name(descriptor: int, hidden: str, target: str, *, overwrite: bool) -> None
     except FileExistsError as error:
         if not overwrite:
             raise OutputExists(f"{target} {_IN_THE_WAY}") from error
+        leftovers.lock(descriptor)
         os.link(source, hidden, src_dir_fd=descriptor, follow_symlinks=True)
         os.replace(hidden, target)
 

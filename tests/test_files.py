@@ -5,12 +5,13 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from lstmdump import files
+from lstmdump import files, leftovers
 from lstmdump.errors import OutputExists, OutputUnwritable
 from lstmdump.files import whole_file
 
@@ -20,6 +21,14 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
     """What a file goes by until it is whole: no name where the system can do that, or a hidden one."""
     if request.param == "hidden name":
         monkeypatch.setattr(files, "_NAMELESS", 0)
+
+
+@pytest.fixture(autouse=True)
+def _forgetful() -> Iterator[None]:
+    """Each test is a run of its own."""
+    leftovers.remove_from.cache_clear()
+    yield
+    leftovers.remove_from.cache_clear()
 
 
 def test_a_file_is_there_when_all_is_written(tmp_path: Path) -> None:
@@ -132,7 +141,10 @@ def test_one_file_takes_the_place_of_another_though_it_is_being_read(tmp_path: P
 
 KILLED = """
 import os, signal, sys
+from lstmdump import files
 from lstmdump.files import whole_file
+if sys.argv[2:] == ["hidden name"]:
+    files._NAMELESS = 0
 with whole_file(sys.argv[1], overwrite=True) as file:
     file.write(b"x" * 100_000)
     os.kill(os.getpid(), signal.SIGKILL)
@@ -143,3 +155,61 @@ with whole_file(sys.argv[1], overwrite=True) as file:
 def test_a_process_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", KILLED, tmp_path / "a"], check=False)
     assert (done.returncode, list(tmp_path.iterdir())) == (-signal.SIGKILL, [])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_the_next_run_removes_what_a_process_left_that_was_killed(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"old")
+    subprocess.run([sys.executable, "-c", KILLED, tmp_path / "a", "hidden name"], check=False)
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert (len(left), left[0][0], (tmp_path / "a").read_bytes()) == (2, ".", b"old")
+    with whole_file(tmp_path / "b", overwrite=False):
+        pass
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks of POSIX")
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_one_run_leaves_the_file_of_another_alone(tmp_path: Path, overwrite: bool) -> None:
+    with whole_file(tmp_path / "a", overwrite=overwrite) as file:
+        file.write(b"x")
+        leftovers.remove_from.cache_clear()
+        leftovers.remove_from(str(tmp_path))
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a", b"x")]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks of POSIX")
+def test_a_file_is_locked_for_as_long_as_it_has_a_hidden_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    replace, seen = os.replace, []
+
+    def replacing(source: str, target: str) -> None:
+        leftovers.remove_from.cache_clear()
+        leftovers.remove_from(str(tmp_path))
+        seen.append(Path(source).exists())
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", replacing)
+    (tmp_path / "a").write_bytes(b"old")
+    with whole_file(tmp_path / "a", overwrite=True) as file:
+        file.write(b"new")
+    assert (seen, (tmp_path / "a").read_bytes()) == ([True], b"new")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks of POSIX")
+def test_a_file_that_was_taken_for_left_behind_before_it_was_locked_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, removed = leftovers.lock, []
+
+    def late(descriptor: int) -> None:
+        if not removed:
+            leftovers.remove_from.cache_clear()
+            leftovers.remove_from(str(tmp_path))
+            removed.append(descriptor)
+        lock(descriptor)
+
+    monkeypatch.setattr(files, "_NAMELESS", 0)
+    monkeypatch.setattr(leftovers, "lock", late)
+    with whole_file(tmp_path / "a", overwrite=False) as file:
+        file.write(b"x")
+    assert (len(removed), (tmp_path / "a").read_bytes()) == (1, b"x")
