@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from stat import S_ISDIR
 from typing import NamedTuple
 
-from lstmdump import locations, npz, pieces, record
-from lstmdump.errors import NoForgetBias, OutputClash, OutputExists
+from lstmdump import clashes, locations, npz, pieces, record
+from lstmdump.errors import NoForgetBias, OutputExists
 from lstmdump.limits import DEFAULTS, Limits
 from lstmdump.lstm import LSTM, Role
 from lstmdump.names import key
@@ -83,50 +83,23 @@ def plan(models: Sequence[str], out: str, *, directory: str = "") -> Iterator[Jo
         OutputClash: two models would go to one file, or one over a model.
     """
     if len(models) == 1 and out.endswith(".npz"):
-        _insist_that_no_output_is_a_model([out], models)
+        clashes.insist_that_it_is_no_model(out, models[0])
         return iter([Job(models[0], out, directory)])
     places = {locations.absolute(model) for model in models}
-    top = os.path.commonpath({os.path.dirname(place) for place in places}) if places else ""
-    outputs = (_output(model, top, out) for model in models)
-    if len(places) < len(models):
-        raise OutputClash(f"{_two_for_one_output(models, top, out)}; nothing was written")
-    if os.path.isdir(out):
-        _insist_that_no_output_is_a_model(outputs, models)
+    directories = {os.path.dirname(place) for place in places}
+    top = os.path.commonpath(directories) if places else ""
+    below = (_below(directory, top, out) for directory in directories)
+    clashes.insist_that_nothing_is_lost(models, lambda model: _output(model, top, out), out, places, below)
     return (Job(model, _output(model, top, out), directory) for model in models)
 
 
 def _output(model: str, top: str, out: str) -> str:
-    return os.path.join(out, locations.absolute(model)[len(top) :].lstrip(os.sep) + ".npz")
+    return _below(locations.absolute(model), top, out) + ".npz"
 
 
-def _two_for_one_output(models: Sequence[str], top: str, out: str) -> str:
-    first: dict[str, str] = {}
-    for model in models:
-        output = _output(model, top, out)
-        if output in first:
-            return f"{first[output]} and {model} would both be written to {output}"
-        first[output] = model
-    raise AssertionError("all outputs differ")
-
-
-def _insist_that_no_output_is_a_model(outputs: Iterable[str], models: Sequence[str]) -> None:
-    """Files are compared, not their names: links lead to them on many ways."""
-    numbers: set[int] | None = None
-    for output in outputs:
-        if (there := _file_number(output)) is None:
-            continue
-        if numbers is None:
-            numbers = {number for model in models if (number := _file_number(model)) is not None}
-        if there in numbers and any(os.path.exists(model) and os.path.samefile(model, output) for model in models):
-            raise OutputClash(f"{output} is itself one of the models to be read; nothing was written")
-
-
-def _file_number(path: str) -> int | None:
-    """The number of the file at PATH on its disk, or None where there is none."""
-    try:
-        return os.stat(path).st_ino
-    except (OSError, ValueError):
-        return None
+def _below(place: str, top: str, out: str) -> str:
+    """What PLACE, which lies below TOP, is below OUT."""
+    return os.path.join(out, place[len(top) :].lstrip(os.sep))
 
 
 def export(job: Job, settings: Settings = _AS_STORED) -> Exported:
