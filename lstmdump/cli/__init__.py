@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 import lstmdump
-from lstmdump.cli import terminal
+from lstmdump.cli import signals, terminal
 from lstmdump.cli.run import FAILED
 from lstmdump.errors import LstmdumpError
 
@@ -27,7 +27,6 @@ _COMMANDS = {
 }
 _COMPUTING = frozenset({"verify"})  # with products of matrices; the other commands read, cut and add
 _OBJECTS = 50_000  # new ones before garbage is looked for; Python's 700 take a quarter of the time of a large model
-_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 _EPILOG = """\b
 Examples:
   lstmdump weather.h5
@@ -103,7 +102,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         terminal.tell(error.format_message())
     except (click.Abort, KeyboardInterrupt):
-        return _INTERRUPTED
+        return signals.INTERRUPTED
+    except signals.Ended as ended:
+        return ended.status
     except terminal.OutputFailed as error:
         terminal.abandon()
         if not error.pipe_closed:
@@ -124,5 +125,6 @@ def main() -> None:
         # import. The user's own setting goes first, and a process that only calls `run` keeps what it has.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     gc.set_threshold(_OBJECTS)
-    terminal.insist_on_interrupts()
+    terminal.fill_streams()
+    signals.heed()
     sys.exit(run())

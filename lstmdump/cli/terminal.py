@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import errno
 import os
 import sys
@@ -14,8 +13,6 @@ from lstmdump.errors import LstmdumpError
 from lstmdump.names import shortened, visible
 
 if TYPE_CHECKING:
-    from sys import UnraisableHookArgs
-
     from lstmdump.cli.bar import Bar
 
 Item = TypeVar("Item")
@@ -72,6 +69,18 @@ def flush() -> None:
         raise OutputFailed(error) from error
 
 
+def fill_streams() -> None:
+    """Let nothing else take the numbers of standard streams that are closed: what it is would get their contents.
+
+    An output that the system opens as number 2 would get what a library of C has to complain of.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+
+
 def abandon() -> None:
     """Let nothing more go to stdout, not even what the interpreter flushes when it ends."""
     if sys.stdout is not None:
@@ -96,21 +105,6 @@ def _one_line(text: str) -> str:
 def _tell(line: str) -> None:
     with suppress(OSError):
         print(line, file=sys.stderr, flush=True)
-
-
-def insist_on_interrupts() -> None:
-    """Raise Ctrl-C anew where it is lost: Python drops what is raised in the callback of a weak reference, say.
-
-    h5py has such a callback for each object that it lets go; without this, one Ctrl-C in twenty changed nothing.
-    """
-    sys.unraisablehook = _insist
-
-
-def _insist(dropped: UnraisableHookArgs) -> None:
-    if issubclass(dropped.exc_type, KeyboardInterrupt):
-        _thread.start_new_thread(_thread.interrupt_main, ())  # here and now it would be dropped once more
-    else:
-        sys.__unraisablehook__(dropped)
 
 
 def tell_bug(error: BaseException) -> str:
