@@ -199,13 +199,13 @@ class HDF5File(Group):
             declared = Declared(source.limits if isinstance(source, Location) else DEFAULTS)
         if isinstance(source, Location) and not source.is_here:
             source = source.open()
-        budget.allow(_size(source))
         try:
             with Call():
                 if isinstance(source, Location):
                     self._file = h5py.File(source.inside(), "r")
                 else:
                     self._file = h5py.File(h5py.h5f.open_file_image(source.read()) if in_memory else source, "r")
+                budget.allow(self._file.id.get_filesize())
                 _keep_metadata(self._file.id)
         except FOREIGN_ERRORS as error:
             words = " ".join(str(error).split())
@@ -239,18 +239,6 @@ class HDF5File(Group):
         """Let go of the file."""
         self._data.close()
         self._file.close()
-
-
-def _size(source: Location | BinaryIO) -> int:
-    """The bytes of SOURCE; 0 where they cannot be counted, which is told when it is opened."""
-    try:
-        if isinstance(source, Location):
-            return source.size()
-        size = source.seek(0, os.SEEK_END)
-        source.seek(0)
-    except (OSError, ValueError):
-        return 0
-    return size
 
 
 def _keep_metadata(file: h5py.h5f.FileID) -> None:

@@ -221,14 +221,14 @@ def _read_header(parts: Parts) -> None:
     header = parts[0][:_HEADER]
     data = whole[:address] + header + whole[address + len(header) :]
     with h5py.File(io.BytesIO(whole)) as file:
-        shape = Headers(io.BytesIO(data), file.id).shape(address)
-    assert shape is None or math.prod(shape) >= 0
-    if shape is None:
+        plain = Headers(io.BytesIO(data), file.id).plain(address)
+    if plain is None:
         return
+    assert plain.size == 4 * math.prod(plain.shape)
     with suppress(OSError, KeyError, ValueError, RuntimeError, TypeError), h5py.File(io.BytesIO(data)) as file:
         dataset = file["x"]
         said = (dataset.shape, dataset.dtype.str, dataset.chunks)
-        assert said == (shape, "<f4", None), f"h5py says {said}, we say {shape}"
+        assert said == (plain.shape, "<f4", None), f"h5py says {said}, we say {plain}"
 
 
 def _header_seeds(_: Sequence[Path]) -> Iterator[Parts]:
