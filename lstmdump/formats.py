@@ -10,6 +10,7 @@ import re
 from typing import BinaryIO
 
 from lstmdump.errors import UnknownFormat, UnreadableModel
+from lstmdump.limits import Limits
 from lstmdump.locations import Location
 
 
@@ -61,7 +62,7 @@ def detect(location: Location) -> Format:
         if (told := _name_part(location)) is not None:
             raise UnknownFormat(told)
         with location.open() as file:
-            return _detect_file(file)
+            return _detect_file(file, location.limits)
     except FileNotFoundError as error:
         raise UnreadableModel("no such file or directory") from error
     except ValueError as error:  # a NUL in the name
@@ -106,13 +107,13 @@ def _detect_directory(location: Location) -> Format:
     )
 
 
-def _detect_file(file: BinaryIO) -> Format:
+def _detect_file(file: BinaryIO, trusted: Limits) -> Format:
     head = file.read(_HEAD)
     size = file.seek(0, 2)
     if not size:
         raise UnknownFormat("an empty file")
     if head.startswith(b"PK\x03\x04"):
-        return _detect_zip(file)
+        return _detect_zip(file, trusted)
     if head[257:262] == b"ustar":
         raise UnknownFormat("a tar archive; unpack it first")
     if _is_hdf5(file, size):
@@ -147,11 +148,13 @@ def _is_hdf5(file: BinaryIO, size: int) -> bool:
     return False
 
 
-def _detect_zip(file: BinaryIO) -> Format:
+def _detect_zip(file: BinaryIO, trusted: Limits) -> Format:
     import zipfile
 
+    from lstmdump import zip_directory
+
     try:
-        with zipfile.ZipFile(file) as archive:
+        with zip_directory.opened(file, trusted) as archive:
             members = archive.namelist()
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
         raise UnknownFormat("a zip archive that is cut short or damaged") from error

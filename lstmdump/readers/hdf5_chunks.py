@@ -52,8 +52,8 @@ def chunks(dataset: h5py.Dataset, path: str, trusted: Limits) -> Iterator[Chunk]
     wanted, there = math.prod(map(len, starts)), dataset.id.get_num_chunks()
     if there != wanted:
         raise CorruptModel(f"{max(0, wanted - there):,} of {wanted:,} chunks of {path} are not in the file")
-    if wanted > trusted.objects:
-        raise limits.refusal("objects", f"{path} lies in {wanted:,} chunks", needed=wanted)
+    if wanted > trusted.nodes:
+        raise limits.refusal("nodes", f"{path} lies in {wanted:,} chunks", needed=wanted)
     if length * _COPIES > trusted.memory:
         raise limits.refusal("memory", f"each chunk of {path} has {length:,} bytes", needed=length * _COPIES)
     for corner in product(*starts):

@@ -52,8 +52,8 @@ def _too_deep(called: str, trusted: Limits) -> RefusedModel:
 def _insist_on_limits(text: str, called: str, trusted: Limits) -> None:
     opened = text.count("[") + text.count("{")
     values = opened + text.count(",")
-    if values > trusted.objects:
-        raise limits.refusal("objects", f"{called} holds up to {values:,} values", needed=values)
+    if values > trusted.nodes:
+        raise limits.refusal("nodes", f"{called} holds up to {values:,} values", needed=values)
     if opened > trusted.json_depth and _is_deeper(text, trusted.json_depth):
         raise _too_deep(called, trusted)
 

@@ -19,7 +19,7 @@ from contextlib import AbstractContextManager, contextmanager
 from tempfile import TemporaryFile
 from typing import BinaryIO, Protocol, cast
 
-from lstmdump import budget, limits
+from lstmdump import budget, limits, zip_directory
 from lstmdump.errors import CorruptModel, RefusedModel, UnreadableModel, UnsupportedFormat
 from lstmdump.limits import FREE, Limits
 from lstmdump.locations import Location
@@ -127,7 +127,7 @@ class Archive:
         with _foreign_errors("the zip archive"):
             self._file = location.open()
             try:
-                self._zip = zipfile.ZipFile(self._file)
+                self._zip = zip_directory.opened(self._file, location.limits)
             except BaseException:
                 self._file.close()
                 raise

@@ -154,9 +154,9 @@ def test_chunks_that_lie_over_each_other_are_an_error(tmp_path: Path) -> None:
 
 def test_chunks_are_counted(tmp_path: Path) -> None:
     packed(tmp_path / "x.h5")
-    assert read(tmp_path / "x.h5", DEFAULTS._replace(objects=4)) == NUMBERS.tolist()
-    with pytest.raises(RefusedModel, match="packed lies in 4 chunks; --limit objects=4 allows it"):
-        read(tmp_path / "x.h5", DEFAULTS._replace(objects=3))
+    assert read(tmp_path / "x.h5", DEFAULTS._replace(nodes=4)) == NUMBERS.tolist()
+    with pytest.raises(RefusedModel, match="packed lies in 4 chunks; --limit nodes=4 allows it"):
+        read(tmp_path / "x.h5", DEFAULTS._replace(nodes=3))
 
 
 def test_a_chunk_that_takes_too_much_memory_is_refused(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from lstmdump.errors import CorruptModel, RefusedModel
 from lstmdump.limits import DEFAULTS, Limits
 from lstmdump.readers import json_text
 
-LIMITS = DEFAULTS._replace(json_size=10_000, json_depth=5, objects=100)
+LIMITS = DEFAULTS._replace(json_size=10_000, json_depth=5, nodes=100)
 
 
 def refuse(text: str | bytes, words: str, monkeypatch: pytest.MonkeyPatch, trusted: Limits = LIMITS) -> None:
@@ -40,7 +40,7 @@ def test_a_text_that_is_too_long_is_refused(text: str | bytes, monkeypatch: pyte
 
 @pytest.mark.parametrize("text", ["[" + "0," * 101, "[[]," * 51, '{"a":{},' * 51, "[" * 101])
 def test_a_text_of_too_many_values_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    refuse(text, r"it holds up to 1[0-9][0-9] values; --limit objects=1[0-9][0-9] allows it", monkeypatch)
+    refuse(text, r"it holds up to 1[0-9][0-9] values; --limit nodes=1[0-9][0-9] allows it", monkeypatch)
 
 
 DEEP = [
