@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, NamedTuple
 
+from lstmdump import limits
 from lstmdump.errors import CorruptModel, RefusedModel
+from lstmdump.limits import DEFAULTS, Limits
 from lstmdump.tensor import Tensor
 
 LayerPath = tuple[str, ...]
 NO_CLASSES = "found by shape: the file holds no layer classes"
-_MAX_DEPTH = 200  # each layer knows its whole path: a name of 100,000 slashes would take gigabytes
+_SHOWN = 40  # characters of a name that is too long
 
 
 class Weight(NamedTuple):
@@ -67,6 +69,7 @@ def grow(
     weights: Iterable[Weight],
     kinds: Mapping[LayerPath, str],
     settings: Mapping[LayerPath, Mapping[str, Any]] | None = None,
+    trusted: Limits = DEFAULTS,
 ) -> Layer:
     """The tree whose arrays are WEIGHTS, in their order.
 
@@ -74,22 +77,32 @@ def grow(
 
     Raises:
         CorruptModel: two arrays claim one place.
-        RefusedModel: layers are nested deeper than in any model.
+        RefusedModel: layers are nested deeper than is TRUSTED, or have longer names.
     """
     root = Layer(())
     for weight in weights:
-        if len(weight.layer) > _MAX_DEPTH:
-            raise RefusedModel(f"layers nested more than {_MAX_DEPTH} deep")
+        if len(weight.layer) > trusted.nesting:
+            words = f"layers are nested more than {trusted.nesting} deep"
+            raise limits.refusal("nesting", words, needed=len(weight.layer))
+        if len(weight.tensor.name) > trusted.name_length:
+            raise _too_long(weight.tensor.name)
         node = root
         for name in weight.layer:
             if name not in node.children:
                 path = (*node.path, name)
+                if sum(map(len, path)) + len(node.path) > trusted.name_length:
+                    raise _too_long("/".join(path))
                 node.children[name] = Layer(path, kinds.get(path), settings=(settings or {}).get(path, {}))
             node = node.children[name]
         if weight.leaf in node.weights:
             raise CorruptModel(f"{node.name} holds two arrays called {weight.leaf}")
         node.weights[weight.leaf] = weight.tensor
     return root
+
+
+def _too_long(name: str) -> RefusedModel:
+    words = f"a name of {len(name):,} characters, {name[:_SHOWN]}…"
+    return limits.refusal("name_length", words, needed=len(name))
 
 
 class Model:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from lstmdump.errors import CorruptModel, RefusedModel
+from lstmdump.limits import DEFAULTS
 from lstmdump.model import Model, Weight, grow
 from lstmdump.tensor import Tensor
 
@@ -35,8 +36,37 @@ def test_one_place_twice_is_an_error() -> None:
 
 
 def test_layers_nested_without_end_are_refused() -> None:
-    with pytest.raises(RefusedModel, match="nested more than 200 deep"):
+    with pytest.raises(RefusedModel, match="nested more than 100 deep; --limit nesting=100000 allows it"):
         grow([weight(*["a"] * 100_000)], {})
+
+
+LIMITED = DEFAULTS._replace(nesting=3, name_length=11)
+
+
+def test_names_and_layers_may_go_up_to_the_limits() -> None:
+    root = grow(
+        [weight("abc", "def", "ghi", leaf="x")._replace(tensor=weight("12345", "67890").tensor.renamed("x" * 11))],
+        {},
+        None,
+        LIMITED,
+    )
+    assert [layer.name for layer in root.walk()][-1] == "abc/def/ghi"
+
+
+def test_a_layer_deeper_than_that_is_refused() -> None:
+    with pytest.raises(RefusedModel, match="nested more than 3 deep; --limit nesting=4 allows it"):
+        grow([weight("a", "b", "c", "d", leaf="x")], {}, None, LIMITED)
+
+
+def test_a_longer_name_of_a_layer_is_refused_with_its_beginning() -> None:
+    long = weight("abc", "defgh", "ij", leaf="x")._replace(tensor=weight("a").tensor)
+    with pytest.raises(RefusedModel, match="a name of 12 characters, abc/defgh/ij…; --limit name-length=12 allows it"):
+        grow([long], {}, None, LIMITED)
+
+
+def test_a_longer_name_of_an_array_is_refused_with_its_beginning() -> None:
+    with pytest.raises(RefusedModel, match=rf"a name of 60,007 characters, {'a' * 40}…; --limit name-length=60007"):
+        grow([weight("a" * 60_000)], {})
 
 
 def test_kinds_are_those_of_the_file_and_otherwise_unknown() -> None:

@@ -60,7 +60,9 @@ def _read_bundle(prefix: Location) -> Model:
             found = saved_objects.holders(graph)
             named = keras_objects.name(graph, found, _stored_metadata(bundle, graph))
             notes += [_LOST_CELLS] if saved_objects.lacks_cells(graph, found) else []
-            return object_models.of_objects(bundle, graph, named, kind, object_models.producer(graph), notes)
+            return object_models.of_objects(
+                bundle, graph, named, kind, object_models.producer(graph), notes, bundle.limits
+            )
         from lstmdump.readers import tf1_models
 
         return tf1_models.of_names(prefix, {name: bundle.tensor(name) for name in bundle.names()}, kind, notes, bundle)

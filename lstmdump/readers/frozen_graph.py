@@ -40,7 +40,7 @@ def read(location: Location) -> Model:
     }
     by_reader = {name: tensor for name, tensor in constants.items() if frozen_reads.is_read(name)}
     if by_reader:
-        root = grow(frozen_reads.place(by_reader), {})
+        root = grow(frozen_reads.place(by_reader), {}, trusted=location.limits)
         return Model(
             Format.GRAPH.value,
             "tensorflow 2",
@@ -54,7 +54,7 @@ def read(location: Location) -> Model:
     variables = {name: tensor for name, tensor in constants.items() if name in used or _was_variable(graph, name)}
     declared = {name: without_numbers(name, *kind) for name, kind in variables_declared(graph).items()}
     placed = tf1_variables.place(variables | declared, graph, computed)
-    root = grow(placed.weights, placed.kinds, placed.settings)
+    root = grow(placed.weights, placed.kinds, placed.settings, location.limits)
     notes = [*([_NOT_FROZEN] if declared else []), *placed.notes]
     return Model(Format.GRAPH.value, "tensorflow 1", root, notes=tuple(notes), release=lambda: closed.append(True))
 

@@ -7,30 +7,27 @@ anything is opened through them, and HDF5 filter plugins are not loaded.
 
 from __future__ import annotations
 
-import math
 import os
-from functools import cached_property, lru_cache, partial
+from functools import cached_property
 from typing import Any, BinaryIO
 
 os.environ["HDF5_PLUGIN_PRELOAD"] = "::"  # HDF5's own word for: load no plugin, whatever HDF5_PLUGIN_PATH says
 
 import h5py
-import numpy as np
 
-from lstmdump import budget, limits
+from lstmdump import budget
 from lstmdump.errors import CorruptModel, RefusedModel
 from lstmdump.limits import DEFAULTS, Limits
 from lstmdump.locations import Location
-from lstmdump.readers import hdf5_attributes, hdf5_links
+from lstmdump.readers import hdf5_links, hdf5_objects
 from lstmdump.readers.declared import Declared
 from lstmdump.readers.hdf5_attributes import text
 from lstmdump.readers.hdf5_calls import FOREIGN_ERRORS, Call
 from lstmdump.readers.hdf5_links import Links
-from lstmdump.readers.hdf5_numbers import Data, Numbers, layout_inside
+from lstmdump.readers.hdf5_numbers import Data, Numbers
 from lstmdump.tensor import Tensor
 
 _METADATA = 8 * 2**20  # bytes; those of 1,000 layers come to 4 MiB
-_OPAQUE, _FLOAT32 = np.dtype("V2"), np.dtype("<f4")
 
 
 class Group:
@@ -53,7 +50,7 @@ class Group:
 
     def look_ahead(self) -> None:
         """Look up all links below this group at once, which pays where most of them are going to be asked for."""
-        self._links = self._links or hdf5_links.below(self._top)
+        self._links = self._links or hdf5_links.below(self._top, self._data.declared.limits)
 
     def group(self, path: str) -> Group | None:
         """The group at PATH below this one, or None where there is none."""
@@ -77,7 +74,7 @@ class Group:
         found = self._find(path)
         if not isinstance(found, h5py.h5d.DatasetID):
             return None
-        return _tensor(found, self._join(path), self._data, opaque_is_bfloat16)
+        return hdf5_objects.tensor(found, self._join(path), self._data, opaque_is_bfloat16=opaque_is_bfloat16)
 
     @property
     def address(self) -> int:
@@ -92,11 +89,13 @@ class Group:
         if self._links is not None:
             return [text(name) for name in self._links.names.get(self._within, ())]
         with Call(f"listing {self.path or '/'}"):
+            if self._id.get_num_objs() > self._data.declared.limits.objects:
+                raise hdf5_links.too_many(self._data.declared.limits)
             return [text(name) for name in self._id]
 
     def attribute(self, name: str) -> Any:
         """The attribute NAME: str for text, a list for an array, else a number; None where there is none."""
-        return _attribute(self._id, name, self.path, self._data)
+        return hdf5_objects.attribute(self._id, name, self.path, self._data)
 
     def has_attribute(self, name: str) -> bool:
         """Whether there is an attribute NAME; its value, which may be long, is not read."""
@@ -124,7 +123,7 @@ class Group:
                 pieces.append(piece)
                 length += sum(map(len, map(str, piece))) if isinstance(piece, list) else 0
                 if length > self._data.most_text:
-                    raise _too_long(name, self.path, length)
+                    raise hdf5_objects.too_long(name, self.path, length)
             if not pieces:
                 return None
             whole = [item for piece in pieces for item in (piece if isinstance(piece, list) else [piece])]
@@ -246,44 +245,6 @@ def _keep_metadata(file: h5py.h5f.FileID) -> None:
     settings = file.get_mdc_config()
     settings.set_initial_size, settings.initial_size = True, _METADATA
     file.set_mdc_config(settings)
-
-
-def _tensor(dataset: h5py.h5d.DatasetID, path: str, data: Data, opaque_is_bfloat16: bool) -> Tensor:
-    with Call(f"reading the shape of {path}"):
-        layout = layout_inside(dataset, path)
-        extent = dataset.get_space()
-        if extent.get_simple_extent_type() == h5py.h5s.NULL:
-            raise CorruptModel(f"{path} holds no array")
-        shape = extent.get_simple_extent_dims()
-        stored = _FLOAT32 if dataset.get_type().equal(h5py.h5t.IEEE_F32LE) else dataset.dtype
-        bfloat16 = stored == _OPAQUE and (opaque_is_bfloat16 or _attribute(dataset, "dtype", path, data) == "bfloat16")
-        declared, size = stored.itemsize * math.prod(shape), dataset.get_storage_size()
-        if size != declared and (layout != h5py.h5d.CHUNKED or not size):
-            raise CorruptModel(f"{path} declares {declared} bytes, but {size} are stored")
-        start = dataset.get_offset() if layout == h5py.h5d.CONTIGUOUS else None
-    data.take(path, declared, start)
-    numbers = Numbers(path, data, is_bfloat16=bfloat16)
-    dtype = "bfloat16" if bfloat16 else _dtype_name(stored)
-    return Tensor(path, shape, dtype, numbers.fetch, None if bfloat16 else numbers.rows)
-
-
-def _attribute(holder: h5py.h5g.GroupID | h5py.h5d.DatasetID, name: str, path: str, data: Data) -> Any:
-    """The attribute NAME of the object HOLDER at PATH, as `Group.attribute` gives it."""
-    with Call(f"reading the attribute {name} of {path or '/'}"):
-        try:
-            return hdf5_attributes.read(holder, name.encode(), data.most_text, partial(data.text_length, holder))
-        except hdf5_attributes.TooLong as error:
-            raise _too_long(name, path, error.length) from error
-
-
-def _too_long(name: str, path: str, length: int) -> RefusedModel:
-    words = f"the attribute {name} of {path or '/'} comes to up to {length:,} bytes"
-    return limits.refusal("json_size", words, needed=length)
-
-
-@lru_cache(maxsize=64)
-def _dtype_name(stored: np.dtype[Any]) -> str:
-    return str(stored.newbyteorder("="))
 
 
 def _bytes(path: str) -> bytes:

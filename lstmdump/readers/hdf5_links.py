@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import h5py
 
+from lstmdump import limits
+from lstmdump.errors import RefusedModel
+from lstmdump.limits import Limits
 from lstmdump.readers.hdf5_calls import FOREIGN_ERRORS, Call
 
-_MOST = 200_000  # links; a model of a thousand layers has 6,000
 _DEEPEST = 100  # steps; HDF5 goes down in C, where no exception ends a stack that is too deep
 
 
@@ -20,12 +22,15 @@ class Links:
         addresses: where the objects stand in the file.
         names: what lies in a group, by the group's path, in the file's order.
         trusted: whether these are all.
+        too_many: whether there are more than may be.
     """
 
-    __slots__ = ("_distinct", "addresses", "names", "trusted")
+    __slots__ = ("_distinct", "_most", "addresses", "names", "too_many", "trusted")
 
-    def __init__(self, address: int) -> None:
-        """None yet, below the group at that ADDRESS."""
+    def __init__(self, address: int, most: int) -> None:
+        """None yet, and no more than MOST, below the group at that ADDRESS."""
+        self._most = most
+        self.too_many = False
         self.addresses: dict[bytes, int] = {}
         self.names: dict[bytes, list[bytes]] = {}
         self.trusted = True
@@ -44,10 +49,12 @@ class Links:
             or address in self._distinct
             or path in self.addresses
             or (outer and outer not in self.addresses)
-            or len(self.addresses) == _MOST
             or path.count(b"/") == _DEEPEST
         ):
             self.trusted = False
+            return True
+        if len(self.addresses) == self._most:
+            self.too_many = True
             return True
         self.addresses[path] = address
         self._distinct.add(address)
@@ -55,12 +62,23 @@ class Links:
         return None
 
 
-def below(group: h5py.h5g.GroupID) -> Links | None:
-    """All links below GROUP; None where each is to be looked up when needed, as they are too many or not plain."""
+def below(group: h5py.h5g.GroupID, trusted: Limits) -> Links | None:
+    """All links below GROUP; None where each is to be looked up when needed, as they are not plain.
+
+    Raises:
+        RefusedModel: they are more than is TRUSTED.
+    """
     with Call():
         try:
-            links = Links(int(h5py.h5o.get_info(group).addr))
+            links = Links(int(h5py.h5o.get_info(group).addr), trusted.objects)
             group.links.visit(links.take, info=True)
         except FOREIGN_ERRORS:
             return None
+    if links.too_many:
+        raise too_many(trusted)
     return links if links.trusted else None
+
+
+def too_many(trusted: Limits) -> RefusedModel:
+    """That a file holds more links than is TRUSTED."""
+    return limits.refusal("objects", f"HDF5 with more than {trusted.objects:,} links", needed=10 * trusted.objects)

@@ -12,14 +12,15 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from lstmdump.errors import CorruptModel, LstmdumpError, RefusedModel
+from lstmdump import limits
+from lstmdump.errors import CorruptModel, LstmdumpError
+from lstmdump.limits import Limits
+from lstmdump.readers import hdf5_links
 from lstmdump.readers.hdf5 import Group, HDF5File
 from lstmdump.tensor import Tensor
 
 LISTS = ("layers", "_layer_checkpoint_dependencies")  # where a model keeps its layers; the latter in 2.12 to 2.14
 _VARS = "vars"
-_MAX_DEPTH = 100  # the deepest genuine file seen has 10 levels; Python's own limit is 1,000 frames
-_MAX_GROUPS = 500_000  # a model of 700 layers has 1,500
 
 _NO_LAYERS = frozenset({"optimizer", "metrics", "_metrics", "_compile_metrics"})  # the attributes of a compiled model
 _NUMBERS = frozenset({"int32", "int64", "uint32", "uint64"})
@@ -94,7 +95,7 @@ def read(roots: Sequence[HDF5File], *, opaque_is_bfloat16: bool) -> Stored:
     tree = Stored("", "", (0, 0))
     for shard, root in enumerate(roots):
         root.look_ahead()
-        _Shard(tree, shard, opaque_is_bfloat16=opaque_is_bfloat16).visit(root, tree, ())
+        _Shard(tree, shard, root.limits, opaque_is_bfloat16=opaque_is_bfloat16).visit(root, tree, ())
         root.insist_on_stored()
     for stored in tree.walk():
         stored.arrays = {key: stored.arrays[key] for key in sorted(stored.arrays, key=_number)}
@@ -103,10 +104,11 @@ def read(roots: Sequence[HDF5File], *, opaque_is_bfloat16: bool) -> Stored:
 
 
 class _Shard:
-    """One file on its way into the TREE; NUMBER says which."""
+    """One file on its way into the TREE, trusted so far; NUMBER says which."""
 
-    def __init__(self, tree: Stored, number: int, *, opaque_is_bfloat16: bool) -> None:
+    def __init__(self, tree: Stored, number: int, trusted: Limits, *, opaque_is_bfloat16: bool) -> None:
         self._tree = tree
+        self._trusted = trusted
         self._number = number
         self._opaque_is_bfloat16 = opaque_is_bfloat16
         self._seen: set[int] = set()
@@ -114,11 +116,14 @@ class _Shard:
     def visit(self, group: Group, stored: Stored, steps: tuple[str, ...]) -> None:
         """Put GROUP, which is STORED, and all below it into the tree."""
         address = group.address
-        if address in self._seen or len(steps) > _MAX_DEPTH:
-            raise CorruptModel(f"the group {group.path} stands within itself, or more than {_MAX_DEPTH} levels deep")
+        if address in self._seen:
+            raise CorruptModel(f"the group {group.path} has two names, or stands within itself")
+        if len(steps) > self._trusted.nesting:
+            words = f"groups are nested more than {self._trusted.nesting} deep"
+            raise limits.refusal("nesting", words, needed=2 * self._trusted.nesting)
         self._seen.add(address)
-        if len(self._seen) > _MAX_GROUPS:
-            raise RefusedModel(f"more than {_MAX_GROUPS} groups; no model has so many layers")
+        if len(self._seen) > self._trusted.objects:
+            raise hdf5_links.too_many(self._trusted)
         for key in group.names():
             child = group.group(key)
             if child is None:

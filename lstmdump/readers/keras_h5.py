@@ -81,7 +81,7 @@ def _read(location: Location, file: HDF5File) -> Model:
 
     if keras_0.is_keras_0(file):
         weights, notes = keras_0.read_weights(file)
-        root = grow(weights, {})
+        root = grow(weights, {}, trusted=file.limits)
         return Model(Format.HDF5.value, "keras 0.x", root, notes=(*notes, NO_CLASSES), release=file.close)
     return keras_weights.read(location, file) if keras_groups.is_layout(file) else _read_named(file)
 
@@ -123,7 +123,8 @@ def _read_named(file: HDF5File) -> Model:
     )
     weights = [Weight(found.path, leaf, tensor) for found in places.found for leaf, tensor in found.arrays.items()]
     weights.extend(Weight((_TOP_LEVEL,), f"{b.scope}/{leaf}", tensor) for b in top for leaf, tensor in b.arrays.items())
-    root_layer = grow((weight for weight in weights if weight.leaf not in _NO_PARAMETERS), places.kinds)
+    parameters = (weight for weight in weights if weight.leaf not in _NO_PARAMETERS)
+    root_layer = grow(parameters, places.kinds, trusted=file.limits)
     return Model(
         Format.HDF5.value,
         _producer(stored, file),

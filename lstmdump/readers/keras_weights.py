@@ -6,6 +6,7 @@ import re
 
 from lstmdump.errors import UnknownFormat
 from lstmdump.formats import Format
+from lstmdump.limits import Limits
 from lstmdump.locations import Location
 from lstmdump.model import NO_CLASSES, Model, Weight, grow
 from lstmdump.readers import keras_groups, keras_shards, keras_walk
@@ -40,7 +41,9 @@ def read(location: Location, file: HDF5File) -> Model:
     root = keras_groups.read([file], opaque_is_bfloat16=not marked)
     if not marked and any(tensor.dtype == "bfloat16" for stored in root.walk() for tensor in stored.arrays.values()):
         notes.append(_OPAQUE)
-    model = assemble(root, None, format_word=Format.KERAS_WEIGHTS.value, producer=_producer(root))
+    model = assemble(
+        root, None, format_word=Format.KERAS_WEIGHTS.value, producer=_producer(root), trusted=location.limits
+    )
     model.notes, model.release = (*notes, *model.notes), file.close
     return model
 
@@ -55,7 +58,8 @@ def read_index(location: Location) -> Model:
     files = Directory(location.parent)
     try:
         root = keras_shards.read(files, location.name)
-        model = assemble(root, None, format_word=Format.KERAS_WEIGHTS.value, producer=_producer(root, spread=True))
+        producer = _producer(root, spread=True)
+        model = assemble(root, None, format_word=Format.KERAS_WEIGHTS.value, producer=producer, trusted=location.limits)
     except BaseException:
         files.close()
         raise
@@ -64,9 +68,15 @@ def read_index(location: Location) -> Model:
 
 
 def assemble(
-    root: Stored, architecture: ConfigLayer | None, *, format_word: str, producer: str, files: Files | None = None
+    root: Stored,
+    architecture: ConfigLayer | None,
+    *,
+    format_word: str,
+    producer: str,
+    trusted: Limits,
+    files: Files | None = None,
 ) -> Model:
-    """The model whose arrays are below ROOT, its layers called as in ARCHITECTURE if it has one.
+    """The model whose arrays are below ROOT, its layers called as in ARCHITECTURE if it has one, and TRUSTED so far.
 
     FILES are verified before the first numbers are read.
 
@@ -86,7 +96,8 @@ def assemble(
     if architecture is None or not architecture.children:
         notes.append(NO_CLASSES if architecture is None else _NO_LAYERS)
         notes.extend([] if has_names else [_NO_NAMES])
-    return Model(format_word, producer, grow(weights, keras_walk.kinds(places)), notes=tuple(notes))
+    tree = grow(weights, keras_walk.kinds(places), trusted=trusted)
+    return Model(format_word, producer, tree, notes=tuple(notes))
 
 
 def _producer(root: Stored, *, spread: bool = False) -> str:

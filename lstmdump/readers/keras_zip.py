@@ -39,6 +39,7 @@ def read(location: Location) -> Model:
             architecture,
             format_word=Format.KERAS_ZIP.value,
             producer=_producer(files, location.limits),
+            trusted=location.limits,
             files=files,
         )
     except BaseException:

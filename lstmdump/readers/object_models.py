@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from lstmdump.errors import CorruptModel
 from lstmdump.formats import Format
+from lstmdump.limits import Limits
 from lstmdump.model import NO_CLASSES, Model, Weight, grow
 from lstmdump.readers.keras_objects import Named
 from lstmdump.readers.object_graph import ObjectGraph
@@ -23,7 +24,13 @@ _MOST_NAMED = 3
 
 
 def of_objects(
-    bundle: Bundle | None, graph: ObjectGraph, named: Sequence[Named], kind: Format, producer: str, notes: Sequence[str]
+    bundle: Bundle | None,
+    graph: ObjectGraph,
+    named: Sequence[Named],
+    kind: Format,
+    producer: str,
+    notes: Sequence[str],
+    trusted: Limits,
 ) -> Model:
     """The model of the NAMED objects in GRAPH, whose variables have keys in the BUNDLE; without one, shapes only."""
     used = [number for one in named for number in one.holder.variables.values()]
@@ -37,7 +44,7 @@ def of_objects(
     kinds = {one.path: one.kind for one in named if one.kind is not None}
     said = [*notes, *([] if kinds else [NO_CLASSES])]
     release = (lambda: None) if bundle is None else bundle.close
-    return Model(kind.value, producer, grow(weights, kinds), notes=tuple(said), release=release)
+    return Model(kind.value, producer, grow(weights, kinds, trusted=trusted), notes=tuple(said), release=release)
 
 
 def _declared(graph: ObjectGraph) -> dict[int, Tensor]:

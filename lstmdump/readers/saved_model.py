@@ -77,7 +77,7 @@ def _read(meta_graph: Message, directory: Location, bundle: Bundle | None) -> Mo
         found = saved_objects.holders(graph)
         named = keras_objects.name(graph, found, _metadata(graph, directory, found))
         return object_models.of_objects(
-            bundle, graph, named, Format.SAVED_MODEL, object_models.producer(graph, version), notes
+            bundle, graph, named, Format.SAVED_MODEL, object_models.producer(graph, version), notes, directory.limits
         )
     if bundle is not None and object_models.GRAPH_KEY in bundle and not bundle.missing_files():
         from lstmdump.readers import keras_exports
@@ -86,11 +86,11 @@ def _read(meta_graph: Message, directory: Location, bundle: Bundle | None) -> Mo
         named = keras_objects.name(graph, saved_objects.holders(graph), {})
         told = keras_exports.with_architecture(named, directory.child("assets").child(_ARCHITECTURE))
         return object_models.of_objects(
-            bundle, graph, told, Format.SAVED_MODEL, f"tf.keras (tensorflow {version})", notes
+            bundle, graph, told, Format.SAVED_MODEL, f"tf.keras (tensorflow {version})", notes, directory.limits
         )
     from lstmdump.readers import tf1_models
 
-    return tf1_models.of_saved_model(meta_graph, bundle, notes)
+    return tf1_models.of_saved_model(meta_graph, bundle, notes, directory.limits)
 
 
 def _give_keys(graph: ObjectGraph, bundle: Bundle | None) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from lstmdump.errors import CorruptModel
 from lstmdump.formats import Format
+from lstmdump.limits import Limits
 from lstmdump.locations import Location
 from lstmdump.model import Model, grow
 from lstmdump.readers import tf1_variables
@@ -25,23 +26,24 @@ def of_variables(
     kind: Format,
     notes: Sequence[str],
     held: Bundle | CheckpointV1 | None,
+    trusted: Limits,
 ) -> Model:
     """The model of TENSORS, which are known by their names only, and of the GRAPH that computes with them."""
     placed = tf1_variables.place(tensors, graph, () if graph is None else cells(graph))
-    root = grow(placed.weights, placed.kinds, placed.settings)
+    root = grow(placed.weights, placed.kinds, placed.settings, trusted)
     version = "" if graph is None or not graph.version else f" {graph.version}"
     release = (lambda: None) if held is None else held.close
     return Model(kind.value, f"tensorflow{version or ' 1'}", root, notes=(*notes, *placed.notes), release=release)
 
 
-def of_saved_model(meta_graph: Message, bundle: Bundle | None, notes: Sequence[str]) -> Model:
+def of_saved_model(meta_graph: Message, bundle: Bundle | None, notes: Sequence[str], trusted: Limits) -> Model:
     """The model of a SavedModel of TensorFlow 1; without its BUNDLE, of what its graph declares."""
     graph = of_meta_graph(meta_graph)
     if bundle is None:
         tensors = {name: without_numbers(name, *kind) for name, kind in variables_declared(graph).items()}
     else:
         tensors = {name: bundle.tensor(name) for name in bundle.names()}
-    return of_variables(tensors, graph, Format.SAVED_MODEL, notes, bundle)
+    return of_variables(tensors, graph, Format.SAVED_MODEL, notes, bundle, trusted)
 
 
 def of_names(
@@ -50,12 +52,12 @@ def of_names(
     """The model of TENSORS and of the graph in the `.meta` beside them, which may be missing or damaged."""
     meta = prefix.sibling(prefix.name + _META)
     if not meta.is_file():
-        return of_variables(tensors, None, kind, notes, held)
+        return of_variables(tensors, None, kind, notes, held, prefix.limits)
     try:
-        return of_variables(tensors, of_meta_graph(Message(meta.read())), kind, notes, held)
+        return of_variables(tensors, of_meta_graph(Message(meta.read())), kind, notes, held, prefix.limits)
     except (CorruptModel, OSError) as error:
         said = f"{meta.name}, which would tell more of its cells, cannot be read: {error}"
-        return of_variables(tensors, None, kind, [*notes, said], held)
+        return of_variables(tensors, None, kind, [*notes, said], held, prefix.limits)
 
 
 def read_first_format(location: Location) -> Model:

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import builders
+import numpy as np
 import pytest
 
 import lstmdump
@@ -180,3 +182,14 @@ def test_a_directory_without_permission_is_told(model: Path, tmp_path: Path) -> 
         2,
         f"lstmdump: {model}: {locked / 'x.npz'} cannot be written: Permission denied",
     )
+
+
+def test_what_is_told_of_a_name_of_any_length_is_a_line_of_some_length(run: Run, tmp_path: Path) -> None:
+    path = builders.write(tmp_path / "m.h5", {"lstm": []})
+    builders.change(path, lambda file: file.attrs.__setitem__("layer_names", np.array([b"\x1b" + b"x" * 60_000])))
+    for options in ([], ["--json"]):
+        outcome = run("show", *options, path)
+        assert outcome.status == 2
+        assert outcome.err.startswith(f"lstmdump: {path}: layer_names lists \\x1bxxx")
+        assert outcome.err.endswith("x, but the file does not hold it: a save that failed half-way\n")
+        assert max(map(len, (outcome.out + outcome.err).splitlines())) <= 4096

@@ -6,7 +6,8 @@ import h5py
 import pytest
 
 from lstmdump.errors import RefusedModel
-from lstmdump.locations import Location
+from lstmdump.limits import DEFAULTS, Limits
+from lstmdump.locations import Location, at
 from lstmdump.readers import hdf5_links
 from lstmdump.readers.hdf5 import HDF5File
 
@@ -21,9 +22,9 @@ def path(tmp_path: Path) -> Path:
     return made
 
 
-def links_of(path: Path) -> hdf5_links.Links | None:
+def links_of(path: Path, limits: Limits = DEFAULTS) -> hdf5_links.Links | None:
     with h5py.File(path, "r") as file:
-        return hdf5_links.below(h5py.h5g.open(file.id, b"/"))
+        return hdf5_links.below(h5py.h5g.open(file.id, b"/"), limits)
 
 
 def test_every_link_is_known_by_its_path_and_the_address_it_leads_to(path: Path) -> None:
@@ -90,3 +91,21 @@ def test_a_soft_link_is_refused_where_all_links_were_to_be_known(path: Path) -> 
     file.look_ahead()
     with pytest.raises(RefusedModel, match="outer/z is a link to another place"):
         file.group("outer/z")
+
+
+def test_links_are_counted(path: Path) -> None:
+    assert links_of(path, DEFAULTS._replace(objects=6)) is not None
+    with pytest.raises(RefusedModel, match="HDF5 with more than 5 links; --limit objects=50 allows it"):
+        links_of(path, DEFAULTS._replace(objects=5))
+
+
+def test_links_are_counted_where_each_is_looked_up_when_needed(path: Path) -> None:
+    file = HDF5File(at(path, DEFAULTS._replace(objects=2)))
+    group = file.group("outer/a")
+    assert group is not None
+    assert group.names() == ["array"]
+    outer = file.group("outer")
+    assert outer is not None
+    with pytest.raises(RefusedModel, match="HDF5 with more than 2 links"):
+        outer.names()
+    file.close()

@@ -11,6 +11,7 @@ from builders import keras_1_weights, keras_2_weights, lstm_config, numbers, seq
 
 import lstmdump
 from lstmdump.errors import CorruptModel, NotAnLSTM, RefusedModel, UnknownFormat
+from lstmdump.limits import Limits
 
 
 def names(path: Path) -> list[str]:
@@ -606,5 +607,6 @@ def test_a_name_that_ends_in_a_number_beyond_measure_is_a_name(version: str, tmp
     ]
     config = sequential(sequential(lstm_config("other"), name="l"), lstm_config("x"))
     layers = {"l": [*weights, *keras_2_weights("other")], "x": keras_2_weights("x")}
-    with lstmdump.open(write(tmp_path / "a.h5", layers, version=version, config=config)) as model:
+    path = write(tmp_path / "a.h5", layers, version=version, config=config)
+    with lstmdump.open(path, limits=Limits(name_length=6000)) as model:
         assert model.model.parameters == 2 + 4 + 2 + 2 * 128

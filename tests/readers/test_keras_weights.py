@@ -9,6 +9,7 @@ import pytest
 
 import lstmdump
 from lstmdump.errors import CorruptModel, RefusedModel
+from lstmdump.limits import Limits
 
 CELL = builders.cell()
 ADAM = [np.int64(3), np.float32(0.001), *CELL, *CELL]
@@ -179,6 +180,23 @@ def test_a_group_within_itself_is_a_contradiction(tmp_path: Path) -> None:
     builders.change(path, lambda file: file["layers/lstm"].__setitem__("again", file["layers"]))
     with pytest.raises(CorruptModel, match="stands within itself"), lstmdump.open(path):
         pass
+
+
+def test_groups_are_nested_up_to_the_limit(tmp_path: Path) -> None:
+    path = builders.saved(tmp_path / "a.weights.h5", {"layers/" + "/".join("abcdefgh"): CELL})
+    with lstmdump.open(path, limits=Limits(nesting=9)) as model:
+        assert [lstm.name for lstm in model.lstms] == ["a/b/c/d/e/f/g/h"]
+    with pytest.raises(RefusedModel, match="groups are nested more than 8 deep; --limit nesting=16 allows it"):
+        lstmdump.open(path, limits=Limits(nesting=8))
+
+
+def test_groups_are_counted_where_they_have_two_names(tmp_path: Path) -> None:
+    path = builders.saved(tmp_path / "a.weights.h5", {f"layers/lstm_{number}/cell": CELL for number in range(5)})
+    builders.change(
+        path, lambda file: file.__setitem__("layers/lstm_0/cell/vars/again", file["layers/lstm_1/cell/vars/0"])
+    )
+    with pytest.raises(RefusedModel, match=r"more than 12 (links|arrays)"):
+        lstmdump.open(path, limits=Limits(objects=12))
 
 
 def test_a_link_out_of_the_file_is_refused(tmp_path: Path) -> None:
