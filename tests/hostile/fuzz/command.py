@@ -37,7 +37,8 @@ def main() -> int:
     options.dir.mkdir(parents=True, exist_ok=True)
     if options.distil:
         for name in names:
-            print(f"{name}: {distilled(registry.TARGETS[name], options.dir / name / 'corpus')} inputs kept", flush=True)
+            kept = distilled(registry.TARGETS[name], options.dir / name / "corpus", options.findings / name)
+            print(f"{name}: {kept} inputs kept", flush=True)
         return 0
     with ThreadPoolExecutor(options.jobs) as threads:
         found = list(threads.map(lambda name: _fuzz(name, options), names))

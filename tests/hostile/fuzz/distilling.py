@@ -1,4 +1,4 @@
-"""Which inputs of a long run are worth keeping: those that reach lines that no good input reaches."""
+"""Which inputs of a long run are worth keeping: those that reach lines of ours that no good input reaches."""
 
 from __future__ import annotations
 
@@ -9,29 +9,36 @@ from types import FrameType
 from typing import Any
 
 from hostile.fuzz import registry, watching
+from hostile.fuzz.minimising import minimised
 from hostile.fuzz.target import Target
 
 import lstmdump
 
 _PACKAGE = str(Path(lstmdump.__file__).parent)
-_LARGEST = 6_000  # bytes of an input that is kept
+_MOST_TRIES = 500  # to make an input smaller
 
 Lines = set[tuple[str, int]]
 
 
-def distilled(target: Target, corpus: Path) -> int:
-    """Copy inputs from CORPUS to the regressions of TARGET, the smallest first; how many."""
+def distilled(target: Target, corpus: Path, folder: Path) -> int:
+    """Write to FOLDER what of the inputs in CORPUS reaches lines that nothing kept reaches, made small; how many."""
     reached: Lines = set()
     for data in [*registry.seeds(target), *(path.read_bytes() for path in registry.regressions(target.name))]:
         reached |= lines(target, data)
-    folder, kept = registry.REGRESSIONS / target.name, 0
+    kept = 0
     for data in sorted((path.read_bytes() for path in corpus.iterdir()), key=len):
-        if len(data) <= _LARGEST and not (found := lines(target, data)) <= reached:
-            reached |= found
+        if new := lines(target, data) - reached:
+            small = _smallest(target, data, new)
+            reached |= lines(target, small)
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / f"rare-{sha256(data).hexdigest()[:8]}").write_bytes(data)
+            (folder / f"rare-{sha256(small).hexdigest()[:8]}").write_bytes(small)
             kept += 1
     return kept
+
+
+def _smallest(target: Target, data: bytes, wanted: Lines) -> bytes:
+    """DATA without what is not needed to reach the lines WANTED."""
+    return minimised(data, lambda smaller: wanted <= lines(target, smaller), _MOST_TRIES)
 
 
 def lines(target: Target, data: bytes) -> Lines:

@@ -26,7 +26,7 @@ from hostile.fuzz.minimising import minimised
 from hostile.fuzz.sections import unpacked
 from hostile.fuzz.target import Target
 
-_MOST_MEMORY = 3 << 30  # bytes of addresses
+_MOST_MEMORY = 512 << 20  # bytes beside what the process has when it starts
 _LONGEST = 1 << 17  # bytes of an input
 _HANGS_AFTER = 120  # seconds of the wall's clock without an answer, where no Python runs that could be stopped
 _OFTEN = 64  # executions after which the time is looked at
@@ -44,6 +44,7 @@ class Run:
         self._kinds: dict[str, str] = {}
         self._told = 0.0
         self._slowest = 0.0
+        self._parent = os.getppid()
 
     def one(self, data: bytes) -> None:
         """Try DATA."""
@@ -78,7 +79,7 @@ class Run:
             told = {"executions": self._executions, "seconds": used, "slowest": self._slowest, "findings": self._kinds}
             self._progress.with_suffix(".new").write_text(json.dumps(told))
             self._progress.with_suffix(".new").replace(self._progress)
-        if used > self._seconds:
+        if used > self._seconds or os.getppid() != self._parent:
             sys.stderr.flush()
             os._exit(0)  # libFuzzer has no other end than a number of runs, or the wall's clock
 
@@ -92,7 +93,7 @@ def main() -> None:
         (place / sha256(data).hexdigest()[:16]).write_bytes(data)
     damage = Damage(target, [unpacked(data) for data in seeds], lambda data: atheris.Mutate(data, len(data) + 64))
     run = Run(target, Path(findings), place.parent / "progress.json", float(seconds))
-    resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
+    _limit_memory()
     options = [f"-artifact_prefix={place.parent}/died-", f"-max_len={_LONGEST}", f"-timeout={_HANGS_AFTER}",
                "-len_control=0", "-reload=0", "-rss_limit_mb=0",
                "-report_slow_units=1000000", corpus]  # fmt: skip
@@ -100,6 +101,13 @@ def main() -> None:
         [sys.argv[0], *options], run.one, custom_mutator=lambda data, most, seed: damage.apply(data, seed, most)
     )
     atheris.Fuzz()
+
+
+def _limit_memory() -> None:
+    sizes = Path("/proc/self/statm")
+    if sizes.is_file():  # on Linux; macOS keeps no such limit
+        most = int(sizes.read_text().split()[0]) * resource.getpagesize() + _MOST_MEMORY
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
 if __name__ == "__main__":

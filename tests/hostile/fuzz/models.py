@@ -25,7 +25,7 @@ _MANY, _TOO_MANY = 1 << 20, 1 << 24  # elements: those in between are read, but 
 @contextmanager
 def written(files: Mapping[str, bytes]) -> Iterator[Path]:
     """A directory with FILES in it, for as long as it is needed."""
-    with tempfile.TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None) as name:
+    with tempfile.TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None, ignore_cleanup_errors=True) as name:
         directory = Path(name)
         for path, content in files.items():
             file = directory / path
