@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import math
 import struct
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -227,8 +226,8 @@ def _read_header(parts: Parts) -> None:
     assert plain.size == 4 * math.prod(plain.shape)
     with suppress(OSError, KeyError, ValueError, RuntimeError, TypeError), h5py.File(io.BytesIO(data)) as file:
         dataset = file["x"]
-        said = (dataset.shape, dataset.dtype.str, dataset.chunks)
-        assert said == (plain.shape, "<f4", None), f"h5py says {said}, we say {plain}"
+        said = (dataset.shape, dataset.id.get_offset(), dataset.id.get_storage_size())
+        assert (*said, dataset.dtype.str, dataset.chunks) == (*plain, "<f4", None), f"h5py says {said}, we say {plain}"
 
 
 def _header_seeds(_: Sequence[Path]) -> Iterator[Parts]:
