@@ -18,6 +18,7 @@ from hostile.fuzz.target import BYTES, Parts, Target
 from lstmdump.errors import CorruptModel
 
 EXECUTIONS = 300  # of each target; a long run is for `python tests/hostile/fuzz`
+MOST_KEPT = 300_000  # bytes of all regressions
 FEW = 8  # seeds, the smallest
 KEPT = [
     pytest.param(name, path, id=f"{name}/{path.name}")
@@ -43,6 +44,10 @@ def test_genuine_inputs_are_read(name: str) -> None:
 @pytest.mark.parametrize(("name", "path"), KEPT)
 def test_what_was_found_once_is_read_or_refused(name: str, path: Path) -> None:
     assert told(watching.finding(registry.TARGETS[name], path.read_bytes())) == ""
+
+
+def test_what_was_found_is_kept_small() -> None:
+    assert sum(path.stat().st_size for name in registry.TARGETS for path in registry.regressions(name)) < MOST_KEPT
 
 
 @pytest.mark.parametrize("name", registry.TARGETS)
