@@ -37,7 +37,7 @@ class Leaf(NamedTuple):
     @property
     def units(self) -> int | None:
         """The units that the configuration states."""
-        return _whole_number(self.layer.settings.get("units", self.layer.settings.get("output_dim")))
+        return stated_units(self.layer)
 
     @property
     def input_dim(self) -> int | None:
@@ -97,6 +97,11 @@ class _Place(NamedTuple):
     frozen: bool = False
     in_stack: int = 0
     turn: tuple[str, ...] = ()
+
+
+def stated_units(layer: ConfigLayer) -> int | None:
+    """The units that the configuration of LAYER states; None where it states no number."""
+    return _whole_number(layer.settings.get("units", layer.settings.get("output_dim")))
 
 
 def is_gated(layer: ConfigLayer) -> bool:

@@ -173,7 +173,7 @@ def _marks(layer: ConfigLayer) -> Iterator[object]:
 def _likeness(layer: ConfigLayer) -> tuple[object, ...]:
     """What two copies of a shared layer have in common."""
     inner = tuple(_likeness(child) for _, child in layer.children)
-    return (layer.kind, layer.name, layer.settings.get("units"), inner)
+    return (layer.kind, layer.name, keras_leaves.stated_units(layer), inner)
 
 
 def kinds(found: list[Place]) -> Mapping[LayerPath, str]:

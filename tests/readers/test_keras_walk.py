@@ -199,5 +199,12 @@ def test_an_lstm_without_arrays_is_a_contradiction(tmp_path: Path, groups: dict[
         read(tmp_path, config, groups)
 
 
+@pytest.mark.parametrize("units", [[], {"class_name": "x"}, None, "4"])
+def test_units_that_are_no_number_state_none(units: Any, tmp_path: Path) -> None:
+    assert read(tmp_path, builders.sequential(lstm("only", units=units)), {"layers/lstm/cell": CELL}) == [
+        ("only", "LSTM", 4)
+    ]
+
+
 def test_a_model_that_was_never_built_has_none(tmp_path: Path) -> None:
     assert names(tmp_path, builders.sequential(lstm("only")), {"layers/lstm/cell": []}) == []
