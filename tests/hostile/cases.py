@@ -71,3 +71,8 @@ class Lie(NamedTuple):
     def name(self) -> str:
         """Reader and kind in one word."""
         return f"{self.reader}-{self.kind}".replace(" ", "_")
+
+
+def words(function: Callable[..., object]) -> str:
+    """The name of FUNCTION, which says what it does."""
+    return function.__name__.strip("_").replace("_", " ")

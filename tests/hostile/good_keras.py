@@ -144,3 +144,12 @@ def make(layout: Layout, directory: Path, size: Sizes, spoil: Callable[[Path], o
     file = layout.write(directory / "being-made.h5", size)
     spoil(file)
     return layout.package(file, directory, size)
+
+
+def members(size: Sizes) -> dict[str, bytes]:
+    """The files that a `.keras` model is made of."""
+    groups = {f"layers/{NAME}/cell": builders.cell(*size),
+              "layers/dense_1": [builders.numbers(size.m, 1), builders.numbers(1)]}  # fmt: skip
+    return builders.members(
+        config(size), builders.saved_bytes(groups, {f"layers/{NAME}": NAME, "layers/dense_1": "dense_1"})
+    )

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 from hostile import good_keras
-from hostile.cases import Case, Lie, Must, Scene
+from hostile.cases import Case, Lie, Must, Scene, words
 from hostile.good_keras import LAYOUTS, Layout
 
 _PAGES = struct.Struct("<Q")
@@ -78,7 +78,7 @@ def _lie(must: Must, *, lost: bool = False, by_class: bool = False) -> Callable[
     """
 
     def remember(spoil: Spoil) -> Spoil:
-        _LIES[spoil.__name__.strip("_").replace("_", " ")] = _Known(must, spoil, lost, by_class)
+        _LIES[words(spoil)] = _Known(must, spoil, lost, by_class)
         return spoil
 
     return remember

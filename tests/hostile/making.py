@@ -6,11 +6,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
-from hostile import hdf5_lies, keras_lies, mutations, tensorflow_lies
+from hostile import archive_lies, beside_lies, bundle_lies, graph_lies, hdf5_lies, keras_lies, mutations, object_lies
 from hostile.cases import Case, Lie, Scene
 from hostile.mutations import Target
 
-LIES: Sequence[Lie] = (*hdf5_lies.lies(), *keras_lies.lies(), *tensorflow_lies.lies())
+LIES: Sequence[Lie] = (
+    *hdf5_lies.lies(),
+    *keras_lies.lies(),
+    *archive_lies.lies(),
+    *beside_lies.LIES,
+    *bundle_lies.LIES,
+    *object_lies.LIES,
+    *graph_lies.LIES,
+)
 TARGETS: Sequence[Target] = tuple(mutations.targets())
 
 _GOOD = "nothing at all"
