@@ -50,17 +50,21 @@ class Declared:
 
 
 class Extents:
-    """Where in a file of SIZE bytes its arrays lie; None where its size is not known."""
+    """Where in a file of SIZE bytes its arrays lie; None where its size is not known.
 
-    __slots__ = ("_apart", "_end", "_places", "_size")
+    Attributes:
+        end: where the last one ends, once it is known that no two lie over each other.
+    """
+
+    __slots__ = ("_apart", "_last", "_places", "_size", "end")
 
     def __init__(self, size: int | None = None) -> None:
         self._size = size
-        self._places: list[tuple[int, int, str]] = []
-        self._end = 0
+        self._places: list[tuple[int, int, str | bytes]] = []
+        self._last = self.end = 0
         self._apart = True
 
-    def take(self, name: str, start: int, size: int) -> None:
+    def take(self, name: str | bytes, start: int, size: int) -> None:
         """Add the array NAME, SIZE bytes from START on.
 
         Raises:
@@ -68,11 +72,14 @@ class Extents:
         """
         stop = start + size
         if self._size is not None and stop > self._size:
-            raise CorruptModel(f"{name} lies beyond the end of the file")
+            raise CorruptModel(f"{_text(name)} lies beyond the end of the file")
         if size:
             self._places.append((start, stop, name))
-            self._apart = self._apart and start >= self._end  # as a rule, what is met later lies further behind
-            self._end = stop
+            if start < self._last:  # as a rule, what is met later lies further behind
+                self._apart = False
+            elif stop > self.end:
+                self.end = stop
+            self._last = stop
 
     def insist_on_own_places(self) -> None:
         """Each byte is one array's.
@@ -84,6 +91,10 @@ class Extents:
             self._places.sort()
             for (_, stop, name), (start, _, other) in pairwise(self._places):
                 if start < stop:
-                    raise CorruptModel(f"{name} and {other} lie over each other in the file")
-            self._end = self._places[-1][1]
+                    raise CorruptModel(f"{_text(name)} and {_text(other)} lie over each other in the file")
+            self._last = self.end = self._places[-1][1]
             self._apart = True
+
+
+def _text(name: str | bytes) -> str:
+    return name if isinstance(name, str) else name.decode("utf-8", "surrogateescape")

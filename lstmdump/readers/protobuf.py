@@ -9,9 +9,12 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterator
+from itertools import islice
 from typing import TypeAlias
 
+from lstmdump import limits
 from lstmdump.errors import CorruptModel
+from lstmdump.limits import DEFAULTS
 
 Buffer: TypeAlias = "bytes | memoryview"
 Value: TypeAlias = "int | bytes | memoryview"
@@ -19,6 +22,8 @@ Value: TypeAlias = "int | bytes | memoryview"
 _VARINT = 0
 _FIXED = {1: 8, 5: 4}  # bytes
 _VARINT_BITS = 64
+_SHORTEST = 2  # bytes of a field
+_FIRST_KEY = 1 << 3  # fields are numbered from 1 on
 _SHORT = 0x80  # numbers below it take one byte
 _FLOAT32_END = 3.4028235e38
 
@@ -26,15 +31,19 @@ _FLOAT32_END = 3.4028235e38
 class Message:
     """One message, its fields by number; a field that is absent has its type's zero, as in the format itself.
 
+    It has MOST fields at the most, and so has each message in it.
+
     Raises:
         CorruptModel: the bytes are no message.
+        RefusedModel: it has more fields.
     """
 
-    __slots__ = ("_fields",)
+    __slots__ = ("_fields", "_most")
 
-    def __init__(self, data: Buffer) -> None:
+    def __init__(self, data: Buffer, most: int = DEFAULTS.nodes) -> None:
+        self._most = most
         found: dict[int, list[Value]] = {}
-        for number, value in fields(data):
+        for number, value in fields_up_to(most, data):
             if number in found:
                 found[number].append(value)
             else:
@@ -78,11 +87,11 @@ class Message:
 
     def message(self, number: int) -> Message:
         """Field NUMBER as a message; an empty one where it is absent."""
-        return Message(self.bytes(number))
+        return Message(self.bytes(number), self._most)
 
     def messages(self, number: int) -> list[Message]:
         """Every field NUMBER as a message, in order."""
-        return [Message(value) for value in self.all_bytes(number)]
+        return [Message(value, self._most) for value in self.all_bytes(number)]
 
     def integers(self, number: int) -> list[int]:
         """Every field NUMBER as an int64, packed or one by one."""
@@ -92,11 +101,27 @@ class Message:
         return [value - (1 << _VARINT_BITS) if value >> (_VARINT_BITS - 1) else value for value in found]
 
 
+def fields_up_to(most: int, data: Buffer) -> Iterator[tuple[int, Value]]:
+    """The fields in DATA, as below, of which there may be MOST.
+
+    Raises:
+        CorruptModel: as below.
+        RefusedModel: there are more.
+    """
+    return fields(data) if len(data) <= most * _SHORTEST else _counted(fields(data), most)
+
+
+def _counted(found: Iterator[tuple[int, Value]], most: int) -> Iterator[tuple[int, Value]]:
+    yield from islice(found, most)
+    if next(found, None) is not None:
+        raise limits.refusal("nodes", f"a message of more than {most:,} fields", needed=10 * most)
+
+
 def fields(data: Buffer) -> Iterator[tuple[int, Value]]:
     """Number and value of each field in DATA, in order.
 
     Raises:
-        CorruptModel: a field is cut short, or has a wire type that is none.
+        CorruptModel: a field is cut short, or has a wire type or a number that is none.
     """
     position, end = 0, len(data)
     while position < end:
@@ -105,6 +130,8 @@ def fields(data: Buffer) -> Iterator[tuple[int, Value]]:
         position += 1
         if key >= _SHORT:
             key, position = varint(data, position - 1)
+        if key < _FIRST_KEY:
+            raise CorruptModel(f"damaged protocol buffer: a field without a number at byte {position}")
         kind = key & 7
         if kind in (0, 2):  # _VARINT, or a length; by their names it takes a fifth longer
             length = data[position] if position < end else _SHORT

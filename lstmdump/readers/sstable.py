@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator
+from itertools import islice
 from typing import TypeVar
 
+from lstmdump import limits
 from lstmdump.errors import CorruptModel, UnsupportedFormat
+from lstmdump.limits import DEFAULTS
 from lstmdump.readers import checksums
 from lstmdump.readers.protobuf import Buffer, varint
 
@@ -28,19 +31,23 @@ _RESTART_INTERVAL = 16
 class Table:
     """A table in DATA, its blocks read when they are asked for and checked when they are read.
 
+    It has MOST blocks at the most, of as many entries each.
+
     Raises:
         CorruptModel: DATA is no table, or its checksums do not hold.
+        RefusedModel: it has more blocks.
         UnsupportedFormat: it is compressed, which TensorFlow never does.
     """
 
-    def __init__(self, data: Buffer) -> None:
+    def __init__(self, data: Buffer, most: int = DEFAULTS.objects) -> None:
+        self._most = most
         self._data = memoryview(data)
         if len(data) < _FOOTER or self._data[-len(MAGIC) :] != MAGIC:
             raise CorruptModel("no LevelDB table, or one that is cut short: it does not end as one does")
         footer = self._data[-_FOOTER:]
         _, position = _handle(footer, 0)
         index, _ = _handle(footer, position)
-        self._blocks = [(key, _handle(value, 0)[0]) for key, value in _entries(self._block(index))]
+        self._blocks = [(key, _handle(value, 0)[0]) for key, value in self._listed(index)]
         self._lasts = [key for key, _ in self._blocks]
         self._kept: tuple[int, dict[bytes, memoryview]] = (-1, {})
         ends = [0, *(offset + size for _, (offset, size) in self._blocks)]
@@ -48,7 +55,11 @@ class Table:
             raise CorruptModel("damaged LevelDB table: its blocks overlap")
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
-        """All keys with their values, which are short, in the order of the keys."""
+        """All keys with their values, which are short, in the order of the keys.
+
+        Raises:
+            CorruptModel: the table is damaged.
+        """
         last = None
         for _, place in self._blocks:
             for key, value in _entries(bytes(self._block(place))):
@@ -63,8 +74,15 @@ class Table:
         if turn == len(self._blocks):
             return None
         if self._kept[0] != turn:
-            self._kept = turn, dict(_entries(self._block(self._blocks[turn][1])))
+            self._kept = turn, dict(self._listed(self._blocks[turn][1]))
         return self._kept[1].get(wanted)
+
+    def _listed(self, place: tuple[int, int]) -> list[tuple[bytes, memoryview]]:
+        """The entries of the block at PLACE."""
+        found = list(islice(_entries(self._block(place)), self._most + 1))
+        if len(found) > self._most:
+            raise limits.refusal("objects", f"a table of more than {self._most:,} entries", needed=10 * self._most)
+        return found
 
     def _block(self, place: tuple[int, int]) -> memoryview:
         offset, size = place

@@ -10,11 +10,14 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterator
+from itertools import islice
 from typing import BinaryIO, Literal, NamedTuple
 
-from lstmdump.errors import CorruptModel, ModelClosed, UnreadableModel
+from lstmdump import limits
+from lstmdump.errors import CorruptModel, ModelClosed, UnreadableModel, UnsupportedFormat
 from lstmdump.locations import Location
 from lstmdump.readers import checksums, numbers, tensor_slices, tensor_types
+from lstmdump.readers.declared import Extents
 from lstmdump.readers.protobuf import Message, as_bytes, as_fixed32, as_integer, as_text, fields, varint
 from lstmdump.readers.sstable import Table
 from lstmdump.readers.stored import StoredArray
@@ -25,6 +28,8 @@ _SLICE_MARK = b"\x00"
 _BIG_ENDIAN = 1
 _NOT_AS_WRITTEN = "the checksum of {} does not hold: its bytes are not those that were written"
 _MAX_SHARDS = 99_999  # five digits in the file's name
+_VERSION = 1  # of the format that is known here: kTensorBundleVersion
+_COPIES = 4  # of what is read as a whole, in memory: its bytes, and what is made of them
 
 
 class Entry(NamedTuple):
@@ -53,26 +58,47 @@ class Bundle:
         self._files: dict[int, tuple[BinaryIO, int]] = {}  # each with its size
         self._sound: set[Entry] = set()
         self._closed = False
+        self._knows_order = False
         try:
-            table = Table(prefix.sibling(prefix.name + ".index").read())
+            entries = self._listed(prefix.sibling(prefix.name + ".index"))
         except OSError as error:
             raise UnreadableModel(f"its index cannot be read: {error.strerror or error}") from error
-        entries = dict(table.items())
         header = Message(entries.pop(_HEADER_KEY, b""))
+        if header.message(3).integer(2) > _VERSION:
+            raise UnsupportedFormat("a checkpoint that only later releases of TensorFlow can read")
         self._shards = header.integer(1)
         self._big_endian = header.integer(2) == _BIG_ENDIAN
         if not 0 < self._shards <= _MAX_SHARDS:
             raise CorruptModel(f"a checkpoint index that counts {self._shards} data files")
+        self._places: dict[int, Extents] = {}  # in each data file
         self._pieces: dict[bytes, Entry] = {}
         self._entries: dict[str, Entry] = {}
         for key, value in entries.items():
             entry = _entry(value)
             if entry.shard >= self._shards:
                 raise CorruptModel(f"a tensor that lies in data file {entry.shard} of {self._shards}")
+            if entry.size:
+                if entry.shard not in self._places:
+                    self._places[entry.shard] = Extents()
+                self._places[entry.shard].take(key, entry.offset, entry.size)
             if key.startswith(_SLICE_MARK):
                 self._pieces[key] = entry
             else:
                 self._entries[as_text(key)] = entry
+
+    def _listed(self, index: Location) -> dict[bytes, bytes]:
+        """What stands in the INDEX, which is read as a whole.
+
+        Raises:
+            RefusedModel: it is too long, or has too many entries.
+        """
+        size, most = index.size(), self.limits.objects
+        if size * _COPIES > self.limits.memory:
+            raise limits.refusal("memory", f"its index has {size:,} bytes", needed=size * _COPIES)
+        entries = dict(islice(Table(index.read(), most).items(), most + 1))
+        if len(entries) > most:
+            raise limits.refusal("objects", f"its index has more than {most:,} entries", needed=10 * most)
+        return entries
 
     def names(self) -> Iterator[str]:
         """The names of all tensors, strings among them, in the index's order, which is that of their bytes."""
@@ -86,9 +112,20 @@ class Bundle:
         return self._entries[name]
 
     def missing_files(self) -> list[str]:
-        """The names of the data files that tensors lie in and that are not there."""
-        used = sorted({entry.shard for entry in self._all_entries() if entry.size})
-        return [file.name for file in map(self._data_file, used) if not file.is_file()]
+        """The names of the data files that tensors lie in and that are not there.
+
+        Raises:
+            CorruptModel: one that is there is cut short; or two tensors lie over each other.
+        """
+        missing = []
+        for shard, places in sorted(self._places.items()):
+            places.insist_on_own_places()
+            file = self._data_file(shard)
+            if not file.is_file():
+                missing.append(file.name)
+            elif (size := file.size()) < places.end:
+                raise CorruptModel(f"{file.name} has {size:,} bytes, of {places.end:,} that the index knows: cut short")
+        return missing
 
     def tensor(self, name: str) -> Tensor:
         """The tensor NAME, not yet read; from its pieces where it is kept in pieces."""
@@ -113,9 +150,14 @@ class Bundle:
         entry = self._entries[name]
         if entry.dtype != "string":
             raise CorruptModel(f"{name} holds {entry.dtype}, not strings")
+        count = math.prod(entry.shape)
+        if entry.size * _COPIES > self.limits.memory:
+            raise limits.refusal("memory", f"{name} has {entry.size:,} bytes", needed=entry.size * _COPIES)
+        if count > self.limits.nodes:
+            raise limits.refusal("nodes", f"{name} holds {count:,} strings", needed=count)
         data = bytes(self._stored(name, entry, 1).block((slice(0, entry.size),)))
         position, lengths = 0, []
-        for _ in range(math.prod(entry.shape)):
+        for _ in range(count):
             length, position = varint(data, position)
             lengths.append(length)
         position += 4
@@ -144,10 +186,6 @@ class Bundle:
         for file, _ in self._files.values():
             file.close()
         self._files.clear()
-
-    def _all_entries(self) -> Iterator[Entry]:
-        yield from (entry for entry in self._entries.values() if not entry.slices)
-        yield from self._pieces.values()
 
     def _piece(
         self, name: str, whole: Entry, place: tuple[tuple[int, int], ...], span: tuple[tuple[int, int], ...]
@@ -194,11 +232,23 @@ class Bundle:
         """Where the bytes of ENTRY lie, found to be inside the data file."""
         if self._closed:
             raise ModelClosed(f"{name} was asked for after the model had been closed")
+        self._insist_on_byte_order()
         called = self._data_file(entry.shard).name
         if entry.size and entry.offset + entry.size > self._file(entry.shard)[1]:
             raise CorruptModel(f"{name} lies beyond the end of {called}: the file is cut short")
         shape = entry.shape if entry.dtype != "string" else (entry.size,)
         return StoredArray(lambda: self._file(entry.shard)[0], called, entry.offset, shape, width)
+
+    def _insist_on_byte_order(self) -> None:
+        """Numbers with the highest byte first: that is no error of the header if it holds for the strings, too.
+
+        Their checksums are of lengths in that order; those of numbers are of bytes, in whatever order these are.
+        """
+        if self._big_endian and not self._knows_order:
+            self._knows_order = True
+            for name, entry in self._entries.items():
+                if entry.dtype == "string" and not entry.slices:
+                    self.strings(name)
 
     def _file(self, shard: int) -> tuple[BinaryIO, int]:
         if shard not in self._files:
@@ -225,7 +275,7 @@ def is_bundle_header(value: memoryview) -> bool:
 def _entry(value: bytes) -> Entry:
     found = dict(fields(value))  # of what is there twice, the last one counts
     return Entry(
-        tensor_types.dtype_name(as_integer(found.get(1, 0))),
+        tensor_types.stored_dtype_name(as_integer(found.get(1, 0))),
         tensor_types.shape_in(as_bytes(found.get(2, b""))),
         as_integer(found.get(3, 0)),
         as_integer(found.get(4, 0)),

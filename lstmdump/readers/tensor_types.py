@@ -27,6 +27,17 @@ def dtype_name(number: int) -> str:
     return _NAMES.get(plain, f"type {number}")
 
 
+def stored_dtype_name(number: int) -> str:
+    """The name of the element type NUMBER of an array that is stored.
+
+    Raises:
+        CorruptModel: it is a reference, of which there are none in files.
+    """
+    if number > _FIRST_REFERENCE:
+        raise CorruptModel(f"a stored tensor of type {number}, which is a reference")
+    return _NAMES.get(number, f"type {number}")
+
+
 def item_size(dtype: str) -> int | None:
     """Bytes per element of DTYPE; None where its numbers cannot be read here."""
     return _ITEM_SIZES.get(dtype)

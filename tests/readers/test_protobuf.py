@@ -7,7 +7,7 @@ import pytest
 import tensorflow_builders as tf
 from tensorflow_builders import counted, fixed32, float32, integer
 
-from lstmdump.errors import CorruptModel
+from lstmdump.errors import CorruptModel, RefusedModel
 from lstmdump.readers import protobuf
 from lstmdump.readers.protobuf import Message
 
@@ -146,3 +146,22 @@ def test_a_field_does_not_lie_beyond_its_message() -> None:
     data = counted(1, counted(2, "abc"))
     with pytest.raises(CorruptModel, match="a field of 3 bytes where 1 are left"):
         list(protobuf.spans(data, 2, 2, 5))
+
+
+def test_fields_are_counted_where_there_may_be_too_many() -> None:
+    assert Message(integer(1, 1) * 5, 5).integers(1) == [1] * 5
+    with pytest.raises(RefusedModel, match="a message of more than 5 fields; --limit nodes=50 allows it"):
+        Message(integer(1, 1) * 6, 5)
+
+
+def test_the_fields_of_a_message_within_are_counted_too() -> None:
+    outer = Message(counted(1, integer(1, 1) * 6), 5)
+    with pytest.raises(RefusedModel, match="more than 5 fields"):
+        outer.message(1)
+    with pytest.raises(RefusedModel, match="more than 5 fields"):
+        outer.messages(1)
+
+
+def test_a_field_without_a_number_is_damage() -> None:
+    with pytest.raises(CorruptModel, match="a field without a number"):
+        Message(b"\x00\x01")

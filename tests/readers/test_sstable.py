@@ -7,7 +7,7 @@ import pytest
 import tensorflow_builders as tf
 from tensorflow_builders import block, finished, framed, stored, table, varint
 
-from lstmdump.errors import CorruptModel, UnsupportedFormat
+from lstmdump.errors import CorruptModel, RefusedModel, UnsupportedFormat
 from lstmdump.readers.sstable import Table
 
 MANY = [(f"layer/{k:04d}/kernel".encode(), f"value {k}".encode()) for k in range(100)]
@@ -141,3 +141,16 @@ def test_keys_that_unfold_to_many_times_their_block_are_refused_at_once() -> Non
     with pytest.raises(CorruptModel, match="begin anew"):
         contents(framed([(b"y", entries + struct.pack("<II", 0, 1))]))
     assert time.perf_counter() - started < 5
+
+
+def test_entries_of_a_block_are_counted() -> None:
+    data = table([(b"a", b"1"), (b"b", b"2"), (b"c", b"3")], per_block=3)
+    assert bytes(Table(data, 3).get(b"b") or b"") == b"2"
+    with pytest.raises(RefusedModel, match="a table of more than 2 entries; --limit objects=20 allows it"):
+        Table(data, 2).get(b"b")
+
+
+def test_blocks_are_counted() -> None:
+    data = table([(b"a", b"1"), (b"b", b"2"), (b"c", b"3")], per_block=1)
+    with pytest.raises(RefusedModel, match="a table of more than 2 entries"):
+        Table(data, 2)

@@ -10,8 +10,9 @@ import pytest
 import tensorflow_builders as tf
 from tensorflow_builders import BFloat16, counted, entry, integer, write_bundle
 
-from lstmdump.errors import CorruptModel, LstmdumpError, ModelClosed, UnreadableModel
-from lstmdump.locations import Location
+from lstmdump.errors import CorruptModel, LstmdumpError, ModelClosed, RefusedModel, UnreadableModel, UnsupportedFormat
+from lstmdump.limits import DEFAULTS
+from lstmdump.locations import Location, at
 from lstmdump.readers.tensor_bundle import Bundle, is_bundle_header
 
 KERNEL = np.arange(12, dtype="<f4").reshape(3, 4)
@@ -228,10 +229,86 @@ def test_a_length_that_reaches_beyond_the_strings_is_damage(tmp_path: Path) -> N
 
 def test_more_strings_than_there_are_bytes_are_damage(tmp_path: Path) -> None:
     path = write_bundle(
-        tmp_path / "x", {"s": [b"a"]}, change=lambda e: e.update({b"s": entry("string", (2**40,), size=6)})
+        tmp_path / "x", {"s": [b"a"]}, change=lambda e: e.update({b"s": entry("string", (100_000,), size=6)})
     )
     with pytest.raises(CorruptModel, match="cut short"):
         Bundle(Location(path)).strings("s")
+
+
+def test_strings_are_counted(tmp_path: Path) -> None:
+    path = write_bundle(tmp_path / "x", {"s": [b"a", b"b", b"c"]})
+    assert Bundle(at(path, DEFAULTS._replace(nodes=3))).strings("s") == [b"a", b"b", b"c"]
+    with pytest.raises(RefusedModel, match="s holds 3 strings; --limit nodes=3 allows it"):
+        Bundle(at(path, DEFAULTS._replace(nodes=2))).strings("s")
+
+
+def test_strings_that_take_too_much_memory_are_refused(tmp_path: Path) -> None:
+    path = write_bundle(tmp_path / "x", {"s": [b"a" * 1000]})
+    with pytest.raises(RefusedModel, match=r"s has 1,00[0-9] bytes; --limit memory=1MiB allows it"):
+        Bundle(at(path, DEFAULTS._replace(memory=4 * 1000))).strings("s")
+
+
+def test_an_index_that_takes_too_much_memory_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    size = path.with_name("x.index").stat().st_size
+    Bundle(at(path, DEFAULTS._replace(memory=4 * size)))
+    with pytest.raises(RefusedModel, match=rf"its index has {size} bytes; --limit memory=1MiB allows it"):
+        Bundle(at(path, DEFAULTS._replace(memory=4 * size - 1)))
+
+
+def test_entries_are_counted(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    entries = 4  # three tensors and the header
+    Bundle(at(path, DEFAULTS._replace(objects=entries)))
+    with pytest.raises(RefusedModel, match="more than 3 entries; --limit objects=30 allows it"):
+        Bundle(at(path, DEFAULTS._replace(objects=entries - 1)))
+
+
+def test_two_tensors_over_the_same_bytes_are_an_error(tmp_path: Path) -> None:
+    bundle = Bundle(Location(spoiled(tmp_path, b"b", entry("float32", (1,), offset=4, size=4))))
+    with pytest.raises(CorruptModel, match="a and b lie over each other"):
+        bundle.missing_files()
+
+
+def test_a_tensor_and_a_piece_of_another_over_the_same_bytes_are_an_error(tmp_path: Path) -> None:
+    piece = entry("float32", (1, 4), size=16)
+    path = spoiled(tmp_path, tf.piece_key("kernel", ROWS[0]), piece, pieces={"kernel": ROWS})
+    with pytest.raises(CorruptModel, match="lie over each other"):
+        Bundle(Location(path)).missing_files()
+
+
+def test_tensors_in_other_data_files_may_lie_at_the_same_place(tmp_path: Path) -> None:
+    assert Bundle(Location(write(tmp_path, shards=3))).missing_files() == []
+
+
+def test_a_data_file_that_is_cut_short_is_told_with_the_shapes(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    data = path.with_name("x.data-00000-of-00001")
+    size = data.stat().st_size
+    data.write_bytes(data.read_bytes()[:-1])
+    words = rf"x.data-00000-of-00001 has {size - 1} bytes, of {size} that the index knows: cut short"
+    with pytest.raises(CorruptModel, match=words):
+        Bundle(Location(path)).missing_files()
+
+
+def test_a_bundle_for_later_releases_is_told(tmp_path: Path) -> None:
+    path = spoiled(tmp_path, b"", integer(1, 1) + counted(3, integer(1, 9) + integer(2, 2)))
+    with pytest.raises(UnsupportedFormat, match="only later releases of TensorFlow"):
+        Bundle(Location(path))
+
+
+def test_a_reference_is_not_stored(tmp_path: Path) -> None:
+    with pytest.raises(CorruptModel, match="a stored tensor of type 101, which is a reference"):
+        Bundle(Location(spoiled(tmp_path, b"kernel", integer(1, 101))))
+
+
+def test_a_header_that_is_wrong_about_the_order_of_bytes_is_found_by_the_strings(tmp_path: Path) -> None:
+    def turn(entries: tf.Entries) -> None:
+        entries[b""] = integer(1, 1) + integer(2, 1)
+
+    bundle = Bundle(Location(write_bundle(tmp_path / "x", {"a": np.ones(3, "f4"), "s": [b"b"]}, change=turn)))
+    with pytest.raises(CorruptModel, match="the checksum of s does not hold"):
+        bundle.tensor("a").read()
 
 
 def test_numbers_are_no_strings(tmp_path: Path) -> None:
