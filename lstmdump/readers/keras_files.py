@@ -154,7 +154,7 @@ class Archive:
         if size > self.limits.json_size:
             raise json_text.too_long(name, size)
         with self._inflated(name) as member:
-            return member.read()
+            return member.read(size)
 
     def hdf5(self, name: str) -> HDF5File:
         """The HDF5 file in the member NAME: where it is only stored, as Keras does, it is read in its place.

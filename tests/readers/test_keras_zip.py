@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import io
 import json
+import tracemalloc
 import zipfile
+import zlib
 from pathlib import Path
 
 import builders
@@ -154,6 +156,21 @@ def test_an_encrypted_member_is_refused(keras: Path) -> None:
         data[at + 8] |= 1
     keras.write_bytes(data)
     refuse(keras, RefusedModel, "config.json is encrypted")
+
+
+def test_of_a_text_no_more_is_read_than_it_has_bytes(tmp_path: Path) -> None:
+    path, text = tmp_path / "m.keras", FILES["config.json"]
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", text + bytes(1 << 25))
+        told = archive.getinfo("config.json")
+        told.file_size, told.CRC = len(text), zlib.crc32(text)
+        archive.writestr("model.weights.h5", WEIGHTS)
+    tracemalloc.start()
+    try:
+        assert only_gate(path).shape == (3, 4)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 24
+    finally:
+        tracemalloc.stop()
 
 
 def test_another_compression_is_refused(tmp_path: Path) -> None:
