@@ -15,7 +15,7 @@ from hostile.fuzz.target import Target
 import lstmdump
 
 _PACKAGE = str(Path(lstmdump.__file__).parent)
-_MOST_TRIES = 500  # to make an input smaller
+_MOST_TRIES = 150  # to make an input smaller
 
 Lines = set[tuple[str, int]]
 
