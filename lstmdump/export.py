@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from stat import S_ISDIR
+from stat import S_ISDIR, S_ISREG
 from typing import NamedTuple
 
 from lstmdump import clashes, locations, npz, pieces, record
@@ -138,8 +138,8 @@ def skipped(job: Job, settings: Settings) -> Exported | None:
         there = os.stat(os.path.join(job.directory, job.output))
     except (OSError, ValueError):  # to be told when it is written
         return None
-    if S_ISDIR(there.st_mode):
-        raise OutputExists(f"{job.output} is a directory")
+    if not S_ISREG(there.st_mode):
+        raise OutputExists(f"{job.output} is {'a directory' if S_ISDIR(there.st_mode) else 'no regular file'}")
     if settings.force:
         return None
     if settings.skip_existing:

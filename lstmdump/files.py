@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO, TypeVar
@@ -15,6 +16,7 @@ Result = TypeVar("Result")
 _OPEN_FILES = "/proc/self/fd"  # through it, Linux gives a name to a file that has none
 _NAMELESS = getattr(os, "O_TMPFILE", 0) if os.path.isdir(_OPEN_FILES) else 0
 _HAS_NO_NAMELESS = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)  # the file system, or the kernel, has no such files
+_CANNOT_BE_SYNCED = (errno.EACCES, errno.EPERM, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)  # as a directory
 _RENAMES_OPEN_FILES = os.name == "posix"
 _HIDDEN = os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 _IN_THE_WAY = "is there already; use --force or --skip-existing"
@@ -42,7 +44,7 @@ def whole_file(path: str | os.PathLike[str], *, overwrite: bool) -> Iterator[Bin
         descriptor, nameless = _in_directory(directory, made, lambda: _open(directory, hidden))
         with os.fdopen(descriptor, "w+b") as file:
             if overwrite:
-                _take_permissions(target, descriptor)
+                _take_after(target, descriptor)
             yield file
             file.flush()
             os.fsync(descriptor)
@@ -129,21 +131,28 @@ def _make_directories(directory: str, made: list[str]) -> None:
             made.append(lacking)
 
 
-def _take_permissions(target: str, descriptor: int) -> None:
+def _take_after(target: str, descriptor: int) -> None:
     """Give an open file the permissions of the one at TARGET, if there is one and the system has them."""
-    if hasattr(os, "fchmod"):
-        with suppress(FileNotFoundError):
-            os.fchmod(descriptor, os.stat(target).st_mode & 0o7777)
+    with suppress(FileNotFoundError):
+        mode = os.stat(target).st_mode
+        if not stat.S_ISREG(mode):
+            raise OutputUnwritable(f"{target} is no regular file; what is there is left as it is")
+        if hasattr(os, "fchmod"):
+            os.fchmod(descriptor, mode & 0o7777)
 
 
 def _bring_to_disk(directory: str) -> None:
-    """See to it that the names in DIRECTORY outlast a power cut."""
+    """See to it that the names in DIRECTORY outlast a power cut, where it may be read and the system can do that."""
     if os.name == "posix":
-        descriptor = os.open(directory or os.curdir, os.O_RDONLY)
         try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+            descriptor = os.open(directory or os.curdir, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            if error.errno not in _CANNOT_BE_SYNCED:
+                raise
 
 
 def _remove(hidden: str, made: list[str]) -> None:

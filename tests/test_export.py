@@ -203,3 +203,12 @@ def test_an_output_lies_below_out_as_its_url_says(models: list[str], outputs: li
 def test_two_urls_that_differ_in_their_queries_clash() -> None:
     with pytest.raises(OutputClash, match="nothing was written"):
         plan(["https://host/m.h5?version=1", "https://host/m.h5?version=2"], "out")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes of POSIX")
+@pytest.mark.parametrize("settings", [Settings(), Settings(force=True), Settings(skip_existing=True)])
+def test_what_is_no_file_is_no_output(settings: Settings, model: Path) -> None:
+    os.mkfifo(model.with_suffix(".npz"))
+    with pytest.raises(OutputExists, match="is no regular file"):
+        export(Job(str(model), str(model.with_suffix(".npz"))), settings)
+    assert model.with_suffix(".npz").is_fifo()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -137,6 +138,37 @@ def test_one_file_takes_the_place_of_another_though_it_is_being_read(tmp_path: P
         with whole_file(tmp_path / "a", overwrite=True) as file:
             file.write(b"new")
         assert (old.read(), (tmp_path / "a").read_bytes()) == (b"old", b"new")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes of POSIX")
+@pytest.mark.parametrize("linked", [False, True])
+def test_what_is_no_file_is_not_overwritten(tmp_path: Path, linked: bool) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    with (
+        pytest.raises(OutputUnwritable, match="pipe is no regular file"),
+        whole_file(tmp_path / ("link" if linked else "pipe"), overwrite=True),
+    ):
+        pass
+    assert ((tmp_path / "pipe").is_fifo(), len(list(tmp_path.iterdir()))) == (True, 2)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere directories are not brought to the disk")
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EINVAL])
+def test_a_directory_that_cannot_be_synced_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    fsync = os.fsync
+
+    def fails(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(number, os.strerror(number))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fails)
+    with whole_file(tmp_path / "a", overwrite=False) as file:
+        file.write(b"x")
+    assert (tmp_path / "a").read_bytes() == b"x"
 
 
 KILLED = """
