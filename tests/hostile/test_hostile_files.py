@@ -18,7 +18,7 @@ from hostile.mutations import Target
 
 SEED = 1
 MUTANTS = 3
-NOT_YET = ("two arrays lie in one place",)
+NOT_YET: tuple[str, ...] = ()
 CHOSEN = [lie for lie in making.some(SEED) if lie.kind not in NOT_YET]
 ANEW = [lie for lie in CHOSEN if lie.kind in ("numbers are in another file", "weights are a link", "graph is empty")]
 
