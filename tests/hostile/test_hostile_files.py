@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,14 +13,14 @@ if sys.platform == "win32":
     pytest.skip("files are tried in processes that are forked", allow_module_level=True)
 
 from hostile import canaries, making
-from hostile.cases import Lie
+from hostile.cases import Case, Lie, Must
 from hostile.judge import Judge
 from hostile.mutations import Target
 
 SEED = 1
 MUTANTS = 3
-NOT_YET: tuple[str, ...] = ()
-CHOSEN = [lie for lie in making.some(SEED) if lie.kind not in NOT_YET]
+CHOSEN = making.some(SEED)
+ENDLESS = sorted((Path(__file__).parent / "regressions" / "hdf5").iterdir())
 ANEW = [lie for lie in CHOSEN if lie.kind in ("numbers are in another file", "weights are a link", "graph is empty")]
 
 
@@ -51,3 +52,13 @@ def test_a_mutant_does_what_no_file_may_to_no_one(
 def test_a_lie_does_what_no_file_may_in_a_process_of_its_own(lie: Lie, hidden: Path, tmp_path: Path) -> None:
     with Judge(tmp_path / "work", hidden, anew=True) as judge:
         assert judge.judge(making.lie(lie, tmp_path / "case", hidden, SEED)).wrong == ()
+
+
+@pytest.mark.parametrize("path", ENDLESS, ids=lambda path: path.name)
+def test_a_file_that_the_hdf5_library_goes_through_without_end_is_refused(
+    path: Path, judge: Judge, tmp_path: Path
+) -> None:
+    (tmp_path / "case").mkdir()
+    copied = Path(shutil.copy(path, tmp_path / "case"))
+    judged = judge.judge(Case("hdf5", path.name, Must.REFUSED, copied, {}))
+    assert (judged.became, judged.wrong) == ("refused", ())
