@@ -13,8 +13,11 @@ from hostile.canaries import SECRET
 from hostile.cases import Gates
 from hostile.running import Ran
 
+from lstmdump.names import visible
+
 _MEMORY = 400 << 20  # bytes; the process that runs takes 100 MiB before it begins
 _LONGEST = 4096  # signs of a line on stderr
+_SHORT = 500  # signs of a name that is shown whole
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _RECORD = "__lstmdump__"
 
@@ -69,6 +72,17 @@ def of_record(shown: Ran) -> Iterator[str]:
         return
     if ("error" in json.loads(lines[0])) != (shown.status == 2):
         yield "the record and the exit status of show differ"
+
+
+def of_table(table: Ran, shown: Ran) -> Iterator[str]:
+    """The table has the names in the record as they are, but for what cannot be seen: none of them is markup."""
+    if table.status:
+        yield f"show ended with {table.status}, though with --json it did not"
+        return
+    text = table.out.decode("utf-8", "replace")
+    for layer in json.loads(shown.out)["layers"]:
+        if visible(layer["name"]) not in text and len(layer["name"]) < _SHORT:
+            yield f"the table has no layer {layer['name']!r}"
 
 
 def of_arrays(written: Gates) -> Iterator[str]:

@@ -61,7 +61,7 @@ class Judge:
                 wrong += [f"export failed, but left {path.name}" for path in files]
                 wrong += ["a good file was refused"] if case.must is Must.READ else []
                 return Judged(tuple(wrong), "refused")
-            wrong += ["export is done, but show is not"] if shown.status else []
+            wrong += ["export is done, but show is not"] if shown.status else self._of_table(case, shown)
             return self._judge_output(case, files, wrong)
         finally:
             shutil.rmtree(output, ignore_errors=True)
@@ -81,6 +81,11 @@ class Judge:
         if not same:
             wrong += self._of_memory(case, written)
         return Judged(tuple(wrong), "read" if same else "other")
+
+    def _of_table(self, case: Case, shown: Ran) -> list[str]:
+        """The table for people says what the record does."""
+        table = self._run_in("table", ["show", "--all", str(case.path)])
+        return [*checks.of_run("show", table), *checks.of_table(table, shown)]
 
     def _of_memory(self, case: Case, written: Gates) -> Iterator[str]:
         """Numbers that are another in a process whose memory was filled with another byte are in no file."""

@@ -62,6 +62,12 @@ def test_a_record_that_contradicts_the_status_is_told(ran: Ran, words: str) -> N
     assert list(checks.of_record(ran)) == [words]
 
 
+def test_a_name_that_the_table_takes_for_markup_is_told() -> None:
+    shown = GOOD._replace(out=b'{"layers": [{"name": "[bold]x"}, {"name": "y\\u001b"}]}')
+    table = GOOD._replace(out=b"LSTM x  y\\x1b  LSTM")
+    assert list(checks.of_table(table, shown)) == ["the table has no layer '[bold]x'"]
+
+
 def test_good_arrays_are_the_same_under_other_names_and_in_other_types() -> None:
     assert checks.same({"other/W_i": GATES["lstm_1/W_i"].astype("f8")}, GATES)
 
