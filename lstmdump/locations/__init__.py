@@ -110,6 +110,10 @@ class Location:
         """Whether a directory is here, or a link to one."""
         return os.path.isdir(self.path)
 
+    def size(self) -> int | None:
+        """The bytes of this file; None where that is not known before it is read."""
+        return os.stat(self.path).st_size
+
     def entries(self) -> list[tuple[Location, bool]]:
         """The files and directories in this directory, by name, and whether each is a directory, and no link to one."""
         with os.scandir(self.path) as found:

@@ -123,6 +123,10 @@ class RemoteLocation(Location):
             return (self._found() or {}).get("type") == "directory"
         return _is_directory(self.inner) or _is_directory((self._found() or {}).get("url", self.inner))
 
+    def size(self) -> int | None:
+        """The bytes of this file; None where that is not known before it is read."""
+        return (self._found() or {}).get("size")
+
     def entries(self) -> list[tuple[Location, bool]]:
         """The files and directories in this directory, by name, and whether each is a directory.
 

@@ -92,7 +92,7 @@ class Bundle:
         Raises:
             RefusedModel: it is too long, or has too many entries.
         """
-        size, most = index.size(), self.limits.objects
+        size, most = index.size() or 0, self.limits.objects
         if size * _COPIES > self.limits.memory:
             raise limits.refusal("memory", f"its index has {size:,} bytes", needed=size * _COPIES)
         entries = dict(islice(Table(index.read(), most).items(), most + 1))
@@ -123,7 +123,7 @@ class Bundle:
             file = self._data_file(shard)
             if not file.is_file():
                 missing.append(file.name)
-            elif (size := file.size()) < places.end:
+            elif (size := file.size()) is not None and size < places.end:
                 raise CorruptModel(f"{file.name} has {size:,} bytes, of {places.end:,} that the index knows: cut short")
         return missing
 

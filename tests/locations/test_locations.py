@@ -179,3 +179,8 @@ def test_what_is_reached_from_a_location_is_trusted_as_far(
     reached: Callable[[Location], Location], url: str, model: Path
 ) -> None:
     assert reached(at(f"{url}{model}", RAISED)).limits == RAISED
+
+
+@pytest.mark.parametrize("url", ["", "file://"])
+def test_the_size_of_a_file_is_known(url: str, model: Path) -> None:
+    assert at(f"{url}{model}").child("variables").child("data").size() == len(b"bytes")

@@ -195,7 +195,9 @@ def _taken_out_of_bundle(index: Path) -> list[bytes]:
     graph = bundle.string(GRAPH_KEY) if entries.pop(GRAPH_KEY.encode(), None) else b""
     bundle.close()
     data = sorted(index.parent.glob(f"{index.stem}.data-*"))
-    contents = [path.read_bytes() if path.stat().st_size <= _LARGEST_SEED else b"" for path in data]
+    contents = [
+        path.read_bytes() if path.stat().st_size <= _LARGEST_SEED else bytes(path.stat().st_size) for path in data
+    ]
     return [graph, *[*contents, b"", b""][:2], *(part for entry in entries.items() for part in entry)]
 
 
