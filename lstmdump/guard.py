@@ -20,7 +20,7 @@ Result = TypeVar("Result")
 
 _HDF5_READER = "lstmdump.readers.hdf5"
 _OF_HDF5 = frozenset({Format.HDF5, Format.KERAS_ZIP, Format.KERAS_WEIGHTS})
-_GRACE = 0.5  # seconds for the process to take away what it has begun to write
+_GRACE = 0.8  # seconds for the process to take away what it has begun to write
 
 
 class Guard:

@@ -81,6 +81,9 @@ class Worker:
         try:
             connection.send_bytes(task)
             answer: Answer = pickle.loads(self._received(connection))  # noqa: S301 - from our own process
+        except TimeoutError as error:
+            self._bury(connection)
+            raise WorkerDied(f"the process that worked on it has given no sign of life for {_PATIENCE} s") from error
         except (EOFError, OSError) as error:
             raise WorkerDied(self._bury(connection)) from error
         done, value = answer
@@ -97,6 +100,7 @@ class Worker:
                 ticks += 1
                 if ticks * _TICK >= _PATIENCE and self._process is not None:
                     self._process.kill()
+                    raise TimeoutError
             message = connection.recv_bytes()
         return message
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
 from typing import NoReturn
 
+from lstmdump import budget
 from lstmdump.errors import NotAnLSTM
+from lstmdump.limits import DEFAULTS
 
 
 def halved(number: int) -> int:
@@ -66,3 +69,55 @@ def swallowing(place: str) -> None:
         time.sleep(600)
     except SystemExit as error:
         raise OSError("cannot be read") from error
+
+
+def spinning(seconds: int) -> None:
+    budget.begin(DEFAULTS._replace(seconds=seconds))
+    while True:
+        pass
+
+
+def summed(size: int, allowed: int) -> int:
+    """What takes longer than it may, but for what is allowed on the way."""
+    budget.begin(DEFAULTS._replace(seconds=1))
+    budget.allow(allowed)
+    begun = time.process_time()
+    while time.process_time() - begun < size:
+        pass
+    return size
+
+
+def hoarding(size: int, memory: int, allowed: int) -> int:
+    budget.begin(DEFAULTS._replace(memory=memory))
+    budget.allow(allowed, copies=1)
+    return len(bytearray(size))
+
+
+def chattering(text: str) -> str:
+    for descriptor in (1, 2):
+        os.write(descriptor, text.encode())
+    return text
+
+
+def idle(seconds: float) -> float:
+    time.sleep(seconds)
+    return seconds
+
+
+def lively(times: int) -> int:
+    for _ in range(times):
+        time.sleep(0.05)
+        for one in budget._budgets:
+            one.next_sign = 0.0
+        budget.allow(2**21)
+    return times
+
+
+def orphaned(_: int) -> None:
+    for one in budget._budgets:
+        one.parent = -1
+    budget.allow(2**21)
+
+
+def imported(name: str) -> bool:
+    return name in sys.modules
