@@ -74,8 +74,8 @@ def _read_bundle(prefix: Location) -> Model:
 def _object_graph(bundle: Bundle) -> ObjectGraph:
     """The graph that the bundle holds; where its data file is missing, the paths in the keys must do."""
     if bundle.missing_files():
-        return object_graph.of_keys(bundle.names())
-    return object_graph.of_checkpoint(bundle.string(object_models.GRAPH_KEY))
+        return object_graph.of_keys(bundle.names(), bundle.limits)
+    return object_graph.of_checkpoint(bundle.string(object_models.GRAPH_KEY), bundle.limits)
 
 
 def _stored_metadata(bundle: Bundle, graph: ObjectGraph) -> dict[int, dict[str, Any]]:
@@ -89,7 +89,7 @@ def _stored_metadata(bundle: Bundle, graph: ObjectGraph) -> dict[int, dict[str, 
 
 def _is_index(location: Location) -> bool:
     """Whether the table at LOCATION is the index of a bundle; a checkpoint of the first format is a table itself."""
-    header = Table(content(location)).get(b"")
+    header = Table(content(location), location.limits.objects).get(b"")
     return header is not None and tensor_bundle.is_bundle_header(header)
 
 

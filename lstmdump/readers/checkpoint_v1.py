@@ -6,6 +6,9 @@ neither shape nor type. Source: `saved_tensor_slice.proto`; still written by `Sa
 
 from __future__ import annotations
 
+from collections import Counter
+
+from lstmdump import limits
 from lstmdump.errors import CorruptModel, ModelClosed
 from lstmdump.locations import Location
 from lstmdump.readers import graph_def, numbers, tensor_slices, tensor_types
@@ -25,11 +28,17 @@ class CheckpointV1:
     """
 
     def __init__(self, location: Location) -> None:
-        self._table: Table | None = Table(content(location))
+        self._table: Table | None = Table(content(location), location.limits.objects)
         header = self._table.get(b"")
         if header is None:
             raise CorruptModel("a checkpoint without its list of tensors")
-        self._listed = {entry.text(1): entry for entry in Message(header).message(1).messages(1)}
+        listed = Message(header, location.limits.nodes).message(1).messages(1)
+        if len(listed) > location.limits.objects:
+            raise limits.refusal("objects", f"a checkpoint that lists {len(listed):,} tensors", needed=len(listed))
+        self._listed = {entry.text(1): entry for entry in listed}
+        if len(self._listed) < len(listed):
+            twice = next(name for name, times in Counter(entry.text(1) for entry in listed).items() if times > 1)
+            raise CorruptModel(f"a checkpoint that lists {twice} twice")
 
     def tensors(self) -> dict[str, Tensor]:
         """All tensors by name, not yet read."""

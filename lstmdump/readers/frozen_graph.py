@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from lstmdump.errors import ModelClosed, UnreadableModel
 from lstmdump.formats import Format
 from lstmdump.locations import Location
 from lstmdump.model import Model, grow
 from lstmdump.readers import frozen_reads, tensor_types, tf1_variables
+from lstmdump.readers.declared import Declared
 from lstmdump.readers.graph_cells import cells
 from lstmdump.readers.graph_def import Graph, Node, constant, variables_declared
 from lstmdump.readers.graph_functions import LOOPS
@@ -29,15 +30,13 @@ def read(location: Location) -> Model:
         UnreadableModel: it cannot be read, or is damaged.
     """
     try:
-        graph = Graph(content(location))
+        graph = Graph(content(location), location.limits)
     except OSError as error:
         raise UnreadableModel(f"cannot be read: {error.strerror or error}") from error
+    found = [(node, tensor) for node in graph.running("Const") if (tensor := _array(node)) is not None]
+    _insist_on_stored(found, graph, location)
     closed: list[bool] = []
-    constants = {
-        node.name: _while_open(_streamed(tensor, node, graph, location), closed)
-        for node in graph.running("Const")
-        if (tensor := _array(node)) is not None
-    }
+    constants = {node.name: _while_open(_streamed(tensor, node, graph, location), closed) for node, tensor in found}
     by_reader = {name: tensor for name, tensor in constants.items() if frozen_reads.is_read(name)}
     if by_reader:
         root = grow(frozen_reads.place(by_reader), {}, trusted=location.limits)
@@ -57,6 +56,19 @@ def read(location: Location) -> Model:
     root = grow(placed.weights, placed.kinds, placed.settings, location.limits)
     notes = [*([_NOT_FROZEN] if declared else []), *placed.notes]
     return Model(Format.GRAPH.value, "tensorflow 1", root, notes=tuple(notes), release=lambda: closed.append(True))
+
+
+def _insist_on_stored(found: Iterable[tuple[Node, Tensor]], graph: Graph, location: Location) -> None:
+    """What the constants declare may be what is stored: of an abbreviated one, the last number fills up the rest.
+
+    Raises:
+        RefusedModel: they declare far more.
+    """
+    declared = Declared(location.limits)
+    declared.store(graph.size)
+    for _, tensor in found:
+        declared.take(tensor.size * (tensor_types.item_size(tensor.dtype) or 0))
+    declared.insist_on_stored()
 
 
 def _streamed(tensor: Tensor, node: Node, graph: Graph, location: Location) -> Tensor:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from functools import cached_property
 
 from lstmdump.errors import CorruptModel
+from lstmdump.limits import DEFAULTS, Limits
 from lstmdump.readers import numbers, tensor_types
 from lstmdump.readers.graph_index import NodeIndex
 from lstmdump.readers.protobuf import Buffer, Message, as_text, fields, shortest_float32, spans
@@ -100,7 +101,7 @@ class Node:
 
 
 class Graph(Nodes):
-    """The nodes of the GraphDef in DATA, each taken apart when it is asked for.
+    """The nodes of the GraphDef in DATA, TRUSTED so far, each taken apart when it is asked for.
 
     `version` is the TensorFlow that wrote it, where that is known.
 
@@ -108,14 +109,20 @@ class Graph(Nodes):
         CorruptModel: DATA is no GraphDef.
     """
 
-    def __init__(self, data: Buffer) -> None:
+    def __init__(self, data: Buffer, trusted: Limits = DEFAULTS) -> None:
+        self.trusted = trusted
         self._data = data if len(data) > _LONG else bytes(data)  # a copy is faster to go through
-        self._index = NodeIndex(self._data)
+        self._index = NodeIndex(self._data, trusted.nodes)
         self._nodes: dict[int, Node] = {}
-        self._rest = Message(memoryview(self._data)[self._index.end :])
+        self._rest = Message(memoryview(self._data)[self._index.end :], trusted.nodes)
         self.version = ""
         if 1 in self._rest:
             raise CorruptModel("a graph whose nodes do not stand together")
+
+    @property
+    def size(self) -> int:
+        """Its bytes."""
+        return len(self._data)
 
     def __len__(self) -> int:
         return len(self._index.stops)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lstmdump.errors import RefusedModel
+from lstmdump import limits
 from lstmdump.readers.graph_def import Graph, Node, Nodes
 from lstmdump.readers.protobuf import Message
 
 LOOPS = ("While", "StatelessWhile")
-_MOST_NODES = 200_000  # in all bodies: very many loops may run one very long function
+_WEIGHT = 5  # nodes of a graph that take as long as one in the body of a loop, which is taken apart for each loop
 
 
 class FunctionBody(Nodes):
@@ -58,14 +58,15 @@ def bodies(graph: Graph) -> Iterator[FunctionBody]:
     """
     functions = {one.message(1).text(1): one for one in graph.library().messages(1)}
     loops = (loop for operation in LOOPS for loop in graph.running(operation)) if functions else ()
-    total = 0
+    total, most = 0, graph.trusted.nodes
     for loop in loops:
         body = loop.attributes.get("body")
         function = functions.get(body.message(10).text(1)) if body is not None else None
         if function is not None:
-            total += len(function.all_bytes(3))
-            if total > _MOST_NODES:
-                raise RefusedModel(f"a graph whose loops run more than {_MOST_NODES} nodes")
+            total += len(function.all_bytes(3)) * _WEIGHT
+            if total > most:
+                words = f"a graph whose loops run more than {most // _WEIGHT:,} nodes"
+                raise limits.refusal("nodes", words, needed=10 * most)
             yield FunctionBody(function, graph, loop)
 
 

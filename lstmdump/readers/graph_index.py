@@ -9,17 +9,20 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Any
 
+from lstmdump import limits
 from lstmdump.errors import CorruptModel
+from lstmdump.limits import DEFAULTS
 from lstmdump.readers.protobuf import Buffer, as_text, varint
 
 _FIRST = 0x0A  # the key of a node in the graph, and of the name in a node
 _COUNTED = 2  # the wire type of what a length stands before
 _LAST_OF_HEAD = 3  # name, operation and inputs have lower numbers than what follows them
+_SHORTEST = 2  # bytes of a node
 _LONG = 1 << 16  # bytes of a node, in which then only the head is searched: the rest is the content of a constant
 
 
 class NodeIndex:
-    """The nodes at the start of DATA, a GraphDef.
+    """The nodes at the start of DATA, a GraphDef, of which there may be MOST.
 
     Attributes:
         stops: where each node ends.
@@ -31,10 +34,12 @@ class NodeIndex:
 
     Raises:
         CorruptModel: the last one is cut short, or two have one name.
+        RefusedModel: there are more.
     """
 
-    def __init__(self, data: Buffer) -> None:
+    def __init__(self, data: Buffer, most: int = DEFAULTS.nodes) -> None:
         self._data = data
+        self._most = most
         self._long: list[int] = []
         self.searched = 0
         self.stops: list[int] = []
@@ -57,9 +62,10 @@ class NodeIndex:
 
     def _go_through(self) -> int:
         """Note all nodes, and give the end of the last. For a length of one byte or two, nothing is called."""
-        data, position, end, first = self._data, 0, len(self._data), _FIRST
+        data, position, whole, first = self._data, 0, len(self._data), _FIRST
         stops = self.stops
         names: list[Any] = self.names  # slices, which are bytes when all have been gone through
+        end = min(whole, _SHORTEST * self._most)  # up to where no count is needed
         while position < end and data[position] == first:
             length, start = data[position + 1], position + 2
             if length > 127:
@@ -72,6 +78,10 @@ class NodeIndex:
             if length > _LONG:
                 self._long.append(len(stops))
             stops.append(position)
+            if position >= end:
+                if len(stops) > self._most:
+                    raise limits.refusal("nodes", f"a graph of more than {self._most:,} nodes", needed=10 * self._most)
+                end = min(whole, position + _SHORTEST * (self._most + 1 - len(stops)))
         return position
 
     def _long_name(self, start: int) -> bytes:

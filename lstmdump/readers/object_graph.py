@@ -9,8 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from lstmdump import limits
 from lstmdump.errors import CorruptModel
-from lstmdump.readers.protobuf import Buffer, Message, Value, as_bytes, as_integer, as_text, fields, varint
+from lstmdump.limits import DEFAULTS, Limits
+from lstmdump.readers.protobuf import (
+    Buffer,
+    Message,
+    Value,
+    as_bytes,
+    as_integer,
+    as_text,
+    fields,
+    fields_up_to,
+    varint,
+)
 from lstmdump.readers.tensor_types import dtype_name, known_shape_in
 
 KEY_ENDING = "/.ATTRIBUTES/VARIABLE_VALUE"
@@ -57,9 +69,10 @@ class Node:
 
 
 class ObjectGraph:
-    """All nodes, and the numbers of those that are slots of an optimizer."""
+    """All nodes, and the numbers of those that are slots of an optimizer; TRUSTED so far."""
 
-    def __init__(self, nodes: list[Node], slots: set[int] | None = None) -> None:
+    def __init__(self, nodes: list[Node], slots: set[int] | None = None, trusted: Limits = DEFAULTS) -> None:
+        self.trusted = trusted
         if not nodes:
             raise CorruptModel("an object graph without objects")
         if any(child >= len(nodes) for node in nodes for _, child in node.children):
@@ -84,16 +97,16 @@ class ObjectGraph:
         return self._edges[number]
 
 
-def of_checkpoint(data: Buffer) -> ObjectGraph:
-    """The graph in DATA, a checkpoint's TrackableObjectGraph."""
+def of_checkpoint(data: Buffer, trusted: Limits = DEFAULTS) -> ObjectGraph:
+    """The graph in DATA, a checkpoint's TrackableObjectGraph, TRUSTED so far."""
     slots: set[int] = set()
     nodes = []
-    for node, others in _nodes(data, slots):
+    for node, others in _nodes(data, slots, trusted.nodes):
         for number, value in others:
             if number == 2:
                 _tell_attribute(node, as_bytes(value))
         nodes.append(node)
-    return ObjectGraph(nodes, slots)
+    return ObjectGraph(nodes, slots, trusted)
 
 
 def _tell_attribute(node: Node, data: Buffer) -> None:
@@ -106,11 +119,11 @@ def _tell_attribute(node: Node, data: Buffer) -> None:
         node.metadata = key
 
 
-def of_saved_model(data: Buffer) -> ObjectGraph:
-    """The graph in DATA, a SavedModel's SavedObjectGraph; keys are not in it."""
+def of_saved_model(data: Buffer, trusted: Limits = DEFAULTS) -> ObjectGraph:
+    """The graph in DATA, a SavedModel's SavedObjectGraph, TRUSTED so far; keys are not in it."""
     slots: set[int] = set()
     nodes = []
-    for node, others in _nodes(data, slots):
+    for node, others in _nodes(data, slots, trusted.nodes):
         kind = dict(others)  # of an object that is written twice, the last one counts
         if 4 in kind:
             user_object = dict(fields(as_bytes(kind[4])))
@@ -118,7 +131,7 @@ def of_saved_model(data: Buffer) -> ObjectGraph:
         elif 7 in kind:
             node.variable = _saved_variable(dict(fields(as_bytes(kind[7]))))
         nodes.append(node)
-    return ObjectGraph(nodes, slots)
+    return ObjectGraph(nodes, slots, trusted)
 
 
 def _saved_variable(saved: dict[int, Value]) -> Variable:
@@ -126,11 +139,16 @@ def _saved_variable(saved: dict[int, Value]) -> Variable:
     return Variable(as_text(as_bytes(saved.get(6, b""))), None, shape, dtype_name(as_integer(saved.get(1, 0))))
 
 
-def _nodes(data: Buffer, slots: set[int]) -> Iterator[tuple[Node, list[tuple[int, Value]]]]:
-    """The nodes in DATA with their edges, and what else is said of each, by number; adds what are slots to SLOTS."""
-    for value in Message(data).all_bytes(1):
+def _nodes(data: Buffer, slots: set[int], most: int) -> Iterator[tuple[Node, list[tuple[int, Value]]]]:
+    """The nodes in DATA with their edges, and what else is said of each, by number; adds what are slots to SLOTS.
+
+    Raises:
+        RefusedModel: there are more than MOST nodes, or edges.
+    """
+    edges = 0
+    for value in Message(data, most).all_bytes(1):
         node, others = Node([]), []
-        for number, part in fields(bytes(value)):
+        for number, part in fields_up_to(most, bytes(value)):
             if number == 1:
                 node.children.append(_child(as_bytes(part)))
                 continue
@@ -138,6 +156,9 @@ def _nodes(data: Buffer, slots: set[int]) -> Iterator[tuple[Node, list[tuple[int
                 node.has_slots = True
                 slots.add(Message(as_bytes(part)).integer(3))
             others.append((number, part))
+        edges += len(node.children)
+        if edges > most:
+            raise limits.refusal("nodes", f"an object graph of more than {most:,} edges", needed=10 * most)
         yield node, others
 
 
@@ -152,7 +173,7 @@ def _child(data: Buffer) -> tuple[str, int]:
     return as_text(as_bytes(found.get(2, b""))), as_integer(found.get(1, 0))
 
 
-def of_keys(keys: Iterable[str]) -> ObjectGraph:
+def of_keys(keys: Iterable[str], trusted: Limits = DEFAULTS) -> ObjectGraph:
     """The graph that the paths in KEYS span, for a checkpoint whose own graph cannot be read."""
     nodes = [Node([])]
     places: dict[tuple[int, str], int] = {}
@@ -166,7 +187,7 @@ def of_keys(keys: Iterable[str]) -> ObjectGraph:
             here = places[here, edge]
         if here:
             nodes[here].variable = Variable("", key)
-    return ObjectGraph(nodes)
+    return ObjectGraph(nodes, trusted=trusted)
 
 
 def path_of_key(key: str) -> list[str] | None:

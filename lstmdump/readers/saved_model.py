@@ -12,6 +12,7 @@ from typing import Any
 
 from lstmdump.errors import CorruptModel, UnsupportedFormat
 from lstmdump.formats import Format
+from lstmdump.limits import Limits
 from lstmdump.locations import Location
 from lstmdump.model import Model
 from lstmdump.readers import keras_objects, object_graph, object_models, saved_objects
@@ -36,7 +37,7 @@ def read(location: Location) -> Model:
     file = directory.child(_MODEL) if location.is_dir() else location
     if not file.is_file() and directory.child(_TEXT_MODEL).is_file():
         raise UnsupportedFormat("a SavedModel in text form (saved_model.pbtxt); save it with as_text=False")
-    meta_graph = _meta_graph(_content(file))
+    meta_graph = _meta_graph(_content(file), directory.limits)
     prefix = directory.child("variables").child("variables")
     bundle = Bundle(prefix) if prefix.sibling("variables.index").is_file() else None
     try:
@@ -51,17 +52,18 @@ def _content(file: Location) -> Buffer:
     return content(file, file.name)
 
 
-def _meta_graph(content: Buffer) -> Message:
+def _meta_graph(content: Buffer, trusted: Limits) -> Message:
     """The meta graph that serves, of several; else the first."""
-    found = Message(content).messages(2)
+    found = Message(content, trusted.nodes).all_bytes(2)
     if not found:
         raise CorruptModel("a SavedModel without a graph")
+    messages = (Message(one, trusted.nodes) for one in found)
     serving = (
         one
-        for one in found
+        for one in messages
         if _SERVING in [bytes(tag).decode("utf-8", "replace") for tag in one.message(1).all_bytes(4)]
     )
-    return next(serving, found[0])
+    return next(serving, None) or Message(found[0], trusted.nodes)
 
 
 def _read(meta_graph: Message, directory: Location, bundle: Bundle | None) -> Model:
@@ -72,7 +74,7 @@ def _read(meta_graph: Message, directory: Location, bundle: Bundle | None) -> Mo
         else ["variables/variables.index is missing; no numbers can be exported"]
     )
     if _OBJECT_GRAPH in meta_graph:
-        graph = object_graph.of_saved_model(meta_graph.bytes(_OBJECT_GRAPH))
+        graph = object_graph.of_saved_model(meta_graph.bytes(_OBJECT_GRAPH), directory.limits)
         _give_keys(graph, bundle)
         found = saved_objects.holders(graph)
         named = keras_objects.name(graph, found, _metadata(graph, directory, found))
@@ -82,7 +84,7 @@ def _read(meta_graph: Message, directory: Location, bundle: Bundle | None) -> Mo
     if bundle is not None and object_models.GRAPH_KEY in bundle and not bundle.missing_files():
         from lstmdump.readers import keras_exports
 
-        graph = object_graph.of_checkpoint(bundle.string(object_models.GRAPH_KEY))
+        graph = object_graph.of_checkpoint(bundle.string(object_models.GRAPH_KEY), directory.limits)
         named = keras_objects.name(graph, saved_objects.holders(graph), {})
         told = keras_exports.with_architecture(named, directory.child("assets").child(_ARCHITECTURE))
         return object_models.of_objects(
@@ -108,7 +110,7 @@ def _metadata(graph: ObjectGraph, directory: Location, found: list[saved_objects
     texts = {number: graph.nodes[number].metadata for number in needed}
     file = directory.child(_METADATA)
     if file.is_file():
-        for data in Message(_content(file)).all_bytes(1):
+        for data in Message(_content(file), directory.limits.nodes).all_bytes(1):
             node = dict(fields(data))
             number = as_integer(node.get(2, 0))
             if number in needed:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from lstmdump.errors import RefusedModel
+from lstmdump import limits
 from lstmdump.readers.object_graph import Node, ObjectGraph, Variable
 
 _BESIDE = frozenset({
@@ -27,7 +27,6 @@ _METRIC, _METRIC_EDGES = "_tf_keras_metric", {"total", "count"}
 _NO_PARAMETERS = ("seed_generator_state", "rnn_state")
 _LONGEST_NUMBER = 10
 _INTEGERS = ("int", "uint")
-_MAX_DEPTH = 100  # the deepest genuine object seen is 9 edges from the root
 _LAYER = re.compile(r"layer-(\d{1,9})")
 
 Way = tuple[tuple[str, int], ...]
@@ -80,6 +79,7 @@ def _is_bidirectional(graph: ObjectGraph, number: int) -> bool:
 class _Walk:
     def __init__(self, graph: ObjectGraph) -> None:
         self._graph = graph
+        self._deepest = graph.trusted.nesting
         self._seen: set[int] = set(graph.slots)
         self._optimizers: list[int] = []
         self.found: list[Holder] = []
@@ -89,8 +89,9 @@ class _Walk:
         waiting: list[Way] = [()]
         while waiting:
             way = waiting.pop()
-            if len(way) > _MAX_DEPTH:
-                raise RefusedModel(f"objects nested more than {_MAX_DEPTH} deep")
+            if len(way) > self._deepest:
+                words = f"objects are nested more than {self._deepest} deep"
+                raise limits.refusal("nesting", words, needed=2 * self._deepest)
             number = way[-1][1] if way else 0
             if number in self._seen:
                 continue

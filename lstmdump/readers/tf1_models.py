@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lstmdump import limits
 from lstmdump.errors import CorruptModel
 from lstmdump.formats import Format
-from lstmdump.limits import Limits
+from lstmdump.limits import DEFAULTS, Limits
 from lstmdump.locations import Location
 from lstmdump.model import Model, grow
 from lstmdump.readers import tf1_variables
 from lstmdump.readers.checkpoint_v1 import CheckpointV1
 from lstmdump.readers.graph_cells import cells
 from lstmdump.readers.graph_def import Graph, variables_declared
-from lstmdump.readers.protobuf import Message
+from lstmdump.readers.protobuf import Buffer, Message
 from lstmdump.readers.tensor_bundle import Bundle
 from lstmdump.tensor import Tensor, without_numbers
 
 _META = ".meta"
+_COPIES = 4  # of what is read as a whole, in memory
 
 
 def of_variables(
@@ -38,7 +40,7 @@ def of_variables(
 
 def of_saved_model(meta_graph: Message, bundle: Bundle | None, notes: Sequence[str], trusted: Limits) -> Model:
     """The model of a SavedModel of TensorFlow 1; without its BUNDLE, of what its graph declares."""
-    graph = of_meta_graph(meta_graph)
+    graph = of_meta_graph(meta_graph, trusted)
     if bundle is None:
         tensors = {name: without_numbers(name, *kind) for name, kind in variables_declared(graph).items()}
     else:
@@ -54,7 +56,14 @@ def of_names(
     if not meta.is_file():
         return of_variables(tensors, None, kind, notes, held, prefix.limits)
     try:
-        return of_variables(tensors, of_meta_graph(Message(meta.read())), kind, notes, held, prefix.limits)
+        return of_variables(
+            tensors,
+            of_meta_graph(Message(_read(meta), prefix.limits.nodes), prefix.limits),
+            kind,
+            notes,
+            held,
+            prefix.limits,
+        )
     except (CorruptModel, OSError) as error:
         said = f"{meta.name}, which would tell more of its cells, cannot be read: {error}"
         return of_variables(tensors, None, kind, [*notes, said], held, prefix.limits)
@@ -70,8 +79,20 @@ def read_first_format(location: Location) -> Model:
         raise
 
 
-def of_meta_graph(meta_graph: Message) -> Graph:
-    """The graph in a MetaGraphDef, with the version of TensorFlow that wrote it."""
-    graph = Graph(meta_graph.bytes(2))
+def _read(meta: Location) -> Buffer:
+    """What is in the file META.
+
+    Raises:
+        RefusedModel: it is too long to be read as a whole.
+    """
+    size, most = meta.size() or 0, meta.limits.memory // _COPIES
+    if size > most:
+        raise limits.refusal("memory", f"{meta.name} has {size:,} bytes", needed=size * _COPIES)
+    return meta.read()
+
+
+def of_meta_graph(meta_graph: Message, trusted: Limits = DEFAULTS) -> Graph:
+    """The graph in a MetaGraphDef, TRUSTED so far, with the version of TensorFlow that wrote it."""
+    graph = Graph(meta_graph.bytes(2), trusted)
     graph.version = meta_graph.message(1).text(5)
     return graph

@@ -22,7 +22,8 @@ from tensorflow_builders import (
 )
 
 import lstmdump
-from lstmdump.errors import CorruptModel, ModelClosed, UnreadableModel
+from lstmdump.errors import CorruptModel, ModelClosed, RefusedModel, UnreadableModel
+from lstmdump.limits import Limits
 
 MADE = builders.gates(3, 4)
 KERNEL = np.concatenate([np.concatenate([MADE[f"W_{g}"], MADE[f"U_{g}"]]) for g in "icfo"], axis=1)
@@ -220,6 +221,14 @@ def test_the_forget_bias_is_in_the_graph_beside(forget_bias: float, tmp_path: Pa
 def test_without_a_graph_the_forget_bias_is_not_known(tmp_path: Path) -> None:
     with lstmdump.open(write_bundle(tmp_path / "x", CELL)) as model:
         assert (model.lstms[0].forget_bias, model.producer) == (None, "tensorflow 1")
+
+
+def test_a_graph_beside_the_variables_that_takes_too_much_memory_is_refused(tmp_path: Path) -> None:
+    path = write_bundle(tmp_path / "x", {"rnn/lstm_cell/kernel": np.zeros((7, 16), "f4")})
+    path.with_name("x.meta").write_bytes(meta_graph(graph=weights("rnn/lstm_cell") * 1000))
+    size = path.with_name("x.meta").stat().st_size
+    with pytest.raises(RefusedModel, match=rf"x.meta has {size:,} bytes; --limit memory=1MiB allows it"):
+        lstmdump.open(path, limits=Limits(memory=4 * size - 1))
 
 
 @pytest.mark.parametrize(

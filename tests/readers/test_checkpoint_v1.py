@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from tensorflow_builders import counted, integer, piece, piece_key, shape, write_v1
 
-from lstmdump.errors import CorruptModel, ModelClosed, UnreadableModel
-from lstmdump.locations import Location
+from lstmdump.errors import CorruptModel, ModelClosed, RefusedModel, UnreadableModel
+from lstmdump.limits import DEFAULTS
+from lstmdump.locations import Location, at
 from lstmdump.readers.checkpoint_v1 import CheckpointV1
 
 KERNEL = np.arange(12, dtype="<f4").reshape(3, 4)
@@ -127,3 +128,21 @@ def test_ten_thousand_tensors_in_one_block_take_no_minutes(tmp_path: Path) -> No
     started = time.perf_counter()
     assert [tensor.read()[0] for tensor in CheckpointV1(Location(path)).tensors().values()] == list(range(10_000))
     assert time.perf_counter() - started < 5
+
+
+def test_a_tensor_that_is_listed_twice_is_damage(tmp_path: Path) -> None:
+    one = counted(1, counted(1, "kernel") + counted(2, shape((3, 4))) + integer(3, 1))
+    path = write_v1(
+        tmp_path / "x", {"kernel": KERNEL}, change=lambda entries: entries.update({b"": counted(1, one * 2)})
+    )
+    with pytest.raises(CorruptModel, match="a checkpoint that lists kernel twice"):
+        CheckpointV1(Location(path))
+
+
+def test_what_is_listed_is_counted(tmp_path: Path) -> None:
+    path = write_v1(tmp_path / "x", {"a": KERNEL, "b": KERNEL, "c": KERNEL})
+    assert len(CheckpointV1(at(path, DEFAULTS._replace(objects=4))).tensors()) == 3  # and the list itself
+    one = b"".join(counted(1, counted(1, f"{number}")) for number in range(5))
+    path = write_v1(tmp_path / "y", {"a": KERNEL}, change=lambda entries: entries.update({b"": counted(1, one)}))
+    with pytest.raises(RefusedModel, match="a checkpoint that lists 5 tensors; --limit objects=5 allows it"):
+        CheckpointV1(at(path, DEFAULTS._replace(objects=4)))

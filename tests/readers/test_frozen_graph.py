@@ -9,7 +9,8 @@ import tensorflow_builders as tf
 from tensorflow_builders import constant, counted, integer, node, split_cell
 
 import lstmdump
-from lstmdump.errors import CorruptModel, LstmdumpError, ModelClosed, UnreadableModel
+from lstmdump.errors import CorruptModel, ModelClosed, RefusedModel, UnreadableModel
+from lstmdump.limits import Limits
 
 MADE = builders.gates(3, 4)
 KERNEL = np.concatenate([np.concatenate([MADE[f"W_{g}"], MADE[f"U_{g}"]]) for g in "icfo"], axis=1)
@@ -65,18 +66,32 @@ def test_a_graph_that_is_not_frozen_has_shapes_only(tmp_path: Path) -> None:
             model.lstms[0].gates["i"].b.read()  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("extents", [(2**31, 2**20), (7, 16)])
-def test_a_kernel_that_is_declared_and_hardly_stored_is_not_blown_up(extents: tuple[int, int], tmp_path: Path) -> None:
+def abbreviated(name: str, *extents: int) -> bytes:
+    """A constant of which one number is stored."""
     one = integer(1, 1) + counted(2, tf.shape(extents)) + counted(5, bytes(4))
-    data = node("l/lstm_cell/kernel", "Const", dtype=integer(6, 1), value=counted(8, one))
-    data += node("l/lstm_cell/kernel/read", "Identity", "l/lstm_cell/kernel")
-    with lstmdump.open(write(tmp_path, data)) as model:
-        (lstm,) = model.lstms
-        if extents == (7, 16):
-            assert lstm.gates["f"].W.read().tolist() == np.zeros((3, 4)).tolist()
-        else:
-            with pytest.raises(LstmdumpError, match="declares"):
-                lstm.gates["f"].W.part(slice(0, 1), slice(0, 1)).read()
+    return node(name, "Const", dtype=integer(6, 1), value=counted(8, one)) + node(f"{name}/read", "Identity", name)
+
+
+def test_a_constant_of_which_one_number_is_stored_is_filled_up(tmp_path: Path) -> None:
+    with lstmdump.open(write(tmp_path, abbreviated("l/lstm_cell/kernel", 7, 16))) as model:
+        assert model.lstms[0].gates["f"].W.read().tolist() == np.zeros((3, 4)).tolist()
+
+
+def test_a_constant_that_is_declared_and_hardly_stored_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, abbreviated("l/lstm_cell/kernel", 2**31, 2**20))
+    with pytest.raises(RefusedModel, match="its arrays declare 9,007,199,254,740,992 bytes"), lstmdump.open(path):
+        pass
+
+
+def test_what_many_constants_declare_counts_together(tmp_path: Path) -> None:
+    path = write(tmp_path, b"".join(abbreviated(f"a{number}", 2**10, 2**12) for number in range(5)))
+    with (
+        pytest.raises(RefusedModel, match=r"its arrays declare 83,886,080 bytes, .*; --limit unfolding=\d+x"),
+        lstmdump.open(path),
+    ):
+        pass
+    with lstmdump.open(path, limits=Limits(unfolding=2**24 // path.stat().st_size + 1)) as model:
+        assert model.model.parameters == 5 * 2**22
 
 
 def test_a_constant_of_another_size_than_its_shape_is_damage(tmp_path: Path) -> None:

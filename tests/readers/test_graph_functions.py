@@ -48,7 +48,7 @@ def test_very_many_loops_through_one_long_function_are_refused() -> None:
     inside = b"".join(node(f"n{k}", "Tanh") for k in range(2000))
     loops = b"".join(loop(f"while{k}", "f") for k in range(120))
     graph = Graph(loops + function("f", [], inside))
-    with pytest.raises(RefusedModel, match="more than 200000 nodes"):
+    with pytest.raises(RefusedModel, match="loops run more than 200,000 nodes; --limit nodes=10000000 allows it"):
         for _ in graph_functions.bodies(graph):
             pass
 

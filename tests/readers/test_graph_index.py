@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tensorflow_builders import counted
 
-from lstmdump.errors import CorruptModel
+from lstmdump.errors import CorruptModel, RefusedModel
 from lstmdump.readers.graph_index import NodeIndex
 
 PLUS_MARK = counted(2, "Plus")
@@ -98,3 +98,19 @@ def test_all_inputs_of_a_node_are_searched_however_many_there_are() -> None:
 def test_a_long_node_that_is_damaged_before_its_attributes_is_searched_no_further_than_it_goes(damage: bytes) -> None:
     data = counted(1, counted(1, "a") + damage + b"\n" * 100_000) + node("b")
     assert list(NodeIndex(data).holding(PLUS_MARK)) == [(1, True)]
+
+
+@pytest.mark.parametrize("length", [0, 300])
+def test_nodes_are_counted(length: int) -> None:
+    data = b"".join(node(f"n{number}", length) for number in range(7)) + counted(2, "a library")
+    assert len(NodeIndex(data, 7).names) == 7
+    with pytest.raises(RefusedModel, match="a graph of more than 6 nodes; --limit nodes=60 allows it"):
+        NodeIndex(data, 6)
+
+
+@pytest.mark.parametrize("most", [1, 2, 999])
+def test_the_shortest_nodes_are_counted(most: int) -> None:
+    data = b"\n\0" * 1000
+    assert len(NodeIndex(data, 1000).stops) == 1000
+    with pytest.raises(RefusedModel):
+        NodeIndex(data, most)

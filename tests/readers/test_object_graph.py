@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow_builders as tf
 from tensorflow_builders import Object, Variable, counted, integer
 
-from lstmdump.errors import CorruptModel
+from lstmdump.errors import CorruptModel, RefusedModel
+from lstmdump.limits import DEFAULTS
 from lstmdump.readers import object_graph
 from lstmdump.readers.object_graph import path_of_key
 
@@ -126,3 +128,14 @@ def test_an_edge_without_a_number_leads_to_the_root() -> None:
 def test_an_edge_that_is_cut_short_is_damage(data: bytes) -> None:
     with pytest.raises(CorruptModel, match="damaged protocol buffer"):
         object_graph._child(data)
+
+
+@pytest.mark.parametrize("read", [object_graph.of_checkpoint, object_graph.of_saved_model])
+def test_nodes_and_edges_are_counted(read: Any) -> None:
+    star = counted(1, b"".join(counted(1, integer(1, number) + counted(2, "x")) for number in range(5)))
+    leaves = counted(1, b"") * 5
+    assert len(read(star + leaves, DEFAULTS._replace(nodes=6)).nodes) == 6
+    with pytest.raises(RefusedModel, match="a message of more than 5 fields; --limit nodes=50 allows it"):
+        read(star + leaves, DEFAULTS._replace(nodes=5))
+    with pytest.raises(RefusedModel, match="an object graph of more than 9 edges; --limit nodes=90 allows it"):
+        read(star * 2 + leaves, DEFAULTS._replace(nodes=9))
