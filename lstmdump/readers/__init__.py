@@ -11,6 +11,7 @@ bytes, whatever they mean     `hdf5`; `protobuf`, `sstable`, `tensor_bundle`, `c
 ============================  =========================================================================
 """
 
+from lstmdump.errors import RefusedModel
 from lstmdump.formats import Format, detect
 from lstmdump.locations import Location
 from lstmdump.model import Model
@@ -22,7 +23,13 @@ def read(location: Location) -> Model:
     Raises:
         UnreadableModel: what lies there is no model, or a damaged one; the message says which.
     """
-    found = detect(location)
+    try:
+        return _read(location, detect(location))
+    except RecursionError as error:
+        raise RefusedModel("what it nests is deeper than can be followed, whatever the limits allow") from error
+
+
+def _read(location: Location, found: Format) -> Model:
     if found is Format.HDF5:
         from lstmdump.readers import keras_h5
 

@@ -46,5 +46,5 @@ class Call:
             Call._running -= 1
             if not Call._running and Call._collecting:
                 gc.enable()
-        if self._doing is not None and isinstance(error, FOREIGN_ERRORS):
+        if self._doing is not None and isinstance(error, FOREIGN_ERRORS) and not isinstance(error, RecursionError):
             raise as_corrupt(error, f"damaged HDF5: {self._doing} fails") from error

@@ -190,6 +190,12 @@ def test_groups_are_nested_up_to_the_limit(tmp_path: Path) -> None:
         lstmdump.open(path, limits=Limits(nesting=8))
 
 
+def test_groups_nested_deeper_than_python_can_follow_are_refused(tmp_path: Path) -> None:
+    path = builders.saved(tmp_path / "a.weights.h5", {"layers/" + "/".join("a" * 1500): CELL})
+    with pytest.raises(RefusedModel, match="deeper than can be followed"):
+        lstmdump.open(path, limits=Limits(nesting=10_000, name_length=10_000))
+
+
 def test_groups_are_counted_where_they_have_two_names(tmp_path: Path) -> None:
     path = builders.saved(tmp_path / "a.weights.h5", {f"layers/lstm_{number}/cell": CELL for number in range(5)})
     builders.change(
