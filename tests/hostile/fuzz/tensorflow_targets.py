@@ -40,13 +40,14 @@ def _read_checkpoint(parts: Parts) -> None:
 
 
 def _check_bytes(directory: Path, listed: Mapping[bytes, bytes]) -> None:
-    """What is read as numbers is what lies where the index says, which is looked up here without our reader.
+    """What is read as numbers is what lies where the index says, which is looked up here without our reader, once.
 
     Raises:
         AssertionError: it is something else.
     """
     bundle = Bundle(Location(directory / "model"))
     shards = Message(listed.get(b"", b"")).integer(1)
+    taken: set[tuple[int, int]] = set()
     for key, value in islice(listed.items(), _MOST_COMPARED):
         fields = taken_apart(value)
         said = {number >> 3: content for number, content in fields or ()}
@@ -59,6 +60,9 @@ def _check_bytes(directory: Path, listed: Mapping[bytes, bytes]) -> None:
             shard, offset, size = (number_in(said.get(number, b"\0")) for number in (3, 4, 5))
             file = directory / f"model.data-{shard:05}-of-{shards:05}"
             assert found is None or found == (file.read_bytes()[offset : offset + size] if size else b"")
+            places = {(shard, place) for place in range(offset, offset + size)} if found is not None else set()
+            assert taken.isdisjoint(places), f"{name} lies over another"
+            taken |= places
     bundle.close()
 
 
