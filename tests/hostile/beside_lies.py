@@ -12,8 +12,10 @@ from hostile.good_keras import Sizes
 from hostile.good_tensorflow import (
     BUNDLE,
     CHECKPOINT,
+    EXPORTED,
     KINDS,
     SAVED_MODEL,
+    WITH_GRAPH,
     Kind,
 )
 from hostile.telling import Lies
@@ -39,8 +41,13 @@ def _linked(kind: Kind, part: str, secret: str) -> None:
 for _kind in (CHECKPOINT, BUNDLE):
     _linked(_kind, "model.data-00000-of-00001", "secret.data-00000-of-00001")
     _linked(_kind, "model.index", "secret.index")
-for _part in SAVED_MODEL.parts:
-    _linked(SAVED_MODEL, _part, f"secret.{'index' if _part.endswith('index') else 'data-00000-of-00001'}")
+for _kind in (SAVED_MODEL, EXPORTED):
+    for _part in _kind.parts:
+        _secret = {".index": "secret.index", ".json": "secret.json"}.get(
+            Path(_part).suffix, "secret.data-00000-of-00001"
+        )
+        _linked(_kind, _part, _secret)
+_linked(WITH_GRAPH, "model.meta", "secret.raw")
 
 
 def _directory_linked(scene: Scene, size: Sizes) -> Path:

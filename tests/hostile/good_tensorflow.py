@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,7 +11,7 @@ import builders
 import numpy as np
 import tensorflow_builders as tensorflow
 from hostile.cases import Gates
-from hostile.good_keras import Sizes
+from hostile.good_keras import Sizes, config
 from tensorflow_builders import Object, Variable
 
 CELL = "rnn/lstm_cell"
@@ -75,6 +76,36 @@ def _saved_model(directory: Path, size: Sizes, **options: Any) -> Path:
     return tensorflow.write_saved_model(directory / "model", root, metadata=metadata, **options)
 
 
+def _exported(directory: Path, size: Sizes, **options: Any) -> Path:
+    """As TensorFlow 1.13 and later export Keras's models: the objects in a checkpoint, the architecture beside."""
+    path = directory / "model"
+    root = Object({"layer-0": tensorflow.layer("lstm_1", *size)})
+    tensorflow.write_checkpoint(path / "variables" / "variables", root, **options)
+    (path / "saved_model.pb").write_bytes(tensorflow.saved_model(version="1.15.5"))
+    (path / "assets").mkdir()
+    (path / "assets" / "saved_model.json").write_text(json.dumps(config(size)), "utf-8")
+    return path
+
+
+def _computing(size: Sizes) -> bytes:
+    """The graph of a cell whose variables are in a bundle."""
+    variables = b"".join(tensorflow.variable(name, values.shape) for name, values in cell(size).items())
+    return variables + tensorflow.split_cell(CELL, 1.0)
+
+
+def _saved_graph(directory: Path, size: Sizes, **options: Any) -> Path:
+    path = directory / "model"
+    tensorflow.write_bundle(path / "variables" / "variables", cell(size), **options)
+    (path / "saved_model.pb").write_bytes(tensorflow.saved_model(graph=_computing(size), version="1.4.1"))
+    return path
+
+
+def _with_graph(directory: Path, size: Sizes, **options: Any) -> Path:
+    meta = tensorflow.meta_graph(graph=_computing(size))
+    (directory / "model.meta").write_bytes(meta)
+    return _bundle(directory, size, **options)
+
+
 def _frozen(directory: Path, size: Sizes) -> Path:
     path = directory / "model.pb"
     path.write_bytes(graph(size))
@@ -89,4 +120,8 @@ BUNDLE = Kind("bundle", _bundle, CELL, _BUNDLE)
 FIRST_FORMAT = Kind("first format", _first_format, CELL, ["model.ckpt"])
 SAVED_MODEL = Kind("saved model", _saved_model, "lstm_1", [f"model/{name}" for name in _SAVED])
 FROZEN = Kind("frozen graph", _frozen, CELL, ["model.pb"])
-KINDS: Sequence[Kind] = (CHECKPOINT, BUNDLE, FIRST_FORMAT, SAVED_MODEL, FROZEN)
+EXPORTED = Kind("exported", _exported, "lstm_1",
+                [f"model/{name}" for name in ("saved_model.pb", "assets/saved_model.json", *_SAVED[2:])])  # fmt: skip
+SAVED_GRAPH = Kind("saved graph", _saved_graph, CELL, [f"model/{name}" for name in (_SAVED[0], *_SAVED[2:])])
+WITH_GRAPH = Kind("bundle with graph", _with_graph, CELL, ["model.meta"])
+KINDS: Sequence[Kind] = (CHECKPOINT, BUNDLE, FIRST_FORMAT, SAVED_MODEL, EXPORTED, SAVED_GRAPH, WITH_GRAPH, FROZEN)

@@ -109,15 +109,15 @@ _of_graph(
 )
 _of_graph("every node twice", Must.EITHER, lambda _, size: graph(size) * 2)
 _of_graph(
-    "hundreds of thousands of nodes",
+    "tens of thousands of nodes",
     Must.EITHER,
-    lambda _, size: graph(size) + b"".join(node(f"n{k}", "NoOp", f"n{k - 1}") for k in range(100_000)),
+    lambda _, size: graph(size) + b"".join(node(f"n{k}", "NoOp", f"n{k - 1}") for k in range(30_000)),
 )
 _of_graph("nodes without names", Must.EITHER, lambda _, size: graph(size) + node("", "", "", "") * 1000)
 _of_graph(
     "a node with inputs without end",
     Must.EITHER,
-    lambda _, size: graph(size) + node("x", "AddN", *[f"{CELL}/kernel"] * 100_000),
+    lambda _, size: graph(size) + node("x", "AddN", *[f"{CELL}/kernel"] * 30_000),
 )
 _of_graph(
     "a strange name",

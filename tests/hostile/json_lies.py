@@ -98,7 +98,7 @@ def _json_of_models_in_models(value: Any, random: Random) -> bytes:
 
 def _json_of_many_layers(_: Any, random: Random) -> bytes:
     layer = {"class_name": random.choice(["LSTM", "Dense", "Bidirectional"]), "config": {"name": "x", "units": 3}}
-    return _text({"class_name": "Sequential", "config": {"name": "s", "layers": [layer] * 20_000}})
+    return _text({"class_name": "Sequential", "config": {"name": "s", "layers": [layer] * 5000}})
 
 
 def _json_of_many_keys(value: Any, _: Random) -> bytes:

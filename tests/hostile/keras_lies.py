@@ -1,4 +1,4 @@
-"""Lies of Keras's own: about names, architectures, and the files beside."""
+"""Lies of Keras's own: about architectures, and about the files that a model is made of."""
 
 from __future__ import annotations
 
@@ -12,147 +12,19 @@ from typing import Any
 import builders
 import h5py
 import numpy as np
-from hostile import good_keras, hdf5_lies, json_lies
-from hostile.cases import Case, Lie, Must, Scene, words
+from hostile import good_keras, json_lies
+from hostile.cases import Case, Lie, Must, Scene
 from hostile.good_keras import LAYOUTS, NAME, Layout, Sizes
 
 _BY_NAME = {layout.name: layout for layout in LAYOUTS}
-_LEGACY = ("keras 1", "keras 2", "keras 3")
 _WEIGHTS = "model.weights.h5"
 
 
 def lies() -> Iterator[Lie]:
     """All of them."""
-    yield from _of_attributes()
     yield from _of_architectures()
     yield from _of_directories()
     yield from _of_shards()
-
-
-# --- attributes of legacy files
-
-Attributes = Callable[[h5py.Group, h5py.Group, Scene], object]
-_ATTRIBUTES: list[tuple[Must, bool, Attributes]] = []
-
-
-def _attribute(must: Must, *, lost: bool = False) -> Callable[[Attributes], Attributes]:
-    def remember(spoil: Attributes) -> Attributes:
-        _ATTRIBUTES.append((must, lost, spoil))
-        return spoil
-
-    return remember
-
-
-def _of_attributes() -> Iterator[Lie]:
-    for name in _LEGACY:
-        for must, lost, spoil in _ATTRIBUTES:
-            yield Lie(name, words(spoil), _with_attributes(_BY_NAME[name], must, lost, spoil))
-
-
-def _with_attributes(layout: Layout, must: Must, lost: bool, spoil: Attributes) -> Callable[[Scene], Case]:
-    def make(scene: Scene) -> Case:
-        def on_file(path: Path) -> None:
-            with h5py.File(path, "r+") as file:
-                top = file["model_weights"]
-                spoil(top, top[NAME], scene)
-
-        size = good_keras.sizes(scene.random)
-        path = good_keras.make(layout, scene.directory, size, on_file)
-        return Case(layout.name, words(spoil), must, path, good_keras.gates(size), lost)
-
-    return make
-
-
-def _rename(top: h5py.Group, layer: h5py.Group, name: str) -> None:
-    """The layer called NAME, in its list, its arrays and the architecture."""
-    arrays = [text.decode().replace(NAME, name) for text in layer.attrs["weight_names"]]
-    values = [layer[text.decode()][()] for text in layer.attrs["weight_names"]]
-    del top[NAME]
-    group = top.require_group(name)
-    for array, value in zip(arrays, values, strict=True):
-        group[array] = value
-    group.attrs.create("weight_names", arrays, dtype=h5py.string_dtype())
-    names = [text.decode().replace(NAME, name) for text in top.attrs["layer_names"]]
-    top.attrs.create("layer_names", names, dtype=h5py.string_dtype())
-    text = top.file.attrs["model_config"].replace(f'"{NAME}"', json.dumps(name))
-    top.file.attrs["model_config"] = text
-
-
-@_attribute(Must.EITHER)
-def _layer_has_a_strange_name(top: h5py.Group, layer: h5py.Group, scene: Scene) -> None:
-    _rename(top, layer, hdf5_lies.strange_name(scene))
-
-
-@_attribute(Must.EITHER)
-def _layer_is_called_like_a_path(top: h5py.Group, layer: h5py.Group, scene: Scene) -> None:
-    away = os.path.relpath(scene.secrets, scene.directory)
-    _rename(
-        top, layer, scene.random.choice(["a/b", "../../escaped", f"{away}/secret", "/etc/passwd", "a//b", "./a", "/"])
-    )
-
-
-@_attribute(Must.EITHER)
-def _names_of_another_type(top: h5py.Group, layer: h5py.Group, scene: Scene) -> None:
-    value = scene.random.choice([7, 1.5, "text", np.zeros(3), np.zeros((2, 2), "S3"), h5py.Empty("f4"),
-                                 np.array([b""]), np.array([True]), b"\xff\xfe"])  # fmt: skip
-    scene.random.choice([top, layer]).attrs[scene.random.choice(["layer_names", "weight_names"])] = value
-
-
-@_attribute(Must.EITHER)
-def _names_are_listed_twice(top: h5py.Group, layer: h5py.Group, scene: Scene) -> None:
-    group, key = scene.random.choice([(top, "layer_names"), (layer, "weight_names")])
-    group.attrs[key] = np.concatenate([group.attrs[key]] * 2)
-
-
-@_attribute(Must.EITHER)
-def _names_that_are_not_there(top: h5py.Group, layer: h5py.Group, scene: Scene) -> None:
-    group, key = scene.random.choice([(top, "layer_names"), (layer, "weight_names")])
-    others = [b"no\x1bthing", b"../x", b"a/b/c", b"\xff\xfe", b"/" * 300, b"y" * 3000]
-    group.attrs[key] = np.array([*group.attrs[key], scene.random.choice(others)])
-
-
-@_attribute(Must.EITHER)
-def _names_in_another_order(_: h5py.Group, layer: h5py.Group, scene: Scene) -> None:
-    names = list(layer.attrs["weight_names"])
-    scene.random.shuffle(names)
-    layer.attrs["weight_names"] = np.array(names)
-
-
-@_attribute(Must.EITHER, lost=True)
-def _arrays_stand_under_each_others_names(_: h5py.Group, layer: h5py.Group, scene: Scene) -> None:
-    one, other = scene.random.sample([text.decode() for text in layer.attrs["weight_names"]], 2)
-    layer.move(one, "meanwhile")
-    layer.move(other, one)
-    layer.move("meanwhile", other)
-
-
-@_attribute(Must.EITHER)
-def _layer_is_listed_under_the_way_to_another(top: h5py.Group, _: h5py.Group, scene: Scene) -> None:
-    way = scene.random.choice([f"{NAME}/../dense_1", f"./{NAME}", f"{NAME}/{NAME}", f"/{NAME}", f"{NAME}/", ".", ".."])
-    top.attrs["layer_names"] = np.array([*top.attrs["layer_names"], way.encode()])
-
-
-@_attribute(Must.EITHER)
-def _names_in_pieces_that_overlap(_: h5py.Group, layer: h5py.Group, scene: Scene) -> None:
-    names = layer.attrs["weight_names"]
-    if scene.random.random() < 0.5:
-        del layer.attrs["weight_names"]
-    layer.attrs["weight_names0"] = names
-    layer.attrs["weight_names1"] = names[:1]
-
-
-@_attribute(Must.EITHER)
-def _thousands_of_pieces_of_names(top: h5py.Group, _: h5py.Group, __: Scene) -> None:
-    del top.attrs["layer_names"]
-    for number in range(1500):
-        top.attrs[f"layer_names{number}"] = np.array([b"dense_1"])
-
-
-@_attribute(Must.EITHER)
-def _version_is_strange(top: h5py.Group, _: h5py.Group, scene: Scene) -> None:
-    values = ["\x1b[31m9", "", "x" * 50_000, "9" * 5000, "-1", "1", "3.x", "[bold]2", 7, np.zeros(3), h5py.Empty("f4")]
-    for group in (top, top.file):
-        group.attrs[scene.random.choice(["keras_version", "backend"])] = scene.random.choice(values)
 
 
 # --- architectures

@@ -6,12 +6,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
-from hostile import archive_lies, beside_lies, bundle_lies, graph_lies, hdf5_lies, keras_lies, mutations, object_lies
+from hostile import (
+    archive_lies,
+    attribute_lies,
+    beside_lies,
+    bundle_lies,
+    graph_lies,
+    hdf5_lies,
+    keras_lies,
+    mutations,
+    object_lies,
+)
 from hostile.cases import Case, Lie, Scene
 from hostile.mutations import Target
 
 LIES: Sequence[Lie] = (
     *hdf5_lies.lies(),
+    *attribute_lies.lies(),
     *keras_lies.lies(),
     *archive_lies.lies(),
     *beside_lies.LIES,

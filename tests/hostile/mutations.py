@@ -137,7 +137,7 @@ def targets() -> Iterator[Target]:
     yield Target("keras 2 in chunks", _of_chunks, good_keras.NAME, is_sealed=False)
     for kind in good_tensorflow.KINDS:
         for part in kind.parts:
-            sealed = part.endswith((".index", "00001", ".ckpt", "keras_metadata.pb"))
+            sealed = not part.endswith(("saved_model.pb", "model.pb"))
             yield Target(f"{kind.name} {Path(part).name}", _of_part(kind, part), kind.layer, is_sealed=sealed)
     for kind in (good_tensorflow.CHECKPOINT, good_tensorflow.BUNDLE, good_tensorflow.FIRST_FORMAT):
         yield Target(f"{kind.name} resealed", _of_entries(kind), kind.layer, is_sealed=False)

@@ -9,11 +9,12 @@ from typing import Any
 
 import builders
 import tensorflow_builders as tensorflow
-from hostile import hdf5_lies, json_lies
+from hostile import good_keras, hdf5_lies, json_lies
 from hostile.cases import Must, Scene
 from hostile.good_keras import Sizes
 from hostile.good_tensorflow import (
     CHECKPOINT,
+    EXPORTED,
     SAVED_MODEL,
     objects,
 )
@@ -124,11 +125,11 @@ _of_graph_bytes(
     Must.REFUSED,
     lambda scene: counted(1, counted(1, integer(1, scene.random.choice([1, 99, 1 << 31, 1 << 63])) + counted(2, "x"))),
 )
-_of_graph_bytes("hundreds of thousands of objects", Must.EITHER, lambda _: counted(1, b"") * 300_000)
+_of_graph_bytes("a hundred thousand objects", Must.EITHER, lambda _: counted(1, b"") * 100_000)
 _of_graph_bytes(
     "an object with edges without end",
     Must.EITHER,
-    lambda _: counted(1, counted(1, integer(1, 0) + counted(2, "x")) * 200_000),
+    lambda _: counted(1, counted(1, integer(1, 0) + counted(2, "x")) * 50_000),
 )
 
 
@@ -157,7 +158,7 @@ _of_saved_model("it has no graph", Must.REFUSED, lambda _, __: integer(1, 1))
 _of_saved_model("it is garbage", Must.REFUSED, lambda random, _: random.randbytes(500))
 _of_saved_model("it is cut short", Must.REFUSED, lambda random, data: data[: random.randrange(1, len(data))])
 _of_saved_model("it is nested without end", Must.EITHER, _nested)
-_of_saved_model("hundreds of thousands of graphs", Must.EITHER, lambda _, data: data + counted(2, b"") * 300_000)
+_of_saved_model("a hundred thousand graphs", Must.EITHER, lambda _, data: data + counted(2, b"") * 100_000)
 _of_saved_model(
     "a field longer than the file",
     Must.REFUSED,
@@ -184,3 +185,18 @@ def _with_metadata(change: json_lies.Change) -> Write:
 
 for _called, _change in json_lies.lies().items():
     LIES.add(SAVED_MODEL, f"metadata is {_called}", Must.EITHER, _with_metadata(_change))
+
+
+def _with_architecture(change: json_lies.Change) -> Write:
+    """An export beside which something else than Keras's architecture stands."""
+
+    def write(scene: Scene, size: Sizes) -> Path:
+        path = EXPORTED.write(scene.directory, size)
+        (path / "assets" / "saved_model.json").write_bytes(change(good_keras.config(size), scene.random))
+        return path
+
+    return write
+
+
+for _called, _change in json_lies.lies().items():
+    LIES.add(EXPORTED, f"architecture is {_called}", Must.EITHER, _with_architecture(_change))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import builders
@@ -18,6 +19,14 @@ from hostile.watching import Watch
 GOOD = Ran(0, b'{"model": "x"}\n', b"lstmdump: x: no LSTM layer in this model\n", 1 << 20, left=False)
 REFUSED = Ran(2, b'{"model": "x", "error": "it is damaged"}\n', b"lstmdump: x: it is damaged\n", 1 << 20, left=False)
 GATES = {"lstm_1/W_i": builders.numbers(3, 4), "lstm_1/b_i": builders.numbers(4)}
+
+
+@pytest.fixture(scope="module")
+def judge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judge]:
+    place = tmp_path_factory.mktemp("judge")
+    with Judge(place / "work", canaries.write(place / "secrets")) as made:
+        yield made
+
 
 on_posix = pytest.mark.skipif(sys.platform == "win32", reason="files are tried in processes that are forked")
 
@@ -122,22 +131,15 @@ def test_the_server_tells_what_the_command_line_came_to(model: Path, tmp_path: P
     ],
 )
 def test_what_became_of_a_file_is_held_against_what_must(
-    must: Must, gates: dict[str, np.ndarray], words: str, model: Path, tmp_path: Path
+    must: Must, gates: dict[str, np.ndarray], words: str, judge: Judge, model: Path
 ) -> None:
-    hidden = canaries.write(tmp_path / "secrets")
-    (tmp_path / "case").mkdir()
-    good = model.rename(tmp_path / "case" / "model.h5")
-    with Judge(tmp_path / "work", hidden) as judge:
-        assert judge.judge(Case("keras 2", "good", must, good, gates)).wrong == (words,)
+    assert judge.judge(Case("keras 2", "good", must, model, gates)).wrong == (words,)
 
 
 @on_posix
-def test_a_good_file_that_is_refused_is_told(tmp_path: Path) -> None:
-    hidden = canaries.write(tmp_path / "secrets")
-    (tmp_path / "case").mkdir()
-    (tmp_path / "case" / "model.h5").write_bytes(b"no model")
-    with Judge(tmp_path / "work", hidden) as judge:
-        judged = judge.judge(Case("keras 2", "good", Must.READ, tmp_path / "case" / "model.h5", GATES))
+def test_a_good_file_that_is_refused_is_told(judge: Judge, tmp_path: Path) -> None:
+    (tmp_path / "model.h5").write_bytes(b"no model")
+    judged = judge.judge(Case("keras 2", "good", Must.READ, tmp_path / "model.h5", GATES))
     assert (judged.wrong, judged.became) == (("a good file was refused",), "refused")
 
 
