@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 
 from lstmdump.errors import OutputClash
-from lstmdump.leftovers import hidden_name
+from lstmdump.leftovers import hidden_name, lock
 
 
 def insist_that_nothing_is_lost(
@@ -98,12 +98,14 @@ def _tells_capitals_apart(out: str) -> bool:
     name = hidden_name()
     path = os.path.join(out, name)
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     except OSError:  # to be told when an output is written
         return True
     try:
+        lock(descriptor)
         return not os.path.lexists(os.path.join(out, name.upper()))
     finally:
+        os.close(descriptor)
         with suppress(OSError):
             os.unlink(path)
 

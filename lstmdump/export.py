@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from stat import S_ISDIR, S_ISREG
 from typing import NamedTuple
 
-from lstmdump import clashes, locations, npz, pieces, record
+from lstmdump import clashes, leftovers, locations, npz, pieces, record
 from lstmdump.errors import NoForgetBias, OutputExists
 from lstmdump.limits import DEFAULTS, Limits
 from lstmdump.lstm import LSTM, Role
@@ -134,8 +134,9 @@ def skipped(job: Job, settings: Settings) -> Exported | None:
     Raises:
         OutputExists: the file is there, and the settings say neither to overwrite nor to skip it.
     """
+    output = os.path.join(job.directory, job.output)
     try:
-        there = os.stat(os.path.join(job.directory, job.output))
+        there = os.stat(output)
     except (OSError, ValueError):  # to be told when it is written
         return None
     if not S_ISREG(there.st_mode):
@@ -143,6 +144,7 @@ def skipped(job: Job, settings: Settings) -> Exported | None:
     if settings.force:
         return None
     if settings.skip_existing:
+        leftovers.remove_from(os.path.dirname(output) or os.curdir)
         return Exported(job, None, there.st_size, (), skipped=True)
     raise OutputExists(f"{job.output} is there already; use --force or --skip-existing")
 

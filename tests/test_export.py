@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from lstmdump import export as module
+from lstmdump import leftovers
 from lstmdump.errors import DoesNotFit, NoForgetBias, OutputClash, OutputExists
 from lstmdump.export import Job, Settings, export, plan
 from lstmdump.limits import Limits
@@ -212,3 +213,11 @@ def test_what_is_no_file_is_no_output(settings: Settings, model: Path) -> None:
     with pytest.raises(OutputExists, match="is no regular file"):
         export(Job(str(model), str(model.with_suffix(".npz"))), settings)
     assert model.with_suffix(".npz").is_fifo()
+
+
+def test_a_run_that_leaves_what_is_there_removes_what_was_left_behind(model: Path) -> None:
+    model.with_suffix(".npz").write_bytes(b"old")
+    (model.parent / leftovers.hidden_name()).write_bytes(b"half")
+    leftovers.remove_from.cache_clear()
+    export(Job(str(model), str(model.with_suffix(".npz"))), Settings(skip_existing=True))
+    assert sorted(path.name for path in model.parent.iterdir()) == ["model.h5", "model.npz"]

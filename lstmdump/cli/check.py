@@ -29,6 +29,7 @@ from lstmdump.errors import BadExpectation, UnknownFormat
 from lstmdump.files import whole_file
 from lstmdump.guard import Guard
 from lstmdump.limits import Limits
+from lstmdump.names import visible
 from lstmdump.opening import open_model
 from lstmdump.recorded import RecordedModel
 from lstmdump.render import verdicts as render
@@ -266,5 +267,5 @@ def _update(run: Run, inputs: list[Input], selection: Selection, records: list[R
         out.write("".join(record.line(record.of(report)) + "\n" for report in reports).encode("utf-8"))
     changed, removed = sum(bool(verdict.mismatches) for verdict in verdicts), len(verdicts) - len(reports)
     counts = f"{changed - removed} changed or new, {removed} removed" if changed else "no change"
-    terminal.write(f"{file}: {len(reports)} models recorded, {counts}\n")
+    terminal.write(f"{visible(file)}: {len(reports)} models recorded, {counts}\n")
     return DONE

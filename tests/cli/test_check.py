@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -156,6 +157,12 @@ def test_a_missing_record_is_told(run: Run, model: Path, tmp_path: Path) -> None
         2,
         f"lstmdump: {tmp_path / 'x.jsonl'}: no such file; make it with --update\n",
     )
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no such names elsewhere")
+def test_the_name_of_a_file_that_is_updated_is_shown_escaped(run: Run, model: Path, tmp_path: Path) -> None:
+    out = run("check", model, "--against", tmp_path / "a\x1b[2J.jsonl", "--update").out
+    assert out.splitlines()[-1].startswith(f"{tmp_path}/a\\x1b[2J.jsonl: 1 models recorded")
 
 
 def test_update_makes_the_file_that_check_then_agrees_with(run: Run, models: tuple[Path, Path], tmp_path: Path) -> None:
