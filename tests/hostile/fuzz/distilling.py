@@ -26,7 +26,7 @@ def distilled(target: Target, corpus: Path, folder: Path) -> int:
     for data in [*registry.seeds(target), *(path.read_bytes() for path in registry.regressions(target.name))]:
         reached |= lines(target, data)
     kept = 0
-    for data in sorted((path.read_bytes() for path in corpus.iterdir()), key=len):
+    for data in sorted((path.read_bytes() for path in corpus.glob("*")), key=len):
         if new := lines(target, data) - reached:
             small = _smallest(target, data, new)
             reached |= lines(target, small)
