@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from hostile.fuzz import damage, distilling, messages, minimising, registry, sections, watching
+from hostile.fuzz import command, damage, distilling, messages, minimising, registry, sections, watching
 from hostile.fuzz.damage import Damage
 from hostile.fuzz.target import BYTES, Parts, Target
 
@@ -145,10 +145,18 @@ def test_the_lines_that_an_input_reaches_are_told_apart() -> None:
     assert empty < number
 
 
+def test_who_has_no_engine_is_told_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    assert command.main(["protobuf", "--dir", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == "fuzz: needs atheris; pip install -e '.[fuzz]'\n"
+
+
 @pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="the engine is in the extra `fuzz`")
 def test_a_short_run_tells_what_it_came_to(root: Path, tmp_path: Path) -> None:
-    command = [sys.executable, str(root / "tests" / "hostile" / "fuzz"), "keras_0", "--minutes", "0.05"]
+    words = [sys.executable, str(root / "tests" / "hostile" / "fuzz"), "keras_0", "--minutes", "0.05"]
     done = subprocess.run(
-        [*command, "--dir", str(tmp_path), "--findings", str(tmp_path)], capture_output=True, text=True, check=False
+        [*words, "--dir", str(tmp_path), "--findings", str(tmp_path)], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout.startswith("keras_0: "), done.stderr) == (0, True, "")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +20,7 @@ from hostile.fuzz.distilling import distilled
 
 _MOST_DEATHS = 20
 _REACHED = re.compile(r"cov: (\d+) ft: (\d+) corp: (\d+)")
-_FINDING = 1
+_FINDING, _NOT_RUN = 1, 2
 
 
 class Came(NamedTuple):
@@ -30,9 +32,9 @@ class Came(NamedTuple):
     findings: list[str]
 
 
-def main() -> int:
-    """Fuzz the targets that the command line names; the exit status is 1 where something was found."""
-    options = _parser().parse_args()
+def main(words: Sequence[str] | None = None) -> int:
+    """Fuzz the targets that are asked for; the status is 1 where something was found, 2 where nothing could be run."""
+    options = _parser().parse_args(words)
     names = list(registry.TARGETS) if "all" in options.targets else options.targets
     options.dir.mkdir(parents=True, exist_ok=True)
     if options.distil:
@@ -40,6 +42,9 @@ def main() -> int:
             kept = distilled(registry.TARGETS[name], options.dir / name / "corpus", options.findings / name)
             print(f"{name}: {kept} inputs kept", flush=True)
         return 0
+    if importlib.util.find_spec("atheris") is None:
+        print("fuzz: needs atheris; pip install -e '.[fuzz]'", file=sys.stderr)
+        return _NOT_RUN
     with ThreadPoolExecutor(options.jobs) as threads:
         found = list(threads.map(lambda name: _fuzz(name, options), names))
     return _FINDING if any(found) else 0
