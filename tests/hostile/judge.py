@@ -56,6 +56,7 @@ class Judge:
             wrong = [*checks.of_run("show", shown), *checks.of_run("export", exported), *checks.of_record(shown)]
             wrong += [f"opened {name}" for name in sorted(self._watch.opened())]
             wrong += [] if _tree(case.path) == before else ["the input was changed"]
+            wrong += [f"{left.name} was left where it ran" for left in self._workspace.glob("runs/*/*")]
             files = [path for path in output.rglob("*") if not path.is_dir()]
             if exported.status:
                 wrong += [f"export failed, but left {path.name}" for path in files]
@@ -64,7 +65,8 @@ class Judge:
             wrong += ["export is done, but show is not"] if shown.status else self._of_table(case, shown)
             return self._judge_output(case, files, wrong)
         finally:
-            shutil.rmtree(output, ignore_errors=True)
+            for made in (output, self._workspace / "runs"):
+                shutil.rmtree(made, ignore_errors=True)
 
     def _judge_output(self, case: Case, files: list[Path], wrong: list[str]) -> Judged:
         if len(files) != 1 or files[0].suffix != ".npz":
@@ -93,7 +95,7 @@ class Judge:
             self._servers.append(Server(0xAA))
         for server in self._servers[1:]:
             output = self._workspace / "again"
-            run = server.run(["export", str(case.path), "-o", str(output)], self._directory("again-run"))
+            run = server.run(["export", str(case.path), "-o", str(output)], self._directory("again"))
             found = list(output.rglob("*.npz"))
             again = checks.read_npz(found[0]) if found else {}
             shutil.rmtree(output, ignore_errors=True)
@@ -101,11 +103,12 @@ class Judge:
                 yield "the numbers are not those of any file: another run gives others"
 
     def _run_in(self, name: str, words: list[str]) -> Ran:
-        return self._run(words, self._directory(f"{name}-run"))
+        return self._run(words, self._directory(name))
 
-    def _directory(self, name: str) -> Path:
-        directory = self._workspace / name
-        directory.mkdir(parents=True, exist_ok=True)
+    def _directory(self, command: str) -> Path:
+        """Where COMMAND is run, made."""
+        directory = self._workspace / "runs" / command
+        directory.mkdir(parents=True)
         return directory
 
 

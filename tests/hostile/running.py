@@ -40,8 +40,8 @@ class Server:
         )
 
     def run(self, words: Sequence[str], directory: Path) -> Ran:
-        """`lstmdump` with WORDS; what it writes on its two outputs is kept in DIRECTORY meanwhile."""
-        out, err = directory / "stdout", directory / "stderr"
+        """`lstmdump` with WORDS, in DIRECTORY, which is also where it may put temporary files."""
+        out, err = (directory.with_name(f"{directory.name}.{stream}") for stream in ("out", "err"))
         job = {"words": words, "directory": str(directory), "out": str(out), "err": str(err)}
         to, back = cast("IO[str]", self._process.stdin), cast("IO[str]", self._process.stdout)
         to.write(json.dumps(job) + "\n")
@@ -58,6 +58,7 @@ def run_anew(words: Sequence[str], directory: Path) -> Ran:
     """`python -m lstmdump` with WORDS."""
     environment = {name: value for name, value in os.environ.items() if name != "LSTMDUMP_DEBUG"}
     done = subprocess.run(
-        [sys.executable, "-m", "lstmdump", *words], capture_output=True, check=False, cwd=directory, env=environment
-    )
+        [sys.executable, "-m", "lstmdump", *words],
+        capture_output=True, check=False, cwd=directory, env=environment | {"TMPDIR": str(directory)},
+    )  # fmt: skip
     return Ran(done.returncode, done.stdout, done.stderr, 0, left=False)

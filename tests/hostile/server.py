@@ -16,6 +16,7 @@ import resource
 import signal
 import sys
 import time
+from contextlib import suppress
 from typing import Any, NoReturn
 
 CPU = 20  # seconds; the slowest good case takes a tenth of one
@@ -73,12 +74,14 @@ def _become(job: dict[str, Any]) -> NoReturn:
     try:
         os.setsid()
         os.chdir(job["directory"])
+        os.environ["TMPDIR"] = job["directory"]
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         for descriptor, path in ((1, job["out"]), (2, job["err"])):
             os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), descriptor)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_CPU, (CPU, CPU + 1))
-        resource.setrlimit(resource.RLIMIT_AS, (ADDRESSES, ADDRESSES))
+        with suppress(ValueError, OSError):  # macOS has no such limit
+            resource.setrlimit(resource.RLIMIT_AS, (ADDRESSES, ADDRESSES))
         sys.argv = ["lstmdump", *job["words"]]
         status = _status()
         atexit._run_exitfuncs()

@@ -16,6 +16,8 @@ from hostile.judge import Judge
 from hostile.running import Ran, Server
 from hostile.watching import Watch
 
+from lstmdump.forked import HAS_FORK
+
 GOOD = Ran(0, b'{"model": "x"}\n', b"lstmdump: x: no LSTM layer in this model\n", 1 << 20, left=False)
 REFUSED = Ran(2, b'{"model": "x", "error": "it is damaged"}\n', b"lstmdump: x: it is damaged\n", 1 << 20, left=False)
 GATES = {"lstm_1/W_i": builders.numbers(3, 4), "lstm_1/b_i": builders.numbers(4)}
@@ -28,7 +30,7 @@ def judge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judge]:
         yield made
 
 
-on_posix = pytest.mark.skipif(sys.platform == "win32", reason="files are tried in processes that are forked")
+forking = pytest.mark.skipif(not HAS_FORK, reason="files are tried in processes that are forked")
 
 
 @pytest.mark.parametrize("ran", [GOOD, REFUSED])
@@ -112,7 +114,7 @@ def test_a_file_that_is_opened_is_seen(tmp_path: Path) -> None:
     watch.close()
 
 
-@on_posix
+@forking
 def test_the_server_tells_what_the_command_line_came_to(model: Path, tmp_path: Path) -> None:
     server = Server()
     good, bad = server.run(["show", "--json", str(model)], tmp_path), server.run(["show", "none"], tmp_path)
@@ -121,7 +123,7 @@ def test_the_server_tells_what_the_command_line_came_to(model: Path, tmp_path: P
     assert (bad.status, bad.out, bad.err) == (2, b"", b"lstmdump: none: no such file or directory\n")
 
 
-@on_posix
+@forking
 @pytest.mark.parametrize(
     ("must", "gates", "words"),
     [
@@ -136,11 +138,22 @@ def test_what_became_of_a_file_is_held_against_what_must(
     assert judge.judge(Case("keras 2", "good", must, model, gates)).wrong == (words,)
 
 
-@on_posix
+@forking
 def test_a_good_file_that_is_refused_is_told(judge: Judge, tmp_path: Path) -> None:
     (tmp_path / "model.h5").write_bytes(b"no model")
     judged = judge.judge(Case("keras 2", "good", Must.READ, tmp_path / "model.h5", GATES))
     assert (judged.wrong, judged.became) == (("a good file was refused",), "refused")
+
+
+@forking
+def test_what_is_left_where_the_command_ran_is_told(judge: Judge, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def littering(_: list[str], directory: Path) -> Ran:
+        (directory / "litter").touch()
+        return REFUSED
+
+    monkeypatch.setattr(judge, "_run", littering)
+    judged = judge.judge(Case("keras 2", "good", Must.REFUSED, model, {}))
+    assert judged.wrong == ("litter was left where it ran",) * 2
 
 
 def test_one_seed_gives_one_file_and_another_seed_another(tmp_path: Path) -> None:

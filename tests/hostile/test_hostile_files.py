@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-if sys.platform == "win32":
-    pytest.skip("files are tried in processes that are forked", allow_module_level=True)
-
 from hostile import canaries, making
 from hostile.cases import Case, Lie, Must
 from hostile.judge import Judge
 from hostile.mutations import Target
+
+from lstmdump.forked import HAS_FORK
+
+pytestmark = pytest.mark.skipif(not HAS_FORK, reason="files are tried, and guarded, in processes that are forked")
 
 SEED = 1
 MUTANTS = 2
