@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -17,6 +18,8 @@ from tensorflow_builders import Entries
 
 _EXTREMES = (0, 1, 2, 127, 128, 255, 256, 32767, 65535, (1 << 31) - 1, 1 << 31, (1 << 32) - 1, 1 << 40, (1 << 63) - 1,
              1 << 63, (1 << 64) - 1)  # fmt: skip
+
+_GENUINE = Path(__file__).parents[1] / "genuine"
 
 Mutation = Callable[[bytearray, Random], None]
 
@@ -133,6 +136,8 @@ def targets() -> Iterator[Target]:
         yield Target(layout.name, _of_hdf5(layout), layout.layer, is_sealed=False)
         if packed:
             yield Target(f"{layout.name} as it lies", _of_file(layout), layout.layer, is_sealed=True)
+    for suffix in (".h5", ".keras", ".pb", ""):
+        yield Target(f"genuine {suffix or 'directory'}", _of_genuine(suffix), "", is_sealed=False)
     yield Target("keras zip architecture", _of_config, good_keras.NAME, is_sealed=False)
     yield Target("keras 2 in chunks", _of_chunks, good_keras.NAME, is_sealed=False)
     for kind in good_tensorflow.KINDS:
@@ -210,6 +215,21 @@ def _of_chunks(scene: Scene, size: Sizes) -> tuple[Path, str]:
         for name, values in weights.items():
             group.create_dataset(name, data=values, chunks=tuple(max(1, n // 2) for n in values.shape), **options)
     return path, _mutate(path, scene.random)
+
+
+def _of_genuine(suffix: str) -> Callable[[Scene, Sizes], tuple[Path, str]]:
+    """A file that a framework wrote, with that SUFFIX, or one of the files in a directory that it wrote."""
+    found = sorted(path for path in _GENUINE.iterdir() if path.is_dir() != bool(suffix) and path.name.endswith(suffix))
+
+    def write(scene: Scene, _: Sizes) -> tuple[Path, str]:
+        chosen = scene.random.choice(found)
+        path = scene.directory / chosen.name
+        copy = shutil.copytree if chosen.is_dir() else shutil.copy
+        copy(chosen, path)
+        part = scene.random.choice(sorted(one for one in [path, *path.rglob("*")] if one.is_file()))
+        return path, f"{part.relative_to(scene.directory)}: {_mutate(part, scene.random)}"
+
+    return write
 
 
 def _mutate(path: Path, random: Random) -> str:
