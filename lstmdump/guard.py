@@ -13,6 +13,7 @@ from typing import ParamSpec, TypeVar
 
 from lstmdump import forked, locations
 from lstmdump.formats import Format, detect
+from lstmdump.limits import DEFAULTS, Limits
 from lstmdump.workers import Worker
 
 Parameters = ParamSpec("Parameters")
@@ -26,10 +27,12 @@ _GRACE = 0.8  # seconds for the process to take away what it has begun to write
 class Guard:
     """Who does the work on models: that process for those it is there for, this one for the others.
 
-    Use it as a context manager. Where it is left by an exception, work under way is ended.
+    Use it as a context manager. Where it is left by an exception, work under way is ended. LIMITS are those of all
+    models.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits = DEFAULTS) -> None:
+        self._limits = limits
         self._worker = Worker(_HDF5_READER) if forked.HAS_FORK else None
 
     def start(self) -> None:
@@ -46,10 +49,14 @@ class Guard:
             UnreadableModel: there is no model.
             WorkerDied: the file crashed the library, or hung it.
         """
-        if self._worker is not None and _is_of_hdf5(model):
+        if self._worker is not None and self._is_of_hdf5(model):
             result: Result = self._worker.do(work, *args, **options)
             return result
         return work(*args, **options)
+
+    def _is_of_hdf5(self, model: str) -> bool:
+        """Whether HDF5 is going to read MODEL, or may, where it lies elsewhere and has not been looked at."""
+        return locations.is_url(model) or detect(locations.at(model, self._limits)) in _OF_HDF5
 
     def __enter__(self) -> Guard:
         return self
@@ -63,8 +70,3 @@ class Guard:
             self._worker.interrupt()
             self._worker.end(time.monotonic() + _GRACE)
         self._worker.dismiss()
-
-
-def _is_of_hdf5(model: str) -> bool:
-    """Whether HDF5 is going to read MODEL, or may, where it lies elsewhere and has not been looked at."""
-    return locations.is_url(model) or detect(locations.at(model)) in _OF_HDF5

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,8 +11,9 @@ import pytest
 from jobs import process
 
 from lstmdump import forked
-from lstmdump.errors import UnknownFormat, UnreadableModel
+from lstmdump.errors import RefusedModel, UnknownFormat, UnreadableModel
 from lstmdump.guard import Guard
+from lstmdump.limits import DEFAULTS
 
 pytestmark = pytest.mark.skipif(not forked.HAS_FORK, reason="this system has no forks that work")
 
@@ -81,3 +83,11 @@ def test_an_exception_ends_the_work_under_way(samples: Path) -> None:
     assert guard._worker is not None
     assert guard._worker._process is not None
     assert guard._worker._process.exitcode is not None
+
+
+def test_what_is_looked_at_is_trusted_as_far_as_what_is_read(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
+        for number in range(4000):  # so that its directory is longer than what is read of it in any case
+            archive.writestr(f"{number}", b"")
+    with Guard(DEFAULTS._replace(objects=2)) as guard, pytest.raises(RefusedModel, match="--limit objects="):
+        guard.do(str(tmp_path / "model.keras"), process, 0)

@@ -75,7 +75,7 @@ class Selection(NamedTuple):
 
     def guard(self) -> Guard:
         """Who does the work on the models."""
-        guard = Guard()
+        guard = Guard(self.limits)
         if any(map(locations.is_url, self.recursive)):
             guard.start()  # before there are threads: to look below a URL takes some
         return guard
@@ -88,7 +88,7 @@ class Selection(NamedTuple):
             except OSError as error:
                 fail(self.files_from, f"the list cannot be read: {error.strerror}")
         for directory in self.recursive:
-            for path in _below(directory, fail):
+            for path in _below(directory, self.limits, fail):
                 yield Input(path, searched=True)
 
 
@@ -178,10 +178,10 @@ def marked_text(data: bytes) -> str | None:
     return None
 
 
-def _below(directory: str, fail: Callable[[str, str], None]) -> Iterator[str]:
+def _below(directory: str, trusted: Limits, fail: Callable[[str, str], None]) -> Iterator[str]:
     """Every model below DIRECTORY, by name; a directory that is a model is one, and links are not followed out."""
     try:
-        waiting = [(locations.at(directory), True)]
+        waiting = [(locations.at(directory, trusted), True)]
     except UnreadableModel as error:
         fail(directory, str(error))
         return
