@@ -15,6 +15,7 @@ from hostile.fuzz.target import Target
 import lstmdump
 
 _PACKAGE = str(Path(lstmdump.__file__).parent)
+_LARGEST = 2500  # bytes of an input that is kept
 _MOST_TRIES = 150  # to make an input smaller
 
 Lines = set[tuple[str, int]]
@@ -29,6 +30,8 @@ def distilled(target: Target, corpus: Path, folder: Path) -> int:
     for data in sorted((path.read_bytes() for path in corpus.glob("*")), key=len):
         if new := lines(target, data) - reached:
             small = _smallest(target, data, new)
+            if len(small) > _LARGEST:
+                continue
             reached |= lines(target, small)
             folder.mkdir(parents=True, exist_ok=True)
             (folder / f"rare-{sha256(small).hexdigest()[:8]}").write_bytes(small)
