@@ -12,6 +12,7 @@ import struct
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -110,7 +111,9 @@ class Forked:
             (to_read, to_write), (theirs_to_read, theirs_to_write) = _pipes()
             self.pipe, theirs = Pipe(to_read, to_write), Pipe(theirs_to_read, theirs_to_write)
             Forked._ends = {end for end in Forked._ends if end.is_open} | {self.pipe}
-            self._pid = os.fork()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # of threads, which may hold locks: see `can_fork`
+                self._pid = os.fork()
             if not self._pid:
                 _live(serve, theirs, Forked._ends)
             theirs.close()

@@ -84,7 +84,7 @@ class Worker:
         except TimeoutError as error:
             self._bury(connection)
             raise WorkerDied(f"the process that worked on it has given no sign of life for {_PATIENCE} s") from error
-        except (EOFError, OSError) as error:
+        except (EOFError, OSError, pickle.UnpicklingError) as error:
             raise WorkerDied(self._bury(connection)) from error
         done, value = answer
         if done:
