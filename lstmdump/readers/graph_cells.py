@@ -62,7 +62,7 @@ def _places(graph: Graph) -> Iterator[Nodes]:
 def _cells(graph: Nodes, seen: set[tuple[str, ...]]) -> Iterator[GraphCell]:
     for operation in _BLOCKS:
         for node in graph.running(operation):
-            block = _block_cell(graph, node)
+            block = _block_cell(graph, node) if node.operation == operation else None
             if block is not None and block.variables["kernel"] not in seen:
                 yield block
     own_scopes: set[str] = set()  # in the scope of a cell's own kernel, all further splits are steps of that cell

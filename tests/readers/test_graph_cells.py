@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tensorflow_builders import constant, float32, integer, node, scalar, split_cell, variable
+from tensorflow_builders import constant, counted, float32, integer, node, scalar, split_cell, variable
 
 from lstmdump.readers.graph_cells import GraphCell, cells, joining_axes
 from lstmdump.readers.graph_def import Graph
@@ -152,3 +152,9 @@ def test_a_sum_of_more_than_two_is_no_forget_bias() -> None:
     data = weights("c") + split_cell("c", None).replace(b"\x0a\x03c/f\x12\x07Sigmoid", b"\x0a\x03c/f\x12\x07Unknown")
     data += node("c/add", "Add", *(["c/split:2"] * 3), "c/y") + scalar("c/y", 1.0)
     assert only(data).forget_bias is None
+
+
+def test_a_node_of_two_operations_is_no_cell() -> None:
+    """The last of two fields of one number holds; a search for bytes meets the first."""
+    both = counted(1, counted(1, "lstm") + counted(2, "BlockLSTM") + counted(2, "Const"))
+    assert list(cells(Graph(both))) == []
