@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 
@@ -24,6 +25,7 @@ _SPEED = 5e6  # bytes that are read, and written in another form, in a second of
 _NOTED = 1 << 20  # bytes; fewer take neither time nor memory that matters
 _STATUS = "/proc/self/statm"
 _SIGN_OF_LIFE = 5.0  # seconds between two of them
+_FOR_EVER = 10**9  # seconds: a timer of the system takes not many more
 
 
 class _Budget:
@@ -55,7 +57,7 @@ class _Budget:
         if _CAN_LIMIT:
             self.running = True
             self.unnoted = 0
-            signal.setitimer(signal.ITIMER_PROF, limits.seconds)
+            self._limit_time(limits.seconds)
             self._limit_memory(self.own + limits.memory)
 
     def allow(self, size: int, copies: int) -> None:
@@ -69,7 +71,7 @@ class _Budget:
             self.next_sign = time.monotonic() + _SIGN_OF_LIFE
             self.sign()
         if self.running:
-            signal.setitimer(signal.ITIMER_PROF, signal.getitimer(signal.ITIMER_PROF)[0] + size / _SPEED)
+            self._limit_time(signal.getitimer(signal.ITIMER_PROF)[0] + size / _SPEED)
             if copies:
                 self._limit_memory(self.memory + copies * size)
 
@@ -78,8 +80,11 @@ class _Budget:
             self.running = False
             signal.setitimer(signal.ITIMER_PROF, 0)
 
+    def _limit_time(self, seconds: float) -> None:
+        signal.setitimer(signal.ITIMER_PROF, min(seconds, _FOR_EVER))
+
     def _limit_memory(self, size: int) -> None:
-        least = size if self.most == resource.RLIM_INFINITY else min(size, self.most)
+        least = min(size, sys.maxsize if self.most == resource.RLIM_INFINITY else self.most)
         if self.own and least != self.memory:
             self.memory = least
             resource.setrlimit(resource.RLIMIT_AS, (least, resource.getrlimit(resource.RLIMIT_AS)[1]))

@@ -6,7 +6,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from jobs import chattering, divided, ended, hoarding, idle, imported, lively, orphaned, process, spinning, summed
+from jobs import (
+    chattering,
+    divided,
+    ended,
+    hoarding,
+    idle,
+    imported,
+    lively,
+    orphaned,
+    process,
+    spinning,
+    summed,
+    trusting,
+)
 
 from lstmdump import forked, workers
 from lstmdump.errors import RefusedModel, WorkerDied
@@ -45,6 +58,10 @@ def test_memory_that_no_model_of_its_size_takes_is_refused(worker: Worker) -> No
 
 def test_what_is_allowed_on_the_way_is_memory_as_well(worker: Worker) -> None:
     assert worker.do(hoarding, 64 * MEBIBYTE, 16 * MEBIBYTE, 64 * MEBIBYTE) == 64 * MEBIBYTE
+
+
+def test_more_may_be_allowed_than_the_system_can_count(worker: Worker) -> None:
+    assert worker.do(trusting, 2**70) == 2**70
 
 
 @pytest.mark.parametrize("number", [signal.SIGXCPU, signal.SIGKILL])
