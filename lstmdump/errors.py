@@ -83,7 +83,7 @@ class TensorFlowFailed(LstmdumpError):
 
 
 class WorkerDied(LstmdumpError):
-    """A process died over the job that it was given."""
+    """A process died over the job that it was given, or could not be started for it."""
 
 
 class BadExpectation(LstmdumpError):

@@ -111,9 +111,12 @@ class Forked:
             (to_read, to_write), (theirs_to_read, theirs_to_write) = _pipes()
             self.pipe, theirs = Pipe(to_read, to_write), Pipe(theirs_to_read, theirs_to_write)
             Forked._ends = {end for end in Forked._ends if end.is_open} | {self.pipe}
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", DeprecationWarning)  # of threads, which may hold locks: see `can_fork`
-                self._pid = os.fork()
+            try:
+                self._pid = _fork()
+            except OSError:
+                self.pipe.close()
+                theirs.close()
+                raise
             if not self._pid:
                 _live(serve, theirs, Forked._ends)
             theirs.close()
@@ -145,6 +148,12 @@ class Forked:
         if self.exitcode is None:
             with suppress(ProcessLookupError):
                 os.kill(self._pid, number)
+
+
+def _fork() -> int:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of threads, which may hold locks: see `can_fork`
+        return os.fork()
 
 
 def _pipes() -> tuple[tuple[int, int], tuple[int, int]]:

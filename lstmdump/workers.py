@@ -61,13 +61,21 @@ class Worker:
         self._connection: Connection | None = None
 
     def start(self) -> Connection:
-        """Start the process and return our end of the pipe."""
+        """Start the process and return our end of the pipe.
+
+        Raises:
+            WorkerDied: the system starts no more.
+        """
         with self._lock, _interrupts_put_off():
             if self._stopped:
                 from concurrent.futures import CancelledError
 
                 raise CancelledError
-            self._connection, self._process = _forked(self._modules) if can_fork() else _spawned(self._modules)
+            try:
+                self._connection, self._process = _forked(self._modules) if can_fork() else _spawned(self._modules)
+            except OSError as error:
+                words = f"no process can be started for it ({error.strerror or error}); end others, or allow more"
+                raise WorkerDied(words) from error
             return self._connection
 
     def do(self, work: Callable[..., Any], *args: Any, **options: Any) -> Any:
@@ -77,7 +85,7 @@ class Worker:
             WorkerDied: it ended instead, or has given no sign of life for ten minutes.
         """
         task = pickle.dumps((work, args, options))
-        connection = self._connection or self.start()
+        connection = self._waiting() or self.start()
         try:
             connection.send_bytes(task)
             answer: Answer = pickle.loads(self._received(connection))  # noqa: S301 - from our own process
@@ -91,6 +99,15 @@ class Worker:
             return value
         failure, trace = value
         raise failure from (_Elsewhere(trace) if trace else None)
+
+    def _waiting(self) -> Connection | None:
+        """Our end of the pipe, if there is a process at the other one: it may have been killed between two jobs."""
+        if self._connection is not None:
+            with suppress(OSError):
+                if not self._connection.poll(0):
+                    return self._connection
+            self._bury(self._connection)
+        return None
 
     def _received(self, connection: Connection) -> bytes:
         message = _SIGN_OF_LIFE
@@ -110,6 +127,7 @@ class Worker:
         self._connection, process = None, self._process
         if process is None:
             return "the process that was to work on it was never born"
+        process.kill()  # what has ended has ended as it did; what has not speaks no more that can be understood
         process.join()
         return _last_words(process.exitcode or 0)
 
@@ -212,11 +230,20 @@ def _serve(connection: Connection, modules: tuple[str, ...]) -> None:
 def _say_nothing() -> None:
     """Only the first process speaks; what a library of C prints before it dies is for nobody."""
     if os.environ.get("LSTMDUMP_DEBUG", "") in ("", "0"):
-        nowhere = os.open(os.devnull, os.O_RDWR)
+        nowhere = _nowhere()
         for descriptor in range(3):
             os.dup2(nowhere, descriptor)
         if nowhere > 2:
             os.close(nowhere)
+
+
+def _nowhere() -> int:
+    """A descriptor that takes whatever is written; where a directory has become the root, it may hold no devices."""
+    with suppress(OSError):
+        return os.open(os.devnull, os.O_RDWR)
+    reading, writing = os.pipe()
+    os.close(reading)
+    return writing
 
 
 def _answer(task: bytes) -> Answer:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -77,6 +79,18 @@ def test_a_fork_that_goes_on_is_waited_for_no_longer_than_asked() -> None:
     process.kill()
     process.join()
     assert process.exitcode == -9
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="the system does not tell which files are open")
+def test_where_no_process_can_be_forked_no_pipe_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    def crowded() -> NoReturn:
+        raise BlockingIOError
+
+    monkeypatch.setattr(os, "fork", crowded)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with pytest.raises(BlockingIOError):
+        Forked(silent)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 @pytest.mark.parametrize(("name", "can"), [("lstmdump-painter", True), ("of others", False)])

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from jobs import (
+    babbling,
     chattering,
     divided,
     ended,
@@ -27,6 +30,10 @@ from lstmdump.workers import Worker
 
 pytestmark = pytest.mark.skipif(not forked.HAS_FORK, reason="this system has no forks that work")
 MEBIBYTE = 2**20
+
+
+def crowded() -> NoReturn:
+    raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
 
 @pytest.fixture
@@ -77,6 +84,38 @@ def test_one_that_died_is_replaced(worker: Worker) -> None:
     with pytest.raises(WorkerDied):
         worker.do(ended, -signal.SIGKILL)
     assert worker.do(process, 0) not in (first, os.getpid())
+
+
+def test_one_that_was_killed_between_two_jobs_is_replaced(worker: Worker) -> None:
+    os.kill(worker.do(process, 0), signal.SIGKILL)
+    assert worker._connection is not None
+    assert worker._connection.poll(60)
+    assert worker.do(divided, 2) == 0.5
+
+
+def test_one_whose_words_cannot_be_understood_is_ended(worker: Worker) -> None:
+    with pytest.raises(WorkerDied, match="SIGKILL"):
+        worker.do(babbling, 600)
+
+
+def test_that_no_process_can_be_started_is_told(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fork", crowded)
+    with pytest.raises(WorkerDied, match="no process can be started for it"):
+        worker.do(divided, 2)
+
+
+def test_a_process_works_where_there_is_no_null_device(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "devnull", "/nothing/there")
+    assert worker.do(divided, 2) == 0.5
+
+
+def test_a_process_says_nothing_where_there_is_no_null_device_either(
+    worker: Worker, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "devnull", "/nothing/there")
+    with pytest.raises(BrokenPipeError):
+        worker.do(chattering, "double free or corruption")
+    assert capfd.readouterr() == ("", "")
 
 
 def test_all_jobs_are_done_by_one_process(worker: Worker) -> None:
