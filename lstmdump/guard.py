@@ -19,7 +19,9 @@ from lstmdump.workers import Worker
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
-_HDF5_READER = "lstmdump.readers.hdf5"
+HDF5_READER = "lstmdump.readers.hdf5"
+"""What takes longest to import of all that reads a model."""
+
 _OF_HDF5 = frozenset({Format.HDF5, Format.KERAS_ZIP, Format.KERAS_WEIGHTS})
 _GRACE = 0.8  # seconds for the process to take away what it has begun to write
 
@@ -33,7 +35,7 @@ class Guard:
 
     def __init__(self, limits: Limits = DEFAULTS) -> None:
         self._limits = limits
-        self._worker = Worker(_HDF5_READER) if forked.HAS_FORK else None
+        self._worker = Worker(HDF5_READER) if forked.HAS_FORK else None
 
     def start(self) -> None:
         """Start the process at once: before threads are, or much memory is taken."""

@@ -27,14 +27,15 @@ _GRACE = 0.8  # seconds for a process that is told to end, to take away what it 
 class Processes(Executor):
     """An executor of COUNT processes. What they are to do, and what comes of it, goes through pickle.
 
+    MODULES are imported in each before its first job, so that this is none of what reading a model takes.
     A process that dies fails the one job that it was at with `WorkerDied`, and another takes its place. Where the
     executor is left by an exception, such as that of Ctrl-C, its processes are ended in the midst of their jobs.
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, *modules: str) -> None:
         self._shut = False
         self._tasks: SimpleQueue[tuple[Future[Any], _Task] | None] = SimpleQueue()
-        self._workers = [Worker() for _ in range(count)]
+        self._workers = [Worker(*modules) for _ in range(count)]
         for worker in self._workers:
             worker.start()
         # Threads of our own: in those of ThreadPoolExecutor, Ctrl-C can leave a lock behind that all then wait for.

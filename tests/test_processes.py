@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jobs import deaf, divided, ended, process, refused, swallowing, unpicklable, waiting
+from jobs import deaf, divided, ended, imported, process, refused, swallowing, unpicklable, waiting
 
 from lstmdump.batch import run
 from lstmdump.errors import NotAnLSTM, WorkerDied
@@ -31,6 +31,11 @@ def test_one_process_alone_is_replaced() -> None:
     with Processes(1) as processes:
         outcomes = list(run(ended, [-signal.SIGUSR1, -signal.SIGKILL, 7], processes))
     assert [outcome.result for outcome in outcomes] == [None, None, 7]
+
+
+def test_modules_are_imported_before_the_first_job() -> None:
+    with Processes(1, "sched") as processes:
+        assert processes.submit(imported, "sched").result()
 
 
 def test_work_is_done_in_other_processes_and_not_in_more_than_asked_for() -> None:

@@ -16,7 +16,7 @@ from lstmdump.cli import terminal
 from lstmdump.cli.inputs import Input, Selection, model_options
 from lstmdump.cli.run import Run
 from lstmdump.export import DTYPES, Exported, Job, Settings, export, plan, skipped
-from lstmdump.guard import Guard
+from lstmdump.guard import HDF5_READER, Guard
 from lstmdump.names import visible
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _executor(jobs: int, dask: str | None) -> AbstractContextManager[Executor | 
         return nullcontext()
     from lstmdump.processes import Processes
 
-    return Processes(jobs)
+    return Processes(jobs, HDF5_READER)
 
 
 def _exported(

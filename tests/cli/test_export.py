@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,9 +16,22 @@ import pytest
 
 Run = Callable[..., Any]
 
+ASKED = """
+import sys, jobs
+from lstmdump.cli.export import _executor
+with _executor(2, None) as executor:
+    sys.exit(not executor.submit(jobs.imported, "h5py").result())
+"""
+
 
 def test_the_path_written_is_printed(run: Run, model: Path, tmp_path: Path) -> None:
     assert run("export", model, "-o", tmp_path / "x.npz").out == f"{tmp_path / 'x.npz'}\n"
+
+
+def test_what_takes_long_to_import_counts_for_no_model_of_a_batch() -> None:
+    command = [sys.executable, "-c", ASKED]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    assert subprocess.run(command, env=environment, check=False, timeout=60).returncode == 0
 
 
 def test_json_says_what_was_written(run: Run, model: Path, tmp_path: Path) -> None:
