@@ -9,12 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from lstmdump import forked, locations
+from lstmdump import locations
 from lstmdump.formats import Format, detect
 from lstmdump.limits import DEFAULTS, Limits
-from lstmdump.workers import Worker
+
+if TYPE_CHECKING:
+    from lstmdump.workers import Worker
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -35,12 +37,12 @@ class Guard:
 
     def __init__(self, limits: Limits = DEFAULTS) -> None:
         self._limits = limits
-        self._worker = Worker(HDF5_READER) if forked.HAS_FORK else None
+        self._worker: Worker | None = None
 
     def start(self) -> None:
         """Start the process at once: before threads are, or much memory is taken."""
-        if self._worker is not None:
-            self._worker.start()
+        if (worker := self._its_worker()) is not None:
+            worker.start()
 
     def do(
         self, model: str, work: Callable[Parameters, Result], /, *args: Parameters.args, **options: Parameters.kwargs
@@ -51,10 +53,19 @@ class Guard:
             UnreadableModel: there is no model.
             WorkerDied: the file crashed the library, or hung it.
         """
-        if self._worker is not None and self._is_of_hdf5(model):
-            result: Result = self._worker.do(work, *args, **options)
+        if self._is_of_hdf5(model) and (worker := self._its_worker()) is not None:
+            result: Result = worker.do(work, *args, **options)
             return result
         return work(*args, **options)
+
+    def _its_worker(self) -> Worker | None:
+        """Who runs that process; None where the system has no fork."""
+        from lstmdump import forked
+        from lstmdump.workers import Worker
+
+        if self._worker is None and forked.HAS_FORK:
+            self._worker = Worker(HDF5_READER)
+        return self._worker
 
     def _is_of_hdf5(self, model: str) -> bool:
         """Whether HDF5 is going to read MODEL, or may, where it lies elsewhere and has not been looked at."""

@@ -7,7 +7,6 @@ above what the largest genuine models come to, and each can be raised by who kno
 from __future__ import annotations
 
 import re
-from enum import Enum
 from typing import NamedTuple
 
 from lstmdump.errors import RefusedModel
@@ -39,13 +38,8 @@ class Limits(NamedTuple):
     memory: int = 384 * 2**20
 
 
-class Unit(Enum):
-    """What a limit counts, as its value is written."""
-
-    BYTES = "MiB"
-    TIMES = "x"
-    COUNT = ""
-    SECONDS = "s"
+BYTES, TIMES, COUNT, SECONDS = "MiB", "x", "", "s"
+"""What a limit counts, as its value is written."""
 
 
 class Limit(NamedTuple):
@@ -58,7 +52,7 @@ class Limit(NamedTuple):
     """
 
     field: str
-    unit: Unit
+    unit: str
     counts: str
     reason: str
 
@@ -78,29 +72,29 @@ FREE = 64 * 2**20
 """Bytes that all arrays together may have whatever is stored: a small model of zeros, compressed, is no bomb."""
 
 LIMITS = (
-    Limit("json_size", Unit.BYTES, "bytes of one JSON text: an architecture, an index",
+    Limit("json_size", BYTES, "bytes of one JSON text: an architecture, an index",
           "that of 700 layers has 1/4 MiB; decoded, a text takes up to 30 times its size"),
-    Limit("json_depth", Unit.COUNT, "levels of lists and objects in a JSON text",
+    Limit("json_depth", COUNT, "levels of lists and objects in a JSON text",
           "the deepest of 2,476 genuine models has 14; decoders recurse"),
-    Limit("objects", Unit.COUNT, "arrays, links of HDF5, entries of a checkpoint, members of an archive: of each",
+    Limit("objects", COUNT, "arrays, links of HDF5, entries of a checkpoint, members of an archive: of each",
           "a model of 1,000 layers has 6,000 links; each takes up to 0.1 ms"),
-    Limit("nodes", Unit.COUNT, "nodes of a graph, fields of a message, chunks of an array, values of a JSON text",
+    Limit("nodes", COUNT, "nodes of a graph, fields of a message, chunks of an array, values of a JSON text",
           "the largest graph of 2,476 genuine models has 14,857; each takes microseconds, and 200 bytes"),
-    Limit("nesting", Unit.COUNT, "levels of layers or groups within each other",
+    Limit("nesting", COUNT, "levels of layers or groups within each other",
           "the deepest genuine file has 10; each layer knows its whole path"),
-    Limit("name_length", Unit.COUNT, "characters of a name with those of all that it stands in",
+    Limit("name_length", COUNT, "characters of a name with those of all that it stands in",
           "the longest of 2,476 genuine models has 152; names go into every output"),
-    Limit("unfolding", Unit.TIMES, f"bytes that all arrays declare for each byte stored, beyond {FREE >> 20} MiB",
+    Limit("unfolding", TIMES, f"bytes that all arrays declare for each byte stored, beyond {FREE >> 20} MiB",
           "trained numbers hardly shrink; zeros shrink to a thousandth, and links to one array cost nothing"),
-    Limit("seconds", Unit.SECONDS, "CPU seconds of reading a model, beyond what its size explains",
+    Limit("seconds", SECONDS, "CPU seconds of reading a model, beyond what its size explains",
           "a damaged file can send a library in circles"),
-    Limit("memory", Unit.BYTES, "bytes of memory that reading a model takes, beyond what its size explains",
+    Limit("memory", BYTES, "bytes of memory that reading a model takes, beyond what its size explains",
           "arrays are read in pieces, so no model needs more"),
 )  # fmt: skip
 
 _FACTORS = {"": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "B": 1,
             "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}  # fmt: skip
-_SUFFIXES = {Unit.BYTES: _FACTORS, Unit.TIMES: {"": 1, "x": 1}, Unit.COUNT: {"": 1}, Unit.SECONDS: {"": 1, "s": 1}}
+_SUFFIXES = {BYTES: _FACTORS, TIMES: {"": 1, "x": 1}, COUNT: {"": 1}, SECONDS: {"": 1, "s": 1}}
 
 
 def parse(text: str) -> tuple[str, int]:
@@ -129,9 +123,9 @@ def _value(text: str, limit: Limit) -> int:
 def written(limit: Limit, value: int | None = None) -> str:
     """VALUE, or the default, as one would write it: `64MiB`, `100x`, `500000`."""
     number = limit.default if value is None else value
-    if limit.unit is Unit.BYTES:
+    if limit.unit == BYTES:
         return f"{-(-number // 2**20)}MiB"
-    return f"{number}{limit.unit.value}"
+    return f"{number}{limit.unit}"
 
 
 def summary() -> str:

@@ -20,6 +20,7 @@ from lstmdump import budget
 from lstmdump.endings import ending
 from lstmdump.errors import LstmdumpError, RefusedModel, WorkerDied
 from lstmdump.forked import Forked, can_fork
+from lstmdump.process_budget import ProcessBudget
 
 Task = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 Answer = tuple[bool, Any]  # whether the job was done; its result, or its error and where that arose
@@ -220,7 +221,7 @@ def _serve(connection: Connection, modules: tuple[str, ...]) -> None:
         for module in modules:
             __import__(module)
     with suppress(EOFError, OSError):
-        budget.enforce(lambda: connection.send_bytes(_SIGN_OF_LIFE))
+        budget.enforce(ProcessBudget(lambda: connection.send_bytes(_SIGN_OF_LIFE)))
         while not told_to_end.is_set():  # where a library of C was told, the exception may be lost
             answer = _answer(connection.recv_bytes())
             budget.end()

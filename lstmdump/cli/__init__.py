@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 import click
 
 import lstmdump
-from lstmdump.cli import signals, terminal
-from lstmdump.cli.run import FAILED
+from lstmdump.cli import terminal
+from lstmdump.cli.run import FAILED, INTERRUPTED, Ended
 from lstmdump.errors import LstmdumpError
 
 if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
+
     from click.shell_completion import CompletionItem
 
 _COMMANDS = {
@@ -26,6 +28,7 @@ _COMMANDS = {
     "verify": "Run the layers in TensorFlow and in numpy, and compare.",
 }
 _COMPUTING = frozenset({"verify"})  # with products of matrices; the other commands read, cut and add
+_WRITING = frozenset({"export", "check"})  # files, of which nothing half done is left
 _OBJECTS = 50_000  # new ones before garbage is looked for; Python's 700 take a quarter of the time of a large model
 _EPILOG = """\b
 Examples:
@@ -102,8 +105,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         terminal.tell(error.format_message())
     except (click.Abort, KeyboardInterrupt):
-        return signals.INTERRUPTED
-    except signals.Ended as ended:
+        return INTERRUPTED
+    except Ended as ended:
         return ended.status
     except terminal.OutputFailed as error:
         terminal.abandon()
@@ -126,5 +129,15 @@ def main() -> None:
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     gc.set_threshold(_OBJECTS)
     terminal.fill_streams()
-    signals.heed()
+    sys.unraisablehook = _insist
+    if _WRITING.intersection(sys.argv[1:2]):
+        from lstmdump.cli import signals
+
+        signals.heed()
     sys.exit(run())
+
+
+def _insist(dropped: UnraisableHookArgs) -> None:
+    from lstmdump.cli import signals
+
+    signals.insist(dropped)

@@ -15,6 +15,20 @@ if TYPE_CHECKING:
 DONE = 0
 DIFFERENT = 1
 FAILED = 2
+INTERRUPTED = 130  # by Ctrl-C; as shells have it, 128 and the signal's number
+
+
+class Ended(BaseException):
+    """The process was told to end, by the signal of that NUMBER, which is not that of Ctrl-C."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+    @property
+    def status(self) -> int:
+        """The exit status, as shells have it."""
+        return 128 + self.number
 
 
 class Run:

@@ -9,32 +9,16 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
+from lstmdump.cli.run import Ended
+
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
 
-INTERRUPTED = 128 + signal.SIGINT  # the exit status, as shells have it
 _ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
-class Ended(BaseException):
-    """The process was told to end, by a signal other than that of Ctrl-C.
-
-    Attributes:
-        number: the signal's.
-    """
-
-    def __init__(self, number: signal.Signals) -> None:
-        super().__init__(number)
-        self.number = number
-
-    @property
-    def status(self) -> int:
-        """The exit status, as shells have it."""
-        return 128 + self.number
-
-
 def heed() -> None:
-    """Raise `Ended` when the process is told to end, and raise what was dropped anew, `KeyboardInterrupt` as well.
+    """Raise `Ended` when the process is told to end.
 
     What whoever started the process had it ignore, as `nohup` does, is ignored. Processes that this one starts end when
     this one tells them: a terminal that is closed tells all.
@@ -42,7 +26,6 @@ def heed() -> None:
     for number in _ENDING:
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, _end)
-    sys.unraisablehook = _insist
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_leave_to_the_first)
 
@@ -51,7 +34,7 @@ def _end(number: int, _frame: object) -> NoReturn:
     for other in _ENDING:  # a terminal tells of its end twice, by way of the shell
         if signal.getsignal(other) is _end:
             signal.signal(other, _overhear)
-    raise Ended(signal.Signals(number))
+    raise Ended(number)
 
 
 def _overhear(_number: int, _frame: object) -> None:
@@ -64,7 +47,7 @@ def _leave_to_the_first() -> None:
             signal.signal(number, signal.SIG_DFL if number == signal.SIGTERM else signal.SIG_IGN)
 
 
-def _insist(dropped: UnraisableHookArgs) -> None:
+def insist(dropped: UnraisableHookArgs) -> None:
     """Raise what ends the process anew where it is lost: Python drops what a weak reference's callback raises, say.
 
     h5py has such a callback for each object that it lets go; without this, one Ctrl-C in twenty changed nothing.
@@ -79,5 +62,7 @@ def _insist(dropped: UnraisableHookArgs) -> None:
         sys.__unraisablehook__(dropped)
 
 
-def _raise_anew(number: signal.Signals) -> None:
-    _thread.start_new_thread(lambda: _thread.interrupt_main(number), ())  # here and now it would be dropped once more
+def _raise_anew(number: int) -> None:
+    _thread.start_new_thread(
+        lambda: _thread.interrupt_main(signal.Signals(number)), ()
+    )  # here and now it would be dropped once more

@@ -108,7 +108,7 @@ def test_a_run_that_is_killed_takes_its_processes_along(jobs: int, tmp_path: Pat
 LOST = """
 import os, signal, sys, weakref
 from lstmdump import cli
-from lstmdump.cli import show
+from lstmdump.cli import export
 
 class Thing: pass
 
@@ -119,13 +119,13 @@ def work(**_):
     for _ in range(10**9):
         pass
 
-show.Run = work
+export.Run = work
 cli.main()
 """
 
 
-def test_an_end_that_python_drops_is_raised_anew(model: Path) -> None:
-    words = [sys.executable, "-c", LOST, model]
+def test_an_end_that_python_drops_is_raised_anew(model: Path, tmp_path: Path) -> None:
+    words = [sys.executable, "-c", LOST, "export", model, "-o", tmp_path / "x.npz"]
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (128 + signal.SIGTERM, "")
 
