@@ -25,7 +25,7 @@ HDF5_READER = "lstmdump.readers.hdf5"
 """What takes longest to import of all that reads a model."""
 
 _OF_HDF5 = frozenset({Format.HDF5, Format.KERAS_ZIP, Format.KERAS_WEIGHTS})
-_GRACE = 0.8  # seconds for the process to take away what it has begun to write
+_GRACE = 2.0  # seconds for the process to take away what it has begun to write
 
 
 class Guard:

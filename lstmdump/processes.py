@@ -21,7 +21,7 @@ from lstmdump.workers import Worker
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 _Task = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
-_GRACE = 0.8  # seconds for a process that is told to end, to take away what it has begun to write
+_GRACE = 2.0  # seconds for a process that is told to end, to take away what it has begun to write
 
 
 class Processes(Executor):
