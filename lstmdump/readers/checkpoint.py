@@ -25,6 +25,7 @@ _LATEST = re.compile(rb'^model_checkpoint_path: "((?:[^"\\\n]|\\.)*)"', re.MULTI
 _ESCAPED = re.compile(rb"\\(?:([0-7]{1,3})|(.))")  # as protocol buffers write text: octal, or a sign itself
 _INDEX = ".index"
 _STATE = "checkpoint"
+_BEGINNING = 1 << 20  # bytes of that file, which names the latest first
 
 
 def read(location: Location) -> Model:
@@ -127,10 +128,15 @@ def _prefixes(directory: Location) -> list[str]:
 def _latest(state: Location) -> str:
     """The last name of the path that the file STATE calls the latest checkpoint; empty where it calls none so."""
     try:
-        found = _LATEST.search(state.read()) if state.is_file() else None
+        found = _LATEST.search(_beginning(state)) if state.is_file() else None
     except OSError as error:
         raise UnreadableModel(f"its file `{_STATE}` cannot be read: {error.strerror or error}") from error
     if found is None:
         return ""
     path = _ESCAPED.sub(lambda sign: bytes([int(sign[1], 8) & 0xFF]) if sign[1] else sign[2], found[1])
     return re.split(r"[/\\]", path.decode("utf-8", "surrogateescape"))[-1]
+
+
+def _beginning(file: Location) -> bytes:
+    with file.open() as opened:
+        return opened.read(_BEGINNING)

@@ -7,12 +7,14 @@ is looked at before it is decoded, which takes a quarter of the time that decodi
 from __future__ import annotations
 
 import json
+import os
 import re
 from typing import Any
 
 from lstmdump import limits
 from lstmdump.errors import CorruptModel, RefusedModel
 from lstmdump.limits import Limits
+from lstmdump.locations import Location
 
 _ESCAPE = re.compile(r"\\.", re.DOTALL)
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
@@ -37,6 +39,20 @@ def parse(text: str | bytes, called: str, trusted: Limits) -> Any:
         raise _too_deep(called, trusted) from error
     except ValueError as error:
         raise CorruptModel(f"{called} is no JSON that can be read") from error
+
+
+def content(location: Location) -> bytes:
+    """What is in the file at LOCATION, if it is no longer than a text may be. What the system raises is left as it is.
+
+    Raises:
+        RefusedModel: it is longer.
+    """
+    with location.open() as file:
+        size = file.seek(0, os.SEEK_END)
+        if size > location.limits.json_size:
+            raise too_long(location.name, size)
+        file.seek(0)
+        return file.read(size)
 
 
 def too_long(called: str, length: int) -> RefusedModel:

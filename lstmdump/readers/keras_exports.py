@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from lstmdump.errors import CorruptModel
 from lstmdump.locations import Location
 from lstmdump.model import LayerPath
-from lstmdump.readers import keras_config, keras_leaves
+from lstmdump.readers import json_text, keras_config, keras_leaves
 from lstmdump.readers.keras_leaves import Leaf
 from lstmdump.readers.keras_objects import Named, without_automatic_names
 
@@ -21,11 +21,12 @@ def with_architecture(named: Sequence[Named], file: Location) -> Sequence[Named]
 
     Raises:
         CorruptModel: the file cannot be read, or holds no architecture.
+        RefusedModel: it goes past one of the limits.
     """
     if not file.is_file():
         return named
     try:
-        architecture = keras_config.parse(file.read().decode("utf-8"), f"assets/{file.name}", file.limits)
+        architecture = keras_config.parse(json_text.content(file).decode("utf-8"), f"assets/{file.name}", file.limits)
     except (OSError, ValueError) as error:
         raise CorruptModel(f"assets/{file.name} cannot be read: {error}") from error
     found = [leaf for _, child in architecture.children for leaf in keras_leaves.leaves(child)]

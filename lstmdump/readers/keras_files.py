@@ -86,12 +86,7 @@ class Directory:
             RefusedModel: it is longer than a JSON text may be.
         """
         try:
-            with self._directory.child(name).open() as file:
-                size = file.seek(0, io.SEEK_END)
-                if size > self.limits.json_size:
-                    raise json_text.too_long(name, size)
-                file.seek(0)
-                return file.read(size)
+            return json_text.content(self._directory.child(name))
         except OSError as error:
             raise UnreadableModel(f"{name} cannot be read: {error.strerror or error}") from error
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -79,6 +80,12 @@ def two(tmp_path: Path, state: str | bytes) -> Path:
 def test_the_latest_of_several_is_the_one_named_wherever_it_once_lay(path: str, tmp_path: Path) -> None:
     state = f'model_checkpoint_path: "{path}"\nall_model_checkpoint_paths: "ckpt-1"\n'
     assert names(two(tmp_path, state)) == ["new/lstm_cell"]
+
+
+def test_of_what_names_the_latest_only_the_beginning_is_read(tmp_path: Path) -> None:
+    two(tmp_path, 'model_checkpoint_path: "ckpt-2"\n')
+    os.truncate(tmp_path / "checkpoint", 2**40)
+    assert names(tmp_path) == ["new/lstm_cell"]
 
 
 @pytest.mark.parametrize("state", ["", "nonsense", 'model_checkpoint_path: "gone"', 'model_checkpoint_path: ".."',

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import tensorflow_builders as tf
 from tensorflow_builders import Object, counted, integer, layer, saved_model, write_bundle, write_saved_model
 
 import lstmdump
-from lstmdump.errors import CorruptModel, ModelClosed, UnreadableModel, UnsupportedFormat
+from lstmdump.errors import CorruptModel, ModelClosed, RefusedModel, UnreadableModel, UnsupportedFormat
 
 MADE = builders.gates(3, 4)
 
@@ -142,6 +143,16 @@ def test_an_export_of_tensorflow_1_has_its_architecture_beside(tmp_path: Path) -
         assert [(lstm.name, lstm.kind) for lstm in model.lstms] == [("mine", "LSTM")]
     (tmp_path / "assets" / "saved_model.json").write_bytes(b"\xff")
     with pytest.raises(CorruptModel, match=r"saved_model\.json"):
+        names(tmp_path)
+
+
+def test_an_architecture_beside_that_is_too_long_is_not_read(tmp_path: Path) -> None:
+    tf.write_checkpoint(tmp_path / "variables" / "variables", Object({"layer-0": layer("mine")}))
+    (tmp_path / "saved_model.pb").write_bytes(saved_model(version="1.15.5"))
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "assets" / "saved_model.json").touch()
+    os.truncate(tmp_path / "assets" / "saved_model.json", 2**40)
+    with pytest.raises(RefusedModel, match="--limit json-size=1048576MiB allows it"):
         names(tmp_path)
 
 
