@@ -198,8 +198,9 @@ class Numbers:
             with Call(f"reading {self._path}"):
                 if self._dataset.chunks is None:
                     self._stored = self._placed()
-                else:
+                if self._stored is None:
                     budget.allow(math.prod(self._dataset.shape) * self._dataset.dtype.itemsize, copies=COPIES)
+                if self._dataset.chunks is not None:
                     self._data.take_chunks(self._path, self._dataset)
             self._known = True
         return self._stored

@@ -275,6 +275,7 @@ class _Window(PositionedFile):
         self.seek(0)
         crc, buffer = 0, memoryview(bytearray(_CHUNK))
         while count := self.readinto(buffer):
+            budget.allow(count)
             crc = crc32(buffer[:count], crc)
         if crc != self._crc:
             raise CorruptModel(f"{self.name} is damaged: its checksum is not the one in the zip archive")

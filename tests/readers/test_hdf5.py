@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import struct
 from pathlib import Path
@@ -10,6 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
+from lstmdump import budget
 from lstmdump.errors import CorruptModel, ModelClosed, RefusedModel
 from lstmdump.limits import DEFAULTS
 from lstmdump.locations import Location, at
@@ -236,6 +238,28 @@ def test_a_file_in_memory_is_read_when_it_is_opened_and_not_again(path: Path) ->
     tensor = file.tensor("group/array", opaque_is_bfloat16=False)
     assert tensor is not None
     assert tensor.shape == (2, 3)
+
+
+def test_bytes_of_a_file_that_nobody_reads_give_no_time_without_end(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allowed: list[int] = []
+    monkeypatch.setattr(budget, "allow", lambda size, **_: allowed.append(size))
+    os.truncate(path, 2**40)
+    HDF5File(Location(path)).close()
+    assert sum(allowed) <= 2**28
+
+
+@pytest.mark.parametrize("stored", ["<f4", ">f4"])
+def test_numbers_that_are_read_get_their_time(stored: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["array"] = np.zeros(1000, stored)
+    tensor = HDF5File(Location(tmp_path / "x.h5")).tensor("array", opaque_is_bfloat16=False)
+    assert tensor is not None
+    allowed: list[int] = []
+    monkeypatch.setattr(budget, "allow", lambda size, **_: allowed.append(size))
+    tensor.read()
+    assert sum(allowed) == 4000
 
 
 LIMITED = DEFAULTS._replace(json_size=100_000)
