@@ -12,6 +12,8 @@ from lstmdump import budget
 from lstmdump.errors import MissingDependency, RefusedModel
 from lstmdump.limits import DEFAULTS, Limits
 
+_CACHED = ("models--", "datasets--", "spaces--")  # how the names of repositories begin in the cache of the Hub
+
 
 def at(path: str | os.PathLike[str], limits: Limits = DEFAULTS) -> Location:
     """What lies at PATH, which is a URL where it looks like one, unless there is such a file; trusted up to LIMITS.
@@ -49,8 +51,8 @@ def _stores(directory: str) -> list[str]:
 
     The cache of the Hugging Face Hub keeps the files of `models--NAME/snapshots/REVISION` in `models--NAME/blobs`.
     """
-    before, mark, _ = os.path.join(directory, "").rpartition(f"{os.sep}snapshots{os.sep}")
-    return [os.path.join(before, "blobs", "")] if mark else []
+    before, _, _ = os.path.join(directory, "").rpartition(f"{os.sep}snapshots{os.sep}")
+    return [os.path.join(before, "blobs", "")] if os.path.basename(before).startswith(_CACHED) else []
 
 
 class Location:

@@ -150,13 +150,24 @@ def test_links_into_the_store_of_a_hubs_cache_are_followed(tmp_path: Path) -> No
 
 
 def test_a_store_that_is_itself_a_link_is_none(tmp_path: Path) -> None:
-    (tmp_path / "cache" / "snapshots" / "0123").mkdir(parents=True)
+    snapshot = tmp_path / "models--a--b" / "snapshots" / "0123"
+    snapshot.mkdir(parents=True)
     (tmp_path / "private").mkdir()
     (tmp_path / "private" / "key").write_bytes(b"secret")
-    (tmp_path / "cache" / "blobs").symlink_to("../private")
-    (tmp_path / "cache" / "snapshots" / "0123" / "data").symlink_to("../../blobs/key")
+    (tmp_path / "models--a--b" / "blobs").symlink_to("../private")
+    (snapshot / "data").symlink_to("../../blobs/key")
     with pytest.raises(RefusedModel):
-        Location(tmp_path / "cache" / "snapshots" / "0123").child("data").read()
+        Location(snapshot).child("data").read()
+
+
+def test_directories_that_are_called_as_those_of_a_hubs_cache_are_none_elsewhere(tmp_path: Path) -> None:
+    snapshot = tmp_path / "home" / "snapshots" / "model"
+    snapshot.mkdir(parents=True)
+    (tmp_path / "home" / "blobs").mkdir()
+    (tmp_path / "home" / "blobs" / "key").write_bytes(b"secret")
+    (snapshot / "data").symlink_to("../../blobs/key")
+    with pytest.raises(RefusedModel):
+        Location(snapshot).child("data").read()
 
 
 RAISED = Limits(objects=10**9)
