@@ -79,7 +79,7 @@ class Processes(Executor):
                 worker.dismiss()
 
     def stop(self) -> None:
-        """End the processes in the midst of their jobs, within two seconds; each takes away what it has begun to write."""
+        """End the processes in the midst of their jobs, in two seconds at most; each takes away what it has begun."""
         self.shutdown(wait=False, cancel_futures=True)
         for worker in self._workers:
             worker.interrupt()
