@@ -10,6 +10,9 @@ from typing import Protocol
 
 from lstmdump.limits import DEFAULTS, Limits
 
+ARRAY = 1 << 12
+"""Bytes that could be read in the time that an array takes, however few numbers it has."""
+
 
 class Budget(Protocol):
     """What holds a process to it; its methods are those of this module."""

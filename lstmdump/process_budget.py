@@ -39,6 +39,7 @@ class ProcessBudget:
         memory: bytes of address space that it may have now.
         running: whether a model is being read.
         unnoted: bytes that are read, too few yet to be worth a call of the system.
+        held: bytes of memory that they take.
     """
 
     def __init__(self, sign: Callable[[], None]) -> None:
@@ -46,7 +47,7 @@ class ProcessBudget:
         self.next_sign = 0.0
         self.parent = os.getppid()
         self.running = False
-        self.unnoted = 0
+        self.unnoted = self.held = 0
         self.own = _address_space()
         if _CAN_LIMIT:
             self.memory = self.most = resource.getrlimit(resource.RLIMIT_AS)[0]
@@ -57,16 +58,18 @@ class ProcessBudget:
         """See `budget.begin`."""
         if _CAN_LIMIT:
             self.running = True
-            self.unnoted = 0
+            self.unnoted = self.held = 0
             self._limit_time(limits.seconds)
             self._limit_memory(self.own + limits.memory)
 
     def allow(self, size: int, copies: int) -> None:
         """See `budget.allow`."""
-        if size + self.unnoted < _NOTED:
-            self.unnoted += size
+        self.unnoted += size
+        self.held += copies * size
+        if self.unnoted < _NOTED:
             return
-        size, self.unnoted = size + self.unnoted, 0
+        size, held = self.unnoted, self.held
+        self.unnoted = self.held = 0
         if os.getppid() != self.parent:
             raise SystemExit
         if time.monotonic() > self.next_sign:
@@ -74,8 +77,8 @@ class ProcessBudget:
             self.sign()
         if self.running:
             self._limit_time(signal.getitimer(signal.ITIMER_PROF)[0] + size / _SPEED)
-            if copies:
-                self._limit_memory(self.memory + copies * size)
+            if held:
+                self._limit_memory(self.memory + held)
 
     def end(self) -> None:
         """See `budget.end`."""

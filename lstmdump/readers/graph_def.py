@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import cached_property
 
+from lstmdump import budget
 from lstmdump.errors import CorruptModel
 from lstmdump.limits import DEFAULTS, Limits
 from lstmdump.readers import numbers, tensor_types
@@ -258,6 +259,7 @@ def tensor_in(
         raise CorruptModel(f"{name} is {dtype} {shape}, {size} bytes, but {len(content)} are stored")
 
     def fetch(cuts: Cuts) -> Array:
+        budget.allow(budget.ARRAY)
         if len(content) == size:
             return numbers.cut_out(content, dtype, shape, cuts)
         field = _VALUES.get(dtype)

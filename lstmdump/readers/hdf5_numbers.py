@@ -203,6 +203,8 @@ class Numbers:
                 if self._dataset.chunks is not None:
                     self._data.take_chunks(self._path, self._dataset)
             self._known = True
+        if self._stored is None:
+            budget.allow(budget.ARRAY)
         return self._stored
 
     def _placed(self) -> StoredArray | None:

@@ -49,6 +49,7 @@ class StoredArray(NamedTuple):
         """
         if not self.size:
             return
+        budget.allow(budget.ARRAY)
         file = self.file()
         row = math.prod(self.shape[1:]) * self.width
         step = max(1, BLOCK // row) * row
@@ -67,6 +68,7 @@ class StoredArray(NamedTuple):
             UnreadableModel: the system cannot read it.
         """
         lengths = [cut.stop - cut.start for cut in cuts]
+        budget.allow(budget.ARRAY)
         budget.allow(math.prod(lengths) * self.width, copies=COPIES)
         found = bytearray(math.prod(lengths) * self.width)
         if not found:
