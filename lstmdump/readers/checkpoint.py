@@ -5,6 +5,7 @@ A checkpoint is named by its prefix, by its `.index`, or by its directory, whose
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Any
 
@@ -134,7 +135,8 @@ def _latest(state: Location) -> str:
     if found is None:
         return ""
     path = _ESCAPED.sub(lambda sign: bytes([int(sign[1], 8) & 0xFF]) if sign[1] else sign[2], found[1])
-    return re.split(r"[/\\]", path.decode("utf-8", "surrogateescape"))[-1]
+    last = re.split(r"[/\\]", path.decode("utf-8", "surrogateescape"))[-1]
+    return os.path.basename(last)  # on Windows, without a drive: `D:x` is in that drive's own current directory
 
 
 def _beginning(file: Location) -> bytes:

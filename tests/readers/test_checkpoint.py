@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import ntpath
 import os
 import subprocess
 import sys
@@ -80,6 +81,11 @@ def two(tmp_path: Path, state: str | bytes) -> Path:
 def test_the_latest_of_several_is_the_one_named_wherever_it_once_lay(path: str, tmp_path: Path) -> None:
     state = f'model_checkpoint_path: "{path}"\nall_model_checkpoint_paths: "ckpt-1"\n'
     assert names(two(tmp_path, state)) == ["new/lstm_cell"]
+
+
+def test_of_the_latest_no_drive_counts_where_there_are_drives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os.path, "basename", ntpath.basename)
+    assert names(two(tmp_path, 'model_checkpoint_path: "D:ckpt-2"\n')) == ["new/lstm_cell"]
 
 
 def test_of_what_names_the_latest_only_the_beginning_is_read(tmp_path: Path) -> None:
