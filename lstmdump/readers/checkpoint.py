@@ -136,7 +136,7 @@ def _latest(state: Location) -> str:
         return ""
     path = _ESCAPED.sub(lambda sign: bytes([int(sign[1], 8) & 0xFF]) if sign[1] else sign[2], found[1])
     last = re.split(r"[/\\]", path.decode("utf-8", "surrogateescape"))[-1]
-    return os.path.basename(last)  # on Windows, without a drive: `D:x` is in that drive's own current directory
+    return os.path.basename(last)  # noqa: PTH119 - on Windows, without a drive: `D:x` is in that drive's own current directory
 
 
 def _beginning(file: Location) -> bytes:
