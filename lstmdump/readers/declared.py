@@ -50,16 +50,17 @@ class Declared:
 
 
 class Extents:
-    """Where in a file of SIZE bytes its arrays lie; None where its size is not known.
+    """Where in a file of SIZE bytes, None where that is not known, its arrays lie: behind its HEAD of so many bytes.
 
     Attributes:
         end: where the last one ends, once it is known that no two lie over each other.
     """
 
-    __slots__ = ("_apart", "_last", "_places", "_size", "end")
+    __slots__ = ("_apart", "_head", "_last", "_places", "_size", "end")
 
-    def __init__(self, size: int | None = None) -> None:
+    def __init__(self, size: int | None = None, head: int = 0) -> None:
         self._size = size
+        self._head = head
         self._places: list[tuple[int, int, str | bytes]] = []
         self._last = self.end = 0
         self._apart = True
@@ -68,12 +69,14 @@ class Extents:
         """Add the array NAME, SIZE bytes from START on.
 
         Raises:
-            CorruptModel: it reaches out of the file.
+            CorruptModel: it reaches out of the file, or into its head.
         """
         stop = start + size
         if self._size is not None and stop > self._size:
             raise CorruptModel(f"{_text(name)} lies beyond the end of the file")
         if size:
+            if start < self._head:
+                raise CorruptModel(f"{_text(name)} lies over the head of the file")
             self._places.append((start, stop, name))
             if start < self._last:  # as a rule, what is met later lies further behind
                 self._apart = False

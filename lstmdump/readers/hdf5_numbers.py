@@ -24,6 +24,7 @@ from lstmdump.readers.hdf5_texts import Texts
 from lstmdump.readers.stored import COPIES, StoredArray
 from lstmdump.tensor import Array, Cuts
 
+_HEAD, _SHORTER_HEAD = 96, 48  # bytes of the superblock, and of one of version 2 and later; HDF5 file format, II.A
 _BAND = 1 << 22  # bytes of rows that h5py is asked for at once, if the file's chunks allow
 _COPIES = 4  # of such a band in memory: h5py's own, in the caller's form, and what Python has not let go of yet
 
@@ -53,7 +54,9 @@ class Data:
         self._taken_chunks: set[str] = set()
         with Call("asking for its size"):
             self._size = file.id.get_filesize()
-        self._extents = Extents(self._size)
+            created = file.id.get_create_plist()
+            head = created.get_userblock() + (_HEAD if created.get_version()[0] < 2 else _SHORTER_HEAD)
+        self._extents = Extents(self._size, head)
         self.declared.store(self._size if stored is None else stored)
         self.most_text = self.declared.limits.json_size
 
@@ -61,7 +64,7 @@ class Data:
         """Note that the array at PATH declares SIZE bytes, and where in the file they begin, if they lie in one piece.
 
         Raises:
-            CorruptModel: they are not in the file.
+            CorruptModel: they are not in the file, or in its head.
             RefusedModel: there are too many arrays.
         """
         if path not in self._taken:  # each is looked up more than once, where it is not yet known what the file is

@@ -175,6 +175,15 @@ def test_an_array_beyond_the_end_of_the_file_is_an_error(beside: tuple[Path, int
         file.tensor("group/beside", opaque_is_bfloat16=False)
 
 
+@pytest.mark.parametrize("looking", [True, False])
+def test_an_array_over_the_head_of_the_file_is_an_error(beside: tuple[Path, int], looking: bool) -> None:
+    file = HDF5File(Location(moved(beside[0], "group/beside", 40)))
+    if looking:
+        file.look_ahead()
+    with pytest.raises(CorruptModel, match="group/beside lies over the head of the file"):
+        file.tensor("group/beside", opaque_is_bfloat16=False)
+
+
 def test_two_names_of_one_array_are_an_error(path: Path) -> None:
     builders.change(path, lambda file: file.__setitem__("group/again", file["group/array"]))
     file = HDF5File(Location(path))
