@@ -4,12 +4,15 @@ import io
 import os
 import re
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import builders
 import h5py
 import numpy as np
 import pytest
+from hostile.watching import Watch
 
 from lstmdump import budget
 from lstmdump.errors import CorruptModel, ModelClosed, RefusedModel
@@ -127,6 +130,17 @@ def test_a_virtual_dataset_is_refused(path: Path) -> None:
     builders.change(path, add)
     with pytest.raises(RefusedModel, match="keeps its numbers in another file"):
         HDF5File(Location(path)).tensor("virtual", opaque_is_bfloat16=False)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="who opens a file is seen on Linux")
+def test_no_plugin_is_looked_for(tmp_path: Path) -> None:
+    (tmp_path / "libfilter.so").write_bytes(b"no library")
+    watch = Watch(tmp_path)
+    asked = "import lstmdump.readers.hdf5, h5py; h5py.h5z.filter_avail(307)"
+    subprocess.run([sys.executable, "-c", asked], env=os.environ | {"HDF5_PLUGIN_PATH": str(tmp_path)}, check=True)
+    opened = watch.opened()
+    watch.close()
+    assert opened == set()
 
 
 def test_an_array_that_was_never_written_is_an_error(path: Path) -> None:
