@@ -29,7 +29,7 @@ from lstmdump.tensor import Tensor
 
 _METADATA = 8 * 2**20  # bytes; those of 1,000 layers come to 4 MiB
 _DESCRIBING = 64 * 2**20  # bytes of a file; of a longer one most are numbers, which get their time when they are read
-_TIMES = 5  # what is in a byte that describes arrays takes longer than a number
+_TIMES, _COPIES = 5, 4  # a byte that describes arrays takes longer than one of a number, and 20 bytes of memory
 
 
 class Group:
@@ -206,7 +206,7 @@ class HDF5File(Group):
                     self._file = h5py.File(source.inside(), "r")
                 else:
                     self._file = h5py.File(h5py.h5f.open_file_image(source.read()) if in_memory else source, "r")
-                budget.allow(min(self._file.id.get_filesize(), _DESCRIBING) * _TIMES)
+                budget.allow(min(self._file.id.get_filesize(), _DESCRIBING) * _TIMES, copies=_COPIES)
                 _keep_metadata(self._file.id)
         except FOREIGN_ERRORS as error:
             words = " ".join(str(error).split())
