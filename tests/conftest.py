@@ -11,7 +11,7 @@ from pathlib import Path
 import builders
 import pytest
 
-from lstmdump import cli
+from lstmdump import cli, forked
 
 ROOT = Path(__file__).parents[1]
 
@@ -67,3 +67,9 @@ def process() -> Callable[..., subprocess.CompletedProcess[str]]:
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, **options)  # type: ignore[call-overload]
 
     return call
+
+
+@pytest.fixture(autouse=True)
+def forks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes are forked as from the command line, though earlier tests have left threads of others behind."""
+    monkeypatch.setattr("lstmdump.workers.can_fork", lambda: forked.HAS_FORK)
