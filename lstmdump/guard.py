@@ -25,7 +25,6 @@ HDF5_READER = "lstmdump.readers.hdf5"
 """What takes longest to import of all that reads a model."""
 
 _OF_HDF5 = frozenset({Format.HDF5, Format.KERAS_ZIP, Format.KERAS_WEIGHTS})
-_GRACE = 2.0  # seconds for the process to take away what it has begun to write
 
 
 class Guard:
@@ -80,6 +79,8 @@ class Guard:
         if self._worker is None:
             return
         if kind is not None:
+            from lstmdump.workers import GRACE
+
             self._worker.interrupt()
-            self._worker.end(time.monotonic() + _GRACE)
+            self._worker.end(time.monotonic() + GRACE)
         self._worker.dismiss()

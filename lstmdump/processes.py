@@ -16,12 +16,11 @@ from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
 from lstmdump import forked
-from lstmdump.workers import Worker
+from lstmdump.workers import GRACE, Worker
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 _Task = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
-_GRACE = 2.0  # seconds for a process that is told to end, to take away what it has begun to write
 
 
 class Processes(Executor):
@@ -83,7 +82,7 @@ class Processes(Executor):
         self.shutdown(wait=False, cancel_futures=True)
         for worker in self._workers:
             worker.interrupt()
-        deadline = time.monotonic() + _GRACE
+        deadline = time.monotonic() + GRACE
         for worker in self._workers:
             worker.end(deadline)
         for thread in self._threads:  # but for one that waits for a lock that Ctrl-C has left behind

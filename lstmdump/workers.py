@@ -24,6 +24,9 @@ from lstmdump.process_budget import ProcessBudget
 
 Task = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 Answer = tuple[bool, Any]  # whether the job was done; its result, or its error and where that arose
+GRACE = 2.0
+"""Seconds that a process which is told to end has to take away what it has begun to write, on a busy machine, too."""
+
 _SIGN_OF_LIFE = b""
 _PATIENCE = 600  # seconds without a sign of life: servers and disks may be slow
 _TICK = 1.0

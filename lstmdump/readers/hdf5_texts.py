@@ -39,7 +39,7 @@ class Texts:
         None where that cannot be told, as the attribute is not stored in the object's header, or all is damaged.
         """
         try:
-            value = next((data for data in self._attributes(address, name)), None)
+            value = next(self._attributes(address, name), None)
             if value is None or len(value) < count * _ELEMENT.size:
                 return None
             elements: list[tuple[int, int, int]] = [
