@@ -21,6 +21,7 @@ from lstmdump.locations import Location
 from lstmdump.model import grow
 from lstmdump.readers import keras_0, keras_config, keras_h5, keras_leaves, keras_weights, keras_zip
 from lstmdump.readers.hdf5_headers import Headers
+from lstmdump.readers.hdf5_texts import Texts
 from lstmdump.tensor import Tensor, without_numbers
 
 _ROOT = Path(__file__).parents[3]
@@ -234,10 +235,30 @@ def _header_seeds(_: Sequence[Path]) -> Iterator[Parts]:
     yield [whole[address : address + _HEADER]]
 
 
+def _read_texts(parts: Parts) -> None:
+    """The first 8 bytes say where the object's header stands in the others, which are a file."""
+    address, data = int.from_bytes(parts[0][:8], "little"), parts[0][8:]
+    length = Texts(io.BytesIO(data), 0).length(address, b"names", 3)
+    assert length is None or length >= 0
+
+
+def _text_seeds(_: Sequence[Path]) -> Iterator[Parts]:
+    for version in ("earliest", "latest"):
+        into = io.BytesIO()
+        with h5py.File(into, "w", libver=version) as file:
+            group = file.create_group("group")
+            for number in range(6):  # enough that the header goes on elsewhere
+                group.attrs[f"filling {number}"] = "x" * 10
+            group.attrs["names"] = ["x" * 30, "y" * 50, ""]
+            address = h5py.h5o.get_info(group.id).addr
+        yield [address.to_bytes(8, "little") + into.getvalue()]
+
+
 TARGETS = (
     Target("keras_zip", (KEPT, JSON, JSON, JSON, BYTES), _read_archive, _archive_seeds),
     Target("keras_h5", (KEPT, JSON, JSON), _read_named, _named_seeds),
     Target("keras_config", (JSON,), _read_config, _config_seeds),
     Target("keras_0", (JSON,), _read_keras_0, _keras_0_seeds),
     Target("hdf5_headers", (BYTES,), _read_header, _header_seeds),
+    Target("hdf5_texts", (BYTES,), _read_texts, _text_seeds),
 )
