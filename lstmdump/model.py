@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from lstmdump import limits
 from lstmdump.errors import CorruptModel, RefusedModel
@@ -32,7 +32,9 @@ class Layer:
         kind: the class as the file says, or None where it does not.
         weights: the arrays stored right here, by their own names (`kernel`, `W_i`, …).
         children: the layers within, in the model's order.
-        settings: what else the file says of it: `forget_bias`, what a cell of TensorFlow 1 adds at run time.
+        settings: what else the file says of it. Of a layer of Keras, its configuration, with `direction` (`forward` or
+            `backward`) if it is one half of a Bidirectional, and with `go_backwards` as this half has it; of a cell of
+            TensorFlow 1, `forget_bias`, what it adds at run time, and Keras's words for what else its graph shows.
     """
 
     __slots__ = ("children", "kind", "path", "settings", "weights")
@@ -105,6 +107,22 @@ def _too_long(name: str) -> RefusedModel:
     return limits.refusal("name_length", words, needed=len(name))
 
 
+class Source(NamedTuple):
+    """What a layer takes for its input: the outputs of other layers at every step, and nothing else.
+
+    Attributes:
+        layers: their paths; two for the halves of a Bidirectional.
+        join: how Keras joins these two, its `merge_mode`: `concat`, `sum`, `mul` or `ave`.
+    """
+
+    layers: tuple[LayerPath, ...]
+    join: str = "concat"
+
+
+Sources: TypeAlias = "Mapping[LayerPath, Source]"
+"""By the path of a layer, its source, for each that directly follows other recurrent layers."""
+
+
 class Model:
     """A model file, open for reading. Use it as a context manager: shapes outlive it, numbers do not.
 
@@ -114,6 +132,7 @@ class Model:
         root: the tree of its layers.
         notes: what a careful reader would say aloud about the file as a whole.
         countable: whether the file tells which arrays are the same array, so that they can be counted once.
+        sources: which of its layers directly follow which, as far as the file says; worked out when it is called.
     """
 
     def __init__(
@@ -125,6 +144,7 @@ class Model:
         notes: tuple[str, ...] = (),
         countable: bool = True,
         release: Callable[[], None] = lambda: None,
+        sources: Callable[[], Sources] = dict,
     ) -> None:
         self.format = format
         self.producer = producer
@@ -132,6 +152,7 @@ class Model:
         self.notes = notes
         self.countable = countable
         self.release = release
+        self.sources = sources
 
     def tensors(self) -> Iterator[Tensor]:
         """Every stored array of the model, each once, in the model's order."""

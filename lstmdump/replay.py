@@ -9,24 +9,26 @@
     o = σ(x·W_o + h·U_o + b_o + c'·V_o)                 the output gate
     h' = (o∘tanh(c'))·P                                 the output
 
-h and c are those of the step before, and zero at first. V, the peepholes, and P, the projection, are there in some
-cells only. Source: the cells of Keras 2 and 3 and of TensorFlow 1, each reproduced from the numbers that it gave.
+h and c are those of the step before, and zero at first where no others are given. V, the peepholes, and P, the
+projection, are there in some cells only; tanh and σ are others in some layers, and some cells clip c' and h'. Source:
+the cells of Keras 2 and 3 and of TensorFlow 1, each reproduced from the numbers that it gave.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 
+from lstmdump import activations
+from lstmdump.behaviour import Behaviour
 from lstmdump.errors import BadInput, CannotReplay, NoForgetBias
 from lstmdump.lstm import LSTM, Gate, Role
 from lstmdump.tensor import Array, Tensor
 
-Activation: TypeAlias = Callable[[Array], Array]
-"""Applied to an array element by element; keeps its shape and dtype."""
+_PLAIN = Behaviour()
 
 
 @dataclass(frozen=True)
@@ -51,17 +53,36 @@ class CellNumbers:
         dtype: `float32` or `float64`: that of the numbers, and of all that is computed with them.
         gates: by letter.
         projection: P, (m, p), or None.
+        behaviour: what its arrays do not tell.
     """
 
     name: str
     dtype: str
     gates: Mapping[str, GateNumbers]
     projection: Array | None
+    behaviour: Behaviour = _PLAIN
 
     @property
     def input_dim(self) -> int:
         """The width d of the input."""
         return int(self.gates["i"].W.shape[0])
+
+    @property
+    def units(self) -> int:
+        """The number m of units."""
+        return int(self.gates["i"].W.shape[1])
+
+    @property
+    def width(self) -> int:
+        """The width of h: m, or p where it is projected."""
+        return self.units if self.projection is None else int(self.projection.shape[1])
+
+
+class State(NamedTuple):
+    """What goes from one step to the next: h, (batch, m), or (batch, p) if projected, and c, (batch, m)."""
+
+    h: Array
+    c: Array
 
 
 @dataclass(frozen=True)
@@ -79,14 +100,9 @@ class States:
     candidate: Array
 
 
-def sigmoid(z: Array) -> Array:
-    """1/(1+e^-z), which is 0 where e^-z is too large a number."""
-    with np.errstate(over="ignore"):
-        result: Array = 1 / (1 + np.exp(-z))
-    return result
-
-
-def read(lstm: LSTM, *, dtype: str = "float32", forget_bias: float | None = None) -> CellNumbers:
+def read(
+    lstm: LSTM, behaviour: Behaviour = _PLAIN, *, dtype: str = "float32", forget_bias: float | None = None
+) -> CellNumbers:
     """The numbers of LSTM as DTYPE. FORGET_BIAS stands in for one that the file does not hold.
 
     Raises:
@@ -100,7 +116,7 @@ def read(lstm: LSTM, *, dtype: str = "float32", forget_bias: float | None = None
     if added is None:
         raise NoForgetBias("the file does not hold its forget bias")
     gates = {letter: _read_gate(gate, dtype, added if letter == "f" else 0.0) for letter, gate in lstm.gates.items()}
-    return CellNumbers(lstm.name, dtype, gates, _read(lstm.projection_kernel, dtype))
+    return CellNumbers(lstm.name, dtype, gates, _read(lstm.projection_kernel, dtype), behaviour)
 
 
 def _read_gate(gate: Gate, dtype: str, added: float) -> GateNumbers:
@@ -118,35 +134,59 @@ def _read(tensor: Tensor | None, dtype: str) -> Array | None:
     return None if tensor is None else tensor.read().astype(dtype)
 
 
-def replay(
-    cell: CellNumbers, x: Array, *, activation: Activation = np.tanh, recurrent_activation: Activation = sigmoid
-) -> States:
-    """The states and gates of CELL at every step of X, (batch, length, d), from h = c = 0.
+def replay(cell: CellNumbers, x: Array, *, initial: State | None = None, mask: Array | None = None) -> States:
+    """The states and gates of CELL at every step of X, (batch, length, d), from h = c = 0 or from INITIAL on.
 
-    ACTIVATION is that of the candidate and of the output, RECURRENT_ACTIVATION that of the gates i, f and o.
+    Where MASK, (batch, length), is false, a step is passed over: h and c stay, and the gates are NaN.
+
+    The steps are in the order in which the layer gives them, as in Keras: one that goes backwards has the last step of
+    X first, but for the backward half of a Bidirectional, whose outputs are put in the order of X again.
 
     Raises:
-        BadInput: X has another shape.
+        BadInput: X, INITIAL or MASK have another shape.
+        CannotReplay: the layer's activations are unknown.
     """
     if x.ndim != 3 or x.shape[2] != cell.input_dim:
         raise BadInput(f"the input is {x.shape}, but {cell.name} takes (batch, length, {cell.input_dim})")
+    if mask is not None and mask.shape != x.shape[:2]:
+        raise BadInput(f"the mask is {mask.shape}, but the input has (batch, length) = {x.shape[:2]}")
+    behaviour, batch, length = cell.behaviour, *x.shape[:2]
+    activation = activations.named(behaviour.activation, behaviour.keras)
+    recurrent_activation = activations.named(behaviour.recurrent_activation, behaviour.keras)
     values = x.astype(cell.dtype, copy=False)
     from_input = {letter: values @ gate.W + gate.b for letter, gate in cell.gates.items()}
-    batch, length, units = from_input["i"].shape
-    width = units if cell.projection is None else cell.projection.shape[1]
-    states = States(np.empty((batch, length, width), cell.dtype),
-                    *(np.empty((batch, length, units), cell.dtype) for _ in range(5)))  # fmt: skip
-    h, c = np.zeros((batch, width), cell.dtype), np.zeros((batch, units), cell.dtype)
-    for step in range(length):
+    states = States(*(np.full((batch, length, width), np.nan, cell.dtype) for width in (cell.width, *[cell.units] * 5)))
+    h, c = _first(cell, batch) if initial is None else initial
+    output = np.zeros_like(h)
+    for index in range(length):
+        step = length - 1 - index if behaviour.go_backwards else index
+        at = step if behaviour.is_aligned else index
         z = {letter: from_input[letter][:, step] + h @ gate.U for letter, gate in cell.gates.items()}
-        states.i[:, step] = i = recurrent_activation(z["i"] + _seen(cell, "i", c))
-        states.f[:, step] = f = recurrent_activation(z["f"] + _seen(cell, "f", c))
-        states.candidate[:, step] = candidate = activation(z["c"])
-        states.c[:, step] = c = f * c + i * candidate
-        states.o[:, step] = o = recurrent_activation(z["o"] + _seen(cell, "o", c))
-        output = o * activation(c)
-        states.h[:, step] = h = output if cell.projection is None else output @ cell.projection
+        i = recurrent_activation(z["i"] + _seen(cell, "i", c))
+        f = recurrent_activation(z["f"] + _seen(cell, "f", c))
+        candidate = activation(z["c"])
+        new_c = _clipped(f * c + i * candidate, behaviour.cell_clip)
+        o = recurrent_activation(z["o"] + _seen(cell, "o", new_c))
+        new_h = o * activation(new_c)
+        if cell.projection is not None:
+            new_h = _clipped(new_h @ cell.projection, behaviour.projection_clip)
+        taken = np.ones((batch, 1), bool) if mask is None else mask[:, step, None]
+        for kept, gate_values in zip(
+            (states.i, states.f, states.o, states.candidate), (i, f, o, candidate), strict=True
+        ):
+            kept[:, at] = np.where(taken, gate_values, np.nan)
+        h, c = np.where(taken, new_h, h), np.where(taken, new_c, c)
+        output = np.where(taken, new_h, 0 if behaviour.zero_output_for_mask else output)
+        states.h[:, at], states.c[:, at] = output, c
     return states
+
+
+def _first(cell: CellNumbers, batch: int) -> State:
+    return State(np.zeros((batch, cell.width), cell.dtype), np.zeros((batch, cell.units), cell.dtype))
+
+
+def _clipped(values: Array, bound: float | None) -> Array:
+    return values if bound is None else np.clip(values, -bound, bound)
 
 
 def _seen(cell: CellNumbers, letter: str, c: Array) -> Array | float:

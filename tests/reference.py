@@ -10,11 +10,6 @@ import numpy as np
 from lstmdump.tensorflow_process import Answer, Request
 
 
-def hard_sigmoid(z: np.ndarray) -> np.ndarray:
-    """As Keras had it up to version 2: a line through (0, 0.5) with slope 0.2, cut at 0 and 1."""
-    return np.clip(0.2 * z + 0.5, 0, 1)
-
-
 def one_unit(x: list[float], numbers: Mapping[str, float]) -> list[dict[str, float]]:
     """An LSTM of one unit on one input in plain numbers: h, c and the gates of every step.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lstmdump.errors import NotAnLSTM
 from lstmdump.lstm.roles import Role, Sizes, count_formula
@@ -80,6 +80,7 @@ class LSTM:
         kind_stated: whether the file states `kind`; if not, it is what the shapes say.
         sizes: its sizes by their letters: d, m, h and, with a projection, p.
         notes: what is particular about how this layer is stored, without its name.
+        settings: what else the file says of the layer, as its `model.Layer` has it.
 
     Raises:
         NotAnLSTM: an array has another shape; the message gives both, with the reason.
@@ -87,7 +88,7 @@ class LSTM:
 
     __slots__ = (
         "forget_bias", "gate_order", "gates", "input_dim", "kind", "kind_stated", "name", "notes", "projection",
-        "sizes", "units", "weights",
+        "settings", "sizes", "units", "weights",
     )  # fmt: skip
 
     def __init__(
@@ -116,6 +117,7 @@ class LSTM:
         self.projection = projection
         self.notes = notes
         self.kind_stated = kind_stated
+        self.settings: Mapping[str, Any] = {}
         fed_back = units if projection is None else projection
         self.sizes: Sizes = {"d": input_dim, "m": units, "h": fed_back, "p": fed_back}
         self._insist_on_shapes()

@@ -52,6 +52,7 @@ def _as_lstm(layer: Layer) -> LSTM | None:
             raise
         return None
     found.kind_stated = layer.kind is not None
+    found.settings = layer.settings
     return found
 
 
