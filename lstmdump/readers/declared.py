@@ -7,6 +7,8 @@ all lie at one place. What each array declares may be little; so it is their sum
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
+from collections.abc import Iterable
 from itertools import pairwise
 
 from lstmdump import limits
@@ -56,12 +58,13 @@ class Extents:
         end: where the last one ends, once it is known that no two lie over each other.
     """
 
-    __slots__ = ("_apart", "_head", "_last", "_places", "_size", "end")
+    __slots__ = ("_apart", "_head", "_last", "_objects", "_places", "_size", "end")
 
     def __init__(self, size: int | None = None, head: int = 0) -> None:
         self._size = size
         self._head = head
         self._places: list[tuple[int, int, str | bytes]] = []
+        self._objects: list[int] = []
         self._last = self.end = 0
         self._apart = True
 
@@ -84,11 +87,15 @@ class Extents:
                 self.end = stop
             self._last = stop
 
+    def describe(self, places: Iterable[int]) -> None:
+        """Note that at each of PLACES stands what describes a group or an array."""
+        self._objects.extend(places)
+
     def insist_on_own_places(self) -> None:
         """Each byte is one array's.
 
         Raises:
-            CorruptModel: one array reaches over bytes of another.
+            CorruptModel: one array reaches over bytes of another, or over what describes one.
         """
         if not self._apart:
             self._places.sort()
@@ -97,6 +104,11 @@ class Extents:
                     raise CorruptModel(f"{_text(name)} and {_text(other)} lie over each other in the file")
             self._last = self.end = self._places[-1][1]
             self._apart = True
+        objects = sorted(self._objects)
+        for start, stop, name in self._places if objects else ():
+            behind = bisect_left(objects, start)
+            if behind < len(objects) and objects[behind] < stop:
+                raise CorruptModel(f"{_text(name)} lies over what describes another part of the file")
 
 
 def _text(name: str | bytes) -> str:

@@ -52,7 +52,9 @@ class Group:
 
     def look_ahead(self) -> None:
         """Look up all links below this group at once, which pays where most of them are going to be asked for."""
-        self._links = self._links or hdf5_links.below(self._top, self._data.declared.limits)
+        if self._links is None and (found := hdf5_links.below(self._top, self._data.declared.limits)) is not None:
+            self._links = found
+            self._data.describe(found.addresses.values())
 
     def group(self, path: str) -> Group | None:
         """The group at PATH below this one, or None where there is none."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import cached_property
 from typing import BinaryIO
@@ -55,7 +55,8 @@ class Data:
         with Call("asking for its size"):
             self._size = file.id.get_filesize()
             created = file.id.get_create_plist()
-            head = created.get_userblock() + (_HEAD if created.get_version()[0] < 2 else _SHORTER_HEAD)
+            self._base = created.get_userblock()
+            head = self._base + (_HEAD if created.get_version()[0] < 2 else _SHORTER_HEAD)
         self._extents = Extents(self._size, head)
         self.declared.store(self._size if stored is None else stored)
         self.most_text = self.declared.limits.json_size
@@ -85,6 +86,10 @@ class Data:
             for chunk in hdf5_chunks.chunks(dataset, path, self.declared.limits):
                 self._extents.take(f"a chunk of {path}", chunk.start, chunk.size)
             self._extents.insist_on_own_places()
+
+    def describe(self, addresses: Iterable[int]) -> None:
+        """Note that what describes a group or an array stands at each of ADDRESSES, counted as the file counts."""
+        self._extents.describe(self._base + address for address in addresses)
 
     def insist_on_stored(self) -> None:
         """What the arrays declare may be what is stored: each has its own bytes.

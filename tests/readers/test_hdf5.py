@@ -198,6 +198,16 @@ def test_an_array_over_the_head_of_the_file_is_an_error(beside: tuple[Path, int]
         file.tensor("group/beside", opaque_is_bfloat16=False)
 
 
+def test_an_array_over_the_header_of_another_object_is_an_error(beside: tuple[Path, int]) -> None:
+    with h5py.File(beside[0], "r") as file:
+        place = h5py.h5o.get_info(file["group"].id).addr
+    file = HDF5File(Location(moved(beside[0], "group/beside", place - 4)))
+    file.look_ahead()
+    file.tensor("group/beside", opaque_is_bfloat16=False)
+    with pytest.raises(CorruptModel, match="group/beside lies over what describes another part of the file"):
+        file.insist_on_stored()
+
+
 def test_two_names_of_one_array_are_an_error(path: Path) -> None:
     builders.change(path, lambda file: file.__setitem__("group/again", file["group/array"]))
     file = HDF5File(Location(path))
