@@ -24,9 +24,16 @@ def record_of(name: str) -> dict[str, Any]:
 
 
 def test_every_sample_has_its_answers() -> None:
-    recorded = {answer["recorded"] for answer in ANSWERS.values() if "recorded" in answer}
+    beside = {answer[key] for answer in ANSWERS.values() for key in ("recorded", "input") if key in answer}
     folders = {name.partition("/")[0] for name in ANSWERS}
-    assert {path.name for path in SAMPLES.iterdir()} == {"samples.json", *folders, *recorded}
+    assert {path.name for path in SAMPLES.iterdir()} == {"samples.json", *folders, *beside}
+
+
+@pytest.mark.parametrize("name", [name for name, answer in ANSWERS.items() if {"input", "recorded"} <= answer.keys()])
+def test_the_input_beside_a_sample_is_the_one_that_its_outputs_were_recorded_for(name: str) -> None:
+    recorded = np.load(SAMPLES / ANSWERS[name]["recorded"])
+    x = recorded["x" if "x" in recorded else "lstm_1|x"]
+    np.testing.assert_array_equal(np.load(SAMPLES / ANSWERS[name]["input"]), x)
 
 
 @pytest.mark.parametrize("name", ANSWERS)
