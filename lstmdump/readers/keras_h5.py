@@ -124,7 +124,7 @@ def _read_named(file: HDF5File) -> Model:
     weights = [Weight(found.path, leaf, tensor) for found in places.found for leaf, tensor in found.arrays.items()]
     weights.extend(Weight((_TOP_LEVEL,), f"{b.scope}/{leaf}", tensor) for b in top for leaf, tensor in b.arrays.items())
     parameters = (weight for weight in weights if weight.leaf not in _NO_PARAMETERS)
-    root_layer = grow(parameters, places.kinds, trusted=file.limits)
+    root_layer = grow(parameters, places.kinds, places.settings, file.limits)
     return Model(
         Format.HDF5.value,
         _producer(stored, file),

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from lstmdump.model import LayerPath
+from lstmdump.readers import keras_settings
 from lstmdump.readers.keras_config import CONTAINERS, ConfigLayer
+from lstmdump.readers.keras_settings import NOTHING, Around, Settings
 
 _LSTM_CLASSES = frozenset({"LSTM", "LSTMCell", "CuDNNLSTM"})
 _GATED_SETTINGS = ("recurrent_activation", "inner_activation")
@@ -25,6 +27,7 @@ class Leaf(NamedTuple):
         frozen: whether it is not trainable; Keras stores frozen layers after all others of their group.
         in_stack: how many cells stand in one stack with it, itself included; 0 for what is no stacked cell.
         shared: the number that marks it as standing in the model more than once, with its place in a wrapper.
+        around: the wrappers around it that bear on what it computes.
     """
 
     steps: Steps
@@ -33,6 +36,12 @@ class Leaf(NamedTuple):
     frozen: bool
     in_stack: int
     shared: tuple[object, ...] | None
+    around: Around = NOTHING
+
+    @property
+    def settings(self) -> Settings:
+        """Its configuration, as it is at work in what stands around it."""
+        return keras_settings.effective(self.layer.settings, self.around)
 
     @property
     def units(self) -> int | None:
@@ -97,6 +106,7 @@ class _Place(NamedTuple):
     frozen: bool = False
     in_stack: int = 0
     turn: tuple[str, ...] = ()
+    around: Around = NOTHING
 
 
 def stated_units(layer: ConfigLayer) -> int | None:
@@ -119,7 +129,7 @@ def _leaves(layer: ConfigLayer, forms: tuple[str, ...], place: _Place) -> Iterat
     frozen = place.frozen or layer.settings.get("trainable") is False
     if not layer.children:
         shared = None if layer.shared_id is None else (layer.shared_id, *place.turn)
-        yield Leaf(steps, layer, place.certain, frozen, place.in_stack, shared)
+        yield Leaf(steps, layer, place.certain, frozen, place.in_stack, shared, place.around)
         return
     in_stack = len(layer.children) if layer.kind == "StackedRNNCells" else 0
     within_this = _Place(steps, place.certain and layer.kind in CONTAINERS, frozen, in_stack, place.turn)
@@ -129,11 +139,13 @@ def _leaves(layer: ConfigLayer, forms: tuple[str, ...], place: _Place) -> Iterat
             ("forward", inner["layer"]),
             ("backward", inner.get("backward_layer", inner["layer"])),
         ):
-            turned = _Place(steps, within_this.certain, frozen, 0, (*place.turn, direction))
+            around = keras_settings.inside(layer, child, place.around, direction)
+            turned = _Place(steps, within_this.certain, frozen, 0, (*place.turn, direction), around)
             yield from _leaves(child, _turned(f"{direction}_", child), turned)
         return
     for _, child in layer.children:
-        yield from _leaves(child, _forms(child.name), within_this)
+        around = keras_settings.inside(layer, child, place.around)
+        yield from _leaves(child, _forms(child.name), within_this._replace(around=around))
 
 
 def _forms(name: str | None) -> tuple[str, ...]:

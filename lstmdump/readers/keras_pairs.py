@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lstmdump.readers.keras_config import ConfigLayer
 from lstmdump.readers.keras_groups import LISTS, Stored, numbered
@@ -28,11 +28,13 @@ class Pair:
     """A group and the layer it belongs to; one of them may be missing.
 
     PREFIX is what Keras 2 puts before the name of a Bidirectional's layer; the architecture has the name without.
+    DIRECTION is which half of one the layer is: `forward`, `backward`, or empty.
     """
 
     stored: Stored | None
     layer: ConfigLayer | None
     prefix: str = ""
+    direction: str = ""
 
 
 def pairs(stored: Stored, layer: ConfigLayer, *, is_keras_2: bool, known: Known) -> Iterator[Pair]:
@@ -51,7 +53,7 @@ def pairs(stored: Stored, layer: ConfigLayer, *, is_keras_2: bool, known: Known)
     rest = list(left.values())
     fitting = {id(one): group for one in waiting if (group := _take_fitting(one, rest)) is not None}
     for pair in found:
-        yield pair if pair.stored is not None else Pair(fitting.get(id(pair.layer)), pair.layer, pair.prefix)
+        yield pair if pair.stored is not None else replace(pair, stored=fitting.get(id(pair.layer)))
     yield from (Pair(group, None) for group in rest)
 
 
@@ -72,7 +74,7 @@ def _by_attribute(stored: Stored, layer: ConfigLayer, *, is_keras_2: bool, known
             ("backward", inner.get("backward_layer", inner["layer"])),
         ):
             prefix = f"{direction}_" if is_keras_2 else ""
-            yield Pair(stored.child(f"{direction}_layer"), child, prefix)
+            yield Pair(stored.child(f"{direction}_layer"), child, prefix, direction)
         return
     for key in dict.fromkeys(key for key, _ in layer.children):
         within = [child for name, child in layer.children if name == key]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from lstmdump.errors import CorruptModel
@@ -12,6 +12,7 @@ from lstmdump.readers import automatic_names, keras_leaves, keras_match, keras_n
 from lstmdump.readers.keras_config import ConfigLayer
 from lstmdump.readers.keras_leaves import Leaf, Steps
 from lstmdump.readers.keras_match import Bucket
+from lstmdump.readers.keras_settings import Settings
 from lstmdump.tensor import Tensor
 
 
@@ -43,6 +44,16 @@ class Places(NamedTuple):
     def kinds(self) -> dict[LayerPath, str]:
         """The classes that the file names."""
         return {place.path: place.kind for place in self.found if place.kind is not None}
+
+    @property
+    def settings(self) -> dict[LayerPath, Settings]:
+        """What the configurations say of these layers."""
+        return settings(self.found)
+
+
+def settings(found: Iterable[Place]) -> dict[LayerPath, Settings]:
+    """What the configurations say of the layers FOUND whose classes the file names."""
+    return {place.path: place.leaf.settings for place in found if place.kind is not None and place.leaf is not None}
 
 
 def place(

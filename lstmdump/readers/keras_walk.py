@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 
 from lstmdump.errors import CorruptModel
 from lstmdump.model import LayerPath
-from lstmdump.readers import automatic_names, keras_leaves, keras_match
+from lstmdump.readers import automatic_names, keras_leaves, keras_match, keras_settings
 from lstmdump.readers.keras_config import CONTAINERS, ConfigLayer
 from lstmdump.readers.keras_groups import LISTS, Stored
 from lstmdump.readers.keras_leaves import Leaf
 from lstmdump.readers.keras_match import Bucket
 from lstmdump.readers.keras_pairs import Pair, pairs
 from lstmdump.readers.keras_places import Place, without_automatic_names
+from lstmdump.readers.keras_settings import NOTHING, Around
 from lstmdump.tensor import Tensor
 
 _RECURRENT = ("kernel", "recurrent_kernel", "bias")
@@ -26,6 +27,7 @@ class _Around:
     path: LayerPath = ()
     certain: bool = True
     in_stack: int = 0
+    wrappers: Around = NOTHING
 
 
 class _Walk:
@@ -53,7 +55,8 @@ class _Walk:
             return
         inner = _Around(around.path, around.certain and layer.kind in CONTAINERS, _stack_size(layer))
         for pair in list(pairs(stored, layer, is_keras_2=self._is_keras_2, known=self.known)):
-            yield from self._listed(pair, inner)
+            wrappers = pair.layer and keras_settings.inside(layer, pair.layer, around.wrappers, pair.direction)
+            yield from self._listed(pair, replace(inner, wrappers=wrappers or NOTHING))
 
     def _listed(self, pair: Pair, around: _Around) -> Iterator[Place]:
         if pair.layer is None:
@@ -109,7 +112,7 @@ def _place(stored: Stored, cell: Stored | None, layer: ConfigLayer | None, aroun
     leaf = None
     if layer is not None:
         steps = tuple((name,) for name in around.path)
-        leaf = Leaf(steps, layer, around.certain, frozen=False, in_stack=around.in_stack, shared=None)
+        leaf = Leaf(steps, layer, around.certain, False, around.in_stack, None, around.wrappers)
     gated = leaf is not None and leaf.is_gated
     arrays = _called(holder, insist=leaf is not None and leaf.is_lstm)
     if holder is cell:

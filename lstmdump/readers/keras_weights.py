@@ -9,7 +9,7 @@ from lstmdump.formats import Format
 from lstmdump.limits import Limits
 from lstmdump.locations import Location
 from lstmdump.model import NO_CLASSES, Model, Weight, grow
-from lstmdump.readers import keras_groups, keras_shards, keras_walk
+from lstmdump.readers import keras_groups, keras_places, keras_shards, keras_walk
 from lstmdump.readers.hdf5 import HDF5File
 from lstmdump.readers.keras_config import ConfigLayer
 from lstmdump.readers.keras_files import Directory, Files
@@ -96,7 +96,7 @@ def assemble(
     if architecture is None or not architecture.children:
         notes.append(NO_CLASSES if architecture is None else _NO_LAYERS)
         notes.extend([] if has_names else [_NO_NAMES])
-    tree = grow(weights, keras_walk.kinds(places), trusted=trusted)
+    tree = grow(weights, keras_walk.kinds(places), keras_places.settings(places), trusted)
     return Model(format_word, producer, tree, notes=tuple(notes))
 
 
