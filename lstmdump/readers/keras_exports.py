@@ -48,7 +48,9 @@ def _as_described(one: Named, leaves: Sequence[Leaf]) -> Named:
     if len(fitting) != 1:
         return one
     steps = tuple(forms[0] for forms in fitting[0].steps)
-    return one._replace(path=steps, kind=fitting[0].layer.kind if fitting[0].is_gated else one.kind)
+    if not fitting[0].is_gated:
+        return one._replace(path=steps)
+    return one._replace(path=steps, kind=fitting[0].layer.kind, settings=fitting[0].settings)
 
 
 def _names_all(leaf: Leaf, path: LayerPath) -> bool:

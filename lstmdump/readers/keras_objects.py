@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 from lstmdump.limits import DEFAULTS, Limits
 from lstmdump.model import LayerPath
-from lstmdump.readers import automatic_names, json_text, object_scopes
+from lstmdump.readers import automatic_names, json_text, keras_settings, object_scopes
+from lstmdump.readers.keras_settings import Around, Settings
 from lstmdump.readers.object_graph import ObjectGraph
 from lstmdump.readers.saved_objects import Holder, Way
 
@@ -23,11 +24,12 @@ _MODELS = frozenset({"Sequential", "Functional", "Model"})
 
 
 class Named(NamedTuple):
-    """A holder of variables with its path of names and, where the file tells it, its class."""
+    """A holder of variables with its path of names and, where the file tells them, its class and configuration."""
 
     holder: Holder
     path: LayerPath
     kind: str | None
+    settings: Settings = {}  # noqa: RUF012 - the field of a tuple, which nothing writes to
 
 
 def name(graph: ObjectGraph, found: Sequence[Holder], metadata: Metadata) -> list[Named]:
@@ -60,7 +62,7 @@ def _described(holder: Holder, graph: ObjectGraph, metadata: Metadata) -> Named 
     outermost_is_model = len(told) > 1 and _is_model(told[0], graph, numbers)
     names = [_text(value, "name") for value in (told[1:] if outermost_is_model else told)]
     path = tuple(step for step in names if step)
-    return Named(holder, path, _kind(holder.way, told)) if path else None
+    return Named(holder, path, _kind(holder.way, told), _settings(holder.way, graph, metadata)) if path else None
 
 
 def _is_model(told: Mapping[str, Any], graph: ObjectGraph, numbers: Sequence[int]) -> bool:
@@ -81,6 +83,37 @@ def _kind(way: Way, told: Sequence[Mapping[str, Any]]) -> str | None:
     return None if own is None else own.rpartition(">")[2]
 
 
+def _settings(way: Way, graph: ObjectGraph, metadata: Metadata) -> Settings:
+    """The configuration of what WAY leads to, as it is at work in what stands around it."""
+    names, numbers = [edge for edge, _ in way], [0, *(number for _, number in way)]
+    place = next(
+        (place for place in (-1, -3) if names[place:][:1] == ["cell"] and names[place + 1 :][:1] != ["cell"]), None
+    )
+    layer = numbers[-1] if place is None else numbers[place - 1]
+    around = Around(
+        _direction(layer, numbers, graph),
+        rnn=None if place is None else _config(metadata.get(layer, {})),
+        follows=place == -3 and names[-1] != "0",
+    )
+    own = _config(metadata[numbers[-1]])
+    return keras_settings.effective(own, around) if own else own
+
+
+def _direction(layer: int, numbers: Sequence[int], graph: ObjectGraph) -> str:
+    """Which half of a Bidirectional among the NUMBERS the node LAYER is: each has a configuration of its own."""
+    for number in numbers:
+        edges = graph.edges(number)
+        for direction in ("forward", "backward"):
+            if edges.get(f"{direction}_layer") == layer:
+                return direction
+    return ""
+
+
+def _config(value: Mapping[str, Any]) -> Settings:
+    found = value.get("config")
+    return found if isinstance(found, dict) else {}
+
+
 def _text(value: Mapping[str, Any], key: str) -> str | None:
     found = value.get(key)
     if found is None and isinstance(value.get("config"), dict):
@@ -97,7 +130,7 @@ def _without_own_cell(one: Named) -> Named:
 
 def without_automatic_names(named: Sequence[Named]) -> list[Named]:
     """NAMED without the names that Keras chose for a stack of cells, and for a cell that is its layer's only one."""
-    unstacked = [Named(one.holder, automatic_names.without_stack(one.path), one.kind) for one in named]
+    unstacked = [one._replace(path=automatic_names.without_stack(one.path)) for one in named]
     beside = Counter(one.path[:-1] for one in unstacked)
     taken = {one.path for one in unstacked}
 

@@ -42,9 +42,10 @@ def of_objects(
         if number in tensors
     ]
     kinds = {one.path: one.kind for one in named if one.kind is not None}
+    settings = {one.path: one.settings for one in named if one.settings}
     said = [*notes, *([] if kinds else [NO_CLASSES])]
     release = (lambda: None) if bundle is None else bundle.close
-    return Model(kind.value, producer, grow(weights, kinds, trusted=trusted), notes=tuple(said), release=release)
+    return Model(kind.value, producer, grow(weights, kinds, settings, trusted), notes=tuple(said), release=release)
 
 
 def _declared(graph: ObjectGraph) -> dict[int, Tensor]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 import tensorflow_builders as tf
 from tensorflow_builders import Object, Variable, layer, lstm, write_checkpoint, write_saved_model
 
@@ -169,3 +170,69 @@ def test_a_name_with_a_slash_or_a_dot_is_kept(tmp_path: Path) -> None:
     with lstmdump.open(write_checkpoint(tmp_path / "x", root)) as model:
         assert len(model.lstms) == 1
         assert model.lstms[0].weights[0].tensor.name == "a.Sb..c/kernel" + tf.ENDING
+
+
+# --- settings
+
+
+def told(class_name: str, **config: Any) -> dict[str, Any]:
+    """Keras's JSON about an object of that class with this CONFIG."""
+    return {"class_name": class_name, "name": config["name"], "config": config}
+
+
+def settings(tmp_path: Path, root: Object, metadata: dict[Object, dict[str, Any]]) -> list[Any]:
+    whole = {root: told("Sequential", name="sequential"), **metadata}
+    with lstmdump.open(write_saved_model(tmp_path / "m", root, metadata=whole)) as model:
+        return [one.settings for one in model.lstms]
+
+
+CELL = told("LSTMCell", name="lstm_cell", activation="relu", recurrent_activation="softsign")
+
+
+def test_the_settings_are_those_of_the_cell_with_the_direction_of_its_layer(tmp_path: Path) -> None:
+    one = layer("lstm/lstm_cell")
+    around = told("LSTM", name="lstm", activation="relu", go_backwards=True, return_sequences=True, unroll=False)
+    (found,) = settings(tmp_path, Object({"layer-0": one}), {one: around, one.children["cell"]: CELL})
+    assert found == CELL["config"] | {"go_backwards": True, "return_sequences": True}
+
+
+def test_each_half_of_a_bidirectional_has_its_direction_and_its_own_settings(tmp_path: Path) -> None:
+    halves = {way: layer(f"bi/{way}_lstm/lstm_cell", seed=k) for k, way in enumerate(("forward", "backward"))}
+    wrapper = Object({f"{way}_layer": half for way, half in halves.items()})
+    metadata = {wrapper: told("Bidirectional", name="bi")}
+    for way, half in halves.items():
+        metadata[half] = told("LSTM", name=f"{way}_lstm", go_backwards=way == "backward")
+        metadata[half.children["cell"]] = CELL
+    found = settings(tmp_path, Object({"layer-0": wrapper}), metadata)
+    assert [(one["direction"], one["go_backwards"], one["activation"]) for one in found] == [
+        ("forward", False, "relu"), ("backward", True, "relu")
+    ]  # fmt: skip
+
+
+def test_a_half_that_a_list_leads_to_first_has_its_direction_as_well(tmp_path: Path) -> None:
+    half = layer("bi/backward_lstm/lstm_cell")
+    wrapper = Object({"_layers": Object({"1": half}), "backward_layer": half})
+    metadata = {wrapper: told("Bidirectional", name="bi"),
+                half: told("LSTM", name="backward_lstm", go_backwards=True), half.children["cell"]: CELL}  # fmt: skip
+    (found,) = settings(tmp_path, Object({"layer-0": wrapper}), metadata)
+    assert found["direction"] == "backward"
+
+
+def test_of_stacked_cells_that_go_backwards_only_the_first_turns_the_order(tmp_path: Path) -> None:
+    cells = {str(k): layer(f"rnn/lstm_cell_{k}", 4, 4, seed=k).children["cell"] for k in range(2)}
+    stack = Object({"cells": Object(cells)})
+    whole = Object({"cell": stack})
+    metadata = {whole: told("RNN", name="rnn", go_backwards=True), stack: told("StackedRNNCells", name="stack")}
+    metadata |= {cell: told("LSTMCell", name=f"lstm_cell_{k}") for k, cell in cells.items()}
+    found = settings(tmp_path, Object({"layer-0": whole}), metadata)
+    assert [one["go_backwards"] for one in found] == [True, False]
+
+
+@pytest.mark.parametrize("config", [None, [], "x"])
+def test_a_configuration_of_another_form_tells_nothing(config: Any, tmp_path: Path) -> None:
+    one = layer("lstm/lstm_cell")
+    of_cell = {"class_name": "LSTMCell", "name": "lstm_cell", "config": config}
+    (found,) = settings(
+        tmp_path, Object({"layer-0": one}), {one: told("LSTM", name="lstm"), one.children["cell"]: of_cell}
+    )
+    assert found == {}
