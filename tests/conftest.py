@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import builders
+import numpy as np
 import pytest
+from tensorflow_builders import meta_graph, split_cell, write_bundle
 
 from lstmdump import cli, forked
 
@@ -41,6 +43,17 @@ def samples() -> Path:
 def model(tmp_path: Path) -> Path:
     """A Keras 2 model of one LSTM of 4 units on 3 inputs and a Dense: 128 + 5 parameters."""
     return builders.one_lstm(tmp_path / "model.h5")
+
+
+@pytest.fixture
+def projected(tmp_path: Path) -> Path:
+    """A cell of TensorFlow 1 of 4 units on 3 inputs, with a projection of 0.5 everywhere to 2 outputs."""
+    scope, d, m, p = "rnn/lstm_cell", 3, 4, 2
+    tensors = {f"{scope}/kernel": builders.numbers(d + p, 4 * m), f"{scope}/bias": np.zeros(4 * m, "f4"),
+               f"{scope}/projection/kernel": np.full((m, p), 0.5, "f4")}  # fmt: skip
+    path = write_bundle(tmp_path / "x", tensors)
+    path.with_name("x.meta").write_bytes(meta_graph(graph=split_cell(scope, 1.0)))
+    return path
 
 
 @pytest.fixture

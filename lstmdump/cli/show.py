@@ -30,7 +30,11 @@ Examples:
 @click.option("--values", is_flag=True, help="The arrays of every gate, and the projection, summarised.")
 @click.option("-g", "--gate", "gates", type=click.Choice(list(GATES)), multiple=True,
               help="With --values or --stats: only this gate.")  # fmt: skip
-@click.option("--stats", is_flag=True, help="Mean, std, min, max and norm per gate, and the forget gate's time scale.")
+@click.option(
+    "--stats",
+    is_flag=True,
+    help="Mean, std, min, max and norm per gate, spectral radius of U, and the units' time scales.",
+)
 def show_command(
     selection: Selection,
     *,
@@ -116,7 +120,9 @@ def _line(opened: OpenModel, report: Report, wanted: _Wanted) -> str:
         from lstmdump.statistics import summarise
 
         chosen = select(opened.lstms, wanted.layer)
-        fields["stats"] = {lstm.name: statistics_record(summarise(lstm, wanted.gates)) for lstm in chosen}
+        fields["stats"] = {
+            lstm.name: statistics_record(summarise(lstm, wanted.gates, producer=opened.producer)) for lstm in chosen
+        }
     return record.line(fields)
 
 
@@ -130,7 +136,9 @@ def _table(opened: OpenModel, report: Report, wanted: _Wanted) -> str:
 
         chosen = select(opened.lstms, wanted.layer)
         if wanted.stats:
-            text += "\n" + numbers.statistics([summarise(lstm, wanted.gates) for lstm in chosen])
+            text += "\n" + numbers.statistics(
+                [summarise(lstm, wanted.gates, producer=opened.producer) for lstm in chosen]
+            )
         if wanted.values:
             text += "\n" + numbers.arrays(chosen, wanted.gates)
     return text
