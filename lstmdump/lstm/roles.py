@@ -30,6 +30,10 @@ class Extent(NamedTuple):
         total = "+".join(str(sizes[size]) for size in self.sizes)
         return "·".join([*map(str, self.times), f"({total})" if len(self.sizes) > 1 else total])
 
+    def letters(self) -> str:
+        """The same in letters: `4·m`, `d+h`."""
+        return "·".join([*map(str, self.times), "+".join(self.sizes)])
+
 
 _D, _H, _M, _P = Extent("d"), Extent("h"), Extent("m"), Extent("p")
 _ALL_GATES = Extent("m", (4,))
@@ -59,6 +63,12 @@ class Role(enum.Enum):
     def shape(self, sizes: Sizes) -> tuple[int, ...]:
         """The shape that an array of this role has in an LSTM of these SIZES."""
         return _shape(self.extents, tuple(sizes.items()))
+
+    @property
+    def letters(self) -> str:
+        """That shape in letters: `(d+h, 4·m)`."""
+        inside = ", ".join(extent.letters() for extent in self.extents)
+        return f"({inside},)" if len(self.extents) == 1 else f"({inside})"
 
     def formula(self, sizes: Sizes) -> str:
         """That shape's reason: `(12+64)×4·64`."""

@@ -50,3 +50,17 @@ def test_a_reason_comes_to_its_shape(role: Role) -> None:
 )
 def test_the_closed_form_of_a_count(biases: int, vectors: int, projection: bool, expected: str) -> None:
     assert count_formula(SIZES, biases=biases, vectors=vectors, projection=projection) == expected
+
+
+@pytest.mark.parametrize(
+    ("role", "letters"),
+    [
+        (Role.KERNEL, "(d, 4·m)"),
+        (Role.FUSED_KERNEL, "(d+h, 4·m)"),
+        (Role.BIAS, "(4·m,)"),
+        (Role.DOUBLED_BIAS, "(2·4·m,)"),
+        (Role.PROJECTION, "(m, p)"),
+    ],
+)
+def test_a_shape_can_be_said_in_letters(role: Role, letters: str) -> None:
+    assert role.letters == letters
