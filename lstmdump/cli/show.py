@@ -20,7 +20,8 @@ _EPILOG = """\b
 Examples:
   lstmdump weather.h5
   lstmdump show --json -r models/ | jq .parameters
-  lstmdump weather.h5 --values -g f"""
+  lstmdump weather.h5 --values -g f
+  lstmdump weather.h5 --explain"""
 
 
 @click.command("show", epilog=_EPILOG)
@@ -30,11 +31,9 @@ Examples:
 @click.option("--values", is_flag=True, help="The arrays of every gate, and the projection, summarised.")
 @click.option("-g", "--gate", "gates", type=click.Choice(list(GATES)), multiple=True,
               help="With --values or --stats: only this gate.")  # fmt: skip
-@click.option(
-    "--stats",
-    is_flag=True,
-    help="Mean, std, min, max and norm per gate, spectral radius of U, and the units' time scales.",
-)
+@click.option("--stats", is_flag=True,
+              help="Mean, std, min, max and norm per gate, spectral radius of U, and the units' time scales.")  # fmt: skip
+@click.option("--explain", is_flag=True, help="What it all means: equations, shapes, slices, counts, in words.")
 def show_command(
     selection: Selection,
     *,
@@ -43,6 +42,7 @@ def show_command(
     values: bool,
     gates: tuple[str, ...],
     stats: bool,
+    explain: bool,
 ) -> int:
     """Show the LSTM layers of each MODEL: shapes with the reason for them, counts, gate order.
 
@@ -50,12 +50,14 @@ def show_command(
     """
     if values and as_json:
         raise click.UsageError("--values prints text; for numbers that a program reads, use lstmdump export")
+    if explain and as_json:
+        raise click.UsageError("--explain prints text; leave one of --explain and --json out")
     values = values or (bool(gates) and not stats)
     if values and as_json:
         raise click.UsageError("--gate goes with --values or --stats")
     chosen_gates = "".join(letter for letter in GATES if letter in gates) or GATES
     wanted = _Wanted(
-        selection.layer, selection.limits, chosen_gates, as_json, with_others, values, stats,
+        selection.layer, selection.limits, chosen_gates, as_json, with_others, values, stats, explain,
         terminal.width(), terminal.colour(),
     )  # fmt: skip
     run = Run(as_json=as_json)
@@ -88,6 +90,7 @@ class _Wanted(NamedTuple):
     with_others: bool
     values: bool
     stats: bool
+    explain: bool
     width: int | None
     colour: bool
 
@@ -130,6 +133,11 @@ def _table(opened: OpenModel, report: Report, wanted: _Wanted) -> str:
     from lstmdump.render.table import table
 
     text = table(report, width=wanted.width, colour=wanted.colour, with_others=wanted.with_others)
+    if wanted.explain and report.layers:
+        from lstmdump.render.explain import explanation
+
+        chosen = select(opened.lstms, wanted.layer)
+        text += "\n" + explanation(chosen, opened.producer, width=wanted.width, colour=wanted.colour)
     if wanted.stats or wanted.values:
         from lstmdump.render import values as numbers
         from lstmdump.statistics import summarise

@@ -277,3 +277,29 @@ def test_files_complete_in_the_place_of_a_command() -> None:
 
     completer = ShellComplete(command, {}, "lstmdump", "_LSTMDUMP_COMPLETE")
     assert ("file", "w") in [(item.type, item.value) for item in completer.get_completions([], "w")]
+
+
+def test_explain_comes_below_the_table(run: Run, model: Path) -> None:
+    assert run("show", "--explain", model).out.startswith(run("show", model).out + "\nexplained: lstm_1\n")
+
+
+def test_explain_tells_of_the_chosen_layers_only(run: Run, tmp_path: Path) -> None:
+    layers = {"a": builders.keras_2_weights("a"), "b": builders.keras_2_weights("b", 4, 5)}
+    path = builders.write(tmp_path / "two.h5", layers)
+    assert run("show", "--explain", "-l", "b", path).out.partition("explained: ")[2].startswith("b\n")
+
+
+def test_explain_and_json_do_not_go_together(run: Run, model: Path) -> None:
+    outcome = run("show", "--explain", "--json", model)
+    assert (outcome.status, outcome.out) == (2, "")
+    assert outcome.err.startswith("lstmdump: --explain prints text")
+
+
+def test_explain_has_nothing_to_say_of_a_model_without_an_lstm(run: Run, tmp_path: Path) -> None:
+    path = builders.write(tmp_path / "a.h5", {"dense": builders.dense("dense")})
+    assert run("show", "--explain", path).out == run("show", path).out
+
+
+def test_explain_reads_no_numbers(run: Run, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lstmdump.tensor.Tensor.read", None)
+    assert run("show", "--explain", model).status == 0
