@@ -32,7 +32,7 @@ Examples:
 @click.option("-g", "--gate", "gates", type=click.Choice(list(GATES)), multiple=True,
               help="With --values or --stats: only this gate.")  # fmt: skip
 @click.option("--stats", is_flag=True,
-              help="Mean, std, min, max and norm per gate, spectral radius of U, and the units' time scales.")  # fmt: skip
+              help="Mean, std, extremes, norm per gate; spectral radius of U; the units' time scales.")  # fmt: skip
 @click.option("--explain", is_flag=True, help="What it all means: equations, shapes, slices, counts, in words.")
 def show_command(
     selection: Selection,
