@@ -83,8 +83,10 @@ def named(what: object, keras: int, option: str = "--activation") -> Activation:
 
 
 def doubt(what: object, keras: int, option: str = "--activation") -> str | None:
-    """Why WHAT may be another function than it is taken for; None if Keras KERAS, which wrote it, has it itself."""
+    """Why WHAT, written by Keras KERAS, may be another function than it is taken for; None if it can be no other."""
     name = _called(_core(what))
+    if name == "sparsemax" and keras > 2:
+        return "sparsemax is taken as Keras 3.8 to 3.15 compute it; releases after them compute something else"
     for since, own in enumerate((_OF_KERAS_1, _NEW_IN_KERAS_2, _NEW_IN_KERAS_3), start=1):
         if name in own:
             return None if since <= keras else (

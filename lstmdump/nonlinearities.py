@@ -169,8 +169,9 @@ def mish() -> Activation:
     """f(z) = z·tanh(log(1 + exp(z)))."""
 
     def slope(z: Array) -> Array:
-        gate = np.tanh(_softplus(z))
-        result: Array = gate + z * (1 - gate**2) * _sigmoid(z)
+        twice = 2 * _softplus(z)
+        change = 4 * _sigmoid(twice) * _sigmoid(-twice)  # 1 - tanh², without the difference of near numbers
+        result: Array = np.tanh(twice / 2) + z * change * _sigmoid(z)
         return result
 
     return _ByElement(lambda z: z * np.tanh(_softplus(z)), slope)

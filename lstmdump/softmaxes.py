@@ -33,19 +33,14 @@ class _LogSoftmax(Activation):
 
 class _Sparsemax(Activation):
     def __call__(self, z: Array, out: Array | None = None) -> Array:
-        shifted = _below_its_largest(z)
-        falling = -np.sort(-shifted, axis=-1)
-        excess = falling.cumsum(axis=-1) - 1
-        place = np.arange(1, z.shape[-1] + 1, dtype=z.dtype)
-        number = (falling * place > excess).sum(axis=-1, keepdims=True)
-        lowest = np.take_along_axis(excess, np.maximum(number, 1) - 1, axis=-1) / number.astype(z.dtype)
-        result: Array = np.maximum(shifted - lowest, 0, out=out)
+        _, threshold = _threshold(z)
+        result: Array = np.maximum(z - threshold, 0, out=out)
         return result
 
     def pull_back(self, z: Array, gradient: Array) -> Array:
-        above = self(z) > 0
-        mean = (gradient * above).sum(axis=-1, keepdims=True) / above.sum(axis=-1, keepdims=True, dtype=z.dtype)
-        result: Array = above * (gradient - mean)
+        shares, threshold = _threshold(z)
+        kept = gradient * (z > threshold)
+        result: Array = kept - shares * kept.sum(axis=-1, keepdims=True)
         return result
 
 
@@ -60,11 +55,25 @@ def log_softmax() -> Activation:
 
 
 def sparsemax() -> Activation:
-    """Of the points of sum 1 along the last axis, and nowhere negative, that which is the nearest to z.
+    """What Keras 3.8 to 3.15 give as the sparsemax: z less a threshold τ, or 0 if that is negative.
 
-    Source: Martins and Astudillo 2016, "From Softmax to Sparsemax".
+    With S_j the sum of the j largest numbers z_1, …, z_j, and k the number of j of which z_j > (S_j - 1)/j, their τ is
+    (S_1 + … + S_k - 1)/k. Martins and Astudillo, "From Softmax to Sparsemax" (2016), have (S_k - 1)/k: the two agree
+    where k is 1, and elsewhere the values here sum to less than 1.
     """
     return _Sparsemax()
+
+
+def _threshold(z: Array) -> tuple[Array, Array]:
+    """What the threshold τ rises by with each number of Z, (…, m), and τ, (…, 1)."""
+    order = np.argsort(-z, axis=-1)
+    falling = np.take_along_axis(z, order, axis=-1)
+    sums = falling.cumsum(axis=-1)
+    counted = falling > (sums - 1) / np.arange(1, z.shape[-1] + 1, dtype=z.dtype)
+    number = np.maximum(counted.sum(axis=-1, keepdims=True, dtype=z.dtype), 1)
+    shares = np.empty_like(z)
+    np.put_along_axis(shares, order, counted[..., ::-1].cumsum(axis=-1, dtype=z.dtype)[..., ::-1] / number, axis=-1)
+    return shares, (np.where(counted, sums, 0).sum(axis=-1, keepdims=True) - 1) / number
 
 
 def _below_its_largest(z: Array) -> Array:

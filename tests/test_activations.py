@@ -173,3 +173,7 @@ def test_a_word_that_only_a_later_keras_has_is_doubted(what: object, keras: int,
 )  # fmt: skip
 def test_others_are_not_doubted(what: object, keras: int) -> None:
     assert activations.doubt(what, keras) is None
+
+
+def test_the_sparsemax_of_keras_3_is_doubted_as_its_releases_differ() -> None:
+    assert "Keras 3.8 to 3.15" in str(activations.doubt("sparsemax", 3))
