@@ -129,7 +129,10 @@ def _is_of_keras(what: Mapping[str, Any]) -> bool:
     """Whether an object is none that the user registered, nor one of a module of the user's."""
     module, registered = what.get("module"), what.get("registered_name")
     is_own = module is None or (isinstance(module, str) and module.partition(".")[0] in _OWN_MODULES)
-    return is_own and registered in (None, "function", what.get("class_name"), what.get("config"))
+    return is_own and (
+        registered is None
+        or (isinstance(registered, str) and registered in ("function", what.get("class_name"), what.get("config")))
+    )
 
 
 def _title(what: Mapping[str, Any]) -> str:

@@ -104,7 +104,7 @@ def relu(*, most: float | None = None, negative_slope: float = 0.0, threshold: f
     """Z above THRESHOLD, but MOST at most; below it NEGATIVE_SLOPE·(z - THRESHOLD)."""
 
     def value(z: Array) -> Array:
-        kept: Array = np.where(z <= threshold, 0, z)
+        kept: Array = np.where(z <= threshold, 0, z) if threshold else np.maximum(z, 0)
         kept = kept if most is None else np.minimum(kept, most)
         return kept + negative_slope * np.minimum(z - threshold, 0) if negative_slope else kept
 

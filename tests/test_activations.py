@@ -137,6 +137,15 @@ def test_any_value_is_named_or_refused_in_one_line(what: Any) -> None:
     assert told.isprintable()
 
 
+def test_an_object_of_any_depth_is_refused() -> None:
+    deep: list[object] = []
+    other: list[object] = []
+    for _ in range(100_000):
+        deep, other = [deep], [other]
+    with pytest.raises(CannotReplay):
+        activations.named({"class_name": "function", "config": deep, "registered_name": other}, 3)
+
+
 @pytest.mark.parametrize(
     ("what", "shown"),
     [
