@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks.keras_inputs import LAYER
-from benchmarks.measuring import Command, Words
+from benchmarks.measuring import Command, Usage, Words
 from benchmarks.workspace import python
 
 _SLOW = 3  # rounds for what takes seconds
@@ -37,6 +38,29 @@ import sys, keras, numpy as np
 (layer,) = [layer for layer in keras.models.load_model(sys.argv[1]).layers if isinstance(layer, keras.layers.LSTM)]
 w, u, b = layer.get_weights()
 {_CUT}"""
+TIMED = """
+import statistics, time
+
+def timed(work, times):
+    "Print the median of the CPU time and of the wall time of so many runs, in ms; two more come before."
+    runs = []
+    for _ in range(times and times + 2):
+        elapsed, cpu = time.perf_counter(), time.process_time()
+        work()
+        runs.append((time.process_time() - cpu, time.perf_counter() - elapsed))
+    print(*(statistics.median(values) * 1e3 for values in zip(*runs[2:])))
+"""
+_KERAS_PREDICT = f"""
+import sys, keras, numpy as np
+path, *shape, times = sys.argv[1:]
+x = np.random.default_rng(0).standard_normal([int(number) for number in shape]).astype(np.float32)
+(loaded,) = [layer for layer in keras.models.load_model(path).layers if isinstance(layer, keras.layers.LSTM)]
+layer = keras.layers.LSTM.from_config({{**loaded.get_config(), "return_sequences": True}})
+model = keras.Sequential([keras.Input(x.shape[1:]), layer])
+layer.set_weights(loaded.get_weights())
+{TIMED}
+timed(lambda: model.predict(x, batch_size=len(x), verbose=0), int(times))
+"""
 _KERAS = "import sys, keras; keras.models.load_model(sys.argv[1]).summary()"
 _TF_KERAS = "import sys, tf_keras; tf_keras.models.load_model(sys.argv[1], compile=False).summary()"
 _LIST = "import sys, tensorflow as tf; print(*tf.train.list_variables(sys.argv[1]), sep='\\n')"
@@ -70,6 +94,14 @@ def keras_savez(path: Path, out: Path, against: str) -> Command:
     words = python(_KERAS_EXPORT, path, out)
     lacks = _lacks("keras", "tensorflow")
     return Command("Keras load + np.savez, .keras", words, against, clears=[out], rounds=1, lacks=lacks)
+
+
+def keras_predict(
+    path: Path, shape: Sequence[str], times: int, name: str, checked: Callable[[Usage], Usage]
+) -> Command:
+    """All outputs of a `.keras` model's LSTM for a batch of SHAPE, (batch, length, d), by Keras 3, several times."""
+    words = python(_KERAS_PREDICT, path, *shape, str(times))
+    return Command(name, words, checked=checked, lacks=_lacks("keras", "tensorflow"))
 
 
 def keras_summary(path: Path, against: str) -> Command:

@@ -36,10 +36,11 @@ class Sizes(NamedTuple):
     shown: int = 1_000
     exported: int = 2_000
     listed: int = 100_000
+    steps: int = 820
     many: bool = False
 
 
-QUICK = Sizes(4_000_000, 8_000_000, 16 << 20, 2_000_000, layers=20, shown=10, exported=20, listed=200)
+QUICK = Sizes(4_000_000, 8_000_000, 16 << 20, 2_000_000, layers=20, shown=10, exported=20, listed=200, steps=16)
 
 
 class Workspace(NamedTuple):
