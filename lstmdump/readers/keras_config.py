@@ -59,10 +59,19 @@ def parse(text: str, called: str = "model_config", trusted: Limits = DEFAULTS) -
         CorruptModel: the text is no JSON, or no architecture; the message calls it what it is CALLED.
         RefusedModel: it goes past one of the limits.
     """
-    layer = _layer(json_text.parse(text, called, trusted), 0, trusted.nesting, nameless=True)
+    layer = described(json_text.parse(text, called, trusted), trusted)
     if layer is None:
         raise CorruptModel(f"{called} is JSON, but describes no model")
     return layer
+
+
+def described(value: object, trusted: Limits = DEFAULTS) -> ConfigLayer | None:
+    """The architecture that VALUE, out of JSON, describes; None where it describes none.
+
+    Raises:
+        RefusedModel: it goes past one of the limits.
+    """
+    return _layer(value, 0, trusted.nesting, nameless=True)
 
 
 def _layer(value: object, depth: int, most: int, *, nameless: bool) -> ConfigLayer | None:

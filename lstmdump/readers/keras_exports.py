@@ -4,53 +4,77 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from lstmdump.errors import CorruptModel
 from lstmdump.locations import Location
 from lstmdump.model import LayerPath
 from lstmdump.readers import json_text, keras_config, keras_leaves
+from lstmdump.readers.keras_config import ConfigLayer
 from lstmdump.readers.keras_leaves import Leaf
 from lstmdump.readers.keras_objects import Named, without_automatic_names
 
 _STACKED = re.compile(r"cell_(\d{1,9})")
 
 
-def with_architecture(named: Sequence[Named], file: Location) -> Sequence[Named]:
-    """NAMED with the classes, and the names around and below, that the architecture in FILE has for layers so called.
+def architecture(file: Location) -> ConfigLayer | None:
+    """The architecture in FILE; None where there is no such file.
 
     Raises:
-        CorruptModel: the file cannot be read, or holds no architecture.
+        CorruptModel: it cannot be read, or holds no architecture.
         RefusedModel: it goes past one of the limits.
     """
     if not file.is_file():
-        return named
+        return None
     try:
-        architecture = keras_config.parse(json_text.content(file).decode("utf-8"), f"assets/{file.name}", file.limits)
+        return keras_config.parse(json_text.content(file).decode("utf-8"), f"assets/{file.name}", file.limits)
     except (OSError, ValueError) as error:
         raise CorruptModel(f"assets/{file.name} cannot be read: {error}") from error
-    found = [leaf for _, child in architecture.children for leaf in keras_leaves.leaves(child)]
-    told = [_as_described(one, found) for one in named]
+
+
+def with_architecture(named: Sequence[Named], known: ConfigLayer) -> Sequence[Named]:
+    """NAMED with the classes, and the names around and below, that the architecture KNOWN has for layers so called."""
+    told = [_as_described(one, leaf) for one, leaf in _with_leaves(named, known)]
     clashing = {path for path, times in Counter(one.path for one in told).items() if times > 1}
     return without_automatic_names(
         [before if after.path in clashing else after for before, after in zip(named, told, strict=True)]
     )
 
 
-def _as_described(one: Named, leaves: Sequence[Leaf]) -> Named:
-    """ONE as the only leaf of the architecture describes it that has all its names, in their order."""
+def described(named: Sequence[Named], known: ConfigLayer) -> list[tuple[LayerPath, Leaf]]:
+    """Those of NAMED that the architecture KNOWN describes, each with its leaf there."""
+    return [(one.path, leaf) for one, leaf in _with_leaves(named, known) if leaf is not None]
+
+
+def _with_leaves(named: Sequence[Named], known: ConfigLayer) -> list[tuple[Named, Leaf | None]]:
+    """Each of NAMED with the only leaf of the architecture KNOWN that has all its names, in their order."""
+    leaves = [leaf for _, child in known.children for leaf in keras_leaves.leaves(child)]
+    by_name: dict[str, list[Leaf]] = {}
+    for leaf in leaves:
+        for name in {form for forms in leaf.steps for form in forms}:
+            by_name.setdefault(name, []).append(leaf)
+    return [(one, _leaf(one, leaves, by_name)) for one in named]
+
+
+def _leaf(one: Named, leaves: Sequence[Leaf], by_name: Mapping[str, Sequence[Leaf]]) -> Leaf | None:
     path, turn = one.path, None
     if (number := _STACKED.fullmatch(path[-1])) and len(one.holder.way) > 1 and one.holder.way[-2][0] == "cells":
         path, turn = path[:-1], int(number[1])
-    fitting = [leaf for leaf in leaves if _names_all(leaf, path)]
+    fitting = [leaf for leaf in (by_name.get(path[-1], ()) if path else leaves) if _names_all(leaf, path)]
     if turn is not None:
         fitting = fitting[turn : turn + 1]
-    if len(fitting) != 1:
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _as_described(one: Named, leaf: Leaf | None) -> Named:
+    if leaf is None:
         return one
-    steps = tuple(forms[0] for forms in fitting[0].steps)
-    if not fitting[0].is_gated:
-        return one._replace(path=steps)
-    return one._replace(path=steps, kind=fitting[0].layer.kind, settings=fitting[0].settings)
+    steps = tuple(forms[0] for forms in leaf.steps)
+    return (
+        one._replace(path=steps, kind=leaf.layer.kind, settings=leaf.settings)
+        if leaf.is_gated
+        else one._replace(path=steps)
+    )
 
 
 def _names_all(leaf: Leaf, path: LayerPath) -> bool:

@@ -132,6 +132,7 @@ def _read_named(file: HDF5File) -> Model:
         notes=(*notes, *places.notes),
         countable=places.countable,
         release=file.close,
+        sources=keras_places.sources(stored.architecture, places.described, root_layer),
     )
 
 

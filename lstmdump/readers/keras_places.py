@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from lstmdump.errors import CorruptModel
-from lstmdump.model import LayerPath
+from lstmdump.model import Layer, LayerPath, Sources
 from lstmdump.readers import automatic_names, keras_leaves, keras_match, keras_names
 from lstmdump.readers.keras_config import ConfigLayer
 from lstmdump.readers.keras_leaves import Leaf, Steps
@@ -46,14 +46,40 @@ class Places(NamedTuple):
         return {place.path: place.kind for place in self.found if place.kind is not None}
 
     @property
+    def described(self) -> list[tuple[LayerPath, Leaf]]:
+        """The layers whose classes the file names, each with the leaf of the architecture that describes it."""
+        return described(self.found)
+
+    @property
     def settings(self) -> dict[LayerPath, Settings]:
         """What the configurations say of these layers."""
         return settings(self.found)
 
 
+def described(found: Iterable[Place]) -> list[tuple[LayerPath, Leaf]]:
+    """The layers of FOUND whose classes the file names, each with the leaf of the architecture that describes it."""
+    return [(place.path, place.leaf) for place in found if place.kind is not None and place.leaf is not None]
+
+
+def sources(
+    architecture: ConfigLayer | None, told: Sequence[tuple[LayerPath, Leaf]], root: Layer
+) -> Callable[[], Sources]:
+    """Which of the layers below ROOT directly follow which, worked out when it is called, the file closed or not.
+
+    TOLD are those that ARCHITECTURE describes, each with its leaf.
+    """
+
+    def work_out() -> Sources:
+        from lstmdump.readers import keras_sources
+
+        return {} if architecture is None else keras_sources.of(architecture, told, root)
+
+    return work_out
+
+
 def settings(found: Iterable[Place]) -> dict[LayerPath, Settings]:
-    """What the configurations say of the layers FOUND whose classes the file names."""
-    return {place.path: place.leaf.settings for place in found if place.kind is not None and place.leaf is not None}
+    """What the configurations say of these layers."""
+    return {path: leaf.settings for path, leaf in described(found)}
 
 
 def place(

@@ -8,9 +8,10 @@ first meets the input: those after it take its outputs in the order in which it 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lstmdump.readers.keras_config import ConfigLayer
+if TYPE_CHECKING:
+    from lstmdump.readers.keras_config import ConfigLayer
 
 Settings = Mapping[str, Any]
 

@@ -97,7 +97,8 @@ def assemble(
         notes.append(NO_CLASSES if architecture is None else _NO_LAYERS)
         notes.extend([] if has_names else [_NO_NAMES])
     tree = grow(weights, keras_walk.kinds(places), keras_places.settings(places), trusted)
-    return Model(format_word, producer, tree, notes=tuple(notes))
+    sources = keras_places.sources(architecture, keras_places.described(places), tree)
+    return Model(format_word, producer, tree, notes=tuple(notes), sources=sources)
 
 
 def _producer(root: Stored, *, spread: bool = False) -> str:

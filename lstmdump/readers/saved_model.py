@@ -8,18 +8,23 @@ The numbers are in the bundle `variables/variables`. Keras 2 keeps its JSON with
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from lstmdump.errors import CorruptModel, UnsupportedFormat
 from lstmdump.formats import Format
 from lstmdump.limits import Limits
 from lstmdump.locations import Location
-from lstmdump.model import Model
+from lstmdump.model import Layer, Model, Sources
 from lstmdump.readers import keras_objects, object_graph, object_models, saved_objects
+from lstmdump.readers.keras_objects import Named
 from lstmdump.readers.mapped import content
 from lstmdump.readers.object_graph import ObjectGraph
 from lstmdump.readers.protobuf import Buffer, Message, as_bytes, as_integer, as_text, fields
 from lstmdump.readers.tensor_bundle import Bundle
+
+if TYPE_CHECKING:
+    from lstmdump.readers.keras_config import ConfigLayer
 
 _MODEL, _TEXT_MODEL, _METADATA = "saved_model.pb", "saved_model.pbtxt", "keras_metadata.pb"
 _ARCHITECTURE = "saved_model.json"
@@ -77,22 +82,49 @@ def _read(meta_graph: Message, directory: Location, bundle: Bundle | None) -> Mo
         graph = object_graph.of_saved_model(meta_graph.bytes(_OBJECT_GRAPH), directory.limits)
         _give_keys(graph, bundle)
         found = saved_objects.holders(graph)
-        named = keras_objects.name(graph, found, _metadata(graph, directory, found))
-        return object_models.of_objects(
+        metadata = _metadata(graph, directory, found)
+        named = keras_objects.name(graph, found, metadata)
+        model = object_models.of_objects(
             bundle, graph, named, Format.SAVED_MODEL, object_models.producer(graph, version), notes, directory.limits
         )
+        model.sources = _sources(named, model.root, lambda: _described(metadata.get(0), directory.limits))
+        return model
     if bundle is not None and object_models.GRAPH_KEY in bundle and not bundle.missing_files():
         from lstmdump.readers import keras_exports
 
         graph = object_graph.of_checkpoint(bundle.string(object_models.GRAPH_KEY), directory.limits)
         named = keras_objects.name(graph, saved_objects.holders(graph), {})
-        told = keras_exports.with_architecture(named, directory.child("assets").child(_ARCHITECTURE))
-        return object_models.of_objects(
+        known = keras_exports.architecture(directory.child("assets").child(_ARCHITECTURE))
+        told = named if known is None else keras_exports.with_architecture(named, known)
+        model = object_models.of_objects(
             bundle, graph, told, Format.SAVED_MODEL, f"tf.keras (tensorflow {version})", notes, directory.limits
         )
+        model.sources = _sources(told, model.root, lambda: known)
+        return model
     from lstmdump.readers import tf1_models
 
     return tf1_models.of_saved_model(meta_graph, bundle, notes, directory.limits)
+
+
+def _sources(
+    named: Sequence[Named], root: Layer, architecture: Callable[[], ConfigLayer | None]
+) -> Callable[[], Sources]:
+    """Which of the NAMED layers directly follow which in the ARCHITECTURE, worked out when called."""
+
+    def work_out() -> Sources:
+        from lstmdump.readers import keras_exports, keras_sources
+
+        known = architecture()
+        return {} if known is None else keras_sources.of(known, keras_exports.described(named, known), root)
+
+    return work_out
+
+
+def _described(told: object, trusted: Limits) -> ConfigLayer | None:
+    """The architecture that the model's own JSON has TOLD."""
+    from lstmdump.readers import keras_config
+
+    return keras_config.described(told, trusted)
 
 
 def _give_keys(graph: ObjectGraph, bundle: Bundle | None) -> None:

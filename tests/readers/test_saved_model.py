@@ -13,6 +13,7 @@ from tensorflow_builders import Object, counted, integer, layer, saved_model, wr
 
 import lstmdump
 from lstmdump.errors import CorruptModel, ModelClosed, RefusedModel, UnreadableModel, UnsupportedFormat
+from lstmdump.model import Source
 
 MADE = builders.gates(3, 4)
 
@@ -144,6 +145,18 @@ def test_an_export_of_tensorflow_1_has_its_architecture_beside(tmp_path: Path) -
     (tmp_path / "assets" / "saved_model.json").write_bytes(b"\xff")
     with pytest.raises(CorruptModel, match=r"saved_model\.json"):
         names(tmp_path)
+
+
+def test_that_architecture_tells_what_a_layer_computes_and_what_it_follows(tmp_path: Path) -> None:
+    layers = {"layer-0": layer("mine", 4, 4), "layer-1": layer("other", 4, 4, seed=1)}
+    tf.write_checkpoint(tmp_path / "variables" / "variables", Object(layers))
+    (tmp_path / "saved_model.pb").write_bytes(saved_model(version="1.15.5"))
+    (tmp_path / "assets").mkdir()
+    configs = [builders.lstm_config(name, activation="relu", return_sequences=True) for name in ("mine", "other")]
+    (tmp_path / "assets" / "saved_model.json").write_text(json.dumps(builders.sequential(*configs)))
+    with lstmdump.open(tmp_path) as model:
+        assert [lstm.settings for lstm in model.lstms] == [config["config"] for config in configs]
+        assert model.model.sources() == {("other",): Source((("mine",),))}
 
 
 def test_an_architecture_beside_that_is_too_long_is_not_read(tmp_path: Path) -> None:
