@@ -22,6 +22,7 @@ _PEEPHOLES = ("w_i_diag", "w_f_diag", "w_o_diag")
 
 # Each operation that is a whole cell, and the kernel's place among its inputs; three peepholes and the bias follow.
 _BLOCKS = {"LSTMBlockCell": 3, "BlockLSTM": 4, "BlockLSTMV2": 4}
+_DEFAULT_FORGET_BIAS = {"LSTMBlockCell": 1.0, "BlockLSTM": 1.0, "BlockLSTMV2": 0.0}  # if the node does not say
 _CANDIDATE, _FORGET, _PARTS = 1, 2, 4
 _MOST_AXES = 8
 _MOST_PIECES = 256  # that a variable is joined from: more than any partitioner has reason to make
@@ -89,7 +90,8 @@ def _block_cell(graph: Nodes, node: Node) -> GraphCell | None:
     if "kernel" not in variables:
         return None
     added = node.attributes.get("forget_bias")
-    return GraphCell(node.operation, variables, 0.0 if added is None else added.float32(4), known_order=True)
+    forget_bias = _DEFAULT_FORGET_BIAS[node.operation] if added is None else added.float32(4)
+    return GraphCell(node.operation, variables, forget_bias, known_order=True)
 
 
 def _split_variables(graph: Nodes, split: Node) -> dict[str, tuple[str, ...]]:

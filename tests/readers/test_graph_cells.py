@@ -126,8 +126,9 @@ def test_a_cell_in_one_operation_has_its_variables_among_the_inputs(operation: s
     assert cell == GraphCell(operation, {"kernel": ("w",), "bias": ("b",)}, 0.3, known_order=True)
 
 
-def test_a_cell_in_one_operation_without_the_attribute_adds_nothing() -> None:
-    assert only(block("BlockLSTMV2")).forget_bias == 0.0
+@pytest.mark.parametrize(("operation", "added"), [("LSTMBlockCell", 1.0), ("BlockLSTM", 1.0), ("BlockLSTMV2", 0.0)])
+def test_without_the_attribute_a_cell_in_one_operation_adds_what_is_its_default(operation: str, added: float) -> None:
+    assert only(block(operation)).forget_bias == added
 
 
 @pytest.mark.parametrize("sees_state", [0, 1])
