@@ -401,7 +401,13 @@ def scalar(name: str, value: float) -> bytes:
 
 
 def split_cell(
-    scope: str, forget_bias: float | None = 1.0, *, adding: str = "Add", kernel: str = "", bias: str = ""
+    scope: str,
+    forget_bias: float | None = 1.0,
+    *,
+    adding: str = "Add",
+    kernel: str = "",
+    bias: str = "",
+    candidate: str = "Tanh",
 ) -> bytes:
     """What BasicLSTMCell computes in SCOPE: the kernel's product, split in four, a constant added to the third part.
 
@@ -411,8 +417,44 @@ def split_cell(
     total = node(f"{scope}/sum", "BiasAdd", f"{scope}/mul", bias or f"{scope}/bias/read")
     split = node(f"{scope}/split", "Split", f"{scope}/axis", f"{scope}/sum", num_split=integer(3, 4))
     text = product + total + split + constant(f"{scope}/axis", np.array(1, "<i4"))
-    text += node(f"{scope}/j", "Tanh", f"{scope}/split:1") + node(f"{scope}/i", "Sigmoid", f"{scope}/split")
+    text += node(f"{scope}/j", candidate, f"{scope}/split:1") + node(f"{scope}/i", "Sigmoid", f"{scope}/split")
     if forget_bias is None:
         return text + node(f"{scope}/f", "Sigmoid", f"{scope}/split:2")
     added = node(f"{scope}/add", adding, f"{scope}/split:2", f"{scope}/y") + scalar(f"{scope}/y", forget_bias)
     return text + added + node(f"{scope}/f", "Sigmoid", f"{scope}/add")
+
+
+def clipped(name: str, taken: str, low: float, high: float) -> bytes:
+    """What clip_by_value makes of TAKEN: NAME."""
+    below = node(f"{name}/Min", "Minimum", taken, f"{name}/high") + scalar(f"{name}/high", high)
+    return below + node(name, "Maximum", f"{name}/Min", f"{name}/low") + scalar(f"{name}/low", low)
+
+
+def lstm_cell(
+    scope: str,
+    x: str = "x",
+    *,
+    activations: Sequence[str] = ("Tanh", "Tanh"),
+    clip: tuple[float, float] | None = None,
+    kernel: str = "",
+    bias: str = "",
+) -> bytes:
+    """All that LSTMCell computes in SCOPE of the step X and of the states SCOPE/h_before and SCOPE/c_before: SCOPE/h.
+
+    ACTIVATIONS are the operations that the candidate and the cell state go through.
+    """
+    candidate, of_state = activations
+    state = f"{scope}/clip" if clip else f"{scope}/c"
+    return b"".join([
+        node(f"{scope}/h_before", "Placeholder"),
+        node(f"{scope}/c_before", "Placeholder"),
+        node(f"{scope}/concat", "ConcatV2", x, f"{scope}/h_before", f"{scope}/axis"),
+        split_cell(scope, kernel=kernel, bias=bias, candidate=candidate),
+        node(f"{scope}/kept", "Mul", f"{scope}/f", f"{scope}/c_before"),
+        node(f"{scope}/new", "Mul", f"{scope}/i", f"{scope}/j"),
+        node(f"{scope}/c", "AddV2", f"{scope}/kept", f"{scope}/new"),
+        clipped(f"{scope}/clip", f"{scope}/c", *clip) if clip else b"",
+        node(f"{scope}/o", "Sigmoid", f"{scope}/split:3"),
+        node(f"{scope}/squashed", of_state, state),
+        node(f"{scope}/h", "Mul", f"{scope}/o", f"{scope}/squashed"),
+    ])  # fmt: skip

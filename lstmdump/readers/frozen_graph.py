@@ -55,7 +55,14 @@ def read(location: Location) -> Model:
     placed = tf1_variables.place(variables | declared, graph, computed)
     root = grow(placed.weights, placed.kinds, placed.settings, location.limits)
     notes = [*([_NOT_FROZEN] if declared else []), *placed.notes]
-    return Model(Format.GRAPH.value, "tensorflow 1", root, notes=tuple(notes), release=lambda: closed.append(True))
+    return Model(
+        Format.GRAPH.value,
+        "tensorflow 1",
+        root,
+        notes=tuple(notes),
+        release=lambda: closed.append(True),
+        sources=placed.sources,
+    )
 
 
 def _insist_on_stored(found: Iterable[tuple[Node, Tensor]], graph: Graph, location: Location) -> None:

@@ -7,6 +7,7 @@ names are one operation with the forget bias among its attributes. Measured on g
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
@@ -15,7 +16,8 @@ from lstmdump.readers import graph_functions
 from lstmdump.readers.graph_def import Graph, Node, Nodes, constant, scalar
 
 SPLIT = "Split"
-_ADDING = frozenset({"Add", "AddV2"})
+PIECE = re.compile(r"/part_\d+$")
+ADDING = frozenset({"Add", "AddV2"})
 _JOINING = frozenset({"Concat", "ConcatV2"})
 _VARIABLES = frozenset({"Variable", "VariableV2", "VarHandleOp", "Const"})
 _PEEPHOLES = ("w_i_diag", "w_f_diag", "w_o_diag")
@@ -24,6 +26,9 @@ _PEEPHOLES = ("w_i_diag", "w_f_diag", "w_o_diag")
 _BLOCKS = {"LSTMBlockCell": 3, "BlockLSTM": 4, "BlockLSTMV2": 4}
 _DEFAULT_FORGET_BIAS = {"LSTMBlockCell": 1.0, "BlockLSTM": 1.0, "BlockLSTMV2": 0.0}  # if the node does not say
 _CANDIDATE, _FORGET, _PARTS = 1, 2, 4
+_OF_CANDIDATES = frozenset(
+    {"Tanh", "Relu", "Relu6", "Elu", "Selu", "Softplus", "Softsign"}
+)  # what no gate goes through
 _MOST_AXES = 8
 _MOST_PIECES = 256  # that a variable is joined from: more than any partitioner has reason to make
 _FARTHEST = 60  # nodes between the forget gate's part and its sigmoid; layer normalization takes some 20
@@ -38,12 +43,14 @@ class GraphCell(NamedTuple):
             one is kept in pieces.
         forget_bias: what it adds to the forget gate; None where the graph does not show it.
         known_order: whether the graph itself shows which part is the candidate and which the forget gate.
+        node: the node of that operation.
     """
 
     operation: str
     variables: dict[str, tuple[str, ...]]
     forget_bias: float | None
     known_order: bool
+    node: Node
 
 
 def cells(graph: Graph) -> Iterator[GraphCell]:
@@ -85,35 +92,35 @@ def _block_cell(graph: Nodes, node: Node) -> GraphCell | None:
     sees_state = "use_peephole" in node.attributes and node.attributes["use_peephole"].integer(5) != 0
     places = {"kernel": kernel_at, "bias": kernel_at + 4}
     places |= {leaf: kernel_at + 1 + turn for turn, leaf in enumerate(_PEEPHOLES)} if sees_state else {}
-    found = {leaf: _variable(graph, node.inputs[at]) for leaf, at in places.items()}
+    found = {leaf: variables_behind(graph, node.inputs[at]) for leaf, at in places.items()}
     variables = {leaf: names for leaf, names in found.items() if names}
     if "kernel" not in variables:
         return None
     added = node.attributes.get("forget_bias")
     forget_bias = _DEFAULT_FORGET_BIAS[node.operation] if added is None else added.float32(4)
-    return GraphCell(node.operation, variables, forget_bias, known_order=True)
+    return GraphCell(node.operation, variables, forget_bias, True, node)
 
 
 def _split_variables(graph: Nodes, split: Node) -> dict[str, tuple[str, ...]]:
     """The variables of the sum that SPLIT cuts in four; none where it is no product with a variable."""
     total = graph.source(split.inputs[1])
     bias: tuple[str, ...] = ()
-    if total is not None and total.operation in ("BiasAdd", *_ADDING) and len(total.inputs) == 2:
-        bias = _variable(graph, total.inputs[1])
+    if total is not None and total.operation in ("BiasAdd", *ADDING) and len(total.inputs) == 2:
+        bias = variables_behind(graph, total.inputs[1])
         total = graph.source(total.inputs[0])
     if total is None or total.operation != "MatMul" or len(total.inputs) != 2:
         return {}
-    kernel = _variable(graph, total.inputs[1])
+    kernel = variables_behind(graph, total.inputs[1])
     return {leaf: names for leaf, names in (("kernel", kernel), ("bias", bias)) if names} if kernel else {}
 
 
 def _split_cell(graph: Nodes, split: Node, variables: dict[str, tuple[str, ...]]) -> GraphCell:
-    is_candidate = any(node.operation == "Tanh" for node in graph.taking(f"{split.name}:{_CANDIDATE}"))
+    is_candidate = any(node.operation in _OF_CANDIDATES for node in graph.taking(f"{split.name}:{_CANDIDATE}"))
     forget_bias = _added_to(graph, f"{split.name}:{_FORGET}")
-    return GraphCell(SPLIT, variables, forget_bias, is_candidate and forget_bias is not None)
+    return GraphCell(SPLIT, variables, forget_bias, is_candidate and forget_bias is not None, split)
 
 
-def _variable(graph: Nodes, name: str) -> tuple[str, ...]:
+def variables_behind(graph: Nodes, name: str) -> tuple[str, ...]:
     """The names of the variables behind the input NAME: one, or the pieces that are joined there, or none."""
     node = graph.source(name)
     if node is None:
@@ -153,7 +160,7 @@ def _added_to(graph: Nodes, output: str) -> float | None:
 
 def _constant_addend(graph: Nodes, node: Node) -> float | None:
     """The one number that NODE, an addition, adds; None where it is none or adds arrays."""
-    if node.operation not in _ADDING or len(node.inputs) != 2:
+    if node.operation not in ADDING or len(node.inputs) != 2:
         return None
     sources = (graph.source(name) for name in node.inputs)
     return next((value for source in sources if source is not None and (value := scalar(source)) is not None), None)

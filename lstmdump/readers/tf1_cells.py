@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
-from lstmdump.readers.graph_cells import SPLIT, GraphCell
+from lstmdump.readers.graph_cells import PIECE, SPLIT, GraphCell
 
 _KINDS = {"basiclstmcell": "BasicLSTMCell", "lstmcell": "LSTMCell", "lstmblockcell": "LSTMBlockCell",
           "lstmblockfusedcell": "LSTMBlockFusedCell", "lstmblockwrapper": "LSTMBlockFusedCell",
@@ -41,18 +41,18 @@ _LEAVES = (
     (r"w_\g<1>_diag", re.compile(r"w_([ifo])_diag|wc([ifo])")),
     (r"\g<0>", re.compile(r"(?:input|transform|forget|output|state)/(?:gamma|beta)")),
 )
+_BESIDE = ("w_i_diag", "w_f_diag", "w_o_diag", "projection/kernel", "projection/weights")
 _LONGEST_LEAF = 2
 _MAX_STEPS = 32  # no genuine scope is as deep
-PIECE = re.compile(r"/part_\d+$")
 
 
 class TF1Cell:
     """A cell: its scope, its class, and its variables' names by what they are to it, pieces in order.
 
-    `forget_bias` is what it adds at run time, None where that is not known.
+    `forget_bias` is what it adds at run time, None where that is not known; `computed` is what a graph shows of it.
     """
 
-    __slots__ = ("forget_bias", "kind", "scope", "variables")
+    __slots__ = ("computed", "forget_bias", "kind", "scope", "variables")
 
     def __init__(
         self,
@@ -60,11 +60,13 @@ class TF1Cell:
         kind: str,
         forget_bias: float | None = None,
         variables: dict[str, list[str]] | None = None,
+        computed: GraphCell | None = None,
     ) -> None:
         self.scope = scope
         self.kind = kind
         self.forget_bias = forget_bias
         self.variables = {} if variables is None else variables
+        self.computed = computed
 
 
 def find(names: Iterable[str], from_graph: Iterable[GraphCell]) -> list[TF1Cell]:
@@ -144,6 +146,7 @@ def _add_computed(found: dict[str, TF1Cell], computed: GraphCell, known: set[str
     scope, leaf = taken_apart(kernel)
     cell = found.get(scope)
     if cell is not None and kernel in cell.variables.get("kernel", ()):
+        cell.computed = computed
         if computed.forget_bias is not None:
             cell.forget_bias = computed.forget_bias
         if computed.operation in ("LSTMBlockCell", "BlockLSTMV2") and cell.kind != "CudnnCompatibleLSTMCell":
@@ -154,7 +157,10 @@ def _add_computed(found: dict[str, TF1Cell], computed: GraphCell, known: set[str
         return None
     kind = "LSTMCell" if computed.operation == SPLIT else computed.operation
     own_scope = scope if leaf == "kernel" and scope and scope not in found else kernel
-    found[own_scope] = TF1Cell(own_scope, kind, computed.forget_bias, stored)
+    if own_scope == scope:
+        beside = {taken_apart(name)[1] or "": [name] for ending in _BESIDE if (name := f"{scope}/{ending}") in known}
+        stored = beside | stored
+    found[own_scope] = TF1Cell(own_scope, kind, computed.forget_bias, stored, computed)
     return own_scope
 
 

@@ -35,7 +35,8 @@ def of_variables(
     root = grow(placed.weights, placed.kinds, placed.settings, trusted)
     version = "" if graph is None or not graph.version else f" {graph.version}"
     release = (lambda: None) if held is None else held.close
-    return Model(kind.value, f"tensorflow{version or ' 1'}", root, notes=(*notes, *placed.notes), release=release)
+    return Model(kind.value, f"tensorflow{version or ' 1'}", root, notes=(*notes, *placed.notes), release=release,
+                 sources=placed.sources)  # fmt: skip
 
 
 def of_saved_model(meta_graph: Message, bundle: Bundle | None, notes: Sequence[str], trusted: Limits) -> Model:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from lstmdump.errors import CorruptModel
-from lstmdump.model import LayerPath, Weight
-from lstmdump.readers import automatic_names, graph_cells, numbers, tf1_cells
+from lstmdump.model import LayerPath, Sources, Weight
+from lstmdump.readers import automatic_names, graph_cells, numbers, tf1_cells, tf1_settings, tf1_sources
 from lstmdump.readers.graph_cells import GraphCell
 from lstmdump.readers.graph_def import Graph
 from lstmdump.readers.tf1_cells import TF1Cell
@@ -31,8 +31,9 @@ class Variables(NamedTuple):
 
     weights: list[Weight]
     kinds: dict[LayerPath, str]
-    settings: dict[LayerPath, dict[str, Any]]
+    settings: dict[LayerPath, Mapping[str, Any]]
     notes: list[str]
+    sources: Callable[[], Sources]
 
 
 def place(tensors: Mapping[str, Tensor], graph: Graph | None, computed: Iterable[GraphCell] = ()) -> Variables:
@@ -58,8 +59,9 @@ def place(tensors: Mapping[str, Tensor], graph: Graph | None, computed: Iterable
     return Variables(
         weights,
         {path: cell.kind for path, cell in by_path.items()},
-        {path: {"forget_bias": cell.forget_bias} for path, cell in by_path.items()},
+        {path: tf1_settings.of(cell, by_path) for path, cell in by_path.items()},
         [*tf1_cells.remarks(kept), *([] if graph is not None else _unnamed(kept, inside))],
+        lambda: tf1_sources.of(by_path, kept),
     )
 
 
@@ -108,7 +110,7 @@ def _put_together(tensors: Mapping[str, Tensor], graph: Graph) -> dict[str, Tens
     """TENSORS with the pieces of a partitioned variable joined, where GRAPH shows how."""
     pieces: dict[str, list[str]] = {}
     for name in tensors:
-        pieces.setdefault(tf1_cells.PIECE.sub("", name), []).append(name)
+        pieces.setdefault(graph_cells.PIECE.sub("", name), []).append(name)
     axes = graph_cells.joining_axes(graph) if any(names != [base] for base, names in pieces.items()) else {}
     whole: dict[str, Tensor] = {}
     for base, names in pieces.items():

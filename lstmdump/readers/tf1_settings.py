@@ -1,0 +1,78 @@
+"""What else is known of a cell of TensorFlow 1, in the words that Keras has for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+from lstmdump.errors import CannotReplay
+from lstmdump.model import LayerPath
+from lstmdump.readers import cell_equations, cell_inputs
+from lstmdump.readers.tf1_cells import TF1Cell
+
+_HALVES = {"bw": ("fw", "backward"), "BW": ("FW", "backward"), "fw": ("bw", "forward"), "FW": ("BW", "forward")}
+"""By the scope of a half of a bidirectional network, that of the other half, and the direction."""
+
+
+class CellSettings(Mapping[str, Any]):
+    """What is KNOWN of a cell, and what LOOK finds in its graph, which is not done before more is asked for."""
+
+    def __init__(self, known: Mapping[str, Any], look: Callable[[], Mapping[str, Any]]) -> None:
+        self._known = known
+        self._look = look
+
+    @cached_property
+    def _all(self) -> Mapping[str, Any]:
+        return {**self._known, **self._look()}
+
+    def __getitem__(self, key: str) -> Any:
+        return self._known[key] if key in self._known else self._all[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def __bool__(self) -> bool:
+        return True
+
+
+def of(cell: TF1Cell, places: Collection[LayerPath]) -> Mapping[str, Any]:
+    """The settings of CELL, one of those at PLACES.
+
+    `activation` and what else tells how it computes is there if a graph is, and `cannot_replay`, the reason, instead
+    if that is no plain LSTM.
+    """
+    known = {"forget_bias": cell.forget_bias, "zero_output_for_mask": True}
+    return CellSettings(known, lambda: {**_equations(cell), **_direction(cell, places)})
+
+
+def _equations(cell: TF1Cell) -> dict[str, Any]:
+    is_normalized = any("/" in leaf and not leaf.startswith("projection/") for leaf in cell.variables)
+    if cell.computed is None or is_normalized:
+        return {}
+    try:
+        found = cell_equations.read(cell.computed, cell.variables)
+    except CannotReplay as error:
+        return {"cannot_replay": str(error)}
+    clips = {"cell_clip": found.cell_clip, "projection_clip": found.projection_clip}
+    return {"activation": found.activation, "recurrent_activation": "sigmoid", **clips}
+
+
+def _direction(cell: TF1Cell, places: Collection[LayerPath]) -> dict[str, Any]:
+    """Which half of a bidirectional network CELL is, by its name beside the other's, if its graph does not differ."""
+    steps = tuple(filter(None, cell.scope.split("/")))
+    for length in range(len(steps) - 1, -1, -1):
+        other, direction = _HALVES.get(steps[length], ("", ""))
+        around = (*steps[:length], other)
+        if other and any(place[: length + 1] == around for place in places):
+            is_backward = direction == "backward"
+            shown = None if cell.computed is None else cell_inputs.is_turned(cell.computed)
+            return (
+                {}
+                if shown is not None and shown != is_backward
+                else {"direction": direction, "go_backwards": is_backward}
+            )
+    return {}
