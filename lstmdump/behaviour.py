@@ -27,6 +27,9 @@ from lstmdump.lstm import LSTM, Role
 ActivationName: TypeAlias = "str | Mapping[str, Any]"
 """An activation as a configuration has it: Keras's word for it, or the JSON of an object or a function."""
 
+_NO_GRAPH = ("without its graph, nothing tells the cell's activations or whether its state is clipped: taken are tanh "
+             "and sigmoid, the defaults of TensorFlow 1, and no bounds; --activation says otherwise")  # fmt: skip
+
 
 class Behaviour(NamedTuple):
     """How a layer computes. The defaults are those of the cells of Keras 3 and of TensorFlow 1.
@@ -101,6 +104,8 @@ def of(lstm: LSTM, producer: str) -> Behaviour:
         CannotReplay: the file says that it computes what the equations of an LSTM do not.
     """
     settings, release = lstm.settings, _release(producer)
+    if (reason := settings.get("cannot_replay")) is not None:
+        raise CannotReplay(str(reason))
     direction = settings.get("direction") or _direction_by_name(lstm)
     go_backwards = _flag(settings, "go_backwards", default=direction == "backward")
     is_masked_half = release.masks_halves and "direction" in settings and _flag(settings, "return_sequences")
@@ -206,6 +211,8 @@ def _notes(lstm: LSTM, release: _Release, direction: str | None) -> Iterator[str
             yield _told(unstated, release)
         if lstm.kind_stated and lstm.kind not in _OWN_CLASSES:
             yield f"{lstm.kind} is a class of its own, which may compute more than an LSTM"
+    elif "activation" not in settings:
+        yield _NO_GRAPH
     if _flag(settings, "stateful"):
         yield "the layer is stateful: its first state is taken to be 0"
     if _flag(settings, "time_major"):

@@ -230,13 +230,27 @@ def test_a_layer_of_no_bidirectional_does_if_the_file_says_so() -> None:
 
 
 def test_the_backward_half_of_tensorflow_1_goes_backwards_without_another_word() -> None:
-    found = of({"direction": "backward"}, "tensorflow 1", extra=Role.FUSED_KERNEL)
+    found = of({"activation": "tanh", "direction": "backward"}, "tensorflow 1", extra=Role.FUSED_KERNEL)
     assert (found.go_backwards, found.is_aligned, found.notes) == (True, True, ())
 
 
 def test_cells_of_tensorflow_1_are_clipped_as_the_file_says() -> None:
-    found = of({"cell_clip": 3, "projection_clip": 0.5}, "tensorflow 1", extra=Role.FUSED_KERNEL)
+    settings = {"activation": "tanh", "cell_clip": 3, "projection_clip": 0.5}
+    found = of(settings, "tensorflow 1", extra=Role.FUSED_KERNEL)
     assert (found.cell_clip, found.projection_clip, found.notes) == (3.0, 0.5, ())
+
+
+def test_a_cell_of_tensorflow_1_whose_graph_computes_something_else_cannot_be_replayed() -> None:
+    with pytest.raises(CannotReplay, match="its candidate goes through Erf"):
+        of({"forget_bias": 1.0, "cannot_replay": "its candidate goes through Erf"}, extra=Role.FUSED_KERNEL)
+
+
+@pytest.mark.parametrize(("settings", "noted"), [({}, True), ({"activation": "tanh"}, False)])
+def test_a_cell_of_tensorflow_1_without_its_graph_has_a_note(settings: dict[str, Any], noted: bool) -> None:
+    notes = of({"forget_bias": 1.0, **settings}, "tensorflow 1", extra=Role.FUSED_KERNEL).notes
+    assert [note.startswith("without its graph, nothing tells the cell's activations") for note in notes] == [
+        True
+    ] * noted
 
 
 def test_a_class_of_its_own_is_replayed_with_a_note() -> None:

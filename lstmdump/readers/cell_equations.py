@@ -25,7 +25,7 @@ _ACTIVATIONS = {"Tanh": "tanh", "Sigmoid": "sigmoid", "Relu": "relu", "Relu6": "
 _CANDIDATE = 1
 _PARTS = {"i": 0, "f": 2, "o": 3}
 _CLIPPING = ("Minimum", "Maximum", "ClipByValue")
-_FED_BACK = ("Concat", "ConcatV2", "NextIteration", "Select", "SelectV2", "Merge")
+_NEXT = ("Concat", "ConcatV2", "Merge", "Mul", "NextIteration", "Select", "SelectV2")  # what takes a state for later
 _DEFAULT_CLIP = {"LSTMBlockCell": 3.0, "BlockLSTM": 3.0, "BlockLSTMV2": 0.0}  # if the node does not say; all releases
 _OUTPUT_OF_BLOCK = 6
 _MOST_TERMS = 8  # of the sum that goes into a gate
@@ -188,7 +188,7 @@ class _Around(Walk):
                 word = _ACTIVATIONS.get(activated.operation, "linear")
                 taken = self.other(product, sigmoid.name) if word == "linear" else activated.inputs[0]
                 clipped = self.origin(taken or "")
-                if self._is_clipped(clipped, state):
+                if clipped == state or (self._bounds(clipped)[0] == state and not self._is_fed_back(state)):
                     return word, self._bound(clipped, "cell state"), product.name, self._seen({"o": gate}, clipped)
         raise CannotReplay(_OTHER)
 
@@ -202,9 +202,8 @@ class _Around(Walk):
         """What the projection of OUTPUT by the variable of these NAMES gives, and its bound."""
         for product in self.takers(output):
             if product.operation == "MatMul" and self._takes(product, names):
-                after = list(self.takers(product.name))
-                clipped = [node for node in after if node.operation in _CLIPPING]
-                if not clipped or any(node.operation in _FED_BACK for node in after):
+                clipped = [node for node in self.takers(product.name) if node.operation in _CLIPPING]
+                if not clipped or self._is_fed_back(product.name):
                     return product.name, None
                 clipped += [node for node in self.takers(clipped[0].name) if node.operation in _CLIPPING]
                 return clipped[-1].name, self._bound(clipped[-1].name, "projected output")
@@ -215,9 +214,9 @@ class _Around(Walk):
         behind = variables_behind(self.nodes, product.inputs[1]) if len(product.inputs) == 2 else ()
         return bool(behind) and {PIECE.sub("", name) for name in behind} <= set(names)
 
-    def _is_clipped(self, name: str, state: str) -> bool:
-        """Whether NAME is STATE or nothing but what becomes of it when it is clipped."""
-        return name == state or self._bounds(name)[0] == state
+    def _is_fed_back(self, output: str) -> bool:
+        """Whether the next step, of a loop or of a list, takes OUTPUT as it is, and not what it is clipped to."""
+        return any(node.operation in _NEXT for node in self.takers(output))
 
     def _bound(self, name: str, what: str) -> float | None:
         _, low, high = self._bounds(name)

@@ -52,6 +52,12 @@ def test_a_state_kept_within_bounds_is_clipped() -> None:
     assert found(lstm_cell("c", clip=(-0.3, 0.3))).cell_clip == 0.3
 
 
+@pytest.mark.parametrize("operation", ["NextIteration", "Select", "Mul"])
+def test_a_state_that_goes_on_as_it_was_before_it_was_clipped_cannot_be_replayed(operation: str) -> None:
+    with pytest.raises(CannotReplay, match="more than the equations of an LSTM"):
+        found(lstm_cell("c", clip=(-0.3, 0.3)) + node("next", operation, "c/c", "other"))
+
+
 @pytest.mark.parametrize("bounds", [(-0.3, 0.5), (0.3, 0.3), (0.5, -0.5)])
 def test_bounds_that_are_not_the_same_on_both_sides_cannot_be_replayed(bounds: tuple[float, float]) -> None:
     low, high = bounds

@@ -1,0 +1,155 @@
+"""Run in a process of its own: let cells of TensorFlow 1 run in all ways that they can be built, and write them.
+
+    write_tf1_cells.py OUT
+
+Writes OUT/<case>/ (a checkpoint with its graph, a SavedModel or a frozen graph) and OUT/<case>.npz with `x`,
+(batch, length, d), and for each cell in the model's order `h0`, `h1`, … of every step and `c0`, `c1`, … of the last
+one taken; `mask` where sequences have lengths of their own.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+os.environ["TF_USE_LEGACY_KERAS"] = "1"
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+tf.disable_eager_execution()
+BATCH, LENGTH, D, M, P = 2, 6, 3, 4, 2
+LENGTHS = [LENGTH, 4]
+Made = tuple[list[Any], list[Any]]
+"""The h of every step and the last c, by cell."""
+
+cells = tf.nn.rnn_cell
+ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
+    "relu": tf.nn.relu, "relu6": tf.nn.relu6, "elu": tf.nn.elu, "selu": tf.nn.selu, "softplus": tf.nn.softplus,
+    "softsign": tf.nn.softsign, "sigmoid": tf.sigmoid, "linear": lambda z: z, "identity": tf.identity,
+}  # fmt: skip
+UNKNOWN: dict[str, Callable[[Any], Any]] = {
+    "gelu": lambda z: z * (1 + tf.erf(z)) / 2, "swish": lambda z: z * tf.sigmoid(z), "sin": tf.sin, "leaky": tf.nn.leaky_relu,
+    "twice": lambda z: 2 * tf.tanh(z), "noise": lambda z: tf.tanh(z + 1.0), "tanh-of-tanh": lambda z: tf.tanh(tf.tanh(z)),
+    "crelu": lambda z: tf.maximum(z, 0.1 * z), "hard": lambda z: tf.clip_by_value(0.2 * z + 0.5, 0.0, 1.0),
+    "clipped": lambda z: tf.clip_by_value(z, -1.0, 1.0), "one-sided": lambda z: tf.minimum(z, 1.0),
+}  # fmt: skip
+
+
+def lstm(**settings: Any) -> Any:
+    return cells.LSTMCell(M, **settings)
+
+
+def dynamic(x: Any, cell: Any, **options: Any) -> Made:
+    h, state = tf.nn.dynamic_rnn(cell, x, dtype=x.dtype, **options)
+    return [h], [state[0]]
+
+
+def static(x: Any, cell: Any) -> Made:
+    h, state = tf.nn.static_rnn(cell, tf.unstack(x, axis=1), dtype=x.dtype)
+    return [tf.stack(h, axis=1)], [state[0]]
+
+
+def trained(x: Any, cell: Any) -> Made:
+    made = dynamic(x, cell)
+    tf.train.AdamOptimizer().minimize(tf.reduce_sum(made[0][0]))
+    return made
+
+
+def bidirectional(x: Any, **options: Any) -> Made:
+    (fw, bw), (last, first) = tf.nn.bidirectional_dynamic_rnn(lstm(), cells.LSTMCell(5), x, dtype=x.dtype, **options)
+    return [fw, bw], [last[0], first[0]]
+
+
+def bidirectional_list(x: Any, **options: Any) -> Made:
+    steps = tf.unstack(x, axis=1)
+    both, last, first = tf.nn.static_bidirectional_rnn(lstm(), cells.LSTMCell(5), steps, dtype=x.dtype, **options)
+    h = tf.stack(both, axis=1)
+    return [h[..., :M], h[..., M:]], [last[0], first[0]]
+
+
+def stacked(x: Any, wrap: Callable[[Any], Any] = lambda cell: cell) -> Made:
+    stack = [wrap(lstm(num_proj=D)), cells.LSTMCell(5)]
+    h, states = tf.nn.dynamic_rnn(cells.MultiRNNCell(stack), x, dtype=x.dtype)
+    return [h], [state[0] for state in states]
+
+
+def block(x: Any, operation: Any = tf.raw_ops.BlockLSTM, **settings: Any) -> Made:
+    with tf.variable_scope("lstm_fused_cell"):
+        kernel, bias = tf.get_variable("kernel", (D + M, 4 * M)), tf.get_variable("bias", (4 * M,))
+    none, state = tf.zeros(M), tf.zeros((BATCH, M))
+    _, cs, _, _, _, _, h = operation(
+        seq_len_max=tf.constant(LENGTH, tf.int64), x=tf.transpose(x, (1, 0, 2)), cs_prev=state, h_prev=state, w=kernel,
+        wci=none, wcf=none, wco=none, b=bias, **settings,
+    )  # fmt: skip
+    return [tf.transpose(h, (1, 0, 2))], [cs[-1]]
+
+
+def cases() -> dict[str, Callable[[Any], Made]]:
+    made: dict[str, Callable[[Any], Made]] = {
+        **{name: lambda x, of=of: dynamic(x, lstm(activation=of)) for name, of in (ACTIVATIONS | UNKNOWN).items()},
+        **{f"basic-{name}": lambda x, of=ACTIVATIONS[name]: dynamic(x, cells.BasicLSTMCell(M, activation=of))
+           for name in ("relu", "softsign")},
+        "cell-clip": lambda x: dynamic(x, lstm(cell_clip=0.3)),
+        "cell-clip-linear": lambda x: dynamic(x, lstm(cell_clip=0.3, activation=lambda z: z)),
+        "projection-clip": lambda x: dynamic(x, lstm(num_proj=P, proj_clip=0.2)),
+        "everything": lambda x: dynamic(x, lstm(use_peepholes=True, cell_clip=0.4, num_proj=P, proj_clip=0.2,
+                                                forget_bias=0.5, activation=tf.nn.softsign, name="mine")),
+        "everything-static": lambda x: static(x, lstm(use_peepholes=True, cell_clip=0.4, num_proj=P, proj_clip=0.2)),
+        "everything-trained": lambda x: trained(x, lstm(use_peepholes=True, cell_clip=0.4, num_proj=P, proj_clip=0.2)),
+        "lengths": lambda x: dynamic(x, lstm(cell_clip=0.3, num_proj=P, proj_clip=0.2), sequence_length=LENGTHS),
+        "bidirectional": bidirectional,
+        "bidirectional-lengths": lambda x: bidirectional(x, sequence_length=LENGTHS),
+        "bidirectional-list": bidirectional_list,
+        "bidirectional-list-lengths": lambda x: bidirectional_list(x, sequence_length=LENGTHS),
+        "stack": stacked,
+        "stack-dropout": lambda x: stacked(x, lambda cell: cells.DropoutWrapper(cell, output_keep_prob=tf.placeholder_with_default(1.0, ()))),
+        "stack-residual": lambda x: stacked(x, cells.ResidualWrapper),
+        "block": block,
+        "block-clip": lambda x: block(x, cell_clip=0.3),
+        "block-2-clip": lambda x: block(x, tf.raw_ops.BlockLSTMV2, cell_clip=0.3),
+    }  # fmt: skip
+    return made
+
+
+def save(session: Any, folder: Path, way: str, outputs: list[Any]) -> None:
+    if way == "checkpoint":
+        tf.train.Saver().save(session, str(folder / "model.ckpt"))
+    elif way == "saved-model":
+        builder = tf.saved_model.Builder(str(folder))
+        builder.add_meta_graph_and_variables(session, ["serve"], strip_default_attrs=True)
+        builder.save()
+    else:
+        graph = tf.graph_util.convert_variables_to_constants(
+            session, session.graph_def, [output.op.name for output in outputs]
+        )
+        folder.mkdir()
+        (folder / "frozen.pb").write_bytes(graph.SerializeToString())
+
+
+def write(case: str, make: Callable[[Any], Made], way: str, out: Path) -> None:
+    tf.reset_default_graph()
+    random = np.random.default_rng(len(case))
+    x = tf.placeholder(tf.float32, (BATCH, LENGTH, D), "x")
+    hs, cs = make(x)
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        for variable in tf.trainable_variables():
+            variable.load(random.standard_normal(variable.shape).astype("f4") / 2, session)
+        values = random.standard_normal(x.shape).astype("f4")
+        made_hs, made_cs = session.run((hs, cs), {x: values})
+        save(session, out / case, way, [*hs, *cs])
+    arrays = {f"h{k}": h for k, h in enumerate(made_hs)} | {f"c{k}": c for k, c in enumerate(made_cs)}
+    if "lengths" in case:
+        arrays["mask"] = np.arange(LENGTH) < np.array(LENGTHS)[:, None]
+    np.savez(out / f"{case}.npz", x=values, **arrays)
+
+
+for version in (1, 2):
+    (tf.disable_control_flow_v2 if version == 1 else tf.enable_control_flow_v2)()
+    for name, made in cases().items():
+        for way in ("checkpoint", "saved-model", "frozen"):
+            if way == "checkpoint" or name in ("everything", "bidirectional", "stack", "block"):
+                write(f"{name}-{way}-{version}", made, way, Path(sys.argv[1]))
