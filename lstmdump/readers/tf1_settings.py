@@ -7,9 +7,9 @@ from functools import cached_property
 from typing import Any
 
 from lstmdump.errors import CannotReplay
-from lstmdump.model import LayerPath
-from lstmdump.readers import cell_equations, cell_inputs
+from lstmdump.model import LayerPath, Sources
 from lstmdump.readers.tf1_cells import TF1Cell
+from lstmdump.tensor import Tensor
 
 _HALVES = {"bw": ("fw", "backward"), "BW": ("FW", "backward"), "fw": ("bw", "forward"), "FW": ("BW", "forward")}
 """By the scope of a half of a bidirectional network, that of the other half, and the direction."""
@@ -39,6 +39,13 @@ class CellSettings(Mapping[str, Any]):
         return True
 
 
+def sources(cells: Mapping[LayerPath, TF1Cell], tensors: Mapping[str, Tensor]) -> Sources:
+    """The sources of CELLS, whose variables are among TENSORS."""
+    from lstmdump.readers import tf1_sources
+
+    return tf1_sources.of(cells, tensors)
+
+
 def of(cell: TF1Cell, places: Collection[LayerPath]) -> Mapping[str, Any]:
     """The settings of CELL, one of those at PLACES.
 
@@ -53,6 +60,8 @@ def _equations(cell: TF1Cell) -> dict[str, Any]:
     is_normalized = any("/" in leaf and not leaf.startswith("projection/") for leaf in cell.variables)
     if cell.computed is None or is_normalized:
         return {}
+    from lstmdump.readers import cell_equations
+
     try:
         found = cell_equations.read(cell.computed, cell.variables)
     except CannotReplay as error:
@@ -62,17 +71,20 @@ def _equations(cell: TF1Cell) -> dict[str, Any]:
 
 
 def _direction(cell: TF1Cell, places: Collection[LayerPath]) -> dict[str, Any]:
-    """Which half of a bidirectional network CELL is, by its name beside the other's, if its graph does not differ."""
+    """Which half of a bidirectional network CELL is: by its name beside the other's, if its graph does not differ."""
     steps = tuple(filter(None, cell.scope.split("/")))
-    for length in range(len(steps) - 1, -1, -1):
+    for length in reversed(range(len(steps))):
         other, direction = _HALVES.get(steps[length], ("", ""))
         around = (*steps[:length], other)
         if other and any(place[: length + 1] == around for place in places):
-            is_backward = direction == "backward"
-            shown = None if cell.computed is None else cell_inputs.is_turned(cell.computed)
-            return (
-                {}
-                if shown is not None and shown != is_backward
-                else {"direction": direction, "go_backwards": is_backward}
-            )
+            go_backwards = direction == "backward"
+            differs = _is_turned(cell) is (not go_backwards)
+            return {} if differs else {"direction": direction, "go_backwards": go_backwards}
     return {}
+
+
+def _is_turned(cell: TF1Cell) -> bool | None:
+    """Whether it gets the last step of its input first; None where no graph shows it."""
+    from lstmdump.readers import cell_inputs
+
+    return None if cell.computed is None else cell_inputs.is_turned(cell.computed)

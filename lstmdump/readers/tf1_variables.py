@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from lstmdump.errors import CorruptModel
 from lstmdump.model import LayerPath, Sources, Weight
-from lstmdump.readers import automatic_names, graph_cells, numbers, tf1_cells, tf1_settings, tf1_sources
+from lstmdump.readers import automatic_names, graph_cells, numbers, tf1_cells, tf1_settings
 from lstmdump.readers.graph_cells import GraphCell
 from lstmdump.readers.graph_def import Graph
 from lstmdump.readers.tf1_cells import TF1Cell
@@ -61,7 +61,7 @@ def place(tensors: Mapping[str, Tensor], graph: Graph | None, computed: Iterable
         {path: cell.kind for path, cell in by_path.items()},
         {path: tf1_settings.of(cell, by_path) for path, cell in by_path.items()},
         [*tf1_cells.remarks(kept), *([] if graph is not None else _unnamed(kept, inside))],
-        lambda: tf1_sources.of(by_path, kept),
+        lambda: tf1_settings.sources(by_path, kept),
     )
 
 
