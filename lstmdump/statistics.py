@@ -124,7 +124,7 @@ def _no_radius(lstm: LSTM) -> str | None:
     if lstm.projection is not None:
         return f"U is ({lstm.projection}, {lstm.units}) behind a projection, not square"
     if lstm.units > MOST_UNITS:
-        return f"of more than {MOST_UNITS:,} units it would take minutes"
+        return f"of more than {MOST_UNITS:,} units it takes too long"
     return None
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import builders
 import numpy as np
 import pytest
-from tensorflow_builders import meta_graph, split_cell, write_bundle
+from tensorflow_builders import meta_graph, split_cell, variable, write_bundle
 
 from lstmdump import cli, forked
 
@@ -52,7 +52,8 @@ def projected(tmp_path: Path) -> Path:
     tensors = {f"{scope}/kernel": builders.numbers(d + p, 4 * m), f"{scope}/bias": np.zeros(4 * m, "f4"),
                f"{scope}/projection/kernel": np.full((m, p), 0.5, "f4")}  # fmt: skip
     path = write_bundle(tmp_path / "x", tensors)
-    path.with_name("x.meta").write_bytes(meta_graph(graph=split_cell(scope, 1.0)))
+    graph = variable(f"{scope}/kernel", (d + p, 4 * m)) + variable(f"{scope}/bias", (4 * m,)) + split_cell(scope, 1.0)
+    path.with_name("x.meta").write_bytes(meta_graph(graph=graph))
     return path
 
 

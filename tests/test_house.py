@@ -131,7 +131,7 @@ def test_every_option_has_help() -> None:
         ("import lstmdump", {"numpy", "h5py", "rich", "click", "tensorflow"}),
         ("import lstmdump.cli", {"numpy", "h5py", "rich", "tensorflow", "concurrent", "multiprocessing"}),
         ("from lstmdump import cli; cli.run(['show', '--json', {sample!r}])", {"rich", "tensorflow", "concurrent"}),
-        ("from lstmdump import cli; cli.run(['show', {sample!r}])", {"rich", "tensorflow", "concurrent"}),
+        ("from lstmdump import cli; cli.run(['show', {sample!r}])", {"rich", "tensorflow", "concurrent", "matplotlib"}),
         ("from lstmdump import cli; cli.run(['export', {sample!r}, '-o', {out!r}])", {"rich", "tensorflow", "keras"}),
     ],
 )

@@ -59,6 +59,11 @@ class Selection(NamedTuple):
         """Whether no model is named in any of the ways there are."""
         return not self.models and not self.recursive and self.files_from is None
 
+    @property
+    def names_one(self) -> bool:
+        """Whether it is one model, and named."""
+        return len(self.models) == 1 and not self.recursive and self.files_from is None
+
     def inputs(self, fail: Callable[[str, str], None]) -> Iterator[Input]:
         """All models, in the order in which they are named; lists and directories are read as models are taken.
 

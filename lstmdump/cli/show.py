@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
+from itertools import chain, islice
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -16,12 +19,18 @@ from lstmdump.opening import OpenModel, open_model
 from lstmdump.render.text import no_match
 from lstmdump.report import Report, describe, select
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from lstmdump.plot.numbers import LayerNumbers
+
 _EPILOG = """\b
 Examples:
   lstmdump weather.h5
   lstmdump show --json -r models/ | jq .parameters
   lstmdump weather.h5 --values -g f
-  lstmdump weather.h5 --explain"""
+  lstmdump weather.h5 --explain
+  lstmdump weather.h5 --plot weather.pdf"""
 
 
 @click.command("show", epilog=_EPILOG)
@@ -30,10 +39,13 @@ Examples:
 @click.option("--all", "with_others", is_flag=True, help="The model's other arrays as well.")
 @click.option("--values", is_flag=True, help="The arrays of every gate, and the projection, summarised.")
 @click.option("-g", "--gate", "gates", type=click.Choice(list(GATES)), multiple=True,
-              help="With --values or --stats: only this gate.")  # fmt: skip
+              help="With --values, --stats or --plot: only this gate.")  # fmt: skip
 @click.option("--stats", is_flag=True,
               help="Mean, std, extremes, norm per gate; spectral radius of U; the units' time scales.")  # fmt: skip
 @click.option("--explain", is_flag=True, help="What it all means: equations, shapes, slices, counts, in words.")
+@click.option("--plot", metavar="FILE", type=click.Path(),
+              help="Heat maps of every gate, a page for each layer: .pdf, or .png or .svg of one layer.")  # fmt: skip
+@click.option("-f", "--force", is_flag=True, help="With --plot: overwrite what is there.")
 def show_command(
     selection: Selection,
     *,
@@ -43,41 +55,74 @@ def show_command(
     gates: tuple[str, ...],
     stats: bool,
     explain: bool,
+    plot: str | None,
+    force: bool,
 ) -> int:
     """Show the LSTM layers of each MODEL: shapes with the reason for them, counts, gate order.
 
-    Reads names and shapes only; --values and --stats read the numbers, too.
+    Reads names and shapes only; --values, --stats and --plot read the numbers, too.
     """
     if values and as_json:
         raise click.UsageError("--values prints text; for numbers that a program reads, use lstmdump export")
     if explain and as_json:
         raise click.UsageError("--explain prints text; leave one of --explain and --json out")
-    values = values or (bool(gates) and not stats)
+    values = values or (bool(gates) and not stats and plot is None)
     if values and as_json:
-        raise click.UsageError("--gate goes with --values or --stats")
+        raise click.UsageError("--gate goes with --values, --stats or --plot")
+    if force and plot is None:
+        raise click.UsageError("--force goes with --plot")
     chosen_gates = "".join(letter for letter in GATES if letter in gates) or GATES
     wanted = _Wanted(
-        selection.layer, selection.limits, chosen_gates, as_json, with_others, values, stats, explain,
+        selection.layer, selection.limits, chosen_gates, as_json, with_others, values, stats, explain, plot is not None,
         terminal.width(), terminal.colour(),
     )  # fmt: skip
     run = Run(as_json=as_json)
+    with closing(_printed(selection, wanted, run)) as layers:
+        if plot is None:
+            for _ in layers:
+                pass
+        else:
+            _plot(layers, plot, overwrite=force, with_model=not selection.names_one)
+    return run.status
+
+
+def _plot(layers: Iterator[LayerNumbers], path: str, *, overwrite: bool, with_model: bool) -> None:
+    """Draw LAYERS as they come, and save them at PATH."""
+    from lstmdump import plot
+
+    plot.insist(path, overwrite=overwrite)
+    first = list(islice(layers, 1))  # the process that reads is forked before matplotlib is imported
+    plot.save(_pages(chain(first, layers), with_model=with_model), path, overwrite=overwrite)
+
+
+def _pages(layers: Iterable[LayerNumbers], *, with_model: bool) -> Iterator[Figure]:
+    for layer in layers:
+        from lstmdump.plot import heat_maps
+
+        yield heat_maps.page(layer, with_model=with_model)
+
+
+def _printed(selection: Selection, wanted: _Wanted, run: Run) -> Generator[LayerNumbers, None, None]:
+    """Print what is WANTED of each model, and give what is to be drawn of it."""
     first = True
     found = False
     with selection.guard() as guard:
         for item in selection.inputs(run.fail):
             found = True
+            layers: tuple[LayerNumbers, ...] = ()
             with run.each(item):
                 shown = guard.do(item.path, _show, item.path, wanted)
-                if as_json:
+                if wanted.as_json:
                     terminal.write_json(shown.text)
                 else:
                     terminal.write(shown.text if first else "\n" + shown.text)
                 first = False
                 if shown.caution and not selection.quiet:
                     terminal.tell(f"{item.path}: {shown.caution}")
+                layers = shown.layers
+            yield from layers
     if not found and not run.status:
         terminal.tell("no model found")
-    return run.status
 
 
 class _Wanted(NamedTuple):
@@ -91,22 +136,31 @@ class _Wanted(NamedTuple):
     values: bool
     stats: bool
     explain: bool
+    plot: bool
     width: int | None
     colour: bool
 
 
 class _Shown(NamedTuple):
-    """What is written of a model, and, where there is one, what is told beside."""
+    """What is written of a model; where there is something, what is told beside, and what is drawn."""
 
     text: str
     caution: str | None
+    layers: tuple[LayerNumbers, ...] = ()
 
 
 def _show(path: str, wanted: _Wanted) -> _Shown:
     with open_model(path, limits=wanted.limits) as opened:
         report = describe(opened, wanted.layer)
         text = _line(opened, report, wanted) if wanted.as_json else _table(opened, report, wanted)
-        return _Shown(text, _nothing_there(report, wanted.layer, len(opened.lstms)))
+        caution = _nothing_there(report, wanted.layer, len(opened.lstms))
+        return _Shown(text, caution, _layers(opened, wanted) if wanted.plot else ())
+
+
+def _layers(opened: OpenModel, wanted: _Wanted) -> tuple[LayerNumbers, ...]:
+    from lstmdump.plot import numbers
+
+    return tuple(numbers.read(lstm, opened.path, wanted.gates) for lstm in select(opened.lstms, wanted.layer))
 
 
 def _nothing_there(report: Report, layer: str | None, found: int) -> str | None:

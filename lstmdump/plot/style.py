@@ -12,19 +12,23 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
-from lstmdump.names import shortened, visible
+from lstmdump.names import visible
 
 WIDTH = 7.2
 """Inches: a page of a paper between its margins, over both columns."""
 
-INK, FAINT, BAR = "#1a1a1a", "#8c8c8c", "#3b6ea5"
+INK, FAINT, BAR = "#1a1a1a", "#666666", "#3b6ea5"
 """The colours of text and lines, of what stands back, and of bars and curves."""
 
 DIVERGING = "RdBu_r"
 """The colours of signed numbers, white at 0: told apart by the colour-blind, too (Brewer)."""
 
+MISSING = "#a6a6a6"
+"""The colour of what is no number, which is none of those."""
+
 _FONT = "DejaVu Sans"  # comes with matplotlib
-_LONGEST = 100  # characters of a name; a line has no more
+_LONGEST = 100  # signs of a name; a line has no more
+_READ = 2000  # characters of it that are looked at
 _OURS = {
     "axes.edgecolor": INK, "axes.labelcolor": INK, "axes.labelsize": 7, "axes.linewidth": 0.5,
     "axes.spines.right": False, "axes.spines.top": False, "axes.titlecolor": INK, "axes.titlesize": 8,
@@ -51,14 +55,16 @@ def applied() -> Iterator[None]:
             yield
 
 
-def page(width: float = WIDTH, height: float = WIDTH / 2) -> Figure:
-    """An empty figure of WIDTH × HEIGHT inches, in which axes find their places by themselves."""
-    return Figure(figsize=(width, height), layout="constrained")
+def page(width: float = WIDTH, height: float = WIDTH / 2, *, is_laid_out: bool = False) -> Figure:
+    """An empty figure of WIDTH × HEIGHT inches, in which axes find their places by themselves, unless IS_LAID_OUT."""
+    return Figure(figsize=(width, height), layout=None if is_laid_out else "constrained")
 
 
-def legible(text: str) -> str:
-    """TEXT from a file as it may stand in a picture: signs that cannot be seen, or that the font lacks, are escaped."""
-    return "".join(sign if _has(sign) else _escaped(sign) for sign in visible(shortened(text, _LONGEST)))
+def legible(text: str, most: int = _LONGEST) -> str:
+    """TEXT from a file, as it may stand in a picture: of MOST signs at most, those that the font lacks escaped."""
+    shown = "".join(sign if _has(sign) else _escaped(sign) for sign in visible(text[:_READ]))
+    half = (most - 1) // 2
+    return shown if len(shown) <= most else f"{shown[:half]}…{shown[-half:]}"
 
 
 @lru_cache(maxsize=1)

@@ -85,6 +85,81 @@ def test_stats_are_added_to_the_table_and_to_json(run: Run, model: Path) -> None
     }  # fmt: skip
 
 
+def test_a_model_is_shown_and_plotted(run: Run, model: Path, tmp_path: Path) -> None:
+    outcome = run("show", model, "--plot", tmp_path / "x.png")
+    assert (outcome.status, outcome.err, outcome.out) == (0, "", run("show", model).out)
+    assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_json_and_a_plot_go_together(run: Run, model: Path, tmp_path: Path) -> None:
+    assert run("show", "--json", model, "--plot", tmp_path / "x.svg").out == run("show", "--json", model).out
+    assert (tmp_path / "x.svg").is_file()
+
+
+def test_a_plot_of_several_models_has_a_page_for_each_layer_that_names_its_model(
+    run: Run, model: Path, tmp_path: Path
+) -> None:
+    other = builders.write(tmp_path / "b.h5", {name: builders.keras_2_weights(name) for name in ("a", "b")})
+    assert run("show", model, other, "--plot", tmp_path / "x.pdf").status == 0
+    assert (tmp_path / "x.pdf").read_bytes().count(b"/Type /Page ") == 3
+
+
+def test_one_page_names_no_model_but_one_of_several_found_does(run: Run, model: Path, tmp_path: Path) -> None:
+    run("show", model, "--plot", tmp_path / "one.svg")
+    run("show", "-r", model.parent, "--plot", tmp_path / "found.svg")
+    assert [f">{model}</text>" in (tmp_path / name).read_text() for name in ("one.svg", "found.svg")] == [False, True]
+
+
+def test_a_bad_model_is_told_and_the_rest_is_plotted(run: Run, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.h5").write_bytes(b"")
+    outcome = run("show", tmp_path / "bad.h5", model, "--plot", tmp_path / "x.pdf")
+    assert (outcome.status, outcome.err.count("\n"), (tmp_path / "x.pdf").is_file()) == (2, 1, True)
+
+
+def test_a_gate_alone_is_plotted(run: Run, model: Path, tmp_path: Path) -> None:
+    assert "lstm_1/" not in run("show", "-g", "f", model, "--plot", tmp_path / "x.svg").out
+    drawn = (tmp_path / "x.svg").read_text()
+    assert ("W_f  (3, 4)" in drawn, "W_i  (3, 4)" in drawn) == (True, False)
+
+
+def test_several_layers_do_not_go_into_one_page(run: Run, tmp_path: Path) -> None:
+    path = builders.write(tmp_path / "a.h5", {name: builders.keras_2_weights(name) for name in ("a", "b")})
+    outcome = run("show", path, "--plot", tmp_path / "x.png")
+    assert (outcome.status, (tmp_path / "x.png").exists()) == (2, False)
+    assert outcome.err == (
+        f"lstmdump: {tmp_path / 'x.png'} holds one page, and there are more; choose a layer with -l, or name a .pdf\n"
+    )
+    assert run("show", "-l", "b", path, "--plot", tmp_path / "x.png").status == 0
+
+
+def test_without_a_layer_there_is_nothing_to_plot(run: Run, tmp_path: Path) -> None:
+    path = builders.write(tmp_path / "a.h5", {"dense": builders.dense("dense")})
+    outcome = run("show", "-q", path, "--plot", tmp_path / "x.pdf")
+    assert (outcome.status, outcome.err) == (
+        2, f"lstmdump: there is nothing to draw, so {tmp_path / 'x.pdf'} is not written\n"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["x.jpg", "there.pdf"])
+def test_a_plot_that_cannot_be_is_told_before_anything_is_read(
+    name: str, run: Run, model: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "there.pdf").write_text("mine")
+    outcome = run("show", model, "--plot", tmp_path / name)
+    assert (outcome.status, outcome.out, outcome.err.count("\n")) == (2, "", 1)
+    assert (tmp_path / "there.pdf").read_text() == "mine"
+
+
+def test_a_plot_is_overwritten_where_told_to(run: Run, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.pdf").write_text("mine")
+    assert run("show", "-f", model, "--plot", tmp_path / "x.pdf").status == 0
+    assert (tmp_path / "x.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_force_without_a_plot_is_a_usage_error(run: Run, model: Path) -> None:
+    assert run("show", "-f", model).err == "lstmdump: --force goes with --plot; see `lstmdump show --help`\n"
+
+
 def test_values_and_json_do_not_go_together(run: Run, model: Path) -> None:
     outcome = run("show", "--values", "--json", model)
     assert (outcome.status, outcome.out) == (2, "")
