@@ -36,7 +36,7 @@ def explanation(lstms: Sequence[LSTM], producer: str, *, width: int | None, colo
     """
     page = Page(min(width or _USUAL, _WIDEST), colour=colour)
     in_letters = len({tuple(lstm.sizes.items()) for lstm in lstms}) > 1
-    told = {lstm: _sections(Subject(lstm, _behaviour(lstm, producer), in_letters, page.width)) for lstm in lstms}
+    told = {lstm: _sections(_subject(lstm, producer, page.width, in_letters=in_letters)) for lstm in lstms}
     shared = frozenset[Section].intersection(*map(frozenset, told.values())) if len(told) > 1 else frozenset()
     chapters = [(_listed(sayers, with_sizes=in_letters), own) for own, sayers in _alike(told, shared).items()]
     if shared:
@@ -47,12 +47,11 @@ def explanation(lstms: Sequence[LSTM], producer: str, *, width: int | None, colo
     return page.text()
 
 
-def _behaviour(lstm: LSTM, producer: str) -> Behaviour:
-    """What LSTM computes, or what one does that is as usual, with a note that this one may not be."""
+def _subject(lstm: LSTM, producer: str, width: int, *, in_letters: bool) -> Subject:
     try:
-        return behaviour.of(lstm, producer)
+        return Subject(lstm, behaviour.of(lstm, producer), in_letters, width)
     except CannotReplay as error:
-        return Behaviour(notes=(f"This is told as of a usual LSTM, but: {error}.",))
+        return Subject(lstm, Behaviour(), in_letters, width, str(error))
 
 
 def _sections(subject: Subject) -> Sections:

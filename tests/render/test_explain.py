@@ -97,15 +97,13 @@ def test_a_name_with_unseen_signs_is_escaped(tmp_path: Path) -> None:
     assert told.startswith("explained: \\x1b[31m\n")
 
 
-def test_a_layer_that_computes_something_else_is_told_as_usual_with_a_note(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_layer_that_computes_something_else_is_told_as_usual_with_a_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> None:
         raise CannotReplay("its activation is a class of its own")
 
     monkeypatch.setattr("lstmdump.behaviour.of", refuse)
     told = " ".join(explained(MODELS[0]).split())
-    assert "This is told as of a usual LSTM, but: its activation is a class of its own." in told
+    assert "All this is told of a usual LSTM, but its activation is a class of its own." in told
 
 
 def test_a_model_without_layers_has_nothing_to_explain() -> None:

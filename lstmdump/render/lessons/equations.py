@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from lstmdump.lstm import LSTM, Role
 from lstmdump.lstm.slices import Layout
@@ -18,8 +18,8 @@ _DEFINITIONS = {
     "softsign": "softsign(z) is z/(1+|z|).",
     "softplus": "softplus(z) is log(1+e^z).",
 }
-_DEFAULTS = ("Where nobody chose, Keras takes tanh, and for the gates hard_sigmoid up to 2.2 (and in TensorFlow 1), "
-             "sigmoid since.")  # fmt: skip
+_DEFAULTS = ("Keras's defaults: tanh, and for the gates hard_sigmoid up to 2.2 (and in TensorFlow 1), sigmoid since "
+             "2.3.")  # fmt: skip
 _LONGEST = 80  # characters of a function's name
 
 
@@ -59,20 +59,22 @@ def shapes(subject: Subject) -> Section:
 def activations(subject: Subject) -> Section:
     """The functions that the layer uses, and which ones their names mean."""
     behaviour = subject.behaviour
-    gates, states = behaviour.recurrent_activation, behaviour.activation
+    gates, states = _shown(behaviour.recurrent_activation), _shown(behaviour.activation)
     definitions = [_definition(name, behaviour.keras) for name in dict.fromkeys((gates, states))]
-    what = f"i, f and o: {_shown(gates)}. The candidate, and c' on its way out: {_shown(states)}."
+    what = f"i, f and o: {gates}. The candidate, and c' on its way out: {states}."
     default = [] if subject.layout is Layout.ONE_KERNEL else [_DEFAULTS]
     if subject.layout is Layout.CUDNN:
         default = ["CuDNN knows no others."]
     text = " ".join(filter(None, [what, *definitions, *default]))
-    return Section("Which activations?", (Line(text), *(Line(visible(note)) for note in behaviour.notes)))
+    notes = [Line(f"Note for lstmdump trace: {visible(note)}.") for note in behaviour.notes]
+    doubt = [Line(f"All this is told of a usual LSTM, but {visible(subject.doubt)}.")] if subject.doubt else []
+    return Section("Which activations?", (Line(text), *notes, *doubt))
 
 
-def _definition(name: object, keras: int) -> str:
+def _definition(name: str, keras: int) -> str:
     if name == "hard_sigmoid":
         return _HARD_SIGMOID.format(*(("z/6", "Keras 1 and 2", "0.2·z") if keras == 3 else ("0.2·z", "Keras 3", "z/6")))
-    return _DEFINITIONS.get(str(name), "")
+    return _DEFINITIONS.get(name, "")
 
 
 def _function(name: object) -> str:
@@ -80,6 +82,11 @@ def _function(name: object) -> str:
 
 
 def _shown(name: object) -> str:
+    """The word for an activation; of an object or a function that a configuration describes, its name."""
+    if isinstance(name, Mapping):
+        name = next(
+            (word for word in (name.get("config"), name.get("class_name")) if isinstance(word, str)), "activation"
+        )
     return visible(shortened(str(name), _LONGEST))
 
 

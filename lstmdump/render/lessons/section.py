@@ -37,12 +37,14 @@ class Subject(NamedTuple):
         behaviour: what it computes.
         in_letters: whether sizes are told by their letters, as what is told is to hold for layers of other sizes, too.
         width: the columns of the page.
+        doubt: why it may compute something else.
     """
 
     lstm: LSTM
     behaviour: Behaviour
     in_letters: bool = False
     width: int = 80
+    doubt: str = ""
 
     @property
     def layout(self) -> Layout:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import builders
 import numpy as np
@@ -118,7 +119,8 @@ def test_the_layers_activations_are_named(lstm: LSTM) -> None:
 
 
 def test_what_the_file_leaves_open_is_said(lstm: LSTM) -> None:
-    assert activations(Subject(lstm, Behaviour(notes=("it is not told",)))).lines[-1].text == "it is not told"
+    section = activations(Subject(lstm, Behaviour(notes=("the file does not state it",))))
+    assert section.lines[-1].text == "Note for lstmdump trace: the file does not state it."
 
 
 def test_an_activation_with_unseen_signs_is_escaped(lstm: LSTM) -> None:
@@ -127,3 +129,17 @@ def test_an_activation_with_unseen_signs_is_escaped(lstm: LSTM) -> None:
 
 def test_a_long_name_of_an_activation_is_shortened(lstm: LSTM) -> None:
     assert max(len(line.text) for line in equations(Subject(lstm, Behaviour("a" * 9999))).lines) < 300
+
+
+@pytest.mark.parametrize(
+    ("described", "word"),
+    [
+        ({"class_name": "LeakyReLU", "config": {"negative_slope": 0.1}}, "LeakyReLU"),
+        ({"class_name": "function", "config": "swishy", "registered_name": "swishy"}, "swishy"),
+        ({}, "activation"),
+    ],
+)
+def test_an_activation_that_is_described_goes_by_its_name(lstm: LSTM, described: dict[str, Any], word: str) -> None:
+    subject = Subject(lstm, Behaviour()._replace(activation=described))
+    assert told(equations(subject), "h' =") == f"o∘{word}(c')"
+    assert f"out: {word}." in text(activations(subject))
