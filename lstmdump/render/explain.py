@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from lstmdump import behaviour
 from lstmdump.behaviour import Behaviour
@@ -12,7 +12,7 @@ from lstmdump.lstm import LSTM
 from lstmdump.names import visible
 from lstmdump.render.lessons.arrays import columns, parameters, rows, slices
 from lstmdump.render.lessons.elsewhere import elsewhere, forget_bias
-from lstmdump.render.lessons.equations import activations, equations, shapes
+from lstmdump.render.lessons.equations import activations, equations, granted, shapes
 from lstmdump.render.lessons.section import TABLE_INDENT, Section, Subject
 from lstmdump.render.lessons.steps import data, direction, returned, states, time
 from lstmdump.render.page import INDENT, Page, Piece
@@ -20,13 +20,17 @@ from lstmdump.render.text import plural
 
 _LESSONS = (
     equations, shapes, rows, columns, time, data, direction, slices, states, returned, parameters, forget_bias,
-    activations, elsewhere,
+    activations, granted, elsewhere,
 )  # fmt: skip
 _WIDEST, _USUAL = 100, 80  # columns that are good to read
 _MOST_NAMES = 8
-_LETTERS = "d inputs and m units"
 
-Sections: TypeAlias = "tuple[Section, ...]"
+
+class _Chapter(NamedTuple):
+    """Sections that hold for the same layers, in order: for each its place among the lessons."""
+
+    lstms: tuple[LSTM, ...]
+    sections: list[tuple[int, Section]]
 
 
 def explanation(lstms: Sequence[LSTM], producer: str, *, width: int | None, colour: bool) -> str:
@@ -35,16 +39,31 @@ def explanation(lstms: Sequence[LSTM], producer: str, *, width: int | None, colo
     WIDTH is the terminal's; None is no terminal.
     """
     page = Page(min(width or _USUAL, _WIDEST), colour=colour)
-    in_letters = len({tuple(lstm.sizes.items()) for lstm in lstms}) > 1
-    told = {lstm: _sections(_subject(lstm, producer, page.width, in_letters=in_letters)) for lstm in lstms}
-    shared = frozenset[Section].intersection(*map(frozenset, told.values())) if len(told) > 1 else frozenset()
-    chapters = [(_listed(sayers, with_sizes=in_letters), own) for own, sayers in _alike(told, shared).items()]
-    if shared:
-        title = f"all {plural(len(told), 'layer')}" + (f", of {_LETTERS}" if in_letters else "")
-        chapters.insert(0, (title, tuple(filter(shared.__contains__, told[lstms[0]]))))
-    for place, (title, sections) in enumerate(chapters):
-        _add(page, title, sections, apart=place > 0)
+    in_letters = not _are_of_one_size(lstms)
+    subjects = [_subject(lstm, producer, page.width, in_letters=in_letters) for lstm in lstms]
+    for place, chapter in enumerate(_chapters(subjects)):
+        if place:
+            page.blank()
+            page.blank()
+        page.line(Piece("explained: "), Piece(_title(chapter.lstms, len(lstms)), "bold cyan"))
+        if in_letters:
+            page.line(Piece(_sizes(chapter.lstms)), indent=INDENT)
+        _add(page, chapter)
     return page.text()
+
+
+def _chapters(subjects: Sequence[Subject]) -> list[_Chapter]:
+    """What is said of SUBJECTS, each thing once; what holds for many before what holds for few of them."""
+    places = {subject.lstm: place for place, subject in enumerate(subjects)}
+    sayers: dict[tuple[int, Section], list[LSTM]] = {}
+    for subject in subjects:
+        for lesson_place, lesson in enumerate(_LESSONS):
+            if (section := lesson(subject)) is not None:
+                sayers.setdefault((lesson_place, section), []).append(subject.lstm)
+    chapters: dict[tuple[LSTM, ...], _Chapter] = {}
+    for said, lstms in sayers.items():
+        chapters.setdefault(tuple(lstms), _Chapter(tuple(lstms), [])).sections.append(said)
+    return sorted(chapters.values(), key=lambda chapter: (places[chapter.lstms[0]], -len(chapter.lstms)))
 
 
 def _subject(lstm: LSTM, producer: str, width: int, *, in_letters: bool) -> Subject:
@@ -54,34 +73,36 @@ def _subject(lstm: LSTM, producer: str, width: int, *, in_letters: bool) -> Subj
         return Subject(lstm, Behaviour(), in_letters, width, str(error))
 
 
-def _sections(subject: Subject) -> Sections:
-    found = (lesson(subject) for lesson in _LESSONS)
-    return tuple(section for section in found if section is not None)
+def _are_of_one_size(lstms: Sequence[LSTM]) -> bool:
+    return len({tuple(lstm.sizes.items()) for lstm in lstms}) == 1
 
 
-def _alike(told: Mapping[LSTM, Sections], shared: frozenset[Section]) -> dict[Sections, list[LSTM]]:
-    """Of what is TOLD of each layer, that which is not SHARED by all, with the layers that it holds for."""
-    sayers: dict[Sections, list[LSTM]] = {}
-    for lstm, sections in told.items():
-        if own := tuple(section for section in sections if section not in shared):
-            sayers.setdefault(own, []).append(lstm)
-    return sayers
+def _title(lstms: Sequence[LSTM], of: int) -> str:
+    """What a chapter on LSTMS, of so many layers, is called."""
+    if len(lstms) == of > 1:
+        return f"all {plural(of, 'layer')}"
+    shown = ", ".join(map(_named, lstms[:_MOST_NAMES]))
+    return shown + (f" and {plural(len(lstms) - _MOST_NAMES, 'other layer')}" if len(lstms) > _MOST_NAMES else "")
 
 
-def _listed(lstms: Sequence[LSTM], *, with_sizes: bool) -> str:
-    """The names of layers of the same sizes."""
-    shown = ", ".join(visible(lstm.name) for lstm in lstms[:_MOST_NAMES])
-    if len(lstms) > _MOST_NAMES:
-        shown += f" and {plural(len(lstms) - _MOST_NAMES, 'other layer')}"
-    return shown + (f", d = {lstms[0].input_dim}, m = {lstms[0].units}" if with_sizes else "")
+def _sizes(lstms: Sequence[LSTM]) -> str:
+    """Their sizes if they are the same, else what is meant by the letters."""
+    first = lstms[0]
+    sizes = {"d": "inputs", "m": "units"} | ({} if first.projection is None else {"p": "outputs, projected"})
+    if _are_of_one_size(lstms):
+        return ", ".join(f"{letter} = {first.sizes[letter]} {word}" for letter, word in sizes.items())
+    return ", ".join(f"{letter} {word}" for letter, word in sizes.items())
 
 
-def _add(page: Page, title: str, sections: Sections, *, apart: bool) -> None:
-    if apart:
-        page.blank()
-        page.blank()
-    page.line(Piece("explained: "), Piece(title, "bold cyan"))
-    for section in sections:
+def _named(lstm: LSTM) -> str:
+    """Its name, and which half of a Bidirectional it is, if its name does not say so."""
+    half = lstm.settings.get("direction")
+    is_unsaid = half in ("forward", "backward") and half not in lstm.name
+    return visible(lstm.name) + (f" ({half})" if is_unsaid else "")
+
+
+def _add(page: Page, chapter: _Chapter) -> None:
+    for _, section in sorted(chapter.sections, key=lambda said: said[0]):
         page.blank()
         page.line(Piece(section.title, "bold"))
         for line in section.lines:

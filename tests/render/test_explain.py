@@ -12,9 +12,10 @@ from lstmdump.render.explain import explanation
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "sample_models"
+GENUINE = ROOT / "tests" / "genuine"
 MODELS = [
     *(SAMPLES / name for name in ("tf-1.12-basic-lstm-cell", "keras-1.2.2-weather.h5", "keras-3.15-func30.keras")),
-    *sorted((ROOT / "tests" / "genuine").glob("*.h5")),
+    *sorted(GENUINE.glob("*.h5")),
 ]
 
 
@@ -68,13 +69,14 @@ def test_one_layer_is_explained_in_its_own_numbers() -> None:
 
 def test_what_holds_for_every_layer_is_said_once(two: Path) -> None:
     told = explained(two)
-    assert told.startswith("explained: all 2 layers, of d inputs and m units\n")
+    assert told.startswith("explained: all 2 layers\n  d inputs, m units\n")
     assert told.count("Where is time_steps?") == 1
 
 
 def test_each_layer_has_its_own_slices(two: Path) -> None:
     _, first, second = explained(two).split("explained: ")[1:]
-    assert (first.splitlines()[0], second.splitlines()[0]) == ("first, d = 3, m = 4", "second, d = 4, m = 5")
+    assert first.startswith("first\n  d = 3 inputs, m = 4 units\n")
+    assert second.startswith("second\n  d = 4 inputs, m = 5 units\n")
     assert "kernel[:, 4:8]" in first
     assert "kernel[:, 5:10]" in second
 
@@ -85,11 +87,34 @@ def test_layers_that_are_alike_are_explained_together(alike: Path) -> None:
     assert told.count("Which slice is which gate?") == 1
 
 
+def test_the_halves_of_a_bidirectional_are_explained_together() -> None:
+    told = explained(GENUINE / "keras-3.6.0-full-bidir_named.h5").splitlines()
+    assert [line for line in told if line.startswith("explained")] == [
+        "explained: all 4 layers",
+        "explained: bi/forward_enc, bi/backward_enc",
+        "explained: bidirectional/forward_lstm, bidirectional/backward_lstm",
+    ]
+
+
+def test_a_half_that_is_not_called_so_is_said_to_be_one(two: Path) -> None:
+    with lstmdump.open(two) as model:
+        model.lstms[1].settings = {"direction": "backward"}
+        told = explanation(model.lstms, model.producer, width=80, colour=False)
+    assert "explained: second (backward)\n  d = 4 inputs, m = 5 units\n" in told
+
+
+def test_what_holds_for_some_layers_is_said_once_for_them(tmp_path: Path) -> None:
+    layers = {name: builders.keras_2_weights(name) for name in ("a", "b")} | {"c": builders.keras_2_weights("c", 4, 5)}
+    told = explained(builders.write(tmp_path / "a.h5", layers))
+    assert "explained: a, b\n" in told
+    assert told.count(" kernel[:, 4:8] ") == 1
+
+
 def test_of_many_names_a_few_are_shown(tmp_path: Path) -> None:
     layers = {f"l{k}": builders.keras_2_weights(f"l{k}", seed=k) for k in range(9)}
     layers["other"] = builders.keras_2_weights("other", 4, 5)
     told = explained(builders.write(tmp_path / "a.h5", layers))
-    assert "explained: l0, l1, l2, l3, l4, l5, l6, l7 and 1 other layer, d = 3, m = 4\n" in told
+    assert "explained: l0, l1, l2, l3, l4, l5, l6, l7 and 1 other layer\n" in told
 
 
 def test_a_name_with_unseen_signs_is_escaped(tmp_path: Path) -> None:
@@ -103,7 +128,7 @@ def test_a_layer_that_computes_something_else_is_told_as_usual_with_a_doubt(monk
 
     monkeypatch.setattr("lstmdump.behaviour.of", refuse)
     told = " ".join(explained(MODELS[0]).split())
-    assert "All this is told of a usual LSTM, but its activation is a class of its own." in told
+    assert "that it computes what an LSTM usually does. But its activation is a class of its own." in told
 
 
 def test_a_model_without_layers_has_nothing_to_explain() -> None:

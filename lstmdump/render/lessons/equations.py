@@ -66,9 +66,15 @@ def activations(subject: Subject) -> Section:
     if subject.layout is Layout.CUDNN:
         default = ["CuDNN knows no others."]
     text = " ".join(filter(None, [what, *definitions, *default]))
-    notes = [Line(f"Note for lstmdump trace: {visible(note)}.") for note in behaviour.notes]
-    doubt = [Line(f"All this is told of a usual LSTM, but {visible(subject.doubt)}.")] if subject.doubt else []
-    return Section("Which activations?", (Line(text), *notes, *doubt))
+    return Section("Which activations?", (Line(text),))
+
+
+def granted(subject: Subject) -> Section | None:
+    """What is taken for granted where the file leaves something open; None where it does not."""
+    lines = [Line(f"By lstmdump trace: {visible(note)}.") for note in subject.behaviour.notes]
+    if subject.doubt:
+        lines.append(Line(f"Here: that it computes what an LSTM usually does. But {visible(subject.doubt)}."))
+    return Section("What is taken for granted?", tuple(lines)) if lines else None
 
 
 def _definition(name: str, keras: int) -> str:

@@ -8,9 +8,11 @@ from typing import Any
 from lstmdump.lstm.slices import Layout
 from lstmdump.render.lessons.section import Line, Section, Subject, table
 
-_EVERY_STEP = "lstmdump trace MODEL -i x.npy -o states.npz gives h and c of every step."
 _MOST_STEPS = 2**31
-_HALVES = {"forward": "backward", "backward": "forward"}
+_HALVES = ("forward", "backward")
+_PAIR = ("A Bidirectional has two halves with arrays of their own: the forward half goes from the first step to the "
+         "last, the backward half from the last to the first. What they return is joined")  # fmt: skip
+_EVERY_STEP = "lstmdump trace MODEL -i x.npy -o states.npz gives h and c of every step."
 
 
 def time(subject: Subject) -> Section:
@@ -40,9 +42,7 @@ def direction(subject: Subject) -> Section | None:
         return None
     text = "From the last step to the first" if backwards else "From the first step to the last"
     if half in _HALVES:
-        text += (
-            f": this is the {half} half of a pair. Its h is joined with that of the {_HALVES[half]} half, step by step"
-        )
+        text = _PAIR if backwards == (half == "backward") else f"{text}. It is the {half} half of a Bidirectional"
     elif not subject.behaviour.is_aligned:
         text += " (go_backwards), and so are its outputs ordered"
     return Section("In which direction?", (Line(f"{text}."),))

@@ -12,7 +12,7 @@ import lstmdump
 from lstmdump import activations as functions
 from lstmdump.behaviour import Behaviour
 from lstmdump.lstm import LSTM
-from lstmdump.render.lessons.equations import activations, equations, shapes
+from lstmdump.render.lessons.equations import activations, equations, granted, shapes
 from lstmdump.render.lessons.section import Section, Subject
 
 ROOT = Path(__file__).parents[3]
@@ -119,8 +119,13 @@ def test_the_layers_activations_are_named(lstm: LSTM) -> None:
 
 
 def test_what_the_file_leaves_open_is_said(lstm: LSTM) -> None:
-    section = activations(Subject(lstm, Behaviour(notes=("the file does not state it",))))
-    assert section.lines[-1].text == "Note for lstmdump trace: the file does not state it."
+    section = granted(Subject(lstm, Behaviour(notes=("the file does not state it",))))
+    assert section is not None
+    assert text(section) == "By lstmdump trace: the file does not state it."
+
+
+def test_where_nothing_is_open_nothing_is_taken_for_granted(lstm: LSTM) -> None:
+    assert granted(Subject(lstm, Behaviour())) is None
 
 
 def test_an_activation_with_unseen_signs_is_escaped(lstm: LSTM) -> None:

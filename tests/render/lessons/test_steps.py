@@ -64,12 +64,15 @@ def test_a_layer_that_goes_backwards_says_so(lstm: LSTM) -> None:
     assert text(direction(on(lstm, go_backwards=True))).startswith("From the last step to the first (go_backwards)")
 
 
-def test_a_half_of_a_bidirectional_names_the_other(lstm: LSTM) -> None:
-    told = text(direction(on(lstm, {"direction": "backward"}, go_backwards=True, is_aligned=True)))
-    assert told == (
-        "From the last step to the first: this is the backward half of a pair. Its h is joined with that of the "
-        "forward half, step by step."
-    )
+@pytest.mark.parametrize(("half", "backwards"), [("forward", False), ("backward", True)])
+def test_both_halves_of_a_bidirectional_are_told_alike(lstm: LSTM, half: str, backwards: bool) -> None:
+    told = text(direction(on(lstm, {"direction": half}, go_backwards=backwards, is_aligned=backwards)))
+    assert "the forward half goes from the first step to the last, the backward half from the last to the first" in told
+
+
+def test_a_half_that_goes_the_other_way_says_so(lstm: LSTM) -> None:
+    told = text(direction(on(lstm, {"direction": "forward"}, go_backwards=True, is_aligned=True)))
+    assert told == "From the last step to the first. It is the forward half of a Bidirectional."
 
 
 def test_h_and_c_have_their_shapes(lstm: LSTM) -> None:
