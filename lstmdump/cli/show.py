@@ -68,7 +68,7 @@ def show_command(
         raise click.UsageError("--explain prints text; leave one of --explain and --json out")
     values = values or (bool(gates) and not stats and plot is None)
     if values and as_json:
-        raise click.UsageError("--gate goes with --values, --stats or --plot")
+        raise click.UsageError("with --json, --gate goes with --stats or --plot")
     if force and plot is None:
         raise click.UsageError("--force goes with --plot")
     chosen_gates = "".join(letter for letter in GATES if letter in gates) or GATES

@@ -166,6 +166,12 @@ def test_values_and_json_do_not_go_together(run: Run, model: Path) -> None:
     assert outcome.err.startswith("lstmdump: --values prints text")
 
 
+def test_a_gate_for_json_needs_statistics(run: Run, model: Path) -> None:
+    outcome = run("show", "-g", "f", "--json", model)
+    assert (outcome.status, outcome.out) == (2, "")
+    assert outcome.err.startswith("lstmdump: with --json, --gate goes with --stats or --plot;")
+
+
 def test_a_bad_model_does_not_stop_the_rest(run: Run, model: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.h5").write_bytes(b"")
     outcome = run("show", tmp_path / "bad.h5", model)

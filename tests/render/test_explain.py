@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ from lstmdump.render.explain import explanation
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "sample_models"
 GENUINE = ROOT / "tests" / "genuine"
+TF1 = SAMPLES / "tf-1.12-basic-lstm-cell"
 MODELS = [
-    *(SAMPLES / name for name in ("tf-1.12-basic-lstm-cell", "keras-1.2.2-weather.h5", "keras-3.15-func30.keras")),
-    *sorted(GENUINE.glob("*.h5")),
+    *(SAMPLES / name for name in json.loads((SAMPLES / "samples.json").read_text("utf-8"))),
+    *(GENUINE / row["file"] for row in json.loads((GENUINE / "manifest.json").read_text("utf-8"))),
 ]
 
 
@@ -38,31 +40,31 @@ def alike(tmp_path: Path) -> Path:
     return builders.write(tmp_path / "alike.h5", layers)
 
 
-@pytest.mark.parametrize("path", MODELS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", MODELS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_line_is_wider_than_80_columns(path: Path) -> None:
     assert max(map(len, explained(path).splitlines() or [""])) <= 80
 
 
 def test_what_is_no_terminal_gets_80_columns_too() -> None:
-    assert explained(MODELS[0], None) == explained(MODELS[0], 80)
+    assert explained(TF1, None) == explained(TF1, 80)
 
 
 def test_prose_does_not_get_wider_than_is_good_to_read() -> None:
-    assert max(map(len, explained(MODELS[0], 500).splitlines())) <= 100
+    assert max(map(len, explained(TF1, 500).splitlines())) <= 100
 
 
 def test_without_colour_there_are_no_codes() -> None:
-    assert "\x1b" not in explained(MODELS[0])
+    assert "\x1b" not in explained(TF1)
 
 
 def test_with_colour_the_words_are_the_same() -> None:
     import re
 
-    assert re.sub(r"\x1b\[[0-9;]*m", "", explained(MODELS[0], colour=True)) == explained(MODELS[0])
+    assert re.sub(r"\x1b\[[0-9;]*m", "", explained(TF1, colour=True)) == explained(TF1)
 
 
 def test_one_layer_is_explained_in_its_own_numbers() -> None:
-    told = explained(SAMPLES / "tf-1.12-basic-lstm-cell")
+    told = explained(TF1)
     assert told.startswith("explained: rnn/basic_lstm_cell\n")
     assert "12+64 = 76 rows" in told
 
@@ -127,7 +129,7 @@ def test_a_layer_that_computes_something_else_is_told_as_usual_with_a_doubt(monk
         raise CannotReplay("its activation is a class of its own")
 
     monkeypatch.setattr("lstmdump.behaviour.of", refuse)
-    told = " ".join(explained(MODELS[0]).split())
+    told = " ".join(explained(TF1).split())
     assert "that it computes what an LSTM usually does. But its activation is a class of its own." in told
 
 

@@ -52,12 +52,15 @@ def _beginning(lstm: LSTM) -> str:
 
 
 def _of_tensorflow_1(subject: Subject) -> str:
-    added = subject.lstm.forget_bias
+    added, has_bias = subject.lstm.forget_bias, subject.lstm.use_bias
+    where = "b_f" if has_bias else "the forget gate"
     if added is None:
-        return ("Not in the stored numbers: the cell adds it to b_f at run time. This file does not say how much; "
+        return (f"Not in the stored numbers: the cell adds it to {where} at run time. This file does not say how much; "
                 "TensorFlow's default is 1.0.")  # fmt: skip
     if added == 0:
-        return "There is none: at run time, the cell adds 0 to b_f."
+        return f"There is none: at run time, the cell adds 0 to {where}."
+    if not has_bias:
+        return f"Not in the stored numbers: the cell adds {added} to {where} at run time."
     return (
         f"Not in the stored b_f{_slice(subject)}: the cell adds {added} to it at run time. Whoever moves the numbers "
         "to Keras has to add it once; lstmdump export --fold-forget-bias does."

@@ -53,6 +53,20 @@ def test_a_forget_bias_that_the_file_does_not_hold_is_said_not_to_be_there() -> 
     assert "This file does not say how much; TensorFlow's default is 1.0." in told(lstm)
 
 
+@pytest.mark.parametrize(
+    ("added", "words"),
+    [
+        (1.0, "Not in the stored numbers: the cell adds 1.0 to the forget gate at run time."),
+        (0.0, "There is none: at run time, the cell adds 0 to the forget gate."),
+    ],
+)
+def test_without_a_bias_it_is_the_gate_that_something_is_added_to(added: float, words: str) -> None:
+    lstm = only(TF1)
+    lstm.weights = lstm.weights[:1]  # the kernel
+    lstm.forget_bias = added
+    assert told(lstm) == words
+
+
 def test_keras_has_its_forget_bias_in_the_stored_b_f(lstm: LSTM) -> None:
     assert told(lstm).startswith("Within the stored b_f, bias[4:8]. ")
     assert told(lstm).endswith("Nothing is added at run time.")

@@ -7,6 +7,7 @@ from typing import Any
 import builders
 import numpy as np
 import pytest
+import tensorflow_builders
 
 import lstmdump
 from lstmdump import activations as functions
@@ -148,3 +149,28 @@ def test_an_activation_that_is_described_goes_by_its_name(lstm: LSTM, described:
     subject = Subject(lstm, Behaviour()._replace(activation=described))
     assert told(equations(subject), "h' =") == f"o∘{word}(c')"
     assert f"out: {word}." in text(activations(subject))
+
+
+_PARTS = ("input", "transform", "forget", "output", "state")
+
+
+@pytest.fixture
+def normalized(tmp_path: Path) -> LSTM:
+    """4 units on 3 inputs, without a bias, its gates normalized: a LayerNormBasicLSTMCell of TensorFlow 1."""
+    scope = "rnn/layer_norm_basic_lstm_cell"
+    vectors = {f"{scope}/{part}/{array}": np.ones(4, "float32") for part in _PARTS for array in ("gamma", "beta")}
+    path = tmp_path / "model.ckpt"
+    tensorflow_builders.write_bundle(path, {f"{scope}/kernel": builders.numbers(7, 16), **vectors})
+    return only(path)
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ("i =", "σ(norm(x·W_i + h·U_i))"),
+        ("f =", "σ(norm(x·W_f + h·U_f) + forget_bias)"),
+        ("c' =", "norm(f∘c + i∘candidate)"),
+    ],
+)
+def test_gates_that_are_normalized_say_so(normalized: LSTM, left: str, right: str) -> None:
+    assert told(equations(Subject(normalized, Behaviour())), left) == right
