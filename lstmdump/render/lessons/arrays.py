@@ -97,9 +97,9 @@ def _beyond_the_gates(lstm: LSTM) -> Iterator[tuple[str, str, int]]:
 
 
 def _before(subject: Subject) -> str:
-    if subject.layout is Layout.GATE_ARRAYS:
-        return "Each gate has its own arrays; nothing has to be cut:"
     order = ", ".join(_WORDS[letter] for letter in subject.lstm.gate_order)
+    if subject.layout is Layout.GATE_ARRAYS:
+        return f"None: each gate has arrays of its own, called by its letter: {order}."
     return f"The gates stand in the order {order}. As numpy cuts them:"
 
 

@@ -90,6 +90,10 @@ def test_slices_of_the_weather_model() -> None:
     assert ["f", "kernel[:, 6:12]", "recurrent_kernel[:, 6:12]", "bias[6:12]"] in cells(slices(subject(KERAS_2)))
 
 
+def test_nothing_is_cut_in_keras_1() -> None:
+    assert slices(subject(KERAS_1)).lines[0].text.startswith("None: each gate has arrays of its own")
+
+
 def test_each_column_of_slices_has_the_shape_of_a_gates_array() -> None:
     assert cells(slices(subject(KERAS_2)))[0] == ["W (3, 6)", "U (6, 6)", "b (6,)"]
 
