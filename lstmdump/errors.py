@@ -14,7 +14,7 @@
     ├─ DoesNotFit              a number is too large for the dtype asked for
     ├─ NoForgetBias            the file does not hold the constant that the cell adds
     ├─ CannotReplay            a cell that computes something else than the equations of an LSTM
-    ├─ BadInput                an input to replay has another shape than the layer takes
+    ├─ BadInput                an input to replay is none, or has another shape than the layer takes
     ├─ TensorFlowFailed        TensorFlow died, hung or refused a layer
     ├─ WorkerDied              a worker process died at its job; says how
     ├─ BadExpectation          what a check was given is not an expectation
@@ -75,7 +75,7 @@ class CannotReplay(LstmdumpError):
 
 
 class BadInput(LstmdumpError):
-    """An input to replay has another shape than the layer takes."""
+    """An input to replay cannot be read, or holds what is no number, or has another shape than the layer takes."""
 
 
 class TensorFlowFailed(LstmdumpError):

@@ -18,7 +18,6 @@ from lstmdump.pieces import Output
 from lstmdump.report import Report, describe, select
 from lstmdump.tensor import Tensor
 
-RECORD_KEY = "__lstmdump__"
 DTYPES = ("keep", "float16", "float32", "float64")
 
 
@@ -120,7 +119,7 @@ def export(job: Job, settings: Settings = _AS_STORED) -> Exported:
         chosen = select(opened.lstms, settings.layer_glob)
         size = npz.write(
             os.path.join(job.directory, job.output),
-            {RECORD_KEY: record.line(record.of(report))},
+            {record.KEY: record.line(record.of(report))},
             list(_arrays(chosen, settings)),
             compress=settings.compress,
             overwrite=settings.force,

@@ -9,6 +9,9 @@ from typing import Any
 from lstmdump.names import with_unseen
 from lstmdump.report import LayerFacts, Report
 
+KEY = "__lstmdump__"
+"""What the record is called in an archive of arrays."""
+
 FROM_FILE, FROM_SHAPES = "file", "shapes"
 """Where a class is from, as the key `class_from` says."""
 

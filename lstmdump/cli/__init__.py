@@ -25,10 +25,11 @@ _COMMANDS = {
     "show": "A table for people, or JSON: shapes with their reasons, counts, gates.",
     "export": "Per-gate arrays into .npz files.",
     "check": "Compare counts and shapes with what is expected; for CI.",
+    "trace": "Every state and gate at every step of an input, into an .npz file.",
     "verify": "Run the layers in TensorFlow and in numpy, and compare.",
 }
-_COMPUTING = frozenset({"verify"})  # with products of matrices; the other commands read, cut and add
-_WRITING = frozenset({"export", "check"})  # files, of which nothing half done is left
+_COMPUTING = frozenset({"trace", "verify"})  # with products of matrices; the other commands read, cut and add
+_WRITING = frozenset({"export", "check", "trace"})  # files, of which nothing half done is left
 _OBJECTS = 50_000  # new ones before garbage is looked for; Python's 700 take a quarter of the time of a large model
 _EPILOG = """\b
 Examples:

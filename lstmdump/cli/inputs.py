@@ -8,11 +8,11 @@ import itertools
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import wraps
 from io import BufferedReader
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import click
 
@@ -22,6 +22,8 @@ from lstmdump.formats import Format, detect
 from lstmdump.guard import Guard
 from lstmdump.limits import DEFAULTS, Limits
 from lstmdump.locations import Location
+
+Decorator: TypeAlias = Callable[[Callable[..., int]], Callable[..., int]]
 
 _BLOCK = 1 << 16
 _CANNOT_ACT = re.compile(
@@ -117,22 +119,43 @@ def model_options(command: Callable[..., int]) -> Callable[..., int]:
         selection = Selection(**{name: values.pop(name) for name in Selection._fields})
         return command(selection, **values)
 
-    for option in reversed((
+    return _with(with_selection, (
         click.argument("models", metavar="MODEL...", nargs=-1, type=click.Path()),
         click.option("-T", "--files-from", metavar="FILE", type=click.Path(allow_dash=True),
                      help="Read paths of models from FILE, one a line; - is stdin."),
         click.option("-0", "--null", is_flag=True, help="In FILE, paths end with NUL instead of a newline."),
         click.option("-r", "--recursive", metavar="DIR", multiple=True, type=click.Path(),
                      help="Every model below DIR, or below a URL; what is no model is skipped."),
+        *_any_model_options(),
+    ))  # fmt: skip
+
+
+def one_model_options(command: Callable[..., int]) -> Callable[..., int]:
+    """The argument MODEL and the options that go with one model; COMMAND gets a `Selection` that names it."""
+
+    @wraps(command)
+    def with_selection(**values: Any) -> int:
+        model, layer, quiet, limits = (values.pop(name) for name in ("models", "layer", "quiet", "limits"))
+        return command(Selection((model,), None, False, (), layer, quiet, limits), **values)
+
+    return _with(with_selection, (click.argument("models", metavar="MODEL", type=click.Path()), *_any_model_options()))
+
+
+def _any_model_options() -> tuple[Decorator, ...]:
+    return (
         click.option("-l", "--layer", metavar="GLOB", shell_complete=_complete_layers,
                      help="Only layers whose names match, e.g. 'encoder/*'."),
         click.option("-q", "--quiet", is_flag=True, help="No progress bar and no notes on stderr."),
         click.option("--limit", "limits", metavar="NAME=VALUE", type=_Limit(), multiple=True,
                      callback=lambda _ctx, _param, chosen: Limits(**dict(chosen)),
                      help=f"Trust models further than by default: {limits.summary()}."),
-    )):  # fmt: skip
-        with_selection = option(with_selection)
-    return with_selection
+    )  # fmt: skip
+
+
+def _with(command: Callable[..., int], options: Sequence[Decorator]) -> Callable[..., int]:
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 def _listed(file: str, *, null: bool) -> Iterator[str]:
@@ -224,7 +247,8 @@ def _complete_layers(ctx: click.Context, _param: click.Parameter, incomplete: st
     """The names of layers in the models already on the command line."""
     names: dict[str, None] = {}
     with Guard() as guard:
-        for path in ctx.params.get("models") or ctx.args:  # click parses no further than the option without its value
+        known = ctx.params.get("models") or ctx.args  # click parses no further than the option without its value
+        for path in (known,) if isinstance(known, str) else known:
             model = os.path.expanduser(path)  # noqa: PTH111 - as a shell does
             with suppress(Exception):  # a shell that completes a line shows no errors
                 names.update(dict.fromkeys(guard.do(model, _layers, model)))

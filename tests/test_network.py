@@ -1,0 +1,244 @@
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import builders
+import numpy as np
+import pytest
+
+import lstmdump
+from lstmdump import network
+from lstmdump.errors import BadInput, CannotReplay, CorruptModel, NoForgetBias
+from lstmdump.model import Model, Source, Weight, grow
+from lstmdump.network import Network, Wanted
+from lstmdump.opening import OpenModel
+from lstmdump.tensor import Tensor
+
+FIVE = {"a": (3, 4), "b": (4, 4), "c": (8, 2)}
+
+
+def tensor(name: str, values: np.ndarray) -> Tensor:
+    return Tensor(name, values.shape, "float32", lambda cuts: values[cuts])
+
+
+def opened(
+    layers: dict[str, tuple[int, int]],
+    sources: dict[tuple[str, ...], Source] | None = None,
+    settings: dict[tuple[str, ...], dict[str, Any]] | None = None,
+    producer: str = "keras 3.0.0",
+) -> OpenModel:
+    """A model with LAYERS, each with its d and m, which take each other's outputs as SOURCES say."""
+    paths = {name: tuple(name.split("/")) for name in layers}
+    weights = [Weight(paths[name], leaf, tensor(f"{name}/{leaf}", values))
+               for k, (name, (d, m)) in enumerate(layers.items())
+               for leaf, values in builders.fused(builders.gates(d, m, k)).items()]  # fmt: skip
+    root = grow(weights, dict.fromkeys(paths.values(), "LSTM"), settings or {})
+    model = Model("keras-h5", producer, root, sources=lambda: sources or {})
+    return OpenModel("m.h5", model, lstmdump.lstm.find_lstms(model))
+
+
+def read(model: OpenModel, input_dim: int = 3, layers: str = "", **wanted: Any) -> Network:
+    chosen = [lstm for lstm in model.lstms if not layers or lstm.name in layers]
+    return network.read(model, chosen, input_dim, Wanted(**wanted))
+
+
+def behaviour(settings: dict[str, Any], **wanted: Any) -> Any:
+    return read(opened({"a": (3, 4)}, settings={("a",): settings}), **wanted).cells[0].behaviour
+
+
+def test_layers_of_one_width_all_take_the_input() -> None:
+    found = read(opened({"a": (3, 4), "b": (3, 5)}))
+    assert [(cell.name, found.taken(cell.name)) for cell in found.cells] == [("a", ()), ("b", ())]
+
+
+def test_an_input_of_another_width_is_told_with_the_layer() -> None:
+    with pytest.raises(BadInput, match=r"^the input has 12 numbers at each step, but a takes 3$"):
+        read(opened({"a": (3, 4)}), 12)
+
+
+def test_layers_of_other_widths_are_told_with_what_helps() -> None:
+    words = r"^its layers take inputs of different widths \(a: 3, b: 4\); choose one with -l, or feed .* with --chain$"
+    with pytest.raises(BadInput, match=words):
+        read(opened({"a": (3, 4), "b": (4, 4)}))
+
+
+def test_a_layer_that_is_chosen_need_not_fit_the_others() -> None:
+    assert [cell.name for cell in read(opened({"a": (3, 4), "b": (4, 4)}), 4, "b").cells] == ["b"]
+
+
+def test_a_chain_takes_what_the_model_says() -> None:
+    sources = {("b",): Source((("a",),)), ("c",): Source((("a",), ("b",)))}
+    found = read(opened(FIVE, sources), chain=True)
+    assert [(cell.name, found.taken(cell.name)) for cell in found.cells] == [
+        ("a", ()),
+        ("b", ("a",)),
+        ("c", ("a", "b")),
+    ]
+
+
+def test_a_layer_stands_behind_those_that_it_takes() -> None:
+    found = read(opened({"b": (4, 4), "a": (3, 4)}, {("b",): Source((("a",),))}), chain=True)
+    assert [cell.name for cell in found.cells] == ["a", "b"]
+
+
+def test_both_halves_of_a_bidirectional_may_be_first() -> None:
+    settings = {("x", word): {"direction": word} for word in ("forward", "backward")}
+    found = read(opened({"x/forward": (3, 4), "x/backward": (3, 4)}, settings=settings), chain=True)
+    assert [found.taken(cell.name) for cell in found.cells] == [(), ()]
+
+
+def test_what_lies_between_two_layers_is_not_replayed() -> None:
+    words = r"^b does not take the output of an LSTM layer directly.* what lies between a and it is not replayed; "
+    with pytest.raises(CannotReplay, match=words):
+        read(opened({"a": (3, 4), "b": (3, 4)}), chain=True)
+
+
+def test_a_layer_that_is_left_out_of_a_chain_is_told() -> None:
+    sources = {("b",): Source((("a",),)), ("c",): Source((("b",),))}
+    with pytest.raises(CannotReplay, match=r"^c takes the output of b, which -l leaves out$"):
+        read(opened({"a": (3, 4), "b": (4, 4), "c": (4, 4)}, sources), layers="ac", chain=True)
+
+
+def test_a_chain_may_begin_within_the_model() -> None:
+    sources = {("b",): Source((("a",),)), ("c",): Source((("b",),))}
+    found = read(opened({"a": (3, 4), "b": (4, 4), "c": (4, 4)}, sources), 4, "bc", chain=True)
+    assert [(cell.name, found.taken(cell.name)) for cell in found.cells] == [("b", ()), ("c", ("b",))]
+
+
+def test_layers_in_a_circle_are_no_chain() -> None:
+    sources = {("b",): Source((("c",),)), ("c",): Source((("b",),))}
+    with pytest.raises(CorruptModel, match=r"^b takes its own output for its input, by way of other layers$"):
+        read(opened({"a": (3, 4), "b": (4, 4), "c": (4, 4)}, sources), chain=True)
+
+
+def test_a_layer_must_take_as_much_as_it_is_given() -> None:
+    with pytest.raises(CannotReplay, match=r"^b takes 5 numbers at each step, but what it follows gives 4$"):
+        read(opened({"a": (3, 4), "b": (5, 4)}, {("b",): Source((("a",),))}), chain=True)
+
+
+@pytest.mark.parametrize(
+    ("how", "wanted"), [("concat", [1, 2, 3, 5]), ("sum", [4, 7]), ("mul", [3, 10]), ("ave", [2, 3.5])]
+)
+def test_outputs_are_joined_as_keras_merges_them(how: str, wanted: list[float]) -> None:
+    outputs = [np.array([[[1, 2]]], np.float32), np.array([[[3, 5]]], np.float32)]
+    joined = network.join(how, outputs)
+    assert (joined.dtype, joined.tolist()) == (np.float32, [[wanted]])
+
+
+def test_outputs_are_not_joined_in_an_unknown_way() -> None:
+    with pytest.raises(CannotReplay, match=r"^outputs that are joined by maximum are not replayed$"):
+        network.join("maximum", [np.zeros((1, 1, 1))])
+
+
+@pytest.mark.parametrize("settings", [{}, {"activation": "sigmoid"}, {"activation": "nonsense"}])
+def test_an_activation_may_be_said_in_the_place_of_the_file(settings: dict[str, Any]) -> None:
+    assert behaviour(settings, activation="hard_sigmoid").activation == "hard_sigmoid"
+
+
+@pytest.mark.parametrize("word", ["recurrent_activation", "inner_activation"])
+def test_a_recurrent_activation_may_be_said_in_the_place_of_the_file(word: str) -> None:
+    assert behaviour({word: "sigmoid"}, recurrent_activation="tanh").recurrent_activation == "tanh"
+
+
+@pytest.mark.parametrize("stated", [True, False])
+@pytest.mark.parametrize("said", [True, False])
+def test_a_direction_may_be_said_in_the_place_of_the_file(stated: bool, said: bool) -> None:
+    assert behaviour({"go_backwards": stated}, go_backwards=said).go_backwards is said
+
+
+def test_what_is_not_said_otherwise_is_as_the_file_says() -> None:
+    found = behaviour({"go_backwards": True, "activation": "sigmoid"}, recurrent_activation="tanh")
+    assert (found.go_backwards, found.activation) == (True, "sigmoid")
+
+
+def test_a_half_of_a_bidirectional_keeps_its_direction() -> None:
+    with pytest.raises(CannotReplay, match=r"^a: it is one half of a Bidirectional, which has its direction$"):
+        behaviour({"direction": "forward"}, go_backwards=True)
+
+
+def test_the_settings_of_a_layer_stay_as_they_were() -> None:
+    model = opened({"a": (3, 4)}, settings={("a",): {"activation": "sigmoid"}})
+    read(model, activation="tanh")
+    assert model.lstms[0].settings == {"activation": "sigmoid"}
+
+
+def test_an_unknown_activation_is_told_with_the_layer() -> None:
+    with pytest.raises(CannotReplay, match=r"^a: .*nonsense"):
+        behaviour({"activation": "nonsense"})
+
+
+def test_a_layer_that_goes_backwards_is_noted() -> None:
+    model = opened({"a": (3, 4)}, settings={("a",): {"go_backwards": True}})
+    assert "a: it goes backwards: its first step is at the last of the input" in read(model).notes
+
+
+def test_layers_with_one_note_share_it() -> None:
+    settings = {(name,): {"go_backwards": True} for name in "ab"}
+    model = opened({"a": (3, 4), "b": (3, 4)}, settings=settings)
+    assert "a, b: it goes backwards: its first step is at the last of the input" in read(model).notes
+
+
+def test_a_forget_bias_that_the_file_holds_is_not_given_again() -> None:
+    assert (
+        "a: --forget-bias is passed over: the file holds it, and it is 0.0"
+        in read(opened({"a": (3, 4)}), forget_bias=1.0).notes
+    )
+
+
+def test_a_forget_bias_that_is_not_in_the_file_is_asked_for() -> None:
+    model = opened({"a": (3, 4)})
+    model.lstms[0].forget_bias = None
+    with pytest.raises(
+        NoForgetBias, match=r"^a: the file does not hold its forget bias; say it with --forget-bias N: "
+    ):
+        read(model)
+
+
+def test_a_forget_bias_that_is_given_is_noted() -> None:
+    model = opened({"a": (3, 4)})
+    model.lstms[0].forget_bias = None
+    found = read(model, forget_bias=1.5)
+    assert "a: a forget bias of 1.5 is added to b_f, as given: the file does not hold it" in found.notes
+
+
+def test_the_numbers_are_of_the_type_wanted() -> None:
+    assert read(opened({"a": (3, 4)}), dtype="float64").cells[0].gates["i"].W.dtype == np.float64
+
+
+def test_what_is_read_goes_from_one_process_to_another(model: Path) -> None:
+    with lstmdump.open(model) as found:
+        net = network.read(found, found.lstms, 3)
+    assert pickle.loads(pickle.dumps(net)).cells[0].name == "lstm_1"  # noqa: S301 - our own
+
+
+def test_the_record_says_how_the_layers_are_run() -> None:
+    settings = {("a",): {"activation": "sigmoid", "recurrent_activation": "hard_sigmoid"}}
+    model = opened({"a": (3, 4), "b": (4, 4)}, {("b",): Source((("a",),))}, settings)
+    made = network.record_of(read(model, chain=True, dtype="float64"))
+    assert (made["model"], made["trace"]["dtype"], made["trace"]["chain"]) == ("m.h5", "float64", True)
+    assert [layer["takes"] for layer in made["trace"]["layers"]] == [[], ["a"]]
+    assert made["trace"]["layers"][0] == {
+        "name": "a", "units": 4, "activation": "sigmoid", "recurrent_activation": "hard_sigmoid",
+        "go_backwards": False, "takes": [], "join": None,
+    }  # fmt: skip
+
+
+def test_the_record_is_of_the_layers_chosen() -> None:
+    made = network.record_of(read(opened({"a": (3, 4), "b": (4, 4)}), layers="a"))
+    assert ([layer["name"] for layer in made["layers"]], made["parameters"]["lstm"]) == (["a"], 128)
+
+
+def test_an_activation_that_is_an_object_is_named_by_its_json() -> None:
+    assert network.activation_name({"class_name": "ReLU"}) == '{"class_name": "ReLU"}'
+
+
+def test_a_model_is_not_asked_for_a_chain_that_nobody_wants() -> None:
+    model = opened({"a": (3, 4)})
+    model.model.sources = lambda: pytest.fail("asked")
+    assert read(model).sources == {}
+
+
+def test_a_layer_without_a_wrapper_is_no_half() -> None:
+    assert not network._are_halves(*(lstm for lstm in opened({"a": (3, 4), "b": (3, 4)}).lstms))
