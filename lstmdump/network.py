@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -169,8 +168,8 @@ def _behaviour(lstm: LSTM, producer: str, wanted: Wanted) -> Behaviour:
         if said := _said_otherwise(lstm, producer, wanted):
             lstm.settings = {**stated, **said}
         found = behaviour.of(lstm, producer)
-        for name in (found.activation, found.recurrent_activation):
-            activations.named(name, found.keras)
+        for what, option in _activations(found):
+            activations.named(what, found.keras, option)
     except CannotReplay as error:
         raise CannotReplay(f"{lstm.name}: {error}") from error
     finally:
@@ -178,22 +177,27 @@ def _behaviour(lstm: LSTM, producer: str, wanted: Wanted) -> Behaviour:
     return found
 
 
+def _activations(found: Behaviour) -> tuple[tuple[object, str], ...]:
+    """Its activations, each with the option that says otherwise."""
+    return (found.activation, "--activation"), (found.recurrent_activation, "--recurrent-activation")
+
+
 def _said_otherwise(lstm: LSTM, producer: str, wanted: Wanted) -> dict[str, Any]:
     """What is WANTED instead of the settings of LSTM, or beside them."""
     said = {name: getattr(wanted, name) for name in ("activation", "recurrent_activation", "go_backwards")
             if getattr(wanted, name) is not None}  # fmt: skip
-    known = _known_direction(lstm, producer) if said else {}
-    if known and "go_backwards" in said:
+    if "go_backwards" not in said:
+        return (said and _direction_by_name(lstm, producer)) | said
+    if lstm.settings.get("direction"):
         raise CannotReplay("it is one half of a Bidirectional, which has its direction")
-    return known | said
+    return said
 
 
-def _known_direction(lstm: LSTM, producer: str) -> dict[str, Any]:
-    """The settings that say which half of a Bidirectional LSTM is; none where it is no half."""
-    if lstm.settings:
-        return {name: lstm.settings[name] for name in ("direction",) if lstm.settings.get(name)}
-    is_backward = behaviour.of(lstm, producer).is_aligned
-    return {"direction": "backward", "go_backwards": True} if is_backward else {}
+def _direction_by_name(lstm: LSTM, producer: str) -> dict[str, Any]:
+    """The settings of the backward half of a Bidirectional, where LSTM is that by its name alone."""
+    if lstm.settings or not behaviour.of(lstm, producer).is_aligned:
+        return {}
+    return {"direction": "backward", "go_backwards": True}
 
 
 def _cell(lstm: LSTM, found: Behaviour, wanted: Wanted) -> CellNumbers:
@@ -217,17 +221,14 @@ def _notes(lstms: Iterable[LSTM], behaviours: Mapping[str, Behaviour], wanted: W
 
 
 def _own_notes(lstm: LSTM, found: Behaviour, wanted: Wanted) -> Iterator[str]:
+    doubts = (activations.doubt(what, found.keras, option) for what, option in _activations(found))
+    yield from filter(None, doubts)
     if found.go_backwards and not found.is_aligned:
         yield "it goes backwards: its first step is at the last of the input"
     if lstm.forget_bias is None:
         yield f"a forget bias of {wanted.forget_bias} is added to b_f, as given: the file does not hold it"
     elif wanted.forget_bias is not None and wanted.forget_bias != lstm.forget_bias:
         yield f"--forget-bias is passed over: the file holds it, and it is {lstm.forget_bias}"
-
-
-def activation_name(activation: object) -> str:
-    """An activation as an output names it: Keras's word, or the JSON of what the configuration has in its place."""
-    return activation if isinstance(activation, str) else json.dumps(activation, default=str)
 
 
 def layer_record(network: Network, cell: CellNumbers) -> dict[str, Any]:
@@ -237,8 +238,8 @@ def layer_record(network: Network, cell: CellNumbers) -> dict[str, Any]:
     return {
         "name": cell.name,
         "units": cell.units,
-        "activation": activation_name(found.activation),
-        "recurrent_activation": activation_name(found.recurrent_activation),
+        "activation": activations.word(found.activation),
+        "recurrent_activation": activations.word(found.recurrent_activation),
         "go_backwards": found.go_backwards,
         "takes": list(network.taken(cell.name)),
         "join": source.join if source is not None and len(source.layers) > 1 else None,

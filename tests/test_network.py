@@ -230,8 +230,26 @@ def test_the_record_is_of_the_layers_chosen() -> None:
     assert ([layer["name"] for layer in made["layers"]], made["parameters"]["lstm"]) == (["a"], 128)
 
 
-def test_an_activation_that_is_an_object_is_named_by_its_json() -> None:
-    assert network.activation_name({"class_name": "ReLU"}) == '{"class_name": "ReLU"}'
+def test_the_record_names_an_activation_that_is_an_object() -> None:
+    settings = {("a",): {"activation": {"class_name": "ReLU", "config": {"max_value": 6.0}}}}
+    made = network.record_of(read(opened({"a": (3, 4)}, settings=settings)))
+    assert "ReLU" in made["trace"]["layers"][0]["activation"]
+
+
+def test_an_activation_that_the_release_has_not_is_doubted() -> None:
+    settings = {("a",): {"activation": "hard_tanh", "recurrent_activation": "sigmoid", "go_backwards": False}}
+    notes = read(opened({"a": (3, 4)}, settings=settings, producer="keras 2.2.4")).notes
+    assert [note.partition(";")[0] for note in notes] == ["a: Keras 2 has no activation hard_tanh of its own"]
+
+
+def test_a_half_by_its_name_keeps_its_direction_where_an_activation_is_said() -> None:
+    found = read(opened({"x/backward_a": (3, 4)}), activation="relu").cells[0].behaviour
+    assert (found.go_backwards, found.is_aligned) == (True, True)
+
+
+def test_a_half_by_its_name_may_be_none() -> None:
+    found = read(opened({"x/backward_a": (3, 4)}), go_backwards=False).cells[0].behaviour
+    assert (found.go_backwards, found.is_aligned) == (False, False)
 
 
 def test_a_model_is_not_asked_for_a_chain_that_nobody_wants() -> None:
