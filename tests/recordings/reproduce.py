@@ -1,0 +1,204 @@
+"""Runs `lstmdump trace` on inputs that were recorded from frameworks, and says how far it is from their outputs.
+
+For `X.io.npz` below a directory, the models are the files and directories beside it that are called `X`, or `X.` and
+something: the recordings hold `layer|x` and `layer|y` for layers of theirs, with `%` in the place of `/`. For `io.npz`,
+they are all directories beside it, and for a recording of `x`, `h` and `states_c`, the layer is the only one.
+
+A file that holds weights only does not say all that its layers compute. `trace` says so in its notes, with the options
+that say otherwise: those that a note names are given, as far as it is known here how the model was made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import re
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import redirect_stderr, redirect_stdout, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+import lstmdump
+from lstmdump import cli
+from lstmdump.errors import LstmdumpError
+from lstmdump.network import join
+
+TOLERANCE = 1e-5
+_ENDING = "io.npz"
+_PARTS = re.compile(r"\.(meta|data-\d+-of-\d+|pbtxt|txt|json)$")  # of checkpoints, which their .index stands for
+_ONE_WIDTH = ("sum", "mul", "ave")
+
+Options = Mapping[str, tuple[str, ...]]
+_HARD, _SIGMOID = ({"--recurrent-activation": ("--recurrent-activation", word)} for word in ("hard_sigmoid", "sigmoid"))
+_MADE: tuple[tuple[str, Options], ...] = (
+    ("act_backwards.", {"--activation": ("--activation", "relu"), "--go-backwards": ("--go-backwards",), **_SIGMOID}),
+    ("v1lstm", _HARD),  # the LSTM of TensorFlow 1 in TensorFlow 2
+    ("tf.keras-1.", _HARD),
+    ("tf.keras-2.", _SIGMOID),
+)
+"""How models were made whose weights alone do not tell it, by a part of their paths: the first that is there."""
+
+
+class Recording(NamedTuple):
+    """What a framework made of an input, and the MODEL in which LAYER did; None is the only layer.
+
+    Attributes:
+        outputs: by `h` or `c`, (batch, length, m), or (batch, m) for the step that was computed last.
+    """
+
+    model: Path
+    layer: str | None
+    x: np.ndarray
+    outputs: Mapping[str, np.ndarray]
+
+
+class Outcome(NamedTuple):
+    """What became of a recording.
+
+    Attributes:
+        difference: the largest; infinite where nothing could be compared.
+        words: why it is not reproduced.
+        options: those that were given, as the file does not tell what they say.
+    """
+
+    recording: Recording
+    difference: float
+    words: str
+    options: tuple[str, ...] = ()
+
+    @property
+    def is_reproduced(self) -> bool:
+        """Whether the difference is none but that of rounding."""
+        return self.difference <= TOLERANCE
+
+
+def main(words: Sequence[str]) -> int:
+    """Reproduce the recordings below the directories that are given; the status is 1 where one is not, or none is."""
+    parser = argparse.ArgumentParser(prog="python tests/recordings", description=__doc__)
+    parser.add_argument("directories", metavar="DIR", nargs="+", type=Path)
+    outcomes = []
+    for directory in parser.parse_args(words).directories:
+        for release, those in by_release(directory):
+            outcomes += those
+            print(_tally(release, those), flush=True)
+    failed = [outcome for outcome in outcomes if not outcome.is_reproduced]
+    for outcome in failed:
+        print(f"{outcome.recording.model}: {outcome.recording.layer or 'its layer'}: {outcome.words}")
+    with_options = sum(bool(outcome.options) for outcome in outcomes)
+    if with_options:
+        print(f"{with_options} of {len(outcomes)} with options, as the file does not hold what the layer computes")
+    print(f"{len(outcomes) - len(failed)} reproduced, {len(failed)} not")
+    return 1 if failed or not outcomes else 0
+
+
+def _tally(release: str, outcomes: Sequence[Outcome]) -> str:
+    good = [outcome.difference for outcome in outcomes if outcome.is_reproduced]
+    files = len({outcome.recording.model for outcome in outcomes})
+    largest = f"largest difference {max(good):.1e}" if good else "none"
+    return f"{release:32} {len(good):4} of {len(outcomes):4} layers in {files:3} files  {largest}"
+
+
+def by_release(directory: Path) -> Iterator[tuple[str, list[Outcome]]]:
+    """What becomes of the recordings below DIRECTORY, by the directories in it."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted(directory.rglob(f"*{_ENDING}")):
+        place = path.relative_to(directory).parts
+        found.setdefault(place[0] if len(place) > 1 else directory.name, []).append(path)
+    for release, paths in found.items():
+        yield release, [reproduce(recording) for path in paths for recording in recordings(path)]
+
+
+def recordings(path: Path) -> Iterator[Recording]:
+    """What the file at PATH holds, for each model beside it."""
+    with np.load(path) as archive:
+        arrays = dict(archive)
+    for model in _models(path) or [path]:  # which is no model, and told as none
+        if "x" in arrays:
+            yield Recording(model, None, arrays["x"], {"h": arrays["h"], "c": arrays["states_c"]})
+        for key, x in arrays.items():
+            layer, is_layer, what = key.rpartition("|")
+            if is_layer and what == "x":
+                yield Recording(model, layer.replace("%", "/"), x, {"h": arrays[f"{layer}|y"]})
+
+
+def _models(path: Path) -> list[Path]:
+    stem = path.name.removesuffix(_ENDING).removesuffix(".")
+    if not stem:
+        return [other for other in sorted(path.parent.iterdir()) if other.is_dir()]
+    return [other for other in sorted(path.parent.iterdir())
+            if (other.name == stem or other.name.startswith(f"{stem}."))
+            and not other.name.endswith(_ENDING) and not _PARTS.search(other.name)]  # fmt: skip
+
+
+def reproduce(recording: Recording) -> Outcome:
+    """Run the layer of RECORDING and compare."""
+    with tempfile.TemporaryDirectory() as place:
+        x, out = Path(place, "x.npy"), Path(place, "states.npz")
+        np.save(x, recording.x)
+        status, made, err = _trace(recording, x, out)
+        options = () if status else _options(recording.model, json.loads(made)["notes"])
+        if options:
+            status, made, err = _trace(recording, x, out, *options, "--force")
+        if status:
+            return Outcome(recording, np.inf, err.strip())
+        with np.load(out) as arrays:
+            states = {name: arrays[name] for name in arrays.files}
+    names = [layer["name"] for layer in json.loads(made)["layers"]]
+    return _compared(recording, names, states)._replace(options=options)
+
+
+def _trace(recording: Recording, x: Path, out: Path, *options: str) -> tuple[int, str, str]:
+    """The status, stdout and stderr of the command."""
+    glob = [] if recording.layer is None else ["-l", _glob(recording)]
+    streams = [io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2)]
+    with redirect_stdout(streams[0]), redirect_stderr(streams[1]):
+        words = ["trace", str(recording.model), "-i", str(x), "-o", str(out), "--json", *glob, *options]
+        status = cli.run(words)
+    out_text, err_text = (stream.buffer.getvalue().decode() for stream in streams)  # type: ignore[attr-defined]
+    return status, out_text, err_text
+
+
+def _glob(recording: Recording) -> str:
+    """What stands for the layer, or for what is in it where it is a wrapper and no layer itself."""
+    layer = recording.layer or "*"
+    is_one = False
+    with suppress(LstmdumpError), lstmdump.open(recording.model) as model:  # `trace` tells what is wrong with it
+        is_one = any(lstm.name == layer for lstm in model.lstms)
+    escaped = re.sub(r"([*?[])", r"[\1]", layer)
+    return escaped if is_one else f"{escaped}/*"
+
+
+def _options(model: Path, notes: Iterable[str]) -> tuple[str, ...]:
+    """The options that NOTES name, with what is known of how MODEL was made."""
+    made = next((options for part, options in _MADE if part in "/".join(model.parts[-3:])), {})
+    said = " ".join(notes)
+    return tuple(
+        word for option, words in made.items() if re.search(rf"(?<!\S){option}\b(?!-)", said) for word in words
+    )
+
+
+def _compared(recording: Recording, names: Sequence[str], states: Mapping[str, np.ndarray]) -> Outcome:
+    worst = 0.0
+    for member, wanted in recording.outputs.items():
+        outputs = [states[f"{name}/{member}"] for name in names]
+        if wanted.ndim == 2:
+            outputs = [_last(output, second=k == 1, of=len(outputs)) for k, output in enumerate(outputs)]
+        worst = max(worst, _difference(outputs, wanted))
+    return Outcome(recording, worst, f"differs by {worst:.1e} ({', '.join(names)})")
+
+
+def _last(output: np.ndarray, *, second: bool, of: int) -> np.ndarray:
+    """The step that was computed last: of the second of two layers, the halves of a Bidirectional, the first."""
+    return output[:, 0] if second and of == 2 else output[:, -1]
+
+
+def _difference(outputs: Sequence[np.ndarray], wanted: np.ndarray) -> float:
+    """The largest between OUTPUTS, joined in the way of Keras that comes nearest, and WANTED."""
+    ways = ("concat",) if len(outputs) == 1 else ("concat", *_ONE_WIDTH)
+    joined = [join(how, outputs) for how in ways]
+    fitting = [np.abs(values - wanted).max() for values in joined if values.shape == wanted.shape]
+    return float(min(fitting, default=np.inf))

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import builders
+import numpy as np
+import pytest
+from recordings import reproduce
+
+NAME = "keras-1.2.2-weather"
+
+
+@pytest.fixture
+def folder(samples: Path, tmp_path: Path) -> Path:
+    """A directory with one recording, and the model of it."""
+    for ending in ("h5", "io.npz"):
+        shutil.copy(samples / f"{NAME}.{ending}", tmp_path)
+    return tmp_path
+
+
+def test_what_was_recorded_beside_the_sample_models_is_reproduced(samples: Path) -> None:
+    command = [sys.executable, str(Path(__file__).parent), str(samples)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr, done.stdout.splitlines()[-1]) == (0, "", "3 reproduced, 0 not")
+
+
+def test_another_output_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recorded = dict(np.load(folder / f"{NAME}.io.npz"))
+    recorded["lstm_1|y"][0, 0] += 1e-3
+    np.savez(folder / f"{NAME}.io.npz", **recorded)
+    assert reproduce.main([str(folder)]) == 1
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        f"{folder / NAME}.h5: lstm_1: differs by 1.0e-03 (lstm_1)", "0 reproduced, 1 not",
+    ]  # fmt: skip
+
+
+def test_a_recording_without_a_model_is_not_reproduced(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / f"{NAME}.h5").unlink()
+    assert (reproduce.main([str(folder)]), capsys.readouterr().out.splitlines()[-1]) == (1, "0 reproduced, 1 not")
+
+
+def test_nothing_to_reproduce_is_no_success(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert (reproduce.main([str(tmp_path)]), capsys.readouterr().out) == (1, "0 reproduced, 0 not\n")
+
+
+def test_models_are_what_is_called_like_the_recording(tmp_path: Path) -> None:
+    for name in ("a.io.npz", "a.h5", "a.index", "a.meta", "a.data-00000-of-00001", "ab.h5", "a_b.h5"):
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "a").mkdir()
+    assert [path.name for path in reproduce._models(tmp_path / "a.io.npz")] == ["a", "a.h5", "a.index"]
+
+
+@pytest.mark.parametrize(
+    ("model", "note", "options"),
+    [
+        ("keras-2.0/v1lstm.h5", "…; --activation and --recurrent-activation say otherwise",
+         ("--recurrent-activation", "hard_sigmoid")),
+        ("keras-2.0/v1lstm.h5", "…; --activation says otherwise", ()),
+        ("keras-2.0/act_backwards.weights.h5", "…; --activation and --go-backwards say otherwise",
+         ("--activation", "relu", "--go-backwards")),
+        ("keras-2.0/weather.h5", "…; --recurrent-activation says otherwise", ()),
+    ],
+)  # fmt: skip
+def test_options_are_given_where_a_note_names_them(model: str, note: str, options: tuple[str, ...]) -> None:
+    assert reproduce._options(Path(model), [note]) == options
+
+
+@pytest.mark.parametrize("how", ["concat", "sum", "mul", "ave"])
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_halves_are_joined_as_keras_joins_them(how: str, dimensions: int, tmp_path: Path) -> None:
+    one, other = builders.numbers(2, 5, 4, seed=1), builders.numbers(2, 5, 4, seed=2)
+    outputs = [one, other] if dimensions == 3 else [one[:, -1], other[:, 0]]
+    wanted = {"concat": np.concatenate(outputs, -1), "sum": sum(outputs), "mul": np.prod(outputs, 0),
+              "ave": np.mean(outputs, 0)}[how]  # fmt: skip
+    recording = reproduce.Recording(tmp_path, "both", one, {"h": wanted})  # type: ignore[dict-item]
+    outcome = reproduce._compared(recording, ["f", "b"], {"f/h": one, "b/h": other})
+    assert outcome.difference < 1e-6
