@@ -104,25 +104,27 @@ def _sources(opened: OpenModel, chosen: Sequence[LSTM]) -> dict[str, Source]:
     heads = [lstm for lstm in chosen if lstm.name not in found]
     for head in heads[1:]:
         if not _are_halves(heads[0], head):
-            raise CannotReplay(_no_source(head.name, names, every.get(head.name)))
+            raise CannotReplay(_no_source(head.name, names, every))
     return found
 
 
 def _are_halves(one: LSTM, other: LSTM) -> bool:
-    """Whether two layers are the halves of one Bidirectional."""
-    return (
-        {one.settings.get("direction"), other.settings.get("direction")} == {"forward", "backward"}
-        and one.name.rpartition("/")[0] == other.name.rpartition("/")[0]
-    )  # fmt: skip
+    """Whether two layers are the halves of one Bidirectional, as the file says or by their names."""
+    around, name = zip(*(lstm.name.rpartition("/")[::2] for lstm in (one, other)), strict=True)
+    directions = {lstm.settings.get("direction", own.partition("_")[0])
+                  for lstm, own in zip((one, other), name, strict=True)}  # fmt: skip
+    return around[0] == around[1] != "" and directions == {"forward", "backward"}
 
 
-def _no_source(name: str, names: Sequence[str], source: Source | None) -> str:
-    if source is not None:
-        left_out = ", ".join(layer for layer in map("/".join, source.layers) if layer not in names)
+def _no_source(name: str, names: Sequence[str], every: Mapping[str, Source]) -> str:
+    if name in every:
+        left_out = ", ".join(layer for layer in map("/".join, every[name].layers) if layer not in names)
         return f"{name} takes the output of {left_out}, which -l leaves out"
+    if not every:
+        return f"the file does not say that {name} directly follows another LSTM layer; choose one with -l"
     before = names[names.index(name) - 1]
-    return (f"{name} does not take the output of an LSTM layer directly, as far as the file says: what lies between "
-            f"{before} and it is not replayed; choose layers that follow each other with -l")  # fmt: skip
+    return (f"{name} does not directly follow another LSTM layer: what lies between {before} and it is not replayed; "
+            "choose layers that follow each other with -l")  # fmt: skip
 
 
 def _insist_on_widths(chosen: Sequence[LSTM], sources: Mapping[str, Source], input_dim: int) -> None:

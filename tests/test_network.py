@@ -89,10 +89,20 @@ def test_both_halves_of_a_bidirectional_may_be_first() -> None:
     assert [found.taken(cell.name) for cell in found.cells] == [(), ()]
 
 
+def test_both_halves_by_their_names_may_be_first() -> None:
+    found = read(opened({"x/forward_a": (3, 4), "x/backward_a": (3, 4)}), chain=True)
+    assert [found.taken(cell.name) for cell in found.cells] == [(), ()]
+
+
+def test_halves_of_two_bidirectionals_are_not_both_first() -> None:
+    with pytest.raises(CannotReplay, match=r"^the file does not say that y/backward_a directly follows another LSTM"):
+        read(opened({"x/forward_a": (3, 4), "y/backward_a": (3, 4)}), chain=True)
+
+
 def test_what_lies_between_two_layers_is_not_replayed() -> None:
-    words = r"^b does not take the output of an LSTM layer directly.* what lies between a and it is not replayed; "
+    words = r"^c does not directly follow another LSTM layer: what lies between b and it is not replayed; choose layers"
     with pytest.raises(CannotReplay, match=words):
-        read(opened({"a": (3, 4), "b": (3, 4)}), chain=True)
+        read(opened({"a": (3, 4), "b": (4, 3), "c": (3, 4)}, {("b",): Source((("a",),))}), chain=True)
 
 
 def test_a_layer_that_is_left_out_of_a_chain_is_told() -> None:
@@ -256,7 +266,3 @@ def test_a_model_is_not_asked_for_a_chain_that_nobody_wants() -> None:
     model = opened({"a": (3, 4)})
     model.model.sources = lambda: pytest.fail("asked")
     assert read(model).sources == {}
-
-
-def test_a_layer_without_a_wrapper_is_no_half() -> None:
-    assert not network._are_halves(*(lstm for lstm in opened({"a": (3, 4), "b": (3, 4)}).lstms))
