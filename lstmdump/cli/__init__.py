@@ -26,10 +26,11 @@ _COMMANDS = {
     "export": "Per-gate arrays into .npz files.",
     "check": "Compare counts and shapes with what is expected; for CI.",
     "trace": "Every state and gate at every step of an input, into an .npz file.",
+    "lags": "How much of the last output comes from each step of the input.",
     "verify": "Run the layers in TensorFlow and in numpy, and compare.",
 }
 _COMPUTING = frozenset({"trace", "verify"})  # with products of matrices; the other commands read, cut and add
-_WRITING = frozenset({"export", "check", "trace"})  # files, of which nothing half done is left
+_WRITING = frozenset({"export", "check", "trace", "lags"})  # files, of which nothing half done is left
 _OBJECTS = 50_000  # new ones before garbage is looked for; Python's 700 take a quarter of the time of a large model
 _EPILOG = """\b
 Examples:

@@ -1,0 +1,218 @@
+"""`lstmdump lags`: how much of the last output comes from each step of the input."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from lstmdump import clashes
+from lstmdump.cli import terminal
+from lstmdump.cli.inputs import Input, Selection, model_options
+from lstmdump.cli.run import FAILED, Run
+from lstmdump.errors import BadInput, LstmdumpError
+from lstmdump.guard import Guard
+from lstmdump.opening import OpenModel, open_model
+from lstmdump.render.text import no_match
+from lstmdump.report import select
+
+if TYPE_CHECKING:
+    from lstmdump.lags import LayerLags
+    from lstmdump.limits import Limits
+    from lstmdump.lstm import LSTM
+    from lstmdump.network import Network, Wanted
+    from lstmdump.render.lags import ModelLags
+    from lstmdump.tensor import Array
+
+_EPILOG = """\b
+Examples:
+  lstmdump lags weather.h5 -i x.npy
+  lstmdump lags weather.h5 -i x.npy --by-feature --plot lags.pdf
+  lstmdump lags weather.h5 -i x.npy --json | jq '.layers[].lag_95'"""
+
+
+class _Finite(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
+    """A finite number."""
+
+    name = "N"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            number = float(str(value))
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is no finite number", param, ctx)
+        return number
+
+
+@click.command("lags", epilog=_EPILOG)
+@model_options
+@click.option("-i", "--input", "x", metavar="X.npy", type=click.Path(),
+              help="Real inputs: (length, d) or (batch, length, d). Without, x = 0, which settles less.")  # fmt: skip
+@click.option("--mask", metavar="MASK.npy", type=click.Path(),
+              help="Pass over the steps where it is 0: (length,) or (batch, length).")  # fmt: skip
+@click.option("--unit", metavar="N", type=click.IntRange(min=0),
+              help="Only this unit of h_T, numbered from 0; all of them where not given.")  # fmt: skip
+@click.option("--by-feature", is_flag=True, help="The share of each input feature as well.")
+@click.option("--lags", "most", metavar="N", type=click.IntRange(min=1), help="Go back no further than N lags.")
+@click.option("--activation", metavar="NAME", help="Take that of Keras, whatever the file says.")
+@click.option("--recurrent-activation", metavar="NAME", help="The same for the gates i, f and o.")
+@click.option("--go-backwards/--no-go-backwards", default=None, help="Take the last step first, or the first.")
+@click.option("--forget-bias", type=_Finite(), help="What the cell adds to b_f, where the file does not hold it.")
+@click.option("--plot", metavar="OUT", type=click.Path(), help="Draw the bars into OUT: .png, .svg or .pdf.")
+@click.option("-f", "--force", is_flag=True, help="Overwrite what is there.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per model and line.")
+def lags_command(
+    selection: Selection,
+    *,
+    x: str | None,
+    mask: str | None,
+    unit: int | None,
+    by_feature: bool,
+    most: int | None,
+    activation: str | None,
+    recurrent_activation: str | None,
+    go_backwards: bool | None,
+    forget_bias: float | None,
+    plot: str | None,
+    force: bool,
+    as_json: bool,
+) -> int:
+    """How much of the last output of each LSTM layer of MODEL comes from x_{T-k}, k steps before the last: t-k.
+
+    For every lag k, the norm of the Jacobian ∂h_T/∂x_{T-k}, exact, by the chain rule through all steps, averaged over
+    the sequences, with its share of the sum; then the lags that have 95 % of it. What an LSTM looks back on depends on
+    its inputs, not on its weights alone: give real ones.
+
+    T is the last step that the layer takes: of a layer that goes backwards, t-k is step k of the input.
+    """
+    from lstmdump.network import Wanted
+
+    if mask is not None and x is None:
+        raise click.UsageError("--mask goes with --input")
+    if plot is None and force:
+        raise click.UsageError("--force goes with --plot")
+    wanted = Wanted("float64", False, activation, recurrent_activation, go_backwards, forget_bias)
+    run = Run(as_json=as_json)
+    inputs = list(selection.inputs(run.fail))
+    if plot is not None:
+        _insist_on_place(plot, [item.path for item in inputs], overwrite=force)
+    given = _given(x, mask)
+    found: list[LayerLags] = []
+    with (
+        selection.guard() as guard,
+        terminal.progress(inputs, len(inputs), unit="models", quiet=selection.quiet) as items,
+    ):
+        for number, item in enumerate(items):
+            with run.each(item):
+                lags = _lags(item, guard, selection, wanted, given, unit, most)
+                _print(lags, as_json=as_json, by_feature=by_feature, first=number == 0)
+                found += lags.layers
+    if plot is not None and found:
+        _draw(found, plot, by_feature=by_feature, overwrite=force)
+    if not found and not run.status:
+        terminal.tell("no LSTM layer found" if inputs else "no model found")
+        run.status = FAILED
+    return run.status
+
+
+def _insist_on_place(plot: str, models: Sequence[str], *, overwrite: bool) -> None:
+    """See to it, before anything is computed, that a picture can be drawn into PLOT, which is none of MODELS."""
+    from lstmdump.plot import insist
+
+    insist(plot, overwrite=overwrite)
+    for model in models:
+        clashes.insist_that_it_is_no_model(plot, model)
+
+
+class _Given(NamedTuple):
+    """The input, (batch, length, d), and where there is one, the mask, (batch, length)."""
+
+    x: Array
+    mask: Array | None
+
+
+def _given(x: str | None, mask: str | None) -> _Given | None:
+    from lstmdump import given
+
+    if x is None:
+        return None
+    values = given.sequences(x, "float64")
+    return _Given(values, None if mask is None else given.mask(mask, (values.shape[0], values.shape[1])))
+
+
+def _lags(
+    item: Input, guard: Guard, selection: Selection, wanted: Wanted, given: _Given | None, unit: int | None,
+    most: int | None,
+) -> ModelLags:  # fmt: skip
+    from lstmdump.render.lags import ModelLags
+
+    input_dim = None if given is None else given.x.shape[2]
+    networks = guard.do(item.path, _networks, item.path, selection.layer, selection.limits, wanted, input_dim)
+    if not networks and not selection.quiet:
+        terminal.tell(f"{item.path}: no LSTM layer in this model")
+    layers = [_of_layer(network, given, unit, most) for network in networks]
+    notes = [note for network in networks for note in network.notes]
+    notes += [f"{layer.name}: {note}" for layer in layers for note in layer.notes]
+    return ModelLags(item.path, tuple(layers), tuple(notes))
+
+
+def _of_layer(network: Network, given: _Given | None, unit: int | None, most: int | None) -> LayerLags:
+    from lstmdump import lags
+
+    cell = network.cells[0]
+    if given is None:
+        return lags.lags_without_input(cell, unit=unit, most=most)
+    return lags.lags(cell, given.x, unit=unit, most=most, mask=given.mask)
+
+
+def _networks(path: str, layer: str | None, limits: Limits, wanted: Wanted, input_dim: int | None) -> list[Network]:
+    """Each layer by itself, to be run on an input of INPUT_DIM numbers at each step, or on one of its own width."""
+    with open_model(path, limits=limits) as opened:
+        chosen = select(opened.lstms, layer)
+        if opened.lstms and not chosen:
+            raise LstmdumpError(no_match(layer, len(opened.lstms)))
+        for lstm in chosen:
+            if input_dim is not None and lstm.input_dim != input_dim:
+                raise BadInput(f"the input has {input_dim} numbers at each step, but {lstm.name} takes "
+                               f"{lstm.input_dim}; choose layers with -l")  # fmt: skip
+        return [_network(opened, lstm, wanted, with_input=input_dim is not None) for lstm in chosen]
+
+
+def _network(opened: OpenModel, lstm: LSTM, wanted: Wanted, *, with_input: bool) -> Network:
+    """LSTM by itself. One that follows others is told of, if there is an input, which is not theirs to it."""
+    from lstmdump import network
+
+    found = network.read(opened, [lstm], lstm.input_dim, wanted)
+    follows = [source for path, source in opened.model.sources().items() if "/".join(path) == lstm.name]
+    if not with_input or not follows:
+        return found
+    before = " and ".join("/".join(path) for path in follows[0].layers)
+    note = f"{lstm.name}: takes the input given, though in the model it takes the output of {before}"
+    return found._replace(notes=(*found.notes, note))
+
+
+def _print(lags: ModelLags, *, as_json: bool, by_feature: bool, first: bool) -> None:
+    """Print LAGS at once: the next model may take its time."""
+    from lstmdump.render import lags as render
+
+    if as_json:
+        terminal.write_json(render.json_line(lags, by_feature=by_feature))
+    elif lags.layers:
+        shown = render.text(lags, width=terminal.width(), by_feature=by_feature)
+        terminal.write(shown if first else "\n" + shown)
+        terminal.flush()
+
+
+def _draw(layers: list[LayerLags], path: str, *, by_feature: bool, overwrite: bool) -> None:
+    from lstmdump import plot
+
+    def figures() -> Iterator[Any]:  # matplotlib is imported when `plot` has seen to it that it can be
+        from lstmdump.plot.lags import figure
+
+        yield from (figure(layer, by_feature=by_feature) for layer in layers)
+
+    plot.save(figures(), path, overwrite=overwrite)
