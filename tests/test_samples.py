@@ -24,7 +24,8 @@ def record_of(name: str) -> dict[str, Any]:
 
 
 def test_every_sample_has_its_answers() -> None:
-    beside = {answer[key] for answer in ANSWERS.values() for key in ("recorded", "input") if key in answer}
+    files = [answer.get(key, []) for answer in ANSWERS.values() for key in ("recorded", "input", "pictures")]
+    beside = {name for found in files for name in ([found] if isinstance(found, str) else found)}
     folders = {name.partition("/")[0] for name in ANSWERS}
     assert {path.name for path in SAMPLES.iterdir()} == {"samples.json", *folders, *beside}
 
