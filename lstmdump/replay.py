@@ -29,8 +29,8 @@ from lstmdump.tensor import Array
 
 __all__ = ["CellNumbers", "GateNumbers", "State", "States", "read", "replay"]
 
-_SEQUENCES = 256  # so many at a time, and of their steps
-_BYTES = 1 << 19  # what makes so many: a processor's cache holds it, and it is little beside the result
+_SEQUENCES = 256  # at a time, and of them so many steps as make
+_BYTES = 1 << 19  # which a processor's cache holds, and which are few beside those of the result
 
 
 class State(NamedTuple):
@@ -167,7 +167,7 @@ class _Equations:
         self._cell, self.behaviour = cell, cell.behaviour
         self._activation = activations.named(cell.behaviour.activation, cell.behaviour.keras)
         self._recurrent_activation = activations.named(cell.behaviour.recurrent_activation, cell.behaviour.keras)
-        self.bytes = 11 * self._bias.nbytes // 4
+        self.bytes = (11 * cell.units + cell.input_dim) * self._bias.itemsize  # of one step of one sequence
 
     def room(self, steps: int, batch: int) -> tuple[Array, Array, Array, Array]:
         """For so many steps: z, (steps, batch, 4m), gates, (steps, 4, batch, m), h and c."""

@@ -292,9 +292,11 @@ def test_nothing_that_is_given_is_changed() -> None:
     assert all((now == then).all() for now, then in zip((x, *first, mask), before, strict=True))
 
 
-@pytest.mark.parametrize("shape", [(1, 20_000, 8), (20_000, 1, 8), (32, 820, 8)])
-def test_memory_is_that_of_the_states_and_little_more(shape: tuple[int, ...]) -> None:
-    cell, x = random_cell(8, 16, None, "float32"), np.zeros(shape)
+@pytest.mark.parametrize(
+    ("shape", "units"), [((1, 20_000, 8), 16), ((20_000, 1, 8), 16), ((32, 820, 8), 16), ((1, 4_000, 1_000), 1)]
+)
+def test_memory_is_that_of_the_states_and_little_more(shape: tuple[int, ...], units: int) -> None:
+    cell, x = random_cell(shape[2], units, None, "float32"), np.zeros(shape)
     tracemalloc.start()
     try:
         made = replay.replay(cell, x, mask=np.ones(shape[:2], bool))
