@@ -115,7 +115,7 @@ def of(lstm: LSTM, producer: str) -> Behaviour:
         release.keras,
         go_backwards,
         go_backwards and direction is not None,
-        _flag(settings, "zero_output_for_mask") or is_masked_half,
+        _flag(settings, "zero_output_for_mask") or is_masked_half or _is_of_tensorflow_1(lstm),
         _bound(settings, "cell_clip"),
         _bound(settings, "projection_clip"),
         tuple(_notes(lstm, release, direction)),

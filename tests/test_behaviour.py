@@ -226,6 +226,11 @@ def test_a_layer_of_no_bidirectional_does_if_the_file_says_so() -> None:
     assert not of(STATED | {"return_sequences": True}).zero_output_for_mask
 
 
+# `dynamic_rnn` past `sequence_length`
+def test_a_cell_of_tensorflow_1_gives_0_for_a_masked_step() -> None:
+    assert of({"activation": "tanh"}, "tensorflow 1", extra=Role.FUSED_KERNEL).zero_output_for_mask
+
+
 # --- what else there is to say
 
 
