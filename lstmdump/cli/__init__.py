@@ -29,7 +29,7 @@ _COMMANDS = {
     "lags": "How much of the last output comes from each step of the input.",
     "verify": "Run the layers in TensorFlow and in numpy, and compare.",
 }
-_COMPUTING = frozenset({"trace", "verify"})  # with products of matrices; the other commands read, cut and add
+_COMPUTING = frozenset({"verify"})  # with products of large matrices
 _WRITING = frozenset({"export", "check", "trace", "lags"})  # files, of which nothing half done is left
 _OBJECTS = 50_000  # new ones before garbage is looked for; Python's 700 take a quarter of the time of a large model
 _EPILOG = """\b
@@ -127,7 +127,9 @@ def main() -> None:
     """The entry point of the command `lstmdump`."""
     if not _COMPUTING.intersection(sys.argv[1:2]):
         # OpenBLAS, which numpy loads, starts a thread per processor at once: a third of the time that h5py takes to
-        # import. The user's own setting goes first, and a process that only calls `run` keeps what it has.
+        # import. A replay is many small products, after each of which they wait for each other: on a busy machine, two
+        # take ten times as long as one. The user's own setting goes first, and a process that only calls `run` keeps
+        # what it has.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     gc.set_threshold(_OBJECTS)
     terminal.fill_streams()

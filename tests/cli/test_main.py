@@ -44,9 +44,9 @@ def test_the_module_is_the_command(process: Run) -> None:
 
 @pytest.mark.parametrize(
     ("command", "set_before", "found"),
-    [("show", None, "1"), ("show", "3", "3"), ("model.h5", None, "1"), ("verify", None, None)],
+    [("show", None, "1"), ("show", "3", "3"), ("model.h5", None, "1"), ("trace", None, "1"), ("verify", None, None)],
 )
-def test_linear_algebra_gets_threads_only_to_compute_with_or_where_they_are_asked_for(
+def test_linear_algebra_gets_threads_only_for_large_products_or_where_they_are_asked_for(
     command: str, set_before: str | None, found: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "")  # put back afterwards, whatever it is set to
