@@ -87,6 +87,8 @@ _KERAS = re.compile(r"(?:tf\.)?keras (\d{1,9})(?:\.(\d{1,9}))?")
 _TENSORFLOW = re.compile(r"tensorflow (\d{1,9})")
 _FIXED = frozenset({Role.FUSED_KERNEL, Role.DOUBLED_BIAS})  # of cells that have tanh and sigmoid if not told otherwise
 _OWN_CLASSES = frozenset({"LSTM", "LSTMCell", "CuDNNLSTM", "PeepholeLSTMCell"})
+_HALVES = ("forward", "backward")
+_LONGEST_REASON = 400  # characters; a configuration of Keras may have such a word as well
 _SHOWN = 40  # characters of a value that is no answer
 
 _FIRST_WITH_SIGMOID = (2, 3)  # the release of Keras
@@ -104,18 +106,18 @@ def of(lstm: LSTM, producer: str) -> Behaviour:
         CannotReplay: the file says that it computes what the equations of an LSTM do not.
     """
     settings, release = lstm.settings, _release(producer)
-    if (reason := settings.get("cannot_replay")) is not None:
-        raise CannotReplay(str(reason))
-    direction = settings.get("direction") or _direction_by_name(lstm)
+    if isinstance(reason := settings.get("cannot_replay"), str):
+        raise CannotReplay(reason[:_LONGEST_REASON])
+    direction = _direction(settings) or _direction_by_name(lstm)
     go_backwards = _flag(settings, "go_backwards", default=direction == "backward")
-    is_masked_half = release.masks_halves and "direction" in settings and _flag(settings, "return_sequences")
+    is_masked_half = release.masks_halves and _direction(settings) and _flag(settings, "return_sequences")
     return Behaviour(
         _activation(settings, "activation") or "tanh",
         _stated_recurrent_activation(settings) or _default_recurrent_activation(lstm, release),
         release.keras,
         go_backwards,
         go_backwards and direction is not None,
-        _flag(settings, "zero_output_for_mask") or is_masked_half or _is_of_tensorflow_1(lstm),
+        _flag(settings, "zero_output_for_mask") or bool(is_masked_half) or _is_of_tensorflow_1(lstm),
         _bound(settings, "cell_clip"),
         _bound(settings, "projection_clip"),
         tuple(_notes(lstm, release, direction)),
@@ -161,12 +163,17 @@ def _is_of_tensorflow_1(lstm: LSTM) -> bool:
     return any(weight.role is Role.FUSED_KERNEL for weight in lstm.weights)
 
 
+def _direction(settings: Mapping[str, Any]) -> str | None:
+    """Which half of a Bidirectional a layer is; a class of the user's may mean anything else by the word."""
+    return next((word for word in _HALVES if settings.get("direction") == word), None)
+
+
 def _direction_by_name(lstm: LSTM) -> str | None:
     """Which half of a Bidirectional LSTM is by its name, where the file has no word on it."""
     around, _, name = lstm.name.rpartition("/")
     if lstm.settings or not around or _is_of_tensorflow_1(lstm):
         return None
-    return next((word for word in ("forward", "backward") if name == word or name.startswith(f"{word}_")), None)
+    return next((word for word in _HALVES if name == word or name.startswith(f"{word}_")), None)
 
 
 def _activation(settings: Mapping[str, Any], key: str) -> ActivationName | None:

@@ -187,6 +187,11 @@ def test_where_the_file_says_nothing_the_half_is_told_by_its_name(name: str, bac
     assert (found.go_backwards, found.is_aligned) == (backwards, backwards)
 
 
+@pytest.mark.parametrize("value", ["both", 1, [], {"a": 1}, None])
+def test_another_direction_is_a_word_of_the_users(value: object) -> None:
+    assert of(STATED | {"direction": value, "return_sequences": True}) == of(STATED)
+
+
 def test_a_note_says_that_the_half_is_told_by_its_name() -> None:
     assert "backwards by its name" in of(name="bidirectional_1/backward_lstm_1").notes[0]
 
