@@ -27,6 +27,11 @@ def test_what_was_recorded_beside_the_sample_models_is_reproduced(samples: Path)
     assert (done.returncode, done.stderr, done.stdout.splitlines()[-1]) == (0, "", "3 reproduced, 0 not")
 
 
+def test_what_was_recorded_beside_genuine_files_is_reproduced(capsys: pytest.CaptureFixture[str]) -> None:
+    genuine = Path(__file__).parents[1] / "genuine"
+    assert (reproduce.main([str(genuine)]), capsys.readouterr().out.splitlines()[-1]) == (0, "9 reproduced, 0 not")
+
+
 def test_another_output_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recorded = dict(np.load(folder / f"{NAME}.io.npz"))
     recorded["lstm_1|y"][0, 0] += 1e-3
