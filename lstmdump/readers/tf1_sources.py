@@ -32,8 +32,8 @@ class _Placed:
         self.scope = cell.scope
         columns = tensors[cell.variables["kernel"][0]].shape[1]
         rows = sum(tensors[name].shape[0] for name in cell.variables["kernel"])
-        projection = cell.variables.get("projection/kernel")
-        self.output = tensors[projection[0]].shape[1] if projection else columns // 4
+        widths = [tensors[name].shape[-1:] for name in cell.variables.get("projection/kernel", ())]
+        self.output = widths[0][0] if widths and widths[0] else columns // 4
         self.input = rows - self.output
 
 

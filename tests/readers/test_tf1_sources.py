@@ -7,6 +7,8 @@ import pytest
 from tensorflow_builders import lstm_cell, meta_graph, node, scalar, variable, write_bundle
 
 import lstmdump
+from lstmdump.locations import Location
+from lstmdump.readers import checkpoint
 
 GENUINE = Path(__file__).parents[1] / "genuine"
 Widths = dict[str, tuple[int, int]]
@@ -128,3 +130,11 @@ def test_the_cells_of_a_genuine_stack_follow_each_other() -> None:
     with lstmdump.open(GENUINE / "keras-2.12.0-tf1_frozen-multi_dynamic.pb") as model:
         found = model.model.sources()
     assert {path[-2]: [one[-2] for one in source.layers] for path, source in found.items()} == {"cell_1": ["cell_0"]}
+
+
+@pytest.mark.parametrize("shape", [(), (4,)])
+def test_a_projection_that_is_no_matrix_does_no_harm(shape: tuple[int, ...], tmp_path: Path) -> None:
+    tensors = {f"{FIRST}/kernel": np.zeros((7, 16), "f4"), f"{SECOND}/kernel": np.zeros((6, 8), "f4")}
+    tensors[f"{FIRST}/projection/kernel"] = np.zeros(shape, "f4")
+    with checkpoint.read(Location(write_bundle(tmp_path / "x", tensors).with_suffix(".index"))) as model:
+        assert set(model.sources()) <= {tuple(SECOND.split("/"))}

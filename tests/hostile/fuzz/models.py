@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
+from lstmdump import behaviour
 from lstmdump.errors import LstmdumpError
 from lstmdump.lstm import LSTM, find_lstms
 from lstmdump.model import Model
@@ -46,6 +47,7 @@ def examine(model: Model, *, most: int = 1000) -> None:
         with suppress(LstmdumpError):
             lstms = find_lstms(model)
         describe(OpenModel("fuzzed", model, lstms))
+        _ask(model, lstms)
         read = [tensor for tensor in islice(model.tensors(), most) if _examine(tensor)]
         for array in islice((array for lstm in lstms for array in lstm.arrays()), most):
             _examine(array)
@@ -53,6 +55,17 @@ def examine(model: Model, *, most: int = 1000) -> None:
         with suppress(LstmdumpError):
             tensor.read()
             raise AssertionError(f"{tensor} could be read when the model was closed")
+
+
+def _ask(model: Model, lstms: Sequence[LSTM]) -> None:
+    """Ask how LSTMS compute, and which layers of MODEL follow which."""
+    for lstm in lstms:
+        with suppress(LstmdumpError):
+            behaviour.of(lstm, model.producer)
+    with suppress(LstmdumpError):
+        paths = {layer.path for layer in model.root.walk()}
+        for path, source in model.sources().items():
+            assert {path, *source.layers} <= paths, f"{path} or what it follows is no layer"
 
 
 def _examine(tensor: Tensor) -> bool:
