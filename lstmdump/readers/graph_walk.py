@@ -50,7 +50,7 @@ class Walk:
                     yield node
                 elif node.name not in seen:
                     seen.add(node.name)
-                    waiting.append(node.name)
+                    waiting += [node.name, f"{node.name}:1"] if "Switch" in node.operation else [node.name]
 
     def other(self, node: Node, output: str) -> str | None:
         """The input of NODE that is not OUTPUT, where it has two."""
