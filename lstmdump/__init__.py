@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lstmdump import errors
+    from lstmdump import errors, network, trace
     from lstmdump.limits import Limits
     from lstmdump.lstm import LSTM, Gate
     from lstmdump.opening import OpenModel
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["LSTM", "Gate", "Limits", "OpenModel", "Tensor", "__version__", "errors", "open"]
+__all__ = ["LSTM", "Gate", "Limits", "OpenModel", "Tensor", "__version__", "errors", "network", "open", "trace"]
 
 _HOMES = {
     "LSTM": ("lstmdump.lstm", "LSTM"),
@@ -34,6 +34,8 @@ _HOMES = {
     "open": ("lstmdump.opening", "open_model"),
     "Tensor": ("lstmdump.tensor", "Tensor"),
     "errors": ("lstmdump.errors", None),
+    "network": ("lstmdump.network", None),
+    "trace": ("lstmdump.trace", None),
 }
 
 

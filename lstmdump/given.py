@@ -108,7 +108,7 @@ def first_states(path: str, widths: Mapping[str, int], batch: int, dtype: str) -
             try:
                 found[name] = _member(archive, info, f"{path}: {name}", (batch, widths[name]), np.dtype(dtype))
             except _DAMAGED as error:
-                raise BadInput(f"{path}: {name} cannot be read: {error}") from error
+                raise BadInput(f"{path}: {name} is damaged: {str(error) or 'it is cut short'}") from error
     return found
 
 

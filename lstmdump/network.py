@@ -88,7 +88,8 @@ def join(how: str, outputs: Sequence[Array]) -> Array:
         return outputs[0] if len(outputs) == 1 else np.concatenate(outputs, axis=-1)
     if how not in _JOINS:
         raise CannotReplay(f"outputs that are joined by {how} are not replayed")
-    result: Array = _JOINS[how].reduce(outputs)
+    with np.errstate(over="ignore", invalid="ignore"):  # as the replay does
+        result: Array = _JOINS[how].reduce(outputs)
     return result / result.dtype.type(len(outputs)) if how == "ave" else result
 
 

@@ -3,10 +3,11 @@
 A layer at a time is computed, written and let go, so that what is in memory is the input, the states of one layer, and
 the outputs that others have yet to take. From Python::
 
+    x = numpy.load("x.npy")  # (batch, length, d)
     with lstmdump.open("weather.h5") as model:
-        network = lstmdump.network.read(model, model.lstms, x.shape[-1])
-    for cell, states in lstmdump.trace.run(network, Given(x)):
-        states.c  # (batch, length, m)
+        net = lstmdump.network.read(model, model.lstms, x.shape[2])
+    for cell, states in lstmdump.trace.run(net, lstmdump.trace.Given(x)):
+        print(cell.name, states.c.shape)  # (batch, length, m)
 """
 
 from __future__ import annotations
@@ -14,8 +15,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
-
-import numpy as np
 
 from lstmdump import clashes, given, network, npz, record, replay
 from lstmdump.errors import LstmdumpError, OutputClash, OutputExists
@@ -111,8 +110,7 @@ def run(net: Network, on: Given) -> Iterator[tuple[CellNumbers, States]]:
     outputs: dict[str, Array] = {}
     for number, cell in enumerate(net.cells):
         x = net.joined(cell.name, outputs) if net.taken(cell.name) else on.x
-        with np.errstate(over="ignore", invalid="ignore"):  # a model may hold NaN, and so may what comes of it
-            found = replay.replay(cell, x, initial=on.initial.get(cell.name), mask=on.mask)
+        found = replay.replay(cell, x, initial=on.initial.get(cell.name), mask=on.mask)
         awaited = {name for later in net.cells[number + 1 :] for name in net.taken(later.name)}
         outputs = {name: h for name, h in {**outputs, cell.name: found.h}.items() if name in awaited}
         del x

@@ -227,7 +227,7 @@ def test_a_damaged_member_is_told(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("h.npy", file.getvalue())
     path.write_bytes(path.read_bytes().replace(np.ones(4).tobytes(), np.zeros(4).tobytes()))
-    with pytest.raises(BadInput, match=r"h cannot be read: Bad CRC-32"):
+    with pytest.raises(BadInput, match=r"h is damaged: Bad CRC-32"):
         given.first_states(str(path), WIDTHS, 1, "float32")
 
 

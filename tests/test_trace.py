@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import textwrap
 import weakref
 from dataclasses import fields
 from pathlib import Path
@@ -10,6 +13,7 @@ import numpy as np
 import pytest
 from test_network import opened, read
 
+import lstmdump
 from lstmdump import pieces, replay, trace
 from lstmdump.errors import BadInput, LstmdumpError, OutputClash, OutputExists
 from lstmdump.model import Source
@@ -187,3 +191,17 @@ def test_a_file_that_cannot_be_written_is_told_at_once(
 def test_what_is_there_may_be_overwritten(tmp_path: Path) -> None:
     (tmp_path / "s.npz").write_bytes(b"")
     trace.insist_on_place(Place(str(tmp_path / "s.npz"), force=True), "no.h5", ["no.npy"])
+
+
+def test_the_example_of_the_module_is_real(samples: Path, tmp_path: Path) -> None:
+    example = (trace.__doc__ or "").partition("From Python::")[2]
+    x = np.load(samples / "keras-2.2.0-weather.io.npz")["lstm_1|x"]
+    np.save(tmp_path / "x.npy", x)
+    (tmp_path / "weather.h5").symlink_to(samples / "keras-2.2.0-weather.h5")
+    code = "import lstmdump, numpy\n" + textwrap.dedent(example)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True)
+    assert done.stdout == "lstm_1 (2, 9, 6)\n"
+
+
+def test_what_python_runs_is_public() -> None:
+    assert lstmdump.trace is trace
