@@ -18,6 +18,7 @@ from typing import BinaryIO, NamedTuple, cast
 
 import numpy as np
 
+from lstmdump import locations
 from lstmdump.errors import BadInput
 from lstmdump.tensor import Array
 
@@ -128,6 +129,8 @@ def _member(
 
 
 def _opened(path: str) -> BinaryIO:
+    if locations.is_url(path):
+        raise BadInput(f"{path}: only models are read from elsewhere; download it first")
     try:
         mode = os.stat(path).st_mode
         if stat.S_ISDIR(mode):

@@ -160,6 +160,13 @@ def test_a_directory_is_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path).startswith("it is a directory; ")
 
 
+def test_a_url_is_refused() -> None:
+    with pytest.raises(
+        BadInput, match=r"^https://host/x\.npy: only models are read from elsewhere; download it first$"
+    ):
+        given.sequences("https://host/x.npy", "float32")
+
+
 def test_what_is_not_there_is_told(path: Path) -> None:
     assert refusal(path) == "No such file or directory"
 
