@@ -253,6 +253,8 @@ def _settled(cell: CellNumbers) -> tuple[State, int | None]:
             states = replay.replay(_in_order(cell), x, initial=state)
             both = np.concatenate([np.concatenate(state, 1)[:, None], np.concatenate([states.h, states.c], 2)], 1)[0]
             change = np.abs(np.diff(both, axis=0)).max(1)
+            if not np.isfinite(change).all():
+                break
             still = np.flatnonzero(change <= _SETTLED * max(1.0, np.abs(both).max()))
             at = int(still[0]) if len(still) else _BLOCK - 1
             state = State(states.h[:, at], states.c[:, at])
@@ -270,7 +272,7 @@ def _summary(
         by_feature = features.mean(0)
     broken = np.flatnonzero(~np.isfinite(means))
     if len(broken):
-        notes = (*notes, f"from t-{broken[0]} on, the influence is too large for {DTYPE}, so there are no shares")
+        notes = (*notes, f"from t-{broken[0]} on, the influence is no finite number, so there are no shares")
     elif not means.any():
         notes = (*notes, "no step of the input has any influence: all derivatives are 0 there")
     return LayerLags(

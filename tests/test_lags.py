@@ -233,7 +233,13 @@ def test_what_is_too_large_for_float64_is_told_and_has_no_shares() -> None:
     exploding = one_unit(u_c=0.0, w_c=1e200)
     found = lags.lags(exploding, np.zeros((1, 2, 1)))
     assert (found.shares, found.lag_95) == ((None, None), None)
-    assert found.notes == ("from t-0 on, the influence is too large for float64, so there are no shares",)
+    assert found.notes == ("from t-0 on, the influence is no finite number, so there are no shares",)
+
+
+def test_a_model_that_holds_nan_is_told_and_takes_no_longer() -> None:
+    found = lags.lags_without_input(one_unit(b_f=np.nan))
+    assert (len(found.norms), found.lag_95) == (1, None)
+    assert found.notes[0].startswith("the state does not settle")
 
 
 def test_what_is_smaller_than_the_smallest_number_is_zero() -> None:
