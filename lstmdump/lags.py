@@ -148,8 +148,8 @@ def lags(
         first = None if initial is None else State(initial.h[members], initial.c[members])
         kept = x[members][taken[members]].reshape(len(members), -1, cell.input_dim)
         _go_back(cell, kept, rows, first, squares, members)
-    notes = (f"steps before t-{most - 1} are not counted",) if most is not None and most < steps else ()
-    return _summary(cell, unit, squares, x.shape[1], "the inputs given", notes)
+    notes = _notes(cell, taken, squares.shape[1] if squares.shape[1] < steps else None)
+    return _summary(cell, unit, squares, x.shape[1], "the inputs given", tuple(notes))
 
 
 def lags_without_input(cell: CellNumbers, *, unit: int | None = None, most: int | None = None) -> LayerLags:
@@ -166,8 +166,22 @@ def lags_without_input(cell: CellNumbers, *, unit: int | None = None, most: int 
     squares, faded = _go_back_at(cell, state, rows, most or _LAGS_WITHOUT_INPUT)
     notes = [_reached(steps), NOT_BY_WEIGHTS]
     if not faded:
-        notes.append(f"steps before t-{squares.shape[1] - 1} are not counted")
+        notes.append(_left_out(squares.shape[1]))
     return _summary(cell, unit, squares, None, WITHOUT_INPUT, tuple(notes))
+
+
+def _notes(cell: CellNumbers, taken: Array, counted: int | None) -> Iterator[str]:
+    """What to know of lags where steps are TAKEN; COUNTED are how many lags there are, if there are more steps."""
+    if cell.behaviour.go_backwards:
+        yield "t-k is step k of the input, from 0 on: its last step is taken first"
+    if not taken.all():
+        yield "t-k is counted over the steps that are taken, without those that are masked"
+    if counted is not None:
+        yield _left_out(counted)
+
+
+def _left_out(counted: int) -> str:
+    return f"steps before t-{counted - 1} are not counted: the shares are of the others"
 
 
 def _reached(steps: int | None) -> str:

@@ -96,7 +96,15 @@ def test_the_deviation_is_that_over_the_batch() -> None:
 @pytest.mark.parametrize("is_aligned", [False, True])
 def test_of_a_layer_that_goes_backwards_lag_k_is_step_k_of_the_input(is_aligned: bool) -> None:
     made = cell(go_backwards=True, is_aligned=is_aligned)
-    np.testing.assert_allclose(lags.lags(made, X).norms, norms(jacobian(made, X)), rtol=1e-6)
+    found = lags.lags(made, X)
+    np.testing.assert_allclose(found.norms, norms(jacobian(made, X)), rtol=1e-6)
+    assert found.notes == ("t-k is step k of the input, from 0 on: its last step is taken first",)
+
+
+def test_that_masked_steps_are_no_lags_is_told() -> None:
+    assert lags.lags(cell(), X, mask=MASK).notes == (
+        "t-k is counted over the steps that are taken, without those that are masked",
+    )
 
 
 def test_the_first_state_can_be_given() -> None:
@@ -129,7 +137,7 @@ def test_a_sequence_without_any_step_counts_as_one_without_influence() -> None:
 def test_no_more_lags_than_asked_for_are_gone_back_and_it_is_said() -> None:
     found = lags.lags(cell(), X, most=2)
     assert found.norms == lags.lags(cell(), X).norms[:2]
-    assert found.notes == ("steps before t-1 are not counted",)
+    assert found.notes == ("steps before t-1 are not counted: the shares are of the others",)
 
 
 def test_with_as_many_lags_as_steps_nothing_is_left_out() -> None:
@@ -195,7 +203,10 @@ def test_without_input_a_state_that_never_settles_is_told() -> None:
 
 def test_without_input_lags_that_do_not_fade_are_bounded() -> None:
     found = lags.lags_without_input(one_unit(b_f=9.0, recurrent_activation="hard_sigmoid"))
-    assert (len(found.norms), found.notes[-1]) == (1_000, "steps before t-999 are not counted")
+    assert (len(found.norms), found.notes[-1]) == (
+        1_000,
+        "steps before t-999 are not counted: the shares are of the others",
+    )
 
 
 def summary(*values: float, features: tuple[tuple[float, ...], ...] = ((1.0,),)) -> LayerLags:

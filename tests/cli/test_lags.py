@@ -130,7 +130,7 @@ def test_features_are_told_where_they_are_asked_for(run: Run, model: Path, x: Pa
 def test_lags_can_be_bounded(run: Run, model: Path, x: Path) -> None:
     made = record(run, model, "-i", x, "--lags", "2")
     assert [lag["lag"] for lag in made["layers"][0]["lags"]] == [0, 1]
-    assert "lstm_1: steps before t-1 are not counted" in made["notes"]
+    assert "lstm_1: steps before t-1 are not counted: the shares are of the others" in made["notes"]
 
 
 def test_steps_can_be_masked(run: Run, model: Path, x: Path, tmp_path: Path) -> None:
