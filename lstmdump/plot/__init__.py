@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -50,20 +52,36 @@ def save(figures: Iterable[Figure], path: str, *, overwrite: bool) -> None:
         OutputUnwritable: it cannot be written, or ends in none of the suffixes.
     """
     insist(path, overwrite=overwrite)
-    try:
-        from lstmdump.plot import style
-    except ImportError as error:
-        raise MissingDependency(f"matplotlib cannot be imported ({error}); {_PIP_LINE}") from error
-    with style.applied():
-        pages = iter(figures)
-        first = next(pages, None)
-        if first is None:
-            raise LstmdumpError(f"there is nothing to draw, so {visible(path)} is not written")
+    with _in_silence():
         try:
-            with whole_file(path, overwrite=overwrite) as file:
-                _write(chain((first,), pages), file, path)
-        except OutputExists as error:  # since we looked
-            raise _in_the_way(path) from error
+            from lstmdump.plot import style
+        except ImportError as error:
+            raise MissingDependency(f"matplotlib cannot be imported ({error}); {_PIP_LINE}") from error
+        with style.applied():
+            _save(iter(figures), path, overwrite=overwrite)
+
+
+@contextmanager
+def _in_silence() -> Iterator[None]:
+    """Within, matplotlib says nothing of what it has to do without: a home directory, say, to keep a list of fonts."""
+    logger = logging.getLogger("matplotlib")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+def _save(pages: Iterator[Figure], path: str, *, overwrite: bool) -> None:
+    first = next(pages, None)
+    if first is None:
+        raise LstmdumpError(f"there is nothing to draw, so {visible(path)} is not written")
+    try:
+        with whole_file(path, overwrite=overwrite) as file:
+            _write(chain((first,), pages), file, path)
+    except OutputExists as error:  # since we looked
+        raise _in_the_way(path) from error
 
 
 def _write(pages: Iterator[Figure], file: BinaryIO, path: str) -> None:

@@ -1,6 +1,7 @@
 """The gates of a layer as heat maps, on a page: rows W, U, b, and V where there are peepholes; a column for each gate.
 
-The matrices of a row have one scale, with 0 in its middle, so that the gates compare.
+The matrices of a row have one scale, with 0 in its middle, so that the gates compare. Where a matrix has more numbers
+than can be seen, a point is the one of largest modulus of a block of them: a mean of them would be about 0.
 """
 
 from __future__ import annotations
@@ -23,16 +24,17 @@ from lstmdump.tensor import Array
 
 _LEFT, _RIGHT, _BOTTOM = 0.55, 0.7, 0.42  # inches around all
 _LINE, _ABOVE = 0.16, 0.2  # of the head: a line, and the middle of the first one
-_GAP, _TITLE, _AXIS = 0.14, 0.29, 0.3  # between columns, of a row's titles, and below a row that has an axis of its own
+_GAP, _TITLE, _AXIS = 0.18, 0.29, 0.3  # between columns, of a row's titles, and below a row that has an axis of its own
 _NARROWEST, _WIDEST = 0.9, 1.4  # of a matrix
 _LOWEST, _HIGHEST = 0.34, 2.8
 _NUMBER = 0.22  # a number at the most
 _BAR, _TO_BAR = 0.07, 0.1  # a colour bar, and what is before it
-_NARROWEST_PAGE = 4.5
+_NARROWEST_PAGE = 4.1
 _SIGN, _BOLD_SIGN = 0.062, 0.1  # one of a text
 _IN_VECTORS = (
     1024  # numbers of a matrix at the most; of more, each would be a shape to draw, and is a point of a raster
 )
+_POINTS = 280  # to an inch of a raster at the most, so that each is seen where it is printed
 _TICKS = 5
 _SMALLEST, _LARGEST = 1e-300, 1e300  # that matplotlib can divide and add
 
@@ -63,11 +65,17 @@ class _Row(NamedTuple):
         lowest = max(_LOWEST, len(self.down) * _SIGN)
         return min(max(self.shape[0] * min(self.width / self.shape[1], _NUMBER), lowest), _HIGHEST)
 
+    @property
+    def block(self) -> tuple[int, int]:
+        """How many numbers, down and across, are one point."""
+        rows, columns = self.shape
+        return math.ceil(rows / (self.height * _POINTS)), math.ceil(columns / (self.width * _POINTS))
+
 
 def page(layer: LayerNumbers, *, with_model: bool = False) -> Figure:
     """The heat maps of LAYER, and the name of its model, too, if WITH_MODEL."""
     rows = list(_rows(layer))
-    lines = list(_head(layer, with_model=with_model))
+    lines = [*_head(layer, with_model=with_model), *_caveats(layer, rows)]
     between = sum(_AXIS for row, below in pairwise(rows) if row.across != below.across)
     column = max(rows[0].width, _NARROWEST)
     width = max(_LEFT + len(layer.gates) * (column + _GAP) - _GAP + _RIGHT, _NARROWEST_PAGE)
@@ -104,6 +112,12 @@ def _head(layer: LayerNumbers, *, with_model: bool) -> Iterator[str]:
         yield "what the cell adds to b_f at run time is not in the file"
     elif "f" in layer.gates and layer.forget_bias:
         yield f"b_f as it is stored: the cell adds {layer.forget_bias:g} at run time"
+
+
+def _caveats(layer: LayerNumbers, rows: Iterable[_Row]) -> Iterator[str]:
+    """What is to be known of colours and points."""
+    if any(row.block != (1, 1) for row in rows):
+        yield "a point is the largest of several numbers, by modulus"
     if not all(np.isfinite(values).all() for values in layer.arrays.values()):
         yield "grey: no finite number"
 
@@ -138,7 +152,7 @@ class _Sheet:
         for place, name in enumerate(row.names):
             if name is not None:
                 axes = self._axes(_LEFT + place * (column + _GAP), row.width, row.height)
-                _draw(axes, matrices[name], limit)
+                _draw(axes, matrices[name], row.block, limit)
                 axes.set_title(f"{name}  {layer.arrays[name].shape}", pad=4.5)
                 _label(axes, row, is_first=place == 0, has_axis=has_axis)
         left = _LEFT + (len(row.names) - 1) * (column + _GAP) + row.width + _TO_BAR
@@ -159,15 +173,32 @@ def _limit(matrices: Iterable[Array]) -> float:
     return min(float(f"{math.ceil(largest / unit - 1e-9) * unit:.2g}"), _LARGEST)
 
 
-def _draw(axes: Axes, values: Array, limit: float) -> None:
-    shown = np.ma.masked_invalid(values)
+def _draw(axes: Axes, values: Array, block: tuple[int, int], limit: float) -> None:
+    rows, columns = values.shape
+    shown = np.ma.masked_invalid(_largest(values, *block))
     look: Any = {"cmap": _colours(), "vmin": -limit, "vmax": limit}
-    if values.size > _IN_VECTORS:
-        axes.imshow(shown, aspect="auto", interpolation_stage="data", **look)  # so that all colours are on the scale
-        return
-    edges = [np.arange(extent + 1) - 0.5 for extent in reversed(values.shape)]
-    axes.pcolormesh(*edges, shown, edgecolors="face", linewidth=0.1, **look)  # no gaps where a viewer smoothes edges
-    axes.invert_yaxis()
+    if values.size > _IN_VECTORS or block != (1, 1):
+        bottom, right = (points * extent - 0.5 for points, extent in zip(shown.shape, block, strict=True))
+        axes.imshow(shown, aspect="auto", interpolation="nearest", extent=(-0.5, right, bottom, -0.5), **look)
+    else:  # no gaps between shapes where a viewer smoothes their edges
+        edges = np.arange(columns + 1) - 0.5, np.arange(rows + 1) - 0.5
+        axes.pcolormesh(*edges, shown, edgecolors="face", linewidth=0.1, **look)
+    axes.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5))
+
+
+def _largest(values: Array, down: int, across: int) -> Array:
+    """Of each block of DOWN × ACROSS, the number of largest modulus; NaN where one is NaN."""
+    if (down, across) == (1, 1):
+        return values
+    high, low = (
+        reduce.reduceat(
+            reduce.reduceat(values, np.arange(0, values.shape[0], down), axis=0),
+            np.arange(0, values.shape[1], across),
+            axis=1,
+        )
+        for reduce in (np.maximum, np.minimum)
+    )
+    return np.where(high >= -low, high, low)
 
 
 def _colours() -> Colormap:

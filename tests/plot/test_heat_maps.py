@@ -148,6 +148,41 @@ def test_of_what_is_added_to_another_gate_nothing_is_said() -> None:
     assert len(texts(drawn(layer(gates="i", forget_bias=1.0)))) == 2
 
 
+def block(m: int = 1000) -> int:
+    """How many rows, and columns, of a matrix of M × M are one point."""
+    return -(-m // np.asarray(picture(matrices(drawn(layer(1, m)))["U_i"]).get_array()).shape[0])
+
+
+def test_a_point_is_the_number_of_largest_modulus_where_there_are_more_numbers_than_can_be_seen() -> None:
+    size = block()
+    assert size > 1
+    recurrent = np.full((1000, 1000), 0.1)
+    recurrent[size - 1, 1], recurrent[size, 2 * size], recurrent[999, 999] = -3.0, 2.0, -1.0
+    drawing = matrices(drawn(layer(1, 1000, U_f=recurrent)))["U_f"]
+    shown = np.asarray(picture(drawing).get_array())
+    assert (shown[0, 0], shown[1, 2], shown[-1, -1], np.median(shown)) == (-3.0, 2.0, -1.0, 0.1)
+
+
+def test_what_is_no_number_is_seen_among_many() -> None:
+    recurrent = np.ones((1000, 1000))
+    recurrent[7, 999] = np.nan
+    shown = picture(matrices(drawn(layer(1, 1000, U_f=recurrent)))["U_f"]).get_array()
+    assert np.argwhere(np.ma.getmaskarray(shown)).tolist() == [[7 // block(), shown.shape[1] - 1]]
+
+
+def test_many_numbers_are_where_the_axes_say() -> None:
+    axes = matrices(drawn(layer(1, 1000)))["U_f"]
+    left, right, bottom, top = axes.images[0].get_extent()
+    size = block()
+    assert (left, top, right, bottom) == (-0.5, -0.5, *[-(-1000 // size) * size - 0.5] * 2)
+    assert (axes.get_xlim(), axes.get_ylim()) == ((-0.5, 999.5), (999.5, -0.5))
+
+
+@pytest.mark.parametrize(("m", "said"), [(300, False), (1000, True)])
+def test_points_that_are_several_numbers_are_said_to_be(m: int, said: bool) -> None:
+    assert ("a point is the largest of several numbers, by modulus" in texts(drawn(layer(1, m)))) is said
+
+
 @pytest.mark.parametrize("m", [4, 40])
 @pytest.mark.parametrize("strange", [np.nan, np.inf, -np.inf])
 def test_what_is_no_number_is_grey_and_said_to_be(strange: float, m: int) -> None:
@@ -179,7 +214,7 @@ def test_a_page_of_a_layer_of_any_size_fits_on_paper(d: int, m: int) -> None:
     assert 2 < height <= 8.3
 
 
-@pytest.mark.parametrize(("d", "m"), [(1, 1), (3, 6), (12, 64), (2000, 5)])
+@pytest.mark.parametrize(("d", "m"), [(1, 1), (3, 6), (12, 64), (2000, 5), (1, 4096)])
 @pytest.mark.parametrize("gates", ["ifco", "f"])
 def test_nothing_is_cut_off_or_covered(d: int, m: int, gates: str) -> None:
     with style.applied():

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -118,6 +120,14 @@ def test_a_broken_matplotlib_is_told_too(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setitem(sys.modules, "lstmdump.plot.style", None)
     with pytest.raises(MissingDependency, match=r"matplotlib cannot be imported .*; pip install 'lstmdump\[plot\]'$"):
         plot.save(figures("a"), str(tmp_path / "x.png"), overwrite=False)
+
+
+def test_nothing_is_said_where_there_is_no_home_for_a_list_of_fonts(tmp_path: Path) -> None:
+    code = f"from lstmdump import plot; plot.save([], {str(tmp_path / 'x.png')!r}, overwrite=False)"
+    environment = {**os.environ, "MPLCONFIGDIR": "/proc/nowhere"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)
+    assert done.stderr.splitlines()[-1].startswith("lstmdump.errors.LstmdumpError: there is nothing to draw")
+    assert "cache" not in done.stderr
 
 
 @pytest.mark.parametrize("suffix", plot.SUFFIXES)
