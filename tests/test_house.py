@@ -102,7 +102,7 @@ def test_readme_names_every_key_of_verify() -> None:
     assert {key for key in (*made, *made["layers"][0]) if f"`{key}`" not in README} == set()
 
 
-@pytest.mark.parametrize("name", ["show", "export", "check", "verify"])
+@pytest.mark.parametrize("name", ["show", "export", "check", "trace", "lags", "verify"])
 def test_readme_names_every_option(name: str) -> None:
     ctx = command.make_context("lstmdump", [name, "x"], resilient_parsing=True)
     subcommand = command.get_command(ctx, name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,6 +11,7 @@ from lstmdump import clashes
 from lstmdump.cli import terminal
 from lstmdump.cli.inputs import Input, Selection, model_options
 from lstmdump.cli.run import FAILED, Run
+from lstmdump.cli.running import Running, running_options
 from lstmdump.errors import BadInput, LstmdumpError
 from lstmdump.guard import Guard
 from lstmdump.opening import OpenModel, open_model
@@ -33,50 +33,26 @@ Examples:
   lstmdump lags weather.h5 -i x.npy --json | jq '.layers[].lag_95'"""
 
 
-class _Finite(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
-    """A finite number."""
-
-    name = "N"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        try:
-            number = float(str(value))
-        except ValueError:
-            number = math.nan
-        if not math.isfinite(number):
-            self.fail(f"{value!r} is no finite number", param, ctx)
-        return number
-
-
 @click.command("lags", epilog=_EPILOG)
 @model_options
 @click.option("-i", "--input", "x", metavar="X.npy", type=click.Path(),
               help="Real inputs: (length, d) or (batch, length, d). Without, x = 0, which settles less.")  # fmt: skip
-@click.option("--mask", metavar="MASK.npy", type=click.Path(),
-              help="Pass over the steps where it is 0: (length,) or (batch, length).")  # fmt: skip
 @click.option("--unit", metavar="N", type=click.IntRange(min=0),
               help="Only this unit of h_T, numbered from 0; all of them where not given.")  # fmt: skip
 @click.option("--by-feature", is_flag=True, help="The share of each input feature as well.")
 @click.option("--lags", "most", metavar="N", type=click.IntRange(min=1), help="Go back no further than N lags.")
-@click.option("--activation", metavar="NAME", help="Take that of Keras, whatever the file says.")
-@click.option("--recurrent-activation", metavar="NAME", help="The same for the gates i, f and o.")
-@click.option("--go-backwards/--no-go-backwards", default=None, help="Take the last step first, or the first.")
-@click.option("--forget-bias", type=_Finite(), help="What the cell adds to b_f, where the file does not hold it.")
+@running_options
 @click.option("--plot", metavar="OUT", type=click.Path(), help="Draw the bars into OUT: .png, .svg or .pdf.")
 @click.option("-f", "--force", is_flag=True, help="Overwrite what is there.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per model and line.")
 def lags_command(
     selection: Selection,
     *,
+    running: Running,
     x: str | None,
-    mask: str | None,
     unit: int | None,
     by_feature: bool,
     most: int | None,
-    activation: str | None,
-    recurrent_activation: str | None,
-    go_backwards: bool | None,
-    forget_bias: float | None,
     plot: str | None,
     force: bool,
     as_json: bool,
@@ -89,18 +65,16 @@ def lags_command(
 
     T is the last step that the layer takes: of a layer that goes backwards, t-k is step k of the input.
     """
-    from lstmdump.network import Wanted
-
-    if mask is not None and x is None:
+    if running.mask is not None and x is None:
         raise click.UsageError("--mask goes with --input")
     if plot is None and force:
         raise click.UsageError("--force goes with --plot")
-    wanted = Wanted("float64", False, activation, recurrent_activation, go_backwards, forget_bias)
+    wanted = running.wanted("float64")
     run = Run(as_json=as_json)
     inputs = list(selection.inputs(run.fail))
     if plot is not None:
         _insist_on_place(plot, [item.path for item in inputs], overwrite=force)
-    given = _given(x, mask)
+    given = _given(x, running.mask)
     found: list[LayerLags] = []
     with (
         selection.guard() as guard,

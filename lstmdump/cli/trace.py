@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import click
@@ -10,6 +9,7 @@ import click
 from lstmdump.cli import terminal
 from lstmdump.cli.inputs import Input, Selection, one_model_options
 from lstmdump.cli.run import Run
+from lstmdump.cli.running import Running, running_options
 from lstmdump.errors import LstmdumpError
 from lstmdump.names import visible
 from lstmdump.opening import open_model
@@ -29,21 +29,6 @@ Examples:
   python -c "import numpy; print(numpy.load('states.npz')['lstm_1/c'].shape)" """
 
 
-class _Finite(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
-    """A finite number."""
-
-    name = "N"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        try:
-            number = float(str(value))
-        except ValueError:
-            number = math.nan
-        if not math.isfinite(number):
-            self.fail(f"{value!r} is no finite number", param, ctx)
-        return number
-
-
 @click.command("trace", epilog=_EPILOG)
 @one_model_options
 @click.option("-i", "--input", "x", metavar="X.npy", required=True, type=click.Path(),
@@ -51,16 +36,11 @@ class _Finite(click.ParamType):  # type: ignore[type-arg]  # generic since click
 @click.option(
     "-o", "--output", "out", metavar="OUT.npz", required=True, type=click.Path(), help="Write the states there."
 )
-@click.option("--mask", metavar="MASK.npy", type=click.Path(),
-              help="Pass over the steps where it is 0: (length,) or (batch, length).")  # fmt: skip
+@running_options
 @click.option("--initial-state", metavar="STATE.npz", type=click.Path(),
               help="Begin with its h and c, (m,) or (batch, m), instead of 0; of several layers, <layer>/h and "
                    "<layer>/c.")  # fmt: skip
 @click.option("--chain", is_flag=True, help="Feed each layer the output of the one that it directly follows.")
-@click.option("--activation", metavar="NAME", help="Take that of Keras, whatever the file says.")
-@click.option("--recurrent-activation", metavar="NAME", help="The same for the gates i, f and o.")
-@click.option("--go-backwards/--no-go-backwards", default=None, help="Take the last step first, or the first.")
-@click.option("--forget-bias", type=_Finite(), help="What the cell adds to b_f, where the file does not hold it.")
 @click.option("--dtype", type=click.Choice(("float32", "float64")), default="float32", show_default=True,
               help="Compute in it.")  # fmt: skip
 @click.option("--stats", is_flag=True, help="Print what the gates are like: mean, std, extremes, share saturated.")
@@ -70,15 +50,11 @@ class _Finite(click.ParamType):  # type: ignore[type-arg]  # generic since click
 def trace_command(
     selection: Selection,
     *,
+    running: Running,
     x: str,
     out: str,
-    mask: str | None,
     initial_state: str | None,
     chain: bool,
-    activation: str | None,
-    recurrent_activation: str | None,
-    go_backwards: bool | None,
-    forget_bias: float | None,
     dtype: str,
     stats: bool,
     compress: bool,
@@ -91,19 +67,18 @@ def trace_command(
     itself, or, with --chain, the output of the layer before.
     """
     from lstmdump import given, trace
-    from lstmdump.network import Wanted
 
     run, item = Run(as_json=as_json), Input(selection.models[0])
     place = trace.Place(out, compress, force)
-    wanted = Wanted(dtype, chain, activation, recurrent_activation, go_backwards, forget_bias)
+    wanted = running.wanted(dtype, chain=chain)
     values = given.sequences(x, dtype)
     net = None
     with run.each(item), selection.guard() as guard:
-        trace.insist_on_place(place, item.path, [path for path in (x, mask, initial_state) if path is not None])
+        trace.insist_on_place(place, item.path, [path for path in (x, running.mask, initial_state) if path is not None])
         net = guard.do(item.path, _network, item.path, selection, values.shape[2], wanted)
     if net is None:
         return run.status
-    passed = None if mask is None else given.mask(mask, values.shape[:2])
+    passed = None if running.mask is None else given.mask(running.mask, values.shape[:2])
     first = {} if initial_state is None else trace.first_states(net, initial_state, len(values))
     with run.each(item):
         _trace(item, net, trace.Given(values, passed, first), place, stats=stats, as_json=as_json)

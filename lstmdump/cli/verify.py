@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import click
 
 from lstmdump.cli import terminal
 from lstmdump.cli.inputs import Input, Selection, model_options
 from lstmdump.cli.run import FAILED, Run
+from lstmdump.cli.running import Number
 from lstmdump.errors import LstmdumpError
 from lstmdump.guard import Guard
 from lstmdump.limits import Limits
@@ -26,29 +25,13 @@ Examples:
   lstmdump verify -r models/ --json | jq 'select(.ok != true)'"""
 
 
-class _Positive(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
-    """A number above zero, and a finite one."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        try:
-            number = float(str(value))
-        except ValueError:
-            number = math.nan
-        if not 0 < number < math.inf:
-            self.fail(f"{value!r} is no number above zero", param, ctx)
-        return number
-
-
 @click.command("verify", epilog=_EPILOG)
 @model_options
-@click.option("--tolerance", type=_Positive("DIFFERENCE"), default=TOLERANCE, show_default=True,
+@click.option("--tolerance", type=Number("DIFFERENCE", is_positive=True), default=TOLERANCE, show_default=True,
               help="The largest difference that is none.")  # fmt: skip
 @click.option("--seed", metavar="N", type=click.IntRange(min=0), default=0, show_default=True,
               help="Draw the input with it.")  # fmt: skip
-@click.option("--timeout", type=_Positive("SECONDS"), default=120.0, show_default=True,
+@click.option("--timeout", type=Number("SECONDS", is_positive=True), default=120.0, show_default=True,
               help="What TensorFlow has for its start, and for each layer.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per model and line.")
 def verify_command(selection: Selection, *, tolerance: float, seed: int, timeout: float, as_json: bool) -> int:
