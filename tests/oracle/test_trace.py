@@ -1,0 +1,60 @@
+"""`lstmdump trace --chain` against Keras 2 and 3: networks of several LSTM layers, from their files alone."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lstmdump
+
+pytestmark = pytest.mark.oracle
+HERE = Path(__file__).parent
+NETWORKS = ("stacked", "apart", "both_ways", "summed", "backwards", "cells")
+MODELS = {"keras": "model.keras", "tf_keras": "model.h5"}
+Run = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def networks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Directories of a model each, with what its library makes of an input."""
+    out = tmp_path_factory.mktemp("networks")
+    words = [sys.executable, str(HERE / "write_networks.py"), str(out)]
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    subprocess.run(words, env=environment, capture_output=True, check=True)
+    return out
+
+
+def traced(run: Run, place: Path, library: str, out: Path, *options: object) -> np.ndarray:
+    """What the last layer gives at every step."""
+    model = place / MODELS[library]
+    outcome = run("trace", model, "-i", place / "x.npy", "-o", out / "states.npz", "--chain", *options)
+    assert outcome.status == 0, outcome.err
+    with lstmdump.open(model) as opened:
+        last = opened.lstms[-1].name
+    with np.load(out / "states.npz") as states:
+        found: np.ndarray = states[f"{last}/h"]
+    return found
+
+
+@pytest.mark.parametrize("library", MODELS)
+@pytest.mark.parametrize("network", NETWORKS)
+def test_a_chain_of_layers_gives_the_output_of_keras(
+    run: Run, networks: Path, library: str, network: str, tmp_path: Path
+) -> None:
+    place = networks / f"{library}-{network}"
+    np.testing.assert_allclose(traced(run, place, library, tmp_path), np.load(place / "y.npy"), atol=1e-5)
+
+
+@pytest.mark.parametrize("library", MODELS)
+@pytest.mark.parametrize("network", NETWORKS)
+def test_a_mask_goes_along_the_chain(run: Run, networks: Path, library: str, network: str, tmp_path: Path) -> None:
+    place = networks / f"{library}-{network}"
+    found = traced(run, place, library, tmp_path, "--mask", place / "mask.npy")
+    np.testing.assert_allclose(found, np.load(place / "masked.npy"), atol=1e-5)
