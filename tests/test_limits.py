@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lstmdump import limits
+from lstmdump import cli, limits
 from lstmdump.limits import DEFAULTS, LIMITS, Limits
 
 
@@ -52,3 +52,9 @@ def test_what_is_no_value_is_told_with_one_that_is(text: str) -> None:
 def test_a_refusal_says_what_allows_it() -> None:
     error = limits.refusal("json_size", "config.json has 16,777,217 bytes", needed=16 * 2**20 + 1)
     assert str(error) == "config.json has 16,777,217 bytes; --limit json-size=17MiB allows it"
+
+
+@pytest.mark.parametrize("limit", LIMITS, ids=lambda limit: limit.name)
+def test_help_breaks_no_limit(limit: limits.Limit, capsys: pytest.CaptureFixture[str]) -> None:
+    cli.run(["show", "--help"])
+    assert f"{limit.name}={limits.written(limit)}" in capsys.readouterr().out

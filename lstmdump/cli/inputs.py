@@ -8,6 +8,7 @@ import itertools
 import os
 import re
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import wraps
@@ -26,6 +27,7 @@ from lstmdump.locations import Location
 Decorator: TypeAlias = Callable[[Callable[..., int]], Callable[..., int]]
 
 _BLOCK = 1 << 16
+_HELP_WIDTH = 44  # columns that an 80 column terminal has beside the names of the options
 _CANNOT_ACT = re.compile(
     r"[\w./:@%+=-]+"
 )  # names that stay names on a shell's command line, where completion puts them
@@ -148,8 +150,13 @@ def _any_model_options() -> tuple[Decorator, ...]:
         click.option("-q", "--quiet", is_flag=True, help="No progress bar and no notes on stderr."),
         click.option("--limit", "limits", metavar="NAME=VALUE", type=_Limit(), multiple=True,
                      callback=lambda _ctx, _param, chosen: Limits(**dict(chosen)),
-                     help=f"Trust models further than by default: {limits.summary()}."),
+                     help=f"Trust models further than by default:\n\n\b\n{_limits_as_lines()}"),
     )  # fmt: skip
+
+
+def _limits_as_lines() -> str:
+    """The limits with their defaults, in lines of their own: click's would break names at their hyphens."""
+    return textwrap.fill(limits.summary(), _HELP_WIDTH, break_on_hyphens=False)
 
 
 def _with(command: Callable[..., int], options: Sequence[Decorator]) -> Callable[..., int]:
