@@ -215,3 +215,8 @@ def test_all_exceptions_are_drawn_in_the_tree() -> None:
 @pytest.mark.parametrize("limit", LIMITS, ids=lambda limit: limit.name)
 def test_readme_gives_the_reason_for_each_limit(limit: Limit) -> None:
     assert f"| `{limit.name}` | {written(limit)} | {limit.counts} | {limit.reason} |\n" in README
+
+
+@pytest.mark.parametrize("place", re.findall(r"!\[[^]]*\]\(([^)]*)\)", README))
+def test_readme_shows_pictures_that_are_there(place: str) -> None:
+    assert (ROOT / place).read_bytes().startswith(b"\x89PNG")
