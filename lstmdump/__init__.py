@@ -1,4 +1,4 @@
-"""Show, export and check the LSTM layers in Keras and TensorFlow model files, without the framework.
+"""Show, export, check and run the LSTM layers in Keras and TensorFlow model files, without the framework.
 
 ::
 

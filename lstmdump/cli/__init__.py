@@ -37,6 +37,7 @@ Examples:
   lstmdump weather.h5
   lstmdump export weather.h5 -o weather.npz
   lstmdump check weather.h5 --params 240
+  lstmdump trace weather.h5 -i x.npy -o states.npz
 
 \b
 Exit status: 0 done, all agree; 1 a difference was found; 2 it could not be done."""
@@ -83,7 +84,7 @@ class _Commands(click.Group):
 @click.version_option(lstmdump.__version__, "-V", "--version", message="%(prog)s %(version)s")
 @click.pass_context
 def command(ctx: click.Context) -> int:
-    """The LSTM layers in Keras and TensorFlow model files: shown, exported, checked, without the framework.
+    """LSTM layers in Keras and TensorFlow model files: shown, exported, checked, run, without the framework.
 
     lstmdump MODEL is short for lstmdump show MODEL. A MODEL is a Keras file (.h5, .keras, .weights.h5), a SavedModel's
     directory, a checkpoint (its prefix, .index or directory) or a frozen graph; its content decides which. It may be a
