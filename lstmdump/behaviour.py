@@ -17,8 +17,10 @@ Source: the layers' `__init__` in each of these releases.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
 from lstmdump.errors import CannotReplay
@@ -88,6 +90,7 @@ _TENSORFLOW = re.compile(r"tensorflow (\d{1,9})")
 _FIXED = frozenset({Role.FUSED_KERNEL, Role.DOUBLED_BIAS})  # of cells that have tanh and sigmoid if not told otherwise
 _OWN_CLASSES = frozenset({"LSTM", "LSTMCell", "CuDNNLSTM", "PeepholeLSTMCell"})
 _HALVES = ("forward", "backward")
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 _LONGEST_REASON = 400  # characters; a configuration of Keras may have such a word as well
 _SHOWN = 40  # characters of a value that is no answer
 
@@ -99,29 +102,49 @@ _ALSO_2_0 = "TensorFlow 2.0 writes such a file, too, and its default is sigmoid"
 _ALSO_1 = "TensorFlow 1.14 and 1.15 write such a file, too, and their default is hard_sigmoid"
 
 
-def of(lstm: LSTM, producer: str) -> Behaviour:
-    """The behaviour of LSTM, a layer of a model that PRODUCER wrote.
+def of(lstm: LSTM, producer: str, said: Mapping[str, Any] = _NOTHING) -> Behaviour:
+    """The behaviour of LSTM, a layer of a model that PRODUCER wrote; what is SAID counts, whatever its settings are.
 
     Raises:
-        CannotReplay: the file says that it computes what the equations of an LSTM do not.
+        CannotReplay: the file says that it computes what the equations of an LSTM do not, or what is SAID cannot be.
     """
-    settings, release = lstm.settings, _release(producer)
+    settings, release = {**lstm.settings, **said} if said else lstm.settings, _release(producer)
     if isinstance(reason := settings.get("cannot_replay"), str):
         raise CannotReplay(reason[:_LONGEST_REASON])
-    direction = _direction(settings) or _direction_by_name(lstm)
+    stated_half = _stated_half(lstm)
+    if stated_half is not None and "go_backwards" in said:
+        raise CannotReplay("it is one half of a Bidirectional, which has its direction")
+    direction = stated_half if "go_backwards" in said else half(lstm)
     go_backwards = _flag(settings, "go_backwards", default=direction == "backward")
-    is_masked_half = release.masks_halves and _direction(settings) and _flag(settings, "return_sequences")
+    is_masked_half = release.masks_halves and stated_half is not None and _flag(settings, "return_sequences")
     return Behaviour(
         _activation(settings, "activation") or "tanh",
         _stated_recurrent_activation(settings) or _default_recurrent_activation(lstm, release),
         release.keras,
         go_backwards,
         go_backwards and direction is not None,
-        _flag(settings, "zero_output_for_mask") or bool(is_masked_half) or _is_of_tensorflow_1(lstm),
+        _flag(settings, "zero_output_for_mask") or is_masked_half or _is_of_tensorflow_1(lstm),
         _bound(settings, "cell_clip"),
         _bound(settings, "projection_clip"),
-        tuple(_notes(lstm, release, direction)),
+        tuple(_notes(lstm, settings, release, direction)),
     )
+
+
+def half(lstm: LSTM) -> str | None:
+    """Which half of a Bidirectional LSTM is, `forward` or `backward`: by its name where the file says nothing of it."""
+    return _stated_half(lstm) or _half_by_name(lstm)
+
+
+def _stated_half(lstm: LSTM) -> str | None:
+    """That which the file states; a class of the user's may mean anything else by the word."""
+    return next((word for word in _HALVES if lstm.settings.get("direction") == word), None)
+
+
+def _half_by_name(lstm: LSTM) -> str | None:
+    around, _, name = lstm.name.rpartition("/")
+    if lstm.settings or not around or _is_of_tensorflow_1(lstm):
+        return None
+    return next((word for word in _HALVES if name == word or name.startswith(f"{word}_")), None)
 
 
 def _release(producer: str) -> _Release:
@@ -163,19 +186,6 @@ def _is_of_tensorflow_1(lstm: LSTM) -> bool:
     return any(weight.role is Role.FUSED_KERNEL for weight in lstm.weights)
 
 
-def _direction(settings: Mapping[str, Any]) -> str | None:
-    """Which half of a Bidirectional a layer is; a class of the user's may mean anything else by the word."""
-    return next((word for word in _HALVES if settings.get("direction") == word), None)
-
-
-def _direction_by_name(lstm: LSTM) -> str | None:
-    """Which half of a Bidirectional LSTM is by its name, where the file has no word on it."""
-    around, _, name = lstm.name.rpartition("/")
-    if lstm.settings or not around or _is_of_tensorflow_1(lstm):
-        return None
-    return next((word for word in _HALVES if name == word or name.startswith(f"{word}_")), None)
-
-
 def _activation(settings: Mapping[str, Any], key: str) -> ActivationName | None:
     """What SETTINGS say under KEY; None where they say nothing. Keras means by null what it calls linear."""
     if key not in settings:
@@ -199,9 +209,13 @@ def _bound(settings: Mapping[str, Any], key: str) -> float | None:
     value = settings.get(key)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+    try:
+        bound = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
+    except OverflowError:
+        bound = math.nan
+    if not bound > 0:
         raise _no_answer(key, value, "no bound")
-    return float(value)
+    return bound
 
 
 def _no_answer(key: str, value: object, what: str) -> CannotReplay:
@@ -210,11 +224,10 @@ def _no_answer(key: str, value: object, what: str) -> CannotReplay:
     return CannotReplay(f"its configuration says {shown} for {key}, which is {what}")
 
 
-def _notes(lstm: LSTM, release: _Release, direction: str | None) -> Iterator[str]:
-    """What a careful reader would say of the behaviour of LSTM."""
-    settings = lstm.settings
+def _notes(lstm: LSTM, settings: Mapping[str, Any], release: _Release, direction: str | None) -> Iterator[str]:
+    """What a careful reader would say of the behaviour of LSTM with these SETTINGS."""
     if not _is_of_tensorflow_1(lstm):
-        if unstated := list(_unstated(lstm, release, direction)):
+        if unstated := list(_unstated(lstm, settings, release, direction)):
             yield _told(unstated, release)
         if lstm.kind_stated and lstm.kind not in _OWN_CLASSES:
             yield f"{lstm.kind} is a class of its own, which may compute more than an LSTM"
@@ -229,8 +242,7 @@ def _notes(lstm: LSTM, release: _Release, direction: str | None) -> Iterator[str
                "reverse, here they are in the order of the input")  # fmt: skip
 
 
-def _unstated(lstm: LSTM, release: _Release, direction: str | None) -> Iterator[_Unstated]:
-    settings = lstm.settings
+def _unstated(lstm: LSTM, settings: Mapping[str, Any], release: _Release, direction: str | None) -> Iterator[_Unstated]:
     if not _has_fixed_activations(lstm):
         if "activation" not in settings:
             yield _Unstated("activation", "tanh", "--activation")

@@ -34,6 +34,12 @@ class Wanted(NamedTuple):
     go_backwards: bool | None = None
     forget_bias: float | None = None
 
+    @property
+    def said(self) -> dict[str, Any]:
+        """What counts whatever the settings of a layer are, by the names that these have."""
+        settings = {name: getattr(self, name) for name in ("activation", "recurrent_activation", "go_backwards")}
+        return {name: value for name, value in settings.items() if value is not None}
+
 
 class Network(NamedTuple):
     """Layers, read.
@@ -110,11 +116,9 @@ def _sources(opened: OpenModel, chosen: Sequence[LSTM]) -> dict[str, Source]:
 
 
 def _are_halves(one: LSTM, other: LSTM) -> bool:
-    """Whether two layers are the halves of one Bidirectional, as the file says or by their names."""
-    around, name = zip(*(lstm.name.rpartition("/")[::2] for lstm in (one, other)), strict=True)
-    directions = {lstm.settings.get("direction", own.partition("_")[0])
-                  for lstm, own in zip((one, other), name, strict=True)}  # fmt: skip
-    return around[0] == around[1] != "" and directions == {"forward", "backward"}
+    """Whether two layers are the halves of one Bidirectional."""
+    around, its = (lstm.name.rpartition("/")[0] for lstm in (one, other))
+    return around == its != "" and {behaviour.half(one), behaviour.half(other)} == {"forward", "backward"}
 
 
 def _no_source(name: str, names: Sequence[str], every: Mapping[str, Source]) -> str:
@@ -166,41 +170,18 @@ def _in_order(chosen: Sequence[LSTM], sources: Mapping[str, Source]) -> list[LST
 
 def _behaviour(lstm: LSTM, producer: str, wanted: Wanted) -> Behaviour:
     """How LSTM computes, as the file says, or as is WANTED."""
-    stated = lstm.settings
     try:
-        if said := _said_otherwise(lstm, producer, wanted):
-            lstm.settings = {**stated, **said}
-        found = behaviour.of(lstm, producer)
+        found = behaviour.of(lstm, producer, wanted.said)
         for what, option in _activations(found):
             activations.named(what, found.keras, option)
     except CannotReplay as error:
         raise CannotReplay(f"{lstm.name}: {error}") from error
-    finally:
-        lstm.settings = stated
     return found
 
 
 def _activations(found: Behaviour) -> tuple[tuple[object, str], ...]:
     """Its activations, each with the option that says otherwise."""
     return (found.activation, "--activation"), (found.recurrent_activation, "--recurrent-activation")
-
-
-def _said_otherwise(lstm: LSTM, producer: str, wanted: Wanted) -> dict[str, Any]:
-    """What is WANTED instead of the settings of LSTM, or beside them."""
-    said = {name: getattr(wanted, name) for name in ("activation", "recurrent_activation", "go_backwards")
-            if getattr(wanted, name) is not None}  # fmt: skip
-    if "go_backwards" not in said:
-        return (said and _direction_by_name(lstm, producer)) | said
-    if lstm.settings.get("direction"):
-        raise CannotReplay("it is one half of a Bidirectional, which has its direction")
-    return said
-
-
-def _direction_by_name(lstm: LSTM, producer: str) -> dict[str, Any]:
-    """The settings of the backward half of a Bidirectional, where LSTM is that by its name alone."""
-    if lstm.settings or not behaviour.of(lstm, producer).is_aligned:
-        return {}
-    return {"direction": "backward", "go_backwards": True}
 
 
 def _cell(lstm: LSTM, found: Behaviour, wanted: Wanted) -> CellNumbers:

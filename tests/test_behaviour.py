@@ -196,6 +196,11 @@ def test_a_note_says_that_the_half_is_told_by_its_name() -> None:
     assert "backwards by its name" in of(name="bidirectional_1/backward_lstm_1").notes[0]
 
 
+def test_a_note_says_so_too_where_something_else_is_said() -> None:
+    found = behaviour.of(lstm(name="bidirectional_1/backward_lstm_1"), KERAS_3, {"activation": "relu"})
+    assert "backwards by its name" in found.notes[0]
+
+
 def test_a_name_has_no_say_where_the_file_has() -> None:
     assert not of(STATED, name="model/backward_lstm").go_backwards
 
@@ -288,6 +293,7 @@ def test_a_note_says_that_the_input_of_a_time_major_layer_is_not() -> None:
         ("zero_output_for_mask", [], "[] for zero_output_for_mask, which is neither true nor false"),
         ("stateful", "x" * 1000, '"' + "x" * 39 + "… for stateful, which is neither true nor false"),
         ("cell_clip", -1.0, "-1.0 for cell_clip, which is no bound"),
+        pytest.param("cell_clip", 10**400, "1" + "0" * 39 + "… for cell_clip, which is no bound", id="too large"),
         ("cell_clip", True, "true for cell_clip, which is no bound"),
         ("cell_clip", float("nan"), "NaN for cell_clip, which is no bound"),
     ],

@@ -94,6 +94,12 @@ def test_both_halves_by_their_names_may_be_first() -> None:
     assert [found.taken(cell.name) for cell in found.cells] == [(), ()]
 
 
+def test_a_direction_that_is_no_word_makes_no_half() -> None:
+    settings = {("x", name): {"direction": [name]} for name in ("forward", "backward")}
+    with pytest.raises(CannotReplay, match=r"^the file does not say that x/backward directly follows another LSTM"):
+        read(opened({"x/forward": (3, 4), "x/backward": (3, 4)}, settings=settings), chain=True)
+
+
 def test_halves_of_two_bidirectionals_are_not_both_first() -> None:
     with pytest.raises(CannotReplay, match=r"^the file does not say that y/backward_a directly follows another LSTM"):
         read(opened({"x/forward_a": (3, 4), "y/backward_a": (3, 4)}), chain=True)

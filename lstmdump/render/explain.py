@@ -96,9 +96,8 @@ def _sizes(lstms: Sequence[LSTM]) -> str:
 
 def _named(lstm: LSTM) -> str:
     """Its name, and which half of a Bidirectional it is, if its name does not say so."""
-    half = lstm.settings.get("direction")
-    is_unsaid = half in ("forward", "backward") and half not in lstm.name
-    return visible(lstm.name) + (f" ({half})" if is_unsaid else "")
+    half = behaviour.half(lstm)
+    return visible(lstm.name) + (f" ({half})" if half is not None and half not in lstm.name else "")
 
 
 def _add(page: Page, chapter: _Chapter) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lstmdump import behaviour
 from lstmdump.lstm.slices import Layout
 from lstmdump.render.lessons.section import Line, Section, Subject, table
 
 _MOST_STEPS = 2**31
-_HALVES = ("forward", "backward")
 _PAIR = ("A Bidirectional has two halves with arrays of their own: the forward half goes from the first step to the "
          "last, the backward half from the last to the first. What they return is joined")  # fmt: skip
 _EVERY_STEP = "lstmdump trace MODEL -i x.npy -o states.npz gives h and c of every step."
@@ -37,11 +37,11 @@ def data(subject: Subject) -> Section | None:
 
 def direction(subject: Subject) -> Section | None:
     """In which direction the steps are taken; None where it goes without saying."""
-    half, backwards = subject.lstm.settings.get("direction"), subject.behaviour.go_backwards
-    if half not in _HALVES and not backwards:
+    half, backwards = behaviour.half(subject.lstm), subject.behaviour.go_backwards
+    if half is None and not backwards:
         return None
     text = "From the last step to the first" if backwards else "From the first step to the last"
-    if half in _HALVES:
+    if half is not None:
         text = _PAIR if backwards == (half == "backward") else f"{text}. It is the {half} half of a Bidirectional"
     elif not subject.behaviour.is_aligned:
         text += " (go_backwards), and so are its outputs ordered"
