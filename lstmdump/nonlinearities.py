@@ -18,7 +18,13 @@ _Function = Callable[[Array], Array]
 
 
 class Activation(ABC):
-    """A function of arrays (…, m) that keeps their shape and dtype."""
+    """A function of arrays (…, m) that keeps their shape and dtype.
+
+    Attributes:
+        mixes_units: whether a number of the value depends on others along the last axis than the one in its place.
+    """
+
+    mixes_units = False
 
     @abstractmethod
     def __call__(self, z: Array, out: Array | None = None) -> Array:

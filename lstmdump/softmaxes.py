@@ -8,7 +8,11 @@ from lstmdump.nonlinearities import Activation
 from lstmdump.tensor import Array
 
 
-class _Softmax(Activation):
+class _OfAllUnits(Activation):
+    mixes_units = True
+
+
+class _Softmax(_OfAllUnits):
     def __call__(self, z: Array, out: Array | None = None) -> Array:
         value = np.exp(_below_its_largest(z), out=out)
         result: Array = np.divide(value, value.sum(axis=-1, keepdims=True), out=value)
@@ -20,7 +24,7 @@ class _Softmax(Activation):
         return result
 
 
-class _LogSoftmax(Activation):
+class _LogSoftmax(_OfAllUnits):
     def __call__(self, z: Array, out: Array | None = None) -> Array:
         shifted = _below_its_largest(z)
         result: Array = np.subtract(shifted, np.log(np.exp(shifted).sum(axis=-1, keepdims=True)), out=out)
@@ -31,7 +35,7 @@ class _LogSoftmax(Activation):
         return result
 
 
-class _Sparsemax(Activation):
+class _Sparsemax(_OfAllUnits):
     def __call__(self, z: Array, out: Array | None = None) -> Array:
         _, threshold = _threshold(z)
         result: Array = np.maximum(z - threshold, 0, out=out)

@@ -23,7 +23,6 @@ from lstmdump.replay import CellNumbers, State
 from lstmdump.tensor import Array
 
 _Pull: TypeAlias = Callable[[Array], Array]
-_PROBE = np.array([0.1, 0.2, 0.3])
 
 
 @dataclass
@@ -129,12 +128,10 @@ class _Through:
 
     def __init__(self, activation: Activation) -> None:
         self._activation = activation
-        derivative = activation.pull_back(np.tile(_PROBE, (3, 1)), np.eye(3))
-        self._mixes_units = bool(derivative[~np.eye(3, dtype=bool)].any())  # as a softmax does
 
     def __call__(self, z: Array, factor: Array) -> _Pull:
         """The way back through activation(Z)∘FACTOR, (batch, m): from its gradient, (batch, r, m), to that of Z."""
-        if self._mixes_units:
+        if self._activation.mixes_units:
             return lambda gradient: self._activation.pull_back(
                 np.broadcast_to(z[:, None], gradient.shape), gradient * factor[:, None]
             )

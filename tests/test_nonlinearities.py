@@ -4,11 +4,12 @@ import math
 
 import numpy as np
 import pytest
+import test_softmaxes
 
 from lstmdump import nonlinearities
 from lstmdump.nonlinearities import Activation
 
-ALL: dict[str, Activation] = {
+BY_ELEMENT: dict[str, Activation] = {
     "elu": nonlinearities.elu(),
     "elu of alpha 0.5": nonlinearities.elu(0.5),
     "exponential": nonlinearities.exponential(),
@@ -32,6 +33,7 @@ ALL: dict[str, Activation] = {
     "tanh": nonlinearities.tanh(),
     "tanh_shrink": nonlinearities.tanh_shrink(),
 }
+ALL = {**BY_ELEMENT, **test_softmaxes.ALL}
 EXTREMES = [-1000.0, -100.0, -3.0, 0.0, 0.3, 100.0, 1000.0]
 every_function = pytest.mark.parametrize("name", ALL)
 both_dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -140,12 +142,12 @@ def test_the_value_can_be_written_to_columns_of_another_array(name: str) -> None
 @every_function
 @both_dtypes
 def test_large_numbers_neither_warn_nor_give_nan(name: str, dtype: str) -> None:
-    z = np.array([EXTREMES], dtype)
+    z = np.array([EXTREMES, [1000.0] * 7, [-1000.0] * 7], dtype)
     assert not np.isnan(ALL[name](z)).any()
     assert not np.isnan(ALL[name].pull_back(z, np.ones_like(z))).any()
 
 
-@every_function
+@pytest.mark.parametrize("name", BY_ELEMENT)
 def test_nan_is_passed_on(name: str) -> None:
     z = np.array([[np.nan, np.nan]])
     assert np.isnan(ALL[name](z)).all()
@@ -154,8 +156,19 @@ def test_nan_is_passed_on(name: str) -> None:
 @every_function
 def test_the_gradient_is_that_of_central_differences(name: str) -> None:
     z, gradient, step = drawn(), np.random.default_rng(1).standard_normal((4, 6)), 1e-6
-    differences = gradient * (ALL[name](z + step) - ALL[name](z - step)) / (2 * step)
+    differences = np.zeros_like(z)
+    for place in np.ndindex(z.shape):
+        move = np.zeros_like(z)
+        move[place] = step
+        differences[place] = (gradient * (ALL[name](z + move) - ALL[name](z - move))).sum() / (2 * step)
     np.testing.assert_allclose(ALL[name].pull_back(z, gradient), differences, rtol=1e-7, atol=1e-8)
+
+
+@every_function
+def test_units_are_mixed_where_one_bears_on_the_value_of_another(name: str) -> None:
+    z = np.array([0.1, 0.2, 0.3])
+    moved = ALL[name](np.array([0.11, 0.2, 0.3]))
+    assert (moved[1:] != ALL[name](z)[1:]).any() == ALL[name].mixes_units
 
 
 @pytest.mark.parametrize(
