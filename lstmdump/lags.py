@@ -86,8 +86,10 @@ class LayerLags:
     @property
     def cumulative(self) -> tuple[float | None, ...]:
         """By lag, the share of this one and all smaller ones."""
+        if not _divides(self.total):
+            return (None,) * len(self.norms)
         sums = np.cumsum(self.norms)
-        return tuple(float(part / sums[-1]) if _divides(self.total) else None for part in sums)
+        return tuple((sums / sums[-1]).tolist())
 
     @property
     def lag_95(self) -> int | None:
@@ -98,7 +100,8 @@ class LayerLags:
     @property
     def telling(self) -> int:
         """How many lags are worth seeing one by one: those that have 95 % of the total, and ten where there are."""
-        return min(len(self.norms), max(0 if self.lag_95 is None else self.lag_95 + 1, _AT_LEAST))
+        last = self.lag_95
+        return min(len(self.norms), max(0 if last is None else last + 1, _AT_LEAST))
 
     @property
     def feature_norms(self) -> tuple[float, ...]:
@@ -126,16 +129,15 @@ def lags(
     *,
     unit: int | None = None,
     most: int | None = None,
-    initial: State | None = None,
     mask: Array | None = None,
 ) -> LayerLags:
     """The influence on the last output of CELL, whose dtype must be float64, of each step of X, (batch, length, d).
 
-    UNIT is the only one of the outputs that counts, MOST how many lags are gone back. The first state is INITIAL, or 0.
-    Where MASK, (batch, length), is false, a step is passed over and no lag.
+    UNIT is the only one of the outputs that counts, MOST how many lags are gone back. Where MASK, (batch, length),
+    is false, a step is passed over and no lag.
 
     Raises:
-        BadInput: X, INITIAL or MASK have another shape, or there is no such UNIT.
+        BadInput: X or MASK have another shape, or no step is taken, or there is no such UNIT.
         CannotReplay: the layer's activations are unknown.
     """
     rows = _rows(cell, unit)
@@ -145,9 +147,8 @@ def lags(
     steps = int(taken.sum(1).max())
     squares = np.zeros((len(x), steps if most is None else min(steps, most), cell.input_dim))
     for members in _groups(cell, taken, len(rows)):
-        first = None if initial is None else State(initial.h[members], initial.c[members])
         kept = x[members][taken[members]].reshape(len(members), -1, cell.input_dim)
-        _go_back(cell, kept, rows, first, squares, members)
+        _go_back(cell, kept, rows, squares, members)
     notes = _notes(cell, taken, squares.shape[1] if squares.shape[1] < steps else None)
     return _summary(cell, unit, squares, x.shape[1], "the inputs given", tuple(notes))
 
@@ -200,10 +201,7 @@ def _rows(cell: CellNumbers, unit: int | None) -> Array:
 
 def _taken(cell: CellNumbers, x: Array, mask: Array | None) -> Array:
     """Which steps of X are taken, (batch, length)."""
-    if x.ndim != 3 or x.shape[2] != cell.input_dim:
-        raise BadInput(f"the input is {x.shape}, but {cell.name} takes (batch, length, {cell.input_dim})")
-    if mask is not None and mask.shape != x.shape[:2]:
-        raise BadInput(f"the mask is {mask.shape}, but the input has (batch, length) = {x.shape[:2]}")
+    replay.insist_on_shapes(cell, x, None, mask)
     taken = np.ones(x.shape[:2], bool) if mask is None else mask.astype(bool)
     if not taken.any():
         raise BadInput(f"no step of the input is taken, so nothing has an influence on {cell.name}")
@@ -224,11 +222,11 @@ def _in_order(cell: CellNumbers) -> CellNumbers:
     return replace(cell, behaviour=cell.behaviour._replace(go_backwards=False, is_aligned=False))
 
 
-def _go_back(cell: CellNumbers, x: Array, rows: Array, initial: State | None, squares: Array, members: Array) -> None:
+def _go_back(cell: CellNumbers, x: Array, rows: Array, squares: Array, members: Array) -> None:
     """Fill SQUARES, (sequences, lags, d), at MEMBERS, whose steps X are in the order in which they are taken."""
     with np.errstate(over="ignore", invalid="ignore"):  # what is too large is told
-        states = replay.replay(_in_order(cell), x, initial=initial)
-        first = _zeros(cell, len(x)) if initial is None else initial
+        states = replay.replay(_in_order(cell), x)
+        first = replay.zero_state(cell, len(x))
         backward = Backward(cell)
         adjoint = Adjoint.of(rows, len(x), cell.units)
         for lag, step in enumerate(range(x.shape[1] - 1, x.shape[1] - 1 - min(squares.shape[1], x.shape[1]), -1)):
@@ -254,13 +252,9 @@ def _go_back_at(cell: CellNumbers, state: State, rows: Array, most: int) -> tupl
     return np.stack(found, 1), False
 
 
-def _zeros(cell: CellNumbers, batch: int) -> State:
-    return State(np.zeros((batch, cell.width)), np.zeros((batch, cell.units)))
-
-
 def _settled(cell: CellNumbers) -> tuple[State, int | None]:
     """The state to which inputs of 0 lead from 0, and after how many steps it stays; None where it does not."""
-    state = _zeros(cell, 1)
+    state = replay.zero_state(cell, 1)
     x = np.zeros((1, _BLOCK, cell.input_dim))
     with np.errstate(over="ignore", invalid="ignore"):
         for start in range(0, _SETTLING, _BLOCK):

@@ -71,7 +71,7 @@ def replay(cell: CellNumbers, x: Array, *, initial: State | None = None, mask: A
         BadInput: X, INITIAL or MASK have another shape.
         CannotReplay: the layer's activations are unknown.
     """
-    _insist_on_shapes(cell, x, initial, mask)
+    insist_on_shapes(cell, x, initial, mask)
     equations, behaviour = _Equations(cell), cell.behaviour
     states = States(*(np.empty((*x.shape[:2], width), cell.dtype) for width in (cell.width, *[cell.units] * 5)))
     arrays = (states.i, states.f, states.o, states.candidate, states.h, states.c)
@@ -81,14 +81,19 @@ def replay(cell: CellNumbers, x: Array, *, initial: State | None = None, mask: A
     with np.errstate(all="ignore"):
         for start in range(0, len(x), _SEQUENCES):
             part = slice(start, start + _SEQUENCES)
-            first = _first(cell, len(x[part])) if initial is None else State(initial.h[part], initial.c[part])
+            first = zero_state(cell, len(x[part])) if initial is None else State(initial.h[part], initial.c[part])
             for steps, made in _blocks(equations, taken[part], first, None if skipped is None else skipped[part]):
                 for array, values in zip(given, made, strict=True):
                     array[part, steps] = values.swapaxes(0, 1)
     return states
 
 
-def _insist_on_shapes(cell: CellNumbers, x: Array, initial: State | None, mask: Array | None) -> None:
+def insist_on_shapes(cell: CellNumbers, x: Array, initial: State | None, mask: Array | None) -> None:
+    """See to it that CELL can be run on X, (batch, length, d), from INITIAL on, with MASK, (batch, length).
+
+    Raises:
+        BadInput: one of them has another shape.
+    """
     if x.ndim != 3 or x.shape[2] != cell.input_dim:
         raise BadInput(f"the input is {x.shape}, but {cell.name} takes (batch, length, {cell.input_dim})")
     if mask is not None and mask.shape != x.shape[:2]:
@@ -99,12 +104,13 @@ def _insist_on_shapes(cell: CellNumbers, x: Array, initial: State | None, mask: 
             raise BadInput(f"the initial {letter} is {shape}, but {cell.name} takes {len(x), width}")
 
 
+def zero_state(cell: CellNumbers, batch: int) -> State:
+    """That before the first step where no other is given: 0, for each sequence of a BATCH."""
+    return State(np.zeros((batch, cell.width), cell.dtype), np.zeros((batch, cell.units), cell.dtype))
+
+
 def _turned(array: Array, backwards: bool) -> Array:
     return array[:, ::-1] if backwards else array
-
-
-def _first(cell: CellNumbers, batch: int) -> State:
-    return State(np.zeros((batch, cell.width), cell.dtype), np.zeros((batch, cell.units), cell.dtype))
 
 
 def _blocks(
