@@ -118,6 +118,11 @@ class Source(NamedTuple):
     layers: tuple[LayerPath, ...]
     join: str = "concat"
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The layers by their names, each its path in one word."""
+        return tuple(map("/".join, self.layers))
+
 
 Sources: TypeAlias = "Mapping[LayerPath, Source]"
 """By the path of a layer, its source, for each that directly follows other recurrent layers."""

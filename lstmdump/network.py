@@ -60,7 +60,7 @@ class Network(NamedTuple):
 
     def taken(self, name: str) -> tuple[str, ...]:
         """The names of the layers whose outputs the layer NAME takes; none where it takes the input."""
-        return tuple(map("/".join, self.sources[name].layers)) if name in self.sources else ()
+        return self.sources[name].names if name in self.sources else ()
 
     def joined(self, name: str, outputs: Mapping[str, Array]) -> Array:
         """The input of the layer NAME, (batch, length, d), out of the OUTPUTS of others."""
@@ -72,20 +72,35 @@ def read(opened: OpenModel, chosen: Sequence[LSTM], input_dim: int, wanted: Want
 
     Raises:
         BadInput: the input has another width than a layer takes.
-        CannotReplay: a layer is no cell of the equations, or its input is not known.
-        NoForgetBias: the file does not hold it, and none is wanted.
-        UnreadableModel: the numbers cannot be read.
+        CannotReplay: the input of a layer is not known.
+        CannotReplay, NoForgetBias, UnreadableModel: see `read_each`.
     """
     sources = _sources(opened, chosen) if wanted.chain else {}
     _insist_on_widths(chosen, sources, input_dim)
-    ordered = _in_order(chosen, sources)
-    behaviours = {lstm.name: _behaviour(lstm, opened.producer, wanted) for lstm in ordered}
-    cells = tuple(_cell(lstm, behaviours[lstm.name], wanted) for lstm in ordered)
+    cells, notes = read_each(_in_order(chosen, sources), opened.producer, wanted)
     report = describe(opened)
     names = {lstm.name for lstm in chosen}
     kept = report._replace(layers=tuple(layer for layer in report.layers if layer.name in names),
                            lstm_parameters=sum(lstm.parameters for lstm in chosen))  # fmt: skip
-    return Network(kept, cells, sources, wanted, tuple(_notes(ordered, behaviours, wanted)))
+    return Network(kept, cells, sources, wanted, notes)
+
+
+def read_each(lstms: Sequence[LSTM], producer: str, wanted: Wanted) -> tuple[tuple[CellNumbers, ...], tuple[str, ...]]:
+    """LSTMS, layers of a model that PRODUCER wrote, each to be run by itself; and what to know about how they are.
+
+    Raises:
+        CannotReplay: a layer is no cell of the equations.
+        NoForgetBias: the file does not hold it, and none is wanted.
+        UnreadableModel: the numbers cannot be read.
+    """
+    behaviours = {lstm.name: _behaviour(lstm, producer, wanted) for lstm in lstms}
+    cells = tuple(_cell(lstm, behaviours[lstm.name], wanted) for lstm in lstms)
+    return cells, tuple(_notes(lstms, behaviours, wanted))
+
+
+def sources_by_name(opened: OpenModel) -> dict[str, Source]:
+    """By its name, the source of each layer that directly follows others, as far as the file says."""
+    return {"/".join(path): source for path, source in opened.model.sources().items()}
 
 
 def join(how: str, outputs: Sequence[Array]) -> Array:
@@ -105,9 +120,8 @@ _JOINS = {"sum": np.add, "mul": np.multiply, "ave": np.add}
 def _sources(opened: OpenModel, chosen: Sequence[LSTM]) -> dict[str, Source]:
     """What each layer takes; those that are not in it take the input."""
     names = [lstm.name for lstm in chosen]
-    every = {"/".join(path): source for path, source in opened.model.sources().items()}
-    found = {name: every[name] for name in names
-             if name in every and all("/".join(path) in names for path in every[name].layers)}  # fmt: skip
+    every = sources_by_name(opened)
+    found = {name: every[name] for name in names if name in every and set(names).issuperset(every[name].names)}
     heads = [lstm for lstm in chosen if lstm.name not in found]
     for head in heads[1:]:
         if not _are_halves(heads[0], head):
@@ -123,7 +137,7 @@ def _are_halves(one: LSTM, other: LSTM) -> bool:
 
 def _no_source(name: str, names: Sequence[str], every: Mapping[str, Source]) -> str:
     if name in every:
-        left_out = ", ".join(layer for layer in map("/".join, every[name].layers) if layer not in names)
+        left_out = ", ".join(layer for layer in every[name].names if layer not in names)
         return f"{name} takes the output of {left_out}, which -l leaves out"
     if not every:
         return f"the file does not say that {name} directly follows another LSTM layer; choose one with -l"
@@ -143,7 +157,7 @@ def _insist_on_widths(chosen: Sequence[LSTM], sources: Mapping[str, Source], inp
         if lstm.input_dim != input_dim:
             raise BadInput(f"the input has {input_dim} numbers at each step, but {lstm.name} takes {lstm.input_dim}")
     for name, source in sources.items():
-        widths_of = [_width(by_name["/".join(path)]) for path in source.layers]
+        widths_of = [_width(by_name[layer]) for layer in source.names]
         width = sum(widths_of) if source.join == "concat" else widths_of[0]
         if width != by_name[name].input_dim:
             raise CannotReplay(f"{name} takes {by_name[name].input_dim} numbers at each step, but what it follows "
@@ -158,8 +172,7 @@ def _in_order(chosen: Sequence[LSTM], sources: Mapping[str, Source]) -> list[LST
     """CHOSEN, each behind those whose outputs it takes, else in the model's order."""
     waiting, done, ordered = list(chosen), set[str](), list[LSTM]()
     while waiting:
-        ready = [lstm for lstm in waiting
-                 if lstm.name not in sources or done.issuperset(map("/".join, sources[lstm.name].layers))]  # fmt: skip
+        ready = [lstm for lstm in waiting if lstm.name not in sources or done.issuperset(sources[lstm.name].names)]
         if not ready:
             raise CorruptModel(f"{waiting[0].name} takes its own output for its input, by way of other layers")
         ordered.extend(ready)

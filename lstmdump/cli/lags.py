@@ -14,15 +14,16 @@ from lstmdump.cli.run import FAILED, Run
 from lstmdump.cli.running import Running, running_options
 from lstmdump.errors import BadInput, LstmdumpError
 from lstmdump.guard import Guard
-from lstmdump.opening import OpenModel, open_model
+from lstmdump.opening import open_model
 from lstmdump.render.text import no_match
 from lstmdump.report import select
 
 if TYPE_CHECKING:
+    from lstmdump.cell_numbers import CellNumbers
     from lstmdump.lags import LayerLags
     from lstmdump.limits import Limits
-    from lstmdump.lstm import LSTM
-    from lstmdump.network import Network, Wanted
+    from lstmdump.model import Source
+    from lstmdump.network import Wanted
     from lstmdump.render.lags import ModelLags
     from lstmdump.tensor import Array
 
@@ -125,26 +126,28 @@ def _lags(
     from lstmdump.render.lags import ModelLags
 
     input_dim = None if given is None else given.x.shape[2]
-    networks = guard.do(item.path, _networks, item.path, selection.layer, selection.limits, wanted, input_dim)
-    if not networks and not selection.quiet:
+    cells, notes = guard.do(item.path, _read, item.path, selection.layer, selection.limits, wanted, input_dim)
+    if not cells and not selection.quiet:
         terminal.tell(f"{item.path}: no LSTM layer in this model")
-    layers = [_of_layer(network, given, unit, most) for network in networks]
-    notes = [note for network in networks for note in network.notes]
-    notes += [f"{layer.name}: {note}" for layer in layers for note in layer.notes]
-    return ModelLags(item.path, tuple(layers), tuple(notes))
+    layers = [_of_layer(cell, given, unit, most) for cell in cells]
+    own = (f"{layer.name}: {note}" for layer in layers for note in layer.notes)
+    return ModelLags(item.path, tuple(layers), (*notes, *own))
 
 
-def _of_layer(network: Network, given: _Given | None, unit: int | None, most: int | None) -> LayerLags:
+def _of_layer(cell: CellNumbers, given: _Given | None, unit: int | None, most: int | None) -> LayerLags:
     from lstmdump import lags
 
-    cell = network.cells[0]
     if given is None:
         return lags.lags_without_input(cell, unit=unit, most=most)
     return lags.lags(cell, given.x, unit=unit, most=most, mask=given.mask)
 
 
-def _networks(path: str, layer: str | None, limits: Limits, wanted: Wanted, input_dim: int | None) -> list[Network]:
-    """Each layer by itself, to be run on an input of INPUT_DIM numbers at each step, or on one of its own width."""
+def _read(
+    path: str, layer: str | None, limits: Limits, wanted: Wanted, input_dim: int | None
+) -> tuple[Sequence[CellNumbers], Sequence[str]]:
+    """The layers of a model, to be run on an input of INPUT_DIM numbers at each step, if there is one; and notes."""
+    from lstmdump import network
+
     with open_model(path, limits=limits) as opened:
         chosen = select(opened.lstms, layer)
         if opened.lstms and not chosen:
@@ -153,20 +156,15 @@ def _networks(path: str, layer: str | None, limits: Limits, wanted: Wanted, inpu
             if input_dim is not None and lstm.input_dim != input_dim:
                 raise BadInput(f"the input has {input_dim} numbers at each step, but {lstm.name} takes "
                                f"{lstm.input_dim}; choose layers with -l")  # fmt: skip
-        return [_network(opened, lstm, wanted, with_input=input_dim is not None) for lstm in chosen]
+        cells, notes = network.read_each(chosen, opened.producer, wanted)
+        sources = {} if input_dim is None else network.sources_by_name(opened)
+        follow = (_told_of_its_source(lstm.name, sources[lstm.name]) for lstm in chosen if lstm.name in sources)
+        return cells, (*notes, *follow)
 
 
-def _network(opened: OpenModel, lstm: LSTM, wanted: Wanted, *, with_input: bool) -> Network:
-    """LSTM by itself. One that follows others is told of, if there is an input, which is not theirs to it."""
-    from lstmdump import network
-
-    found = network.read(opened, [lstm], lstm.input_dim, wanted)
-    follows = [source for path, source in opened.model.sources().items() if "/".join(path) == lstm.name]
-    if not with_input or not follows:
-        return found
-    before = " and ".join("/".join(path) for path in follows[0].layers)
-    note = f"{lstm.name}: takes the input given, though in the model it takes the output of {before}"
-    return found._replace(notes=(*found.notes, note))
+def _told_of_its_source(name: str, source: Source) -> str:
+    """That the input given is not what the layer NAME, which follows others, takes in the model."""
+    return f"{name}: takes the input given, though in the model it takes the output of {' and '.join(source.names)}"
 
 
 def _print(lags: ModelLags, *, as_json: bool, by_feature: bool, first: bool) -> None:

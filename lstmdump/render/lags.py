@@ -22,7 +22,7 @@ _CELL = 9  # columns of a number in the table of features
 
 @dataclass(frozen=True)
 class ModelLags:
-    """What became of the layers of one model; the notes begin with the name of the layer that they are about."""
+    """What became of the layers of one model; the notes begin with the names of the layers that they are about."""
 
     model: str
     layers: tuple[LayerLags, ...]

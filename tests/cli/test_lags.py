@@ -11,9 +11,6 @@ import pytest
 
 import lstmdump
 from lstmdump import behaviour, lags, replay
-from lstmdump.cli import lags as command
-from lstmdump.model import Source
-from lstmdump.opening import OpenModel, open_model
 
 Run = Callable[..., Any]
 X = builders.numbers(2, 6, 3)
@@ -198,18 +195,15 @@ def test_a_forget_bias_that_is_no_number_is_a_usage_error(run: Run, model: Path,
     assert (outcome.status, f"'{number}' is no finite number" in outcome.err) == (2, True)
 
 
-def test_what_follows_another_layer_is_told_where_it_gets_the_input_itself(
-    run: Run, two: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def opened(path: str, **options: Any) -> OpenModel:
-        found = open_model(path, **options)
-        found.model.sources = lambda: {("two",): Source((("one",),))}
-        return found
-
-    monkeypatch.setattr(command, "open_model", opened)
+def test_what_follows_another_layer_is_told_where_it_gets_the_input_itself(run: Run, two: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "wide.npy", builders.numbers(2, 6, 4))
     made = record(run, two, "-i", tmp_path / "wide.npy", "-l", "two")
     assert "two: takes the input given, though in the model it takes the output of one" in made["notes"]
+
+
+def test_a_note_on_several_layers_comes_once(run: Run, two: Path) -> None:
+    notes = record(run, two)["notes"]
+    assert [note[:10] for note in notes if "the file does not state" in note] == ["one, two: "]
 
 
 def test_a_picture_is_drawn_of_all_layers(run: Run, two: Path, tmp_path: Path) -> None:
