@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,6 +24,11 @@ def line(value: Mapping[str, Any]) -> str:
 
 def _escaped(sign: str) -> str:
     return json.dumps(sign)[1:-1]
+
+
+def finite(number: float | None) -> float | None:
+    """NUMBER, or None where it is NaN or infinite, which JSON has not."""
+    return number if number is not None and math.isfinite(number) else None
 
 
 def of(report: Report, *, with_others: bool = False) -> dict[str, Any]:

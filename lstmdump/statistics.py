@@ -156,7 +156,7 @@ def _time_scales(bias: Array, forget_bias: float, its: Behaviour, *, peepholes: 
         float(steps.min()),
         float(np.median(steps)),
         float(steps.max()),
-        str(its.recurrent_activation),
+        activations.word(its.recurrent_activation),
         _bins(steps[np.isfinite(steps)]),
         int(np.isinf(steps).sum()),
         peepholes,

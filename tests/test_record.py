@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,13 @@ def test_a_record_has_the_documented_keys(model: Path) -> None:
         "forget_bias", "parameters", "formula", "weights",
     ]  # fmt: skip
     assert list(made["layers"][0]["weights"][0]) == ["name", "tensor", "shape", "dtype", "parameters", "formula"]
+
+
+@pytest.mark.parametrize(
+    ("number", "wanted"), [(0.5, 0.5), (None, None), (math.nan, None), (math.inf, None), (-math.inf, None)]
+)
+def test_what_is_no_finite_number_is_none_in_json(number: float | None, wanted: float | None) -> None:
+    assert record.finite(number) == wanted
 
 
 def test_a_record_is_read_back(model: Path) -> None:

@@ -99,7 +99,7 @@ def test_a_time_scale_is_right_where_the_gate_is_almost_1(tmp_path: Path) -> Non
     assert scales.max == pytest.approx(1 + math.exp(30), rel=1e-12)
 
 
-def gated(path: Path, word: str, producer: str = "keras 2.2.4") -> LayerStatistics:
+def gated(path: Path, word: object, producer: str = "keras 2.2.4") -> LayerStatistics:
     """The statistics of the layer at PATH, if WORD were its recurrent activation, and PRODUCER had written it."""
     with lstmdump.open(path) as model:
         model.lstms[0].settings = {"recurrent_activation": word}
@@ -119,6 +119,18 @@ def test_the_time_scale_is_that_of_the_layers_own_activation(producer: str, slop
     scales = hard(tmp_path, [0.0, 1.5], producer)
     assert (scales.activation, scales.min) == ("hard_sigmoid", 2.0)
     assert scales.max == pytest.approx(1 / (1 - (0.5 + slope * 1.5)))
+
+
+def test_an_activation_that_is_an_object_is_named_by_its_word(model: Path) -> None:
+    described = {
+        "module": "builtins",
+        "class_name": "function",
+        "config": "hard_sigmoid",
+        "registered_name": "function",
+    }
+    scales = gated(model, described).time_scales
+    assert scales is not None
+    assert scales.activation == "hard_sigmoid"
 
 
 def test_a_unit_whose_gate_is_1_never_forgets(tmp_path: Path) -> None:

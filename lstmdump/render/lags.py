@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -137,22 +137,27 @@ def _layer(layer: LayerLags) -> dict[str, Any]:
         "operating_point": layer.operating_point,
         "dtype": layer.dtype,
         "lags": [
-            {"lag": lag, "norm": _finite(norm), "std": _finite(std), "share": share, "cumulative": cumulative}
+            {
+                "lag": lag,
+                "norm": record.finite(norm),
+                "std": record.finite(std),
+                "share": share,
+                "cumulative": cumulative,
+            }
             for lag, (norm, std, share, cumulative) in enumerate(parts)
         ],
         "lag_95": layer.lag_95,
-        "total": _finite(layer.total),
+        "total": record.finite(layer.total),
     }
 
 
 def _features(layer: LayerLags) -> list[dict[str, Any]]:
-    by_lag: Sequence[tuple[float, ...]] = layer.by_feature
     return [
-        {"feature": feature, "norm": _finite(norm), "share": share, "lags": [_finite(row[feature]) for row in by_lag]}
+        {
+            "feature": feature,
+            "norm": record.finite(norm),
+            "share": share,
+            "lags": [record.finite(row[feature]) for row in layer.by_feature],
+        }
         for feature, (norm, share) in enumerate(zip(layer.feature_norms, layer.feature_shares, strict=True))
     ]
-
-
-def _finite(number: float) -> float | None:
-    """JSON has no NaN."""
-    return number if math.isfinite(number) else None

@@ -71,6 +71,4 @@ def _layer(about: Mapping[str, Any], summary: LayerSummary, *, with_statistics: 
 
 
 def _columns(gate: GateSummary, names: Sequence[str]) -> dict[str, float | None]:
-    """JSON has no NaN."""
-    values = {name: getattr(gate, name) for name in names}
-    return {name: value if math.isfinite(value) else None for name, value in values.items()}
+    return {name: record.finite(getattr(gate, name)) for name in names}

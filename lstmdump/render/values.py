@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from lstmdump import record
 from lstmdump.lstm import LSTM
 from lstmdump.names import shortened, visible
 from lstmdump.render.bars import bar
@@ -91,26 +92,21 @@ def _edge(steps: float) -> str:
 
 def statistics_record(layer: LayerStatistics) -> dict[str, Any]:
     """The same for JSON; what is no finite number becomes null."""
-    record: dict[str, Any] = {array.name: _array_record(array) for array in layer.arrays}
-    record["time_scale"] = None if layer.time_scales is None else _scales_record(layer.time_scales)
-    return record
+    scales = None if layer.time_scales is None else _scales_record(layer.time_scales)
+    return {array.name: _array_record(array) for array in layer.arrays} | {"time_scale": scales}
 
 
 def _array_record(array: ArrayStatistics) -> dict[str, float | None]:
     columns = (*_COLUMNS, "spectral_radius") if array.name.startswith("U_") else _COLUMNS
-    return {column: _finite(getattr(array, column)) for column in columns}
+    return {column: record.finite(getattr(array, column)) for column in columns}
 
 
 def _scales_record(scales: TimeScales) -> dict[str, Any]:
     return {
-        "min": _finite(scales.min),
-        "median": _finite(scales.median),
-        "max": _finite(scales.max),
+        "min": record.finite(scales.min),
+        "median": record.finite(scales.median),
+        "max": record.finite(scales.max),
         "activation": scales.activation,
-        "bins": [{"from": one.start, "to": _finite(one.end), "units": one.units} for one in scales.bins],
+        "bins": [{"from": one.start, "to": record.finite(one.end), "units": one.units} for one in scales.bins],
         "never_forget": scales.never_forget,
     }
-
-
-def _finite(number: float | None) -> float | None:
-    return number if number is not None and math.isfinite(number) else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 from lstmdump import record
@@ -42,15 +41,10 @@ def json_line(verdict: ModelVerdict) -> str:
                 "class": layer.kind,
                 "cell": layer.cell,
                 "computed_in": layer.dtype,
-                "difference": _number(layer.difference),
+                "difference": record.finite(layer.difference),
                 "agrees": layer.agrees,
             }
             for layer in verdict.layers
         ],
         "notes": [f"{layer.layer}: {note}" for layer in verdict.layers for note in layer.notes],
     })  # fmt: skip
-
-
-def _number(difference: float | None) -> float | None:
-    """JSON has no NaN."""
-    return difference if difference is not None and math.isfinite(difference) else None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
+from lstmdump.activations import word
 from lstmdump.lstm import LSTM, Role
 from lstmdump.lstm.slices import Layout
-from lstmdump.names import shortened, visible
+from lstmdump.names import visible
 from lstmdump.render.lessons.section import Line, Section, Subject, table
 
 _HARD_SIGMOID = "hard_sigmoid(z) is {} + 0.5, kept between 0 and 1 (in {} it is {} + 0.5)."
@@ -20,7 +21,6 @@ _DEFINITIONS = {
 }
 _DEFAULTS = ("Keras's defaults: tanh, and for the gates hard_sigmoid up to 2.2 (and in TensorFlow 1), sigmoid since "
              "2.3.")  # fmt: skip
-_LONGEST = 80  # characters of a function's name
 
 
 def equations(subject: Subject) -> Section:
@@ -59,7 +59,7 @@ def shapes(subject: Subject) -> Section:
 def activations(subject: Subject) -> Section:
     """The functions that the layer uses, and which ones their names mean."""
     behaviour = subject.behaviour
-    gates, states = _shown(behaviour.recurrent_activation), _shown(behaviour.activation)
+    gates, states = word(behaviour.recurrent_activation), word(behaviour.activation)
     definitions = [_definition(name, behaviour.keras) for name in dict.fromkeys((gates, states))]
     what = f"i, f and o: {gates}. The candidate, and c' on its way out: {states}."
     default = [] if subject.layout is Layout.ONE_KERNEL else [_DEFAULTS]
@@ -84,16 +84,8 @@ def _definition(name: str, keras: int) -> str:
 
 
 def _function(name: object) -> str:
-    return "σ" if name == "sigmoid" else _shown(name)
-
-
-def _shown(name: object) -> str:
-    """The word for an activation; of an object or a function that a configuration describes, its name."""
-    if isinstance(name, Mapping):
-        name = next(
-            (word for word in (name.get("config"), name.get("class_name")) if isinstance(word, str)), "activation"
-        )
-    return visible(shortened(str(name), _LONGEST))
+    """What stands for an activation in an equation: its word, without its settings."""
+    return "σ" if name == "sigmoid" else word(name).partition("(")[0]
 
 
 def _sum(lstm: LSTM, letter: str) -> str:

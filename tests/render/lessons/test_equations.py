@@ -140,15 +140,21 @@ def test_a_long_name_of_an_activation_is_shortened(lstm: LSTM) -> None:
 @pytest.mark.parametrize(
     ("described", "word"),
     [
-        ({"class_name": "LeakyReLU", "config": {"negative_slope": 0.1}}, "LeakyReLU"),
+        ({"class_name": "ReLU"}, "ReLU"),
         ({"class_name": "function", "config": "swishy", "registered_name": "swishy"}, "swishy"),
-        ({}, "activation"),
     ],
 )
 def test_an_activation_that_is_described_goes_by_its_name(lstm: LSTM, described: dict[str, Any], word: str) -> None:
     subject = Subject(lstm, Behaviour()._replace(activation=described))
     assert told(equations(subject), "h' =") == f"o∘{word}(c')"
     assert f"out: {word}." in text(activations(subject))
+
+
+def test_the_settings_of_an_activation_are_told_beside_the_equations(lstm: LSTM) -> None:
+    leaky = {"class_name": "LeakyReLU", "config": {"negative_slope": 0.1}}
+    subject = Subject(lstm, Behaviour()._replace(activation=leaky))
+    assert told(equations(subject), "h' =") == "o∘LeakyReLU(c')"
+    assert "out: LeakyReLU(negative_slope=0.1)." in text(activations(subject))
 
 
 _PARTS = ("input", "transform", "forget", "output", "state")
