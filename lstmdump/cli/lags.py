@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from lstmdump import clashes
 from lstmdump.cli import terminal
 from lstmdump.cli.inputs import Input, Selection, model_options
 from lstmdump.cli.run import FAILED, Run
@@ -72,20 +71,18 @@ def lags_command(
         raise click.UsageError("--force goes with --plot")
     wanted = running.wanted("float64")
     run = Run(as_json=as_json)
-    inputs = list(selection.inputs(run.fail))
-    if plot is not None:
-        _insist_on_place(plot, [item.path for item in inputs], overwrite=force)
-    given = _given(x, running.mask)
     found: list[LayerLags] = []
-    with (
-        selection.guard() as guard,
-        terminal.progress(inputs, len(inputs), unit="models", quiet=selection.quiet) as items,
-    ):
-        for number, item in enumerate(items):
-            with run.each(item):
-                lags = _lags(item, guard, selection, wanted, given, unit, most)
-                _print(lags, as_json=as_json, by_feature=by_feature, first=number == 0)
-                found += lags.layers
+    with selection.guard() as guard:
+        inputs = list(selection.inputs(run.fail))
+        if plot is not None:
+            _insist_on_place(plot, [item.path for item in inputs], overwrite=force)
+        given = _given(x, running.mask)
+        with terminal.progress(inputs, len(inputs), unit="models", quiet=selection.quiet) as items:
+            for item in items:
+                with run.each(item):
+                    lags = _lags(item, guard, selection, wanted, given, unit, most)
+                    _print(lags, as_json=as_json, by_feature=by_feature, first=not found)
+                    found += lags.layers
     if plot is not None and found:
         _draw(found, plot, by_feature=by_feature, overwrite=force)
     if not found and not run.status:
@@ -95,12 +92,9 @@ def lags_command(
 
 
 def _insist_on_place(plot: str, models: Sequence[str], *, overwrite: bool) -> None:
-    """See to it, before anything is computed, that a picture can be drawn into PLOT, which is none of MODELS."""
     from lstmdump.plot import insist
 
-    insist(plot, overwrite=overwrite)
-    for model in models:
-        clashes.insist_that_it_is_no_model(plot, model)
+    insist(plot, models, overwrite=overwrite)
 
 
 class _Given(NamedTuple):

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import closing
-from itertools import chain, islice
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from lstmdump import record
 from lstmdump.cli import terminal
-from lstmdump.cli.inputs import Selection, model_options
+from lstmdump.cli.inputs import Input, Selection, model_options
 from lstmdump.cli.run import Run
+from lstmdump.guard import Guard
 from lstmdump.limits import Limits
 from lstmdump.lstm import GATES
 from lstmdump.opening import OpenModel, open_model
@@ -77,50 +76,58 @@ def show_command(
         terminal.width(), terminal.colour(),
     )  # fmt: skip
     run = Run(as_json=as_json)
-    with closing(_printed(selection, wanted, run)) as layers:
+    with selection.guard() as guard:
+        inputs = selection.inputs(run.fail)
         if plot is None:
-            for _ in layers:
+            for _ in _printed(inputs, guard, wanted, run, quiet=selection.quiet):
                 pass
         else:
+            named = list(inputs)
+            _insist_on_place(plot, named, overwrite=force)
+            guard.start()  # before matplotlib is imported
+            layers = _printed(named, guard, wanted, run, quiet=selection.quiet)
             _plot(layers, plot, overwrite=force, with_model=not selection.names_one)
     return run.status
+
+
+def _insist_on_place(path: str, inputs: Iterable[Input], *, overwrite: bool) -> None:
+    from lstmdump import plot
+
+    plot.insist(path, [item.path for item in inputs], overwrite=overwrite)
 
 
 def _plot(layers: Iterator[LayerNumbers], path: str, *, overwrite: bool, with_model: bool) -> None:
     """Draw LAYERS as they come, and save them at PATH."""
     from lstmdump import plot
 
-    plot.insist(path, overwrite=overwrite)
-    first = list(islice(layers, 1))  # the process that reads is forked before matplotlib is imported
-    plot.save(_pages(chain(first, layers), with_model=with_model), path, overwrite=overwrite)
-
-
-def _pages(layers: Iterable[LayerNumbers], *, with_model: bool) -> Iterator[Figure]:
-    for layer in layers:
+    def pages() -> Iterator[Figure]:  # matplotlib is imported when `plot` has seen to it that it can be
         from lstmdump.plot import heat_maps
 
-        yield heat_maps.page(layer, with_model=with_model)
+        yield from (heat_maps.page(layer, with_model=with_model) for layer in layers)
+
+    plot.save(pages(), path, overwrite=overwrite)
 
 
-def _printed(selection: Selection, wanted: _Wanted, run: Run) -> Generator[LayerNumbers, None, None]:
+def _printed(
+    inputs: Iterable[Input], guard: Guard, wanted: _Wanted, run: Run, *, quiet: bool
+) -> Iterator[LayerNumbers]:
     """Print what is WANTED of each model, and give what is to be drawn of it."""
     first = True
     found = False
-    with selection.guard() as guard:
-        for item in selection.inputs(run.fail):
-            found = True
-            layers: tuple[LayerNumbers, ...] = ()
-            with run.each(item):
-                shown = guard.do(item.path, _show, item.path, wanted)
-                if wanted.as_json:
-                    terminal.write_json(shown.text)
-                else:
-                    terminal.write(shown.text if first else "\n" + shown.text)
-                first = False
-                if shown.caution and not selection.quiet:
-                    terminal.tell(f"{item.path}: {shown.caution}")
-                layers = shown.layers
-            yield from layers
+    for item in inputs:
+        found = True
+        layers: tuple[LayerNumbers, ...] = ()
+        with run.each(item):
+            shown = guard.do(item.path, _show, item.path, wanted)
+            if wanted.as_json:
+                terminal.write_json(shown.text)
+            else:
+                terminal.write(shown.text if first else "\n" + shown.text)
+            first = False
+            if shown.caution and not quiet:
+                terminal.tell(f"{item.path}: {shown.caution}")
+            layers = shown.layers
+        yield from layers
     if not found and not run.status:
         terminal.tell("no model found")
 

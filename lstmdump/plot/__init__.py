@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, BinaryIO
 
+from lstmdump.clashes import insist_that_it_is_no_model
 from lstmdump.errors import LstmdumpError, MissingDependency, OutputExists, OutputUnwritable
 from lstmdump.files import whole_file
 from lstmdump.names import visible
@@ -24,17 +25,20 @@ _PIP_LINE = "pip install 'lstmdump[plot]'"
 _CREATOR = "lstmdump"
 
 
-def insist(path: str, *, overwrite: bool) -> None:
-    """That pictures can be drawn, and saved at PATH: to be told before anything is read.
+def insist(path: str, models: Iterable[str] = (), *, overwrite: bool) -> None:
+    """That pictures can be drawn, and saved at PATH, which is none of MODELS: to be told before anything is read.
 
     Raises:
         MissingDependency: matplotlib is not installed.
+        OutputClash: PATH is one of MODELS.
         OutputExists: PATH is there already and OVERWRITE is false.
         OutputUnwritable: it ends in none of the suffixes.
     """
     _suffix(path)
     if os.path.lexists(path) and not overwrite:
         raise _in_the_way(path)
+    for model in models:
+        insist_that_it_is_no_model(path, model)
     if importlib.util.find_spec("matplotlib") is None:
         raise MissingDependency(f"to draw needs matplotlib, which is not installed; {_PIP_LINE}")
 

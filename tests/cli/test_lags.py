@@ -206,6 +206,11 @@ def test_a_note_on_several_layers_comes_once(run: Run, two: Path) -> None:
     assert [note[:10] for note in notes if "the file does not state" in note] == ["one, two: "]
 
 
+def test_the_first_that_is_shown_has_no_empty_line_before(run: Run, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.h5").write_bytes(b"")
+    assert run("lags", tmp_path / "bad.h5", model).out == run("lags", model).out
+
+
 def test_a_picture_is_drawn_of_all_layers(run: Run, two: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     outcome = run("lags", two, "--plot", tmp_path / "a.pdf")

@@ -156,6 +156,16 @@ def test_a_plot_is_overwritten_where_told_to(run: Run, model: Path, tmp_path: Pa
     assert (tmp_path / "x.pdf").read_bytes().startswith(b"%PDF")
 
 
+@pytest.mark.parametrize("found", [False, True])
+def test_a_plot_does_not_take_the_place_of_a_model(run: Run, model: Path, tmp_path: Path, found: bool) -> None:
+    pytest.importorskip("matplotlib")
+    path = model.rename(tmp_path / "model.png")
+    before = path.read_bytes()
+    outcome = run("show", *(["-r", tmp_path] if found else [path]), "--plot", path, "--force")
+    assert (outcome.status, outcome.out, path.read_bytes() == before) == (2, "", True)
+    assert outcome.err == f"lstmdump: {path} is itself one of the models to be read; nothing was written\n"
+
+
 def test_force_without_a_plot_is_a_usage_error(run: Run, model: Path) -> None:
     assert run("show", "-f", model).err == "lstmdump: --force goes with --plot; see `lstmdump show --help`\n"
 
