@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from lstmdump import nonlinearities, softmaxes
 from lstmdump.errors import CannotReplay
+from lstmdump.model import finite_number
 from lstmdump.names import shortened, visible
 from lstmdump.nonlinearities import Activation
 
@@ -52,6 +52,9 @@ _BEFORE_KERAS_3 = {**_NEW_IN_KERAS_3, **_NEW_IN_KERAS_2, **_OF_KERAS_1}
 _IN_KERAS_3 = {**_OF_KERAS_1, **_NEW_IN_KERAS_2, **_NEW_IN_KERAS_3}
 _OF_TENSORFLOW = {"log_softmax_v2": "log_softmax", "softmax_v2": "softmax"}
 """What a config calls functions of TensorFlow that stood in the place of a word, and that word."""
+
+_SHOWN = 120  # characters
+_OWN_MODULES = ("builtins", "keras", "tf_keras")
 
 NAMES = tuple(sorted(_IN_KERAS_3))
 """The words that are known, whichever Keras has them.
@@ -105,10 +108,6 @@ def word(what: object) -> str:
     return f"<{type(core).__name__}>" if name is None else visible(shortened(name, _SHOWN))
 
 
-_SHOWN = 120  # characters
-_OWN_MODULES = ("builtins", "keras", "tf_keras")
-
-
 def _core(what: object) -> object:
     """WHAT, out of the layers that do nothing but apply it."""
     while isinstance(what, Mapping) and what.get("class_name") == "Activation" and _is_of_keras(what):
@@ -141,7 +140,7 @@ def _title(what: Mapping[str, Any]) -> str:
     name = next(name for name in names if isinstance(name, str))
     module = what.get("module")
     place = "" if module is None or _is_of_keras(what) or ">" in name else f"{module}."
-    settings = {key: _finite(value) for key, value in _config(what).items() if key in _SETTINGS}
+    settings = {key: finite_number(value) for key, value in _config(what).items() if key in _SETTINGS}
     told = ", ".join(f"{key}={value:g}" for key, value in settings.items() if value is not None)
     return f"{place}{name}" + (f"({told})" if told else "")
 
@@ -194,19 +193,10 @@ _SETTINGS = frozenset({"alpha", "axis", "max_value", "negative_slope", "theta", 
 
 
 def _setting(value: object) -> float:
-    number = _finite(value)
+    number = finite_number(value)
     if number is None or number < 0:
         raise ValueError("a number from 0 on is needed")
     return number
-
-
-def _finite(value: object) -> float | None:
-    """VALUE as a number, where it is one."""
-    try:
-        number = float(value) if isinstance(value, (int, float)) else math.nan
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None
 
 
 def _config(what: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -17,7 +17,6 @@ Source: the layers' `__init__` in each of these releases.
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -25,6 +24,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from lstmdump.errors import CannotReplay
 from lstmdump.lstm import LSTM, Role
+from lstmdump.model import finite_number
 
 ActivationName: TypeAlias = "str | Mapping[str, Any]"
 """An activation as a configuration has it: Keras's word for it, or the JSON of an object or a function."""
@@ -209,11 +209,8 @@ def _bound(settings: Mapping[str, Any], key: str) -> float | None:
     value = settings.get(key)
     if value is None:
         return None
-    try:
-        bound = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
-    except OverflowError:
-        bound = math.nan
-    if not bound > 0:
+    bound = finite_number(value)
+    if bound is None or bound <= 0:
         raise _no_answer(key, value, "no bound")
     return bound
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, NamedTuple, TypeAlias
@@ -65,6 +66,17 @@ class Layer:
             layer = waiting.pop()
             yield layer
             waiting.extend(reversed(layer.children.values()))
+
+
+def finite_number(setting: object) -> float | None:
+    """SETTING, which is whatever a file says, as a number; None where it is none, or too large, or not finite."""
+    if isinstance(setting, bool) or not isinstance(setting, (int, float)):
+        return None
+    try:
+        number = float(setting)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def grow(

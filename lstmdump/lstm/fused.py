@@ -8,7 +8,7 @@ from lstmdump.errors import NotAnLSTM
 from lstmdump.lstm import layouts
 from lstmdump.lstm.cell import GATES, LSTM, Gate, LSTMWeight
 from lstmdump.lstm.roles import Role
-from lstmdump.model import Layer
+from lstmdump.model import Layer, finite_number
 from lstmdump.tensor import Tensor
 
 ORDERS = {
@@ -56,7 +56,7 @@ def read(layer: Layer) -> tuple[LSTM, Mapping[str, Tensor]]:
         raise NotAnLSTM(
             f"{layer.name}: {kernel.name} is {kernel.shape}, but a kernel over input and state is (d+h, 4·m)"
         )
-    forget_bias = layer.settings.get("forget_bias")
+    forget_bias = finite_number(layer.settings.get("forget_bias"))
     lstm = LSTM(
         layer.name,
         layer.kind or "LSTMCell",

@@ -67,6 +67,11 @@ def test_a_forget_bias_that_is_not_in_the_file_is_said_to_be_missing(settings: d
     assert "which is not in this file" in lstm.notes[0]
 
 
+@pytest.mark.parametrize("said", ["x", [1.0], True, float("nan"), pytest.param(10**400, id="too large")])
+def test_a_forget_bias_that_is_no_number_is_not_known(said: object) -> None:
+    assert read(kernel=kernel(), settings={"forget_bias": said}).forget_bias is None
+
+
 def test_a_cell_without_bias_has_gates_without() -> None:
     assert read(kernel=kernel()).gates["f"].b is None
 
