@@ -183,7 +183,7 @@ class _Around(Walk):
             gate = self._gate(sigmoid.name, "o")
             for product in self.takers(sigmoid.name) if gate is not None else ():
                 activated = self.at(self.other(product, sigmoid.name)) if product.operation == "Mul" else None
-                if activated is None or gate is None:
+                if activated is None or not activated.inputs or gate is None:
                     continue
                 word = _ACTIVATIONS.get(activated.operation, "linear")
                 taken = self.other(product, sigmoid.name) if word == "linear" else activated.inputs[0]

@@ -25,7 +25,11 @@ _MOST_STEPS = 20
 
 
 def source(cell: GraphCell) -> str | None:
-    """What CELL takes at each step beside its state: the name of an output of the same part of the graph."""
+    """What CELL takes at each step beside its state: the name of an output of the same part of the graph.
+
+    Raises:
+        CannotReplay: the graph has more there than any genuine one.
+    """
     walk = Walk(cell.node.home)
     at = _input(cell, walk)
     return None if at is None else _before_dropout(walk, at)

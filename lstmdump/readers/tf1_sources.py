@@ -50,8 +50,15 @@ def of(cells: Mapping[LayerPath, TF1Cell], tensors: Mapping[str, Tensor]) -> dic
 def _by_graph(cells: Mapping[LayerPath, TF1Cell]) -> dict[LayerPath, Source]:
     computed = {path: cell.computed for path, cell in cells.items() if cell.computed is not None}
     outputs = {(one.node.home, name): path for path, one in computed.items() if (name := _output(one, cells[path]))}
-    taken = {path: (one.node.home, cell_inputs.source(one) or "") for path, one in computed.items()}
+    taken = {path: (one.node.home, _input(one)) for path, one in computed.items()}
     return {path: Source((outputs[key],)) for path, key in taken.items() if key in outputs}
+
+
+def _input(computed: GraphCell) -> str:
+    try:
+        return cell_inputs.source(computed) or ""
+    except CannotReplay:
+        return ""
 
 
 def _output(computed: GraphCell, cell: TF1Cell) -> str:

@@ -191,6 +191,12 @@ def test_a_cell_in_one_operation_has_the_peepholes_that_are_known_or_none() -> N
         found(data)
 
 
+def test_an_activation_of_nothing_cannot_be_replayed() -> None:
+    taken = node("c/squashed", "Tanh", "c/c")
+    with pytest.raises(CannotReplay, match="more than the equations of an LSTM"):
+        found(lstm_cell("c").replace(taken, node("c/squashed", "Tanh")))
+
+
 def test_a_graph_with_more_around_a_cell_than_any_genuine_one_is_given_up() -> None:
     chains = b"".join(node(f"j{k}", "Tanh", "c/split:1") for k in range(50))
     products = b"".join(node(f"m{k}-{n}", "Mul", f"j{k}", "c/i") for k in range(50) for n in range(50))

@@ -101,6 +101,13 @@ def test_a_cell_that_computes_something_else_is_no_source(tmp_path: Path) -> Non
     assert sources(tmp_path, SAME, data) == {}
 
 
+def test_a_graph_with_more_before_a_cell_than_any_genuine_one_tells_no_source(tmp_path: Path) -> None:
+    many = [f"n{k}" for k in range(6000)]
+    mask = node("mask", "Floor", *many) + b"".join(node(name, "Rint") for name in many)
+    data = node("dropped", "Mul", "scaled", "mask") + node("scaled", "Div", f"{FIRST}/h", "rate") + mask
+    assert sources(tmp_path, SAME, data + lstm_cell(FIRST) + lstm_cell(SECOND, "dropped")) == {}
+
+
 def random(rate: str) -> bytes:
     return node("random", "RandomUniform", "shape") + scalar("rate", 0.5) + node("kept", rate, "random", "rate")
 
