@@ -188,6 +188,14 @@ def test_a_file_is_a_small_room(path: Path) -> None:
     assert len(path.read_text("utf-8").splitlines()) <= 300
 
 
+def test_each_room_is_in_the_table_of_rooms_once() -> None:
+    table = README.partition("| room | holds |")[2].partition("\n\n")[0]
+    named = [name for row in table.splitlines()[2:] for name in re.findall(r"`(.+?)`", row.split("|")[1])]
+    files = {path.name for path in SOURCES if path.parent.name == "lstmdump" and not path.name.startswith("__")}
+    folders = {f"{path.parent.name}/" for path in SOURCES if path.parent.parent.name == "lstmdump"}
+    assert sorted(named) == sorted(files | folders)
+
+
 def test_the_top_level_holds_what_was_agreed() -> None:
     tracked = subprocess.run(["git", "ls-files"], capture_output=True, text=True, cwd=ROOT, check=False)
     if tracked.returncode:
