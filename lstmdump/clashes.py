@@ -42,6 +42,16 @@ def insist_that_it_is_no_model(out: str, model: str) -> None:
     _insist_that_none_is_a_model([model], lambda _: out, set(_file_numbers([out])))
 
 
+def insist_that_it_is_none_of(out: str, inputs: Iterable[str]) -> None:
+    """See to it that OUT is another file than each of INPUTS, which the user gives beside the models.
+
+    Raises:
+        OutputClash: it is one of them.
+    """
+    if any(os.path.exists(path) and os.path.exists(out) and os.path.samefile(path, out) for path in inputs):
+        raise OutputClash(f"{out} is itself one of the files to be read; nothing was written")
+
+
 def _insist_that_none_is_a_model(models: Sequence[str], output: Callable[[str], str], there: set[int]) -> None:
     """Files are compared, not their names: links lead to them on many ways."""
     both = there.intersection(_file_numbers(models)) if there else there

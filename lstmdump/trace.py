@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from lstmdump import clashes, given, network, npz, record, replay
-from lstmdump.errors import LstmdumpError, OutputClash, OutputExists
+from lstmdump.errors import LstmdumpError, OutputExists
 from lstmdump.names import key
 from lstmdump.network import Network
 from lstmdump.pieces import Output
@@ -67,9 +67,7 @@ def insist_on_place(place: Place, model: str, inputs: Sequence[str]) -> None:
     if not path.endswith(ENDING):
         raise LstmdumpError(f"{path} does not end in {ENDING}, which the states are written as")
     clashes.insist_that_it_is_no_model(path, model)
-    for other in inputs:
-        if os.path.exists(other) and os.path.exists(path) and os.path.samefile(other, path):
-            raise OutputClash(f"{path} is itself one of the files to be read; nothing was written")
+    clashes.insist_that_it_is_none_of(path, inputs)
     if os.path.isdir(path):
         raise OutputExists(f"{path} is a directory")
     if os.path.lexists(path) and not place.force:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from lstmdump import clashes
 from lstmdump.cli import terminal
 from lstmdump.cli.inputs import Input, Selection, model_options
 from lstmdump.cli.run import FAILED, Run
@@ -75,7 +76,8 @@ def lags_command(
     with selection.guard() as guard:
         inputs = list(selection.inputs(run.fail))
         if plot is not None:
-            _insist_on_place(plot, [item.path for item in inputs], overwrite=force)
+            arrays = [path for path in (x, running.mask) if path is not None]
+            _insist_on_place(plot, [item.path for item in inputs], arrays, overwrite=force)
         given = _given(x, running.mask)
         with terminal.progress(inputs, len(inputs), unit="models", quiet=selection.quiet) as items:
             for item in items:
@@ -91,10 +93,11 @@ def lags_command(
     return run.status
 
 
-def _insist_on_place(plot: str, models: Sequence[str], *, overwrite: bool) -> None:
+def _insist_on_place(plot: str, models: Sequence[str], arrays: Sequence[str], *, overwrite: bool) -> None:
     from lstmdump.plot import insist
 
     insist(plot, models, overwrite=overwrite)
+    clashes.insist_that_it_is_none_of(plot, arrays)
 
 
 class _Given(NamedTuple):

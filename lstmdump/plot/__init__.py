@@ -31,10 +31,12 @@ def insist(path: str, models: Iterable[str] = (), *, overwrite: bool) -> None:
     Raises:
         MissingDependency: matplotlib is not installed.
         OutputClash: PATH is one of MODELS.
-        OutputExists: PATH is there already and OVERWRITE is false.
+        OutputExists: PATH is there already and OVERWRITE is false, or it is a directory.
         OutputUnwritable: it ends in none of the suffixes.
     """
     _suffix(path)
+    if os.path.isdir(path):
+        raise OutputExists(f"{visible(path)} is a directory")
     if os.path.lexists(path) and not overwrite:
         raise _in_the_way(path)
     for model in models:

@@ -235,5 +235,26 @@ def test_a_picture_does_not_take_the_place_of_a_model(run: Run, model: Path, tmp
     assert (outcome.status, "is itself one of the models to be read" in outcome.err) == (2, True)
 
 
+@pytest.mark.parametrize("option", ["-i", "--mask"])
+def test_a_picture_does_not_take_the_place_of_an_input(
+    run: Run, model: Path, x: Path, option: str, tmp_path: Path
+) -> None:
+    pytest.importorskip("matplotlib")
+    np.save(tmp_path / "mask.npy", np.ones((2, 6)))
+    same = (x if option == "-i" else tmp_path / "mask.npy").rename(tmp_path / "same.png")
+    before = same.read_bytes()
+    outcome = run("lags", model, *([] if option == "-i" else ["-i", x]), option, same, "--plot", same, "--force")
+    assert (outcome.status, outcome.out, same.read_bytes() == before) == (2, "", True)
+    assert "is itself one of the files to be read" in outcome.err
+
+
+def test_a_picture_does_not_take_the_place_of_a_directory(run: Run, model: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    (tmp_path / "a.png").mkdir()
+    outcome = run("lags", model, "--plot", tmp_path / "a.png", "--force")
+    assert (outcome.status, outcome.out) == (2, "")
+    assert outcome.err == f"lstmdump: {tmp_path / 'a.png'} is a directory\n"
+
+
 def test_force_without_a_picture_is_a_usage_error(run: Run, model: Path) -> None:
     assert run("lags", model, "--force").err == "lstmdump: --force goes with --plot; see `lstmdump lags --help`\n"
