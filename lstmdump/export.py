@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from stat import S_ISDIR, S_ISREG
 from typing import NamedTuple
 
-from lstmdump import clashes, leftovers, locations, npz, pieces, record
+from lstmdump import clashes, files, leftovers, locations, npz, pieces, record
 from lstmdump.errors import NoForgetBias, OutputExists
 from lstmdump.limits import DEFAULTS, Limits
 from lstmdump.lstm import LSTM, Role
@@ -80,7 +80,9 @@ def plan(models: Sequence[str], out: str, *, directory: str = "") -> Iterator[Jo
 
     Raises:
         OutputClash: two models would go to one file, or one over a model.
+        OutputUnwritable: OUT is a URL.
     """
+    files.insist_that_it_is_here(out)
     if len(models) == 1 and out.endswith(".npz"):
         clashes.insist_that_it_is_no_model(out, models[0])
         return iter([Job(models[0], out, directory)])

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO, TypeVar
 
-from lstmdump import leftovers
+from lstmdump import leftovers, locations
 from lstmdump.errors import OutputExists, OutputUnwritable
 
 Result = TypeVar("Result")
@@ -20,6 +20,16 @@ _CANNOT_BE_SYNCED = (errno.EACCES, errno.EPERM, errno.EINVAL, errno.EOPNOTSUPP, 
 _RENAMES_OPEN_FILES = os.name == "posix"
 _HIDDEN = os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 _IN_THE_WAY = "is there already; use --force or --skip-existing"
+
+
+def insist_that_it_is_here(path: str) -> None:
+    """See to it that PATH is on this machine.
+
+    Raises:
+        OutputUnwritable: it is a URL.
+    """
+    if locations.is_url(path):
+        raise OutputUnwritable(f"{path} is a URL; files are written on this machine only")
 
 
 @contextmanager

@@ -16,7 +16,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from lstmdump import clashes, given, network, npz, record, replay
+from lstmdump import clashes, files, given, network, npz, record, replay
 from lstmdump.errors import LstmdumpError, OutputExists
 from lstmdump.names import key
 from lstmdump.network import Network
@@ -60,10 +60,12 @@ def insist_on_place(place: Place, model: str, inputs: Sequence[str]) -> None:
 
     Raises:
         LstmdumpError: its name does not end in `.npz`.
+        OutputUnwritable: it is a URL.
         OutputClash: it is MODEL or one of INPUTS.
         OutputExists: it is there, and is not to be overwritten.
     """
     path = place.path
+    files.insist_that_it_is_here(path)
     if not path.endswith(ENDING):
         raise LstmdumpError(f"{path} does not end in {ENDING}, which the states are written as")
     clashes.insist_that_it_is_no_model(path, model)

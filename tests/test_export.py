@@ -10,7 +10,7 @@ import pytest
 
 from lstmdump import export as module
 from lstmdump import leftovers
-from lstmdump.errors import DoesNotFit, NoForgetBias, OutputClash, OutputExists
+from lstmdump.errors import DoesNotFit, NoForgetBias, OutputClash, OutputExists, OutputUnwritable
 from lstmdump.export import Job, Settings, export, plan
 from lstmdump.limits import Limits
 from lstmdump.opening import OpenModel, open_model
@@ -39,6 +39,11 @@ def test_several_models_keep_their_places_below_the_deepest_common_directory() -
         os.path.join("out.npz", "a", "x.h5.npz"),
         os.path.join("out.npz", "b", "c", "x.h5.npz"),
     ]
+
+
+def test_no_file_goes_to_a_url() -> None:
+    with pytest.raises(OutputUnwritable, match="is a URL"):
+        plan(["a/x.h5", "b/x.h5"], "s3://bucket/gates")
 
 
 def test_two_models_for_one_file_are_refused() -> None:

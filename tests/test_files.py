@@ -54,6 +54,11 @@ def test_an_error_leaves_the_old_file_as_it_was(tmp_path: Path) -> None:
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a", b"old")]
 
 
+def test_a_url_is_no_place_for_an_output() -> None:
+    with pytest.raises(OutputUnwritable, match=r"^s3://b/a\.npz is a URL; files are written on this machine only$"):
+        files.insist_that_it_is_here("s3://b/a.npz")
+
+
 def test_a_full_disk_is_told_with_the_path_that_was_asked_for(tmp_path: Path) -> None:
     with (
         pytest.raises(OutputUnwritable, match=r"a cannot be written: No space left on device"),

@@ -15,7 +15,7 @@ from test_network import opened, read
 
 import lstmdump
 from lstmdump import pieces, replay, trace
-from lstmdump.errors import BadInput, LstmdumpError, OutputClash, OutputExists
+from lstmdump.errors import BadInput, LstmdumpError, OutputClash, OutputExists, OutputUnwritable
 from lstmdump.model import Source
 from lstmdump.network import Network
 from lstmdump.replay import States
@@ -172,6 +172,7 @@ def test_a_first_state_is_both_h_and_c(net: Network, tmp_path: Path) -> None:
     ("name", "error", "words"),
     [
         ("s.npy", LstmdumpError, "does not end in .npz"),
+        ("s3://bucket/s.npz", OutputUnwritable, "is a URL"),
         ("there.npz", OutputExists, "is there already; use --force"),
         ("directory.npz", OutputExists, "is a directory"),
         ("model.npz", OutputClash, "is itself one of the models to be read"),
@@ -185,7 +186,11 @@ def test_a_file_that_cannot_be_written_is_told_at_once(
         (tmp_path / there).write_bytes(b"")
     (tmp_path / "directory.npz").mkdir()
     with pytest.raises(error, match=words):
-        trace.insist_on_place(Place(str(tmp_path / name)), str(tmp_path / "model.npz"), [str(tmp_path / "state.npz")])
+        trace.insist_on_place(
+            Place(name if "://" in name else str(tmp_path / name)),
+            str(tmp_path / "model.npz"),
+            [str(tmp_path / "state.npz")],
+        )
 
 
 def test_what_is_there_may_be_overwritten(tmp_path: Path) -> None:

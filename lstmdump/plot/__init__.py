@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from lstmdump.clashes import insist_that_it_is_no_model
 from lstmdump.errors import LstmdumpError, MissingDependency, OutputExists, OutputUnwritable
-from lstmdump.files import whole_file
+from lstmdump.files import insist_that_it_is_here, whole_file
 from lstmdump.names import visible
 
 if TYPE_CHECKING:
@@ -32,9 +32,10 @@ def insist(path: str, models: Iterable[str] = (), *, overwrite: bool) -> None:
         MissingDependency: matplotlib is not installed.
         OutputClash: PATH is one of MODELS.
         OutputExists: PATH is there already and OVERWRITE is false, or it is a directory.
-        OutputUnwritable: it ends in none of the suffixes.
+        OutputUnwritable: it ends in none of the suffixes, or is a URL.
     """
     _suffix(path)
+    insist_that_it_is_here(path)
     if os.path.isdir(path):
         raise OutputExists(f"{visible(path)} is a directory")
     if os.path.lexists(path) and not overwrite:

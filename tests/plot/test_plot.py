@@ -75,6 +75,11 @@ def test_another_suffix_is_told_in_a_line(name: str, tmp_path: Path) -> None:
         plot.insist(str(tmp_path / name), overwrite=False)
 
 
+def test_no_picture_goes_to_a_url() -> None:
+    with pytest.raises(OutputUnwritable, match="is a URL"):
+        plot.insist("s3://bucket/x.png", overwrite=True)
+
+
 def test_what_is_there_stays_unless_told_otherwise(tmp_path: Path) -> None:
     (tmp_path / "x.png").write_text("mine")
     with pytest.raises(OutputExists, match=r"is there already; use --force$"):
