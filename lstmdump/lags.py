@@ -35,6 +35,8 @@ _LAGS_WITHOUT_INPUT = 1_000
 _REST = 1e-6  # of the influence of the state itself: what lies before has no digit in any figure that is shown
 _SETTLING = 10_000  # steps
 _SETTLED = 1e-9  # of the largest state, and in one step
+_UNSETTLED = (f"the state does not settle in {_SETTLING:,} steps of x = 0 from h = c = 0; it is taken as if it stayed "
+              "then")  # fmt: skip
 _BLOCK = 250  # steps
 _AT_ONCE = 1 << 19  # numbers of the largest array of a step
 _STATES_AT_ONCE = 1 << 19  # numbers of the states of all steps
@@ -58,6 +60,7 @@ class LayerLags:
         deviations: by lag, its standard deviation over the sequences.
         by_feature: by lag and feature j, ‖∂h_T/∂x_{T-k,j}‖, the mean over the sequences; (lags, d).
         notes: what to know about it.
+        is_complete: whether these are all lags that matter; if not, all shares are of those that are here.
     """
 
     name: str
@@ -72,6 +75,7 @@ class LayerLags:
     deviations: tuple[float, ...]
     by_feature: tuple[tuple[float, ...], ...]
     notes: tuple[str, ...] = ()
+    is_complete: bool = True
 
     @property
     def total(self) -> float:
@@ -149,8 +153,8 @@ def lags(
     for members in _groups(cell, taken, len(rows)):
         kept = x[members][taken[members]].reshape(len(members), -1, cell.input_dim)
         _go_back(cell, kept, rows, squares, members)
-    notes = _notes(cell, taken, squares.shape[1] if squares.shape[1] < steps else None)
-    return _summary(cell, unit, squares, x.shape[1], "the inputs given", tuple(notes))
+    found = _summary(cell, unit, squares, x.shape[1], "the inputs given", tuple(_notes(cell, taken)))
+    return found if squares.shape[1] == steps else _incomplete(found)
 
 
 def lags_without_input(cell: CellNumbers, *, unit: int | None = None, most: int | None = None) -> LayerLags:
@@ -163,32 +167,24 @@ def lags_without_input(cell: CellNumbers, *, unit: int | None = None, most: int 
         CannotReplay: the layer's activations are unknown.
     """
     rows = _rows(cell, unit)
-    state, steps = _settled(cell)
+    state, settled = _settled(cell)
     squares, faded = _go_back_at(cell, state, rows, most or _LAGS_WITHOUT_INPUT)
-    notes = [_reached(steps), NOT_BY_WEIGHTS]
-    if not faded:
-        notes.append(_left_out(squares.shape[1]))
-    return _summary(cell, unit, squares, None, WITHOUT_INPUT, tuple(notes))
+    notes = (NOT_BY_WEIGHTS,) if settled else (_UNSETTLED, NOT_BY_WEIGHTS)
+    found = _summary(cell, unit, squares, None, WITHOUT_INPUT, notes)
+    return found if faded else _incomplete(found)
 
 
-def _notes(cell: CellNumbers, taken: Array, counted: int | None) -> Iterator[str]:
-    """What to know of lags where steps are TAKEN; COUNTED are how many lags there are, if there are more steps."""
+def _notes(cell: CellNumbers, taken: Array) -> Iterator[str]:
+    """What to know of lags where steps are TAKEN."""
     if cell.behaviour.go_backwards:
-        yield "t-k is step k of the input, from 0 on: its last step is taken first"
+        yield "it goes backwards: t-k is step k of the input, from 0 on"
     if not taken.all():
         yield "t-k is counted over the steps that are taken, without those that are masked"
-    if counted is not None:
-        yield _left_out(counted)
 
 
-def _left_out(counted: int) -> str:
-    return f"steps before t-{counted - 1} are not counted: the shares are of the others"
-
-
-def _reached(steps: int | None) -> str:
-    if steps is not None:
-        return f"the state settles after {steps} steps of x = 0 from h = c = 0"
-    return f"the state does not settle in {_SETTLING:,} steps of x = 0 from h = c = 0; it is taken as if it stayed then"
+def _incomplete(found: LayerLags) -> LayerLags:
+    note = f"steps before t-{len(found.norms) - 1} are not counted: the shares are of the others"
+    return replace(found, notes=(*found.notes, note), is_complete=False)
 
 
 def _rows(cell: CellNumbers, unit: int | None) -> Array:
@@ -252,12 +248,12 @@ def _go_back_at(cell: CellNumbers, state: State, rows: Array, most: int) -> tupl
     return np.stack(found, 1), False
 
 
-def _settled(cell: CellNumbers) -> tuple[State, int | None]:
-    """The state to which inputs of 0 lead from 0, and after how many steps it stays; None where it does not."""
+def _settled(cell: CellNumbers) -> tuple[State, bool]:
+    """The state to which inputs of 0 lead from 0, and whether it stays."""
     state = replay.zero_state(cell, 1)
     x = np.zeros((1, _BLOCK, cell.input_dim))
     with np.errstate(over="ignore", invalid="ignore"):
-        for start in range(0, _SETTLING, _BLOCK):
+        for _ in range(0, _SETTLING, _BLOCK):
             states = replay.replay(_in_order(cell), x, initial=state)
             both = np.concatenate([np.concatenate(state, 1)[:, None], np.concatenate([states.h, states.c], 2)], 1)[0]
             change = np.abs(np.diff(both, axis=0)).max(1)
@@ -267,8 +263,8 @@ def _settled(cell: CellNumbers) -> tuple[State, int | None]:
             at = int(still[0]) if len(still) else _BLOCK - 1
             state = State(states.h[:, at], states.c[:, at])
             if len(still):
-                return state, start + at
-    return state, None
+                return state, True
+    return state, False
 
 
 def _summary(

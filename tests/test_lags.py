@@ -99,7 +99,7 @@ def test_of_a_layer_that_goes_backwards_lag_k_is_step_k_of_the_input(is_aligned:
     made = cell(go_backwards=True, is_aligned=is_aligned)
     found = lags.lags(made, X)
     np.testing.assert_allclose(found.norms, norms(jacobian(made, X)), rtol=1e-6)
-    assert found.notes == ("t-k is step k of the input, from 0 on: its last step is taken first",)
+    assert found.notes == ("it goes backwards: t-k is step k of the input, from 0 on",)
 
 
 def test_that_masked_steps_are_no_lags_is_told() -> None:
@@ -130,12 +130,18 @@ def test_a_sequence_without_any_step_counts_as_one_without_influence() -> None:
 
 def test_no_more_lags_than_asked_for_are_gone_back_and_it_is_said() -> None:
     found = lags.lags(cell(), X, most=2)
-    assert found.norms == lags.lags(cell(), X).norms[:2]
+    assert (found.norms, found.is_complete) == (lags.lags(cell(), X).norms[:2], False)
     assert found.notes == ("steps before t-1 are not counted: the shares are of the others",)
 
 
 def test_with_as_many_lags_as_steps_nothing_is_left_out() -> None:
-    assert lags.lags(cell(), X, most=LENGTH).notes == ()
+    found = lags.lags(cell(), X, most=LENGTH)
+    assert (found.notes, found.is_complete) == ((), True)
+
+
+def test_with_as_many_lags_as_steps_are_taken_nothing_is_left_out() -> None:
+    mask = np.arange(LENGTH) < np.full((BATCH, 1), 2)
+    assert lags.lags(cell(), X, most=2, mask=mask).is_complete
 
 
 def test_sequences_computed_apart_come_to_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,8 +185,7 @@ def test_without_input_the_state_stays_and_each_lag_takes_the_same_step() -> Non
     np.testing.assert_allclose(found.norms, wanted, rtol=1e-12)
     assert found.total == pytest.approx(1 / 4 / (1 - sigma(1.0)), rel=1e-5)
     assert (found.length, found.operating_point) == (None, "x = 0, from the state reached there")
-    assert found.notes[0] == "the state settles after 0 steps of x = 0 from h = c = 0"
-    assert "weights alone do not settle" in found.notes[1]
+    assert (found.is_complete, found.notes) == (True, (lags.NOT_BY_WEIGHTS,))
 
 
 def test_without_input_it_is_taken_at_the_state_that_zeros_lead_to() -> None:
@@ -197,8 +202,9 @@ def test_without_input_a_state_that_never_settles_is_told() -> None:
 
 def test_without_input_lags_that_do_not_fade_are_bounded() -> None:
     found = lags.lags_without_input(one_unit(b_f=9.0, recurrent_activation="hard_sigmoid"))
-    assert (len(found.norms), found.notes[-1]) == (
+    assert (len(found.norms), found.is_complete, found.notes[-1]) == (
         1_000,
+        False,
         "steps before t-999 are not counted: the shares are of the others",
     )
 

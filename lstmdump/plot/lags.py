@@ -58,7 +58,8 @@ def _bars(axes: Axes, layer: LayerLags) -> None:
     if layer.lag_95 is not None:
         at = layer.lag_95 + 0.5
         axes.axvline(at, color=style.FAINT, linewidth=0.8, linestyle="--")
-        axes.annotate("95 %", (at, 1), xycoords=("data", "axes fraction"), xytext=(-3, -2), textcoords="offset points",
+        words = "95 %" if layer.is_complete else "95 % of these lags"
+        axes.annotate(words, (at, 1), xycoords=("data", "axes fraction"), xytext=(-3, -2), textcoords="offset points",
                       ha="right", va="top", color=style.FAINT)  # fmt: skip
 
 

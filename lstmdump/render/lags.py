@@ -17,6 +17,7 @@ from lstmdump.render.text import count, plural
 _WIDTH = 80  # columns, where there is no terminal
 _NARROWEST = 40
 _NONE = "—"
+_TIE = "\N{NO-BREAK SPACE}"
 _CELL = 9  # columns of a number in the table of features
 
 
@@ -94,14 +95,17 @@ def _answer(layer: LayerLags) -> str:
     if lag is None:
         return "How much of the influence on h_T comes from which lag cannot be said."
     share = _percent(layer.shares[lag])
+    begin = "95 % of the influence on h_T" if layer.is_complete else "Of these lags alone, 95 %"
     if lag == 0:
-        return f"95 % of the influence on h_T comes from the last step alone: t-0 has {share}."
-    return (f"95 % of the influence on h_T comes from the last {count(lag + 1)} steps (t-0 … {_lag(lag)}); "
-            f"{_lag(lag)} has {share}.")  # fmt: skip
+        return f"{begin} comes from the last step alone: t-0 has {share}."
+    return f"{begin} comes from the last {count(lag + 1)} steps (t-0 … {_lag(lag)}); {_lag(lag)} has {share}."
 
 
 def _folded(sentence: str, width: int, indent: str = "") -> list[str]:
-    return textwrap.wrap(sentence, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    """SENTENCE in lines of WIDTH; a number stays beside its per cent sign."""
+    whole = sentence.replace(" %", f"{_TIE}%")
+    lines = textwrap.wrap(whole, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return [line.replace(_TIE, " ") for line in lines]
 
 
 def _lag(lag: int) -> str:
@@ -146,6 +150,7 @@ def _layer(layer: LayerLags) -> dict[str, Any]:
             }
             for lag, (norm, std, share, cumulative) in enumerate(parts)
         ],
+        "complete": layer.is_complete,
         "lag_95": layer.lag_95,
         "total": record.finite(layer.total),
     }

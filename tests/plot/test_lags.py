@@ -27,6 +27,12 @@ def test_bars_go_a_little_beyond_the_lags_that_have_95_percent() -> None:
     assert axes.lines[0].get_xdata()[0] == 15.5
 
 
+@pytest.mark.parametrize(("is_complete", "words"), [(True, "95 %"), (False, "95 % of these lags")])
+def test_the_line_says_what_95_percent_are_of(is_complete: bool, words: str) -> None:
+    (axes,) = figure(replace(LAYER, is_complete=is_complete)).axes
+    assert [text.get_text() for text in axes.texts] == [words]
+
+
 def test_the_title_names_the_layer_the_units_and_the_inputs() -> None:
     assert figure(LAYER).get_suptitle() == (
         "lstm_1\ninfluence of each step on the last output (4 units; 3 sequences of 20 steps)"

@@ -68,6 +68,13 @@ def test_the_answer_for_one_step() -> None:
     assert text(layer)[-1] == "95 % of the influence on h_T comes from the last step alone: t-0 has 100.0 %."
 
 
+def test_where_lags_are_left_out_the_answer_is_about_the_others() -> None:
+    assert text(replace(LAYER, is_complete=False))[-2:] == [
+        "Of these lags alone, 95 % comes from the last 5 steps (t-0 … t-4); t-4 has",
+        "5.0 %.",
+    ]
+
+
 def test_where_there_are_no_shares_there_is_a_dash() -> None:
     lines = text(replace(LAYER, norms=(0.0, 0.0), deviations=(0.0, 0.0)))
     assert "  t-0          0        —" in lines
@@ -128,7 +135,7 @@ def test_json_has_each_lag_and_what_they_come_to() -> None:
                     {"lag": 0, "norm": 3.0, "std": 0.5, "share": 0.75, "cumulative": 0.75},
                     {"lag": 1, "norm": 1.0, "std": 0.25, "share": 0.25, "cumulative": 1.0},
                 ],
-                "lag_95": 1, "total": 4.0,
+                "complete": True, "lag_95": 1, "total": 4.0,
             }
         ],
         "notes": ["n"],
