@@ -13,6 +13,9 @@ from lstmdump.limits import DEFAULTS, Limits
 ARRAY = 1 << 12
 """Bytes that could be read in the time that an array takes, however few numbers it has."""
 
+HANDED_ON = 2
+"""How often numbers are in memory that go from one process to another: as they are, and on their way."""
+
 
 class Budget(Protocol):
     """What holds a process to it; its methods are those of this module."""

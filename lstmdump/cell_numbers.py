@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lstmdump import budget
 from lstmdump.behaviour import Behaviour
 from lstmdump.errors import CannotReplay, NoForgetBias
 from lstmdump.lstm import LSTM, Gate, Role
@@ -82,8 +83,7 @@ def read(
 
 
 def _read_gate(gate: Gate, dtype: str, added: float) -> GateNumbers:
-    kernel, recurrent = gate.W.read().astype(dtype), gate.U.read().astype(dtype)
-    bias = _read(gate.b, dtype)
+    kernel, recurrent, bias = _numbers(gate.W, dtype), _numbers(gate.U, dtype), _read(gate.b, dtype)
     return GateNumbers(
         kernel,
         recurrent,
@@ -93,4 +93,10 @@ def _read_gate(gate: Gate, dtype: str, added: float) -> GateNumbers:
 
 
 def _read(tensor: Tensor | None, dtype: str) -> Array | None:
-    return None if tensor is None else tensor.read().astype(dtype)
+    return None if tensor is None else _numbers(tensor, dtype)
+
+
+def _numbers(tensor: Tensor, dtype: str) -> Array:
+    values = tensor.read().astype(dtype)
+    budget.allow(values.nbytes, copies=budget.HANDED_ON)
+    return values

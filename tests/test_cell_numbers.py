@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import reference
 from test_replay import NUMBERS, X, one_unit, states, tensor
 
+import lstmdump
 from lstmdump import replay
 from lstmdump.errors import CannotReplay, NoForgetBias
 from lstmdump.lstm import LSTM, LSTMWeight, Role
@@ -38,3 +41,12 @@ def test_a_normalized_cell_is_refused() -> None:
     lstm = one_unit(NUMBERS)
     with pytest.raises(CannotReplay):
         replay.read(LSTM("one", "x", 1, 1, (weight,), "ifco", lstm.gates))
+
+
+def test_what_they_take_on_their_way_is_allowed(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    allowed: list[tuple[int, int]] = []
+    monkeypatch.setattr("lstmdump.budget.allow", lambda size, *, copies=0: allowed.append((size, copies)))
+    with lstmdump.open(model) as opened:
+        allowed.clear()
+        replay.read(opened.lstms[0], dtype="float64")
+    assert sum(size for size, copies in allowed if copies == 2) >= 128 * 8

@@ -9,8 +9,6 @@ from lstmdump import budget
 from lstmdump.lstm import GATES, LSTM
 from lstmdump.tensor import Array
 
-_COPIES = 2  # of the numbers, on their way from one process to another
-
 
 class LayerNumbers(NamedTuple):
     """An LSTM layer, read.
@@ -47,7 +45,7 @@ def read(lstm: LSTM, model: str, gates: str = GATES) -> LayerNumbers:
     arrays = {}
     for tensor in lstm.arrays(gates):
         values = tensor.read()
-        budget.allow(values.nbytes, copies=_COPIES)
+        budget.allow(values.nbytes, copies=budget.HANDED_ON)
         arrays[tensor.name.rpartition("/")[2]] = values
     return LayerNumbers(
         model, lstm.name, lstm.kind, lstm.input_dim, lstm.units, lstm.projection, lstm.forget_bias, gates, arrays
