@@ -250,13 +250,16 @@ def _nowhere() -> int:
     return writing
 
 
+_TOO_MUCH = "reading it takes more memory than a model of its size does; --limit memory=… gives it more"
+_OUT_OF_MEMORY: Answer = (False, (RefusedModel(_TOO_MUCH), ""))
+
+
 def _answer(task: bytes) -> Answer:
     try:
         work, args, options = pickle.loads(task)  # noqa: S301 - from our own process
         return True, work(*args, **options)
     except MemoryError:
-        return False, (RefusedModel("reading it takes more memory than a model of its size does; "
-                                    "--limit memory=… gives it more"), "")  # fmt: skip
+        return _OUT_OF_MEMORY
     except Exception as error:  # noqa: BLE001 - whatever it is, it is for who asked
         return False, (error, "" if isinstance(error, LstmdumpError) else _trace())
 
@@ -270,5 +273,7 @@ def _trace() -> str:
 def _packed(answer: Answer) -> bytes:
     try:
         return pickle.dumps(answer)
+    except MemoryError:
+        return pickle.dumps(_OUT_OF_MEMORY)
     except Exception as error:  # noqa: BLE001 - what cannot be pickled
         return pickle.dumps((False, (TypeError(f"cannot be handed on: {error}"), "")))

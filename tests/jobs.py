@@ -50,6 +50,15 @@ def unpicklable(_: int) -> object:
     return threading.Lock()
 
 
+class _Heavy:
+    def __reduce__(self) -> NoReturn:
+        raise MemoryError
+
+
+def heavy(_: int) -> object:
+    return _Heavy()
+
+
 def waiting(place: str) -> None:
     Path(place).touch()
     try:

@@ -13,6 +13,7 @@ from jobs import (
     chattering,
     divided,
     ended,
+    heavy,
     hoarding,
     idle,
     imported,
@@ -65,6 +66,11 @@ def test_memory_that_no_model_of_its_size_takes_is_refused(worker: Worker) -> No
 
 def test_what_is_allowed_on_the_way_is_memory_as_well(worker: Worker) -> None:
     assert worker.do(hoarding, 64 * MEBIBYTE, 16 * MEBIBYTE, 64 * MEBIBYTE) == 64 * MEBIBYTE
+
+
+def test_a_result_too_large_to_be_handed_on_is_refused_alike(worker: Worker) -> None:
+    with pytest.raises(RefusedModel, match=r"takes more memory than .*; --limit memory=… gives it more"):
+        worker.do(heavy, 1)
 
 
 def test_more_may_be_allowed_than_the_system_can_count(worker: Worker) -> None:

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import builders
 import numpy as np
@@ -67,6 +67,18 @@ def test_saturation_is_that_of_the_states_written(run: Run, model: Path, x: Path
 def test_float64_is_computed_and_written(run: Run, model: Path, x: Path, out: Path) -> None:
     run("trace", model, "-i", x, "-o", out, "--dtype", "float64")
     assert {np.load(out)[key].dtype for key in ("x", "lstm_1/h")} == {np.dtype("float64")}
+
+
+def test_an_input_that_takes_more_memory_than_there_is_is_told_in_one_line(
+    run: Run, model: Path, x: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> NoReturn:
+        raise MemoryError("Unable to allocate 1.34 GiB")
+
+    monkeypatch.setattr("lstmdump.replay.replay", full)
+    outcome = run("trace", model, "-i", x, "-o", out)
+    assert (outcome.status, outcome.out, out.exists()) == (2, "", False)
+    assert outcome.err == f"lstmdump: {model}: there is not enough memory: Unable to allocate 1.34 GiB\n"
 
 
 def test_the_states_of_a_masked_step_are_those_before(
