@@ -54,6 +54,12 @@ class Adjoint:
 class Backward:
     """CELL on the way back: what all its steps have in common.
 
+    Attributes:
+        activation, recurrent_activation: those that `through` and `through_recurrent` lead back through.
+        kernels: the U of all gates above their W, side by side, (h+d, 4m).
+        transposed: the same, (4m, h+d), in memory row by row.
+        bias: their b, (4m,).
+
     Raises:
         CannotReplay: its activations are unknown.
     """

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from lstmdump.behaviour import Behaviour
-from lstmdump.lstm import LSTM, Role
+from lstmdump.lstm import GATES, LSTM, Role
 from lstmdump.lstm.slices import Layout, layout
 from lstmdump.render.page import Piece, length
 
@@ -68,10 +67,10 @@ class Subject(NamedTuple):
         text = "+".join(map(self.size, letters))
         return text if self.in_letters else f"{text} = {sum(self.lstm.sizes[letter] for letter in letters)}"
 
-    def columns(self, gates: int = 4) -> str:
-        """The columns of so many GATES, and what they come to: `4·64 = 256`."""
-        text = f"{gates}·{self.size('m')}"
-        return text if self.in_letters else f"{text} = {math.prod((gates, self.lstm.units))}"
+    def columns(self) -> str:
+        """The columns of all gates, and what they come to: `4·64 = 256`."""
+        text = f"{len(GATES)}·{self.size('m')}"
+        return text if self.in_letters else f"{text} = {len(GATES) * self.lstm.units}"
 
 
 def table(rows: Sequence[Sequence[str]], *, numbers: bool = False) -> list[Line]:
