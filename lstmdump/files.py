@@ -136,9 +136,11 @@ def _make_directories(directory: str, made: list[str]) -> None:
         missing.append(directory)
         directory = os.path.dirname(directory)
     for lacking in reversed(missing):
-        with suppress(FileExistsError):  # made by another process meanwhile
+        made.append(lacking)  # before it is there: a signal may come as soon as it is
+        try:
             os.mkdir(lacking)
-            made.append(lacking)
+        except FileExistsError:  # made by another process meanwhile
+            made.remove(lacking)
 
 
 def _take_after(target: str, descriptor: int) -> None:

@@ -46,6 +46,21 @@ def test_an_error_leaves_nothing_behind(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_signal_leaves_no_directory_behind_that_was_just_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mkdir = os.mkdir
+
+    def interrupted(path: str) -> None:
+        mkdir(path)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "mkdir", interrupted)
+    with pytest.raises(KeyboardInterrupt), whole_file(tmp_path / "new" / "a", overwrite=False):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_error_leaves_the_old_file_as_it_was(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"old")
     with pytest.raises(KeyboardInterrupt), whole_file(tmp_path / "a", overwrite=True) as file:
