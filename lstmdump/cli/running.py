@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from lstmdump.network import Wanted
 
 
@@ -31,6 +33,29 @@ class Number(click.ParamType):  # type: ignore[type-arg]  # generic since click 
         if not math.isfinite(number):
             self.fail(f"{value!r} is no finite number", param, ctx)
         return number
+
+
+class Activation(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
+    """What Keras calls an activation."""
+
+    name = "NAME"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """VALUE, if it is known."""
+        from lstmdump.activations import NAMES
+
+        word = str(value)
+        if word not in NAMES:
+            self.fail(f"{word!r} is none of {', '.join(NAMES)}", param, ctx)
+        return word
+
+    def shell_complete(self, _ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Those that begin like what is there."""
+        from click.shell_completion import CompletionItem
+
+        from lstmdump.activations import NAMES
+
+        return [CompletionItem(name) for name in NAMES if name.startswith(incomplete)]
 
 
 class Running(NamedTuple):
@@ -65,8 +90,11 @@ def running_options(command: Callable[..., int]) -> Callable[..., int]:
 _OPTIONS = (
     click.option("--mask", metavar="MASK.npy", type=click.Path(),
                  help="Pass over the steps where it is 0: (length,) or (batch, length)."),
-    click.option("--activation", metavar="NAME", help="Take that of Keras, whatever the file says."),
-    click.option("--recurrent-activation", metavar="NAME", help="The same for the gates i, f and o."),
-    click.option("--go-backwards/--no-go-backwards", default=None, help="Take the last step first, or the first."),
+    click.option("--activation", metavar="NAME", type=Activation(),
+                 help="Take this one of Keras's, such as tanh, for candidate and output, whatever the file says."),
+    click.option("--recurrent-activation", metavar="NAME", type=Activation(),
+                 help="The same for the gates i, f and o: sigmoid, hard_sigmoid, …"),
+    click.option("--go-backwards/--no-go-backwards", default=None,
+                 help="Take the last step of the input first, or the first one, whatever the file says."),
     click.option("--forget-bias", type=Number(), help="What the cell adds to b_f, where the file does not hold it."),
 )  # fmt: skip

@@ -13,6 +13,9 @@ from typing import Any, NoReturn
 import builders
 import numpy as np
 import pytest
+from click.shell_completion import ShellComplete
+
+from lstmdump.cli import command
 
 Run = Callable[..., Any]
 
@@ -119,6 +122,21 @@ def test_an_activation_may_be_named(run: Run, model: Path, x: Path, out: Path) -
 def test_an_unknown_activation_is_one_line(run: Run, model: Path, x: Path, out: Path) -> None:
     outcome = run("trace", model, "-i", x, "-o", out, "--activation", "nonsense")
     assert (outcome.status, outcome.err.count("\n"), "nonsense" in outcome.err, out.exists()) == (2, 1, True, False)
+
+
+@pytest.mark.parametrize("word", ["Tanh", ""])
+@pytest.mark.parametrize("option", ["--activation", "--recurrent-activation"])
+def test_a_word_that_is_no_activation_is_told_with_those_that_are(
+    run: Run, model: Path, x: Path, out: Path, option: str, word: str
+) -> None:
+    outcome = run("trace", model, "-i", x, "-o", out, option, word)
+    assert outcome.err.startswith(f"lstmdump: Invalid value for '{option}': {word!r} is none of celu, elu, ")
+
+
+def test_activations_are_completed() -> None:
+    completer = ShellComplete(command, {}, "lstmdump", "_LSTMDUMP_COMPLETE")
+    found = completer.get_completions(["trace", "model.h5", "--recurrent-activation"], "hard_si")
+    assert [item.value for item in found] == ["hard_sigmoid", "hard_silu"]
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "x"])
