@@ -226,6 +226,9 @@ def _notes(lstm: LSTM, settings: Mapping[str, Any], release: _Release, direction
     if not _is_of_tensorflow_1(lstm):
         if unstated := list(_unstated(lstm, settings, release, direction)):
             yield _told(unstated, release)
+        if "go_backwards" not in settings and direction is not None:
+            option = "--no-go-backwards" if direction == "backward" else "--go-backwards"
+            yield f"the file does not state its direction: by its name it goes {direction}s; {option} says otherwise"
         if lstm.kind_stated and lstm.kind not in _OWN_CLASSES:
             yield f"{lstm.kind} is a class of its own, which may compute more than an LSTM"
     elif "activation" not in settings:
@@ -246,9 +249,8 @@ def _unstated(lstm: LSTM, settings: Mapping[str, Any], release: _Release, direct
         if _stated_recurrent_activation(settings) is None:
             taken = _default_recurrent_activation(lstm, release)
             yield _Unstated("recurrent activation", taken, "--recurrent-activation")
-    if "go_backwards" not in settings:
-        taken = "forwards" if direction is None else f"{direction}s by its name"
-        yield _Unstated("direction", taken, "--go-backwards")
+    if "go_backwards" not in settings and direction is None:
+        yield _Unstated("direction", "forwards", "--go-backwards")
 
 
 def _told(unstated: list[_Unstated], release: _Release) -> str:

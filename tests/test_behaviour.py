@@ -192,13 +192,25 @@ def test_another_direction_is_a_word_of_the_users(value: object) -> None:
     assert of(STATED | {"direction": value, "return_sequences": True}) == of(STATED)
 
 
-def test_a_note_says_that_the_half_is_told_by_its_name() -> None:
-    assert "backwards by its name" in of(name="bidirectional_1/backward_lstm_1").notes[0]
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("b/backward_lstm_1", "by its name it goes backwards; --no-go-backwards says otherwise"),
+        ("b/forward_lstm_1", "by its name it goes forwards; --go-backwards says otherwise"),
+    ],
+)
+def test_a_note_of_its_own_says_that_the_half_is_told_by_its_name(name: str, words: str) -> None:
+    defaults, direction = of(name=name, producer="keras 2.2.4 (tensorflow)").notes
+    assert direction == f"the file does not state its direction: {words}"
+    assert defaults == (
+        "the file does not state its activation and recurrent activation: taken are tanh and hard_sigmoid, the "
+        "defaults of Keras 2.2.4; --activation and --recurrent-activation say otherwise"
+    )
 
 
 def test_a_note_says_so_too_where_something_else_is_said() -> None:
     found = behaviour.of(lstm(name="bidirectional_1/backward_lstm_1"), KERAS_3, {"activation": "relu"})
-    assert "backwards by its name" in found.notes[0]
+    assert any("by its name it goes backwards" in note for note in found.notes)
 
 
 def test_a_name_has_no_say_where_the_file_has() -> None:
