@@ -234,7 +234,7 @@ def _notes(lstm: LSTM, settings: Mapping[str, Any], release: _Release, direction
     elif "activation" not in settings:
         yield _NO_GRAPH
     if _flag(settings, "stateful"):
-        yield "the layer is stateful: its first state is taken to be 0"
+        yield "the layer is stateful: here its first state is 0 all the same, unless one is given"
     if _flag(settings, "time_major"):
         yield "in Keras its input is (length, batch, d); here it is (batch, length, d)"
     if direction is not None and settings.get("go_backwards") is (direction == "forward"):

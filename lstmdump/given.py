@@ -13,7 +13,8 @@ import stat
 import warnings
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import BinaryIO, NamedTuple, cast
 
 import numpy as np
@@ -24,10 +25,12 @@ from lstmdump.tensor import Array
 
 _MAPPED = 1 << 26  # bytes of a file that is read as it is needed
 _BLOCK = 1 << 20  # numbers that are looked at or converted at once
+_MOST_NAMES = 8
 _HEAD = 10_000  # bytes; numpy reads no longer header
 _NUMBERS = "biuf"
 _OTHERS = {"c": "complex numbers", "S": "text", "U": "text", "V": "records", "m": "time spans", "M": "dates"}
 _SAVED = "give the array as .npy, as numpy.save writes it"
+_SAVED_STATES = "write one with numpy.savez('state.npz', h=h, c=c)"
 _ARCHIVES = (b"PK\x03\x04", b"PK\x05\x06")
 _PICKLES = tuple(b"\x80" + bytes([protocol]) for protocol in range(2, 6))
 _DAMAGED = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
@@ -58,7 +61,8 @@ def sequences(path: str, dtype: str) -> Array:
     with _opened(path) as file:
         described = _described(file, path)
         if len(described.shape) not in (2, 3):
-            raise BadInput(f"{path}: it is {described.shape}; an input is (length, d) or (batch, length, d)")
+            hint = ": x[:, None] where each step is one number" if len(described.shape) == 1 else ""
+            raise BadInput(f"{path}: it is {described.shape}; an input is (length, d) or (batch, length, d){hint}")
         if 0 in described.shape:
             raise BadInput(f"{path}: it is {described.shape}, which is empty")
         _insist_that_it_is_whole(file, described, path)
@@ -70,7 +74,7 @@ def mask(path: str, shape: tuple[int, int]) -> Array:
     """The mask in the `.npy` file at PATH, bool of SHAPE, (batch, length); one of (length,) goes for each sequence.
 
     Raises:
-        BadInput: there is no such array, or it is of another shape, or holds something else than 0 and 1.
+        BadInput: there is no such array, or it is of another shape, or holds something else than 0 and 1, or no 1.
     """
     with _opened(path) as file:
         described = _described(file, path)
@@ -82,6 +86,8 @@ def mask(path: str, shape: tuple[int, int]) -> Array:
     if wrong.size:
         place = _place(wrong[0], values.shape)
         raise BadInput(f"{path}: it holds {values[place]:g} at {list(place)}; a mask holds 1 for a step, 0 for none")
+    if not values.any():
+        raise BadInput(f"{path}: it is 0 everywhere, so that no step is left; a mask holds 1 for a step, 0 for none")
     return np.broadcast_to(values.astype(bool), shape)
 
 
@@ -94,16 +100,18 @@ def first_states(path: str, widths: Mapping[str, int], batch: int, dtype: str) -
         BadInput: there is no such file, or an array has another name or shape, or holds NaN, infinity, or what is too
             large for DTYPE.
     """
-    with _opened(path) as file:
+    with _opened(path, _SAVED_STATES) as file:
         try:
             archive = zipfile.ZipFile(file)
         except _DAMAGED as error:
-            raise BadInput(f"{path}: it is no .npz archive; write one with numpy.savez('{path}', h=h, c=c)") from error
+            raise BadInput(f"{path}: it is no .npz archive; {_SAVED_STATES}") from error
         members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
         if (unknown := next((name for name in members if name not in widths), None)) is not None:
-            raise BadInput(f"{path}: it holds {unknown}; these layers take {', '.join(widths)}")
+            raise BadInput(f"{path}: it holds {unknown}; {_may_hold(widths)}")
         if not members:
-            raise BadInput(f"{path}: it is empty; these layers take {', '.join(widths)}")
+            raise BadInput(f"{path}: it is empty; {_may_hold(widths)}")
+        if len(members) < len(archive.infolist()):
+            raise BadInput(f"{path}: it holds two arrays of one name")
         found = {}
         for name, info in members.items():
             try:
@@ -128,15 +136,20 @@ def _member(
     return np.array(np.broadcast_to(_finite(values, dtype, name), shape))
 
 
-def _opened(path: str) -> BinaryIO:
+def _may_hold(names: Iterable[str]) -> str:
+    first = list(islice(names, _MOST_NAMES + 1))
+    return f"it may hold {', '.join(first[:_MOST_NAMES])}{', …' if len(first) > _MOST_NAMES else ''}"
+
+
+def _opened(path: str, what_helps: str = _SAVED) -> BinaryIO:
     if locations.is_url(path):
         raise BadInput(f"{path}: only models are read from elsewhere; download it first")
     try:
         mode = os.stat(path).st_mode
         if stat.S_ISDIR(mode):
-            raise BadInput(f"{path}: it is a directory; {_SAVED}")
+            raise BadInput(f"{path}: it is a directory; {what_helps}")
         if not stat.S_ISREG(mode):
-            raise BadInput(f"{path}: it is no regular file; {_SAVED}")
+            raise BadInput(f"{path}: it is no regular file; {what_helps}")
         return open(path, "rb")
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror or error}") from error

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from lstmdump import clashes, files, given, network, npz, record, replay
-from lstmdump.errors import LstmdumpError, OutputExists
+from lstmdump.errors import BadInput, LstmdumpError, OutputExists
 from lstmdump.names import key
 from lstmdump.network import Network
 from lstmdump.pieces import Output
@@ -67,7 +67,7 @@ def insist_on_place(place: Place, model: str, inputs: Sequence[str]) -> None:
     path = place.path
     files.insist_that_it_is_here(path)
     if not path.endswith(ENDING):
-        raise LstmdumpError(f"{path} does not end in {ENDING}, which the states are written as")
+        raise LstmdumpError(f"{path or 'an empty name'} does not end in {ENDING}, which the states are written as")
     clashes.insist_that_it_is_no_model(path, model)
     clashes.insist_that_it_is_none_of(path, inputs)
     if os.path.isdir(path):
@@ -86,13 +86,14 @@ def first_states(net: Network, path: str, batch: int) -> dict[str, State]:
     """
     widths = {(cell.name, member): width for cell in net.cells
               for member, width in (("h", cell.width), ("c", cell.units))}  # fmt: skip
-    places = {key("/".join(place)): place for place in widths}
-    if len(net.cells) == 1:
-        places |= {member: (net.cells[0].name, member) for member in "hc"}
+    alone = {member: (net.cells[0].name, member) for member in "hc"} if len(net.cells) == 1 else {}
+    places = alone | {key("/".join(place)): place for place in widths}
     found = given.first_states(path, {name: widths[place] for name, place in places.items()}, batch, net.wanted.dtype)
     by_layer: dict[str, dict[str, Array]] = {}
     for name, values in found.items():
         layer, member = places[name]
+        if member in by_layer.get(layer, {}):
+            raise BadInput(f"{path}: it holds {member} of {layer} twice, once as {name}")
         by_layer.setdefault(layer, {})[member] = values
     for layer, members in by_layer.items():
         if len(members) < 2:

@@ -285,7 +285,9 @@ def test_a_class_of_its_own_is_replayed_with_a_note() -> None:
 
 
 def test_a_stateful_layer_starts_at_0_and_a_note_says_so() -> None:
-    assert of(STATED | {"stateful": True}).notes == ("the layer is stateful: its first state is taken to be 0",)
+    assert of(STATED | {"stateful": True}).notes == (
+        "the layer is stateful: here its first state is 0 all the same, unless one is given",
+    )
 
 
 def test_a_note_says_that_the_input_of_a_time_major_layer_is_not() -> None:

@@ -131,7 +131,10 @@ def test_what_a_header_declares_is_not_set_aside(path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        (np.zeros(3), "it is (3,); an input is (length, d) or (batch, length, d)"),
+        (
+            np.zeros(3),
+            "it is (3,); an input is (length, d) or (batch, length, d): x[:, None] where each step is one number",
+        ),
         (np.zeros((1, 2, 3, 4)), "it is (1, 2, 3, 4); an input is (length, d) or (batch, length, d)"),
         (np.zeros((0, 3)), "it is (0, 3), which is empty"),
         (np.zeros((2, 0, 3)), "it is (2, 0, 3), which is empty"),
@@ -184,6 +187,7 @@ def test_a_mask_goes_for_each_sequence(values: object, path: Path) -> None:
         ([1, 2], "it holds 2 at [1]; a mask holds 1 for a step, 0 for none"),
         ([1, np.nan], "it holds nan at [1]; a mask holds 1 for a step, 0 for none"),
         (["a", "b"], "it holds text, not real numbers"),
+        ([0, 0], "it is 0 everywhere, so that no step is left; a mask holds 1 for a step, 0 for none"),
     ],
 )
 def test_an_array_that_is_no_mask_is_refused(values: object, words: str, path: Path) -> None:
@@ -208,8 +212,8 @@ def test_first_states_may_be_compressed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arrays", "words"),
     [
-        ({"H": np.ones(4)}, "it holds H; these layers take h, c"),
-        ({}, "it is empty; these layers take h, c"),
+        ({"H": np.ones(4)}, "it holds H; it may hold h, c"),
+        ({}, "it is empty; it may hold h, c"),
         ({"h": np.ones(3)}, "h: it is (3,); the first state is (4,) or (2, 4)"),
         ({"c": [1, 2, np.nan, 4]}, "c: it holds NaN at [2]"),
         ({"c": [1, 2, 3, "a"]}, "c: it holds text, not real numbers"),
@@ -224,8 +228,31 @@ def test_what_are_no_first_states_is_refused(arrays: dict[str, object], words: s
 
 
 def test_first_states_in_no_archive_are_refused(path: Path) -> None:
-    with pytest.raises(BadInput, match=r"it is no \.npz archive; write one with numpy\.savez"):
+    words = r"x\.npy: it is no \.npz archive; write one with numpy\.savez\('state\.npz', h=h, c=c\)$"
+    with pytest.raises(BadInput, match=words):
         given.first_states(str(saved(path, [1.0])), WIDTHS, 1, "float32")
+
+
+def test_first_states_in_a_directory_are_refused_with_what_helps(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"it is a directory; write one with numpy\.savez"):
+        given.first_states(str(tmp_path), WIDTHS, 1, "float32")
+
+
+def test_two_first_states_of_one_name_are_refused(tmp_path: Path) -> None:
+    path, file = tmp_path / "s.npz", io.BytesIO()
+    np.save(file, np.ones(4))
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("h.npy", "h"):
+            archive.writestr(name, file.getvalue())
+    with pytest.raises(BadInput, match=r"it holds two arrays of one name$"):
+        given.first_states(str(path), WIDTHS, 1, "float32")
+
+
+def test_of_many_names_of_first_states_some_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "s.npz"
+    np.savez(path, H=np.ones(4))
+    with pytest.raises(BadInput, match=r"it may hold 0, 1, 2, 3, 4, 5, 6, 7, …$"):
+        given.first_states(str(path), {str(k): 4 for k in range(9)}, 1, "float32")
 
 
 def test_a_damaged_member_is_told(tmp_path: Path) -> None:

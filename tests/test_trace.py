@@ -158,8 +158,14 @@ def test_first_states_of_several_layers_go_by_their_names(chain: Network, tmp_pa
 
 def test_first_states_of_several_layers_need_names(chain: Network, tmp_path: Path) -> None:
     np.savez(tmp_path / "s.npz", h=np.ones(5), c=np.ones(5))
-    with pytest.raises(BadInput, match=r"it holds h; these layers take a/h, a/c, b/h, b/c, c/h, c/c$"):
+    with pytest.raises(BadInput, match=r"it holds h; it may hold a/h, a/c, b/h, b/c, c/h, c/c$"):
         trace.first_states(chain, str(tmp_path / "s.npz"), 2)
+
+
+def test_a_first_state_is_given_once(net: Network, tmp_path: Path) -> None:
+    np.savez(tmp_path / "s.npz", **{"h": np.ones(4), "c": np.ones(4), "a/h": np.ones(4)})  # type: ignore[arg-type]
+    with pytest.raises(BadInput, match=r"it holds h of a twice, once as a/h$"):
+        trace.first_states(net, str(tmp_path / "s.npz"), 2)
 
 
 def test_a_first_state_is_both_h_and_c(net: Network, tmp_path: Path) -> None:
@@ -172,6 +178,7 @@ def test_a_first_state_is_both_h_and_c(net: Network, tmp_path: Path) -> None:
     ("name", "error", "words"),
     [
         ("s.npy", LstmdumpError, "does not end in .npz"),
+        ("", LstmdumpError, "^an empty name does not end in .npz"),
         ("s3://bucket/s.npz", OutputUnwritable, "is a URL"),
         ("there.npz", OutputExists, "is there already; use --force"),
         ("directory.npz", OutputExists, "is a directory"),
@@ -187,7 +194,7 @@ def test_a_file_that_cannot_be_written_is_told_at_once(
     (tmp_path / "directory.npz").mkdir()
     with pytest.raises(error, match=words):
         trace.insist_on_place(
-            Place(name if "://" in name else str(tmp_path / name)),
+            Place(name if "://" in name or not name else str(tmp_path / name)),
             str(tmp_path / "model.npz"),
             [str(tmp_path / "state.npz")],
         )
