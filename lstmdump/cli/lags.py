@@ -88,7 +88,8 @@ def lags_command(
     if plot is not None and found:
         _draw(found, plot, by_feature=by_feature, overwrite=force)
     if not found and not run.status:
-        terminal.tell("no LSTM layer found" if inputs else "no model found")
+        if selection.quiet or not selection.names_one:  # of one that is named, it is told already
+            terminal.tell("no LSTM layer found" if inputs else "no model found")
         run.status = FAILED
     return run.status
 

@@ -173,8 +173,9 @@ def test_a_model_without_lstm_alone_is_a_failure(run: Run, tmp_path: Path) -> No
     assert (outcome.status, outcome.out, outcome.err) == (
         2,
         "",
-        f"lstmdump: {path}: no LSTM layer in this model\nlstmdump: no LSTM layer found\n",
+        f"lstmdump: {path}: no LSTM layer in this model\n",
     )
+    assert run("lags", path, "-q").err == "lstmdump: no LSTM layer found\n"
 
 
 def test_an_empty_directory_is_told(run: Run, tmp_path: Path) -> None:
