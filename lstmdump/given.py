@@ -151,8 +151,10 @@ def _opened(path: str, what_helps: str = _SAVED) -> BinaryIO:
         if not stat.S_ISREG(mode):
             raise BadInput(f"{path}: it is no regular file; {what_helps}")
         return open(path, "rb")
+    except FileNotFoundError as error:
+        raise BadInput(f"{path}: no such file or directory") from error
     except OSError as error:
-        raise BadInput(f"{path}: {error.strerror or error}") from error
+        raise BadInput(f"{path}: cannot be opened: {error.strerror or error}") from error
     except ValueError as error:  # a NUL in a path
         raise BadInput(f"{path}: {error}") from error
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import io
 import pickle
 import tracemalloc
@@ -171,7 +172,16 @@ def test_a_url_is_refused() -> None:
 
 
 def test_what_is_not_there_is_told(path: Path) -> None:
-    assert refusal(path) == "No such file or directory"
+    assert refusal(path) == "no such file or directory"
+
+
+def test_what_cannot_be_opened_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_path: str, _mode: str) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    saved(path, np.ones((1, 2)))
+    monkeypatch.setattr(given, "open", refused, raising=False)
+    assert refusal(path) == "cannot be opened: Permission denied"
 
 
 @pytest.mark.parametrize("values", [[True, False], [1, 0], [1.0, 0.0], [[True, False], [True, False]]])

@@ -23,7 +23,7 @@ from lstmdump.check import (
     path_of,
 )
 from lstmdump.cli import terminal
-from lstmdump.cli.inputs import Input, Selection, marked_text, model_options
+from lstmdump.cli.inputs import PATH, Input, Selection, marked_text, model_options
 from lstmdump.cli.run import DONE, FAILED, Run
 from lstmdump.errors import BadExpectation, UnknownFormat
 from lstmdump.files import whole_file
@@ -101,7 +101,7 @@ def _number(text: str) -> int | None:
 @click.option(
     "--against",
     metavar="FILE",
-    type=click.Path(),
+    type=PATH,
     help="Compare with what `lstmdump show --json` once wrote; without MODEL, all models recorded there.",
 )
 @click.option("--update", is_flag=True, help="Write the file of --against anew and print what changed.")

@@ -13,7 +13,7 @@ import click
 from lstmdump import batch, record
 from lstmdump.batch import Outcome
 from lstmdump.cli import terminal
-from lstmdump.cli.inputs import Input, Selection, model_options
+from lstmdump.cli.inputs import PATH, Input, Selection, model_options
 from lstmdump.cli.run import Run
 from lstmdump.export import DTYPES, Exported, Job, Settings, export, plan, skipped
 from lstmdump.guard import HDF5_READER, Guard
@@ -34,7 +34,7 @@ _MOST_WORKERS = 61  # what Windows allows
 
 @click.command("export", epilog=_EPILOG)
 @model_options
-@click.option("-o", "--output", "out", metavar="OUT", required=True, type=click.Path(),
+@click.option("-o", "--output", "out", metavar="OUT", required=True, type=PATH,
               help="A file where OUT ends in .npz and there is one model, else a directory.")  # fmt: skip
 @click.option("--dtype", type=click.Choice(DTYPES), default="keep", show_default=True, help="Convert the numbers.")
 @click.option("--compress", is_flag=True, help="Deflate the arrays.")

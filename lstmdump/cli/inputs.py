@@ -24,6 +24,9 @@ from lstmdump.guard import Guard
 from lstmdump.limits import DEFAULTS, Limits
 from lstmdump.locations import Location
 
+PATH = click.Path(readable=False)
+"""A path as it is written: one that may not be read does not stop what is done with the others."""
+
 Decorator: TypeAlias = Callable[[Callable[..., int]], Callable[..., int]]
 
 _BLOCK = 1 << 16
@@ -122,11 +125,11 @@ def model_options(command: Callable[..., int]) -> Callable[..., int]:
         return command(selection, **values)
 
     return _with(with_selection, (
-        click.argument("models", metavar="MODEL...", nargs=-1, type=click.Path()),
-        click.option("-T", "--files-from", metavar="FILE", type=click.Path(allow_dash=True),
+        click.argument("models", metavar="MODEL...", nargs=-1, type=PATH),
+        click.option("-T", "--files-from", metavar="FILE", type=click.Path(allow_dash=True, readable=False),
                      help="Read paths of models from FILE, one a line; - is stdin."),
         click.option("-0", "--null", is_flag=True, help="In FILE, paths end with NUL instead of a newline."),
-        click.option("-r", "--recursive", metavar="DIR", multiple=True, type=click.Path(),
+        click.option("-r", "--recursive", metavar="DIR", multiple=True, type=PATH,
                      help="Every model below DIR, or below a URL; what is no model is skipped."),
         *_any_model_options(),
     ))  # fmt: skip
@@ -140,7 +143,7 @@ def one_model_options(command: Callable[..., int]) -> Callable[..., int]:
         model, layer, quiet, limits = (values.pop(name) for name in ("models", "layer", "quiet", "limits"))
         return command(Selection((model,), None, False, (), layer, quiet, limits), **values)
 
-    return _with(with_selection, (click.argument("models", metavar="MODEL", type=click.Path()), *_any_model_options()))
+    return _with(with_selection, (click.argument("models", metavar="MODEL", type=PATH), *_any_model_options()))
 
 
 def _any_model_options() -> tuple[Decorator, ...]:

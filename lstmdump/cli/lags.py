@@ -9,7 +9,7 @@ import click
 
 from lstmdump import clashes
 from lstmdump.cli import terminal
-from lstmdump.cli.inputs import Input, Selection, model_options
+from lstmdump.cli.inputs import PATH, Input, Selection, model_options
 from lstmdump.cli.run import FAILED, Run
 from lstmdump.cli.running import Running, running_options
 from lstmdump.errors import BadInput, LstmdumpError
@@ -36,14 +36,14 @@ Examples:
 
 @click.command("lags", epilog=_EPILOG)
 @model_options
-@click.option("-i", "--input", "x", metavar="X.npy", type=click.Path(),
+@click.option("-i", "--input", "x", metavar="X.npy", type=PATH,
               help="Real inputs: (length, d) or (batch, length, d). Without, x = 0, which settles less.")  # fmt: skip
 @click.option("--unit", metavar="N", type=click.IntRange(min=0),
               help="Only this unit of h_T, numbered from 0; all of them where not given.")  # fmt: skip
 @click.option("--by-feature", is_flag=True, help="The share of each input feature as well.")
 @click.option("--lags", "most", metavar="N", type=click.IntRange(min=1), help="Go back no further than N lags.")
 @running_options
-@click.option("--plot", metavar="OUT", type=click.Path(), help="Draw the bars into OUT: .png, .svg or .pdf.")
+@click.option("--plot", metavar="OUT", type=PATH, help="Draw the bars into OUT: .png, .svg or .pdf.")
 @click.option("-f", "--force", is_flag=True, help="Overwrite what is there.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per model and line.")
 def lags_command(

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from lstmdump.cli.inputs import PATH
+
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
@@ -88,7 +90,7 @@ def running_options(command: Callable[..., int]) -> Callable[..., int]:
 
 
 _OPTIONS = (
-    click.option("--mask", metavar="MASK.npy", type=click.Path(),
+    click.option("--mask", metavar="MASK.npy", type=PATH,
                  help="Pass over the steps where it is 0: (length,) or (batch, length)."),
     click.option("--activation", metavar="NAME", type=Activation(),
                  help="Take this one of Keras's, such as tanh, for candidate and output, whatever the file says."),

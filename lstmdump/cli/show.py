@@ -9,7 +9,7 @@ import click
 
 from lstmdump import record
 from lstmdump.cli import terminal
-from lstmdump.cli.inputs import Input, Selection, model_options
+from lstmdump.cli.inputs import PATH, Input, Selection, model_options
 from lstmdump.cli.run import Run
 from lstmdump.guard import Guard
 from lstmdump.limits import Limits
@@ -42,7 +42,7 @@ Examples:
 @click.option("--stats", is_flag=True,
               help="Mean, std, extremes, norm per gate; spectral radius of U; the units' time scales.")  # fmt: skip
 @click.option("--explain", is_flag=True, help="What it all means: equations, shapes, slices, counts, in words.")
-@click.option("--plot", metavar="FILE", type=click.Path(),
+@click.option("--plot", metavar="FILE", type=PATH,
               help="Heat maps of every gate, a page for each layer: .pdf, or .png or .svg of one layer.")  # fmt: skip
 @click.option("-f", "--force", is_flag=True, help="With --plot: overwrite what is there.")
 def show_command(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lstmdump.cli import terminal
-from lstmdump.cli.inputs import Input, Selection, one_model_options
+from lstmdump.cli.inputs import PATH, Input, Selection, one_model_options
 from lstmdump.cli.run import Run
 from lstmdump.cli.running import Running, running_options
 from lstmdump.errors import LstmdumpError
@@ -31,13 +31,11 @@ Examples:
 
 @click.command("trace", epilog=_EPILOG)
 @one_model_options
-@click.option("-i", "--input", "x", metavar="X.npy", required=True, type=click.Path(),
+@click.option("-i", "--input", "x", metavar="X.npy", required=True, type=PATH,
               help="The input: (length, d) or (batch, length, d).")  # fmt: skip
-@click.option(
-    "-o", "--output", "out", metavar="OUT.npz", required=True, type=click.Path(), help="Write the states there."
-)
+@click.option("-o", "--output", "out", metavar="OUT.npz", required=True, type=PATH, help="Write the states there.")
 @running_options
-@click.option("--initial-state", metavar="STATE.npz", type=click.Path(),
+@click.option("--initial-state", metavar="STATE.npz", type=PATH,
               help="Begin with its h and c, (m,) or (batch, m), instead of 0; of several layers, <layer>/h and "
                    "<layer>/c.")  # fmt: skip
 @click.option("--chain", is_flag=True, help="Feed each layer the output of the one that it directly follows.")

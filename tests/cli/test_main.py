@@ -184,6 +184,23 @@ def test_a_directory_without_permission_is_told(model: Path, tmp_path: Path) -> 
     )
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["show", "MODEL"], ["check", "--params", "128", "MODEL"], ["lags", "MODEL"], ["export", "MODEL", "-f", "-o", "OUT"],
+     ["trace", "-q", "MODEL", "-i", "X", "-f", "-o", "OUT"]],
+)  # fmt: skip
+def test_whether_a_path_can_be_read_is_not_looked_at_before_its_turn(
+    arguments: list[str], run: Callable[..., Any], model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out.npz"
+    out.touch()
+    np.save(tmp_path / "x.npy", np.ones((5, 3)))
+    places: dict[str, object] = {"MODEL": model, "OUT": out, "X": tmp_path / "x.npy"}
+    monkeypatch.setattr(os, "access", lambda *_arguments, **_options: False)
+    outcome = run(*(places.get(word, word) for word in arguments))
+    assert (outcome.status, outcome.err) == (0, "")
+
+
 def test_what_is_told_of_a_name_of_any_length_is_a_line_of_some_length(run: Run, tmp_path: Path) -> None:
     path = builders.write(tmp_path / "m.h5", {"lstm": []})
     builders.change(path, lambda file: file.attrs.__setitem__("layer_names", np.array([b"\x1b" + b"x" * 60_000])))
