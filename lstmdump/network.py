@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from lstmdump import activations, behaviour, record, replay
+from lstmdump import activations, behaviour, record, replay, wiring
 from lstmdump.behaviour import Behaviour
-from lstmdump.errors import BadInput, CannotReplay, CorruptModel, NoForgetBias
+from lstmdump.errors import CannotReplay, NoForgetBias
 from lstmdump.lstm import LSTM
 from lstmdump.model import Source
 from lstmdump.opening import OpenModel
@@ -41,6 +39,9 @@ class Wanted(NamedTuple):
         return {name: value for name, value in settings.items() if value is not None}
 
 
+_BACKWARDS = "it goes backwards: its first step is at the last of the input"
+
+
 class Network(NamedTuple):
     """Layers, read.
 
@@ -58,13 +59,19 @@ class Network(NamedTuple):
     wanted: Wanted
     notes: tuple[str, ...]
 
+    @property
+    def notes_on_states(self) -> tuple[str, ...]:
+        """The notes, and one on the order in which layers give their steps, where it is not that of the input."""
+        backwards = [cell.name for cell in self.cells if cell.behaviour.go_backwards and not cell.behaviour.is_aligned]
+        return (*self.notes, *shared(((name, _BACKWARDS) for name in backwards), len(self.cells)))
+
     def taken(self, name: str) -> tuple[str, ...]:
         """The names of the layers whose outputs the layer NAME takes; none where it takes the input."""
         return self.sources[name].names if name in self.sources else ()
 
     def joined(self, name: str, outputs: Mapping[str, Array]) -> Array:
         """The input of the layer NAME, (batch, length, d), out of the OUTPUTS of others."""
-        return join(self.sources[name].join, [outputs[layer] for layer in self.taken(name)])
+        return wiring.join(self.sources[name].join, [outputs[layer] for layer in self.taken(name)])
 
 
 def read(opened: OpenModel, chosen: Sequence[LSTM], input_dim: int, wanted: Wanted = Wanted()) -> Network:  # noqa: B008
@@ -75,9 +82,11 @@ def read(opened: OpenModel, chosen: Sequence[LSTM], input_dim: int, wanted: Want
         CannotReplay: the input of a layer is not known.
         CannotReplay, NoForgetBias, UnreadableModel: see `read_each`.
     """
-    sources = _sources(opened, chosen) if wanted.chain else {}
-    _insist_on_widths(chosen, sources, input_dim)
-    cells, notes = read_each(_in_order(chosen, sources), opened.producer, wanted)
+    sources = wiring.sources(opened, chosen) if wanted.chain else {}
+    heads = [lstm for lstm in chosen if lstm.name not in sources]
+    wiring.insist_on_width(opened, heads, input_dim, may_chain=not wanted.chain)
+    wiring.insist_on_joints(chosen, sources)
+    cells, notes = read_each(wiring.in_order(chosen, sources), opened.producer, wanted)
     report = describe(opened)
     names = {lstm.name for lstm in chosen}
     kept = report._replace(layers=tuple(layer for layer in report.layers if layer.name in names),
@@ -96,89 +105,6 @@ def read_each(lstms: Sequence[LSTM], producer: str, wanted: Wanted) -> tuple[tup
     behaviours = {lstm.name: _behaviour(lstm, producer, wanted) for lstm in lstms}
     cells = tuple(_cell(lstm, behaviours[lstm.name], wanted) for lstm in lstms)
     return cells, tuple(_notes(lstms, behaviours, wanted))
-
-
-def sources_by_name(opened: OpenModel) -> dict[str, Source]:
-    """By its name, the source of each layer that directly follows others, as far as the file says."""
-    return {"/".join(path): source for path, source in opened.model.sources().items()}
-
-
-def join(how: str, outputs: Sequence[Array]) -> Array:
-    """OUTPUTS, each (batch, length, m), as Keras's merge mode HOW makes one of them: concat, sum, mul or ave."""
-    if how == "concat":
-        return outputs[0] if len(outputs) == 1 else np.concatenate(outputs, axis=-1)
-    if how not in _JOINS:
-        raise CannotReplay(f"outputs that are joined by {how} are not replayed")
-    with np.errstate(over="ignore", invalid="ignore"):  # as the replay does
-        result: Array = _JOINS[how].reduce(outputs)
-    return result / result.dtype.type(len(outputs)) if how == "ave" else result
-
-
-_JOINS = {"sum": np.add, "mul": np.multiply, "ave": np.add}
-
-
-def _sources(opened: OpenModel, chosen: Sequence[LSTM]) -> dict[str, Source]:
-    """What each layer takes; those that are not in it take the input."""
-    names = [lstm.name for lstm in chosen]
-    every = sources_by_name(opened)
-    found = {name: every[name] for name in names if name in every and set(names).issuperset(every[name].names)}
-    heads = [lstm for lstm in chosen if lstm.name not in found]
-    for head in heads[1:]:
-        if not _are_halves(heads[0], head):
-            raise CannotReplay(_no_source(head.name, names, every))
-    return found
-
-
-def _are_halves(one: LSTM, other: LSTM) -> bool:
-    """Whether two layers are the halves of one Bidirectional."""
-    around, its = (lstm.name.rpartition("/")[0] for lstm in (one, other))
-    return around == its != "" and {behaviour.half(one), behaviour.half(other)} == {"forward", "backward"}
-
-
-def _no_source(name: str, names: Sequence[str], every: Mapping[str, Source]) -> str:
-    if name in every:
-        left_out = ", ".join(layer for layer in every[name].names if layer not in names)
-        return f"{name} takes the output of {left_out}, which -l leaves out"
-    if not every:
-        return f"the file does not say that {name} directly follows another LSTM layer; choose one with -l"
-    before = names[names.index(name) - 1]
-    return (f"{name} does not directly follow another LSTM layer: what lies between {before} and it is not replayed; "
-            "choose layers that follow each other with -l")  # fmt: skip
-
-
-def _insist_on_widths(chosen: Sequence[LSTM], sources: Mapping[str, Source], input_dim: int) -> None:
-    by_name = {lstm.name: lstm for lstm in chosen}
-    heads = [lstm for lstm in chosen if lstm.name not in sources]
-    if len({lstm.input_dim for lstm in heads}) > 1:
-        widths = ", ".join(f"{lstm.name}: {lstm.input_dim}" for lstm in heads)
-        raise BadInput(f"its layers take inputs of different widths ({widths}); choose one with -l, or feed each the "
-                       "output of the one before with --chain")  # fmt: skip
-    for lstm in heads:
-        if lstm.input_dim != input_dim:
-            raise BadInput(f"the input has {input_dim} numbers at each step, but {lstm.name} takes {lstm.input_dim}")
-    for name, source in sources.items():
-        widths_of = [_width(by_name[layer]) for layer in source.names]
-        width = sum(widths_of) if source.join == "concat" else widths_of[0]
-        if width != by_name[name].input_dim:
-            raise CannotReplay(f"{name} takes {by_name[name].input_dim} numbers at each step, but what it follows "
-                               f"gives {width}")  # fmt: skip
-
-
-def _width(lstm: LSTM) -> int:
-    return lstm.units if lstm.projection is None else lstm.projection
-
-
-def _in_order(chosen: Sequence[LSTM], sources: Mapping[str, Source]) -> list[LSTM]:
-    """CHOSEN, each behind those whose outputs it takes, else in the model's order."""
-    waiting, done, ordered = list(chosen), set[str](), list[LSTM]()
-    while waiting:
-        ready = [lstm for lstm in waiting if lstm.name not in sources or done.issuperset(sources[lstm.name].names)]
-        if not ready:
-            raise CorruptModel(f"{waiting[0].name} takes its own output for its input, by way of other layers")
-        ordered.extend(ready)
-        done.update(lstm.name for lstm in ready)
-        waiting = [lstm for lstm in waiting if lstm.name not in done]
-    return ordered
 
 
 def _behaviour(lstm: LSTM, producer: str, wanted: Wanted) -> Behaviour:
@@ -208,20 +134,27 @@ def _cell(lstm: LSTM, found: Behaviour, wanted: Wanted) -> CellNumbers:
 
 
 def _notes(lstms: Iterable[LSTM], behaviours: Mapping[str, Behaviour], wanted: Wanted) -> Iterator[str]:
-    """What to know about how the layers are run, each sentence once, behind the names of those that it is true of."""
+    """What to know about how the layers are run."""
+    notes = ((lstm.name, note) for lstm in lstms for found in (behaviours[lstm.name],)
+             for note in (*found.notes, *_own_notes(lstm, found, wanted)))  # fmt: skip
+    return shared(notes, len(behaviours))
+
+
+def shared(notes: Iterable[tuple[str, str]], layers: int) -> Iterator[str]:
+    """NOTES on LAYERS many, each with the name of its layer: each once, behind the names of those it is true of."""
     names: dict[str, list[str]] = {}
-    for lstm in lstms:
-        found = behaviours[lstm.name]
-        for note in (*found.notes, *_own_notes(lstm, found, wanted)):
-            names.setdefault(note, []).append(lstm.name)
-    return (f"{', '.join(of)}: {note}" for note, of in names.items())
+    for name, note in notes:
+        names.setdefault(note, []).append(name)
+    return (f"{_those(of, layers)}: {note}" for note, of in names.items())
+
+
+def _those(names: Sequence[str], layers: int) -> str:
+    return f"all {layers:,} layers" if len(names) == layers > 2 else wiring.listed(names)
 
 
 def _own_notes(lstm: LSTM, found: Behaviour, wanted: Wanted) -> Iterator[str]:
     doubts = (activations.doubt(what, found.keras, option) for what, option in _activations(found))
     yield from filter(None, doubts)
-    if found.go_backwards and not found.is_aligned:
-        yield "it goes backwards: its first step is at the last of the input"
     if lstm.forget_bias is None:
         yield f"a forget bias of {wanted.forget_bias} is added to b_f, as given: the file does not hold it"
     elif wanted.forget_bias is not None and wanted.forget_bias != lstm.forget_bias:
@@ -250,6 +183,6 @@ def record_of(network: Network) -> dict[str, Any]:
             "dtype": network.wanted.dtype,
             "chain": network.wanted.chain,
             "layers": [layer_record(network, cell) for cell in network.cells],
-            "notes": list(network.notes),
+            "notes": list(network.notes_on_states),
         }
     }

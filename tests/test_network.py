@@ -59,9 +59,19 @@ def test_an_input_of_another_width_is_told_with_the_layer() -> None:
 
 
 def test_layers_of_other_widths_are_told_with_what_helps() -> None:
-    words = r"^its layers take inputs of different widths \(a: 3, b: 4\); choose one with -l, or feed .* with --chain$"
+    words = r"^its layers take inputs of different widths \(3: a; 4: b\), and this one has 3; choose layers with -l, or feed each the output of the one before with --chain$"
     with pytest.raises(BadInput, match=words):
+        read(opened({"a": (3, 4), "b": (4, 4)}, {("b",): Source((("a",),))}))
+
+
+def test_layers_of_other_widths_that_are_no_chain_are_not_told_to_be_one() -> None:
+    with pytest.raises(BadInput, match=r"choose layers with -l$"):
         read(opened({"a": (3, 4), "b": (4, 4)}))
+
+
+def test_all_layers_that_do_not_fit_the_input_are_told() -> None:
+    with pytest.raises(BadInput, match=r"^the input has 12 numbers at each step, but a, b take 3$"):
+        read(opened({"a": (3, 4), "b": (3, 4)}), 12)
 
 
 def test_a_layer_that_is_chosen_need_not_fit_the_others() -> None:
@@ -134,20 +144,6 @@ def test_a_layer_must_take_as_much_as_it_is_given() -> None:
         read(opened({"a": (3, 4), "b": (5, 4)}, {("b",): Source((("a",),))}), chain=True)
 
 
-@pytest.mark.parametrize(
-    ("how", "wanted"), [("concat", [1, 2, 3, 5]), ("sum", [4, 7]), ("mul", [3, 10]), ("ave", [2, 3.5])]
-)
-def test_outputs_are_joined_as_keras_merges_them(how: str, wanted: list[float]) -> None:
-    outputs = [np.array([[[1, 2]]], np.float32), np.array([[[3, 5]]], np.float32)]
-    joined = network.join(how, outputs)
-    assert (joined.dtype, joined.tolist()) == (np.float32, [[wanted]])
-
-
-def test_outputs_are_not_joined_in_an_unknown_way() -> None:
-    with pytest.raises(CannotReplay, match=r"^outputs that are joined by maximum are not replayed$"):
-        network.join("maximum", [np.zeros((1, 1, 1))])
-
-
 @pytest.mark.parametrize("settings", [{}, {"activation": "sigmoid"}, {"activation": "nonsense"}])
 def test_an_activation_may_be_said_in_the_place_of_the_file(settings: dict[str, Any]) -> None:
     assert behaviour(settings, activation="hard_sigmoid").activation == "hard_sigmoid"
@@ -187,13 +183,21 @@ def test_an_unknown_activation_is_told_with_the_layer() -> None:
 
 def test_a_layer_that_goes_backwards_is_noted() -> None:
     model = opened({"a": (3, 4)}, settings={("a",): {"go_backwards": True}})
-    assert "a: it goes backwards: its first step is at the last of the input" in read(model).notes
+    assert read(model).notes_on_states[-1] == "a: it goes backwards: its first step is at the last of the input"
 
 
 def test_layers_with_one_note_share_it() -> None:
     settings = {(name,): {"go_backwards": True} for name in "ab"}
     model = opened({"a": (3, 4), "b": (3, 4)}, settings=settings)
-    assert "a, b: it goes backwards: its first step is at the last of the input" in read(model).notes
+    assert read(model).notes_on_states[-1] == "a, b: it goes backwards: its first step is at the last of the input"
+
+
+@pytest.mark.parametrize(
+    ("names", "layers", "words"),
+    [("ab", 2, "a, b: n"), ("abc", 3, "all 3 layers: n"), ("abcdefghij", 11, "a, b, c, d, e, f, g, h and 2 more: n")],
+)
+def test_a_note_on_many_layers_stays_short(names: str, layers: int, words: str) -> None:
+    assert list(network.shared(((name, "n") for name in names), layers)) == [words]
 
 
 def test_a_forget_bias_that_the_file_holds_is_not_given_again() -> None:

@@ -12,7 +12,7 @@ from lstmdump.cli import terminal
 from lstmdump.cli.inputs import PATH, Input, Selection, model_options
 from lstmdump.cli.run import FAILED, Run
 from lstmdump.cli.running import Running, running_options
-from lstmdump.errors import BadInput, LstmdumpError
+from lstmdump.errors import LstmdumpError
 from lstmdump.guard import Guard
 from lstmdump.opening import open_model
 from lstmdump.render.text import no_match
@@ -121,6 +121,7 @@ def _lags(
     item: Input, guard: Guard, selection: Selection, wanted: Wanted, given: _Given | None, unit: int | None,
     most: int | None,
 ) -> ModelLags:  # fmt: skip
+    from lstmdump.network import shared
     from lstmdump.render.lags import ModelLags
 
     input_dim = None if given is None else given.x.shape[2]
@@ -128,7 +129,7 @@ def _lags(
     if not cells and not selection.quiet:
         terminal.tell(f"{item.path}: no LSTM layer in this model")
     layers = [_of_layer(cell, given, unit, most) for cell in cells]
-    own = (f"{layer.name}: {note}" for layer in layers for note in layer.notes)
+    own = shared(((layer.name, note) for layer in layers for note in layer.notes), len(layers))
     return ModelLags(item.path, tuple(layers), (*notes, *own))
 
 
@@ -144,18 +145,16 @@ def _read(
     path: str, layer: str | None, limits: Limits, wanted: Wanted, input_dim: int | None
 ) -> tuple[Sequence[CellNumbers], Sequence[str]]:
     """The layers of a model, to be run on an input of INPUT_DIM numbers at each step, if there is one; and notes."""
-    from lstmdump import network
+    from lstmdump import network, wiring
 
     with open_model(path, limits=limits) as opened:
         chosen = select(opened.lstms, layer)
         if opened.lstms and not chosen:
             raise LstmdumpError(no_match(layer, len(opened.lstms)))
-        for lstm in chosen:
-            if input_dim is not None and lstm.input_dim != input_dim:
-                raise BadInput(f"the input has {input_dim} numbers at each step, but {lstm.name} takes "
-                               f"{lstm.input_dim}; choose layers with -l")  # fmt: skip
+        if input_dim is not None:
+            wiring.insist_on_width(opened, chosen, input_dim, may_chain=False)
         cells, notes = network.read_each(chosen, opened.producer, wanted)
-        sources = {} if input_dim is None else network.sources_by_name(opened)
+        sources = {} if input_dim is None else wiring.sources_by_name(opened)
         follow = (_told_of_its_source(lstm.name, sources[lstm.name]) for lstm in chosen if lstm.name in sources)
         return cells, (*notes, *follow)
 

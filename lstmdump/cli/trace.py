@@ -80,7 +80,7 @@ def trace_command(
     first = {} if initial_state is None else trace.first_states(net, initial_state, len(values))
     with run.each(item):
         _trace(item, net, trace.Given(values, passed, first), place, stats=stats, as_json=as_json)
-        for note in () if selection.quiet else net.notes:
+        for note in () if selection.quiet else net.notes_on_states:
             terminal.tell(f"{item.path}: {note}")
     return run.status
 

@@ -53,7 +53,7 @@ def json_line(
             for cell in network.cells
         ],
         "bytes": size,
-        "notes": list(network.notes),
+        "notes": list(network.notes_on_states),
     })  # fmt: skip
 
 

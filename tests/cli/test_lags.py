@@ -93,8 +93,26 @@ def test_a_layer_that_takes_another_width_than_the_input_is_an_error(run: Run, t
     assert (outcome.status, outcome.out, outcome.err) == (
         2,
         "",
-        f"lstmdump: {two}: the input has 3 numbers at each step, but two takes 4; choose layers with -l\n",
+        f"lstmdump: {two}: its layers take inputs of different widths (3: one; 4: two), and this one has 3; choose layers with -l\n",
     )
+
+
+def test_the_only_layer_is_not_to_be_chosen_where_the_input_does_not_fit(run: Run, model: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "wide.npy", np.ones((6, 5)))
+    outcome = run("lags", model, "-i", tmp_path / "wide.npy")
+    assert outcome.err == f"lstmdump: {model}: the input has 5 numbers at each step, but lstm_1 takes 3\n"
+
+
+def test_a_direction_is_noted_once(run: Run, model: Path, x: Path) -> None:
+    notes = record(run, model, "-i", x, "--go-backwards")["notes"]
+    assert [note for note in notes if "backwards" in note] == [
+        "lstm_1: it goes backwards: t-k is step k of the input, from 0 on"
+    ]
+
+
+def test_what_is_true_of_several_layers_is_noted_once(run: Run, two: Path) -> None:
+    notes = record(run, two)["notes"]
+    assert [note.partition(": ")[0] for note in notes if "weights alone" in note] == ["one, two"]
 
 
 def test_only_layers_that_match_count(run: Run, two: Path, x: Path) -> None:

@@ -158,7 +158,7 @@ def test_layers_of_other_widths_are_told(run: Run, stacked: Path, x: Path, out: 
     outcome = run("trace", stacked, "-i", x, "-o", out)
     assert (outcome.status, outcome.err) == (
         2,
-        f"lstmdump: {stacked}: its layers take inputs of different widths (one: 3, two: 4); choose one with -l, or feed each the output of the one before with --chain\n",
+        f"lstmdump: {stacked}: its layers take inputs of different widths (3: one; 4: two), and this one has 3; choose layers with -l\n",
     )
 
 

@@ -25,7 +25,7 @@ import numpy as np
 import lstmdump
 from lstmdump import cli
 from lstmdump.errors import LstmdumpError
-from lstmdump.network import join
+from lstmdump.wiring import join
 
 TOLERANCE = 1e-5
 _ENDING = "io.npz"
