@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lstmdump.errors import BadExpectation
 from lstmdump.recorded import RecordedModel
-from lstmdump.report import LayerFacts, Report, matches
+from lstmdump.report import LayerFacts, Report, matching
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,10 @@ def compare_with_record(report: Report, expected: RecordedModel) -> Iterator[Mis
 
 def only_layers(entry: RecordedModel, layer_glob: str | None) -> RecordedModel:
     """The record with only those layers whose names match LAYER_GLOB; all where it is None."""
-    return entry._replace(layers=tuple(layer for layer in entry.layers if matches(layer.name, layer_glob)))
+    if layer_glob is None:
+        return entry
+    chosen = matching([layer.name for layer in entry.layers], layer_glob)
+    return entry._replace(layers=tuple(layer for layer in entry.layers if layer.name in chosen))
 
 
 def pair(models: Sequence[str], records: Sequence[RecordedModel], file: str) -> list[RecordedModel | None]:

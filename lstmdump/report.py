@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from itertools import accumulate
 from typing import NamedTuple
 
 from lstmdump.lstm import LSTM
@@ -102,12 +104,25 @@ def _notes(lstms: tuple[LSTM, ...]) -> tuple[str, ...]:
 
 def select(lstms: tuple[LSTM, ...], layer_glob: str | None) -> tuple[LSTM, ...]:
     """Those of LSTMS whose names match LAYER_GLOB, a shell pattern; all where it is None."""
-    return tuple(lstm for lstm in lstms if matches(lstm.name, layer_glob))
+    if layer_glob is None:
+        return lstms
+    chosen = matching([lstm.name for lstm in lstms], layer_glob)
+    return tuple(lstm for lstm in lstms if lstm.name in chosen)
 
 
-def matches(name: str, layer_glob: str | None) -> bool:
-    """Whether a layer of that NAME is among those that LAYER_GLOB, a shell pattern, or None for all, stands for."""
-    return layer_glob is None or fnmatchcase(name, layer_glob)
+def matching(names: Sequence[str], layer_glob: str) -> frozenset[str]:
+    """Those of NAMES that match LAYER_GLOB, a shell pattern; if there is none, those within layers that match it.
+
+    So `bidirectional` stands for both of its halves.
+    """
+    found = frozenset(name for name in names if fnmatchcase(name, layer_glob))
+    return found or frozenset(
+        name for name in names if any(fnmatchcase(outer, layer_glob) for outer in accumulate(name.split("/"), _within))
+    )
+
+
+def _within(outer: str, name: str) -> str:
+    return f"{outer}/{name}"
 
 
 def _layer_facts(lstm: LSTM) -> LayerFacts:

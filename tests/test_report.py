@@ -6,7 +6,7 @@ import builders
 import pytest
 
 import lstmdump
-from lstmdump.report import Report, describe
+from lstmdump.report import Report, describe, matching
 
 
 def report_on(path: Path, layer: str | None = None) -> Report:
@@ -30,6 +30,15 @@ def test_the_total_is_the_lstms_and_all_else(model: Path) -> None:
 def test_other_arrays_and_those_of_the_lstms_make_the_total(model: Path) -> None:
     report = report_on(model)
     assert report.lstm_parameters + sum(other.parameters for other in report.others) == report.total
+
+
+@pytest.mark.parametrize(
+    ("glob", "chosen"),
+    [("both", {"both/back", "both/there"}), ("both/b*", {"both/back"}), ("enc", {"enc"}), ("enc/*", {"enc/deep"}),
+     ("bot", set()), ("back", set()), ("", set())],
+)  # fmt: skip
+def test_a_glob_stands_for_layers_or_else_for_those_within_others(glob: str, chosen: set[str]) -> None:
+    assert matching(["both/there", "both/back", "enc", "enc/deep"], glob) == chosen
 
 
 def test_a_glob_chooses_layers(tmp_path: Path) -> None:

@@ -16,15 +16,13 @@ import json
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import redirect_stderr, redirect_stdout, suppress
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-import lstmdump
 from lstmdump import cli
-from lstmdump.errors import LstmdumpError
 from lstmdump.wiring import join
 
 TOLERANCE = 1e-5
@@ -153,7 +151,7 @@ def reproduce(recording: Recording) -> Outcome:
 
 def _trace(recording: Recording, x: Path, out: Path, *options: str) -> tuple[int, str, str]:
     """The status, stdout and stderr of the command."""
-    glob = [] if recording.layer is None else ["-l", _glob(recording)]
+    glob = [] if recording.layer is None else ["-l", _glob(recording.layer)]
     streams = [io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2)]
     with redirect_stdout(streams[0]), redirect_stderr(streams[1]):
         words = ["trace", str(recording.model), "-i", str(x), "-o", str(out), "--json", *glob, *options]
@@ -162,14 +160,9 @@ def _trace(recording: Recording, x: Path, out: Path, *options: str) -> tuple[int
     return status, out_text, err_text
 
 
-def _glob(recording: Recording) -> str:
-    """What stands for the layer, or for what is in it where it is a wrapper and no layer itself."""
-    layer = recording.layer or "*"
-    is_one = False
-    with suppress(LstmdumpError), lstmdump.open(recording.model) as model:  # `trace` tells what is wrong with it
-        is_one = any(lstm.name == layer for lstm in model.lstms)
-    escaped = re.sub(r"([*?[])", r"[\1]", layer)
-    return escaped if is_one else f"{escaped}/*"
+def _glob(layer: str) -> str:
+    """What stands for the layer, and for what is in it where it is a wrapper and no layer itself."""
+    return re.sub(r"([*?[])", r"[\1]", layer)
 
 
 def _options(model: Path, notes: Iterable[str]) -> tuple[str, ...]:
