@@ -20,6 +20,7 @@ _LENGTH = struct.Struct("<Q")
 _AT_ONCE = 1 << 20  # bytes that are asked for at once
 _PAUSE = 0.005  # seconds between two looks at a process that is to end
 _OURS = "lstmdump"  # how the names of our own threads begin
+_BIRTHS = threading.Lock()  # held while a process is born, and while a pipe is left that it would inherit
 
 
 HAS_FORK = hasattr(os, "fork") and sys.platform != "darwin"
@@ -88,7 +89,12 @@ class Pipe:
         return bytes(found)
 
     def close(self) -> None:
-        """Leave."""
+        """Leave. No process is born meanwhile: it would close again what is closed, or by now somebody else's."""
+        with _BIRTHS:
+            self.leave()
+
+    def leave(self) -> None:
+        """Leave, where no process can be born meanwhile."""
         for descriptor in {self._reading, self._writing} - {-1}:
             os.close(descriptor)
         self._reading = self._writing = -1
@@ -102,24 +108,23 @@ class Forked:
     """
 
     _ends: set[Pipe] = set()  # noqa: RUF012 - ours, of all forks: none is the business of another fork
-    _lock = threading.Lock()
 
     def __init__(self, serve: Callable[[Pipe], None]) -> None:
         self.exitcode: int | None = None
         self._waiting = threading.Lock()
-        with Forked._lock:
+        with _BIRTHS:
             (to_read, to_write), (theirs_to_read, theirs_to_write) = _pipes()
             self.pipe, theirs = Pipe(to_read, to_write), Pipe(theirs_to_read, theirs_to_write)
             Forked._ends = {end for end in Forked._ends if end.is_open} | {self.pipe}
             try:
                 self._pid = _fork()
             except OSError:
-                self.pipe.close()
-                theirs.close()
+                self.pipe.leave()
+                theirs.leave()
                 raise
             if not self._pid:
                 _live(serve, theirs, Forked._ends)
-            theirs.close()
+            theirs.leave()
 
     def join(self, seconds: float | None = None) -> None:
         """Wait until it has ended, for SECONDS at most."""
@@ -168,7 +173,7 @@ def _live(serve: Callable[[Pipe], None], pipe: Pipe, others: set[Pipe]) -> None:
     status = 1
     try:
         for other in others:
-            other.close()
+            other.leave()
         serve(pipe)
         status = 0
     finally:

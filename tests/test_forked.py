@@ -57,6 +57,26 @@ def test_a_fork_ends_when_its_pipe_is_closed_though_another_was_forked_meanwhile
     assert (first.exitcode, second.exitcode) == (1, 1)
 
 
+def test_no_process_is_born_while_a_pipe_is_being_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, close, born = Forked(echo), os.close, list[Forked]()
+    birth = threading.Thread(target=lambda: born.append(Forked(echo)))
+
+    def slowly(descriptor: int) -> None:
+        close(descriptor)
+        if birth.ident is None:
+            birth.start()
+            birth.join(0.5)  # a process that is born now takes for open what has been closed
+
+    monkeypatch.setattr(forked.os, "close", slowly)
+    first.pipe.close()
+    birth.join()
+    born[0].pipe.send_bytes(b"lives")
+    assert born[0].pipe.recv_bytes() == b"lives"
+    for process in (first, *born):
+        process.pipe.close()
+        process.join()
+
+
 def test_what_a_fork_raises_ends_it_and_nothing_else() -> None:
     def fail(_: Pipe) -> None:
         raise ValueError
