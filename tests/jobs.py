@@ -60,8 +60,8 @@ def heavy(_: int) -> object:
 
 
 def waiting(place: str) -> None:
-    Path(place).touch()
-    try:
+    try:  # before the file is there: who waits for it may end this at once
+        Path(place).touch()
         time.sleep(600)
     finally:
         Path(place).unlink()
