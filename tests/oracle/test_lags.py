@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from oracle import children
 
 pytestmark = pytest.mark.oracle
 HERE = Path(__file__).parent
@@ -60,15 +57,7 @@ MODELS = {"keras": "model.keras", "tf_keras": "model.h5", "tf1": "model.ckpt"}
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory for each of CASES with the model, its input and what TensorFlow derived."""
-    if importlib.util.find_spec("tf_keras") is None:
-        pytest.skip("needs the extra `test`")
-    out = tmp_path_factory.mktemp("gradients")
-    done = subprocess.run(
-        [sys.executable, HERE / "write_gradients.py", out], input=json.dumps(CASES), capture_output=True, text=True,
-        check=False, timeout=1200, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
-    return out
+    return children.run("write_gradients.py", tmp_path_factory.mktemp("gradients"), CASES)
 
 
 def in_order_taken(jacobian: np.ndarray, mask: np.ndarray, *, backwards: bool) -> np.ndarray:

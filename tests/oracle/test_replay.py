@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from oracle import children
 
 from lstmdump import replay
 from lstmdump.behaviour import Behaviour
@@ -122,14 +119,7 @@ CASES = KERAS | of_tf1() | BLOCK
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with what TensorFlow made of each of CASES."""
-    pytest.importorskip("tf_keras", reason="needs the extra `test`")
-    out = tmp_path_factory.mktemp("states")
-    done = subprocess.run(
-        [sys.executable, HERE / "write_states.py", out], input=json.dumps(CASES), capture_output=True, text=True,
-        check=False, timeout=600, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
-    return out
+    return children.run("write_states.py", tmp_path_factory.mktemp("states"), CASES)
 
 
 def directions(recorded: Path, name: str) -> list[tuple[dict[str, np.ndarray], States]]:

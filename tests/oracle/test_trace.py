@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from oracle import children
 
 import lstmdump
 
 pytestmark = pytest.mark.oracle
-HERE = Path(__file__).parent
-NETWORKS = ("stacked", "apart", "both_ways", "summed", "backwards", "cells")
+NETWORKS = ("stacked", "apart", "both_ways", "summed", "multiplied", "backwards", "cells")
 MODELS = {"keras": "model.keras", "tf_keras": "model.h5"}
 Run = Callable[..., Any]
 
@@ -24,11 +21,7 @@ Run = Callable[..., Any]
 @pytest.fixture(scope="module")
 def networks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Directories of a model each, with what its library makes of an input."""
-    out = tmp_path_factory.mktemp("networks")
-    words = [sys.executable, str(HERE / "write_networks.py"), str(out)]
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    subprocess.run(words, env=environment, capture_output=True, check=True)
-    return out
+    return children.run("write_networks.py", tmp_path_factory.mktemp("networks"))
 
 
 def traced(run: Run, place: Path, library: str, out: Path, *options: object) -> np.ndarray:

@@ -46,6 +46,11 @@ def summed(k: Any) -> Layers:
     ]
 
 
+def multiplied(k: Any) -> Layers:
+    first = k.Bidirectional(k.LSTM(4, return_sequences=True), merge_mode="mul")
+    return [first, k.LSTM(2, return_sequences=True)]
+
+
 def backwards(k: Any) -> Layers:
     return [k.LSTM(4, return_sequences=True, go_backwards=True), k.LSTM(5, return_sequences=True, activation="relu")]
 
@@ -54,7 +59,7 @@ def cells(k: Any) -> Layers:
     return [k.RNN([k.LSTMCell(4), k.LSTMCell(5)], return_sequences=True), k.LSTM(2, return_sequences=True)]
 
 
-NETWORKS: tuple[Callable[[Any], Layers], ...] = (stacked, apart, both_ways, summed, backwards, cells)
+NETWORKS: tuple[Callable[[Any], Layers], ...] = (stacked, apart, both_ways, summed, multiplied, backwards, cells)
 
 
 def run(layers: Layers, x: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
