@@ -112,7 +112,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except Ended as ended:
         return ended.status
     except terminal.OutputFailed as error:
-        terminal.abandon()
+        terminal.abandon(sys.stdout)
         if not error.pipe_closed:
             terminal.tell(str(error))
     except (LstmdumpError, OSError) as error:
@@ -139,7 +139,9 @@ def main() -> None:
         from lstmdump.cli import signals
 
         signals.heed()
-    sys.exit(run())
+    status = run()
+    terminal.flush_stderr()
+    sys.exit(status)
 
 
 def _insist(dropped: UnraisableHookArgs) -> None:

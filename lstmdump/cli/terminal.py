@@ -81,10 +81,22 @@ def fill_streams() -> None:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
 
 
-def abandon() -> None:
-    """Let nothing more go to stdout, not even what the interpreter flushes when it ends."""
-    if sys.stdout is not None:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def abandon(stream: TextIO | None) -> None:
+    """Write nothing more to `stream`, not even what its buffer holds when the interpreter ends."""
+    if stream is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def flush_stderr() -> None:
+    """Flush stderr; where that fails, drop what is left, so that the interpreter keeps the exit status.
+
+    Python ends with status 120 if it cannot flush a standard stream at exit.
+    """
+    try:
+        if sys.stderr is not None:
+            sys.stderr.flush()
+    except OSError:
+        abandon(sys.stderr)
 
 
 def tell(message: str) -> None:
@@ -112,7 +124,8 @@ def tell_bug(error: BaseException) -> str:
     if debugging():
         import traceback
 
-        traceback.print_exception(error)
+        with suppress(OSError):
+            traceback.print_exception(error)
     return f"a bug in lstmdump: {type(error).__name__}: {error}; please report it, with LSTMDUMP_DEBUG=1 set"
 
 

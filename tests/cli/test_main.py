@@ -137,9 +137,12 @@ def test_a_reader_that_has_gone_is_no_complaint(model: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="has no /dev/full")
-def test_a_message_that_cannot_be_told_leaves_the_status() -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("debug", ["", "1"])
+def test_a_full_disk_behind_stderr_keeps_the_exit_status(unbuffered: str, debug: str) -> None:
+    env = {**os.environ, "PYTHONUNBUFFERED": unbuffered, "LSTMDUMP_DEBUG": debug}
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run([sys.executable, "-m", "lstmdump", "none.h5"], stderr=full, check=False)
+        done = subprocess.run([sys.executable, "-m", "lstmdump", "none.h5"], stderr=full, check=False, env=env)
     assert done.returncode == 2
 
 
