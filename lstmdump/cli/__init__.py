@@ -140,7 +140,7 @@ def main() -> None:
 
         signals.heed()
     status = run()
-    terminal.flush_stderr()
+    terminal.drop_unwritten()
     sys.exit(status)
 
 

@@ -87,16 +87,17 @@ def abandon(stream: TextIO | None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def flush_stderr() -> None:
-    """Flush stderr; where that fails, drop what is left, so that the interpreter keeps the exit status.
+def drop_unwritten() -> None:
+    """Flush stdout and stderr; where that fails, drop what is left, so that the interpreter keeps the exit status.
 
     Python ends with status 120 if it cannot flush a standard stream at exit.
     """
-    try:
-        if sys.stderr is not None:
-            sys.stderr.flush()
-    except OSError:
-        abandon(sys.stderr)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            abandon(stream)
 
 
 def tell(message: str) -> None:

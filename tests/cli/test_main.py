@@ -126,6 +126,15 @@ def test_a_full_disk_behind_stdout_is_told(arguments: list[str], model: Path) ->
     assert (done.returncode, done.stderr) == (2, "lstmdump: stdout cannot be written: No space left on device\n")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="has no /dev/full")
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_a_full_disk_behind_the_help_is_a_failure(option: str) -> None:
+    env = {**os.environ, "PYTHONUNBUFFERED": ""}
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([sys.executable, "-m", "lstmdump", option], stdout=full, check=False, env=env)
+    assert done.returncode == 2
+
+
 @pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")
 def test_a_reader_that_has_gone_is_no_complaint(model: Path) -> None:
     reading, writing = os.pipe()
