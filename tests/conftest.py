@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import builders
 import numpy as np
 import pytest
-from tensorflow_builders import meta_graph, split_cell, variable, write_bundle
+from support import builders
+from support.tensorflow_builders import meta_graph, split_cell, variable, write_bundle
 
 from lstmdump import cli, forked
 
@@ -25,6 +25,23 @@ class Outcome:
     status: int
     out: str
     err: str
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write the texts under tests/golden anew")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], str]:
+    """Return the golden text of a name; with `--update-golden` the text that was made is written in its place first."""
+
+    def text_of(name: str, made: str) -> str:
+        path = ROOT / "tests" / "golden" / name
+        if request.config.getoption("--update-golden"):
+            path.write_text(made, "utf-8")
+        return path.read_text("utf-8")
+
+    return text_of
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from typing import Any
 
 import pytest
-from jobs import died, halved
+from support.jobs import died, halved
 
 from lstmdump.batch import Outcome, run
 from lstmdump.processes import Processes

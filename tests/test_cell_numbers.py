@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import reference
-from test_replay import NUMBERS, X, one_unit, states, tensor
+from support import reference
+from support.cells import NUMBERS, X, one_unit, states, tensor
 
 import lstmdump
 from lstmdump import replay

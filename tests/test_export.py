@@ -4,9 +4,9 @@ import json
 import os
 from pathlib import Path
 
-import builders
 import numpy as np
 import pytest
+from support import builders
 
 from lstmdump import export as module
 from lstmdump import leftovers

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from jobs import process
+from support.jobs import process
 
 from lstmdump import forked
 from lstmdump.errors import RefusedModel, UnknownFormat, UnreadableModel

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_replay import random_cell
+from support.cells import random_cell
 
 from lstmdump import lags, replay
 from lstmdump.behaviour import Behaviour

@@ -4,44 +4,16 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-import builders
 import numpy as np
 import pytest
+from support.networks import opened, read
 
 import lstmdump
 from lstmdump import network
 from lstmdump.errors import BadInput, CannotReplay, CorruptModel, NoForgetBias
-from lstmdump.model import Model, Source, Weight, grow
-from lstmdump.network import Network, Wanted
-from lstmdump.opening import OpenModel
-from lstmdump.tensor import Tensor
+from lstmdump.model import Source
 
 FIVE = {"a": (3, 4), "b": (4, 4), "c": (8, 2)}
-
-
-def tensor(name: str, values: np.ndarray) -> Tensor:
-    return Tensor(name, values.shape, "float32", lambda cuts: values[cuts])
-
-
-def opened(
-    layers: dict[str, tuple[int, int]],
-    sources: dict[tuple[str, ...], Source] | None = None,
-    settings: dict[tuple[str, ...], dict[str, Any]] | None = None,
-    producer: str = "keras 3.0.0",
-) -> OpenModel:
-    """A model with LAYERS, each with its d and m, which take each other's outputs as SOURCES say."""
-    paths = {name: tuple(name.split("/")) for name in layers}
-    weights = [Weight(paths[name], leaf, tensor(f"{name}/{leaf}", values))
-               for k, (name, (d, m)) in enumerate(layers.items())
-               for leaf, values in builders.fused(builders.gates(d, m, k)).items()]  # fmt: skip
-    root = grow(weights, dict.fromkeys(paths.values(), "LSTM"), settings or {})
-    model = Model("keras-h5", producer, root, sources=lambda: sources or {})
-    return OpenModel("m.h5", model, lstmdump.lstm.find_lstms(model))
-
-
-def read(model: OpenModel, input_dim: int = 3, layers: str = "", **wanted: Any) -> Network:
-    chosen = [lstm for lstm in model.lstms if not layers or lstm.name in layers]
-    return network.read(model, chosen, input_dim, Wanted(**wanted))
 
 
 def behaviour(settings: dict[str, Any], **wanted: Any) -> Any:

@@ -4,9 +4,8 @@ import math
 
 import numpy as np
 import pytest
-import test_softmaxes
 
-from lstmdump import nonlinearities
+from lstmdump import nonlinearities, softmaxes
 from lstmdump.nonlinearities import Activation
 
 BY_ELEMENT: dict[str, Activation] = {
@@ -33,7 +32,12 @@ BY_ELEMENT: dict[str, Activation] = {
     "tanh": nonlinearities.tanh(),
     "tanh_shrink": nonlinearities.tanh_shrink(),
 }
-ALL = {**BY_ELEMENT, **test_softmaxes.ALL}
+ALL = {
+    **BY_ELEMENT,
+    "softmax": softmaxes.softmax(),
+    "log_softmax": softmaxes.log_softmax(),
+    "sparsemax": softmaxes.sparsemax(),
+}
 EXTREMES = [-1000.0, -100.0, -3.0, 0.0, 0.3, 100.0, 1000.0]
 every_function = pytest.mark.parametrize("name", ALL)
 both_dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])

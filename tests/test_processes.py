@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jobs import deaf, divided, ended, imported, process, refused, swallowing, unpicklable, waiting
+from support.jobs import deaf, divided, ended, imported, process, refused, swallowing, unpicklable, waiting
 
 from lstmdump.batch import run
 from lstmdump.errors import NotAnLSTM, WorkerDied

@@ -5,43 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import reference
+from support import reference
+from support.cells import NUMBERS, PEEPHOLES, X, one_unit, random_cell, states
 
 from lstmdump import replay
-from lstmdump.behaviour import Behaviour
 from lstmdump.errors import BadInput
-from lstmdump.lstm import LSTM, Gate, LSTMWeight, Role
-from lstmdump.replay import CellNumbers, GateNumbers, State, States
-from lstmdump.tensor import derived
-
-NUMBERS = {"W_i": 0.5, "U_i": -1.5, "b_i": 0.25, "W_f": -0.75, "U_f": 2.0, "b_f": 1.0, "W_c": 1.25, "U_c": 0.5,
-           "b_c": -0.5, "W_o": -1.0, "U_o": 0.75, "b_o": 0.125}  # fmt: skip
-PEEPHOLES = {"V_i": 0.5, "V_f": -0.25, "V_o": 1.5}
-X = [0.5, -1.0, 2.0, 0.25]
-
-
-def tensor(name: str, *values: Any) -> Any:
-    array = np.array(values, np.float32)
-    return derived(name, array.shape, "float32", lambda first, last: array[first:last])
-
-
-def one_unit(numbers: dict[str, float], **fields: Any) -> LSTM:
-    """An LSTM of one unit on one input with these NUMBERS, called as `reference.one_unit` calls them."""
-    gates = {
-        letter: Gate(
-            tensor("W", [numbers[f"W_{letter}"]]),
-            tensor("U", [numbers[f"U_{letter}"]]),
-            tensor("b", numbers[f"b_{letter}"]) if f"b_{letter}" in numbers else None,
-            tensor("V", numbers[f"V_{letter}"]) if f"V_{letter}" in numbers else None,
-        )
-        for letter in "ifco"
-    }
-    weights = (LSTMWeight(Role.PROJECTION, "P", tensor("P", [numbers["P"]])),) if "P" in numbers else ()
-    return LSTM("one", "LSTM", 1, 1, weights, "ifco", gates, projection=1 if weights else None, **fields)
-
-
-def states(lstm: LSTM, **options: Any) -> replay.States:
-    return replay.replay(replay.read(lstm, dtype="float64", **options), np.array(X).reshape(1, -1, 1))
+from lstmdump.replay import State, States
 
 
 @pytest.mark.parametrize("key", ["h", "c", "i", "f", "o", "candidate"])
@@ -49,17 +18,6 @@ def states(lstm: LSTM, **options: Any) -> replay.States:
 def test_every_step_has_the_states_and_gates_of_the_equations(numbers: dict[str, float], key: str) -> None:
     wanted = [step[key] for step in reference.one_unit(X, numbers)]
     np.testing.assert_allclose(getattr(states(one_unit(numbers)), key)[0, :, 0], wanted, rtol=1e-12)
-
-
-def random_cell(d: int, m: int, p: int | None, dtype: str, **behaviour: Any) -> CellNumbers:
-    random = np.random.default_rng(0)
-    h = m if p is None else p
-    gates = {
-        letter: GateNumbers(*(random.standard_normal(shape).astype(dtype) for shape in ((d, m), (h, m), (m,), (m,))))
-        for letter in "ifco"
-    }
-    projection = None if p is None else random.standard_normal((m, p)).astype(dtype)
-    return CellNumbers("random", dtype, gates, projection, Behaviour(**behaviour))
 
 
 def random(*shape: int) -> np.ndarray:

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import builders
 import pytest
+from support import builders
 
 import lstmdump
 from lstmdump.report import Report, describe, matching

@@ -3,9 +3,9 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-import builders
 import numpy as np
 import pytest
+from support import builders
 
 import lstmdump
 from lstmdump.statistics import Bin, LayerStatistics, TimeScales, summarise

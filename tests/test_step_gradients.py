@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from test_replay import random_cell
+from support.cells import random_cell
 
 from lstmdump import replay
 from lstmdump.replay import CellNumbers, State

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_network import opened, read
+from support.networks import opened, read
 
 import lstmdump
 from lstmdump import pieces, replay, trace

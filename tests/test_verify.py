@@ -4,11 +4,11 @@ import math
 from pathlib import Path
 from typing import Any
 
-import builders
 import numpy as np
 import pytest
-from reference import Standin
-from test_replay import NUMBERS, PEEPHOLES, one_unit, tensor
+from support import builders
+from support.cells import NUMBERS, PEEPHOLES, one_unit, tensor
+from support.reference import Standin
 
 import lstmdump
 from lstmdump.errors import TensorFlowFailed

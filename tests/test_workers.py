@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
-from jobs import (
+from support.jobs import (
     babbling,
     chattering,
     divided,

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import builders
 import h5py
 import numpy as np
 from benchmarks.sparse import SparseFile
+from support import builders
 
 LAYER = "lstm_1"
 _BLOCK = 1 << 22

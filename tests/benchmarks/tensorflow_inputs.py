@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow_builders as tf
 from benchmarks import keras_inputs
 from benchmarks.sparse import SparseFile
+from support import tensorflow_builders as tf
 
 SCOPE = "rnn/basic_lstm_cell"
 

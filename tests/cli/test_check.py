@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-import builders
 import pytest
+from support import builders
 
 Run = Callable[..., Any]
 

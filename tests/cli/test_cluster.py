@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import builders
 import numpy as np
 import pytest
+from support import builders
 
 pytest.importorskip("distributed")
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-import builders
 import numpy as np
 import pytest
+from support import builders
 
 Run = Callable[..., Any]
 

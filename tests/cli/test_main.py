@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import builders
 import numpy as np
 import pytest
+from support import builders
 
 import lstmdump
 from lstmdump import cli

@@ -9,9 +9,9 @@ import sys
 import time
 from pathlib import Path
 
-import builders
 import numpy as np
 import pytest
+from support import builders
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 

@@ -8,8 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import builders
 import pytest
+from support import builders
 
 pty = pytest.importorskip("pty", reason="pseudo-terminals of POSIX")
 

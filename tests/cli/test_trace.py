@@ -10,10 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-import builders
 import numpy as np
 import pytest
 from click.shell_completion import ShellComplete
+from support import builders
 
 from lstmdump.cli import command
 

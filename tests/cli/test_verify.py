@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import builders
 import pytest
-from reference import Standin
+from support import builders
+from support.reference import Standin
 
 from lstmdump.cli import verify as command
 

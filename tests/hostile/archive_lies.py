@@ -10,10 +10,10 @@ import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import builders
 from hostile import good_keras
 from hostile.cases import Case, Lie, Must, Scene, words
 from hostile.good_keras import NAME
+from support import builders
 
 _WEIGHTS = "model.weights.h5"
 

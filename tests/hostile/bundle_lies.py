@@ -7,7 +7,6 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import tensorflow_builders as tensorflow
 from hostile import hdf5_lies
 from hostile.cases import Must, Scene
 from hostile.good_keras import Sizes
@@ -18,7 +17,8 @@ from hostile.good_tensorflow import (
     cell,
 )
 from hostile.telling import EXTREMES, Lies
-from tensorflow_builders import Entries, counted, entry, fixed32, integer, varint
+from support import tensorflow_builders as tensorflow
+from support.tensorflow_builders import Entries, counted, entry, fixed32, integer, varint
 
 KERNEL = f"{CELL}/kernel".encode()
 

@@ -6,10 +6,10 @@ import struct
 import zipfile
 from pathlib import Path
 
-import builders
 import h5py
 import numpy as np
-import tensorflow_builders as tensorflow
+from support import builders
+from support import tensorflow_builders as tensorflow
 
 SECRET = 31337.0078125
 """The number that they are full of."""

@@ -9,8 +9,8 @@ from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
-import builders
 from hostile.cases import Gates
+from support import builders
 
 NAME = "lstm_1"
 _LEAVES = ("kernel", "recurrent_kernel", "bias")

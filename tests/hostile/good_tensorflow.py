@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import builders
 import numpy as np
-import tensorflow_builders as tensorflow
 from hostile.cases import Gates
 from hostile.good_keras import Sizes, config
-from tensorflow_builders import Object, Variable
+from support import builders
+from support import tensorflow_builders as tensorflow
+from support.tensorflow_builders import Object, Variable
 
 CELL = "rnn/lstm_cell"
 GRAPH_KEY = b"_CHECKPOINTABLE_OBJECT_GRAPH"

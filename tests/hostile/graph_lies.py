@@ -7,7 +7,6 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import tensorflow_builders as tensorflow
 from hostile.cases import Must, Scene
 from hostile.good_keras import Sizes
 from hostile.good_tensorflow import (
@@ -17,7 +16,8 @@ from hostile.good_tensorflow import (
     graph,
 )
 from hostile.telling import Lies
-from tensorflow_builders import counted, integer, node
+from support import tensorflow_builders as tensorflow
+from support.tensorflow_builders import counted, integer, node
 
 LIES = Lies()
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from hostile import checks
 from hostile.cases import Case, Gates, Must
 from hostile.running import Ran, Server, run_anew
-from hostile.watching import Watch
+from support.file_watch import Watch
 
 _SHOW = ("show", "--json", "--all")
 

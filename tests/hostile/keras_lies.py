@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import builders
 import h5py
 import numpy as np
 from hostile import good_keras, json_lies
 from hostile.cases import Case, Lie, Must, Scene
 from hostile.good_keras import LAYOUTS, NAME, Layout, Sizes
+from support import builders
 
 _BY_NAME = {layout.name: layout for layout in LAYOUTS}
 _WEIGHTS = "model.weights.h5"

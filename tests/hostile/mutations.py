@@ -9,12 +9,12 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-import builders
 import h5py
 from hostile import good_keras, good_tensorflow
 from hostile.cases import Case, Must, Scene
 from hostile.good_keras import Sizes
-from tensorflow_builders import Entries
+from support import builders
+from support.tensorflow_builders import Entries
 
 _EXTREMES = (0, 1, 2, 127, 128, 255, 256, 32767, 65535, (1 << 31) - 1, 1 << 31, (1 << 32) - 1, 1 << 40, (1 << 63) - 1,
              1 << 63, (1 << 64) - 1)  # fmt: skip

@@ -7,8 +7,6 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import builders
-import tensorflow_builders as tensorflow
 from hostile import good_keras, hdf5_lies, json_lies
 from hostile.cases import Must, Scene
 from hostile.good_keras import Sizes
@@ -19,7 +17,9 @@ from hostile.good_tensorflow import (
     objects,
 )
 from hostile.telling import Lies, Write
-from tensorflow_builders import Object, Variable, counted, integer, varint
+from support import builders
+from support import tensorflow_builders as tensorflow
+from support.tensorflow_builders import Object, Variable, counted, integer, varint
 
 LIES = Lies()
 

@@ -7,14 +7,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import builders
 import numpy as np
 import pytest
 from hostile import canaries, checks, making, mutations
 from hostile.cases import Case, Must
 from hostile.judge import Judge
 from hostile.running import Ran, Server
-from hostile.watching import Watch
+from support import builders
+from support.file_watch import Watch
 
 from lstmdump.forked import HAS_FORK
 

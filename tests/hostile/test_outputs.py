@@ -14,8 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import builders
 import pytest
+from support import builders
 
 from lstmdump.errors import UnreadableModel
 from lstmdump.export import Job, export

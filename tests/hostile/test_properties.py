@@ -15,17 +15,17 @@ from random import Random
 from typing import Any
 from urllib.parse import unquote
 
-import builders
 import h5py
 import numpy as np
 import pytest
-import tensorflow_builders as tensorflow
 from hostile import good_keras, good_tensorflow
 from hostile.good_keras import Sizes
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from tensorflow_builders import counted, integer, node
+from support import builders
+from support import tensorflow_builders as tensorflow
+from support.tensorflow_builders import counted, integer, node
 
 import lstmdump
 from lstmdump import record

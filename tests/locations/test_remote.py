@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import builders
 import fsspec
 import h5py
 import numpy as np
 import pytest
-from web import Site, served
+from support import builders
+from support.web import Site, served
 
 import lstmdump
 from lstmdump import record

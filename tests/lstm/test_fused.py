@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import builders
 import numpy as np
 import pytest
+from support import builders
 
 from lstmdump.errors import NotAnLSTM
 from lstmdump.lstm import LSTM, fused

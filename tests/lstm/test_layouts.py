@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-import builders
 import numpy as np
 import pytest
+from support import builders
 
 from lstmdump.lstm import layouts
 from lstmdump.tensor import Tensor

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
-import builders
 import numpy as np
 import pytest
+from support import builders
 
 import lstmdump
 from lstmdump.lstm import GATES, LSTM

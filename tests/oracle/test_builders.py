@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import builders
 import numpy as np
 import pytest
-import tensorflow_builders as tf
-from tensorflow_builders import BFloat16, Object, layer, write_bundle, write_checkpoint
+from support import builders
+from support import tensorflow_builders as tf
+from support.tensorflow_builders import BFloat16, Object, layer, write_bundle, write_checkpoint
 
 from lstmdump.readers import tensor_slices
 from lstmdump.readers.sstable import Table

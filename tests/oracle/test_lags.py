@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from oracle import children
+from support import children
 
 pytestmark = pytest.mark.oracle
 HERE = Path(__file__).parent

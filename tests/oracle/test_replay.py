@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from oracle import children
+from support import children
 
 from lstmdump import replay
 from lstmdump.behaviour import Behaviour

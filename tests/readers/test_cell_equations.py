@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import pytest
-from tensorflow_builders import clipped, float32, integer, lstm_cell, node, scalar, variable
+from support.tensorflow_builders import clipped, float32, integer, lstm_cell, node, scalar, variable
 
 from lstmdump.errors import CannotReplay
 from lstmdump.readers.cell_equations import Equations, read

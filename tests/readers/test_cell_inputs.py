@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from tensorflow_builders import counted, integer, lstm_cell, node, variable
+from support.tensorflow_builders import counted, integer, lstm_cell, node, variable
 
 from lstmdump.readers.cell_inputs import is_turned, source
 from lstmdump.readers.graph_cells import GraphCell, cells

@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import builders
 import numpy as np
 import pytest
-import tensorflow_builders as tf
-from tensorflow_builders import (
+from support import builders
+from support import tensorflow_builders as tf
+from support.tensorflow_builders import (
     Object,
     Variable,
     layer,

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tensorflow_builders import counted, integer, piece, piece_key, shape, write_v1
+from support.tensorflow_builders import counted, integer, piece, piece_key, shape, write_v1
 
 from lstmdump.errors import CorruptModel, ModelClosed, RefusedModel, UnreadableModel
 from lstmdump.limits import DEFAULTS
@@ -125,9 +125,9 @@ def test_a_changed_byte_is_found(tmp_path: Path) -> None:
 
 def test_ten_thousand_tensors_in_one_block_take_no_minutes(tmp_path: Path) -> None:
     path = write_v1(tmp_path / "x", {f"t{k:04d}": np.full((2,), k, "f4") for k in range(10_000)})
-    started = time.perf_counter()
+    started = time.process_time()
     assert [tensor.read()[0] for tensor in CheckpointV1(Location(path)).tensors().values()] == list(range(10_000))
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_a_tensor_that_is_listed_twice_is_damage(tmp_path: Path) -> None:

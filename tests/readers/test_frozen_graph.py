@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import builders
 import numpy as np
 import pytest
-import tensorflow_builders as tf
-from tensorflow_builders import constant, counted, integer, node, split_cell
+from support import builders
+from support import tensorflow_builders as tf
+from support.tensorflow_builders import constant, counted, integer, node, split_cell
 
 import lstmdump
 from lstmdump.errors import CorruptModel, ModelClosed, RefusedModel, UnreadableModel

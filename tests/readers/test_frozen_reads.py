@@ -2,10 +2,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import builders
 import numpy as np
 import pytest
-from tensorflow_builders import constant
+from support import builders
+from support.tensorflow_builders import constant
 
 import lstmdump
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tensorflow_builders import constant, counted, float32, integer, node, scalar, split_cell, variable
+from support.tensorflow_builders import constant, counted, float32, integer, node, scalar, split_cell, variable
 
 from lstmdump.readers.graph_cells import GraphCell, cells, joining_axes
 from lstmdump.readers.graph_def import Graph

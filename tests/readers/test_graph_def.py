@@ -5,8 +5,8 @@ import time
 
 import numpy as np
 import pytest
-import tensorflow_builders as tf
-from tensorflow_builders import constant, counted, integer, node, scalar
+from support import tensorflow_builders as tf
+from support.tensorflow_builders import constant, counted, integer, node, scalar
 
 from lstmdump.errors import CorruptModel
 from lstmdump.readers import graph_def
@@ -112,9 +112,9 @@ def test_a_damaged_node_is_found_when_it_is_looked_at() -> None:
 @pytest.mark.parametrize("calls", [graph_def._FEW, 20_000])
 def test_many_questions_about_a_large_graph_take_no_minutes(calls: int) -> None:
     graph = Graph(b"".join(node(f"n{k}", "Tanh", f"m{k}") for k in range(20_000)))
-    started = time.perf_counter()
+    started = time.process_time()
     assert all(names(graph.taking(f"m{k}")) == [f"n{k}"] for k in range(calls))
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10
 
 
 # --- constants

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tensorflow_builders import constant, counted, node, split_cell, variable
+from support.tensorflow_builders import constant, counted, node, split_cell, variable
 
 from lstmdump.errors import RefusedModel
 from lstmdump.readers import graph_functions

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tensorflow_builders import counted
+from support.tensorflow_builders import counted
 
 from lstmdump.errors import CorruptModel, RefusedModel
 from lstmdump.readers.graph_index import NodeIndex

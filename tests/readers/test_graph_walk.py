@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from tensorflow_builders import node
+from support.tensorflow_builders import node
 
 from lstmdump.errors import CannotReplay
 from lstmdump.readers.graph_def import Graph

@@ -8,11 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import builders
 import h5py
 import numpy as np
 import pytest
-from hostile.watching import Watch
+from support import builders
+from support.file_watch import Watch
 
 from lstmdump import budget
 from lstmdump.errors import CorruptModel, ModelClosed, RefusedModel

@@ -4,10 +4,10 @@ import os
 import zipfile
 from pathlib import Path
 
-import builders
 import h5py
 import numpy as np
 import pytest
+from support import builders
 
 from lstmdump.errors import ModelClosed
 from lstmdump.locations import Location

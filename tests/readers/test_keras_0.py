@@ -2,10 +2,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import builders
 import numpy as np
 import pytest
-from builders import keras_0_lstm, numbers, write_keras_0
+from support import builders
+from support.builders import keras_0_lstm, numbers, write_keras_0
 
 import lstmdump
 from lstmdump.errors import CorruptModel

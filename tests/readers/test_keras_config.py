@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import json
 
-import builders
 import pytest
+from support import builders
 
 from lstmdump.errors import CorruptModel, RefusedModel
 from lstmdump.limits import DEFAULTS

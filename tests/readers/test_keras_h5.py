@@ -3,11 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import builders
 import h5py
 import numpy as np
 import pytest
-from builders import keras_1_weights, keras_2_weights, lstm_config, numbers, sequential, write
+from support import builders
+from support.builders import keras_1_weights, keras_2_weights, lstm_config, numbers, sequential, write
 
 import lstmdump
 from lstmdump.errors import CorruptModel, NotAnLSTM, RefusedModel, UnknownFormat

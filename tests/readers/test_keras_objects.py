@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tensorflow_builders as tf
-from tensorflow_builders import Object, Variable, layer, lstm, write_checkpoint, write_saved_model
+from support import tensorflow_builders as tf
+from support.tensorflow_builders import Object, Variable, layer, lstm, write_checkpoint, write_saved_model
 
 import lstmdump
 

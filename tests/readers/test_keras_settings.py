@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import builders
 import pytest
-from builders import keras_2_weights, lstm_config, sequential, write
+from support import builders
+from support.builders import keras_2_weights, lstm_config, sequential, write
 
 import lstmdump
 

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-import builders
 import pytest
+from support import builders
 
 import lstmdump
 from lstmdump.errors import CorruptModel, RefusedModel

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import builders
 import pytest
-from builders import keras_2_weights, lstm_config, numbers, sequential, write
-from tensorflow_builders import Object, layer, write_saved_model
+from support import builders
+from support.builders import keras_2_weights, lstm_config, numbers, sequential, write
+from support.tensorflow_builders import Object, layer, write_saved_model
 
 import lstmdump
 

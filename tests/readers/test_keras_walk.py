@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import builders
 import pytest
+from support import builders
 
 import lstmdump
 from lstmdump.errors import CorruptModel

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import builders
 import h5py
 import numpy as np
 import pytest
+from support import builders
 
 import lstmdump
 from lstmdump.errors import CorruptModel, RefusedModel

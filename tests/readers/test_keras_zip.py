@@ -7,10 +7,10 @@ import zipfile
 import zlib
 from pathlib import Path
 
-import builders
 import h5py
 import numpy as np
 import pytest
+from support import builders
 
 import lstmdump
 from lstmdump.errors import CorruptModel, ModelClosed, RefusedModel, UnsupportedFormat

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tensorflow_builders as tf
-from tensorflow_builders import Object, Variable, counted, integer
+from support import tensorflow_builders as tf
+from support.tensorflow_builders import Object, Variable, counted, integer
 
 from lstmdump.errors import CorruptModel, RefusedModel
 from lstmdump.limits import DEFAULTS
@@ -101,9 +101,9 @@ def test_keys_span_a_graph() -> None:
 
 
 def test_a_key_of_very_many_steps_takes_no_minutes() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     assert len(object_graph.of_keys(["a/" * 100_000 + "b" + ENDING]).nodes) == 100_002
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize("number", [0, 127, 128, 20_000, 3_000_000])  # which takes 1, 1, 2, 3 and 4 bytes

@@ -4,8 +4,8 @@ import struct
 
 import numpy as np
 import pytest
-import tensorflow_builders as tf
-from tensorflow_builders import counted, fixed32, float32, integer
+from support import tensorflow_builders as tf
+from support.tensorflow_builders import counted, fixed32, float32, integer
 
 from lstmdump.errors import CorruptModel, RefusedModel
 from lstmdump.readers import protobuf

@@ -5,11 +5,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-import builders
 import numpy as np
 import pytest
-import tensorflow_builders as tf
-from tensorflow_builders import Object, counted, integer, layer, saved_model, write_bundle, write_saved_model
+from support import builders
+from support import tensorflow_builders as tf
+from support.tensorflow_builders import Object, counted, integer, layer, saved_model, write_bundle, write_saved_model
 
 import lstmdump
 from lstmdump.errors import CorruptModel, ModelClosed, RefusedModel, UnreadableModel, UnsupportedFormat

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow_builders as tf
-from tensorflow_builders import Object, Variable, layer, write_checkpoint
+from support import tensorflow_builders as tf
+from support.tensorflow_builders import Object, Variable, layer, write_checkpoint
 
 import lstmdump
 from lstmdump.errors import RefusedModel
@@ -102,18 +102,18 @@ def test_two_exported_layers_of_one_name_are_two() -> None:
 
 def test_objects_nested_without_end_are_refused() -> None:
     nodes = [Node([("x", number + 1)]) for number in range(100_000)] + [Node([])]
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(RefusedModel, match="nested more than 100 deep"):
         saved_objects.holders(ObjectGraph(nodes))
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_very_many_layers_take_no_minutes() -> None:
     count = 50_000
     edges = [(f"layer-{k}", k + 1) for k in range(count)] + [(f"other{k}", k + 1) for k in range(count)]
-    started = time.perf_counter()
+    started = time.process_time()
     assert saved_objects.holders(ObjectGraph([Node(edges), *(Node([]) for _ in range(count))])) == []
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 # --- cells that were left out

@@ -4,8 +4,8 @@ import struct
 import time
 
 import pytest
-import tensorflow_builders as tf
-from tensorflow_builders import block, finished, framed, stored, table, varint
+from support import tensorflow_builders as tf
+from support.tensorflow_builders import block, finished, framed, stored, table, varint
 
 from lstmdump.errors import CorruptModel, RefusedModel, UnsupportedFormat
 from lstmdump.readers.sstable import Table
@@ -137,10 +137,10 @@ def test_a_block_that_is_listed_twice_is_damage() -> None:
 
 def test_keys_that_unfold_to_many_times_their_block_are_refused_at_once() -> None:
     entries = b"".join(varint(length) + b"\x01\x00x" for length in range(200_000))  # 1, 2, 3, … bytes: 20 GB
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(CorruptModel, match="begin anew"):
         contents(framed([(b"y", entries + struct.pack("<II", 0, 1))]))
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_entries_of_a_block_are_counted() -> None:

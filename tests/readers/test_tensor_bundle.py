@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tensorflow_builders as tf
-from tensorflow_builders import BFloat16, counted, entry, integer, write_bundle
+from support import tensorflow_builders as tf
+from support.tensorflow_builders import BFloat16, counted, entry, integer, write_bundle
 
 from lstmdump.errors import CorruptModel, LstmdumpError, ModelClosed, RefusedModel, UnreadableModel, UnsupportedFormat
 from lstmdump.limits import DEFAULTS
@@ -452,9 +452,9 @@ def test_an_index_of_fifty_thousand_tensors_takes_no_minutes(tmp_path: Path) -> 
         entries.update({b"t%06d" % k: entry("float32", (1,), size=4) for k in range(50_000)})
 
     path = write(tmp_path, change=change)
-    started = time.perf_counter()
+    started = time.process_time()
     assert len(list(Bundle(Location(path)).names())) == 50_003
-    assert time.perf_counter() - started < 20
+    assert time.process_time() - started < 20
 
 
 def test_a_header_counts_data_files_and_a_list_of_tensors_does_not() -> None:

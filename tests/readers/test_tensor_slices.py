@@ -3,7 +3,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from tensorflow_builders import counted, integer, piece
+from support.tensorflow_builders import counted, integer, piece
 
 from lstmdump.errors import CorruptModel, RefusedModel
 from lstmdump.readers import tensor_slices
@@ -131,9 +131,9 @@ def test_an_empty_piece_beside_others_is_damage() -> None:
 
 
 def test_a_hundred_thousand_pieces_take_no_minutes() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     tensor_slices.insist_on_whole([((k, 1), (0, 4)) for k in range(100_000)], (100_000, 4))
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10
 
 
 def test_cuts_through_many_dimensions_at_once_are_refused() -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from tensorflow_builders import counted, integer, shape
+from support.tensorflow_builders import counted, integer, shape
 
 from lstmdump.errors import CorruptModel
 from lstmdump.readers import tensor_types

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tensorflow_builders import lstm_cell, meta_graph, node, scalar, variable, write_bundle
+from support.tensorflow_builders import lstm_cell, meta_graph, node, scalar, variable, write_bundle
 
 import lstmdump
 from lstmdump.locations import Location

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import builders
 import numpy as np
 import pytest
-import tensorflow_builders as tf
-from tensorflow_builders import meta_graph, node, split_cell, variable, write_bundle
+from support import builders
+from support import tensorflow_builders as tf
+from support.tensorflow_builders import meta_graph, node, split_cell, variable, write_bundle
 
 import lstmdump
 from lstmdump.errors import CorruptModel
@@ -193,10 +193,10 @@ def test_strange_digits_in_names_are_sorted_somehow(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["a/" * 200_000 + "kernel", "/" * 400_000, "x" * 400_000 + "/lstm_cell/kernel"])
 def test_a_name_of_very_many_steps_takes_no_minutes(name: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     placed = tf1_variables.place({name: lazily(name, 7, 16), "b": lazily("b", 2)}, None)
     assert len(placed.weights) == 2
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 # --- with a graph

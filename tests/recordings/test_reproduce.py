@@ -5,10 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import builders
 import numpy as np
 import pytest
 from recordings import reproduce
+from support import builders
 
 NAME = "keras-1.2.2-weather"
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
-import builders
 import pytest
+from support import builders
 
 import lstmdump
 from lstmdump.render.table import table
@@ -48,8 +49,8 @@ def cases(tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in GOLDEN.glob("*.txt")))
-def test_the_table_is_the_golden_one(name: str, cases: dict[str, str]) -> None:
-    assert cases[name] == (GOLDEN / name).read_text("utf-8")
+def test_the_table_is_the_golden_one(name: str, cases: dict[str, str], golden: Callable[[str, str], str]) -> None:
+    assert cases[name] == golden(name, cases[name])
 
 
 def test_every_case_has_a_golden_text(cases: dict[str, str]) -> None:

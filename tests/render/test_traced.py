@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
-from test_network import opened, read
+from support.networks import opened, read
 
 from lstmdump.render import traced
 from lstmdump.saturation import GateSummary, LayerSummary

@@ -12,10 +12,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import builders
 import h5py
 from hostile.fuzz.models import examine, written
 from hostile.fuzz.target import BYTES, JSON, KEPT, Parts, Target
+from support import builders
 
 from lstmdump.locations import Location
 from lstmdump.model import grow

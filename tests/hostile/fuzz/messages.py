@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from tensorflow_builders import varint
+from support.tensorflow_builders import varint
 
 _WIDTHS = {1: 8, 5: 4}
 _NUMBERS = (0, 1, 2, 3, 7, 9, 14, 100, 101, 127, 128, 255, 2**14, 2**21, 2**24, 2**31 - 1, 2**31, 2**32, 2**40, 2**62,

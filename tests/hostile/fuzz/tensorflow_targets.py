@@ -8,12 +8,12 @@ from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
-import builders
 import numpy as np
-import tensorflow_builders as tf
 from hostile.fuzz.messages import number_in, put_together, taken_apart
 from hostile.fuzz.models import examine, written
 from hostile.fuzz.target import BYTES, JSON, MESSAGE, Parts, Target
+from support import builders
+from support import tensorflow_builders as tf
 
 from lstmdump.errors import LstmdumpError
 from lstmdump.locations import Location

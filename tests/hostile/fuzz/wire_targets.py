@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import tensorflow_builders as tf
 from hostile.fuzz.messages import number_in, taken_apart
 from hostile.fuzz.target import BYTES, MESSAGE, Parts, Target
+from support import tensorflow_builders as tf
 
 from lstmdump.errors import CorruptModel
 from lstmdump.readers import protobuf

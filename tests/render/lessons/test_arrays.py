@@ -3,8 +3,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import builders
 import pytest
+from support import builders
 
 import lstmdump
 from lstmdump.behaviour import Behaviour

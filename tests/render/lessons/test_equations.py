@@ -4,10 +4,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-import builders
 import numpy as np
 import pytest
-import tensorflow_builders
+from support import builders, tensorflow_builders
 
 import lstmdump
 from lstmdump import activations as functions

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import builders
 import pytest
+from support import builders
 
 import lstmdump
 from lstmdump.behaviour import Behaviour

@@ -14,9 +14,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import builders
 import crc32c
 import numpy as np
+
+from support import builders
 
 MAGIC = bytes.fromhex("57fb808b247547db")
 ENDING = "/.ATTRIBUTES/VARIABLE_VALUE"

@@ -1,4 +1,4 @@
-"""Scripts beside the tests that run TensorFlow, each in a process of its own."""
+"""The scripts in `tests/oracle` that run TensorFlow, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-HERE = Path(__file__).parent
+SCRIPTS = Path(__file__).parents[1] / "oracle"
 
 
 def run(script: str, out: Path, cases: Any = None) -> Path:
@@ -20,7 +20,7 @@ def run(script: str, out: Path, cases: Any = None) -> Path:
     if importlib.util.find_spec("tf_keras") is None:  # looked for and not imported: it leaves threads in this process
         pytest.skip("needs the extra `test`")
     done = subprocess.run(
-        [sys.executable, HERE / script, out], input=json.dumps(cases), capture_output=True, text=True, check=False,
+        [sys.executable, SCRIPTS / script, out], input=json.dumps(cases), capture_output=True, text=True, check=False,
         timeout=1200, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]

@@ -1,0 +1,40 @@
+"""Models of several LSTM layers, and their networks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import lstmdump
+from lstmdump import network
+from lstmdump.model import Model, Source, Weight, grow
+from lstmdump.network import Network, Wanted
+from lstmdump.opening import OpenModel
+from lstmdump.tensor import Tensor
+from support import builders
+
+
+def tensor(name: str, values: np.ndarray) -> Tensor:
+    return Tensor(name, values.shape, "float32", lambda cuts: values[cuts])
+
+
+def opened(
+    layers: dict[str, tuple[int, int]],
+    sources: dict[tuple[str, ...], Source] | None = None,
+    settings: dict[tuple[str, ...], dict[str, Any]] | None = None,
+    producer: str = "keras 3.0.0",
+) -> OpenModel:
+    """A model with LAYERS, each with its d and m, which take each other's outputs as SOURCES say."""
+    paths = {name: tuple(name.split("/")) for name in layers}
+    weights = [Weight(paths[name], leaf, tensor(f"{name}/{leaf}", values))
+               for k, (name, (d, m)) in enumerate(layers.items())
+               for leaf, values in builders.fused(builders.gates(d, m, k)).items()]  # fmt: skip
+    root = grow(weights, dict.fromkeys(paths.values(), "LSTM"), settings or {})
+    model = Model("keras-h5", producer, root, sources=lambda: sources or {})
+    return OpenModel("m.h5", model, lstmdump.lstm.find_lstms(model))
+
+
+def read(model: OpenModel, input_dim: int = 3, layers: str = "", **wanted: Any) -> Network:
+    chosen = [lstm for lstm in model.lstms if not layers or lstm.name in layers]
+    return network.read(model, chosen, input_dim, Wanted(**wanted))
