@@ -17,7 +17,8 @@ from support import builders
 Run = Callable[..., Any]
 
 ASKED = """
-import sys, jobs
+import sys
+from support import jobs
 from lstmdump.cli.export import _executor
 with _executor(2, None) as executor:
     sys.exit(not executor.submit(jobs.imported, "h5py").result())
