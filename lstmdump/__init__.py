@@ -15,27 +15,46 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lstmdump import errors, network, trace
-    from lstmdump.limits import Limits
+    from lstmdump import errors
+    from lstmdump.export import batch
     from lstmdump.lstm import LSTM, Gate
-    from lstmdump.opening import OpenModel
-    from lstmdump.opening import open_model as open  # noqa: A004 - `lstmdump.open`, as in gzip and tarfile
-    from lstmdump.tensor import Tensor
+    from lstmdump.lstm.open_model import OpenModel
+    from lstmdump.lstm.open_model import open_model as open  # noqa: A004 - `lstmdump.open`, as in gzip and tarfile
+    from lstmdump.model.limits import Limits
+    from lstmdump.model.tensor import Tensor
+    from lstmdump.replay import network, trace
 
 __version__ = "0.1.0"
 
-__all__ = ["LSTM", "Gate", "Limits", "OpenModel", "Tensor", "__version__", "errors", "network", "open", "trace"]
+__all__ = [
+    "LSTM",
+    "Gate",
+    "Limits",
+    "OpenModel",
+    "Tensor",
+    "__version__",
+    "batch",
+    "behaviour",
+    "errors",
+    "network",
+    "open",
+    "processes",
+    "trace",
+]
 
 _HOMES = {
     "LSTM": ("lstmdump.lstm", "LSTM"),
     "Gate": ("lstmdump.lstm", "Gate"),
-    "Limits": ("lstmdump.limits", "Limits"),
-    "OpenModel": ("lstmdump.opening", "OpenModel"),
-    "open": ("lstmdump.opening", "open_model"),
-    "Tensor": ("lstmdump.tensor", "Tensor"),
+    "Limits": ("lstmdump.model.limits", "Limits"),
+    "OpenModel": ("lstmdump.lstm.open_model", "OpenModel"),
+    "open": ("lstmdump.lstm.open_model", "open_model"),
+    "Tensor": ("lstmdump.model.tensor", "Tensor"),
     "errors": ("lstmdump.errors", None),
-    "network": ("lstmdump.network", None),
-    "trace": ("lstmdump.trace", None),
+    "batch": ("lstmdump.export.batch", None),
+    "behaviour": ("lstmdump.lstm.behaviour", None),
+    "processes": ("lstmdump.sandbox.pool", None),
+    "network": ("lstmdump.replay.network", None),
+    "trace": ("lstmdump.replay.trace", None),
 }
 
 

@@ -13,7 +13,8 @@ import pytest
 from support import builders
 from support.tensorflow_builders import meta_graph, split_cell, variable, write_bundle
 
-from lstmdump import cli, forked
+from lstmdump import cli
+from lstmdump.sandbox import fork
 
 ROOT = Path(__file__).parents[1]
 
@@ -103,4 +104,4 @@ def process() -> Callable[..., subprocess.CompletedProcess[str]]:
 @pytest.fixture(autouse=True)
 def forks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Processes are forked as from the command line, though earlier tests have left threads of others behind."""
-    monkeypatch.setattr("lstmdump.workers.can_fork", lambda: forked.HAS_FORK)
+    monkeypatch.setattr("lstmdump.sandbox.worker.can_fork", lambda: fork.HAS_FORK)

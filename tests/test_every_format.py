@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import lstmdump
-from lstmdump import record
-from lstmdump.report import describe
+from lstmdump.report import record
+from lstmdump.report.facts import describe
 
 FOLDER = Path(__file__).parents[1] / "sample_models" / "keras-3.15-every-format"
 FORMATS = sorted(path.name for path in FOLDER.iterdir())

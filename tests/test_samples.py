@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 import lstmdump
-from lstmdump import record, replay
-from lstmdump.behaviour import Behaviour
-from lstmdump.report import describe
+from lstmdump.lstm.behaviour import Behaviour
+from lstmdump.replay import equations
+from lstmdump.report import record
+from lstmdump.report.facts import describe
 
 SAMPLES = Path(__file__).parents[1] / "sample_models"
 ANSWERS: dict[str, Any] = json.loads((SAMPLES / "samples.json").read_text("utf-8"))
@@ -89,7 +90,7 @@ def test_the_first_network_adds_a_forget_bias_at_run_time(name: str) -> None:
 def test_the_first_network_gives_the_states_that_tensorflow_recorded(name: str) -> None:
     recorded = np.load(SAMPLES / ANSWERS[name]["recorded"])
     with lstmdump.open(SAMPLES / name) as model:
-        states = replay.replay(replay.read(model.lstms[0]), recorded["x"])
+        states = equations.replay(equations.read(model.lstms[0]), recorded["x"])
     np.testing.assert_allclose(states.h[:, -1], recorded["h"], atol=1e-5)
     np.testing.assert_allclose(states.c[:, -1], recorded["states_c"], atol=1e-5)
 
@@ -98,6 +99,6 @@ def test_the_first_network_gives_the_states_that_tensorflow_recorded(name: str) 
 def test_the_gates_give_the_outputs_that_keras_recorded(name: str) -> None:
     recorded = np.load(SAMPLES / ANSWERS[name]["recorded"])
     with lstmdump.open(SAMPLES / name) as model:
-        cell = replay.read(model.lstms[0], Behaviour(recurrent_activation="hard_sigmoid", keras=2))
-    states = replay.replay(cell, recorded["lstm_1|x"])
+        cell = equations.read(model.lstms[0], Behaviour(recurrent_activation="hard_sigmoid", keras=2))
+    states = equations.replay(cell, recorded["lstm_1|x"])
     np.testing.assert_allclose(states.h[:, -1], recorded["lstm_1|y"], atol=1e-6)

@@ -13,7 +13,7 @@ import click
 
 import lstmdump
 from lstmdump.cli import terminal
-from lstmdump.cli.run import FAILED, INTERRUPTED, Ended
+from lstmdump.cli.exit_status import FAILED, INTERRUPTED, Ended
 from lstmdump.errors import LstmdumpError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
         if name not in _COMMANDS:
             return None
-        module = importlib.import_module(f"lstmdump.cli.{name}")
+        module = importlib.import_module(f"lstmdump.cli.commands.{name}")
         found: click.Command = getattr(module, f"{name}_command")
         return found
 

@@ -9,7 +9,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
-from lstmdump.cli.run import Ended
+from lstmdump.cli.exit_status import Ended
 
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs

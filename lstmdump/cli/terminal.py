@@ -10,10 +10,10 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TextIO, TypeVar
 
 from lstmdump.errors import LstmdumpError
-from lstmdump.names import shortened, visible
+from lstmdump.model.escape import shortened, visible
 
 if TYPE_CHECKING:
-    from lstmdump.cli.bar import Bar
+    from lstmdump.cli.progress_bar import Bar
 
 Item = TypeVar("Item")
 _LONGEST = 4000  # characters of a line; a name in a file may have millions
@@ -183,7 +183,7 @@ def progress(items: Iterable[Item], total: int, *, unit: str, quiet: bool) -> It
     if quiet or total < 2 or not _is_terminal(sys.stderr) or os.environ.get("TERM") == "dumb":
         yield items
         return
-    from lstmdump.cli.bar import Bar
+    from lstmdump.cli.progress_bar import Bar
 
     with Bar(total, unit) as bar:
         _bars.append(bar)

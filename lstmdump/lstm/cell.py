@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from lstmdump.errors import NotAnLSTM
 from lstmdump.lstm.roles import Role, Sizes, count_formula
-from lstmdump.tensor import Tensor
+from lstmdump.model.tensor import Tensor
 
 GATES = "ifco"
 """The gates by the field's letters: input, forget, candidate, output."""

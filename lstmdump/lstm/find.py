@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lstmdump.errors import CorruptModel, NotAnLSTM
-from lstmdump.lstm import fused, layouts
+from lstmdump.lstm import gate_layouts, tf1_cells
 from lstmdump.lstm.cell import LSTM, LSTMWeight
 from lstmdump.lstm.roles import Role
-from lstmdump.model import Layer, Model
-from lstmdump.tensor import Tensor
+from lstmdump.model.tensor import Tensor
+from lstmdump.model.tree import Layer, Model
 
 _CERTAIN_KINDS = frozenset({"LSTM", "LSTMCell", "CuDNNLSTM"})
 _OTHER_KINDS = frozenset({
@@ -19,7 +19,7 @@ _OTHER_KINDS = frozenset({
     "TimeFreqLSTMCell", "PhasedLSTMCell", "GLSTMCell",
 })  # fmt: skip
 _FLOATS = frozenset({"float16", "float32", "float64", "bfloat16"})
-_TWELVE = tuple(f"{array}_{gate}" for gate in layouts.KERAS_1_ORDER for array in "WUb")
+_TWELVE = tuple(f"{array}_{gate}" for gate in gate_layouts.KERAS_1_ORDER for array in "WUb")
 _THREE = (("kernel", "recurrent_kernel", "bias"), ("W", "U", "b"))  # Keras 2 and 3; Keras 1 with consume_less='gpu'
 _PEEPHOLES = {f"{word}_gate_peephole_weights": letter for word, letter in zip(("input", "forget", "output"), "ifo",
               strict=True)}  # fmt: skip # PeepholeLSTMCell of tf.keras.experimental, TensorFlow 1.14 and later
@@ -62,8 +62,8 @@ def _read_layout(layer: Layer) -> LSTM:
     for kernel, recurrent, bias in _THREE:
         if kernel in layer.weights and recurrent in layer.weights:
             return _three_arrays(layer, layer.weights[kernel], layer.weights[recurrent], layer.weights.get(bias))
-    if "kernel" in layer.weights and layer.kind in fused.ORDERS:
-        lstm, used = fused.read(layer)
+    if "kernel" in layer.weights and layer.kind in tf1_cells.ORDERS:
+        lstm, used = tf1_cells.read(layer)
         _insist_on_floats(layer, used)
         lstm.notes += _extras(layer, used)
         return lstm
@@ -79,8 +79,8 @@ def _twelve_arrays(layer: Layer) -> LSTM:
     d, m = _two_dimensions(layer, arrays["W_i"])
     weights = tuple(LSTMWeight(_TWELVE_ROLES[name[0]], name, tensor) for name, tensor in arrays.items())
     _insist_on_floats(layer, arrays)
-    return LSTM(layer.name, layer.kind or "LSTM", d, m, weights, layouts.KERAS_1_ORDER,
-                layouts.twelve_arrays(layer.name, arrays), notes=_extras(layer, arrays))  # fmt: skip
+    return LSTM(layer.name, layer.kind or "LSTM", d, m, weights, gate_layouts.KERAS_1_ORDER,
+                gate_layouts.twelve_arrays(layer.name, arrays), notes=_extras(layer, arrays))  # fmt: skip
 
 
 def _three_arrays(layer: Layer, kernel: Tensor, recurrent: Tensor, bias: Tensor | None) -> LSTM:
@@ -94,7 +94,7 @@ def _three_arrays(layer: Layer, kernel: Tensor, recurrent: Tensor, bias: Tensor 
     weights += [LSTMWeight(Role.PEEPHOLE, leaf, tensor) for leaf, tensor in peepholes.items()]
     used = arrays | peepholes
     _insist_on_floats(layer, used)
-    cut, name = layouts.cudnn if doubled else layouts.side_by_side, layer.name
+    cut, name = gate_layouts.cudnn if doubled else gate_layouts.side_by_side, layer.name
     gates = cut(name, kernel, recurrent, bias)
     return LSTM(
         name,
@@ -102,8 +102,8 @@ def _three_arrays(layer: Layer, kernel: Tensor, recurrent: Tensor, bias: Tensor 
         d,
         m,
         tuple(weights),
-        layouts.KERAS_ORDER,
-        layouts.with_peepholes(name, gates, {_PEEPHOLES[leaf]: tensor for leaf, tensor in peepholes.items()}),
+        gate_layouts.KERAS_ORDER,
+        gate_layouts.with_peepholes(name, gates, {_PEEPHOLES[leaf]: tensor for leaf, tensor in peepholes.items()}),
         notes=(*([_CUDNN_NOTE] if doubled else []), *_extras(layer, used)),
     )
 

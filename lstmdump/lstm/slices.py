@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from lstmdump.lstm.cell import LSTM
 from lstmdump.lstm.roles import Role
-from lstmdump.tensor import Place, Tensor
+from lstmdump.model.tensor import Place, Tensor
 
 
 class Layout(enum.Enum):

@@ -15,9 +15,9 @@ bytes, whatever they mean     `hdf5`; `protobuf`, `sstable`, `tensor_bundle`, `c
 """
 
 from lstmdump.errors import RefusedModel
-from lstmdump.formats import Format, detect
-from lstmdump.locations import Location
-from lstmdump.model import Model
+from lstmdump.model.location import Location
+from lstmdump.model.tree import Model
+from lstmdump.readers.detect import Format, detect
 
 
 def read(location: Location) -> Model:
@@ -34,25 +34,25 @@ def read(location: Location) -> Model:
 
 def _read(location: Location, found: Format) -> Model:
     if found is Format.HDF5:
-        from lstmdump.readers import keras_h5
+        from lstmdump.readers.keras import h5 as keras_h5
 
         return keras_h5.read(location)
     if found is Format.KERAS_ZIP:
-        from lstmdump.readers import keras_zip
+        from lstmdump.readers.keras import archive as keras_archive
 
-        return keras_zip.read(location)
+        return keras_archive.read(location)
     if found is Format.KERAS_WEIGHTS:
-        from lstmdump.readers import keras_weights
+        from lstmdump.readers.keras.weights_h5 import reader as weights_h5
 
-        return keras_weights.read_index(location)
+        return weights_h5.read_index(location)
     if found is Format.SAVED_MODEL:
-        from lstmdump.readers import saved_model
+        from lstmdump.readers.tensorflow import saved_model
 
         return saved_model.read(location)
     if found is Format.CHECKPOINT:
-        from lstmdump.readers import checkpoint
+        from lstmdump.readers.tensorflow import checkpoint
 
         return checkpoint.read(location)
-    from lstmdump.readers import frozen_graph
+    from lstmdump.readers.tensorflow import frozen_graph
 
     return frozen_graph.read(location)

@@ -11,10 +11,10 @@ import os
 import re
 from typing import Any
 
-from lstmdump import limits
 from lstmdump.errors import CorruptModel, RefusedModel
-from lstmdump.limits import Limits
-from lstmdump.locations import Location
+from lstmdump.model import limits
+from lstmdump.model.limits import Limits
+from lstmdump.model.location import Location
 
 _ESCAPE = re.compile(r"\\.", re.DOTALL)
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))

@@ -15,7 +15,7 @@ import os, sys
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the command line has it
 import numpy as np
 import lstmdump
-from lstmdump import replay
+from lstmdump.replay import equations as replay
 path, *shape, times = sys.argv[1:]
 x = np.random.default_rng(0).standard_normal([int(number) for number in shape]).astype(np.float32)
 with lstmdump.open(path) as model:

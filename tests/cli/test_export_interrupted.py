@@ -77,6 +77,7 @@ def test_an_interrupt_ends_an_export_in_its_midst(jobs: int, tmp_path: Path) -> 
         builders.write(tmp_path / name, {"x": builders.keras_2_weights("x", d=1000, m=1000)})
     process = start(tmp_path / "a.h5", tmp_path / "b.h5", "-o", tmp_path / "out", "-j", jobs, "--compress")
     while not (tmp_path / "out").exists():  # made when the first is begun
+        assert process.poll() is None
         time.sleep(0.01)
     assert interrupt(process, group=True) == (130, "", "")
     assert not (tmp_path / "out").exists()
@@ -84,16 +85,17 @@ def test_an_interrupt_ends_an_export_in_its_midst(jobs: int, tmp_path: Path) -> 
 
 DEADLY = """
 import os, signal, sys
-from lstmdump import cli, export
+from lstmdump import cli
+from lstmdump.export import gates
 
-opening = export.open_model
+opening = gates.open_model
 
 def deadly(path, **options):
     if "deadly" in path:
         os.kill(os.getpid(), signal.SIGKILL)
     return opening(path, **options)
 
-export.open_model = deadly
+gates.open_model = deadly
 sys.exit(cli.run(sys.argv[1:]))
 """
 

@@ -66,20 +66,20 @@ def test_wrong_usage_is_one_line_and_status_2(arguments: list[str], run: Run) ->
 
 
 def test_a_bug_is_one_line_and_status_2(run: Run, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lstmdump.cli.show.describe", lambda *_: 1 / 0)
+    monkeypatch.setattr("lstmdump.cli.commands.show.describe", lambda *_: 1 / 0)
     outcome = run(model)
     assert (outcome.status, outcome.err.count("\n")) == (2, 1)
     assert "a bug in lstmdump: ZeroDivisionError: division by zero" in outcome.err
 
 
 def test_a_bug_outside_of_any_model_is_one_line(run: Run, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lstmdump.cli.show.Run", lambda **_: 1 / 0)
+    monkeypatch.setattr("lstmdump.cli.commands.show.Run", lambda **_: 1 / 0)
     outcome = run(model)
     assert (outcome.status, outcome.err.count("\n")) == (2, 1)
 
 
 def test_a_bug_has_a_traceback_on_request(run: Run, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lstmdump.cli.show.describe", lambda *_: 1 / 0)
+    monkeypatch.setattr("lstmdump.cli.commands.show.describe", lambda *_: 1 / 0)
     monkeypatch.setenv("LSTMDUMP_DEBUG", "1")
     assert "Traceback (most recent call last)" in run(model).err
 
@@ -88,14 +88,14 @@ def test_an_interrupt_ends_as_shells_expect(monkeypatch: pytest.MonkeyPatch, mod
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("lstmdump.guard.Guard.do", interrupted)
+    monkeypatch.setattr("lstmdump.sandbox.guard.Guard.do", interrupted)
     assert cli.run([str(model)]) == 128 + signal.SIGINT
 
 
 LOST = """
 import signal, sys, weakref
 from lstmdump import cli
-from lstmdump.guard import Guard
+from lstmdump.sandbox.guard import Guard
 
 class Thing: pass
 
@@ -172,10 +172,11 @@ def test_a_terminal_of_another_encoding_gets_its_own_signs(process: Run, model: 
 
 AS_NOBODY = """
 import os, sys
-from lstmdump import cli, forked
-has_fork, forked.HAS_FORK = forked.HAS_FORK, False
+from lstmdump import cli
+from lstmdump.sandbox import fork
+has_fork, fork.HAS_FORK = fork.HAS_FORK, False
 cli.run(["export", sys.argv[2], "-o", os.devnull + "/x.npz"])  # imports all that there is while it may be read
-forked.HAS_FORK = has_fork
+fork.HAS_FORK = has_fork
 os.setuid(65534)
 sys.exit(cli.run(sys.argv[1:]))
 """

@@ -18,9 +18,10 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 ENDING = [signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)]
 STARTED = """
 import sys
-from lstmdump import cli, files
+from lstmdump import cli
+from lstmdump.export import atomic
 if {hidden}:
-    files._NAMELESS = 0
+    atomic._NAMELESS = 0
 cli.main()
 """
 
@@ -34,6 +35,7 @@ def export(out: Path, *arguments: object, hidden: bool, before: list[str] | None
         list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     while not out.exists():  # made when the output is begun
+        assert started.poll() is None
         time.sleep(0.01)
     return started
 
@@ -69,6 +71,7 @@ def test_a_batch_that_is_told_to_end_leaves_what_is_done(number: signal.Signals,
     small = builders.one_lstm(tmp_path / "b.h5")
     process = export(tmp_path / "out", small, "-j", 2, hidden=True)
     while not (tmp_path / "out" / "b.h5.npz").exists():
+        assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(number)
     assert process.communicate(timeout=60) == ("", "")
@@ -108,7 +111,7 @@ def test_a_run_that_is_killed_takes_its_processes_along(jobs: int, tmp_path: Pat
 LOST = """
 import os, signal, sys, weakref
 from lstmdump import cli
-from lstmdump.cli import export
+from lstmdump.cli.commands import export
 
 class Thing: pass
 

@@ -13,7 +13,7 @@ from hostile.canaries import SECRET
 from hostile.cases import Gates
 from hostile.running import Ran
 
-from lstmdump.names import visible
+from lstmdump.model.escape import visible
 
 _MEMORY = 400 << 20  # bytes; the process that runs takes 100 MiB before it begins
 _LONGEST = 4096  # signs of a line on stderr

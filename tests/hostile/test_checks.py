@@ -16,7 +16,7 @@ from hostile.running import Ran, Server
 from support import builders
 from support.file_watch import Watch
 
-from lstmdump.forked import HAS_FORK
+from lstmdump.sandbox.fork import HAS_FORK
 
 GOOD = Ran(0, b'{"model": "x"}\n', b"lstmdump: x: no LSTM layer in this model\n", 1 << 20, left=False)
 REFUSED = Ran(2, b'{"model": "x", "error": "it is damaged"}\n', b"lstmdump: x: it is damaged\n", 1 << 20, left=False)

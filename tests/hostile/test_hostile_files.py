@@ -12,7 +12,7 @@ from hostile.cases import Case, Lie, Must
 from hostile.judge import Judge
 from hostile.mutations import Target
 
-from lstmdump.forked import HAS_FORK
+from lstmdump.sandbox.fork import HAS_FORK
 
 pytestmark = pytest.mark.skipif(not HAS_FORK, reason="files are tried, and guarded, in processes that are forked")
 

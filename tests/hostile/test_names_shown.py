@@ -13,12 +13,13 @@ import pytest
 from support import builders
 
 import lstmdump
-from lstmdump import record
-from lstmdump.check import Mismatch, Verdict
-from lstmdump.render import verdicts, verified
-from lstmdump.render.table import table
-from lstmdump.report import Report, describe
-from lstmdump.verify import LayerVerdict, ModelVerdict
+from lstmdump.replay.verify import LayerVerdict, ModelVerdict
+from lstmdump.report import record
+from lstmdump.report.check import Mismatch, Verdict
+from lstmdump.report.facts import Report, describe
+from lstmdump.report.render import check as render_check
+from lstmdump.report.render import verify as render_verify
+from lstmdump.report.render.table import table
 
 NAMES = ["a\x1b[2Jb", "a\rb", "a\u202eb\u2069", "a\u200bb", "a\x9b31m", "日\u3164本", "a\udc80b", "\ufffe", "a\x00b"]
 MARKUP = "[bold red]x[/] [link=file:///y]z[/link] :smile: <b>&amp;"
@@ -84,19 +85,19 @@ def test_the_lines_of_a_check_show_no_name_that_a_terminal_acts_on(name: str) ->
     text = [
         line
         for one in verdict(name)
-        for line in (*verdicts.text_lines(one), *verdicts.github_lines(one), verdicts.json_line(one))
+        for line in (*render_check.text_lines(one), *render_check.github_lines(one), render_check.json_line(one))
     ]
     assert [line for line in text if unseen(line)] == []
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_suite_of_tests_is_xml_whatever_the_names(name: str) -> None:
-    made = verdicts.junit(list(verdict(name)))
+    made = render_check.junit(list(verdict(name)))
     assert (len(list(ElementTree.fromstring(made.encode()).iter("testcase"))), unseen(made)) == (2, set())  # noqa: S314 - our own
 
 
 def test_a_summary_takes_no_name_for_markdown() -> None:
-    summary = verdicts.github_summary([Verdict("[x](y) _a_ b_c ~~d~~ $e$", None, error="`f` **g**")])
+    summary = render_check.github_summary([Verdict("[x](y) _a_ b_c ~~d~~ $e$", None, error="`f` **g**")])
     assert "\\[x\\](y) \\_a\\_ b_c \\~\\~d\\~\\~ \\$e\\$ |  |  | \\`f\\` \\*\\*g\\*\\*" in summary
 
 
@@ -104,7 +105,7 @@ def test_a_summary_takes_no_name_for_markdown() -> None:
 def test_what_is_verified_shows_no_name_that_a_terminal_acts_on(name: str) -> None:
     layer = LayerVerdict(name, name, "tf_keras.layers.LSTM", "float64", 0.5, True, (name,))
     made = ModelVerdict(name, (layer,), 1e-5, 0)
-    assert [line for line in (*verified.text_lines(made), verified.json_line(made)) if unseen(line)] == []
+    assert [line for line in (*render_verify.text_lines(made), render_verify.json_line(made)) if unseen(line)] == []
 
 
 @pytest.mark.parametrize("command", [["show"], ["show", "--json", "--all"], ["show", "--values", "--stats"]])

@@ -18,16 +18,17 @@ import pytest
 from support import builders
 
 from lstmdump.errors import UnreadableModel
-from lstmdump.export import Job, export
+from lstmdump.export.gates import Job, export
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and limits of POSIX")
 Run = Callable[..., Any]
 KILLS = 6
 STARTED = """
 import sys
-from lstmdump import cli, files
+from lstmdump import cli
+from lstmdump.export import atomic
 if {hidden}:
-    files._NAMELESS = 0
+    atomic._NAMELESS = 0
 cli.main()
 """
 

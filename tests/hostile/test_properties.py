@@ -28,15 +28,15 @@ from support import tensorflow_builders as tensorflow
 from support.tensorflow_builders import counted, integer, node
 
 import lstmdump
-from lstmdump import record
 from lstmdump.errors import LstmdumpError
-from lstmdump.locations import Location
-from lstmdump.names import key, visible
-from lstmdump.readers.sstable import Table
-from lstmdump.readers.stored import StoredArray
-from lstmdump.readers.tensor_bundle import Bundle
-from lstmdump.report import describe
-from lstmdump.zip_archive import Archive
+from lstmdump.export.zip_writer import Archive
+from lstmdump.model.escape import key, visible
+from lstmdump.model.location import Location
+from lstmdump.readers.raw_array import StoredArray
+from lstmdump.readers.tensorflow.wire.bundle import Bundle
+from lstmdump.readers.tensorflow.wire.sstable import Table
+from lstmdump.report import record
+from lstmdump.report.facts import describe
 
 SIZE = Sizes(3, 4, 1)
 UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})

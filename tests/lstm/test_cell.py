@@ -4,7 +4,7 @@ import pytest
 
 from lstmdump.lstm import Gate
 from lstmdump.lstm.cell import Gates
-from lstmdump.tensor import without_numbers
+from lstmdump.model.tensor import without_numbers
 
 
 def test_a_gate_is_cut_once_and_only_if_it_is_asked_for() -> None:

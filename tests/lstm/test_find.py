@@ -4,8 +4,8 @@ import pytest
 
 from lstmdump.errors import CorruptModel, NotAnLSTM
 from lstmdump.lstm import LSTM, find_lstms
-from lstmdump.model import Model, Weight, grow
-from lstmdump.tensor import Tensor
+from lstmdump.model.tensor import Tensor
+from lstmdump.model.tree import Model, Weight, grow
 
 THREE = {"kernel": (3, 16), "recurrent_kernel": (4, 16), "bias": (16,)}
 TWELVE = {f"{a}_{g}": shape for g in "icfo" for a, shape in (("W", (3, 4)), ("U", (4, 4)), ("b", (4,)))}

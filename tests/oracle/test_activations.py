@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lstmdump import activations
 from lstmdump.errors import CannotReplay
+from lstmdump.replay import activations
 
 pytestmark = pytest.mark.oracle
 HERE = Path(__file__).parent

@@ -15,8 +15,8 @@ from support import builders
 from support import tensorflow_builders as tf
 from support.tensorflow_builders import BFloat16, Object, layer, write_bundle, write_checkpoint
 
-from lstmdump.readers import tensor_slices
-from lstmdump.readers.sstable import Table
+from lstmdump.readers.tensorflow.wire import partitions
+from lstmdump.readers.tensorflow.wire.sstable import Table
 
 pytestmark = pytest.mark.oracle
 
@@ -111,4 +111,4 @@ def test_the_keys_of_pieces_are_those_that_tensorflow_writes(tmp_path: Path) -> 
     starts = [0, 62, 64, 8190, 8192, 2**20, 2**31, 2**48, 2**55, 2**62]
     in_tensorflow(WRITE_PIECES, tmp_path / "x", *starts)
     keys = {key for key, _ in Table((tmp_path / "x.index").read_bytes()).items()}
-    assert {tensor_slices.key_of("big", [(start, 2)]) for start in starts} == {key for key in keys if key[:1] == b"\0"}
+    assert {partitions.key_of("big", [(start, 2)]) for start in starts} == {key for key in keys if key[:1] == b"\0"}

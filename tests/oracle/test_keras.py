@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 import lstmdump
-from lstmdump import record, recorded, replay
-from lstmdump.check import compare_with_record
-from lstmdump.report import describe
+from lstmdump.replay import equations
+from lstmdump.report import record, recorded
+from lstmdump.report.check import compare_with_record
+from lstmdump.report.facts import describe
 
 pytestmark = pytest.mark.oracle
 HERE = Path(__file__).parent
@@ -107,7 +108,7 @@ def test_each_format_passes_against_the_record_of_any_other(written: Path, case:
 def test_the_gates_give_the_outputs_of_the_live_model(written: Path, case: str) -> None:
     live = np.load(written / f"{case}.npz")
     with lstmdump.open(written / f"{case}.h5") as model:
-        states = replay.replay(replay.read(model.lstms[0]), live["x"])
+        states = equations.replay(equations.read(model.lstms[0]), live["x"])
     np.testing.assert_allclose(states.h, live["y"], atol=1e-5)
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from support import children
 
-from lstmdump import replay
-from lstmdump.behaviour import Behaviour
-from lstmdump.replay import CellNumbers, GateNumbers, State, States
+from lstmdump.lstm.behaviour import Behaviour
+from lstmdump.replay import equations
+from lstmdump.replay.equations import CellNumbers, GateNumbers, State, States
 
 pytestmark = pytest.mark.oracle
 HERE = Path(__file__).parent
@@ -134,7 +134,7 @@ def directions(recorded: Path, name: str) -> list[tuple[dict[str, np.ndarray], S
     for n in range(2 if case.get("bidirectional") else 1):
         told = {key[2:]: values for key, values in arrays.items() if key.startswith(f"{n}/")}
         first = State(told["first_h"], told["first_c"]) if "first_h" in told else None
-        states = replay.replay(cell(case, n, told, arrays["x"]), arrays["x"], initial=first, mask=mask)
+        states = equations.replay(cell(case, n, told, arrays["x"]), arrays["x"], initial=first, mask=mask)
         made.append((told, states))
     return made
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lstmdump.locations import Location
-from lstmdump.readers.checkpoint_v1 import CheckpointV1
-from lstmdump.readers.tensor_bundle import Bundle
-from lstmdump.tensor import Tensor
+from lstmdump.model.location import Location
+from lstmdump.model.tensor import Tensor
+from lstmdump.readers.tensorflow.tf1.checkpoint_v1 import CheckpointV1
+from lstmdump.readers.tensorflow.wire.bundle import Bundle
 
 pytestmark = pytest.mark.oracle
 HERE = Path(__file__).parent

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 import lstmdump
-from lstmdump import behaviour, replay
 from lstmdump.errors import CannotReplay
-from lstmdump.replay import States
+from lstmdump.lstm import behaviour
+from lstmdump.replay import equations
+from lstmdump.replay.equations import States
 
 pytestmark = pytest.mark.oracle
 HERE = Path(__file__).parent
@@ -45,7 +46,7 @@ def where(written: Path, name: str) -> Path:
 
 
 def replayed(lstm: lstmdump.LSTM, producer: str, x: np.ndarray, mask: np.ndarray | None = None) -> States:
-    return replay.replay(replay.read(lstm, behaviour.of(lstm, producer)), x, mask=mask)
+    return equations.replay(equations.read(lstm, behaviour.of(lstm, producer)), x, mask=mask)
 
 
 def assert_same(states: States, recorded: dict[str, np.ndarray], turn: int, *, backwards: bool) -> None:

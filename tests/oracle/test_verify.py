@@ -17,8 +17,8 @@ import pytest
 from support import builders
 
 import lstmdump
-from lstmdump import replay
-from lstmdump.lstm import layouts
+from lstmdump.lstm import gate_layouts
+from lstmdump.replay import equations
 
 pytestmark = pytest.mark.oracle
 HERE = Path(__file__).parent
@@ -70,7 +70,7 @@ def test_every_cell_of_tensorflow_1_agrees(run: Run, cells: Path) -> None:
 def test_the_replay_gives_what_the_cell_computed(cells: Path, name: str) -> None:
     recorded = np.load(cells / name / "io.npz")
     with lstmdump.open(cells / name) as model:
-        states = replay.replay(replay.read(model.lstms[0], dtype=str(recorded["x"].dtype)), recorded["x"])
+        states = equations.replay(equations.read(model.lstms[0], dtype=str(recorded["x"].dtype)), recorded["x"])
     np.testing.assert_allclose(states.h, recorded["h"], atol=2e-6)
     np.testing.assert_allclose(states.c[:, -1], recorded["c"], atol=2e-6)
 
@@ -94,7 +94,7 @@ def test_peepholes_of_keras_agree(run: Run, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("order", ["icfo", "fico", "ifoc"])
 def test_a_wrong_order_of_gates_is_found(run: Run, model: Path, monkeypatch: pytest.MonkeyPatch, order: str) -> None:
-    monkeypatch.setattr(layouts, "KERAS_ORDER", order)
+    monkeypatch.setattr(gate_layouts, "KERAS_ORDER", order)
     (layer,) = verified(run, model, status=1)
     assert (layer["agrees"], layer["difference"] > 0.01) == (False, True)
 
@@ -102,16 +102,16 @@ def test_a_wrong_order_of_gates_is_found(run: Run, model: Path, monkeypatch: pyt
 def test_a_wrong_order_in_a_cell_of_tensorflow_1_is_found(
     run: Run, cells: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cut = layouts.fused
-    monkeypatch.setattr(layouts, "fused", lambda *arguments: cut(*arguments[:-1], "ifco"))
+    cut = gate_layouts.fused
+    monkeypatch.setattr(gate_layouts, "fused", lambda *arguments: cut(*arguments[:-1], "ifco"))
     assert [layer["agrees"] for layer in verified(run, cells / "plain", status=1)] == [False]
 
 
 def test_cudnn_blocks_that_are_not_turned_are_found(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def unturned(name: str, kernel: Any, recurrent: Any, bias: Any) -> Any:
-        return layouts.side_by_side(name, kernel, recurrent, bias.part(slice(0, 32)))
+        return gate_layouts.side_by_side(name, kernel, recurrent, bias.part(slice(0, 32)))
 
-    monkeypatch.setattr(layouts, "cudnn", unturned)
+    monkeypatch.setattr(gate_layouts, "cudnn", unturned)
     (layer,) = verified(run, HERE / "tf.keras-2.8.4-cudnn.h5", status=1)
     assert layer["agrees"] is False
 

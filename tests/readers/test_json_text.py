@@ -7,7 +7,7 @@ import json
 import pytest
 
 from lstmdump.errors import CorruptModel, RefusedModel
-from lstmdump.limits import DEFAULTS, Limits
+from lstmdump.model.limits import DEFAULTS, Limits
 from lstmdump.readers import json_text
 
 LIMITS = DEFAULTS._replace(json_size=10_000, json_depth=5, nodes=100)

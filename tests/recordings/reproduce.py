@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lstmdump import cli
-from lstmdump.wiring import join
+from lstmdump.replay.connections import join
 
 TOLERANCE = 1e-5
 _ENDING = "io.npz"

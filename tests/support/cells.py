@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from lstmdump import replay
-from lstmdump.behaviour import Behaviour
 from lstmdump.lstm import LSTM, Gate, LSTMWeight, Role
-from lstmdump.replay import CellNumbers, GateNumbers
-from lstmdump.tensor import derived
+from lstmdump.lstm.behaviour import Behaviour
+from lstmdump.model.tensor import derived
+from lstmdump.replay import equations
+from lstmdump.replay.equations import CellNumbers, GateNumbers
 
 NUMBERS = {"W_i": 0.5, "U_i": -1.5, "b_i": 0.25, "W_f": -0.75, "U_f": 2.0, "b_f": 1.0, "W_c": 1.25, "U_c": 0.5,
            "b_c": -0.5, "W_o": -1.0, "U_o": 0.75, "b_o": 0.125}  # fmt: skip
@@ -38,8 +38,8 @@ def one_unit(numbers: dict[str, float], **fields: Any) -> LSTM:
     return LSTM("one", "LSTM", 1, 1, weights, "ifco", gates, projection=1 if weights else None, **fields)
 
 
-def states(lstm: LSTM, **options: Any) -> replay.States:
-    return replay.replay(replay.read(lstm, dtype="float64", **options), np.array(X).reshape(1, -1, 1))
+def states(lstm: LSTM, **options: Any) -> equations.States:
+    return equations.replay(equations.read(lstm, dtype="float64", **options), np.array(X).reshape(1, -1, 1))
 
 
 def random_cell(d: int, m: int, p: int | None, dtype: str, **behaviour: Any) -> CellNumbers:

@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
-from lstmdump import budget
 from lstmdump.errors import NotAnLSTM
-from lstmdump.forked import Pipe
-from lstmdump.limits import DEFAULTS
+from lstmdump.model import budget
+from lstmdump.model.limits import DEFAULTS
+from lstmdump.sandbox.fork import Pipe
 
 
 def halved(number: int) -> int:

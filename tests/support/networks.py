@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 import lstmdump
-from lstmdump import network
-from lstmdump.model import Model, Source, Weight, grow
-from lstmdump.network import Network, Wanted
-from lstmdump.opening import OpenModel
-from lstmdump.tensor import Tensor
+from lstmdump.lstm.open_model import OpenModel
+from lstmdump.model.tensor import Tensor
+from lstmdump.model.tree import Model, Source, Weight, grow
+from lstmdump.replay import network
+from lstmdump.replay.network import Network, Wanted
 from support import builders
 
 

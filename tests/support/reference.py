@@ -7,7 +7,7 @@ from math import exp, tanh
 
 import numpy as np
 
-from lstmdump.tensorflow_process import Answer, Request
+from lstmdump.sandbox.tensorflow_client import Answer, Request
 
 
 def one_unit(x: list[float], numbers: Mapping[str, float]) -> list[dict[str, float]]:

@@ -8,8 +8,8 @@ from pathlib import Path
 from hostile.fuzz.models import written
 from hostile.fuzz.target import BYTES, Parts, Target
 
-from lstmdump.formats import Format, detect
-from lstmdump.locations import Location
+from lstmdump.model.location import Location
+from lstmdump.readers.detect import Format, detect
 
 _HEAD = 1500  # bytes: more than are looked at, of what is no zip archive
 _LONGEST_NAME = 60

@@ -17,12 +17,17 @@ from hostile.fuzz.models import examine, written
 from hostile.fuzz.target import BYTES, JSON, KEPT, Parts, Target
 from support import builders
 
-from lstmdump.locations import Location
-from lstmdump.model import grow
-from lstmdump.readers import keras_0, keras_config, keras_h5, keras_leaves, keras_weights, keras_zip
-from lstmdump.readers.hdf5_headers import Headers
-from lstmdump.readers.hdf5_texts import Texts
-from lstmdump.tensor import Tensor, without_numbers
+from lstmdump.model.location import Location
+from lstmdump.model.tensor import Tensor, without_numbers
+from lstmdump.model.tree import grow
+from lstmdump.readers.hdf5.object_headers import Headers
+from lstmdump.readers.hdf5.texts import Texts
+from lstmdump.readers.keras import archive as keras_archive
+from lstmdump.readers.keras import h5 as keras_h5
+from lstmdump.readers.keras import h5_keras0
+from lstmdump.readers.keras.architecture import config as keras_config
+from lstmdump.readers.keras.architecture import expected_layers
+from lstmdump.readers.keras.weights_h5 import reader as weights_h5
 
 _ROOT = Path(__file__).parents[3]
 _WEIGHTS, _SHARD = "model.weights.h5", "model_00000.weights.h5"
@@ -58,12 +63,12 @@ def _read_archive(parts: Parts) -> None:
     files |= {"model.weights.json": index} if index else {}
     if how[:1] and how[0] & _UNPACKED:
         with written(files) as directory:
-            examine(keras_zip.read(Location(directory)), most=_MOST_READ)
+            examine(keras_archive.read(Location(directory)), most=_MOST_READ)
             if index:
-                examine(keras_weights.read_index(Location(directory / "model.weights.json")), most=_MOST_READ)
+                examine(weights_h5.read_index(Location(directory / "model.weights.json")), most=_MOST_READ)
     else:
         with written({"model.keras": _archive(files, weights, how)}) as directory:
-            examine(keras_zip.read(Location(directory / "model.keras")), most=_MOST_READ)
+            examine(keras_archive.read(Location(directory / "model.keras")), most=_MOST_READ)
 
 
 def _archive(files: dict[str, bytes], weights: bytes, how: bytes) -> bytes:
@@ -145,7 +150,7 @@ def _read_config(parts: Parts) -> None:
     layer = keras_config.parse(text)
     for one in layer.walk():
         assert one.name is None or isinstance(one.name, str)
-    for leaf in keras_leaves.leaves(layer):
+    for leaf in expected_layers.leaves(layer):
         for value in (leaf.units, leaf.input_dim, leaf.use_bias, leaf.is_lstm, leaf.is_gated):
             assert value is None or isinstance(value, int)
         leaf.path_in("lstm/lstm_cell")
@@ -188,9 +193,9 @@ def _read_keras_0(parts: Parts) -> None:
         told = json.loads(parts[0])
     except (ValueError, RecursionError):
         return
-    if not isinstance(told, dict) or not keras_0.is_keras_0(_Listed(told)):  # type: ignore[arg-type]
+    if not isinstance(told, dict) or not h5_keras0.is_keras_0(_Listed(told)):  # type: ignore[arg-type]
         return
-    weights, _ = keras_0.read_weights(_Listed(told))  # type: ignore[arg-type]
+    weights, _ = h5_keras0.read_weights(_Listed(told))  # type: ignore[arg-type]
     names = [weight.tensor.name for weight in weights]
     assert len(names) == len(set(names))
     grow(weights, {})

@@ -11,13 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from lstmdump import behaviour
 from lstmdump.errors import LstmdumpError
-from lstmdump.lstm import LSTM, find_lstms
-from lstmdump.model import Model
-from lstmdump.opening import OpenModel
-from lstmdump.report import describe
-from lstmdump.tensor import Tensor
+from lstmdump.lstm import LSTM, behaviour, find_lstms
+from lstmdump.lstm.open_model import OpenModel
+from lstmdump.model.tensor import Tensor
+from lstmdump.model.tree import Model
+from lstmdump.report.facts import describe
 
 _MEMORY = Path("/dev/shm")  # noqa: S108 - a directory of our own is made in it
 _MANY, _TOO_MANY = 1 << 20, 1 << 24  # elements: those in between are read, but it takes long; more are refused

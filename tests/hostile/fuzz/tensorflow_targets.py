@@ -16,12 +16,12 @@ from support import builders
 from support import tensorflow_builders as tf
 
 from lstmdump.errors import LstmdumpError
-from lstmdump.locations import Location
-from lstmdump.readers import checkpoint, frozen_graph, saved_model
-from lstmdump.readers.object_models import GRAPH_KEY
-from lstmdump.readers.protobuf import Message
-from lstmdump.readers.sstable import Table
-from lstmdump.readers.tensor_bundle import Bundle
+from lstmdump.model.location import Location
+from lstmdump.readers.tensorflow import checkpoint, frozen_graph, saved_model
+from lstmdump.readers.tensorflow.objects.model import GRAPH_KEY
+from lstmdump.readers.tensorflow.wire.bundle import Bundle
+from lstmdump.readers.tensorflow.wire.protobuf import Message
+from lstmdump.readers.tensorflow.wire.sstable import Table
 
 _LARGEST_SEED = 24_000  # bytes
 _MOST_COMPARED = 8  # tensors

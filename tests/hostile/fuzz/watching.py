@@ -14,7 +14,7 @@ from hostile.fuzz.target import Target
 
 import lstmdump
 from lstmdump.errors import LstmdumpError
-from lstmdump.readers import checksums
+from lstmdump.readers.tensorflow.wire import crc32c as wire_crc32c
 
 MOST_SECONDS = 5  # of the processor, for one input of some kilobytes: a thousand times what most take
 _PACKAGE = str(Path(lstmdump.__file__).parent)
@@ -87,12 +87,12 @@ def sums_that_hold(target: Target) -> Iterator[None]:
     if not target.checks_sums:
         yield
         return
-    mask, crc32c = checksums.mask, checksums.crc32c
-    checksums.mask, checksums.crc32c = _any_sum, _no_sum
+    mask, crc32c = wire_crc32c.mask, wire_crc32c.crc32c
+    wire_crc32c.mask, wire_crc32c.crc32c = _any_sum, _no_sum
     try:
         yield
     finally:
-        checksums.mask, checksums.crc32c = mask, crc32c
+        wire_crc32c.mask, wire_crc32c.crc32c = mask, crc32c
 
 
 def _any_sum(_: int) -> int:

@@ -1,0 +1,271 @@
+"""`lstmdump check`: parameter counts and shapes against what is expected, for CI."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from lstmdump.cli import terminal
+from lstmdump.cli.exit_status import DONE, FAILED, Run
+from lstmdump.cli.selection import PATH, Input, Selection, marked_text, model_options
+from lstmdump.errors import BadExpectation, UnknownFormat
+from lstmdump.export.atomic import whole_file
+from lstmdump.lstm.open_model import open_model
+from lstmdump.model.escape import visible
+from lstmdump.model.limits import Limits
+from lstmdump.report import record, recorded
+from lstmdump.report.check import (
+    Expectations,
+    Mismatch,
+    Verdict,
+    compare,
+    compare_with_record,
+    leads_to,
+    only_layers,
+    pair,
+    path_of,
+)
+from lstmdump.report.facts import Report, describe
+from lstmdump.report.recorded import RecordedModel
+from lstmdump.report.render import check as render
+from lstmdump.report.render.words import no_match
+from lstmdump.sandbox.guard import Guard
+
+_EPILOG = """\b
+Examples:
+  lstmdump check weather.h5 --params 240 --layer-shape lstm_1=3x6
+  lstmdump show --json models/*.h5 > models.jsonl
+  lstmdump check models/*.h5 --against models.jsonl --format github"""
+
+
+class _Count(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
+    """A whole number, which may be written as it is shown: 19,712 or 19_712."""
+
+    name = "N"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        number = value if isinstance(value, int) else _number(str(value))
+        if number is None:
+            self.fail(f"{value!r} is no count", param, ctx)
+        return number
+
+
+class _PerLayer(click.ParamType):  # type: ignore[type-arg]
+    """NAME=VALUE; the name may hold an equals sign itself."""
+
+    def __init__(self, name: str, value: Callable[[str], object]) -> None:
+        self.name = name
+        self._value = value
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, object]:
+        if isinstance(value, tuple):
+            return value
+        layer, equals, text = str(value).rpartition("=")
+        parsed = self._value(text) if equals and layer else None
+        if parsed is None:
+            self.fail(f"{value!r} is not {self.name}", param, ctx)
+        return layer, parsed
+
+
+def _shape(text: str) -> tuple[int, int] | None:
+    found = re.fullmatch(r"(\d{1,18})[xX×](\d{1,18})", text)
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def _number(text: str) -> int | None:
+    digits = text.replace(",", "").replace("_", "")
+    return int(digits) if re.fullmatch(r"[0-9]{1,18}", digits) else None
+
+
+@click.command("check", epilog=_EPILOG)
+@model_options
+@click.option("--params", type=_Count(), help="What all LSTM layers together must have.")
+@click.option("--total", type=_Count(), help="What the whole model must have.")
+@click.option(
+    "--layer-params", metavar="NAME=N", type=_PerLayer("NAME=N", _number), multiple=True, help="What a layer must have."
+)
+@click.option(
+    "--layer-shape",
+    metavar="NAME=DxM",
+    type=_PerLayer("NAME=DxM", _shape),
+    multiple=True,
+    help="A layer's inputs and units.",
+)
+@click.option("--max-params", type=_Count(), help="What all LSTM layers together may have at most.")
+@click.option("--max-total", type=_Count(), help="What the whole model may have at most.")
+@click.option(
+    "--against",
+    metavar="FILE",
+    type=PATH,
+    help="Compare with what `lstmdump show --json` once wrote; without MODEL, all models recorded there.",
+)
+@click.option("--update", is_flag=True, help="Write the file of --against anew and print what changed.")
+@click.option("--format", "output_format", type=click.Choice(["text", "json", "github", "junit"]), default="text",
+              show_default=True, help="How differences are printed.")  # fmt: skip
+def check_command(
+    selection: Selection,
+    *,
+    params: int | None,
+    total: int | None,
+    layer_params: tuple[tuple[str, int], ...],
+    layer_shape: tuple[tuple[str, tuple[int, int]], ...],
+    max_params: int | None,
+    max_total: int | None,
+    against: str | None,
+    update: bool,
+    output_format: str,
+) -> int:
+    """Hold each MODEL against expectations. Exit status 0: all agree; 1: a difference; 2: it could not be checked."""
+    expected = Expectations(params, total, max_params, max_total, layer_params, layer_shape)
+    if not expected and against is None:
+        raise click.UsageError("nothing to check against: give --params, --total, --layer-shape, … or --against")
+    if update and (against is None or expected or output_format != "text"):
+        raise click.UsageError("--update goes with --against, and with no other expectation or format")
+    records = [] if against is None else _read_records(against, may_lack=update)
+    run = Run(as_json=False)
+    if against is not None and selection.names_none and records:
+        inputs = [Input(path_of(entry, against)) for entry in records]
+    else:
+        inputs = list(selection.inputs(run.fail))
+    if not inputs and not run.status:
+        run.status = FAILED
+        terminal.tell("no model found, so nothing was checked")
+    if against is not None and update:
+        return _update(run, inputs, selection, records, against)
+    verdicts = _verdicts(run, inputs, selection, expected, None if against is None else _Record(records, against))
+    return _print(run, verdicts, output_format)
+
+
+def _read_records(file: str, *, may_lack: bool) -> list[RecordedModel]:
+    """The records in FILE; none where it is not there but MAY_LACK."""
+    try:
+        data = Path(file).read_bytes()
+    except FileNotFoundError as error:
+        if may_lack:
+            return []
+        raise BadExpectation(f"{file}: no such file; make it with --update") from error
+    except OSError as error:
+        raise BadExpectation(f"{file}: cannot be read: {error.strerror}") from error
+    try:
+        return recorded.parse(marked_text(data) or data.decode("utf-8"))
+    except (BadExpectation, UnicodeDecodeError) as error:
+        reason = error if isinstance(error, BadExpectation) else "it is no text"
+        raise BadExpectation(f"{file}: {reason}") from error
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What was once recorded, and the file it lies in."""
+
+    models: list[RecordedModel]
+    file: str
+
+    def of(self, inputs: list[Input]) -> list[RecordedModel | None]:
+        """The record of each input."""
+        return pair([item.path for item in inputs], self.models, self.file)
+
+
+def _verdicts(
+    run: Run, inputs: list[Input], selection: Selection, expected: Expectations, recorded: _Record | None
+) -> Iterator[Verdict]:
+    """What becomes of each input, and of each record that no input belongs to."""
+    entries = recorded.of(inputs) if recorded is not None else [None] * len(inputs)
+    with selection.guard() as guard:
+        for item, entry in zip(inputs, entries, strict=True):
+            verdict = _verdict(item, guard, selection, expected, entry, against=recorded is not None)
+            if verdict is None:
+                continue
+            if verdict.error is not None:
+                run.fail(item.path, verdict.error)
+            elif verdict.mismatches:
+                run.differ()
+            yield verdict
+    for entry in recorded.models if recorded is not None else ():
+        if not any(entry is used for used in entries):
+            run.differ()
+            yield Verdict(entry.model, None, (Mismatch(None, "model", "present", None),))
+
+
+def _verdict(
+    item: Input,
+    guard: Guard,
+    selection: Selection,
+    expected: Expectations,
+    entry: RecordedModel | None,
+    *,
+    against: bool,
+) -> Verdict | None:
+    layer = selection.layer
+    try:
+        report = guard.do(item.path, _described, item.path, layer, selection.limits)
+    except UnknownFormat as error:
+        return None if item.searched else Verdict(item.path, None, error=terminal.sentence(error))
+    except Exception as error:  # noqa: BLE001 - one model, whatever is wrong with it, must not stop the rest
+        return Verdict(item.path, None, error=terminal.sentence(error))
+    if report.lstms and not report.layers:
+        return Verdict(item.path, None, error=no_match(layer, report.lstms))
+    mismatches = list(compare(report, expected))
+    if against:
+        mismatches.extend(_against(report, layer, entry))
+    return Verdict(item.path, report, tuple(mismatches), recorded=entry)
+
+
+def _described(path: str, layer: str | None, limits: Limits) -> Report:
+    with open_model(path, limits=limits) as opened:
+        return describe(opened, layer)
+
+
+def _against(report: Report, layer: str | None, entry: RecordedModel | None) -> list[Mismatch]:
+    if entry is None:
+        return [Mismatch(None, "model", None, "present")]
+    return list(compare_with_record(report, only_layers(entry, layer)))
+
+
+def _print(run: Run, verdicts: Iterator[Verdict], output_format: str) -> int:
+    if output_format == "junit":
+        terminal.write(render.junit(list(verdicts)))
+        return run.status
+    told = []
+    for verdict in verdicts:
+        told.append(verdict)
+        if output_format == "json":
+            terminal.write_json(render.json_line(verdict))
+            continue
+        lines = render.github_lines(verdict) if output_format == "github" else render.text_lines(verdict)
+        terminal.write("".join(f"{line}\n" for line in lines))
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if output_format == "github" and summary:
+        try:
+            with Path(summary).open("a", encoding="utf-8") as file:
+                file.write(render.github_summary(told))
+        except OSError as error:
+            run.fail(summary, f"the summary cannot be written: {error.strerror}")
+    return run.status
+
+
+def _update(run: Run, inputs: list[Input], selection: Selection, records: list[RecordedModel], file: str) -> int:
+    """Write FILE anew, but not if a model cannot be read: its record would be lost."""
+    if selection.layer is not None:
+        raise click.UsageError("--update records all layers: leave --layer out")
+    verdicts = list(_verdicts(run, inputs, selection, Expectations(), _Record(records, file)))
+    if run.status == FAILED:
+        terminal.tell(f"{file}: left as it was, because not all models could be read")
+        return FAILED
+    reports = []
+    for verdict in verdicts:
+        terminal.write("".join(f"{line}\n" for line in render.text_lines(verdict)) if verdict.mismatches else "")
+        if verdict.report is not None:
+            entry = verdict.recorded
+            spelt = entry.model if entry is not None and leads_to(entry, file, verdict.model) else verdict.model
+            reports.append(verdict.report._replace(model=spelt))
+    with whole_file(Path(file), overwrite=True) as out:
+        out.write("".join(record.line(record.of(report)) + "\n" for report in reports).encode("utf-8"))
+    changed, removed = sum(bool(verdict.mismatches) for verdict in verdicts), len(verdicts) - len(reports)
+    counts = f"{changed - removed} changed or new, {removed} removed" if changed else "no change"
+    terminal.write(f"{visible(file)}: {len(reports)} models recorded, {counts}\n")
+    return DONE

@@ -1,0 +1,134 @@
+"""`lstmdump export`: the gates of each model into an `.npz` file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterable
+from contextlib import AbstractContextManager, closing, nullcontext
+from functools import partial
+from typing import TYPE_CHECKING
+
+import click
+
+from lstmdump.cli import terminal
+from lstmdump.cli.exit_status import Run
+from lstmdump.cli.selection import PATH, Input, Selection, model_options
+from lstmdump.export import batch
+from lstmdump.export.batch import Outcome
+from lstmdump.export.gates import DTYPES, Exported, Job, Settings, export, plan, skipped
+from lstmdump.model.escape import visible
+from lstmdump.report import record
+from lstmdump.sandbox.guard import HDF5_READER, Guard
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+_EPILOG = """\b
+Examples:
+  lstmdump export weather.h5 -o weather.npz
+  lstmdump export -r models/ -o gates/ --skip-existing -j 2
+  python -c "import numpy; print(numpy.load('weather.npz')['lstm_1/W_f'])" """
+
+
+_MOST_WORKERS = 61  # what Windows allows
+
+
+@click.command("export", epilog=_EPILOG)
+@model_options
+@click.option("-o", "--output", "out", metavar="OUT", required=True, type=PATH,
+              help="A file where OUT ends in .npz and there is one model, else a directory.")  # fmt: skip
+@click.option("--dtype", type=click.Choice(DTYPES), default="keep", show_default=True, help="Convert the numbers.")
+@click.option("--compress", is_flag=True, help="Deflate the arrays.")
+@click.option("--fold-forget-bias", is_flag=True, help="Add the forget bias of the run time to b_f.")
+@click.option("-f", "--force", is_flag=True, help="Overwrite what is there.")
+@click.option("--skip-existing", is_flag=True, help="Leave what is there.")
+@click.option("-j", "--jobs", metavar="N", type=click.IntRange(1, 256), help="Work in N processes; 1 where not given.")
+@click.option(
+    "--dask",
+    metavar="SCHEDULER",
+    help="Work on the workers of the Dask scheduler at this address, e.g. tcp://host:8786.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per model and line.")
+def export_command(
+    selection: Selection,
+    *,
+    out: str,
+    dtype: str,
+    compress: bool,
+    fold_forget_bias: bool,
+    force: bool,
+    skip_existing: bool,
+    jobs: int | None,
+    dask: str | None,
+    as_json: bool,
+) -> int:
+    """Write the gates of each MODEL's LSTM layers: <layer>/W_i, U_i, b_i, and so for f, c and o.
+
+    Every array has one form whatever the model's layout was: z = x·W + h·U + b. An output is whole, or as it was.
+    """
+    if force and skip_existing:
+        raise click.UsageError("--force overwrites what --skip-existing leaves: give one of them")
+    if dask is not None and jobs is not None:
+        raise click.UsageError(
+            "--dask has the workers of its scheduler, --jobs those of this machine: give one of them"
+        )
+    run = Run(as_json=as_json)
+    with selection.guard() as guard:
+        inputs = list(selection.inputs(run.fail))
+        if not inputs:
+            if not run.status:
+                terminal.tell("no model found")
+            return run.status
+        settings = Settings(dtype, compress, fold_forget_bias, force, skip_existing, selection.layer, selection.limits)
+        directory = "" if dask is None else os.getcwd()  # noqa: PTH109 - as text
+        planned = plan([item.path for item in inputs], out, directory=directory)
+        with (
+            _executor(min(jobs or 1, len(inputs), _MOST_WORKERS), dask) as executor,
+            closing(_exported(planned, settings, executor, guard)) as outcomes,
+            terminal.progress(outcomes, len(inputs), unit="models", quiet=selection.quiet) as results,
+        ):
+            for item, outcome in zip(inputs, results, strict=True):
+                _report(run, item, outcome, quiet=selection.quiet)
+    return run.status
+
+
+def _executor(jobs: int, dask: str | None) -> AbstractContextManager[Executor | None]:
+    """Who does the work; None where there is one process for it."""
+    if dask is not None:
+        from lstmdump.cli.dask_executor import dask_executor
+
+        return dask_executor(dask)
+    if jobs == 1:
+        return nullcontext()
+    from lstmdump.sandbox.pool import Processes
+
+    return Processes(jobs, HDF5_READER)
+
+
+def _exported(
+    jobs: Iterable[Job], settings: Settings, executor: Executor | None, guard: Guard
+) -> Generator[Outcome[Job, Exported], None, None]:
+    known = partial(skipped, settings=settings)
+    if executor is not None:
+        return batch.run(partial(export, settings=settings), jobs, executor, known=known)
+    return batch.run(lambda job: guard.do(job.model, export, job, settings), jobs, known=known)
+
+
+def _report(run: Run, item: Input, outcome: Outcome[Job, Exported], *, quiet: bool) -> None:
+    result = outcome.result
+    with run.each(item):
+        if outcome.error is not None:
+            raise outcome.error
+    if result is None:
+        return
+    job = result.job
+    if run.as_json:
+        fields = {"model": job.model, "output": job.output, "layers": result.layers, "bytes": result.bytes}
+        terminal.write_json(record.line(fields | ({"skipped": True} if result.skipped else {})))
+    elif not result.skipped:
+        terminal.write(visible(job.output) + "\n")
+        terminal.flush()
+    for caution in () if quiet else result.cautions:
+        terminal.tell(f"{job.model}: {caution}")
+    if result.layers == 0 and not quiet:
+        terminal.tell(f"{job.model}: no LSTM layer written")

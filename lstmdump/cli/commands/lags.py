@@ -1,0 +1,187 @@
+"""`lstmdump lags`: how much of the last output comes from each step of the input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from lstmdump.cli import terminal
+from lstmdump.cli.exit_status import FAILED, Run
+from lstmdump.cli.replay_options import Running, running_options
+from lstmdump.cli.selection import PATH, Input, Selection, model_options
+from lstmdump.errors import LstmdumpError
+from lstmdump.export import conflicts
+from lstmdump.lstm.open_model import open_model
+from lstmdump.report.facts import select
+from lstmdump.report.render.words import no_match
+from lstmdump.sandbox.guard import Guard
+
+if TYPE_CHECKING:
+    from lstmdump.model.limits import Limits
+    from lstmdump.model.tensor import Array
+    from lstmdump.model.tree import Source
+    from lstmdump.replay.cell import CellNumbers
+    from lstmdump.replay.lags import LayerLags
+    from lstmdump.replay.network import Wanted
+    from lstmdump.report.render.lags import ModelLags
+
+_EPILOG = """\b
+Examples:
+  lstmdump lags weather.h5 -i x.npy
+  lstmdump lags weather.h5 -i x.npy --by-feature --plot lags.pdf
+  lstmdump lags weather.h5 -i x.npy --json | jq '.layers[].lag_95'"""
+
+
+@click.command("lags", epilog=_EPILOG)
+@model_options
+@click.option("-i", "--input", "x", metavar="X.npy", type=PATH,
+              help="Real inputs: (length, d) or (batch, length, d). Without, x = 0, which settles less.")  # fmt: skip
+@click.option("--unit", metavar="N", type=click.IntRange(min=0),
+              help="Only this unit of h_T, numbered from 0; all of them where not given.")  # fmt: skip
+@click.option("--by-feature", is_flag=True, help="The share of each input feature as well.")
+@click.option("--lags", "most", metavar="N", type=click.IntRange(min=1), help="Go back no further than N lags.")
+@running_options
+@click.option("--plot", metavar="OUT", type=PATH, help="Draw the bars into OUT: .png, .svg or .pdf.")
+@click.option("-f", "--force", is_flag=True, help="Overwrite what is there.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per model and line.")
+def lags_command(
+    selection: Selection,
+    *,
+    running: Running,
+    x: str | None,
+    unit: int | None,
+    by_feature: bool,
+    most: int | None,
+    plot: str | None,
+    force: bool,
+    as_json: bool,
+) -> int:
+    """How much of the last output of each LSTM layer of MODEL comes from x_{T-k}, k steps before the last: t-k.
+
+    For every lag k, the norm of the Jacobian ∂h_T/∂x_{T-k}, exact, by the chain rule through all steps, averaged over
+    the sequences, with its share of the sum; then the lags that have 95 % of it. What an LSTM looks back on depends on
+    its inputs, not on its weights alone: give real ones.
+
+    T is the last step that the layer takes: of a layer that goes backwards, t-k is step k of the input.
+    """
+    if running.mask is not None and x is None:
+        raise click.UsageError("--mask goes with --input")
+    if plot is None and force:
+        raise click.UsageError("--force goes with --plot")
+    wanted = running.wanted("float64")
+    run = Run(as_json=as_json)
+    found: list[LayerLags] = []
+    with selection.guard() as guard:
+        inputs = list(selection.inputs(run.fail))
+        if plot is not None:
+            arrays = [path for path in (x, running.mask) if path is not None]
+            _insist_on_place(plot, [item.path for item in inputs], arrays, overwrite=force)
+        given = _given(x, running.mask)
+        with terminal.progress(inputs, len(inputs), unit="models", quiet=selection.quiet) as items:
+            for item in items:
+                with run.each(item):
+                    lags = _lags(item, guard, selection, wanted, given, unit, most)
+                    _print(lags, as_json=as_json, by_feature=by_feature, first=not found)
+                    found += lags.layers
+    if plot is not None and found:
+        _draw(found, plot, by_feature=by_feature, overwrite=force)
+    if not found and not run.status:
+        if selection.quiet or not selection.names_one:  # of one that is named, it is told already
+            terminal.tell("no LSTM layer found" if inputs else "no model found")
+        run.status = FAILED
+    return run.status
+
+
+def _insist_on_place(plot: str, models: Sequence[str], arrays: Sequence[str], *, overwrite: bool) -> None:
+    from lstmdump.export.pictures import insist
+
+    insist(plot, models, overwrite=overwrite)
+    conflicts.insist_that_it_is_none_of(plot, arrays)
+
+
+class _Given(NamedTuple):
+    """The input, (batch, length, d), and where there is one, the mask, (batch, length)."""
+
+    x: Array
+    mask: Array | None
+
+
+def _given(x: str | None, mask: str | None) -> _Given | None:
+    from lstmdump.replay import inputs as given
+
+    if x is None:
+        return None
+    values = given.sequences(x, "float64")
+    return _Given(values, None if mask is None else given.mask(mask, (values.shape[0], values.shape[1])))
+
+
+def _lags(
+    item: Input, guard: Guard, selection: Selection, wanted: Wanted, given: _Given | None, unit: int | None,
+    most: int | None,
+) -> ModelLags:  # fmt: skip
+    from lstmdump.replay.network import shared
+    from lstmdump.report.render.lags import ModelLags
+
+    input_dim = None if given is None else given.x.shape[2]
+    cells, notes = guard.do(item.path, _read, item.path, selection.layer, selection.limits, wanted, input_dim)
+    if not cells and not selection.quiet:
+        terminal.tell(f"{item.path}: no LSTM layer in this model")
+    layers = [_of_layer(cell, given, unit, most) for cell in cells]
+    own = shared(((layer.name, note) for layer in layers for note in layer.notes), len(layers))
+    return ModelLags(item.path, tuple(layers), (*notes, *own))
+
+
+def _of_layer(cell: CellNumbers, given: _Given | None, unit: int | None, most: int | None) -> LayerLags:
+    from lstmdump.replay import lags
+
+    if given is None:
+        return lags.lags_without_input(cell, unit=unit, most=most)
+    return lags.lags(cell, given.x, unit=unit, most=most, mask=given.mask)
+
+
+def _read(
+    path: str, layer: str | None, limits: Limits, wanted: Wanted, input_dim: int | None
+) -> tuple[Sequence[CellNumbers], Sequence[str]]:
+    """The layers of a model, to be run on an input of INPUT_DIM numbers at each step, if there is one; and notes."""
+    from lstmdump.replay import connections, network
+
+    with open_model(path, limits=limits) as opened:
+        chosen = select(opened.lstms, layer)
+        if opened.lstms and not chosen:
+            raise LstmdumpError(no_match(layer, len(opened.lstms)))
+        if input_dim is not None:
+            connections.insist_on_width(opened, chosen, input_dim, may_chain=False)
+        cells, notes = network.read_each(chosen, opened.producer, wanted)
+        sources = {} if input_dim is None else connections.sources_by_name(opened)
+        follow = (_told_of_its_source(lstm.name, sources[lstm.name]) for lstm in chosen if lstm.name in sources)
+        return cells, (*notes, *follow)
+
+
+def _told_of_its_source(name: str, source: Source) -> str:
+    """That the input given is not what the layer NAME, which follows others, takes in the model."""
+    return f"{name}: takes the input given, though in the model it takes the output of {' and '.join(source.names)}"
+
+
+def _print(lags: ModelLags, *, as_json: bool, by_feature: bool, first: bool) -> None:
+    """Print LAGS at once: the next model may take its time."""
+    from lstmdump.report.render import lags as render
+
+    if as_json:
+        terminal.write_json(render.json_line(lags, by_feature=by_feature))
+    elif lags.layers:
+        shown = render.text(lags, width=terminal.width(), by_feature=by_feature)
+        terminal.write(shown if first else "\n" + shown)
+        terminal.flush()
+
+
+def _draw(layers: list[LayerLags], path: str, *, by_feature: bool, overwrite: bool) -> None:
+    from lstmdump.export import pictures as plot
+
+    def figures() -> Iterator[Any]:  # matplotlib is imported when `plot` has seen to it that it can be
+        from lstmdump.report.plot.lags import figure
+
+        yield from (figure(layer, by_feature=by_feature) for layer in layers)
+
+    plot.save(figures(), path, overwrite=overwrite)

@@ -1,0 +1,118 @@
+"""`lstmdump trace`: the states and gates of every step of an input, into an `.npz` file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from lstmdump.cli import terminal
+from lstmdump.cli.exit_status import Run
+from lstmdump.cli.replay_options import Running, running_options
+from lstmdump.cli.selection import PATH, Input, Selection, one_model_options
+from lstmdump.errors import LstmdumpError
+from lstmdump.lstm.open_model import open_model
+from lstmdump.model.escape import visible
+from lstmdump.report.facts import select
+from lstmdump.report.render.words import no_match
+
+if TYPE_CHECKING:
+    from lstmdump.replay.equations import CellNumbers, States
+    from lstmdump.replay.network import Network, Wanted
+    from lstmdump.replay.saturation import LayerSummary
+    from lstmdump.replay.trace import Given, Place
+
+_EPILOG = """\b
+Examples:
+  lstmdump trace weather.h5 -i x.npy -o states.npz
+  lstmdump trace stacked.keras -i x.npy -o states.npz --chain --stats
+  python -c "import numpy; print(numpy.load('states.npz')['lstm_1/c'].shape)" """
+
+
+@click.command("trace", epilog=_EPILOG)
+@one_model_options
+@click.option("-i", "--input", "x", metavar="X.npy", required=True, type=PATH,
+              help="The input: (length, d) or (batch, length, d).")  # fmt: skip
+@click.option("-o", "--output", "out", metavar="OUT.npz", required=True, type=PATH, help="Write the states there.")
+@running_options
+@click.option("--initial-state", metavar="STATE.npz", type=PATH,
+              help="Begin with its h and c, (m,) or (batch, m), instead of 0; of several layers, <layer>/h and "
+                   "<layer>/c.")  # fmt: skip
+@click.option("--chain", is_flag=True, help="Feed each layer the output of the one that it directly follows.")
+@click.option("--dtype", type=click.Choice(("float32", "float64")), default="float32", show_default=True,
+              help="Compute in it.")  # fmt: skip
+@click.option("--stats", is_flag=True, help="Print what the gates are like: mean, std, extremes, share saturated.")
+@click.option("--compress", is_flag=True, help="Deflate the arrays.")
+@click.option("-f", "--force", is_flag=True, help="Overwrite what is there.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def trace_command(
+    selection: Selection,
+    *,
+    running: Running,
+    x: str,
+    out: str,
+    initial_state: str | None,
+    chain: bool,
+    dtype: str,
+    stats: bool,
+    compress: bool,
+    force: bool,
+    as_json: bool,
+) -> int:
+    """Run the LSTM layers of MODEL on an input, and write the states of every step: <layer>/h, c, i, f, o, candidate.
+
+    Each array is (batch, length, m). The layers compute as the file says, in numpy. Several layers each take the input
+    itself, or, with --chain, the output of the layer before.
+    """
+    from lstmdump.replay import inputs, trace
+
+    run, item = Run(as_json=as_json), Input(selection.models[0])
+    place = trace.Place(out, compress, force)
+    wanted = running.wanted(dtype, chain=chain)
+    values = inputs.sequences(x, dtype)
+    net = None
+    with run.each(item), selection.guard() as guard:
+        trace.insist_on_place(place, item.path, [path for path in (x, running.mask, initial_state) if path is not None])
+        net = guard.do(item.path, _network, item.path, selection, values.shape[2], wanted)
+    if net is None:
+        return run.status
+    passed = None if running.mask is None else inputs.mask(running.mask, values.shape[:2])
+    first = {} if initial_state is None else trace.first_states(net, initial_state, len(values))
+    with run.each(item):
+        _trace(item, net, trace.Given(values, passed, first), place, stats=stats, as_json=as_json)
+        for note in () if selection.quiet else net.notes_on_states:
+            terminal.tell(f"{item.path}: {note}")
+    return run.status
+
+
+def _network(path: str, selection: Selection, input_dim: int, wanted: Wanted) -> Network:
+    from lstmdump.replay import network
+
+    with open_model(path, limits=selection.limits) as opened:
+        chosen = select(opened.lstms, selection.layer)
+        if not opened.lstms:
+            raise LstmdumpError("no LSTM layer in this model")
+        if not chosen:
+            raise LstmdumpError(no_match(selection.layer, len(opened.lstms)))
+        return network.read(opened, chosen, input_dim, wanted)
+
+
+def _trace(item: Input, net: Network, on: Given, place: Place, *, stats: bool, as_json: bool) -> None:
+    from lstmdump.replay import trace
+    from lstmdump.replay.saturation import summarise
+    from lstmdump.report.render import trace as render
+
+    summaries: list[LayerSummary] = []
+
+    def look(cell: CellNumbers, states: States) -> None:
+        if stats or as_json:
+            summaries.append(summarise(cell, states, on.mask))
+
+    size = trace.write(net, on, place, seen=look)
+    if as_json:
+        terminal.write_json(render.json_line(net, summaries, item.path, place.path, size, with_statistics=stats))
+        return
+    terminal.write(visible(place.path) + "\n")
+    if stats:
+        terminal.write("\n" + render.statistics(summaries))
+    terminal.flush()

@@ -1,0 +1,90 @@
+"""`lstmdump verify`: the layers in TensorFlow and in numpy, on the same random input."""
+
+from __future__ import annotations
+
+import click
+
+from lstmdump.cli import terminal
+from lstmdump.cli.exit_status import FAILED, Run
+from lstmdump.cli.replay_options import Number
+from lstmdump.cli.selection import Input, Selection, model_options
+from lstmdump.errors import LstmdumpError
+from lstmdump.lstm.open_model import open_model
+from lstmdump.model.limits import Limits
+from lstmdump.replay.verify import TOLERANCE, Case, LayerVerdict, ModelVerdict, case, compare
+from lstmdump.report.facts import select
+from lstmdump.report.render import verify as render
+from lstmdump.report.render.words import no_match
+from lstmdump.sandbox.guard import Guard
+from lstmdump.sandbox.tensorflow_client import TensorFlow
+
+_EPILOG = """\b
+Examples:
+  pip install 'lstmdump[tensorflow]'
+  lstmdump verify weather.h5
+  lstmdump verify -r models/ --json | jq 'select(.ok != true)'"""
+
+
+@click.command("verify", epilog=_EPILOG)
+@model_options
+@click.option("--tolerance", type=Number("DIFFERENCE", is_positive=True), default=TOLERANCE, show_default=True,
+              help="The largest difference that is none.")  # fmt: skip
+@click.option("--seed", metavar="N", type=click.IntRange(min=0), default=0, show_default=True,
+              help="Draw the input with it.")  # fmt: skip
+@click.option("--timeout", type=Number("SECONDS", is_positive=True), default=120.0, show_default=True,
+              help="What TensorFlow has for its start, and for each layer.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per model and line.")
+def verify_command(selection: Selection, *, tolerance: float, seed: int, timeout: float, as_json: bool) -> int:
+    """Hold the gates of each MODEL against TensorFlow, which gets the arrays as they are stored.
+
+    TensorFlow's own cell and the equations in numpy run on the same random input, with tanh and sigmoid whatever the
+    layer's activations are: what is checked is the layout (which slice is which gate), not the activations.
+
+    Exit status 0: all agree; 1: a difference; 2: it could not be verified.
+    """
+    run = Run(as_json=as_json)
+    inputs = list(selection.inputs(run.fail))
+    verified = 0
+    with (
+        selection.guard() as guard,
+        TensorFlow(timeout, verbose=terminal.debugging()) as tensorflow,
+        terminal.progress(inputs, len(inputs), unit="models", quiet=selection.quiet) as items,
+    ):
+        for item in items:
+            with run.each(item):
+                verdict = _verdict(item, guard, selection, tensorflow, tolerance, seed)
+                _print(verdict, run)
+                verified += verdict.agrees is not None
+    if not verified and not run.status:
+        run.status = FAILED
+        terminal.tell("nothing was verified" if inputs else "no model found, so nothing was verified")
+    return run.status
+
+
+def _verdict(
+    item: Input, guard: Guard, selection: Selection, tensorflow: TensorFlow, tolerance: float, seed: int
+) -> ModelVerdict:
+    cases = guard.do(item.path, _cases, item.path, selection.layer, selection.limits, seed)
+    if not cases and not selection.quiet:
+        terminal.tell(f"{item.path}: no LSTM layer in this model")
+    layers = tuple(compare(case, tensorflow, tolerance=tolerance) for case in cases)
+    return ModelVerdict(item.path, layers, tolerance, seed)
+
+
+def _cases(path: str, layer: str | None, limits: Limits, seed: int) -> list[Case | LayerVerdict]:
+    with open_model(path, limits=limits) as opened:
+        chosen = select(opened.lstms, layer)
+        if opened.lstms and not chosen:
+            raise LstmdumpError(no_match(layer, len(opened.lstms)))
+        return [case(lstm, seed=seed) for lstm in chosen]
+
+
+def _print(verdict: ModelVerdict, run: Run) -> None:
+    """Print VERDICT at once: the next model may take its time."""
+    if run.as_json:
+        terminal.write_json(render.json_line(verdict))
+    else:
+        terminal.write("".join(f"{line}\n" for line in render.text_lines(verdict)))
+        terminal.flush()
+    if verdict.agrees is False:
+        run.differ()

@@ -1,0 +1,176 @@
+"""Files written whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import BinaryIO, TypeVar
+
+from lstmdump.errors import OutputExists, OutputUnwritable
+from lstmdump.export import leftovers
+from lstmdump.model import location
+
+Result = TypeVar("Result")
+_OPEN_FILES = "/proc/self/fd"  # through it, Linux gives a name to a file that has none
+_NAMELESS = getattr(os, "O_TMPFILE", 0) if os.path.isdir(_OPEN_FILES) else 0
+_HAS_NO_NAMELESS = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)  # the file system, or the kernel, has no such files
+_CANNOT_BE_SYNCED = (errno.EACCES, errno.EPERM, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)  # as a directory
+_RENAMES_OPEN_FILES = os.name == "posix"
+_HIDDEN = os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+_IN_THE_WAY = "is there already; use --force or --skip-existing"
+
+
+def insist_that_it_is_here(path: str) -> None:
+    """See to it that PATH is on this machine.
+
+    Raises:
+        OutputUnwritable: it is a URL.
+    """
+    if location.is_url(path):
+        raise OutputUnwritable(f"{path} is a URL; files are written on this machine only")
+
+
+@contextmanager
+def whole_file(path: str | os.PathLike[str], *, overwrite: bool) -> Iterator[BinaryIO]:
+    """A file that becomes PATH, or what PATH links to, when the block is left without an error, and vanishes otherwise.
+
+    Until then it has no name where the system can do that (Linux, on most file systems), so that nothing is left of it
+    even by a process that is killed; elsewhere a hidden one in the same directory, from which the next run removes it.
+    It is brought to the disk before it gets its own.
+
+    Raises:
+        OutputExists: PATH is there already and OVERWRITE is false.
+        OutputUnwritable: it cannot be written.
+    """
+    target, hidden = os.fspath(path), ""
+    made: list[str] = []
+    try:
+        target = os.path.realpath(target) if os.path.islink(target) else target  # a link stays a link
+        directory = os.path.dirname(target) or os.curdir
+        leftovers.remove_from(directory)
+        hidden = os.path.join(directory, leftovers.hidden_name())
+        descriptor, nameless = _in_directory(directory, made, lambda: _open(directory, hidden))
+        with os.fdopen(descriptor, "w+b") as file:
+            if overwrite:
+                _take_after(target, descriptor)
+            yield file
+            file.flush()
+            os.fsync(descriptor)
+            if nameless:
+                _in_directory(directory, made, lambda: _name(descriptor, hidden, target, overwrite=overwrite))
+            elif _RENAMES_OPEN_FILES:
+                _rename(hidden, target, overwrite=overwrite)
+        if not nameless and not _RENAMES_OPEN_FILES:
+            _rename(hidden, target, overwrite=overwrite)
+        for changed in (directory, *map(os.path.dirname, made)):
+            _bring_to_disk(changed)
+    except BaseException as error:
+        _remove(hidden, made)
+        if isinstance(error, OSError):
+            raise OutputUnwritable(f"{target} cannot be written: {error.strerror or error}") from error
+        raise
+
+
+def _open(directory: str, hidden: str) -> tuple[int, bool]:
+    """A new file in DIRECTORY, open for writing, and whether it is without a name; if not, it goes by HIDDEN."""
+    if _NAMELESS:
+        try:
+            return os.open(directory, _NAMELESS | os.O_RDWR, 0o666), True
+        except OSError as error:
+            if error.errno not in _HAS_NO_NAMELESS:
+                raise
+    return _open_hidden(hidden), False
+
+
+def _open_hidden(hidden: str) -> int:
+    while True:
+        descriptor = os.open(hidden, _HIDDEN | os.O_RDWR, 0o666)
+        leftovers.lock(descriptor)
+        if os.path.lexists(hidden):
+            return descriptor
+        os.close(descriptor)  # before it was locked, another run took it for one that was left behind
+
+
+def _name(descriptor: int, hidden: str, target: str, *, overwrite: bool) -> None:
+    """Give a file without a name the name TARGET; by way of HIDDEN where it takes the place of another."""
+    source = f"{_OPEN_FILES}/{descriptor}"
+    try:
+        os.link(source, target, src_dir_fd=descriptor, follow_symlinks=True)  # linkat(2), which alone follows
+    except FileExistsError as error:
+        if not overwrite:
+            raise OutputExists(f"{target} {_IN_THE_WAY}") from error
+        leftovers.lock(descriptor)
+        os.link(source, hidden, src_dir_fd=descriptor, follow_symlinks=True)
+        os.replace(hidden, target)
+
+
+def _rename(hidden: str, target: str, *, overwrite: bool) -> None:
+    if overwrite:
+        os.replace(hidden, target)
+        return
+    try:
+        os.link(hidden, target)  # unlike a rename, fails where TARGET has come into being meanwhile
+        os.unlink(hidden)
+    except FileExistsError as error:
+        raise OutputExists(f"{target} {_IN_THE_WAY}") from error
+    except OSError:  # a file system without hard links
+        if os.path.lexists(target):
+            raise OutputExists(f"{target} {_IN_THE_WAY}") from None
+        os.replace(hidden, target)
+
+
+def _in_directory(directory: str, made: list[str], act: Callable[[], Result]) -> Result:
+    """What ACT gives; where DIRECTORY lacks, it is made first, and noted in MADE with what lacked above it."""
+    try:
+        return act()
+    except FileNotFoundError:
+        _make_directories(directory, made)
+        return act()
+
+
+def _make_directories(directory: str, made: list[str]) -> None:
+    missing = []
+    while directory and not os.path.isdir(directory):
+        missing.append(directory)
+        directory = os.path.dirname(directory)
+    for lacking in reversed(missing):
+        made.append(lacking)  # before it is there: a signal may come as soon as it is
+        try:
+            os.mkdir(lacking)
+        except FileExistsError:  # made by another process meanwhile
+            made.remove(lacking)
+
+
+def _take_after(target: str, descriptor: int) -> None:
+    """Give an open file the permissions of the one at TARGET, if there is one and the system has them."""
+    with suppress(FileNotFoundError):
+        mode = os.stat(target).st_mode
+        if not stat.S_ISREG(mode):
+            raise OutputUnwritable(f"{target} is no regular file; what is there is left as it is")
+        if hasattr(os, "fchmod"):
+            os.fchmod(descriptor, mode & 0o7777)
+
+
+def _bring_to_disk(directory: str) -> None:
+    """See to it that the names in DIRECTORY outlast a power cut, where it may be read and the system can do that."""
+    if os.name == "posix":
+        try:
+            descriptor = os.open(directory or os.curdir, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            if error.errno not in _CANNOT_BE_SYNCED:
+                raise
+
+
+def _remove(hidden: str, made: list[str]) -> None:
+    with suppress(OSError):
+        os.unlink(hidden)
+    for directory in reversed(made):
+        with suppress(OSError):
+            os.rmdir(directory)

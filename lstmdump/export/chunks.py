@@ -1,0 +1,165 @@
+"""Arrays on their way into a file: their bytes in pieces of bounded size, each stored array read only once.
+
+The gates of a layer are columns of one stored kernel. So the kernel goes by once, in blocks of rows that are in the
+processor's cache, and each block is cut into what goes to i, f, c and o.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from lstmdump.errors import CorruptModel, DoesNotFit
+from lstmdump.export import npy
+from lstmdump.model.tensor import Array, Rows, Tensor, derived
+
+_BAND = 1 << 23  # bytes of an array that is computed, or fetched, at once
+
+Piece = bytes | memoryview
+
+
+class Output(NamedTuple):
+    """An array to be written.
+
+    Attributes:
+        name: its name there.
+        tensor: where its numbers are from.
+        dtype: numpy's name of the type that they are written as.
+        added: what is added to each of them.
+    """
+
+    name: str
+    tensor: Tensor
+    dtype: str
+    added: float = 0.0
+
+    @property
+    def size(self) -> int:
+        """The bytes that are written.
+
+        Raises:
+            CorruptModel: it does not hold numbers.
+        """
+        width = npy.item_size(self.dtype)
+        if width is None:
+            raise CorruptModel(f"{self.tensor.name} holds {self.dtype}, which are no numbers")
+        return self.tensor.size * width
+
+
+def pieces(outputs: Sequence[Output]) -> Iterator[tuple[int, Piece]]:
+    """The bytes of OUTPUTS, row by row, lowest byte first, each piece with the index of the output that it continues.
+
+    A piece is good until the next is asked for, and all are to be trusted only when the last was given.
+
+    Raises:
+        DoesNotFit: a number is too large for the type that it is to be written as.
+        CorruptModel, UnreadableModel: the numbers cannot be read.
+    """
+    by_source: dict[int, list[int]] = {}
+    for index, output in enumerate(outputs):
+        by_source.setdefault(id(_source(output)), []).append(index)
+    for indices in by_source.values():
+        source = _source(outputs[indices[0]])
+        if source.rows is not None and len(source.shape) in (1, 2):
+            yield from _in_one_pass(source, source.rows, [(index, outputs[index]) for index in indices])
+        else:
+            yield from ((index, piece) for index in indices for piece in _alone(outputs[index]))
+
+
+def _source(output: Output) -> Tensor:
+    return output.tensor if output.tensor.place is None else output.tensor.place.whole
+
+
+def _in_one_pass(source: Tensor, rows: Rows, outputs: Sequence[tuple[int, Output]]) -> Iterator[tuple[int, Piece]]:
+    """The pieces of OUTPUTS, all of them blocks of SOURCE, whose bytes are ROWS."""
+    width = npy.item_size(source.dtype)
+    if width is None:
+        raise CorruptModel(f"{source.name} holds {source.dtype}, which are no numbers")
+    length = math.prod(source.shape[1:]) * width
+    blocks = [(index, output, _Block(output.tensor, width, length)) for index, output in outputs]
+    first = 0
+    for data in rows():
+        last = first + len(data) // length
+        for index, output, block in blocks:
+            if piece := block.cut(memoryview(data), first, last):
+                yield index, _converted(piece, output)
+        first = last
+
+
+class _Block:
+    """A block of rows and columns; LENGTH is that of a whole row, WIDTH that of a number, both in bytes."""
+
+    def __init__(self, tensor: Tensor, width: int, length: int) -> None:
+        spans = tensor.place.spans if tensor.place is not None else tuple((0, extent) for extent in tensor.shape)
+        self._rows = spans[0]
+        self._columns = (spans[1][0] * width, spans[1][1] * width) if len(spans) > 1 else (0, length)
+        self._length = length
+
+    def cut(self, data: memoryview, first: int, last: int) -> Piece:
+        """What of the block is in DATA, the rows from FIRST to LAST."""
+        top, bottom = max(first, self._rows[0]), min(last, self._rows[1])
+        if top >= bottom:
+            return b""
+        start, end = (top - first) * self._length, (bottom - first) * self._length
+        left, right = self._columns
+        if right - left == self._length:
+            return data[start:end]
+        return b"".join([data[row + left : row + right] for row in range(start, end, self._length)])
+
+
+def _alone(output: Output) -> Iterator[Piece]:
+    """The pieces of OUTPUT, whose numbers have to be fetched."""
+    tensor = output.tensor
+    if not tensor.size:
+        return
+    width = max(npy.item_size(dtype) or 0 for dtype in (output.dtype, tensor.dtype))
+    step = max(1, _BAND // (math.prod(tensor.shape[1:]) * width)) if tensor.shape else 1
+    for start in range(0, tensor.shape[0] if tensor.shape else 1, step):
+        band = tensor.part(slice(start, start + step)) if tensor.shape else tensor
+        yield _as_bytes(_changed(band.read(), output))
+
+
+def _converted(piece: Piece, output: Output) -> Piece:
+    if output.dtype == output.tensor.dtype and not output.added:
+        return piece
+    import numpy as np
+
+    return _as_bytes(_changed(np.frombuffer(piece, np.dtype(output.tensor.dtype).newbyteorder("<")), output))
+
+
+def _changed(values: Array, output: Output) -> Array:
+    if output.added:
+        values = (values + output.added).astype(values.dtype)
+    try:
+        return as_type(values, output.dtype)
+    except DoesNotFit as error:
+        raise DoesNotFit(f"{output.name}: {error}") from error
+
+
+def as_type(values: Array, dtype: str) -> Array:
+    """VALUES as DTYPE; the same array where they are of it already.
+
+    Raises:
+        DoesNotFit: a finite number would become infinite.
+    """
+    import numpy as np
+
+    with np.errstate(over="ignore"):
+        cast = values.astype(dtype, copy=False)
+    if cast is not values and np.isinf(cast).sum() != np.isinf(values).sum():
+        raise DoesNotFit(f"it holds {np.abs(values[np.isfinite(values)]).max():g}, which is too large for {dtype}")
+    return cast
+
+
+def filled(name: str, length: int, number: float, dtype: str) -> Tensor:
+    """A tensor of LENGTH times NUMBER."""
+    import numpy as np
+
+    return derived(name, (length,), dtype, lambda first, last: np.full(last - first, number, dtype))
+
+
+def _as_bytes(values: Array) -> Piece:
+    import numpy as np
+
+    return np.ascontiguousarray(values, values.dtype.newbyteorder("<")).data.cast("B")

@@ -1,0 +1,197 @@
+"""Gates into `.npz`: which model goes to which file, and what is in it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from stat import S_ISDIR, S_ISREG
+from typing import NamedTuple
+
+from lstmdump.errors import NoForgetBias, OutputExists
+from lstmdump.export import atomic, chunks, conflicts, leftovers, npz
+from lstmdump.export.chunks import Output
+from lstmdump.lstm import LSTM, Role
+from lstmdump.lstm.open_model import OpenModel, open_model
+from lstmdump.model import location
+from lstmdump.model.escape import key
+from lstmdump.model.limits import DEFAULTS, Limits
+from lstmdump.model.tensor import Tensor
+from lstmdump.report import record
+from lstmdump.report.facts import Report, describe, select
+
+DTYPES = ("keep", "float16", "float32", "float64")
+
+
+class Job(NamedTuple):
+    """One model and the file that its gates go to.
+
+    Attributes:
+        directory: what paths are relative to; the current directory where it is empty.
+    """
+
+    model: str
+    output: str
+    directory: str = ""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to export. The attributes are the options of the command.
+
+    Attributes:
+        dtype: one of DTYPES; `keep` leaves each array as it is stored, bfloat16 as float32.
+        fold_forget_bias: add the constant of the run time to b_f.
+        layer_glob: only layers whose names match.
+        limits: how far models are trusted.
+    """
+
+    dtype: str = "keep"
+    compress: bool = False
+    fold_forget_bias: bool = False
+    force: bool = False
+    skip_existing: bool = False
+    layer_glob: str | None = None
+    limits: Limits = DEFAULTS
+
+
+_AS_STORED = Settings()
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A job done: how many layers went into how many bytes, and what the arrays leave out that the cells compute with.
+
+    `layers` is None where the file was there and was left.
+    """
+
+    job: Job
+    layers: int | None
+    bytes: int
+    notes: tuple[str, ...]
+    skipped: bool = False
+    cautions: tuple[str, ...] = ()
+
+
+def plan(models: Sequence[str], out: str, *, directory: str = "") -> Iterator[Job]:
+    """The file for each of MODELS: OUT itself for one model where it ends in `.npz`, else one below OUT.
+
+    Below OUT lies the path of the model relative to the deepest directory that holds all models; a URL counts as a path
+    of scheme, host or bucket, and what follows. Clashes are found at once; the jobs are made one by one, so that they
+    take no memory beside the paths. DIRECTORY, if given, is the current one, for jobs that are done where another is.
+
+    Raises:
+        OutputClash: two models would go to one file, or one over a model.
+        OutputUnwritable: OUT is a URL.
+    """
+    atomic.insist_that_it_is_here(out)
+    if len(models) == 1 and out.endswith(".npz"):
+        conflicts.insist_that_it_is_no_model(out, models[0])
+        return iter([Job(models[0], out, directory)])
+    places = {location.absolute(model) for model in models}
+    directories = {os.path.dirname(place) for place in places}
+    top = os.path.commonpath(directories) if places else ""
+    below = (_below(directory, top, out) for directory in directories)
+    conflicts.insist_that_nothing_is_lost(models, lambda model: _output(model, top, out), out, places, below)
+    return (Job(model, _output(model, top, out), directory) for model in models)
+
+
+def _output(model: str, top: str, out: str) -> str:
+    return _below(location.absolute(model), top, out) + ".npz"
+
+
+def _below(place: str, top: str, out: str) -> str:
+    """What PLACE, which lies below TOP, is below OUT."""
+    return os.path.join(out, place[len(top) :].lstrip(os.sep))
+
+
+def export(job: Job, settings: Settings = _AS_STORED) -> Exported:
+    """Write the gates of the LSTM layers of one model. Its file is whole or as it was before.
+
+    Raises:
+        OutputExists: the file is there, and the settings say neither to overwrite nor to skip it.
+        NoForgetBias: it is to be folded, but the model does not hold it.
+        DoesNotFit: a number is too large for the dtype.
+        UnreadableModel, NotAnLSTM: the model cannot be read.
+        OutputUnwritable: the file cannot be written.
+    """
+    if (left := skipped(job, settings)) is not None:
+        return left
+    model = job.model if location.is_url(job.model) else os.path.join(job.directory, job.model)
+    with open_model(model, limits=settings.limits) as opened:
+        report = _report(opened, settings)._replace(model=job.model)
+        chosen = select(opened.lstms, settings.layer_glob)
+        size = npz.write(
+            os.path.join(job.directory, job.output),
+            {record.KEY: record.line(record.of(report))},
+            list(_arrays(chosen, settings)),
+            compress=settings.compress,
+            overwrite=settings.force,
+        )
+    return Exported(job, len(chosen), size, report.notes, cautions=tuple(_cautions(chosen, settings)))
+
+
+def skipped(job: Job, settings: Settings) -> Exported | None:
+    """What becomes of a job whose file is there and is to be left; None for one that is to be done.
+
+    Raises:
+        OutputExists: the file is there, and the settings say neither to overwrite nor to skip it.
+    """
+    output = os.path.join(job.directory, job.output)
+    try:
+        there = os.stat(output)
+    except (OSError, ValueError):  # to be told when it is written
+        return None
+    if not S_ISREG(there.st_mode):
+        raise OutputExists(f"{job.output} is {'a directory' if S_ISDIR(there.st_mode) else 'no regular file'}")
+    if settings.force:
+        return None
+    if settings.skip_existing:
+        leftovers.remove_from(os.path.dirname(output) or os.curdir)
+        return Exported(job, None, there.st_size, (), skipped=True)
+    raise OutputExists(f"{job.output} is there already; use --force or --skip-existing")
+
+
+def _cautions(lstms: Sequence[LSTM], settings: Settings) -> Iterator[str]:
+    """What the arrays written do not hold, though the cells compute with it."""
+    for lstm in lstms:
+        if lstm.forget_bias and not settings.fold_forget_bias:
+            yield (f"{lstm.name}: b_f does not include the {lstm.forget_bias} that the cell adds at run time; "
+                   "--fold-forget-bias adds it")  # fmt: skip
+        elif lstm.forget_bias is None:
+            yield f"{lstm.name}: b_f does not include what the cell adds at run time, which the file does not hold"
+        if any(weight.role is Role.NORMALIZATION for weight in lstm.weights):
+            yield f"{lstm.name}: its gates are normalized before they act, with arrays that are not written"
+
+
+def _report(opened: OpenModel, settings: Settings) -> Report:
+    report = describe(opened, settings.layer_glob)
+    if not settings.fold_forget_bias:
+        return report
+    for layer in report.layers:
+        if layer.forget_bias is None:
+            words = f"{layer.name}: the file does not hold its forget bias, so it cannot be folded into b_f"
+            raise NoForgetBias(f"{words}; the graph (.meta) beside a checkpoint does")
+    folded = tuple(layer._replace(forget_bias=0.0, use_bias=layer.use_bias or bool(layer.forget_bias))
+                   for layer in report.layers)  # fmt: skip
+    added = [f"{layer.name}: the forget bias {layer.forget_bias} is folded into b_f"
+             for layer in report.layers if layer.forget_bias]  # fmt: skip
+    return report._replace(layers=folded, notes=(*report.notes, *added))
+
+
+def _arrays(lstms: Sequence[LSTM], settings: Settings) -> Iterator[Output]:
+    for lstm in lstms:
+        for tensor in lstm.arrays():
+            is_folded = settings.fold_forget_bias and tensor is lstm.gates["f"].b
+            yield _written(tensor, settings, added=(lstm.forget_bias or 0.0) if is_folded else 0.0)
+        if settings.fold_forget_bias and lstm.forget_bias and lstm.gates["f"].b is None:
+            kernel = lstm.gates["f"].W
+            yield _written(chunks.filled(f"{lstm.name}/b_f", lstm.units, lstm.forget_bias, _kept(kernel)), settings)
+
+
+def _written(tensor: Tensor, settings: Settings, *, added: float = 0.0) -> Output:
+    return Output(key(tensor.name), tensor, _kept(tensor) if settings.dtype == "keep" else settings.dtype, added)
+
+
+def _kept(tensor: Tensor) -> str:
+    return "float32" if tensor.dtype == "bfloat16" else tensor.dtype

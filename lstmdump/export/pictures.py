@@ -1,0 +1,120 @@
+"""Pictures that can stand in a paper, drawn by matplotlib, which is imported below this door and nowhere else."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import chain
+from typing import TYPE_CHECKING, BinaryIO
+
+from lstmdump.errors import LstmdumpError, MissingDependency, OutputExists, OutputUnwritable
+from lstmdump.export.atomic import insist_that_it_is_here, whole_file
+from lstmdump.export.conflicts import insist_that_it_is_no_model
+from lstmdump.model.escape import visible
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SUFFIXES = (".png", ".svg", ".pdf")
+"""What pictures can be saved as. A `.pdf` has as many pages as there are, the others hold one."""
+
+_PIP_LINE = "pip install 'lstmdump[plot]'"
+_CREATOR = "lstmdump"
+
+
+def insist(path: str, models: Iterable[str] = (), *, overwrite: bool) -> None:
+    """That pictures can be drawn, and saved at PATH, which is none of MODELS: to be told before anything is read.
+
+    Raises:
+        MissingDependency: matplotlib is not installed.
+        OutputClash: PATH is one of MODELS.
+        OutputExists: PATH is there already and OVERWRITE is false, or it is a directory.
+        OutputUnwritable: it ends in none of the suffixes, or is a URL.
+    """
+    _suffix(path)
+    insist_that_it_is_here(path)
+    if os.path.isdir(path):
+        raise OutputExists(f"{visible(path)} is a directory")
+    if os.path.lexists(path) and not overwrite:
+        raise _in_the_way(path)
+    for model in models:
+        insist_that_it_is_no_model(path, model)
+    if importlib.util.find_spec("matplotlib") is None:
+        raise MissingDependency(f"to draw needs matplotlib, which is not installed; {_PIP_LINE}")
+
+
+def save(figures: Iterable[Figure], path: str, *, overwrite: bool) -> None:
+    """Save FIGURES at PATH, each on a page of its own, in the format that its suffix names: all of them, or nothing.
+
+    Each is asked for when the one before is written, within `style.applied`, so that but one needs to be in memory.
+    What is drawn alike is saved in the same bytes: nothing in them tells when.
+
+    Raises:
+        LstmdumpError: there are no FIGURES, or more than PATH can hold.
+        MissingDependency: matplotlib is not installed.
+        OutputExists: PATH is there already and OVERWRITE is false.
+        OutputUnwritable: it cannot be written, or ends in none of the suffixes.
+    """
+    insist(path, overwrite=overwrite)
+    with _in_silence():
+        try:
+            from lstmdump.report.plot import style
+        except ImportError as error:
+            raise MissingDependency(f"matplotlib cannot be imported ({error}); {_PIP_LINE}") from error
+        with style.applied():
+            _save(iter(figures), path, overwrite=overwrite)
+
+
+@contextmanager
+def _in_silence() -> Iterator[None]:
+    """Within, matplotlib says nothing of what it has to do without: a home directory, say, to keep a list of fonts."""
+    logger = logging.getLogger("matplotlib")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+def _save(pages: Iterator[Figure], path: str, *, overwrite: bool) -> None:
+    first = next(pages, None)
+    if first is None:
+        raise LstmdumpError(f"there is nothing to draw, so {visible(path)} is not written")
+    try:
+        with whole_file(path, overwrite=overwrite) as file:
+            _write(chain((first,), pages), file, path)
+    except OutputExists as error:  # since we looked
+        raise _in_the_way(path) from error
+
+
+def _write(pages: Iterator[Figure], file: BinaryIO, path: str) -> None:
+    suffix = _suffix(path)
+    if suffix == ".pdf":
+        from matplotlib.backends.backend_pdf import PdfPages
+
+        with PdfPages(file, metadata={"Creator": _CREATOR, "Producer": None, "CreationDate": None}) as document:
+            for page in pages:
+                document.savefig(page)
+        return
+    page = next(pages)
+    if next(pages, None) is not None:
+        raise LstmdumpError(
+            f"{visible(path)} holds one page, and there are more; choose a layer with -l, or name a .pdf"
+        )
+    metadata = {"Software": None} if suffix == ".png" else {"Creator": _CREATOR, "Date": None}
+    page.savefig(file, format=suffix[1:], metadata=metadata)
+
+
+def _suffix(path: str) -> str:
+    suffix = os.path.splitext(path)[1].lower()
+    if suffix not in SUFFIXES:
+        raise OutputUnwritable(f"{visible(path)} cannot be drawn: a picture is a .png, .svg or .pdf")
+    return suffix
+
+
+def _in_the_way(path: str) -> OutputExists:
+    return OutputExists(f"{visible(path)} is there already; use --force")

@@ -1,0 +1,147 @@
+"""Writing zip archives whose members grow side by side.
+
+zipfile writes one member after the other and sums it with zlib: exporting 403 MB through it took 3.7 times the
+processor time of copying the file, where this takes 2. Four gates are columns of one kernel, which is read once only if
+all four can be written at once; as their sizes are known beforehand, each has its place. The bytes are those that
+zipfile writes. Source: PKWARE's APPNOTE.TXT, sections 4.3 and 4.5.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import BinaryIO
+
+from lstmdump.errors import OutputUnwritable
+from lstmdump.model.escape import shortened
+from lstmdump.model.zip_checksum import crc32
+
+_STORED, _DEFLATED = 0, 8
+_ZIP64 = 45  # the version of the format that has members beyond 4 GiB
+_UTF8 = 0x800
+_UNIX = 3
+_OWNER_MAY_READ_AND_WRITE = 0o600 << 16
+_DATE = 1 << 5 | 1  # 1 January 1980, so that equal contents give equal archives
+_IN_EXTRA = 0xFFFFFFFF  # "eight bytes in the extra field have it"
+_LIMIT = (1 << 31) - 1  # beyond which zipfile gives eight bytes, too, as some readers take four for signed
+_MOST_COUNTED = (1 << 16) - 1
+_LONGEST_NAME = (1 << 16) - 1  # bytes
+_LOCAL, _LOCAL_EXTRA = "<4s5H3L2H", "<2H2Q"
+
+
+class Member:
+    """A member of an archive: its bytes are given in order. Its SIZE is known beforehand, unless it is compressed.
+
+    Attributes:
+        end: the first byte in the file that is not its own; of a compressed one, when it is closed.
+
+    Raises:
+        OutputUnwritable: its name is longer than 65,535 bytes.
+    """
+
+    def __init__(self, file: BinaryIO, name: str, start: int, size: int | None) -> None:
+        self._file = file
+        self._name = name.encode("utf-8")
+        if len(self._name) > _LONGEST_NAME:
+            raise OutputUnwritable(f"{shortened(name)}: a zip archive has no names of {len(self._name):,} bytes")
+        self._start = start
+        self._method = _DEFLATED if size is None else _STORED
+        self._deflate = zlib.compressobj(wbits=-zlib.MAX_WBITS) if size is None else None
+        self._data = start + struct.calcsize(_LOCAL) + len(self._name) + struct.calcsize(_LOCAL_EXTRA)
+        self._taken = 0
+        self._size = 0
+        self._checksum = 0
+        self.end = self._data + (size or 0)
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Continue it with DATA."""
+        self._checksum = crc32(data, self._checksum)
+        self._size += len(data)
+        self._put(data if self._deflate is None else self._deflate.compress(data))
+
+    def close(self) -> None:
+        """Write what stands before it, as it is whole now.
+
+        Raises:
+            ValueError: it has another size than it was to have.
+        """
+        if self._deflate is not None:
+            self._put(self._deflate.flush())
+            self._deflate = None
+            self.end = self._data + self._taken
+        if self._data + self._taken != self.end:
+            raise ValueError(f"{self._taken} bytes were written where {self.end - self._data} were to be")
+        self._file.seek(self._start)
+        self._file.write(
+            struct.pack(_LOCAL, b"PK\3\4", _ZIP64, self._flags, self._method, 0, _DATE, self._checksum, _IN_EXTRA,
+                        _IN_EXTRA, len(self._name), struct.calcsize(_LOCAL_EXTRA))
+            + self._name
+            + struct.pack(_LOCAL_EXTRA, 1, 16, self._size, self._taken)
+        )  # fmt: skip
+
+    def entry(self) -> bytes:
+        """What the directory at the archive's end has of it."""
+        long = self._size > _LIMIT or self._taken > _LIMIT
+        far = self._start > _LIMIT
+        numbers = (self._size, self._taken) * long + (self._start,) * far
+        extra = struct.pack(f"<2H{len(numbers)}Q", 1, 8 * len(numbers), *numbers) if numbers else b""
+        return (
+            struct.pack("<4s4B4H3L5H2L", b"PK\1\2", _ZIP64, _UNIX, _ZIP64, 0, self._flags, self._method, 0, _DATE,
+                        self._checksum, _IN_EXTRA if long else self._taken, _IN_EXTRA if long else self._size,
+                        len(self._name), len(extra), 0, 0, 0, _OWNER_MAY_READ_AND_WRITE,
+                        _IN_EXTRA if far else self._start)
+            + self._name
+            + extra
+        )  # fmt: skip
+
+    @property
+    def _flags(self) -> int:
+        return 0 if self._name.isascii() else _UTF8
+
+    def _put(self, data: bytes | memoryview) -> None:
+        self._file.seek(self._data + self._taken)
+        self._file.write(data)
+        self._taken += len(data)
+
+
+class Archive:
+    """A zip archive that is written into FILE, which is empty and can be sought in."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._members: list[Member] = []
+        self._end = 0
+
+    def stored(self, name: str, size: int) -> Member:
+        """A member of SIZE bytes, begun. Others may be begun before it is closed."""
+        return self._begun(name, size)
+
+    def deflated(self, name: str) -> Member:
+        """A member that is compressed, begun. It is closed before another is begun."""
+        return self._begun(name, None)
+
+    def close(self) -> None:
+        """Close all members, and write their directory behind them."""
+        for member in self._members:
+            member.close()
+        start = self._members[-1].end if self._members else 0
+        directory = b"".join(member.entry() for member in self._members)
+        self._file.seek(start)
+        self._file.write(directory + _ending(len(self._members), start, len(directory)))
+
+    def _begun(self, name: str, size: int | None) -> Member:
+        start = self._members[-1].end if self._members else 0
+        self._members.append(Member(self._file, name, start, size))
+        return self._members[-1]
+
+
+def _ending(count: int, start: int, size: int) -> bytes:
+    """The end of an archive whose directory lists COUNT members and lies from START on in SIZE bytes."""
+    long = b""
+    if count > _MOST_COUNTED or start > _LIMIT or size > _LIMIT:
+        long = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, _ZIP64, _ZIP64, 0, 0, count, count, size, start)
+        long += struct.pack("<4sLQL", b"PK\6\7", 0, start + size, 1)
+    counted = min(count, _MOST_COUNTED)
+    return long + struct.pack(
+        "<4s4H2LH", b"PK\5\6", 0, 0, counted, counted, min(size, _IN_EXTRA), min(start, _IN_EXTRA), 0
+    )

@@ -1,0 +1,266 @@
+"""What an LSTM computes that its arrays do not tell: activations, direction, clipping, what it does where masked.
+
+The file's own word comes first. Where it has none, the defaults of the release that wrote it are taken:
+
+===============================================  ==========  ====================
+release                                          activation  recurrent activation
+===============================================  ==========  ====================
+Keras 0.x, 1.x, 2.0 to 2.2                       tanh        hard_sigmoid
+tf.keras of TensorFlow 1, its PeepholeLSTMCell   tanh        hard_sigmoid
+Keras 2.3 and later, tf.keras of TensorFlow 2    tanh        sigmoid
+CuDNNLSTM, the cells of TensorFlow 1             tanh        sigmoid
+===============================================  ==========  ====================
+
+Source: the layers' `__init__` in each of these releases.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeAlias
+
+from lstmdump.errors import CannotReplay
+from lstmdump.lstm import LSTM, Role
+from lstmdump.model.tree import finite_number
+
+ActivationName: TypeAlias = "str | Mapping[str, Any]"
+"""An activation as a configuration has it: Keras's word for it, or the JSON of an object or a function."""
+
+_NO_GRAPH = ("without its graph, nothing tells the cell's activations or whether its state is clipped: taken are tanh "
+             "and sigmoid, the defaults of TensorFlow 1, and no bounds; --activation says otherwise")  # fmt: skip
+
+
+class Behaviour(NamedTuple):
+    """How a layer computes. The defaults are those of the cells of Keras 3 and of TensorFlow 1.
+
+    Attributes:
+        activation: that of the candidate and of the output, by Keras's word, or as the configuration describes it.
+        recurrent_activation: that of the gates i, f and o.
+        keras: the Keras whose definitions of these words count: 1, 2 or 3.
+        go_backwards: whether the last step of the input is taken first.
+        is_aligned: whether the outputs of a layer that goes backwards are put in the order of the input again.
+        zero_output_for_mask: whether the output of a masked step is 0, instead of that of the step before.
+        cell_clip: the cell state is kept within ± this.
+        projection_clip: so is the output of the projection.
+        notes: what the file leaves open, and what was taken instead; how to say otherwise.
+    """
+
+    activation: ActivationName = "tanh"
+    recurrent_activation: ActivationName = "sigmoid"
+    keras: int = 3
+    go_backwards: bool = False
+    is_aligned: bool = False
+    zero_output_for_mask: bool = False
+    cell_clip: float | None = None
+    projection_clip: float | None = None
+    notes: tuple[str, ...] = ()
+
+
+class _Release(NamedTuple):
+    """Who wrote a file.
+
+    Attributes:
+        keras: 1, 2 or 3: the definitions of the words for activations.
+        words: what a note calls it.
+        recurrent_activation: the default of its LSTM layers.
+        doubt: who else writes such a file, with another default.
+        masks_halves: whether the halves of a Bidirectional that give a sequence give 0 where it is masked.
+    """
+
+    keras: int
+    words: str
+    recurrent_activation: str
+    doubt: str = ""
+    masks_halves: bool = True
+
+
+class _Unstated(NamedTuple):
+    """What a file does not state: its name, what is taken for it, and the option that says otherwise."""
+
+    what: str
+    taken: str
+    option: str
+
+
+_KERAS = re.compile(r"(?:tf\.)?keras (\d{1,9})(?:\.(\d{1,9}))?")
+_TENSORFLOW = re.compile(r"tensorflow (\d{1,9})")
+_FIXED = frozenset({Role.FUSED_KERNEL, Role.DOUBLED_BIAS})  # of cells that have tanh and sigmoid if not told otherwise
+_OWN_CLASSES = frozenset({"LSTM", "LSTMCell", "CuDNNLSTM", "PeepholeLSTMCell"})
+_HALVES = ("forward", "backward")
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+_LONGEST_REASON = 400  # characters; a configuration of Keras may have such a word as well
+_SHOWN = 40  # characters of a value that is no answer
+
+_FIRST_WITH_SIGMOID = (2, 3)  # the release of Keras
+_FIRST_TO_MASK_HALVES = (2, 4)  # of those that state a plain number; tf.keras before that adds -tf
+_OF_BOTH_GENERATIONS = "2.2.4-tf"  # what tf.keras states in TensorFlow 1.13 to 1.15, and in 2.0
+_MASKING = ("2.2.4-tf", "2.3.0-tf")
+_ALSO_2_0 = "TensorFlow 2.0 writes such a file, too, and its default is sigmoid"
+_ALSO_1 = "TensorFlow 1.14 and 1.15 write such a file, too, and their default is hard_sigmoid"
+
+
+def of(lstm: LSTM, producer: str, said: Mapping[str, Any] = _NOTHING) -> Behaviour:
+    """The behaviour of LSTM, a layer of a model that PRODUCER wrote; what is SAID counts, whatever its settings are.
+
+    Raises:
+        CannotReplay: the file says that it computes what the equations of an LSTM do not, or what is SAID cannot be.
+    """
+    settings, release = {**lstm.settings, **said} if said else lstm.settings, _release(producer)
+    if isinstance(reason := settings.get("cannot_replay"), str):
+        raise CannotReplay(reason[:_LONGEST_REASON])
+    stated_half = _stated_half(lstm)
+    if stated_half is not None and "go_backwards" in said:
+        raise CannotReplay("it is one half of a Bidirectional, which has its direction")
+    direction = stated_half if "go_backwards" in said else half(lstm)
+    go_backwards = _flag(settings, "go_backwards", default=direction == "backward")
+    is_masked_half = release.masks_halves and stated_half is not None and _flag(settings, "return_sequences")
+    return Behaviour(
+        _activation(settings, "activation") or "tanh",
+        _stated_recurrent_activation(settings) or _default_recurrent_activation(lstm, release),
+        release.keras,
+        go_backwards,
+        go_backwards and direction is not None,
+        _flag(settings, "zero_output_for_mask") or is_masked_half or _is_of_tensorflow_1(lstm),
+        _bound(settings, "cell_clip"),
+        _bound(settings, "projection_clip"),
+        tuple(_notes(lstm, settings, release, direction)),
+    )
+
+
+def half(lstm: LSTM) -> str | None:
+    """Which half of a Bidirectional LSTM is, `forward` or `backward`: by its name where the file says nothing of it."""
+    return _stated_half(lstm) or _half_by_name(lstm)
+
+
+def _stated_half(lstm: LSTM) -> str | None:
+    """That which the file states; a class of the user's may mean anything else by the word."""
+    return next((word for word in _HALVES if lstm.settings.get("direction") == word), None)
+
+
+def _half_by_name(lstm: LSTM) -> str | None:
+    around, _, name = lstm.name.rpartition("/")
+    if lstm.settings or not around or _is_of_tensorflow_1(lstm):
+        return None
+    return next((word for word in _HALVES if name == word or name.startswith(f"{word}_")), None)
+
+
+def _release(producer: str) -> _Release:
+    """Who wrote a file, as its PRODUCER says: `keras 2.2.4 (tensorflow)`, `tf.keras 2 (tensorflow 1.15.5)`."""
+    keras, tensorflow = _KERAS.match(producer), _TENSORFLOW.search(producer)
+    if keras is not None and keras[2] is not None:
+        version = int(keras[1]), int(keras[2])
+        return _Release(
+            max(1, min(version[0], 3)),
+            producer.partition(" (")[0].replace("keras", "Keras"),
+            "hard_sigmoid" if version < _FIRST_WITH_SIGMOID else "sigmoid",
+            _ALSO_2_0 if _OF_BOTH_GENERATIONS in producer else "",
+            version >= _FIRST_TO_MASK_HALVES or any(version in producer for version in _MASKING),
+        )
+    if producer.startswith("keras"):
+        major = int(keras[1]) if keras is not None else 3
+        return _Release(max(1, major), f"Keras {major}", "hard_sigmoid" if major < 2 else "sigmoid")
+    if tensorflow is not None and tensorflow[1] == "1":
+        return _Release(2, f"tf.keras of TensorFlow {tensorflow[1]}", "hard_sigmoid")
+    doubt = "" if tensorflow is not None else _ALSO_1
+    return _Release(2, f"tf.keras of TensorFlow {2 if tensorflow is None else tensorflow[1]}", "sigmoid", doubt)
+
+
+def _stated_recurrent_activation(settings: Mapping[str, Any]) -> ActivationName | None:
+    return _activation(settings, "recurrent_activation") or _activation(settings, "inner_activation")
+
+
+def _default_recurrent_activation(lstm: LSTM, release: _Release) -> str:
+    if _has_fixed_activations(lstm):
+        return "sigmoid"
+    return "hard_sigmoid" if lstm.peepholes else release.recurrent_activation
+
+
+def _has_fixed_activations(lstm: LSTM) -> bool:
+    return lstm.kind == "CuDNNLSTM" or not _FIXED.isdisjoint(weight.role for weight in lstm.weights)
+
+
+def _is_of_tensorflow_1(lstm: LSTM) -> bool:
+    return any(weight.role is Role.FUSED_KERNEL for weight in lstm.weights)
+
+
+def _activation(settings: Mapping[str, Any], key: str) -> ActivationName | None:
+    """What SETTINGS say under KEY; None where they say nothing. Keras means by null what it calls linear."""
+    if key not in settings:
+        return None
+    value = settings[key]
+    if value is None:
+        return "linear"
+    if not value or not isinstance(value, (str, Mapping)):
+        raise _no_answer(key, value, "no activation")
+    return value
+
+
+def _flag(settings: Mapping[str, Any], key: str, *, default: bool = False) -> bool:
+    value = settings.get(key, default)
+    if value is not None and not isinstance(value, bool):
+        raise _no_answer(key, value, "neither true nor false")
+    return bool(value)
+
+
+def _bound(settings: Mapping[str, Any], key: str) -> float | None:
+    value = settings.get(key)
+    if value is None:
+        return None
+    bound = finite_number(value)
+    if bound is None or bound <= 0:
+        raise _no_answer(key, value, "no bound")
+    return bound
+
+
+def _no_answer(key: str, value: object, what: str) -> CannotReplay:
+    text = json.dumps(value, default=str)
+    shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    return CannotReplay(f"its configuration says {shown} for {key}, which is {what}")
+
+
+def _notes(lstm: LSTM, settings: Mapping[str, Any], release: _Release, direction: str | None) -> Iterator[str]:
+    """What a careful reader would say of the behaviour of LSTM with these SETTINGS."""
+    if not _is_of_tensorflow_1(lstm):
+        if unstated := list(_unstated(lstm, settings, release, direction)):
+            yield _told(unstated, release)
+        if "go_backwards" not in settings and direction is not None:
+            option = "--no-go-backwards" if direction == "backward" else "--go-backwards"
+            yield f"the file does not state its direction: by its name it goes {direction}s; {option} says otherwise"
+        if lstm.kind_stated and lstm.kind not in _OWN_CLASSES:
+            yield f"{lstm.kind} is a class of its own, which may compute more than an LSTM"
+    elif "activation" not in settings:
+        yield _NO_GRAPH
+    if _flag(settings, "stateful"):
+        yield "the layer is stateful: here its first state is 0 all the same, unless one is given"
+    if _flag(settings, "time_major"):
+        yield "in Keras its input is (length, batch, d); here it is (batch, length, d)"
+    if direction is not None and settings.get("go_backwards") is (direction == "forward"):
+        yield ("the Bidirectional around it is made of a layer that goes backwards itself: Keras gives the steps in "
+               "reverse, here they are in the order of the input")  # fmt: skip
+
+
+def _unstated(lstm: LSTM, settings: Mapping[str, Any], release: _Release, direction: str | None) -> Iterator[_Unstated]:
+    if not _has_fixed_activations(lstm):
+        if "activation" not in settings:
+            yield _Unstated("activation", "tanh", "--activation")
+        if _stated_recurrent_activation(settings) is None:
+            taken = _default_recurrent_activation(lstm, release)
+            yield _Unstated("recurrent activation", taken, "--recurrent-activation")
+    if "go_backwards" not in settings and direction is None:
+        yield _Unstated("direction", "forwards", "--go-backwards")
+
+
+def _told(unstated: list[_Unstated], release: _Release) -> str:
+    one = len(unstated) == 1
+    what, taken, options = ([each[place] for each in unstated] for place in range(3))
+    words = (f"the file does not state its {_listed(what)}: taken {'is' if one else 'are'} {_listed(taken)}, the "
+             f"default{'' if one else 's'} of {release.words}; {_listed(options)} {'says' if one else 'say'} "
+             "otherwise")  # fmt: skip
+    return f"{words} ({release.doubt})" if release.doubt and release.recurrent_activation in taken else words
+
+
+def _listed(words: list[str]) -> str:
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))

@@ -1,0 +1,194 @@
+"""What every reader hands over: a tree of layers with their stored arrays. Knows no format and no LSTM."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import TracebackType
+from typing import Any, NamedTuple, TypeAlias
+
+from lstmdump.errors import CorruptModel, RefusedModel
+from lstmdump.model import limits
+from lstmdump.model.limits import DEFAULTS, Limits
+from lstmdump.model.tensor import Tensor
+
+LayerPath = tuple[str, ...]
+NO_CLASSES = "found by shape: the file holds no layer classes"
+_SHOWN = 40  # characters of a name that is too long
+
+
+class Weight(NamedTuple):
+    """One stored array and its place: the names of the layers around it, outermost first, and its own."""
+
+    layer: LayerPath
+    leaf: str
+    tensor: Tensor
+
+
+class Layer:
+    """A node of the model: a layer, a cell, or a nested model.
+
+    Attributes:
+        path: the names that lead here from the model, outermost first; empty for the model itself.
+        kind: the class as the file says, or None where it does not.
+        weights: the arrays stored right here, by their own names (`kernel`, `W_i`, …).
+        children: the layers within, in the model's order.
+        settings: what else the file says of it. Of a layer of Keras, its configuration, with `direction` (`forward` or
+            `backward`) if it is one half of a Bidirectional, and with `go_backwards` as this half has it; of a cell of
+            TensorFlow 1, `forget_bias`, what it adds at run time, and Keras's words for what else its graph shows.
+    """
+
+    __slots__ = ("children", "kind", "path", "settings", "weights")
+
+    def __init__(
+        self,
+        path: LayerPath,
+        kind: str | None = None,
+        weights: dict[str, Tensor] | None = None,
+        *,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.path = path
+        self.kind = kind
+        self.weights = {} if weights is None else weights
+        self.children: dict[str, Layer] = {}
+        self.settings = settings or {}
+
+    @property
+    def name(self) -> str:
+        """The path in one word, without the model's own name: `bidirectional/forward_lstm`."""
+        return "/".join(self.path)
+
+    def walk(self) -> Iterator[Layer]:
+        """This layer and all below it, outer before inner, in the model's order."""
+        waiting = [self]
+        while waiting:
+            layer = waiting.pop()
+            yield layer
+            waiting.extend(reversed(layer.children.values()))
+
+
+def finite_number(setting: object) -> float | None:
+    """SETTING, which is whatever a file says, as a number; None where it is none, or too large, or not finite."""
+    if isinstance(setting, bool) or not isinstance(setting, (int, float)):
+        return None
+    try:
+        number = float(setting)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def grow(
+    weights: Iterable[Weight],
+    kinds: Mapping[LayerPath, str],
+    settings: Mapping[LayerPath, Mapping[str, Any]] | None = None,
+    trusted: Limits = DEFAULTS,
+) -> Layer:
+    """The tree whose arrays are WEIGHTS, in their order.
+
+    KINDS holds the classes that the file names, SETTINGS what else it says of a layer.
+
+    Raises:
+        CorruptModel: two arrays claim one place.
+        RefusedModel: layers are nested deeper than is TRUSTED, or have longer names.
+    """
+    root = Layer(())
+    for weight in weights:
+        if len(weight.layer) > trusted.nesting:
+            words = f"layers are nested more than {trusted.nesting} deep"
+            raise limits.refusal("nesting", words, needed=len(weight.layer))
+        if len(weight.tensor.name) > trusted.name_length:
+            raise _too_long(weight.tensor.name)
+        node = root
+        for name in weight.layer:
+            if name not in node.children:
+                path = (*node.path, name)
+                if sum(map(len, path)) + len(node.path) > trusted.name_length:
+                    raise _too_long("/".join(path))
+                node.children[name] = Layer(path, kinds.get(path), settings=(settings or {}).get(path, {}))
+            node = node.children[name]
+        if weight.leaf in node.weights:
+            raise CorruptModel(f"{node.name} holds two arrays called {weight.leaf}")
+        node.weights[weight.leaf] = weight.tensor
+    return root
+
+
+def _too_long(name: str) -> RefusedModel:
+    words = f"a name of {len(name):,} characters, {name[:_SHOWN]}…"
+    return limits.refusal("name_length", words, needed=len(name))
+
+
+class Source(NamedTuple):
+    """What a layer takes for its input: the outputs of other layers at every step, and nothing else.
+
+    Attributes:
+        layers: their paths; two for the halves of a Bidirectional.
+        join: how Keras joins these two, its `merge_mode`: `concat`, `sum`, `mul` or `ave`.
+    """
+
+    layers: tuple[LayerPath, ...]
+    join: str = "concat"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The layers by their names, each its path in one word."""
+        return tuple(map("/".join, self.layers))
+
+
+Sources: TypeAlias = "Mapping[LayerPath, Source]"
+"""By the path of a layer, its source, for each that directly follows other recurrent layers."""
+
+
+class Model:
+    """A model file, open for reading. Use it as a context manager: shapes outlive it, numbers do not.
+
+    Attributes:
+        format: one of the words of the key `format` in the JSON output.
+        producer: who wrote the file, as far as it says: `keras 2.2.4 (tensorflow)`.
+        root: the tree of its layers.
+        notes: what a careful reader would say aloud about the file as a whole.
+        countable: whether the file tells which arrays are the same array, so that they can be counted once.
+        sources: which of its layers directly follow which, as far as the file says; worked out when it is called.
+    """
+
+    def __init__(
+        self,
+        format: str,  # noqa: A002 - the field's word
+        producer: str,
+        root: Layer,
+        *,
+        notes: tuple[str, ...] = (),
+        countable: bool = True,
+        release: Callable[[], None] = lambda: None,
+        sources: Callable[[], Sources] = dict,
+    ) -> None:
+        self.format = format
+        self.producer = producer
+        self.root = root
+        self.notes = notes
+        self.countable = countable
+        self.release = release
+        self.sources = sources
+
+    def tensors(self) -> Iterator[Tensor]:
+        """Every stored array of the model, each once, in the model's order."""
+        for layer in self.root.walk():
+            yield from layer.weights.values()
+
+    @property
+    def parameters(self) -> int | None:
+        """How many numbers the model has, each stored array counted once; None where the file does not tell."""
+        return sum(tensor.size for tensor in self.tensors()) if self.countable else None
+
+    def close(self) -> None:
+        """Let go of the file. Names, shapes and dtypes stay; reading numbers raises `ModelClosed`."""
+        self.release()
+
+    def __enter__(self) -> Model:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

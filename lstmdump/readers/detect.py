@@ -1,0 +1,178 @@
+"""What lies at a location, told from its first bytes or, for a directory, from the files in it.
+
+The suffix never decides: Keras 2.12 wrote HDF5 into files called `.keras`, and browsers save HTML pages as `.h5`.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from typing import BinaryIO
+
+from lstmdump.errors import UnknownFormat, UnreadableModel
+from lstmdump.model.limits import Limits
+from lstmdump.model.location import Location
+
+
+class Format(enum.Enum):
+    """The kinds of model, named as in the key `format` of the JSON output; HDF5 becomes one of two when it is read."""
+
+    HDF5 = "keras-h5"
+    KERAS_WEIGHTS = "keras-weights-h5"
+    KERAS_ZIP = "keras-zip"
+    SAVED_MODEL = "saved-model"
+    CHECKPOINT = "tf-checkpoint"
+    GRAPH = "tf-graph"
+
+
+_HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_TABLE_MAGIC = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"  # the last 8 bytes of a LevelDB table, which an .index is
+_HEAD = 1024
+_INDEX = ".index"
+_LEFT_OF_CHECKPOINT = (".meta", ".data-00000-of-00001")
+_SAVED_MODEL = ("saved_model.pb", "saved_model.pbtxt")
+_BESIDE_SAVED_MODEL = ("keras_metadata.pb", "fingerprint.pb")
+_BESIDE_CONFIG = ("metadata.json", "model.weights.h5", "model.weights.json")  # an unzipped .keras has two of these
+
+_SAVED_MODEL_PB = re.compile(rb"\x08\x01\x12")  # schema_version 1, then a MetaGraphDef
+_CHECKPOINT_PART = re.compile(r"(.+)\.(?:meta|(?P<data>data-\d{5}-of-\d{5}))")
+_WEIGHT_MAP = re.compile(rb'\s*\{.*"weight_map"\s*:\s*\{\s*("/|\})', re.DOTALL)  # only Keras's entries begin with /
+_STARTS = ((_WEIGHT_MAP, Format.KERAS_WEIGHTS), (_SAVED_MODEL_PB, Format.SAVED_MODEL))
+_GRAPH_NODE = re.compile(  # a NodeDef of any length, whose first field is its name
+    rb"\x0a[\x80-\xff]{0,4}[\x00-\x7f]\x0a[\x01-\x7f][A-Za-z0-9.]"
+)
+
+
+def detect(location: Location) -> Format:
+    """The format of what lies at LOCATION, which may also be a checkpoint's prefix.
+
+    Raises:
+        UnknownFormat: something lies there, but no model; the message says what it was taken for.
+        UnreadableModel: nothing lies there, or it cannot be opened.
+    """
+    try:
+        if location.is_dir():
+            return _detect_directory(location)
+        if not location.exists() and location.name:
+            if location.sibling(location.name + _INDEX).is_file():
+                return Format.CHECKPOINT
+            _tell_of_checkpoint(location)
+        if location.exists() and not location.is_file():
+            raise UnknownFormat("neither a file nor a directory")
+        if (told := _name_part(location)) is not None:
+            raise UnknownFormat(told)
+        with location.open() as file:
+            return _detect_file(file, location.limits)
+    except FileNotFoundError as error:
+        raise UnreadableModel("no such file or directory") from error
+    except ValueError as error:  # a NUL in the name
+        raise UnreadableModel("not a path that a file can have") from error
+    except OSError as error:
+        raise UnreadableModel(f"cannot be opened: {error.strerror or error}") from error
+
+
+def _tell_of_checkpoint(location: Location) -> None:
+    """Raise what helps who means a checkpoint by LOCATION, where there is no such file and no index of it."""
+    prefix = location.name.rstrip(".")
+    if prefix and location.sibling(prefix + _INDEX).is_file():
+        raise UnreadableModel(f"no such file; the prefix of the checkpoint is {prefix}, without the dot")
+    if any(location.sibling(location.name + ending).is_file() for ending in _LEFT_OF_CHECKPOINT):
+        raise UnreadableModel(
+            f"a checkpoint whose index, {location.name}{_INDEX}, is missing; nothing can be read without it"
+        )
+
+
+def _name_part(location: Location) -> str | None:
+    """What the file at LOCATION is a part of, by its name and what lies beside; None where it stands for itself."""
+    if part := _CHECKPOINT_PART.fullmatch(location.name):
+        if location.sibling(part[1] + _INDEX).is_file():
+            return f"a part of a checkpoint; give its prefix, {part[1]}, or its .index"
+        if part["data"]:
+            return f"a part of a checkpoint whose index, {part[1]}{_INDEX}, is missing; nothing can be read without it"
+    if location.name in _BESIDE_SAVED_MODEL and location.sibling("saved_model.pb").is_file():
+        return "a part of a SavedModel; give its directory"
+    return None
+
+
+def _detect_directory(location: Location) -> Format:
+    if any(location.child(name).is_file() for name in _SAVED_MODEL):
+        return Format.SAVED_MODEL
+    if location.child("config.json").is_file() and any(location.child(name).is_file() for name in _BESIDE_CONFIG):
+        return Format.KERAS_ZIP
+    if location.child("checkpoint").is_file() or any(entry.name.endswith(_INDEX) for entry, _ in location.entries()):
+        return Format.CHECKPOINT
+    raise UnknownFormat(
+        "a directory that is no model: it holds no saved_model.pb, no config.json, no checkpoint; "
+        "name a file in it, or use --recursive"
+    )
+
+
+def _detect_file(file: BinaryIO, trusted: Limits) -> Format:
+    head = file.read(_HEAD)
+    size = file.seek(0, 2)
+    if not size:
+        raise UnknownFormat("an empty file")
+    if head.startswith(b"PK\x03\x04"):
+        return _detect_zip(file, trusted)
+    if head[257:262] == b"ustar":
+        raise UnknownFormat("a tar archive; unpack it first")
+    if _is_hdf5(file, size):
+        return Format.HDF5
+    file.seek(max(0, size - len(_TABLE_MAGIC)))
+    if file.read() == _TABLE_MAGIC:
+        return Format.CHECKPOINT
+    if (found := next((known for start, known in _STARTS if start.match(head)), None)) is not None:
+        return found
+    from lstmdump.readers import foreign
+
+    if (words := foreign.name(head)) is not None:
+        raise UnknownFormat(words)
+    if (text := _as_text(head)) is not None:
+        words = (
+            "JSON text; an architecture alone holds no weights" if text.lstrip()[:1] in ("{", "[") else "a text file"
+        )
+        raise UnknownFormat(f"no model file: {words}")
+    if _GRAPH_NODE.match(head):
+        return Format.GRAPH
+    raise UnknownFormat("no model file: its first bytes are those of no known format")
+
+
+def _is_hdf5(file: BinaryIO, size: int) -> bool:
+    """The signature stands at 0, or after a user block at 512, 1024, 2048, … (HDF5 file format, section II.A)."""
+    offset = 0
+    while offset + len(_HDF5_SIGNATURE) <= size:
+        file.seek(offset)
+        if file.read(len(_HDF5_SIGNATURE)) == _HDF5_SIGNATURE:
+            return True
+        offset = max(512, offset * 2)
+    return False
+
+
+def _detect_zip(file: BinaryIO, trusted: Limits) -> Format:
+    import zipfile
+
+    from lstmdump.model import zipfiles
+
+    try:
+        with zipfiles.opened(file, trusted) as archive:
+            members = archive.namelist()
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
+        raise UnknownFormat("a zip archive that is cut short or damaged") from error
+    if "config.json" in members and any(name.startswith("model.weights.") for name in members):
+        return Format.KERAS_ZIP
+    if any(name.endswith("data.pkl") for name in members):
+        raise UnknownFormat("a PyTorch file (zip with data.pkl); lstmdump reads Keras and TensorFlow models")
+    if members and all(name.endswith(".npy") for name in members):
+        raise UnknownFormat("a NumPy .npz archive")
+    raise UnknownFormat("a zip archive that is no Keras model: it holds no config.json with model.weights.h5")
+
+
+def _as_text(head: bytes) -> str | None:
+    """HEAD as UTF-8 text, or None where it is none; a character cut at its end is forgiven."""
+    try:
+        text = head.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if len(head) < _HEAD or error.start < len(head) - 3:
+            return None
+        text = head[: error.start].decode("utf-8")
+    return None if any(ord(sign) < 32 and sign not in "\t\n\r\f\x1b" for sign in text) else text

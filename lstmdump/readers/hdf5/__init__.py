@@ -1,0 +1,1 @@
+"""HDF5: the only package that calls h5py."""

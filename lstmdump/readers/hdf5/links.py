@@ -1,0 +1,84 @@
+"""All links below a group of an HDF5 file, looked up at once where there are not too many.
+
+A call of h5py for each takes longer than all the rest, in a model of a thousand layers.
+"""
+
+from __future__ import annotations
+
+import h5py
+
+from lstmdump.errors import RefusedModel
+from lstmdump.model import limits
+from lstmdump.model.limits import Limits
+from lstmdump.readers.hdf5.calls import FOREIGN_ERRORS, Call
+
+_DEEPEST = 100  # steps; HDF5 goes down in C, where no exception ends a stack that is too deep
+
+
+class Links:
+    """The links below a group by their paths from it. Each is hard, and leads to an object of its own.
+
+    Attributes:
+        addresses: where the objects stand in the file.
+        names: what lies in a group, by the group's path, in the file's order.
+        trusted: whether these are all.
+        too_many: whether there are more than may be.
+    """
+
+    __slots__ = ("_distinct", "_most", "addresses", "names", "too_many", "trusted")
+
+    def __init__(self, address: int, most: int) -> None:
+        """None yet, and no more than MOST, below the group at that ADDRESS."""
+        self._most = most
+        self.too_many = False
+        self.addresses: dict[bytes, int] = {}
+        self.names: dict[bytes, list[bytes]] = {}
+        self.trusted = True
+        self._distinct = {address}
+
+    def take(self, path: bytes, link: h5py.h5l.LinkInfo) -> bool | None:
+        """Add the LINK at PATH; True, so that no more come, where not all can be known in this way.
+
+        HDF5 shows what is below an object once: were there another link to it, it would not be shown there. And a name
+        may hold slashes itself, so that it looks like the path to something else.
+        """
+        outer, _, name = path.rpartition(b"/")
+        address = int(link.u) if link.type == h5py.h5l.TYPE_HARD else None
+        if (
+            address is None
+            or address in self._distinct
+            or path in self.addresses
+            or (outer and outer not in self.addresses)
+            or path.count(b"/") == _DEEPEST
+        ):
+            self.trusted = False
+            return True
+        if len(self.addresses) == self._most:
+            self.too_many = True
+            return True
+        self.addresses[path] = address
+        self._distinct.add(address)
+        self.names.setdefault(outer, []).append(name)
+        return None
+
+
+def below(group: h5py.h5g.GroupID, trusted: Limits) -> Links | None:
+    """All links below GROUP; None where each is to be looked up when needed, as they are not plain.
+
+    Raises:
+        RefusedModel: they are more than is TRUSTED.
+    """
+    with Call():
+        try:
+            links = Links(int(h5py.h5o.get_info(group).addr), trusted.objects)
+            group.links.visit(links.take, info=True)
+        except FOREIGN_ERRORS:
+            return None
+    if links.too_many:
+        raise too_many(trusted)
+    return links if links.trusted else None
+
+
+def too_many(trusted: Limits) -> RefusedModel:
+    """That a file holds more links than is TRUSTED."""
+    return limits.refusal("objects", f"HDF5 with more than {trusted.objects:,} links", needed=10 * trusted.objects)

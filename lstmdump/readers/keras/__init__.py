@@ -1,0 +1,1 @@
+"""Keras: HDF5 files, `.keras` archives and `.weights.h5`."""

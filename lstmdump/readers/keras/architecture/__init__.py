@@ -1,0 +1,1 @@
+"""What a Keras configuration says: layers, their names, settings and connections."""

@@ -1,0 +1,107 @@
+"""The architecture JSON that Keras stores beside the weights: classes and names, in the model's own order.
+
+Its shape by release: a Sequential's config is a bare list of layers up to 2.2.2, a dict with `layers` after; a
+functional model is `Model` up to TensorFlow 2.2, `Functional` after; wrappers hold their layer under `layer`, `RNN` its
+cell under `cell`, stacked cells under `cells`; Keras 3 adds `module` and `registered_name` to each object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from lstmdump.errors import CorruptModel
+from lstmdump.model import limits
+from lstmdump.model.limits import DEFAULTS, Limits
+from lstmdump.readers import json_text
+
+# Keys whose objects are no layers, though they have a class and some of them a name.
+_NO_LAYERS = frozenset({"dtype", "inbound_nodes", "build_config", "compile_config", "optimizer", "loss", "metrics"})
+_NO_LAYER_ENDINGS = ("_initializer", "_regularizer", "_constraint", "_activation")
+_NO_LAYER_CLASSES = frozenset({"InputLayer", "DTypePolicy", "Policy", "__keras_tensor__", "__lambda__", "__tuple__"})
+
+# Keys whose objects are layers even without a name: a class of the user's may leave it out of its configuration.
+_LAYER_KEYS = frozenset({"layers", "layer", "backward_layer", "cell", "cells"})
+
+# Classes that hold layers and have no weights of their own: what they say of their layers can be relied on.
+CONTAINERS = frozenset({"Sequential", "Model", "Functional", "Merge", "Bidirectional", "TimeDistributed", "RNN",
+                        "StackedRNNCells"})  # fmt: skip
+
+
+class ConfigLayer(NamedTuple):
+    """One layer, wrapper or model of the architecture.
+
+    Attributes:
+        name: as the user or Keras named it; None where a release stored none (an inner Sequential up to 2.2.2).
+        kind: its class without the package that registered it: `demo>MyLSTM` is `MyLSTM`.
+        settings: its configuration, layers within included.
+        children: the layers within, in order, each under the key that holds it.
+        shared_id: the number that Keras 2.5 and later give to an object that stands in the model more than once.
+    """
+
+    name: str | None
+    kind: str
+    settings: Mapping[str, Any]
+    children: tuple[tuple[str, ConfigLayer], ...]
+    shared_id: int | None = None
+
+    def walk(self) -> Iterator[ConfigLayer]:
+        """This layer and all within."""
+        yield self
+        for _, child in self.children:
+            yield from child.walk()
+
+
+def parse(text: str, called: str = "model_config", trusted: Limits = DEFAULTS) -> ConfigLayer:
+    """The architecture in TEXT, a `model_config`, or a `config.json`, which is the same with more around it.
+
+    Raises:
+        CorruptModel: the text is no JSON, or no architecture; the message calls it what it is CALLED.
+        RefusedModel: it goes past one of the limits.
+    """
+    layer = described(json_text.parse(text, called, trusted), trusted)
+    if layer is None:
+        raise CorruptModel(f"{called} is JSON, but describes no model")
+    return layer
+
+
+def described(value: object, trusted: Limits = DEFAULTS) -> ConfigLayer | None:
+    """The architecture that VALUE, out of JSON, describes; None where it describes none.
+
+    Raises:
+        RefusedModel: it goes past one of the limits.
+    """
+    return _layer(value, 0, trusted.nesting, nameless=True)
+
+
+def _layer(value: object, depth: int, most: int, *, nameless: bool) -> ConfigLayer | None:
+    if not isinstance(value, dict) or not isinstance(value.get("class_name"), str):
+        return None
+    if depth > most:
+        raise limits.refusal("nesting", f"the configuration nests layers more than {most} deep", needed=2 * most)
+    kind = value["class_name"].rpartition(">")[2]
+    config = value.get("config")
+    if kind in _NO_LAYER_CLASSES or not isinstance(config, (dict, list)):
+        return None
+    settings: Mapping[str, Any] = config if isinstance(config, dict) else {"layers": config}
+    name = settings.get("name", value.get("name"))
+    if name is None and "layers" not in settings and not nameless:
+        return None
+    shared_id = value.get("shared_object_id")
+    return ConfigLayer(
+        name if isinstance(name, str) else None,
+        kind,
+        settings,
+        tuple(_children(settings, depth, most)),
+        shared_id if isinstance(shared_id, int) else None,
+    )
+
+
+def _children(settings: Mapping[str, Any], depth: int, most: int) -> Iterator[tuple[str, ConfigLayer]]:
+    for key, value in settings.items():
+        if key in _NO_LAYERS or key.endswith(_NO_LAYER_ENDINGS):
+            continue
+        for item in value if isinstance(value, list) else [value]:
+            child = _layer(item, depth + 1, most, nameless=key in _LAYER_KEYS)
+            if child is not None:
+                yield key, child

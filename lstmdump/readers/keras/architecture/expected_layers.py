@@ -1,0 +1,175 @@
+"""The layers of an architecture that may hold arrays, each with the names it can go by in a Keras HDF5 file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from lstmdump.model.tree import LayerPath
+from lstmdump.readers.keras.architecture import settings as keras_settings
+from lstmdump.readers.keras.architecture.config import CONTAINERS, ConfigLayer
+from lstmdump.readers.keras.architecture.settings import NOTHING, Around, Settings
+
+_LSTM_CLASSES = frozenset({"LSTM", "LSTMCell", "CuDNNLSTM"})
+_GATED_SETTINGS = ("recurrent_activation", "inner_activation")
+_SESSION_NUMBER = re.compile(r"_\d{1,9}$")
+
+Steps = tuple[tuple[str, ...], ...]
+
+
+class Leaf(NamedTuple):
+    """A layer of the architecture that holds no other and so may hold arrays.
+
+    Attributes:
+        steps: per name on the way to it, outermost first, the forms it can take in the file; the first is the default.
+        certain: whether all around it are classes of Keras's own, so that the arrays must be there.
+        frozen: whether it is not trainable; Keras stores frozen layers after all others of their group.
+        in_stack: how many cells stand in one stack with it, itself included; 0 for what is no stacked cell.
+        shared: the number that marks it as standing in the model more than once, with its place in a wrapper.
+        around: the wrappers around it that bear on what it computes.
+    """
+
+    steps: Steps
+    layer: ConfigLayer
+    certain: bool
+    frozen: bool
+    in_stack: int
+    shared: tuple[object, ...] | None
+    around: Around = NOTHING
+
+    @property
+    def settings(self) -> Settings:
+        """Its configuration, as it is at work in what stands around it."""
+        return keras_settings.effective(self.layer.settings, self.around)
+
+    @property
+    def units(self) -> int | None:
+        """The units that the configuration states."""
+        return stated_units(self.layer)
+
+    @property
+    def input_dim(self) -> int | None:
+        """The width of the input that the configuration of a model's first layer states."""
+        shape = self.layer.settings.get("batch_input_shape")
+        last = shape[-1] if isinstance(shape, list) and shape else self.layer.settings.get("input_dim")
+        return _whole_number(last)
+
+    @property
+    def use_bias(self) -> bool | None:
+        """Whether the configuration states a bias; Keras 1 states nothing, and always has one."""
+        value = self.layer.settings.get("use_bias")
+        return value if isinstance(value, bool) else None
+
+    @property
+    def is_lstm(self) -> bool:
+        """Whether its class is one of Keras's own LSTM classes."""
+        return self.layer.kind in _LSTM_CLASSES
+
+    @property
+    def is_gated(self) -> bool:
+        """Whether its configuration is that of a gated recurrent layer, of whatever class."""
+        return is_gated(self.layer)
+
+    def may_have(self, units: int) -> bool:
+        """Whether the configuration allows UNITS; that of an LSTMCell states none in Keras 2.0.9 to 2.1.0."""
+        return self.units in (units, None)
+
+    def path_in(self, scope: str) -> LayerPath:
+        """Its names, each in the form in which it stands in SCOPE."""
+        return tuple(form or forms[0] for forms, (form, _) in zip(self.steps, self._along(scope), strict=True))
+
+    def kept_in(self, scope: str) -> tuple[int, int] | None:
+        """How well SCOPE names it: how many of its names stand there, and how far out its own; None without its own."""
+        along = self._along(scope)
+        if not along or along[-1][0] is None:
+            return None
+        return sum(form is not None for form, _ in along), -along[-1][1]
+
+    def _along(self, scope: str) -> list[tuple[str | None, int]]:
+        """Per step its form in SCOPE, below the steps before it, and where; None for one that SCOPE has lost."""
+        found: list[tuple[str | None, int]] = []
+        text, place = f"/{scope}/", 0
+        for forms in self.steps:
+            form = next((form for form in forms if f"/{form}/" in text[place:]), None)
+            start = place if form is None else text.index(f"/{form}/", place)
+            place = start if form is None else start + len(form) + 1
+            found.append((form, start))
+        return found
+
+
+class _Place(NamedTuple):
+    """What is known of a layer from those around it."""
+
+    steps: Steps
+    certain: bool = True
+    frozen: bool = False
+    in_stack: int = 0
+    turn: tuple[str, ...] = ()
+    around: Around = NOTHING
+
+
+def stated_units(layer: ConfigLayer) -> int | None:
+    """The units that the configuration of LAYER states; None where it states no number."""
+    return _whole_number(layer.settings.get("units", layer.settings.get("output_dim")))
+
+
+def is_gated(layer: ConfigLayer) -> bool:
+    """Whether the configuration of LAYER is that of a gated recurrent layer, of whatever class."""
+    return layer.kind in _LSTM_CLASSES or any(key in layer.settings for key in _GATED_SETTINGS)
+
+
+def leaves(layer: ConfigLayer, around: Steps = ()) -> Iterator[Leaf]:
+    """All leaves of LAYER, itself included, in the model's order. A Bidirectional's layer comes twice."""
+    yield from _leaves(layer, _forms(layer.name), _Place(around))
+
+
+def _leaves(layer: ConfigLayer, forms: tuple[str, ...], place: _Place) -> Iterator[Leaf]:
+    steps = (*place.steps, forms) if forms else place.steps
+    frozen = place.frozen or layer.settings.get("trainable") is False
+    if not layer.children:
+        shared = None if layer.shared_id is None else (layer.shared_id, *place.turn)
+        yield Leaf(steps, layer, place.certain, frozen, place.in_stack, shared, place.around)
+        return
+    in_stack = len(layer.children) if layer.kind == "StackedRNNCells" else 0
+    within_this = _Place(steps, place.certain and layer.kind in CONTAINERS, frozen, in_stack, place.turn)
+    inner = dict(layer.children)
+    if "layer" in inner and (layer.kind == "Bidirectional" or "merge_mode" in layer.settings):
+        for direction, child in (
+            ("forward", inner["layer"]),
+            ("backward", inner.get("backward_layer", inner["layer"])),
+        ):
+            around = keras_settings.inside(layer, child, place.around, direction)
+            turned = _Place(steps, within_this.certain, frozen, 0, (*place.turn, direction), around)
+            yield from _leaves(child, _turned(f"{direction}_", child), turned)
+        return
+    for _, child in layer.children:
+        around = keras_settings.inside(layer, child, place.around)
+        yield from _leaves(child, _forms(child.name), within_this._replace(around=around))
+
+
+def _forms(name: str | None) -> tuple[str, ...]:
+    return () if name is None else (name,)
+
+
+def _turned(direction: str, layer: ConfigLayer) -> tuple[str, ...]:
+    """The names a Bidirectional's layer goes by: Keras 1.0.8 to 1.1 and Keras 3 store the name with its direction."""
+    name = layer.name or "layer"
+    if name.startswith(direction):
+        return direction + name, name
+    return tuple(dict.fromkeys((direction + name, direction + name.removeprefix("forward_"), name)))
+
+
+def without_session_number(name: str) -> str:
+    """NAME without the number that TensorFlow adds to a scope that the session had seen before."""
+    return _SESSION_NUMBER.sub("", name)
+
+
+def session_numbers(scope: str) -> tuple[int, ...]:
+    """Those numbers in SCOPE, in order; 0 where a name has none."""
+    found = (_SESSION_NUMBER.search(step) for step in scope.split("/"))
+    return tuple(int(number[0][1:]) if number else 0 for number in found)
+
+
+def _whole_number(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -1,0 +1,136 @@
+"""Which stored arrays belong to which layer of the architecture, and so what the layer is called.
+
+Keras stores all arrays below a top-level layer in one group, flattened, with names that lost some of the layers around
+them and in an order that puts frozen layers last. A layer is found by its own name in the arrays' scope, and where no
+name is kept, by order among those of its size.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from lstmdump.errors import CorruptModel
+from lstmdump.model.tensor import Tensor
+from lstmdump.readers.keras.architecture.expected_layers import Leaf, session_numbers, without_session_number
+from lstmdump.readers.keras.architecture.names import names_in
+
+_RECURRENT_LEAVES = ("recurrent_kernel", "U_i", "U")
+_GATES = {"LSTM": 4, "LSTMCell": 4, "CuDNNLSTM": 4, "GRU": 3, "GRUCell": 3, "CuDNNGRU": 3, "SimpleRNN": 1}
+
+
+class Bucket:
+    """The arrays of one layer, as the file groups them.
+
+    Attributes:
+        group: the name of the top-level layer they are stored under.
+        scope: the part of their names that they share.
+        number: which of several layers of this very scope.
+    """
+
+    __slots__ = ("arrays", "group", "number", "scope")
+
+    def __init__(self, group: str, scope: str, number: int, arrays: dict[str, Tensor] | None = None) -> None:
+        self.group = group
+        self.scope = scope
+        self.number = number
+        self.arrays: dict[str, Tensor] = {} if arrays is None else arrays
+
+    @property
+    def units(self) -> int | None:
+        """The rows of its recurrent kernel, if it has one."""
+        for leaf in _RECURRENT_LEAVES:
+            if leaf in self.arrays and len(self.arrays[leaf].shape) == 2:
+                return self.arrays[leaf].shape[0]
+        return None
+
+
+def match(buckets: Sequence[Bucket], leaves: Sequence[Leaf], *, hides_frozen: bool) -> dict[int, Leaf]:
+    """The leaf for each bucket of one group, by the bucket's index; those that have none are left out.
+
+    HIDES_FROZEN: whether a model frozen as a whole leaves no mark in the architecture, so that among layers of one name
+    the session's numbers, which count them as they were made, are a better guide than the order in the file.
+
+    Raises:
+        CorruptModel: a layer is there by name, but of another size than the architecture says.
+    """
+    found: dict[int, Leaf] = {}
+    taken: set[int] = set()
+    as_stored = sorted(leaves, key=lambda leaf: leaf.frozen)
+    numbered = Counter(bucket.scope for bucket in buckets)  # those that share a scope are not named by it
+    by_name = _by_name(as_stored)
+    by_number = hides_frozen and not any(leaf.frozen for leaf in leaves)
+    in_file = range(len(buckets))
+    counted = sorted(in_file, key=lambda index: session_numbers(buckets[index].scope)) if by_number else in_file
+    for form, order in ((str, in_file), (without_session_number, counted)):
+        for index in order:
+            bucket = buckets[index]
+            if index in found or numbered[bucket.scope] > 1:
+                continue
+            best = _best(bucket.scope, by_name, form, taken)
+            if best is None or (form is str and len(best) > 1):  # of several so named, wait who else may be meant
+                continue
+            if (words := disagreement(bucket, best[0])) is not None:
+                raise CorruptModel(words)
+            found[index] = best[0]
+            if best[0].is_lstm:  # any other may be a class of the user's, with several layers of its own in it
+                taken.add(id(best[0]))
+    for index, bucket in enumerate(buckets):
+        if index in found or bucket.units is None:
+            continue
+        rest = leaves if numbered[bucket.scope] > 1 else as_stored
+        fitting = next((leaf for leaf in rest if id(leaf) not in taken and _fits(bucket, leaf)), None)
+        if fitting is not None:
+            found[index] = fitting
+            taken.add(id(fitting))
+    return found
+
+
+def _by_name(leaves: Sequence[Leaf]) -> dict[str, list[Leaf]]:
+    by_name: dict[str, list[Leaf]] = {}
+    for leaf in leaves:
+        for form in leaf.steps[-1] if leaf.steps else ():
+            by_name.setdefault(form, []).append(leaf)
+    return by_name
+
+
+def _best(scope: str, by_name: dict[str, list[Leaf]], form: Callable[[str], str], taken: set[int]) -> list[Leaf] | None:
+    """The leaves whose own name stands in SCOPE, its steps in that FORM; of them those that it names best."""
+    shown = "/".join(form(step) for step in scope.split("/"))
+    named = {id(leaf): leaf for name in names_in(shown) for leaf in by_name.get(name, ()) if id(leaf) not in taken}
+    ranks = [(rank, leaf) for leaf in named.values() if (rank := leaf.kept_in(shown)) is not None]
+    best = max((rank for rank, _ in ranks), default=None)
+    return [leaf for rank, leaf in ranks if rank == best] or None
+
+
+def _fits(bucket: Bucket, leaf: Leaf) -> bool:
+    return (
+        leaf.is_gated
+        and bucket.units is not None
+        and leaf.may_have(bucket.units)
+        and disagreement(bucket, leaf) is None
+    )
+
+
+def disagreement(bucket: Bucket, leaf: Leaf) -> str | None:
+    """How the arrays of BUCKET differ from what the configuration of LEAF, a layer of Keras's own, describes."""
+    gates = _GATES.get(leaf.layer.kind)
+    if not leaf.certain or gates is None or bucket.units is None:
+        return None
+    kernel = bucket.arrays.get("kernel")  # Keras 1 stores an array per gate, so that there is less to disagree on
+    rows, columns = kernel.shape if kernel is not None and len(kernel.shape) == 2 else (None, None)
+    for what, by_config, by_arrays in (
+        ("units", leaf.units, bucket.units),
+        ("columns", gates * bucket.units, columns),
+        ("input", leaf.input_dim if len(leaf.steps) == 1 else None, rows),
+        ("bias", leaf.use_bias, None if kernel is None else "bias" in bucket.arrays),
+    ):
+        if None not in (by_config, by_arrays) and by_config != by_arrays:
+            name = "/".join(leaf.path_in(bucket.scope))
+            sides = f"{_told(by_config)} by the configuration, {_told(by_arrays)} by the arrays"
+            return f"config and arrays disagree on the {what} of {name}: {sides}"
+    return None
+
+
+def _told(value: int | bool | None) -> str:
+    return str(value) if not isinstance(value, bool) else "one" if value else "none"

@@ -1,0 +1,81 @@
+"""`.keras`, the format of whole models since Keras 2.12: a zip archive, or since 3.4 a directory, of three files.
+
+`config.json` is the architecture, `metadata.json` the version, and `model.weights.h5` holds the arrays; since Keras
+3.10 these may be spread over several files that `model.weights.json` lists.
+"""
+
+from __future__ import annotations
+
+from lstmdump.errors import CorruptModel, RefusedModel
+from lstmdump.model.limits import Limits
+from lstmdump.model.location import Location
+from lstmdump.model.tree import Model
+from lstmdump.readers import json_text
+from lstmdump.readers.detect import Format
+from lstmdump.readers.keras.architecture import config as keras_config
+from lstmdump.readers.keras.weights_h5 import groups as weight_groups
+from lstmdump.readers.keras.weights_h5 import reader as weights_h5
+from lstmdump.readers.keras.weights_h5 import shards
+from lstmdump.readers.keras.weights_h5.container import Archive, Directory, Files
+from lstmdump.readers.keras.weights_h5.groups import Stored
+
+_CONFIG = "config.json"
+_METADATA = "metadata.json"
+_WEIGHTS = "model.weights.h5"
+_INDEX = "model.weights.json"
+_PICKLED = "model.weights.npz"
+
+
+def read(location: Location) -> Model:
+    """The model in the zip archive or directory at LOCATION.
+
+    Raises:
+        CorruptModel: cut short, damaged, or in contradiction with itself.
+        RefusedModel: it points outside itself, or past a limit, or holds pickled arrays.
+    """
+    files: Files = Directory(location) if location.is_dir() else Archive(location)
+    try:
+        config = _text(files, _CONFIG)
+        architecture = keras_config.parse(config, _CONFIG, location.limits)
+        root = _weights(files, opaque_is_bfloat16='"bfloat16"' in config)
+        model = weights_h5.assemble(
+            root,
+            architecture,
+            format_word=Format.KERAS_ZIP.value,
+            producer=_producer(files, location.limits),
+            trusted=location.limits,
+            files=files,
+        )
+    except BaseException:
+        files.close()
+        raise
+    model.release = files.close
+    return model
+
+
+def _weights(files: Files, *, opaque_is_bfloat16: bool) -> Stored:
+    if files.has(_WEIGHTS):
+        return weight_groups.read([files.hdf5(_WEIGHTS)], opaque_is_bfloat16=opaque_is_bfloat16)
+    if files.has(_INDEX):
+        return shards.read(files, _INDEX)
+    if files.has(_PICKLED):
+        raise RefusedModel(f"{_PICKLED} holds pickled arrays, which are never unpickled here; save the model anew, "
+                           "with its weights as HDF5")  # fmt: skip
+    raise CorruptModel(f"a .keras model without its weights: there is no {_WEIGHTS} beside {_CONFIG}")
+
+
+def _text(files: Files, name: str) -> str:
+    try:
+        return files.text(name).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise CorruptModel(f"{name} is no text in UTF-8") from error
+
+
+def _producer(files: Files, trusted: Limits) -> str:
+    if not files.has(_METADATA):
+        return "keras of an unknown version"
+    try:
+        version = json_text.parse(_text(files, _METADATA), _METADATA, trusted)["keras_version"]
+    except (KeyError, TypeError) as error:
+        raise CorruptModel(f"{_METADATA} names no version of Keras") from error
+    return f"keras {version}"

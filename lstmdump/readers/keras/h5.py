@@ -1,0 +1,183 @@
+"""Keras's own HDF5 files, `.h5` and `.hdf5`: full models and weights alone, of Keras 0.x to 3, tf.keras included.
+
+A full model holds `model_config` and the weights under `model_weights`; a file of weights alone holds them at its root.
+Layers are what the attribute `layer_names` lists and arrays what each `weight_names` lists, both relative to the group:
+walking the groups would find optimizer slots, and would lose layers whose names hold slashes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from lstmdump.errors import CorruptModel, UnknownFormat
+from lstmdump.model.location import Location
+from lstmdump.model.tensor import Tensor
+from lstmdump.model.tree import NO_CLASSES, Model, Weight, grow
+from lstmdump.readers.detect import Format
+from lstmdump.readers.hdf5.file import Group, HDF5File
+from lstmdump.readers.keras.architecture import config as keras_config
+from lstmdump.readers.keras.architecture import names as keras_names
+from lstmdump.readers.keras.architecture import placement
+from lstmdump.readers.keras.architecture.config import ConfigLayer
+from lstmdump.readers.keras.architecture.match import Bucket
+
+_TOP_LEVEL = "top_level_model_weights"  # weights of the model itself, not in layer_names; written since TensorFlow 2.8
+_NO_PARAMETERS = frozenset({"seed_generator_state", "rnn_state"})
+
+
+class _Stored:
+    """What a file holds: its arrays by top-level layer, its architecture if it has one, and its Keras version."""
+
+    def __init__(self, root: Group, architecture: ConfigLayer | None, version: str | None) -> None:
+        self.root = root
+        self.architecture = architecture
+        self.version = version
+        self.groups: dict[str, list[Bucket]] = {}
+
+    def tensors(self) -> Iterator[Tensor]:
+        """All arrays of the layers, in the file's order."""
+        for buckets in self.groups.values():
+            for bucket in buckets:
+                yield from bucket.arrays.values()
+
+    @property
+    def major(self) -> int:
+        """The major version of Keras; files of weights alone carry a version since 2.0.0."""
+        start = re.match(r"\d{1,9}", self.version or "")
+        return int(start[0]) if start else 1
+
+    @property
+    def numbers_directions(self) -> bool:
+        """Whether `kernel_1` is a backward layer: before 2.0.3; stacked cells came with 2.0.9."""
+        return re.match(r"2\.0\.[0-8](\D|$)", self.version or "") is not None
+
+    @property
+    def hides_frozen(self) -> bool:
+        """Whether freezing a whole model leaves no mark in the architecture: Keras itself up to 2.3, not tf.keras."""
+        return re.fullmatch(r"2\.[0-3](\.\d+)*", self.version or "") is not None
+
+
+def read(location: Location) -> Model:
+    """The model in the HDF5 file at LOCATION.
+
+    Raises:
+        UnknownFormat: HDF5, but written by something else than Keras.
+        CorruptModel: cut short, damaged, or in contradiction with itself.
+        RefusedModel: it points outside itself.
+    """
+    file = HDF5File(location)
+    try:
+        model = _read(location, file)
+        file.insist_on_stored()
+    except BaseException:
+        file.close()
+        raise
+    return model
+
+
+def _read(location: Location, file: HDF5File) -> Model:
+    if _is_legacy(file):
+        return _read_named(file)
+    from lstmdump.readers.keras import h5_keras0
+    from lstmdump.readers.keras.weights_h5 import groups as weight_groups
+    from lstmdump.readers.keras.weights_h5 import reader as weights_h5
+
+    if h5_keras0.is_keras_0(file):
+        weights, notes = h5_keras0.read_weights(file)
+        root = grow(weights, {}, trusted=file.limits)
+        return Model(Format.HDF5.value, "keras 0.x", root, notes=(*notes, NO_CLASSES), release=file.close)
+    return weights_h5.read(location, file) if weight_groups.is_layout(file) else _read_named(file)
+
+
+def _is_legacy(file: HDF5File) -> bool:
+    """Whether FILE has one of the marks of this layout."""
+    marks = ("model_config", "layer_names", "layer_names0")
+    return any(file.has_attribute(mark) for mark in marks) or file.group("model_weights") is not None
+
+
+def _read_named(file: HDF5File) -> Model:
+    config = file.text("model_config")
+    root = file.group("model_weights") if config is not None else file
+    if root is None:
+        raise CorruptModel("the file holds a model's configuration, but no group model_weights")
+    names = root.strings("layer_names")
+    if names is None and config is None and (inner := file.group("model_weights")) is not None:
+        root, names = inner, inner.strings("layer_names")
+    if names is None:
+        raise _not_ours(file, config)
+    stored = _Stored(root, None if config is None else keras_config.parse(config, "model_config", file.limits),
+                     file.text("keras_version") or root.text("keras_version"))  # fmt: skip
+    root.look_ahead()
+    opaque = config is None or '"bfloat16"' in config
+    for name in names:
+        stored.groups[name] = _buckets(stored, name, opaque_is_bfloat16=opaque)
+    own = _TOP_LEVEL not in stored.groups and root.group(_TOP_LEVEL) is not None
+    top = _buckets(stored, _TOP_LEVEL, opaque_is_bfloat16=opaque) if own else []
+    notes = []
+    if stored.architecture is None:
+        notes.append(NO_CLASSES)
+        if any(tensor.dtype == "bfloat16" for tensor in stored.tensors()):
+            notes.append("numbers of two bytes and of no known type are taken for bfloat16")
+    places = placement.place(
+        stored.groups,
+        stored.architecture,
+        numbers_directions=stored.numbers_directions,
+        hides_frozen=stored.hides_frozen,
+    )
+    weights = [Weight(found.path, leaf, tensor) for found in places.found for leaf, tensor in found.arrays.items()]
+    weights.extend(Weight((_TOP_LEVEL,), f"{b.scope}/{leaf}", tensor) for b in top for leaf, tensor in b.arrays.items())
+    parameters = (weight for weight in weights if weight.leaf not in _NO_PARAMETERS)
+    root_layer = grow(parameters, places.kinds, places.settings, file.limits)
+    return Model(
+        Format.HDF5.value,
+        _producer(stored, file),
+        root_layer,
+        notes=(*notes, *places.notes),
+        countable=places.countable,
+        release=file.close,
+        sources=placement.sources(stored.architecture, places.described, root_layer),
+    )
+
+
+def _not_ours(file: HDF5File, config: str | None) -> Exception:
+    if config is not None:
+        return CorruptModel("the file holds a model's configuration, but no layer_names beside its weights")
+    names = file.names()
+    held = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+    return UnknownFormat(f"HDF5, but no Keras model: it has no layer_names; it holds {held or 'nothing'}")
+
+
+def _buckets(stored: _Stored, layer: str, *, opaque_is_bfloat16: bool) -> list[Bucket]:
+    """The arrays of the top-level LAYER, by the layers within it.
+
+    Cells in one scope are numbered name by name: `bias` after `kernel_1` is the second cell's if the first has none. So
+    a kernel starts a cell, and what follows is that cell's, which is how Keras 2 lists them.
+    """
+    group = stored.root.group(layer)
+    if group is None:
+        raise CorruptModel(f"layer_names lists {layer}, but the file does not hold it: a save that failed half-way")
+    buckets: dict[tuple[str, int], Bucket] = {}
+    current: dict[str, Bucket] = {}
+    for name in group.strings("weight_names") or []:
+        tensor = group.tensor(name, opaque_is_bfloat16=opaque_is_bfloat16)
+        if tensor is None:
+            raise CorruptModel(f"{layer} lists an array {name}, but the file does not hold it")
+        parsed = keras_names.parse(name, stored.major)
+        bucket = current.get(parsed.scope)
+        if bucket is None or parsed.leaf == "kernel" or stored.major < 2:
+            bucket = buckets.setdefault((parsed.scope, parsed.number), Bucket(layer, parsed.scope, parsed.number))
+            current[parsed.scope] = bucket
+        if parsed.leaf in bucket.arrays:
+            raise CorruptModel(f"{layer} lists an array {name} twice: a save that failed half-way")
+        bucket.arrays[parsed.leaf] = tensor
+    place = {scope: index for index, scope in enumerate(current)}
+    return sorted(buckets.values(), key=lambda bucket: (place[bucket.scope], bucket.number))
+
+
+def _producer(stored: _Stored, file: HDF5File) -> str:
+    version = stored.version or "1.x"
+    backend = file.text("backend") or stored.root.text("backend")
+    if backend is None and stored.major < 2 and (first := next(stored.tensors(), None)) is not None:
+        backend = "tensorflow" if first.name.endswith(":0") else "theano"  # Keras 1 had no other backend
+    return f"keras {version}" + (f" ({backend})" if backend else "")

@@ -1,0 +1,135 @@
+"""Weight files of Keras 0.x: `layer_k/param_n`, without names, classes or version.
+
+An LSTM is twelve arrays in the order W_i U_i b_i W_c U_c b_c W_f U_f b_f W_o U_o b_o (Keras 0.2.0 to 0.3.3,
+`layers/recurrent.py`). A `Graph` model, and a container within a Sequential, is one long list of arrays without borders
+between layers. HDF5 lists param_10 before param_2, so the number decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+
+from lstmdump.errors import CorruptModel
+from lstmdump.model.tensor import Tensor
+from lstmdump.model.tree import LayerPath, Weight
+from lstmdump.readers.hdf5.file import Group
+
+_ORDER = "icfo"
+_GRAPH = "graph"
+_LSTM_TRIPLES = 4  # (W, U, b) once per gate
+_GRU_TRIPLES = 3
+_MAX_PARAMETERS = 100_000
+
+
+def is_keras_0(root: Group) -> bool:
+    """Whether ROOT is the root of such a file."""
+    graph = root.group(_GRAPH)
+    return root.attribute("nb_layers") is not None or (graph is not None and graph.attribute("nb_params") is not None)
+
+
+def read_weights(root: Group) -> tuple[list[Weight], list[str]]:
+    """All arrays in the file's order, those of LSTM layers named by their gates, and notes.
+
+    Raises:
+        CorruptModel: a layer or an array that the file counts is not there.
+    """
+    weights: list[Weight] = []
+    notes: list[str] = []
+    for group in _groups(root):
+        tensors = [_array(group, number) for number in range(_count(group, "nb_params"))]
+        runs = list(_runs(tensors))
+        unsure = [run for run in runs if len(run) > 3 and not _is_lstms(run, tensors) and len(run) != 3 * _GRU_TRIPLES]
+        notes.extend(f"{run[0].name} and the {len(run) - 1} arrays after it may be LSTM or GRU layers: the file "
+                     "does not say where one ends, so they are left alone" for run in unsure)  # fmt: skip
+        notes.extend(_doubts(group.path, runs, tensors))
+        weights.extend(chain.from_iterable(_place(group.path, run, tensors) for run in runs))
+    return weights, notes
+
+
+def _doubts(group: str, runs: list[list[Tensor]], tensors: list[Tensor]) -> Iterator[str]:
+    """What else a run may be that is taken for one LSTM: in a list without borders, layers on their own width."""
+    for run in runs:
+        whole_layer = len(run) == len(tensors) and group != _GRAPH
+        if len(run) == 3 * _LSTM_TRIPLES and run[0].shape == run[1].shape and not whole_layer:
+            layer = "/".join(_layer(group, run, tensors, 0))
+            yield (f"{layer}: twelve arrays of one size, taken for an LSTM; four SimpleRNN layers, or a GRU and a "
+                   "SimpleRNN, would look the same")  # fmt: skip
+
+
+def _layer(group: str, run: list[Tensor], tensors: list[Tensor], start: int) -> LayerPath:
+    """The place of the LSTM that begins at START of RUN: the group's, where it holds nothing else."""
+    return (group,) if len(run) == len(tensors) == 12 else (group, run[start].name.rpartition("/")[2])
+
+
+def _groups(root: Group) -> Iterator[Group]:
+    names = [_GRAPH] if root.attribute("nb_layers") is None else [
+        f"layer_{number}" for number in range(_count(root, "nb_layers"))
+    ]  # fmt: skip
+    for name in names:
+        group = root.group(name)
+        if group is None:
+            raise CorruptModel(f"the file counts a layer {name}, but does not hold it")
+        yield group
+
+
+def _count(group: Group, attribute: str) -> int:
+    value = group.attribute(attribute)
+    if not isinstance(value, int) or not 0 <= value <= _MAX_PARAMETERS:
+        raise CorruptModel(f"{attribute} of {group.path or '/'} is no count: {value!r}")
+    return value
+
+
+def _array(group: Group, number: int) -> Tensor:
+    tensor = group.tensor(f"param_{number}", opaque_is_bfloat16=False)
+    if tensor is None:
+        raise CorruptModel(f"{group.path} counts an array param_{number}, but does not hold it")
+    return tensor
+
+
+def _runs(tensors: list[Tensor]) -> Iterator[list[Tensor]]:
+    """TENSORS cut into runs of recurrent triples (d, m), (m, m), (m,) of one size, and single other arrays."""
+    start = 0
+    while start < len(tensors):
+        end = start
+        while _is_triple(tensors[end : end + 3]) and (
+            end == start or _shapes(tensors[end : end + 3]) == _shapes(tensors[start : start + 3])
+        ):
+            end += 3
+        end = max(end, start + 1)
+        yield tensors[start:end]
+        start = end
+
+
+def _shapes(tensors: list[Tensor]) -> list[tuple[int, ...]]:
+    return [tensor.shape for tensor in tensors]
+
+
+def _is_triple(tensors: list[Tensor]) -> bool:
+    if len(tensors) != 3 or [len(tensor.shape) for tensor in tensors] != [2, 2, 1]:
+        return False
+    units = tensors[0].shape[1]
+    return tensors[1].shape == (units, units) and tensors[2].shape == (units,)
+
+
+def _is_lstms(run: list[Tensor], tensors: list[Tensor]) -> bool:
+    """Whether RUN, out of all TENSORS of its group, is one LSTM or several.
+
+    A group that holds nothing else is one layer, so twelve arrays are an LSTM. In a longer list, four triples per LSTM
+    and three per GRU cannot be told apart where both counts divide the run.
+    """
+    triples = len(run) // 3
+    if len(run) == len(tensors) == 3 * _LSTM_TRIPLES:
+        return True
+    return triples >= _LSTM_TRIPLES and triples % _LSTM_TRIPLES == 0 and triples % _GRU_TRIPLES != 0
+
+
+def _place(group: str, run: list[Tensor], tensors: list[Tensor]) -> Iterator[Weight]:
+    if not _is_lstms(run, tensors):
+        for tensor in run:
+            yield Weight((group,), tensor.name.rpartition("/")[2], tensor)
+        return
+    for start in range(0, len(run), 3 * _LSTM_TRIPLES):
+        layer = _layer(group, run, tensors, start)
+        for position, tensor in enumerate(run[start : start + 3 * _LSTM_TRIPLES]):
+            yield Weight(layer, f"{'WUb'[position % 3]}_{_ORDER[position // 3]}", tensor)

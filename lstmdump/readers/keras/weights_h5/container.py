@@ -1,0 +1,286 @@
+"""The few files that a Keras model is made of, in a zip archive or in a directory.
+
+Names come from untrusted files, so nothing is ever unpacked by its name: what is opened is asked for by name, and only
+plain names of files are.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import ntpath
+import posixpath
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from tempfile import TemporaryFile
+from typing import BinaryIO, Protocol, cast
+
+from lstmdump.errors import CorruptModel, RefusedModel, UnreadableModel, UnsupportedFormat
+from lstmdump.model import budget, limits, zipfiles
+from lstmdump.model.limits import FREE, Limits
+from lstmdump.model.location import Location
+from lstmdump.model.seekable import PositionedFile
+from lstmdump.model.zip_checksum import crc32
+from lstmdump.readers import foreign_errors, json_text
+from lstmdump.readers.declared_sizes import Declared, Extents
+from lstmdump.readers.hdf5.file import HDF5File
+
+_IN_MEMORY = 16 * 2**20  # bytes of an inflated member that are kept in memory, not in a temporary file
+_AT_ONCE = 8 * 2**20  # bytes of a stored member that are read when it is opened, where there are few numbers in it
+_PER_BYTE = 32  # of HDF5 per byte of the architecture; 1,000 layers of 8 units have 26, one of 64 units has 47
+_CHUNK = 2**20
+_LOCAL_HEADER = 30  # bytes before the name; APPNOTE.TXT 4.3.7
+_ENCRYPTED = 0x1
+_FOREIGN_ERRORS = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError, OSError,
+                   ValueError)  # fmt: skip
+
+
+class Files(Protocol):
+    """Where the files of one model lie, and how far they are trusted."""
+
+    limits: Limits
+
+    def has(self, name: str) -> bool:
+        """Whether there is a file of that NAME."""
+
+    def text(self, name: str) -> bytes:
+        """What is in the file of that NAME, if it is no longer than a JSON text may be."""
+
+    def hdf5(self, name: str) -> HDF5File:
+        """The HDF5 file of that NAME, open until all are closed."""
+
+    def verify(self) -> None:
+        """Hold all that has been opened against its checksums, if it has any."""
+
+    def close(self) -> None:
+        """Let go of all files."""
+
+
+def is_plain(name: str) -> bool:
+    """Whether NAME is that of a file in the same directory, on every system."""
+    plain = posixpath.basename(name) == name == ntpath.basename(name)
+    return plain and name not in ("", ".", "..") and name.isprintable()
+
+
+class Directory:
+    """The files of a model in the directory at LOCATION."""
+
+    def __init__(self, location: Location) -> None:
+        self._directory = location
+        self.limits = location.limits
+        self._declared = Declared(location.limits)
+        self._open: list[HDF5File] = []
+
+    def has(self, name: str) -> bool:
+        """Whether there is a file of that NAME."""
+        return is_plain(name) and self._directory.child(name).is_file()
+
+    def text(self, name: str) -> bytes:
+        """What is in the file of that NAME.
+
+        Raises:
+            RefusedModel: it is longer than a JSON text may be.
+        """
+        try:
+            return json_text.content(self._directory.child(name))
+        except OSError as error:
+            raise UnreadableModel(f"{name} cannot be read: {error.strerror or error}") from error
+
+    def hdf5(self, name: str) -> HDF5File:
+        """The HDF5 file of that NAME.
+
+        Raises:
+            CorruptModel: it is none, or damaged.
+        """
+        self._open.append(HDF5File(self._directory.child(name), declared=self._declared))
+        return self._open[-1]
+
+    def verify(self) -> None:
+        """Nothing: files in a directory have no checksums."""
+
+    def close(self) -> None:
+        """Let go of all files."""
+        for file in self._open:
+            file.close()
+
+
+class Archive:
+    """The files of a model in the zip archive at LOCATION.
+
+    Raises:
+        CorruptModel: it is cut short or damaged.
+    """
+
+    def __init__(self, location: Location) -> None:
+        self._is_here = location.is_here
+        self.limits = location.limits
+        self._declared = Declared(location.limits)
+        with _foreign_errors("the zip archive"):
+            self._file = location.open()
+            try:
+                self._zip = zipfiles.opened(self._file, location.limits)
+            except BaseException:
+                self._file.close()
+                raise
+        self._members: dict[str, list[zipfile.ZipInfo]] = {}
+        for info in self._zip.infolist():
+            self._members.setdefault(info.filename, []).append(info)
+        self._places = Extents()
+        self._taken: set[str] = set()
+        self._open: list[HDF5File] = []
+        self._unverified: list[_Window] = []
+
+    def has(self, name: str) -> bool:
+        """Whether there is a member of that NAME."""
+        return name in self._members
+
+    def text(self, name: str) -> bytes:
+        """What is in the member NAME.
+
+        Raises:
+            CorruptModel: it is damaged, or not there.
+            RefusedModel: it is longer than a JSON text may be, or encrypted.
+        """
+        size = self._member(name).file_size
+        if size > self.limits.json_size:
+            raise json_text.too_long(name, size)
+        with self._inflated(name) as member:
+            return member.read(size)
+
+    def hdf5(self, name: str) -> HDF5File:
+        """The HDF5 file in the member NAME: where it is only stored, as Keras does, it is read in its place.
+
+        Raises:
+            CorruptModel: it is none, or damaged.
+            RefusedModel: it inflates to more than weights can, or is encrypted.
+        """
+        info = self._member(name)
+        if info.compress_type == zipfile.ZIP_STORED:
+            window = self._window(info)
+            self._unverified.append(window)
+            in_memory = self._is_mostly_described(info)
+            self._open.append(HDF5File(cast("BinaryIO", window), in_memory=in_memory, declared=self._declared))
+        else:
+            unpacked = self._unpacked(info)
+            self._open.append(HDF5File(unpacked, declared=self._declared, stored=info.compress_size))
+        return self._open[-1]
+
+    def verify(self) -> None:
+        """Hold every member that is read in its place against its checksum; the others were when they were inflated.
+
+        Raises:
+            CorruptModel: it is another.
+        """
+        while self._unverified and not self._file.closed:
+            with _foreign_errors(self._unverified[-1].name):
+                self._unverified[-1].verify()
+            self._unverified.pop()
+
+    def close(self) -> None:
+        """Let go of the archive and all that has been opened in it."""
+        for file in self._open:
+            file.close()
+        self._zip.close()
+        self._file.close()
+
+    def _member(self, name: str) -> zipfile.ZipInfo:
+        if name not in self._members:
+            raise CorruptModel(f"the zip archive holds no {name}")
+        if len(self._members[name]) > 1:
+            raise CorruptModel(f"the zip archive holds more than one {name}")
+        info = self._members[name][0]
+        if info.flag_bits & _ENCRYPTED:
+            raise RefusedModel(f"{name} is encrypted; Keras encrypts nothing")
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise UnsupportedFormat(f"{name} is compressed in a way that Keras never uses; only deflate is read")
+        if stat.S_ISLNK(info.external_attr >> 16):
+            raise RefusedModel(f"{name} is a link to another file; Keras writes none")
+        if name not in self._taken:
+            self._taken.add(name)
+            self._places.take(name, info.header_offset, _LOCAL_HEADER + info.compress_size)
+            self._places.insist_on_own_places()
+        return info
+
+    def _is_mostly_described(self, info: zipfile.ZipInfo) -> bool:
+        """Whether the numbers in the HDF5 file INFO are few beside what describes them, which is going to be read.
+
+        HDF5 asks for it in pieces of some hundred bytes. Through Python, those of 1,000 layers take 90 ms.
+        """
+        others = sum(other.file_size for other in self._zip.infolist() if other is not info)
+        return self._is_here and info.file_size <= min(_AT_ONCE, _PER_BYTE * others)
+
+    @contextmanager
+    def _inflated(self, name: str) -> Iterator[BinaryIO]:
+        info = self._member(name)
+        if info.file_size > max(FREE, self.limits.unfolding * info.compress_size):
+            words = f"{name} inflates from {info.compress_size:,} bytes to {info.file_size:,}"
+            needed = math.ceil(info.file_size / max(1, info.compress_size))
+            raise limits.refusal("unfolding", words, needed=needed)
+        with _foreign_errors(name), self._zip.open(info) as member:
+            yield member  # type: ignore[misc] # typeshed: IO[bytes]
+
+    def _window(self, info: zipfile.ZipInfo) -> _Window:
+        with _foreign_errors(info.filename):
+            self._file.seek(info.header_offset)
+            header = self._file.read(_LOCAL_HEADER)
+            name_length, extra_length = struct.unpack("<26x2H", header)
+            name = self._file.read(name_length)
+            start = info.header_offset + _LOCAL_HEADER + name_length + extra_length
+            end = self._file.seek(0, io.SEEK_END)
+            if header[:4] != b"PK\x03\x04" or name != info.filename.encode() or start + info.file_size > end:
+                raise CorruptModel(f"{info.filename} does not lie where the zip archive says")
+            return _Window(self._file, info.filename, start, info.file_size, info.CRC)
+
+    def _unpacked(self, info: zipfile.ZipInfo) -> BinaryIO:
+        with self._inflated(info.filename) as member, _foreign_errors(info.filename):
+            budget.allow(info.file_size)
+            into: BinaryIO = io.BytesIO() if info.file_size <= _IN_MEMORY else TemporaryFile()  # noqa: SIM115
+            # Never more than is declared: there zipfile stops, and compares the checksum.
+            while chunk := member.read(_CHUNK):
+                into.write(chunk)
+            return into
+
+
+class _Window(PositionedFile):
+    """SIZE bytes of FILE from START on, as a file of its own: the member NAME, whose checksum is CRC."""
+
+    def __init__(self, file: BinaryIO, name: str, start: int, size: int, crc: int) -> None:
+        super().__init__(size)
+        self._file = file
+        self.name = name
+        self._start = start
+        self._crc = crc
+
+    def readall(self) -> bytes:
+        """All bytes from here on."""
+        self._file.seek(self._start + self._at)
+        found = self._file.read(max(0, self._size - self._at))
+        self._at += len(found)
+        return found
+
+    def _read(self, view: memoryview, start: int) -> int:
+        self._file.seek(self._start + start)
+        return int(self._file.readinto(view))  # type: ignore[attr-defined]
+
+    def verify(self) -> None:
+        """Read it all.
+
+        Raises:
+            CorruptModel: its checksum is another.
+        """
+        self.seek(0)
+        crc, buffer = 0, memoryview(bytearray(_CHUNK))
+        while count := self.readinto(buffer):
+            budget.allow(count)
+            crc = crc32(buffer[:count], crc)
+        if crc != self._crc:
+            raise CorruptModel(f"{self.name} is damaged: its checksum is not the one in the zip archive")
+
+
+def _foreign_errors(what: str) -> AbstractContextManager[None]:
+    """Turn what zipfile, zlib and the system raise over a damaged archive into `CorruptModel`; WHAT is damaged."""
+    return foreign_errors.stopped(_FOREIGN_ERRORS, f"{what} cannot be read")

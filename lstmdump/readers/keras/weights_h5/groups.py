@@ -1,0 +1,212 @@
+"""The groups of a `.weights.h5`, as Keras's own saving writes them since 2.12: `layers/lstm_1/cell/vars/0`.
+
+A layer's arrays stand in its group `vars` under their numbers, the layers within it in groups called after the
+attribute that holds them, and those of a list in groups called after their classes, numbered. HDF5 lists `lstm_10`
+before `lstm_2`. Since Keras 3.6 the attribute `name` of `vars` is the layer's own name.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from lstmdump.errors import CorruptModel, LstmdumpError
+from lstmdump.model import limits
+from lstmdump.model.limits import Limits
+from lstmdump.model.tensor import Tensor
+from lstmdump.readers.hdf5 import links as hdf5_links
+from lstmdump.readers.hdf5.file import Group, HDF5File
+
+LISTS = ("layers", "_layer_checkpoint_dependencies")  # where a model keeps its layers; the latter in 2.12 to 2.14
+_VARS = "vars"
+
+_NO_LAYERS = frozenset({"optimizer", "metrics", "_metrics", "_compile_metrics"})  # the attributes of a compiled model
+_NUMBERS = frozenset({"int32", "int64", "uint32", "uint64"})
+_OPTIMIZER = re.compile(r".*opt(imi[sz]er)?(_.*)?")
+_METRIC = re.compile(r"(.*_)?(metrics?|tracker|loss)(_.*)?")
+
+
+@dataclass
+class Stored:
+    """A group and all below it: a layer, a cell, or a list of layers.
+
+    Attributes:
+        path: in the file.
+        key: its last step.
+        place: where it stands in the file, so that what was written first comes first.
+        name: the layer's own name, since Keras 3.6.
+        is_layer: whether it has a group `vars`; lists have none, and layers without arrays of their own may have none.
+        arrays: by their numbers, in order.
+        children: the groups below by their last steps.
+        size: of the root, how many bytes all arrays come to, those that are left out included.
+    """
+
+    path: str
+    key: str
+    place: tuple[int, int]
+    name: str | None = None
+    is_layer: bool = False
+    arrays: dict[str, Tensor] = field(default_factory=dict)
+    children: dict[str, Stored] = field(default_factory=dict)
+    size: int = 0
+
+    def walk(self) -> Iterator[Stored]:
+        """This group and all below it."""
+        yield self
+        for child in self.children.values():
+            yield from child.walk()
+
+    def child(self, *keys: str) -> Stored | None:
+        """The first there is of the children called KEYS."""
+        return next((self.children[key] for key in keys if key in self.children), None)
+
+    def in_order(self) -> list[Stored]:
+        """The children in the order in which they were written, but a forward layer before the backward one."""
+        found = sorted(self.children.values(), key=lambda child: child.place)
+        keys = [child.key for child in found]
+        if "forward_layer" in keys and "backward_layer" in keys:
+            one, other = sorted((keys.index("forward_layer"), keys.index("backward_layer")))
+            found[one], found[other] = self.children["forward_layer"], self.children["backward_layer"]
+        return found
+
+
+def is_layout(root: HDF5File) -> bool:
+    """Whether ROOT is the root of such a file."""
+    first = {name.split("\\")[0] for name in root.names()}
+    if not first.isdisjoint({*LISTS, _VARS}):
+        return True
+    try:
+        return any(stored.is_layer for stored in read([root], opaque_is_bfloat16=True).walk())
+    except LstmdumpError:
+        return False
+
+
+def read(roots: Sequence[HDF5File], *, opaque_is_bfloat16: bool) -> Stored:
+    """The tree of groups in ROOTS, of which each is one shard, without optimizers, metrics and seeds.
+
+    OPAQUE_IS_BFLOAT16: whether two bytes of no known type are one even where nothing says so, as in files of Keras 2.
+
+    Raises:
+        CorruptModel: damaged, or groups within themselves.
+        RefusedModel: more groups than a model has, or a link.
+    """
+    tree = Stored("", "", (0, 0))
+    for shard, root in enumerate(roots):
+        root.look_ahead()
+        _Shard(tree, shard, root.limits, opaque_is_bfloat16=opaque_is_bfloat16).visit(root, tree, ())
+        root.insist_on_stored()
+    for stored in tree.walk():
+        stored.arrays = {key: stored.arrays[key] for key in sorted(stored.arrays, key=_number)}
+    _without_others(tree, at_root=True)
+    return tree
+
+
+class _Shard:
+    """One file on its way into the TREE, trusted so far; NUMBER says which."""
+
+    def __init__(self, tree: Stored, number: int, trusted: Limits, *, opaque_is_bfloat16: bool) -> None:
+        self._tree = tree
+        self._trusted = trusted
+        self._number = number
+        self._opaque_is_bfloat16 = opaque_is_bfloat16
+        self._seen: set[int] = set()
+
+    def visit(self, group: Group, stored: Stored, steps: tuple[str, ...]) -> None:
+        """Put GROUP, which is STORED, and all below it into the tree."""
+        address = group.address
+        if address in self._seen:
+            raise CorruptModel(f"the group {group.path} has two names, or stands within itself")
+        if len(steps) > self._trusted.nesting:
+            words = f"groups are nested more than {self._trusted.nesting} deep"
+            raise limits.refusal("nesting", words, needed=2 * self._trusted.nesting)
+        self._seen.add(address)
+        if len(self._seen) > self._trusted.objects:
+            raise hdf5_links.too_many(self._trusted)
+        for key in group.names():
+            child = group.group(key)
+            if child is None:
+                continue
+            rest = self._take_arrays(child, stored) if key == _VARS else []
+            if key != _VARS or any(child.group(inner) for inner in rest):  # or an attribute called `vars`
+                inner_steps = (*steps, *key.split("\\"))  # Windows joined the steps with backslashes
+                self.visit(child, self._at(inner_steps, child.address), inner_steps)
+
+    def _take_arrays(self, group: Group, stored: Stored) -> list[str]:
+        """Put the arrays of GROUP into STORED, and give the names of all else in it."""
+        rest = []
+        stored.is_layer = True
+        stored.name = group.text("name") or stored.name
+        for key in group.names():
+            tensor = group.tensor(key, opaque_is_bfloat16=self._opaque_is_bfloat16)
+            if tensor is None:
+                rest.append(key)
+                continue
+            if tensor.dtype == "|V2":
+                raise CorruptModel(f"{tensor.name} holds numbers of two bytes, of which the file does not say the type")
+            if stored.arrays.setdefault(key, tensor) is not tensor:
+                raise CorruptModel(f"{tensor.name} is in more than one of the files that the weights are spread over")
+            self._tree.size += tensor.size * _width(tensor.dtype)
+        return rest
+
+    def _at(self, steps: tuple[str, ...], address: int) -> Stored:
+        stored = self._tree
+        for depth, step in enumerate(steps, 1):
+            path = "/".join(steps[:depth])
+            stored = stored.children.setdefault(step, Stored(path, step, (self._number, address)))
+        return stored
+
+
+def insist_on_all(tree: Stored) -> None:
+    """The arrays of every layer in TREE are numbered without a gap.
+
+    Raises:
+        CorruptModel: one is missing.
+    """
+    for stored in tree.walk():
+        numbers = [int(key) for key in stored.arrays if re.fullmatch(r"[0-9]{1,9}", key)]
+        gap = next((place for place, number in enumerate(numbers) if place != number), None)
+        if gap is not None:
+            raise CorruptModel(f"{stored.path}/{_VARS} holds arrays up to number {numbers[-1]}, but not number {gap}")
+
+
+def numbered(container: Stored, word: str) -> list[tuple[int, Stored]]:
+    """The children of CONTAINER called after the class WORD, each with its number, in the order of these numbers."""
+    pattern = re.compile(re.escape(word) + r"(?:_([0-9]{1,9}))?")
+    found = ((pattern.fullmatch(key), child) for key, child in container.children.items())
+    return sorted(((int(key[1] or 0), child) for key, child in found if key), key=lambda one: one[0])
+
+
+def _width(dtype: str) -> int:
+    """The bytes of one number of that DTYPE: its name says the bits."""
+    bits = re.search(r"\d+$", dtype)
+    return int(bits[0]) // 8 if bits else 1
+
+
+def _number(key: str) -> tuple[int, int, str]:
+    return (0, int(key), key) if re.fullmatch(r"[0-9]{1,9}", key) else (1, 0, key)
+
+
+def _without_others(stored: Stored, *, at_root: bool) -> None:
+    """Leave out of STORED what are no parameters of the model."""
+    if "forward_layer" in stored.children and "backward_layer" in stored.children:
+        stored.children.pop("layer", None)  # what a Bidirectional of Keras 2 copied its two layers from
+    for key, child in list(stored.children.items()):
+        if (at_root and key in _NO_LAYERS) or _is_other(key, child.arrays):
+            del stored.children[key]
+        else:
+            _without_others(child, at_root=False)
+
+
+def _is_other(key: str, arrays: Mapping[str, Tensor]) -> bool:
+    """Whether a group called KEY, with these ARRAYS, is a seed's state, an optimizer or a metric."""
+    first = next(iter(arrays.values()), None)
+    if first is None:
+        return False
+    counts = first.dtype in _NUMBERS
+    seed = counts and len(arrays) == 1 and first.shape == (2,)
+    scalars = [tensor.shape == () for tensor in list(arrays.values())[:2]]  # the steps, and since Keras 3 the rate
+    optimizer = counts and scalars[0] and (scalars == [True, True] or _OPTIMIZER.fullmatch(key) is not None)
+    metric = _METRIC.fullmatch(key) is not None and all(math.prod(tensor.shape) == 1 for tensor in arrays.values())
+    return seed or optimizer or metric

@@ -1,0 +1,126 @@
+"""Which group of a `.weights.h5` belongs to which layer of the architecture.
+
+Wrappers hold their layers under attributes of known names. In a list, a group is called after the class of its layer,
+and numbered within the list:
+
+==============  =====================================================================================================
+since 3.6       the group says the layer's own name
+Keras 3         the number counts all layers of the class, also one that was stored before, elsewhere
+2.14 to 2.15    the number counts the layers of the class that are stored here
+2.12, 2.13      the same, but layers with weights count twice
+==============  =====================================================================================================
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from lstmdump.readers.keras.architecture.config import ConfigLayer
+from lstmdump.readers.keras.weights_h5.groups import LISTS, Stored, numbered
+
+Known = Callable[[ConfigLayer], bool]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A group and the layer it belongs to; one of them may be missing.
+
+    PREFIX is what Keras 2 puts before the name of a Bidirectional's layer; the architecture has the name without.
+    DIRECTION is which half of one the layer is: `forward`, `backward`, or empty.
+    """
+
+    stored: Stored | None
+    layer: ConfigLayer | None
+    prefix: str = ""
+    direction: str = ""
+
+
+def pairs(stored: Stored, layer: ConfigLayer, *, is_keras_2: bool, known: Known) -> Iterator[Pair]:
+    """What is in the group STORED, which is LAYER, in the order of the architecture.
+
+    KNOWN: whether a layer has been met before, under whatever model, so that it is not stored again.
+    """
+    left = {id(child): child for child in _flat(stored)}
+    waiting: list[ConfigLayer] = []
+    found = [*_by_attribute(stored, layer, is_keras_2=is_keras_2, known=known)]
+    for pair in found:
+        if pair.stored is not None:
+            left.pop(id(pair.stored), None)
+        elif pair.layer is not None:
+            waiting.append(pair.layer)
+    rest = list(left.values())
+    fitting = {id(one): group for one in waiting if (group := _take_fitting(one, rest)) is not None}
+    for pair in found:
+        yield pair if pair.stored is not None else replace(pair, stored=fitting.get(id(pair.layer)))
+    yield from (Pair(group, None) for group in rest)
+
+
+def _flat(stored: Stored) -> Iterator[Stored]:
+    """The layers below STORED, those in its lists included."""
+    for child in stored.in_order():
+        if child.is_layer or child.key == "cell" or child.key not in (*LISTS, "cells"):
+            yield child
+        else:
+            yield from child.in_order()
+
+
+def _by_attribute(stored: Stored, layer: ConfigLayer, *, is_keras_2: bool, known: Known) -> Iterator[Pair]:
+    inner = dict(layer.children)
+    if "layer" in inner and (layer.kind == "Bidirectional" or "merge_mode" in layer.settings):
+        for direction, child in (
+            ("forward", inner["layer"]),
+            ("backward", inner.get("backward_layer", inner["layer"])),
+        ):
+            prefix = f"{direction}_" if is_keras_2 else ""
+            yield Pair(stored.child(f"{direction}_layer"), child, prefix, direction)
+        return
+    for key in dict.fromkeys(key for key, _ in layer.children):
+        within = [child for name, child in layer.children if name == key]
+        group = stored.child(*LISTS) if key == "layers" else stored.child(key)
+        if group is None or not isinstance(layer.settings.get(key), list):
+            yield Pair(group, within[0])
+            yield from (Pair(None, child) for child in within[1:])
+        else:
+            groups = _align(within, group, is_keras_2=is_keras_2, known=known)
+            yield from (Pair(groups.get(id(child)), child) for child in within)
+
+
+def _align(layers: Sequence[ConfigLayer], container: Stored, *, is_keras_2: bool, known: Known) -> dict[int, Stored]:
+    """The group in CONTAINER of each of LAYERS, by the layer's id; shared ones have none."""
+    found: dict[int, Stored] = {}
+    for word in dict.fromkeys(snake_case(layer.kind) for layer in layers):
+        alike = [layer for layer in layers if snake_case(layer.kind) == word]
+        groups = numbered(container, word) or numbered(container, f"private{word}")
+        named = {group.name: group for _, group in groups if group.name is not None}
+        here = alike if len(groups) == len(alike) else [layer for layer in alike if not known(layer)]
+        if named and all(layer.name in named or known(layer) for layer in alike):
+            found.update((id(layer), named[layer.name]) for layer in alike if layer.name in named)
+        elif is_keras_2 or len(groups) == len(alike):
+            found.update((id(layer), group) for layer, (_, group) in zip(here, groups, strict=False))
+        else:
+            by_number = dict(groups)
+            found.update((id(layer), by_number[k]) for k, layer in enumerate(alike) if k in by_number)
+    return found
+
+
+def _take_fitting(layer: ConfigLayer, rest: list[Stored]) -> Stored | None:
+    """The first of REST that goes by the name of LAYER or, where it is called otherwise, by that of its class."""
+    word = snake_case(layer.kind)
+    for fits in (
+        lambda group: layer.name is not None and group.name == layer.name,
+        lambda group: group.name is None and group.key == layer.name,
+        lambda group: group.name is None and re.fullmatch(re.escape(word) + r"(_\d+)?", group.key),
+    ):
+        for group in rest:
+            if fits(group):
+                rest.remove(group)
+                return group
+    return None
+
+
+def snake_case(kind: str) -> str:
+    """A class's name as it stands in a path: `MyLSTM` is `my_lstm`, `CuDNNLSTM` is `cu_dnnlstm`."""
+    words = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", kind))
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", words).lower()

@@ -1,0 +1,185 @@
+"""The layers of a `.weights.h5` under the names and classes that the architecture, or else the file, gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from lstmdump.errors import CorruptModel
+from lstmdump.model.tensor import Tensor
+from lstmdump.model.tree import LayerPath
+from lstmdump.readers.keras.architecture import automatic_names, expected_layers, match
+from lstmdump.readers.keras.architecture import settings as keras_settings
+from lstmdump.readers.keras.architecture.config import CONTAINERS, ConfigLayer
+from lstmdump.readers.keras.architecture.expected_layers import Leaf
+from lstmdump.readers.keras.architecture.match import Bucket
+from lstmdump.readers.keras.architecture.placement import Place, without_automatic_names
+from lstmdump.readers.keras.architecture.settings import NOTHING, Around
+from lstmdump.readers.keras.weights_h5.groups import LISTS, Stored
+from lstmdump.readers.keras.weights_h5.match_groups import Pair, pairs
+
+_RECURRENT = ("kernel", "recurrent_kernel", "bias")
+
+
+@dataclass(frozen=True)
+class _Around:
+    """What is known of a layer from those around it."""
+
+    path: LayerPath = ()
+    certain: bool = True
+    in_stack: int = 0
+    wrappers: Around = NOTHING
+
+
+class _Walk:
+    """One pass over the groups and the architecture, side by side."""
+
+    def __init__(self, *, is_keras_2: bool, has_names: bool) -> None:
+        self._is_keras_2 = is_keras_2
+        self._has_names = has_names
+        self._met: set[object] = set()
+        self.absent: list[tuple[ConfigLayer, _Around]] = []
+
+    def known(self, layer: ConfigLayer) -> bool:
+        """Whether a layer of this very name, class and content has been met before."""
+        return layer.shared_id in self._met or _likeness(layer) in self._met
+
+    def within(self, stored: Stored, layer: ConfigLayer | None, around: _Around) -> Iterator[Place]:
+        """The places of all arrays in STORED, which is LAYER, AROUND being its own path as well."""
+        cell = _own_cell(stored, layer) if around.path else None
+        if stored.arrays or cell is not None:
+            yield _place(stored, cell, layer, around)
+        if layer is None or not layer.children:
+            for child in stored.in_order():
+                for one in child.in_order() if child is cell else [child]:
+                    yield from self._unlisted(one, around)
+            return
+        inner = _Around(around.path, around.certain and layer.kind in CONTAINERS, _stack_size(layer))
+        for pair in list(pairs(stored, layer, is_keras_2=self._is_keras_2, known=self.known)):
+            wrappers = pair.layer and keras_settings.inside(layer, pair.layer, around.wrappers, pair.direction)
+            yield from self._listed(pair, replace(inner, wrappers=wrappers or NOTHING))
+
+    def _listed(self, pair: Pair, around: _Around) -> Iterator[Place]:
+        if pair.layer is None:
+            if pair.stored is not None:
+                yield from self._unlisted(pair.stored, around)
+        elif pair.stored is None:
+            self.absent.append((pair.layer, around))
+        else:
+            name = pair.stored.name or (pair.layer.name and pair.prefix + pair.layer.name) or pair.stored.key
+            yield from self.within(pair.stored, pair.layer, replace(around, path=(*around.path, name)))
+            if not any(stored.arrays for stored in pair.stored.walk()):
+                self.absent.append((pair.layer, around))
+            self._met.update(_marks(pair.layer))
+
+    def _unlisted(self, stored: Stored, around: _Around) -> Iterator[Place]:
+        """What the architecture does not list: the file's own words are the names."""
+        silent = stored.key in LISTS or (self._has_names and not stored.is_layer)
+        silent = silent or (stored.key in ("cell", "cells") and bool(around.path))
+        path = around.path if silent and stored.name is None else (*around.path, stored.name or stored.key)
+        yield from self.within(stored, None, _Around(path, certain=False))
+
+
+def places(root: Stored, architecture: ConfigLayer | None, *, is_keras_2: bool, has_names: bool) -> list[Place]:
+    """The place of every array below ROOT, in the model's order.
+
+    HAS_NAMES: whether the file keeps the layers' own names.
+
+    Raises:
+        CorruptModel: the architecture names an LSTM layer that has no arrays, or arrays of another size.
+    """
+    walk = _Walk(is_keras_2=is_keras_2, has_names=has_names)
+    found = list(walk.within(root, architecture, _Around()))
+    for place in found:
+        if place.leaf is not None and (words := match.disagreement(place.bucket, place.leaf)) is not None:
+            raise CorruptModel(words)
+    if found:
+        _insist_on_arrays(walk, found)
+    return _told_apart(without_automatic_names(found))
+
+
+def _own_cell(stored: Stored, layer: ConfigLayer | None) -> Stored | None:
+    """The cell in STORED that is part of the layer itself, as that of an LSTM is; that of an RNN is a layer."""
+    cell = stored.children.get("cell")
+    if cell is None or not cell.arrays or (layer is not None and layer.children):
+        return None
+    automatic = cell.name is None or automatic_names.is_cell(cell.name)
+    return cell if automatic or (layer is not None and expected_layers.is_gated(layer)) else None
+
+
+def _place(stored: Stored, cell: Stored | None, layer: ConfigLayer | None, around: _Around) -> Place:
+    path = around.path or tuple(stored.path.split("/")) if stored.path else ("vars",)
+    holder = stored if cell is None else cell
+    leaf = None
+    if layer is not None:
+        steps = tuple((name,) for name in around.path)
+        leaf = Leaf(steps, layer, around.certain, False, around.in_stack, None, around.wrappers)
+    gated = leaf is not None and leaf.is_gated
+    arrays = _called(holder, insist=leaf is not None and leaf.is_lstm)
+    if holder is cell:
+        arrays |= {f"vars/{key}": tensor for key, tensor in stored.arrays.items()}
+    bucket = Bucket("", holder.path, 0, arrays)
+    return Place(path, leaf.layer.kind if leaf is not None and gated else None, bucket, leaf)
+
+
+def _called(holder: Stored, *, insist: bool) -> dict[str, Tensor]:
+    """The arrays of HOLDER by what they are in an LSTM, where they have its shapes or INSIST is set."""
+    tensors = list(holder.arrays.values())
+    count = min(len(tensors), 3) if insist else _lstm_arrays([tensor.shape for tensor in tensors])
+    names = [*_RECURRENT[:count], *(f"{holder.key}/vars/{key}" for key in list(holder.arrays)[count:])]
+    return dict(zip(names, tensors, strict=True))
+
+
+def _lstm_arrays(shapes: list[tuple[int, ...]]) -> int:
+    """How many of the first of SHAPES are an LSTM's: (d, 4m), (m, 4m) and perhaps a bias of (4m,) or (8m,)."""
+    if len(shapes) < 2 or len(shapes[0]) != 2 or len(shapes[1]) != 2:
+        return 0
+    units = shapes[1][0]
+    if not units or shapes[1][1] != 4 * units or shapes[0][1] != 4 * units:
+        return 0
+    return 3 if shapes[2:3] in ([(4 * units,)], [(8 * units,)]) else 2
+
+
+def _insist_on_arrays(walk: _Walk, found: list[Place]) -> None:
+    """Every LSTM layer that the architecture names for certain has arrays, or is one that has them elsewhere."""
+    stored = {_likeness(place.leaf.layer) for place in found if place.leaf is not None}
+    for layer, around in walk.absent:
+        for leaf in expected_layers.leaves(layer, tuple((name,) for name in around.path)):
+            if leaf.is_lstm and leaf.certain and around.certain and _likeness(leaf.layer) not in stored:
+                name = "/".join(forms[0] for forms in leaf.steps) or "without a name"
+                raise CorruptModel(f"config and arrays disagree: the configuration names an LSTM layer {name}, "
+                                   "but no arrays are stored for it")  # fmt: skip
+
+
+def _told_apart(found: list[Place]) -> list[Place]:
+    """FOUND with no two arrays in one place: layers whose arrays would clash go by their paths in the file."""
+    taken: set[tuple[LayerPath, str]] = set()
+    apart: list[Place] = []
+    for place in found:
+        claims = {(place.path, leaf) for leaf in place.arrays}
+        clashing = not taken.isdisjoint(claims)
+        apart.append(place._replace(path=tuple(place.bucket.scope.split("/"))) if clashing else place)
+        taken |= claims
+    return apart
+
+
+def _stack_size(layer: ConfigLayer) -> int:
+    return len(layer.children) if layer.kind == "StackedRNNCells" else 0
+
+
+def _marks(layer: ConfigLayer) -> Iterator[object]:
+    for one in layer.walk():
+        yield _likeness(one)
+        if one.shared_id is not None:
+            yield one.shared_id
+
+
+def _likeness(layer: ConfigLayer) -> tuple[object, ...]:
+    """What two copies of a shared layer have in common."""
+    inner = tuple(_likeness(child) for _, child in layer.children)
+    return (layer.kind, layer.name, expected_layers.stated_units(layer), inner)
+
+
+def kinds(found: list[Place]) -> Mapping[LayerPath, str]:
+    """The classes that the architecture gives them."""
+    return {place.path: place.kind for place in found if place.kind is not None}

@@ -1,0 +1,147 @@
+"""TensorFlow checkpoints: of objects (TensorFlow 2, `save_weights` of Keras 2) and of variables by name (TensorFlow 1).
+
+A checkpoint is named by its prefix, by its `.index`, or by its directory, whose file `checkpoint` names the latest.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any
+
+from lstmdump.errors import UnreadableModel
+from lstmdump.model.location import Location
+from lstmdump.model.tree import Model
+from lstmdump.readers.detect import Format
+from lstmdump.readers.tensorflow.objects import graph as object_graph
+from lstmdump.readers.tensorflow.objects import keras_names, weights
+from lstmdump.readers.tensorflow.objects import model as object_model
+from lstmdump.readers.tensorflow.objects.graph import ObjectGraph
+from lstmdump.readers.tensorflow.wire import bundle as wire_bundle
+from lstmdump.readers.tensorflow.wire.bundle import Bundle
+from lstmdump.readers.tensorflow.wire.mapped_file import content
+from lstmdump.readers.tensorflow.wire.sstable import Table
+
+_LOST_CELLS = (
+    "a layer has a cell without weights: some releases of Keras leave those of RNN([cell, cell]) out of checkpoints"
+)
+_LATEST = re.compile(rb'^model_checkpoint_path: "((?:[^"\\\n]|\\.)*)"', re.MULTILINE)
+_ESCAPED = re.compile(rb"\\(?:([0-7]{1,3})|(.))")  # as protocol buffers write text: octal, or a sign itself
+_INDEX = ".index"
+_STATE = "checkpoint"
+_BEGINNING = 1 << 20  # bytes of that file, which names the latest first
+
+
+def read(location: Location) -> Model:
+    """The model in the checkpoint at LOCATION: a prefix, an index, a single file of the first format, or a directory.
+
+    Raises:
+        UnreadableModel: there is none, or several and no word which; or it is damaged.
+    """
+    if not location.is_dir():
+        return _read_one(location)
+    found, said = _in_directory(location)
+    model = _read_one(found)
+    model.notes = (*said, *model.notes)
+    return model
+
+
+def _read_one(location: Location) -> Model:
+    if not location.is_file():
+        return _read_bundle(location)
+    if _is_index(location):
+        return _read_bundle(location.sibling(location.name.removesuffix(_INDEX)))
+    from lstmdump.readers.tensorflow.tf1 import model as tf1_model
+
+    return tf1_model.read_first_format(location)
+
+
+def _read_bundle(prefix: Location) -> Model:
+    kind, bundle = Format.CHECKPOINT, Bundle(prefix)
+    try:
+        notes = object_model.missing_files(bundle)
+        if object_model.GRAPH_KEY in bundle:
+            graph = _object_graph(bundle)
+            found = weights.holders(graph)
+            named = keras_names.name(graph, found, _stored_metadata(bundle, graph))
+            notes += [_LOST_CELLS] if weights.lacks_cells(graph, found) else []
+            return object_model.of_objects(
+                bundle, graph, named, kind, object_model.producer(graph), notes, bundle.limits
+            )
+        from lstmdump.readers.tensorflow.tf1 import model as tf1_model
+
+        return tf1_model.of_names(prefix, {name: bundle.tensor(name) for name in bundle.names()}, kind, notes, bundle)
+    except BaseException:
+        bundle.close()
+        raise
+
+
+def _object_graph(bundle: Bundle) -> ObjectGraph:
+    """The graph that the bundle holds; where its data file is missing, the paths in the keys must do."""
+    if bundle.missing_files():
+        return object_graph.of_keys(bundle.names(), bundle.limits)
+    return object_graph.of_checkpoint(bundle.string(object_model.GRAPH_KEY), bundle.limits)
+
+
+def _stored_metadata(bundle: Bundle, graph: ObjectGraph) -> dict[int, dict[str, Any]]:
+    """The JSON that TensorFlow 1.13 stored for each Keras object, beside the variables."""
+    texts = {node.metadata for node in graph.nodes if node.metadata and node.metadata in bundle}
+    values = {key: keras_names.metadata_in(bundle.string(key), key, bundle.limits) for key in texts}
+    return {
+        number: value for number, node in enumerate(graph.nodes) if (value := values.get(node.metadata)) is not None
+    }
+
+
+def _is_index(location: Location) -> bool:
+    """Whether the table at LOCATION is the index of a bundle; a checkpoint of the first format is a table itself."""
+    header = Table(content(location), location.limits.objects).get(b"")
+    return header is not None and wire_bundle.is_bundle_header(header)
+
+
+def _in_directory(directory: Location) -> tuple[Location, list[str]]:
+    """The checkpoint in DIRECTORY that its file `checkpoint` names, or the only one there is; and what to say of that.
+
+    Of the path in that file only the last name is used: it was true on the machine where it was written.
+    """
+    prefixes = _prefixes(directory)
+    latest = _latest(directory.child(_STATE))
+    if latest and any(directory.child(latest + ending).is_file() for ending in (_INDEX, "")):
+        several = len(prefixes) > 1
+        return directory.child(latest), [
+            f"{latest} is the latest of {len(prefixes)} checkpoints here"
+        ] if several else []
+    if len(prefixes) == 1:
+        gone = f"this is {prefixes[0]}; the file `{_STATE}` names {latest}, which is not here"
+        return directory.child(prefixes[0]), [gone] if latest else []
+    named = f"its file `{_STATE}` names {latest}, which is not there" if latest else "none is named the latest"
+    if not prefixes:
+        raise UnreadableModel(f"the directory holds no checkpoint: {named}")
+    names = ", ".join(prefixes[:5])
+    raise UnreadableModel(f"the directory holds {len(prefixes)} checkpoints and {named}; give one: {names}")
+
+
+def _prefixes(directory: Location) -> list[str]:
+    """The prefixes of the checkpoints in DIRECTORY; none where it may be looked into, but not listed."""
+    try:
+        names = [entry.name for entry, _ in directory.entries()]
+    except (OSError, UnreadableModel):
+        return []
+    return [name.removesuffix(_INDEX) for name in names if name.endswith(_INDEX)]
+
+
+def _latest(state: Location) -> str:
+    """The last name of the path that the file STATE calls the latest checkpoint; empty where it calls none so."""
+    try:
+        found = _LATEST.search(_beginning(state)) if state.is_file() else None
+    except OSError as error:
+        raise UnreadableModel(f"its file `{_STATE}` cannot be read: {error.strerror or error}") from error
+    if found is None:
+        return ""
+    path = _ESCAPED.sub(lambda sign: bytes([int(sign[1], 8) & 0xFF]) if sign[1] else sign[2], found[1])
+    last = re.split(r"[/\\]", path.decode("utf-8", "surrogateescape"))[-1]
+    return os.path.basename(last)  # noqa: PTH119 - on Windows, without a drive: `D:x` is in that drive's own current directory
+
+
+def _beginning(file: Location) -> bytes:
+    with file.open() as opened:
+        return opened.read(_BEGINNING)

@@ -1,0 +1,134 @@
+"""Frozen graphs: a GraphDef in which the variables have become constants of the same names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from lstmdump.errors import ModelClosed, UnreadableModel
+from lstmdump.model.location import Location
+from lstmdump.model.tensor import Tensor, without_numbers
+from lstmdump.model.tree import Model, grow
+from lstmdump.readers.declared_sizes import Declared
+from lstmdump.readers.detect import Format
+from lstmdump.readers.raw_array import BLOCK, StoredArray
+from lstmdump.readers.tensorflow.graph.cells import cells
+from lstmdump.readers.tensorflow.graph.functions import LOOPS
+from lstmdump.readers.tensorflow.graph.graph_def import Graph, Node, constant, variables_declared
+from lstmdump.readers.tensorflow.tf1 import frozen_names
+from lstmdump.readers.tensorflow.tf1 import variables as tf1_variables
+from lstmdump.readers.tensorflow.wire import dtypes
+from lstmdump.readers.tensorflow.wire.mapped_file import content
+
+_READING = ("/read", "/Read/ReadVariableOp", "/ReadVariableOp")
+_HANDING_ON = frozenset({"Identity", "Enter"})
+_LEAVES = frozenset({"kernel", "recurrent_kernel", "bias"})
+_NOT_FROZEN = "the graph is not frozen: it declares variables, whose numbers are in a checkpoint"
+
+
+def read(location: Location) -> Model:
+    """The model in the GraphDef at LOCATION.
+
+    Raises:
+        UnreadableModel: it cannot be read, or is damaged.
+    """
+    try:
+        graph = Graph(content(location), location.limits)
+    except OSError as error:
+        raise UnreadableModel(f"cannot be read: {error.strerror or error}") from error
+    found = [(node, tensor) for node in graph.running("Const") if (tensor := _array(node)) is not None]
+    _insist_on_stored(found, graph, location)
+    closed: list[bool] = []
+    constants = {node.name: _while_open(_streamed(tensor, node, graph, location), closed) for node, tensor in found}
+    by_reader = {name: tensor for name, tensor in constants.items() if frozen_names.is_read(name)}
+    if by_reader:
+        root = grow(frozen_names.place(by_reader), {}, trusted=location.limits)
+        return Model(
+            Format.GRAPH.value,
+            "tensorflow 2",
+            root,
+            notes=(frozen_names.NOTE,),
+            countable=False,
+            release=lambda: closed.append(True),
+        )
+    computed = list(cells(graph))
+    used = {name for cell in computed for names in cell.variables.values() for name in names}
+    variables = {name: tensor for name, tensor in constants.items() if name in used or _was_variable(graph, name)}
+    declared = {name: without_numbers(name, *kind) for name, kind in variables_declared(graph).items()}
+    placed = tf1_variables.place(variables | declared, graph, computed)
+    root = grow(placed.weights, placed.kinds, placed.settings, location.limits)
+    notes = [*([_NOT_FROZEN] if declared else []), *placed.notes]
+    return Model(
+        Format.GRAPH.value,
+        "tensorflow 1",
+        root,
+        notes=tuple(notes),
+        release=lambda: closed.append(True),
+        sources=placed.sources,
+    )
+
+
+def _insist_on_stored(found: Iterable[tuple[Node, Tensor]], graph: Graph, location: Location) -> None:
+    """What the constants declare may be what is stored: of an abbreviated one, the last number fills up the rest.
+
+    Raises:
+        RefusedModel: they declare far more.
+    """
+    declared = Declared(location.limits)
+    declared.store(graph.size)
+    for _, tensor in found:
+        declared.take(tensor.size * (dtypes.item_size(tensor.dtype) or 0))
+    declared.insist_on_stored()
+
+
+def _streamed(tensor: Tensor, node: Node, graph: Graph, location: Location) -> Tensor:
+    """TENSOR, which NODE in GRAPH holds, with rows that come from the file at LOCATION, where it is here and large.
+
+    The pages of a map stay in memory once they have been looked at, and the file may be larger than that.
+    """
+    width = dtypes.item_size(tensor.dtype) if tensor.dtype != "bfloat16" else None
+    is_large = width is not None and tensor.size * width > BLOCK
+    if not is_large or not location.is_here or graph.node(node.name) is not node or not _is_content(node):
+        return tensor
+
+    def rows() -> Iterator[memoryview]:
+        try:
+            with location.open(buffered=False) as file:
+                start = graph.content_start(node.name)
+                yield from StoredArray(lambda: file, location.name, start, tensor.shape, width or 0).rows()
+        except OSError as error:
+            raise UnreadableModel(f"cannot be read: {error.strerror or error}") from error
+
+    return Tensor(tensor.name, tensor.shape, tensor.dtype, tensor.fetch, rows)
+
+
+def _is_content(node: Node) -> bool:
+    """Whether the tensor that NODE holds is stored as bytes, not as numbers of a field each."""
+    return node.value is not None and len(node.value.bytes(4)) > 0
+
+
+def _while_open(tensor: Tensor, closed: Sequence[bool]) -> Tensor:
+    """TENSOR, whose numbers can be read until CLOSED says something."""
+
+    def check() -> None:
+        if closed:
+            raise ModelClosed(f"{tensor.name} was asked for after the model had been closed")
+
+    return tensor.guarded(check)
+
+
+def _array(node: Node) -> Tensor | None:
+    """The array of floating-point numbers that NODE, a constant, holds; None where it is something else."""
+    tensor = constant(node)
+    is_array = tensor is not None and tensor.shape and tensor.dtype.startswith(("float", "bfloat"))
+    return tensor if is_array else None
+
+
+def _was_variable(graph: Graph, name: str) -> bool:
+    """Whether the constant NAME is read as a variable is: through a node that does nothing but hand it on.
+
+    A loop that is one node takes its initial states as it takes the variables: there the name must do.
+    """
+    if any(graph.node(name + ending) is not None for ending in _READING):
+        return True
+    readers = {reader.operation for reader in graph.taking(name)}
+    return bool(readers & _HANDING_ON) or (not readers.isdisjoint(LOOPS) and name.rpartition("/")[2] in _LEAVES)

@@ -1,0 +1,1 @@
+"""Graphs of operations, and the LSTM cells in them."""

@@ -1,0 +1,245 @@
+"""What a TensorFlow 1 graph computes around the split of a cell: its activations, its clipping, its peepholes.
+
+::
+
+    c' = σ(split:2 + forget_bias)∘c + σ(split)∘activation(split:1)
+    h' = σ(split:3)∘activation(c')
+
+Peepholes may be added before each σ, and c' may be clipped; a projection may follow, and be clipped as well. Of what
+computes more than that, or something else, it is said that it does: nobody may take it for a plain cell.
+Measured on graphs of TensorFlow 0.12 to 2.21.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from lstmdump.errors import CannotReplay
+from lstmdump.readers.tensorflow.graph.cells import ADDING, PIECE, SPLIT, GraphCell, variables_behind
+from lstmdump.readers.tensorflow.graph.graph_def import Node, scalar
+from lstmdump.readers.tensorflow.graph.walk import Walk
+
+_ACTIVATIONS = {"Tanh": "tanh", "Sigmoid": "sigmoid", "Relu": "relu", "Relu6": "relu6", "Elu": "elu", "Selu": "selu",
+                "Softplus": "softplus", "Softsign": "softsign", "Exp": "exponential"}  # fmt: skip
+_CANDIDATE = 1
+_PARTS = {"i": 0, "f": 2, "o": 3}
+_CLIPPING = ("Minimum", "Maximum", "ClipByValue")
+_NEXT = ("Concat", "ConcatV2", "Merge", "Mul", "NextIteration", "Select", "SelectV2")  # what takes a state for later
+_DEFAULT_CLIP = {"LSTMBlockCell": 3.0, "BlockLSTM": 3.0, "BlockLSTMV2": 0.0}  # if the node does not say; all releases
+_OUTPUT_OF_BLOCK = 6
+_MOST_TERMS = 8  # of the sum that goes into a gate
+_OTHER = "its graph computes more than the equations of an LSTM, or something else"
+
+
+class Equations(NamedTuple):
+    """How a cell computes.
+
+    Attributes:
+        activation: that of the candidate and of the cell state, by Keras's word.
+        output: what h' is: the name of a node's output.
+        cell_clip: the cell state is kept within ± this.
+        projection_clip: so is the projected output.
+    """
+
+    activation: str
+    output: str
+    cell_clip: float | None = None
+    projection_clip: float | None = None
+
+
+def read(cell: GraphCell, variables: Mapping[str, Sequence[str]]) -> Equations:
+    """The equations of CELL, whose VARIABLES are known, their names by what they are to it.
+
+    Raises:
+        CannotReplay: it computes something else, or takes other variables.
+    """
+    return _of_split(cell, variables) if cell.operation == SPLIT else _of_block(cell, variables)
+
+
+def _of_block(cell: GraphCell, variables: Mapping[str, Sequence[str]]) -> Equations:
+    _insist_on({leaf[2] for leaf in cell.variables if leaf.endswith("_diag")}, variables)
+    said = cell.node.attributes.get("cell_clip")
+    clip = _DEFAULT_CLIP[cell.operation] if said is None else said.float32(4)
+    return Equations("tanh", f"{cell.node.name}:{_OUTPUT_OF_BLOCK}", clip if clip > 0 else None)
+
+
+def _of_split(cell: GraphCell, variables: Mapping[str, Sequence[str]]) -> Equations:
+    total = cell.node.home.source(cell.node.inputs[1])
+    has_bias = total is not None and total.operation != "MatMul"
+    if has_bias != ("bias" in variables):
+        raise CannotReplay(_OTHER)
+    around = _Around(cell.node)
+    activation, state, seen = around.state()
+    of_state, clip, output, seen_by_output = around.output(state)
+    if of_state != activation:
+        raise CannotReplay(f"its candidate goes through {activation}, but its cell state through {of_state}")
+    _insist_on(seen | seen_by_output, variables)
+    if "projection/kernel" not in variables:
+        return Equations(activation, output, clip)
+    projected, projection_clip = around.projected(output, variables["projection/kernel"])
+    return Equations(activation, projected, clip, projection_clip)
+
+
+def _insist_on(seen: set[str], variables: Mapping[str, Sequence[str]]) -> None:
+    """Insist that the gates SEEN to take the cell state are those with a peephole among VARIABLES."""
+    if seen != {letter for letter in _PARTS if f"w_{letter}_diag" in variables}:
+        raise CannotReplay("its gates take the cell state otherwise than through the peepholes that are known")
+
+
+class _Gate(NamedTuple):
+    """What a gate takes beside its part of the split: the cell states that it sees through peepholes."""
+
+    states: list[str]
+
+
+class _Around(Walk):
+    """The nodes around the SPLIT of a cell."""
+
+    def __init__(self, split: Node) -> None:
+        super().__init__(split.home)
+        self._name = split.name
+
+    def _part(self, place: int) -> str:
+        return f"{self._name}:{place}" if place else self._name
+
+    def state(self) -> tuple[str, str, set[str]]:
+        """The candidate's activation, the new cell state, and which of the gates i and f see the one before."""
+        for taker in self.takers(self._part(_CANDIDATE)):
+            word, activated, products = self._activated(taker)
+            for product in products:
+                gate = self._gate(self.other(product, activated), "i")
+                for total in self.takers(product.name) if gate is not None else ():
+                    before, forget = self._kept(total, product.name)
+                    if gate is not None and forget is not None:
+                        return word, total.name, self._seen({"i": gate, "f": forget}, before)
+        raise CannotReplay(self._unknown_activation())
+
+    def _activated(self, taker: Node) -> tuple[str, str, list[Node]]:
+        """What TAKER makes of the candidate's part: its activation, the output of it, and what multiplies that."""
+        if taker.operation == "Mul":
+            return "linear", self._part(_CANDIDATE), [taker]
+        word = _ACTIVATIONS.get(taker.operation)
+        products = [node for node in self.takers(taker.name) if node.operation == "Mul"] if word is not None else []
+        return word or "", taker.name, products
+
+    def _unknown_activation(self) -> str:
+        for taker in self.takers(self._part(_CANDIDATE)):
+            if taker.operation not in _ACTIVATIONS and len(taker.inputs) == 1 and "Shape" not in taker.operation:
+                return f"its candidate goes through {taker.operation}, which is no activation that is known"
+        return _OTHER
+
+    def _kept(self, total: Node, product: str) -> tuple[str, _Gate | None]:
+        """The state that the gate f keeps a part of, where TOTAL is the sum of that and PRODUCT; and the gate."""
+        kept = self.at(self.other(total, product)) if total.operation in ADDING else None
+        if kept is None or kept.operation != "Mul" or len(kept.inputs) != 2:
+            return "", None
+        for turn in (0, 1):
+            gate = self._gate(kept.inputs[turn], "f")
+            if gate is not None:
+                return self.origin(kept.inputs[1 - turn]), gate
+        return "", None
+
+    def _gate(self, name: str | None, letter: str) -> _Gate | None:
+        """What the gate NAME takes; None where it is not the sigmoid of the part for LETTER, and of a sum with it."""
+        node = self.at(name)
+        if node is None or node.operation != "Sigmoid" or not node.inputs:
+            return None
+        waiting, parts, constants = [node.inputs[0]], 0, 0
+        states: list[str] = []
+        while waiting and parts + constants + len(states) < _MOST_TERMS:
+            term = self.origin(waiting.pop())
+            node = self.at(term)
+            if term == self._part(_PARTS[letter]):
+                parts += 1
+            elif node is not None and node.operation in ADDING and len(waiting) < _MOST_TERMS:
+                waiting.extend(node.inputs)
+            elif node is not None and (state := self._through_peephole(node)) is not None:
+                states.append(state)
+            elif node is not None and scalar(node) is not None:
+                constants += 1
+            else:
+                return None
+        is_plain = not waiting and parts == 1 and constants <= (letter == "f") and len(states) <= 1
+        return _Gate(states) if is_plain else None
+
+    def _through_peephole(self, node: Node) -> str | None:
+        """The state that NODE multiplies with a variable."""
+        if node.operation == "Mul" and len(node.inputs) == 2:
+            for turn in (0, 1):
+                if variables_behind(self.nodes, node.inputs[turn]):
+                    return self.origin(node.inputs[1 - turn])
+        return None
+
+    def _seen(self, gates: Mapping[str, _Gate], state: str) -> set[str]:
+        """The letters of the GATES with a peephole, through which they may see STATE only."""
+        if any(seen != state for gate in gates.values() for seen in gate.states):
+            raise CannotReplay(_OTHER)
+        return {letter for letter, gate in gates.items() if gate.states}
+
+    def output(self, state: str) -> tuple[str, float | None, str, set[str]]:
+        """The activation of STATE, its bound, the output that comes of it, and whether the gate o sees it."""
+        for sigmoid in self._sigmoids():
+            gate = self._gate(sigmoid.name, "o")
+            for product in self.takers(sigmoid.name) if gate is not None else ():
+                activated = self.at(self.other(product, sigmoid.name)) if product.operation == "Mul" else None
+                if activated is None or not activated.inputs or gate is None:
+                    continue
+                word = _ACTIVATIONS.get(activated.operation, "linear")
+                taken = self.other(product, sigmoid.name) if word == "linear" else activated.inputs[0]
+                clipped = self.origin(taken or "")
+                if clipped == state or (self._bounds(clipped)[0] == state and not self._is_fed_back(state)):
+                    return word, self._bound(clipped, "cell state"), product.name, self._seen({"o": gate}, clipped)
+        raise CannotReplay(_OTHER)
+
+    def _sigmoids(self) -> list[Node]:
+        """The sigmoids of the output gate's part, with or without a peephole."""
+        takers = list(self.takers(self._part(_PARTS["o"])))
+        takers += [after for taker in takers if taker.operation in ADDING for after in self.takers(taker.name)]
+        return [taker for taker in takers if taker.operation == "Sigmoid"]
+
+    def projected(self, output: str, names: Sequence[str]) -> tuple[str, float | None]:
+        """What the projection of OUTPUT by the variable of these NAMES gives, and its bound."""
+        for product in self.takers(output):
+            if product.operation == "MatMul" and self._takes(product, names):
+                clipped = [node for node in self.takers(product.name) if node.operation in _CLIPPING]
+                if not clipped or self._is_fed_back(product.name):
+                    return product.name, None
+                clipped += [node for node in self.takers(clipped[0].name) if node.operation in _CLIPPING]
+                return clipped[-1].name, self._bound(clipped[-1].name, "projected output")
+        raise CannotReplay(_OTHER)
+
+    def _takes(self, product: Node, names: Sequence[str]) -> bool:
+        """Whether the second factor of PRODUCT is the variable of these NAMES, or all its pieces."""
+        behind = variables_behind(self.nodes, product.inputs[1]) if len(product.inputs) == 2 else ()
+        return bool(behind) and {PIECE.sub("", name) for name in behind} <= set(names)
+
+    def _is_fed_back(self, output: str) -> bool:
+        """Whether the next step, of a loop or of a list, takes OUTPUT as it is, and not what it is clipped to."""
+        return any(node.operation in _NEXT for node in self.takers(output))
+
+    def _bound(self, name: str, what: str) -> float | None:
+        _, low, high = self._bounds(name)
+        if low is None and high is None:
+            return None
+        if low is None or high is None or low != -high or high < 0:
+            raise CannotReplay(f"its {what} is clipped, but not between -x and x: from {low} to {high}")
+        return high
+
+    def _bounds(self, name: str) -> tuple[str, float | None, float | None]:
+        """What is behind NAME, before it was clipped, and between what, as far as that is done with constants."""
+        low = high = None
+        for _ in _CLIPPING:
+            node = self.at(name)
+            if node is None or node.operation not in _CLIPPING:
+                break
+            limits = [None if (at := self.at(one)) is None else scalar(at) for one in node.inputs]
+            if node.operation == "ClipByValue" and len(limits) == 3:
+                name, low, high = self.origin(node.inputs[0]), limits[1], limits[2]
+            elif len(limits) == 2 and (limits[0] is None) != (limits[1] is None):
+                turn = 0 if limits[0] is None else 1
+                low, high = (low, limits[1 - turn]) if node.operation == "Minimum" else (limits[1 - turn], high)
+                name = self.origin(node.inputs[turn])
+            else:
+                break
+        return name, low, high

@@ -1,0 +1,77 @@
+"""Loops whose bodies are functions, as TensorFlow 2 writes them: graphs within the graph, with variables handed in.
+
+In a function's body an input is called `node:output:0`, or after an argument of the function. Source: `function.proto`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lstmdump.model import limits
+from lstmdump.readers.tensorflow.graph.graph_def import Graph, Node, Nodes
+from lstmdump.readers.tensorflow.wire.protobuf import Message
+
+LOOPS = ("While", "StatelessWhile")
+_WEIGHT = 5  # nodes of a graph that take as long as one in the body of a loop, which is taken apart for each loop
+
+
+class FunctionBody(Nodes):
+    """The nodes of FUNCTION, a FunctionDef, that the node LOOP of the graph OUTER runs.
+
+    It answers what a `Graph` answers; an argument is the node of the outer graph that was handed in for it.
+    """
+
+    def __init__(self, function: Message, outer: Graph, loop: Node) -> None:
+        self._outer = outer
+        names = [argument.text(1) for argument in function.message(1).messages(2)]
+        self._arguments = dict(zip(names, loop.inputs, strict=False))
+        self._nodes: dict[str, Node] = {}
+        self._takers: dict[str, list[Node]] = {}
+        for data in function.all_bytes(3):
+            node = Node(data, self)
+            node.inputs = tuple(map(_plain, node.inputs))
+            self._nodes.setdefault(node.name, node)
+            for name in node.inputs:
+                self._takers.setdefault(name, []).append(node)
+
+    def node(self, name: str) -> Node | None:
+        """The node that NAME, an input of another, stands for."""
+        plain = name.lstrip("^").partition(":")[0]
+        if plain in self._arguments:
+            return self._outer.source(self._arguments[plain])
+        return self._nodes.get(plain)
+
+    def running(self, operation: str) -> Iterator[Node]:
+        """The nodes whose operation is OPERATION."""
+        return (node for node in self._nodes.values() if node.operation == operation)
+
+    def taking(self, output: str) -> Iterator[Node]:
+        """The nodes that have OUTPUT, `split:2`, among their inputs."""
+        return iter(self._takers.get(output, ()))
+
+
+def bodies(graph: Graph) -> Iterator[FunctionBody]:
+    """The bodies of the loops in GRAPH.
+
+    Raises:
+        RefusedModel: they come to more nodes than any model's.
+    """
+    functions = {one.message(1).text(1): one for one in graph.library().messages(1)}
+    loops = (loop for operation in LOOPS for loop in graph.running(operation)) if functions else ()
+    total, most = 0, graph.trusted.nodes
+    for loop in loops:
+        body = loop.attributes.get("body")
+        function = functions.get(body.message(10).text(1)) if body is not None else None
+        if function is not None:
+            total += len(function.all_bytes(3)) * _WEIGHT
+            if total > most:
+                words = f"a graph whose loops run more than {most // _WEIGHT:,} nodes"
+                raise limits.refusal("nodes", words, needed=10 * most)
+            yield FunctionBody(function, graph, loop)
+
+
+def _plain(name: str) -> str:
+    """NAME as a graph calls it: `node` for its first output, `node:2` for its third."""
+    node, _, output = name.partition(":")
+    place = output.rpartition(":")[2]
+    return node if place in ("", "0") else f"{node}:{place}"

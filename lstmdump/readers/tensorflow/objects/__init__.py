@@ -1,0 +1,1 @@
+"""Object graphs of checkpoints and SavedModels."""

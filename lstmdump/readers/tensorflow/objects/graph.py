@@ -1,0 +1,211 @@
+"""TensorFlow's object graphs: the Python objects that were saved, the attributes that joined them, and their variables.
+
+A checkpoint holds a TrackableObjectGraph, a SavedModel a SavedObjectGraph: nodes with named edges, of which the first
+is the root. A variable's key in the bundle is but one of the paths to it: a variable is found by its node, never by
+its key. Sources: `trackable_object_graph.proto`, `saved_object_graph.proto`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from lstmdump.errors import CorruptModel
+from lstmdump.model import limits
+from lstmdump.model.limits import DEFAULTS, Limits
+from lstmdump.readers.tensorflow.wire.dtypes import dtype_name, known_shape_in
+from lstmdump.readers.tensorflow.wire.protobuf import (
+    Buffer,
+    Message,
+    Value,
+    as_bytes,
+    as_integer,
+    as_text,
+    fields,
+    fields_up_to,
+    varint,
+)
+
+KEY_ENDING = "/.ATTRIBUTES/VARIABLE_VALUE"
+_NODE, _NAME = 0x08, 0x12  # the keys of an edge's fields
+_VALUE, _CONFIG = "VARIABLE_VALUE", "OBJECT_CONFIG_JSON"
+
+
+class Variable:
+    """A variable of the graph. Shape and dtype are known in a SavedModel only, the key in a checkpoint only.
+
+    The shape is None, too, where the variable may hold arrays of several shapes.
+    """
+
+    __slots__ = ("dtype", "full_name", "key", "shape")
+
+    def __init__(
+        self, full_name: str, key: str | None = None, shape: tuple[int, ...] | None = None, dtype: str | None = None
+    ) -> None:
+        self.full_name = full_name
+        self.key = key
+        self.shape = shape
+        self.dtype = dtype
+
+
+class Node:
+    """An object that was saved.
+
+    Attributes:
+        children: the name of each edge, and the node that it leads to.
+        variable: the variable that this node is, if it is one.
+        identifier: what kind of object a SavedModel says it is: `_tf_keras_layer`, `optimizer`, …
+        metadata: Keras's JSON about it, where there is any; or, of TensorFlow 1.13, the key that it is stored under.
+        has_slots: whether it is an optimizer that keeps slots.
+    """
+
+    __slots__ = ("children", "has_slots", "identifier", "metadata", "variable")
+
+    def __init__(self, children: list[tuple[str, int]]) -> None:
+        self.children = children
+        self.variable: Variable | None = None
+        self.identifier = ""
+        self.metadata = ""
+        self.has_slots = False
+
+
+class ObjectGraph:
+    """All nodes, and the numbers of those that are slots of an optimizer; TRUSTED so far."""
+
+    def __init__(self, nodes: list[Node], slots: set[int] | None = None, trusted: Limits = DEFAULTS) -> None:
+        self.trusted = trusted
+        if not nodes:
+            raise CorruptModel("an object graph without objects")
+        if any(child >= len(nodes) for node in nodes for _, child in node.children):
+            raise CorruptModel("an object graph whose edges lead out of it")
+        self.nodes = nodes
+        self.slots = slots or set()
+        self._edges: dict[int, dict[str, int]] = {}
+
+    def walk_to(self, path: Iterable[str]) -> int | None:
+        """The node at the end of the edges PATH from the root, or None where they lead nowhere."""
+        here: int | None = 0
+        for edge in path:
+            if here is None:
+                return None
+            here = self.edges(here).get(edge)
+        return here
+
+    def edges(self, number: int) -> Mapping[str, int]:
+        """The node that each edge of the node NUMBER leads to, by the edge's name."""
+        if number not in self._edges:
+            self._edges[number] = dict(self.nodes[number].children)
+        return self._edges[number]
+
+
+def of_checkpoint(data: Buffer, trusted: Limits = DEFAULTS) -> ObjectGraph:
+    """The graph in DATA, a checkpoint's TrackableObjectGraph, TRUSTED so far."""
+    slots: set[int] = set()
+    nodes = []
+    for node, others in _nodes(data, slots, trusted.nodes):
+        for number, value in others:
+            if number == 2:
+                _tell_attribute(node, as_bytes(value))
+        nodes.append(node)
+    return ObjectGraph(nodes, slots, trusted)
+
+
+def _tell_attribute(node: Node, data: Buffer) -> None:
+    """Tell NODE what is stored for it: a variable's numbers, or Keras's JSON."""
+    attribute = dict(fields(data))
+    name, key = (as_text(as_bytes(attribute.get(number, b""))) for number in (1, 3))
+    if name == _VALUE:
+        node.variable = Variable(as_text(as_bytes(attribute.get(2, b""))), key)
+    elif name == _CONFIG:
+        node.metadata = key
+
+
+def of_saved_model(data: Buffer, trusted: Limits = DEFAULTS) -> ObjectGraph:
+    """The graph in DATA, a SavedModel's SavedObjectGraph, TRUSTED so far; keys are not in it."""
+    slots: set[int] = set()
+    nodes = []
+    for node, others in _nodes(data, slots, trusted.nodes):
+        kind = dict(others)  # of an object that is written twice, the last one counts
+        if 4 in kind:
+            user_object = dict(fields(as_bytes(kind[4])))
+            node.identifier, node.metadata = (as_text(as_bytes(user_object.get(number, b""))) for number in (1, 3))
+        elif 7 in kind:
+            node.variable = _saved_variable(dict(fields(as_bytes(kind[7]))))
+        nodes.append(node)
+    return ObjectGraph(nodes, slots, trusted)
+
+
+def _saved_variable(saved: dict[int, Value]) -> Variable:
+    shape = known_shape_in(as_bytes(saved.get(2, b"")))
+    return Variable(as_text(as_bytes(saved.get(6, b""))), None, shape, dtype_name(as_integer(saved.get(1, 0))))
+
+
+def _nodes(data: Buffer, slots: set[int], most: int) -> Iterator[tuple[Node, list[tuple[int, Value]]]]:
+    """The nodes in DATA with their edges, and what else is said of each, by number; adds what are slots to SLOTS.
+
+    Raises:
+        RefusedModel: there are more than MOST nodes, or edges.
+    """
+    edges = 0
+    for value in Message(data, most).all_bytes(1):
+        node, others = Node([]), []
+        for number, part in fields_up_to(most, bytes(value)):
+            if number == 1:
+                node.children.append(_child(as_bytes(part)))
+                continue
+            if number == 3:
+                node.has_slots = True
+                slots.add(Message(as_bytes(part)).integer(3))
+            others.append((number, part))
+        edges += len(node.children)
+        if edges > most:
+            raise limits.refusal("nodes", f"an object graph of more than {most:,} edges", needed=10 * most)
+        yield node, others
+
+
+def _child(data: Buffer) -> tuple[str, int]:
+    """The name of an edge, and the node that it leads to: as most are written, else as any may be."""
+    if len(data) > 3 and data[0] == _NODE:
+        number, start = (data[1], 2) if data[1] < 0x80 else varint(data, 1)
+        name = data[start + 2 :]
+        if len(name) < 0x80 and data[start : start + 2] == bytes((_NAME, len(name))):
+            return as_text(name), number
+    found = dict(fields(data))
+    return as_text(as_bytes(found.get(2, b""))), as_integer(found.get(1, 0))
+
+
+def of_keys(keys: Iterable[str], trusted: Limits = DEFAULTS) -> ObjectGraph:
+    """The graph that the paths in KEYS span, for a checkpoint whose own graph cannot be read."""
+    nodes = [Node([])]
+    places: dict[tuple[int, str], int] = {}
+    for key in keys:
+        here = 0
+        for edge in path_of_key(key) or ():
+            if (here, edge) not in places:
+                places[here, edge] = len(nodes)
+                nodes[here].children.append((edge, len(nodes)))
+                nodes.append(Node([]))
+            here = places[here, edge]
+        if here:
+            nodes[here].variable = Variable("", key)
+    return ObjectGraph(nodes, trusted=trusted)
+
+
+def path_of_key(key: str) -> list[str] | None:
+    """The edges that KEY is made of; None for a slot's key, or one that is no variable's."""
+    if not key.endswith(KEY_ENDING) or "/.OPTIMIZER_SLOT/" in key:
+        return None
+    edges = key.removesuffix(KEY_ENDING).split("/")
+    return [_unescaped(edge) for edge in edges] if "." in key[: -len(KEY_ENDING)] else edges
+
+
+def _unescaped(edge: str) -> str:
+    """An edge's name as it was, in which `/` is stored as `.S` and `.` as `..`."""
+    return "".join(_pieces(edge)) if "." in edge else edge
+
+
+def _pieces(edge: str) -> Iterator[str]:
+    position = 0
+    while position < len(edge):
+        pair = edge[position : position + 2]
+        yield {"..": ".", ".S": "/"}.get(pair, edge[position])
+        position += 2 if pair in ("..", ".S") else 1

@@ -1,0 +1,108 @@
+"""Models out of the objects that TensorFlow 2 saved, in a checkpoint or in a SavedModel."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from lstmdump.errors import CorruptModel
+from lstmdump.model.limits import Limits
+from lstmdump.model.tensor import Tensor, without_numbers
+from lstmdump.model.tree import NO_CLASSES, Model, Weight, grow
+from lstmdump.readers.detect import Format
+from lstmdump.readers.tensorflow.objects.graph import ObjectGraph
+from lstmdump.readers.tensorflow.objects.keras_names import Named
+from lstmdump.readers.tensorflow.wire.bundle import Bundle
+
+GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
+"""The tensor of a bundle that holds the object graph."""
+
+_KERAS_3 = frozenset({"_all_variables", "_functional", "_operations", "_tracked", "_inbound_nodes"})
+_KERAS_2 = frozenset({"layer-0", "layer_with_weights-0"})
+_FIRST = 50  # nodes, among which the model and its first layers are
+_MOST_NAMED = 3
+
+
+def of_objects(
+    bundle: Bundle | None,
+    graph: ObjectGraph,
+    named: Sequence[Named],
+    kind: Format,
+    producer: str,
+    notes: Sequence[str],
+    trusted: Limits,
+) -> Model:
+    """The model of the NAMED objects in GRAPH, whose variables have keys in the BUNDLE; without one, shapes only."""
+    used = [number for one in named for number in one.holder.variables.values()]
+    tensors = _declared(graph) if bundle is None else _stored(bundle, graph, used)
+    weights = [
+        Weight(one.path, leaf, tensors[number])
+        for one in named
+        for leaf, number in one.holder.variables.items()
+        if number in tensors
+    ]
+    kinds = {one.path: one.kind for one in named if one.kind is not None}
+    settings = {one.path: one.settings for one in named if one.settings}
+    said = [*notes, *([] if kinds else [NO_CLASSES])]
+    release = (lambda: None) if bundle is None else bundle.close
+    return Model(kind.value, producer, grow(weights, kinds, settings, trusted), notes=tuple(said), release=release)
+
+
+def _declared(graph: ObjectGraph) -> dict[int, Tensor]:
+    """The variables of GRAPH by node, for a model whose numbers are not there."""
+    known = {number: node.variable for number, node in enumerate(graph.nodes) if node.variable is not None}
+    times = Counter(variable.full_name for variable in known.values())
+    return {
+        number: without_numbers(
+            variable.full_name if times[variable.full_name] == 1 else f"{variable.full_name} (node {number})",
+            variable.shape,
+            variable.dtype,
+        )
+        for number, variable in known.items()
+        if variable.shape is not None and variable.dtype is not None
+    }
+
+
+def _stored(bundle: Bundle, graph: ObjectGraph, used: Iterable[int]) -> dict[int, Tensor]:
+    """The variables of GRAPH at the nodes USED, as they are in BUNDLE; those that hold text are left out.
+
+    Raises:
+        CorruptModel: one is not there, or has another shape.
+    """
+    found = {}
+    for number in used:
+        variable = graph.nodes[number].variable
+        if variable is None:
+            continue
+        if variable.key is None or variable.key not in bundle:
+            name = variable.key or variable.full_name
+            raise CorruptModel(f"its object graph names {name}, but the index does not")
+        tensor = bundle.tensor(variable.key)
+        if variable.shape not in (None, tensor.shape):
+            raise CorruptModel(f"{variable.key} is {tensor.shape}, but {variable.shape} in the object graph")
+        if tensor.dtype != "string":
+            found[number] = tensor
+    return found
+
+
+def missing_files(bundle: Bundle) -> list[str]:
+    """What to say of data files that are not there."""
+    missing = bundle.missing_files()
+    if not missing:
+        return []
+    more = f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
+    names = ", ".join(missing[:_MOST_NAMED]) + more
+    are = "is" if len(missing) == 1 else "are"
+    return [f"{names} {are} missing: names and shapes are known, but no numbers can be exported"]
+
+
+def producer(graph: ObjectGraph, version: str = "") -> str:
+    """Who wrote GRAPH, as far as its objects tell; VERSION is TensorFlow's, where it is known."""
+    nodes = graph.nodes[:_FIRST]
+    edges = {name for node in nodes for name, _ in node.children}
+    tensorflow = f"tensorflow {version}" if version else "tensorflow"
+    if edges & _KERAS_2 or any(node.identifier.startswith("_tf_keras") for node in nodes):
+        return f"tf.keras 2 ({tensorflow})"
+    if edges & _KERAS_3:
+        return f"keras 3 ({tensorflow})"
+    return tensorflow if version else "tensorflow 2"

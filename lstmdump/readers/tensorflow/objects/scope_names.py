@@ -1,0 +1,108 @@
+"""Names for the layers of an object graph out of their variables' full names, or else out of the edges to them.
+
+Keras calls a variable `bidirectional/forward_lstm/lstm_cell/kernel`. Before that stands the name of the model, if it is
+a subclassed one, or a Sequential of Keras 3, or one of Keras 2 that was built when it first met data.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+
+from lstmdump.model.tree import LayerPath
+from lstmdump.readers.keras.architecture import automatic_names
+from lstmdump.readers.tensorflow.objects.graph import ObjectGraph
+from lstmdump.readers.tensorflow.objects.weights import Holder, Way
+
+_LAYER_LISTS = frozenset({"_operations", "_layers", "layers", "_functional"})
+_CHECKPOINTED = "model"  # what most people call the model in `tf.train.Checkpoint(model=model)`
+_KERAS_2_LAYERS = frozenset({"layer-0", "layer_with_weights-0"})
+_MODEL_EDGES = _KERAS_2_LAYERS | {"_functional", "_operations"}
+_AUTOMATIC_MODEL = re.compile(r"(sequential|model|functional)(_\d+)?")
+
+
+def paths(graph: ObjectGraph, found: Sequence[Holder]) -> list[LayerPath]:
+    """A path of names for each holder in FOUND; two may have the same."""
+    scopes = [_scope(holder, graph) for holder in found]
+    cells_have_names = len(found) == 1 or any(
+        len(scope) > 1 and automatic_names.is_cell(scope[-1]) and _is_cell(holder.way)
+        for holder, scope in zip(found, scopes, strict=True)
+    )
+    named: list[LayerPath] = []
+    for holder, scope in zip(found, _without_model_names(graph, found, scopes), strict=True):
+        only_cell = len(scope) == 1 and automatic_names.is_cell(scope[0]) and _is_cell(holder.way)
+        lost = not scope or (only_cell and cells_have_names)
+        named.append(edges(holder.way) if lost else scope)
+    return named
+
+
+def edges(way: Way, start: int = 0) -> LayerPath:
+    """Names out of the edges of WAY from START: the layers of a model by number, as Keras 2 calls them; no cell's."""
+    names: list[str] = []
+    steps = [edge for edge, _ in way]
+    for place, edge in list(enumerate(steps))[start:]:
+        if edge.isdigit() and place and steps[place - 1] in _LAYER_LISTS:
+            names.append(f"layer-{edge}")
+        elif edge not in _LAYER_LISTS and not (edge == "cell" and names) and not (edge == _CHECKPOINTED and not place):
+            names.append(edge)
+    return tuple(names) or (steps[-1] if steps else "model",)
+
+
+def _is_cell(way: Way) -> bool:
+    return bool(way) and way[-1][0] == "cell"
+
+
+def _scope(holder: Holder, graph: ObjectGraph) -> LayerPath:
+    """The names that the full names of HOLDER's variables begin with."""
+    variables = [graph.nodes[number].variable for number in holder.variables.values()]
+    scopes = [variable.full_name.rpartition("/")[0] for variable in variables if variable is not None]
+    scope = scopes[0] if len(set(scopes)) == 1 else Counter(scopes).most_common(1)[0][0]
+    return tuple(filter(None, scope.split("/")))
+
+
+def _without_model_names(graph: ObjectGraph, found: Sequence[Holder], scopes: Sequence[LayerPath]) -> list[LayerPath]:
+    """SCOPES without the names of the models around, which stand before all names of a model or before none."""
+    groups: dict[int, list[int]] = {}
+    for index, holder in enumerate(found):
+        groups.setdefault(_model_of(holder.way, graph), []).append(index)
+    stripped = list(scopes)
+    for model, members in groups.items():
+        ways = [found[index].way for index in members]
+        if _begins_with_model(graph, model, ways, [scopes[index] for index in members]):
+            for index in members:
+                stripped[index] = scopes[index][1:]
+    return stripped
+
+
+def _model_of(way: Way, graph: ObjectGraph) -> int:
+    """The outermost model on WAY: the root, or what a checkpoint holds as one of its objects."""
+    root = _edge_names(graph, 0)
+    if not way or root & {"_functional", "_operations", "layer-0"}:
+        return 0
+    number = way[0][1]
+    is_model = bool(_edge_names(graph, number) & _MODEL_EDGES)
+    return number if is_model or ("save_counter" in root and len(way) > 1) else 0
+
+
+def _edge_names(graph: ObjectGraph, number: int) -> AbstractSet[str]:
+    return graph.edges(number).keys()
+
+
+def _begins_with_model(graph: ObjectGraph, model: int, ways: Sequence[Way], scopes: Sequence[LayerPath]) -> bool:
+    """Whether the first name in SCOPES is that of their MODEL: all begin with it, and none is left without a name."""
+    if len({scope[:1] for scope in scopes}) != 1 or not scopes[0]:
+        return False
+    names = _edge_names(graph, model)
+    if "_operations" in names and "_functional" not in names:
+        return False  # a functional model of Keras 3, which never puts its name first
+    if len(set(scopes)) == 1 < len(scopes) and len(scopes[0]) == 1:
+        return True  # names that tell nothing but the model
+    own = [len(scope) - automatic_names.is_cell(scope[-1]) for scope in scopes]
+    if min(map(len, scopes)) < 2 or max(own) < 2:
+        return False
+    if names & _KERAS_2_LAYERS:
+        several = len({way[0 if model == 0 else 1] for way in ways}) > 1
+        return min(own) > 1 and (several or _AUTOMATIC_MODEL.fullmatch(scopes[0][0]) is not None)
+    return True

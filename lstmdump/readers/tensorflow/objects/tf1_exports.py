@@ -1,0 +1,84 @@
+"""Exports in the style of TensorFlow 1, which hold Keras's architecture beside a checkpoint of objects."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from lstmdump.errors import CorruptModel
+from lstmdump.model.location import Location
+from lstmdump.model.tree import LayerPath
+from lstmdump.readers import json_text
+from lstmdump.readers.keras.architecture import config as keras_config
+from lstmdump.readers.keras.architecture import expected_layers
+from lstmdump.readers.keras.architecture.config import ConfigLayer
+from lstmdump.readers.keras.architecture.expected_layers import Leaf
+from lstmdump.readers.tensorflow.objects.keras_names import Named, without_automatic_names
+
+_STACKED = re.compile(r"cell_(\d{1,9})")
+
+
+def architecture(file: Location) -> ConfigLayer | None:
+    """The architecture in FILE; None where there is no such file.
+
+    Raises:
+        CorruptModel: it cannot be read, or holds no architecture.
+        RefusedModel: it goes past one of the limits.
+    """
+    if not file.is_file():
+        return None
+    try:
+        return keras_config.parse(json_text.content(file).decode("utf-8"), f"assets/{file.name}", file.limits)
+    except (OSError, ValueError) as error:
+        raise CorruptModel(f"assets/{file.name} cannot be read: {error}") from error
+
+
+def with_architecture(named: Sequence[Named], known: ConfigLayer) -> Sequence[Named]:
+    """NAMED with the classes, and the names around and below, that the architecture KNOWN has for layers so called."""
+    told = [_as_described(one, leaf) for one, leaf in _with_leaves(named, known)]
+    clashing = {path for path, times in Counter(one.path for one in told).items() if times > 1}
+    return without_automatic_names(
+        [before if after.path in clashing else after for before, after in zip(named, told, strict=True)]
+    )
+
+
+def described(named: Sequence[Named], known: ConfigLayer) -> list[tuple[LayerPath, Leaf]]:
+    """Those of NAMED that the architecture KNOWN describes, each with its leaf there."""
+    return [(one.path, leaf) for one, leaf in _with_leaves(named, known) if leaf is not None]
+
+
+def _with_leaves(named: Sequence[Named], known: ConfigLayer) -> list[tuple[Named, Leaf | None]]:
+    """Each of NAMED with the only leaf of the architecture KNOWN that has all its names, in their order."""
+    leaves = [leaf for _, child in known.children for leaf in expected_layers.leaves(child)]
+    by_name: dict[str, list[Leaf]] = {}
+    for leaf in leaves:
+        for name in {form for forms in leaf.steps for form in forms}:
+            by_name.setdefault(name, []).append(leaf)
+    return [(one, _leaf(one, leaves, by_name)) for one in named]
+
+
+def _leaf(one: Named, leaves: Sequence[Leaf], by_name: Mapping[str, Sequence[Leaf]]) -> Leaf | None:
+    path, turn = one.path, None
+    if (number := _STACKED.fullmatch(path[-1])) and len(one.holder.way) > 1 and one.holder.way[-2][0] == "cells":
+        path, turn = path[:-1], int(number[1])
+    fitting = [leaf for leaf in (by_name.get(path[-1], ()) if path else leaves) if _names_all(leaf, path)]
+    if turn is not None:
+        fitting = fitting[turn : turn + 1]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _as_described(one: Named, leaf: Leaf | None) -> Named:
+    if leaf is None:
+        return one
+    steps = tuple(forms[0] for forms in leaf.steps)
+    return (
+        one._replace(path=steps, kind=leaf.layer.kind, settings=leaf.settings)
+        if leaf.is_gated
+        else one._replace(path=steps)
+    )
+
+
+def _names_all(leaf: Leaf, path: LayerPath) -> bool:
+    steps = iter(leaf.steps)
+    return all(any(name in forms for forms in steps) for name in path)

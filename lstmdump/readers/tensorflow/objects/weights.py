@@ -1,0 +1,173 @@
+"""The layers in an object graph: which objects hold variables, on which way from the root, in the model's own order.
+
+What leads to no weight of the model is left out: optimizers with their slots, metrics, counters, random seeds, and the
+lists that Keras keeps beside the layers. A variable that two ways lead to counts once, at the first.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from lstmdump.model import limits
+from lstmdump.readers.tensorflow.objects.graph import Node, ObjectGraph, Variable
+
+_BESIDE = frozenset({
+    "variables", "trainable_variables", "non_trainable_variables", "regularization_losses", "keras_api",
+    "signatures", "serve", "_all_variables", "_misc_assets", "_compiled_trainable_state", "metrics",
+    "_metrics", "compiled_metrics", "_compile_metrics", "compiled_loss", "_compile_loss", "_loss_tracker", "states",
+    "_states", "_random_generator", "seed_generator", "_seed_generator", "_seed_generators",
+    "_saved_model_inputs_spec",
+})  # fmt: skip
+_COUNTERS = frozenset({"save_counter", "step", "global_step", "epoch"})
+_OPTIMIZERS = frozenset({"optimizer", "experimentalOptimizer"})
+_OPTIMIZER_EDGE = "optimizer"
+_OPTIMIZER_EDGES = ({"_iterations", "_learning_rate"}, {"iter", "learning_rate"}, {"_iterations", "_variables"})
+_METRIC, _METRIC_EDGES = "_tf_keras_metric", {"total", "count"}
+_NO_PARAMETERS = ("seed_generator_state", "rnn_state")
+_LONGEST_NUMBER = 10
+_INTEGERS = ("int", "uint")
+_LAYER = re.compile(r"layer-(\d{1,9})")
+
+Way = tuple[tuple[str, int], ...]
+"""The edges from the root, each with the node that it leads to."""
+
+
+class Holder:
+    """An object that holds variables: a layer, a cell, or nothing but their common name.
+
+    Attributes:
+        way: how the root leads to it; empty where only the names of its variables tell of it.
+        variables: by the name that the object gives to each, the number of the variable's node.
+    """
+
+    __slots__ = ("variables", "way")
+
+    def __init__(self, way: Way) -> None:
+        self.way = way
+        self.variables: dict[str, int] = {}
+
+
+def holders(graph: ObjectGraph) -> list[Holder]:
+    """All objects in GRAPH that hold weights of the model, in its order.
+
+    Raises:
+        RefusedModel: objects are nested deeper than in any model.
+    """
+    walk = _Walk(graph)
+    walk.below_root()
+    walk.beside()
+    return walk.found
+
+
+def lacks_cells(graph: ObjectGraph, found: Sequence[Holder]) -> bool:
+    """Whether a layer in GRAPH has a cell with nothing in it, and no list made up for it among those FOUND.
+
+    The layer that a Bidirectional was made with does not count: Keras 3.0 keeps it beside its copies, never built.
+    """
+    patterns = {
+        graph.edges(number).get("layer") for number in range(len(graph.nodes)) if _is_bidirectional(graph, number)
+    }
+    cells = [graph.edges(number).get("cell") for number in range(len(graph.nodes)) if number not in patterns]
+    return any(cell is not None and not graph.nodes[cell].children for cell in cells) and all(one.way for one in found)
+
+
+def _is_bidirectional(graph: ObjectGraph, number: int) -> bool:
+    return {"forward_layer", "backward_layer"} <= graph.edges(number).keys()
+
+
+class _Walk:
+    def __init__(self, graph: ObjectGraph) -> None:
+        self._graph = graph
+        self._deepest = graph.trusted.nesting
+        self._seen: set[int] = set(graph.slots)
+        self._optimizers: list[int] = []
+        self.found: list[Holder] = []
+
+    def below_root(self) -> None:
+        """Follow the edges that join layers to layers."""
+        waiting: list[Way] = [()]
+        while waiting:
+            way = waiting.pop()
+            if len(way) > self._deepest:
+                words = f"objects are nested more than {self._deepest} deep"
+                raise limits.refusal("nesting", words, needed=2 * self._deepest)
+            number = way[-1][1] if way else 0
+            if number in self._seen:
+                continue
+            self._seen.add(number)
+            node = self._graph.nodes[number]
+            if _is_metric(node):
+                continue
+            if way and (_is_optimizer(node) or way[-1][0] == _OPTIMIZER_EDGE):
+                self._optimizers.append(number)
+                continue
+            if not node.children:
+                continue
+            edges = _in_model_order(node)
+            self._hold(Holder(way), edges)
+            waiting.extend((*way, edge) for edge in reversed(edges) if self._graph.nodes[edge[1]].variable is None)
+
+    def _hold(self, holder: Holder, edges: list[tuple[str, int]]) -> None:
+        for name, number in edges:
+            variable = self._graph.nodes[number].variable
+            if variable is not None and number not in self._seen and _is_weight(name, variable, holder.way):
+                self._seen.add(number)
+                holder.variables[name] = number
+        if holder.variables:
+            self.found.append(holder)
+
+    def beside(self) -> None:
+        """Take what only lists lead to: the variables of an exported model, and weights that an optimizer alone holds.
+
+        Keras 3 loses the cells of a list from a checkpoint, unless its optimizer was saved as well.
+        """
+        lists = [self._graph.walk_to(("variables",))]
+        lists += [child for number in self._optimizers for name, child in self._graph.nodes[number].children
+                  if name == "_trainable_variables"]  # fmt: skip
+        scopes: dict[str, Holder] = {}
+        for place in lists:
+            for _, number in self._graph.nodes[place].children if place is not None else ():
+                variable = self._graph.nodes[number].variable
+                if variable is None or number in self._seen or not _is_parameter(variable):
+                    continue
+                self._seen.add(number)
+                scope, _, leaf = variable.full_name.rpartition("/")
+                holder = scopes.get(scope)
+                if holder is None or leaf in holder.variables:
+                    holder = scopes[scope] = Holder(())
+                    self.found.append(holder)
+                holder.variables[leaf] = number
+
+
+def _is_optimizer(node: Node) -> bool:
+    edges = {name for name, _ in node.children}
+    return node.identifier in _OPTIMIZERS or node.has_slots or any(marks <= edges for marks in _OPTIMIZER_EDGES)
+
+
+def _is_metric(node: Node) -> bool:
+    return node.identifier == _METRIC or {name for name, _ in node.children} == _METRIC_EDGES
+
+
+def _is_weight(edge: str, variable: Variable, way: Way) -> bool:
+    counts = edge in _COUNTERS or (not way and variable.shape == () and (variable.dtype or "").startswith(_INTEGERS))
+    return _is_parameter(variable) and not counts
+
+
+def _is_parameter(variable: Variable) -> bool:
+    return variable.full_name.rpartition("/")[2] not in _NO_PARAMETERS
+
+
+def _in_model_order(node: Node) -> list[tuple[str, int]]:
+    """The edges that may lead to weights; Keras 2 numbers a model's layers, in an order of its own among the edges."""
+    edges = [edge for edge in node.children if edge[0] not in _BESIDE]
+    return sorted(edges, key=lambda edge: _turn(edge[0])) if len(edges) > 1 else edges
+
+
+def _turn(edge: str) -> tuple[int, int]:
+    """Where EDGE stands among its like: numbered layers and the items of lists by number, forward before backward."""
+    if layer := _LAYER.fullmatch(edge):
+        return 0, int(layer[1])
+    if edge.isdecimal() and len(edge) < _LONGEST_NUMBER:
+        return 1, int(edge)
+    return (3 if edge == "backward_layer" else 2), 0

@@ -1,0 +1,158 @@
+"""TensorFlow SavedModels: of Keras 2 and 3, of `tf.saved_model.save`, and of TensorFlow 1.
+
+`saved_model.pb` holds the graph of the objects that were saved, or, of TensorFlow 1, that of the computation only.
+The numbers are in the bundle `variables/variables`. Keras 2 keeps its JSON within the objects (TensorFlow 1.15 to
+2.5) or in `keras_metadata.pb` (2.5 and later), and exports of TensorFlow 1 style keep theirs in
+`assets/saved_model.json`. Sources: `saved_model.proto`, `meta_graph.proto`, Keras's `saved_metadata.proto`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from lstmdump.errors import CorruptModel, UnsupportedFormat
+from lstmdump.model.limits import Limits
+from lstmdump.model.location import Location
+from lstmdump.model.tree import Layer, Model, Sources
+from lstmdump.readers.detect import Format
+from lstmdump.readers.tensorflow.objects import graph as object_graph
+from lstmdump.readers.tensorflow.objects import keras_names, weights
+from lstmdump.readers.tensorflow.objects import model as object_model
+from lstmdump.readers.tensorflow.objects.graph import ObjectGraph
+from lstmdump.readers.tensorflow.objects.keras_names import Named
+from lstmdump.readers.tensorflow.wire.bundle import Bundle
+from lstmdump.readers.tensorflow.wire.mapped_file import content
+from lstmdump.readers.tensorflow.wire.protobuf import Buffer, Message, as_bytes, as_integer, as_text, fields
+
+if TYPE_CHECKING:
+    from lstmdump.readers.keras.architecture.config import ConfigLayer
+
+_MODEL, _TEXT_MODEL, _METADATA = "saved_model.pb", "saved_model.pbtxt", "keras_metadata.pb"
+_ARCHITECTURE = "saved_model.json"
+_SERVING = "serve"
+_OBJECT_GRAPH = 7
+
+
+def read(location: Location) -> Model:
+    """The model in the SavedModel at LOCATION, its directory or the `saved_model.pb` in it.
+
+    Raises:
+        UnreadableModel: it is damaged, or in TensorFlow's text form.
+    """
+    directory = location if location.is_dir() else location.parent
+    file = directory.child(_MODEL) if location.is_dir() else location
+    if not file.is_file() and directory.child(_TEXT_MODEL).is_file():
+        raise UnsupportedFormat("a SavedModel in text form (saved_model.pbtxt); save it with as_text=False")
+    meta_graph = _meta_graph(_content(file), directory.limits)
+    prefix = directory.child("variables").child("variables")
+    bundle = Bundle(prefix) if prefix.sibling("variables.index").is_file() else None
+    try:
+        return _read(meta_graph, directory, bundle)
+    except BaseException:
+        if bundle is not None:
+            bundle.close()
+        raise
+
+
+def _content(file: Location) -> Buffer:
+    return content(file, file.name)
+
+
+def _meta_graph(content: Buffer, trusted: Limits) -> Message:
+    """The meta graph that serves, of several; else the first."""
+    found = Message(content, trusted.nodes).all_bytes(2)
+    if not found:
+        raise CorruptModel("a SavedModel without a graph")
+    messages = (Message(one, trusted.nodes) for one in found)
+    serving = (
+        one
+        for one in messages
+        if _SERVING in [bytes(tag).decode("utf-8", "replace") for tag in one.message(1).all_bytes(4)]
+    )
+    return next(serving, None) or Message(found[0], trusted.nodes)
+
+
+def _read(meta_graph: Message, directory: Location, bundle: Bundle | None) -> Model:
+    version = meta_graph.message(1).text(5)
+    notes = (
+        object_model.missing_files(bundle)
+        if bundle
+        else ["variables/variables.index is missing; no numbers can be exported"]
+    )
+    if _OBJECT_GRAPH in meta_graph:
+        graph = object_graph.of_saved_model(meta_graph.bytes(_OBJECT_GRAPH), directory.limits)
+        _give_keys(graph, bundle)
+        found = weights.holders(graph)
+        metadata = _metadata(graph, directory, found)
+        named = keras_names.name(graph, found, metadata)
+        model = object_model.of_objects(
+            bundle, graph, named, Format.SAVED_MODEL, object_model.producer(graph, version), notes, directory.limits
+        )
+        model.sources = _sources(named, model.root, lambda: _described(metadata.get(0), directory.limits))
+        return model
+    if bundle is not None and object_model.GRAPH_KEY in bundle and not bundle.missing_files():
+        from lstmdump.readers.tensorflow.objects import tf1_exports
+
+        graph = object_graph.of_checkpoint(bundle.string(object_model.GRAPH_KEY), directory.limits)
+        named = keras_names.name(graph, weights.holders(graph), {})
+        known = tf1_exports.architecture(directory.child("assets").child(_ARCHITECTURE))
+        told = named if known is None else tf1_exports.with_architecture(named, known)
+        model = object_model.of_objects(
+            bundle, graph, told, Format.SAVED_MODEL, f"tf.keras (tensorflow {version})", notes, directory.limits
+        )
+        model.sources = _sources(told, model.root, lambda: known)
+        return model
+    from lstmdump.readers.tensorflow.tf1 import model as tf1_model
+
+    return tf1_model.of_saved_model(meta_graph, bundle, notes, directory.limits)
+
+
+def _sources(
+    named: Sequence[Named], root: Layer, architecture: Callable[[], ConfigLayer | None]
+) -> Callable[[], Sources]:
+    """Which of the NAMED layers directly follow which in the ARCHITECTURE, worked out when called."""
+
+    def work_out() -> Sources:
+        from lstmdump.readers.keras.architecture import topology as keras_topology
+        from lstmdump.readers.tensorflow.objects import tf1_exports
+
+        known = architecture()
+        return {} if known is None else keras_topology.of(known, tf1_exports.described(named, known), root)
+
+    return work_out
+
+
+def _described(told: object, trusted: Limits) -> ConfigLayer | None:
+    """The architecture that the model's own JSON has TOLD."""
+    from lstmdump.readers.keras.architecture import config as keras_config
+
+    return keras_config.described(told, trusted)
+
+
+def _give_keys(graph: ObjectGraph, bundle: Bundle | None) -> None:
+    """Tell each variable in GRAPH its key: the path that the key is made of leads to it."""
+    for key in bundle.names() if bundle is not None else ():
+        path = object_graph.path_of_key(key)
+        number = None if path is None else graph.walk_to(path)
+        if number is not None and (variable := graph.nodes[number].variable) is not None:
+            variable.key = key
+
+
+def _metadata(graph: ObjectGraph, directory: Location, found: list[weights.Holder]) -> dict[int, dict[str, Any]]:
+    """Keras's JSON of all objects that lead to weights."""
+    needed = {0} | {number for holder in found for _, number in holder.way}
+    texts = {number: graph.nodes[number].metadata for number in needed}
+    file = directory.child(_METADATA)
+    if file.is_file():
+        for data in Message(_content(file), directory.limits.nodes).all_bytes(1):
+            node = dict(fields(data))
+            number = as_integer(node.get(2, 0))
+            if number in needed:
+                texts[number] = as_text(as_bytes(node.get(5, b"")))
+    parsed = {
+        number: keras_names.metadata_in(text, "Keras's metadata", directory.limits)
+        for number, text in texts.items()
+        if text
+    }
+    return {number: value for number, value in parsed.items() if value is not None}

@@ -1,0 +1,1 @@
+"""Variables and cells of TensorFlow 1, by their names."""

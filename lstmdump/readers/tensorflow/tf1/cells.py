@@ -1,0 +1,169 @@
+"""The cells of TensorFlow 1 among its variables, in all three generations of their names.
+
+==============  =======================================================================================
+0.12            `RNN/BasicLSTMCell/Linear/Matrix`, `Bias`; `RNN/LSTMCell/W_0` (`W_1`, … hold further rows),
+                `B`, `W_I_diag`, `W_P_0`; `RNN/LSTMBlockCell/W`, `b`, `wci`
+1.0 and 1.1     `rnn/basic_lstm_cell/weights`, `biases`, `w_i_diag`, `projection/weights`
+1.2 and later   `rnn/basic_lstm_cell/kernel`, `bias`, `w_i_diag`, `projection/kernel`
+==============  =======================================================================================
+
+A kernel and a bias alone do not tell a cell from a dense layer. So a scope is a cell if it is called as TensorFlow
+calls its cells, or if a graph is there and computes a cell with these variables.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+
+from lstmdump.readers.tensorflow.graph.cells import PIECE, SPLIT, GraphCell
+
+_KINDS = {"basiclstmcell": "BasicLSTMCell", "lstmcell": "LSTMCell", "lstmblockcell": "LSTMBlockCell",
+          "lstmblockfusedcell": "LSTMBlockFusedCell", "lstmblockwrapper": "LSTMBlockFusedCell",
+          "lstmfusedcell": "LSTMBlockFusedCell", "layernormbasiclstmcell": "LayerNormBasicLSTMCell",
+          "cudnncompatiblelstmcell": "CudnnCompatibleLSTMCell",
+          "coupledinputforgetgatelstmcell": "CoupledInputForgetGateLSTMCell", "gridlstmcell": "GridLSTMCell",
+          "timefreqlstmcell": "TimeFreqLSTMCell", "phasedlstmcell": "PhasedLSTMCell", "glstmcell": "GLSTMCell",
+          "convlstmcell": "ConvLSTMCell", "conv1dlstmcell": "Conv1DLSTMCell", "conv2dlstmcell": "Conv2DLSTMCell",
+          "bidirectionalgridlstmcell": "GridLSTMCell", "grucell": "GRUCell", "gru": "GRUCell",
+          "basicrnncell": "BasicRNNCell", "ugrnncell": "UGRNNCell", "nascell": "NASCell",
+          "intersectionrnncell": "IntersectionRNNCell"}  # fmt: skip
+_LEFT_ALONE = {"CoupledInputForgetGateLSTMCell": "one of three gates", "GridLSTMCell": "one of several dimensions",
+               "TimeFreqLSTMCell": "one over time and frequency", "PhasedLSTMCell": "one with a time gate",
+               "GLSTMCell": "one of groups"}  # fmt: skip
+_NUMBER = re.compile(r"_\d+$")
+
+_LEAVES = (
+    ("kernel", re.compile(r"(?:linear/)?(?:kernel|weights|matrix)|w(?:_\d+)?")),
+    ("bias", re.compile(r"(?:linear/)?(?:bias|biases|b)")),
+    ("projection/kernel", re.compile(r"projection/(?:kernel|weights)|w_p(?:_\d+)?")),
+    (r"w_\g<1>_diag", re.compile(r"w_([ifo])_diag|wc([ifo])")),
+    (r"\g<0>", re.compile(r"(?:input|transform|forget|output|state)/(?:gamma|beta)")),
+)
+_BESIDE = ("w_i_diag", "w_f_diag", "w_o_diag", "projection/kernel", "projection/weights")
+_LONGEST_LEAF = 2
+_MAX_STEPS = 32  # no genuine scope is as deep
+
+
+class TF1Cell:
+    """A cell: its scope, its class, and its variables' names by what they are to it, pieces in order.
+
+    `forget_bias` is what it adds at run time, None where that is not known; `computed` is what a graph shows of it.
+    """
+
+    __slots__ = ("computed", "forget_bias", "kind", "scope", "variables")
+
+    def __init__(
+        self,
+        scope: str,
+        kind: str,
+        forget_bias: float | None = None,
+        variables: dict[str, list[str]] | None = None,
+        computed: GraphCell | None = None,
+    ) -> None:
+        self.scope = scope
+        self.kind = kind
+        self.forget_bias = forget_bias
+        self.variables = {} if variables is None else variables
+        self.computed = computed
+
+
+def find(names: Iterable[str], from_graph: Iterable[GraphCell]) -> list[TF1Cell]:
+    """The cells whose variables are among NAMES; FROM_GRAPH are those that a graph computes."""
+    found: dict[str, TF1Cell] = {}
+    known = set(names := list(names))
+    for name in names:
+        scope, leaf = taken_apart(name)
+        kind = kind_of(scope)
+        if leaf is not None and kind is not None:
+            cell = found.setdefault(scope, TF1Cell(scope, kind, 0.0 if kind == "CudnnCompatibleLSTMCell" else None))
+            cell.variables.setdefault(leaf, []).append(name)
+    for cell in found.values():
+        for pieces in cell.variables.values():
+            pieces.sort(key=_piece_number)
+    computed = [_add_computed(found, cell, known) for cell in from_graph]
+    sure = set(filter(None, computed))  # where a graph shows cells, what is only called so is none
+    return [cell for cell in found.values() if "kernel" in cell.variables and (not sure or cell.scope in sure)]
+
+
+def kind_of(scope: str) -> str | None:
+    """The class of the cell that TensorFlow calls by the last name of SCOPE, or None."""
+    return _kind_called(scope.rpartition("/")[2])
+
+
+@lru_cache(maxsize=1024)
+def _kind_called(name: str) -> str | None:
+    return _KINDS.get(_NUMBER.sub("", name).replace("_", "").lower())
+
+
+def remarks(names: Iterable[str]) -> list[str]:
+    """What to say of cells among NAMES that are called LSTM and are not one of four gates."""
+    around = dict.fromkeys(name.rpartition("/")[0] for name in names if "/" in name)
+    scopes = dict.fromkeys(
+        "/".join(steps[:length])
+        for steps in (scope.split("/") for scope in around)
+        for length in range(1, min(len(steps) + 1, _MAX_STEPS))
+    )
+    kinds = {scope: kind for scope in scopes if (kind := kind_of(scope)) in _LEFT_ALONE}
+    return [f"{scope} is a {kind}, {_LEFT_ALONE[kind]}: left alone" for scope, kind in kinds.items()]
+
+
+def taken_apart(name: str) -> tuple[str, str | None]:
+    """The scope of a cell's variable NAME and what it is to the cell; None for what is none of a cell's."""
+    steps = PIECE.sub("", name).split("/")
+    for length in range(min(_LONGEST_LEAF, len(steps) - 1), 0, -1):
+        leaf = _leaf_called("/".join(steps[-length:]).lower())
+        if leaf is not None:
+            return "/".join(steps[:-length]), leaf
+    return name.rpartition("/")[0], None
+
+
+@lru_cache(maxsize=1024)
+def _leaf_called(ending: str) -> str | None:
+    for leaf, pattern in _LEAVES:
+        if (match := pattern.fullmatch(ending)) is not None:
+            return _expanded(leaf, match)
+    return None
+
+
+def _expanded(leaf: str, match: re.Match[str]) -> str:
+    if leaf == r"\g<0>":
+        return match[0]
+    return f"w_{match[1] or match[2]}_diag" if match.groups() else leaf
+
+
+def _piece_number(name: str) -> int:
+    number = re.search(r"_(\d{1,9})$", name)
+    return int(number[1]) if number else 0
+
+
+def _add_computed(found: dict[str, TF1Cell], computed: GraphCell, known: set[str]) -> str | None:
+    """Tell FOUND what a graph says of a cell: its forget bias, its operation, or that it is one; give its scope."""
+    variables = {leaf: list(dict.fromkeys(PIECE.sub("", name) for name in names))
+                 for leaf, names in computed.variables.items()}  # fmt: skip
+    kernel = variables["kernel"][0]
+    scope, leaf = taken_apart(kernel)
+    cell = found.get(scope)
+    if cell is not None and kernel in cell.variables.get("kernel", ()):
+        cell.computed = computed
+        if computed.forget_bias is not None:
+            cell.forget_bias = computed.forget_bias
+        if computed.operation in ("LSTMBlockCell", "BlockLSTMV2") and cell.kind != "CudnnCompatibleLSTMCell":
+            cell.kind = computed.operation
+        return scope
+    stored = {leaf: there for leaf, names in variables.items() if (there := [name for name in names if name in known])}
+    if "kernel" not in stored or not computed.known_order or kind_of(scope) is not None:
+        return None
+    kind = "LSTMCell" if computed.operation == SPLIT else computed.operation
+    own_scope = scope if leaf == "kernel" and scope and scope not in found else kernel
+    if own_scope == scope:
+        beside = {taken_apart(name)[1] or "": [name] for ending in _BESIDE if (name := f"{scope}/{ending}") in known}
+        stored = beside | stored
+    found[own_scope] = TF1Cell(own_scope, kind, computed.forget_bias, stored, computed)
+    return own_scope
+
+
+def leaf_map(cells: Iterable[TF1Cell]) -> Mapping[str, tuple[TF1Cell, str]]:
+    """By the name of each variable of CELLS, its cell and what it is to it."""
+    return {name: (cell, leaf) for cell in cells for leaf, names in cell.variables.items() for name in names}

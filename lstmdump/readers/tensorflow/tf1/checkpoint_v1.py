@@ -1,0 +1,84 @@
+"""Checkpoints of TensorFlow's first format: one file, a LevelDB table of tensors or pieces of tensors.
+
+The value of the empty key lists names, shapes, types and pieces; each piece has an entry of its own, whose tensor tells
+neither shape nor type. Source: `saved_tensor_slice.proto`; still written by `Saver(write_version=V1)`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from lstmdump.errors import CorruptModel, ModelClosed
+from lstmdump.model import limits
+from lstmdump.model.location import Location
+from lstmdump.model.tensor import Array, Cuts, Tensor
+from lstmdump.readers.tensorflow.graph import graph_def
+from lstmdump.readers.tensorflow.wire import decode, dtypes, partitions
+from lstmdump.readers.tensorflow.wire.mapped_file import content
+from lstmdump.readers.tensorflow.wire.partitions import Span
+from lstmdump.readers.tensorflow.wire.protobuf import Message
+from lstmdump.readers.tensorflow.wire.sstable import Table
+
+
+class CheckpointV1:
+    """The checkpoint in the file at LOCATION, open for reading.
+
+    Raises:
+        CorruptModel: it is damaged.
+        UnreadableModel: it cannot be opened.
+    """
+
+    def __init__(self, location: Location) -> None:
+        self._table: Table | None = Table(content(location), location.limits.objects)
+        header = self._table.get(b"")
+        if header is None:
+            raise CorruptModel("a checkpoint without its list of tensors")
+        listed = Message(header, location.limits.nodes).message(1).messages(1)
+        if len(listed) > location.limits.objects:
+            raise limits.refusal("objects", f"a checkpoint that lists {len(listed):,} tensors", needed=len(listed))
+        self._listed = {entry.text(1): entry for entry in listed}
+        if len(self._listed) < len(listed):
+            twice = next(name for name, times in Counter(entry.text(1) for entry in listed).items() if times > 1)
+            raise CorruptModel(f"a checkpoint that lists {twice} twice")
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All tensors by name, not yet read."""
+        return {name: self._tensor(name, entry) for name, entry in self._listed.items()}
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._table = None
+
+    def _tensor(self, name: str, entry: Message) -> Tensor:
+        shape, dtype = dtypes.shape_of(entry.message(2)), dtypes.dtype_name(entry.integer(3))
+        places = [partitions.spans_of(piece, len(shape)) for piece in entry.messages(4)]
+        if not places:
+            raise CorruptModel(f"{name} is listed without a place where it is stored")
+        spans = [partitions.resolved(place, shape) for place in places]
+        partitions.insist_on_whole(spans, shape)
+        pieces = [(tuple(start for start, _ in span), self._piece(name, dtype, place, span))
+                  for place, span in zip(places, spans, strict=True)]  # fmt: skip
+        if len(pieces) == 1:
+            return Tensor(name, shape, dtype, pieces[0][1].fetch)
+
+        def fetch(cuts: Cuts) -> Array:
+            return decode.assembled(pieces, dtype, cuts)
+
+        return Tensor(name, shape, dtype, fetch)
+
+    def _piece(self, name: str, dtype: str, place: tuple[Span, ...], span: tuple[Span, ...]) -> Tensor:
+        shape = tuple(length for _, length in span)
+
+        def fetch(cuts: Cuts) -> Array:
+            if self._table is None:
+                raise ModelClosed(f"{name} was asked for after the model had been closed")
+            stored = self._table.get(partitions.key_of(name, place))
+            if stored is None:
+                raise CorruptModel(f"{name} is listed, but not stored")
+            message = Message(stored).message(2).message(3)
+            tensor = graph_def.tensor_in(message, name, shape, dtype, may_be_short=False)
+            if tensor is None:
+                raise CorruptModel(f"{name} holds {dtype}, which is no array of numbers")
+            return tensor.fetch(cuts)
+
+        return Tensor(name, shape, dtype, fetch)

@@ -1,0 +1,76 @@
+"""Graphs that TensorFlow 2 froze: the variables' names are gone, and each constant is called after what reads it.
+
+=============================  ============  ==============  =====================
+Keras 2, a whole layer         `Read`        `Read_1`        `Read_2`
+Keras 2, a cell                `MatMul`      `MatMul_1`      `BiasAdd`
+Keras 2, one product per gate  `split`       (nothing)       `split_1`
+Keras 3                        `Cast`        `Cast_1`        `BiasAdd_1`
+=============================  ============  ==============  =====================
+
+stand between the scope of the layer and `/ReadVariableOp/resource`, for its three arrays. Measured on graphs
+of `convert_variables_to_constants_v2` with tf_keras 2.21 and Keras 3.15.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from lstmdump.model.tensor import Tensor
+from lstmdump.model.tree import LayerPath, Weight
+from lstmdump.readers.keras.architecture import automatic_names
+
+NOTE = "the graph has lost the names of its variables: layers go by the scopes in which they are read"
+_ENDING = "ReadVariableOp/resource"
+_LEAVES = {
+    **dict.fromkeys(("Read", "MatMul", "split", "Cast"), "kernel"),
+    **dict.fromkeys(("Read_1", "MatMul_1", "", "Cast_1"), "recurrent_kernel"),
+    **dict.fromkeys(("Read_2", "BiasAdd", "split_1", "BiasAdd_1"), "bias"),
+}
+
+
+def is_read(name: str) -> bool:
+    """Whether the constant NAME is called after what reads it."""
+    return name.endswith(_ENDING)
+
+
+def place(tensors: Mapping[str, Tensor]) -> list[Weight]:
+    """The weights in TENSORS, by the scope that reads each, arrays of an LSTM under their own names."""
+    scopes: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        around, _, reader = name.removesuffix(_ENDING).removesuffix("/").rpartition("/")
+        if reader not in _LEAVES:
+            around, reader = f"{around}/{reader}", ""
+        scopes.setdefault(around, {})[reader] = tensor
+    paths = _paths(list(scopes))
+    return [
+        Weight(paths[scope], leaf or _ENDING, tensor)
+        for scope, arrays in scopes.items()
+        for leaf, tensor in (_as_lstm(arrays) or arrays).items()
+    ]
+
+
+def _as_lstm(arrays: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
+    """ARRAYS under the names that an LSTM's have, if they are its; a dense layer has no recurrent kernel."""
+    named = {_LEAVES[reader]: tensor for reader, tensor in arrays.items() if reader in _LEAVES}
+    if len(named) != len(arrays) or not {"kernel", "recurrent_kernel"} <= set(named):
+        return None
+    order = ("kernel", "recurrent_kernel", "bias")
+    return {leaf: named[leaf] for leaf in order if leaf in named}
+
+
+def _paths(scopes: list[str]) -> dict[str, LayerPath]:
+    """A path for each scope: without the model's name, which stands before all, and the name of a layer's only cell."""
+    steps = {scope: tuple(step for step in scope.split("/") if step) for scope in scopes}
+    model = {path[:1] for path in steps.values()}
+    if len(steps) > 1 and len(model) == 1 and all(len(path) > 1 for path in steps.values()):
+        steps = {scope: path[1:] for scope, path in steps.items()}
+    beside = Counter(path[:-1] for path in steps.values())
+    return {
+        scope: automatic_names.without_stack(path[:-1] if _is_only_cell(path, beside) else path)
+        for scope, path in steps.items()
+    }
+
+
+def _is_only_cell(path: LayerPath, beside: Mapping[LayerPath, int]) -> bool:
+    return len(path) > 1 and automatic_names.is_cell(path[-1]) and beside[path[:-1]] == 1

@@ -1,0 +1,99 @@
+"""Models whose variables are known by name only, as TensorFlow 1 saved them, with their graph where it is there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lstmdump.errors import CorruptModel
+from lstmdump.model import limits
+from lstmdump.model.limits import DEFAULTS, Limits
+from lstmdump.model.location import Location
+from lstmdump.model.tensor import Tensor, without_numbers
+from lstmdump.model.tree import Model, grow
+from lstmdump.readers.detect import Format
+from lstmdump.readers.tensorflow.graph.cells import cells
+from lstmdump.readers.tensorflow.graph.graph_def import Graph, variables_declared
+from lstmdump.readers.tensorflow.tf1 import variables as tf1_variables
+from lstmdump.readers.tensorflow.tf1.checkpoint_v1 import CheckpointV1
+from lstmdump.readers.tensorflow.wire.bundle import Bundle
+from lstmdump.readers.tensorflow.wire.protobuf import Buffer, Message
+
+_META = ".meta"
+_COPIES = 4  # of what is read as a whole, in memory
+
+
+def of_variables(
+    tensors: dict[str, Tensor],
+    graph: Graph | None,
+    kind: Format,
+    notes: Sequence[str],
+    held: Bundle | CheckpointV1 | None,
+    trusted: Limits,
+) -> Model:
+    """The model of TENSORS, which are known by their names only, and of the GRAPH that computes with them."""
+    placed = tf1_variables.place(tensors, graph, () if graph is None else cells(graph))
+    root = grow(placed.weights, placed.kinds, placed.settings, trusted)
+    version = "" if graph is None or not graph.version else f" {graph.version}"
+    release = (lambda: None) if held is None else held.close
+    return Model(kind.value, f"tensorflow{version or ' 1'}", root, notes=(*notes, *placed.notes), release=release,
+                 sources=placed.sources)  # fmt: skip
+
+
+def of_saved_model(meta_graph: Message, bundle: Bundle | None, notes: Sequence[str], trusted: Limits) -> Model:
+    """The model of a SavedModel of TensorFlow 1; without its BUNDLE, of what its graph declares."""
+    graph = of_meta_graph(meta_graph, trusted)
+    if bundle is None:
+        tensors = {name: without_numbers(name, *kind) for name, kind in variables_declared(graph).items()}
+    else:
+        tensors = {name: bundle.tensor(name) for name in bundle.names()}
+    return of_variables(tensors, graph, Format.SAVED_MODEL, notes, bundle, trusted)
+
+
+def of_names(
+    prefix: Location, tensors: dict[str, Tensor], kind: Format, notes: Sequence[str], held: Bundle | CheckpointV1
+) -> Model:
+    """The model of TENSORS and of the graph in the `.meta` beside them, which may be missing or damaged."""
+    meta = prefix.sibling(prefix.name + _META)
+    if not meta.is_file():
+        return of_variables(tensors, None, kind, notes, held, prefix.limits)
+    try:
+        return of_variables(
+            tensors,
+            of_meta_graph(Message(_read(meta), prefix.limits.nodes), prefix.limits),
+            kind,
+            notes,
+            held,
+            prefix.limits,
+        )
+    except (CorruptModel, OSError) as error:
+        said = f"{meta.name}, which would tell more of its cells, cannot be read: {error}"
+        return of_variables(tensors, None, kind, [*notes, said], held, prefix.limits)
+
+
+def read_first_format(location: Location) -> Model:
+    """The model in the single file at LOCATION, a checkpoint of TensorFlow's first format."""
+    checkpoint = CheckpointV1(location)
+    try:
+        return of_names(location, checkpoint.tensors(), Format.CHECKPOINT, (), checkpoint)
+    except BaseException:
+        checkpoint.close()
+        raise
+
+
+def _read(meta: Location) -> Buffer:
+    """What is in the file META.
+
+    Raises:
+        RefusedModel: it is too long to be read as a whole.
+    """
+    size, most = meta.size() or 0, meta.limits.memory // _COPIES
+    if size > most:
+        raise limits.refusal("memory", f"{meta.name} has {size:,} bytes", needed=size * _COPIES)
+    return meta.read()
+
+
+def of_meta_graph(meta_graph: Message, trusted: Limits = DEFAULTS) -> Graph:
+    """The graph in a MetaGraphDef, TRUSTED so far, with the version of TensorFlow that wrote it."""
+    graph = Graph(meta_graph.bytes(2), trusted)
+    graph.version = meta_graph.message(1).text(5)
+    return graph

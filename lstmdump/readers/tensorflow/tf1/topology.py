@@ -1,0 +1,100 @@
+"""Which cells of TensorFlow 1 take nothing but the outputs of which others, by their graph, or by their names alone.
+
+`MultiRNNCell` gives the output of `multi_rnn_cell/cell_0` (0.12: `MultiRNNCell/Cell0`) to `cell_1`, and
+`stack_bidirectional_rnn` those of `cell_0/bidirectional_rnn/fw` and `bw`, side by side, to both halves of `cell_1`.
+A wrapper may come between. One with variables of its own shows by these; one that adds the input to the output, and
+has no name, only fits where these are of one width.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from operator import itemgetter
+
+from lstmdump.errors import CannotReplay
+from lstmdump.model.tensor import Tensor
+from lstmdump.model.tree import LayerPath, Source
+from lstmdump.readers.tensorflow.graph import cell_equations, cell_inputs
+from lstmdump.readers.tensorflow.graph.cells import GraphCell
+from lstmdump.readers.tensorflow.tf1.cells import TF1Cell
+
+_STACKED = re.compile(r"(.*/)?(?:multi_rnn_cell/cell_|MultiRNNCell/Cell)(\d{1,4})()/[^/]+")
+_STACKED_HALF = re.compile(r"(.*/)?cell_(\d{1,4})/bidirectional_rnn/(fw|bw)/[^/]+")
+_HALVES = ("fw", "bw")
+
+
+class _Placed:
+    """A cell at PATH, with the widths of its input and of its output."""
+
+    def __init__(self, path: LayerPath, cell: TF1Cell, tensors: Mapping[str, Tensor]) -> None:
+        self.path = path
+        self.scope = cell.scope
+        columns = tensors[cell.variables["kernel"][0]].shape[1]
+        rows = sum(tensors[name].shape[0] for name in cell.variables["kernel"])
+        widths = [tensors[name].shape[-1:] for name in cell.variables.get("projection/kernel", ())]
+        self.output = widths[0][0] if widths and widths[0] else columns // 4
+        self.input = rows - self.output
+
+
+def of(cells: Mapping[LayerPath, TF1Cell], tensors: Mapping[str, Tensor]) -> dict[LayerPath, Source]:
+    """The sources of CELLS, whose variables are among TENSORS."""
+    has_graph = any(cell.computed is not None for cell in cells.values())
+    placed = [_Placed(path, cell, tensors) for path, cell in cells.items()]
+    inside = {name for cell in cells.values() for names in cell.variables.values() for name in names}
+    others = [name for name in tensors if name not in inside]
+    found = _by_graph(cells) if has_graph else _by_name(_STACKED, ("",), placed, others)
+    return {**_by_name(_STACKED_HALF, _HALVES, placed, others), **found}
+
+
+def _by_graph(cells: Mapping[LayerPath, TF1Cell]) -> dict[LayerPath, Source]:
+    computed = {path: cell.computed for path, cell in cells.items() if cell.computed is not None}
+    outputs = {(one.node.home, name): path for path, one in computed.items() if (name := _output(one, cells[path]))}
+    taken = {path: (one.node.home, _input(one)) for path, one in computed.items()}
+    return {path: Source((outputs[key],)) for path, key in taken.items() if key in outputs}
+
+
+def _input(computed: GraphCell) -> str:
+    try:
+        return cell_inputs.source(computed) or ""
+    except CannotReplay:
+        return ""
+
+
+def _output(computed: GraphCell, cell: TF1Cell) -> str:
+    try:
+        return cell_equations.read(computed, cell.variables).output
+    except CannotReplay:
+        return ""
+
+
+def _by_name(
+    pattern: re.Pattern[str], parts: Sequence[str], placed: Iterable[_Placed], others: Collection[str]
+) -> dict[LayerPath, Source]:
+    """The sources of the cells whose scope is of PATTERN, where each level has one for each of PARTS, and no more."""
+    levels: dict[tuple[str, int], list[tuple[int, _Placed]]] = {}
+    for one in placed:
+        if (match := pattern.fullmatch(one.scope)) is not None:
+            levels.setdefault((match[1] or "", int(match[2])), []).append((parts.index(match[3]), one))
+    found: dict[LayerPath, Source] = {}
+    for (around, level), turns in levels.items():
+        before = sorted(levels.get((around, level - 1), []), key=itemgetter(0))
+        is_whole = [turn for turn, _ in before] == sorted(turn for turn, _ in turns) == list(range(len(parts)))
+        below, cells = [one for _, one in before], [one for _, one in turns]
+        if is_whole and _follow(below, cells, others):
+            found |= {one.path: Source(tuple(one.path for one in below)) for one in cells}
+    return found
+
+
+def _follow(below: Collection[_Placed], cells: Collection[_Placed], others: Collection[str]) -> bool:
+    """Whether all of CELLS take the outputs of those BELOW, as their widths tell, and nothing can come between."""
+    total = sum(one.output for one in below)
+    may_add = any(one.input == one.output for one in below)
+    fits = not may_add and all(one.input == total for one in cells)
+    return fits and not any(_is_wrapped(one, others) for one in (*below, *cells))
+
+
+def _is_wrapped(one: _Placed, others: Collection[str]) -> bool:
+    """Whether something beside the cell has variables where it is."""
+    around = one.scope.rpartition("/")[0] + "/"
+    return any(name.startswith(around) for name in others)

@@ -1,0 +1,193 @@
+"""A TensorFlow 1 model out of its variables' names: cells, other layers, and what is no weight of the model at all."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from lstmdump.errors import CorruptModel
+from lstmdump.model.tensor import Array, Cuts, Tensor, chained
+from lstmdump.model.tree import LayerPath, Sources, Weight
+from lstmdump.readers.keras.architecture import automatic_names
+from lstmdump.readers.tensorflow.graph import cells as graph_cells
+from lstmdump.readers.tensorflow.graph.cells import GraphCell
+from lstmdump.readers.tensorflow.graph.graph_def import Graph
+from lstmdump.readers.tensorflow.tf1 import cells as tf1_cells
+from lstmdump.readers.tensorflow.tf1 import settings as tf1_settings
+from lstmdump.readers.tensorflow.tf1.cells import TF1Cell
+from lstmdump.readers.tensorflow.wire import decode
+
+_INTEGERS = ("int", "uint", "bool")
+_POWERS = re.compile(r"(.*/)?beta[12]_power(_\d+)?")
+_OPTIMIZER = re.compile(r"training(_\d+)?/(Adam|Adamax|Nadam|SGD|RMSprop|Adagrad|Adadelta|TFOptimizer)\w*/.*|"
+                        r"(Adam|Adamax|Nadam|SGD|RMSprop|Adagrad|Adadelta)(_\d+)?/(iterations|iter|lr|learning_rate|"
+                        r"beta_1|beta_2|decay|rho|momentum)")  # fmt: skip
+_DIRECTIONS = {"fw": "0fw", "bw": "1bw", "FW": "0FW", "BW": "1BW"}
+_LOOPS = re.compile(r"(^|/)(rnn|RNN|fw|bw|FW|BW|cell_\d+|Cell\d+|multi_rnn_cell)/[^/]+$")
+_MAX_STEPS = 32  # no genuine scope is as deep
+_DIGITS = re.compile(r"(\d{1,18})")
+
+
+class Variables(NamedTuple):
+    """The weights of a model with, by layer, its class and what else is known of it."""
+
+    weights: list[Weight]
+    kinds: dict[LayerPath, str]
+    settings: dict[LayerPath, Mapping[str, Any]]
+    notes: list[str]
+    sources: Callable[[], Sources]
+
+
+def place(tensors: Mapping[str, Tensor], graph: Graph | None, computed: Iterable[GraphCell] = ()) -> Variables:
+    """The layers of the variables in TENSORS; GRAPH, where there is one, computes with them the cells COMPUTED."""
+    kept = {name: tensor for name, tensor in tensors.items() if _is_weight(name, tensor, tensors)}
+    if graph is not None:
+        kept = _put_together(kept, graph)
+    found = tf1_cells.find(kept, computed)
+    cells = [cell for cell in found if _fits(cell, kept)]
+    inside = tf1_cells.leaf_map(cells)
+    rank = {} if graph is None else {name: graph.turn(name) for name in kept}
+    paths = _paths(kept)
+    weights: list[Weight] = []
+    done: set[str] = set()
+    for name in sorted(kept, key=lambda name: (rank.get(name, 0), _natural(name))):
+        if name not in inside:
+            scope, _, leaf = name.rpartition("/")
+            weights.append(Weight(paths[scope], leaf, kept[name]))
+        elif name not in done:
+            weights.extend(_of_cell(inside[name][0], kept))
+            done.update(piece for pieces in inside[name][0].variables.values() for piece in pieces)
+    by_path = {_steps(cell.scope): cell for cell in cells}
+    return Variables(
+        weights,
+        {path: cell.kind for path, cell in by_path.items()},
+        {path: tf1_settings.of(cell, by_path) for path, cell in by_path.items()},
+        [*tf1_cells.remarks(kept), *([] if graph is not None else _unnamed(kept, inside))],
+        lambda: tf1_settings.sources(by_path, kept),
+    )
+
+
+def _steps(scope: str) -> LayerPath:
+    return tuple(filter(None, scope.split("/")))
+
+
+def _paths(names: Iterable[str]) -> dict[str, LayerPath]:
+    """The path for each scope in NAMES: its steps, without the name that Keras gave to a layer's only cell."""
+    scopes = dict.fromkeys(name.rpartition("/")[0] for name in names)
+    of_keras = {name.rpartition("/")[0] for name in names if name.endswith("/recurrent_kernel")}
+    beside = Counter(scope.rpartition("/")[0] for scope in scopes)
+    paths = {}
+    for scope in scopes:
+        around, _, last = scope.rpartition("/")
+        only = scope in of_keras and around and around not in scopes and beside[around] == 1
+        paths[scope] = _steps(around if only and automatic_names.is_cell(last) else scope)
+    return paths
+
+
+def _fits(cell: TF1Cell, tensors: Mapping[str, Tensor]) -> bool:
+    """Whether the variables of CELL have the shapes of one: a dense layer may be called so as well."""
+    if f"{cell.scope}/recurrent_kernel" in tensors:
+        return False  # a cell of Keras, with two kernels
+    kernel = _array(cell, "kernel", tensors).shape
+    bias = [tensors[name].shape for name in cell.variables.get("bias", ())]
+    width = [tensors[name].shape[-1:] for name in cell.variables.get("projection/kernel", ())]
+    if len(kernel) != 2 or kernel[1] % 4 or (bias and bias != [kernel[1:]]):
+        return False
+    return kernel[0] > (width[0][0] if width and width[0] else kernel[1] // 4) > 0
+
+
+def _unnamed(tensors: Mapping[str, Tensor], inside: Mapping[str, object]) -> Iterator[str]:
+    """What to say of what may be a cell under a name of its own, which only a graph could tell."""
+    for name in tensors:
+        if name in inside:
+            continue
+        scope, leaf = tf1_cells.taken_apart(name)
+        cell = TF1Cell(scope, "", None, {"kernel": [name], "bias": [f"{scope}/bias"]})
+        has_both = leaf == "kernel" and f"{scope}/bias" in tensors
+        if has_both and _LOOPS.search(scope) and tf1_cells.kind_of(scope) is None and _fits(cell, tensors):
+            yield f"{scope} has the shapes of an LSTM cell; whether it is one, only the graph (.meta) could tell"
+
+
+def _put_together(tensors: Mapping[str, Tensor], graph: Graph) -> dict[str, Tensor]:
+    """TENSORS with the pieces of a partitioned variable joined, where GRAPH shows how."""
+    pieces: dict[str, list[str]] = {}
+    for name in tensors:
+        pieces.setdefault(graph_cells.PIECE.sub("", name), []).append(name)
+    axes = graph_cells.joining_axes(graph) if any(names != [base] for base, names in pieces.items()) else {}
+    whole: dict[str, Tensor] = {}
+    for base, names in pieces.items():
+        ordered = sorted(names, key=_natural)
+        axis = axes.get(ordered[0])
+        if axis is None or base in names:
+            whole.update({name: tensors[name] for name in names})
+        else:
+            whole[base] = joined([tensors[name] for name in ordered], axis)
+    return whole
+
+
+def _of_cell(cell: TF1Cell, tensors: Mapping[str, Tensor]) -> list[Weight]:
+    """The weights of CELL, the kernel first; TensorFlow 0.12 cut a kernel by rows."""
+    leaves = sorted(cell.variables, key=lambda leaf: (leaf != "kernel", leaf != "bias", leaf))
+    path = _steps(cell.scope)
+    return [Weight(path, leaf, _array(cell, leaf, tensors)) for leaf in leaves]
+
+
+def _array(cell: TF1Cell, leaf: str, tensors: Mapping[str, Tensor]) -> Tensor:
+    """What LEAF of CELL is, its pieces joined."""
+    pieces = [tensors[name] for name in cell.variables[leaf]]
+    return pieces[0] if len(pieces) == 1 else joined(pieces, 0)
+
+
+def joined(pieces: Sequence[Tensor], axis: int) -> Tensor:
+    """One tensor out of PIECES that follow each other along AXIS.
+
+    Raises:
+        CorruptModel: their other dimensions or their types differ.
+    """
+    first = pieces[0]
+    alike = {(*piece.shape[:axis], *piece.shape[axis + 1 :], piece.dtype, len(piece.shape)) for piece in pieces}
+    if len(alike) != 1 or len(first.shape) <= axis:
+        raise CorruptModel(f"{first.name} and the pieces after it do not fit together")
+    places, length = [], 0
+    for piece in pieces:
+        places.append((tuple(length if place == axis else 0 for place in range(len(piece.shape))), piece))
+        length += piece.shape[axis]
+
+    def fetch(cuts: Cuts) -> Array:
+        return decode.assembled(places, first.dtype, cuts)
+
+    shape = (*first.shape[:axis], length, *first.shape[axis + 1 :])
+    rows = chained(pieces) if axis == 0 else None
+    return Tensor(_joint_name([piece.name for piece in pieces]), shape, first.dtype, fetch, rows)
+
+
+def _joint_name(names: Sequence[str]) -> str:
+    """One name for several, as a shell abbreviates them: `W_{0,1}`."""
+    start, _, _ = names[0].rpartition("_")
+    if all(name.startswith(f"{start}_") for name in names):
+        return f"{start}_{{{','.join(name[len(start) + 1 :] for name in names)}}}"
+    return "{" + ",".join(names) + "}"
+
+
+def _is_weight(name: str, tensor: Tensor, all_tensors: Mapping[str, Tensor]) -> bool:
+    """Whether NAME is a weight: no counter, no text, and nothing that an optimizer keeps beside a weight."""
+    if tensor.dtype == "string" or (
+        not tensor.shape and (tensor.dtype.startswith(_INTEGERS) or _POWERS.fullmatch(name))
+    ):
+        return False
+    if _OPTIMIZER.fullmatch(name):
+        return False
+    steps = name.split("/")[:-1]
+    for start in range(min(len(steps), _MAX_STEPS)):
+        owner = all_tensors.get("/".join(steps[start:]))
+        if owner is not None:
+            return owner.shape != tensor.shape and bool(tensor.shape)
+    return True
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """A key that sorts NAME as people count, and the forward half of a bidirectional layer first."""
+    steps = "/".join(_DIRECTIONS.get(step, step) for step in name.split("/"))
+    return [(int(piece), "") if piece.isdecimal() else (-1, piece) for piece in _DIGITS.split(steps) if piece]

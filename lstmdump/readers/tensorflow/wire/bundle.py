@@ -1,0 +1,285 @@
+"""TensorFlow's tensor bundle: a table of what is stored where, and the data files that it is stored in.
+
+They are called `PREFIX.index` and `PREFIX.data-00000-of-00001`, …. The index alone tells names, shapes and types.
+Numbers are given only where the checksum of the whole tensor is right. Sources: `tensor_bundle.proto` and
+`tensor_bundle.cc`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterator
+from itertools import islice
+from typing import BinaryIO, Literal, NamedTuple
+
+from lstmdump.errors import CorruptModel, ModelClosed, UnreadableModel, UnsupportedFormat
+from lstmdump.model import limits
+from lstmdump.model.location import Location
+from lstmdump.model.tensor import Array, Cuts, Tensor, chained
+from lstmdump.readers.declared_sizes import Extents
+from lstmdump.readers.raw_array import StoredArray
+from lstmdump.readers.tensorflow.wire import crc32c, decode, dtypes, partitions
+from lstmdump.readers.tensorflow.wire.protobuf import Message, as_bytes, as_fixed32, as_integer, as_text, fields, varint
+from lstmdump.readers.tensorflow.wire.sstable import Table
+
+_HEADER_KEY = b""
+_SLICE_MARK = b"\x00"
+_BIG_ENDIAN = 1
+_NOT_AS_WRITTEN = "the checksum of {} does not hold: its bytes are not those that were written"
+_MAX_SHARDS = 99_999  # five digits in the file's name
+_VERSION = 1  # of the format that is known here: kTensorBundleVersion
+_COPIES = 4  # of what is read as a whole, in memory: its bytes, and what is made of them
+
+
+class Entry(NamedTuple):
+    """Where a tensor lies: the number of its data file, its first byte, its bytes, and their masked checksum."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    shard: int
+    offset: int
+    size: int
+    checksum: int
+    slices: tuple[Message, ...]
+
+
+class Bundle:
+    """The bundle at PREFIX, open for reading; `limits` says how far it is trusted.
+
+    Raises:
+        CorruptModel: the index is damaged.
+        UnreadableModel: the index cannot be opened.
+    """
+
+    def __init__(self, prefix: Location) -> None:
+        self._prefix = prefix
+        self.limits = prefix.limits
+        self._files: dict[int, tuple[BinaryIO, int]] = {}  # each with its size
+        self._sound: set[Entry] = set()
+        self._closed = False
+        self._knows_order = False
+        try:
+            entries = self._listed(prefix.sibling(prefix.name + ".index"))
+        except OSError as error:
+            raise UnreadableModel(f"its index cannot be read: {error.strerror or error}") from error
+        header = Message(entries.pop(_HEADER_KEY, b""))
+        if header.message(3).integer(2) > _VERSION:
+            raise UnsupportedFormat("a checkpoint that only later releases of TensorFlow can read")
+        self._shards = header.integer(1)
+        self._big_endian = header.integer(2) == _BIG_ENDIAN
+        if not 0 < self._shards <= _MAX_SHARDS:
+            raise CorruptModel(f"a checkpoint index that counts {self._shards} data files")
+        self._places: dict[int, Extents] = {}  # in each data file
+        self._pieces: dict[bytes, Entry] = {}
+        self._entries: dict[str, Entry] = {}
+        for key, value in entries.items():
+            entry = _entry(value)
+            if entry.shard >= self._shards:
+                raise CorruptModel(f"a tensor that lies in data file {entry.shard} of {self._shards}")
+            if entry.size:
+                if entry.shard not in self._places:
+                    self._places[entry.shard] = Extents()
+                self._places[entry.shard].take(key, entry.offset, entry.size)
+            if key.startswith(_SLICE_MARK):
+                self._pieces[key] = entry
+            else:
+                self._entries[as_text(key)] = entry
+
+    def _listed(self, index: Location) -> dict[bytes, bytes]:
+        """What stands in the INDEX, which is read as a whole.
+
+        Raises:
+            RefusedModel: it is too long, or has too many entries.
+        """
+        size, most = index.size() or 0, self.limits.objects
+        if size * _COPIES > self.limits.memory:
+            raise limits.refusal("memory", f"its index has {size:,} bytes", needed=size * _COPIES)
+        entries = dict(islice(Table(index.read(), most).items(), most + 1))
+        if len(entries) > most:
+            raise limits.refusal("objects", f"its index has more than {most:,} entries", needed=10 * most)
+        return entries
+
+    def names(self) -> Iterator[str]:
+        """The names of all tensors, strings among them, in the index's order, which is that of their bytes."""
+        return iter(self._entries)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._entries
+
+    def entry(self, name: str) -> Entry:
+        """What the index says of the tensor NAME."""
+        return self._entries[name]
+
+    def missing_files(self) -> list[str]:
+        """The names of the data files that tensors lie in and that are not there.
+
+        Raises:
+            CorruptModel: one that is there is cut short; or two tensors lie over each other.
+        """
+        missing = []
+        for shard, places in sorted(self._places.items()):
+            places.insist_on_own_places()
+            file = self._data_file(shard)
+            if not file.is_file():
+                missing.append(file.name)
+            elif (size := file.size()) is not None and size < places.end:
+                raise CorruptModel(f"{file.name} has {size:,} bytes, of {places.end:,} that the index knows: cut short")
+        return missing
+
+    def tensor(self, name: str) -> Tensor:
+        """The tensor NAME, not yet read; from its pieces where it is kept in pieces."""
+        entry = self._entries[name]
+        if not entry.slices:
+            return self._whole(name, entry)
+        places = [partitions.spans_of(piece, len(entry.shape)) for piece in entry.slices]
+        spans = [partitions.resolved(place, entry.shape) for place in places]
+        partitions.insist_on_whole(spans, entry.shape)
+        pieces = [(tuple(start for start, _ in span), self._piece(name, entry, place, span))
+                  for place, span in zip(places, spans, strict=True)]  # fmt: skip
+
+        def fetch(cuts: Cuts) -> Array:
+            return decode.assembled(pieces, entry.dtype, cuts)
+
+        in_order = [piece for _, piece in sorted(pieces, key=lambda one: one[0])]
+        along_first = all(piece.shape[1:] == entry.shape[1:] for piece in in_order)
+        return Tensor(name, entry.shape, entry.dtype, fetch, chained(in_order) if along_first else None)
+
+    def strings(self, name: str) -> list[bytes]:
+        """The strings in the tensor NAME: their lengths as varints, a checksum of these, and the strings themselves."""
+        entry = self._entries[name]
+        if entry.dtype != "string":
+            raise CorruptModel(f"{name} holds {entry.dtype}, not strings")
+        count = math.prod(entry.shape)
+        if entry.size * _COPIES > self.limits.memory:
+            raise limits.refusal("memory", f"{name} has {entry.size:,} bytes", needed=entry.size * _COPIES)
+        if count > self.limits.nodes:
+            raise limits.refusal("nodes", f"{name} holds {count:,} strings", needed=count)
+        data = bytes(self._stored(name, entry, 1).block((slice(0, entry.size),)))
+        position, lengths = 0, []
+        for _ in range(count):
+            length, position = varint(data, position)
+            lengths.append(length)
+        position += 4
+        if position + sum(lengths) != len(data):
+            raise CorruptModel(f"the strings of {name} are cut short")
+        order: Literal["big", "little"] = "big" if self._big_endian else "little"
+        as_summed = b"".join(length.to_bytes(4 if length < 1 << 32 else 8, order) for length in lengths)
+        if crc32c.masked(as_summed + data[position - 4 :]) != entry.checksum:
+            raise CorruptModel(_NOT_AS_WRITTEN.format(name))
+        found = []
+        for length in lengths:
+            found.append(bytes(data[position : position + length]))
+            position += length
+        return found
+
+    def string(self, name: str) -> bytes:
+        """The one string in the tensor NAME."""
+        found = self.strings(name)
+        if len(found) != 1:
+            raise CorruptModel(f"{name} holds {len(found)} strings, not one")
+        return found[0]
+
+    def close(self) -> None:
+        """Let go of the data files."""
+        self._closed = True
+        for file, _ in self._files.values():
+            file.close()
+        self._files.clear()
+
+    def _piece(
+        self, name: str, whole: Entry, place: tuple[tuple[int, int], ...], span: tuple[tuple[int, int], ...]
+    ) -> Tensor:
+        piece = self._pieces.get(partitions.key_of(name, place))
+        if piece is None:
+            raise CorruptModel(f"a piece of {name} is not in the index")
+        if piece.shape != tuple(length for _, length in span) or piece.dtype != whole.dtype:
+            raise CorruptModel(f"a piece of {name} is {piece.dtype} {piece.shape}, which does not fit")
+        return self._whole(name, piece)
+
+    def _whole(self, name: str, entry: Entry) -> Tensor:
+        width = dtypes.item_size(entry.dtype)
+        wanted = None if width is None else width * math.prod(entry.shape)
+        if wanted is not None and wanted != entry.size:
+            raise CorruptModel(f"{name} is {entry.dtype} {entry.shape}, {wanted} bytes, but {entry.size} are stored")
+
+        def fetch(cuts: Cuts) -> Array:
+            if width is None:
+                raise CorruptModel(f"{name} holds {entry.dtype}, which is no array of numbers")
+            stored = self._stored(name, entry, width)
+            if entry not in self._sound:
+                deque(self._summed(name, entry, stored), maxlen=0)
+            lengths = tuple(cut.stop - cut.start for cut in cuts)
+            return decode.array_of(stored.block(cuts), entry.dtype, lengths, big_endian=self._big_endian)
+
+        def rows() -> Iterator[memoryview]:
+            return self._summed(name, entry, self._stored(name, entry, width or 0))
+
+        as_written = width is not None and entry.dtype != "bfloat16" and not self._big_endian
+        return Tensor(name, entry.shape, entry.dtype, fetch, rows if as_written else None)
+
+    def _summed(self, name: str, entry: Entry, stored: StoredArray) -> Iterator[memoryview]:
+        """The blocks of STORED; an error at the end where their checksum is not the one that the index has."""
+        checksum = 0
+        for block in stored.rows():
+            checksum = crc32c.crc32c(block, checksum)
+            yield block
+        if crc32c.mask(checksum) != entry.checksum and entry.size:
+            raise CorruptModel(_NOT_AS_WRITTEN.format(name))
+        self._sound.add(entry)
+
+    def _stored(self, name: str, entry: Entry, width: int) -> StoredArray:
+        """Where the bytes of ENTRY lie, found to be inside the data file."""
+        if self._closed:
+            raise ModelClosed(f"{name} was asked for after the model had been closed")
+        self._insist_on_byte_order()
+        called = self._data_file(entry.shard).name
+        if entry.size and entry.offset + entry.size > self._file(entry.shard)[1]:
+            raise CorruptModel(f"{name} lies beyond the end of {called}: the file is cut short")
+        shape = entry.shape if entry.dtype != "string" else (entry.size,)
+        return StoredArray(lambda: self._file(entry.shard)[0], called, entry.offset, shape, width)
+
+    def _insist_on_byte_order(self) -> None:
+        """Numbers with the highest byte first: that is no error of the header if it holds for the strings, too.
+
+        Their checksums are of lengths in that order; those of numbers are of bytes, in whatever order these are.
+        """
+        if self._big_endian and not self._knows_order:
+            self._knows_order = True
+            for name, entry in self._entries.items():
+                if entry.dtype == "string" and not entry.slices:
+                    self.strings(name)
+
+    def _file(self, shard: int) -> tuple[BinaryIO, int]:
+        if shard not in self._files:
+            location = self._data_file(shard)
+            if not location.is_file():
+                raise UnreadableModel(f"its data file {location.name} is missing, so that no numbers can be read")
+            try:
+                file = location.open(buffered=False)
+                self._files[shard] = file, file.seek(0, 2)
+            except OSError as error:
+                words = f"its data file {location.name} cannot be read: {error.strerror or error}"
+                raise UnreadableModel(words) from error
+        return self._files[shard]
+
+    def _data_file(self, shard: int) -> Location:
+        return self._prefix.sibling(f"{self._prefix.name}.data-{shard:05d}-of-{self._shards:05d}")
+
+
+def is_bundle_header(value: memoryview) -> bool:
+    """Whether VALUE, a table's under the empty key, is a bundle's header; that of an older checkpoint is a message."""
+    return Message(value).is_integer(1)
+
+
+def _entry(value: bytes) -> Entry:
+    found = dict(fields(value))  # of what is there twice, the last one counts
+    return Entry(
+        dtypes.stored_dtype_name(as_integer(found.get(1, 0))),
+        dtypes.shape_in(as_bytes(found.get(2, b""))),
+        as_integer(found.get(3, 0)),
+        as_integer(found.get(4, 0)),
+        as_integer(found.get(5, 0)),
+        as_fixed32(found.get(6, bytes(4))),
+        tuple(Message(value).messages(7)) if 7 in found else (),
+    )

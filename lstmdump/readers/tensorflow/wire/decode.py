@@ -1,0 +1,138 @@
+"""The readers' door to numpy for all that is no HDF5: stored bytes become arrays.
+
+numpy is imported when the first number is read: to show what a checkpoint holds takes none, and numpy takes longer to
+import than all the rest.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from lstmdump.errors import CorruptModel, RefusedModel
+from lstmdump.model.tensor import Array, Cuts, Tensor
+from lstmdump.readers.tensorflow.wire import dtypes
+from lstmdump.readers.tensorflow.wire.protobuf import Buffer
+
+if TYPE_CHECKING:
+    import numpy as np
+
+# So many numbers, 64 MB of float32, may be filled up from fewer: a file of 100 bytes can declare terabytes of them.
+_MOST_FILLED = 1 << 24
+
+
+def array_of(data: bytearray, dtype: str, shape: tuple[int, ...], *, big_endian: bool = False) -> Array:
+    """The array of SHAPE that DATA, which becomes its memory, holds row by row; bfloat16 comes as float32.
+
+    Raises:
+        RefusedModel: numpy has no arrays of this SHAPE.
+    """
+    import numpy as np
+
+    stored = _stored_type(dtype, big_endian=big_endian)
+    try:
+        values: Array = np.frombuffer(data, stored).reshape(shape)
+    except ValueError as error:
+        raise _too_large(shape) from error
+    return from_bfloat16(values) if dtype == "bfloat16" else values.astype(stored.newbyteorder("="), copy=False)
+
+
+def cut_out(data: Buffer, dtype: str, shape: tuple[int, ...], cuts: Cuts) -> Array:
+    """The elements that CUTS select from an array that is in DATA row by row; bfloat16 comes as float32.
+
+    Raises:
+        RefusedModel: numpy has no arrays of this SHAPE.
+    """
+    import numpy as np
+
+    stored = _stored_type(dtype)
+    try:
+        chosen: Array = np.frombuffer(data, stored).reshape(shape)[cuts]
+    except ValueError as error:
+        raise _too_large(shape) from error
+    return from_bfloat16(chosen) if dtype == "bfloat16" else chosen.astype(stored.newbyteorder("="), copy=True)
+
+
+def _stored_type(dtype: str, *, big_endian: bool = False) -> np.dtype[Any]:
+    import numpy as np
+
+    stored: np.dtype[Any] = np.dtype("uint16" if dtype == "bfloat16" else dtype).newbyteorder(
+        ">" if big_endian else "<"
+    )
+    return stored
+
+
+def _too_large(shape: tuple[int, ...]) -> RefusedModel:
+    return RefusedModel(f"{shape} is larger than an array can be, or has too many dimensions")
+
+
+def from_bfloat16(halves: Array) -> Array:
+    """A bfloat16 is the upper half of a float32."""
+    import numpy as np
+
+    return (halves.astype(np.uint32) << 16).view(np.float32)
+
+
+def filled_up(values: bytes | list[int], dtype: str, shape: tuple[int, ...], *, may_be_short: bool = True) -> Array:
+    """An array of SHAPE from its first VALUES, the last of which fills the rest, as TensorFlow abbreviates constants.
+
+    VALUES are numbers as bytes, or whole numbers; those of half-precision types are their bits.
+
+    Raises:
+        CorruptModel: more VALUES than SHAPE has elements, or fewer where they may not be; or half a number.
+        RefusedModel: SHAPE has millions of elements and most of them are not stored.
+    """
+    import numpy as np
+
+    halves = dtype in ("float16", "bfloat16")
+    if isinstance(values, bytes):
+        if len(values) % np.dtype(dtype).itemsize:
+            raise CorruptModel(f"{len(values)} bytes are no numbers of type {dtype}")
+        first: Array = np.frombuffer(values, np.dtype(dtype).newbyteorder("<")).astype(dtype)
+    else:
+        first = np.array(values, np.int64).astype(np.uint16 if halves else dtype)
+    if halves:
+        first = first.view(np.float16) if dtype == "float16" else from_bfloat16(first)
+    return _padded(first, shape, may_be_short=may_be_short)
+
+
+def _padded(first: Array, shape: tuple[int, ...], *, may_be_short: bool) -> Array:
+    import numpy as np
+
+    size = math.prod(shape)
+    if first.size > size or (first.size < size and not may_be_short):
+        raise CorruptModel(f"{first.size} numbers are stored for an array of shape {shape}")
+    if first.size < size > _MOST_FILLED:
+        raise RefusedModel(f"an array of shape {shape} declares {size} numbers, but {first.size} are stored")
+    whole = np.full(size, first[-1] if first.size else 0, first.dtype)
+    whole[: first.size] = first
+    return whole.reshape(shape)
+
+
+def assembled(pieces: Sequence[tuple[tuple[int, ...], Tensor]], dtype: str, cuts: Cuts) -> Array:
+    """The elements that CUTS select from an array stored in PIECES, each with the place of its first element.
+
+    Raises:
+        CorruptModel: DTYPE is none of numbers.
+        RefusedModel: there is no room for them.
+    """
+    import numpy as np
+
+    if dtypes.item_size(dtype) is None:
+        raise CorruptModel(f"its pieces hold {dtype}, which is no array of numbers")
+    lengths = tuple(cut.stop - cut.start for cut in cuts)
+    try:
+        whole: Array = np.zeros(lengths, np.float32 if dtype == "bfloat16" else dtype)
+    except (MemoryError, ValueError) as error:
+        raise RefusedModel(f"there is no room for an array of shape {lengths}") from error
+    for start, piece in pieces:
+        inside, there = [], []
+        for first, length, cut in zip(start, piece.shape, cuts, strict=True):
+            low, high = max(first, cut.start), min(first + length, cut.stop)
+            inside.append(slice(low - first, max(low, high) - first))
+            there.append(slice(low - cut.start, max(low, high) - cut.start))
+        part = piece.part(*inside)
+        if part.size:
+            whole[tuple(there)] = part.read()
+    return whole

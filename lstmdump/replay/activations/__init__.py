@@ -1,0 +1,204 @@
+"""Which function a layer of Keras means by the word or the object that stands for its activation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from lstmdump.errors import CannotReplay
+from lstmdump.model.escape import shortened, visible
+from lstmdump.model.tree import finite_number
+from lstmdump.replay.activations import elementwise, softmax
+from lstmdump.replay.activations.elementwise import Activation
+
+_OF_KERAS_1: dict[str, Activation] = {
+    "elu": elementwise.elu(),
+    "hard_sigmoid": elementwise.ramp(0.2, 0.5, low=0, high=1),
+    "linear": elementwise.linear(),
+    "relu": elementwise.relu(),
+    "sigmoid": elementwise.sigmoid(),
+    "softmax": softmax.softmax(),
+    "softplus": elementwise.softplus(),
+    "softsign": elementwise.softsign(),
+    "tanh": elementwise.tanh(),
+}
+_NEW_IN_KERAS_2: dict[str, Activation] = {
+    "exponential": elementwise.exponential(),
+    "gelu": elementwise.gelu(),
+    "leaky_relu": elementwise.relu(negative_slope=0.2),
+    "log_softmax": softmax.log_softmax(),
+    "mish": elementwise.mish(),
+    "relu6": elementwise.relu(most=6),
+    "selu": elementwise.selu(),
+    "silu": elementwise.silu(),
+    "swish": elementwise.silu(),
+}
+_NEW_IN_KERAS_3: dict[str, Activation] = {
+    "celu": elementwise.elu(),  # the same while alpha is 1
+    "hard_shrink": elementwise.hard_shrink(),
+    "hard_sigmoid": elementwise.ramp(1 / 6, 0.5, low=0, high=1),
+    "hard_silu": elementwise.hard_silu(),
+    "hard_swish": elementwise.hard_silu(),
+    "hard_tanh": elementwise.ramp(low=-1, high=1),
+    "log_sigmoid": elementwise.log_sigmoid(),
+    "soft_shrink": elementwise.soft_shrink(),
+    "sparse_plus": elementwise.sparse_plus(),
+    "sparse_sigmoid": elementwise.ramp(0.5, 0.5, low=0, high=1),
+    "sparsemax": softmax.sparsemax(),
+    "squareplus": elementwise.squareplus(),
+    "tanh_shrink": elementwise.tanh_shrink(),
+}
+_BEFORE_KERAS_3 = {**_NEW_IN_KERAS_3, **_NEW_IN_KERAS_2, **_OF_KERAS_1}
+_IN_KERAS_3 = {**_OF_KERAS_1, **_NEW_IN_KERAS_2, **_NEW_IN_KERAS_3}
+_OF_TENSORFLOW = {"log_softmax_v2": "log_softmax", "softmax_v2": "softmax"}
+"""What a config calls functions of TensorFlow that stood in the place of a word, and that word."""
+
+_SHOWN = 120  # characters
+_OWN_MODULES = ("builtins", "keras", "tf_keras")
+
+NAMES = tuple(sorted(_IN_KERAS_3))
+"""The words that are known, whichever Keras has them.
+
+`glu` and `threshold` of Keras 3 are none: an LSTM cannot have the one, which halves the width, nor the other, which
+needs arguments.
+"""
+
+
+def named(what: object, keras: int, option: str = "--activation") -> Activation:
+    """The activation that Keras KERAS (1, 2 or 3) means by WHAT: a word, None, or the object in a layer's config.
+
+    A word that only a later Keras has is taken as there; `doubt` says so. OPTION is that of the command line by which
+    another is named.
+
+    Raises:
+        CannotReplay: it is none of Keras's own, has weights, or does not keep the shape.
+    """
+    core = _core(what)
+    try:
+        found = _of_layer(core) or _of_word(_called(core), keras)
+    except ValueError:
+        found = None
+    if found is None:
+        raise CannotReplay(
+            f"the activation {word(what)} cannot be replayed; name one that computes the same with {option}"
+        )
+    return found
+
+
+def doubt(what: object, keras: int, option: str = "--activation") -> str | None:
+    """Why WHAT, written by Keras KERAS, may be another function than it is taken for; None if it can be no other."""
+    name = _called(_core(what))
+    if name == "sparsemax" and keras > 2:
+        return "sparsemax is taken as Keras 3.8 to 3.15 compute it; releases after them compute something else"
+    for since, own in enumerate((_OF_KERAS_1, _NEW_IN_KERAS_2, _NEW_IN_KERAS_3), start=1):
+        if name in own:
+            return None if since <= keras else (
+                f"Keras {keras} has no activation {name} of its own; that of Keras {since} is taken, "
+                f"unless {option} names another"
+            )  # fmt: skip
+    return None
+
+
+def word(what: object) -> str:
+    """WHAT, as `named` takes it, in a few words that are safe to show."""
+    core = _core(what)
+    name = _called(core)
+    if name is None and isinstance(core, Mapping):
+        name = _title(core)
+    return f"<{type(core).__name__}>" if name is None else visible(shortened(name, _SHOWN))
+
+
+def _core(what: object) -> object:
+    """WHAT, out of the layers that do nothing but apply it."""
+    while isinstance(what, Mapping) and what.get("class_name") == "Activation" and _is_of_keras(what):
+        what = _config(what).get("activation", {})
+    return what
+
+
+def _called(core: object) -> str | None:
+    """The word that CORE is, or that it holds as a function, None being linear; None where it is neither."""
+    if core is None:
+        return "linear"
+    if isinstance(core, Mapping) and core.get("class_name") == "function" and _is_of_keras(core):
+        core = core.get("config")
+    return core if isinstance(core, str) else None
+
+
+def _is_of_keras(what: Mapping[str, Any]) -> bool:
+    """Whether an object is none that the user registered, nor one of a module of the user's."""
+    module, registered = what.get("module"), what.get("registered_name")
+    is_own = module is None or (isinstance(module, str) and module.partition(".")[0] in _OWN_MODULES)
+    return is_own and (
+        registered is None
+        or (isinstance(registered, str) and registered in ("function", what.get("class_name"), what.get("config")))
+    )
+
+
+def _title(what: Mapping[str, Any]) -> str:
+    """What an object is called, with its module unless that is Keras's, and with its settings."""
+    names = [what.get("registered_name"), what.get("class_name"), "<lambda>"]
+    name = next(name for name in names if isinstance(name, str))
+    module = what.get("module")
+    place = "" if module is None or _is_of_keras(what) or ">" in name else f"{module}."
+    settings = {key: finite_number(value) for key, value in _config(what).items() if key in _SETTINGS}
+    told = ", ".join(f"{key}={value:g}" for key, value in settings.items() if value is not None)
+    return f"{place}{name}" + (f"({told})" if told else "")
+
+
+def _of_word(name: str | None, keras: int) -> Activation | None:
+    known = _IN_KERAS_3 if keras > 2 else _BEFORE_KERAS_3
+    return None if name is None else known.get(_OF_TENSORFLOW.get(name, name))
+
+
+def _of_layer(core: object) -> Activation | None:
+    """What a layer of Keras's own computes, where CORE is one.
+
+    Raises:
+        ValueError: a setting is none that Keras takes.
+    """
+    if not isinstance(core, Mapping) or not _is_of_keras(core):
+        return None
+    kind = core.get("class_name")
+    make = _LAYERS.get(kind) if isinstance(kind, str) else None
+    return None if make is None else make(_config(core))
+
+
+def _relu(config: Mapping[str, Any]) -> Activation:
+    most = config.get("max_value")
+    return elementwise.relu(
+        most=None if most is None else _setting(most),
+        negative_slope=_setting(config.get("negative_slope", 0.0)),
+        threshold=_setting(config.get("threshold", 0.0)),
+    )
+
+
+def _leaky_relu(config: Mapping[str, Any]) -> Activation:
+    return elementwise.relu(negative_slope=_setting(config.get("negative_slope", config.get("alpha", 0.3))))
+
+
+def _softmax(config: Mapping[str, Any]) -> Activation:
+    if config.get("axis", -1) not in (-1, 1, [-1], [1]):
+        raise ValueError("an LSTM has an activation of (batch, m)")
+    return softmax.softmax()
+
+
+_LAYERS: dict[str, Callable[[Mapping[str, Any]], Activation]] = {
+    "ELU": lambda config: elementwise.elu(_setting(config.get("alpha", 1.0))),
+    "LeakyReLU": _leaky_relu,
+    "ReLU": _relu,
+    "Softmax": _softmax,
+    "ThresholdedReLU": lambda config: elementwise.relu(threshold=_setting(config.get("theta", 1.0))),
+}
+_SETTINGS = frozenset({"alpha", "axis", "max_value", "negative_slope", "theta", "threshold"})
+
+
+def _setting(value: object) -> float:
+    number = finite_number(value)
+    if number is None or number < 0:
+        raise ValueError("a number from 0 on is needed")
+    return number
+
+
+def _config(what: Mapping[str, Any]) -> Mapping[str, Any]:
+    config = what.get("config")
+    return config if isinstance(config, Mapping) else {}

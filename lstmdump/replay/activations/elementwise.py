@@ -1,0 +1,251 @@
+"""The functions that gates and states go through, number by number, in numpy, and what each does to a gradient.
+
+Each keeps shape and dtype, passes NaN on, and neither overflows nor warns where its value is finite. Where a function
+has no derivative, as relu at 0, the one taken at 0 is that which TensorFlow takes.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import numpy as np
+
+from lstmdump.model.tensor import Array
+
+_Function = Callable[[Array], Array]
+
+
+class Activation(ABC):
+    """A function of arrays (…, m) that keeps their shape and dtype.
+
+    Attributes:
+        mixes_units: whether a number of the value depends on others along the last axis than the one in its place.
+    """
+
+    mixes_units = False
+
+    @abstractmethod
+    def __call__(self, z: Array, out: Array | None = None) -> Array:
+        """Its value at Z, written to OUT, which may be Z itself, where that is given."""
+
+    @abstractmethod
+    def pull_back(self, z: Array, gradient: Array) -> Array:
+        """The gradient with respect to Z, (…, m), where GRADIENT, (…, m), is that with respect to the value at Z."""
+
+
+class _Tanh(Activation):
+    def __call__(self, z: Array, out: Array | None = None) -> Array:
+        return np.tanh(z, out=out)
+
+    def pull_back(self, z: Array, gradient: Array) -> Array:
+        result: Array = gradient * (1 - np.tanh(z) ** 2)
+        return result
+
+
+class _Sigmoid(Activation):
+    """Taken as (1 + tanh(z/2))/2, which cannot overflow, and is the faster in float32."""
+
+    def __call__(self, z: Array, out: Array | None = None) -> Array:
+        half = z.dtype.type(0.5)
+        value = np.multiply(z, half, out=out)
+        np.tanh(value, out=value)
+        np.multiply(value, half, out=value)
+        result: Array = np.add(value, half, out=value)
+        return result
+
+    def pull_back(self, z: Array, gradient: Array) -> Array:
+        value = self(z)
+        result: Array = gradient * value * (1 - value)
+        return result
+
+
+class _Ramp(Activation):
+    def __init__(self, slope: float, middle: float, low: float, high: float) -> None:
+        self._slope, self._middle, self._low, self._high = slope, middle, low, high
+
+    def __call__(self, z: Array, out: Array | None = None) -> Array:
+        value = np.multiply(z, self._slope, out=out)
+        np.add(value, self._middle, out=value)
+        return np.clip(value, self._low, self._high, out=value)
+
+    def pull_back(self, z: Array, gradient: Array) -> Array:
+        value = z * self._slope + self._middle
+        slope = np.where((value <= self._low) | (value >= self._high), 0, self._slope)
+        return _given(gradient * slope, z)
+
+
+class _ByElement(Activation):
+    """A function of each number, of this VALUE and, as its derivative, this SLOPE."""
+
+    def __init__(self, value: _Function, slope: _Function) -> None:
+        self._value, self._slope = value, slope
+
+    def __call__(self, z: Array, out: Array | None = None) -> Array:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return _given(self._value(z), z, out)
+
+    def pull_back(self, z: Array, gradient: Array) -> Array:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return _given(gradient * self._slope(z), z)
+
+
+def tanh() -> Activation:
+    """The hyperbolic tangent."""
+    return _Tanh()
+
+
+def sigmoid() -> Activation:
+    """f(z) = 1/(1 + exp(-z)), to within a rounding error of 1."""
+    return _Sigmoid()
+
+
+def ramp(slope: float = 1.0, middle: float = 0.0, *, low: float, high: float) -> Activation:
+    """The line SLOPE·z + MIDDLE, where that is between LOW and HIGH, and these beyond."""
+    return _Ramp(slope, middle, low, high)
+
+
+def relu(*, most: float | None = None, negative_slope: float = 0.0, threshold: float = 0.0) -> Activation:
+    """Z above THRESHOLD, but MOST at most; below it NEGATIVE_SLOPE·(z - THRESHOLD)."""
+
+    def value(z: Array) -> Array:
+        kept: Array = np.where(z <= threshold, 0, z) if threshold else np.maximum(z, 0)
+        kept = kept if most is None else np.minimum(kept, most)
+        return kept + negative_slope * np.minimum(z - threshold, 0) if negative_slope else kept
+
+    def slope(z: Array) -> Array:
+        return np.where(z <= threshold, negative_slope, 1 if most is None else z < most)
+
+    return _ByElement(value, slope)
+
+
+def elu(alpha: float = 1.0) -> Activation:
+    """f(z) = z above 0, and ALPHA·(exp(z) - 1) below."""
+    return _ByElement(
+        lambda z: np.where(z > 0, z, alpha * np.expm1(np.minimum(z, 0))),
+        lambda z: np.where(z > 0, 1, alpha * np.exp(np.minimum(z, 0))),
+    )
+
+
+def selu() -> Activation:
+    """f(z) = λ·z above 0, and λ·α·(exp(z) - 1) below, by which numbers of mean 0 and variance 1 stay so.
+
+    Source: Klambauer and others 2017, "Self-Normalizing Neural Networks".
+    """
+    alpha, scale = 1.6732632423543772, 1.0507009873554805
+    return _ByElement(
+        lambda z: scale * np.where(z > 0, z, alpha * np.expm1(np.minimum(z, 0))),
+        lambda z: scale * np.where(z >= 0, 1, alpha * np.exp(np.minimum(z, 0))),
+    )
+
+
+def gelu() -> Activation:
+    """f(z) = z·Φ(z), where Φ is the share of the normal distribution below z: not its approximation by tanh."""
+    return _ByElement(lambda z: z * _normal(z), lambda z: _normal(z) + z * np.exp(-z * z / 2) / math.sqrt(2 * math.pi))
+
+
+def softplus() -> Activation:
+    """f(z) = log(1 + exp(z))."""
+    return _ByElement(_softplus, _sigmoid)
+
+
+def log_sigmoid() -> Activation:
+    """f(z) = -log(1 + exp(-z)), the logarithm of the sigmoid."""
+    return _ByElement(lambda z: -_softplus(-z), lambda z: _sigmoid(-z))
+
+
+def softsign() -> Activation:
+    """f(z) = z/(1 + |z|)."""
+    return _ByElement(lambda z: z / (1 + np.abs(z)), lambda z: 1 / (1 + np.abs(z)) ** 2)
+
+
+def silu() -> Activation:
+    """f(z) = z/(1 + exp(-z)), z times its sigmoid."""
+    return _ByElement(lambda z: z * _sigmoid(z), lambda z: _sigmoid(z) * (1 + z * _sigmoid(-z)))
+
+
+def hard_silu() -> Activation:
+    """Z times its hard sigmoid, of slope 1/6."""
+    gate = ramp(1 / 6, 0.5, low=0, high=1)
+    return _ByElement(lambda z: z * gate(z), lambda z: gate(z) + gate.pull_back(z, z))
+
+
+def mish() -> Activation:
+    """f(z) = z·tanh(log(1 + exp(z)))."""
+
+    def slope(z: Array) -> Array:
+        twice = 2 * _softplus(z)
+        change = 4 * _sigmoid(twice) * _sigmoid(-twice)  # 1 - tanh², without the difference of near numbers
+        result: Array = np.tanh(twice / 2) + z * change * _sigmoid(z)
+        return result
+
+    return _ByElement(lambda z: z * np.tanh(_softplus(z)), slope)
+
+
+def squareplus() -> Activation:
+    """f(z) = (z + √(z² + 4))/2."""
+
+    def value(z: Array) -> Array:
+        larger = (np.hypot(z, 2) + np.abs(z)) / 2  # of the roots of y² = z·y + 1, whose product is -1
+        result: Array = np.where(z < 0, 1 / larger, larger)
+        return result
+
+    return _ByElement(value, lambda z: value(z) / np.hypot(z, 2))
+
+
+def sparse_plus() -> Activation:
+    """f(z) = 0 up to -1, z from 1 on, and (z + 1)²/4 between."""
+    gate = ramp(0.5, 0.5, low=0, high=1)
+    return _ByElement(lambda z: gate(z) ** 2 + np.maximum(z - 1, 0), gate)
+
+
+def exponential() -> Activation:
+    """f(z) = exp(z), infinite where the dtype has no larger number."""
+    return _ByElement(np.exp, np.exp)
+
+
+def linear() -> Activation:
+    """f(z) = z."""
+    return _ByElement(lambda z: z, np.ones_like)
+
+
+def tanh_shrink() -> Activation:
+    """f(z) = z - tanh(z)."""
+    return _ByElement(lambda z: z - np.tanh(z), lambda z: np.tanh(z) ** 2)
+
+
+def soft_shrink(threshold: float = 0.5) -> Activation:
+    """Z, nearer to 0 by THRESHOLD, or 0 if it is no further away."""
+    return _ByElement(lambda z: z - np.clip(z, -threshold, threshold), lambda z: np.abs(z) > threshold)
+
+
+def hard_shrink(threshold: float = 0.5) -> Activation:
+    """Z, or 0 if it is no further than THRESHOLD away from 0."""
+    return _ByElement(lambda z: np.where(np.abs(z) <= threshold, 0, z), lambda z: np.abs(z) > threshold)
+
+
+def _given(value: Array, z: Array, out: Array | None = None) -> Array:
+    """VALUE as an array of Z's dtype that is not Z, or in OUT."""
+    if out is None:
+        result: Array = value.astype(z.dtype, copy=value is z)
+        return result
+    out[...] = value
+    return out
+
+
+def _sigmoid(z: Array) -> Array:
+    """The sigmoid, to within a few rounding errors of itself, however small; exp may overflow to a good end."""
+    result: Array = 1 / (1 + np.exp(-z))
+    return result
+
+
+def _softplus(z: Array) -> Array:
+    result: Array = np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))
+    return result
+
+
+def _normal(z: Array) -> Array:
+    """Φ of each number of Z, by the error function of C, which numpy does not have."""
+    shares = (math.erfc(-number / math.sqrt(2)) / 2 for number in z.ravel().tolist())
+    return np.fromiter(shares, z.dtype, z.size).reshape(z.shape)

@@ -1,0 +1,102 @@
+"""The numbers of an LSTM, read: all that is needed to run it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from lstmdump.errors import CannotReplay, NoForgetBias
+from lstmdump.lstm import LSTM, Gate, Role
+from lstmdump.lstm.behaviour import Behaviour
+from lstmdump.model import budget
+from lstmdump.model.tensor import Array, Tensor
+
+_PLAIN = Behaviour()
+
+
+@dataclass(frozen=True)
+class GateNumbers:
+    """One gate, read. W is (d, m), U (h, m), b (m,) with the forget bias added, zero where the layer has none.
+
+    V, the peephole, is (m,), or None.
+    """
+
+    W: Array
+    U: Array
+    b: Array
+    V: Array | None
+
+
+@dataclass(frozen=True)
+class CellNumbers:
+    """All that is needed to run an LSTM.
+
+    Attributes:
+        name: the layer's name.
+        dtype: `float32` or `float64`: that of the numbers, and of all that is computed with them.
+        gates: by letter.
+        projection: P, (m, p), or None.
+        behaviour: what its arrays do not tell.
+    """
+
+    name: str
+    dtype: str
+    gates: Mapping[str, GateNumbers]
+    projection: Array | None
+    behaviour: Behaviour = _PLAIN
+
+    @property
+    def input_dim(self) -> int:
+        """The width d of the input."""
+        return int(self.gates["i"].W.shape[0])
+
+    @property
+    def units(self) -> int:
+        """The number m of units."""
+        return int(self.gates["i"].W.shape[1])
+
+    @property
+    def width(self) -> int:
+        """The width of h: m, or p where it is projected."""
+        return self.units if self.projection is None else int(self.projection.shape[1])
+
+
+def read(
+    lstm: LSTM, behaviour: Behaviour = _PLAIN, *, dtype: str = "float32", forget_bias: float | None = None
+) -> CellNumbers:
+    """The numbers of LSTM as DTYPE. FORGET_BIAS stands in for one that the file does not hold.
+
+    Raises:
+        CannotReplay: it is no cell of these equations.
+        NoForgetBias: the file does not hold it, and none is given.
+        UnreadableModel: the numbers cannot be read.
+    """
+    if any(weight.role is Role.NORMALIZATION for weight in lstm.weights):
+        raise CannotReplay("its gates are normalized before they act, which the equations of an LSTM do not do")
+    added = forget_bias if lstm.forget_bias is None else lstm.forget_bias
+    if added is None:
+        raise NoForgetBias("the file does not hold its forget bias")
+    gates = {letter: _read_gate(gate, dtype, added if letter == "f" else 0.0) for letter, gate in lstm.gates.items()}
+    return CellNumbers(lstm.name, dtype, gates, _read(lstm.projection_kernel, dtype), behaviour)
+
+
+def _read_gate(gate: Gate, dtype: str, added: float) -> GateNumbers:
+    kernel, recurrent, bias = _numbers(gate.W, dtype), _numbers(gate.U, dtype), _read(gate.b, dtype)
+    return GateNumbers(
+        kernel,
+        recurrent,
+        (np.zeros(kernel.shape[1], dtype) if bias is None else bias) + np.asarray(added, dtype),
+        _read(gate.V, dtype),
+    )
+
+
+def _read(tensor: Tensor | None, dtype: str) -> Array | None:
+    return None if tensor is None else _numbers(tensor, dtype)
+
+
+def _numbers(tensor: Tensor, dtype: str) -> Array:
+    values = tensor.read().astype(dtype)
+    budget.allow(values.nbytes, copies=budget.HANDED_ON)
+    return values

@@ -1,0 +1,139 @@
+"""Which layers of a model are run on the input, and which on the outputs of others; whether the widths go together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from lstmdump.errors import BadInput, CannotReplay, CorruptModel
+from lstmdump.lstm import LSTM, behaviour
+from lstmdump.lstm.open_model import OpenModel
+from lstmdump.model.tensor import Array
+from lstmdump.model.tree import Source
+
+_MOST_NAMES = 8  # of layers, in a sentence
+
+
+def sources_by_name(opened: OpenModel) -> dict[str, Source]:
+    """By its name, the source of each layer that directly follows others, as far as the file says."""
+    return {"/".join(path): source for path, source in opened.model.sources().items()}
+
+
+def join(how: str, outputs: Sequence[Array]) -> Array:
+    """OUTPUTS, each (batch, length, m), as Keras's merge mode HOW makes one of them: concat, sum, mul or ave."""
+    if how == "concat":
+        return outputs[0] if len(outputs) == 1 else np.concatenate(outputs, axis=-1)
+    if how not in _JOINS:
+        raise CannotReplay(f"outputs that are joined by {how} are not replayed")
+    with np.errstate(over="ignore", invalid="ignore"):  # as the replay does
+        result: Array = _JOINS[how].reduce(outputs)
+    return result / result.dtype.type(len(outputs)) if how == "ave" else result
+
+
+_JOINS = {"sum": np.add, "mul": np.multiply, "ave": np.add}
+
+
+def sources(opened: OpenModel, chosen: Sequence[LSTM]) -> dict[str, Source]:
+    """What each layer of CHOSEN takes; those that are not in it take the input.
+
+    Raises:
+        CannotReplay: the file does not say it, or it is not the output of other layers.
+    """
+    names = [lstm.name for lstm in chosen]
+    every = sources_by_name(opened)
+    found = {name: every[name] for name in names if name in every and set(names).issuperset(every[name].names)}
+    heads = [lstm for lstm in chosen if lstm.name not in found]
+    for head in heads[1:]:
+        if not _are_halves(heads[0], head):
+            raise CannotReplay(_no_source(head.name, names, every))
+    return found
+
+
+def _are_halves(one: LSTM, other: LSTM) -> bool:
+    """Whether two layers are the halves of one Bidirectional."""
+    around, its = (lstm.name.rpartition("/")[0] for lstm in (one, other))
+    return around == its != "" and {behaviour.half(one), behaviour.half(other)} == {"forward", "backward"}
+
+
+def _no_source(name: str, names: Sequence[str], every: Mapping[str, Source]) -> str:
+    if name in every:
+        left_out = ", ".join(layer for layer in every[name].names if layer not in names)
+        return f"{name} takes the output of {left_out}, which -l leaves out"
+    if not every:
+        return f"the file does not say that {name} directly follows another LSTM layer; choose one with -l"
+    before = names[names.index(name) - 1]
+    return (f"{name} does not directly follow another LSTM layer: what lies between {before} and it is not replayed; "
+            "choose layers that follow each other with -l")  # fmt: skip
+
+
+def insist_on_width(opened: OpenModel, lstms: Sequence[LSTM], input_dim: int, *, may_chain: bool) -> None:
+    """See to it that all of LSTMS, layers of OPENED, take an input of INPUT_DIM numbers at each step.
+
+    MAY_CHAIN is whether the user could have them take each other's outputs instead.
+
+    Raises:
+        BadInput: one takes another.
+    """
+    names: dict[int, list[str]] = {}
+    for lstm in lstms:
+        names.setdefault(lstm.input_dim, []).append(lstm.name)
+    if len(names) > 1:
+        widths = "; ".join(f"{width}: {listed(of)}" for width, of in names.items())
+        raise BadInput(f"its layers take inputs of different widths ({widths}), and this one has {input_dim}; choose "
+                       f"layers with -l{_or_chain(opened, lstms) if may_chain else ''}")  # fmt: skip
+    for width, of in names.items():
+        if width != input_dim:
+            raise BadInput(f"the input has {input_dim} numbers at each step, but {listed(of)} "
+                           f"take{'s' if len(of) == 1 else ''} {width}")  # fmt: skip
+
+
+def _or_chain(opened: OpenModel, chosen: Sequence[LSTM]) -> str:
+    """That the layers may be chained instead, where the file says how."""
+    try:
+        sources(opened, chosen)
+    except CannotReplay:
+        return ""
+    return ", or feed each the output of the one before with --chain"
+
+
+def insist_on_joints(chosen: Sequence[LSTM], sources: Mapping[str, Source]) -> None:
+    """See to it that each layer takes as many numbers as those give that it follows.
+
+    Raises:
+        CannotReplay: one takes more or fewer.
+    """
+    by_name = {lstm.name: lstm for lstm in chosen}
+    for name, source in sources.items():
+        widths_of = [_width(by_name[layer]) for layer in source.names]
+        width = sum(widths_of) if source.join == "concat" else widths_of[0]
+        if width != by_name[name].input_dim:
+            raise CannotReplay(f"{name} takes {by_name[name].input_dim} numbers at each step, but what it follows "
+                               f"gives {width}")  # fmt: skip
+
+
+def _width(lstm: LSTM) -> int:
+    return lstm.units if lstm.projection is None else lstm.projection
+
+
+def in_order(chosen: Sequence[LSTM], sources: Mapping[str, Source]) -> list[LSTM]:
+    """CHOSEN, each behind those whose outputs it takes, else in the model's order.
+
+    Raises:
+        CorruptModel: they go in a circle.
+    """
+    waiting, done, ordered = list(chosen), set[str](), list[LSTM]()
+    while waiting:
+        ready = [lstm for lstm in waiting if lstm.name not in sources or done.issuperset(sources[lstm.name].names)]
+        if not ready:
+            raise CorruptModel(f"{waiting[0].name} takes its own output for its input, by way of other layers")
+        ordered.extend(ready)
+        done.update(lstm.name for lstm in ready)
+        waiting = [lstm for lstm in waiting if lstm.name not in done]
+    return ordered
+
+
+def listed(names: Sequence[str]) -> str:
+    """NAMES of layers in a sentence; of many, the first ones, and how many more."""
+    rest = len(names) - _MOST_NAMES
+    return ", ".join(names) if rest <= 0 else f"{', '.join(names[:_MOST_NAMES])} and {rest:,} more"

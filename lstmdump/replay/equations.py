@@ -1,0 +1,230 @@
+"""The LSTM equations in numpy: what the gates of a layer make of an input, at every step.
+
+::
+
+    i = σ(x·W_i + h·U_i + b_i + c·V_i)                  the input gate
+    f = σ(x·W_f + h·U_f + b_f + forget_bias + c·V_f)    the forget gate
+    candidate = tanh(x·W_c + h·U_c + b_c)
+    c' = f∘c + i∘candidate                              the cell state
+    o = σ(x·W_o + h·U_o + b_o + c'·V_o)                 the output gate
+    h' = (o∘tanh(c'))·P                                 the output
+
+h and c are those of the step before, and zero at first where no others are given. V, the peepholes, and P, the
+projection, are there in some cells only; tanh and σ are others in some layers, and some cells clip c' and h'. Source:
+the cells of Keras 2 and 3 and of TensorFlow 1, each reproduced from the numbers that it gave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from lstmdump.errors import BadInput
+from lstmdump.model.tensor import Array
+from lstmdump.replay import activations
+from lstmdump.replay.cell import CellNumbers, GateNumbers, read
+
+__all__ = ["CellNumbers", "GateNumbers", "State", "States", "read", "replay"]
+
+_SEQUENCES = 256  # at a time, and of them so many steps as make
+_BYTES = 1 << 19  # which a processor's cache holds, and which are few beside those of the result
+
+
+class State(NamedTuple):
+    """What goes from one step to the next: h, (batch, m), or (batch, p) if projected, and c, (batch, m)."""
+
+    h: Array
+    c: Array
+
+
+@dataclass(frozen=True)
+class States:
+    """What an LSTM computes, at every step: each array is (batch, length, m), and h is (batch, length, p) if projected.
+
+    The gates i, f and o and the candidate are those that went into the c and h of the same step.
+    """
+
+    h: Array
+    c: Array
+    i: Array
+    f: Array
+    o: Array
+    candidate: Array
+
+
+def replay(cell: CellNumbers, x: Array, *, initial: State | None = None, mask: Array | None = None) -> States:
+    """The states and gates of CELL at every step of X, (batch, length, d), from h = c = 0 or from INITIAL on.
+
+    Where MASK, (batch, length), is false, a step is passed over: h and c stay, and the gates are NaN. Its output is
+    that of the step before, 0 before the first one; or 0 at any such step, where the behaviour says so.
+
+    The steps are in the order in which the layer gives them, as in Keras: one that goes backwards has the last step of
+    X first, but for the backward half of a Bidirectional, whose outputs are put in the order of X again.
+
+    Numbers too large for the dtype become infinite or NaN as in the frameworks, and no warning is given. Beside what
+    is returned, the memory that it takes is that of the cell's numbers, and of 1 MiB or one step of 256 sequences.
+
+    Raises:
+        BadInput: X, INITIAL or MASK have another shape.
+        CannotReplay: the layer's activations are unknown.
+    """
+    insist_on_shapes(cell, x, initial, mask)
+    equations, behaviour = _Equations(cell), cell.behaviour
+    states = States(*(np.empty((*x.shape[:2], width), cell.dtype) for width in (cell.width, *[cell.units] * 5)))
+    arrays = (states.i, states.f, states.o, states.candidate, states.h, states.c)
+    given = [_turned(array, behaviour.go_backwards and behaviour.is_aligned) for array in arrays]
+    taken = _turned(x, behaviour.go_backwards)
+    skipped = None if mask is None else ~_turned(mask.astype(bool, copy=False), behaviour.go_backwards)
+    with np.errstate(all="ignore"):
+        for start in range(0, len(x), _SEQUENCES):
+            part = slice(start, start + _SEQUENCES)
+            first = zero_state(cell, len(x[part])) if initial is None else State(initial.h[part], initial.c[part])
+            for steps, made in _blocks(equations, taken[part], first, None if skipped is None else skipped[part]):
+                for array, values in zip(given, made, strict=True):
+                    array[part, steps] = values.swapaxes(0, 1)
+    return states
+
+
+def insist_on_shapes(cell: CellNumbers, x: Array, initial: State | None, mask: Array | None) -> None:
+    """See to it that CELL can be run on X, (batch, length, d), from INITIAL on, with MASK, (batch, length).
+
+    Raises:
+        BadInput: one of them has another shape.
+    """
+    if x.ndim != 3 or x.shape[2] != cell.input_dim:
+        raise BadInput(f"the input is {x.shape}, but {cell.name} takes (batch, length, {cell.input_dim})")
+    if mask is not None and mask.shape != x.shape[:2]:
+        raise BadInput(f"the mask is {mask.shape}, but the input has (batch, length) = {x.shape[:2]}")
+    for letter, width in (("h", cell.width), ("c", cell.units)) if initial is not None else ():
+        shape = getattr(initial, letter).shape
+        if shape != (len(x), width):
+            raise BadInput(f"the initial {letter} is {shape}, but {cell.name} takes {len(x), width}")
+
+
+def zero_state(cell: CellNumbers, batch: int) -> State:
+    """That before the first step where no other is given: 0, for each sequence of a BATCH."""
+    return State(np.zeros((batch, cell.width), cell.dtype), np.zeros((batch, cell.units), cell.dtype))
+
+
+def _turned(array: Array, backwards: bool) -> Array:
+    return array[:, ::-1] if backwards else array
+
+
+def _blocks(
+    equations: _Equations, x: Array, state: State, skipped: Array | None
+) -> Iterator[tuple[slice, tuple[Array, ...]]]:
+    """Some steps of X, from STATE on, at a time: which, and i, f, o, candidate, output and c of them.
+
+    Each of these is (steps, batch, ·), and is written over when the next are asked for.
+    """
+    batch, length = x.shape[:2]
+    zero = equations.behaviour.zero_output_for_mask
+    size = max(1, min(length, _BYTES // (batch * equations.bytes)))
+    z, gates, h, c = equations.room(size, batch)
+    begun = np.zeros((batch, 1), bool)
+    for start in range(0, length, size):
+        steps = slice(start, min(start + size, length))
+        count = steps.stop - start
+        none = None if skipped is None else skipped[:, steps].T[:, :, None]
+        equations.of_input(x[:, steps], z[:count])
+        for index in range(count):
+            after = State(h[index], c[index])
+            equations.step(z[index], state, gates[index], after)
+            if none is not None:
+                _stay(none[index], state, after)
+            state = after
+        state = State(state.h.copy(), state.c.copy())
+        if none is not None:
+            _empty(none, begun, gates[:count], h[:count], zero=zero)
+        yield steps, (*(gates[:count, place] for place in range(4)), h[:count], c[:count])
+
+
+def _stay(skipped: Array, before: State, after: State) -> None:
+    for old, new in zip(before, after, strict=True):
+        np.copyto(new, old, where=skipped)
+
+
+def _empty(skipped: Array, begun: Array, gates: Array, output: Array, *, zero: bool) -> None:
+    """Fill GATES with NaN where steps were SKIPPED, and OUTPUT with 0: if ZERO, there; else before a first step.
+
+    BEGUN, (batch, 1), says which sequences have had one.
+    """
+    np.copyto(gates, np.nan, where=skipped[:, None])
+    seen = np.logical_or.accumulate(~skipped) | begun
+    np.copyto(output, 0, where=skipped if zero else ~seen)
+    begun[:] = seen[-1]
+
+
+class _Equations:
+    """Those of a cell, with its gates in the order i, f, o, c, so that the gates of one activation are one piece.
+
+    What they make is (4, batch, m), where each gate is one piece, too: numpy is twice as fast as with (batch, 4m).
+    """
+
+    def __init__(self, cell: CellNumbers) -> None:
+        gates = [cell.gates[letter] for letter in "ifoc"]
+        self._kernel = np.concatenate([gate.W for gate in gates], axis=1)
+        self._recurrent_kernel = np.concatenate([gate.U for gate in gates], axis=1)
+        self._bias = np.concatenate([gate.b for gate in gates])
+        self._peepholes = _side_by_side([gate.V for gate in gates[:3]])
+        self._cell, self.behaviour = cell, cell.behaviour
+        self._activation = activations.named(cell.behaviour.activation, cell.behaviour.keras)
+        self._recurrent_activation = activations.named(cell.behaviour.recurrent_activation, cell.behaviour.keras)
+        self.bytes = (11 * cell.units + cell.input_dim) * self._bias.itemsize  # of one step of one sequence
+
+    def room(self, steps: int, batch: int) -> tuple[Array, Array, Array, Array]:
+        """For so many steps: z, (steps, batch, 4m), gates, (steps, 4, batch, m), h and c."""
+        m, dtype = self._cell.units, self._cell.dtype
+        shapes = (batch, 4 * m), (4, batch, m), (batch, self._cell.width), (batch, m)
+        z, gates, h, c = (np.empty((steps, *shape), dtype) for shape in shapes)
+        return z, gates, h, c
+
+    def of_input(self, x: Array, z: Array) -> None:
+        """Write x·W + b to Z, where the steps come first."""
+        values = x.swapaxes(0, 1).astype(z.dtype, order="C").reshape(-1, x.shape[2])
+        np.matmul(values, self._kernel, out=z.reshape(-1, z.shape[2]))
+        z += self._bias
+
+    def step(self, z: Array, before: State, gates: Array, after: State) -> None:
+        """Write to GATES and AFTER what comes BEFORE a step with x·W + b = Z."""
+        by_gate = (len(z), 4, -1)
+        recurrent = before.h @ self._recurrent_kernel
+        np.add(z.reshape(by_gate).swapaxes(0, 1), recurrent.reshape(by_gate).swapaxes(0, 1), out=gates)
+        i, f, o, candidate = gates
+        self._activation(candidate, out=candidate)
+        if self._peepholes is None:
+            self._recurrent_activation(gates[:3], out=gates[:3])
+        else:
+            gates[:2] += before.c * self._peepholes[:2]
+            self._recurrent_activation(gates[:2], out=gates[:2])
+        c = np.multiply(f, before.c, out=after.c)
+        c += i * candidate
+        _clip(c, self.behaviour.cell_clip)
+        if self._peepholes is not None:
+            o += c * self._peepholes[2]
+            self._recurrent_activation(o, out=o)
+        self._output(o, after)
+
+    def _output(self, o: Array, after: State) -> None:
+        if self._cell.projection is None:
+            h = self._activation(after.c, out=after.h)
+            h *= o
+        else:
+            np.matmul(o * self._activation(after.c), self._cell.projection, out=after.h)
+            _clip(after.h, self.behaviour.projection_clip)
+
+
+def _side_by_side(peepholes: list[Array | None]) -> Array | None:
+    """(3, 1, m), zero for a gate without any; None for a cell without any."""
+    known = [peephole for peephole in peepholes if peephole is not None]
+    if not known:
+        return None
+    return np.stack([np.zeros_like(known[0]) if one is None else one for one in peepholes])[:, None]
+
+
+def _clip(values: Array, bound: float | None) -> None:
+    if bound is not None:
+        np.clip(values, -bound, bound, out=values)

@@ -1,0 +1,257 @@
+"""Arrays that the user gives: an input, a mask, first states. What is wrong with one is told in one line.
+
+Read by hand, as far as that goes: `numpy.load` sets memory aside for what a header declares before it looks whether the
+file is that long, names no file in what it complains of, and takes archives and pickles for arrays.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import stat
+import warnings
+import zipfile
+import zlib
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from typing import BinaryIO, NamedTuple, cast
+
+import numpy as np
+
+from lstmdump.errors import BadInput
+from lstmdump.model import location
+from lstmdump.model.tensor import Array
+
+_MAPPED = 1 << 26  # bytes of a file that is read as it is needed
+_BLOCK = 1 << 20  # numbers that are looked at or converted at once
+_MOST_NAMES = 8
+_HEAD = 10_000  # bytes; numpy reads no longer header
+_NUMBERS = "biuf"
+_OTHERS = {"c": "complex numbers", "S": "text", "U": "text", "V": "records", "m": "time spans", "M": "dates"}
+_SAVED = "give the array as .npy, as numpy.save writes it"
+_SAVED_STATES = "write one with numpy.savez('state.npz', h=h, c=c)"
+_ARCHIVES = (b"PK\x03\x04", b"PK\x05\x06")
+_PICKLES = tuple(b"\x80" + bytes([protocol]) for protocol in range(2, 6))
+_DAMAGED = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+
+
+class _Described(NamedTuple):
+    """What the header of an array says: FORTRAN is whether the columns follow each other, and OFFSET where it ends."""
+
+    dtype: np.dtype[np.generic]
+    shape: tuple[int, ...]
+    fortran: bool
+    offset: int
+
+    @property
+    def size(self) -> int:
+        """The bytes of its numbers."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+
+def sequences(path: str, dtype: str) -> Array:
+    """The input in the `.npy` file at PATH, (batch, length, d) as DTYPE; one of (length, d) is a batch of one.
+
+    A large one that is of DTYPE is mapped into memory rather than read.
+
+    Raises:
+        BadInput: there is no such array, or it is empty, or holds NaN, infinity, or what is too large for DTYPE.
+    """
+    with _opened(path) as file:
+        described = _described(file, path)
+        if len(described.shape) not in (2, 3):
+            hint = ": x[:, None] where each step is one number" if len(described.shape) == 1 else ""
+            raise BadInput(f"{path}: it is {described.shape}; an input is (length, d) or (batch, length, d){hint}")
+        if 0 in described.shape:
+            raise BadInput(f"{path}: it is {described.shape}, which is empty")
+        _insist_that_it_is_whole(file, described, path)
+        values = _finite(_values(file, described), np.dtype(dtype), path)
+    return values if values.ndim == 3 else values[None]
+
+
+def mask(path: str, shape: tuple[int, int]) -> Array:
+    """The mask in the `.npy` file at PATH, bool of SHAPE, (batch, length); one of (length,) goes for each sequence.
+
+    Raises:
+        BadInput: there is no such array, or it is of another shape, or holds something else than 0 and 1, or no 1.
+    """
+    with _opened(path) as file:
+        described = _described(file, path)
+        if described.shape not in (shape, shape[1:]):
+            raise BadInput(f"{path}: it is {described.shape}; a mask of this input is {shape[1:]} or {shape}")
+        _insist_that_it_is_whole(file, described, path)
+        values = _values(file, described)
+    wrong = np.flatnonzero((values != 0) & (values != 1))
+    if wrong.size:
+        place = _place(wrong[0], values.shape)
+        raise BadInput(f"{path}: it holds {values[place]:g} at {list(place)}; a mask holds 1 for a step, 0 for none")
+    if not values.any():
+        raise BadInput(f"{path}: it is 0 everywhere, so that no step is left; a mask holds 1 for a step, 0 for none")
+    return np.broadcast_to(values.astype(bool), shape)
+
+
+def first_states(path: str, widths: Mapping[str, int], batch: int, dtype: str) -> dict[str, Array]:
+    """The arrays in the `.npz` file at PATH by name, each (batch, width) as DTYPE; one of (width,) goes for all.
+
+    WIDTHS has the names that the file may hold.
+
+    Raises:
+        BadInput: there is no such file, or an array has another name or shape, or holds NaN, infinity, or what is too
+            large for DTYPE.
+    """
+    with _opened(path, _SAVED_STATES) as file:
+        try:
+            archive = zipfile.ZipFile(file)
+        except _DAMAGED as error:
+            raise BadInput(f"{path}: it is no .npz archive; {_SAVED_STATES}") from error
+        members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+        if (unknown := next((name for name in members if name not in widths), None)) is not None:
+            raise BadInput(f"{path}: it holds {unknown}; {_may_hold(widths)}")
+        if not members:
+            raise BadInput(f"{path}: it is empty; {_may_hold(widths)}")
+        if len(members) < len(archive.infolist()):
+            raise BadInput(f"{path}: it holds two arrays of one name")
+        found = {}
+        for name, info in members.items():
+            try:
+                found[name] = _member(archive, info, f"{path}: {name}", (batch, widths[name]), np.dtype(dtype))
+            except _DAMAGED as error:
+                raise BadInput(f"{path}: {name} is damaged: {str(error) or 'it is cut short'}") from error
+    return found
+
+
+def _member(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, shape: tuple[int, int], dtype: np.dtype[np.generic]
+) -> Array:
+    with archive.open(info) as stream:
+        file = cast("BinaryIO", stream)
+        described = _described(file, name)
+        if described.shape not in (shape, shape[1:]):
+            raise BadInput(f"{name}: it is {described.shape}; the first state is {shape[1:]} or {shape}")
+        data = file.read(described.size)
+    if len(data) < described.size:
+        raise BadInput(_cut_short(name, described, len(data)))
+    values = np.frombuffer(data, described.dtype).reshape(described.shape, order="F" if described.fortran else "C")
+    return np.array(np.broadcast_to(_finite(values, dtype, name), shape))
+
+
+def _may_hold(names: Iterable[str]) -> str:
+    first = list(islice(names, _MOST_NAMES + 1))
+    return f"it may hold {', '.join(first[:_MOST_NAMES])}{', …' if len(first) > _MOST_NAMES else ''}"
+
+
+def _opened(path: str, what_helps: str = _SAVED) -> BinaryIO:
+    if location.is_url(path):
+        raise BadInput(f"{path}: only models are read from elsewhere; download it first")
+    try:
+        mode = os.stat(path).st_mode
+        if stat.S_ISDIR(mode):
+            raise BadInput(f"{path}: it is a directory; {what_helps}")
+        if not stat.S_ISREG(mode):
+            raise BadInput(f"{path}: it is no regular file; {what_helps}")
+        return open(path, "rb")
+    except FileNotFoundError as error:
+        raise BadInput(f"{path}: no such file or directory") from error
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be opened: {error.strerror or error}") from error
+    except ValueError as error:  # a NUL in a path
+        raise BadInput(f"{path}: {error}") from error
+
+
+def _described(file: BinaryIO, name: str) -> _Described:
+    """What the header of the array says that FILE, open at its beginning, holds; FILE is left where it ends."""
+    head = file.read(12)
+    if not head.startswith(np.lib.format.MAGIC_PREFIX):
+        raise BadInput(f"{name}: {_what_it_is(head + file.read(_BLOCK))}; {_SAVED}")
+    wide = head[6:7] > b"\x01"
+    rest = b"" if wide else head[10:]
+    length = int.from_bytes(head[8:12] if wide else head[8:10], "little")
+    text = (rest + file.read(max(0, min(length, _HEAD) - len(rest))))[:length]
+    if len(head) < 12 or length > _HEAD or len(text) < length:
+        raise BadInput(f"{name}: its header is {'too long' if length > _HEAD else 'cut short'}; {_SAVED}")
+    shape, fortran, dtype = _parsed(text, name)
+    if dtype.hasobject:
+        raise BadInput(f"{name}: it holds pickled Python objects, which are never unpickled here; convert them to "
+                       "numbers, as x.astype('float32') does")  # fmt: skip
+    if dtype.kind not in _NUMBERS or dtype.subdtype is not None:
+        raise BadInput(f"{name}: it holds {_OTHERS.get(dtype.kind, dtype.name)}, not real numbers")
+    return _Described(dtype, shape, fortran, len(head) - len(rest) + length)
+
+
+def _parsed(text: bytes, name: str) -> tuple[tuple[int, ...], bool, np.dtype[np.generic]]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of headers that Python 2 wrote
+            parsed = np.lib.format.read_array_header_2_0(io.BytesIO(len(text).to_bytes(4, "little") + text))
+    except Exception as error:  # numpy lets through what its parsers raise
+        raise BadInput(f"{name}: its header is damaged; {_SAVED}") from error
+    shape = parsed[0]
+    if any(length < 0 for length in shape):
+        raise BadInput(f"{name}: its header is damaged; {_SAVED}")
+    return parsed
+
+
+def _what_it_is(head: bytes) -> str:
+    if not head:
+        return "it is empty"
+    if head.startswith(_ARCHIVES):
+        return "it is an .npz archive, which may hold several arrays"
+    if head.startswith(_PICKLES):
+        return "it is a Python pickle, which is never unpickled here"
+    if head.startswith(b"\x89HDF"):
+        return "it is an HDF5 file"
+    if b"\0" not in head:
+        return "it is text; numpy.loadtxt(…, delimiter=',') reads tables"
+    return "it is no .npy array"
+
+
+def _insist_that_it_is_whole(file: BinaryIO, described: _Described, name: str) -> None:
+    there = os.fstat(file.fileno()).st_size - described.offset
+    if there < described.size:
+        raise BadInput(_cut_short(name, described, there))
+
+
+def _cut_short(name: str, described: _Described, there: int) -> str:
+    declared = f"{described.shape} of {described.dtype.name}"
+    return f"{name}: it is cut short: {declared} are {described.size:,} bytes, but it has {there:,}"
+
+
+def _values(file: BinaryIO, described: _Described) -> Array:
+    """The numbers, row by row, read or, if there are many, mapped into memory."""
+    dtype, shape = described.dtype, described.shape[::-1] if described.fortran else described.shape
+    if described.size > _MAPPED:
+        values = np.asarray(np.memmap(file, dtype, "r", described.offset, shape))
+    else:
+        values = np.frombuffer(file.read(described.size), dtype).reshape(shape)
+    return np.ascontiguousarray(values.T) if described.fortran else values
+
+
+def _finite(values: Array, dtype: np.dtype[np.generic], name: str) -> Array:
+    """VALUES as DTYPE, if all of them are finite."""
+    flat = np.ascontiguousarray(values).reshape(-1)
+    result = flat if flat.dtype == dtype else np.empty(flat.shape, dtype)
+    for first in range(0, flat.size, _BLOCK):
+        block = flat[first : first + _BLOCK]
+        if result is not flat:
+            with np.errstate(over="ignore"):
+                result[first : first + _BLOCK] = block
+        converted = result[first : first + _BLOCK]
+        if not np.isfinite(converted).all():
+            at = int(np.flatnonzero(~np.isfinite(converted))[0])
+            place = list(_place(first + at, values.shape))
+            if np.isfinite(block[at]):
+                raise BadInput(f"{name}: it holds {block[at]:g} at {place}, which is too large for {dtype.name}"
+                               + ("; --dtype float64 takes it" if dtype.name == "float32" else ""))  # fmt: skip
+            raise BadInput(f"{name}: it holds {'NaN' if np.isnan(block[at]) else 'infinity'} at {place}")
+    return result.reshape(values.shape)
+
+
+def _place(index: int, shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(int(number) for number in np.unravel_index(index, shape))
+
+
+def lacks(path: str, layer: str, member: str) -> BadInput:
+    """That the file at PATH holds no MEMBER, h or c, of the first state of LAYER, though the other one."""
+    other = "c" if member == "h" else "h"
+    return BadInput(f"{path}: it holds {other} of {layer}, but not {member}; a first state is both")

@@ -1,0 +1,285 @@
+"""How much of the last output of an LSTM comes from each step of its input: ‖∂h_T/∂x_{T-k}‖ for every lag k.
+
+The Jacobian is exact: from the states of the replay, each step is gone back through by the chain rule, for all units
+of h_T at once. A step that is not at the kinks of its functions (the bounds of a clip, the ends of a hard sigmoid) has
+one derivative; at a kink it is the one of frameworks. In float64.
+
+T is the last step that the layer takes, and T-k the k-th one before: of a layer that goes backwards, T is the first
+step of the input. Steps that a mask passes over are none.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lstmdump.errors import BadInput
+from lstmdump.model.tensor import Array
+from lstmdump.replay import equations
+from lstmdump.replay.equations import CellNumbers, State
+from lstmdump.replay.gradients import Adjoint, Backward
+
+DTYPE = "float64"
+WITHOUT_INPUT = "x = 0, from the state reached there"
+NOT_BY_WEIGHTS = (
+    "the weights alone do not settle the question: each step back multiplies the Jacobian by factors that depend on "
+    "how far the gates are open, and so on the inputs and states that the layer meets; here they are those of one "
+    "point, x = 0, while -i takes real inputs"
+)
+_MOST = 0.95
+_AT_LEAST = 10
+_LAGS_WITHOUT_INPUT = 1_000
+_REST = 1e-6  # of the influence of the state itself: what lies before has no digit in any figure that is shown
+_SETTLING = 10_000  # steps
+_SETTLED = 1e-9  # of the largest state, and in one step
+_UNSETTLED = (f"the state does not settle in {_SETTLING:,} steps of x = 0 from h = c = 0; it is taken as if it stayed "
+              "then")  # fmt: skip
+_BLOCK = 250  # steps
+_AT_ONCE = 1 << 19  # numbers of the largest array of a step
+_STATES_AT_ONCE = 1 << 19  # numbers of the states of all steps
+_UNDERFLOW = 1e-280  # a sum of squares; slower and without digits is what lies below the square of float64's least
+
+
+@dataclass(frozen=True)
+class LayerLags:
+    """How much of the last output of one layer comes from each lag.
+
+    Attributes:
+        name: the layer's.
+        input_dim: d, the width of the input.
+        units: m; or p, where the output is projected.
+        unit: the one whose influences these are; None for all, taken together.
+        length: how many steps the input has; None where there is none.
+        batch: how many sequences.
+        operating_point: where the Jacobian is taken, in words.
+        dtype: what it is computed in.
+        norms: by lag, ‖∂h_T/∂x_{T-k}‖_F, the mean over the sequences; of one without such a step, it is 0.
+        deviations: by lag, its standard deviation over the sequences.
+        by_feature: by lag and feature j, ‖∂h_T/∂x_{T-k,j}‖, the mean over the sequences; (lags, d).
+        notes: what to know about it.
+        is_complete: whether these are all lags that matter; if not, all shares are of those that are here.
+    """
+
+    name: str
+    input_dim: int
+    units: int
+    unit: int | None
+    length: int | None
+    batch: int
+    operating_point: str
+    dtype: str
+    norms: tuple[float, ...]
+    deviations: tuple[float, ...]
+    by_feature: tuple[tuple[float, ...], ...]
+    notes: tuple[str, ...] = ()
+    is_complete: bool = True
+
+    @property
+    def total(self) -> float:
+        """The sum of the norms; infinite or NaN where one of them is."""
+        return sum(self.norms)
+
+    @property
+    def shares(self) -> tuple[float | None, ...]:
+        """By lag, the norm's share of the total; None where the total is 0 or no number."""
+        return tuple(_shares(self.norms))
+
+    @property
+    def cumulative(self) -> tuple[float | None, ...]:
+        """By lag, the share of this one and all smaller ones."""
+        if not _divides(self.total):
+            return (None,) * len(self.norms)
+        sums = np.cumsum(self.norms)
+        return tuple((sums / sums[-1]).tolist())
+
+    @property
+    def lag_95(self) -> int | None:
+        """The smallest lag that has, with all smaller ones, 95 % of the total; None where there are no shares."""
+        parts = enumerate(self.cumulative)
+        return next((lag for lag, part in parts if part is not None and part >= _MOST), None)
+
+    @property
+    def telling(self) -> int:
+        """How many lags are worth seeing one by one: those that have 95 % of the total, and ten where there are."""
+        last = self.lag_95
+        return min(len(self.norms), max(0 if last is None else last + 1, _AT_LEAST))
+
+    @property
+    def feature_norms(self) -> tuple[float, ...]:
+        """By feature, the sum over the lags."""
+        return tuple(map(sum, zip(*self.by_feature, strict=True)))
+
+    @property
+    def feature_shares(self) -> tuple[float | None, ...]:
+        """By feature, its share of the sum over features and lags."""
+        return tuple(_shares(self.feature_norms))
+
+
+def _shares(norms: tuple[float, ...]) -> Iterator[float | None]:
+    total = sum(norms)
+    return (norm / total if _divides(total) else None for norm in norms)
+
+
+def _divides(total: float) -> bool:
+    return 0 < total < math.inf
+
+
+def lags(
+    cell: CellNumbers,
+    x: Array,
+    *,
+    unit: int | None = None,
+    most: int | None = None,
+    mask: Array | None = None,
+) -> LayerLags:
+    """The influence on the last output of CELL, whose dtype must be float64, of each step of X, (batch, length, d).
+
+    UNIT is the only one of the outputs that counts, MOST how many lags are gone back. Where MASK, (batch, length),
+    is false, a step is passed over and no lag.
+
+    Raises:
+        BadInput: X or MASK have another shape, or no step is taken, or there is no such UNIT.
+        CannotReplay: the layer's activations are unknown.
+    """
+    rows = _rows(cell, unit)
+    taken = _taken(cell, x, mask)
+    if cell.behaviour.go_backwards:
+        x, taken = x[:, ::-1], taken[:, ::-1]
+    steps = int(taken.sum(1).max())
+    squares = np.zeros((len(x), steps if most is None else min(steps, most), cell.input_dim))
+    for members in _groups(cell, taken, len(rows)):
+        kept = x[members][taken[members]].reshape(len(members), -1, cell.input_dim)
+        _go_back(cell, kept, rows, squares, members)
+    found = _summary(cell, unit, squares, x.shape[1], "the inputs given", tuple(_notes(cell, taken)))
+    return found if squares.shape[1] == steps else _incomplete(found)
+
+
+def lags_without_input(cell: CellNumbers, *, unit: int | None = None, most: int | None = None) -> LayerLags:
+    """The influence on the output of CELL of each lag, where its input is 0 and its state is what this leads to.
+
+    As many lags as matter, or MOST.
+
+    Raises:
+        BadInput: there is no such UNIT.
+        CannotReplay: the layer's activations are unknown.
+    """
+    rows = _rows(cell, unit)
+    state, settled = _settled(cell)
+    squares, faded = _go_back_at(cell, state, rows, most or _LAGS_WITHOUT_INPUT)
+    notes = (NOT_BY_WEIGHTS,) if settled else (_UNSETTLED, NOT_BY_WEIGHTS)
+    found = _summary(cell, unit, squares, None, WITHOUT_INPUT, notes)
+    return found if faded else _incomplete(found)
+
+
+def _notes(cell: CellNumbers, taken: Array) -> Iterator[str]:
+    """What to know of lags where steps are TAKEN."""
+    if cell.behaviour.go_backwards:
+        yield "it goes backwards: t-k is step k of the input, from 0 on"
+    if not taken.all():
+        yield "t-k is counted over the steps that are taken, without those that are masked"
+
+
+def _incomplete(found: LayerLags) -> LayerLags:
+    note = f"steps before t-{len(found.norms) - 1} are not counted: the shares are of the others"
+    return replace(found, notes=(*found.notes, note), is_complete=False)
+
+
+def _rows(cell: CellNumbers, unit: int | None) -> Array:
+    """The units of h_T that count, as rows of ∂h_T/∂h_T."""
+    if unit is not None and not 0 <= unit < cell.width:
+        raise BadInput(f"{cell.name} has no unit {unit}; its {cell.width} are numbered from 0 to {cell.width - 1}")
+    identity = np.eye(cell.width)
+    return identity if unit is None else identity[unit : unit + 1]
+
+
+def _taken(cell: CellNumbers, x: Array, mask: Array | None) -> Array:
+    """Which steps of X are taken, (batch, length)."""
+    equations.insist_on_shapes(cell, x, None, mask)
+    taken = np.ones(x.shape[:2], bool) if mask is None else mask.astype(bool)
+    if not taken.any():
+        raise BadInput(f"no step of the input is taken, so nothing has an influence on {cell.name}")
+    return taken
+
+
+def _groups(cell: CellNumbers, taken: Array, rows: int) -> Iterator[Array]:
+    """Numbers of sequences that have equally many steps, few enough for what is computed of them at a time."""
+    counts = taken.sum(1)
+    for count in np.unique(counts[counts > 0]):
+        members = np.flatnonzero(counts == count)
+        most = min(_AT_ONCE // (rows * 4 * cell.units), _STATES_AT_ONCE // (int(count) * 6 * cell.units))
+        yield from np.split(members, range(max(1, most), len(members), max(1, most)))
+
+
+def _in_order(cell: CellNumbers) -> CellNumbers:
+    """CELL as it computes on steps in the order in which it takes them."""
+    return replace(cell, behaviour=cell.behaviour._replace(go_backwards=False, is_aligned=False))
+
+
+def _go_back(cell: CellNumbers, x: Array, rows: Array, squares: Array, members: Array) -> None:
+    """Fill SQUARES, (sequences, lags, d), at MEMBERS, whose steps X are in the order in which they are taken."""
+    with np.errstate(over="ignore", invalid="ignore"):  # what is too large is told
+        states = equations.replay(_in_order(cell), x)
+        first = equations.zero_state(cell, len(x))
+        backward = Backward(cell)
+        adjoint = Adjoint.of(rows, len(x), cell.units)
+        for lag, step in enumerate(range(x.shape[1] - 1, x.shape[1] - 1 - min(squares.shape[1], x.shape[1]), -1)):
+            before = State(states.h[:, step - 1], states.c[:, step - 1]) if step else first
+            adjoint, gradient = backward.step(x[:, step], before).back(adjoint)
+            squares[members, lag] = np.einsum("brd,brd->bd", gradient, gradient)
+            if adjoint.forget_below(_UNDERFLOW):
+                return
+
+
+def _go_back_at(cell: CellNumbers, state: State, rows: Array, most: int) -> tuple[Array, bool]:
+    """The squares, (1, lags, d), where each step is taken at x = 0 from STATE; and whether no more lags matter."""
+    found: list[Array] = []
+    with np.errstate(over="ignore", invalid="ignore"):
+        step = Backward(cell).step(np.zeros((1, cell.input_dim)), state)
+        adjoint = Adjoint.of(rows, 1, cell.units)
+        enough = _REST**2 * float(adjoint.sizes().sum())
+        while len(found) < most:
+            adjoint, gradient = step.back(adjoint)
+            found.append(np.einsum("brd,brd->bd", gradient, gradient))
+            if not adjoint.sizes().sum() > enough:
+                return np.stack(found, 1), True
+    return np.stack(found, 1), False
+
+
+def _settled(cell: CellNumbers) -> tuple[State, bool]:
+    """The state to which inputs of 0 lead from 0, and whether it stays."""
+    state = equations.zero_state(cell, 1)
+    x = np.zeros((1, _BLOCK, cell.input_dim))
+    with np.errstate(over="ignore", invalid="ignore"):
+        for _ in range(0, _SETTLING, _BLOCK):
+            states = equations.replay(_in_order(cell), x, initial=state)
+            both = np.concatenate([np.concatenate(state, 1)[:, None], np.concatenate([states.h, states.c], 2)], 1)[0]
+            change = np.abs(np.diff(both, axis=0)).max(1)
+            if not np.isfinite(change).all():
+                break
+            still = np.flatnonzero(change <= _SETTLED * max(1.0, np.abs(both).max()))
+            at = int(still[0]) if len(still) else _BLOCK - 1
+            state = State(states.h[:, at], states.c[:, at])
+            if len(still):
+                return state, True
+    return state, False
+
+
+def _summary(
+    cell: CellNumbers, unit: int | None, squares: Array, length: int | None, point: str, notes: tuple[str, ...]
+) -> LayerLags:
+    with np.errstate(over="ignore", invalid="ignore"):
+        norms, features = np.sqrt(squares.sum(2)), np.sqrt(squares)
+        means, deviations = norms.mean(0), norms.std(0)
+        by_feature = features.mean(0)
+    broken = np.flatnonzero(~np.isfinite(means))
+    if len(broken):
+        notes = (*notes, f"from t-{broken[0]} on, the influence is no finite number, so there are no shares")
+    elif not means.any():
+        notes = (*notes, "no step of the input has any influence: all derivatives are 0 there")
+    return LayerLags(
+        cell.name, cell.input_dim, cell.width, unit, length, len(squares), point, DTYPE,
+        tuple(means.tolist()), tuple(deviations.tolist()), tuple(map(tuple, by_feature.tolist())), notes,
+    )  # fmt: skip

@@ -1,0 +1,189 @@
+"""The LSTM layers of a model, read to be run: how each computes, and what it takes for its input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from lstmdump.errors import CannotReplay, NoForgetBias
+from lstmdump.lstm import LSTM, behaviour
+from lstmdump.lstm.behaviour import Behaviour
+from lstmdump.lstm.open_model import OpenModel
+from lstmdump.model.tensor import Array
+from lstmdump.model.tree import Source
+from lstmdump.replay import activations, connections, equations
+from lstmdump.replay.equations import CellNumbers
+from lstmdump.report import record
+from lstmdump.report.facts import Report, describe
+
+
+class Wanted(NamedTuple):
+    """How layers are to be run: what a user says beside the file, or in its place. None is what the file says.
+
+    Attributes:
+        dtype: `float32`, in which frameworks compute, or `float64`.
+        chain: each layer takes the outputs of those that it follows; if not, each takes the input.
+        forget_bias: that of the layers whose file does not hold it.
+    """
+
+    dtype: str = "float32"
+    chain: bool = False
+    activation: str | None = None
+    recurrent_activation: str | None = None
+    go_backwards: bool | None = None
+    forget_bias: float | None = None
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """What counts whatever the settings of a layer are, by the names that these have."""
+        settings = {name: getattr(self, name) for name in ("activation", "recurrent_activation", "go_backwards")}
+        return {name: value for name, value in settings.items() if value is not None}
+
+
+_BACKWARDS = "it goes backwards: its first step is at the last of the input"
+
+
+class Network(NamedTuple):
+    """Layers, read.
+
+    Attributes:
+        report: on these layers.
+        cells: the layers, each after those whose outputs it takes.
+        sources: by the name of each layer that takes outputs of others, which and how joined; the rest take the input.
+        wanted: how they are to be run.
+        notes: what to know about how they are.
+    """
+
+    report: Report
+    cells: tuple[CellNumbers, ...]
+    sources: Mapping[str, Source]
+    wanted: Wanted
+    notes: tuple[str, ...]
+
+    @property
+    def notes_on_states(self) -> tuple[str, ...]:
+        """The notes, and one on the order in which layers give their steps, where it is not that of the input."""
+        backwards = [cell.name for cell in self.cells if cell.behaviour.go_backwards and not cell.behaviour.is_aligned]
+        return (*self.notes, *shared(((name, _BACKWARDS) for name in backwards), len(self.cells)))
+
+    def taken(self, name: str) -> tuple[str, ...]:
+        """The names of the layers whose outputs the layer NAME takes; none where it takes the input."""
+        return self.sources[name].names if name in self.sources else ()
+
+    def joined(self, name: str, outputs: Mapping[str, Array]) -> Array:
+        """The input of the layer NAME, (batch, length, d), out of the OUTPUTS of others."""
+        return connections.join(self.sources[name].join, [outputs[layer] for layer in self.taken(name)])
+
+
+def read(opened: OpenModel, chosen: Sequence[LSTM], input_dim: int, wanted: Wanted = Wanted()) -> Network:  # noqa: B008
+    """The layers CHOSEN out of OPENED, to be run on an input of INPUT_DIM numbers at each step.
+
+    Raises:
+        BadInput: the input has another width than a layer takes.
+        CannotReplay: the input of a layer is not known.
+        CannotReplay, NoForgetBias, UnreadableModel: see `read_each`.
+    """
+    sources = connections.sources(opened, chosen) if wanted.chain else {}
+    heads = [lstm for lstm in chosen if lstm.name not in sources]
+    connections.insist_on_width(opened, heads, input_dim, may_chain=not wanted.chain)
+    connections.insist_on_joints(chosen, sources)
+    cells, notes = read_each(connections.in_order(chosen, sources), opened.producer, wanted)
+    report = describe(opened)
+    names = {lstm.name for lstm in chosen}
+    kept = report._replace(layers=tuple(layer for layer in report.layers if layer.name in names),
+                           lstm_parameters=sum(lstm.parameters for lstm in chosen))  # fmt: skip
+    return Network(kept, cells, sources, wanted, notes)
+
+
+def read_each(lstms: Sequence[LSTM], producer: str, wanted: Wanted) -> tuple[tuple[CellNumbers, ...], tuple[str, ...]]:
+    """LSTMS, layers of a model that PRODUCER wrote, each to be run by itself; and what to know about how they are.
+
+    Raises:
+        CannotReplay: a layer is no cell of the equations.
+        NoForgetBias: the file does not hold it, and none is wanted.
+        UnreadableModel: the numbers cannot be read.
+    """
+    behaviours = {lstm.name: _behaviour(lstm, producer, wanted) for lstm in lstms}
+    cells = tuple(_cell(lstm, behaviours[lstm.name], wanted) for lstm in lstms)
+    return cells, tuple(_notes(lstms, behaviours, wanted))
+
+
+def _behaviour(lstm: LSTM, producer: str, wanted: Wanted) -> Behaviour:
+    """How LSTM computes, as the file says, or as is WANTED."""
+    try:
+        found = behaviour.of(lstm, producer, wanted.said)
+        for what, option in _activations(found):
+            activations.named(what, found.keras, option)
+    except CannotReplay as error:
+        raise CannotReplay(f"{lstm.name}: {error}") from error
+    return found
+
+
+def _activations(found: Behaviour) -> tuple[tuple[object, str], ...]:
+    """Its activations, each with the option that says otherwise."""
+    return (found.activation, "--activation"), (found.recurrent_activation, "--recurrent-activation")
+
+
+def _cell(lstm: LSTM, found: Behaviour, wanted: Wanted) -> CellNumbers:
+    try:
+        return equations.read(lstm, found, dtype=wanted.dtype, forget_bias=wanted.forget_bias)
+    except NoForgetBias as error:
+        raise NoForgetBias(f"{lstm.name}: {error}; say it with --forget-bias N: TensorFlow's cells add 1.0 where they "
+                           "are not told otherwise") from error  # fmt: skip
+    except CannotReplay as error:
+        raise CannotReplay(f"{lstm.name}: {error}") from error
+
+
+def _notes(lstms: Iterable[LSTM], behaviours: Mapping[str, Behaviour], wanted: Wanted) -> Iterator[str]:
+    """What to know about how the layers are run."""
+    notes = ((lstm.name, note) for lstm in lstms for found in (behaviours[lstm.name],)
+             for note in (*found.notes, *_own_notes(lstm, found, wanted)))  # fmt: skip
+    return shared(notes, len(behaviours))
+
+
+def shared(notes: Iterable[tuple[str, str]], layers: int) -> Iterator[str]:
+    """NOTES on LAYERS many, each with the name of its layer: each once, behind the names of those it is true of."""
+    names: dict[str, list[str]] = {}
+    for name, note in notes:
+        names.setdefault(note, []).append(name)
+    return (f"{_those(of, layers)}: {note}" for note, of in names.items())
+
+
+def _those(names: Sequence[str], layers: int) -> str:
+    return f"all {layers:,} layers" if len(names) == layers > 2 else connections.listed(names)
+
+
+def _own_notes(lstm: LSTM, found: Behaviour, wanted: Wanted) -> Iterator[str]:
+    doubts = (activations.doubt(what, found.keras, option) for what, option in _activations(found))
+    yield from filter(None, doubts)
+    if lstm.forget_bias is None:
+        yield f"a forget bias of {wanted.forget_bias} is added to b_f, as given: the file does not hold it"
+    elif wanted.forget_bias is not None and wanted.forget_bias != lstm.forget_bias:
+        yield f"--forget-bias is passed over: the file holds it, and it is {lstm.forget_bias}"
+
+
+def layer_record(network: Network, cell: CellNumbers) -> dict[str, Any]:
+    """How CELL is run, for JSON."""
+    found = cell.behaviour
+    source = network.sources.get(cell.name)
+    return {
+        "name": cell.name,
+        "units": cell.units,
+        "activation": activations.word(found.activation),
+        "recurrent_activation": activations.word(found.recurrent_activation),
+        "go_backwards": found.go_backwards,
+        "takes": list(network.taken(cell.name)),
+        "join": source.join if source is not None and len(source.layers) > 1 else None,
+    }
+
+
+def record_of(network: Network) -> dict[str, Any]:
+    """The record of `show --json`, and under `trace` how the layers are run."""
+    return record.of(network.report) | {
+        "trace": {
+            "dtype": network.wanted.dtype,
+            "chain": network.wanted.chain,
+            "layers": [layer_record(network, cell) for cell in network.cells],
+            "notes": list(network.notes_on_states),
+        }
+    }

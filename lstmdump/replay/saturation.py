@@ -1,0 +1,83 @@
+"""What the gates of a layer are like over all steps of an input: mean, spread, extremes, and how many are saturated.
+
+A gate is saturated where it is nearly shut or open: below 0.1 or above 0.9, as Karpathy, Johnson and Li (2015),
+"Visualizing and Understanding Recurrent Networks", count it; a candidate where it is beyond ±0.9.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from lstmdump.model.tensor import Array
+from lstmdump.replay.equations import CellNumbers, States
+
+BOUNDS = {"i": (0.1, 0.9), "f": (0.1, 0.9), "o": (0.1, 0.9), "candidate": (-0.9, 0.9)}
+"""By gate, below and above which its values are saturated."""
+
+_BLOCK = 1 << 20  # numbers that are looked at at once
+
+
+class GateSummary(NamedTuple):
+    """Of one gate, over all units and all steps that no mask passes over. NaN where there is no such step.
+
+    Attributes:
+        low: the share of the values that lie below the lower bound.
+        high: the share of those above the upper one.
+    """
+
+    mean: float
+    std: float
+    min: float
+    max: float
+    low: float
+    high: float
+
+
+class LayerSummary(NamedTuple):
+    """Of one layer: its GATES by name, of BATCH sequences of STEPS steps, of which PASSED_OVER by a mask."""
+
+    name: str
+    batch: int
+    steps: int
+    units: int
+    passed_over: int
+    gates: dict[str, GateSummary]
+
+
+def summarise(cell: CellNumbers, states: States, mask: Array | None = None) -> LayerSummary:
+    """What the gates of CELL are like in STATES, those steps left out where MASK, (batch, length), is false.
+
+    Of a layer that goes backwards, STATES are in its own order, and MASK in that of the input.
+    """
+    batch, steps = states.i.shape[:2]
+    found = cell.behaviour
+    if mask is not None and found.go_backwards and not found.is_aligned:
+        mask = mask[:, ::-1]
+    passed_over = 0 if mask is None else int(mask.size - np.count_nonzero(mask))
+    gates = {name: _summary(getattr(states, name), mask, *bounds) for name, bounds in BOUNDS.items()}
+    return LayerSummary(cell.name, batch, steps, cell.units, passed_over, gates)
+
+
+def _summary(values: Array, mask: Array | None, low: float, high: float) -> GateSummary:
+    """In float64, block by block; the spread is put together as Chan, Golub and LeVeque (1983) do."""
+    count, mean, squares, below, above = 0, 0.0, 0.0, 0, 0
+    least, most = np.inf, -np.inf
+    step = max(1, _BLOCK // (values.shape[1] * values.shape[2]))
+    for first in range(0, len(values), step):
+        block = values[first : first + step]
+        taken = (block if mask is None else block[mask[first : first + step]]).astype(np.float64).reshape(-1)
+        if not taken.size:
+            continue
+        its_mean = float(taken.mean())
+        total = count + taken.size
+        squares += float(np.square(taken - its_mean).sum()) + (its_mean - mean) ** 2 * count * taken.size / total
+        mean += (its_mean - mean) * taken.size / total
+        count = total
+        below += int(np.count_nonzero(taken < low))
+        above += int(np.count_nonzero(taken > high))
+        least, most = min(least, float(taken.min())), max(most, float(taken.max()))
+    if not count:
+        return GateSummary(*[float("nan")] * 6)
+    return GateSummary(mean, float(np.sqrt(squares / count)), least, most, below / count, above / count)

@@ -1,0 +1,1 @@
+"""What is reported of a model: facts, their JSON, and text and pictures made of them."""

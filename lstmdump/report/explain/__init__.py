@@ -1,0 +1,107 @@
+"""What `show --explain` says: all lessons on each layer, but what holds for every layer only once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from lstmdump.errors import CannotReplay
+from lstmdump.lstm import LSTM, behaviour
+from lstmdump.lstm.behaviour import Behaviour
+from lstmdump.model.escape import visible
+from lstmdump.report.explain.arrays import columns, parameters, rows, slices
+from lstmdump.report.explain.equations import activations, equations, granted, shapes
+from lstmdump.report.explain.other_frameworks import elsewhere, forget_bias
+from lstmdump.report.explain.section import TABLE_INDENT, Section, Subject
+from lstmdump.report.explain.time_steps import data, direction, returned, states, time
+from lstmdump.report.render.page import INDENT, Page, Piece
+from lstmdump.report.render.words import plural
+
+_LESSONS = (
+    equations, shapes, rows, columns, time, data, direction, slices, states, returned, parameters, forget_bias,
+    activations, granted, elsewhere,
+)  # fmt: skip
+_WIDEST, _USUAL = 100, 80  # columns that are good to read
+_MOST_NAMES = 8
+
+
+class _Chapter(NamedTuple):
+    """Sections that hold for the same layers, in order: for each its place among the lessons."""
+
+    lstms: tuple[LSTM, ...]
+    sections: list[tuple[int, Section]]
+
+
+def explanation(lstms: Sequence[LSTM], producer: str, *, width: int | None, colour: bool) -> str:
+    """The lessons on LSTMS, of a model that PRODUCER wrote, as text for people.
+
+    WIDTH is the terminal's; None is no terminal.
+    """
+    page = Page(min(width or _USUAL, _WIDEST), colour=colour)
+    in_letters = not _are_of_one_size(lstms)
+    subjects = [_subject(lstm, producer, page.width, in_letters=in_letters) for lstm in lstms]
+    for place, chapter in enumerate(_chapters(subjects)):
+        if place:
+            page.blank()
+            page.blank()
+        page.line(Piece("explained: "), Piece(_title(chapter.lstms, len(lstms)), "bold cyan"))
+        if in_letters:
+            page.line(Piece(_sizes(chapter.lstms)), indent=INDENT)
+        _add(page, chapter)
+    return page.text()
+
+
+def _chapters(subjects: Sequence[Subject]) -> list[_Chapter]:
+    """What is said of SUBJECTS, each thing once; what holds for many before what holds for few of them."""
+    places = {subject.lstm: place for place, subject in enumerate(subjects)}
+    sayers: dict[tuple[int, Section], list[LSTM]] = {}
+    for subject in subjects:
+        for lesson_place, lesson in enumerate(_LESSONS):
+            if (section := lesson(subject)) is not None:
+                sayers.setdefault((lesson_place, section), []).append(subject.lstm)
+    chapters: dict[tuple[LSTM, ...], _Chapter] = {}
+    for said, lstms in sayers.items():
+        chapters.setdefault(tuple(lstms), _Chapter(tuple(lstms), [])).sections.append(said)
+    return sorted(chapters.values(), key=lambda chapter: (places[chapter.lstms[0]], -len(chapter.lstms)))
+
+
+def _subject(lstm: LSTM, producer: str, width: int, *, in_letters: bool) -> Subject:
+    try:
+        return Subject(lstm, behaviour.of(lstm, producer), in_letters, width)
+    except CannotReplay as error:
+        return Subject(lstm, Behaviour(), in_letters, width, str(error))
+
+
+def _are_of_one_size(lstms: Sequence[LSTM]) -> bool:
+    return len({tuple(lstm.sizes.items()) for lstm in lstms}) == 1
+
+
+def _title(lstms: Sequence[LSTM], of: int) -> str:
+    """What a chapter on LSTMS, of so many layers, is called."""
+    if len(lstms) == of > 1:
+        return f"all {plural(of, 'layer')}"
+    shown = ", ".join(map(_named, lstms[:_MOST_NAMES]))
+    return shown + (f" and {plural(len(lstms) - _MOST_NAMES, 'other layer')}" if len(lstms) > _MOST_NAMES else "")
+
+
+def _sizes(lstms: Sequence[LSTM]) -> str:
+    """Their sizes if they are the same, else what is meant by the letters."""
+    first = lstms[0]
+    sizes = {"d": "inputs", "m": "units"} | ({} if first.projection is None else {"p": "outputs, projected"})
+    if _are_of_one_size(lstms):
+        return ", ".join(f"{letter} = {first.sizes[letter]} {word}" for letter, word in sizes.items())
+    return ", ".join(f"{letter} {word}" for letter, word in sizes.items())
+
+
+def _named(lstm: LSTM) -> str:
+    """Its name, and which half of a Bidirectional it is, if its name does not say so."""
+    half = behaviour.half(lstm)
+    return visible(lstm.name) + (f" ({half})" if half is not None and half not in lstm.name else "")
+
+
+def _add(page: Page, chapter: _Chapter) -> None:
+    for _, section in sorted(chapter.sections, key=lambda said: said[0]):
+        page.blank()
+        page.line(Piece(section.title, "bold"))
+        for line in section.lines:
+            page.line(Piece(line.text), indent=TABLE_INDENT if line.is_row else INDENT)

@@ -1,0 +1,118 @@
+"""The six equations of a layer, the same in shapes, and the functions in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lstmdump.lstm import LSTM, Role
+from lstmdump.lstm.slices import Layout
+from lstmdump.model.escape import visible
+from lstmdump.replay.activations import word
+from lstmdump.report.explain.section import Line, Section, Subject, table
+
+_HARD_SIGMOID = "hard_sigmoid(z) is {} + 0.5, kept between 0 and 1 (in {} it is {} + 0.5)."
+_DEFINITIONS = {
+    "sigmoid": "σ(z) is the sigmoid, 1/(1+e^-z).",
+    "tanh": "",
+    "linear": "linear(z) is z itself.",
+    "relu": "relu(z) is z, but never below 0.",
+    "softsign": "softsign(z) is z/(1+|z|).",
+    "softplus": "softplus(z) is log(1+e^z).",
+}
+_DEFAULTS = ("Keras's defaults: tanh, and for the gates hard_sigmoid up to 2.2 (and in TensorFlow 1), sigmoid since "
+             "2.3.")  # fmt: skip
+
+
+def equations(subject: Subject) -> Section:
+    """The six equations, with what is this layer's own: functions, forget bias, peepholes, projection, clipping."""
+    lstm, behaviour = subject.lstm, subject.behaviour
+    squash, sigma = _function(behaviour.activation), _function(behaviour.recurrent_activation)
+    memory, output = "f∘c + i∘candidate", f"o∘{squash}(c')"
+    memory = f"norm({memory})" if _is_normalized(lstm) else memory
+    output = output if lstm.projection is None else f"({output})·P"
+    told = [
+        (f"i = {sigma}({_sum(lstm, 'i')})", "what comes in"),
+        (f"f = {sigma}({_sum(lstm, 'f')})", "what is kept"),
+        (f"candidate = {squash}({_sum(lstm, 'c')})", "what could come in"),
+        (f"c' = {_clipped(memory, behaviour.cell_clip)}", "the new memory"),
+        (f"o = {sigma}({_sum(lstm, 'o')})", "what goes out"),
+        (f"h' = {_clipped(output, behaviour.projection_clip)}", "the new output"),
+    ]
+    before = "At each step, from its input x, and from h and c of the step before:"
+    return Section("The six equations", (Line(before), *table(told), Line(" ".join(_legend(lstm)))))
+
+
+def shapes(subject: Subject) -> Section:
+    """The equations with nothing but shapes."""
+    lstm = subject.lstm
+    shape = {role: str(role.shape(lstm.sizes)) for role in Role}
+    m, h = shape[Role.GATE_BIAS], f"({lstm.sizes['h']},)"
+    gate = f"({lstm.input_dim},)·{shape[Role.GATE_KERNEL]} + {h}·{shape[Role.GATE_RECURRENT_KERNEL]}"
+    gate += f" + {m}" if lstm.use_bias else ""
+    output = f"{m}∘{m}" if lstm.projection is None else f"({m}∘{m})·{shape[Role.PROJECTION]}"
+    told = [("each gate", f"{gate} = {m}"), ("c'", f"{m}∘{m} + {m}∘{m} = {m}"), ("h'", f"{output} = {h}")]
+    if lstm.peepholes:
+        told[:1] = [("i, f, o", f"{gate} + {m}∘{m} = {m}"), ("candidate", f"{gate} = {m}")]
+    return Section("The same in shapes", tuple(table(told)))
+
+
+def activations(subject: Subject) -> Section:
+    """The functions that the layer uses, and which ones their names mean."""
+    behaviour = subject.behaviour
+    gates, states = word(behaviour.recurrent_activation), word(behaviour.activation)
+    definitions = [_definition(name, behaviour.keras) for name in dict.fromkeys((gates, states))]
+    what = f"i, f and o: {gates}. The candidate, and c' on its way out: {states}."
+    default = [] if subject.layout is Layout.ONE_KERNEL else [_DEFAULTS]
+    if subject.layout is Layout.CUDNN:
+        default = ["CuDNN knows no others."]
+    text = " ".join(filter(None, [what, *definitions, *default]))
+    return Section("Which activations?", (Line(text),))
+
+
+def granted(subject: Subject) -> Section | None:
+    """What is taken for granted where the file leaves something open; None where it does not."""
+    lines = [Line(f"By lstmdump trace: {visible(note)}.") for note in subject.behaviour.notes]
+    if subject.doubt:
+        lines.append(Line(f"Here: that it computes what an LSTM usually does. But {visible(subject.doubt)}."))
+    return Section("What is taken for granted?", tuple(lines)) if lines else None
+
+
+def _definition(name: str, keras: int) -> str:
+    if name == "hard_sigmoid":
+        return _HARD_SIGMOID.format(*(("z/6", "Keras 1 and 2", "0.2·z") if keras == 3 else ("0.2·z", "Keras 3", "z/6")))
+    return _DEFINITIONS.get(name, "")
+
+
+def _function(name: object) -> str:
+    """What stands for an activation in an equation: its word, without its settings."""
+    return "σ" if name == "sigmoid" else word(name).partition("(")[0]
+
+
+def _sum(lstm: LSTM, letter: str) -> str:
+    """What a gate's function acts on."""
+    gate = lstm.gates[letter]
+    text = f"x·W_{letter} + h·U_{letter}"
+    text = f"norm({text})" if _is_normalized(lstm) else text
+    text += "" if gate.b is None else f" + b_{letter}"
+    if letter == "f" and lstm.forget_bias != 0:
+        text += f" + {'forget_bias' if lstm.forget_bias is None else lstm.forget_bias}"
+    state = "c'" if letter == "o" else "c"
+    return text if gate.V is None else f"{text} + {state}∘V_{letter}"
+
+
+def _legend(lstm: LSTM) -> Iterator[str]:
+    yield "· is the matrix product, ∘ multiplies number by number; c' and h' are the new c and h."
+    if lstm.peepholes:
+        yield "V are the peepholes, by which gates see c."
+    if lstm.projection is not None:
+        yield "P is the projection."
+    if _is_normalized(lstm):
+        yield "norm brings the units' mean to 0 and their variance to 1, multiplies by gamma and adds beta."
+
+
+def _is_normalized(lstm: LSTM) -> bool:
+    return any(weight.role is Role.NORMALIZATION for weight in lstm.weights)
+
+
+def _clipped(text: str, bound: float | None) -> str:
+    return text if bound is None else f"clip({text}, ±{bound})"

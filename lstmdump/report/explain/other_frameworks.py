@@ -1,0 +1,73 @@
+"""Where the forget bias is, and how Keras, TensorFlow 1 and CuDNN store one and the same layer."""
+
+from __future__ import annotations
+
+from lstmdump.lstm import LSTM, Role
+from lstmdump.lstm.gate_layouts import KERAS_ORDER, TF1_ORDER
+from lstmdump.lstm.slices import Layout, blocks
+from lstmdump.report.explain.section import Line, Section, Subject, table
+
+
+def forget_bias(subject: Subject) -> Section:
+    """Where the forget bias is: in the stored b_f, or added at run time."""
+    text = _of_tensorflow_1(subject) if subject.layout is Layout.ONE_KERNEL else _of_keras(subject)
+    return Section("Where is the forget bias?", (Line(text),))
+
+
+def elsewhere(subject: Subject) -> Section:
+    """The same layer in Keras, in TensorFlow 1 and in CuDNN's layout."""
+    kernel, recurrent = subject.shape(Role.KERNEL), subject.shape(Role.RECURRENT_KERNEL)
+    order, fused_order = " ".join(KERAS_ORDER), " ".join(TF1_ORDER)
+    told = [
+        ("", "Keras 2 and 3", "TensorFlow 1", "CuDNN (Keras)"),
+        ("kernel", kernel, subject.shape(Role.FUSED_KERNEL), kernel),
+        ("recurrent_kernel", recurrent, "part of kernel", recurrent),
+        ("bias", subject.shape(Role.BIAS), subject.shape(Role.BIAS), subject.shape(Role.DOUBLED_BIAS)),
+        ("gate order", order, fused_order, order),
+        ("a gate's block", "as it is", "as it is", "transposed"),
+        ("forget bias", "in the stored b_f", "added at run time", "in the stored b_f"),
+        ("gates", "σ or hard_sigmoid", "σ", "σ"),
+        ("candidate", "tanh or another", "tanh or another", "tanh"),
+    ]
+    lines = table(told)
+    if subject.lstm.peepholes or subject.lstm.projection is not None:
+        lines.append(Line("The LSTM of Keras, and CuDNN's in it, have neither peepholes nor a projection, though."))
+    return Section("How do others store the same layer?", tuple(lines))
+
+
+def _of_keras(subject: Subject) -> str:
+    if not subject.lstm.use_bias:
+        return "Nowhere: the layer has no bias."
+    return f"Within the stored b_f{_slice(subject)}. {_beginning(subject.lstm)} Nothing is added at run time."
+
+
+def _beginning(lstm: LSTM) -> str:
+    """What b_f was before the training, as far as the configuration says."""
+    settings = lstm.settings
+    if settings.get("unit_forget_bias") is True or settings.get("forget_bias_init") == "one":
+        return "It began at 1, as its configuration says, and training took it from there."
+    if settings.get("unit_forget_bias") is False:
+        return "It did not begin at 1, as its configuration says unit_forget_bias=False."
+    return "Keras has it begin at 1 where nobody says otherwise, and training takes it from there."
+
+
+def _of_tensorflow_1(subject: Subject) -> str:
+    added, has_bias = subject.lstm.forget_bias, subject.lstm.use_bias
+    where = "b_f" if has_bias else "the forget gate"
+    if added is None:
+        return (f"Not in the stored numbers: the cell adds it to {where} at run time. This file does not say how much; "
+                "TensorFlow's default is 1.0.")  # fmt: skip
+    if added == 0:
+        return f"There is none: at run time, the cell adds 0 to {where}."
+    if not has_bias:
+        return f"Not in the stored numbers: the cell adds {added} to {where} at run time."
+    return (
+        f"Not in the stored b_f{_slice(subject)}: the cell adds {added} to it at run time. Whoever moves the numbers "
+        "to Keras has to add it once; lstmdump export --fold-forget-bias does."
+    )
+
+
+def _slice(subject: Subject) -> str:
+    """Where b_f is stored, in brackets, if that is to be told for one layer."""
+    found = " + ".join(map(str, blocks(subject.lstm, "f").b))
+    return "" if subject.in_letters or found in ("", "b_f") else f", {found}"

@@ -1,0 +1,87 @@
+"""What lessons are made of: their subject, and lines below a title."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from lstmdump.lstm import GATES, LSTM, Role
+from lstmdump.lstm.behaviour import Behaviour
+from lstmdump.lstm.slices import Layout, layout
+from lstmdump.report.render.page import Piece, length
+
+TABLE_INDENT = 4
+_GAP = 3
+
+
+class Line(NamedTuple):
+    """A line of prose, or, where it IS_ROW, one of a table within it, which stands further in."""
+
+    text: str
+    is_row: bool = False
+
+
+class Section(NamedTuple):
+    """One question and its answer."""
+
+    title: str
+    lines: tuple[Line, ...]
+
+
+class Subject(NamedTuple):
+    """What is explained.
+
+    Attributes:
+        lstm: the layer.
+        behaviour: what it computes.
+        in_letters: whether sizes are told by their letters, as what is told is to hold for layers of other sizes, too.
+        width: the columns of the page.
+        doubt: why it may compute something else.
+    """
+
+    lstm: LSTM
+    behaviour: Behaviour
+    in_letters: bool = False
+    width: int = 80
+    doubt: str = ""
+
+    @property
+    def layout(self) -> Layout:
+        """The form in which its gates are stored."""
+        return layout(self.lstm)
+
+    def size(self, letter: str) -> str:
+        """Its size d, m or h: `12`, or a letter."""
+        if not self.in_letters:
+            return str(self.lstm.sizes[letter])
+        return ("m" if self.lstm.projection is None else "p") if letter == "h" else letter
+
+    def shape(self, role: Role) -> str:
+        """The shape of an array of that ROLE."""
+        if self.in_letters:
+            return role.letters.replace("h", self.size("h"))
+        return str(role.shape(self.lstm.sizes))
+
+    def total(self, *letters: str) -> str:
+        """The sum of sizes, and what it comes to: `12+64 = 76`."""
+        text = "+".join(map(self.size, letters))
+        return text if self.in_letters else f"{text} = {sum(self.lstm.sizes[letter] for letter in letters)}"
+
+    def columns(self) -> str:
+        """The columns of all gates, and what they come to: `4·64 = 256`."""
+        text = f"{len(GATES)}·{self.size('m')}"
+        return text if self.in_letters else f"{text} = {len(GATES) * self.lstm.units}"
+
+
+def table(rows: Sequence[Sequence[str]], *, numbers: bool = False) -> list[Line]:
+    """ROWS of as many cells each, in columns; with NUMBERS, the last column stands on the right."""
+    widths = [max(length(Piece(cell)) for cell in column) for column in zip(*rows, strict=True)]
+    return [Line(_row(row, widths, numbers=numbers), is_row=True) for row in rows]
+
+
+def _row(row: Sequence[str], widths: Sequence[int], *, numbers: bool) -> str:
+    free = [width - length(Piece(cell)) for cell, width in zip(row, widths, strict=True)]
+    cells = [cell + " " * spaces for cell, spaces in zip(row, free, strict=True)]
+    if numbers:
+        cells[-1] = " " * free[-1] + row[-1]
+    return (" " * _GAP).join(cells).rstrip()

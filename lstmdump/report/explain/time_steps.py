@@ -1,0 +1,90 @@
+"""What goes from step to step: time, direction, h and c."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lstmdump.lstm import behaviour
+from lstmdump.lstm.slices import Layout
+from lstmdump.report.explain.section import Line, Section, Subject, table
+
+_MOST_STEPS = 2**31
+_PAIR = ("A Bidirectional has two halves with arrays of their own: the forward half goes from the first step to the "
+         "last, the backward half from the last to the first. What they return is joined")  # fmt: skip
+_EVERY_STEP = "lstmdump trace MODEL -i x.npy -o states.npz gives h and c of every step."
+
+
+def time(subject: Subject) -> Section:
+    """Why no shape has `time_steps`."""
+    d = subject.size("d")
+    text = (
+        f"In no shape. The data is (batch, time_steps, {d}); the layer takes it step by step, (batch, {d}) at a time, "
+        "with the same arrays at every step. A longer sequence takes longer, but no more numbers. All that one step "
+        "hands to the next is h and c."
+    )
+    return Section("Where is time_steps?", (Line(text),))
+
+
+def data(subject: Subject) -> Section | None:
+    """The shape of the data that the layer was built for; None where the file does not tell."""
+    steps, d = _time_steps(subject.lstm.settings), subject.lstm.input_dim
+    if steps is None:
+        return None
+    text = f"(batch, {steps}, {d}), says its configuration: {steps} time steps. It takes others with the same arrays."
+    return Section("Which data was it built for?", (Line(text),))
+
+
+def direction(subject: Subject) -> Section | None:
+    """In which direction the steps are taken; None where it goes without saying."""
+    half, backwards = behaviour.half(subject.lstm), subject.behaviour.go_backwards
+    if half is None and not backwards:
+        return None
+    text = "From the last step to the first" if backwards else "From the first step to the last"
+    if half is not None:
+        text = _PAIR if backwards == (half == "backward") else f"{text}. It is the {half} half of a Bidirectional"
+    elif not subject.behaviour.is_aligned:
+        text += " (go_backwards), and so are its outputs ordered"
+    return Section("In which direction?", (Line(f"{text}."),))
+
+
+def states(subject: Subject) -> Section:
+    """What h and c are, and who gives them."""
+    m, h = subject.size("m"), subject.size("h")
+    both = f"both are (batch, {m})" if h == m else f"they are (batch, {h}) and (batch, {m})"
+    what = (f"h ({h},) is the output of a step, c ({m},) the memory, which stays inside. Each sequence of a batch has "
+            f"its own, so that {both}. Before the first step they are 0.")  # fmt: skip
+    if subject.layout is Layout.ONE_KERNEL:
+        who = (f"dynamic_rnn and static_rnn return h of every step, but c of the last one only, in the state (c, h). "
+               f"{_EVERY_STEP}")  # fmt: skip
+        return Section("What are h and c?", (Line(what), Line(who)))
+    told = [
+        ("return_sequences=False", f"h of the last step, (batch, {h})"),
+        ("return_sequences=True", f"h of every step, (batch, time_steps, {h})"),
+        ("return_state=True", f"also the last h and the last c, (batch, {m}) each"),
+    ]
+    after = f"but never c of the steps before. {_EVERY_STEP}"
+    return Section("What are h and c?", (Line(f"{what} Keras returns, with"), *table(told), Line(after)))
+
+
+def returned(subject: Subject) -> Section | None:
+    """What this very layer returns; None where the file does not tell."""
+    settings, m = subject.lstm.settings, subject.lstm.units
+    sequences, state = settings.get("return_sequences"), settings.get("return_state", False)
+    if not isinstance(sequences, bool) or not isinstance(state, bool):
+        return None
+    text = f"h of every step, (batch, time_steps, {m})" if sequences else f"h of the last step, (batch, {m})"
+    if state:
+        text += f", and the last h and the last c, (batch, {m}) each"
+    says = f"return_sequences={sequences}" + (f", return_state={state}" if "return_state" in settings else "")
+    return Section("What does this layer return?", (Line(f"With its {says}: {text}."),))
+
+
+def _time_steps(settings: Mapping[str, Any]) -> int | None:
+    """The number of time steps that a layer of Keras was built for, where its configuration has it."""
+    shape = settings.get("batch_input_shape", settings.get("batch_shape"))
+    if isinstance(shape, Mapping):  # as TensorFlow writes a tuple
+        shape = shape.get("items")
+    if not isinstance(shape, (list, tuple)) or len(shape) != 3:
+        return None
+    return shape[1] if type(shape[1]) is int and 0 < shape[1] < _MOST_STEPS else None

@@ -1,0 +1,153 @@
+"""The facts that every output shows, as plain frozen data: text and whole numbers, no arrays and no open file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from itertools import accumulate
+from typing import NamedTuple
+
+from lstmdump.lstm import LSTM
+from lstmdump.lstm.open_model import OpenModel
+from lstmdump.model.tensor import Tensor
+
+
+class WeightFacts(NamedTuple):
+    """A stored array of an LSTM layer: its name in the layer, its path in the file, its shape and the reason for it."""
+
+    name: str
+    tensor: str
+    shape: tuple[int, ...]
+    dtype: str
+    parameters: int
+    formula: str
+
+
+class LayerFacts(NamedTuple):
+    """An LSTM layer or cell. The attributes are those of `lstmdump.LSTM`; `kind` is the key `class` of the JSON."""
+
+    name: str
+    kind: str
+    input_dim: int
+    units: int
+    projection: int | None
+    peepholes: bool
+    use_bias: bool
+    gate_order: str
+    gate_columns: dict[str, tuple[int, int]] | None
+    forget_bias: float | None
+    parameters: int
+    formula: str
+    weights: tuple[WeightFacts, ...]
+    kind_stated: bool = True
+
+
+class OtherFacts(NamedTuple):
+    """A stored array that belongs to no LSTM."""
+
+    tensor: str
+    shape: tuple[int, ...]
+    dtype: str
+    parameters: int
+
+
+class Report(NamedTuple):
+    """All that is told of a model.
+
+    Attributes:
+        model: the path, as it was given.
+        lstms: how many LSTM layers the model has, those that are not in this report included.
+        lstm_parameters: those of the layers in this report.
+        total: those of the whole model without optimizer slots, each stored array once; None where unknown.
+        layers: the LSTM layers in the model's order.
+        others: the model's other arrays.
+        notes: what a careful reader would say aloud.
+    """
+
+    model: str
+    format: str
+    producer: str
+    lstms: int
+    lstm_parameters: int
+    total: int | None
+    layers: tuple[LayerFacts, ...]
+    others: tuple[OtherFacts, ...]
+    notes: tuple[str, ...]
+
+
+def describe(opened: OpenModel, layer_glob: str | None = None) -> Report:
+    """The report on an open model; LAYER_GLOB keeps only the LSTM layers whose names match. Reads no numbers."""
+    chosen = select(opened.lstms, layer_glob)
+    layers = tuple(map(_layer_facts, chosen))
+    inside = {weight.tensor.name for lstm in opened.lstms for weight in lstm.weights}
+    return Report(
+        model=opened.path,
+        format=opened.format,
+        producer=opened.producer,
+        lstms=len(opened.lstms),
+        lstm_parameters=sum(layer.parameters for layer in layers),
+        total=opened.model.parameters,
+        layers=layers,
+        others=tuple(_other_facts(tensor) for tensor in opened.model.tensors() if tensor.name not in inside),
+        notes=(*opened.model.notes, *_notes(chosen)),
+    )
+
+
+def _notes(lstms: tuple[LSTM, ...]) -> tuple[str, ...]:
+    """What the layers have to say, each sentence once, behind the names of those that say it."""
+    names: dict[str, list[str]] = {}
+    for lstm in lstms:
+        for note in lstm.notes:
+            names.setdefault(note, []).append(lstm.name)
+    return tuple(f"{', '.join(sayers)}: {note}" for note, sayers in names.items())
+
+
+def select(lstms: tuple[LSTM, ...], layer_glob: str | None) -> tuple[LSTM, ...]:
+    """Those of LSTMS whose names match LAYER_GLOB, a shell pattern; all where it is None."""
+    if layer_glob is None:
+        return lstms
+    chosen = matching([lstm.name for lstm in lstms], layer_glob)
+    return tuple(lstm for lstm in lstms if lstm.name in chosen)
+
+
+def matching(names: Sequence[str], layer_glob: str) -> frozenset[str]:
+    """Those of NAMES that match LAYER_GLOB, a shell pattern; if there is none, those within layers that match it.
+
+    So `bidirectional` stands for both of its halves.
+    """
+    found = frozenset(name for name in names if fnmatchcase(name, layer_glob))
+    return found or frozenset(
+        name for name in names if any(fnmatchcase(outer, layer_glob) for outer in accumulate(name.split("/"), _within))
+    )
+
+
+def _within(outer: str, name: str) -> str:
+    return f"{outer}/{name}"
+
+
+def _layer_facts(lstm: LSTM) -> LayerFacts:
+    return LayerFacts(
+        name=lstm.name,
+        kind=lstm.kind,
+        input_dim=lstm.input_dim,
+        units=lstm.units,
+        projection=lstm.projection,
+        peepholes=lstm.peepholes,
+        use_bias=lstm.use_bias,
+        gate_order=lstm.gate_order,
+        gate_columns=lstm.gate_columns,
+        forget_bias=lstm.forget_bias,
+        parameters=lstm.parameters,
+        formula=lstm.parameters_formula,
+        weights=tuple(
+            [
+                WeightFacts(name, tensor.name, tensor.shape, tensor.dtype, tensor.size, role.formula(lstm.sizes))
+                for role, name, tensor in lstm.weights
+            ]
+        ),
+        kind_stated=lstm.kind_stated,
+    )
+
+
+def _other_facts(tensor: Tensor) -> OtherFacts:
+    return OtherFacts(tensor.name, tensor.shape, tensor.dtype, tensor.size)

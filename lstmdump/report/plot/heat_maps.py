@@ -1,0 +1,234 @@
+"""The gates of a layer as heat maps, on a page: rows W, U, b, and V where there are peepholes; a column for each gate.
+
+The matrices of a row have one scale, with 0 in its middle, so that the gates compare. Where a matrix has more numbers
+than can be seen, a point is the one of largest modulus of a block of them: a mean of them would be about 0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Colormap, Normalize
+from matplotlib.figure import Figure
+
+from lstmdump.model.tensor import Array
+from lstmdump.report.plot import style
+from lstmdump.report.plot.arrays import LayerNumbers
+
+_LEFT, _RIGHT, _BOTTOM = 0.55, 0.7, 0.42  # inches around all
+_LINE, _ABOVE = 0.16, 0.2  # of the head: a line, and the middle of the first one
+_GAP, _TITLE, _AXIS = 0.18, 0.29, 0.3  # between columns, of a row's titles, and below a row that has an axis of its own
+_NARROWEST, _WIDEST = 0.9, 1.4  # of a matrix
+_LOWEST, _HIGHEST = 0.34, 2.8
+_NUMBER = 0.22  # a number at the most
+_BAR, _TO_BAR = 0.07, 0.1  # a colour bar, and what is before it
+_NARROWEST_PAGE = 4.1
+_SIGN, _BOLD_SIGN = 0.062, 0.1  # one of a text
+_IN_VECTORS = (
+    1024  # numbers of a matrix at the most; of more, each would be a shape to draw, and is a point of a raster
+)
+_POINTS = 280  # to an inch of a raster at the most, so that each is seen where it is printed
+_TICKS = 5
+_SMALLEST, _LARGEST = 1e-300, 1e300  # that matplotlib can divide and add
+
+
+class _Row(NamedTuple):
+    """Matrices that stand side by side and have one scale.
+
+    Attributes:
+        names: one for each column; None where there is nothing.
+        shape: of each of them.
+        across: what the columns of a matrix stand for.
+        down: what its rows stand for; empty where there is but one.
+    """
+
+    names: tuple[str | None, ...]
+    shape: tuple[int, int]
+    across: str
+    down: str
+
+    @property
+    def width(self) -> float:
+        """Of a matrix, in inches."""
+        return min(max(self.shape[1] * _NUMBER, _NARROWEST), _WIDEST)
+
+    @property
+    def height(self) -> float:
+        """That at which numbers are squares, as far as they are seen then, and as the page can hold."""
+        lowest = max(_LOWEST, len(self.down) * _SIGN)
+        return min(max(self.shape[0] * min(self.width / self.shape[1], _NUMBER), lowest), _HIGHEST)
+
+    @property
+    def block(self) -> tuple[int, int]:
+        """How many numbers, down and across, are one point."""
+        rows, columns = self.shape
+        return math.ceil(rows / (self.height * _POINTS)), math.ceil(columns / (self.width * _POINTS))
+
+
+def page(layer: LayerNumbers, *, with_model: bool = False) -> Figure:
+    """The heat maps of LAYER, and the name of its model, too, if WITH_MODEL."""
+    rows = list(_rows(layer))
+    lines = [*_head(layer, with_model=with_model), *_caveats(layer, rows)]
+    between = sum(_AXIS for row, below in pairwise(rows) if row.across != below.across)
+    column = max(rows[0].width, _NARROWEST)
+    width = max(_LEFT + len(layer.gates) * (column + _GAP) - _GAP + _RIGHT, _NARROWEST_PAGE)
+    height = _ABOVE + (len(lines) - 0.6) * _LINE + sum(_TITLE + row.height for row in rows) + between + _BOTTOM
+    sheet = _Sheet(style.page(width, height, is_laid_out=True))
+    sheet.write(lines)
+    for row, below in zip(rows, [*rows[1:], None], strict=True):
+        sheet.add(row, layer, column, has_axis=below is None or row.across != below.across)
+    return sheet.figure
+
+
+def _rows(layer: LayerNumbers) -> Iterator[_Row]:
+    before = "unit" if layer.projection is None else "output"
+    for kind, down in (("W", "input"), ("U", f"{before} at t − 1"), ("b", ""), ("V", "")):
+        names = tuple(name if (name := f"{kind}_{gate}") in layer.arrays else None for gate in layer.gates)
+        if any(names):
+            yield _Row(names, _shape(layer, names), "unit", down)
+    if "P" in layer.arrays:
+        yield _Row(("P",), _shape(layer, ("P",)), "output", "unit")
+
+
+def _shape(layer: LayerNumbers, names: Iterable[str | None]) -> tuple[int, int]:
+    rows, columns = np.atleast_2d(layer.arrays[next(filter(None, names))]).shape
+    return rows, columns
+
+
+def _head(layer: LayerNumbers, *, with_model: bool) -> Iterator[str]:
+    yield layer.name
+    if with_model:
+        yield layer.model
+    about = f"{layer.kind} · {_count(layer.input_dim, 'input')}, {_count(layer.units, 'unit')}"
+    yield about if layer.projection is None else f"{about}, projected to {_count(layer.projection, 'output')}"
+    if "f" in layer.gates and layer.forget_bias is None:
+        yield "what the cell adds to b_f at run time is not in the file"
+    elif "f" in layer.gates and layer.forget_bias:
+        yield f"b_f as it is stored: the cell adds {layer.forget_bias:g} at run time"
+
+
+def _caveats(layer: LayerNumbers, rows: Iterable[_Row]) -> Iterator[str]:
+    """What is to be known of colours and points."""
+    if any(row.block != (1, 1) for row in rows):
+        yield "a point is the largest of several numbers, by modulus"
+    if not all(np.isfinite(values).all() for values in layer.arrays.values()):
+        yield "grey: no finite number"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+class _Sheet:
+    """A page that is filled from its top. What it measures is inches."""
+
+    def __init__(self, figure: Figure) -> None:
+        self.figure = figure
+        self.width, self.height = (float(inches) for inches in figure.get_size_inches())
+        self.top = _ABOVE
+
+    def write(self, lines: list[str]) -> None:
+        """Add LINES, of which the first is the title."""
+        for number, line in enumerate(lines):
+            most = int((self.width - _LEFT) / (_SIGN if number else _BOLD_SIGN))
+            look: Any = {"color": style.FAINT} if number else {"fontsize": 9, "fontweight": "bold"}
+            where = _LEFT / self.width, 1 - self.top / self.height
+            self.figure.text(*where, style.legible(line, most), va="center", **look)
+            self.top += _LINE
+        self.top -= 0.6 * _LINE
+
+    def add(self, row: _Row, layer: LayerNumbers, column: float, *, has_axis: bool) -> None:
+        """Add ROW of LAYER, in columns that are COLUMN wide."""
+        matrices = {name: np.atleast_2d(layer.arrays[name]) for name in row.names if name is not None}
+        limit = _limit(matrices.values())
+        self.top += _TITLE
+        for place, name in enumerate(row.names):
+            if name is not None:
+                axes = self._axes(_LEFT + place * (column + _GAP), row.width, row.height)
+                _draw(axes, matrices[name], row.block, limit)
+                axes.set_title(f"{name}  {layer.arrays[name].shape}", pad=4.5)
+                _label(axes, row, is_first=place == 0, has_axis=has_axis)
+        left = _LEFT + (len(row.names) - 1) * (column + _GAP) + row.width + _TO_BAR
+        _add_scale(self._axes(left, _BAR, row.height), limit)
+        self.top += row.height + (_AXIS if has_axis else 0)
+
+    def _axes(self, left: float, width: float, height: float) -> Axes:
+        bottom = self.height - self.top - height
+        return self.figure.add_axes((left / self.width, bottom / self.height, width / self.width, height / self.height))
+
+
+def _limit(matrices: Iterable[Array]) -> float:
+    """The end of the scale: the largest modulus, rounded up to two digits."""
+    largest = max(float(np.abs(values[np.isfinite(values)]).max(initial=0)) for values in matrices)
+    if largest < _SMALLEST:
+        return 1.0 if largest == 0 else _SMALLEST
+    unit = 10.0 ** (math.floor(math.log10(largest)) - 1)
+    return min(float(f"{math.ceil(largest / unit - 1e-9) * unit:.2g}"), _LARGEST)
+
+
+def _draw(axes: Axes, values: Array, block: tuple[int, int], limit: float) -> None:
+    rows, columns = values.shape
+    shown = np.ma.masked_invalid(_largest(values, *block))
+    look: Any = {"cmap": _colours(), "vmin": -limit, "vmax": limit}
+    if values.size > _IN_VECTORS or block != (1, 1):
+        bottom, right = (points * extent - 0.5 for points, extent in zip(shown.shape, block, strict=True))
+        axes.imshow(shown, aspect="auto", interpolation="nearest", extent=(-0.5, right, bottom, -0.5), **look)
+    else:  # no gaps between shapes where a viewer smoothes their edges
+        edges = np.arange(columns + 1) - 0.5, np.arange(rows + 1) - 0.5
+        axes.pcolormesh(*edges, shown, edgecolors="face", linewidth=0.1, **look)
+    axes.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5))
+
+
+def _largest(values: Array, down: int, across: int) -> Array:
+    """Of each block of DOWN × ACROSS, the number of largest modulus; NaN where one is NaN."""
+    if (down, across) == (1, 1):
+        return values
+    high, low = (
+        reduce.reduceat(
+            reduce.reduceat(values, np.arange(0, values.shape[0], down), axis=0),
+            np.arange(0, values.shape[1], across),
+            axis=1,
+        )
+        for reduce in (np.maximum, np.minimum)
+    )
+    return np.where(high >= -low, high, low)
+
+
+def _colours() -> Colormap:
+    """White at 0, and grey for what is no number."""
+    return colormaps[style.DIVERGING].with_extremes(bad=style.MISSING)
+
+
+def _label(axes: Axes, row: _Row, *, is_first: bool, has_axis: bool) -> None:
+    rows, columns = row.shape
+    axes.spines[:].set_visible(True)
+    axes.set_xticks(_ticks(columns), labels=None if has_axis else [])
+    axes.set_yticks(_ticks(rows) if row.down else [], labels=None if is_first else [])
+    if has_axis:
+        axes.set_xlabel(row.across)
+    if is_first:
+        axes.set_ylabel(row.down)
+
+
+def _ticks(extent: int) -> list[int]:
+    """A few round numbers from 0 on, below EXTENT."""
+    steps = (step * 10**power for power in range(9) for step in (1, 2, 5))
+    step = next(step for step in steps if (extent - 1) // step < _TICKS)
+    return list(range(0, extent, step))
+
+
+def _add_scale(axes: Axes, limit: float) -> None:
+    colours = ScalarMappable(Normalize(-limit, limit), _colours())
+    axes.figure.colorbar(colours, cax=axes, ticks=[-limit, 0, limit], format=_signed)
+    axes.tick_params(length=2, pad=2)
+
+
+def _signed(number: float, _: int) -> str:
+    return f"{number:+.2g}".replace("-", "−") if number else "0"

@@ -1,0 +1,114 @@
+"""The outcome of a check in its four formats: text, JSON, GitHub's annotations and JUnit's XML."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from xml.etree import ElementTree
+
+from lstmdump.model.escape import visible
+from lstmdump.report import record
+from lstmdump.report.check import Mismatch, Verdict
+from lstmdump.report.render.words import count, plural
+
+_MARKDOWN = re.compile(r"[\\|`*~$\[\]]|(?<![^\W_])_|_(?![^\W_])")  # an underscore within a word is none of its signs
+
+
+def difference(mismatch: Mismatch) -> str:
+    """One difference in words: `lstm_1: parameters: expected 240, found 250 (+10)`."""
+    where = f"{visible(mismatch.layer)}: " if mismatch.layer is not None else ""
+    if mismatch.expected is None:
+        return f"{where}new {mismatch.what}, not expected"
+    if mismatch.actual is None:
+        return f"{where}{mismatch.what} missing" + _wanted(mismatch)
+    limit = "at most " if mismatch.rule == "at most" else ""
+    delta = f" ({mismatch.delta:+,})" if mismatch.delta is not None else ""
+    return f"{where}{mismatch.what}: expected {limit}{_side(mismatch.expected)}, found {_side(mismatch.actual)}{delta}"
+
+
+def _wanted(mismatch: Mismatch) -> str:
+    return "" if mismatch.expected == "present" else f": expected {_side(mismatch.expected)}"
+
+
+def _side(value: int | str | None) -> str:
+    return count(value) if isinstance(value, int) else visible(str(value))
+
+
+def text_lines(verdict: Verdict) -> Iterator[str]:
+    """A line per difference, or one line that all is well; none for a model that could not be read."""
+    name = visible(verdict.model)
+    for mismatch in verdict.mismatches:
+        yield f"{name}: {difference(mismatch)}"
+    if verdict.good and verdict.report is not None:
+        layers, parameters = len(verdict.report.layers), count(verdict.report.lstm_parameters)
+        yield f"{name}: ok ({plural(layers, 'LSTM layer')}, {parameters} parameters)"
+
+
+def json_line(verdict: Verdict) -> str:
+    """The verdict as one line of JSON."""
+    if verdict.error is not None:
+        return record.line(record.error(verdict.model, verdict.error))
+    differences = [
+        {"layer": m.layer, "what": m.what, "rule": m.rule, "expected": m.expected, "actual": m.actual, "delta": m.delta}
+        for m in verdict.mismatches
+    ]
+    return record.line({"model": verdict.model, "ok": verdict.good, "differences": differences})
+
+
+def github_lines(verdict: Verdict) -> Iterator[str]:
+    """An annotation per difference, escaped as GitHub's runner unescapes it."""
+    if verdict.error is not None:
+        yield _annotation(verdict.model, "cannot be checked", verdict.error)
+    for mismatch in verdict.mismatches:
+        yield _annotation(verdict.model, mismatch.what, difference(mismatch))
+
+
+def _annotation(file: str, title: str, message: str) -> str:
+    return f"::error file={_property(file)},title={_property('lstmdump: ' + title)}::{_data(message)}"
+
+
+def _data(text: str) -> str:
+    """Source: `escapeData` in actions/toolkit, packages/core/src/command.ts."""
+    text = "\n".join(map(visible, text.split("\n")))
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    """Source: `escapeProperty` in the same file."""
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def github_summary(verdicts: Sequence[Verdict]) -> str:
+    """A table in Markdown for the page of the workflow's run."""
+    rows = ["| model | LSTM layers | LSTM parameters | outcome |", "| --- | ---: | ---: | --- |"]
+    for verdict in verdicts:
+        layers = len(verdict.report.layers) if verdict.report else ""
+        parameters = count(verdict.report.lstm_parameters) if verdict.report else ""
+        words = [verdict.error] if verdict.error is not None else [difference(m) for m in verdict.mismatches] or ["ok"]
+        outcome = "<br>".join(_cell(word) for word in words)
+        rows.append(f"| {_cell(verdict.model)} | {layers} | {parameters} | {outcome} |")
+    return "\n".join(["### lstmdump check", "", *rows, "", ""])
+
+
+def _cell(text: str) -> str:
+    """TEXT as it is to be read: Markdown's own signs, and those of HTML, are escaped."""
+    return _MARKDOWN.sub(r"\\\g<0>", visible(text)).replace("&", "&amp;").replace("<", "&lt;")
+
+
+def junit(verdicts: Sequence[Verdict]) -> str:
+    """The verdicts as a test suite with a test case per model."""
+    failures = sum(bool(verdict.mismatches) for verdict in verdicts)
+    errors = sum(verdict.error is not None for verdict in verdicts)
+    counts = {"tests": str(len(verdicts)), "failures": str(failures), "errors": str(errors)}
+    suites = ElementTree.Element("testsuites", counts)
+    suite = ElementTree.SubElement(suites, "testsuite", {"name": "lstmdump check", **counts})
+    for verdict in verdicts:
+        case = ElementTree.SubElement(suite, "testcase", classname="lstmdump.check", name=visible(verdict.model))
+        if verdict.error is not None:
+            ElementTree.SubElement(case, "error", message=visible(verdict.error))
+        elif verdict.mismatches:
+            words = [difference(mismatch) for mismatch in verdict.mismatches]
+            failure = ElementTree.SubElement(case, "failure", message=f"{plural(len(words), 'difference')}: {words[0]}")
+            failure.text = "\n".join(words)
+    ElementTree.indent(suites)
+    return ElementTree.tostring(suites, encoding="unicode", xml_declaration=False) + "\n"

@@ -1,0 +1,168 @@
+"""The outcome of `lags`: bars for people, or a JSON object per model."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from lstmdump.model.escape import visible
+from lstmdump.replay.lags import LayerLags
+from lstmdump.report import record
+from lstmdump.report.render.bars import bar
+from lstmdump.report.render.words import count, plural
+
+_WIDTH = 80  # columns, where there is no terminal
+_NARROWEST = 40
+_NONE = "—"
+_TIE = "\N{NO-BREAK SPACE}"
+_CELL = 9  # columns of a number in the table of features
+
+
+@dataclass(frozen=True)
+class ModelLags:
+    """What became of the layers of one model; the notes begin with the names of the layers that they are about."""
+
+    model: str
+    layers: tuple[LayerLags, ...]
+    notes: tuple[str, ...] = ()
+
+
+def text(model: ModelLags, *, width: int | None, by_feature: bool) -> str:
+    """A line per lag, as far as 95 % of the influence go, and the answer in a sentence. WIDTH is the terminal's."""
+    columns = _WIDTH if width is None else max(width, _NARROWEST)
+    lines = [visible(model.model)]
+    for layer in model.layers:
+        lines += ["", *_title(layer, columns), *_lag_lines(layer, columns)]
+        if by_feature:
+            lines += ["", *_feature_lines(layer, columns)]
+        lines += ["", *_folded(_answer(layer), columns)]
+    notes = [line for note in model.notes for line in _folded(f"note: {visible(note)}", columns, "      ")]
+    return "\n".join([*lines, *([""] if notes else []), *notes, ""])
+
+
+def _point(layer: LayerLags) -> str:
+    """Where the Jacobian is taken: `2 sequences of 9 steps`."""
+    if layer.length is None:
+        return f"at {layer.operating_point}"
+    sequences = f"{plural(layer.batch, 'sequence')} of {plural(layer.length, 'step')}"
+    return f"over {sequences}" if layer.batch == 1 else f"mean over {sequences}"
+
+
+def _measure(layer: LayerLags) -> str:
+    """What the norm is that of: `‖∂h_T/∂x_{T-k}‖ of 6 units, 3 inputs`."""
+    of = plural(layer.units, "unit") if layer.unit is None else f"unit {layer.unit}"
+    return f"‖∂h_T/∂x_{{T-k}}‖ of {of}, {plural(layer.input_dim, 'input')}"
+
+
+def _title(layer: LayerLags, width: int) -> list[str]:
+    parts = visible(layer.name), _measure(layer), _point(layer)
+    whole = " · ".join(parts)
+    return [whole] if len(whole) <= width else [parts[0], f"  {parts[1]}", f"  {parts[2]}"]
+
+
+def _lag_lines(layer: LayerLags, width: int) -> Iterator[str]:
+    shown = layer.telling
+    label = max(len("lag"), len(_lag(shown - 1)))
+    yield f"  {'lag':{label}}  {'norm':>9}  {'share':>7}"
+    shares = layer.shares
+    largest = max((share for share in shares if share is not None), default=0.0)
+    room = width - len(f"  {'':{label}}  {'':>9}  {'':>7}  ")
+    for lag, (norm, share) in enumerate(zip(layer.norms[:shown], shares, strict=False)):
+        drawn = bar(share / largest, room) if share is not None else ""
+        yield f"  {_lag(lag):{label}}  {_number(norm):>9}  {_percent(share):>7}  {drawn}".rstrip()
+    if shown < len(layer.norms):
+        rest = None if shares[0] is None else sum(share or 0.0 for share in shares[shown:])
+        first, last = _lag(shown), _lag(len(layer.norms) - 1)
+        yield f"  {first if first == last else f'{first} … {last}'}: {_percent(rest)}"
+
+
+def _feature_lines(layer: LayerLags, width: int) -> Iterator[str]:
+    """A line per input feature: its share, and that of each lag in it."""
+    total = sum(layer.feature_norms)
+    lags = min(layer.telling, max(1, (width - len("  feature") - _CELL) // _CELL))
+    yield "  feature" + f"{'share':>{_CELL}}" + "".join(f"{_lag(lag):>{_CELL}}" for lag in range(lags))
+    for feature, share in enumerate(layer.feature_shares):
+        parts = [None if share is None else norms[feature] / total for norms in layer.by_feature[:lags]]
+        yield f"  {feature:<7}" + "".join(f"{_percent(part):>{_CELL}}" for part in (share, *parts))
+
+
+def _answer(layer: LayerLags) -> str:
+    """The sentence that answers the question."""
+    lag = layer.lag_95
+    if lag is None:
+        return "How much of the influence on h_T comes from which lag cannot be said."
+    share = _percent(layer.shares[lag])
+    begin = "95 % of the influence on h_T" if layer.is_complete else "Of these lags alone, 95 %"
+    if lag == 0:
+        return f"{begin} comes from the last step alone: t-0 has {share}."
+    return f"{begin} comes from the last {count(lag + 1)} steps (t-0 … {_lag(lag)}); {_lag(lag)} has {share}."
+
+
+def _folded(sentence: str, width: int, indent: str = "") -> list[str]:
+    """SENTENCE in lines of WIDTH; a number stays beside its per cent sign."""
+    whole = sentence.replace(" %", f"{_TIE}%")
+    lines = textwrap.wrap(whole, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return [line.replace(_TIE, " ") for line in lines]
+
+
+def _lag(lag: int) -> str:
+    return f"t-{lag}"
+
+
+def _number(norm: float) -> str:
+    return f"{norm:.3g}" if math.isfinite(norm) else _NONE
+
+
+def _percent(share: float | None) -> str:
+    """SHARE as people write it: `12.3 %`; what is more than nothing is not shown as nothing."""
+    if share is None:
+        return _NONE
+    return "< 0.1 %" if 0 < share < 0.0005 else f"{100 * share:.1f} %"
+
+
+def json_line(model: ModelLags, *, by_feature: bool) -> str:
+    """The outcome as one line of JSON; its keys are documented in README."""
+    layers = [_layer(layer) | ({"by_feature": _features(layer)} if by_feature else {}) for layer in model.layers]
+    return record.line({"model": model.model, "layers": layers, "notes": list(model.notes)})
+
+
+def _layer(layer: LayerLags) -> dict[str, Any]:
+    parts = zip(layer.norms, layer.deviations, layer.shares, layer.cumulative, strict=True)
+    return {
+        "name": layer.name,
+        "input_dim": layer.input_dim,
+        "units": layer.units,
+        "unit": layer.unit,
+        "length": layer.length,
+        "batch": layer.batch,
+        "operating_point": layer.operating_point,
+        "dtype": layer.dtype,
+        "lags": [
+            {
+                "lag": lag,
+                "norm": record.finite(norm),
+                "std": record.finite(std),
+                "share": share,
+                "cumulative": cumulative,
+            }
+            for lag, (norm, std, share, cumulative) in enumerate(parts)
+        ],
+        "complete": layer.is_complete,
+        "lag_95": layer.lag_95,
+        "total": record.finite(layer.total),
+    }
+
+
+def _features(layer: LayerLags) -> list[dict[str, Any]]:
+    return [
+        {
+            "feature": feature,
+            "norm": record.finite(norm),
+            "share": share,
+            "lags": [record.finite(row[feature]) for row in layer.by_feature],
+        }
+        for feature, (norm, share) in enumerate(zip(layer.feature_norms, layer.feature_shares, strict=True))
+    ]

@@ -1,0 +1,118 @@
+"""Lines and columns of text for people, at the width of a terminal.
+
+What fits is set here. What has to be folded, or holds signs that may be two columns wide, is left to rich: to import it
+takes 40 ms, and it needs 1.5 ms for a table of three columns, of which a model may have a thousand.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from lstmdump.report.render.folding import Folding
+
+INDENT = 2
+_GAP = 2
+_UNBOUNDED = 10_000
+_NARROWEST = 40
+_CODES = {"bold": "1", "dim": "2", "bold cyan": "1;36", "yellow": "33"}
+_NARROW = re.compile(r"[ -~×·]*")  # ASCII, and of ours beyond it what is one column wide, too
+
+
+class Piece(NamedTuple):
+    """A run of TEXT in one STYLE: `bold`, `dim`, `bold cyan`, `yellow`, or none."""
+
+    text: str
+    style: str = ""
+
+
+class Row(NamedTuple):
+    """Three columns: a name, a reason, and a number, which stands on the right and in a style of its own."""
+
+    name: str
+    reason: str
+    number: Piece
+
+
+class Page:
+    """A text that grows line by line. WIDTH is the terminal's; None is as wide as needed, so that nothing is folded."""
+
+    def __init__(self, width: int | None, *, colour: bool) -> None:
+        self.width = _UNBOUNDED if width is None else max(width, _NARROWEST)
+        self.colour = colour
+        self._blocks: list[str] = []
+
+    @cached_property
+    def _folding(self) -> Folding:
+        from lstmdump.report.render.folding import Folding
+
+        return Folding(self.width, colour=self.colour)
+
+    def line(self, *pieces: Piece, indent: int = 0) -> None:
+        """Add PIECES side by side, on one line if they fit."""
+        if _is_narrow(*(piece.text for piece in pieces)) and indent + length(*pieces) <= self.width:
+            self._add(" " * indent + "".join(map(self._styled, pieces)))
+        else:
+            self._add(self._folding.line(pieces, indent))
+
+    def hanging(self, label: Piece, text: str) -> None:
+        """Add LABEL and TEXT, whose further lines begin where the first one does."""
+        if _is_narrow(text) and length(label, Piece(text)) <= self.width:
+            self._add(self._styled(label) + text)
+        else:
+            self._add(self._folding.hanging(label, text))
+
+    def columns(self, rows: Sequence[Row], widths: Sequence[int], *, folds: int) -> None:
+        """Add ROWS in columns of WIDTHS; the column FOLDS gives way where they do not fit."""
+        name, reason, number = widths
+        spare = self.width - INDENT - 2 * _GAP - sum(widths) + widths[folds]
+        narrow = spare >= widths[folds] and _is_narrow(*(row.name + row.reason for row in rows))
+        if not narrow:
+            self._add(self._folding.columns(rows, widths, folds=folds, spare=spare, gap=_GAP, indent=INDENT))
+            return
+        for row in rows:
+            text, style = row.number
+            last = self._styled(Piece(text.rjust(number), style)) if text else ""
+            self._add(" " * INDENT + row.name.ljust(name + _GAP) + row.reason.ljust(reason + _GAP) + last)
+
+    def blank(self) -> None:
+        """Add an empty line."""
+        self._add("")
+
+    def text(self) -> str:
+        """All of it, without spaces at the lines' ends."""
+        return "\n".join(line.rstrip() for block in self._blocks for line in block.splitlines() or [""]) + "\n"
+
+    def _add(self, block: str) -> None:
+        self._blocks.append(block)
+
+    def _styled(self, piece: Piece) -> str:
+        code = _CODES.get(piece.style) if self.colour else None
+        return f"\x1b[{code}m{piece.text}\x1b[0m" if code and piece.text else piece.text
+
+
+def length(*pieces: Piece) -> int:
+    """How many columns of a terminal PIECES take side by side."""
+    return sum(_columns(piece.text) for piece in pieces)
+
+
+def widths(rows: Sequence[Row]) -> tuple[int, ...]:
+    """The width of each column that ROWS need."""
+    columns = zip(*((row.name, row.reason, row.number.text) for row in rows), strict=True)
+    return tuple(max(map(_columns, set(column))) for column in columns) or (0, 0, 0)
+
+
+def _columns(text: str) -> int:
+    if _is_narrow(text):
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def _is_narrow(*texts: str) -> bool:
+    """Whether each sign in TEXTS is certain to take one column."""
+    return _NARROW.fullmatch("".join(texts)) is not None

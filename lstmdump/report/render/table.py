@@ -1,0 +1,120 @@
+"""The table of `show`: every shape with its reason, every count with its closed form.
+
+The column of parameters adds up: the arrays of a layer to the layer, the layers and all else to the whole model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lstmdump.model.escape import visible
+from lstmdump.report.facts import LayerFacts, Report
+from lstmdump.report.render.page import INDENT, Page, Piece, Row, length, widths
+from lstmdump.report.render.words import count, plural, shape_with_reason
+
+_FORMATS = {"keras-h5": "Keras HDF5", "keras-weights-h5": "Keras weights", "keras-zip": "Keras model",
+            "saved-model": "SavedModel", "tf-checkpoint": "TensorFlow checkpoint",
+            "tf-graph": "TensorFlow graph"}  # fmt: skip
+_USUAL_DTYPE = "float32"
+_DOT = " · "
+_NAME, _REASON = range(2)
+
+
+def table(report: Report, *, width: int | None, colour: bool, with_others: bool = False) -> str:
+    """The report as text for people.
+
+    WIDTH is the terminal's. None is no terminal: as wide as the text needs, so that no line is folded.
+    """
+    page = Page(width, colour=colour)
+    blocks = [list(_layer_rows(layer)) for layer in report.layers]
+    totals = list(_total_rows(report)) if report.layers or with_others else []
+    needed = widths([*(row for block in blocks for row in block), *totals])
+    _add_head(page, report)
+    for layer, block in zip(report.layers, blocks, strict=True):
+        _add_title(page, layer)
+        page.columns(block, needed, folds=_REASON)
+    if with_others and report.others:
+        _add_others(page, report)
+    if totals:
+        page.blank()
+        page.columns(totals, needed, folds=_REASON)
+    _add_notes(page, report)
+    return page.text()
+
+
+def _add_head(page: Page, report: Report) -> None:
+    found = plural(report.lstms, "LSTM layer") if report.lstms else "no LSTM layer"
+    if len(report.layers) < report.lstms:
+        found = f"{len(report.layers)} of {found}"
+    page.line(Piece(visible(report.model), "bold"))
+    page.line(Piece(f"{_FORMATS.get(report.format, report.format)} · {visible(report.producer)} · {found}"))
+
+
+def _add_title(page: Page, layer: LayerFacts) -> None:
+    """The name and what it names, on one line, or on two where one is too short."""
+    name = (Piece(visible(layer.name), "bold cyan"), Piece("  " + visible(layer.kind)))
+    about = _DOT.join(_about(layer))
+    page.blank()
+    if length(*name) + len(_DOT) + len(about) <= page.width:
+        page.line(*name, Piece(_DOT + about))
+    else:
+        page.line(*name)
+        page.line(Piece(about), indent=INDENT)
+
+
+def _add_others(page: Page, report: Report) -> None:
+    rows = [_row(visible(other.tensor), str(other.shape), other.parameters) for other in report.others]
+    page.blank()
+    page.line(Piece("other arrays", "bold"))
+    page.columns(rows, widths(rows), folds=_NAME)
+
+
+def _add_notes(page: Page, report: Report) -> None:
+    if report.notes:
+        page.blank()
+    for note in report.notes:
+        page.hanging(Piece("note: ", "yellow"), visible(note))
+
+
+def _about(layer: LayerFacts) -> Iterator[str]:
+    yield f"{plural(layer.input_dim, 'input')}, {plural(layer.units, 'unit')}"
+    if layer.projection is not None:
+        yield f"projected to {layer.projection}"
+    yield f"gates {' '.join(layer.gate_order)}"
+    if not layer.use_bias:
+        yield "no bias"
+    if layer.peepholes:
+        yield "peepholes"
+    if layer.forget_bias is None:
+        yield "forget bias not in the file"
+    elif layer.forget_bias:
+        yield f"forget bias {layer.forget_bias} added at run time"
+    dtypes = sorted({weight.dtype for weight in layer.weights})
+    if dtypes != [_USUAL_DTYPE]:
+        yield visible(", ".join(dtypes))
+
+
+def _layer_rows(layer: LayerFacts) -> Iterator[Row]:
+    for weight in layer.weights:
+        yield _row(visible(weight.name), shape_with_reason(weight.shape, weight.formula), weight.parameters, "dim")
+    if layer.gate_columns is not None:
+        columns = " · ".join(f"{gate} {start}:{stop}" for gate, (start, stop) in layer.gate_columns.items())
+        yield _row("columns", columns, None)
+    yield _row("parameters", f"{layer.formula} = {count(layer.parameters)}", layer.parameters, "bold")
+
+
+def _total_rows(report: Report) -> Iterator[Row]:
+    chosen = "all LSTM layers" if len(report.layers) == report.lstms else "these layers"
+    apart = report.total not in (None, report.lstm_parameters)
+    share = f"{count(report.lstm_parameters)} of {count(report.total or 0)}" if apart else ""
+    yield _row(chosen, share, report.lstm_parameters)
+    if report.total is None:
+        yield _row("whole model", "the file does not tell", None)
+        return
+    if report.total != report.lstm_parameters:
+        yield _row("all else", "", report.total - report.lstm_parameters)
+    yield _row("whole model", "", report.total, "bold")
+
+
+def _row(name: str, reason: str, parameters: int | None, style: str = "") -> Row:
+    return Row(name, reason, Piece("" if parameters is None else count(parameters), style))

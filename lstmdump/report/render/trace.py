@@ -1,0 +1,74 @@
+"""The outcome of `trace`: a table of what the gates were like, or a JSON object."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from lstmdump.model.escape import visible
+from lstmdump.replay.network import Network, layer_record
+from lstmdump.replay.saturation import GateSummary, LayerSummary
+from lstmdump.report import record
+from lstmdump.report.render.words import count, plural
+
+_NUMBERS = ("mean", "std", "min", "max")
+_SHARES = ("low", "high")
+_LEGEND = ("low, high: the share of values below 0.1 and above 0.9, of the candidate beyond\n"
+           "±0.9: the saturated ones, as Karpathy, Johnson and Li (2015) count them\n")  # fmt: skip
+
+
+def statistics(layers: Sequence[LayerSummary]) -> str:
+    """A line per gate: what its values were like over all units and steps."""
+    return "\n".join("\n".join((*_lines(layer), "")) for layer in layers) + "\n" + _LEGEND
+
+
+def _lines(layer: LayerSummary) -> Iterator[str]:
+    yield f"{visible(layer.name)}  {_about(layer)}"
+    yield f"  {'':9}" + "".join(f"{column:>11}" for column in (*_NUMBERS, *_SHARES))
+    for name, gate in layer.gates.items():
+        numbers = "".join(f"{getattr(gate, column):>11.4g}" for column in _NUMBERS)
+        yield f"  {name:9}" + numbers + "".join(f"{_percent(getattr(gate, column)):>11}" for column in _SHARES)
+
+
+def _about(layer: LayerSummary) -> str:
+    words = f"{plural(layer.batch, 'sequence')} of {plural(layer.steps, 'step')}, {plural(layer.units, 'unit')}"
+    return f"{words}; {count(layer.passed_over)} masked steps left out" if layer.passed_over else words
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %" if math.isfinite(share) else "nan"
+
+
+def json_line(
+    network: Network, layers: Sequence[LayerSummary], model: str, output: str, size: int, *, with_statistics: bool
+) -> str:
+    """The outcome as one line of JSON; its keys are documented in README."""
+    summaries = {layer.name: layer for layer in layers}
+    return record.line({
+        "model": model,
+        "output": output,
+        "layers": [
+            _layer(layer_record(network, cell), summaries[cell.name], with_statistics=with_statistics)
+            for cell in network.cells
+        ],
+        "bytes": size,
+        "notes": list(network.notes_on_states),
+    })  # fmt: skip
+
+
+def _layer(about: Mapping[str, Any], summary: LayerSummary, *, with_statistics: bool) -> dict[str, Any]:
+    saturated = {name: _columns(gate, _SHARES) for name, gate in summary.gates.items()}
+    made = {
+        **about,
+        "steps": summary.steps,
+        "batch": summary.batch,
+        "saturated": saturated,
+    }
+    if with_statistics:
+        made["stats"] = {name: _columns(gate, _NUMBERS) for name, gate in summary.gates.items()}
+    return made
+
+
+def _columns(gate: GateSummary, names: Sequence[str]) -> dict[str, float | None]:
+    return {name: record.finite(getattr(gate, name)) for name in names}

@@ -1,0 +1,112 @@
+"""The numbers of gates: arrays as numpy prints them, statistics as a table of text and as JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from lstmdump.lstm import LSTM
+from lstmdump.model.escape import shortened, visible
+from lstmdump.replay.statistics import ArrayStatistics, Bin, LayerStatistics, TimeScales
+from lstmdump.report import record
+from lstmdump.report.render.bars import bar
+
+_COLUMNS = ("mean", "std", "min", "max", "norm")
+_RADIUS = "spectral radius"
+_BAR = 36  # columns
+_LONGEST = 40  # characters of what a file calls its activation
+
+
+def arrays(lstms: Sequence[LSTM], gates: str) -> str:
+    """The arrays of GATES of each layer, each under its name; of all gates, the projection too. Reads the weights."""
+    blocks = []
+    for lstm in lstms:
+        for tensor in lstm.arrays(gates):
+            values = tensor.read()
+            blocks.append(f"{visible(tensor.name)}  {tensor.shape} {values.dtype}\n{np.array2string(values)}\n")
+    return "\n".join(blocks)
+
+
+def statistics(layers: Sequence[LayerStatistics]) -> str:
+    """One line per array, and the time scales of each layer with how many units have which."""
+    return "\n".join(line for layer in layers for line in (visible(layer.name), *_layer_lines(layer), ""))
+
+
+def _layer_lines(layer: LayerStatistics) -> Iterator[str]:
+    has_radius = any(array.spectral_radius is not None for array in layer.arrays)
+    yield f"  {'':4}" + "".join(f"{column:>11}" for column in _COLUMNS) + (f"{_RADIUS:>17}" if has_radius else "")
+    for array in layer.arrays:
+        numbers = "".join(f"{getattr(array, column):>11.4g}" for column in _COLUMNS)
+        radius = "" if array.spectral_radius is None else f"{array.spectral_radius:>17.4g}"
+        yield f"  {array.name:4}{numbers}{radius}"
+    if layer.no_radius is not None:
+        yield f"  no {_RADIUS}: {layer.no_radius}"
+    if layer.no_time_scales is not None:
+        yield f"  no time scale: {visible(layer.no_time_scales)}"
+    if layer.time_scales is not None:
+        yield from (f"  {line}" for line in _scale_lines(layer.time_scales))
+
+
+def _scale_lines(scales: TimeScales) -> Iterator[str]:
+    yield f"time scale {_formula(scales)}: {_range(scales)}"
+    rows = [(_steps(one), one.units) for one in scales.bins]
+    if scales.never_forget:
+        rows.append(("never forget", scales.never_forget))
+    labels = max((len(label) for label, _ in rows), default=0)
+    most = max((units for _, units in rows), default=0)
+    for label, units in rows:
+        yield f"  {label:<{labels}}  {units:>6,}  {bar(units / most, _BAR)}".rstrip()
+    movers = "inputs and peepholes" if scales.peepholes else "inputs"
+    yield f"At x = h = 0 only: {movers} move the gate (Tallec & Ollivier 2018)"
+
+
+def _formula(scales: TimeScales) -> str:
+    bias = f"b_f{scales.forget_bias:+}" if scales.forget_bias else "b_f"
+    sigma = "σ" if scales.activation == "sigmoid" else visible(shortened(scales.activation, _LONGEST))
+    return f"1/(1-{sigma}({bias}))"
+
+
+def _range(scales: TimeScales) -> str:
+    if scales.min == math.inf:
+        return "without end"
+    shortest, median, longest = (_number(steps) for steps in (scales.min, scales.median, scales.max))
+    return f"{shortest} to {longest} steps, median {median}"
+
+
+def _number(steps: float) -> str:
+    return "∞" if steps == math.inf else f"{steps:.3g}"
+
+
+def _steps(one: Bin) -> str:
+    if one.end == math.inf:
+        return f"{_edge(one.start)} steps or more"
+    return f"{_edge(one.start)} to {_edge(one.end)} step{'' if one.end == 1 else 's'}"
+
+
+def _edge(steps: float) -> str:
+    return f"{steps:g}" if steps < 1000 else f"{steps:,.0f}"
+
+
+def statistics_record(layer: LayerStatistics) -> dict[str, Any]:
+    """The same for JSON; what is no finite number becomes null."""
+    scales = None if layer.time_scales is None else _scales_record(layer.time_scales)
+    return {array.name: _array_record(array) for array in layer.arrays} | {"time_scale": scales}
+
+
+def _array_record(array: ArrayStatistics) -> dict[str, float | None]:
+    columns = (*_COLUMNS, "spectral_radius") if array.name.startswith("U_") else _COLUMNS
+    return {column: record.finite(getattr(array, column)) for column in columns}
+
+
+def _scales_record(scales: TimeScales) -> dict[str, Any]:
+    return {
+        "min": record.finite(scales.min),
+        "median": record.finite(scales.median),
+        "max": record.finite(scales.max),
+        "activation": scales.activation,
+        "bins": [{"from": one.start, "to": record.finite(one.end), "units": one.units} for one in scales.bins],
+        "never_forget": scales.never_forget,
+    }

@@ -1,0 +1,168 @@
+"""TensorFlow at arm's length: a process that runs its cells, and what is told where it is absent, dies or hangs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from lstmdump.errors import LstmdumpError, MissingDependency, TensorFlowFailed
+from lstmdump.model.tensor import Array
+from lstmdump.sandbox import tensorflow_messages
+from lstmdump.sandbox.endings import ending
+from lstmdump.sandbox.tensorflow_messages import Message
+
+# The child looks for modules where its parent does. `python -m` would begin with the current directory, where a
+# `tensorflow.py` may lie beside somebody's models.
+_BOOTSTRAP = "import sys; sys.path[:] = sys.argv[1:]; from lstmdump.sandbox.tensorflow_server import main; main()"
+_PIP_LINE = "pip install 'lstmdump[tensorflow]'"
+_SETTINGS = {
+    "TF_USE_LEGACY_KERAS": "1",  # the cells of TensorFlow 1 live in Keras 2 only
+    "CUDA_VISIBLE_DEVICES": "-1",  # a GPU may round float32 to 10 bits
+    "TF_ENABLE_ONEDNN_OPTS": "0",  # the same rounding on every machine
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    """A cell to run, one of `tensorflow_child.CELLS`, on the input x, (batch, length, d).
+
+    ARRAYS are its stored ones, by their own names. All are of DTYPE. LAYER is its name, for messages.
+    """
+
+    layer: str
+    cell: str
+    units: int
+    forget_bias: float
+    dtype: str
+    x: Array
+    arrays: Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What TensorFlow ran, by its own name, and what came out.
+
+    h, (batch, length, h), are the outputs of all steps, c, (batch, m), is the last cell state.
+    """
+
+    cell: str
+    h: Array
+    c: Array
+
+
+class TensorFlow:
+    """A process that runs TensorFlow's cells. Use it as a context manager; it is started when it is first needed.
+
+    TIMEOUT, in seconds, is what it has for its start and again for each cell. VERBOSE lets what it prints come
+    through on stderr. A process that has died is replaced for the next request; if one cannot start, none is tried
+    again.
+    """
+
+    def __init__(self, timeout: float, *, verbose: bool = False) -> None:
+        self._timeout = min(timeout, threading.TIMEOUT_MAX)
+        self._verbose = verbose
+        self._process: subprocess.Popen[bytes] | None = None
+        self._cannot_start: LstmdumpError | None = None
+
+    def run(self, request: Request) -> Answer:
+        """What TensorFlow makes of REQUEST.
+
+        Raises:
+            MissingDependency: there is no TensorFlow.
+            TensorFlowFailed: it died, hung, or refused the request.
+        """
+        if self._cannot_start is not None:
+            raise self._cannot_start
+        if self._process is None or self._process.poll() is not None:
+            self._start()
+        fields = {"cell": request.cell, "units": request.units, "forget_bias": request.forget_bias,
+                  "dtype": request.dtype}  # fmt: skip
+        answer = self._exchange((fields, {**request.arrays, "x": request.x}), request.layer)
+        if "error" in answer.fields:
+            raise TensorFlowFailed(f"TensorFlow refuses {request.layer}: {answer.fields['error']}")
+        return Answer(answer.fields["cell"], answer.arrays["h"], answer.arrays["c"])
+
+    def _start(self) -> None:
+        self.close()
+        self._process = subprocess.Popen(  # noqa: S603 - our own module, by the Python that runs us
+            [sys.executable, "-c", _BOOTSTRAP, *sys.path], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=None if self._verbose else subprocess.DEVNULL, env={**os.environ, **_SETTINGS},
+        )  # fmt: skip
+        try:
+            greeting = self._exchange(None, "its start")
+            if "missing" in greeting.fields:
+                raise MissingDependency(f"TensorFlow is needed ({greeting.fields['missing']}); {_PIP_LINE}")
+            if "error" in greeting.fields:
+                raise MissingDependency(f"TensorFlow cannot be imported ({greeting.fields['error']}); {_PIP_LINE}")
+        except LstmdumpError as error:
+            self._cannot_start = error
+            raise
+
+    def _exchange(self, sent: tuple[Mapping[str, Any], Mapping[str, Array]] | None, place: str) -> Message:
+        """Send a message, if any, and wait for one; the process is killed where none comes in time.
+
+        PLACE is where it then died or hung, for the message.
+        """
+        process, expired = self._process, threading.Event()
+        if process is None or process.stdin is None or process.stdout is None:
+            raise RuntimeError("the process has not been started")
+
+        def end() -> None:
+            expired.set()
+            process.kill()
+
+        timer = threading.Timer(self._timeout, end)
+        timer.daemon = True
+        timer.start()
+        answer = None
+        try:
+            if sent is not None:
+                tensorflow_messages.send(process.stdin, *sent)
+            answer = tensorflow_messages.receive(process.stdout)
+        except OSError:  # it died while it was written to
+            pass
+        finally:
+            timer.cancel()
+        if answer is None:
+            raise self._failure(process, place, expired=expired.is_set())
+        return answer
+
+    def _failure(self, process: subprocess.Popen[bytes], place: str, *, expired: bool) -> TensorFlowFailed:
+        """What to tell of a process that no answer came from."""
+        self.close()
+        if expired:
+            return TensorFlowFailed(f"TensorFlow hung at {place}, for {self._timeout:g} s; more time with --timeout")
+        how = ending(process.returncode)
+        return TensorFlowFailed(f"TensorFlow died at {place} ({how}); with LSTMDUMP_DEBUG=1 it says more")
+
+    def close(self) -> None:
+        """End the process, if there is one."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        for stream in (process.stdin, process.stdout):
+            with suppress(OSError):  # what it was not able to take any more
+                if stream is not None:
+                    stream.close()
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def __enter__(self) -> TensorFlow:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None and self._process is not None:
+            self._process.kill()
+        self.close()

@@ -1,0 +1,279 @@
+"""A process beside this one that does jobs: limited in what it takes, and replaced where it dies.
+
+A damaged model can crash the HDF5 library or have it loop for ever. Where it is read in such a process, that costs this
+model only.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, NoReturn, Protocol, cast
+
+from lstmdump.errors import LstmdumpError, RefusedModel, WorkerDied
+from lstmdump.model import budget
+from lstmdump.sandbox.endings import ending
+from lstmdump.sandbox.fork import Forked, can_fork
+from lstmdump.sandbox.rlimits import ProcessBudget
+
+Task = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
+Answer = tuple[bool, Any]  # whether the job was done; its result, or its error and where that arose
+GRACE = 2.0
+"""Seconds that a process which is told to end has to take away what it has begun to write, on a busy machine, too."""
+
+_SIGN_OF_LIFE = b""
+_PATIENCE = 600  # seconds without a sign of life: servers and disks may be slow
+_TICK = 1.0
+
+
+class Connection(Protocol):
+    """One end of a pipe."""
+
+    def send_bytes(self, message: bytes, /) -> None: ...  # noqa: D102 - see `forked.Pipe`
+    def recv_bytes(self) -> bytes: ...  # noqa: D102
+    def poll(self, seconds: float, /) -> bool: ...  # noqa: D102
+    def close(self) -> None: ...  # noqa: D102
+
+
+class Process(Protocol):
+    """The process at the other end."""
+
+    exitcode: int | None
+
+    def join(self, seconds: float | None = None, /) -> None: ...  # noqa: D102 - see `forked.Forked`
+    def terminate(self) -> None: ...  # noqa: D102
+    def kill(self) -> None: ...  # noqa: D102
+
+
+class Worker:
+    """A process, and our end of the pipe to it. It is started for its first job, and anew where it has died.
+
+    MODULES are imported in it before that job.
+    """
+
+    def __init__(self, *modules: str) -> None:
+        self._modules = modules
+        self._lock = threading.Lock()
+        self._stopped = False
+        self._process: Process | None = None
+        self._connection: Connection | None = None
+
+    def start(self) -> Connection:
+        """Start the process and return our end of the pipe.
+
+        Raises:
+            WorkerDied: the system starts no more.
+        """
+        with self._lock, _interrupts_put_off():
+            if self._stopped:
+                from concurrent.futures import CancelledError
+
+                raise CancelledError
+            try:
+                self._connection, self._process = _forked(self._modules) if can_fork() else _spawned(self._modules)
+            except OSError as error:
+                words = f"no process can be started for it ({error.strerror or error}); end others, or allow more"
+                raise WorkerDied(words) from error
+            return self._connection
+
+    def do(self, work: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        """What the process makes of WORK; what that raises is raised.
+
+        Raises:
+            WorkerDied: it ended instead, or has given no sign of life for ten minutes.
+        """
+        task = pickle.dumps((work, args, options))
+        connection = self._waiting() or self.start()
+        try:
+            connection.send_bytes(task)
+            answer: Answer = pickle.loads(self._received(connection))  # noqa: S301 - from our own process
+        except TimeoutError as error:
+            self._bury(connection)
+            raise WorkerDied(f"the process that worked on it has given no sign of life for {_PATIENCE} s") from error
+        except (EOFError, OSError, pickle.UnpicklingError) as error:
+            raise WorkerDied(self._bury(connection)) from error
+        done, value = answer
+        if done:
+            return value
+        failure, trace = value
+        raise failure from (_Elsewhere(trace) if trace else None)
+
+    def _waiting(self) -> Connection | None:
+        """Our end of the pipe, if there is a process at the other one: it may have been killed between two jobs."""
+        if self._connection is not None:
+            with suppress(OSError):
+                if not self._connection.poll(0):
+                    return self._connection
+            self._bury(self._connection)
+        return None
+
+    def _received(self, connection: Connection) -> bytes:
+        message = _SIGN_OF_LIFE
+        while message == _SIGN_OF_LIFE:
+            ticks = 0
+            while not connection.poll(_TICK):  # counted, not timed: this process may be stopped, and go on
+                ticks += 1
+                if ticks * _TICK >= _PATIENCE and self._process is not None:
+                    self._process.kill()
+                    raise TimeoutError
+            message = connection.recv_bytes()
+        return message
+
+    def _bury(self, connection: Connection) -> str:
+        """How the process ended, in words."""
+        connection.close()
+        self._connection, process = None, self._process
+        if process is None:
+            return "the process that was to work on it was never born"
+        process.kill()  # what has ended has ended as it did; what has not speaks no more that can be understood
+        process.join()
+        return _last_words(process.exitcode or 0)
+
+    def dismiss(self) -> None:
+        """Let the process go when it has nothing to do."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        if self._process is not None:
+            self._process.join()
+
+    def interrupt(self) -> None:
+        """Tell the process to stop what it does. On Windows, Ctrl-C tells it, and nothing else can."""
+        with self._lock:
+            self._stopped = True
+        if self._process is not None and os.name == "posix":
+            self._process.terminate()
+
+    def end(self, deadline: float) -> None:
+        """Wait for the process to end; kill it at DEADLINE."""
+        if self._process is not None:
+            self._process.join(max(0.0, deadline - time.monotonic()))
+            self._process.kill()
+            self._process.join()
+
+
+class _Elsewhere(Exception):
+    """Where in another process an error arose: its traceback, as text."""
+
+    def __str__(self) -> str:
+        return f"\n{self.args[0]}"
+
+
+def _last_words(status: int) -> str:
+    if status == -getattr(signal, "SIGPROF", 0):
+        return (
+            "reading it takes more processor time than a model of its size does: it is damaged, as a rule; "
+            "--limit seconds=… gives it more"
+        )
+    return f"the process that worked on it died ({ending(status)}); a damaged file can do that"
+
+
+def _forked(modules: tuple[str, ...]) -> tuple[Connection, Process]:
+    process = Forked(lambda pipe: _serve(pipe, modules))
+    return process.pipe, process
+
+
+def _spawned(modules: tuple[str, ...]) -> tuple[Connection, Process]:
+    import multiprocessing
+
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=_serve, args=(theirs, modules), daemon=True)
+    process.start()
+    theirs.close()
+    return cast("Connection", ours), cast("Process", process)
+
+
+@contextmanager
+def _interrupts_put_off() -> Iterator[None]:
+    """Ctrl-C waits until the block is left, so that no process is born in it to tell of it in a traceback."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _serve(connection: Connection, modules: tuple[str, ...]) -> None:
+    """What the process does: one task after the other, until nobody is at the other end of the pipe any more.
+
+    It ends when it is told to, as after Ctrl-C, which goes to all processes of a terminal, but is for the first one.
+    """
+    told_to_end = threading.Event()
+
+    def end(*_: object) -> NoReturn:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        sys.unraisablehook = lambda _: None  # what is left half done does not complain of it
+        told_to_end.set()
+        raise SystemExit
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, signal.SIG_IGN if os.name == "posix" else end)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    _say_nothing()
+    with suppress(ImportError):  # to be told by the first job
+        for module in modules:
+            __import__(module)
+    with suppress(EOFError, OSError):
+        budget.enforce(ProcessBudget(lambda: connection.send_bytes(_SIGN_OF_LIFE)))
+        while not told_to_end.is_set():  # where a library of C was told, the exception may be lost
+            answer = _answer(connection.recv_bytes())
+            budget.end()
+            connection.send_bytes(_packed(answer))
+
+
+def _say_nothing() -> None:
+    """Only the first process speaks; what a library of C prints before it dies is for nobody."""
+    if os.environ.get("LSTMDUMP_DEBUG", "") in ("", "0"):
+        nowhere = _nowhere()
+        for descriptor in range(3):
+            os.dup2(nowhere, descriptor)
+        if nowhere > 2:
+            os.close(nowhere)
+
+
+def _nowhere() -> int:
+    """A descriptor that takes whatever is written; where a directory has become the root, it may hold no devices."""
+    with suppress(OSError):
+        return os.open(os.devnull, os.O_RDWR)
+    reading, writing = os.pipe()
+    os.close(reading)
+    return writing
+
+
+_TOO_MUCH = "reading it takes more memory than a model of its size does; --limit memory=… gives it more"
+_OUT_OF_MEMORY: Answer = (False, (RefusedModel(_TOO_MUCH), ""))
+
+
+def _answer(task: bytes) -> Answer:
+    try:
+        work, args, options = pickle.loads(task)  # noqa: S301 - from our own process
+        return True, work(*args, **options)
+    except MemoryError:
+        return _OUT_OF_MEMORY
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is for who asked
+        return False, (error, "" if isinstance(error, LstmdumpError) else _trace())
+
+
+def _trace() -> str:
+    import traceback
+
+    return traceback.format_exc()
+
+
+def _packed(answer: Answer) -> bytes:
+    try:
+        return pickle.dumps(answer)
+    except MemoryError:
+        return pickle.dumps(_OUT_OF_MEMORY)
+    except Exception as error:  # noqa: BLE001 - what cannot be pickled
+        return pickle.dumps((False, (TypeError(f"cannot be handed on: {error}"), "")))

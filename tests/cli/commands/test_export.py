@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import numpy as np
+import pytest
+from support import builders
+
+Run = Callable[..., Any]
+
+ASKED = """
+import sys
+from support import jobs
+from lstmdump.cli.commands.export import _executor
+with _executor(2, None) as executor:
+    sys.exit(not executor.submit(jobs.imported, "h5py").result())
+"""
+
+
+def test_the_path_written_is_printed(run: Run, model: Path, tmp_path: Path) -> None:
+    assert run("export", model, "-o", tmp_path / "x.npz").out == f"{tmp_path / 'x.npz'}\n"
+
+
+def test_what_takes_long_to_import_counts_for_no_model_of_a_batch() -> None:
+    command = [sys.executable, "-c", ASKED]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    assert subprocess.run(command, env=environment, check=False, timeout=60).returncode == 0
+
+
+def test_json_says_what_was_written(run: Run, model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "x.npz"
+    assert json.loads(run("export", "--json", model, "-o", out).out) == {
+        "model": str(model), "output": str(out), "layers": 1, "bytes": out.stat().st_size
+    }  # fmt: skip
+
+
+def test_json_says_what_failed(run: Run, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.npz").write_bytes(b"old")
+    outcome = run("export", "--json", model, "-o", tmp_path / "x.npz")
+    assert (outcome.status, list(json.loads(outcome.out))) == (2, ["model", "error"])
+
+
+def test_an_existing_output_is_refused_with_the_options_that_allow_it(run: Run, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.npz").write_bytes(b"old")
+    outcome = run("export", model, "-o", tmp_path / "x.npz")
+    assert (outcome.status, outcome.err) == (
+        2,
+        f"lstmdump: {model}: {tmp_path / 'x.npz'} is there already; use --force or --skip-existing\n",
+    )
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_batch_keeps_the_tree_and_goes_on_after_a_bad_model(run: Run, jobs: str, tmp_path: Path) -> None:
+    for name in ("a/one.h5", "b/one.h5", "b/two.h5"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        builders.one_lstm(tmp_path / name)
+    (tmp_path / "b" / "bad.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
+    outcome = run("export", "-r", tmp_path, "-o", tmp_path / "out", "-j", jobs)
+    written = sorted(
+        str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file()
+    )
+    assert (outcome.status, written) == (2, ["a/one.h5.npz", "b/one.h5.npz", "b/two.h5.npz"])
+    assert outcome.err.startswith(f"lstmdump: {tmp_path / 'b' / 'bad.h5'}: HDF5, but")
+
+
+def test_a_second_run_does_only_the_rest(run: Run, model: Path, tmp_path: Path) -> None:
+    run("export", model, "-o", tmp_path / "out")
+    other = builders.one_lstm(tmp_path / "other.h5")
+    outcome = run("export", model, other, "-o", tmp_path / "out", "--skip-existing")
+    assert outcome.out == f"{tmp_path / 'out' / 'other.h5.npz'}\n"
+
+
+def test_force_and_skip_contradict_each_other(run: Run, model: Path) -> None:
+    assert run("export", model, "-o", "x", "-f", "--skip-existing").status == 2
+
+
+def test_an_output_is_required(run: Run, model: Path) -> None:
+    outcome = run("export", model)
+    assert (outcome.status, outcome.err) == (
+        2,
+        "lstmdump: Missing option '-o' / '--output'; see `lstmdump export --help`\n",
+    )
+
+
+def test_two_models_for_one_output_write_nothing(run: Run, model: Path, tmp_path: Path) -> None:
+    outcome = run("export", model, model, "-o", tmp_path / "out")
+    assert (outcome.status, (tmp_path / "out").exists()) == (2, False)
+
+
+def test_a_file_in_the_way_of_the_directory_is_told(run: Run, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    outcome = run("export", model, "-o", tmp_path / "file" / "x.npz")
+    assert (outcome.status, outcome.err) == (
+        2,
+        f"lstmdump: {model}: {tmp_path / 'file' / 'x.npz'} cannot be written: Not a directory\n",
+    )
+
+
+def test_a_model_that_cannot_be_read_leaves_no_directory(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "bad.h5").write_text("text")
+    run("export", tmp_path / "bad.h5", "-o", tmp_path / "out" / "deep")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_without_lstm_is_written_and_said(run: Run, tmp_path: Path) -> None:
+    path = builders.write(tmp_path / "a.h5", {"dense": builders.dense("dense")})
+    outcome = run("export", path, "-o", tmp_path / "x.npz")
+    assert (outcome.status, outcome.err) == (0, f"lstmdump: {path}: no LSTM layer written\n")
+
+
+def test_options_reach_the_file(run: Run, model: Path, tmp_path: Path) -> None:
+    run("export", model, "-o", tmp_path / "x.npz", "--dtype", "float64", "--compress", "-l", "lstm_*")
+    assert np.load(tmp_path / "x.npz")["lstm_1/W_i"].dtype == np.float64
+    with zipfile.ZipFile(tmp_path / "x.npz") as archive:
+        assert {member.compress_type for member in archive.infolist()} == {zipfile.ZIP_DEFLATED}
+
+
+@pytest.mark.parametrize(
+    ("name", "key"), [("a\x1bb", "a%1Bb"), ("..\\..\\x", "..%5C..%5Cx"), ("C:x", "C%3Ax"), ("100%", "100%25")]
+)
+def test_a_name_that_is_no_path_everywhere_is_escaped_in_the_keys(
+    name: str, key: str, run: Run, tmp_path: Path
+) -> None:
+    path = builders.write(tmp_path / "a.h5", {"l": builders.keras_2_weights(f"l/{name}")})
+    run("export", path, "-o", tmp_path / "x.npz")
+    assert f"l/{key}/W_i" in np.load(tmp_path / "x.npz").files
+
+
+def test_layers_whose_names_are_alike_are_told_apart(run: Run, tmp_path: Path) -> None:
+    names = ["a/b", "a_b", "A_B", "a%2Fb", "a:b", "a?b"]
+    layers = {name: builders.keras_2_weights(name, seed=seed) for seed, name in enumerate(names)}
+    run("export", builders.write(tmp_path / "a.h5", layers), "-o", tmp_path / "x.npz")
+    with np.load(tmp_path / "x.npz") as arrays:
+        numbers = {unquote(name): arrays[name].tolist() for name in arrays.files}
+    assert {name: numbers[f"{name}/W_i"] for name in names} == {
+        name: builders.gates(3, 4, seed)["W_i"].tolist() for seed, name in enumerate(names)
+    }
+
+
+SAMPLE = "tf-1.12-basic-lstm-cell"
+
+
+def test_a_forget_bias_that_is_not_folded_is_told(run: Callable[..., Any], samples: Path, tmp_path: Path) -> None:
+    outcome = run("export", samples / SAMPLE, "-o", tmp_path / "a.npz")
+    assert outcome.status == 0
+    assert "b_f does not include the 1.0 that the cell adds at run time; --fold-forget-bias adds it" in outcome.err
+
+
+@pytest.mark.parametrize("option", ["--fold-forget-bias", "--quiet"])
+def test_nothing_is_told_of_a_forget_bias_that_is_folded_or_when_asked_to_be_quiet(
+    option: str, run: Callable[..., Any], samples: Path, tmp_path: Path
+) -> None:
+    assert run("export", samples / SAMPLE, "-o", tmp_path / "a.npz", option).err == ""

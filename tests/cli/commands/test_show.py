@@ -1,0 +1,396 @@
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import builders
+
+Run = Callable[..., Any]
+
+
+def test_a_model_alone_is_shown(run: Run, model: Path) -> None:
+    assert run(model).out == run("show", model).out
+
+
+def test_options_may_come_before_the_model(run: Run, model: Path) -> None:
+    assert json.loads(run("--json", model).out)["model"] == str(model)
+
+
+def test_the_shapes_come_with_their_reason(run: Run, model: Path) -> None:
+    out = run(model).out
+    assert "(3, 16) = 3×4·4" in out
+    assert "(16,) = 4·4" in out
+    assert "4·((3+4)·4 + 4) = 128" in out
+
+
+def test_json_is_one_object_a_line(run: Run, model: Path, tmp_path: Path) -> None:
+    other = builders.one_lstm(tmp_path / "other.h5")
+    assert [json.loads(line)["model"] for line in run("show", "--json", model, other).out.splitlines()] == [
+        str(model),
+        str(other),
+    ]
+
+
+def test_json_has_the_keys_of_the_contract(run: Run, model: Path) -> None:
+    shown = json.loads(run("show", "--json", model).out)
+    assert shown["parameters"] == {"lstm": 128, "total": 133}
+    assert shown["layers"][0]["weights"][0] == {
+        "name": "kernel",
+        "tensor": "model_weights/lstm_1/lstm_1/kernel:0",
+        "shape": [3, 16],
+        "dtype": "float32",
+        "parameters": 48,
+        "formula": "3×4·4",
+    }
+
+
+def test_all_lists_the_other_arrays(run: Run, model: Path) -> None:
+    others = json.loads(run("show", "--json", "--all", model).out)["others"]
+    assert others[0] == {
+        "tensor": "model_weights/dense_1/dense_1/kernel:0", "shape": [4, 1], "dtype": "float32", "parameters": 4
+    }  # fmt: skip
+
+
+def test_values_prints_each_gate_under_its_name(run: Run, model: Path) -> None:
+    lines = run("show", "--values", model).out.splitlines()
+    assert [line.split()[0] for line in lines if line.startswith("lstm_1/")] == [
+        f"lstm_1/{array}_{gate}" for gate in "ifco" for array in "WUb"
+    ]
+
+
+def test_values_are_the_models(run: Run, model: Path) -> None:
+    first = builders.gates(3, 4)["b_f"][0]
+    out = run("show", "-g", "f", model).out
+    assert f"{first:.5f}"[:6] in out.partition("lstm_1/b_f")[2]
+
+
+def test_a_gate_alone_prints_that_gate(run: Run, model: Path) -> None:
+    lines = run("show", "-g", "f", model).out.splitlines()
+    assert [line.split()[0] for line in lines if line.startswith("lstm_1/")] == [
+        "lstm_1/W_f",
+        "lstm_1/U_f",
+        "lstm_1/b_f",
+    ]
+
+
+def test_stats_are_added_to_the_table_and_to_json(run: Run, model: Path) -> None:
+    assert "time scale 1/(1-σ(b_f))" in run("show", "--stats", model).out
+    assert set(json.loads(run("show", "--stats", "--json", model).out)["stats"]["lstm_1"]) == {
+        "time_scale", *(f"{array}_{gate}" for gate in "ifco" for array in "WUb")
+    }  # fmt: skip
+
+
+def test_a_model_is_shown_and_plotted(run: Run, model: Path, tmp_path: Path) -> None:
+    outcome = run("show", model, "--plot", tmp_path / "x.png")
+    assert (outcome.status, outcome.err, outcome.out) == (0, "", run("show", model).out)
+    assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_json_and_a_plot_go_together(run: Run, model: Path, tmp_path: Path) -> None:
+    assert run("show", "--json", model, "--plot", tmp_path / "x.svg").out == run("show", "--json", model).out
+    assert (tmp_path / "x.svg").is_file()
+
+
+def test_a_plot_of_several_models_has_a_page_for_each_layer_that_names_its_model(
+    run: Run, model: Path, tmp_path: Path
+) -> None:
+    other = builders.write(tmp_path / "b.h5", {name: builders.keras_2_weights(name) for name in ("a", "b")})
+    assert run("show", model, other, "--plot", tmp_path / "x.pdf").status == 0
+    assert (tmp_path / "x.pdf").read_bytes().count(b"/Type /Page ") == 3
+
+
+def test_one_page_names_no_model_but_one_of_several_found_does(run: Run, model: Path, tmp_path: Path) -> None:
+    run("show", model, "--plot", tmp_path / "one.svg")
+    run("show", "-r", model.parent, "--plot", tmp_path / "found.svg")
+    assert [f">{model}</text>" in (tmp_path / name).read_text() for name in ("one.svg", "found.svg")] == [False, True]
+
+
+def test_a_bad_model_is_told_and_the_rest_is_plotted(run: Run, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.h5").write_bytes(b"")
+    outcome = run("show", tmp_path / "bad.h5", model, "--plot", tmp_path / "x.pdf")
+    assert (outcome.status, outcome.err.count("\n"), (tmp_path / "x.pdf").is_file()) == (2, 1, True)
+
+
+def test_a_gate_alone_is_plotted(run: Run, model: Path, tmp_path: Path) -> None:
+    assert "lstm_1/" not in run("show", "-g", "f", model, "--plot", tmp_path / "x.svg").out
+    drawn = (tmp_path / "x.svg").read_text()
+    assert ("W_f  (3, 4)" in drawn, "W_i  (3, 4)" in drawn) == (True, False)
+
+
+def test_several_layers_do_not_go_into_one_page(run: Run, tmp_path: Path) -> None:
+    path = builders.write(tmp_path / "a.h5", {name: builders.keras_2_weights(name) for name in ("a", "b")})
+    outcome = run("show", path, "--plot", tmp_path / "x.png")
+    assert (outcome.status, (tmp_path / "x.png").exists()) == (2, False)
+    assert outcome.err == (
+        f"lstmdump: {tmp_path / 'x.png'} holds one page, and there are more; choose a layer with -l, or name a .pdf\n"
+    )
+    assert run("show", "-l", "b", path, "--plot", tmp_path / "x.png").status == 0
+
+
+def test_without_a_layer_there_is_nothing_to_plot(run: Run, tmp_path: Path) -> None:
+    path = builders.write(tmp_path / "a.h5", {"dense": builders.dense("dense")})
+    outcome = run("show", "-q", path, "--plot", tmp_path / "x.pdf")
+    assert (outcome.status, outcome.err) == (
+        2, f"lstmdump: there is nothing to draw, so {tmp_path / 'x.pdf'} is not written\n"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["x.jpg", "there.pdf"])
+def test_a_plot_that_cannot_be_is_told_before_anything_is_read(
+    name: str, run: Run, model: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "there.pdf").write_text("mine")
+    outcome = run("show", model, "--plot", tmp_path / name)
+    assert (outcome.status, outcome.out, outcome.err.count("\n")) == (2, "", 1)
+    assert (tmp_path / "there.pdf").read_text() == "mine"
+
+
+def test_a_plot_is_overwritten_where_told_to(run: Run, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.pdf").write_text("mine")
+    assert run("show", "-f", model, "--plot", tmp_path / "x.pdf").status == 0
+    assert (tmp_path / "x.pdf").read_bytes().startswith(b"%PDF")
+
+
+@pytest.mark.parametrize("found", [False, True])
+def test_a_plot_does_not_take_the_place_of_a_model(run: Run, model: Path, tmp_path: Path, found: bool) -> None:
+    pytest.importorskip("matplotlib")
+    path = model.rename(tmp_path / "model.png")
+    before = path.read_bytes()
+    outcome = run("show", *(["-r", tmp_path] if found else [path]), "--plot", path, "--force")
+    assert (outcome.status, outcome.out, path.read_bytes() == before) == (2, "", True)
+    assert outcome.err == f"lstmdump: {path} is itself one of the models to be read; nothing was written\n"
+
+
+def test_force_without_a_plot_is_a_usage_error(run: Run, model: Path) -> None:
+    assert run("show", "-f", model).err == "lstmdump: --force goes with --plot; see `lstmdump show --help`\n"
+
+
+def test_values_and_json_do_not_go_together(run: Run, model: Path) -> None:
+    outcome = run("show", "--values", "--json", model)
+    assert (outcome.status, outcome.out) == (2, "")
+    assert outcome.err.startswith("lstmdump: --values prints text")
+
+
+def test_a_gate_for_json_needs_statistics(run: Run, model: Path) -> None:
+    outcome = run("show", "-g", "f", "--json", model)
+    assert (outcome.status, outcome.out) == (2, "")
+    assert outcome.err.startswith("lstmdump: with --json, --gate goes with --stats or --plot;")
+
+
+def test_a_bad_model_does_not_stop_the_rest(run: Run, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.h5").write_bytes(b"")
+    outcome = run("show", tmp_path / "bad.h5", model)
+    assert (outcome.status, outcome.err) == (2, f"lstmdump: {tmp_path / 'bad.h5'}: an empty file\n")
+    assert "lstm_1" in outcome.out
+
+
+def test_a_bad_model_leaves_a_record_in_json(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "bad.h5").write_bytes(b"")
+    assert json.loads(run("show", "--json", tmp_path / "bad.h5").out) == {
+        "model": str(tmp_path / "bad.h5"),
+        "error": "an empty file",
+    }
+
+
+def test_a_model_without_an_lstm_is_no_error(run: Run, tmp_path: Path) -> None:
+    path = builders.write(tmp_path / "a.h5", {"dense": builders.dense("dense")})
+    outcome = run("show", "--json", path)
+    assert (outcome.status, json.loads(outcome.out)["layers"]) == (0, [])
+    assert outcome.err == f"lstmdump: {path}: no LSTM layer in this model\n"
+
+
+def test_quiet_says_nothing_of_it(run: Run, tmp_path: Path) -> None:
+    path = builders.write(tmp_path / "a.h5", {"dense": builders.dense("dense")})
+    assert run("show", "-q", path).err == ""
+
+
+def test_a_glob_that_matches_nothing_is_said(run: Run, model: Path) -> None:
+    assert run("show", "-l", "gru*", model).err == f"lstmdump: {model}: no layer matches gru*; it has 1 LSTM layer\n"
+
+
+def test_models_are_listed_in_a_file(run: Run, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "list").write_text(f"{model}\n\n{model}\r\n")
+    assert len(run("show", "--json", "-T", tmp_path / "list").out.splitlines()) == 2
+
+
+def test_models_are_listed_with_nul_between(run: Run, tmp_path: Path) -> None:
+    path = builders.one_lstm(tmp_path / "a\nb.h5")
+    (tmp_path / "list").write_bytes(os.fsencode(path) + b"\0")
+    assert json.loads(run("show", "--json", "-0", "-T", tmp_path / "list").out)["model"] == str(path)
+
+
+def test_models_are_listed_on_stdin(process: Run, model: Path) -> None:
+    done = process("show", "--json", "-T", "-", input=f"{model}\n")
+    assert json.loads(done.stdout)["model"] == str(model)
+
+
+def test_null_needs_a_list(run: Run, model: Path) -> None:
+    assert run("show", "-0", model).err == "lstmdump: --null goes with --files-from; see `lstmdump show --help`\n"
+
+
+def test_a_list_that_is_not_there_is_told(run: Run, tmp_path: Path) -> None:
+    outcome = run("show", "-T", tmp_path / "none")
+    assert (outcome.status, outcome.err) == (
+        2,
+        f"lstmdump: {tmp_path / 'none'}: the list cannot be read: No such file or directory\n",
+    )
+
+
+def test_recursion_finds_models_and_skips_what_is_none(run: Run, tmp_path: Path) -> None:
+    import h5py
+
+    (tmp_path / "b" / "c").mkdir(parents=True)
+    builders.one_lstm(tmp_path / "z.h5")
+    builders.one_lstm(tmp_path / "b" / "c" / "model.dat")
+    (tmp_path / "b" / "readme.txt").write_text("hello")
+    (tmp_path / "b" / "lfs.h5").write_text("version https://git-lfs.github.com/spec/v1\n")
+    h5py.File(tmp_path / "b" / "data.h5", "w").close()
+    outcome = run("show", "--json", "-r", tmp_path)
+    assert (outcome.status, outcome.err) == (0, "")
+    assert [json.loads(line)["model"] for line in outcome.out.splitlines()] == [
+        str(tmp_path / "b" / "c" / "model.dat"),
+        str(tmp_path / "z.h5"),
+    ]
+
+
+def test_recursion_takes_an_unzipped_model_for_one_and_shards_for_one(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    cell = builders.cell()
+    config = builders.sequential(builders.lstm_config("only"))
+    for name, content in builders.members(config, builders.saved_bytes({"layers/lstm/cell": cell})).items():
+        (tmp_path / "a" / name).write_bytes(content)
+    builders.saved(tmp_path / "b_00000.weights.h5", {"layers/lstm/cell": cell})
+    (tmp_path / "b.weights.json").write_text('{"weight_map": {"/layers/lstm/cell/vars": "b_00000.weights.h5"}}')
+    outcome = run("show", "--json", "-r", tmp_path)
+    assert (outcome.status, outcome.err) == (0, "")
+    assert [json.loads(line)["model"] for line in outcome.out.splitlines()] == [
+        str(tmp_path / "a"),
+        str(tmp_path / "b.weights.json"),
+    ]
+
+
+def test_recursion_tells_of_a_model_that_is_damaged(run: Run, model: Path) -> None:
+    model.write_bytes(model.read_bytes()[:-50])
+    assert "cut short" in run("show", "-r", model.parent).err
+
+
+def test_a_missing_directory_is_told(run: Run, tmp_path: Path) -> None:
+    outcome = run("show", "-r", tmp_path / "none")
+    assert (outcome.status, outcome.err) == (
+        2,
+        f"lstmdump: {tmp_path / 'none'}: cannot be searched: No such file or directory\n",
+    )
+
+
+def test_what_cannot_be_searched_does_not_stop_the_rest(run: Run, model: Path, tmp_path: Path) -> None:
+    outcome = run("show", "--json", model, "-r", tmp_path / "none", "-T", tmp_path / "no list")
+    assert (outcome.status, len(outcome.err.splitlines())) == (2, 2)
+    assert [json.loads(line)["model"] for line in outcome.out.splitlines() if "error" not in line] == [str(model)]
+
+
+def test_a_deep_tree_is_searched_to_its_end(run: Run, tmp_path: Path) -> None:
+    deep = tmp_path
+    for _ in range(60):
+        deep = deep / "d"
+        deep.mkdir()
+    builders.one_lstm(deep / "a.h5")
+    assert json.loads(run("show", "--json", "-r", tmp_path).out)["model"] == str(deep / "a.h5")
+
+
+def test_nothing_found_is_said(run: Run, tmp_path: Path) -> None:
+    outcome = run("show", "-r", tmp_path)
+    assert (outcome.status, outcome.err) == (0, "lstmdump: no model found\n")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_list_may_be_in_the_encodings_that_shells_write(encoding: str, run: Run, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "list").write_bytes(f"{model}\r\n".encode(encoding))
+    assert run("show", "--json", "-T", tmp_path / "list").status == 0
+
+
+def test_layers_left_out_are_said_to_be(run: Run, tmp_path: Path) -> None:
+    path = builders.write(tmp_path / "a.h5", {name: builders.keras_2_weights(name) for name in ("a", "b")})
+    out = run("show", "-l", "a", path).out
+    assert "1 of 2 LSTM layers" in out
+    assert "these layers" in out
+
+
+def test_the_time_scale_is_the_forget_gates(run: Run, model: Path) -> None:
+    assert "time scale" not in run("show", "--stats", "-g", "i", model).out
+
+
+def test_no_model_is_a_usage_error(run: Run) -> None:
+    outcome = run("show")
+    assert (outcome.status, outcome.err) == (2, "lstmdump: no MODEL given; see `lstmdump show --help`\n")
+
+
+def test_a_path_with_control_characters_is_shown_escaped(run: Run, tmp_path: Path) -> None:
+    assert "a\\x1b[31m.h5: no such file or directory" in run(tmp_path / "a\x1b[31m.h5").err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names of other systems are text")
+def test_a_path_that_is_no_text_is_handed_on_in_json(process: Run, tmp_path: Path) -> None:
+    path = os.fsencode(builders.one_lstm(tmp_path / "a.h5"))
+    other = path.replace(b"a.h5", b"a\xff.h5")
+    Path(os.fsdecode(path)).rename(os.fsdecode(other))
+    done = process("show", "--json", os.fsdecode(other))
+    assert json.loads(done.stdout)["model"] == os.fsdecode(other)
+
+
+@pytest.mark.parametrize(("variable", "coloured"), [("FORCE_COLOR", True), ("NO_COLOR", False), ("TERM", False)])
+def test_colour_is_for_terminals_and_for_those_who_ask(
+    variable: str, coloured: bool, process: Run, model: Path
+) -> None:
+    environment = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR")}
+    done = process("show", model, env={**environment, variable: "1"})
+    assert ("\x1b[" in done.stdout) == coloured
+
+
+@pytest.mark.parametrize("command_name", [["show"], []])
+def test_layer_names_complete(command_name: list[str], model: Path) -> None:
+    from click.shell_completion import ShellComplete
+
+    from lstmdump.cli import command
+
+    completer = ShellComplete(command, {}, "lstmdump", "_LSTMDUMP_COMPLETE")
+    assert [item.value for item in completer.get_completions([*command_name, str(model), "-l"], "lst")] == ["lstm_1"]
+
+
+def test_files_complete_in_the_place_of_a_command() -> None:
+    from click.shell_completion import ShellComplete
+
+    from lstmdump.cli import command
+
+    completer = ShellComplete(command, {}, "lstmdump", "_LSTMDUMP_COMPLETE")
+    assert ("file", "w") in [(item.type, item.value) for item in completer.get_completions([], "w")]
+
+
+def test_explain_comes_below_the_table(run: Run, model: Path) -> None:
+    assert run("show", "--explain", model).out.startswith(run("show", model).out + "\nexplained: lstm_1\n")
+
+
+def test_explain_tells_of_the_chosen_layers_only(run: Run, tmp_path: Path) -> None:
+    layers = {"a": builders.keras_2_weights("a"), "b": builders.keras_2_weights("b", 4, 5)}
+    path = builders.write(tmp_path / "two.h5", layers)
+    assert run("show", "--explain", "-l", "b", path).out.partition("explained: ")[2].startswith("b\n")
+
+
+def test_explain_and_json_do_not_go_together(run: Run, model: Path) -> None:
+    outcome = run("show", "--explain", "--json", model)
+    assert (outcome.status, outcome.out) == (2, "")
+    assert outcome.err.startswith("lstmdump: --explain prints text")
+
+
+def test_explain_has_nothing_to_say_of_a_model_without_an_lstm(run: Run, tmp_path: Path) -> None:
+    path = builders.write(tmp_path / "a.h5", {"dense": builders.dense("dense")})
+    assert run("show", "--explain", path).out == run("show", path).out
+
+
+def test_explain_reads_no_numbers(run: Run, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lstmdump.model.tensor.Tensor.read", None)
+    assert run("show", "--explain", model).status == 0

@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import pytest
+from click.shell_completion import ShellComplete
+from support import builders
+
+from lstmdump.cli import command
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def x(tmp_path: Path) -> Path:
+    """An input of 2 sequences of 9 steps of 3 numbers."""
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).standard_normal((2, 9, 3)))
+    return tmp_path / "x.npy"
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "states.npz"
+
+
+@pytest.fixture
+def stacked(tmp_path: Path) -> Path:
+    """A model of `one` on 3 inputs and `two` on the 4 outputs of it."""
+    layers = {"one": builders.keras_2_weights("one"), "two": builders.keras_2_weights("two", d=4)}
+    return builders.write(tmp_path / "stacked.h5", layers)
+
+
+def test_the_path_written_is_printed(run: Run, model: Path, x: Path, out: Path) -> None:
+    outcome = run("trace", model, "-i", x, "-o", out)
+    assert (outcome.status, outcome.out, np.load(out)["lstm_1/c"].shape) == (0, f"{out}\n", (2, 9, 4))
+
+
+def test_json_says_what_was_computed(run: Run, model: Path, x: Path, out: Path) -> None:
+    made = json.loads(run("trace", model, "-i", x, "-o", out, "--json").out)
+    assert list(made) == ["model", "output", "layers", "bytes", "notes"]
+    assert (made["model"], made["output"], made["bytes"]) == (str(model), str(out), out.stat().st_size)
+    layer = made["layers"][0]
+    assert [layer[key] for key in ("name", "steps", "batch", "units", "activation", "go_backwards")] == [
+        "lstm_1", 9, 2, 4, "tanh", False,
+    ]  # fmt: skip
+    assert [list(layer["saturated"]), list(layer["saturated"]["i"])] == [["i", "f", "o", "candidate"], ["low", "high"]]
+
+
+def test_statistics_are_a_table_under_the_path(run: Run, model: Path, x: Path, out: Path) -> None:
+    lines = run("trace", model, "-i", x, "-o", out, "--stats").out.splitlines()
+    assert lines[:3] == [str(out), "", "lstm_1  2 sequences of 9 steps, 4 units"]
+
+
+def test_saturation_is_that_of_the_states_written(run: Run, model: Path, x: Path, out: Path) -> None:
+    made = json.loads(run("trace", model, "-i", x, "-o", out, "--json", "--stats").out)["layers"][0]
+    gate = np.load(out)["lstm_1/f"].astype(np.float64)
+    assert made["saturated"]["f"] == {"low": (gate < 0.1).mean(), "high": (gate > 0.9).mean()}
+    assert made["stats"]["f"]["mean"] == pytest.approx(gate.mean(), rel=1e-12)
+
+
+def test_float64_is_computed_and_written(run: Run, model: Path, x: Path, out: Path) -> None:
+    run("trace", model, "-i", x, "-o", out, "--dtype", "float64")
+    assert {np.load(out)[key].dtype for key in ("x", "lstm_1/h")} == {np.dtype("float64")}
+
+
+def test_an_input_that_takes_more_memory_than_there_is_is_told_in_one_line(
+    run: Run, model: Path, x: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> NoReturn:
+        raise MemoryError("Unable to allocate 1.34 GiB")
+
+    monkeypatch.setattr("lstmdump.replay.equations.replay", full)
+    outcome = run("trace", model, "-i", x, "-o", out)
+    assert (outcome.status, outcome.out, out.exists()) == (2, "", False)
+    assert outcome.err == f"lstmdump: {model}: there is not enough memory: Unable to allocate 1.34 GiB\n"
+
+
+def test_the_states_of_a_masked_step_are_those_before(
+    run: Run, model: Path, x: Path, out: Path, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "mask.npy", [1, 1, 0, 1, 1, 1, 1, 1, 1])
+    run("trace", model, "-i", x, "-o", out, "--mask", tmp_path / "mask.npy")
+    c = np.load(out)["lstm_1/c"]
+    assert (c[:, 2] == c[:, 1]).all()
+
+
+def test_a_first_state_goes_on_where_another_run_ended(run: Run, model: Path, x: Path, tmp_path: Path) -> None:
+    values = np.load(x)
+    np.save(tmp_path / "begin.npy", values[:, :4])
+    np.save(tmp_path / "rest.npy", values[:, 4:])
+    run("trace", model, "-i", x, "-o", tmp_path / "all.npz")
+    run("trace", model, "-i", tmp_path / "begin.npy", "-o", tmp_path / "begin.npz")
+    begun = np.load(tmp_path / "begin.npz")
+    np.savez(tmp_path / "first.npz", h=begun["lstm_1/h"][:, -1], c=begun["lstm_1/c"][:, -1])
+    run("trace", model, "-i", tmp_path / "rest.npy", "-o", tmp_path / "rest.npz",
+        "--initial-state", tmp_path / "first.npz")  # fmt: skip
+    rest, whole = (np.load(tmp_path / name)["lstm_1/c"] for name in ("rest.npz", "all.npz"))
+    np.testing.assert_allclose(rest, whole[:, 4:], atol=1e-6)
+
+
+def test_go_backwards_takes_the_last_step_first(run: Run, model: Path, x: Path, out: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "turned.npy", np.load(x)[:, ::-1])
+    run("trace", model, "-i", x, "-o", out, "--go-backwards")
+    run("trace", model, "-i", tmp_path / "turned.npy", "-o", tmp_path / "turned.npz")
+    np.testing.assert_allclose(np.load(out)["lstm_1/h"], np.load(tmp_path / "turned.npz")["lstm_1/h"], atol=1e-6)
+
+
+def test_an_activation_may_be_named(run: Run, model: Path, x: Path, out: Path) -> None:
+    made = json.loads(run("trace", model, "-i", x, "-o", out, "--json", "--recurrent-activation", "hard_sigmoid").out)
+    assert made["layers"][0]["recurrent_activation"] == "hard_sigmoid"
+
+
+def test_an_unknown_activation_is_one_line(run: Run, model: Path, x: Path, out: Path) -> None:
+    outcome = run("trace", model, "-i", x, "-o", out, "--activation", "nonsense")
+    assert (outcome.status, outcome.err.count("\n"), "nonsense" in outcome.err, out.exists()) == (2, 1, True, False)
+
+
+@pytest.mark.parametrize("word", ["Tanh", ""])
+@pytest.mark.parametrize("option", ["--activation", "--recurrent-activation"])
+def test_a_word_that_is_no_activation_is_told_with_those_that_are(
+    run: Run, model: Path, x: Path, out: Path, option: str, word: str
+) -> None:
+    outcome = run("trace", model, "-i", x, "-o", out, option, word)
+    assert outcome.err.startswith(f"lstmdump: Invalid value for '{option}': {word!r} is none of celu, elu, ")
+
+
+def test_activations_are_completed() -> None:
+    completer = ShellComplete(command, {}, "lstmdump", "_LSTMDUMP_COMPLETE")
+    found = completer.get_completions(["trace", "model.h5", "--recurrent-activation"], "hard_si")
+    assert [item.value for item in found] == ["hard_sigmoid", "hard_silu"]
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "x"])
+def test_a_forget_bias_is_a_finite_number(run: Run, model: Path, x: Path, out: Path, value: str) -> None:
+    outcome = run("trace", model, "-i", x, "-o", out, "--forget-bias", value)
+    assert (outcome.status, f"{value!r} is no finite number" in outcome.err) == (2, True)
+
+
+def test_notes_go_to_stderr(run: Run, model: Path, x: Path, out: Path) -> None:
+    outcome = run("trace", model, "-i", x, "-o", out, "--go-backwards")
+    assert f"lstmdump: {model}: lstm_1: it goes backwards: its first step is at the last of the input\n" in outcome.err
+
+
+def test_quiet_leaves_out_the_notes(run: Run, model: Path, x: Path, out: Path) -> None:
+    assert run("trace", model, "-i", x, "-o", out, "--go-backwards", "-q").err == ""
+
+
+def test_layers_of_other_widths_are_told(run: Run, stacked: Path, x: Path, out: Path) -> None:
+    outcome = run("trace", stacked, "-i", x, "-o", out)
+    assert (outcome.status, outcome.err) == (
+        2,
+        f"lstmdump: {stacked}: its layers take inputs of different widths (3: one; 4: two), and this one has 3; choose layers with -l\n",
+    )
+
+
+def test_a_layer_can_be_chosen(run: Run, stacked: Path, x: Path, out: Path) -> None:
+    assert run("trace", stacked, "-i", x, "-o", out, "-l", "one").status == 0
+    assert [key for key in np.load(out).files if key.startswith("two")] == []
+
+
+def test_a_pattern_that_matches_none_is_an_error(run: Run, model: Path, x: Path, out: Path) -> None:
+    outcome = run("trace", model, "-i", x, "-o", out, "-l", "no")
+    assert (outcome.status, outcome.err) == (2, f"lstmdump: {model}: no layer matches no; it has 1 LSTM layer\n")
+
+
+def test_a_model_without_lstm_has_no_states(run: Run, x: Path, out: Path, tmp_path: Path) -> None:
+    path = builders.write(tmp_path / "a.h5", {"dense": builders.dense("dense")})
+    outcome = run("trace", path, "-i", x, "-o", out)
+    assert (outcome.status, outcome.err) == (2, f"lstmdump: {path}: no LSTM layer in this model\n")
+
+
+def test_a_model_that_cannot_be_read_leaves_a_record(run: Run, x: Path, out: Path) -> None:
+    outcome = run("trace", "no.h5", "-i", x, "-o", out, "--json")
+    assert (outcome.status, list(json.loads(outcome.out))) == (2, ["model", "error"])
+
+
+@pytest.mark.parametrize("option", ["-i", "--mask", "--initial-state"])
+def test_what_is_no_array_is_told_by_its_path(run: Run, model: Path, x: Path, out: Path, tmp_path: Path, option: str) -> None:  # fmt: skip
+    (tmp_path / "table.csv").write_text("1,2\n")
+    given = [] if option == "-i" else ["-i", x]
+    outcome = run("trace", model, "-o", out, *given, option, tmp_path / "table.csv")
+    assert (outcome.status, outcome.err.count("\n"), outcome.out) == (2, 1, "")
+    assert outcome.err.startswith(f"lstmdump: {tmp_path / 'table.csv'}: it is ")
+
+
+def test_an_output_that_is_there_is_left(run: Run, model: Path, x: Path, out: Path) -> None:
+    out.write_bytes(b"mine")
+    outcome = run("trace", model, "-i", x, "-o", out)
+    assert (outcome.status, outcome.err) == (2, f"lstmdump: {model}: {out} is there already; use --force\n")
+    assert out.read_bytes() == b"mine"
+
+
+def test_force_overwrites_it(run: Run, model: Path, x: Path, out: Path) -> None:
+    out.write_bytes(b"mine")
+    assert (run("trace", model, "-i", x, "-o", out, "-f").status, len(np.load(out).files)) == (0, 8)
+
+
+@pytest.mark.parametrize("option", ["-i", "--mask", "--initial-state"])
+def test_no_input_is_overwritten(run: Run, model: Path, x: Path, option: str, tmp_path: Path) -> None:
+    same = tmp_path / "same.npz"
+    same.write_bytes(x.read_bytes())
+    given = [] if option == "-i" else ["-i", x]
+    outcome = run("trace", model, *given, option, same, "-o", same, "-f")
+    assert (outcome.status, same.read_bytes() == x.read_bytes()) == (2, True)
+    assert "is itself one of the files to be read" in outcome.err
+
+
+def test_a_layer_has_the_same_states_in_every_format(run: Run, samples: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).standard_normal((2, 4, 8)))
+    folder = samples / "keras-3.15-every-format"
+    found = {}
+    for name in ("model.h5", "model.keras", "model.weights.h5", "checkpoint", "exported", "saved_model", "unzipped"):
+        out = tmp_path / f"{name}.npz"
+        assert run("trace", folder / name, "-i", tmp_path / "x.npy", "-o", out, "-q", "-l", "last").status == 0
+        arrays = np.load(out)
+        found[name] = np.concatenate([arrays[key].ravel() for key in arrays.files if key != "__lstmdump__"]).tobytes()
+    assert len(set(found.values())) == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_leaves_nothing_half_done(number: signal.Signals, status: int, model: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((1, 300_000, 3), np.float32))
+    command = [sys.executable, "-m", "lstmdump", "trace", str(model), "-i", str(tmp_path / "x.npy"),
+               "-o", str(tmp_path / "new" / "s.npz")]  # fmt: skip
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        while not (tmp_path / "new").exists():  # made when the first layer is about to be computed
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err.strip(), (tmp_path / "new").exists()) == (status, b"", b"", False)

@@ -1,0 +1,267 @@
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from lstmdump.errors import OutputExists, OutputUnwritable
+from lstmdump.export import atomic, leftovers
+from lstmdump.export.atomic import whole_file
+
+
+@pytest.fixture(params=["no name", "hidden name"], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a file goes by until it is whole: no name where the system can do that, or a hidden one."""
+    if request.param == "hidden name":
+        monkeypatch.setattr(atomic, "_NAMELESS", 0)
+
+
+@pytest.fixture(autouse=True)
+def _forgetful() -> Iterator[None]:
+    """Each test is a run of its own."""
+    leftovers.remove_from.cache_clear()
+    yield
+    leftovers.remove_from.cache_clear()
+
+
+def test_a_file_is_there_when_all_is_written(tmp_path: Path) -> None:
+    with whole_file(tmp_path / "a", overwrite=False) as file:
+        file.write(b"x")
+        assert not (tmp_path / "a").exists()
+    assert (tmp_path / "a").read_bytes() == b"x"
+
+
+def test_an_error_leaves_nothing_behind(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), whole_file(tmp_path / "new" / "deep" / "a", overwrite=False) as file:
+        file.write(b"x")
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_signal_leaves_no_directory_behind_that_was_just_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mkdir = os.mkdir
+
+    def interrupted(path: str) -> None:
+        mkdir(path)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "mkdir", interrupted)
+    with pytest.raises(KeyboardInterrupt), whole_file(tmp_path / "new" / "a", overwrite=False):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_leaves_the_old_file_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"old")
+    with pytest.raises(KeyboardInterrupt), whole_file(tmp_path / "a", overwrite=True) as file:
+        file.write(b"new")
+        raise KeyboardInterrupt
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a", b"old")]
+
+
+def test_a_url_is_no_place_for_an_output() -> None:
+    with pytest.raises(OutputUnwritable, match=r"^s3://b/a\.npz is a URL; files are written on this machine only$"):
+        atomic.insist_that_it_is_here("s3://b/a.npz")
+
+
+def test_a_full_disk_is_told_with_the_path_that_was_asked_for(tmp_path: Path) -> None:
+    with (
+        pytest.raises(OutputUnwritable, match=r"a cannot be written: No space left on device"),
+        whole_file(tmp_path / "a", overwrite=False),
+    ):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_in_place_of_a_directory_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(OutputUnwritable, match="Not a directory"), whole_file(tmp_path / "file" / "a", overwrite=False):
+        pass
+
+
+def test_a_file_that_came_into_being_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
+    with pytest.raises(OutputExists), whole_file(tmp_path / "a", overwrite=False):
+        (tmp_path / "a").write_bytes(b"theirs")
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"theirs"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_the_file_has_the_permissions_of_any_new_file(tmp_path: Path) -> None:
+    mask = os.umask(0o027)
+    try:
+        with whole_file(tmp_path / "a", overwrite=False):
+            pass
+    finally:
+        os.umask(mask)
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_link_stays_a_link_and_its_target_is_written(tmp_path: Path) -> None:
+    (tmp_path / "target").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("target")
+    with whole_file(tmp_path / "link", overwrite=True) as file:
+        file.write(b"new")
+    assert ((tmp_path / "link").is_symlink(), (tmp_path / "target").read_bytes()) == (True, b"new")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_a_file_that_is_overwritten_keeps_its_permissions(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"old")
+    (tmp_path / "a").chmod(0o604)
+    with whole_file(tmp_path / "a", overwrite=True):
+        pass
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o604
+
+
+def test_a_path_without_a_directory_lies_in_the_current_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with whole_file("a", overwrite=False) as file:
+        file.write(b"x")
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a", b"x")]
+
+
+def test_directories_that_lack_are_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with whole_file("new/deep/a", overwrite=False):
+        pass
+    assert (tmp_path / "new" / "deep" / "a").read_bytes() == b""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere a directory of an open file stays")
+def test_a_directory_that_was_removed_meanwhile_is_made_again(tmp_path: Path) -> None:
+    with whole_file(tmp_path / "new" / "a", overwrite=False) as file:
+        file.write(b"x")
+        with suppress(OSError):  # a hidden name keeps it
+            (tmp_path / "new").rmdir()
+    assert (tmp_path / "new" / "a").read_bytes() == b"x"
+
+
+def test_a_name_as_long_as_names_can_be_is_written(tmp_path: Path) -> None:
+    with whole_file(tmp_path / ("é" * 127), overwrite=False):
+        pass
+    assert [len(os.fsencode(path.name)) for path in tmp_path.iterdir()] == [254]
+
+
+def test_one_file_takes_the_place_of_another_though_it_is_being_read(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"old")
+    with (tmp_path / "a").open("rb") as old:
+        with whole_file(tmp_path / "a", overwrite=True) as file:
+            file.write(b"new")
+        assert (old.read(), (tmp_path / "a").read_bytes()) == (b"old", b"new")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes of POSIX")
+@pytest.mark.parametrize("linked", [False, True])
+def test_what_is_no_file_is_not_overwritten(tmp_path: Path, linked: bool) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    with (
+        pytest.raises(OutputUnwritable, match="pipe is no regular file"),
+        whole_file(tmp_path / ("link" if linked else "pipe"), overwrite=True),
+    ):
+        pass
+    assert ((tmp_path / "pipe").is_fifo(), len(list(tmp_path.iterdir()))) == (True, 2)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere directories are not brought to the disk")
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EINVAL])
+def test_a_directory_that_cannot_be_synced_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    fsync = os.fsync
+
+    def fails(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(number, os.strerror(number))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fails)
+    with whole_file(tmp_path / "a", overwrite=False) as file:
+        file.write(b"x")
+    assert (tmp_path / "a").read_bytes() == b"x"
+
+
+KILLED = """
+import os, signal, sys
+from lstmdump.export import atomic
+from lstmdump.export.atomic import whole_file
+if sys.argv[2:] == ["hidden name"]:
+    atomic._NAMELESS = 0
+with whole_file(sys.argv[1], overwrite=True) as file:
+    file.write(b"x" * 100_000)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(not atomic._NAMELESS, reason="files without a name are Linux's")
+def test_a_process_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", KILLED, tmp_path / "a"], check=False)
+    assert (done.returncode, list(tmp_path.iterdir())) == (-signal.SIGKILL, [])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_the_next_run_removes_what_a_process_left_that_was_killed(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"old")
+    subprocess.run([sys.executable, "-c", KILLED, tmp_path / "a", "hidden name"], check=False)
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert (len(left), left[0][0], (tmp_path / "a").read_bytes()) == (2, ".", b"old")
+    with whole_file(tmp_path / "b", overwrite=False):
+        pass
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks of POSIX")
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_one_run_leaves_the_file_of_another_alone(tmp_path: Path, overwrite: bool) -> None:
+    with whole_file(tmp_path / "a", overwrite=overwrite) as file:
+        file.write(b"x")
+        leftovers.remove_from.cache_clear()
+        leftovers.remove_from(str(tmp_path))
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a", b"x")]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks of POSIX")
+def test_a_file_is_locked_for_as_long_as_it_has_a_hidden_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    replace, seen = os.replace, []
+
+    def replacing(source: str, target: str) -> None:
+        leftovers.remove_from.cache_clear()
+        leftovers.remove_from(str(tmp_path))
+        seen.append(Path(source).exists())
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", replacing)
+    (tmp_path / "a").write_bytes(b"old")
+    with whole_file(tmp_path / "a", overwrite=True) as file:
+        file.write(b"new")
+    assert (seen, (tmp_path / "a").read_bytes()) == ([True], b"new")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks of POSIX")
+def test_a_file_that_was_taken_for_left_behind_before_it_was_locked_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, removed = leftovers.lock, []
+
+    def late(descriptor: int) -> None:
+        if not removed:
+            leftovers.remove_from.cache_clear()
+            leftovers.remove_from(str(tmp_path))
+            removed.append(descriptor)
+        lock(descriptor)
+
+    monkeypatch.setattr(atomic, "_NAMELESS", 0)
+    monkeypatch.setattr(leftovers, "lock", late)
+    with whole_file(tmp_path / "a", overwrite=False) as file:
+        file.write(b"x")
+    assert (len(removed), (tmp_path / "a").read_bytes()) == (1, b"x")

@@ -1,0 +1,228 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support import builders
+
+from lstmdump.errors import DoesNotFit, NoForgetBias, OutputClash, OutputExists, OutputUnwritable
+from lstmdump.export import gates as module
+from lstmdump.export import leftovers
+from lstmdump.export.gates import Job, Settings, export, plan
+from lstmdump.lstm.open_model import OpenModel, open_model
+from lstmdump.model.limits import Limits
+
+KEEP = Settings()
+
+
+def exported(path: Path, settings: Settings = KEEP) -> dict[str, np.ndarray]:
+    output = path.with_suffix(".npz")
+    export(Job(str(path), str(output)), settings)
+    with np.load(output, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def test_one_model_goes_to_the_file_that_is_named() -> None:
+    assert list(plan(["a/b.h5"], "x.npz")) == [Job("a/b.h5", "x.npz")]
+
+
+def test_one_model_goes_below_a_directory_under_its_own_name() -> None:
+    assert list(plan(["a/b.h5"], "out")) == [Job("a/b.h5", os.path.join("out", "b.h5.npz"))]
+
+
+def test_several_models_keep_their_places_below_the_deepest_common_directory() -> None:
+    planned = plan(["top/a/x.h5", "top/b/c/x.h5"], "out.npz")
+    assert [job.output for job in planned] == [
+        os.path.join("out.npz", "a", "x.h5.npz"),
+        os.path.join("out.npz", "b", "c", "x.h5.npz"),
+    ]
+
+
+def test_no_file_goes_to_a_url() -> None:
+    with pytest.raises(OutputUnwritable, match="is a URL"):
+        plan(["a/x.h5", "b/x.h5"], "s3://bucket/gates")
+
+
+def test_two_models_for_one_file_are_refused() -> None:
+    with pytest.raises(OutputClash, match="nothing was written"):
+        plan(["a/x.h5", "a/../a/x.h5"], "out")
+
+
+def test_a_model_is_not_overwritten_by_its_own_gates(tmp_path: Path) -> None:
+    path = builders.one_lstm(tmp_path / "model.npz")
+    with pytest.raises(OutputClash, match="is itself one of the models"):
+        plan([str(path)], str(path))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need a privilege elsewhere")
+def test_a_model_is_not_overwritten_by_another_ones_gates_though_links_lead_there(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    models = [builders.one_lstm(tmp_path / "real" / name) for name in ("a", "a.npz")]
+    (tmp_path / "out").symlink_to("real")
+    with pytest.raises(OutputClash, match=r"out/a.npz is itself one of the models"):
+        plan([str(path) for path in models], str(tmp_path / "out"))
+
+
+def test_models_at_the_top_of_the_disk_go_below_the_directory() -> None:
+    top = Path.cwd().anchor
+    assert next(plan([f"{top}a.h5"], "out")).output == os.path.join("out", "a.h5.npz")
+
+
+def test_every_gate_has_its_three_arrays_and_the_record_is_there(model: Path) -> None:
+    assert sorted(exported(model)) == sorted(
+        ["__lstmdump__", *(f"lstm_1/{array}_{gate}" for gate in "ifco" for array in "WUb")]
+    )
+
+
+def test_gates_are_those_of_the_model(model: Path) -> None:
+    arrays = exported(model)
+    for name, values in builders.gates(3, 4).items():
+        assert arrays[f"lstm_1/{name}"].tolist() == values.tolist()
+
+
+def test_the_record_is_that_of_show(model: Path) -> None:
+    record = json.loads(exported(model)["__lstmdump__"].item())
+    assert (record["model"], record["layers"][0]["parameters"]) == (str(model), 128)
+
+
+def test_the_record_has_no_dimensions(model: Path) -> None:
+    assert exported(model)["__lstmdump__"].shape == ()
+
+
+def test_a_layer_without_bias_has_no_b(tmp_path: Path) -> None:
+    path = builders.write(tmp_path / "a.h5", {"x": builders.keras_2_weights("x")[:2]})
+    assert not [name for name in exported(path) if "/b_" in name]
+
+
+def test_numbers_are_kept_as_they_are_stored(tmp_path: Path) -> None:
+    weights = [(name, values.astype("f2")) for name, values in builders.keras_2_weights("x")]
+    assert exported(builders.write(tmp_path / "a.h5", {"x": weights}))["x/W_i"].dtype == np.float16
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_numbers_are_converted_on_request(dtype: str, model: Path) -> None:
+    assert exported(model, Settings(dtype=dtype))["lstm_1/U_o"].dtype == dtype
+
+
+def test_a_number_that_does_not_fit_is_named_and_nothing_is_written(tmp_path: Path) -> None:
+    weights = [(name, values * 1e6) for name, values in builders.keras_2_weights("x")]
+    path = builders.write(tmp_path / "a.h5", {"x": weights})
+    with pytest.raises(DoesNotFit, match=r"x/W_i: it holds .* too large for float16"):
+        exported(path, Settings(dtype="float16"))
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.h5"]
+
+
+def test_an_output_that_exists_is_refused_before_anything_is_read(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model.with_suffix(".npz").write_bytes(b"old")
+    monkeypatch.delattr(module, "open_model")
+    with pytest.raises(OutputExists, match="use --force or --skip-existing"):
+        exported(model)
+    assert model.with_suffix(".npz").read_bytes() == b"old"
+
+
+def test_force_overwrites(model: Path) -> None:
+    model.with_suffix(".npz").write_bytes(b"old")
+    assert "lstm_1/W_i" in exported(model, Settings(force=True))
+
+
+def test_skip_existing_leaves_it(model: Path) -> None:
+    output = model.with_suffix(".npz")
+    output.write_bytes(b"old")
+    done = export(Job(str(model), str(output)), Settings(skip_existing=True))
+    assert (done.skipped, output.read_bytes()) == (True, b"old")
+
+
+def test_a_directory_is_no_output(model: Path) -> None:
+    model.with_suffix(".npz").mkdir()
+    with pytest.raises(OutputExists, match="is a directory"):
+        exported(model, Settings(force=True))
+
+
+def test_only_the_chosen_layers_are_written(tmp_path: Path) -> None:
+    layers = {name: builders.keras_2_weights(name) for name in ("a", "b")}
+    arrays = exported(builders.write(tmp_path / "m.h5", layers), Settings(layer_glob="b"))
+    assert {name.partition("/")[0] for name in arrays} == {"__lstmdump__", "b"}
+
+
+def test_a_model_without_lstm_leaves_the_record_alone(tmp_path: Path) -> None:
+    assert list(exported(builders.write(tmp_path / "a.h5", {"d": builders.dense("d")}))) == ["__lstmdump__"]
+
+
+def with_forget_bias(monkeypatch: pytest.MonkeyPatch, value: float | None) -> None:
+    """Let every model be read as one of TensorFlow 1, whose cells add a constant to b_f at run time."""
+
+    def reading(path: str, *, limits: Limits) -> OpenModel:
+        opened = open_model(path, limits=limits)
+        for lstm in opened.lstms:
+            lstm.forget_bias = value
+        return opened
+
+    monkeypatch.setattr(module, "open_model", reading)
+
+
+def test_folding_adds_the_constant_to_the_forget_gates_bias_alone(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_forget_bias(monkeypatch, 1.0)
+    arrays, made = exported(model, Settings(fold_forget_bias=True)), builders.gates(3, 4)
+    assert arrays["lstm_1/b_f"].tolist() == (made["b_f"] + np.float32(1)).tolist()
+    assert arrays["lstm_1/b_i"].tolist() == made["b_i"].tolist()
+
+
+def test_what_was_folded_is_not_to_be_added_again(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_forget_bias(monkeypatch, 1.0)
+    record = json.loads(exported(model, Settings(fold_forget_bias=True))["__lstmdump__"].item())
+    assert (record["layers"][0]["forget_bias"], record["notes"][-1]) == (
+        0.0,
+        "lstm_1: the forget bias 1.0 is folded into b_f",
+    )
+
+
+def test_folding_what_the_file_does_not_hold_is_an_error(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_forget_bias(monkeypatch, None)
+    with pytest.raises(NoForgetBias, match="lstm_1: the file does not hold its forget bias"):
+        exported(model, Settings(fold_forget_bias=True))
+
+
+def test_folding_in_keras_changes_nothing(model: Path) -> None:
+    assert (
+        exported(model, Settings(fold_forget_bias=True))["lstm_1/b_f"].tolist() == builders.gates(3, 4)["b_f"].tolist()
+    )
+
+
+@pytest.mark.parametrize(
+    ("models", "outputs"),
+    [
+        (["s3://bucket/m.h5"], ["m.h5.npz"]),
+        (["https://host:8000/a/m.h5?token=x/y"], ["m.h5.npz"]),
+        (["s3://bucket/a/m.h5", "s3://bucket/a/b/m.h5"], ["m.h5.npz", "b/m.h5.npz"]),
+        (["s3://bucket/m.h5", "s3://other/m.h5"], ["bucket/m.h5.npz", "other/m.h5.npz"]),
+        (["s3://bucket/m.h5", "http://host:80/m.h5"], ["s3/bucket/m.h5.npz", "http/host_80/m.h5.npz"]),
+        (["s3://bucket/m.h5", "/here/m.h5"], ["s3/bucket/m.h5.npz", "here/m.h5.npz"]),
+    ],
+)
+def test_an_output_lies_below_out_as_its_url_says(models: list[str], outputs: list[str]) -> None:
+    assert [job.output for job in plan(models, "out")] == [f"out/{output}" for output in outputs]
+
+
+def test_two_urls_that_differ_in_their_queries_clash() -> None:
+    with pytest.raises(OutputClash, match="nothing was written"):
+        plan(["https://host/m.h5?version=1", "https://host/m.h5?version=2"], "out")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes of POSIX")
+@pytest.mark.parametrize("settings", [Settings(), Settings(force=True), Settings(skip_existing=True)])
+def test_what_is_no_file_is_no_output(settings: Settings, model: Path) -> None:
+    os.mkfifo(model.with_suffix(".npz"))
+    with pytest.raises(OutputExists, match="is no regular file"):
+        export(Job(str(model), str(model.with_suffix(".npz"))), settings)
+    assert model.with_suffix(".npz").is_fifo()
+
+
+def test_a_run_that_leaves_what_is_there_removes_what_was_left_behind(model: Path) -> None:
+    model.with_suffix(".npz").write_bytes(b"old")
+    (model.parent / leftovers.hidden_name()).write_bytes(b"half")
+    leftovers.remove_from.cache_clear()
+    export(Job(str(model), str(model.with_suffix(".npz"))), Settings(skip_existing=True))
+    assert sorted(path.name for path in model.parent.iterdir()) == ["model.h5", "model.npz"]

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from lstmdump.export import leftovers
+from lstmdump.export.leftovers import hidden_name, lock, remove_from
+
+
+@pytest.fixture(autouse=True)
+def _forgetful() -> Iterator[None]:
+    """Each test is a run of its own."""
+    remove_from.cache_clear()
+    yield
+    remove_from.cache_clear()
+
+
+def left_behind(directory: Path, *, mark: str = "", seconds: float = 0) -> Path:
+    """A hidden file of a run that was killed, on the machine with that MARK, this one if none, so many SECONDS ago."""
+    name = hidden_name()
+    path = directory / (name.replace(name.split("-")[1], mark) if mark else name)
+    path.write_bytes(b"half")
+    os.utime(path, (time.time() - seconds,) * 2)
+    return path
+
+
+@contextmanager
+def at_work(path: Path) -> Iterator[None]:
+    """A run that has locked PATH."""
+    with path.open("r+b") as file:
+        lock(file.fileno())
+        yield
+
+
+def test_what_was_left_behind_is_removed(tmp_path: Path) -> None:
+    left_behind(tmp_path)
+    remove_from(str(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks of POSIX")
+def test_the_file_of_a_run_at_work_stays(tmp_path: Path) -> None:
+    path = left_behind(tmp_path, seconds=1e6)
+    with at_work(path):
+        remove_from(str(tmp_path))
+    assert path.exists()
+
+
+LOCKED = """
+import os, signal, sys, time
+from lstmdump.export import leftovers
+descriptor = os.open(os.path.join(sys.argv[1], leftovers.hidden_name()), os.O_CREAT | os.O_RDWR)
+leftovers.lock(descriptor)
+print("locked", flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks of POSIX")
+def test_the_file_of_another_process_stays_until_that_is_killed(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", LOCKED, tmp_path], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        remove_from(str(tmp_path))
+        (path,) = tmp_path.iterdir()
+        process.send_signal(signal.SIGKILL)
+    remove_from.cache_clear()
+    remove_from(str(tmp_path))
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(("seconds", "stays"), [(0, True), (80_000, True), (90_000, False)])
+def test_the_file_of_another_machine_stays_for_a_day(tmp_path: Path, seconds: float, stays: bool) -> None:
+    path = left_behind(tmp_path, mark="0" * 8, seconds=seconds)
+    remove_from(str(tmp_path))
+    assert path.exists() is stays
+
+
+def test_without_locks_a_file_stays_for_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leftovers, "_HAS_LOCKS", False)
+    young, old = left_behind(tmp_path, seconds=80_000), left_behind(tmp_path, seconds=90_000)
+    remove_from(str(tmp_path))
+    assert (young.exists(), old.exists()) == (True, False)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["model.npz", ".lstmdump-x.tmp", ".lstmdump-0123abcd-0123456789abcdef.tmp.npz", "lstmdump-0123abcd-0123456789abcdef.tmp",
+     ".lstmdump-0123abcd-0123456789abcdef.tmp\n", ".lstmdump.json"],
+)  # fmt: skip
+def test_what_is_called_otherwise_stays(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"")
+    os.utime(tmp_path / name, (0, 0))
+    remove_from(str(tmp_path))
+    assert (tmp_path / name).exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need a privilege elsewhere")
+def test_a_link_stays_and_so_does_what_it_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "target").write_bytes(b"")
+    link = tmp_path / hidden_name()
+    link.symlink_to("target")
+    remove_from(str(tmp_path))
+    assert (link.is_symlink(), (tmp_path / "target").exists()) == (True, True)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes of POSIX")
+def test_what_is_no_file_stays_and_does_not_block(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / hidden_name())
+    (tmp_path / hidden_name()).mkdir()
+    remove_from(str(tmp_path))
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.skipif(os.name != "posix", reason="owners of POSIX")
+def test_the_file_of_another_user_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = left_behind(tmp_path)
+    monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
+    remove_from(str(tmp_path))
+    assert path.exists()
+
+
+def test_a_directory_is_listed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed, scandir = [], os.scandir
+    monkeypatch.setattr(os, "scandir", lambda directory: listed.append(directory) or scandir(directory))
+    for _ in range(3):
+        remove_from(str(tmp_path))
+    assert listed == [str(tmp_path)]
+
+
+def test_a_directory_that_is_not_there_or_may_not_be_listed_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    remove_from(str(tmp_path / "absent"))
+    remove_from(str(tmp_path / "file"))
+
+
+def test_no_two_hidden_names_are_alike() -> None:
+    assert len({hidden_name() for _ in range(1000)}) == 1000

@@ -1,0 +1,317 @@
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lstmdump.errors import CannotReplay
+from lstmdump.lstm import LSTM, Gate, LSTMWeight, Role, behaviour
+from lstmdump.lstm.behaviour import Behaviour
+from lstmdump.model.tensor import derived
+
+KERAS_3 = "keras 3.9.0"
+STATED = {"activation": "relu", "recurrent_activation": "softsign", "go_backwards": False}
+
+
+def tensor(*shape: int) -> Any:
+    array = np.zeros(shape, np.float32)
+    return derived("x", shape, "float32", lambda first, last: array[first:last])
+
+
+def lstm(
+    settings: dict[str, Any] | None = None,
+    kind: str = "LSTM",
+    *,
+    name: str = "one",
+    extra: Role | None = None,
+    **options: Any,
+) -> LSTM:
+    """An LSTM of one unit on one input, with these SETTINGS, and an array of the role EXTRA."""
+    gate = Gate(tensor(1, 1), tensor(1, 1), tensor(1))
+    shapes = {Role.DOUBLED_BIAS: (8,), Role.FUSED_KERNEL: (2, 4), Role.PEEPHOLE: (1,)}
+    weights = () if extra is None else (LSTMWeight(extra, "extra", tensor(*shapes[extra])),)
+    made = LSTM(name, kind, 1, 1, weights, "ifco", dict.fromkeys("ifco", gate), **options)
+    made.settings = settings or {}
+    return made
+
+
+def of(settings: dict[str, Any] | None = None, producer: str = KERAS_3, **options: Any) -> Behaviour:
+    return behaviour.of(lstm(settings, **options), producer)
+
+
+# --- activations
+
+
+def test_activations_are_those_that_the_file_states() -> None:
+    found = of(STATED)
+    assert (found.activation, found.recurrent_activation, found.notes) == ("relu", "softsign", ())
+
+
+def test_keras_1_calls_the_recurrent_activation_the_inner_one() -> None:
+    found = of({"activation": "relu", "inner_activation": "softsign"}, "keras 1.2.2 (tensorflow)")
+    assert found.recurrent_activation == "softsign"
+
+
+def test_no_activation_is_the_linear_one() -> None:
+    assert of(STATED | {"activation": None}).activation == "linear"
+
+
+def test_an_activation_that_is_an_object_stays_as_it_is() -> None:
+    custom = {"module": "builtins", "class_name": "function", "config": "mine", "registered_name": "function"}
+    found = of(STATED | {"recurrent_activation": custom})
+    assert found.recurrent_activation == custom
+    assert pickle.loads(pickle.dumps(found)) == found  # noqa: S301 - our own bytes
+
+
+# The default of `LSTM.__init__` in each release.
+DEFAULTS = [
+    ("keras 0.x", "hard_sigmoid", 1),
+    ("keras 1.x (theano)", "hard_sigmoid", 1),
+    ("keras 1.2.2 (tensorflow)", "hard_sigmoid", 1),
+    ("keras 2.0.0 (tensorflow)", "hard_sigmoid", 2),
+    ("keras 2.2.5 (tensorflow)", "hard_sigmoid", 2),
+    ("keras 2.3.0 (tensorflow)", "sigmoid", 2),
+    ("keras 2.1.6-tf (tensorflow)", "hard_sigmoid", 2),
+    ("keras 2.2.4-tf (tensorflow)", "hard_sigmoid", 2),
+    ("keras 2.3.0-tf (tensorflow)", "sigmoid", 2),
+    ("keras 2.4.0 (tensorflow)", "sigmoid", 2),
+    ("keras 2.12.0", "sigmoid", 2),
+    ("keras 2.12 to 2.14", "sigmoid", 2),
+    ("keras 3.6 or later", "sigmoid", 3),
+    ("keras 3.15.1 (tensorflow)", "sigmoid", 3),
+    ("keras 10.0.0", "sigmoid", 3),
+    ("keras of an unknown version", "sigmoid", 3),
+    ("keras 3 (tensorflow 2.16.1)", "sigmoid", 3),
+    ("tf.keras 2 (tensorflow)", "sigmoid", 2),
+    ("tf.keras 2 (tensorflow 1.15.5)", "hard_sigmoid", 2),
+    ("tf.keras 2 (tensorflow 2.9.3)", "sigmoid", 2),
+    ("tf.keras (tensorflow 1.15.5)", "hard_sigmoid", 2),
+    ("tensorflow 1", "hard_sigmoid", 2),
+    ("tensorflow 1.15.5", "hard_sigmoid", 2),
+    ("tensorflow 2", "sigmoid", 2),
+    ("tensorflow 2.21.0", "sigmoid", 2),
+]
+
+
+@pytest.mark.parametrize(("producer", "recurrent", "keras"), DEFAULTS, ids=[row[0] for row in DEFAULTS])
+def test_unstated_activations_and_the_meaning_of_words_are_those_of_the_release(
+    producer: str, recurrent: str, keras: int
+) -> None:
+    found = of(producer=producer)
+    assert (found.activation, found.recurrent_activation, found.keras) == ("tanh", recurrent, keras)
+
+
+@pytest.mark.parametrize("options", [{"kind": "CuDNNLSTM"}, {"extra": Role.DOUBLED_BIAS}, {"extra": Role.FUSED_KERNEL}])
+def test_cells_of_cudnn_and_of_tensorflow_1_have_tanh_and_sigmoid(options: dict[str, Any]) -> None:
+    found = of(producer="keras 2.2.4 (tensorflow)", **options)
+    assert (found.activation, found.recurrent_activation) == ("tanh", "sigmoid")
+
+
+def test_a_cell_with_peepholes_has_the_default_of_tensorflow_1_in_all_releases() -> None:
+    found = of(producer="tf.keras 2 (tensorflow 2.9.3)", kind="PeepholeLSTMCell", extra=Role.PEEPHOLE)
+    assert found.recurrent_activation == "hard_sigmoid"
+
+
+def test_a_note_says_what_was_taken_and_how_to_say_otherwise() -> None:
+    (note,) = of(producer="keras 2.2.4 (tensorflow)").notes
+    assert note == (
+        "the file does not state its activation, recurrent activation and direction: taken are tanh, hard_sigmoid and "
+        "forwards, the defaults of Keras 2.2.4; --activation, --recurrent-activation and --go-backwards say otherwise"
+    )
+
+
+def test_of_a_layer_of_cudnn_only_the_direction_is_left_open() -> None:
+    (note,) = of(producer="keras 2.2.4 (tensorflow)", kind="CuDNNLSTM").notes
+    assert note == (
+        "the file does not state its direction: taken is forwards, the default of Keras 2.2.4; --go-backwards says "
+        "otherwise"
+    )
+
+
+@pytest.mark.parametrize(
+    ("producer", "words"),
+    [
+        ("keras 2.2.4-tf (tensorflow)", "(TensorFlow 2.0 writes such a file, too, and its default is sigmoid)"),
+        ("tf.keras 2 (tensorflow)",
+         "(TensorFlow 1.14 and 1.15 write such a file, too, and their default is hard_sigmoid)"),
+    ],
+)  # fmt: skip
+def test_the_note_tells_of_releases_that_write_the_same_with_another_default(producer: str, words: str) -> None:
+    assert of(producer=producer).notes[0].endswith(words)
+
+
+def test_no_such_doubt_is_told_where_the_recurrent_activation_is_stated() -> None:
+    assert of(STATED, "keras 2.2.4-tf (tensorflow)").notes == ()
+
+
+# --- direction
+
+
+def test_a_layer_that_goes_backwards_gives_its_steps_in_that_order() -> None:
+    found = of(STATED | {"go_backwards": True})
+    assert (found.go_backwards, found.is_aligned) == (True, False)
+
+
+@pytest.mark.parametrize(("direction", "backwards"), [("forward", False), ("backward", True)])
+def test_the_backward_half_of_a_bidirectional_gives_its_steps_in_the_order_of_the_input(
+    direction: str, backwards: bool
+) -> None:
+    found = of(STATED | {"go_backwards": backwards, "direction": direction})
+    assert (found.go_backwards, found.is_aligned, found.notes) == (backwards, backwards, ())
+
+
+@pytest.mark.parametrize(("direction", "backwards"), [("forward", True), ("backward", False)])
+def test_halves_the_other_way_round_are_both_in_the_order_of_the_input_and_a_note_says_so(
+    direction: str, backwards: bool
+) -> None:
+    found = of(STATED | {"go_backwards": backwards, "direction": direction})
+    assert (found.go_backwards, found.is_aligned) == (backwards, backwards)
+    assert "Keras gives the steps in reverse" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "backwards"),
+    [
+        ("bidirectional_1/backward_lstm_1", True),
+        ("bidirectional_1/backward", True),
+        ("bidirectional_1/forward_lstm_1", False),
+        ("backward_lstm", False),  # of no Bidirectional
+        ("bidirectional/backwardness", False),
+    ],
+)
+def test_where_the_file_says_nothing_the_half_is_told_by_its_name(name: str, backwards: bool) -> None:
+    found = of(name=name)
+    assert (found.go_backwards, found.is_aligned) == (backwards, backwards)
+
+
+@pytest.mark.parametrize("value", ["both", 1, [], {"a": 1}, None])
+def test_another_direction_is_a_word_of_the_users(value: object) -> None:
+    assert of(STATED | {"direction": value, "return_sequences": True}) == of(STATED)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("b/backward_lstm_1", "by its name it goes backwards; --no-go-backwards says otherwise"),
+        ("b/forward_lstm_1", "by its name it goes forwards; --go-backwards says otherwise"),
+    ],
+)
+def test_a_note_of_its_own_says_that_the_half_is_told_by_its_name(name: str, words: str) -> None:
+    defaults, direction = of(name=name, producer="keras 2.2.4 (tensorflow)").notes
+    assert direction == f"the file does not state its direction: {words}"
+    assert defaults == (
+        "the file does not state its activation and recurrent activation: taken are tanh and hard_sigmoid, the "
+        "defaults of Keras 2.2.4; --activation and --recurrent-activation say otherwise"
+    )
+
+
+def test_a_note_says_so_too_where_something_else_is_said() -> None:
+    found = behaviour.of(lstm(name="bidirectional_1/backward_lstm_1"), KERAS_3, {"activation": "relu"})
+    assert any("by its name it goes backwards" in note for note in found.notes)
+
+
+def test_a_name_has_no_say_where_the_file_has() -> None:
+    assert not of(STATED, name="model/backward_lstm").go_backwards
+
+
+# --- masks
+
+
+# `Bidirectional.__init__`: not in Keras up to 2.3; in tf.keras since TensorFlow 1.13.
+@pytest.mark.parametrize(
+    ("producer", "zero"),
+    [
+        ("keras 1.2.2 (tensorflow)", False),
+        ("keras 2.3.1 (tensorflow)", False),
+        ("keras 2.1.6-tf (tensorflow)", False),
+        ("keras 2.2.4-tf (tensorflow)", True),
+        ("keras 2.3.0-tf (tensorflow)", True),
+        ("keras 2.4.0 (tensorflow)", True),
+        ("keras 3.0.5", True),
+        ("tf.keras 2 (tensorflow 2.9.3)", True),
+    ],
+)
+def test_a_half_that_gives_a_sequence_gives_0_for_a_masked_step_in_later_releases(producer: str, zero: bool) -> None:
+    settings = STATED | {"direction": "forward", "return_sequences": True}
+    assert of(settings, producer).zero_output_for_mask is zero
+
+
+def test_a_half_that_gives_the_last_output_only_does_not() -> None:
+    assert not of(STATED | {"direction": "forward", "return_sequences": False}).zero_output_for_mask
+
+
+def test_a_layer_of_no_bidirectional_does_if_the_file_says_so() -> None:
+    assert of(STATED | {"zero_output_for_mask": True}).zero_output_for_mask
+    assert not of(STATED | {"return_sequences": True}).zero_output_for_mask
+
+
+# `dynamic_rnn` past `sequence_length`
+def test_a_cell_of_tensorflow_1_gives_0_for_a_masked_step() -> None:
+    assert of({"activation": "tanh"}, "tensorflow 1", extra=Role.FUSED_KERNEL).zero_output_for_mask
+
+
+# --- what else there is to say
+
+
+def test_the_backward_half_of_tensorflow_1_goes_backwards_without_another_word() -> None:
+    found = of({"activation": "tanh", "direction": "backward"}, "tensorflow 1", extra=Role.FUSED_KERNEL)
+    assert (found.go_backwards, found.is_aligned, found.notes) == (True, True, ())
+
+
+def test_cells_of_tensorflow_1_are_clipped_as_the_file_says() -> None:
+    settings = {"activation": "tanh", "cell_clip": 3, "projection_clip": 0.5}
+    found = of(settings, "tensorflow 1", extra=Role.FUSED_KERNEL)
+    assert (found.cell_clip, found.projection_clip, found.notes) == (3.0, 0.5, ())
+
+
+def test_a_cell_of_tensorflow_1_whose_graph_computes_something_else_cannot_be_replayed() -> None:
+    with pytest.raises(CannotReplay, match="its candidate goes through Erf"):
+        of({"forget_bias": 1.0, "cannot_replay": "its candidate goes through Erf"}, extra=Role.FUSED_KERNEL)
+
+
+@pytest.mark.parametrize(("settings", "noted"), [({}, True), ({"activation": "tanh"}, False)])
+def test_a_cell_of_tensorflow_1_without_its_graph_has_a_note(settings: dict[str, Any], noted: bool) -> None:
+    notes = of({"forget_bias": 1.0, **settings}, "tensorflow 1", extra=Role.FUSED_KERNEL).notes
+    assert [note.startswith("without its graph, nothing tells the cell's activations") for note in notes] == [
+        True
+    ] * noted
+
+
+def test_a_class_of_its_own_is_replayed_with_a_note() -> None:
+    assert of(STATED, kind="MyLSTM").notes == ("MyLSTM is a class of its own, which may compute more than an LSTM",)
+
+
+def test_a_stateful_layer_starts_at_0_and_a_note_says_so() -> None:
+    assert of(STATED | {"stateful": True}).notes == (
+        "the layer is stateful: here its first state is 0 all the same, unless one is given",
+    )
+
+
+def test_a_note_says_that_the_input_of_a_time_major_layer_is_not() -> None:
+    assert of(STATED | {"time_major": True}).notes == (
+        "in Keras its input is (length, batch, d); here it is (batch, length, d)",
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("activation", 5, "5 for activation, which is no activation"),
+        ("activation", "", '"" for activation, which is no activation'),
+        ("recurrent_activation", ["tanh"], '["tanh"] for recurrent_activation, which is no activation'),
+        ("go_backwards", "yes", '"yes" for go_backwards, which is neither true nor false'),
+        ("go_backwards", 1, "1 for go_backwards, which is neither true nor false"),
+        ("zero_output_for_mask", [], "[] for zero_output_for_mask, which is neither true nor false"),
+        ("stateful", "x" * 1000, '"' + "x" * 39 + "… for stateful, which is neither true nor false"),
+        ("cell_clip", -1.0, "-1.0 for cell_clip, which is no bound"),
+        pytest.param("cell_clip", 10**400, "1" + "0" * 39 + "… for cell_clip, which is no bound", id="too large"),
+        ("cell_clip", True, "true for cell_clip, which is no bound"),
+        ("cell_clip", float("nan"), "NaN for cell_clip, which is no bound"),
+    ],
+)
+def test_a_configuration_of_other_types_is_refused_in_one_line(key: str, value: object, words: str) -> None:
+    with pytest.raises(CannotReplay) as caught:
+        of(STATED | {key: value})
+    assert str(caught.value) == f"its configuration says {words}"

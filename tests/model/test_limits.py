@@ -1,0 +1,61 @@
+"""Limits: one table for the values, for what users write, and for what they are told."""
+
+from __future__ import annotations
+
+import pytest
+
+from lstmdump import cli
+from lstmdump.model import limits
+from lstmdump.model.limits import DEFAULTS, LIMITS, Limits
+
+
+def test_each_limit_has_its_words() -> None:
+    assert [limit.field for limit in LIMITS] == list(Limits._fields)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("objects=1_000_000", ("objects", 1_000_000)),
+        ("objects=1,000,000", ("objects", 1_000_000)),
+        ("json-size=1234", ("json_size", 1234)),
+        ("json-size=64MiB", ("json_size", 64 * 2**20)),
+        ("json_size=64 MiB", ("json_size", 64 * 2**20)),
+        ("memory=2GB", ("memory", 2_000_000_000)),
+        ("unfolding=2000x", ("unfolding", 2000)),
+        ("unfolding=2000", ("unfolding", 2000)),
+        ("seconds=60s", ("seconds", 60)),
+    ],
+)
+def test_a_value_is_written_with_or_without_its_unit(text: str, value: tuple[str, int]) -> None:
+    assert limits.parse(text) == value
+
+
+@pytest.mark.parametrize("limit", LIMITS, ids=lambda limit: limit.name)
+def test_what_is_written_is_understood(limit: limits.Limit) -> None:
+    assert limits.parse(f"{limit.name}={limits.written(limit)}") == (limit.field, getattr(DEFAULTS, limit.field))
+
+
+@pytest.mark.parametrize("text", ["", "objects", "=1", "depth=1", "limits=1"])
+def test_what_is_no_limit_is_told_with_those_that_are(text: str) -> None:
+    with pytest.raises(ValueError, match="is not NAME=VALUE with a NAME of json-size, json-depth"):
+        limits.parse(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["objects=", "objects=0", "objects=-1", "objects=1x", "objects=1.5", "objects=MiB", "memory=1 zebibyte"]
+)
+def test_what_is_no_value_is_told_with_one_that_is(text: str) -> None:
+    with pytest.raises(ValueError, match=r"is no value for (objects, which is written as 100000|memory, .* 384MiB)"):
+        limits.parse(text)
+
+
+def test_a_refusal_says_what_allows_it() -> None:
+    error = limits.refusal("json_size", "config.json has 16,777,217 bytes", needed=16 * 2**20 + 1)
+    assert str(error) == "config.json has 16,777,217 bytes; --limit json-size=17MiB allows it"
+
+
+@pytest.mark.parametrize("limit", LIMITS, ids=lambda limit: limit.name)
+def test_help_breaks_no_limit(limit: limits.Limit, capsys: pytest.CaptureFixture[str]) -> None:
+    cli.run(["show", "--help"])
+    assert f"{limit.name}={limits.written(limit)}" in capsys.readouterr().out

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+
+from lstmdump.model.range_cache import BLOCK, RangedFile, Ranges
+
+DATA = np.random.default_rng(0).bytes(40 * BLOCK + 5)
+
+
+class Source:
+    """Bytes, and the ranges of them that were asked for."""
+
+    def __init__(self, data: bytes = DATA) -> None:
+        self.data = data
+        self.asked: list[tuple[int, int]] = []
+
+    def __call__(self, start: int, stop: int) -> bytes:
+        self.asked.append((start, stop))
+        return self.data[start:stop]
+
+    def file(self) -> RangedFile:
+        return RangedFile(Ranges(len(self.data), self))
+
+
+def read(file: RangedFile, start: int, count: int) -> bytes:
+    file.seek(start)
+    return file.read(count) or b""
+
+
+def test_what_is_read_is_what_is_there() -> None:
+    file = Source().file()
+    for start, count in np.random.default_rng(1).integers((len(DATA) + 10, 5 * BLOCK), size=(300, 2)):
+        assert read(file, start, count) == DATA[start : start + count]
+
+
+def test_many_small_reads_are_one_request() -> None:
+    source = Source()
+    file = source.file()
+    for start in range(0, BLOCK, 100):
+        read(file, start, 8)
+    assert len(source.asked) == 1
+
+
+def test_a_read_elsewhere_asks_for_one_block() -> None:
+    source = Source()
+    read(source.file(), 30 * BLOCK + 7, 8)
+    assert source.asked == [(30 * BLOCK, 31 * BLOCK)]
+
+
+def test_a_small_file_is_one_request() -> None:
+    source = Source(DATA[:50_000])
+    file = source.file()
+    assert read(file, 40_000, 10_000) == DATA[40_000:50_000]
+    source.asked.clear()
+    assert read(file, 0, 20) == DATA[:20]
+    assert source.asked == [(0, 2 * BLOCK)]
+
+
+def test_a_long_read_is_one_request() -> None:
+    source = Source()
+    assert read(source.file(), 0, 30 * BLOCK) == DATA[: 30 * BLOCK]
+    assert source.asked == [(0, 30 * BLOCK)]
+
+
+def test_what_is_there_is_not_asked_for_again() -> None:
+    source = Source()
+    file = source.file()
+    read(file, 10 * BLOCK, 1)
+    read(file, 8 * BLOCK, 4 * BLOCK)
+    assert source.asked[:2] == [(10 * BLOCK, 11 * BLOCK), (8 * BLOCK, 10 * BLOCK)]
+    assert source.asked[2][0] == 11 * BLOCK
+
+
+@pytest.mark.parametrize("step", [1000, BLOCK, 3 * BLOCK])
+def test_who_reads_on_is_given_more_each_time(step: int) -> None:
+    source = Source(bytes(2000 * BLOCK))
+    file = source.file()
+    for start in range(0, 2000 * BLOCK, step):
+        read(file, start, 1)
+    assert len(source.asked) < 20
+
+
+def test_two_files_share_what_is_there() -> None:
+    source = Source()
+    ranges = Ranges(len(DATA), source)
+    read(RangedFile(ranges), 0, 100)
+    read(RangedFile(ranges), 50, 100)
+    assert len(source.asked) == 1
+
+
+def test_memory_is_bounded() -> None:
+    source = Source(bytes(2000 * BLOCK))
+    ranges = Ranges(len(source.data), source)
+    file = RangedFile(ranges)
+    while file.read(BLOCK):
+        pass
+    assert sum(map(len, ranges._blocks.values())) <= 2**23
+
+
+@pytest.mark.parametrize(("whence", "place"), [(io.SEEK_SET, 5), (io.SEEK_CUR, 8), (io.SEEK_END, len(DATA) + 5)])
+def test_a_file_is_sought_in_every_way(whence: int, place: int) -> None:
+    file = Source().file()
+    file.seek(3)
+    assert file.seek(5, whence) == file.tell() == place
+
+
+def test_there_is_nothing_before_the_start() -> None:
+    with pytest.raises(ValueError, match="byte -1"):
+        Source().file().seek(-1)
+
+
+def test_there_is_nothing_behind_the_end() -> None:
+    assert read(Source().file(), len(DATA) + 3, 10) == b""

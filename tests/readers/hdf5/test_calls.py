@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import gc
+import io
+import threading
+
+import h5py
+import numpy as np
+import pytest
+
+from lstmdump.errors import CorruptModel, ModelClosed
+from lstmdump.readers.hdf5.calls import Call
+from lstmdump.readers.hdf5.file import HDF5File
+
+
+class Watched(io.BytesIO):
+    """Bytes that note whether garbage was collected while they were read."""
+
+    collected = False
+
+    def readinto(self, buffer: object) -> int:
+        self.collected |= gc.isenabled()
+        return super().readinto(buffer)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def file() -> Watched:
+    """An HDF5 file with a compressed array `x` that has an attribute `names`."""
+    watched = Watched()
+    with h5py.File(watched, "w") as made:
+        made.create_dataset("group/x", data=np.zeros((300, 300), "f4"), chunks=(100, 300), compression="gzip")
+        made["group"].attrs["names"] = ["a", "b"]
+    watched.collected = False
+    return watched
+
+
+def test_no_garbage_is_collected_while_h5py_holds_its_lock(file: Watched) -> None:
+    found = HDF5File(file)
+    group = found.group("group")
+    assert group is not None
+    assert (group.names(), group.strings("names")) == (["x"], ["a", "b"])
+    array = group.tensor("x", opaque_is_bfloat16=False)
+    assert array is not None
+    assert array.rows is not None
+    assert not array.read().any()
+    assert sum(len(block) for block in array.rows()) == 4 * 300 * 300
+    found.close()
+    assert not file.collected
+
+
+def test_garbage_is_collected_between_calls_and_after_them(file: Watched) -> None:
+    found = HDF5File(file)
+    assert gc.isenabled()
+    found.close()
+    assert gc.isenabled()
+
+
+def test_garbage_is_collected_after_an_error() -> None:
+    with pytest.raises(CorruptModel, match=r"^damaged HDF5: reading x fails \(no\)$"), Call("reading x"):
+        raise OSError("no")
+    assert gc.isenabled()
+
+
+def test_calls_of_two_threads_collect_none_until_both_are_done() -> None:
+    seen: list[bool] = []
+    entered, done = threading.Event(), threading.Event()
+
+    def call() -> None:
+        with Call():
+            entered.set()
+            done.wait(10)
+            seen.append(gc.isenabled())
+
+    thread = threading.Thread(target=call)
+    with Call():
+        thread.start()
+        entered.wait(10)
+    done.set()
+    thread.join()
+    assert (seen, gc.isenabled()) == ([False], True)
+
+
+def test_who_collects_no_garbage_is_left_alone() -> None:
+    gc.disable()
+    try:
+        with Call():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("error", [ModelClosed("closed"), KeyboardInterrupt()])
+def test_other_exceptions_go_on_as_they_are(error: BaseException) -> None:
+    with pytest.raises(type(error)) as caught, Call("reading x"):
+        raise error
+    assert caught.value is error
+
+
+def test_what_is_not_named_is_raised_as_it_is() -> None:
+    with pytest.raises(OSError, match=r"^no$"), Call():
+        raise OSError("no")

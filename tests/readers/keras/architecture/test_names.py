@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import pytest
+
+from lstmdump.readers.keras.architecture.names import WeightName, below, names_in, parse
+
+
+@pytest.mark.parametrize(
+    ("name", "major", "scope", "leaf", "number"),
+    [
+        ("lstm_1_W_i:0", 1, "lstm_1", "W_i", 0),
+        ("lstm_1_W_i", 1, "lstm_1", "W_i", 0),
+        ("lstm_U_c_1:0", 1, "lstm", "U_c", 1),
+        ("lstm_1_W:0", 1, "lstm_1", "W", 0),
+        ("enc/lstm_b_o:0", 1, "enc/lstm", "b_o", 0),
+        ("gru_1_W_z:0", 1, "", "gru_1_W_z", 0),
+        ("lstm_1/kernel:0", 2, "lstm_1", "kernel", 0),
+        ("rnn_1/recurrent_kernel_1:0", 2, "rnn_1", "recurrent_kernel", 1),
+        ("lstm/lstm_cell_3/bias:0", 2, "lstm/lstm_cell_3", "bias", 0),
+        ("attention/attention_W:0", 2, "attention", "attention_W", 0),
+        ("kernel", 3, "", "kernel", 0),
+        ("sequential/a:0/lstm_cell/kernel", 3, "sequential/a:0/lstm_cell", "kernel", 0),
+    ],
+)
+def test_names_are_taken_apart_as_their_release_put_them_together(
+    name: str, major: int, scope: str, leaf: str, number: int
+) -> None:
+    assert parse(name, major) == WeightName(scope, leaf, number)
+
+
+@pytest.mark.parametrize(
+    ("scope", "group", "alone", "expected"),
+    [
+        ("lstm_1", "lstm_1", True, ()),
+        ("lstm/lstm_cell", "lstm", True, ("lstm_cell",)),
+        ("sequential/lstm/lstm_cell", "lstm", True, ("lstm_cell",)),
+        ("bidirectional/forward_lstm", "bidirectional", False, ("forward_lstm",)),
+        ("deep/lstm_cell", "middle", False, ("deep", "lstm_cell")),
+        ("lstm_1", "lstm", True, ()),
+        ("lstm_1", "lstm", False, ("lstm_1",)),
+        ("action_lstm_43/lstm_cell_87", "action_lstm", True, ("lstm_cell_87",)),
+        ("enc/lstm/deep", "enc/lstm", True, ("deep",)),
+        ("", "lstm", True, ()),
+    ],
+)
+def test_below_a_layer_its_own_name_and_the_models_are_left_out(
+    scope: str, group: str, alone: bool, expected: tuple[str, ...]
+) -> None:
+    assert below(scope, group, alone=alone) == expected
+
+
+def test_every_run_of_steps_may_be_a_name() -> None:
+    assert list(names_in("a/b/c")) == ["a", "a/b", "a/b/c", "b", "b/c", "c"]

@@ -1,0 +1,220 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from support import builders
+
+import lstmdump
+from lstmdump.errors import CorruptModel, RefusedModel
+from lstmdump.model.limits import Limits
+
+CELL = builders.cell()
+ADAM = [np.int64(3), np.float32(0.001), *CELL, *CELL]
+
+
+def names(path: Path) -> list[str]:
+    with lstmdump.open(path) as model:
+        return [lstm.name for lstm in model.lstms]
+
+
+def total(path: Path) -> int | None:
+    with lstmdump.open(path) as model:
+        return model.model.parameters
+
+
+def test_a_layer_without_a_name_goes_by_its_group(tmp_path: Path) -> None:
+    path = builders.saved(tmp_path / "a.weights.h5", {"layers/lstm/cell": CELL, "layers/lstm_1/cell": CELL})
+    assert names(path) == ["lstm", "lstm_1"]
+
+
+def test_layers_stand_in_the_order_in_which_they_were_written(tmp_path: Path) -> None:
+    groups = {f"layers/{group}/cell": CELL for group in ("lstm_2", "gate", "lstm_10", "bidirectional/forward_layer")}
+    assert names(builders.saved(tmp_path / "a.weights.h5", groups)) == [
+        "lstm_2", "gate", "lstm_10", "bidirectional/forward_layer",
+    ]  # fmt: skip
+
+
+def test_a_forward_layer_stands_before_the_backward_one_though_keras_3_writes_it_after(tmp_path: Path) -> None:
+    groups = {f"layers/bidirectional/{way}_layer/cell": CELL for way in ("backward", "forward")}
+    assert names(builders.saved(tmp_path / "a.weights.h5", groups)) == [
+        "bidirectional/forward_layer", "bidirectional/backward_layer",
+    ]  # fmt: skip
+
+
+def test_a_name_in_the_file_is_preferred(tmp_path: Path) -> None:
+    own = {"": "model", "layers/lstm": "zeta", "layers/lstm/cell": "lstm_cell"}
+    path = builders.saved(tmp_path / "a.weights.h5", {"layers/lstm/cell": CELL}, own)
+    assert names(path) == ["zeta"]
+
+
+def test_a_list_has_no_name_where_layers_have(tmp_path: Path) -> None:
+    own = {"blocks/lstm": "first", "blocks/lstm_1": "second"}
+    groups = {"blocks/lstm/cell": CELL, "blocks/lstm_1/cell": CELL}
+    assert names(builders.saved(tmp_path / "a.weights.h5", groups, own)) == ["first", "second"]
+
+
+def test_attributes_of_a_subclassed_model_are_names_where_none_are_kept(tmp_path: Path) -> None:
+    groups = {"enc/cell": CELL, "blocks/lstm/cell": CELL, "blocks/lstm_1/cell": CELL, "cell": CELL}
+    assert names(builders.saved(tmp_path / "a.weights.h5", groups)) == ["enc", "blocks/lstm", "blocks/lstm_1", "cell"]
+
+
+def test_cells_in_a_stack_are_told_apart(tmp_path: Path) -> None:
+    groups = {"layers/rnn/cell/cells/lstm_cell": CELL, "layers/rnn/cell/cells/lstm_cell_1": CELL}
+    assert names(builders.saved(tmp_path / "a.weights.h5", groups)) == ["rnn/lstm_cell", "rnn/lstm_cell_1"]
+
+
+def test_a_cell_with_a_name_of_its_own_keeps_it(tmp_path: Path) -> None:
+    own = {"layers/rnn": "r", "layers/rnn/cell": "mine"}
+    assert names(builders.saved(tmp_path / "a.weights.h5", {"layers/rnn/cell": CELL}, own)) == ["r/mine"]
+
+
+def test_a_cell_that_holds_cells_is_looked_into(tmp_path: Path) -> None:
+    path = builders.saved(
+        tmp_path / "a.weights.h5", {"layers/rnn/cell/lstm_cell": CELL, "layers/rnn/cell/proj": CELL[2:]}
+    )
+    assert (names(path), total(path)) == (["rnn/lstm_cell"], 128 + 16)
+
+
+def test_layers_of_one_name_go_by_their_paths(tmp_path: Path) -> None:
+    own = {"left": "same", "right": "same"}
+    groups = {"left/cell": CELL, "right/cell": CELL}
+    assert names(builders.saved(tmp_path / "a.weights.h5", groups, own)) == ["same", "right/cell"]
+
+
+def test_backslashes_of_windows_part_groups(tmp_path: Path) -> None:
+    groups = {"layers\\lstm\\cell": CELL, "layers\\dense": [builders.numbers(4, 1), builders.numbers(1)]}
+    path = builders.saved(tmp_path / "a.weights.h5", groups)
+    assert (names(path), total(path)) == (["lstm"], 128 + 5)
+
+
+def test_the_double_numbers_of_keras_2_12_are_read(tmp_path: Path) -> None:
+    top = "_layer_checkpoint_dependencies"
+    path = builders.saved(tmp_path / "a.weights.h5", {f"{top}/lstm/cell": CELL, f"{top}/lstm_2/cell": CELL})
+    with lstmdump.open(path) as model:
+        assert ([lstm.name for lstm in model.lstms], model.producer) == (["lstm", "lstm_2"], "keras 2.12 to 2.14")
+
+
+def test_a_class_is_told_by_shape_with_a_note(tmp_path: Path) -> None:
+    with lstmdump.open(builders.saved(tmp_path / "a.weights.h5", {"layers/lstm/cell": CELL})) as model:
+        assert model.model.notes[0] == "found by shape: the file holds no layer classes"
+
+
+def test_a_bias_twice_as_long_is_cudnns(tmp_path: Path) -> None:
+    arrays = [*CELL[:2], builders.numbers(32)]
+    with lstmdump.open(builders.saved(tmp_path / "a.weights.h5", {"layers/cu_dnnlstm": arrays})) as model:
+        assert [lstm.kind for lstm in model.lstms] == ["CuDNNLSTM"]
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        [(3, 12), (4, 12), (2, 12)],  # GRU
+        [(3, 4), (4, 4), (4,)],  # SimpleRNN
+        [(3, 3, 3, 16), (3, 3, 4, 16), (16,)],  # ConvLSTM2D
+        [(3, 16), (16,)],  # Dense
+        [(3, 16), (5, 16), (16,)],
+        [(0, 0), (0, 0), (0,)],
+    ],
+)
+def test_other_layers_are_none(tmp_path: Path, shapes: list[tuple[int, ...]]) -> None:
+    groups = {"layers/lstm/cell": [builders.numbers(*shape) for shape in shapes]}
+    assert names(builders.saved(tmp_path / "a.weights.h5", groups)) == []
+
+
+@pytest.mark.parametrize("arrays", [ADAM, ADAM[:1] + ADAM[2:]])  # Keras 2 stores no learning rate
+@pytest.mark.parametrize("group", ["optimizer", "metrics/mean", "other_optimizer", "opt"])
+def test_optimizers_are_neither_layers_nor_parameters(tmp_path: Path, group: str, arrays: list[np.ndarray]) -> None:
+    path = builders.saved(tmp_path / "a.weights.h5", {"layers/lstm/cell": CELL, group: arrays})
+    assert (names(path), total(path)) == (["lstm"], 128)
+
+
+def test_seeds_and_metrics_are_no_parameters(tmp_path: Path) -> None:
+    groups = {
+        "layers/lstm/cell": CELL,
+        "layers/lstm/cell/seed_generator": [np.zeros(2, np.uint32)],
+        "loss_tracker": [np.float32(0), np.float32(0)],
+    }
+    assert total(builders.saved(tmp_path / "a.weights.h5", groups)) == 128
+
+
+def test_what_a_bidirectional_of_keras_2_was_made_from_is_no_layer(tmp_path: Path) -> None:
+    groups = {f"layers/bidirectional/{layer}/cell": CELL for layer in ("layer", "forward_layer", "backward_layer")}
+    assert total(builders.saved(tmp_path / "a.weights.h5", groups)) == 2 * 128
+
+
+def test_arrays_are_taken_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    extra = {number: builders.numbers(1, seed=number) for number in range(3, 12)}
+    path = builders.saved(tmp_path / "a.weights.h5", {"layers/lstm/cell": dict(enumerate(CELL)) | extra})
+    with lstmdump.open(path) as model:
+        assert [weight.tensor.name[-2:] for weight in model.lstms[0].weights] == ["/0", "/1", "/2"]
+
+
+def test_two_bytes_are_bfloat16(tmp_path: Path) -> None:
+    halves = [np.ascontiguousarray(array).view("<u4") >> 16 for array in CELL]
+    path = builders.saved(tmp_path / "a.weights.h5", {"layers/lstm/cell": [h.astype("<u2").view("V2") for h in halves]})
+    with lstmdump.open(path) as model:
+        kept = (halves[2] << 16).astype("<u4").view("<f4")[:4]
+        np.testing.assert_array_equal(model.lstms[0].gates["i"].b.read(), kept)
+
+
+def test_two_bytes_are_nothing_where_keras_3_would_say_what_they_are(tmp_path: Path) -> None:
+    path = builders.saved(tmp_path / "a.weights.h5", {"layers/dense": [np.zeros((3, 4), "V2")]}, {"": "model"})
+    with pytest.raises(CorruptModel, match="numbers of two bytes, of which the file does not say the type"):
+        lstmdump.open(path)
+
+
+# --- what cannot be
+
+
+def test_a_gap_in_the_numbers_is_a_missing_array(tmp_path: Path) -> None:
+    path = builders.saved(tmp_path / "a.weights.h5", {"layers/lstm/cell": {0: CELL[0], 2: CELL[2]}})
+    with pytest.raises(CorruptModel, match="layers/lstm/cell/vars holds arrays up to number 2, but not number 1"):
+        lstmdump.open(path)
+
+
+def test_a_group_within_itself_is_a_contradiction(tmp_path: Path) -> None:
+    path = builders.saved(tmp_path / "a.weights.h5", {"layers/lstm/cell": CELL})
+    builders.change(path, lambda file: file["layers/lstm"].__setitem__("again", file["layers"]))
+    with pytest.raises(CorruptModel, match="stands within itself"), lstmdump.open(path):
+        pass
+
+
+def test_groups_are_nested_up_to_the_limit(tmp_path: Path) -> None:
+    path = builders.saved(tmp_path / "a.weights.h5", {"layers/" + "/".join("abcdefgh"): CELL})
+    with lstmdump.open(path, limits=Limits(nesting=9)) as model:
+        assert [lstm.name for lstm in model.lstms] == ["a/b/c/d/e/f/g/h"]
+    with pytest.raises(RefusedModel, match="groups are nested more than 8 deep; --limit nesting=16 allows it"):
+        lstmdump.open(path, limits=Limits(nesting=8))
+
+
+def test_groups_nested_deeper_than_python_can_follow_are_refused(tmp_path: Path) -> None:
+    path = builders.saved(tmp_path / "a.weights.h5", {"layers/" + "/".join("a" * 1500): CELL})
+    with pytest.raises(RefusedModel, match="deeper than can be followed"):
+        lstmdump.open(path, limits=Limits(nesting=10_000, name_length=10_000))
+
+
+def test_groups_are_counted_where_they_have_two_names(tmp_path: Path) -> None:
+    path = builders.saved(tmp_path / "a.weights.h5", {f"layers/lstm_{number}/cell": CELL for number in range(5)})
+    builders.change(
+        path, lambda file: file.__setitem__("layers/lstm_0/cell/vars/again", file["layers/lstm_1/cell/vars/0"])
+    )
+    with pytest.raises(RefusedModel, match=r"more than 12 (links|arrays)"):
+        lstmdump.open(path, limits=Limits(objects=12))
+
+
+def test_a_link_out_of_the_file_is_refused(tmp_path: Path) -> None:
+    path = builders.saved(tmp_path / "a.weights.h5", {"layers/lstm/cell": CELL})
+    builders.change(path, lambda file: file.__setitem__("layers/lstm_1", h5py.ExternalLink("b.h5", "/x")))
+    with pytest.raises(RefusedModel, match="layers/lstm_1 is a link"), lstmdump.open(path):
+        pass
+
+
+def test_hdf5_of_something_else_with_links_is_no_model(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["data"] = np.zeros(3)
+        file["link"] = h5py.SoftLink("/data")
+    with pytest.raises(lstmdump.errors.UnknownFormat, match="no Keras model"), lstmdump.open(tmp_path / "a.h5"):
+        pass

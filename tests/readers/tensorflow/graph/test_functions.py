@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from support.tensorflow_builders import constant, counted, node, split_cell, variable
+
+from lstmdump.errors import RefusedModel
+from lstmdump.readers.tensorflow.graph import functions as graph_functions
+from lstmdump.readers.tensorflow.graph.cells import cells, joining_axes
+from lstmdump.readers.tensorflow.graph.graph_def import Graph
+from lstmdump.readers.tensorflow.wire.protobuf import fields
+
+
+def function(name: str, arguments: list[str], nodes: bytes) -> bytes:
+    """A library of one FunctionDef; the NODES of a graph stand in field 3 of it."""
+    signature = counted(1, name) + b"".join(counted(2, counted(1, argument)) for argument in arguments)
+    messages = [bytes(value) for _, value in fields(nodes) if not isinstance(value, int)]
+    inside = b"".join(counted(3, message) for message in messages)
+    return counted(2, counted(1, counted(1, signature) + inside))
+
+
+def loop(name: str, body: str, *inputs: str, operation: str = "While") -> bytes:
+    return node(name, operation, *inputs, body=counted(10, counted(1, body)))
+
+
+@pytest.mark.parametrize("operation", ["While", "StatelessWhile"])
+def test_the_cell_in_a_loops_body_takes_the_variables_that_were_handed_in(operation: str) -> None:
+    body = split_cell("c", 0.25, kernel="k_arg", bias="b_arg")
+    outer = variable("rnn/kernel", (7, 16)) + variable("rnn/bias", (16,))
+    outer += loop("while", "body", "rnn/kernel/read", "rnn/bias/read", operation=operation)
+    (cell,) = cells(Graph(outer + function("body", ["k_arg", "b_arg"], body)))
+    assert cell.variables == {"kernel": ("rnn/kernel",), "bias": ("rnn/bias",)}
+    assert cell.forget_bias == 0.25
+
+
+def test_a_loop_whose_body_is_not_there_is_passed_over() -> None:
+    assert list(graph_functions.bodies(Graph(loop("while", "gone") + node("bare", "While")))) == []
+
+
+def test_an_output_in_a_body_is_called_as_a_graph_calls_it() -> None:
+    inside = constant("a", np.zeros(1, "f4")) + node("b", "Tanh", "a:output:0") + node("c", "Tanh", "s:output:2")
+    (body,) = graph_functions.bodies(Graph(loop("while", "f") + function("f", [], inside)))
+    assert ([one.name for one in body.taking("a")], [one.name for one in body.taking("s:2")]) == (["b"], ["c"])
+    assert [one.name for one in body.running("Tanh")] == ["b", "c"]
+
+
+def test_very_many_loops_through_one_long_function_are_refused() -> None:
+    inside = b"".join(node(f"n{k}", "Tanh") for k in range(2000))
+    loops = b"".join(loop(f"while{k}", "f") for k in range(120))
+    graph = Graph(loops + function("f", [], inside))
+    with pytest.raises(RefusedModel, match="loops run more than 200,000 nodes; --limit nodes=10000000 allows it"):
+        for _ in graph_functions.bodies(graph):
+            pass
+
+
+def test_pieces_of_a_kernel_are_joined_in_the_body_along_its_axis() -> None:
+    body = node("joined", "ConcatV2", "first", "second", "at:output:0") + constant("at", np.array(1, "<i4"))
+    body += split_cell("c", kernel="joined:output:0", bias="b_arg")
+    outer = variable("k/part_0", (7, 8)) + variable("k/part_1", (7, 8)) + variable("rnn/bias", (16,))
+    outer += loop("while", "body", "k/part_0/read", "k/part_1/read", "rnn/bias/read")
+    graph = Graph(outer + function("body", ["first", "second", "b_arg"], body))
+    assert [cell.variables["kernel"] for cell in cells(graph)] == [("k/part_0", "k/part_1")]
+    assert joining_axes(graph) == {"k/part_0": 1, "k/part_1": 1}

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+from support.tensorflow_builders import counted, integer, shape
+
+from lstmdump.errors import CorruptModel
+from lstmdump.readers.tensorflow.wire import dtypes
+from lstmdump.readers.tensorflow.wire.protobuf import Message
+
+
+@pytest.mark.parametrize(
+    ("number", "name"),  # types.proto
+    [(1, "float32"), (2, "float64"), (7, "string"), (9, "int64"), (14, "bfloat16"), (19, "float16"), (23, "uint64")],
+)
+def test_types_have_the_numbers_of_types_proto(number: int, name: str) -> None:
+    assert dtypes.dtype_name(number) == name
+
+
+def test_the_type_of_a_reference_is_that_of_what_it_refers_to() -> None:
+    assert dtypes.dtype_name(101) == "float32"
+
+
+@pytest.mark.parametrize("number", [0, 24, 100, 999, 2**63])
+def test_an_unknown_type_goes_by_its_number(number: int) -> None:
+    assert dtypes.dtype_name(number).startswith("type ")
+
+
+def test_bytes_are_elements_times_their_size() -> None:
+    assert dtypes.byte_size("bfloat16", (3, 5)) == 3 * 5 * 2
+    assert dtypes.byte_size("complex128", ()) == 16
+
+
+@pytest.mark.parametrize("dtype", ["string", "resource", "variant", "qint8", "type 99"])
+def test_what_is_no_number_has_no_size(dtype: str) -> None:
+    assert dtypes.byte_size(dtype, (3,)) is None
+
+
+@pytest.mark.parametrize("extents", [(), (7,), (0, 3), (2, 3, 4), (2**40,), (1,) * 254])
+def test_a_shape_is_its_extents(extents: tuple[int, ...]) -> None:
+    assert dtypes.shape_of(Message(shape(extents))) == extents
+
+
+@pytest.mark.parametrize("data", [shape([-1, 3]), integer(3, 1), shape([-5]), shape([1] * 255)])
+def test_a_stored_tensor_has_a_known_shape(data: bytes) -> None:
+    with pytest.raises(CorruptModel, match="which none can have"):
+        dtypes.shape_of(Message(data))
+
+
+def test_the_name_of_a_dimension_does_not_count() -> None:
+    assert dtypes.shape_of(Message(counted(2, integer(1, 4) + counted(2, "units")))) == (4,)
+
+
+@pytest.mark.parametrize("extents", [(7,), (1,) * 254])  # of few bytes, which are kept, and of many
+def test_a_shape_in_bytes_is_the_one_in_the_message(extents: tuple[int, ...]) -> None:
+    assert [dtypes.shape_in(shape(extents)) for _ in range(2)] == [extents] * 2
+
+
+def test_a_shape_that_is_not_all_known_is_none_however_often_it_is_asked_for() -> None:
+    assert [dtypes.known_shape_in(shape([-1, 3])) for _ in range(2)] == [None, None]

@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+import pytest
+from support import tensorflow_builders as tf
+from support.tensorflow_builders import counted, fixed32, float32, integer
+
+from lstmdump.errors import CorruptModel, RefusedModel
+from lstmdump.readers.tensorflow.wire import protobuf
+from lstmdump.readers.tensorflow.wire.protobuf import Message
+
+
+@pytest.mark.parametrize(
+    ("data", "value"),
+    [
+        (b"\x00", 0),
+        (b"\x7f", 127),
+        (b"\x80\x01", 128),
+        (b"\xac\x02", 300),  # the example in the encoding's description
+        (b"\xff" * 9 + b"\x01", 2**64 - 1),
+    ],
+)
+def test_a_varint_has_seven_bits_to_a_byte_the_lowest_first(data: bytes, value: int) -> None:
+    assert protobuf.varint(data, 0) == (value, len(data))
+
+
+def test_a_varint_of_ten_bytes_keeps_64_bits() -> None:
+    assert protobuf.varint(b"\xff" * 9 + b"\x7f", 0) == (2**64 - 1, 10)
+
+
+def test_a_varint_of_eleven_bytes_is_damage() -> None:
+    with pytest.raises(CorruptModel, match="more than 10 bytes"):
+        protobuf.varint(b"\x80" * 10 + b"\x01", 0)
+
+
+@pytest.mark.parametrize("data", [b"", b"\x80", b"\xff\xff"])
+def test_a_varint_that_does_not_end_is_damage(data: bytes) -> None:
+    with pytest.raises(CorruptModel, match="cut short within a number"):
+        protobuf.varint(data, 0)
+
+
+def test_the_four_wire_types_are_told_apart() -> None:
+    data = b"\x08\x96\x01" + b"\x12\x07testing" + b"\x1d\x01\x00\x00\x00" + b"\x21" + bytes(range(8))
+    found = [(number, value if isinstance(value, int) else bytes(value)) for number, value in protobuf.fields(data)]
+    assert found == [(1, 150), (2, b"testing"), (3, b"\x01\0\0\0"), (4, bytes(range(8)))]
+
+
+@pytest.mark.parametrize("kind", [3, 4, 6, 7])
+def test_other_wire_types_are_damage(kind: int) -> None:
+    with pytest.raises(CorruptModel, match=f"wire type {kind}"):
+        Message(bytes([8 | kind, 0]))
+
+
+@pytest.mark.parametrize("data", [b"\x0a\x05abc", b"\x0d\x00\x00", b"\x09" + bytes(7), b"\x0a" + b"\xff" * 9 + b"\x01"])
+def test_a_field_that_reaches_beyond_the_message_is_damage(data: bytes) -> None:
+    with pytest.raises(CorruptModel, match=r"a field of \d+ bytes where"):
+        Message(data)
+
+
+def test_an_absent_field_is_the_zero_of_its_type() -> None:
+    message = Message(b"")
+    assert (message.integer(1), bytes(message.bytes(1)), message.text(1), message.float32(1)) == (0, b"", "", 0.0)
+    assert (message.messages(1), message.integers(1), 1 in message.message(1)) == ([], [], False)
+
+
+def test_of_a_field_that_comes_twice_the_last_counts() -> None:
+    message = Message(integer(1, 5) + counted(2, "a") + integer(1, 7) + counted(2, "b"))
+    assert (message.integer(1), message.text(2), [bytes(one) for one in message.all_bytes(2)]) == (7, "b", [b"a", b"b"])
+
+
+@pytest.mark.parametrize(("stored", "value"), [(2**64 - 1, -1), (2**63, -(2**63)), (2**63 - 1, 2**63 - 1)])
+def test_a_signed_number_is_in_twos_complement(stored: int, value: int) -> None:
+    assert Message(integer(1, stored)).signed(1) == value
+
+
+def test_numbers_come_packed_or_one_by_one() -> None:
+    data = integer(1, 3) + counted(1, tf.varint(300) + tf.varint(-1)) + integer(1, 4)
+    assert Message(data).integers(1) == [3, 300, -1, 4]
+
+
+def test_a_number_of_four_bytes_is_little_endian() -> None:
+    assert [protobuf.as_fixed32(value) for _, value in protobuf.fields(fixed32(6, 0x01020304))] == [0x01020304]
+
+
+@pytest.mark.parametrize("value", [1.0, 0.3, 0.7, -2.5, 0.0, 1e-45, 3.4028234663852886e38, 123456.79])
+def test_a_float_is_the_shortest_number_that_is_stored_so(value: float) -> None:
+    found = Message(float32(4, value)).float32(4)
+    assert np.float32(found) == np.float32(value)
+    assert len(repr(found)) <= len(repr(value))
+
+
+def test_a_float_may_take_nine_digits() -> None:
+    # Below 2**30, floats lie 64 apart: eight digits, which end in 00, give 1000000000 or 1000000128.
+    assert protobuf.shortest_float32(struct.pack("<f", 1000000064)) == 1000000060.0
+
+
+@pytest.mark.parametrize("text", ["inf", "-inf"])
+def test_an_infinite_float_stays_infinite(text: str) -> None:
+    assert Message(float32(4, float(text))).float32(4) == float(text)
+
+
+def test_a_float_that_is_none_stays_none() -> None:
+    assert np.isnan(Message(float32(4, float("nan"))).float32(4))
+
+
+def test_text_that_is_no_utf_8_is_kept() -> None:
+    assert Message(counted(1, b"a\xff")).text(1).encode("utf-8", "surrogateescape") == b"a\xff"
+
+
+def test_bytes_are_no_number() -> None:
+    with pytest.raises(CorruptModel, match="bytes where a number belongs"):
+        Message(counted(1, "a")).integer(1)
+
+
+@pytest.mark.parametrize("ask", ["bytes", "text", "message", "messages", "all_bytes", "float32"])
+def test_a_number_is_no_bytes(ask: str) -> None:
+    with pytest.raises(CorruptModel, match="a number where bytes belong"):
+        getattr(Message(integer(1, 5)), ask)(1)
+
+
+def test_a_number_of_four_bytes_has_four() -> None:
+    with pytest.raises(CorruptModel, match="has another length"):
+        protobuf.as_fixed32(b"abc")
+
+
+def test_a_float_has_four_bytes() -> None:
+    with pytest.raises(CorruptModel, match="has another length"):
+        Message(counted(1, b"abc")).float32(1)
+
+
+def test_a_message_knows_which_fields_it_has_and_which_are_numbers() -> None:
+    message = Message(integer(1, 0) + counted(2, ""))
+    assert (1 in message, 2 in message, 3 in message) == (True, True, False)
+    assert (message.is_integer(1), message.is_integer(2), message.is_integer(3)) == (True, False, False)
+
+
+def test_fields_are_found_where_they_lie() -> None:
+    data = integer(4, 300) + counted(4, "ab") + fixed32(4, 7) + counted(5, "no") + counted(4, "cde")
+    found = [data[start:stop] for start, stop in protobuf.spans(data, 4, 0, len(data))]
+    assert found == [value for number, value in protobuf.fields(data) if number == 4 and not isinstance(value, int)]
+
+
+def test_a_field_does_not_lie_beyond_its_message() -> None:
+    data = counted(1, counted(2, "abc"))
+    with pytest.raises(CorruptModel, match="a field of 3 bytes where 1 are left"):
+        list(protobuf.spans(data, 2, 2, 5))
+
+
+def test_fields_are_counted_where_there_may_be_too_many() -> None:
+    assert Message(integer(1, 1) * 5, 5).integers(1) == [1] * 5
+    with pytest.raises(RefusedModel, match="a message of more than 5 fields; --limit nodes=50 allows it"):
+        Message(integer(1, 1) * 6, 5)
+
+
+def test_the_fields_of_a_message_within_are_counted_too() -> None:
+    outer = Message(counted(1, integer(1, 1) * 6), 5)
+    with pytest.raises(RefusedModel, match="more than 5 fields"):
+        outer.message(1)
+    with pytest.raises(RefusedModel, match="more than 5 fields"):
+        outer.messages(1)
+
+
+def test_a_field_without_a_number_is_damage() -> None:
+    with pytest.raises(CorruptModel, match="a field without a number"):
+        Message(b"\x00\x01")

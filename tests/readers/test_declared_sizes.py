@@ -1,0 +1,102 @@
+"""Arrays held against what is stored of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lstmdump.errors import CorruptModel, RefusedModel
+from lstmdump.model.limits import DEFAULTS, FREE
+from lstmdump.readers.declared_sizes import Declared, Extents
+
+
+def declared(*sizes: int, stored: int = 0) -> None:
+    made = Declared(DEFAULTS._replace(unfolding=10, objects=3))
+    made.store(stored)
+    for size in sizes:
+        made.take(size)
+    made.insist_on_stored()
+
+
+def test_arrays_may_declare_so_often_over_what_is_stored_and_something_for_free() -> None:
+    declared(FREE, 10_000, stored=1000)
+
+
+def test_no_byte_more_is_taken() -> None:
+    with pytest.raises(RefusedModel, match=r"declare 67,118,865 bytes, but 1,000 .* --limit unfolding=11x"):
+        declared(FREE, 10_000, 1, stored=1000)
+
+
+def test_what_lies_in_several_files_counts_together() -> None:
+    made = Declared(DEFAULTS._replace(unfolding=10))
+    made.store(1000)
+    made.store(1000)
+    made.take(FREE + 20_000)
+    made.insist_on_stored()
+    made.take(1)
+    with pytest.raises(RefusedModel):
+        made.insist_on_stored()
+
+
+def test_arrays_are_counted() -> None:
+    declared(1, 1, 1, stored=1000)
+    with pytest.raises(RefusedModel, match="more than 3 arrays; --limit objects=8 allows it"):
+        declared(1, 1, 1, 1, stored=1000)
+
+
+@pytest.mark.parametrize("stored", [0, 1, 1000])
+def test_what_is_said_to_allow_it_does(stored: int) -> None:
+    with pytest.raises(RefusedModel) as refused:
+        declared(FREE, 123_456, stored=stored)
+    needed = int(str(refused.value).rpartition("unfolding=")[2].partition("x")[0])
+    made = Declared(DEFAULTS._replace(unfolding=needed))
+    made.store(max(1, stored))
+    made.take(FREE + 123_456)
+    made.insist_on_stored()
+
+
+def test_what_lies_side_by_side_is_taken_in_any_order() -> None:
+    extents = Extents(40)
+    for start in (20, 0, 30, 10):
+        extents.take(f"at {start}", start, 10)
+    extents.insist_on_own_places()
+
+
+@pytest.mark.parametrize(("start", "size"), [(10, 10), (5, 6), (19, 1), (0, 40), (12, 2)])
+def test_what_lies_over_another_is_an_error(start: int, size: int) -> None:
+    extents = Extents(40)
+    extents.take("one", 10, 10)
+    extents.take("other", start, size)
+    with pytest.raises(CorruptModel, match=r"(one and other|other and one) lie over each other in the file"):
+        extents.insist_on_own_places()
+
+
+def test_what_has_no_bytes_lies_over_nothing() -> None:
+    extents = Extents(40)
+    extents.take("one", 10, 10)
+    extents.take("none", 12, 0)
+    extents.insist_on_own_places()
+
+
+@pytest.mark.parametrize(("start", "size"), [(40, 1), (39, 2), (0, 41), (41, 0), (2**64, 2**64)])
+def test_what_reaches_out_of_the_file_is_an_error(start: int, size: int) -> None:
+    with pytest.raises(CorruptModel, match="one lies beyond the end of the file"):
+        Extents(40).take("one", start, size)
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_an_error_is_what_has_a_byte_of_another_and_nothing_else(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    extents, owned = Extents(), set[int]()
+    for _ in range(12):
+        start, size = int(draw.integers(100)), int(draw.integers(6))
+        own = set(range(start, start + size))
+        extents.take("x", start, size)
+        if own & owned:
+            with pytest.raises(CorruptModel):
+                extents.insist_on_own_places()
+            return
+        owned |= own
+        if draw.random() < 0.5:
+            extents.insist_on_own_places()
+    extents.insist_on_own_places()

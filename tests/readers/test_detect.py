@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import io
+import pickle
+import re
+import struct
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lstmdump.errors import UnknownFormat, UnreadableModel
+from lstmdump.model.location import Location
+from lstmdump.readers.detect import Format, detect
+
+
+def zipped(*names: str) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name in names:
+            archive.writestr(name, "x")
+    return buffer.getvalue()
+
+
+HDF5 = b"\x89HDF\r\n\x1a\n"
+npy = io.BytesIO()
+np.save(npy, np.zeros(3))
+
+FOREIGN = {
+    "an empty file": b"",
+    "a text file": b"hello\n",
+    "JSON text": b'{"class_name": "Sequential"}',
+    "a Git LFS pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n",
+    "a list of checkpoints": b'model_checkpoint_path: "model.ckpt-3"\n',
+    "an HTML page": b"\n<!DOCTYPE html><html><body>404</body></html>",
+    "a Python pickle": pickle.dumps({"a": 1}),
+    "a PyTorch file (a pickle)": b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.",
+    "a PyTorch file (zip": zipped("archive/data.pkl", "archive/version"),
+    "a NumPy .npy array": npy.getvalue(),
+    "a NumPy .npz archive": zipped("a.npy", "b.npy"),
+    "a zip archive that is no Keras model": zipped("readme.txt"),
+    "a zip archive that is cut short": zipped("config.json")[:40],
+    "an ONNX model": b"\x08\x07\x12\x07pytorch\x1a\x051.9.0",
+    "a TensorFlow Lite model": b"\x1c\x00\x00\x00TFL3" + bytes(20),
+    "a safetensors file": struct.pack("<Q", 20) + b'{"a":{"dtype":"F32"}}',
+    "a tar archive": bytes(257) + b"ustar\x0000" + bytes(248) + HDF5 + bytes(512),
+    "gzip-compressed": b"\x1f\x8b\x08\x00",
+    "a GGUF file": b"GGUF\x03\x00\x00\x00",
+    "its first bytes are those of no known format": bytes(range(200, 256)),
+}
+
+
+@pytest.mark.parametrize("words", FOREIGN)
+def test_what_is_no_model_is_named_for_what_it_is(words: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.h5"
+    path.write_bytes(FOREIGN[words])
+    with pytest.raises(UnknownFormat, match=rf"^(no model file: )?{re.escape(words)}"):
+        detect(Location(path))
+
+
+@pytest.mark.parametrize("offset", [0, 512, 1024, 4096])
+def test_hdf5_is_known_by_its_signature_also_after_a_user_block(offset: int, tmp_path: Path) -> None:
+    path = tmp_path / "model.keras"
+    path.write_bytes(bytes(offset) + HDF5 + bytes(100))
+    assert detect(Location(path)) is Format.HDF5
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (zipped("config.json", "metadata.json", "model.weights.h5"), Format.KERAS_ZIP),
+        (b"\x08\x01\x12\x04abcd", Format.SAVED_MODEL),
+        (zipped("config.json", "model.weights.json"), Format.KERAS_ZIP),
+        (b'{"metadata": {"total_size": 4}, "weight_map": {"/layers/a/vars": "x_0.weights.h5"}}', Format.KERAS_WEIGHTS),
+        (bytes(40) + b"\x57\xfb\x80\x8b\x24\x75\x47\xdb", Format.CHECKPOINT),
+        (b"\x0a\x1b\x0a\x01x\x12\x0bPlaceholder", Format.GRAPH),
+        (b"\x0a\xff\xff\xff\x7f\x0a\x06kernel", Format.GRAPH),  # a first node of 256 MiB
+        (b"\x0a\xff\xff\xff\xff\x07\x0a\x06kernel", Format.GRAPH),  # and one of 2 GiB
+    ],
+)
+def test_other_models_are_known_by_their_bytes(content: bytes, expected: Format, tmp_path: Path) -> None:
+    path = tmp_path / "model.h5"
+    path.write_bytes(content)
+    assert detect(Location(path)) is expected
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["saved_model.pb"], Format.SAVED_MODEL),
+        (["config.json", "metadata.json", "model.weights.h5"], Format.KERAS_ZIP),
+        (["config.json", "model.weights.h5"], Format.KERAS_ZIP),
+        (["config.json", "model.weights.json"], Format.KERAS_ZIP),
+        (["checkpoint", "x.index"], Format.CHECKPOINT),
+    ],
+)
+def test_directories_are_known_by_the_files_in_them(names: list[str], expected: Format, tmp_path: Path) -> None:
+    for name in names:
+        (tmp_path / name).write_bytes(b"x")
+    assert detect(Location(tmp_path)) is expected
+
+
+def test_a_checkpoint_is_known_by_its_prefix(tmp_path: Path) -> None:
+    (tmp_path / "model.ckpt.index").write_bytes(b"x")
+    assert detect(Location(tmp_path / "model.ckpt")) is Format.CHECKPOINT
+
+
+def test_a_directory_that_is_no_model_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UnknownFormat, match="a directory that is no model"):
+        detect(Location(tmp_path))
+
+
+def test_a_missing_path_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableModel, match="no such file or directory"):
+        detect(Location(tmp_path / "none.h5"))
+
+
+def test_a_path_with_a_nul_is_no_path() -> None:
+    with pytest.raises(UnreadableModel, match="not a path"):
+        detect(Location(Path("a\0b")))
+
+
+def test_text_cut_within_a_character_is_still_text(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(("x" * 1023 + "é" * 10).encode())
+    with pytest.raises(UnknownFormat, match="a text file"):
+        detect(Location(path))
+
+
+@pytest.mark.parametrize(
+    ("files", "named", "words"),
+    [
+        (["m.ckpt.index"], "m.ckpt.", "no such file; the prefix of the checkpoint is m.ckpt, without the dot"),
+        (["m.ckpt.meta"], "m.ckpt", "a checkpoint whose index, m.ckpt.index, is missing"),
+        (["m.ckpt.data-00000-of-00001"], "m.ckpt", "a checkpoint whose index, m.ckpt.index, is missing"),
+        (["m.ckpt.data-00000-of-00001"], "m.ckpt.data-00000-of-00001", "whose index, m.ckpt.index, is missing"),
+        (["saved_model.pb", "keras_metadata.pb"], "keras_metadata.pb", "a part of a SavedModel; give its directory"),
+        (["saved_model.pb", "fingerprint.pb"], "fingerprint.pb", "a part of a SavedModel; give its directory"),
+    ],
+)
+def test_a_part_of_a_model_leads_to_the_whole(files: list[str], named: str, words: str, tmp_path: Path) -> None:
+    for name in files:
+        (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(UnreadableModel, match=words):
+        detect(Location(tmp_path / named))

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import builders
+
+import lstmdump
+from lstmdump.lstm import LSTM
+from lstmdump.lstm.behaviour import Behaviour
+from lstmdump.report.explain.other_frameworks import elsewhere, forget_bias
+from lstmdump.report.explain.section import Section, Subject
+
+ROOT = Path(__file__).parents[3]
+GENUINE = ROOT / "tests" / "genuine"
+TF1 = ROOT / "sample_models" / "tf-1.12-basic-lstm-cell"
+
+
+def only(path: Path) -> LSTM:
+    with lstmdump.open(path) as model:
+        return model.lstms[0]
+
+
+def text(section: Section) -> str:
+    return "\n".join(line.text for line in section.lines)
+
+
+def told(lstm: LSTM, *, in_letters: bool = False) -> str:
+    return text(forget_bias(Subject(lstm, Behaviour(), in_letters)))
+
+
+@pytest.fixture
+def lstm(tmp_path: Path) -> LSTM:
+    """4 units on 3 inputs."""
+    return only(builders.one_lstm(tmp_path / "a.h5"))
+
+
+def test_tensorflow_1_adds_its_forget_bias_at_run_time() -> None:
+    assert told(only(TF1)).startswith("Not in the stored b_f, bias[128:192]: the cell adds 1.0 to it at run time.")
+
+
+def test_a_forget_bias_of_0_is_none() -> None:
+    lstm = only(TF1)
+    lstm.forget_bias = 0.0
+    assert told(lstm) == "There is none: at run time, the cell adds 0 to b_f."
+
+
+def test_a_forget_bias_that_the_file_does_not_hold_is_said_not_to_be_there() -> None:
+    lstm = only(TF1)
+    lstm.forget_bias = None
+    assert "This file does not say how much; TensorFlow's default is 1.0." in told(lstm)
+
+
+@pytest.mark.parametrize(
+    ("added", "words"),
+    [
+        (1.0, "Not in the stored numbers: the cell adds 1.0 to the forget gate at run time."),
+        (0.0, "There is none: at run time, the cell adds 0 to the forget gate."),
+    ],
+)
+def test_without_a_bias_it_is_the_gate_that_something_is_added_to(added: float, words: str) -> None:
+    lstm = only(TF1)
+    lstm.weights = lstm.weights[:1]  # the kernel
+    lstm.forget_bias = added
+    assert told(lstm) == words
+
+
+def test_keras_has_its_forget_bias_in_the_stored_b_f(lstm: LSTM) -> None:
+    assert told(lstm).startswith("Within the stored b_f, bias[4:8]. ")
+    assert told(lstm).endswith("Nothing is added at run time.")
+
+
+def test_a_slice_is_told_for_one_layer_only(lstm: LSTM) -> None:
+    assert told(lstm, in_letters=True).startswith("Within the stored b_f. ")
+
+
+@pytest.mark.parametrize(
+    ("settings", "beginning"),
+    [
+        ({"unit_forget_bias": True}, "It began at 1,"),
+        ({"forget_bias_init": "one"}, "It began at 1,"),
+        ({"unit_forget_bias": False}, "It did not begin at 1,"),
+        ({}, "Keras has it begin at 1 where nobody says otherwise,"),
+    ],
+)
+def test_where_b_f_began_is_what_the_configuration_says(lstm: LSTM, settings: dict[str, Any], beginning: str) -> None:
+    lstm.settings = settings
+    assert beginning in told(lstm)
+
+
+def test_without_a_bias_there_is_no_forget_bias() -> None:
+    assert told(only(GENUINE / "keras-2.12.0-full-nobias.h5")) == "Nowhere: the layer has no bias."
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        ["kernel", "(12, 256)", "(76, 256)", "(12, 256)"],
+        ["recurrent_kernel", "(64, 256)", "part of kernel", "(64, 256)"],
+        ["bias", "(256,)", "(256,)", "(512,)"],
+        ["gate order", "i f c o", "i c f o", "i f c o"],
+        ["forget bias", "in the stored b_f", "added at run time", "in the stored b_f"],
+    ],
+)
+def test_the_same_layer_is_told_of_keras_tensorflow_1_and_cudnn(row: list[str]) -> None:
+    section = elsewhere(Subject(only(TF1), Behaviour()))
+    assert row in [re.split(r" {3,}", line.text) for line in section.lines]
+
+
+def test_what_keras_cannot_do_is_said() -> None:
+    section = elsewhere(Subject(only(GENUINE / "keras-2.12.0-tf1_ckpt-lstm_peephole_proj"), Behaviour()))
+    assert section.lines[-1].text.endswith("neither peepholes nor a projection, though.")

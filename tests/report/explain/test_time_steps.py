@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import builders
+
+import lstmdump
+from lstmdump.lstm import LSTM
+from lstmdump.lstm.behaviour import Behaviour
+from lstmdump.report.explain.section import Section, Subject
+from lstmdump.report.explain.time_steps import data, direction, returned, states, time
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def lstm(tmp_path: Path) -> LSTM:
+    """4 units on 3 inputs."""
+    with lstmdump.open(builders.one_lstm(tmp_path / "a.h5")) as model:
+        return model.lstms[0]
+
+
+def on(lstm: LSTM, settings: Mapping[str, Any] | None = None, **behaviour: Any) -> Subject:
+    lstm.settings = settings or {}
+    return Subject(lstm, Behaviour(**behaviour))
+
+
+def text(section: Section | None) -> str:
+    assert section is not None
+    return "\n".join(line.text for line in section.lines)
+
+
+def test_time_steps_are_in_the_data_and_in_no_shape(lstm: LSTM) -> None:
+    assert text(time(on(lstm))).startswith("In no shape. The data is (batch, time_steps, 3);")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"batch_input_shape": [None, 9, 3]},
+        {"batch_shape": (None, 9, 3)},
+        {"batch_input_shape": {"class_name": "__tuple__", "items": [None, 9, 3]}},
+    ],
+)
+def test_the_data_that_the_layer_was_built_for_is_told(lstm: LSTM, settings: dict[str, Any]) -> None:
+    assert text(data(on(lstm, settings))).startswith("(batch, 9, 3), says its configuration: 9 time steps.")
+
+
+@pytest.mark.parametrize(
+    "shape", [None, [None, None, 3], [None, 9], "9", {"items": 9}, [None, True, 3], [None, -1, 3], [None, 10**99, 3]]
+)
+def test_data_of_another_kind_is_not_told(lstm: LSTM, shape: object) -> None:
+    assert data(on(lstm, {"batch_input_shape": shape})) is None
+
+
+def test_a_layer_that_goes_forwards_has_no_word_of_it(lstm: LSTM) -> None:
+    assert direction(on(lstm)) is None
+
+
+def test_a_layer_that_goes_backwards_says_so(lstm: LSTM) -> None:
+    assert text(direction(on(lstm, go_backwards=True))).startswith("From the last step to the first (go_backwards)")
+
+
+@pytest.mark.parametrize(("half", "backwards"), [("forward", False), ("backward", True)])
+def test_both_halves_of_a_bidirectional_are_told_alike(lstm: LSTM, half: str, backwards: bool) -> None:
+    told = text(direction(on(lstm, {"direction": half}, go_backwards=backwards, is_aligned=backwards)))
+    assert "the forward half goes from the first step to the last, the backward half from the last to the first" in told
+
+
+def test_a_half_that_goes_the_other_way_says_so(lstm: LSTM) -> None:
+    told = text(direction(on(lstm, {"direction": "forward"}, go_backwards=True, is_aligned=True)))
+    assert told == "From the last step to the first. It is the forward half of a Bidirectional."
+
+
+def test_h_and_c_have_their_shapes(lstm: LSTM) -> None:
+    told = text(states(on(lstm)))
+    assert told.startswith("h (4,) is the output of a step, c (4,) the memory")
+    assert "both are (batch, 4)" in told
+
+
+def test_a_projected_h_is_narrower_than_c() -> None:
+    with lstmdump.open(ROOT / "tests" / "genuine" / "keras-2.12.0-tf1_ckpt-lstm_peephole_proj") as model:
+        told = text(states(Subject(model.lstms[0], Behaviour())))
+    assert "they are (batch, 4) and (batch, 6)" in told
+
+
+@pytest.mark.parametrize(
+    ("option", "given"),
+    [
+        ("return_sequences=False", "h of the last step, (batch, 4)"),
+        ("return_sequences=True", "h of every step, (batch, time_steps, 4)"),
+        ("return_state=True", "also the last h and the last c, (batch, 4) each"),
+    ],
+)
+def test_what_keras_can_return_is_told(lstm: LSTM, option: str, given: str) -> None:
+    lines = [line.text for line in states(on(lstm)).lines if line.is_row]
+    assert any(line.startswith(option) and line.endswith(given) for line in lines)
+
+
+def test_the_way_to_c_of_every_step_is_told(lstm: LSTM) -> None:
+    assert "lstmdump trace MODEL -i x.npy -o states.npz" in text(states(on(lstm)))
+
+
+def test_cells_of_tensorflow_1_return_otherwise() -> None:
+    with lstmdump.open(ROOT / "sample_models" / "tf-1.12-basic-lstm-cell") as model:
+        told = text(states(Subject(model.lstms[0], Behaviour())))
+    assert "dynamic_rnn" in told
+    assert "return_sequences" not in told
+
+
+@pytest.mark.parametrize(
+    ("settings", "given"),
+    [
+        ({"return_sequences": True, "return_state": True},
+         "h of every step, (batch, time_steps, 4), and the last h and the last c, (batch, 4) each."),
+        ({"return_sequences": False, "return_state": False}, "h of the last step, (batch, 4)."),
+        ({"return_sequences": False}, "return_sequences=False: h of the last step, (batch, 4)."),
+    ],
+)  # fmt: skip
+def test_what_this_layer_returns_is_told(lstm: LSTM, settings: dict[str, Any], given: str) -> None:
+    assert text(returned(on(lstm, settings))).endswith(given)
+
+
+@pytest.mark.parametrize("settings", [{}, {"return_sequences": "yes"}, {"return_sequences": True, "return_state": 1}])
+def test_what_is_not_told_is_not_guessed(lstm: LSTM, settings: dict[str, Any]) -> None:
+    assert returned(on(lstm, settings)) is None

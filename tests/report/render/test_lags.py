@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from lstmdump.replay.lags import LayerLags
+from lstmdump.report.render import lags as render
+from lstmdump.report.render.lags import ModelLags
+
+NORMS = (5.0, 2.5, 1.0, 0.75, 0.5, 0.1, 0.05, 0.04, 0.03, 0.02, 0.006, 0.004)  # 10 together
+LAYER = LayerLags(
+    "lstm_1", 2, 4, None, 12, 3, "the inputs given", "float64", NORMS, (0.5,) * 12, ((3.0, 1.0), *[(0.0, 0.0)] * 11)
+)
+
+
+def text(layer: LayerLags = LAYER, *notes: str, width: int | None = None, by_feature: bool = False) -> list[str]:
+    model = ModelLags("m.h5", (layer,), notes)
+    return render.text(model, width=width, by_feature=by_feature).splitlines()
+
+
+def test_each_lag_has_a_line_with_its_norm_its_share_and_a_bar() -> None:
+    lines = [line for line in text() if line.startswith("  t-")]
+    assert lines[:2] == [
+        "  t-0          5   50.0 %  " + "█" * 53,  # to the end of the line
+        "  t-1        2.5   25.0 %  " + "█" * 26 + "▌",
+    ]
+
+
+def test_what_is_measured_stands_beside_the_name_of_the_layer() -> None:
+    assert text(replace(LAYER, batch=1))[2] == (
+        "lstm_1 · ‖∂h_T/∂x_{T-k}‖ of 4 units, 2 inputs · over 1 sequence of 12 steps"
+    )
+
+
+def test_what_is_measured_stands_below_where_it_does_not_fit_beside() -> None:
+    assert text()[2:5] == [
+        "lstm_1", "  ‖∂h_T/∂x_{T-k}‖ of 4 units, 2 inputs", "  mean over 3 sequences of 12 steps",
+    ]  # fmt: skip
+
+
+def test_lags_beyond_are_one_line_with_their_share() -> None:
+    assert "  t-10 … t-11: 0.1 %" in text()
+
+
+def test_one_lag_beyond_has_no_range() -> None:
+    layer = replace(LAYER, norms=NORMS[:11], deviations=(0.0,) * 11)
+    assert "  t-10: 0.1 %" in text(layer)
+
+
+def test_lags_are_shown_as_far_as_95_percent_go() -> None:
+    layer = replace(LAYER, norms=(1.0,) * 40, deviations=(0.0,) * 40)
+    lines = text(layer)
+    assert [line.split()[0] for line in lines if line.startswith("  t-")] == [*(f"t-{k}" for k in range(38)), "t-38"]
+    assert "  t-38 … t-39: 5.0 %" in lines
+
+
+def test_the_answer_is_a_sentence() -> None:
+    assert "95 % of the influence on h_T comes from the last 5 steps (t-0 … t-4); t-4 has" in text()
+    assert "5.0 %." in text()
+
+
+def test_the_answer_for_one_step() -> None:
+    layer = replace(LAYER, norms=(1.0,), deviations=(0.0,))
+    assert text(layer)[-1] == "95 % of the influence on h_T comes from the last step alone: t-0 has 100.0 %."
+
+
+def test_where_lags_are_left_out_the_answer_is_about_the_others() -> None:
+    assert text(replace(LAYER, is_complete=False))[-2:] == [
+        "Of these lags alone, 95 % comes from the last 5 steps (t-0 … t-4); t-4 has",
+        "5.0 %.",
+    ]
+
+
+def test_where_there_are_no_shares_there_is_a_dash() -> None:
+    lines = text(replace(LAYER, norms=(0.0, 0.0), deviations=(0.0, 0.0)))
+    assert "  t-0          0        —" in lines
+    assert lines[-1] == "How much of the influence on h_T comes from which lag cannot be said."
+
+
+def test_what_is_more_than_nothing_is_not_shown_as_nothing() -> None:
+    layer = replace(LAYER, norms=(1.0, 1e-9), deviations=(0.0, 0.0))
+    assert any(line.startswith("  t-1      1e-09  < 0.1 %  ▏") for line in text(layer))
+
+
+def test_one_unit_is_named() -> None:
+    assert any("of unit 3, 2 inputs" in line for line in text(replace(LAYER, unit=3)))
+
+
+def test_without_input_the_operating_point_is_named() -> None:
+    layer = replace(LAYER, length=None, operating_point="x = 0, from the state reached there")
+    assert "  at x = 0, from the state reached there" in text(layer)
+
+
+@pytest.mark.parametrize("width", [None, 80, 60])
+def test_no_line_is_wider_than_the_terminal(width: int | None) -> None:
+    lines = text(LAYER, "lstm_1: " + "a long word " * 30, width=width, by_feature=True)
+    assert max(map(len, lines)) <= (width or 80)
+
+
+def test_notes_hang_behind_their_label() -> None:
+    assert text(LAYER, "lstm_1: " + "abc " * 30)[-2:] == [
+        "note: lstm_1: " + " ".join(["abc"] * 16), "      " + " ".join(["abc"] * 14)
+    ]  # fmt: skip
+
+
+def test_features_have_a_line_each_with_their_shares_by_lag() -> None:
+    lines = text(by_feature=True)
+    first = next(k for k, line in enumerate(lines) if line.startswith("  feature"))
+    assert lines[first].split() == ["feature", "share", *(f"t-{k}" for k in range(6))]
+    assert lines[first + 1].split() == ["0", "75.0", "%", "75.0", "%", *["0.0", "%"] * 5]
+
+
+def test_names_that_terminals_act_on_are_escaped() -> None:
+    assert "\x1b" not in "".join(text(replace(LAYER, name="a\x1bb"), "a\x1bb: note"))
+
+
+def json_of(layer: LayerLags, *, by_feature: bool = False) -> dict[str, Any]:
+    made: dict[str, Any] = json.loads(render.json_line(ModelLags("m.h5", (layer,), ("n",)), by_feature=by_feature))
+    return made
+
+
+def test_json_has_each_lag_and_what_they_come_to() -> None:
+    layer = replace(LAYER, norms=(3.0, 1.0), deviations=(0.5, 0.25))
+    assert json_of(layer) == {
+        "model": "m.h5",
+        "layers": [
+            {
+                "name": "lstm_1", "input_dim": 2, "units": 4, "unit": None, "length": 12, "batch": 3,
+                "operating_point": "the inputs given", "dtype": "float64",
+                "lags": [
+                    {"lag": 0, "norm": 3.0, "std": 0.5, "share": 0.75, "cumulative": 0.75},
+                    {"lag": 1, "norm": 1.0, "std": 0.25, "share": 0.25, "cumulative": 1.0},
+                ],
+                "complete": True, "lag_95": 1, "total": 4.0,
+            }
+        ],
+        "notes": ["n"],
+    }  # fmt: skip
+
+
+def test_json_has_features_where_they_are_asked_for() -> None:
+    layer = replace(LAYER, norms=(3.0, 1.0), deviations=(0.5, 0.25), by_feature=((2.0, 1.0), (1.0, 0.0)))
+    assert json_of(layer, by_feature=True)["layers"][0]["by_feature"] == [
+        {"feature": 0, "norm": 3.0, "share": 0.75, "lags": [2.0, 1.0]},
+        {"feature": 1, "norm": 1.0, "share": 0.25, "lags": [1.0, 0.0]},
+    ]
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+def test_what_is_no_number_is_null(number: float) -> None:
+    made = json_of(replace(LAYER, norms=(number,), deviations=(number,)))["layers"][0]
+    assert (made["lags"], made["lag_95"], made["total"]) == (
+        [{"lag": 0, "norm": None, "std": None, "share": None, "cumulative": None}], None, None,
+    )  # fmt: skip

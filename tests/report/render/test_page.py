@@ -1,0 +1,48 @@
+"""What is set here is what rich would set; rich is asked for the rest."""
+
+from __future__ import annotations
+
+import pytest
+
+from lstmdump.report.render import page as pages
+from lstmdump.report.render.page import Page, Piece, Row, length, widths
+
+ROWS = [
+    Row("kernel", "(3, 16) = 3×4·4", Piece("48", "dim")),
+    Row("columns", "i 0:4 · f 4:8", Piece("")),
+    Row("parameters", "4·((3+4)·4 + 4) = 128", Piece("1,128", "bold")),
+]
+
+
+def written(width: int | None, *, colour: bool, name: str = "lstm") -> str:
+    page = Page(width, colour=colour)
+    page.line(Piece(name, "bold cyan"), Piece("  LSTM"))
+    page.line(Piece("3 inputs"), indent=2)
+    page.blank()
+    page.columns(ROWS, widths(ROWS), folds=1)
+    page.hanging(Piece("note: ", "yellow"), f"{name} is stored twice")
+    return page.text()
+
+
+@pytest.mark.parametrize("colour", [False, True])
+@pytest.mark.parametrize("width", [None, 40, 44, 45, 80])  # the columns take 44
+def test_what_fits_is_set_as_rich_sets_it(width: int | None, colour: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = written(width, colour=colour)
+    monkeypatch.setattr(pages, "_is_narrow", lambda *_: False)
+    assert written(width, colour=colour) == plain
+
+
+def test_the_columns_stand_below_each_other() -> None:
+    assert written(80, colour=False).splitlines()[3:6] == [
+        "  kernel      (3, 16) = 3×4·4           48",
+        "  columns     i 0:4 · f 4:8",
+        "  parameters  4·((3+4)·4 + 4) = 128  1,128",
+    ]
+
+
+def test_no_line_is_longer_than_the_terminal_is_wide() -> None:
+    assert max(map(len, written(40, colour=False, name="a_layer_of_a_long_name" * 3).splitlines())) == 40
+
+
+def test_a_sign_may_take_two_columns_or_none() -> None:
+    assert [length(Piece(text)) for text in ("層", "e\u0301", "×·", "a b")] == [2, 1, 2, 3]

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support import builders
+
+import lstmdump
+from lstmdump.report.facts import Report, describe, matching
+
+
+def report_on(path: Path, layer: str | None = None) -> Report:
+    with lstmdump.open(path) as model:
+        return describe(model, layer)
+
+
+def test_a_report_reads_no_numbers(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("h5py.Dataset.__getitem__", never)
+    assert report_on(model).lstm_parameters == 4 * ((3 + 4) * 4 + 4)
+
+
+def test_the_total_is_the_lstms_and_all_else(model: Path) -> None:
+    report = report_on(model)
+    assert (report.lstm_parameters, report.total) == (128, 128 + 4 + 1)
+
+
+def test_other_arrays_and_those_of_the_lstms_make_the_total(model: Path) -> None:
+    report = report_on(model)
+    assert report.lstm_parameters + sum(other.parameters for other in report.others) == report.total
+
+
+@pytest.mark.parametrize(
+    ("glob", "chosen"),
+    [("both", {"both/back", "both/there"}), ("both/b*", {"both/back"}), ("enc", {"enc"}), ("enc/*", {"enc/deep"}),
+     ("bot", set()), ("back", set()), ("", set())],
+)  # fmt: skip
+def test_a_glob_stands_for_layers_or_else_for_those_within_others(glob: str, chosen: set[str]) -> None:
+    assert matching(["both/there", "both/back", "enc", "enc/deep"], glob) == chosen
+
+
+def test_a_glob_chooses_layers(tmp_path: Path) -> None:
+    layers = {name: builders.keras_2_weights(name) for name in ("enc_a", "enc_b", "dec")}
+    report = report_on(builders.write(tmp_path / "a.h5", layers), "enc_*")
+    assert [layer.name for layer in report.layers] == ["enc_a", "enc_b"]
+
+
+def test_chosen_layers_alone_are_counted_as_lstm(tmp_path: Path) -> None:
+    layers = {name: builders.keras_2_weights(name) for name in ("a", "b")}
+    report = report_on(builders.write(tmp_path / "a.h5", layers), "a")
+    assert (report.lstm_parameters, report.total) == (128, 256)
+
+
+def test_layers_that_say_the_same_say_it_once(tmp_path: Path) -> None:
+    layers = {
+        name: [*builders.keras_2_weights(name)[:2], (f"{name}/bias:0", builders.numbers(32))] for name in ("a", "b")
+    }
+    report = report_on(builders.write(tmp_path / "a.h5", layers))
+    assert [note.partition(": ")[0] for note in report.notes if "CuDNN" in note] == ["a, b"]
+
+
+def test_a_keras_layer_adds_nothing_to_its_forget_bias_at_run_time(model: Path) -> None:
+    assert report_on(model).layers[0].forget_bias == 0.0

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+import lstmdump
+from lstmdump.errors import BadExpectation
+from lstmdump.report import record, recorded
+from lstmdump.report.facts import describe
+
+LAYER = {"name": "a", "class": "LSTM", "input_dim": 3, "units": 4, "parameters": 128}
+
+
+def test_a_record_has_the_documented_keys(model: Path) -> None:
+    with lstmdump.open(model) as opened:
+        made = record.of(describe(opened))
+    assert list(made) == ["model", "format", "producer", "parameters", "layers", "notes"]
+    assert list(made["layers"][0]) == [
+        "name", "class", "class_from", "input_dim", "units", "projection", "peepholes", "use_bias", "gate_order", "gate_columns",
+        "forget_bias", "parameters", "formula", "weights",
+    ]  # fmt: skip
+    assert list(made["layers"][0]["weights"][0]) == ["name", "tensor", "shape", "dtype", "parameters", "formula"]
+
+
+@pytest.mark.parametrize(
+    ("number", "wanted"), [(0.5, 0.5), (None, None), (math.nan, None), (math.inf, None), (-math.inf, None)]
+)
+def test_what_is_no_finite_number_is_none_in_json(number: float | None, wanted: float | None) -> None:
+    assert record.finite(number) == wanted
+
+
+def test_a_record_is_read_back(model: Path) -> None:
+    with lstmdump.open(model) as opened:
+        line = record.line(record.of(describe(opened)))
+    (read,) = recorded.parse(line)
+    assert (read.model, read.layers[0].name, read.layers[0].units) == (str(model), "lstm_1", 4)
+
+
+def test_a_line_has_no_lone_surrogates_though_a_path_may() -> None:
+    line = record.line(record.error("a\udcffb", "×"))
+    assert line == '{"model": "a\\udcffb", "error": "×"}'
+    assert json.loads(line.encode("utf-8"))["model"] == "a\udcffb"
+
+
+def test_records_may_be_laid_out_over_lines() -> None:
+    text = json.dumps({"model": "m", "layers": [LAYER]}, indent=2)
+    assert [read.model for read in recorded.parse(f"{text}\n\n{text}\n")] == ["m", "m"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("nonsense", "line 1 is no JSON"),
+        ('{"model": "m", "layers": []}\n[1]', "line 2 is no record of a model"),
+        ('{"layers": []}', "line 1 is no record of a model"),
+        ('{"model": "m", "error": "gone"}', "line 1 records that m could not be read"),
+        ('{"model": "m", "layers": [{"name": "a"}]}', "line 1: a layer lacks one of name, class"),
+        ("[" * 100_000, "line 1 is no JSON"),
+    ],
+)
+def test_what_is_no_record_is_named_with_its_line(text: str, words: str) -> None:
+    with pytest.raises(BadExpectation, match=words):
+        recorded.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("said", "stated"), [({"class_from": "shapes"}, False), ({"class_from": "file"}, True), ({}, True)]
+)
+def test_a_record_says_where_a_class_is_from(said: dict[str, str], stated: bool) -> None:
+    (read,) = recorded.parse(json.dumps({"model": "m", "layers": [{**LAYER, **said}]}))
+    assert read.layers[0].kind_stated is stated

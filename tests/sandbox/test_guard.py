@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.jobs import process
+
+from lstmdump.errors import RefusedModel, UnknownFormat, UnreadableModel
+from lstmdump.model.limits import DEFAULTS
+from lstmdump.sandbox import fork
+from lstmdump.sandbox.guard import Guard
+
+pytestmark = pytest.mark.skipif(not fork.HAS_FORK, reason="this system has no forks that work")
+
+SHOWN = """
+import sys
+from lstmdump import cli
+status = cli.run(sys.argv[1:])
+sys.exit(status or int("h5py" in sys.modules))
+"""
+
+
+@pytest.fixture
+def guard() -> Iterator[Guard]:
+    with Guard() as made:
+        yield made
+
+
+OF_HDF5 = ["keras-2.2.0-weather.h5", "keras-3.15-every-format/model.keras", "keras-3.15-every-format/model.weights.h5",
+           "keras-3.15-every-format/unzipped"]  # fmt: skip
+OF_NONE = ["keras-3.15-every-format/saved_model", "keras-3.15-every-format/checkpoint", "tf-1.12-basic-lstm-cell"]
+
+
+@pytest.mark.parametrize("name", OF_HDF5)
+def test_what_hdf5_reads_is_read_in_another_process(guard: Guard, samples: Path, name: str) -> None:
+    assert guard.do(str(samples / name), process, 0) != os.getpid()
+
+
+@pytest.mark.parametrize("name", OF_NONE)
+def test_what_we_read_ourselves_is_read_here(guard: Guard, samples: Path, name: str) -> None:
+    assert guard.do(str(samples / name), process, 0) == os.getpid()
+
+
+def test_a_url_is_read_in_another_process(guard: Guard) -> None:
+    assert guard.do("https://example.com/model", process, 0) != os.getpid()
+
+
+def test_all_models_of_a_run_are_read_in_one_process(guard: Guard, samples: Path) -> None:
+    assert len({guard.do(str(samples / name), process, 0) for name in OF_HDF5}) == 1
+
+
+def test_where_there_is_no_fork_this_process_reads(samples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fork, "HAS_FORK", False)
+    with Guard() as guard:
+        assert guard.do(str(samples / OF_HDF5[0]), process, 0) == os.getpid()
+
+
+@pytest.mark.parametrize(("name", "error"), [("samples.json", UnknownFormat), ("nothing", UnreadableModel)])
+def test_what_is_no_model_is_told_without_a_process(
+    guard: Guard, samples: Path, name: str, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        guard.do(str(samples / name), process, 0)
+    assert guard._worker is None
+
+
+@pytest.mark.parametrize("words", [["show"], ["show", "--stats"], ["check", "--params", "240"]], ids=" ".join)
+def test_h5py_is_not_imported_where_the_command_runs(samples: Path, words: list[str]) -> None:
+    command = [sys.executable, "-c", SHOWN, *words, str(samples / OF_HDF5[0])]
+    assert subprocess.run(command, capture_output=True, text=True, check=False, timeout=60).returncode == 0
+
+
+def test_an_exception_ends_the_work_under_way(samples: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), Guard() as guard:
+        guard.do(str(samples / OF_HDF5[0]), process, 0)
+        raise KeyboardInterrupt
+    assert guard._worker is not None
+    assert guard._worker._process is not None
+    assert guard._worker._process.exitcode is not None
+
+
+def test_what_is_looked_at_is_trusted_as_far_as_what_is_read(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
+        for number in range(4000):  # so that its directory is longer than what is read of it in any case
+            archive.writestr(f"{number}", b"")
+    with Guard(DEFAULTS._replace(objects=2)) as guard, pytest.raises(RefusedModel, match="--limit objects="):
+        guard.do(str(tmp_path / "model.keras"), process, 0)
