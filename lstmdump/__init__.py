@@ -12,17 +12,22 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lstmdump import errors
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+
+    from lstmdump import errors, export, replay
     from lstmdump.export import batch
-    from lstmdump.lstm import LSTM, Gate
+    from lstmdump.lstm import LSTM, Gate, behaviour
     from lstmdump.lstm.open_model import OpenModel
-    from lstmdump.lstm.open_model import open_model as open  # noqa: A004 - `lstmdump.open`, as in gzip and tarfile
     from lstmdump.model.limits import Limits
     from lstmdump.model.tensor import Tensor
     from lstmdump.replay import network, trace
+    from lstmdump.sandbox.pool import ProcessPool
 
 __version__ = "0.1.0"
 
@@ -31,14 +36,16 @@ __all__ = [
     "Gate",
     "Limits",
     "OpenModel",
+    "ProcessPool",
     "Tensor",
     "__version__",
     "batch",
     "behaviour",
     "errors",
+    "export",
     "network",
     "open",
-    "processes",
+    "replay",
     "trace",
 ]
 
@@ -47,28 +54,99 @@ _HOMES = {
     "Gate": ("lstmdump.lstm", "Gate"),
     "Limits": ("lstmdump.model.limits", "Limits"),
     "OpenModel": ("lstmdump.lstm.open_model", "OpenModel"),
-    "open": ("lstmdump.lstm.open_model", "open_model"),
+    "ProcessPool": ("lstmdump.sandbox.pool", "ProcessPool"),
     "Tensor": ("lstmdump.model.tensor", "Tensor"),
-    "errors": ("lstmdump.errors", None),
     "batch": ("lstmdump.export.batch", None),
     "behaviour": ("lstmdump.lstm.behaviour", None),
-    "processes": ("lstmdump.sandbox.pool", None),
+    "errors": ("lstmdump.errors", None),
+    "export": ("lstmdump.export", None),
     "network": ("lstmdump.replay.network", None),
+    "replay": ("lstmdump.replay", None),
     "trace": ("lstmdump.replay.trace", None),
 }
 
+# Modules of 0.1 that had another place; `import lstmdump.batch` and the like work until 0.3.
+_MOVED = {
+    "batch": "lstmdump.export.batch",
+    "behaviour": "lstmdump.lstm.behaviour",
+    "limits": "lstmdump.model.limits",
+    "network": "lstmdump.replay.network",
+    "processes": "lstmdump.sandbox.pool",
+    "tensor": "lstmdump.model.tensor",
+    "trace": "lstmdump.replay.trace",
+}
+
+
+class _MovedModules:
+    """Import a module under the name it had in 0.1, with a DeprecationWarning: a finder for `sys.meta_path`."""
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:  # noqa: ARG002
+        package, _, module = name.rpartition(".")
+        if package != "lstmdump" or module not in _MOVED:
+            return None
+        from importlib.machinery import ModuleSpec
+
+        return ModuleSpec(name, self, origin=_MOVED[module])  # type: ignore[arg-type]
+
+    def create_module(self, spec: ModuleSpec) -> None:  # noqa: ARG002
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        import importlib
+        import warnings
+
+        home = _MOVED[module.__name__.rpartition(".")[2]]
+        warnings.warn(f"{module.__name__} is now {home}", DeprecationWarning, stacklevel=2)
+        new = importlib.import_module(home)
+        module.__dict__["__getattr__"] = lambda name: getattr(new, name)
+
+
+sys.meta_path.append(_MovedModules())
+
+
+def open(path: str | os.PathLike[str], *, limits: Limits | None = None) -> OpenModel:  # noqa: A001 - as in gzip
+    """Open the model at `path`, which may be a URL that fsspec knows: `s3://bucket/model.h5`.
+
+    Names, shapes and counts are known at once; numbers are read when they are asked for.
+
+    Args:
+        path: a Keras file, the directory of a SavedModel, a checkpoint or a frozen graph.
+        limits: how much a model may hold before it is refused; raise them for models that you trust:
+            `limits=lstmdump.Limits(json_size=2**30)`.
+
+    Raises:
+        UnreadableModel: there is no model, or it is damaged.
+        NotAnLSTM: the file calls a layer an LSTM, but its shapes are not those of an LSTM.
+    """
+    from lstmdump import readers
+    from lstmdump.lstm import find_lstms
+    from lstmdump.lstm.open_model import OpenModel
+    from lstmdump.model import budget, location
+    from lstmdump.model.limits import DEFAULTS
+
+    granted = DEFAULTS if limits is None else limits
+    budget.begin(granted)
+    model = readers.read(location.at(path, granted))
+    try:
+        return OpenModel(os.fspath(path), model, find_lstms(model))
+    except BaseException:
+        model.close()
+        raise
+
 
 def __getattr__(name: str) -> object:
-    """The public name, imported when it is first asked for: `lstmdump --version` needs none of them."""
-    if name not in _HOMES:
+    """Import a public name when it is first used: `lstmdump --version` needs none of them."""
+    if name not in _HOMES and name not in _MOVED:
         raise AttributeError(f"module 'lstmdump' has no attribute {name!r}")
     import importlib
 
+    if name not in _HOMES:
+        return importlib.import_module(f"lstmdump.{name}")
     module, attribute = _HOMES[name]
     home = importlib.import_module(module)
-    found: object = home if attribute is None else getattr(home, attribute)
-    globals()[name] = found
-    return found
+    value: object = home if attribute is None else getattr(home, attribute)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

@@ -266,7 +266,7 @@ def _complete_layers(ctx: click.Context, _param: click.Parameter, incomplete: st
 
 
 def _layers(model: str) -> list[str]:
-    from lstmdump.lstm.open_model import open_model
+    import lstmdump
 
-    with open_model(model) as opened:
+    with lstmdump.open(model) as opened:
         return [lstm.name for lstm in opened.lstms]

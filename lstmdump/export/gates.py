@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from stat import S_ISDIR, S_ISREG
 from typing import NamedTuple
 
+import lstmdump
 from lstmdump.errors import NoForgetBias, OutputExists
 from lstmdump.export import atomic, chunks, conflicts, leftovers, npz
 from lstmdump.export.chunks import Output
 from lstmdump.lstm import LSTM, Role
-from lstmdump.lstm.open_model import OpenModel, open_model
+from lstmdump.lstm.open_model import OpenModel
 from lstmdump.model import location
 from lstmdump.model.escape import key
 from lstmdump.model.limits import DEFAULTS, Limits
@@ -118,7 +119,7 @@ def export(job: Job, settings: Settings = _AS_STORED) -> Exported:
     if (left := skipped(job, settings)) is not None:
         return left
     model = job.model if location.is_url(job.model) else os.path.join(job.directory, job.model)
-    with open_model(model, limits=settings.limits) as opened:
+    with lstmdump.open(model, limits=settings.limits) as opened:
         report = _report(opened, settings)._replace(model=job.model)
         chosen = select(opened.lstms, settings.layer_glob)
         size = npz.write(

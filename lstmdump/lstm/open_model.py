@@ -1,15 +1,11 @@
-"""Opening a model: the reader's tree and the LSTM layers in it, as one object."""
+"""An open model: the tree of its layers and the LSTM layers in it, as one object."""
 
 from __future__ import annotations
 
-import os
 from types import TracebackType
 
-from lstmdump.lstm import LSTM, find_lstms
-from lstmdump.model import budget, location
-from lstmdump.model.limits import DEFAULTS, Limits
+from lstmdump.lstm.cell import LSTM
 from lstmdump.model.tree import Model
-from lstmdump.readers import read
 
 
 class OpenModel:
@@ -50,22 +46,3 @@ class OpenModel:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def open_model(path: str | os.PathLike[str], *, limits: Limits = DEFAULTS) -> OpenModel:
-    """Open the model at PATH, which may be a URL that fsspec knows: `s3://bucket/model.h5`.
-
-    What goes past LIMITS is refused; who knows where a model comes from may raise them:
-    `limits=lstmdump.Limits(json_size=2**30)`.
-
-    Raises:
-        UnreadableModel: there is no model, or it is damaged.
-        NotAnLSTM: a layer that the file calls an LSTM has other shapes than an LSTM has.
-    """
-    budget.begin(limits)
-    model = read(location.at(path, limits))
-    try:
-        return OpenModel(os.fspath(path), model, find_lstms(model))
-    except BaseException:
-        model.close()
-        raise

@@ -178,3 +178,12 @@ def _live(serve: Callable[[Pipe], None], pipe: Pipe, others: set[Pipe]) -> None:
         status = 0
     finally:
         os._exit(status)
+
+
+def ending(status: int) -> str:
+    """STATUS, as `subprocess` and `multiprocessing` have it, in words: `signal 6, SIGABRT`, `exit status 1`."""
+    if status >= 0:
+        return f"exit status {status}"
+    with suppress(ValueError):
+        return f"signal {-status}, {signal.Signals(-status).name}"
+    return f"signal {-status}"

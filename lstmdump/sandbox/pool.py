@@ -23,7 +23,7 @@ Result = TypeVar("Result")
 _Task = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 
 
-class Processes(Executor):
+class ProcessPool(Executor):
     """An executor of COUNT processes. What they are to do, and what comes of it, goes through pickle.
 
     MODULES are imported in each before its first job, so that this is none of what reading a model takes.
@@ -101,3 +101,12 @@ class Processes(Executor):
             self.stop()
         else:
             self.shutdown()
+
+
+def __getattr__(name: str) -> object:
+    if name != "Processes":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import warnings
+
+    warnings.warn("Processes is now lstmdump.ProcessPool", DeprecationWarning, stacklevel=2)
+    return ProcessPool

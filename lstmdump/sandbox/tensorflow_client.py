@@ -15,7 +15,7 @@ from typing import Any
 from lstmdump.errors import LstmdumpError, MissingDependency, TensorFlowFailed
 from lstmdump.model.tensor import Array
 from lstmdump.sandbox import tensorflow_messages
-from lstmdump.sandbox.endings import ending
+from lstmdump.sandbox.fork import ending
 from lstmdump.sandbox.tensorflow_messages import Message
 
 # The child looks for modules where its parent does. `python -m` would begin with the current directory, where a

@@ -18,8 +18,7 @@ from typing import Any, NoReturn, Protocol, cast
 
 from lstmdump.errors import LstmdumpError, RefusedModel, WorkerDied
 from lstmdump.model import budget
-from lstmdump.sandbox.endings import ending
-from lstmdump.sandbox.fork import Forked, can_fork
+from lstmdump.sandbox.fork import Forked, can_fork, ending
 from lstmdump.sandbox.rlimits import ProcessBudget
 
 Task = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]

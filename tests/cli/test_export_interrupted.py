@@ -85,17 +85,17 @@ def test_an_interrupt_ends_an_export_in_its_midst(jobs: int, tmp_path: Path) -> 
 
 DEADLY = """
 import os, signal, sys
+import lstmdump
 from lstmdump import cli
-from lstmdump.export import gates
 
-opening = gates.open_model
+opening = lstmdump.open
 
 def deadly(path, **options):
     if "deadly" in path:
         os.kill(os.getpid(), signal.SIGKILL)
     return opening(path, **options)
 
-gates.open_model = deadly
+lstmdump.open = deadly
 sys.exit(cli.run(sys.argv[1:]))
 """
 

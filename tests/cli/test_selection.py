@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from lstmdump import cli
+from lstmdump import cli, readers
 from lstmdump.cli import selection
 from lstmdump.cli.selection import Selection
 from lstmdump.errors import RefusedModel
-from lstmdump.lstm import open_model
 from lstmdump.model.limits import DEFAULTS, Limits
 from lstmdump.model.location import Location
 from lstmdump.model.tree import Model
@@ -84,7 +83,7 @@ def trusted(monkeypatch: pytest.MonkeyPatch) -> list[Limits]:
         given.append(location.limits)
         raise RefusedModel("it is a test")
 
-    monkeypatch.setattr(open_model, "read", refuse)
+    monkeypatch.setattr(readers, "read", refuse)
     monkeypatch.setattr("lstmdump.sandbox.fork.HAS_FORK", False)  # so that it is this process that reads
     return given
 

@@ -12,7 +12,7 @@ import pytest
 from support.jobs import died, halved
 
 from lstmdump.export.batch import Outcome, run
-from lstmdump.sandbox.pool import Processes
+from lstmdump.sandbox.pool import ProcessPool
 
 
 def told(outcomes: Iterator[Outcome[int, int]]) -> list[object]:
@@ -23,7 +23,7 @@ EXECUTORS = {
     "here": lambda: nullcontext(None),
     "threads": lambda: ThreadPoolExecutor(2),
     "processes of the standard library": lambda: ProcessPoolExecutor(2, multiprocessing.get_context("spawn")),
-    "processes of ours": lambda: Processes(2),
+    "processes of ours": lambda: ProcessPool(2),
 }
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from support import builders
 
+import lstmdump
 from lstmdump.errors import DoesNotFit, NoForgetBias, OutputClash, OutputExists, OutputUnwritable
-from lstmdump.export import gates as module
 from lstmdump.export import leftovers
 from lstmdump.export.gates import Job, Settings, export, plan
-from lstmdump.lstm.open_model import OpenModel, open_model
+from lstmdump.lstm.open_model import OpenModel
 from lstmdump.model.limits import Limits
 
 KEEP = Settings()
@@ -117,7 +117,7 @@ def test_a_number_that_does_not_fit_is_named_and_nothing_is_written(tmp_path: Pa
 
 def test_an_output_that_exists_is_refused_before_anything_is_read(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model.with_suffix(".npz").write_bytes(b"old")
-    monkeypatch.delattr(module, "open_model")
+    monkeypatch.delattr(lstmdump, "open")
     with pytest.raises(OutputExists, match="use --force or --skip-existing"):
         exported(model)
     assert model.with_suffix(".npz").read_bytes() == b"old"
@@ -153,14 +153,15 @@ def test_a_model_without_lstm_leaves_the_record_alone(tmp_path: Path) -> None:
 
 def with_forget_bias(monkeypatch: pytest.MonkeyPatch, value: float | None) -> None:
     """Let every model be read as one of TensorFlow 1, whose cells add a constant to b_f at run time."""
+    opening = lstmdump.open
 
     def reading(path: str, *, limits: Limits) -> OpenModel:
-        opened = open_model(path, limits=limits)
+        opened = opening(path, limits=limits)
         for lstm in opened.lstms:
             lstm.forget_bias = value
         return opened
 
-    monkeypatch.setattr(module, "open_model", reading)
+    monkeypatch.setattr(lstmdump, "open", reading)
 
 
 def test_folding_adds_the_constant_to_the_forget_gates_bias_alone(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

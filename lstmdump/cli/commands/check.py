@@ -10,12 +10,12 @@ from pathlib import Path
 
 import click
 
+import lstmdump
 from lstmdump.cli import terminal
 from lstmdump.cli.exit_status import DONE, FAILED, Run
 from lstmdump.cli.selection import PATH, Input, Selection, marked_text, model_options
 from lstmdump.errors import BadExpectation, UnknownFormat
 from lstmdump.export.atomic import whole_file
-from lstmdump.lstm.open_model import open_model
 from lstmdump.model.escape import visible
 from lstmdump.model.limits import Limits
 from lstmdump.report import record, recorded
@@ -216,7 +216,7 @@ def _verdict(
 
 
 def _described(path: str, layer: str | None, limits: Limits) -> Report:
-    with open_model(path, limits=limits) as opened:
+    with lstmdump.open(path, limits=limits) as opened:
         return describe(opened, layer)
 
 

@@ -100,9 +100,9 @@ def _executor(jobs: int, dask: str | None) -> AbstractContextManager[Executor | 
         return dask_executor(dask)
     if jobs == 1:
         return nullcontext()
-    from lstmdump.sandbox.pool import Processes
+    from lstmdump.sandbox.pool import ProcessPool
 
-    return Processes(jobs, HDF5_READER)
+    return ProcessPool(jobs, HDF5_READER)
 
 
 def _exported(

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+import lstmdump
 from lstmdump.cli import terminal
 from lstmdump.cli.exit_status import FAILED, Run
 from lstmdump.cli.replay_options import Running, running_options
 from lstmdump.cli.selection import PATH, Input, Selection, model_options
 from lstmdump.errors import LstmdumpError
 from lstmdump.export import conflicts
-from lstmdump.lstm.open_model import open_model
 from lstmdump.report.facts import select
 from lstmdump.report.render.words import no_match
 from lstmdump.sandbox.guard import Guard
@@ -147,7 +147,7 @@ def _read(
     """The layers of a model, to be run on an input of INPUT_DIM numbers at each step, if there is one; and notes."""
     from lstmdump.replay import connections, network
 
-    with open_model(path, limits=limits) as opened:
+    with lstmdump.open(path, limits=limits) as opened:
         chosen = select(opened.lstms, layer)
         if opened.lstms and not chosen:
             raise LstmdumpError(no_match(layer, len(opened.lstms)))

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+import lstmdump
 from lstmdump.cli import terminal
 from lstmdump.cli.exit_status import Run
 from lstmdump.cli.selection import PATH, Input, Selection, model_options
 from lstmdump.lstm import GATES
-from lstmdump.lstm.open_model import OpenModel, open_model
+from lstmdump.lstm.open_model import OpenModel
 from lstmdump.model.limits import Limits
 from lstmdump.report import record
 from lstmdump.report.facts import Report, describe, select
@@ -157,7 +158,7 @@ class _Shown(NamedTuple):
 
 
 def _show(path: str, wanted: _Wanted) -> _Shown:
-    with open_model(path, limits=wanted.limits) as opened:
+    with lstmdump.open(path, limits=wanted.limits) as opened:
         report = describe(opened, wanted.layer)
         text = _line(opened, report, wanted) if wanted.as_json else _table(opened, report, wanted)
         caution = _nothing_there(report, wanted.layer, len(opened.lstms))

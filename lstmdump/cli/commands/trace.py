@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+import lstmdump
 from lstmdump.cli import terminal
 from lstmdump.cli.exit_status import Run
 from lstmdump.cli.replay_options import Running, running_options
 from lstmdump.cli.selection import PATH, Input, Selection, one_model_options
 from lstmdump.errors import LstmdumpError
-from lstmdump.lstm.open_model import open_model
 from lstmdump.model.escape import visible
 from lstmdump.report.facts import select
 from lstmdump.report.render.words import no_match
@@ -88,7 +88,7 @@ def trace_command(
 def _network(path: str, selection: Selection, input_dim: int, wanted: Wanted) -> Network:
     from lstmdump.replay import network
 
-    with open_model(path, limits=selection.limits) as opened:
+    with lstmdump.open(path, limits=selection.limits) as opened:
         chosen = select(opened.lstms, selection.layer)
         if not opened.lstms:
             raise LstmdumpError("no LSTM layer in this model")

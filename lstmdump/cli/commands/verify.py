@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
+import lstmdump
 from lstmdump.cli import terminal
 from lstmdump.cli.exit_status import FAILED, Run
 from lstmdump.cli.replay_options import Number
 from lstmdump.cli.selection import Input, Selection, model_options
 from lstmdump.errors import LstmdumpError
-from lstmdump.lstm.open_model import open_model
 from lstmdump.model.limits import Limits
 from lstmdump.replay.verify import TOLERANCE, Case, LayerVerdict, ModelVerdict, case, compare
 from lstmdump.report.facts import select
@@ -72,7 +72,7 @@ def _verdict(
 
 
 def _cases(path: str, layer: str | None, limits: Limits, seed: int) -> list[Case | LayerVerdict]:
-    with open_model(path, limits=limits) as opened:
+    with lstmdump.open(path, limits=limits) as opened:
         chosen = select(opened.lstms, layer)
         if opened.lstms and not chosen:
             raise LstmdumpError(no_match(layer, len(opened.lstms)))

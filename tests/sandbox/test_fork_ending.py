@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from lstmdump.sandbox.endings import ending
+from lstmdump.sandbox.fork import ending
 
 
 @pytest.mark.parametrize(
