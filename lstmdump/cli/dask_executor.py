@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
 Result = TypeVar("Result")
-_PIP_LINE = "pip install 'lstmdump[dask]'"
+_PIP_LINE = "pip install distributed"
 _ADDRESS = re.compile(r"(?:(?:tcp|tls|ws|wss)://)?\[?([^/]+?)\]?:(\d{1,5})", re.ASCII)
 _LOGGERS = ("asyncio", "distributed", "distributed.client", "tornado", "tornado.application")
 """What they tell is told again by each job that fails."""

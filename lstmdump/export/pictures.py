@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SUFFIXES = (".png", ".svg", ".pdf")
 """What pictures can be saved as. A `.pdf` has as many pages as there are, the others hold one."""
 
-_PIP_LINE = "pip install 'lstmdump[plot]'"
+_PIP_LINE = "pip install matplotlib"
 _CREATOR = "lstmdump"
 
 

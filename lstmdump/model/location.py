@@ -27,7 +27,7 @@ def at(path: str | os.PathLike[str], limits: Limits = DEFAULTS) -> Location:
     try:
         from lstmdump.model import remote
     except ImportError as error:
-        raise MissingDependency("models at URLs need fsspec; pip install 'lstmdump[remote]'") from error
+        raise MissingDependency("models at URLs need fsspec; pip install 'fsspec[http]'") from error
     return remote.at(text, limits)
 
 

@@ -21,7 +21,8 @@ from lstmdump.model.location import Location
 from lstmdump.model.range_cache import BLOCK, RangedFile, Ranges
 from lstmdump.model.urls import is_http, split
 
-_OF_EXTRA = ("http", "https", "s3", "s3a", "gs", "gcs")
+_EXTRAS = {"http": "http", "https": "http", "s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
+"""By the scheme of a URL, the extra of fsspec that reads it."""
 _WHOLE = 16 * 2**20  # bytes of a file that comes only as a whole, as from `python -m http.server`
 _CHUNK = 2**20
 _PACKAGES = 2**25  # bytes that could be read in the processor time that packages for a store take to import
@@ -43,7 +44,7 @@ def at(url: str, limits: Limits = DEFAULTS) -> Location:
         system, inner = fsspec.core.url_to_fs(url, **(_http_options() if is_http(url) else {}))
     except ImportError as error:
         scheme = url.partition("://")[0].rpartition("::")[2]
-        help_ = "pip install 'lstmdump[remote]'" if scheme in _OF_EXTRA else _line(error)
+        help_ = f"pip install 'fsspec[{_EXTRAS[scheme]}]'" if scheme in _EXTRAS else _line(error)
         raise MissingDependency(f"models at {scheme}:// need a package that is not installed; {help_}") from error
     except Exception as error:
         raise UnreadableModel(_absence(error) or f"not a URL that can be read: {_line(error)}") from error

@@ -21,7 +21,7 @@ from lstmdump.sandbox.tensorflow_messages import Message
 # The child looks for modules where its parent does. `python -m` would begin with the current directory, where a
 # `tensorflow.py` may lie beside somebody's models.
 _BOOTSTRAP = "import sys; sys.path[:] = sys.argv[1:]; from lstmdump.sandbox.tensorflow_server import main; main()"
-_PIP_LINE = "pip install 'lstmdump[tensorflow]'"
+_PIP_LINE = "pip install tensorflow tf-keras"
 _SETTINGS = {
     "TF_USE_LEGACY_KERAS": "1",  # the cells of TensorFlow 1 live in Keras 2 only
     "CUDA_VISIBLE_DEVICES": "-1",  # a GPU may round float32 to 10 bits

@@ -88,7 +88,7 @@ def test_a_file_that_is_called_like_a_url_is_that_file(folder: Path, monkeypatch
 def test_without_fsspec_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "lstmdump.model.remote", raising=False)
     monkeypatch.setitem(sys.modules, "fsspec", None)
-    with pytest.raises(MissingDependency, match=r"pip install 'lstmdump\[remote\]'"):
+    with pytest.raises(MissingDependency, match=r"pip install 'fsspec\[http\]'"):
         at("https://host/m.h5")
 
 

@@ -172,7 +172,7 @@ def test_a_url_of_no_known_kind_is_told() -> None:
 
 def test_a_missing_package_of_the_extra_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "s3fs", None)
-    with pytest.raises(MissingDependency, match=r"s3:// .*; pip install 'lstmdump\[remote\]'$"):
+    with pytest.raises(MissingDependency, match=r"s3:// .*; pip install 'fsspec\[s3\]'$"):
         lstmdump.open("s3://bucket/m.h5")
 
 

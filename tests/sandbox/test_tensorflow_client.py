@@ -70,7 +70,7 @@ def told(timeout: float = 60) -> str:
 )
 def test_a_tensorflow_that_cannot_be_imported_is_told(pretend: Pretend, source: str, message: str) -> None:
     pretend(source)
-    assert told() == message.format(pip="pip install 'lstmdump[tensorflow]'")
+    assert told() == message.format(pip="pip install tensorflow tf-keras")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no signals")

@@ -20,7 +20,7 @@ from lstmdump.sandbox.tensorflow_client import TensorFlow
 
 _EPILOG = """\b
 Examples:
-  pip install 'lstmdump[tensorflow]'
+  pip install tensorflow tf-keras
   lstmdump verify weather.h5
   lstmdump verify -r models/ --json | jq 'select(.ok != true)'"""
 

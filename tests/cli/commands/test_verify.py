@@ -108,7 +108,7 @@ def test_without_tensorflow_each_model_gets_the_line_that_helps(
     assert (outcome.status, outcome.out, outcome.err) == (
         2,
         "",
-        f"lstmdump: {model}: TensorFlow is needed (No module named 'tensorflow'); pip install 'lstmdump[tensorflow]'\n",
+        f"lstmdump: {model}: TensorFlow is needed (No module named 'tensorflow'); pip install tensorflow tf-keras\n",
     )
 
 
