@@ -29,7 +29,7 @@ both_dtypes = pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.fixture(scope="module", params=GENERATION)
 def acted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
     """A directory with what the activations of one Keras gave, and its generation."""
-    pytest.importorskip("tensorflow", reason="needs the extra `test`")
+    pytest.importorskip("tensorflow", reason="needs the extra `oracle`")
     out = tmp_path_factory.mktemp(request.param)
     done = subprocess.run(
         [sys.executable, HERE / "write_activations.py", request.param, out], capture_output=True, text=True, check=False,

@@ -19,7 +19,7 @@ CASES = ("plain", "both", "cells", "unrolled", "others")
 
 @pytest.fixture(scope="session")
 def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    pytest.importorskip("tensorflow", reason="needs the extra `test`")
+    pytest.importorskip("tensorflow", reason="needs the extra `oracle`")
     out = tmp_path_factory.mktemp(request.param)
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "", "KERAS_BACKEND": "tensorflow"}
     command = [sys.executable, str(HERE / "write_frozen.py"), request.param, str(out)]

@@ -42,7 +42,7 @@ def python(*arguments: object) -> None:
 
 @pytest.fixture(scope="session")
 def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    pytest.importorskip("tensorflow", reason="needs the extra `test`")
+    pytest.importorskip("tensorflow", reason="needs the extra `oracle`")
     out = tmp_path_factory.mktemp(request.param)
     python(HERE / "write_models.py", request.param, out)
     return out
@@ -113,7 +113,7 @@ def test_the_gates_give_the_outputs_of_the_live_model(written: Path, case: str) 
 
 
 def test_cudnn_blocks_are_turned_as_tensorflow_turns_them(tmp_path: Path) -> None:
-    pytest.importorskip("tensorflow", reason="needs the extra `test`")
+    pytest.importorskip("tensorflow", reason="needs the extra `oracle`")
     path = HERE / "tf.keras-2.8.4-cudnn.h5"
     python(HERE / "convert_cudnn.py", path, tmp_path / "live.npz")
     live = np.load(tmp_path / "live.npz")

@@ -38,7 +38,7 @@ def shown(prefix: Path) -> str:
 @pytest.fixture(scope="session")
 def theirs(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, Path]:
     """By prefix, the file with what TensorFlow read."""
-    pytest.importorskip("tensorflow", reason="needs the extra `test`")
+    pytest.importorskip("tensorflow", reason="needs the extra `oracle`")
     found: dict[Path, Path] = {}
     every = [*PREFIXES, *FIRST_FORMAT]
     for start in range(0, len(every), _BATCH):

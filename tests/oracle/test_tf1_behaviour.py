@@ -31,7 +31,7 @@ VERSIONS = (1, 2)  # of control flow
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    pytest.importorskip("tf_keras", reason="needs the extra `test`")
+    pytest.importorskip("tf_keras", reason="needs the extra `oracle`")
     out = tmp_path_factory.mktemp("tf1")
     done = subprocess.run(
         [sys.executable, HERE / "write_tf1_cells.py", out], capture_output=True, text=True, check=False, timeout=600,

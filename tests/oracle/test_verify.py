@@ -29,7 +29,7 @@ Run = Callable[..., Any]
 @pytest.fixture(scope="module", autouse=True)
 def _needs_tensorflow() -> None:
     if importlib.util.find_spec("tf_keras") is None:
-        pytest.skip("needs the extra `test`")
+        pytest.skip("needs the extra `oracle`")
 
 
 @pytest.fixture(scope="module")
