@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from lstmdump.replay import network, trace
     from lstmdump.sandbox.pool import ProcessPool
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "LSTM",
