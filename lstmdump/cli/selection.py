@@ -216,10 +216,10 @@ def marked_text(data: bytes) -> str | None:
     return None
 
 
-def _below(directory: str, trusted: Limits, fail: Callable[[str, str], None]) -> Iterator[str]:
+def _below(directory: str, limits: Limits, fail: Callable[[str, str], None]) -> Iterator[str]:
     """Every model below DIRECTORY, by name; a directory that is a model is one, and links are not followed out."""
     try:
-        waiting = [(location.at(directory, trusted), True)]
+        waiting = [(location.at(directory, limits), True)]
     except UnreadableModel as error:
         fail(directory, str(error))
         return

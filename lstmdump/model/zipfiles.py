@@ -5,8 +5,7 @@ from __future__ import annotations
 import zipfile
 from typing import BinaryIO, cast
 
-from lstmdump.model import limits
-from lstmdump.model.limits import Limits
+from lstmdump.model.limits import Limits, limit_exceeded
 
 _SHORTEST = 46  # bytes of an entry in the directory, before its name; APPNOTE.TXT 4.3.12
 
@@ -14,9 +13,9 @@ _SHORTEST = 46  # bytes of an entry in the directory, before its name; APPNOTE.T
 class _Directory:
     """FILE, of which no part is read at once that is longer than a directory of as many members as TRUSTED allows."""
 
-    def __init__(self, file: BinaryIO, trusted: Limits) -> None:
+    def __init__(self, file: BinaryIO, limits: Limits) -> None:
         self._file = file
-        self._most: int | None = max(trusted.objects * _SHORTEST, 1 << 17)  # what zipfile searches for the directory
+        self._most: int | None = max(limits.objects * _SHORTEST, 1 << 17)  # what zipfile searches for the directory
         self.seek, self.tell, self.seekable, self.close = file.seek, file.tell, file.seekable, file.close
 
     def read(self, size: int = -1) -> bytes:
@@ -27,7 +26,7 @@ class _Directory:
         """
         if self._most is not None and size > self._most:
             words = f"a zip archive whose directory has {size:,} bytes"
-            raise limits.refusal("objects", words, needed=-(-size // _SHORTEST))
+            raise limit_exceeded("objects", words, needed=-(-size // _SHORTEST))
         return self._file.read(size)
 
     def trust(self) -> None:
@@ -35,7 +34,7 @@ class _Directory:
         self._most = None
 
 
-def opened(file: BinaryIO, trusted: Limits) -> zipfile.ZipFile:
+def opened(file: BinaryIO, limits: Limits) -> zipfile.ZipFile:
     """The zip archive in FILE.
 
     What zipfile raises over a damaged archive is left as it is.
@@ -43,7 +42,7 @@ def opened(file: BinaryIO, trusted: Limits) -> zipfile.ZipFile:
     Raises:
         RefusedModel: it has too many members.
     """
-    directory = _Directory(file, trusted)
+    directory = _Directory(file, limits)
     archive = zipfile.ZipFile(cast("BinaryIO", directory))
     directory.trust()
     return archive
