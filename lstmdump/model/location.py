@@ -16,7 +16,7 @@ _CACHED = ("models--", "datasets--", "spaces--")  # how the names of repositorie
 
 
 def at(path: str | os.PathLike[str], limits: Limits = DEFAULTS) -> Location:
-    """What lies at PATH, which is a URL where it looks like one, unless there is such a file; trusted up to LIMITS.
+    """What lies at PATH, which is a URL where it looks like one, unless there is such a file; read up to `limits`.
 
     Raises:
         UnreadableModel: no such URL can be read, or not without another package.

@@ -90,7 +90,7 @@ def grow(
 
     Raises:
         CorruptModel: two arrays claim one place.
-        RefusedModel: layers are nested deeper than is TRUSTED, or have longer names.
+        RefusedModel: layers are nested deeper than `limits` allows, or have longer names.
     """
     root = Layer(())
     for weight in weights:

@@ -11,7 +11,7 @@ _SHORTEST = 46  # bytes of an entry in the directory, before its name; APPNOTE.T
 
 
 class _Directory:
-    """FILE, of which no part is read at once that is longer than a directory of as many members as TRUSTED allows."""
+    """FILE, of which no part is read at once that is longer than a directory of as many members as `limits` allows."""
 
     def __init__(self, file: BinaryIO, limits: Limits) -> None:
         self._file = file

@@ -16,7 +16,7 @@ from lstmdump.model.limits import DEFAULTS, FREE, Limits, limit_exceeded
 
 
 class Declared:
-    """The arrays of one model, which may lie in several files, trusted up to LIMITS."""
+    """The arrays of one model, which may lie in several files, up to `limits`."""
 
     __slots__ = ("_bytes", "_count", "_stored", "limits")
 

@@ -65,7 +65,7 @@ def below(group: h5py.h5g.GroupID, limits: Limits) -> Links | None:
     """All links below GROUP; None where each is to be looked up when needed, as they are not plain.
 
     Raises:
-        RefusedModel: they are more than is TRUSTED.
+        RefusedModel: they are more than `limits` allows.
     """
     with Call():
         try:
@@ -79,5 +79,5 @@ def below(group: h5py.h5g.GroupID, limits: Limits) -> Links | None:
 
 
 def too_many(limits: Limits) -> RefusedModel:
-    """That a file holds more links than is TRUSTED."""
+    """Return the error for a file with more links than `limits` allows."""
     return limit_exceeded("objects", f"HDF5 with more than {limits.objects:,} links", needed=10 * limits.objects)

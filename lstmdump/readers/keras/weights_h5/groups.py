@@ -103,7 +103,7 @@ def read(roots: Sequence[HDF5File], *, opaque_is_bfloat16: bool) -> Stored:
 
 
 class _Shard:
-    """One file on its way into the TREE, trusted so far; NUMBER says which."""
+    """One file on its way into the TREE, as far as `limits` allows; NUMBER says which."""
 
     def __init__(self, tree: Stored, number: int, limits: Limits, *, opaque_is_bfloat16: bool) -> None:
         self._tree = tree

@@ -79,7 +79,7 @@ def assemble(
     limits: Limits,
     files: Files | None = None,
 ) -> Model:
-    """The model whose arrays are below ROOT, its layers called as in ARCHITECTURE if it has one, and TRUSTED so far.
+    """The model whose arrays are below ROOT, its layers called as in ARCHITECTURE if it has one.
 
     FILES are verified before the first numbers are read.
 

@@ -102,7 +102,7 @@ class Node:
 
 
 class Graph(Nodes):
-    """The nodes of the GraphDef in DATA, TRUSTED so far, each taken apart when it is asked for.
+    """The nodes of the GraphDef in DATA, as far as `limits` allows, each taken apart when it is asked for.
 
     `version` is the TensorFlow that wrote it, where that is known.
 

@@ -68,7 +68,7 @@ class Node:
 
 
 class ObjectGraph:
-    """All nodes, and the numbers of those that are slots of an optimizer; TRUSTED so far."""
+    """All nodes, and the numbers of those that are slots of an optimizer; `limits` are those of the model."""
 
     def __init__(self, nodes: list[Node], slots: set[int] | None = None, limits: Limits = DEFAULTS) -> None:
         self.limits = limits
@@ -97,7 +97,7 @@ class ObjectGraph:
 
 
 def of_checkpoint(data: Buffer, limits: Limits = DEFAULTS) -> ObjectGraph:
-    """The graph in DATA, a checkpoint's TrackableObjectGraph, TRUSTED so far."""
+    """The graph in DATA, a checkpoint's TrackableObjectGraph, as far as `limits` allows."""
     slots: set[int] = set()
     nodes = []
     for node, others in _nodes(data, slots, limits.nodes):
@@ -119,7 +119,7 @@ def _tell_attribute(node: Node, data: Buffer) -> None:
 
 
 def of_saved_model(data: Buffer, limits: Limits = DEFAULTS) -> ObjectGraph:
-    """The graph in DATA, a SavedModel's SavedObjectGraph, TRUSTED so far; keys are not in it."""
+    """The graph in DATA, a SavedModel's SavedObjectGraph, as far as `limits` allows; keys are not in it."""
     slots: set[int] = set()
     nodes = []
     for node, others in _nodes(data, slots, limits.nodes):

@@ -92,7 +92,7 @@ def _read(meta: Location) -> Buffer:
 
 
 def of_meta_graph(meta_graph: Message, limits: Limits = DEFAULTS) -> Graph:
-    """The graph in a MetaGraphDef, TRUSTED so far, with the version of TensorFlow that wrote it."""
+    """The graph in a MetaGraphDef, as far as `limits` allows, with the version of TensorFlow that wrote it."""
     graph = Graph(meta_graph.bytes(2), limits)
     graph.version = meta_graph.message(1).text(5)
     return graph
