@@ -1,11 +1,25 @@
-"""Zip archives, opened if their directories are not too long: a member that is never read takes 10 µs and 500 bytes."""
+"""Zip archives, opened if their directories are not too long: a member that is never read takes 10 µs and 500 bytes.
+
+`crc32` is their checksum, from the fastest library that is here. `zipfile` is imported by who opens one: exports write
+theirs without it.
+"""
 
 from __future__ import annotations
 
-import zipfile
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from lstmdump.model.limits import Limits, limit_exceeded
+
+try:
+    # 3.1 GB/s, where zlib comes to 0.9 to 4 GB/s by its build; there are no wheels of it for some rarer machines.
+    from isal.isal_zlib import crc32
+except ImportError:
+    from zlib import crc32
+
+if TYPE_CHECKING:
+    import zipfile
+
+__all__ = ["crc32", "opened"]
 
 _SHORTEST = 46  # bytes of an entry in the directory, before its name; APPNOTE.TXT 4.3.12
 
@@ -42,6 +56,8 @@ def opened(file: BinaryIO, limits: Limits) -> zipfile.ZipFile:
     Raises:
         RefusedModel: it has too many members.
     """
+    import zipfile
+
     directory = _Directory(file, limits)
     archive = zipfile.ZipFile(cast("BinaryIO", directory))
     directory.trust()

@@ -24,7 +24,7 @@ from lstmdump.model import budget, zipfiles
 from lstmdump.model.limits import FREE, Limits, limit_exceeded
 from lstmdump.model.location import Location
 from lstmdump.model.seekable import PositionedFile
-from lstmdump.model.zip_checksum import crc32
+from lstmdump.model.zipfiles import crc32
 from lstmdump.readers import foreign_errors, json_text
 from lstmdump.readers.declared_sizes import Declared, Extents
 from lstmdump.readers.hdf5.file import HDF5File
