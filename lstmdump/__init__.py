@@ -121,12 +121,12 @@ def open(path: str | os.PathLike[str], *, limits: Limits | None = None) -> OpenM
     from lstmdump import readers
     from lstmdump.lstm import find_lstms
     from lstmdump.lstm.open_model import OpenModel
-    from lstmdump.model import budget, location
+    from lstmdump.model import budget, locate
     from lstmdump.model.limits import DEFAULTS
 
     granted = DEFAULTS if limits is None else limits
     budget.begin(granted)
-    model = readers.read(location.at(path, granted))
+    model = readers.read(locate.at(path, granted))
     try:
         return OpenModel(os.fspath(path), model, find_lstms(model))
     except BaseException:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, TypeAlias, cast
 import click
 
 from lstmdump.errors import LstmdumpError, UnknownFormat, UnreadableModel
-from lstmdump.model import limits, location
+from lstmdump.model import limits, locate
 from lstmdump.model.limits import DEFAULTS, Limits
 from lstmdump.model.location import Location
 from lstmdump.readers.detect import Format, detect
@@ -88,7 +88,7 @@ class Selection(NamedTuple):
     def guard(self) -> Guard:
         """Who does the work on the models."""
         guard = Guard(self.limits)
-        if any(map(location.is_url, self.recursive)):
+        if any(map(locate.is_url, self.recursive)):
             guard.start()  # before there are threads: to look below a URL takes some
         return guard
 
@@ -216,10 +216,10 @@ def marked_text(data: bytes) -> str | None:
     return None
 
 
-def _below(directory: str, trusted: Limits, fail: Callable[[str, str], None]) -> Iterator[str]:
+def _below(directory: str, limits: Limits, fail: Callable[[str, str], None]) -> Iterator[str]:
     """Every model below DIRECTORY, by name; a directory that is a model is one, and links are not followed out."""
     try:
-        waiting = [(location.at(directory, trusted), True)]
+        waiting = [(locate.at(directory, limits), True)]
     except UnreadableModel as error:
         fail(directory, str(error))
         return

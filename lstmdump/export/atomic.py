@@ -11,7 +11,7 @@ from typing import BinaryIO, TypeVar
 
 from lstmdump.errors import OutputExists, OutputUnwritable
 from lstmdump.export import leftovers
-from lstmdump.model import location
+from lstmdump.model import locate
 
 Result = TypeVar("Result")
 _OPEN_FILES = "/proc/self/fd"  # through it, Linux gives a name to a file that has none
@@ -29,7 +29,7 @@ def insist_that_it_is_here(path: str) -> None:
     Raises:
         OutputUnwritable: it is a URL.
     """
-    if location.is_url(path):
+    if locate.is_url(path):
         raise OutputUnwritable(f"{path} is a URL; files are written on this machine only")
 
 

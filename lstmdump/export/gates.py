@@ -14,7 +14,7 @@ from lstmdump.export import atomic, chunks, conflicts, leftovers, npz
 from lstmdump.export.chunks import Output
 from lstmdump.lstm import LSTM, Role
 from lstmdump.lstm.open_model import OpenModel
-from lstmdump.model import location
+from lstmdump.model import locate
 from lstmdump.model.escape import key
 from lstmdump.model.limits import DEFAULTS, Limits
 from lstmdump.model.tensor import Tensor
@@ -89,7 +89,7 @@ def plan(models: Sequence[str], out: str, *, directory: str = "") -> Iterator[Jo
     if len(models) == 1 and out.endswith(".npz"):
         conflicts.insist_that_it_is_no_model(out, models[0])
         return iter([Job(models[0], out, directory)])
-    places = {location.absolute(model) for model in models}
+    places = {locate.absolute(model) for model in models}
     directories = {os.path.dirname(place) for place in places}
     top = os.path.commonpath(directories) if places else ""
     below = (_below(directory, top, out) for directory in directories)
@@ -98,7 +98,7 @@ def plan(models: Sequence[str], out: str, *, directory: str = "") -> Iterator[Jo
 
 
 def _output(model: str, top: str, out: str) -> str:
-    return _below(location.absolute(model), top, out) + ".npz"
+    return _below(locate.absolute(model), top, out) + ".npz"
 
 
 def _below(place: str, top: str, out: str) -> str:
@@ -118,7 +118,7 @@ def export(job: Job, settings: Settings = _AS_STORED) -> Exported:
     """
     if (left := skipped(job, settings)) is not None:
         return left
-    model = job.model if location.is_url(job.model) else os.path.join(job.directory, job.model)
+    model = job.model if locate.is_url(job.model) else os.path.join(job.directory, job.model)
     with lstmdump.open(model, limits=settings.limits) as opened:
         report = _report(opened, settings)._replace(model=job.model)
         chosen = select(opened.lstms, settings.layer_glob)

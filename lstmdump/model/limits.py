@@ -133,7 +133,7 @@ def summary() -> str:
     return ", ".join(f"{limit.name}={written(limit)}" for limit in LIMITS)
 
 
-def refusal(field: str, found: str, *, needed: int) -> RefusedModel:
+def limit_exceeded(field: str, found: str, *, needed: int) -> RefusedModel:
     """That a model goes past the limit FIELD, as FOUND says, and what allows it: NEEDED, at the least."""
     limit = next(limit for limit in LIMITS if limit.field == field)
     return RefusedModel(f"{found}; --limit {limit.name}={written(limit, needed)} allows it")

@@ -8,8 +8,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, TypeAlias
 
 from lstmdump.errors import CorruptModel, RefusedModel
-from lstmdump.model import limits
-from lstmdump.model.limits import DEFAULTS, Limits
+from lstmdump.model.limits import DEFAULTS, Limits, limit_exceeded
 from lstmdump.model.tensor import Tensor
 
 LayerPath = tuple[str, ...]
@@ -83,7 +82,7 @@ def grow(
     weights: Iterable[Weight],
     kinds: Mapping[LayerPath, str],
     settings: Mapping[LayerPath, Mapping[str, Any]] | None = None,
-    trusted: Limits = DEFAULTS,
+    limits: Limits = DEFAULTS,
 ) -> Layer:
     """The tree whose arrays are WEIGHTS, in their order.
 
@@ -91,20 +90,20 @@ def grow(
 
     Raises:
         CorruptModel: two arrays claim one place.
-        RefusedModel: layers are nested deeper than is TRUSTED, or have longer names.
+        RefusedModel: layers are nested deeper than `limits` allows, or have longer names.
     """
     root = Layer(())
     for weight in weights:
-        if len(weight.layer) > trusted.nesting:
-            words = f"layers are nested more than {trusted.nesting} deep"
-            raise limits.refusal("nesting", words, needed=len(weight.layer))
-        if len(weight.tensor.name) > trusted.name_length:
+        if len(weight.layer) > limits.nesting:
+            words = f"layers are nested more than {limits.nesting} deep"
+            raise limit_exceeded("nesting", words, needed=len(weight.layer))
+        if len(weight.tensor.name) > limits.name_length:
             raise _too_long(weight.tensor.name)
         node = root
         for name in weight.layer:
             if name not in node.children:
                 path = (*node.path, name)
-                if sum(map(len, path)) + len(node.path) > trusted.name_length:
+                if sum(map(len, path)) + len(node.path) > limits.name_length:
                     raise _too_long("/".join(path))
                 node.children[name] = Layer(path, kinds.get(path), settings=(settings or {}).get(path, {}))
             node = node.children[name]
@@ -116,7 +115,7 @@ def grow(
 
 def _too_long(name: str) -> RefusedModel:
     words = f"a name of {len(name):,} characters, {name[:_SHOWN]}…"
-    return limits.refusal("name_length", words, needed=len(name))
+    return limit_exceeded("name_length", words, needed=len(name))
 
 
 class Source(NamedTuple):

@@ -12,17 +12,16 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 from lstmdump.errors import CorruptModel
-from lstmdump.model import limits
-from lstmdump.model.limits import DEFAULTS, FREE, Limits
+from lstmdump.model.limits import DEFAULTS, FREE, Limits, limit_exceeded
 
 
 class Declared:
-    """The arrays of one model, which may lie in several files, trusted up to LIMITS."""
+    """The arrays of one model, which may lie in several files, up to `limits`."""
 
     __slots__ = ("_bytes", "_count", "_stored", "limits")
 
-    def __init__(self, trusted: Limits = DEFAULTS) -> None:
-        self.limits = trusted
+    def __init__(self, limits: Limits = DEFAULTS) -> None:
+        self.limits = limits
         self._bytes = self._count = self._stored = 0
 
     def store(self, size: int) -> None:
@@ -38,7 +37,7 @@ class Declared:
         self._bytes += size
         self._count += 1
         if self._count > self.limits.objects:
-            raise limits.refusal("objects", f"more than {self.limits.objects:,} arrays", needed=2 * self._count)
+            raise limit_exceeded("objects", f"more than {self.limits.objects:,} arrays", needed=2 * self._count)
 
     def insist_on_stored(self) -> None:
         """What all arrays declare may be what is stored.
@@ -48,7 +47,7 @@ class Declared:
         """
         if self._bytes > FREE + self.limits.unfolding * self._stored:
             words = f"its arrays declare {self._bytes:,} bytes, but {self._stored:,} are stored"
-            raise limits.refusal("unfolding", words, needed=math.ceil((self._bytes - FREE) / max(1, self._stored)))
+            raise limit_exceeded("unfolding", words, needed=math.ceil((self._bytes - FREE) / max(1, self._stored)))
 
 
 class Extents:

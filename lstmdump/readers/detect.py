@@ -107,13 +107,13 @@ def _detect_directory(location: Location) -> Format:
     )
 
 
-def _detect_file(file: BinaryIO, trusted: Limits) -> Format:
+def _detect_file(file: BinaryIO, limits: Limits) -> Format:
     head = file.read(_HEAD)
     size = file.seek(0, 2)
     if not size:
         raise UnknownFormat("an empty file")
     if head.startswith(b"PK\x03\x04"):
-        return _detect_zip(file, trusted)
+        return _detect_zip(file, limits)
     if head[257:262] == b"ustar":
         raise UnknownFormat("a tar archive; unpack it first")
     if _is_hdf5(file, size):
@@ -148,13 +148,13 @@ def _is_hdf5(file: BinaryIO, size: int) -> bool:
     return False
 
 
-def _detect_zip(file: BinaryIO, trusted: Limits) -> Format:
+def _detect_zip(file: BinaryIO, limits: Limits) -> Format:
     import zipfile
 
     from lstmdump.model import zipfiles
 
     try:
-        with zipfiles.opened(file, trusted) as archive:
+        with zipfiles.opened(file, limits) as archive:
             members = archive.namelist()
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
         raise UnknownFormat("a zip archive that is cut short or damaged") from error

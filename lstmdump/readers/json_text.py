@@ -12,8 +12,7 @@ import re
 from typing import Any
 
 from lstmdump.errors import CorruptModel, RefusedModel
-from lstmdump.model import limits
-from lstmdump.model.limits import Limits
+from lstmdump.model.limits import Limits, limit_exceeded
 from lstmdump.model.location import Location
 
 _ESCAPE = re.compile(r"\\.", re.DOTALL)
@@ -21,22 +20,22 @@ _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
 
-def parse(text: str | bytes, called: str, trusted: Limits) -> Any:
+def parse(text: str | bytes, called: str, limits: Limits) -> Any:
     """The value of the JSON in TEXT, which a message calls what it is CALLED.
 
     Raises:
         CorruptModel: it is none.
         RefusedModel: it goes past one of the limits.
     """
-    if len(text) > trusted.json_size:
+    if len(text) > limits.json_size:
         raise too_long(called, len(text))
     try:
         if isinstance(text, bytes):
             text = text.decode(json.detect_encoding(text), "surrogatepass")
-        _insist_on_limits(text, called, trusted)
+        _insist_on_limits(text, called, limits)
         return json.loads(text)
     except RecursionError as error:
-        raise _too_deep(called, trusted) from error
+        raise _too_deep(called, limits) from error
     except ValueError as error:
         raise CorruptModel(f"{called} is no JSON that can be read") from error
 
@@ -57,21 +56,21 @@ def content(location: Location) -> bytes:
 
 def too_long(called: str, length: int) -> RefusedModel:
     """That the text CALLED so has more bytes than may be: LENGTH, or more."""
-    return limits.refusal("json_size", f"{called} has {length:,} bytes", needed=length)
+    return limit_exceeded("json_size", f"{called} has {length:,} bytes", needed=length)
 
 
-def _too_deep(called: str, trusted: Limits) -> RefusedModel:
-    words = f"{called} nests lists and objects more than {trusted.json_depth} deep"
-    return limits.refusal("json_depth", words, needed=2 * trusted.json_depth)
+def _too_deep(called: str, limits: Limits) -> RefusedModel:
+    words = f"{called} nests lists and objects more than {limits.json_depth} deep"
+    return limit_exceeded("json_depth", words, needed=2 * limits.json_depth)
 
 
-def _insist_on_limits(text: str, called: str, trusted: Limits) -> None:
+def _insist_on_limits(text: str, called: str, limits: Limits) -> None:
     opened = text.count("[") + text.count("{")
     values = opened + text.count(",")
-    if values > trusted.nodes:
-        raise limits.refusal("nodes", f"{called} holds up to {values:,} values", needed=values)
-    if opened > trusted.json_depth and _is_deeper(text, trusted.json_depth):
-        raise _too_deep(called, trusted)
+    if values > limits.nodes:
+        raise limit_exceeded("nodes", f"{called} holds up to {values:,} values", needed=values)
+    if opened > limits.json_depth and _is_deeper(text, limits.json_depth):
+        raise _too_deep(called, limits)
 
 
 def _is_deeper(text: str, most: int) -> bool:

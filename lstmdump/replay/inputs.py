@@ -20,7 +20,7 @@ from typing import BinaryIO, NamedTuple, cast
 import numpy as np
 
 from lstmdump.errors import BadInput
-from lstmdump.model import location
+from lstmdump.model import locate
 from lstmdump.model.tensor import Array
 
 _MAPPED = 1 << 26  # bytes of a file that is read as it is needed
@@ -142,7 +142,7 @@ def _may_hold(names: Iterable[str]) -> str:
 
 
 def _opened(path: str, what_helps: str = _SAVED) -> BinaryIO:
-    if location.is_url(path):
+    if locate.is_url(path):
         raise BadInput(f"{path}: only models are read from elsewhere; download it first")
     try:
         mode = os.stat(path).st_mode

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from lstmdump.model import location
+from lstmdump.model import locate
 from lstmdump.model.limits import DEFAULTS, Limits
 from lstmdump.readers.detect import Format, detect
 
@@ -68,7 +68,7 @@ class Guard:
 
     def _is_of_hdf5(self, model: str) -> bool:
         """Whether HDF5 is going to read MODEL, or may, where it lies elsewhere and has not been looked at."""
-        return location.is_url(model) or detect(location.at(model, self._limits)) in _OF_HDF5
+        return locate.is_url(model) or detect(locate.at(model, self._limits)) in _OF_HDF5
 
     def __enter__(self) -> Guard:
         return self

@@ -51,7 +51,7 @@ def test_what_is_no_value_is_told_with_one_that_is(text: str) -> None:
 
 
 def test_a_refusal_says_what_allows_it() -> None:
-    error = limits.refusal("json_size", "config.json has 16,777,217 bytes", needed=16 * 2**20 + 1)
+    error = limits.limit_exceeded("json_size", "config.json has 16,777,217 bytes", needed=16 * 2**20 + 1)
     assert str(error) == "config.json has 16,777,217 bytes; --limit json-size=17MiB allows it"
 
 

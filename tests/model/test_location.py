@@ -8,7 +8,8 @@ import pytest
 
 from lstmdump.errors import MissingDependency, RefusedModel
 from lstmdump.model.limits import Limits
-from lstmdump.model.location import Location, at, is_url
+from lstmdump.model.locate import at, is_url
+from lstmdump.model.location import Location
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from support.web import Site, served
 
 import lstmdump
 from lstmdump.errors import MissingDependency, RefusedModel, UnreadableModel
-from lstmdump.model.location import at
+from lstmdump.model.locate import at
 from lstmdump.readers.detect import Format, detect
 from lstmdump.report import record
 from lstmdump.report.facts import describe

@@ -13,13 +13,13 @@ from lstmdump.readers import json_text
 LIMITS = DEFAULTS._replace(json_size=10_000, json_depth=5, nodes=100)
 
 
-def refuse(text: str | bytes, words: str, monkeypatch: pytest.MonkeyPatch, trusted: Limits = LIMITS) -> None:
+def refuse(text: str | bytes, words: str, monkeypatch: pytest.MonkeyPatch, limits: Limits = LIMITS) -> None:
     def decode(_: str) -> None:
         raise AssertionError("it was decoded")
 
     monkeypatch.setattr(json, "loads", decode)
     with pytest.raises(RefusedModel, match=words):
-        json_text.parse(text, "it", trusted)
+        json_text.parse(text, "it", limits)
 
 
 @pytest.mark.parametrize("text", [b'{"a": [1, "\xc3\xb6"]}', '{"a": [1, "ö"]}', '{"a": [1, "ö"]}'.encode("utf-16")])

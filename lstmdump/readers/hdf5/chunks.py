@@ -16,8 +16,7 @@ from typing import NamedTuple
 import h5py
 
 from lstmdump.errors import CorruptModel, UnsupportedFormat
-from lstmdump.model import limits
-from lstmdump.model.limits import Limits
+from lstmdump.model.limits import Limits, limit_exceeded
 from lstmdump.readers.hdf5.calls import Call
 
 _GZIP, _SHUFFLE, _FLETCHER32, _LZF = 1, 2, 3, 32000
@@ -38,7 +37,7 @@ class Chunk(NamedTuple):
     left_out: int
 
 
-def chunks(dataset: h5py.Dataset, path: str, trusted: Limits) -> Iterator[Chunk]:
+def chunks(dataset: h5py.Dataset, path: str, limits: Limits) -> Iterator[Chunk]:
     """All chunks of DATASET, which is called by its PATH, each found to come to its full length.
 
     Raises:
@@ -52,10 +51,10 @@ def chunks(dataset: h5py.Dataset, path: str, trusted: Limits) -> Iterator[Chunk]
     wanted, there = math.prod(map(len, starts)), dataset.id.get_num_chunks()
     if there != wanted:
         raise CorruptModel(f"{max(0, wanted - there):,} of {wanted:,} chunks of {path} are not in the file")
-    if wanted > trusted.nodes:
-        raise limits.refusal("nodes", f"{path} lies in {wanted:,} chunks", needed=wanted)
-    if length * _COPIES > trusted.memory:
-        raise limits.refusal("memory", f"each chunk of {path} has {length:,} bytes", needed=length * _COPIES)
+    if wanted > limits.nodes:
+        raise limit_exceeded("nodes", f"{path} lies in {wanted:,} chunks", needed=wanted)
+    if length * _COPIES > limits.memory:
+        raise limit_exceeded("memory", f"each chunk of {path} has {length:,} bytes", needed=length * _COPIES)
     for corner in product(*starts):
         with Call(f"reading a chunk of {path}"):
             info = dataset.id.get_chunk_info_by_coord(corner)

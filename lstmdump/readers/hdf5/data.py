@@ -14,7 +14,8 @@ import h5py
 import numpy as np
 
 from lstmdump.errors import ModelClosed, RefusedModel
-from lstmdump.model import budget, limits
+from lstmdump.model import budget
+from lstmdump.model.limits import limit_exceeded
 from lstmdump.model.location import Location
 from lstmdump.model.tensor import Array, Cuts
 from lstmdump.readers.declared_sizes import Declared, Extents
@@ -232,7 +233,7 @@ class Numbers:
         row = math.prod(dataset.shape[1:]) * dataset.dtype.itemsize
         most = self._data.declared.limits.memory // _COPIES
         if row > most:
-            raise limits.refusal("memory", f"each row of {self._path} has {row:,} bytes", needed=row * _COPIES)
+            raise limit_exceeded("memory", f"each row of {self._path} has {row:,} bytes", needed=row * _COPIES)
         step = min(together * max(1, _BAND // (together * row)), most // row)
         for start in range(0, dataset.shape[0], step):
             with Call(f"reading {self._path}"):

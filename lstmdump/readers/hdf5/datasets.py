@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 
 from lstmdump.errors import CorruptModel, RefusedModel
-from lstmdump.model import limits
+from lstmdump.model.limits import limit_exceeded
 from lstmdump.model.tensor import Tensor
 from lstmdump.readers.hdf5 import attributes as hdf5_attributes
 from lstmdump.readers.hdf5.calls import Call
@@ -63,7 +63,7 @@ def attribute(holder: h5py.h5g.GroupID | h5py.h5d.DatasetID, name: str, path: st
 def too_long(name: str, path: str, length: int) -> RefusedModel:
     """That the attribute NAME of the object at PATH has up to LENGTH bytes."""
     words = f"the attribute {name} of {path or '/'} comes to up to {length:,} bytes"
-    return limits.refusal("json_size", words, needed=length)
+    return limit_exceeded("json_size", words, needed=length)
 
 
 @lru_cache(maxsize=64)

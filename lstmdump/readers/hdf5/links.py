@@ -8,8 +8,7 @@ from __future__ import annotations
 import h5py
 
 from lstmdump.errors import RefusedModel
-from lstmdump.model import limits
-from lstmdump.model.limits import Limits
+from lstmdump.model.limits import Limits, limit_exceeded
 from lstmdump.readers.hdf5.calls import FOREIGN_ERRORS, Call
 
 _DEEPEST = 100  # steps; HDF5 goes down in C, where no exception ends a stack that is too deep
@@ -21,11 +20,11 @@ class Links:
     Attributes:
         addresses: where the objects stand in the file.
         names: what lies in a group, by the group's path, in the file's order.
-        trusted: whether these are all.
+        complete: whether these are all.
         too_many: whether there are more than may be.
     """
 
-    __slots__ = ("_distinct", "_most", "addresses", "names", "too_many", "trusted")
+    __slots__ = ("_distinct", "_most", "addresses", "complete", "names", "too_many")
 
     def __init__(self, address: int, most: int) -> None:
         """None yet, and no more than MOST, below the group at that ADDRESS."""
@@ -33,7 +32,7 @@ class Links:
         self.too_many = False
         self.addresses: dict[bytes, int] = {}
         self.names: dict[bytes, list[bytes]] = {}
-        self.trusted = True
+        self.complete = True
         self._distinct = {address}
 
     def take(self, path: bytes, link: h5py.h5l.LinkInfo) -> bool | None:
@@ -51,7 +50,7 @@ class Links:
             or (outer and outer not in self.addresses)
             or path.count(b"/") == _DEEPEST
         ):
-            self.trusted = False
+            self.complete = False
             return True
         if len(self.addresses) == self._most:
             self.too_many = True
@@ -62,23 +61,23 @@ class Links:
         return None
 
 
-def below(group: h5py.h5g.GroupID, trusted: Limits) -> Links | None:
+def below(group: h5py.h5g.GroupID, limits: Limits) -> Links | None:
     """All links below GROUP; None where each is to be looked up when needed, as they are not plain.
 
     Raises:
-        RefusedModel: they are more than is TRUSTED.
+        RefusedModel: they are more than `limits` allows.
     """
     with Call():
         try:
-            links = Links(int(h5py.h5o.get_info(group).addr), trusted.objects)
+            links = Links(int(h5py.h5o.get_info(group).addr), limits.objects)
             group.links.visit(links.take, info=True)
         except FOREIGN_ERRORS:
             return None
     if links.too_many:
-        raise too_many(trusted)
-    return links if links.trusted else None
+        raise too_many(limits)
+    return links if links.complete else None
 
 
-def too_many(trusted: Limits) -> RefusedModel:
-    """That a file holds more links than is TRUSTED."""
-    return limits.refusal("objects", f"HDF5 with more than {trusted.objects:,} links", needed=10 * trusted.objects)
+def too_many(limits: Limits) -> RefusedModel:
+    """Return the error for a file with more links than `limits` allows."""
+    return limit_exceeded("objects", f"HDF5 with more than {limits.objects:,} links", needed=10 * limits.objects)

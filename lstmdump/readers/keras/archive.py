@@ -43,7 +43,7 @@ def read(location: Location) -> Model:
             architecture,
             format_word=Format.KERAS_ZIP.value,
             producer=_producer(files, location.limits),
-            trusted=location.limits,
+            limits=location.limits,
             files=files,
         )
     except BaseException:
@@ -71,11 +71,11 @@ def _text(files: Files, name: str) -> str:
         raise CorruptModel(f"{name} is no text in UTF-8") from error
 
 
-def _producer(files: Files, trusted: Limits) -> str:
+def _producer(files: Files, limits: Limits) -> str:
     if not files.has(_METADATA):
         return "keras of an unknown version"
     try:
-        version = json_text.parse(_text(files, _METADATA), _METADATA, trusted)["keras_version"]
+        version = json_text.parse(_text(files, _METADATA), _METADATA, limits)["keras_version"]
     except (KeyError, TypeError) as error:
         raise CorruptModel(f"{_METADATA} names no version of Keras") from error
     return f"keras {version}"

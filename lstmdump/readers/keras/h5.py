@@ -85,7 +85,7 @@ def _read(location: Location, file: HDF5File) -> Model:
 
     if h5_keras0.is_keras_0(file):
         weights, notes = h5_keras0.read_weights(file)
-        root = grow(weights, {}, trusted=file.limits)
+        root = grow(weights, {}, limits=file.limits)
         return Model(Format.HDF5.value, "keras 0.x", root, notes=(*notes, NO_CLASSES), release=file.close)
     return weights_h5.read(location, file) if weight_groups.is_layout(file) else _read_named(file)
 

@@ -41,7 +41,7 @@ def read(location: Location) -> Model:
     constants = {node.name: _while_open(_streamed(tensor, node, graph, location), closed) for node, tensor in found}
     by_reader = {name: tensor for name, tensor in constants.items() if frozen_names.is_read(name)}
     if by_reader:
-        root = grow(frozen_names.place(by_reader), {}, trusted=location.limits)
+        root = grow(frozen_names.place(by_reader), {}, limits=location.limits)
         return Model(
             Format.GRAPH.value,
             "tensorflow 2",

@@ -59,18 +59,18 @@ def _content(file: Location) -> Buffer:
     return content(file, file.name)
 
 
-def _meta_graph(content: Buffer, trusted: Limits) -> Message:
+def _meta_graph(content: Buffer, limits: Limits) -> Message:
     """The meta graph that serves, of several; else the first."""
-    found = Message(content, trusted.nodes).all_bytes(2)
+    found = Message(content, limits.nodes).all_bytes(2)
     if not found:
         raise CorruptModel("a SavedModel without a graph")
-    messages = (Message(one, trusted.nodes) for one in found)
+    messages = (Message(one, limits.nodes) for one in found)
     serving = (
         one
         for one in messages
         if _SERVING in [bytes(tag).decode("utf-8", "replace") for tag in one.message(1).all_bytes(4)]
     )
-    return next(serving, None) or Message(found[0], trusted.nodes)
+    return next(serving, None) or Message(found[0], limits.nodes)
 
 
 def _read(meta_graph: Message, directory: Location, bundle: Bundle | None) -> Model:
@@ -123,11 +123,11 @@ def _sources(
     return work_out
 
 
-def _described(told: object, trusted: Limits) -> ConfigLayer | None:
+def _described(told: object, limits: Limits) -> ConfigLayer | None:
     """The architecture that the model's own JSON has TOLD."""
     from lstmdump.readers.keras.architecture import config as keras_config
 
-    return keras_config.described(told, trusted)
+    return keras_config.described(told, limits)
 
 
 def _give_keys(graph: ObjectGraph, bundle: Bundle | None) -> None:

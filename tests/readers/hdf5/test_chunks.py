@@ -14,7 +14,7 @@ import pytest
 
 from lstmdump.errors import CorruptModel, RefusedModel, UnsupportedFormat
 from lstmdump.model.limits import DEFAULTS, Limits
-from lstmdump.model.location import at
+from lstmdump.model.locate import at
 from lstmdump.readers.hdf5.file import HDF5File
 
 NUMBERS = np.arange(4096, dtype="f4")

@@ -17,7 +17,8 @@ from support.file_watch import Watch
 from lstmdump.errors import CorruptModel, ModelClosed, RefusedModel
 from lstmdump.model import budget
 from lstmdump.model.limits import DEFAULTS
-from lstmdump.model.location import Location, at
+from lstmdump.model.locate import at
+from lstmdump.model.location import Location
 from lstmdump.readers.hdf5.file import HDF5File
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from lstmdump.errors import RefusedModel
 from lstmdump.model.limits import DEFAULTS, Limits
-from lstmdump.model.location import Location, at
+from lstmdump.model.locate import at
+from lstmdump.model.location import Location
 from lstmdump.readers.hdf5 import links as hdf5_links
 from lstmdump.readers.hdf5.file import HDF5File
 

@@ -11,8 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from lstmdump.errors import CorruptModel
-from lstmdump.model import limits
-from lstmdump.model.limits import DEFAULTS, Limits
+from lstmdump.model.limits import DEFAULTS, Limits, limit_exceeded
 from lstmdump.readers import json_text
 
 # Keys whose objects are no layers, though they have a class and some of them a name.
@@ -52,33 +51,33 @@ class ConfigLayer(NamedTuple):
             yield from child.walk()
 
 
-def parse(text: str, called: str = "model_config", trusted: Limits = DEFAULTS) -> ConfigLayer:
+def parse(text: str, called: str = "model_config", limits: Limits = DEFAULTS) -> ConfigLayer:
     """The architecture in TEXT, a `model_config`, or a `config.json`, which is the same with more around it.
 
     Raises:
         CorruptModel: the text is no JSON, or no architecture; the message calls it what it is CALLED.
         RefusedModel: it goes past one of the limits.
     """
-    layer = described(json_text.parse(text, called, trusted), trusted)
+    layer = described(json_text.parse(text, called, limits), limits)
     if layer is None:
         raise CorruptModel(f"{called} is JSON, but describes no model")
     return layer
 
 
-def described(value: object, trusted: Limits = DEFAULTS) -> ConfigLayer | None:
+def described(value: object, limits: Limits = DEFAULTS) -> ConfigLayer | None:
     """The architecture that VALUE, out of JSON, describes; None where it describes none.
 
     Raises:
         RefusedModel: it goes past one of the limits.
     """
-    return _layer(value, 0, trusted.nesting, nameless=True)
+    return _layer(value, 0, limits.nesting, nameless=True)
 
 
 def _layer(value: object, depth: int, most: int, *, nameless: bool) -> ConfigLayer | None:
     if not isinstance(value, dict) or not isinstance(value.get("class_name"), str):
         return None
     if depth > most:
-        raise limits.refusal("nesting", f"the configuration nests layers more than {most} deep", needed=2 * most)
+        raise limit_exceeded("nesting", f"the configuration nests layers more than {most} deep", needed=2 * most)
     kind = value["class_name"].rpartition(">")[2]
     config = value.get("config")
     if kind in _NO_LAYER_CLASSES or not isinstance(config, (dict, list)):

@@ -20,11 +20,11 @@ from tempfile import TemporaryFile
 from typing import BinaryIO, Protocol, cast
 
 from lstmdump.errors import CorruptModel, RefusedModel, UnreadableModel, UnsupportedFormat
-from lstmdump.model import budget, limits, zipfiles
-from lstmdump.model.limits import FREE, Limits
+from lstmdump.model import budget, zipfiles
+from lstmdump.model.limits import FREE, Limits, limit_exceeded
 from lstmdump.model.location import Location
 from lstmdump.model.seekable import PositionedFile
-from lstmdump.model.zip_checksum import crc32
+from lstmdump.model.zipfiles import crc32
 from lstmdump.readers import foreign_errors, json_text
 from lstmdump.readers.declared_sizes import Declared, Extents
 from lstmdump.readers.hdf5.file import HDF5File
@@ -219,7 +219,7 @@ class Archive:
         if info.file_size > max(FREE, self.limits.unfolding * info.compress_size):
             words = f"{name} inflates from {info.compress_size:,} bytes to {info.file_size:,}"
             needed = math.ceil(info.file_size / max(1, info.compress_size))
-            raise limits.refusal("unfolding", words, needed=needed)
+            raise limit_exceeded("unfolding", words, needed=needed)
         with _foreign_errors(name), self._zip.open(info) as member:
             yield member  # type: ignore[misc] # typeshed: IO[bytes]
 

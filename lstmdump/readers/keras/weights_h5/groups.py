@@ -13,8 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lstmdump.errors import CorruptModel, LstmdumpError
-from lstmdump.model import limits
-from lstmdump.model.limits import Limits
+from lstmdump.model.limits import Limits, limit_exceeded
 from lstmdump.model.tensor import Tensor
 from lstmdump.readers.hdf5 import links as hdf5_links
 from lstmdump.readers.hdf5.file import Group, HDF5File
@@ -104,11 +103,11 @@ def read(roots: Sequence[HDF5File], *, opaque_is_bfloat16: bool) -> Stored:
 
 
 class _Shard:
-    """One file on its way into the TREE, trusted so far; NUMBER says which."""
+    """One file on its way into the TREE, as far as `limits` allows; NUMBER says which."""
 
-    def __init__(self, tree: Stored, number: int, trusted: Limits, *, opaque_is_bfloat16: bool) -> None:
+    def __init__(self, tree: Stored, number: int, limits: Limits, *, opaque_is_bfloat16: bool) -> None:
         self._tree = tree
-        self._trusted = trusted
+        self._limits = limits
         self._number = number
         self._opaque_is_bfloat16 = opaque_is_bfloat16
         self._seen: set[int] = set()
@@ -118,12 +117,12 @@ class _Shard:
         address = group.address
         if address in self._seen:
             raise CorruptModel(f"the group {group.path} has two names, or stands within itself")
-        if len(steps) > self._trusted.nesting:
-            words = f"groups are nested more than {self._trusted.nesting} deep"
-            raise limits.refusal("nesting", words, needed=2 * self._trusted.nesting)
+        if len(steps) > self._limits.nesting:
+            words = f"groups are nested more than {self._limits.nesting} deep"
+            raise limit_exceeded("nesting", words, needed=2 * self._limits.nesting)
         self._seen.add(address)
-        if len(self._seen) > self._trusted.objects:
-            raise hdf5_links.too_many(self._trusted)
+        if len(self._seen) > self._limits.objects:
+            raise hdf5_links.too_many(self._limits)
         for key in group.names():
             child = group.group(key)
             if child is None:

@@ -45,7 +45,7 @@ def read(location: Location, file: HDF5File) -> Model:
     if not marked and any(tensor.dtype == "bfloat16" for stored in root.walk() for tensor in stored.arrays.values()):
         notes.append(_OPAQUE)
     model = assemble(
-        root, None, format_word=Format.KERAS_WEIGHTS.value, producer=_producer(root), trusted=location.limits
+        root, None, format_word=Format.KERAS_WEIGHTS.value, producer=_producer(root), limits=location.limits
     )
     model.notes, model.release = (*notes, *model.notes), file.close
     return model
@@ -62,7 +62,7 @@ def read_index(location: Location) -> Model:
     try:
         root = shards.read(files, location.name)
         producer = _producer(root, spread=True)
-        model = assemble(root, None, format_word=Format.KERAS_WEIGHTS.value, producer=producer, trusted=location.limits)
+        model = assemble(root, None, format_word=Format.KERAS_WEIGHTS.value, producer=producer, limits=location.limits)
     except BaseException:
         files.close()
         raise
@@ -76,10 +76,10 @@ def assemble(
     *,
     format_word: str,
     producer: str,
-    trusted: Limits,
+    limits: Limits,
     files: Files | None = None,
 ) -> Model:
-    """The model whose arrays are below ROOT, its layers called as in ARCHITECTURE if it has one, and TRUSTED so far.
+    """The model whose arrays are below ROOT, its layers called as in ARCHITECTURE if it has one.
 
     FILES are verified before the first numbers are read.
 
@@ -99,7 +99,7 @@ def assemble(
     if architecture is None or not architecture.children:
         notes.append(NO_CLASSES if architecture is None else _NO_LAYERS)
         notes.extend([] if has_names else [_NO_NAMES])
-    tree = grow(weights, weights_walk.kinds(places), placement.settings(places), trusted)
+    tree = grow(weights, weights_walk.kinds(places), placement.settings(places), limits)
     sources = placement.sources(architecture, placement.described(places), tree)
     return Model(format_word, producer, tree, notes=tuple(notes), sources=sources)
 

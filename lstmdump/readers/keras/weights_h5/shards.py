@@ -47,9 +47,9 @@ def _read_all(opened: Mapping[str, HDF5File]) -> Stored:
     return weight_groups.read([opened[name] for name in sorted(opened)], opaque_is_bfloat16=False)
 
 
-def _listed(text: bytes, index: str, trusted: Limits) -> tuple[list[object], float]:
+def _listed(text: bytes, index: str, limits: Limits) -> tuple[list[object], float]:
     """The names of the files, each once, and the bytes that all arrays come to, 0 where the JSON does not say."""
-    value: Any = json_text.parse(text, index, trusted)
+    value: Any = json_text.parse(text, index, limits)
     try:
         entries = [[entry] if isinstance(entry, str) else entry for entry in value["weight_map"].values()]
         size = value.get("metadata", {}).get("total_size", 0)

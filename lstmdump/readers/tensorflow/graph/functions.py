@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lstmdump.model import limits
+from lstmdump.model.limits import limit_exceeded
 from lstmdump.readers.tensorflow.graph.graph_def import Graph, Node, Nodes
 from lstmdump.readers.tensorflow.wire.protobuf import Message
 
@@ -58,7 +58,7 @@ def bodies(graph: Graph) -> Iterator[FunctionBody]:
     """
     functions = {one.message(1).text(1): one for one in graph.library().messages(1)}
     loops = (loop for operation in LOOPS for loop in graph.running(operation)) if functions else ()
-    total, most = 0, graph.trusted.nodes
+    total, most = 0, graph.limits.nodes
     for loop in loops:
         body = loop.attributes.get("body")
         function = functions.get(body.message(10).text(1)) if body is not None else None
@@ -66,7 +66,7 @@ def bodies(graph: Graph) -> Iterator[FunctionBody]:
             total += len(function.all_bytes(3)) * _WEIGHT
             if total > most:
                 words = f"a graph whose loops run more than {most // _WEIGHT:,} nodes"
-                raise limits.refusal("nodes", words, needed=10 * most)
+                raise limit_exceeded("nodes", words, needed=10 * most)
             yield FunctionBody(function, graph, loop)
 
 

@@ -102,7 +102,7 @@ class Node:
 
 
 class Graph(Nodes):
-    """The nodes of the GraphDef in DATA, TRUSTED so far, each taken apart when it is asked for.
+    """The nodes of the GraphDef in DATA, as far as `limits` allows, each taken apart when it is asked for.
 
     `version` is the TensorFlow that wrote it, where that is known.
 
@@ -110,12 +110,12 @@ class Graph(Nodes):
         CorruptModel: DATA is no GraphDef.
     """
 
-    def __init__(self, data: Buffer, trusted: Limits = DEFAULTS) -> None:
-        self.trusted = trusted
+    def __init__(self, data: Buffer, limits: Limits = DEFAULTS) -> None:
+        self.limits = limits
         self._data = data if len(data) > _LONG else bytes(data)  # a copy is faster to go through
-        self._index = NodeIndex(self._data, trusted.nodes)
+        self._index = NodeIndex(self._data, limits.nodes)
         self._nodes: dict[int, Node] = {}
-        self._rest = Message(memoryview(self._data)[self._index.end :], trusted.nodes)
+        self._rest = Message(memoryview(self._data)[self._index.end :], limits.nodes)
         self.version = ""
         if 1 in self._rest:
             raise CorruptModel("a graph whose nodes do not stand together")

@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from lstmdump.errors import CorruptModel
-from lstmdump.model import limits
-from lstmdump.model.limits import DEFAULTS
+from lstmdump.model.limits import DEFAULTS, limit_exceeded
 from lstmdump.readers.tensorflow.wire.protobuf import Buffer, as_text, varint
 
 _FIRST = 0x0A  # the key of a node in the graph, and of the name in a node
@@ -80,7 +79,7 @@ class NodeIndex:
             stops.append(position)
             if position >= end:
                 if len(stops) > self._most:
-                    raise limits.refusal("nodes", f"a graph of more than {self._most:,} nodes", needed=10 * self._most)
+                    raise limit_exceeded("nodes", f"a graph of more than {self._most:,} nodes", needed=10 * self._most)
                 end = min(whole, position + _SHORTEST * (self._most + 1 - len(stops)))
         return position
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from lstmdump.errors import CorruptModel
-from lstmdump.model import limits
-from lstmdump.model.limits import DEFAULTS, Limits
+from lstmdump.model.limits import DEFAULTS, Limits, limit_exceeded
 from lstmdump.readers.tensorflow.wire.dtypes import dtype_name, known_shape_in
 from lstmdump.readers.tensorflow.wire.protobuf import (
     Buffer,
@@ -69,10 +68,10 @@ class Node:
 
 
 class ObjectGraph:
-    """All nodes, and the numbers of those that are slots of an optimizer; TRUSTED so far."""
+    """All nodes, and the numbers of those that are slots of an optimizer; `limits` are those of the model."""
 
-    def __init__(self, nodes: list[Node], slots: set[int] | None = None, trusted: Limits = DEFAULTS) -> None:
-        self.trusted = trusted
+    def __init__(self, nodes: list[Node], slots: set[int] | None = None, limits: Limits = DEFAULTS) -> None:
+        self.limits = limits
         if not nodes:
             raise CorruptModel("an object graph without objects")
         if any(child >= len(nodes) for node in nodes for _, child in node.children):
@@ -97,16 +96,16 @@ class ObjectGraph:
         return self._edges[number]
 
 
-def of_checkpoint(data: Buffer, trusted: Limits = DEFAULTS) -> ObjectGraph:
-    """The graph in DATA, a checkpoint's TrackableObjectGraph, TRUSTED so far."""
+def of_checkpoint(data: Buffer, limits: Limits = DEFAULTS) -> ObjectGraph:
+    """The graph in DATA, a checkpoint's TrackableObjectGraph, as far as `limits` allows."""
     slots: set[int] = set()
     nodes = []
-    for node, others in _nodes(data, slots, trusted.nodes):
+    for node, others in _nodes(data, slots, limits.nodes):
         for number, value in others:
             if number == 2:
                 _tell_attribute(node, as_bytes(value))
         nodes.append(node)
-    return ObjectGraph(nodes, slots, trusted)
+    return ObjectGraph(nodes, slots, limits)
 
 
 def _tell_attribute(node: Node, data: Buffer) -> None:
@@ -119,11 +118,11 @@ def _tell_attribute(node: Node, data: Buffer) -> None:
         node.metadata = key
 
 
-def of_saved_model(data: Buffer, trusted: Limits = DEFAULTS) -> ObjectGraph:
-    """The graph in DATA, a SavedModel's SavedObjectGraph, TRUSTED so far; keys are not in it."""
+def of_saved_model(data: Buffer, limits: Limits = DEFAULTS) -> ObjectGraph:
+    """The graph in DATA, a SavedModel's SavedObjectGraph, as far as `limits` allows; keys are not in it."""
     slots: set[int] = set()
     nodes = []
-    for node, others in _nodes(data, slots, trusted.nodes):
+    for node, others in _nodes(data, slots, limits.nodes):
         kind = dict(others)  # of an object that is written twice, the last one counts
         if 4 in kind:
             user_object = dict(fields(as_bytes(kind[4])))
@@ -131,7 +130,7 @@ def of_saved_model(data: Buffer, trusted: Limits = DEFAULTS) -> ObjectGraph:
         elif 7 in kind:
             node.variable = _saved_variable(dict(fields(as_bytes(kind[7]))))
         nodes.append(node)
-    return ObjectGraph(nodes, slots, trusted)
+    return ObjectGraph(nodes, slots, limits)
 
 
 def _saved_variable(saved: dict[int, Value]) -> Variable:
@@ -158,7 +157,7 @@ def _nodes(data: Buffer, slots: set[int], most: int) -> Iterator[tuple[Node, lis
             others.append((number, part))
         edges += len(node.children)
         if edges > most:
-            raise limits.refusal("nodes", f"an object graph of more than {most:,} edges", needed=10 * most)
+            raise limit_exceeded("nodes", f"an object graph of more than {most:,} edges", needed=10 * most)
         yield node, others
 
 
@@ -173,7 +172,7 @@ def _child(data: Buffer) -> tuple[str, int]:
     return as_text(as_bytes(found.get(2, b""))), as_integer(found.get(1, 0))
 
 
-def of_keys(keys: Iterable[str], trusted: Limits = DEFAULTS) -> ObjectGraph:
+def of_keys(keys: Iterable[str], limits: Limits = DEFAULTS) -> ObjectGraph:
     """The graph that the paths in KEYS span, for a checkpoint whose own graph cannot be read."""
     nodes = [Node([])]
     places: dict[tuple[int, str], int] = {}
@@ -187,7 +186,7 @@ def of_keys(keys: Iterable[str], trusted: Limits = DEFAULTS) -> ObjectGraph:
             here = places[here, edge]
         if here:
             nodes[here].variable = Variable("", key)
-    return ObjectGraph(nodes, trusted=trusted)
+    return ObjectGraph(nodes, limits=limits)
 
 
 def path_of_key(key: str) -> list[str] | None:

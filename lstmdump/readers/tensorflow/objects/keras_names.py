@@ -45,14 +45,14 @@ def name(graph: ObjectGraph, found: Sequence[Holder], metadata: Metadata) -> lis
     return without_automatic_names(_told_apart(named))
 
 
-def metadata_in(text: str | bytes, called: str, trusted: Limits = DEFAULTS) -> dict[str, Any] | None:
+def metadata_in(text: str | bytes, called: str, limits: Limits = DEFAULTS) -> dict[str, Any] | None:
     """Keras's JSON in TEXT, which the message calls what it is CALLED; None where it describes nothing.
 
     Raises:
         CorruptModel: it is no JSON.
         RefusedModel: it goes past one of the limits.
     """
-    value = json_text.parse(text, called, trusted)
+    value = json_text.parse(text, called, limits)
     return value if isinstance(value, dict) else None
 
 

@@ -30,7 +30,7 @@ def of_objects(
     kind: Format,
     producer: str,
     notes: Sequence[str],
-    trusted: Limits,
+    limits: Limits,
 ) -> Model:
     """The model of the NAMED objects in GRAPH, whose variables have keys in the BUNDLE; without one, shapes only."""
     used = [number for one in named for number in one.holder.variables.values()]
@@ -45,7 +45,7 @@ def of_objects(
     settings = {one.path: one.settings for one in named if one.settings}
     said = [*notes, *([] if kinds else [NO_CLASSES])]
     release = (lambda: None) if bundle is None else bundle.close
-    return Model(kind.value, producer, grow(weights, kinds, settings, trusted), notes=tuple(said), release=release)
+    return Model(kind.value, producer, grow(weights, kinds, settings, limits), notes=tuple(said), release=release)
 
 
 def _declared(graph: ObjectGraph) -> dict[int, Tensor]:

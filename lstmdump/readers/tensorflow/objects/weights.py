@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from lstmdump.model import limits
+from lstmdump.model.limits import limit_exceeded
 from lstmdump.readers.tensorflow.objects.graph import Node, ObjectGraph, Variable
 
 _BESIDE = frozenset({
@@ -79,7 +79,7 @@ def _is_bidirectional(graph: ObjectGraph, number: int) -> bool:
 class _Walk:
     def __init__(self, graph: ObjectGraph) -> None:
         self._graph = graph
-        self._deepest = graph.trusted.nesting
+        self._deepest = graph.limits.nesting
         self._seen: set[int] = set(graph.slots)
         self._optimizers: list[int] = []
         self.found: list[Holder] = []
@@ -91,7 +91,7 @@ class _Walk:
             way = waiting.pop()
             if len(way) > self._deepest:
                 words = f"objects are nested more than {self._deepest} deep"
-                raise limits.refusal("nesting", words, needed=2 * self._deepest)
+                raise limit_exceeded("nesting", words, needed=2 * self._deepest)
             number = way[-1][1] if way else 0
             if number in self._seen:
                 continue

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 
 from lstmdump.errors import CorruptModel, ModelClosed
-from lstmdump.model import limits
+from lstmdump.model.limits import limit_exceeded
 from lstmdump.model.location import Location
 from lstmdump.model.tensor import Array, Cuts, Tensor
 from lstmdump.readers.tensorflow.graph import graph_def
@@ -35,7 +35,7 @@ class CheckpointV1:
             raise CorruptModel("a checkpoint without its list of tensors")
         listed = Message(header, location.limits.nodes).message(1).messages(1)
         if len(listed) > location.limits.objects:
-            raise limits.refusal("objects", f"a checkpoint that lists {len(listed):,} tensors", needed=len(listed))
+            raise limit_exceeded("objects", f"a checkpoint that lists {len(listed):,} tensors", needed=len(listed))
         self._listed = {entry.text(1): entry for entry in listed}
         if len(self._listed) < len(listed):
             twice = next(name for name, times in Counter(entry.text(1) for entry in listed).items() if times > 1)

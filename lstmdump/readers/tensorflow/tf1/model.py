@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lstmdump.errors import CorruptModel
-from lstmdump.model import limits
-from lstmdump.model.limits import DEFAULTS, Limits
+from lstmdump.model.limits import DEFAULTS, Limits, limit_exceeded
 from lstmdump.model.location import Location
 from lstmdump.model.tensor import Tensor, without_numbers
 from lstmdump.model.tree import Model, grow
@@ -28,25 +27,25 @@ def of_variables(
     kind: Format,
     notes: Sequence[str],
     held: Bundle | CheckpointV1 | None,
-    trusted: Limits,
+    limits: Limits,
 ) -> Model:
     """The model of TENSORS, which are known by their names only, and of the GRAPH that computes with them."""
     placed = tf1_variables.place(tensors, graph, () if graph is None else cells(graph))
-    root = grow(placed.weights, placed.kinds, placed.settings, trusted)
+    root = grow(placed.weights, placed.kinds, placed.settings, limits)
     version = "" if graph is None or not graph.version else f" {graph.version}"
     release = (lambda: None) if held is None else held.close
     return Model(kind.value, f"tensorflow{version or ' 1'}", root, notes=(*notes, *placed.notes), release=release,
                  sources=placed.sources)  # fmt: skip
 
 
-def of_saved_model(meta_graph: Message, bundle: Bundle | None, notes: Sequence[str], trusted: Limits) -> Model:
+def of_saved_model(meta_graph: Message, bundle: Bundle | None, notes: Sequence[str], limits: Limits) -> Model:
     """The model of a SavedModel of TensorFlow 1; without its BUNDLE, of what its graph declares."""
-    graph = of_meta_graph(meta_graph, trusted)
+    graph = of_meta_graph(meta_graph, limits)
     if bundle is None:
         tensors = {name: without_numbers(name, *kind) for name, kind in variables_declared(graph).items()}
     else:
         tensors = {name: bundle.tensor(name) for name in bundle.names()}
-    return of_variables(tensors, graph, Format.SAVED_MODEL, notes, bundle, trusted)
+    return of_variables(tensors, graph, Format.SAVED_MODEL, notes, bundle, limits)
 
 
 def of_names(
@@ -88,12 +87,12 @@ def _read(meta: Location) -> Buffer:
     """
     size, most = meta.size() or 0, meta.limits.memory // _COPIES
     if size > most:
-        raise limits.refusal("memory", f"{meta.name} has {size:,} bytes", needed=size * _COPIES)
+        raise limit_exceeded("memory", f"{meta.name} has {size:,} bytes", needed=size * _COPIES)
     return meta.read()
 
 
-def of_meta_graph(meta_graph: Message, trusted: Limits = DEFAULTS) -> Graph:
-    """The graph in a MetaGraphDef, TRUSTED so far, with the version of TensorFlow that wrote it."""
-    graph = Graph(meta_graph.bytes(2), trusted)
+def of_meta_graph(meta_graph: Message, limits: Limits = DEFAULTS) -> Graph:
+    """The graph in a MetaGraphDef, as far as `limits` allows, with the version of TensorFlow that wrote it."""
+    graph = Graph(meta_graph.bytes(2), limits)
     graph.version = meta_graph.message(1).text(5)
     return graph

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import BinaryIO, Literal, NamedTuple
 
 from lstmdump.errors import CorruptModel, ModelClosed, UnreadableModel, UnsupportedFormat
-from lstmdump.model import limits
+from lstmdump.model.limits import limit_exceeded
 from lstmdump.model.location import Location
 from lstmdump.model.tensor import Array, Cuts, Tensor, chained
 from lstmdump.readers.declared_sizes import Extents
@@ -94,10 +94,10 @@ class Bundle:
         """
         size, most = index.size() or 0, self.limits.objects
         if size * _COPIES > self.limits.memory:
-            raise limits.refusal("memory", f"its index has {size:,} bytes", needed=size * _COPIES)
+            raise limit_exceeded("memory", f"its index has {size:,} bytes", needed=size * _COPIES)
         entries = dict(islice(Table(index.read(), most).items(), most + 1))
         if len(entries) > most:
-            raise limits.refusal("objects", f"its index has more than {most:,} entries", needed=10 * most)
+            raise limit_exceeded("objects", f"its index has more than {most:,} entries", needed=10 * most)
         return entries
 
     def names(self) -> Iterator[str]:
@@ -152,9 +152,9 @@ class Bundle:
             raise CorruptModel(f"{name} holds {entry.dtype}, not strings")
         count = math.prod(entry.shape)
         if entry.size * _COPIES > self.limits.memory:
-            raise limits.refusal("memory", f"{name} has {entry.size:,} bytes", needed=entry.size * _COPIES)
+            raise limit_exceeded("memory", f"{name} has {entry.size:,} bytes", needed=entry.size * _COPIES)
         if count > self.limits.nodes:
-            raise limits.refusal("nodes", f"{name} holds {count:,} strings", needed=count)
+            raise limit_exceeded("nodes", f"{name} holds {count:,} strings", needed=count)
         data = bytes(self._stored(name, entry, 1).block((slice(0, entry.size),)))
         position, lengths = 0, []
         for _ in range(count):

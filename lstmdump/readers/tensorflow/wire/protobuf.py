@@ -13,8 +13,7 @@ from itertools import islice
 from typing import TypeAlias
 
 from lstmdump.errors import CorruptModel
-from lstmdump.model import limits
-from lstmdump.model.limits import DEFAULTS
+from lstmdump.model.limits import DEFAULTS, limit_exceeded
 
 Buffer: TypeAlias = "bytes | memoryview"
 Value: TypeAlias = "int | bytes | memoryview"
@@ -114,7 +113,7 @@ def fields_up_to(most: int, data: Buffer) -> Iterator[tuple[int, Value]]:
 def _counted(found: Iterator[tuple[int, Value]], most: int) -> Iterator[tuple[int, Value]]:
     yield from islice(found, most)
     if next(found, None) is not None:
-        raise limits.refusal("nodes", f"a message of more than {most:,} fields", needed=10 * most)
+        raise limit_exceeded("nodes", f"a message of more than {most:,} fields", needed=10 * most)
 
 
 def fields(data: Buffer) -> Iterator[tuple[int, Value]]:

@@ -12,8 +12,7 @@ from itertools import islice
 from typing import TypeVar
 
 from lstmdump.errors import CorruptModel, UnsupportedFormat
-from lstmdump.model import limits
-from lstmdump.model.limits import DEFAULTS
+from lstmdump.model.limits import DEFAULTS, limit_exceeded
 from lstmdump.readers.tensorflow.wire import crc32c
 from lstmdump.readers.tensorflow.wire.protobuf import Buffer, varint
 
@@ -81,7 +80,7 @@ class Table:
         """The entries of the block at PLACE."""
         found = list(islice(_entries(self._block(place)), self._most + 1))
         if len(found) > self._most:
-            raise limits.refusal("objects", f"a table of more than {self._most:,} entries", needed=10 * self._most)
+            raise limit_exceeded("objects", f"a table of more than {self._most:,} entries", needed=10 * self._most)
         return found
 
     def _block(self, place: tuple[int, int]) -> memoryview:

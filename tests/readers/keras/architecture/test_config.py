@@ -62,7 +62,7 @@ def nested(times: int) -> str:
 
 
 def test_layers_are_nested_up_to_the_limit() -> None:
-    trusted = DEFAULTS._replace(nesting=10)
-    assert len(list(parse(nested(10), trusted=trusted).walk())) == 11
+    limits = DEFAULTS._replace(nesting=10)
+    assert len(list(parse(nested(10), limits=limits).walk())) == 11
     with pytest.raises(RefusedModel, match="nests layers more than 10 deep; --limit nesting=20 allows it"):
-        parse(nested(11), trusted=trusted)
+        parse(nested(11), limits=limits)

@@ -10,7 +10,8 @@ from support.tensorflow_builders import counted, integer, piece, piece_key, shap
 
 from lstmdump.errors import CorruptModel, ModelClosed, RefusedModel, UnreadableModel
 from lstmdump.model.limits import DEFAULTS
-from lstmdump.model.location import Location, at
+from lstmdump.model.locate import at
+from lstmdump.model.location import Location
 from lstmdump.readers.tensorflow.tf1.checkpoint_v1 import CheckpointV1
 
 KERNEL = np.arange(12, dtype="<f4").reshape(3, 4)

@@ -12,7 +12,8 @@ from support.tensorflow_builders import BFloat16, counted, entry, integer, write
 
 from lstmdump.errors import CorruptModel, LstmdumpError, ModelClosed, RefusedModel, UnreadableModel, UnsupportedFormat
 from lstmdump.model.limits import DEFAULTS
-from lstmdump.model.location import Location, at
+from lstmdump.model.locate import at
+from lstmdump.model.location import Location
 from lstmdump.readers.tensorflow.wire.bundle import Bundle, is_bundle_header
 
 KERNEL = np.arange(12, dtype="<f4").reshape(3, 4)
