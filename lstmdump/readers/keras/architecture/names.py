@@ -10,6 +10,8 @@ Keras 3.3 and later             `sequential/lstm/lstm_cell/kernel`
 ==============================  =============================================================================
 
 TensorFlow's backend adds `:0`, Theano's and CNTK's do not.
+
+Cells and stacks of cells that the user did not name have automatic names: `lstm_cell_3`, `stacked_rnn_cells`.
 """
 
 from __future__ import annotations
@@ -18,9 +20,13 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from lstmdump.model.tree import LayerPath
+
 _OUTPUT_NUMBER = re.compile(r":\d+$")
 _KERAS_1_LEAF = re.compile(r"(?P<scope>.+)_(?P<leaf>[WUb](?:_[ifco])?)(?:_(?P<number>\d{1,9}))?", re.DOTALL)
 _NUMBERED_LEAF = re.compile(r"(?P<leaf>kernel|recurrent_kernel|bias)_(?P<number>\d{1,9})")
+_AUTOMATIC_CELL = re.compile(r"(peephole_)?lstm_cell(_\d+)?")
+_AUTOMATIC_STACK = re.compile(r"stacked_rnn_cells(_\d+)?")
 _MAX_STEPS = 32  # the deepest genuine scope seen has 6
 
 
@@ -71,3 +77,18 @@ def below(scope: str, group: str, *, alone: bool) -> tuple[str, ...]:
     if alone and names and re.fullmatch(re.escape(group) + r"_\d+", names[0]):
         return names[1:]
     return names
+
+
+def is_automatic_cell(name: str) -> bool:
+    """Return whether Keras itself gives `name` to the cell of an LSTM layer, so that no user chose it."""
+    return _AUTOMATIC_CELL.fullmatch(name) is not None
+
+
+def is_automatic_stack(name: str) -> bool:
+    """Return whether Keras itself gives `name` to the stack of cells in `RNN([cell, cell])`."""
+    return _AUTOMATIC_STACK.fullmatch(name) is not None
+
+
+def drop_stack_names(path: LayerPath) -> LayerPath:
+    """Return `path` without the automatic names of stacks of cells; a name at the end of the path is kept."""
+    return (*[name for name in path[:-1] if not is_automatic_stack(name)], *path[-1:])

@@ -9,11 +9,12 @@ from typing import NamedTuple
 from lstmdump.errors import CorruptModel
 from lstmdump.model.tensor import Tensor
 from lstmdump.model.tree import Layer, LayerPath, Sources
-from lstmdump.readers.keras.architecture import automatic_names, expected_layers, match
+from lstmdump.readers.keras.architecture import expected_layers, match
 from lstmdump.readers.keras.architecture import names as keras_names
 from lstmdump.readers.keras.architecture.config import ConfigLayer
 from lstmdump.readers.keras.architecture.expected_layers import Leaf, Steps
 from lstmdump.readers.keras.architecture.match import Bucket
+from lstmdump.readers.keras.architecture.names import drop_stack_names, is_automatic_cell
 from lstmdump.readers.keras.architecture.settings import Settings
 
 
@@ -165,7 +166,7 @@ class _Naming:
         if leaf.is_lstm:
             return Place(path, leaf.layer.kind, bucket, leaf)
         rest = keras_names.below(bucket.scope, path[-1], alone=self._alone) if leaf.kept_in(bucket.scope) else ()
-        own = not rest or (len(rest) == 1 and automatic_names.is_cell(rest[0]) and leaf.is_gated)
+        own = not rest or (len(rest) == 1 and is_automatic_cell(rest[0]) and leaf.is_gated)
         return Place(path if own else (*path, *rest), leaf.layer.kind if own and leaf.is_gated else None, bucket, leaf)
 
     def _path(self, bucket: Bucket) -> LayerPath:
@@ -252,14 +253,14 @@ def _told_apart(found: list[Place]) -> list[Place]:
 
 def without_automatic_names(found: list[Place]) -> list[Place]:
     """FOUND without the names that Keras chose for a stack of cells, and for a cell that is its layer's only one."""
-    unstacked = [candidate._replace(path=automatic_names.without_stack(candidate.path)) for candidate in found]
+    unstacked = [candidate._replace(path=drop_stack_names(candidate.path)) for candidate in found]
     beside = Counter(candidate.path[:-1] for candidate in unstacked)
     taken = {candidate.path for candidate in unstacked}
 
     def bare(candidate: Place) -> Place:
         *parent, last = candidate.path
         only = beside[tuple(parent)] == 1 and tuple(parent) not in taken
-        if parent and only and automatic_names.is_cell(last) and _may_be_unnamed(candidate.leaf):
+        if parent and only and is_automatic_cell(last) and _may_be_unnamed(candidate.leaf):
             return candidate._replace(path=tuple(parent))
         return candidate
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from lstmdump.errors import CorruptModel
 from lstmdump.model.tensor import Tensor
 from lstmdump.model.tree import LayerPath
-from lstmdump.readers.keras.architecture import automatic_names, expected_layers, match
+from lstmdump.readers.keras.architecture import expected_layers, match
 from lstmdump.readers.keras.architecture import settings as keras_settings
 from lstmdump.readers.keras.architecture.config import CONTAINERS, ConfigLayer
 from lstmdump.readers.keras.architecture.expected_layers import Leaf
 from lstmdump.readers.keras.architecture.match import Bucket
+from lstmdump.readers.keras.architecture.names import is_automatic_cell
 from lstmdump.readers.keras.architecture.placement import Place, without_automatic_names
 from lstmdump.readers.keras.architecture.settings import NOTHING, Around
 from lstmdump.readers.keras.weights_h5.groups import LISTS, Stored
@@ -103,7 +104,7 @@ def _own_cell(stored: Stored, layer: ConfigLayer | None) -> Stored | None:
     cell = stored.children.get("cell")
     if cell is None or not cell.arrays or (layer is not None and layer.children):
         return None
-    automatic = cell.name is None or automatic_names.is_cell(cell.name)
+    automatic = cell.name is None or is_automatic_cell(cell.name)
     return cell if automatic or (layer is not None and expected_layers.is_gated(layer)) else None
 
 

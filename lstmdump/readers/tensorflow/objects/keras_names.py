@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from lstmdump.model.limits import DEFAULTS, Limits
 from lstmdump.model.tree import LayerPath
 from lstmdump.readers import json_text
-from lstmdump.readers.keras.architecture import automatic_names
 from lstmdump.readers.keras.architecture import settings as keras_settings
+from lstmdump.readers.keras.architecture.names import drop_stack_names, is_automatic_cell
 from lstmdump.readers.keras.architecture.settings import Around, Settings
 from lstmdump.readers.tensorflow.objects import scope_names
 from lstmdump.readers.tensorflow.objects.graph import ObjectGraph
@@ -128,12 +128,12 @@ def _without_own_cell(one: Named) -> Named:
     """ONE without the name that Keras gave to the only cell of its layer."""
     *around, last = one.path
     is_cell = bool(one.holder.way) and one.holder.way[-1][0] == "cell"
-    return one._replace(path=tuple(around)) if around and is_cell and automatic_names.is_cell(last) else one
+    return one._replace(path=tuple(around)) if around and is_cell and is_automatic_cell(last) else one
 
 
 def without_automatic_names(named: Sequence[Named]) -> list[Named]:
     """NAMED without the names that Keras chose for a stack of cells, and for a cell that is its layer's only one."""
-    unstacked = [one._replace(path=automatic_names.without_stack(one.path)) for one in named]
+    unstacked = [one._replace(path=drop_stack_names(one.path)) for one in named]
     beside = Counter(one.path[:-1] for one in unstacked)
     taken = {one.path for one in unstacked}
 
@@ -141,7 +141,7 @@ def without_automatic_names(named: Sequence[Named]) -> list[Named]:
         around = one.path[:-1]
         is_layer = bool(one.holder.way) and one.holder.way[-1][0] != "cell" and one.kind in ("LSTM", "CuDNNLSTM")
         only = around and beside[around] == 1 and around not in taken
-        return one._replace(path=around) if only and automatic_names.is_cell(one.path[-1]) and not is_layer else one
+        return one._replace(path=around) if only and is_automatic_cell(one.path[-1]) and not is_layer else one
 
     return [bare(one) for one in unstacked]
 
@@ -171,5 +171,5 @@ def _distinct(path: LayerPath, ways: Sequence[Way]) -> list[LayerPath]:
         return [(*prefix, *path) for prefix in prefixes]
     if all(ways):
         return [scope_names.edges(way) for way in ways]
-    bare = path[:-1] if len(path) > 1 and automatic_names.is_cell(path[-1]) else path
+    bare = path[:-1] if len(path) > 1 and is_automatic_cell(path[-1]) else path
     return [(*bare, f"cell_{turn}") for turn in range(len(ways))]

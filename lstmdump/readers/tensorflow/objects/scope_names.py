@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
 from lstmdump.model.tree import LayerPath
-from lstmdump.readers.keras.architecture import automatic_names
+from lstmdump.readers.keras.architecture.names import is_automatic_cell
 from lstmdump.readers.tensorflow.objects.graph import ObjectGraph
 from lstmdump.readers.tensorflow.objects.weights import Holder, Way
 
@@ -27,12 +27,12 @@ def paths(graph: ObjectGraph, found: Sequence[Holder]) -> list[LayerPath]:
     """A path of names for each holder in FOUND; two may have the same."""
     scopes = [_scope(holder, graph) for holder in found]
     cells_have_names = len(found) == 1 or any(
-        len(scope) > 1 and automatic_names.is_cell(scope[-1]) and _is_cell(holder.way)
+        len(scope) > 1 and is_automatic_cell(scope[-1]) and _is_cell(holder.way)
         for holder, scope in zip(found, scopes, strict=True)
     )
     named: list[LayerPath] = []
     for holder, scope in zip(found, _without_model_names(graph, found, scopes), strict=True):
-        only_cell = len(scope) == 1 and automatic_names.is_cell(scope[0]) and _is_cell(holder.way)
+        only_cell = len(scope) == 1 and is_automatic_cell(scope[0]) and _is_cell(holder.way)
         lost = not scope or (only_cell and cells_have_names)
         named.append(edges(holder.way) if lost else scope)
     return named
@@ -99,7 +99,7 @@ def _begins_with_model(graph: ObjectGraph, model: int, ways: Sequence[Way], scop
         return False  # a functional model of Keras 3, which never puts its name first
     if len(set(scopes)) == 1 < len(scopes) and len(scopes[0]) == 1:
         return True  # names that tell nothing but the model
-    own = [len(scope) - automatic_names.is_cell(scope[-1]) for scope in scopes]
+    own = [len(scope) - is_automatic_cell(scope[-1]) for scope in scopes]
     if min(map(len, scopes)) < 2 or max(own) < 2:
         return False
     if names & _KERAS_2_LAYERS:

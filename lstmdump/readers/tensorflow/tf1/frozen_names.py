@@ -18,7 +18,7 @@ from collections.abc import Mapping
 
 from lstmdump.model.tensor import Tensor
 from lstmdump.model.tree import LayerPath, Weight
-from lstmdump.readers.keras.architecture import automatic_names
+from lstmdump.readers.keras.architecture.names import drop_stack_names, is_automatic_cell
 
 NOTE = "the graph has lost the names of its variables: layers go by the scopes in which they are read"
 _ENDING = "ReadVariableOp/resource"
@@ -67,10 +67,9 @@ def _paths(scopes: list[str]) -> dict[str, LayerPath]:
         steps = {scope: path[1:] for scope, path in steps.items()}
     beside = Counter(path[:-1] for path in steps.values())
     return {
-        scope: automatic_names.without_stack(path[:-1] if _is_only_cell(path, beside) else path)
-        for scope, path in steps.items()
+        scope: drop_stack_names(path[:-1] if _is_only_cell(path, beside) else path) for scope, path in steps.items()
     }
 
 
 def _is_only_cell(path: LayerPath, beside: Mapping[LayerPath, int]) -> bool:
-    return len(path) > 1 and automatic_names.is_cell(path[-1]) and beside[path[:-1]] == 1
+    return len(path) > 1 and is_automatic_cell(path[-1]) and beside[path[:-1]] == 1

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from lstmdump.errors import CorruptModel
 from lstmdump.model.tensor import Array, Cuts, Tensor, chained
 from lstmdump.model.tree import LayerPath, Sources, Weight
-from lstmdump.readers.keras.architecture import automatic_names
+from lstmdump.readers.keras.architecture.names import is_automatic_cell
 from lstmdump.readers.tensorflow.graph import cells as graph_cells
 from lstmdump.readers.tensorflow.graph.cells import GraphCell
 from lstmdump.readers.tensorflow.graph.graph_def import Graph
@@ -82,7 +82,7 @@ def _paths(names: Iterable[str]) -> dict[str, LayerPath]:
     for scope in scopes:
         around, _, last = scope.rpartition("/")
         only = scope in of_keras and around and around not in scopes and beside[around] == 1
-        paths[scope] = _steps(around if only and automatic_names.is_cell(last) else scope)
+        paths[scope] = _steps(around if only and is_automatic_cell(last) else scope)
     return paths
 
 

@@ -2,7 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from lstmdump.readers.keras.architecture.names import WeightName, below, names_in, parse
+from lstmdump.readers.keras.architecture.names import (
+    WeightName,
+    below,
+    drop_stack_names,
+    is_automatic_cell,
+    names_in,
+    parse,
+)
 
 
 @pytest.mark.parametrize(
@@ -51,3 +58,13 @@ def test_below_a_layer_its_own_name_and_the_models_are_left_out(
 
 def test_every_run_of_steps_may_be_a_name() -> None:
     assert list(names_in("a/b/c")) == ["a", "a/b", "a/b/c", "b", "b/c", "c"]
+
+
+def test_automatic_cells_are_those_that_keras_counts() -> None:
+    names = ["lstm_cell", "lstm_cell_12", "conv_lstm_cell", "my_cell"]
+    assert [is_automatic_cell(name) for name in names] == [True, True, False, False]
+
+
+def test_the_name_of_a_stack_is_left_out_unless_it_is_the_last() -> None:
+    assert drop_stack_names(("rnn", "stacked_rnn_cells_2", "a")) == ("rnn", "a")
+    assert drop_stack_names(("rnn", "stacked_rnn_cells")) == ("rnn", "stacked_rnn_cells")
