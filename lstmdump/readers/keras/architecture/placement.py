@@ -11,11 +11,10 @@ from lstmdump.model.tensor import Tensor
 from lstmdump.model.tree import Layer, LayerPath, Sources
 from lstmdump.readers.keras.architecture import expected_layers, match
 from lstmdump.readers.keras.architecture import names as keras_names
-from lstmdump.readers.keras.architecture.config import ConfigLayer
+from lstmdump.readers.keras.architecture.config import ConfigLayer, Settings
 from lstmdump.readers.keras.architecture.expected_layers import Leaf, Steps
 from lstmdump.readers.keras.architecture.match import Bucket
 from lstmdump.readers.keras.architecture.names import drop_stack_names, is_automatic_cell
-from lstmdump.readers.keras.architecture.settings import Settings
 
 
 class Place(NamedTuple):

@@ -13,9 +13,8 @@ from typing import Any, NamedTuple
 from lstmdump.model.limits import DEFAULTS, Limits
 from lstmdump.model.tree import LayerPath
 from lstmdump.readers import json_text
-from lstmdump.readers.keras.architecture import settings as keras_settings
+from lstmdump.readers.keras.architecture.config import Settings, WrapperContext, effective_settings
 from lstmdump.readers.keras.architecture.names import drop_stack_names, is_automatic_cell
-from lstmdump.readers.keras.architecture.settings import Around, Settings
 from lstmdump.readers.tensorflow.objects import scope_names
 from lstmdump.readers.tensorflow.objects.graph import ObjectGraph
 from lstmdump.readers.tensorflow.objects.weights import Holder, Way
@@ -93,13 +92,13 @@ def _settings(way: Way, graph: ObjectGraph, metadata: Metadata) -> Settings:
         (place for place in (-1, -3) if names[place:][:1] == ["cell"] and names[place + 1 :][:1] != ["cell"]), None
     )
     layer = numbers[-1] if place is None else numbers[place - 1]
-    around = Around(
+    around = WrapperContext(
         _direction(layer, numbers, graph),
         rnn=None if place is None else _config(metadata.get(layer, {})),
         follows=place == -3 and names[-1] != "0",
     )
     own = _config(metadata[numbers[-1]])
-    return keras_settings.effective(own, around) if own else own
+    return effective_settings(own, around) if own else own
 
 
 def _direction(layer: int, numbers: Sequence[int], graph: ObjectGraph) -> str:
