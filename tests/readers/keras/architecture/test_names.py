@@ -5,6 +5,8 @@ import pytest
 from lstmdump.readers.keras.architecture.names import (
     WeightName,
     below,
+    drop_automatic_names,
+    drop_cell_name,
     drop_stack_names,
     is_automatic_cell,
     names_in,
@@ -68,3 +70,40 @@ def test_automatic_cells_are_those_that_keras_counts() -> None:
 def test_the_name_of_a_stack_is_left_out_unless_it_is_the_last() -> None:
     assert drop_stack_names(("rnn", "stacked_rnn_cells_2", "a")) == ("rnn", "a")
     assert drop_stack_names(("rnn", "stacked_rnn_cells")) == ("rnn", "stacked_rnn_cells")
+
+
+def test_the_automatic_name_of_a_cell_is_dropped_at_the_end_only() -> None:
+    assert drop_cell_name(("rnn", "lstm_cell_2")) == ("rnn",)
+    assert drop_cell_name(("lstm_cell", "dense")) == ("lstm_cell", "dense")
+    assert drop_cell_name(("lstm_cell",)) == ()
+
+
+def shortened(*paths: str, may_be_cell: bool = True, **options: bool) -> list[str]:
+    split = [tuple(path.split("/")) for path in paths]
+    return ["/".join(path) for path in drop_automatic_names(split, [may_be_cell] * len(paths), **options)]
+
+
+def test_the_only_cell_of_a_layer_goes_by_the_name_of_the_layer() -> None:
+    assert shortened("a/lstm_cell_1", "b/lstm_cell_2") == ["a", "b"]
+
+
+def test_a_cell_keeps_its_name_beside_another_layer() -> None:
+    assert shortened("a/lstm_cell", "a/dense") == ["a/lstm_cell", "a/dense"]
+
+
+def test_a_cell_keeps_its_name_where_the_layer_has_arrays_of_its_own_unless_they_may_be_merged() -> None:
+    assert shortened("a", "a/lstm_cell") == ["a", "a/lstm_cell"]
+    assert shortened("a", "a/lstm_cell", may_merge=True) == ["a", "a"]
+
+
+def test_what_is_not_a_cell_keeps_the_name_of_one() -> None:
+    assert shortened("a/lstm_cell", may_be_cell=False) == ["a/lstm_cell"]
+
+
+def test_a_cell_without_a_layer_keeps_its_name() -> None:
+    assert shortened("lstm_cell") == ["lstm_cell"]
+
+
+def test_the_only_cell_of_a_stack_goes_by_the_name_of_the_layer_if_stacks_are_dropped() -> None:
+    assert shortened("rnn/stacked_rnn_cells/lstm_cell") == ["rnn"]
+    assert shortened("rnn/stacked_rnn_cells/lstm_cell", stacks=False) == ["rnn/stacked_rnn_cells"]
