@@ -21,8 +21,7 @@ from lstmdump.model.tensor import Array, Cuts
 from lstmdump.readers.declared_sizes import Declared, Extents
 from lstmdump.readers.hdf5 import chunks as hdf5_chunks
 from lstmdump.readers.hdf5.calls import FOREIGN_ERRORS, Call
-from lstmdump.readers.hdf5.object_headers import Headers
-from lstmdump.readers.hdf5.texts import Texts
+from lstmdump.readers.hdf5.object_headers import AttributeTexts, DatasetHeaders
 from lstmdump.readers.raw_array import COPIES, StoredArray
 
 _HEAD, _SHORTER_HEAD = 96, 48  # bytes of the superblock, and of one of version 2 and later; HDF5 file format, II.A
@@ -114,15 +113,15 @@ class Data:
         return bound if found is None else found
 
     @cached_property
-    def _texts(self) -> Texts | None:
+    def _texts(self) -> AttributeTexts | None:
         file = self.opened()
-        return None if file is None else Texts(file, self._file.id.get_create_plist().get_userblock())
+        return None if file is None else AttributeTexts(file, self._file.id.get_create_plist().get_userblock())
 
     @cached_property
-    def headers(self) -> Headers | None:
+    def headers(self) -> DatasetHeaders | None:
         """The headers of the datasets in the file; None where h5py is to be asked for them."""
         file = self.opened() if self._at_hand else None
-        return None if file is None else Headers(file, self._file.id)
+        return None if file is None else DatasetHeaders(file, self._file.id)
 
     def dataset(self, path: str) -> h5py.Dataset:
         """The dataset at PATH, the links to which have been found to stay within the file.

@@ -1,32 +1,57 @@
-"""The headers of plain HDF5 datasets, decoded here: h5py takes 35 µs to open one and ask for its shape, this takes 6.
+"""The headers of HDF5 objects, decoded here for two purposes.
 
-Plain is what Keras writes: float32 in one piece. What is anything else, by any byte that is looked at, is left to h5py.
-Source: HDF5 File Format Specification 3.0, IV.A.1.a (version 1 object header) and IV.A.2.
+Plain datasets: h5py takes 35 µs to open one and ask for its shape, this takes 6. Plain is what Keras writes: float32 in
+one piece. What is anything else, by any byte that is looked at, is left to h5py.
+
+The length of the text in an attribute, before HDF5 reads it, which it does at once and as a whole. Text of variable
+length is not in the attribute itself: there stand its length and its place in a heap of the file, and thousands of
+elements may all lead to one text of megabytes.
+
+Source: HDF5 File Format Specification 3.0, III.E, IV.A.1 (object headers of version 1 and 2) and IV.A.2.
 """
 
 from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 import h5py
 
 from lstmdump.readers.hdf5.calls import Call
 
-_LONGEST = 512  # bytes; those that h5py writes have 272
-_PREFIX = struct.Struct("<BxHII4x")
-_MESSAGE = struct.Struct("<HHB3x")
-_CONTIGUOUS = struct.Struct("<BBQQ")
+# An object header, and the start of each message in it: its type, its length and its flags.
+_HEADER_V1, _HEADER_V2 = struct.Struct("<BxHII4x"), struct.Struct("<4sBB")
+_MESSAGE_V1, _MESSAGE_V2 = struct.Struct("<HHB3x"), struct.Struct("<BHB")
+_TIMES, _PHASES, _CHUNK_WIDTH, _ORDERED = 0x20, 0x10, 0x03, 0x04  # flags of a header of version 2
+_CHECKSUM = 4
+
+# Types of messages.
 _NIL, _DATASPACE, _DATATYPE, _OLD_FILL_VALUE, _FILL_VALUE, _LAYOUT, _TIME = 0, 1, 3, 4, 5, 8, 0x12
+_ATTRIBUTE, _CONTINUATION = 0x0C, 0x10
+
+# Plain datasets.
+_LONGEST = 512  # bytes of a header; those that h5py writes have 272
+_CONTIGUOUS = struct.Struct("<BBQQ")
 _PLAIN = frozenset({_NIL, _DATASPACE, _DATATYPE, _OLD_FILL_VALUE, _FILL_VALUE, _LAYOUT, _TIME})
 _SHARED = 0x2  # the message is elsewhere
 _FLOAT32 = struct.pack("<B3sI2H4BI", 0x11, b"\x20\x1f\x00", 4, 0, 32, 23, 8, 0, 23, 127)
 _MOST_DIMENSIONS = 32
 _NOWHERE = 2**64 - 1
 
+# Attributes.
+_PLACE = struct.Struct("<QQ")
+_SIZES = struct.Struct("<BxHHH")  # the start of an attribute: its version, and how long its name, type and extent are
+_ELEMENT = struct.Struct("<IQI")  # a length, where its heap begins, and its number there
+_HEAP = struct.Struct("<4sB3xQ")
+_MOST_BLOCKS, _LONGEST_BLOCK = 1000, 1 << 24
 
-class Plain(NamedTuple):
+MessageBlock = tuple[int, int]
+"""Where a run of messages begins and how many bytes it has."""
+
+
+class PlainDataset(NamedTuple):
     """A plain dataset: its shape, and where in the file its bytes begin and how many there are."""
 
     shape: tuple[int, ...]
@@ -34,8 +59,13 @@ class Plain(NamedTuple):
     size: int
 
 
-class Headers:
-    """The headers in a FILE, open for reading, that h5py has OPENED as well."""
+class DatasetHeaders:
+    """The headers of the datasets in a file.
+
+    Args:
+        file: the file, open for reading.
+        opened: the same file, opened by h5py.
+    """
 
     def __init__(self, file: BinaryIO, opened: h5py.h5f.FileID) -> None:
         with Call("looking up /"):
@@ -44,18 +74,18 @@ class Headers:
             self._known = tuple(created.get_sizes()) == (8, 8)
         self._file = file
 
-    def plain(self, address: int) -> Plain | None:
+    def plain(self, address: int) -> PlainDataset | None:
         """The plain dataset whose header stands at ADDRESS; None where there is none."""
         if not self._known:
             return None
         try:
             self._file.seek(self._start + address)
-            return _plain(self._file.read(_LONGEST), self._start)
+            return _parse_plain(self._file.read(_LONGEST), self._start)
         except (OSError, ValueError, OverflowError, struct.error):
             return None
 
 
-class _Messages(NamedTuple):
+class _PlainMessages(NamedTuple):
     """Those of the messages in a header that tell the shape, the type and the place."""
 
     dataspace: bytes
@@ -63,9 +93,9 @@ class _Messages(NamedTuple):
     layout: bytes
 
 
-def _plain(header: bytes, base: int) -> Plain | None:
+def _parse_plain(header: bytes, base: int) -> PlainDataset | None:
     """The plain dataset with that HEADER in a file whose addresses count from BASE."""
-    messages = _messages(header)
+    messages = _parse_messages(header)
     if messages is None or not messages.datatype.startswith(_FLOAT32):
         return None
     version, rank, flags = messages.dataspace[:3]
@@ -73,23 +103,122 @@ def _plain(header: bytes, base: int) -> Plain | None:
     if (version, form, storage) != (1, 3, 1) or flags > 1 or rank > _MOST_DIMENSIONS or place == _NOWHERE:
         return None
     shape: tuple[int, ...] = struct.unpack_from(f"<{rank}Q", messages.dataspace, 8)
-    return Plain(shape, base + place, size) if size == 4 * math.prod(shape) else None
+    return PlainDataset(shape, base + place, size) if size == 4 * math.prod(shape) else None
 
 
-def _messages(header: bytes) -> _Messages | None:
-    version, count, _, size = _PREFIX.unpack_from(header)
-    end = _PREFIX.size + size
+def _parse_messages(header: bytes) -> _PlainMessages | None:
+    version, count, _, size = _HEADER_V1.unpack_from(header)
+    end = _HEADER_V1.size + size
     if version != 1 or end > len(header):
         return None
     found: dict[int, bytes] = {}
-    at = _PREFIX.size
+    at = _HEADER_V1.size
     for _ in range(count):
-        kind, length, flags = _MESSAGE.unpack_from(header, at)
-        at += _MESSAGE.size
+        kind, length, flags = _MESSAGE_V1.unpack_from(header, at)
+        at += _MESSAGE_V1.size
         if kind not in _PLAIN or flags & _SHARED or at + length > end or (kind in found and kind != _NIL):
             return None
         found[kind] = header[at : at + length]
         at += length
     if at != end or not found.keys() >= {_DATASPACE, _DATATYPE, _LAYOUT}:
         return None
-    return _Messages(found[_DATASPACE], found[_DATATYPE], found[_LAYOUT])
+    return _PlainMessages(found[_DATASPACE], found[_DATATYPE], found[_LAYOUT])
+
+
+class AttributeTexts:
+    """The texts in the attributes of the objects in a file.
+
+    Args:
+        file: the file, open for reading.
+        start: where in the file address 0 is.
+    """
+
+    def __init__(self, file: BinaryIO, start: int) -> None:
+        self._file = file
+        self._start = start
+
+    def length(self, address: int, name: bytes, count: int) -> int | None:
+        """The bytes that HDF5 reads for the COUNT texts in the attribute NAME of the object at ADDRESS.
+
+        None where that cannot be told, as the attribute is not stored in the object's header, or all is damaged.
+        """
+        try:
+            value = next(self._find_attributes(address, name), None)
+            if value is None or len(value) < count * _ELEMENT.size:
+                return None
+            elements: list[tuple[int, int, int]] = [
+                _ELEMENT.unpack_from(value, turn * _ELEMENT.size) for turn in range(count)
+            ]
+            heaps = {heap for length, heap, _ in elements if length}
+            return max((sum(length for length, _, _ in elements), *map(self._read_heap_size, heaps)))
+        except (OSError, ValueError, OverflowError, struct.error):
+            return None
+
+    def _read_heap_size(self, address: int) -> int:
+        mark, _, size = _HEAP.unpack(self._read(address, _HEAP.size))
+        if mark != b"GCOL":
+            raise ValueError("no heap")
+        return int(size)
+
+    def _find_attributes(self, address: int, name: bytes) -> Iterator[bytes]:
+        """What the attributes called NAME hold, of which there is one at most."""
+        head = self._read(address, _HEADER_V1.size)
+        messages = self._iterate_v2(address) if head.startswith(b"OHDR") else self._iterate_v1(address, head)
+        for kind, body in messages:
+            if kind == _ATTRIBUTE and (value := _value_of_attribute(body, name)) is not None:
+                yield value
+
+    def _iterate_v1(self, address: int, head: bytes) -> Iterator[tuple[int, bytes]]:
+        version, _, _, size = _HEADER_V1.unpack(head)
+        if version != 1:
+            raise ValueError("no header")
+        blocks: list[MessageBlock] = [(address + _HEADER_V1.size, size)]
+        for block in self._read_blocks(blocks):
+            at = 0
+            while at + _MESSAGE_V1.size <= len(block):
+                kind, length, _ = _MESSAGE_V1.unpack_from(block, at)
+                at += _MESSAGE_V1.size
+                yield from self._follow(kind, block[at : at + length], blocks)
+                at += length
+
+    def _iterate_v2(self, address: int) -> Iterator[tuple[int, bytes]]:
+        _, version, flags = _HEADER_V2.unpack(self._read(address, _HEADER_V2.size))
+        if version != 2:
+            raise ValueError("no header")
+        start = address + _HEADER_V2.size + (16 if flags & _TIMES else 0) + (4 if flags & _PHASES else 0)
+        width = 1 << (flags & _CHUNK_WIDTH)
+        blocks: list[MessageBlock] = [(start + width, int.from_bytes(self._read(start, width), "little"))]
+        for turn, block in enumerate(self._read_blocks(blocks)):
+            at, end = (0, len(block)) if not turn else (4, len(block) - _CHECKSUM)  # the others have a mark, OCHK
+            while at + _MESSAGE_V2.size <= end:
+                kind, length, _ = _MESSAGE_V2.unpack_from(block, at)
+                at += _MESSAGE_V2.size + (2 if flags & _ORDERED else 0)
+                yield from self._follow(kind, block[at : at + length], blocks)
+                at += length
+
+    def _follow(self, kind: int, body: bytes, blocks: list[MessageBlock]) -> Iterator[tuple[int, bytes]]:
+        if kind == _CONTINUATION:
+            blocks.append(_PLACE.unpack_from(body))
+        else:
+            yield kind, body
+
+    def _read_blocks(self, blocks: list[MessageBlock]) -> Iterator[bytes]:
+        """The bytes of each of BLOCKS, to which more may be added meanwhile."""
+        for turn, (start, size) in enumerate(blocks):
+            if turn == _MOST_BLOCKS or size > _LONGEST_BLOCK:
+                raise ValueError("no header")
+            yield self._read(start, size)
+
+    def _read(self, address: int, size: int) -> bytes:
+        self._file.seek(self._start + address)
+        return self._file.read(size)
+
+
+def _value_of_attribute(body: bytes, name: bytes) -> bytes | None:
+    """What the attribute in the message BODY holds, if it is called NAME."""
+    version, name_size, type_size, extent_size = _SIZES.unpack_from(body)
+    at = _SIZES.size + (1 if version == 3 else 0)  # version 3 tells how the name is encoded
+    if body[at : at + name_size].rstrip(b"\0") != name:
+        return None
+    lengths = (name_size, type_size, extent_size)
+    return body[at + sum(-(-length // 8) * 8 if version == 1 else length for length in lengths) :]

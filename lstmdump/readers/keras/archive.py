@@ -15,7 +15,6 @@ from lstmdump.readers.detect import Format
 from lstmdump.readers.keras.architecture import config as keras_config
 from lstmdump.readers.keras.weights_h5 import groups as weight_groups
 from lstmdump.readers.keras.weights_h5 import reader as weights_h5
-from lstmdump.readers.keras.weights_h5 import shards
 from lstmdump.readers.keras.weights_h5.container import Archive, Directory, Files
 from lstmdump.readers.keras.weights_h5.groups import Stored
 
@@ -57,7 +56,7 @@ def _weights(files: Files, *, opaque_is_bfloat16: bool) -> Stored:
     if files.has(_WEIGHTS):
         return weight_groups.read([files.hdf5(_WEIGHTS)], opaque_is_bfloat16=opaque_is_bfloat16)
     if files.has(_INDEX):
-        return shards.read(files, _INDEX)
+        return weights_h5.read_shards(files, _INDEX)
     if files.has(_PICKLED):
         raise RefusedModel(f"{_PICKLED} holds pickled arrays, which are never unpickled here; save the model anew, "
                            "with its weights as HDF5")  # fmt: skip

@@ -20,8 +20,7 @@ from support import builders
 from lstmdump.model.location import Location
 from lstmdump.model.tensor import Tensor, without_numbers
 from lstmdump.model.tree import grow
-from lstmdump.readers.hdf5.object_headers import Headers
-from lstmdump.readers.hdf5.texts import Texts
+from lstmdump.readers.hdf5.object_headers import AttributeTexts, DatasetHeaders
 from lstmdump.readers.keras import archive as keras_archive
 from lstmdump.readers.keras import h5 as keras_h5
 from lstmdump.readers.keras import h5_keras0
@@ -226,7 +225,7 @@ def _read_header(parts: Parts) -> None:
     header = parts[0][:_HEADER]
     data = whole[:address] + header + whole[address + len(header) :]
     with h5py.File(io.BytesIO(whole)) as file:
-        plain = Headers(io.BytesIO(data), file.id).plain(address)
+        plain = DatasetHeaders(io.BytesIO(data), file.id).plain(address)
     if plain is None:
         return
     with suppress(OSError, KeyError, ValueError, RuntimeError, TypeError), h5py.File(io.BytesIO(data)) as file:
@@ -243,7 +242,7 @@ def _header_seeds(_: Sequence[Path]) -> Iterator[Parts]:
 def _read_texts(parts: Parts) -> None:
     """The first 8 bytes say where the object's header stands in the others, which are a file."""
     address, data = int.from_bytes(parts[0][:8], "little"), parts[0][8:]
-    length = Texts(io.BytesIO(data), 0).length(address, b"names", 3)
+    length = AttributeTexts(io.BytesIO(data), 0).length(address, b"names", 3)
     assert length is None or length >= 0
 
 

@@ -12,7 +12,7 @@ import pytest
 from lstmdump.errors import RefusedModel
 from lstmdump.model.location import Location
 from lstmdump.readers.hdf5.data import Data, Numbers
-from lstmdump.readers.hdf5.object_headers import Headers
+from lstmdump.readers.hdf5.object_headers import AttributeTexts, DatasetHeaders
 
 FLOATS = np.zeros((3, 4), "<f4")
 
@@ -21,7 +21,7 @@ def shape_in(path: Path, make: Callable[[h5py.File], Any], **settings: Any) -> t
     with h5py.File(path, "w", **settings) as file:
         make(file)
     with h5py.File(path, "r") as file, path.open("rb") as opened:
-        found = Headers(opened, file.id).plain(h5py.h5o.get_info(file.id, b"x").addr)
+        found = DatasetHeaders(opened, file.id).plain(h5py.h5o.get_info(file.id, b"x").addr)
         if found is not None:
             assert (found.start, found.size) == (file["x"].id.get_offset(), file["x"].nbytes)
         return None if found is None else found.shape
@@ -90,7 +90,7 @@ def test_where_no_header_is_there_is_no_shape(tmp_path: Path, address: int) -> N
     path = tmp_path / "x.h5"
     shape_in(path, lambda file: file.__setitem__("x", FLOATS))
     with h5py.File(path, "r") as file, path.open("rb") as opened:
-        assert Headers(opened, file.id).plain(address) is None
+        assert DatasetHeaders(opened, file.id).plain(address) is None
 
 
 def test_no_damaged_byte_of_a_header_is_an_error(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_no_damaged_byte_of_a_header_is_an_error(tmp_path: Path) -> None:
         for at in range(address, address + 272):
             for value in (0x00, 0x7F, 0xFF):
                 damaged = io.BytesIO(whole[:at] + bytes([value]) + whole[at + 1 :])
-                found = Headers(damaged, file.id).plain(address)
+                found = DatasetHeaders(damaged, file.id).plain(address)
                 assert found is None or found.shape == (3, 4)
 
 
@@ -113,3 +113,57 @@ def test_numbers_in_another_file_are_refused_again_when_they_are_read(tmp_path: 
         data = Data(Location(path), file, at_hand=True)
         with pytest.raises(RefusedModel, match="x keeps its numbers in another file"):
             Numbers("x", data, is_bfloat16=False).fetch((slice(0, 3), slice(0, 4)))
+
+
+def written(path: Path, **options: Any) -> tuple[bytes, int, int]:
+    """A file with attributes of a group, where the group's header stands, and what the addresses count from."""
+    with h5py.File(path, "w", **options) as file:
+        group = file.create_group("group")
+        for number in range(6):  # enough that the header goes on elsewhere
+            group.attrs[f"filling {number}"] = "x" * 10
+        group.attrs["names"] = ["x" * 3000, "y" * 5000, ""]
+        group.attrs["number"] = 3
+        address = h5py.h5o.get_info(group.id).addr
+    return path.read_bytes(), address, options.get("userblock_size", 0)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"userblock_size": 512}, {"libver": "latest"}, {"libver": "latest", "track_order": True}, {"libver": "v108"}],
+    ids=str,
+)
+def test_the_length_of_all_texts_is_known(tmp_path: Path, options: dict[str, Any]) -> None:
+    data, address, start = written(tmp_path / "x.h5", **options)
+    length = AttributeTexts(io.BytesIO(data), start).length(address, b"names", 3)
+    assert length is not None
+    assert 8000 <= length <= 2 * 8192  # the heap that they lie in is read as a whole
+
+
+@pytest.mark.parametrize(("name", "count"), [(b"nothing", 1), (b"names", 1000), (b"number", 1)])
+def test_what_is_no_such_text_has_no_length(tmp_path: Path, name: bytes, count: int) -> None:
+    data, address, start = written(tmp_path / "x.h5")
+    assert AttributeTexts(io.BytesIO(data), start).length(address, name, count) is None
+
+
+def test_attributes_that_are_kept_elsewhere_have_no_length(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "x.h5", "w", libver="latest") as file:
+        for number in range(20):
+            file.attrs[f"name {number}"] = "x"
+        address = h5py.h5o.get_info(file.id).addr
+    assert AttributeTexts(io.BytesIO((tmp_path / "x.h5").read_bytes()), 0).length(address, b"name 3", 1) is None
+
+
+@pytest.mark.parametrize("options", [{}, {"libver": "latest"}], ids=str)
+def test_no_damaged_byte_is_an_error(tmp_path: Path, options: dict[str, Any]) -> None:
+    data, address, _ = written(tmp_path / "x.h5", **options)
+    for place in range(address, address + 400):
+        for value in (0x00, 0x10, 0x7F, 0xFF):
+            damaged = data[:place] + bytes([value]) + data[place + 1 :]
+            found = AttributeTexts(io.BytesIO(damaged), 0).length(address, b"names", 3)
+            assert found is None or found >= 0
+
+
+@pytest.mark.parametrize("address", [0, 10**6, 2**63, 2**64 - 1])
+def test_where_no_header_is_there_is_no_length(tmp_path: Path, address: int) -> None:
+    data, _, _ = written(tmp_path / "x.h5")
+    assert AttributeTexts(io.BytesIO(data), 0).length(address, b"names", 3) is None

@@ -3,6 +3,11 @@
 Its shape by release: a Sequential's config is a bare list of layers up to 2.2.2, a dict with `layers` after; a
 functional model is `Model` up to TensorFlow 2.2, `Functional` after; wrappers hold their layer under `layer`, `RNN` its
 cell under `cell`, stacked cells under `cells`; Keras 3 adds `module` and `registered_name` to each object.
+
+Wrappers bear on what the layers within them compute. Up to Keras 2 a Bidirectional states one layer, whose copy runs
+backwards; Keras 3, and a user who gives a `backward_layer`, state both. The direction of a cell is that of the RNN
+around it. Of several cells in an RNN only the first reads the input: those after it read its outputs in the order in
+which it gives them.
 """
 
 from __future__ import annotations
@@ -25,6 +30,11 @@ _LAYER_KEYS = frozenset({"layers", "layer", "backward_layer", "cell", "cells"})
 # Classes that hold layers and have no weights of their own: what they say of their layers can be relied on.
 CONTAINERS = frozenset({"Sequential", "Model", "Functional", "Merge", "Bidirectional", "TimeDistributed", "RNN",
                         "StackedRNNCells"})  # fmt: skip
+
+Settings = Mapping[str, Any]
+
+# What an RNN states for its cell.
+_OF_THE_RNN = ("go_backwards", "return_sequences", "stateful", "time_major", "zero_output_for_mask")
 
 
 class ConfigLayer(NamedTuple):
@@ -104,3 +114,60 @@ def _children(settings: Mapping[str, Any], depth: int, most: int) -> Iterator[tu
             child = _layer(item, depth + 1, most, nameless=key in _LAYER_KEYS)
             if child is not None:
                 yield key, child
+
+
+class WrapperContext(NamedTuple):
+    """The wrappers around a layer, as far as they bear on what it computes.
+
+    Attributes:
+        direction: which half of a Bidirectional it is: `forward`, `backward`, or empty.
+        is_turned: whether its configuration is that of the other half.
+        rnn: the configuration of the layer whose cell it is.
+        follows: whether another cell of the same layer comes before it.
+    """
+
+    direction: str = ""
+    is_turned: bool = False
+    rnn: Settings | None = None
+    follows: bool = False
+
+
+NO_WRAPPERS = WrapperContext()
+
+
+def context_within(
+    layer: ConfigLayer, child: ConfigLayer, around: WrapperContext, direction: str = ""
+) -> WrapperContext:
+    """Return the context of `child`, a layer directly within `layer`.
+
+    Args:
+        layer: the wrapper.
+        child: one of its layers.
+        around: the context of the wrapper itself.
+        direction: which half of a Bidirectional the child is: `forward`, `backward`, or empty.
+    """
+    if direction:
+        stated = any(key == f"{direction}_layer" for key, _ in layer.children)
+        return WrapperContext(direction, direction == "backward" and not stated)
+    if layer.kind == "StackedRNNCells":
+        return around._replace(follows=around.follows or child is not layer.children[0][1])
+    if any(key == "cell" for key, _ in layer.children):
+        return around._replace(rnn=layer.settings)
+    return NO_WRAPPERS
+
+
+def effective_settings(settings: Settings, around: WrapperContext) -> Settings:
+    """Return the configuration of a layer with what the wrappers around it add or change."""
+    if around is NO_WRAPPERS:
+        return settings
+    merged = {
+        **settings,
+        **{key: around.rnn[key] for key in _OF_THE_RNN if around.rnn is not None and key in around.rnn},
+    }
+    if around.direction:
+        merged["direction"] = around.direction
+        if around.is_turned and isinstance(backwards := merged.get("go_backwards", False), bool):
+            merged["go_backwards"] = not backwards
+    elif around.follows:
+        merged["go_backwards"] = False
+    return merged

@@ -7,9 +7,15 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from lstmdump.model.tree import LayerPath
-from lstmdump.readers.keras.architecture import settings as keras_settings
-from lstmdump.readers.keras.architecture.config import CONTAINERS, ConfigLayer
-from lstmdump.readers.keras.architecture.settings import NOTHING, Around, Settings
+from lstmdump.readers.keras.architecture.config import (
+    CONTAINERS,
+    NO_WRAPPERS,
+    ConfigLayer,
+    Settings,
+    WrapperContext,
+    context_within,
+    effective_settings,
+)
 
 _LSTM_CLASSES = frozenset({"LSTM", "LSTMCell", "CuDNNLSTM"})
 _GATED_SETTINGS = ("recurrent_activation", "inner_activation")
@@ -36,12 +42,12 @@ class Leaf(NamedTuple):
     frozen: bool
     in_stack: int
     shared: tuple[object, ...] | None
-    around: Around = NOTHING
+    around: WrapperContext = NO_WRAPPERS
 
     @property
     def settings(self) -> Settings:
         """Its configuration, as it is at work in what stands around it."""
-        return keras_settings.effective(self.layer.settings, self.around)
+        return effective_settings(self.layer.settings, self.around)
 
     @property
     def units(self) -> int | None:
@@ -106,7 +112,7 @@ class _Place(NamedTuple):
     frozen: bool = False
     in_stack: int = 0
     turn: tuple[str, ...] = ()
-    around: Around = NOTHING
+    around: WrapperContext = NO_WRAPPERS
 
 
 def stated_units(layer: ConfigLayer) -> int | None:
@@ -139,12 +145,12 @@ def _leaves(layer: ConfigLayer, forms: tuple[str, ...], place: _Place) -> Iterat
             ("forward", inner["layer"]),
             ("backward", inner.get("backward_layer", inner["layer"])),
         ):
-            around = keras_settings.inside(layer, child, place.around, direction)
+            around = context_within(layer, child, place.around, direction)
             turned = _Place(steps, within_this.certain, frozen, 0, (*place.turn, direction), around)
             yield from _leaves(child, _turned(f"{direction}_", child), turned)
         return
     for _, child in layer.children:
-        around = keras_settings.inside(layer, child, place.around)
+        around = context_within(layer, child, place.around)
         yield from _leaves(child, _forms(child.name), within_this._replace(around=around))
 
 

@@ -10,17 +10,24 @@ Keras 3.3 and later             `sequential/lstm/lstm_cell/kernel`
 ==============================  =============================================================================
 
 TensorFlow's backend adds `:0`, Theano's and CNTK's do not.
+
+Cells and stacks of cells that the user did not name have automatic names: `lstm_cell_3`, `stacked_rnn_cells`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
+
+from lstmdump.model.tree import LayerPath
 
 _OUTPUT_NUMBER = re.compile(r":\d+$")
 _KERAS_1_LEAF = re.compile(r"(?P<scope>.+)_(?P<leaf>[WUb](?:_[ifco])?)(?:_(?P<number>\d{1,9}))?", re.DOTALL)
 _NUMBERED_LEAF = re.compile(r"(?P<leaf>kernel|recurrent_kernel|bias)_(?P<number>\d{1,9})")
+_AUTOMATIC_CELL = re.compile(r"(peephole_)?lstm_cell(_\d+)?")
+_AUTOMATIC_STACK = re.compile(r"stacked_rnn_cells(_\d+)?")
 _MAX_STEPS = 32  # the deepest genuine scope seen has 6
 
 
@@ -71,3 +78,45 @@ def below(scope: str, group: str, *, alone: bool) -> tuple[str, ...]:
     if alone and names and re.fullmatch(re.escape(group) + r"_\d+", names[0]):
         return names[1:]
     return names
+
+
+def is_automatic_cell(name: str) -> bool:
+    """Return whether Keras itself gives `name` to the cell of an LSTM layer, so that no user chose it."""
+    return _AUTOMATIC_CELL.fullmatch(name) is not None
+
+
+def drop_cell_name(path: LayerPath) -> LayerPath:
+    """Return `path` without the automatic name of a cell at its end; empty where the path is nothing but this name."""
+    return path[:-1] if path and is_automatic_cell(path[-1]) else path
+
+
+def drop_stack_names(path: LayerPath) -> LayerPath:
+    """Return `path` without the names that Keras gives to the cells in `RNN([cell, cell])`; the last one is kept."""
+    return (*[name for name in path[:-1] if _AUTOMATIC_STACK.fullmatch(name) is None], *path[-1:])
+
+
+def drop_automatic_names(
+    paths: Sequence[LayerPath], may_be_cells: Sequence[bool], *, stacks: bool = True, may_merge: bool = False
+) -> list[LayerPath]:
+    """Drop the names that Keras gave to stacks of cells, and to cells that are the only one of their layer.
+
+    `rnn/stacked_rnn_cells/a` becomes `rnn/a`, and `lstm/lstm_cell_3` becomes `lstm`: such a name depends on the release
+    and on what the session built before, not on the model. A cell keeps it where it tells the cell from others.
+
+    Args:
+        paths: the paths of all layers and cells that have arrays.
+        may_be_cells: for each path, whether it may lead to a cell: a user can call a whole layer `lstm_cell`.
+        stacks: whether the names of stacks are dropped, before the cells of a layer are counted.
+        may_merge: whether a cell may get the path of the layer around it even if that has arrays of its own.
+    """
+    unstacked = [drop_stack_names(path) for path in paths] if stacks else paths
+    beside = Counter(path[:-1] for path in unstacked)
+    taken = frozenset(() if may_merge else unstacked)
+
+    def is_only_cell(path: LayerPath) -> bool:
+        return len(path) > 1 and beside[path[:-1]] == 1 and path[:-1] not in taken
+
+    return [
+        drop_cell_name(path) if may_be_cell and is_only_cell(path) else path
+        for path, may_be_cell in zip(unstacked, may_be_cells, strict=True)
+    ]

@@ -9,12 +9,12 @@ from typing import NamedTuple
 from lstmdump.errors import CorruptModel
 from lstmdump.model.tensor import Tensor
 from lstmdump.model.tree import Layer, LayerPath, Sources
-from lstmdump.readers.keras.architecture import automatic_names, expected_layers, match
+from lstmdump.readers.keras.architecture import expected_layers, match
 from lstmdump.readers.keras.architecture import names as keras_names
-from lstmdump.readers.keras.architecture.config import ConfigLayer
+from lstmdump.readers.keras.architecture.config import ConfigLayer, Settings
 from lstmdump.readers.keras.architecture.expected_layers import Leaf, Steps
 from lstmdump.readers.keras.architecture.match import Bucket
-from lstmdump.readers.keras.architecture.settings import Settings
+from lstmdump.readers.keras.architecture.names import drop_automatic_names, is_automatic_cell
 
 
 class Place(NamedTuple):
@@ -165,7 +165,7 @@ class _Naming:
         if leaf.is_lstm:
             return Place(path, leaf.layer.kind, bucket, leaf)
         rest = keras_names.below(bucket.scope, path[-1], alone=self._alone) if leaf.kept_in(bucket.scope) else ()
-        own = not rest or (len(rest) == 1 and automatic_names.is_cell(rest[0]) and leaf.is_gated)
+        own = not rest or (len(rest) == 1 and is_automatic_cell(rest[0]) and leaf.is_gated)
         return Place(path if own else (*path, *rest), leaf.layer.kind if own and leaf.is_gated else None, bucket, leaf)
 
     def _path(self, bucket: Bucket) -> LayerPath:
@@ -251,21 +251,11 @@ def _told_apart(found: list[Place]) -> list[Place]:
 
 
 def without_automatic_names(found: list[Place]) -> list[Place]:
-    """FOUND without the names that Keras chose for a stack of cells, and for a cell that is its layer's only one."""
-    unstacked = [candidate._replace(path=automatic_names.without_stack(candidate.path)) for candidate in found]
-    beside = Counter(candidate.path[:-1] for candidate in unstacked)
-    taken = {candidate.path for candidate in unstacked}
-
-    def bare(candidate: Place) -> Place:
-        *parent, last = candidate.path
-        only = beside[tuple(parent)] == 1 and tuple(parent) not in taken
-        if parent and only and automatic_names.is_cell(last) and _may_be_unnamed(candidate.leaf):
-            return candidate._replace(path=tuple(parent))
-        return candidate
-
-    return [bare(candidate) for candidate in unstacked]
+    """Return `found` with paths that have no names but those that a user may have chosen."""
+    paths = drop_automatic_names([one.path for one in found], [_may_be_only_cell(one.leaf) for one in found])
+    return [one._replace(path=path) for one, path in zip(found, paths, strict=True)]
 
 
-def _may_be_unnamed(leaf: Leaf | None) -> bool:
-    """Whether what LEAF holds may be a cell that is its layer's only one: an LSTM layer keeps the name it was given."""
+def _may_be_only_cell(leaf: Leaf | None) -> bool:
+    """Return whether `leaf` may be the only cell of a layer: an LSTM layer keeps the name that it was given."""
     return leaf is None or (leaf.layer.kind not in ("LSTM", "CuDNNLSTM") and leaf.in_stack < 2)

@@ -1,21 +1,28 @@
-"""Weights alone as Keras saves them since 2.12: `.weights.h5`, or `.weights.json` with several such files beside it."""
+"""Weights alone as Keras saves them since 2.12: `.weights.h5`, or `.weights.json` with several such files beside it.
+
+The `weight_map` of `x.weights.json` (Keras 3.10 and later) says in which of `x_00000.weights.h5`, … the arrays of a
+layer are; those of one layer may be in several. Keras 3.10 leaves files out of the map where a layer runs over the end
+of one, and cannot load them itself; `total_size`, in bytes, shows it.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from lstmdump.errors import UnknownFormat
+from lstmdump.errors import CorruptModel, RefusedModel, UnknownFormat
 from lstmdump.model.limits import Limits
 from lstmdump.model.location import Location
 from lstmdump.model.tree import NO_CLASSES, Model, Weight, grow
+from lstmdump.readers import json_text
 from lstmdump.readers.detect import Format
 from lstmdump.readers.hdf5.file import HDF5File
 from lstmdump.readers.keras.architecture import placement
 from lstmdump.readers.keras.architecture.config import ConfigLayer
 from lstmdump.readers.keras.weights_h5 import groups as weight_groups
-from lstmdump.readers.keras.weights_h5 import shards
 from lstmdump.readers.keras.weights_h5 import walk as weights_walk
-from lstmdump.readers.keras.weights_h5.container import Directory, Files
+from lstmdump.readers.keras.weights_h5.container import Directory, Files, is_plain
 from lstmdump.readers.keras.weights_h5.groups import Stored
 
 _SHARD = re.compile(r"(?P<model>.+)_\d{5}\.weights\.h5", re.DOTALL)
@@ -45,7 +52,7 @@ def read(location: Location, file: HDF5File) -> Model:
     if not marked and any(tensor.dtype == "bfloat16" for stored in root.walk() for tensor in stored.arrays.values()):
         notes.append(_OPAQUE)
     model = assemble(
-        root, None, format_word=Format.KERAS_WEIGHTS.value, producer=_producer(root), limits=location.limits
+        root, None, format_word=Format.KERAS_WEIGHTS.value, producer=_guess_producer(root), limits=location.limits
     )
     model.notes, model.release = (*notes, *model.notes), file.close
     return model
@@ -60,8 +67,8 @@ def read_index(location: Location) -> Model:
     """
     files = Directory(location.parent)
     try:
-        root = shards.read(files, location.name)
-        producer = _producer(root, spread=True)
+        root = read_shards(files, location.name)
+        producer = _guess_producer(root, spread=True)
         model = assemble(root, None, format_word=Format.KERAS_WEIGHTS.value, producer=producer, limits=location.limits)
     except BaseException:
         files.close()
@@ -104,7 +111,35 @@ def assemble(
     return Model(format_word, producer, tree, notes=tuple(notes), sources=sources)
 
 
-def _producer(root: Stored, *, spread: bool = False) -> str:
+def shard_name(index: str, number: int) -> str:
+    """Return the name that Keras gives to the file of that `number` beside `index`."""
+    return f"{index.removesuffix('.json').replace('.weights', '')}_{number:05}.weights.h5"
+
+
+def read_shards(files: Files, index: str) -> Stored:
+    """Read the groups of all the files that a JSON file lists.
+
+    Args:
+        files: where these files are.
+        index: the name of the JSON file, which is one of them.
+
+    Raises:
+        CorruptModel: the JSON lists no files, or one that is not there, or not all.
+        RefusedModel: it leads out of its directory.
+    """
+    listed, size = _list_shards(files.text(index), index, files.limits)
+    names = [_require_shard(name, files, index) for name in listed]
+    opened = {name: files.hdf5(name) for name in names}
+    tree = _read_opened(opened)
+    if tree.size < size:
+        opened |= {name: files.hdf5(name) for name in _numbered_shards(files, index) if name not in opened}
+        tree = _read_opened(opened)
+    if tree.size < size:
+        raise CorruptModel(f"{index} speaks of {size} bytes of arrays, but the files beside it hold {tree.size}")
+    return tree
+
+
+def _guess_producer(root: Stored, *, spread: bool = False) -> str:
     """Who wrote the file, as far as its layout says; it holds no version."""
     if spread:
         return "keras 3.10 or later"
@@ -113,3 +148,35 @@ def _producer(root: Stored, *, spread: bool = False) -> str:
     if "_layer_checkpoint_dependencies" in root.children:
         return "keras 2.12 to 2.14"
     return "keras 2.12 or later"
+
+
+def _read_opened(opened: Mapping[str, HDF5File]) -> Stored:
+    return weight_groups.read([opened[name] for name in sorted(opened)], opaque_is_bfloat16=False)
+
+
+def _list_shards(text: bytes, index: str, trusted: Limits) -> tuple[list[object], float]:
+    """Return the names of the files, each once, and the bytes of all arrays: 0 where the JSON does not say."""
+    value: Any = json_text.parse(text, index, trusted)
+    try:
+        entries = [[entry] if isinstance(entry, str) else entry for entry in value["weight_map"].values()]
+        size = value.get("metadata", {}).get("total_size", 0)
+        names = list(dict.fromkeys(name for entry in entries for name in entry))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise CorruptModel(f"{index} does not list the files that hold the weights") from error
+    return names, size if isinstance(size, (int, float)) else 0
+
+
+def _require_shard(name: object, files: Files, index: str) -> str:
+    if not isinstance(name, str) or not is_plain(name):
+        raise RefusedModel(f"{index} leads to {name!r}, which is no file beside it; nothing was opened there")
+    if not files.has(name):
+        raise CorruptModel(f"{index} lists {name}, which is not there")
+    return name
+
+
+def _numbered_shards(files: Files, index: str) -> Iterator[str]:
+    """Return the names of the files beside `index` that are numbered as Keras numbers them."""
+    number = 0
+    while files.has(name := shard_name(index, number)):
+        yield name
+        number += 1

@@ -8,13 +8,18 @@ from dataclasses import dataclass, replace
 from lstmdump.errors import CorruptModel
 from lstmdump.model.tensor import Tensor
 from lstmdump.model.tree import LayerPath
-from lstmdump.readers.keras.architecture import automatic_names, expected_layers, match
-from lstmdump.readers.keras.architecture import settings as keras_settings
-from lstmdump.readers.keras.architecture.config import CONTAINERS, ConfigLayer
+from lstmdump.readers.keras.architecture import expected_layers, match
+from lstmdump.readers.keras.architecture.config import (
+    CONTAINERS,
+    NO_WRAPPERS,
+    ConfigLayer,
+    WrapperContext,
+    context_within,
+)
 from lstmdump.readers.keras.architecture.expected_layers import Leaf
 from lstmdump.readers.keras.architecture.match import Bucket
+from lstmdump.readers.keras.architecture.names import is_automatic_cell
 from lstmdump.readers.keras.architecture.placement import Place, without_automatic_names
-from lstmdump.readers.keras.architecture.settings import NOTHING, Around
 from lstmdump.readers.keras.weights_h5.groups import LISTS, Stored
 from lstmdump.readers.keras.weights_h5.match_groups import Pair, pairs
 
@@ -28,7 +33,7 @@ class _Around:
     path: LayerPath = ()
     certain: bool = True
     in_stack: int = 0
-    wrappers: Around = NOTHING
+    wrappers: WrapperContext = NO_WRAPPERS
 
 
 class _Walk:
@@ -56,8 +61,8 @@ class _Walk:
             return
         inner = _Around(around.path, around.certain and layer.kind in CONTAINERS, _stack_size(layer))
         for pair in list(pairs(stored, layer, is_keras_2=self._is_keras_2, known=self.known)):
-            wrappers = pair.layer and keras_settings.inside(layer, pair.layer, around.wrappers, pair.direction)
-            yield from self._listed(pair, replace(inner, wrappers=wrappers or NOTHING))
+            wrappers = pair.layer and context_within(layer, pair.layer, around.wrappers, pair.direction)
+            yield from self._listed(pair, replace(inner, wrappers=wrappers or NO_WRAPPERS))
 
     def _listed(self, pair: Pair, around: _Around) -> Iterator[Place]:
         if pair.layer is None:
@@ -103,7 +108,7 @@ def _own_cell(stored: Stored, layer: ConfigLayer | None) -> Stored | None:
     cell = stored.children.get("cell")
     if cell is None or not cell.arrays or (layer is not None and layer.children):
         return None
-    automatic = cell.name is None or automatic_names.is_cell(cell.name)
+    automatic = cell.name is None or is_automatic_cell(cell.name)
     return cell if automatic or (layer is not None and expected_layers.is_gated(layer)) else None
 
 

@@ -6,16 +6,14 @@ Elsewhere the variables' full names must do, or the way from the root.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from lstmdump.model.limits import DEFAULTS, Limits
 from lstmdump.model.tree import LayerPath
 from lstmdump.readers import json_text
-from lstmdump.readers.keras.architecture import automatic_names
-from lstmdump.readers.keras.architecture import settings as keras_settings
-from lstmdump.readers.keras.architecture.settings import Around, Settings
+from lstmdump.readers.keras.architecture.config import Settings, WrapperContext, effective_settings
+from lstmdump.readers.keras.architecture.names import drop_automatic_names, drop_cell_name
 from lstmdump.readers.tensorflow.objects import scope_names
 from lstmdump.readers.tensorflow.objects.graph import ObjectGraph
 from lstmdump.readers.tensorflow.objects.weights import Holder, Way
@@ -93,13 +91,13 @@ def _settings(way: Way, graph: ObjectGraph, metadata: Metadata) -> Settings:
         (place for place in (-1, -3) if names[place:][:1] == ["cell"] and names[place + 1 :][:1] != ["cell"]), None
     )
     layer = numbers[-1] if place is None else numbers[place - 1]
-    around = Around(
+    around = WrapperContext(
         _direction(layer, numbers, graph),
         rnn=None if place is None else _config(metadata.get(layer, {})),
         follows=place == -3 and names[-1] != "0",
     )
     own = _config(metadata[numbers[-1]])
-    return keras_settings.effective(own, around) if own else own
+    return effective_settings(own, around) if own else own
 
 
 def _direction(layer: int, numbers: Sequence[int], graph: ObjectGraph) -> str:
@@ -126,24 +124,20 @@ def _text(value: Mapping[str, Any], key: str) -> str | None:
 
 def _without_own_cell(one: Named) -> Named:
     """ONE without the name that Keras gave to the only cell of its layer."""
-    *around, last = one.path
-    is_cell = bool(one.holder.way) and one.holder.way[-1][0] == "cell"
-    return one._replace(path=tuple(around)) if around and is_cell and automatic_names.is_cell(last) else one
+    path = drop_cell_name(one.path) if scope_names.leads_to_cell(one.holder.way) else one.path
+    return one._replace(path=path) if path else one
 
 
 def without_automatic_names(named: Sequence[Named]) -> list[Named]:
-    """NAMED without the names that Keras chose for a stack of cells, and for a cell that is its layer's only one."""
-    unstacked = [one._replace(path=automatic_names.without_stack(one.path)) for one in named]
-    beside = Counter(one.path[:-1] for one in unstacked)
-    taken = {one.path for one in unstacked}
+    """Return `named` with paths that have no names but those that a user may have chosen."""
+    paths = drop_automatic_names([one.path for one in named], [not _is_lstm_layer(one) for one in named])
+    return [one._replace(path=path) for one, path in zip(named, paths, strict=True)]
 
-    def bare(one: Named) -> Named:
-        around = one.path[:-1]
-        is_layer = bool(one.holder.way) and one.holder.way[-1][0] != "cell" and one.kind in ("LSTM", "CuDNNLSTM")
-        only = around and beside[around] == 1 and around not in taken
-        return one._replace(path=around) if only and automatic_names.is_cell(one.path[-1]) and not is_layer else one
 
-    return [bare(one) for one in unstacked]
+def _is_lstm_layer(one: Named) -> bool:
+    """Return whether the file states that this is a whole LSTM layer and not the cell of one."""
+    way = one.holder.way
+    return bool(way) and not scope_names.leads_to_cell(way) and one.kind in ("LSTM", "CuDNNLSTM")
 
 
 def _told_apart(named: Sequence[Named]) -> list[Named]:
@@ -171,5 +165,4 @@ def _distinct(path: LayerPath, ways: Sequence[Way]) -> list[LayerPath]:
         return [(*prefix, *path) for prefix in prefixes]
     if all(ways):
         return [scope_names.edges(way) for way in ways]
-    bare = path[:-1] if len(path) > 1 and automatic_names.is_cell(path[-1]) else path
-    return [(*bare, f"cell_{turn}") for turn in range(len(ways))]
+    return [(*(drop_cell_name(path) or path), f"cell_{turn}") for turn in range(len(ways))]

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
 from lstmdump.model.tree import LayerPath
-from lstmdump.readers.keras.architecture import automatic_names
+from lstmdump.readers.keras.architecture.names import drop_cell_name, is_automatic_cell
 from lstmdump.readers.tensorflow.objects.graph import ObjectGraph
 from lstmdump.readers.tensorflow.objects.weights import Holder, Way
 
@@ -27,14 +27,14 @@ def paths(graph: ObjectGraph, found: Sequence[Holder]) -> list[LayerPath]:
     """A path of names for each holder in FOUND; two may have the same."""
     scopes = [_scope(holder, graph) for holder in found]
     cells_have_names = len(found) == 1 or any(
-        len(scope) > 1 and automatic_names.is_cell(scope[-1]) and _is_cell(holder.way)
+        len(scope) > 1 and is_automatic_cell(scope[-1]) and leads_to_cell(holder.way)
         for holder, scope in zip(found, scopes, strict=True)
     )
     named: list[LayerPath] = []
     for holder, scope in zip(found, _without_model_names(graph, found, scopes), strict=True):
-        only_cell = len(scope) == 1 and automatic_names.is_cell(scope[0]) and _is_cell(holder.way)
-        lost = not scope or (only_cell and cells_have_names)
-        named.append(edges(holder.way) if lost else scope)
+        # Where the other cells stand below the names of their layers, a cell's own name alone is no name of a layer.
+        own = drop_cell_name(scope) if cells_have_names and leads_to_cell(holder.way) else scope
+        named.append(scope if own else edges(holder.way))
     return named
 
 
@@ -50,7 +50,8 @@ def edges(way: Way, start: int = 0) -> LayerPath:
     return tuple(names) or (steps[-1] if steps else "model",)
 
 
-def _is_cell(way: Way) -> bool:
+def leads_to_cell(way: Way) -> bool:
+    """Return whether the last edge of `way` holds the cell of a layer."""
     return bool(way) and way[-1][0] == "cell"
 
 
@@ -99,7 +100,7 @@ def _begins_with_model(graph: ObjectGraph, model: int, ways: Sequence[Way], scop
         return False  # a functional model of Keras 3, which never puts its name first
     if len(set(scopes)) == 1 < len(scopes) and len(scopes[0]) == 1:
         return True  # names that tell nothing but the model
-    own = [len(scope) - automatic_names.is_cell(scope[-1]) for scope in scopes]
+    own = [len(drop_cell_name(scope)) for scope in scopes]
     if min(map(len, scopes)) < 2 or max(own) < 2:
         return False
     if names & _KERAS_2_LAYERS:

@@ -13,12 +13,11 @@ of `convert_variables_to_constants_v2` with tf_keras 2.21 and Keras 3.15.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 
 from lstmdump.model.tensor import Tensor
 from lstmdump.model.tree import LayerPath, Weight
-from lstmdump.readers.keras.architecture import automatic_names
+from lstmdump.readers.keras.architecture.names import drop_automatic_names, drop_stack_names
 
 NOTE = "the graph has lost the names of its variables: layers go by the scopes in which they are read"
 _ENDING = "ReadVariableOp/resource"
@@ -65,12 +64,7 @@ def _paths(scopes: list[str]) -> dict[str, LayerPath]:
     model = {path[:1] for path in steps.values()}
     if len(steps) > 1 and len(model) == 1 and all(len(path) > 1 for path in steps.values()):
         steps = {scope: path[1:] for scope, path in steps.items()}
-    beside = Counter(path[:-1] for path in steps.values())
-    return {
-        scope: automatic_names.without_stack(path[:-1] if _is_only_cell(path, beside) else path)
-        for scope, path in steps.items()
-    }
-
-
-def _is_only_cell(path: LayerPath, beside: Mapping[LayerPath, int]) -> bool:
-    return len(path) > 1 and automatic_names.is_cell(path[-1]) and beside[path[:-1]] == 1
+    # Unlike in other formats, the arrays around a cell are its layer's as well, and an only cell in a stack keeps the
+    # name of the stack.
+    paths = drop_automatic_names(list(steps.values()), [True] * len(steps), stacks=False, may_merge=True)
+    return {scope: drop_stack_names(path) for scope, path in zip(steps, paths, strict=True)}

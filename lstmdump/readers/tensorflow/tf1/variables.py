@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from lstmdump.errors import CorruptModel
 from lstmdump.model.tensor import Array, Cuts, Tensor, chained
 from lstmdump.model.tree import LayerPath, Sources, Weight
-from lstmdump.readers.keras.architecture import automatic_names
+from lstmdump.readers.keras.architecture.names import drop_automatic_names
 from lstmdump.readers.tensorflow.graph import cells as graph_cells
 from lstmdump.readers.tensorflow.graph.cells import GraphCell
 from lstmdump.readers.tensorflow.graph.graph_def import Graph
@@ -77,13 +76,9 @@ def _paths(names: Iterable[str]) -> dict[str, LayerPath]:
     """The path for each scope in NAMES: its steps, without the name that Keras gave to a layer's only cell."""
     scopes = dict.fromkeys(name.rpartition("/")[0] for name in names)
     of_keras = {name.rpartition("/")[0] for name in names if name.endswith("/recurrent_kernel")}
-    beside = Counter(scope.rpartition("/")[0] for scope in scopes)
-    paths = {}
-    for scope in scopes:
-        around, _, last = scope.rpartition("/")
-        only = scope in of_keras and around and around not in scopes and beside[around] == 1
-        paths[scope] = _steps(around if only and automatic_names.is_cell(last) else scope)
-    return paths
+    may_be_cells = [scope in of_keras and bool(scope.rpartition("/")[0]) for scope in scopes]
+    paths = drop_automatic_names([tuple(scope.split("/")) for scope in scopes], may_be_cells, stacks=False)
+    return {scope: _steps("/".join(path)) for scope, path in zip(scopes, paths, strict=True)}
 
 
 def _fits(cell: TF1Cell, tensors: Mapping[str, Tensor]) -> bool:

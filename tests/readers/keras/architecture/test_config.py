@@ -1,10 +1,17 @@
+"""Keras's architecture JSON taken apart, and what it says of each layer in every layout of Keras's own files."""
+
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import pytest
 from support import builders
+from support.builders import keras_2_weights, lstm_config, sequential, write
 
+import lstmdump
 from lstmdump.errors import CorruptModel, RefusedModel
 from lstmdump.model.limits import DEFAULTS
 from lstmdump.readers.keras.architecture.config import parse
@@ -15,37 +22,37 @@ def names(config: object) -> list[tuple[str | None, str]]:
 
 
 def test_a_sequential_of_keras_1_is_a_bare_list() -> None:
-    config = {"class_name": "Sequential", "config": [builders.lstm_config("lstm_1")]}
+    config = {"class_name": "Sequential", "config": [lstm_config("lstm_1")]}
     assert names(config) == [(None, "Sequential"), ("lstm_1", "LSTM")]
 
 
 def test_a_sequential_since_2_2_3_has_a_name() -> None:
-    assert names(builders.sequential(builders.lstm_config("a"), name="net")) == [("net", "Sequential"), ("a", "LSTM")]
+    assert names(sequential(lstm_config("a"), name="net")) == [("net", "Sequential"), ("a", "LSTM")]
 
 
 def test_wrappers_hold_their_layers() -> None:
-    bidirectional = {"class_name": "Bidirectional", "config": {"name": "bi", "layer": builders.lstm_config("a")}}
-    assert names(builders.sequential(bidirectional))[1:] == [("bi", "Bidirectional"), ("a", "LSTM")]
+    bidirectional = {"class_name": "Bidirectional", "config": {"name": "bi", "layer": lstm_config("a")}}
+    assert names(sequential(bidirectional))[1:] == [("bi", "Bidirectional"), ("a", "LSTM")]
 
 
 def test_stacked_cells_are_held_by_their_stack() -> None:
-    cells = [builders.lstm_config("c1", kind="LSTMCell"), builders.lstm_config("c2", kind="LSTMCell")]
+    cells = [lstm_config("c1", kind="LSTMCell"), lstm_config("c2", kind="LSTMCell")]
     stack = {"class_name": "StackedRNNCells", "config": {"name": "stack", "cells": cells}}
     rnn = {"class_name": "RNN", "config": {"name": "rnn", "cell": stack}}
-    assert [name for name, _ in names(builders.sequential(rnn))] == ["sequential", "rnn", "stack", "c1", "c2"]
+    assert [name for name, _ in names(sequential(rnn))] == ["sequential", "rnn", "stack", "c1", "c2"]
 
 
 def test_initializers_and_dtype_policies_are_no_layers() -> None:
-    lstm = builders.lstm_config(
+    lstm = lstm_config(
         "a",
         kernel_initializer={"class_name": "GlorotUniform", "config": {"name": "x"}},
         dtype={"class_name": "DTypePolicy", "config": {"name": "float32"}},
     )
-    assert names(builders.sequential(lstm)) == [("sequential", "Sequential"), ("a", "LSTM")]
+    assert names(sequential(lstm)) == [("sequential", "Sequential"), ("a", "LSTM")]
 
 
 def test_the_package_of_a_custom_class_is_no_part_of_its_name() -> None:
-    assert names(builders.sequential(builders.lstm_config("a", kind="demo>MyLSTM")))[1] == ("a", "MyLSTM")
+    assert names(sequential(lstm_config("a", kind="demo>MyLSTM")))[1] == ("a", "MyLSTM")
 
 
 @pytest.mark.parametrize("text", ["{", "[1, 2]", "null", '{"class_name": 3}'])
@@ -55,7 +62,7 @@ def test_what_is_no_architecture_is_corrupt(text: str) -> None:
 
 
 def nested(times: int) -> str:
-    config: dict[str, object] = builders.lstm_config("a")
+    config: dict[str, object] = lstm_config("a")
     for _ in range(times):
         config = {"class_name": "TimeDistributed", "config": {"name": "t", "layer": config}}
     return json.dumps(config)
@@ -66,3 +73,128 @@ def test_layers_are_nested_up_to_the_limit() -> None:
     assert len(list(parse(nested(10), limits=limits).walk())) == 11
     with pytest.raises(RefusedModel, match="nests layers more than 10 deep; --limit nesting=20 allows it"):
         parse(nested(11), limits=limits)
+
+
+Settings = Mapping[str, Any]
+
+
+def wrapped(kind: str, name: str, **settings: Any) -> dict[str, Any]:
+    return {"class_name": kind, "config": {"name": name, **settings}}
+
+
+def bidirectional(**settings: Any) -> dict[str, Any]:
+    """The configuration of a Bidirectional that the user called `bi`."""
+    return wrapped("Bidirectional", "bi", **settings)
+
+
+def found(path: Path) -> dict[str, Settings]:
+    """The settings of each LSTM in the file at PATH, by its name."""
+    with lstmdump.open(path) as model:
+        return {one.name: one.settings for one in model.lstms}
+
+
+def in_h5(path: Path, layer: dict[str, Any], *scopes: str) -> dict[str, Settings]:
+    """What a Keras 2 `.h5` of this one LAYER tells, whose arrays lie in these SCOPES."""
+    name = layer["config"]["name"]
+    weights = [weight for seed, scope in enumerate(scopes) for weight in keras_2_weights(scope, 4, 4, seed=seed)]
+    return found(write(path / "a.h5", {name: weights}, config=sequential(layer)))
+
+
+def in_zip(path: Path, layer: dict[str, Any], *groups: str, version: str = "3.9.0") -> dict[str, Settings]:
+    """What a `.keras` of this one LAYER tells, whose arrays lie in these GROUPS."""
+    arrays = {group: builders.cell(4, 4, seed) for seed, group in enumerate(groups)}
+    return found(builders.keras_zip(path / "a.keras", sequential(layer), arrays, version=version))
+
+
+def test_the_settings_of_a_layer_are_its_configuration(tmp_path: Path) -> None:
+    layer = lstm_config("lstm", activation="relu", go_backwards=True)
+    assert in_h5(tmp_path, layer, "lstm/lstm_cell") == {"lstm": layer["config"]}
+    assert in_zip(tmp_path, layer, "layers/lstm/cell") == {"lstm": layer["config"]}
+
+
+def test_a_file_of_weights_alone_has_none(tmp_path: Path) -> None:
+    assert found(write(tmp_path / "a.h5", {"lstm": keras_2_weights("lstm")})) == {"lstm": {}}
+    assert list(found(builders.saved(tmp_path / "b.h5", {"layers/lstm/cell": builders.cell()})).values()) == [{}]
+
+
+HALVES_H5 = ("bi/forward_lstm/lstm_cell_1", "bi/backward_lstm/lstm_cell_2")
+HALVES_ZIP = ("layers/bidirectional/forward_layer/cell", "layers/bidirectional/backward_layer/cell")
+HALVES = ["bi/forward_lstm", "bi/backward_lstm"]
+
+
+def ways(settings: dict[str, Settings]) -> list[tuple[str, Any]]:
+    assert list(settings) == HALVES
+    return [(one["direction"], one["go_backwards"]) for one in settings.values()]
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_the_backward_half_goes_the_other_way_than_the_one_layer_that_is_stated(
+    backwards: bool, tmp_path: Path
+) -> None:
+    layer = bidirectional(layer=lstm_config("lstm", go_backwards=backwards))
+    expected = [("forward", backwards), ("backward", not backwards)]
+    assert ways(in_h5(tmp_path, layer, *HALVES_H5)) == expected
+    assert ways(in_zip(tmp_path, layer, *HALVES_ZIP, version="2.15.0")) == expected
+
+
+def test_a_backward_layer_that_is_stated_goes_its_own_way(tmp_path: Path) -> None:
+    halves = {"layer": lstm_config("lstm", go_backwards=False),
+              "backward_layer": lstm_config("lstm", go_backwards=True, activation="relu")}  # fmt: skip
+    for settings in (
+        in_h5(tmp_path, bidirectional(**halves), *HALVES_H5),
+        in_zip(tmp_path, bidirectional(**halves), *HALVES_ZIP, version="2.15.0"),
+    ):
+        assert ways(settings) == [("forward", False), ("backward", True)]
+        assert [one.get("activation") for one in settings.values()] == [None, "relu"]
+
+
+def test_a_direction_that_is_no_direction_stays_as_it_is(tmp_path: Path) -> None:
+    settings = in_h5(tmp_path, bidirectional(layer=lstm_config("lstm", go_backwards="yes")), *HALVES_H5)
+    assert [one["go_backwards"] for one in settings.values()] == ["yes", "yes"]
+
+
+def rnn(cell: dict[str, Any], **settings: Any) -> dict[str, Any]:
+    return wrapped("RNN", "rnn", cell=cell, **settings)
+
+
+def test_a_cell_has_its_own_activations_and_the_direction_of_the_rnn_around_it(tmp_path: Path) -> None:
+    cell = lstm_config("lstm_cell", kind="LSTMCell", activation="relu")
+    around = {"go_backwards": True, "return_sequences": True, "stateful": False, "zero_output_for_mask": True}
+    expected = {"rnn": cell["config"] | around}
+    assert in_h5(tmp_path, rnn(cell, unroll=True, **around), "rnn/lstm_cell") == expected
+    assert in_zip(tmp_path, rnn(cell, unroll=True, **around), "layers/rnn/cell") == expected
+
+
+def stack(*names: str) -> dict[str, Any]:
+    cells = [lstm_config(name, kind="LSTMCell") for name in names]
+    return wrapped("StackedRNNCells", "stacked_rnn_cells", cells=cells)
+
+
+def test_of_stacked_cells_that_go_backwards_only_the_first_turns_the_order(tmp_path: Path) -> None:
+    layer = rnn(stack("one", "two"), go_backwards=True)
+    for settings in (
+        in_h5(tmp_path, layer, "rnn/one", "rnn/two"),
+        in_zip(tmp_path, layer, "layers/rnn/cell/cells/lstm_cell", "layers/rnn/cell/cells/lstm_cell_1"),
+    ):
+        assert [one["go_backwards"] for one in settings.values()] == [True, False]
+
+
+def test_in_the_backward_half_all_of_them_go_backwards_and_are_aligned(tmp_path: Path) -> None:
+    layer = bidirectional(layer=rnn(stack("one", "two"), go_backwards=False))
+    scopes = [f"bi/{way}_rnn/{cell}" for way in ("forward", "backward") for cell in ("one", "two")]
+    settings = in_h5(tmp_path, layer, *scopes)
+    assert [(one["direction"], one["go_backwards"]) for one in settings.values()] == [
+        ("forward", False), ("forward", False), ("backward", True), ("backward", True)
+    ]  # fmt: skip
+
+
+def test_layers_within_a_layer_or_a_model_have_their_own(tmp_path: Path) -> None:
+    inner = sequential(lstm_config("lstm", activation="relu"), name="inner")
+    layer = wrapped("TimeDistributed", "td", layer=inner, go_backwards=True)
+    (settings,) = in_h5(tmp_path, layer, "td/lstm/lstm_cell").values()
+    assert settings == inner["config"]["layers"][0]["config"]
+
+
+def test_a_class_of_the_users_has_its_configuration(tmp_path: Path) -> None:
+    layer = lstm_config("mine", kind="demo>MyLSTM", activation="relu")
+    assert in_h5(tmp_path, layer, "mine/lstm_cell") == {"mine": layer["config"]}

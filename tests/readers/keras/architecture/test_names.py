@@ -2,7 +2,16 @@ from __future__ import annotations
 
 import pytest
 
-from lstmdump.readers.keras.architecture.names import WeightName, below, names_in, parse
+from lstmdump.readers.keras.architecture.names import (
+    WeightName,
+    below,
+    drop_automatic_names,
+    drop_cell_name,
+    drop_stack_names,
+    is_automatic_cell,
+    names_in,
+    parse,
+)
 
 
 @pytest.mark.parametrize(
@@ -51,3 +60,50 @@ def test_below_a_layer_its_own_name_and_the_models_are_left_out(
 
 def test_every_run_of_steps_may_be_a_name() -> None:
     assert list(names_in("a/b/c")) == ["a", "a/b", "a/b/c", "b", "b/c", "c"]
+
+
+def test_automatic_cells_are_those_that_keras_counts() -> None:
+    names = ["lstm_cell", "lstm_cell_12", "conv_lstm_cell", "my_cell"]
+    assert [is_automatic_cell(name) for name in names] == [True, True, False, False]
+
+
+def test_the_name_of_a_stack_is_left_out_unless_it_is_the_last() -> None:
+    assert drop_stack_names(("rnn", "stacked_rnn_cells_2", "a")) == ("rnn", "a")
+    assert drop_stack_names(("rnn", "stacked_rnn_cells")) == ("rnn", "stacked_rnn_cells")
+
+
+def test_the_automatic_name_of_a_cell_is_dropped_at_the_end_only() -> None:
+    assert drop_cell_name(("rnn", "lstm_cell_2")) == ("rnn",)
+    assert drop_cell_name(("lstm_cell", "dense")) == ("lstm_cell", "dense")
+    assert drop_cell_name(("lstm_cell",)) == ()
+
+
+def shortened(*paths: str, may_be_cell: bool = True, **options: bool) -> list[str]:
+    split = [tuple(path.split("/")) for path in paths]
+    return ["/".join(path) for path in drop_automatic_names(split, [may_be_cell] * len(paths), **options)]
+
+
+def test_the_only_cell_of_a_layer_goes_by_the_name_of_the_layer() -> None:
+    assert shortened("a/lstm_cell_1", "b/lstm_cell_2") == ["a", "b"]
+
+
+def test_a_cell_keeps_its_name_beside_another_layer() -> None:
+    assert shortened("a/lstm_cell", "a/dense") == ["a/lstm_cell", "a/dense"]
+
+
+def test_a_cell_keeps_its_name_where_the_layer_has_arrays_of_its_own_unless_they_may_be_merged() -> None:
+    assert shortened("a", "a/lstm_cell") == ["a", "a/lstm_cell"]
+    assert shortened("a", "a/lstm_cell", may_merge=True) == ["a", "a"]
+
+
+def test_what_is_not_a_cell_keeps_the_name_of_one() -> None:
+    assert shortened("a/lstm_cell", may_be_cell=False) == ["a/lstm_cell"]
+
+
+def test_a_cell_without_a_layer_keeps_its_name() -> None:
+    assert shortened("lstm_cell") == ["lstm_cell"]
+
+
+def test_the_only_cell_of_a_stack_goes_by_the_name_of_the_layer_if_stacks_are_dropped() -> None:
+    assert shortened("rnn/stacked_rnn_cells/lstm_cell") == ["rnn"]
+    assert shortened("rnn/stacked_rnn_cells/lstm_cell", stacks=False) == ["rnn/stacked_rnn_cells"]
