@@ -139,7 +139,11 @@ Sources: TypeAlias = "Mapping[LayerPath, Source]"
 """By the path of a layer, its source, for each that directly follows other recurrent layers."""
 
 
-class Model:
+def _release_nothing() -> None:
+    """Close nothing: the model holds no file open."""
+
+
+class Model(NamedTuple):
     """A model file, open for reading. Use it as a context manager: shapes outlive it, numbers do not.
 
     Attributes:
@@ -148,27 +152,17 @@ class Model:
         root: the tree of its layers.
         notes: what a careful reader would say aloud about the file as a whole.
         countable: whether the file tells which arrays are the same array, so that they can be counted once.
+        release: closes the file.
         sources: which of its layers directly follow which, as far as the file says; worked out when it is called.
     """
 
-    def __init__(
-        self,
-        format: str,  # noqa: A002 - the field's word
-        producer: str,
-        root: Layer,
-        *,
-        notes: tuple[str, ...] = (),
-        countable: bool = True,
-        release: Callable[[], None] = lambda: None,
-        sources: Callable[[], Sources] = dict,
-    ) -> None:
-        self.format = format
-        self.producer = producer
-        self.root = root
-        self.notes = notes
-        self.countable = countable
-        self.release = release
-        self.sources = sources
+    format: str
+    producer: str
+    root: Layer
+    notes: tuple[str, ...] = ()
+    countable: bool = True
+    release: Callable[[], None] = _release_nothing
+    sources: Callable[[], Sources] = dict
 
     def tensors(self) -> Iterator[Tensor]:
         """Every stored array of the model, each once, in the model's order."""

@@ -93,3 +93,9 @@ def test_parameters_count_every_array() -> None:
 
 def test_parameters_are_unknown_where_arrays_may_be_stored_twice() -> None:
     assert Model("keras-h5", "keras", grow([weight("a")], {}), countable=False).parameters is None
+
+
+def test_a_model_is_not_changed_after_it_was_made() -> None:
+    model = Model("keras-h5", "keras", grow([weight("a")], {}))
+    with pytest.raises(AttributeError):
+        model.notes = ("a note",)

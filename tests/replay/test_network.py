@@ -10,6 +10,7 @@ from support.networks import opened, read
 
 import lstmdump
 from lstmdump.errors import BadInput, CannotReplay, CorruptModel, NoForgetBias
+from lstmdump.lstm.open_model import OpenModel
 from lstmdump.model.tree import Source
 from lstmdump.replay import network
 
@@ -245,6 +246,6 @@ def test_a_half_by_its_name_may_be_none() -> None:
 
 
 def test_a_model_is_not_asked_for_a_chain_that_nobody_wants() -> None:
-    model = opened({"a": (3, 4)})
-    model.model.sources = lambda: pytest.fail("asked")
+    made = opened({"a": (3, 4)})
+    model = OpenModel(made.path, made.model._replace(sources=lambda: pytest.fail("asked")), made.lstms)
     assert read(model).sources == {}

@@ -37,19 +37,18 @@ def read(location: Location) -> Model:
         config = _text(files, _CONFIG)
         architecture = keras_config.parse(config, _CONFIG, location.limits)
         root = _weights(files, opaque_is_bfloat16='"bfloat16"' in config)
-        model = weights_h5.assemble(
+        return weights_h5.assemble(
             root,
             architecture,
             format_word=Format.KERAS_ZIP.value,
             producer=_producer(files, location.limits),
             limits=location.limits,
+            release=files.close,
             files=files,
         )
     except BaseException:
         files.close()
         raise
-    model.release = files.close
-    return model
 
 
 def _weights(files: Files, *, opaque_is_bfloat16: bool) -> Stored:

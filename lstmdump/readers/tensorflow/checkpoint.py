@@ -42,8 +42,7 @@ def read(location: Location) -> Model:
         return _read_one(location)
     found, said = _in_directory(location)
     model = _read_one(found)
-    model.notes = (*said, *model.notes)
-    return model
+    return model._replace(notes=(*said, *model.notes)) if said else model
 
 
 def _read_one(location: Location) -> Model:

@@ -9,6 +9,7 @@ The numbers are in the bundle `variables/variables`. Keras 2 keeps its JSON with
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lstmdump.errors import CorruptModel, UnsupportedFormat
@@ -89,8 +90,8 @@ def _read(meta_graph: Message, directory: Location, bundle: Bundle | None) -> Mo
         model = object_model.of_objects(
             bundle, graph, named, Format.SAVED_MODEL, object_model.producer(graph, version), notes, directory.limits
         )
-        model.sources = _sources(named, model.root, lambda: _described(metadata.get(0), directory.limits))
-        return model
+        described = partial(_described, metadata.get(0), directory.limits)
+        return model._replace(sources=_sources(named, model.root, described))
     if bundle is not None and object_model.GRAPH_KEY in bundle and not bundle.missing_files():
         from lstmdump.readers.tensorflow.objects import tf1_exports
 
@@ -101,8 +102,7 @@ def _read(meta_graph: Message, directory: Location, bundle: Bundle | None) -> Mo
         model = object_model.of_objects(
             bundle, graph, told, Format.SAVED_MODEL, f"tf.keras (tensorflow {version})", notes, directory.limits
         )
-        model.sources = _sources(told, model.root, lambda: known)
-        return model
+        return model._replace(sources=_sources(told, model.root, lambda: known))
     from lstmdump.readers.tensorflow.tf1 import model as tf1_model
 
     return tf1_model.of_saved_model(meta_graph, bundle, notes, directory.limits)

@@ -8,7 +8,7 @@ of one, and cannot load them itself; `total_size`, in bytes, shows it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from lstmdump.errors import CorruptModel, RefusedModel, UnknownFormat
@@ -51,11 +51,15 @@ def read(location: Location, file: HDF5File) -> Model:
     root = weight_groups.read([file], opaque_is_bfloat16=not marked)
     if not marked and any(tensor.dtype == "bfloat16" for stored in root.walk() for tensor in stored.arrays.values()):
         notes.append(_OPAQUE)
-    model = assemble(
-        root, None, format_word=Format.KERAS_WEIGHTS.value, producer=_guess_producer(root), limits=location.limits
+    return assemble(
+        root,
+        None,
+        format_word=Format.KERAS_WEIGHTS.value,
+        producer=_guess_producer(root),
+        limits=location.limits,
+        release=file.close,
+        notes=notes,
     )
-    model.notes, model.release = (*notes, *model.notes), file.close
-    return model
 
 
 def read_index(location: Location) -> Model:
@@ -68,13 +72,17 @@ def read_index(location: Location) -> Model:
     files = Directory(location.parent)
     try:
         root = read_shards(files, location.name)
-        producer = _guess_producer(root, spread=True)
-        model = assemble(root, None, format_word=Format.KERAS_WEIGHTS.value, producer=producer, limits=location.limits)
+        return assemble(
+            root,
+            None,
+            format_word=Format.KERAS_WEIGHTS.value,
+            producer=_guess_producer(root, spread=True),
+            limits=location.limits,
+            release=files.close,
+        )
     except BaseException:
         files.close()
         raise
-    model.release = files.close
-    return model
 
 
 def assemble(
@@ -84,11 +92,21 @@ def assemble(
     format_word: str,
     producer: str,
     limits: Limits,
+    release: Callable[[], None],
     files: Files | None = None,
+    notes: Iterable[str] = (),
 ) -> Model:
-    """The model whose arrays are below ROOT, its layers called as in ARCHITECTURE if it has one.
+    """Return the model whose arrays are below `root`.
 
-    FILES are verified before the first numbers are read.
+    Args:
+        root: the groups of the file, with their arrays.
+        architecture: the configuration, which names the layers; None if the file holds none.
+        format_word: the word of the key `format` in the JSON output.
+        producer: who wrote the file.
+        limits: the limits.
+        release: closes the file.
+        files: verified before the first array is read.
+        notes: notes on the model, to come before those on its names.
 
     Raises:
         CorruptModel: an array is missing, or the architecture and the arrays disagree.
@@ -102,13 +120,13 @@ def assemble(
         for place in places
         for leaf, tensor in place.arrays.items()
     ]
-    notes = []
+    said = list(notes)
     if architecture is None or not architecture.children:
-        notes.append(NO_CLASSES if architecture is None else _NO_LAYERS)
-        notes.extend([] if has_names else [_NO_NAMES])
+        said.append(NO_CLASSES if architecture is None else _NO_LAYERS)
+        said.extend([] if has_names else [_NO_NAMES])
     tree = grow(weights, weights_walk.kinds(places), placement.settings(places), limits)
     sources = placement.sources(architecture, placement.described(places), tree)
-    return Model(format_word, producer, tree, notes=tuple(notes), sources=sources)
+    return Model(format_word, producer, tree, notes=tuple(said), release=release, sources=sources)
 
 
 def shard_name(index: str, number: int) -> str:
@@ -154,9 +172,9 @@ def _read_opened(opened: Mapping[str, HDF5File]) -> Stored:
     return weight_groups.read([opened[name] for name in sorted(opened)], opaque_is_bfloat16=False)
 
 
-def _list_shards(text: bytes, index: str, trusted: Limits) -> tuple[list[object], float]:
+def _list_shards(text: bytes, index: str, limits: Limits) -> tuple[list[object], float]:
     """Return the names of the files, each once, and the bytes of all arrays: 0 where the JSON does not say."""
-    value: Any = json_text.parse(text, index, trusted)
+    value: Any = json_text.parse(text, index, limits)
     try:
         entries = [[entry] if isinstance(entry, str) else entry for entry in value["weight_map"].values()]
         size = value.get("metadata", {}).get("total_size", 0)
