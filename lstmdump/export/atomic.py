@@ -1,17 +1,33 @@
-"""Files written whole or not at all."""
+"""Files written whole or not at all, and the hidden files that killed runs have left behind.
+
+Where a file cannot be written without a name, it is hidden until it is whole. A hidden file is locked while its run is
+at work, and however a process ends, the system opens its locks: a file that can be locked was left behind. Locks may
+not reach from one machine to another: what bears the mark of another one, or of this one before it was started anew,
+was left behind when nothing has changed it for a day.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
+import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache, lru_cache
 from typing import BinaryIO, TypeVar
 
 from lstmdump.errors import OutputExists, OutputUnwritable
-from lstmdump.export import leftovers
 from lstmdump.model import locate
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    _HAS_LOCKS = False
+else:
+    _HAS_LOCKS = True
 
 Result = TypeVar("Result")
 _OPEN_FILES = "/proc/self/fd"  # through it, Linux gives a name to a file that has none
@@ -21,6 +37,11 @@ _CANNOT_BE_SYNCED = (errno.EACCES, errno.EPERM, errno.EINVAL, errno.EOPNOTSUPP, 
 _RENAMES_OPEN_FILES = os.name == "posix"
 _HIDDEN = os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 _IN_THE_WAY = "is there already; use --force or --skip-existing"
+_BEGINNING = ".lstmdump-"
+_NAME = re.compile(re.escape(_BEGINNING) + r"([0-9a-f]{8})-[0-9a-f]{16}\.tmp")
+_LOOK = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+_DAY = 86_400  # seconds
+_DIRECTORIES = 1024  # that are remembered to have been looked through
 
 
 def insist_that_it_is_here(path: str) -> None:
@@ -50,8 +71,8 @@ def whole_file(path: str | os.PathLike[str], *, overwrite: bool) -> Iterator[Bin
     try:
         target = os.path.realpath(target) if os.path.islink(target) else target  # a link stays a link
         directory = os.path.dirname(target) or os.curdir
-        leftovers.remove_from(directory)
-        hidden = os.path.join(directory, leftovers.hidden_name())
+        remove_leftovers(directory)
+        hidden = os.path.join(directory, hidden_name())
         descriptor, nameless = _in_directory(directory, made, lambda: _open(directory, hidden))
         with os.fdopen(descriptor, "w+b") as file:
             if overwrite:
@@ -68,7 +89,7 @@ def whole_file(path: str | os.PathLike[str], *, overwrite: bool) -> Iterator[Bin
         for changed in (directory, *map(os.path.dirname, made)):
             _bring_to_disk(changed)
     except BaseException as error:
-        _remove(hidden, made)
+        _remove_unfinished(hidden, made)
         if isinstance(error, OSError):
             raise OutputUnwritable(f"{target} cannot be written: {error.strerror or error}") from error
         raise
@@ -88,7 +109,7 @@ def _open(directory: str, hidden: str) -> tuple[int, bool]:
 def _open_hidden(hidden: str) -> int:
     while True:
         descriptor = os.open(hidden, _HIDDEN | os.O_RDWR, 0o666)
-        leftovers.lock(descriptor)
+        lock(descriptor)
         if os.path.lexists(hidden):
             return descriptor
         os.close(descriptor)  # before it was locked, another run took it for one that was left behind
@@ -102,7 +123,7 @@ def _name(descriptor: int, hidden: str, target: str, *, overwrite: bool) -> None
     except FileExistsError as error:
         if not overwrite:
             raise OutputExists(f"{target} {_IN_THE_WAY}") from error
-        leftovers.lock(descriptor)
+        lock(descriptor)
         os.link(source, hidden, src_dir_fd=descriptor, follow_symlinks=True)
         os.replace(hidden, target)
 
@@ -168,9 +189,59 @@ def _bring_to_disk(directory: str) -> None:
                 raise
 
 
-def _remove(hidden: str, made: list[str]) -> None:
+def _remove_unfinished(hidden: str, made: list[str]) -> None:
     with suppress(OSError):
         os.unlink(hidden)
     for directory in reversed(made):
         with suppress(OSError):
             os.rmdir(directory)
+
+
+def hidden_name() -> str:
+    """A name for a hidden file that no other file has."""
+    return f"{_BEGINNING}{_machine_mark()}-{os.urandom(8).hex()}.tmp"
+
+
+def lock(descriptor: int) -> None:
+    """Lock an open file for as long as it is open, so that it is not taken for one that was left behind."""
+    if _HAS_LOCKS:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+
+@lru_cache(_DIRECTORIES)
+def remove_leftovers(directory: str) -> None:
+    """Remove the hidden files that were left behind in DIRECTORY, if this process has not done so before."""
+    with suppress(OSError), os.scandir(directory) as entries:
+        for entry in entries:
+            if entry.name.startswith(_BEGINNING) and (ours := _NAME.fullmatch(entry.name)):
+                with suppress(OSError):
+                    _remove_if_left(entry.path, ours[1])
+
+
+def _remove_if_left(path: str, machine: str) -> None:
+    there = os.lstat(path)
+    if not stat.S_ISREG(there.st_mode) or (hasattr(os, "geteuid") and there.st_uid != os.geteuid()):
+        return
+    if machine != _machine_mark() or not _HAS_LOCKS:
+        if time.time() - there.st_mtime > _DAY:
+            os.unlink(path)
+        return
+    descriptor = os.open(path, _LOOK)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(descriptor), there):
+            os.unlink(path)
+    finally:
+        os.close(descriptor)
+
+
+@cache
+def _machine_mark() -> str:
+    """A mark of the machine since its start, which its containers share, as they share its locks."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", "rb") as file:
+            start = file.read()
+    except OSError:
+        start = (os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "")).encode()
+    return f"{zlib.crc32(start):08x}"

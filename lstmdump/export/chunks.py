@@ -152,6 +152,12 @@ def as_type(values: Array, dtype: str) -> Array:
     return cast
 
 
+def in_memory(name: str, values: Array) -> Output:
+    """Return the output called `name` that holds `values`, an array that is in memory."""
+    dtype = values.dtype.name
+    return Output(name, Tensor(name, values.shape, dtype, lambda cuts: values[cuts]), dtype)
+
+
 def filled(name: str, length: int, number: float, dtype: str) -> Tensor:
     """A tensor of LENGTH times NUMBER."""
     import numpy as np

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 
 from lstmdump.errors import OutputClash
-from lstmdump.export.leftovers import hidden_name, lock
+from lstmdump.export.atomic import hidden_name, lock
 
 
 def insist_that_nothing_is_lost(

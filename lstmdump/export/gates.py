@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import lstmdump
 from lstmdump.errors import NoForgetBias, OutputExists
-from lstmdump.export import atomic, chunks, conflicts, leftovers, npz
+from lstmdump.export import atomic, chunks, conflicts, npz
 from lstmdump.export.chunks import Output
 from lstmdump.lstm import LSTM, Role
 from lstmdump.lstm.open_model import OpenModel
@@ -148,7 +148,7 @@ def skipped(job: Job, settings: Settings) -> Exported | None:
     if settings.force:
         return None
     if settings.skip_existing:
-        leftovers.remove_from(os.path.dirname(output) or os.curdir)
+        atomic.remove_leftovers(os.path.dirname(output) or os.curdir)
         return Exported(job, None, there.st_size, (), skipped=True)
     raise OutputExists(f"{job.output} is there already; use --force or --skip-existing")
 

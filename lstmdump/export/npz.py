@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from lstmdump.export import npy
 from lstmdump.export.atomic import whole_file
@@ -21,54 +22,97 @@ _IN_MEMORY = 1 << 20  # bytes; a file of this size is put together in memory: on
 def write(
     path: str | os.PathLike[str], texts: Mapping[str, str], arrays: Sequence[Output], *, compress: bool, overwrite: bool
 ) -> int:
-    """Write TEXTS and ARRAYS, by their names, to PATH, and return the bytes written.
-
-    Directories are made where they lack. Until all is on the disk, PATH is as it was; on any error it stays so, and
-    nothing else is left behind.
+    """Write `texts` and `arrays`, by their names, to `path`, and return the bytes written.
 
     Raises:
-        OutputExists: PATH is there already and OVERWRITE is false.
-        OutputUnwritable: it cannot be written.
         DoesNotFit: a number is too large for the type that it is to be written as.
         CorruptModel, UnreadableModel: the numbers cannot be read.
+        OutputExists, OutputUnwritable: see `writing`.
     """
     is_small = sum(array.size for array in arrays) <= _IN_MEMORY
+    with writing(path, compress=compress, overwrite=overwrite, in_memory=is_small) as writer:
+        for name, text in texts.items():
+            writer.add_text(name, text)
+        writer.add(arrays)
+    return writer.size
+
+
+@contextmanager
+def writing(
+    path: str | os.PathLike[str], *, compress: bool, overwrite: bool, in_memory: bool = False
+) -> Iterator[NpzWriter]:
+    """Return a writer of the `.npz` file at `path`, which is there when the block is left without an error.
+
+    Directories are made where they lack. Until all is on the disk, `path` is as it was; on any error it stays so, and
+    nothing else is left behind.
+
+    Args:
+        path: the file.
+        compress: deflate the arrays.
+        overwrite: take the place of a file that is there.
+        in_memory: put the file together in memory, and write it at once: for small ones.
+
+    Raises:
+        OutputExists: `path` is there already and `overwrite` is false.
+        OutputUnwritable: it cannot be written.
+    """
     with whole_file(path, overwrite=overwrite) as file:
-        target = io.BytesIO() if is_small else file
+        target = io.BytesIO() if in_memory else file
         archive = Archive(target)
-        _fill(archive, texts, arrays, compress=compress)
+        writer = NpzWriter(archive, compress=compress)
+        yield writer
         archive.close()
         if isinstance(target, io.BytesIO):
             file.write(target.getbuffer())
-        return file.tell()
+        writer.size = file.tell()
 
 
-def _fill(archive: Archive, texts: Mapping[str, str], arrays: Sequence[Output], *, compress: bool) -> None:
-    for name, text in texts.items():
+class NpzWriter:
+    """An `.npz` file that is being written, see `writing`.
+
+    Attributes:
+        size: the bytes of the whole file, when it is there.
+    """
+
+    def __init__(self, archive: Archive, *, compress: bool) -> None:
+        self._archive = archive
+        self._compress = compress
+        self.size = 0
+
+    def add_text(self, name: str, text: str) -> None:
+        """Add `text` as an array without dimensions."""
         data = npy.text(text)
-        member = archive.deflated(f"{name}.npy") if compress else archive.stored(f"{name}.npy", len(data))
+        member = (
+            self._archive.deflated(f"{name}.npy") if self._compress else self._archive.stored(f"{name}.npy", len(data))
+        )
         member.write(data)
         member.close()
-    if compress:
-        _deflate(archive, arrays)
-    else:
-        _store(archive, arrays)
 
+    def add(self, arrays: Sequence[Output]) -> None:
+        """Add `arrays`; a stored array that several of them are parts of is read once, unless they are deflated.
 
-def _deflate(archive: Archive, arrays: Sequence[Output]) -> None:
-    for array in arrays:
-        member = archive.deflated(f"{array.name}.npy")
-        member.write(npy.header(array.dtype, array.tensor.shape))
-        for _, piece in pieces([array]):
-            member.write(piece)
-        member.close()
+        Raises:
+            DoesNotFit: a number is too large for the type that it is to be written as.
+            CorruptModel, UnreadableModel: the numbers cannot be read.
+        """
+        if self._compress:
+            self._deflate(arrays)
+        else:
+            self._store(arrays)
 
+    def _deflate(self, arrays: Sequence[Output]) -> None:
+        for array in arrays:
+            member = self._archive.deflated(f"{array.name}.npy")
+            member.write(npy.header(array.dtype, array.tensor.shape))
+            for _, piece in pieces([array]):
+                member.write(piece)
+            member.close()
 
-def _store(archive: Archive, arrays: Sequence[Output]) -> None:
-    members = []
-    for array in arrays:
-        head = npy.header(array.dtype, array.tensor.shape)
-        members.append(archive.stored(f"{array.name}.npy", len(head) + array.size))
-        members[-1].write(head)
-    for index, piece in pieces(arrays):
-        members[index].write(piece)
+    def _store(self, arrays: Sequence[Output]) -> None:
+        members = []
+        for array in arrays:
+            head = npy.header(array.dtype, array.tensor.shape)
+            members.append(self._archive.stored(f"{array.name}.npy", len(head) + array.size))
+            members[-1].write(head)
+        for index, piece in pieces(arrays):
+            members[index].write(piece)

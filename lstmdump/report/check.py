@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lstmdump.errors import BadExpectation
 from lstmdump.report.facts import LayerFacts, Report, matching
-from lstmdump.report.recorded import RecordedModel
+from lstmdump.report.record import RecordedModel
 
 
 @dataclass(frozen=True)

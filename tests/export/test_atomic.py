@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from lstmdump.errors import OutputExists, OutputUnwritable
-from lstmdump.export import atomic, leftovers
+from lstmdump.export import atomic
 from lstmdump.export.atomic import whole_file
 
 
@@ -27,9 +27,9 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.fixture(autouse=True)
 def _forgetful() -> Iterator[None]:
     """Each test is a run of its own."""
-    leftovers.remove_from.cache_clear()
+    atomic.remove_leftovers.cache_clear()
     yield
-    leftovers.remove_from.cache_clear()
+    atomic.remove_leftovers.cache_clear()
 
 
 def test_a_file_is_there_when_all_is_written(tmp_path: Path) -> None:
@@ -225,8 +225,8 @@ def test_the_next_run_removes_what_a_process_left_that_was_killed(tmp_path: Path
 def test_one_run_leaves_the_file_of_another_alone(tmp_path: Path, overwrite: bool) -> None:
     with whole_file(tmp_path / "a", overwrite=overwrite) as file:
         file.write(b"x")
-        leftovers.remove_from.cache_clear()
-        leftovers.remove_from(str(tmp_path))
+        atomic.remove_leftovers.cache_clear()
+        atomic.remove_leftovers(str(tmp_path))
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a", b"x")]
 
 
@@ -235,8 +235,8 @@ def test_a_file_is_locked_for_as_long_as_it_has_a_hidden_name(tmp_path: Path, mo
     replace, seen = os.replace, []
 
     def replacing(source: str, target: str) -> None:
-        leftovers.remove_from.cache_clear()
-        leftovers.remove_from(str(tmp_path))
+        atomic.remove_leftovers.cache_clear()
+        atomic.remove_leftovers(str(tmp_path))
         seen.append(Path(source).exists())
         replace(source, target)
 
@@ -251,17 +251,17 @@ def test_a_file_is_locked_for_as_long_as_it_has_a_hidden_name(tmp_path: Path, mo
 def test_a_file_that_was_taken_for_left_behind_before_it_was_locked_is_made_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lock, removed = leftovers.lock, []
+    lock, removed = atomic.lock, []
 
     def late(descriptor: int) -> None:
         if not removed:
-            leftovers.remove_from.cache_clear()
-            leftovers.remove_from(str(tmp_path))
+            atomic.remove_leftovers.cache_clear()
+            atomic.remove_leftovers(str(tmp_path))
             removed.append(descriptor)
         lock(descriptor)
 
     monkeypatch.setattr(atomic, "_NAMELESS", 0)
-    monkeypatch.setattr(leftovers, "lock", late)
+    monkeypatch.setattr(atomic, "lock", late)
     with whole_file(tmp_path / "a", overwrite=False) as file:
         file.write(b"x")
     assert (len(removed), (tmp_path / "a").read_bytes()) == (1, b"x")

@@ -10,7 +10,7 @@ from support import builders
 
 import lstmdump
 from lstmdump.errors import DoesNotFit, NoForgetBias, OutputClash, OutputExists, OutputUnwritable
-from lstmdump.export import leftovers
+from lstmdump.export import atomic
 from lstmdump.export.gates import Job, Settings, export, plan
 from lstmdump.lstm.open_model import OpenModel
 from lstmdump.model.limits import Limits
@@ -223,7 +223,7 @@ def test_what_is_no_file_is_no_output(settings: Settings, model: Path) -> None:
 
 def test_a_run_that_leaves_what_is_there_removes_what_was_left_behind(model: Path) -> None:
     model.with_suffix(".npz").write_bytes(b"old")
-    (model.parent / leftovers.hidden_name()).write_bytes(b"half")
-    leftovers.remove_from.cache_clear()
+    (model.parent / atomic.hidden_name()).write_bytes(b"half")
+    atomic.remove_leftovers.cache_clear()
     export(Job(str(model), str(model.with_suffix(".npz"))), Settings(skip_existing=True))
     assert sorted(path.name for path in model.parent.iterdir()) == ["model.h5", "model.npz"]

@@ -13,7 +13,7 @@ import pytest
 
 import lstmdump
 from lstmdump.replay import equations
-from lstmdump.report import record, recorded
+from lstmdump.report import record
 from lstmdump.report.check import compare_with_record
 from lstmdump.report.facts import describe
 
@@ -99,7 +99,7 @@ def test_each_format_passes_against_the_record_of_any_other(written: Path, case:
         with lstmdump.open(written / f"{case}{ending}") as model:
             reports.append(describe(model))
     for one, other in itertools.permutations(reports, 2):
-        (before,) = recorded.parse(record.line(record.of(one)))
+        (before,) = record.parse(record.line(record.of(one)))
         assert list(compare_with_record(other, before)) == []
 
 

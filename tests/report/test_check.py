@@ -9,7 +9,7 @@ from lstmdump.errors import BadExpectation
 from lstmdump.report import record
 from lstmdump.report.check import Expectations, Mismatch, compare, compare_with_record, only_layers, pair
 from lstmdump.report.facts import Report, describe
-from lstmdump.report.recorded import RecordedLayer, RecordedModel, parse
+from lstmdump.report.record import RecordedLayer, RecordedModel, parse
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 import lstmdump
 from lstmdump.errors import BadExpectation
-from lstmdump.report import record, recorded
+from lstmdump.report import record
 from lstmdump.report.facts import describe
 
 LAYER = {"name": "a", "class": "LSTM", "input_dim": 3, "units": 4, "parameters": 128}
@@ -35,7 +35,7 @@ def test_what_is_no_finite_number_is_none_in_json(number: float | None, wanted: 
 def test_a_record_is_read_back(model: Path) -> None:
     with lstmdump.open(model) as opened:
         line = record.line(record.of(describe(opened)))
-    (read,) = recorded.parse(line)
+    (read,) = record.parse(line)
     assert (read.model, read.layers[0].name, read.layers[0].units) == (str(model), "lstm_1", 4)
 
 
@@ -47,7 +47,7 @@ def test_a_line_has_no_lone_surrogates_though_a_path_may() -> None:
 
 def test_records_may_be_laid_out_over_lines() -> None:
     text = json.dumps({"model": "m", "layers": [LAYER]}, indent=2)
-    assert [read.model for read in recorded.parse(f"{text}\n\n{text}\n")] == ["m", "m"]
+    assert [read.model for read in record.parse(f"{text}\n\n{text}\n")] == ["m", "m"]
 
 
 @pytest.mark.parametrize(
@@ -63,12 +63,12 @@ def test_records_may_be_laid_out_over_lines() -> None:
 )
 def test_what_is_no_record_is_named_with_its_line(text: str, words: str) -> None:
     with pytest.raises(BadExpectation, match=words):
-        recorded.parse(text)
+        record.parse(text)
 
 
 @pytest.mark.parametrize(
     ("said", "stated"), [({"class_from": "shapes"}, False), ({"class_from": "file"}, True), ({}, True)]
 )
 def test_a_record_says_where_a_class_is_from(said: dict[str, str], stated: bool) -> None:
-    (read,) = recorded.parse(json.dumps({"model": "m", "layers": [{**LAYER, **said}]}))
+    (read,) = record.parse(json.dumps({"model": "m", "layers": [{**LAYER, **said}]}))
     assert read.layers[0].kind_stated is stated

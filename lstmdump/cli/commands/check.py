@@ -18,7 +18,7 @@ from lstmdump.errors import BadExpectation, UnknownFormat
 from lstmdump.export.atomic import whole_file
 from lstmdump.model.escape import visible
 from lstmdump.model.limits import Limits
-from lstmdump.report import record, recorded
+from lstmdump.report import record
 from lstmdump.report.check import (
     Expectations,
     Mismatch,
@@ -31,7 +31,7 @@ from lstmdump.report.check import (
     path_of,
 )
 from lstmdump.report.facts import Report, describe
-from lstmdump.report.recorded import RecordedModel
+from lstmdump.report.record import RecordedModel
 from lstmdump.report.render import check as render
 from lstmdump.report.render.words import no_match
 from lstmdump.sandbox.guard import Guard
@@ -152,7 +152,7 @@ def _read_records(file: str, *, may_lack: bool) -> list[RecordedModel]:
     except OSError as error:
         raise BadExpectation(f"{file}: cannot be read: {error.strerror}") from error
     try:
-        return recorded.parse(marked_text(data) or data.decode("utf-8"))
+        return record.parse(marked_text(data) or data.decode("utf-8"))
     except (BadExpectation, UnicodeDecodeError) as error:
         reason = error if isinstance(error, BadExpectation) else "it is no text"
         raise BadExpectation(f"{file}: {reason}") from error

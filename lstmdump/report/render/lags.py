@@ -11,8 +11,7 @@ from typing import Any
 from lstmdump.model.escape import visible
 from lstmdump.replay.lags import LayerLags
 from lstmdump.report import record
-from lstmdump.report.render.bars import bar
-from lstmdump.report.render.words import count, plural
+from lstmdump.report.render.words import bar, count, plural
 
 _WIDTH = 80  # columns, where there is no terminal
 _NARROWEST = 40

@@ -9,15 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import cached_property
+from io import StringIO
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from lstmdump.report.render.folding import Folding
+    from rich.console import RenderableType
 
 INDENT = 2
 _GAP = 2
 _UNBOUNDED = 10_000
 _NARROWEST = 40
+_SHORTEST = 12  # columns of a reason that gives way
 _CODES = {"bold": "1", "dim": "2", "bold cyan": "1;36", "yellow": "33"}
 _NARROW = re.compile(r"[ -~×·]*")  # ASCII, and of ours beyond it what is one column wide, too
 
@@ -37,6 +39,66 @@ class Row(NamedTuple):
     number: Piece
 
 
+class Folding:
+    """Blocks of text folded by rich to lines of `width` columns; rich is imported when the first is made."""
+
+    def __init__(self, width: int, *, colour: bool) -> None:
+        from rich.console import Console
+
+        self._console = Console(
+            file=StringIO(),
+            width=width,
+            force_terminal=colour,
+            color_system="standard" if colour else None,
+            no_color=not colour,
+            legacy_windows=False,
+            highlight=False,
+        )
+
+    def line(self, pieces: Sequence[Piece], indent: int) -> str:
+        """PIECES one after the other, cut where they must be."""
+        from rich.padding import Padding
+        from rich.text import Text
+
+        joined = Text.assemble(*pieces, overflow="fold")
+        return self._set(Padding(joined, (0, 0, 0, indent)) if indent else joined)
+
+    def hanging(self, label: Piece, text: str) -> str:
+        """LABEL, and TEXT beside it, all lines of which begin in one column."""
+        from rich.table import Table
+        from rich.text import Text
+
+        grid = Table.grid(padding=0)
+        grid.add_row(Text(label.text, label.style), Text(text, overflow="fold"))
+        return self._set(grid)
+
+    def columns(
+        self, rows: Sequence[Row], widths: Sequence[int], *, folds: int, spare: int, gap: int, indent: int
+    ) -> str:
+        """ROWS in columns of WIDTHS, of which the column FOLDS takes what the others SPARE."""
+        from rich.padding import Padding
+        from rich.table import Table
+        from rich.text import Text
+
+        grid = Table.grid(padding=0)  # releases of rich count padding differently: columns are wider by the gap instead
+        for index, width in enumerate(widths):
+            fitting = min(width, max(spare, _SHORTEST)) if index == folds else width
+            last = index == len(widths) - 1
+            grid.add_column(width=fitting + (0 if last else gap), justify="right" if last else "left")
+        for row in rows:
+            grid.add_row(
+                Text(row.name, overflow="fold"),
+                Text(row.reason, overflow="fold"),
+                Text(row.number.text, row.number.style),
+            )
+        return self._set(Padding(grid, (0, 0, 0, indent)))
+
+    def _set(self, block: RenderableType) -> str:
+        with self._console.capture() as captured:
+            self._console.print(block)
+        return captured.get()
+
+
 class Page:
     """A text that grows line by line. WIDTH is the terminal's; None is as wide as needed, so that nothing is folded."""
 
@@ -47,8 +109,6 @@ class Page:
 
     @cached_property
     def _folding(self) -> Folding:
-        from lstmdump.report.render.folding import Folding
-
         return Folding(self.width, colour=self.colour)
 
     def line(self, *pieces: Piece, indent: int = 0) -> None:

@@ -12,7 +12,7 @@ from lstmdump.lstm import LSTM
 from lstmdump.model.escape import shortened, visible
 from lstmdump.replay.statistics import ArrayStatistics, Bin, LayerStatistics, TimeScales
 from lstmdump.report import record
-from lstmdump.report.render.bars import bar
+from lstmdump.report.render.words import bar
 
 _COLUMNS = ("mean", "std", "min", "max", "norm")
 _RADIUS = "spectral radius"

@@ -1,6 +1,8 @@
-"""Numbers and shapes as people write them."""
+"""Numbers and shapes as people write them, and bars of text."""
 
 from __future__ import annotations
+
+_EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
 def count(number: int) -> str:
@@ -21,3 +23,9 @@ def no_match(layer_glob: str | None, found: int) -> str:
 def shape_with_reason(shape: tuple[int, ...], formula: str) -> str:
     """A shape and why: `(76, 256) = (12+64)×4·64`."""
     return f"{shape} = {formula}"
+
+
+def bar(share: float, width: int) -> str:
+    """A bar of SHARE, 0 to 1, of WIDTH columns; what is more than nothing is seen to be."""
+    eighths = max(round(share * width * 8), 1 if share > 0 else 0)
+    return ("█" * (eighths // 8) + _EIGHTHS[eighths % 8]).rstrip()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lstmdump.report.render import page as pages
-from lstmdump.report.render.page import Page, Piece, Row, length, widths
+from lstmdump.report.render.page import Folding, Page, Piece, Row, length, widths
 
 ROWS = [
     Row("kernel", "(3, 16) = 3×4·4", Piece("48", "dim")),
@@ -46,3 +46,21 @@ def test_no_line_is_longer_than_the_terminal_is_wide() -> None:
 
 def test_a_sign_may_take_two_columns_or_none() -> None:
     assert [length(Piece(text)) for text in ("層", "e\u0301", "×·", "a b")] == [2, 1, 2, 3]
+
+
+def test_a_word_that_is_too_long_is_cut() -> None:
+    assert Folding(40, colour=False).line([Piece("x" * 50)], 0) == "x" * 40 + "\n" + "x" * 10 + "\n"
+
+
+def test_further_lines_of_a_note_begin_beside_its_label() -> None:
+    lines = Folding(16, colour=False).hanging(Piece("note: "), "one two three four").splitlines()
+    assert [line.rstrip() for line in lines] == ["note: one two", "      three four"]
+
+
+def test_one_column_gives_way_to_the_others() -> None:
+    rows = [Row("kernel", "a reason of several words", Piece("48"))]
+    text = Folding(30, colour=False).columns(rows, (6, 25, 2), folds=1, spare=16, gap=2, indent=2)
+    assert [line.rstrip() for line in text.splitlines()] == [
+        "  kernel  a reason of       48",
+        "          several words",
+    ]

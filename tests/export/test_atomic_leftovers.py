@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from lstmdump.export import leftovers
-from lstmdump.export.leftovers import hidden_name, lock, remove_from
+from lstmdump.export import atomic
+from lstmdump.export.atomic import hidden_name, lock, remove_leftovers
 
 
 @pytest.fixture(autouse=True)
 def _forgetful() -> Iterator[None]:
     """Each test is a run of its own."""
-    remove_from.cache_clear()
+    remove_leftovers.cache_clear()
     yield
-    remove_from.cache_clear()
+    remove_leftovers.cache_clear()
 
 
 def left_behind(directory: Path, *, mark: str = "", seconds: float = 0) -> Path:
@@ -42,7 +42,7 @@ def at_work(path: Path) -> Iterator[None]:
 
 def test_what_was_left_behind_is_removed(tmp_path: Path) -> None:
     left_behind(tmp_path)
-    remove_from(str(tmp_path))
+    remove_leftovers(str(tmp_path))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -50,15 +50,15 @@ def test_what_was_left_behind_is_removed(tmp_path: Path) -> None:
 def test_the_file_of_a_run_at_work_stays(tmp_path: Path) -> None:
     path = left_behind(tmp_path, seconds=1e6)
     with at_work(path):
-        remove_from(str(tmp_path))
+        remove_leftovers(str(tmp_path))
     assert path.exists()
 
 
 LOCKED = """
 import os, signal, sys, time
-from lstmdump.export import leftovers
-descriptor = os.open(os.path.join(sys.argv[1], leftovers.hidden_name()), os.O_CREAT | os.O_RDWR)
-leftovers.lock(descriptor)
+from lstmdump.export import atomic
+descriptor = os.open(os.path.join(sys.argv[1], atomic.hidden_name()), os.O_CREAT | os.O_RDWR)
+atomic.lock(descriptor)
 print("locked", flush=True)
 time.sleep(600)
 """
@@ -69,25 +69,25 @@ def test_the_file_of_another_process_stays_until_that_is_killed(tmp_path: Path) 
     with subprocess.Popen([sys.executable, "-c", LOCKED, tmp_path], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        remove_from(str(tmp_path))
+        remove_leftovers(str(tmp_path))
         (path,) = tmp_path.iterdir()
         process.send_signal(signal.SIGKILL)
-    remove_from.cache_clear()
-    remove_from(str(tmp_path))
+    remove_leftovers.cache_clear()
+    remove_leftovers(str(tmp_path))
     assert not path.exists()
 
 
 @pytest.mark.parametrize(("seconds", "stays"), [(0, True), (80_000, True), (90_000, False)])
 def test_the_file_of_another_machine_stays_for_a_day(tmp_path: Path, seconds: float, stays: bool) -> None:
     path = left_behind(tmp_path, mark="0" * 8, seconds=seconds)
-    remove_from(str(tmp_path))
+    remove_leftovers(str(tmp_path))
     assert path.exists() is stays
 
 
 def test_without_locks_a_file_stays_for_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leftovers, "_HAS_LOCKS", False)
+    monkeypatch.setattr(atomic, "_HAS_LOCKS", False)
     young, old = left_behind(tmp_path, seconds=80_000), left_behind(tmp_path, seconds=90_000)
-    remove_from(str(tmp_path))
+    remove_leftovers(str(tmp_path))
     assert (young.exists(), old.exists()) == (True, False)
 
 
@@ -99,7 +99,7 @@ def test_without_locks_a_file_stays_for_a_day(tmp_path: Path, monkeypatch: pytes
 def test_what_is_called_otherwise_stays(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"")
     os.utime(tmp_path / name, (0, 0))
-    remove_from(str(tmp_path))
+    remove_leftovers(str(tmp_path))
     assert (tmp_path / name).exists()
 
 
@@ -108,7 +108,7 @@ def test_a_link_stays_and_so_does_what_it_leads_to(tmp_path: Path) -> None:
     (tmp_path / "target").write_bytes(b"")
     link = tmp_path / hidden_name()
     link.symlink_to("target")
-    remove_from(str(tmp_path))
+    remove_leftovers(str(tmp_path))
     assert (link.is_symlink(), (tmp_path / "target").exists()) == (True, True)
 
 
@@ -116,7 +116,7 @@ def test_a_link_stays_and_so_does_what_it_leads_to(tmp_path: Path) -> None:
 def test_what_is_no_file_stays_and_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / hidden_name())
     (tmp_path / hidden_name()).mkdir()
-    remove_from(str(tmp_path))
+    remove_leftovers(str(tmp_path))
     assert len(list(tmp_path.iterdir())) == 2
 
 
@@ -124,7 +124,7 @@ def test_what_is_no_file_stays_and_does_not_block(tmp_path: Path) -> None:
 def test_the_file_of_another_user_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = left_behind(tmp_path)
     monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
-    remove_from(str(tmp_path))
+    remove_leftovers(str(tmp_path))
     assert path.exists()
 
 
@@ -132,14 +132,14 @@ def test_a_directory_is_listed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     listed, scandir = [], os.scandir
     monkeypatch.setattr(os, "scandir", lambda directory: listed.append(directory) or scandir(directory))
     for _ in range(3):
-        remove_from(str(tmp_path))
+        remove_leftovers(str(tmp_path))
     assert listed == [str(tmp_path)]
 
 
 def test_a_directory_that_is_not_there_or_may_not_be_listed_is_no_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    remove_from(str(tmp_path / "absent"))
-    remove_from(str(tmp_path / "file"))
+    remove_leftovers(str(tmp_path / "absent"))
+    remove_leftovers(str(tmp_path / "file"))
 
 
 def test_no_two_hidden_names_are_alike() -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from lstmdump.report.render.bars import bar
+from lstmdump.report.render.words import bar
 
 
 @pytest.mark.parametrize(
