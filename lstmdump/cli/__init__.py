@@ -28,6 +28,8 @@ _COMMANDS = {
     "trace": "Every state and gate at every step of an input, into an .npz file.",
     "lags": "How much of the last output comes from each step of the input.",
     "verify": "Run the layers in TensorFlow and in numpy, and compare.",
+    "help": "The pages of the manual, and the help of each command.",
+    "version": "The versions of lstmdump, Python and the libraries.",
 }
 _COMPUTING = frozenset({"verify"})  # with products of large matrices
 _WRITING = frozenset({"export", "check", "trace", "lags"})  # files, of which nothing half done is left

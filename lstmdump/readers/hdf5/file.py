@@ -254,3 +254,8 @@ def _keep_metadata(file: h5py.h5f.FileID) -> None:
 
 def _bytes(path: str) -> bytes:
     return path.encode("utf-8", "surrogateescape")
+
+
+def library_version() -> str:
+    """Return the version of the HDF5 library that h5py is linked to."""
+    return str(h5py.version.hdf5_version)

@@ -1,0 +1,58 @@
+"""`lstmdump version`: what a bug report needs."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+from importlib import metadata
+
+import click
+
+import lstmdump
+from lstmdump.cli import terminal
+from lstmdump.cli.exit_status import DONE
+from lstmdump.model.escape import shortened, visible
+
+_MISSING = "not installed"
+_LONGEST = 300  # characters of an error
+_REQUIRED = ("click", "crc32c", "isal", "rich")
+_OPTIONAL = ("distributed", "fsspec", "matplotlib", "tensorflow", "tf-keras")
+_EPILOG = """\b
+Example:
+  lstmdump version"""
+
+
+@click.command("version", epilog=_EPILOG)
+def version_command() -> int:
+    """Print what a bug report needs: the versions of lstmdump, Python, its libraries and the system."""
+    rows = list(_collect_versions())
+    width = max(len(name) for name, _ in rows)
+    terminal.write("".join(f"{name:{width}}  {version}\n" for name, version in rows))
+    return DONE
+
+
+def _collect_versions() -> Iterator[tuple[str, str]]:
+    """Yield the name and the version of everything that a bug may be due to."""
+    yield "lstmdump", lstmdump.__version__
+    yield "Python", f"{platform.python_version()} ({platform.python_implementation()})"
+    yield "numpy", _find_version("numpy")
+    yield "h5py", _find_version("h5py")
+    yield "HDF5", _find_hdf5_version()
+    yield "platform", platform.platform()
+    yield from ((name, _find_version(name)) for name in (*_REQUIRED, *_OPTIONAL))
+
+
+def _find_version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return _MISSING
+
+
+def _find_hdf5_version() -> str:
+    """Return the version of the library below h5py, or why it is not known."""
+    try:
+        from lstmdump.readers.hdf5.file import library_version
+    except Exception as error:  # noqa: BLE001 - a broken installation is what this command is for
+        return f"unknown: h5py cannot be imported ({visible(shortened(f'{type(error).__name__}: {error}', _LONGEST))})"
+    return library_version()
