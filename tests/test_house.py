@@ -1,126 +1,19 @@
-"""What the project promises of itself: its documents are real, its imports are light, its files are what they should be."""
+"""What the project promises of itself: its imports are light, its files are what they should be."""
 
 from __future__ import annotations
 
-import itertools
 import json
-import os
-import re
-import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import lstmdump
 from lstmdump.cli import command
-from lstmdump.model.limits import LIMITS, Limit, written
-from lstmdump.replay.verify import LayerVerdict, ModelVerdict
-from lstmdump.report import record
-from lstmdump.report.facts import describe
-from lstmdump.report.render import verify as render_verify
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text("utf-8")
 SOURCES = sorted((ROOT / "lstmdump").rglob("*.py"))
-
-
-CUT = "[…]"  # stands for lines of the output that README leaves out
-
-
-def run(words: list[str], folder: Path) -> list[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "lstmdump", *words], capture_output=True, text=True, cwd=folder, check=True,
-        env={**os.environ, "COLUMNS": "80"},
-    )  # fmt: skip
-    return [line.rstrip() for line in done.stdout.splitlines()]
-
-
-def console_blocks() -> Iterator[tuple[list[str], list[str]]]:
-    """The commands of each console block in README, and the lines that are said to come out."""
-    for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL):
-        first, *lines = block.splitlines()
-        yield first.split("$ lstmdump ")[1:], lines
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A directory with the sample models in it."""
-    for path in (ROOT / "sample_models").iterdir():
-        (tmp_path / path.name).symlink_to(path)
-    return tmp_path
-
-
-@pytest.mark.parametrize(
-    ("commands", "said"), [pytest.param(*block, id=block[0][0].strip()) for block in console_blocks()]
-)
-def test_what_readme_shows_is_what_comes_out(commands: list[str], said: list[str], folder: Path) -> None:
-    outputs = [run(shlex.split(words), folder) for words in commands]
-    if len(outputs) == 1:
-        if CUT in said:
-            pattern = "\n".join(".*" if line == CUT else re.escape(line) for line in said)
-            assert re.fullmatch(pattern, "\n".join(outputs[0]), re.DOTALL)
-        else:
-            assert said == outputs[0]
-        return
-    width = len("$ lstmdump keras-1.2.2-weather.h5") + 24  # where the second column starts
-    rows = itertools.zip_longest(*outputs, fillvalue="")
-    assert said == [f"{left:{width}}{right}".rstrip() for left, right in rows]
-
-
-@pytest.mark.parametrize(
-    ("place", "said"),
-    [
-        (0, "(1, 60, 30)\n"),
-        (1, "lstm_1 3 6 240\n[["),
-        (2, "keras-1.2.2-weather.h5 1\nkeras-2.2.0-weather.h5 1\n"),
-    ],
-    ids=["cell states", "a gate", "a batch"],
-)
-def test_what_readme_does_from_python_works(place: int, said: str, folder: Path) -> None:
-    code = re.findall(r"```python\n(.*?)```", README, re.DOTALL)[place]
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=folder, check=True)
-    assert done.stdout.startswith(said)
-
-
-def test_readme_opens_with_two_commands() -> None:
-    assert len(re.findall(r"```sh\n[^\n]+\n```", README.partition("\n## ")[0])) == 2
-
-
-def test_readme_names_every_key_of_the_json() -> None:
-    with lstmdump.open(ROOT / "sample_models" / "keras-2.2.0-weather.h5") as model:
-        made = record.of(describe(model), with_others=True)
-    keys = {*made, *made["parameters"], *made["layers"][0], *made["layers"][0]["weights"][0], *made["others"][0]}
-    assert {key for key in keys if f"`{key}`" not in README} == set()
-
-
-def test_readme_names_every_key_of_verify() -> None:
-    layer = LayerVerdict("a", "LSTM", "x", "float64", 0.0, agrees=True)
-    made = json.loads(render_verify.json_line(ModelVerdict("a.h5", (layer,), 1e-5, 0)))
-    assert {key for key in (*made, *made["layers"][0]) if f"`{key}`" not in README} == set()
-
-
-@pytest.mark.parametrize("name", ["show", "export", "check", "trace", "lags", "verify"])
-def test_readme_names_every_option(name: str) -> None:
-    ctx = command.make_context("lstmdump", [name, "x"], resilient_parsing=True)
-    subcommand = command.get_command(ctx, name)
-    assert subcommand is not None
-    options = [option for param in subcommand.params for option in param.opts if option.startswith("--")]
-    known = {
-        "--files-from",
-        "--null",
-        "--recursive",
-        "--layer",
-        "--quiet",
-        "--help",
-        "--gate",
-        "--output",
-        "--force",
-        "--jobs",
-    }
-    assert [option for option in options if option not in README and option not in known] == []
 
 
 def test_every_option_has_help() -> None:
@@ -183,15 +76,6 @@ print(json.dumps(sorted(set(sys.modules) - before)), file=sys.stderr)"""
     assert {"pathlib", "urllib", "urllib.parse", "fsspec", "tempfile"} & set(json.loads(done.stderr)) == set()
 
 
-def test_each_room_is_in_the_table_of_rooms_once() -> None:
-    table = README.partition("| room | holds |")[2].partition("\n\n")[0]
-    named = [name for row in table.splitlines()[2:] for name in re.findall(r"`(.+?)`", row.split("|")[1])]
-    package = ROOT / "lstmdump"  # the checkout may be called lstmdump, too
-    files = {path.name for path in SOURCES if path.parent == package and not path.name.startswith("__")}
-    folders = {f"{path.parent.name}/" for path in SOURCES if path.parent.parent == package}
-    assert sorted(named) == sorted(files | folders)
-
-
 def test_the_top_level_holds_what_was_agreed() -> None:
     tracked = subprocess.run(["git", "ls-files"], capture_output=True, text=True, cwd=ROOT, check=False)
     if tracked.returncode:
@@ -214,13 +98,3 @@ def test_all_exceptions_are_drawn_in_the_tree() -> None:
     drawn = lstmdump.errors.__doc__ or ""
     names = [name for name, value in vars(lstmdump.errors).items() if isinstance(value, type)]
     assert [name for name in names if name not in drawn] == []
-
-
-@pytest.mark.parametrize("limit", LIMITS, ids=lambda limit: limit.name)
-def test_readme_gives_the_reason_for_each_limit(limit: Limit) -> None:
-    assert f"| `{limit.name}` | {written(limit)} | {limit.counts} | {limit.reason} |\n" in README
-
-
-@pytest.mark.parametrize("place", re.findall(r"!\[[^]]*\]\(([^)]*)\)", README))
-def test_readme_shows_pictures_that_are_there(place: str) -> None:
-    assert (ROOT / place).read_bytes().startswith(b"\x89PNG")

@@ -28,7 +28,7 @@ def test_every_sample_has_its_answers() -> None:
     files = [answer.get(key, []) for answer in ANSWERS.values() for key in ("recorded", "input", "pictures")]
     beside = {name for found in files for name in ([found] if isinstance(found, str) else found)}
     folders = {name.partition("/")[0] for name in ANSWERS}
-    assert {path.name for path in SAMPLES.iterdir()} == {"samples.json", *folders, *beside}
+    assert {path.name for path in SAMPLES.iterdir()} == {"README.md", "samples.json", *folders, *beside}
 
 
 @pytest.mark.parametrize("name", [name for name, answer in ANSWERS.items() if {"input", "recorded"} <= answer.keys()])

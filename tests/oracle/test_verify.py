@@ -134,8 +134,9 @@ def test_the_process_that_verifies_does_not_import_tensorflow(samples: Path) -> 
     assert done.stdout.splitlines()[-1] == "0 []"
 
 
-def test_readme_shows_what_comes_out(root: Path, samples: Path) -> None:
-    (block,) = re.findall(r"```text\n\$ lstmdump (verify .*?)```", (root / "README.md").read_text("utf-8"), re.DOTALL)
+def test_the_manual_shows_what_comes_out(root: Path, samples: Path) -> None:
+    page = (root / "lstmdump" / "manual" / "verify.md").read_text("utf-8")
+    (block,) = re.findall(r"```text\n\$ lstmdump (verify .*?)```", page, re.DOTALL)
     words, *said = block.splitlines()
     command = [sys.executable, "-m", "lstmdump", *words.split()]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=samples)
