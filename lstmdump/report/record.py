@@ -51,7 +51,7 @@ def finite(number: float | None) -> float | None:
 
 
 def of(report: Report, *, with_others: bool = False) -> dict[str, Any]:
-    """The record of `show --json`; its keys are documented in README."""
+    """The record of `show --json`; its keys are in `lstmdump help json`."""
     fields: dict[str, Any] = {
         "model": report.model,
         "format": report.format,

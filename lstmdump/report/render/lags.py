@@ -123,7 +123,7 @@ def _percent(share: float | None) -> str:
 
 
 def json_line(model: ModelLags, *, by_feature: bool) -> str:
-    """The outcome as one line of JSON; its keys are documented in README."""
+    """The outcome as one line of JSON; its keys are in `lstmdump help json`."""
     layers = [_layer(layer) | ({"by_feature": _features(layer)} if by_feature else {}) for layer in model.layers]
     return record.line({"model": model.model, "layers": layers, "notes": list(model.notes)})
 

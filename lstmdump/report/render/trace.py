@@ -43,7 +43,7 @@ def _percent(share: float) -> str:
 def json_line(
     network: Network, layers: Sequence[LayerSummary], model: str, output: str, size: int, *, with_statistics: bool
 ) -> str:
-    """The outcome as one line of JSON; its keys are documented in README."""
+    """The outcome as one line of JSON; its keys are in `lstmdump help json`."""
     summaries = {layer.name: layer for layer in layers}
     return record.line({
         "model": model,

@@ -29,7 +29,7 @@ def _outcome(layer: LayerVerdict, tolerance: float) -> str:
 
 
 def json_line(verdict: ModelVerdict) -> str:
-    """The verdict as one line of JSON; its keys are documented in README."""
+    """The verdict as one line of JSON; its keys are in `lstmdump help json`."""
     return record.line({
         "model": verdict.model,
         "ok": verdict.agrees,
