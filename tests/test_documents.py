@@ -227,6 +227,22 @@ def test_every_exception_that_the_manual_names_is_there() -> None:
     assert {word for word in named if not hasattr(lstmdump.errors, word)} == set()
 
 
+def public_names() -> set[str]:
+    """The names of the package that the documents use, but for those of earlier releases, as `replay.run`."""
+    texts = [text for name, text in DOCUMENTS.items() if not name.endswith("changes.md")]
+    found = {name for text in texts for name in re.findall(r"(?<![\w/.-])lstmdump\.([A-Za-z_][\w.]*\w)", text)}
+    found |= {
+        name for text in texts for names in re.findall(r"from lstmdump import (.*)", text) for name in names.split(", ")
+    }
+    return {name for name in found if not name.endswith("fish")}
+
+
+@pytest.mark.parametrize("name", sorted(public_names()))
+def test_a_name_that_the_documents_use_is_public_and_there_at_once(name: str) -> None:
+    assert name.partition(".")[0] in lstmdump.__all__
+    subprocess.run([sys.executable, "-c", f"import lstmdump; lstmdump.{name}"], check=True)
+
+
 # The keys of JSON
 
 
