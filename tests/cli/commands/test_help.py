@@ -26,7 +26,7 @@ def page(topic: str) -> str:
 def test_the_first_help(run: Run, golden: Callable[[str, str], str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     made = run("--help").out
-    assert made == golden("help.txt", made)
+    assert made == golden("cli/help.txt", made)
 
 
 def test_help_lists_every_command_and_every_topic_on_a_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
