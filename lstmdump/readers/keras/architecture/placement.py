@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -14,7 +13,7 @@ from lstmdump.readers.keras.architecture import names as keras_names
 from lstmdump.readers.keras.architecture.config import ConfigLayer, Settings
 from lstmdump.readers.keras.architecture.expected_layers import Leaf, Steps
 from lstmdump.readers.keras.architecture.match import Bucket
-from lstmdump.readers.keras.architecture.names import drop_automatic_names, is_automatic_cell
+from lstmdump.readers.keras.architecture.names import drop_automatic_names, is_automatic_cell, tell_apart
 
 
 class Place(NamedTuple):
@@ -110,7 +109,7 @@ def place(
     if architecture is not None and found:
         _insist_on_arrays(architecture, found)
     once, repeats = _without_repeats(found, groups)
-    named = _told_apart(without_automatic_names(once))
+    named = _tell_places_apart(without_automatic_names(once))
     suspected = tuple(_suspected_repeats(named))
     return Places(tuple(named), (*repeats, *suspected), countable=not suspected)
 
@@ -236,18 +235,15 @@ def _suspected_repeats(found: list[Place]) -> Iterator[str]:
             yield f"{both} have one name and one shape: they may be one shared layer, stored twice and not marked"
 
 
-def _told_apart(found: list[Place]) -> list[Place]:
-    """FOUND with no two arrays in one place: layers of one path whose arrays would clash go by their scopes."""
-    leaves = Counter((candidate.path, leaf) for candidate in found for leaf in candidate.arrays)
-    clashing = {path for (path, _), times in leaves.items() if times > 1}
+def _tell_places_apart(found: list[Place]) -> list[Place]:
+    """Return `found` with no two arrays of one path and name: layers that clash go by their scopes in the file."""
 
-    def apart(candidate: Place) -> Place:
-        bucket = candidate.bucket
-        if candidate.path not in clashing:
-            return candidate
-        return candidate._replace(path=(bucket.group, *bucket.scope.split("/"), str(bucket.number)))
+    def by_scope(_: LayerPath, clashing: Sequence[int]) -> Iterator[LayerPath]:
+        buckets = (found[index].bucket for index in clashing)
+        return ((bucket.group, *bucket.scope.split("/"), str(bucket.number)) for bucket in buckets)
 
-    return [apart(candidate) for candidate in found]
+    paths = tell_apart([one.path for one in found], [one.arrays.keys() for one in found], by_scope)
+    return [one._replace(path=path) for one, path in zip(found, paths, strict=True)]
 
 
 def without_automatic_names(found: list[Place]) -> list[Place]:
