@@ -107,7 +107,7 @@ def place(
         naming = _Naming(buckets, numbers_directions=numbers_directions)
         found.extend(naming.place(buckets[index], matched.get(index)) for index in in_order)
     if architecture is not None and found:
-        _insist_on_arrays(architecture, found)
+        _require_arrays(architecture, found)
     once, repeats = _without_repeats(found, groups)
     named = _tell_places_apart(without_automatic_names(once))
     suspected = tuple(_suspected_repeats(named))
@@ -177,18 +177,17 @@ class _Naming:
         return (*path, ("forward", "backward")[turn] if directions else f"cell_{turn}")
 
 
-def _insist_on_arrays(architecture: ConfigLayer, found: list[Place]) -> None:
-    """Every LSTM layer that the architecture names for certain has arrays, once if it is shared."""
+def _require_arrays(architecture: ConfigLayer, found: list[Place]) -> None:
+    """Check that every LSTM layer that the architecture is certain to have is in `found`, once if it is shared."""
     taken = {(id(place.leaf.layer), place.leaf.steps[-1:]) for place in found if place.leaf}
     shared = {place.leaf.shared for place in found if place.leaf and place.leaf.shared}
-    for _, child in architecture.children:
-        for leaf in expected_layers.leaves(child):
-            if not leaf.is_lstm or not leaf.certain or leaf.shared in shared:
-                continue
-            if (id(leaf.layer), leaf.steps[-1:]) not in taken:
-                name = "/".join(forms[0] for forms in leaf.steps) or "without a name"
-                raise CorruptModel(f"config and arrays disagree: the configuration names an LSTM layer {name}, "
-                                   "but no arrays are stored for it")  # fmt: skip
+    expected = (leaf for _, child in architecture.children for leaf in expected_layers.leaves(child))
+
+    def is_stored(leaf: Leaf) -> bool:
+        return leaf.shared in shared or (id(leaf.layer), leaf.steps[-1:]) in taken
+
+    if (words := expected_layers.expected_but_missing(expected, is_stored)) is not None:
+        raise CorruptModel(words)
 
 
 def _without_repeats(found: list[Place], groups: Collection[str]) -> tuple[list[Place], list[str]]:

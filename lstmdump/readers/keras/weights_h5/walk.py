@@ -99,7 +99,7 @@ def places(root: Stored, architecture: ConfigLayer | None, *, is_keras_2: bool, 
         if place.leaf is not None and (words := match.disagreement(place.bucket, place.leaf)) is not None:
             raise CorruptModel(words)
     if found:
-        _insist_on_arrays(walk, found)
+        _require_arrays(walk, found)
     return _tell_places_apart(without_automatic_names(found))
 
 
@@ -145,15 +145,18 @@ def _lstm_arrays(shapes: list[tuple[int, ...]]) -> int:
     return 3 if shapes[2:3] in ([(4 * units,)], [(8 * units,)]) else 2
 
 
-def _insist_on_arrays(walk: _Walk, found: list[Place]) -> None:
-    """Every LSTM layer that the architecture names for certain has arrays, or is one that has them elsewhere."""
+def _require_arrays(walk: _Walk, found: list[Place]) -> None:
+    """Check that every LSTM layer that has no group, but must have arrays, is a copy of a layer in `found`."""
     stored = {_likeness(place.leaf.layer) for place in found if place.leaf is not None}
-    for layer, around in walk.absent:
-        for leaf in expected_layers.leaves(layer, tuple((name,) for name in around.path)):
-            if leaf.is_lstm and leaf.certain and around.certain and _likeness(leaf.layer) not in stored:
-                name = "/".join(forms[0] for forms in leaf.steps) or "without a name"
-                raise CorruptModel(f"config and arrays disagree: the configuration names an LSTM layer {name}, "
-                                   "but no arrays are stored for it")  # fmt: skip
+    expected = (
+        leaf
+        for layer, around in walk.absent
+        if around.certain
+        for leaf in expected_layers.leaves(layer, tuple((name,) for name in around.path))
+    )
+    words = expected_layers.expected_but_missing(expected, lambda leaf: _likeness(leaf.layer) in stored)
+    if words is not None:
+        raise CorruptModel(words)
 
 
 def _tell_places_apart(found: list[Place]) -> list[Place]:
