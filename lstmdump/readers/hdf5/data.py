@@ -22,7 +22,7 @@ from lstmdump.readers.declared_sizes import Declared, Extents
 from lstmdump.readers.hdf5 import chunks as hdf5_chunks
 from lstmdump.readers.hdf5.calls import FOREIGN_ERRORS, Call
 from lstmdump.readers.hdf5.object_headers import AttributeTexts, DatasetHeaders
-from lstmdump.readers.raw_array import COPIES, StoredArray
+from lstmdump.readers.raw_array import COPIES, StoredArray, from_bfloat16
 
 _HEAD, _SHORTER_HEAD = 96, 48  # bytes of the superblock, and of one of version 2 and later; HDF5 file format, II.A
 _BAND = 1 << 22  # bytes of rows that h5py is asked for at once, if the file's chunks allow
@@ -185,7 +185,7 @@ class Numbers:
                 lengths = [cut.stop - cut.start for cut in cuts]
                 values = np.frombuffer(stored.block(cuts), self._dataset.dtype.newbyteorder("<")).reshape(lengths)
             if self._is_bfloat16:
-                return _from_bfloat16(values)
+                return from_bfloat16(np.ascontiguousarray(values).view("<u2"))  # of a type that HDF5 has no name for
             return values.astype(values.dtype.newbyteorder("="), copy=False)
 
     def rows(self) -> Iterator[memoryview]:
@@ -251,9 +251,3 @@ def layout_inside(dataset: h5py.h5d.DatasetID, path: str) -> int:
     if layout == h5py.h5d.VIRTUAL or created.get_external_count():
         raise RefusedModel(f"{path} keeps its numbers in another file; Keras writes no such dataset")
     return layout
-
-
-def _from_bfloat16(values: Array) -> Array:
-    """A bfloat16 is the upper half of a float32, stored little-endian."""
-    halves = np.ascontiguousarray(values).view("<u2")
-    return (halves.astype(np.uint32) << 16).view(np.float32)
