@@ -25,8 +25,9 @@ class Format(enum.Enum):
     GRAPH = "tf-graph"
 
 
-_HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-_TABLE_MAGIC = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"  # the last 8 bytes of a LevelDB table, which an .index is
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+ZIP_MAGIC = b"PK\x03\x04"  # the first member of an archive; APPNOTE.TXT 4.3.7
+LEVELDB_MAGIC = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"  # the last 8 bytes of a LevelDB table, which an .index is
 _HEAD = 1024
 _INDEX = ".index"
 _LEFT_OF_CHECKPOINT = (".meta", ".data-00000-of-00001")
@@ -112,14 +113,14 @@ def _detect_file(file: BinaryIO, limits: Limits) -> Format:
     size = file.seek(0, 2)
     if not size:
         raise UnknownFormat("an empty file")
-    if head.startswith(b"PK\x03\x04"):
+    if head.startswith(ZIP_MAGIC):
         return _detect_zip(file, limits)
     if head[257:262] == b"ustar":
         raise UnknownFormat("a tar archive; unpack it first")
     if _is_hdf5(file, size):
         return Format.HDF5
-    file.seek(max(0, size - len(_TABLE_MAGIC)))
-    if file.read() == _TABLE_MAGIC:
+    file.seek(max(0, size - len(LEVELDB_MAGIC)))
+    if file.read() == LEVELDB_MAGIC:
         return Format.CHECKPOINT
     if (found := next((known for start, known in _STARTS if start.match(head)), None)) is not None:
         return found
@@ -140,9 +141,9 @@ def _detect_file(file: BinaryIO, limits: Limits) -> Format:
 def _is_hdf5(file: BinaryIO, size: int) -> bool:
     """The signature stands at 0, or after a user block at 512, 1024, 2048, … (HDF5 file format, section II.A)."""
     offset = 0
-    while offset + len(_HDF5_SIGNATURE) <= size:
+    while offset + len(HDF5_SIGNATURE) <= size:
         file.seek(offset)
-        if file.read(len(_HDF5_SIGNATURE)) == _HDF5_SIGNATURE:
+        if file.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE:
             return True
         offset = max(512, offset * 2)
     return False

@@ -19,7 +19,7 @@ _FOREIGN: tuple[tuple[bytes, str], ...] = (
     (b"\x89PNG", "a PNG picture"),
     (b"\x7fELF", "a program"),
 )
-_PICKLE = re.compile(rb"\x80[\x02-\x05]")
+PICKLES = tuple(b"\x80" + bytes([protocol]) for protocol in range(2, 6))
 _TORCH_PICKLE = re.compile(rb"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19\.")  # torch.save before its zip format
 _MARKUP = re.compile(rb"\s*<(!doctype html|html|\?xml|head|body)", re.IGNORECASE)
 _ONNX = re.compile(rb"\x08[\x03-\x20]\x12[\x01-\x40][\x20-\x7e]{1,64}")  # ir_version, then the producer's name
@@ -35,7 +35,7 @@ def name(head: bytes) -> str | None:
         return "a TensorFlow Lite model; lstmdump reads the Keras or TensorFlow model it was made from"
     if _TORCH_PICKLE.match(head):
         return "a PyTorch file (a pickle); lstmdump reads Keras and TensorFlow models"
-    if _PICKLE.match(head):
+    if head.startswith(PICKLES):
         return "a Python pickle, which is never unpickled here; save the model itself"
     if _MARKUP.match(head):
         return "an HTML page, not the model; the download went wrong"

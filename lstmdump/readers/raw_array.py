@@ -13,7 +13,7 @@ from typing import BinaryIO, NamedTuple
 
 from lstmdump.errors import CorruptModel, UnreadableModel
 from lstmdump.model import budget
-from lstmdump.model.tensor import Cuts
+from lstmdump.model.tensor import Array, Cuts
 
 BLOCK = 1 << 20  # bytes; what fits a core's own cache is still there when it is summed and written
 
@@ -100,3 +100,14 @@ class StoredArray(NamedTuple):
             if not count:
                 raise CorruptModel(f"{self.called} is cut short")
             view = view[count:]
+
+
+def from_bfloat16(halves: Array) -> Array:
+    """Return the float32 values of bfloat16 numbers, each of which is the upper half of a float32.
+
+    Args:
+        halves: the bits of the numbers, as unsigned integers of two bytes in any byte order.
+    """
+    import numpy as np  # when the first number is read: describing a model takes none
+
+    return (halves.astype(np.uint32) << 16).view(np.float32)

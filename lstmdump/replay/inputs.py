@@ -22,6 +22,8 @@ import numpy as np
 from lstmdump.errors import BadInput
 from lstmdump.model import locate
 from lstmdump.model.tensor import Array
+from lstmdump.readers.detect import HDF5_SIGNATURE, ZIP_MAGIC
+from lstmdump.readers.foreign import PICKLES
 
 _MAPPED = 1 << 26  # bytes of a file that is read as it is needed
 _BLOCK = 1 << 20  # numbers that are looked at or converted at once
@@ -31,8 +33,7 @@ _NUMBERS = "biuf"
 _OTHERS = {"c": "complex numbers", "S": "text", "U": "text", "V": "records", "m": "time spans", "M": "dates"}
 _SAVED = "give the array as .npy, as numpy.save writes it"
 _SAVED_STATES = "write one with numpy.savez('state.npz', h=h, c=c)"
-_ARCHIVES = (b"PK\x03\x04", b"PK\x05\x06")
-_PICKLES = tuple(b"\x80" + bytes([protocol]) for protocol in range(2, 6))
+_ARCHIVES = (ZIP_MAGIC, b"PK\x05\x06")  # the second starts one without members
 _DAMAGED = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 
 
@@ -197,9 +198,9 @@ def _what_it_is(head: bytes) -> str:
         return "it is empty"
     if head.startswith(_ARCHIVES):
         return "it is an .npz archive, which may hold several arrays"
-    if head.startswith(_PICKLES):
+    if head.startswith(PICKLES):
         return "it is a Python pickle, which is never unpickled here"
-    if head.startswith(b"\x89HDF"):
+    if head.startswith(HDF5_SIGNATURE[:4]):
         return "it is an HDF5 file"
     if b"\0" not in head:
         return "it is text; numpy.loadtxt(…, delimiter=',') reads tables"

@@ -11,24 +11,28 @@ import numpy as np
 _READ = (h5py.h5t.TypeStringID, h5py.h5t.TypeIntegerID, h5py.h5t.TypeFloatID, h5py.h5t.TypeEnumID)
 
 
-class TooLong(Exception):
-    """An attribute is longer than it may be; LENGTH says how many bytes it has."""
+class AttributeTooLong(Exception):
+    """An attribute is longer than it may be; `length` is its length in bytes."""
 
     def __init__(self, length: int) -> None:
         super().__init__(length)
         self.length = length
 
 
-def read(
+def read_attribute(
     holder: h5py.h5g.GroupID | h5py.h5d.DatasetID, name: bytes, most: int, texts: Callable[[bytes, int], int]
 ) -> Any:
-    """The attribute NAME of HOLDER: str for text, a list for an array, else a number; None where there is none.
+    """Return the value of an attribute: str for text, a list for an array, else a number; None where there is none.
 
-    What h5py raises is left as it is. TEXTS says how many bytes HDF5 reads for so many texts of variable length in the
-    attribute of that name.
+    Args:
+        holder: the object that has the attribute.
+        name: of the attribute.
+        most: bytes that it may have.
+        texts: returns how many bytes HDF5 reads for so many texts of variable length in the attribute of that name.
 
     Raises:
-        TooLong: it has more than MOST bytes; it is not read.
+        AttributeTooLong: the attribute has more than `most` bytes; it was not read.
+        Exception: whatever h5py raises.
     """
     if not h5py.h5a.exists(holder, name):
         return None
@@ -40,15 +44,17 @@ def read(
     varies = isinstance(stored, h5py.h5t.TypeStringID) and stored.is_variable_str()
     length = max(count * stored.get_size(), texts(name, count) if varies else 0)
     if length > most:
-        raise TooLong(length)
-    value = _plain_text(attribute, stored, extent)
+        raise AttributeTooLong(length)
+    value = _read_plain_text(attribute, stored, extent)
     if value is None:
-        value = h5py.AttributeManager(_object(holder))[name]
-    return [text(item) for item in value.ravel().tolist()] if isinstance(value, np.ndarray) else text(value)
+        value = h5py.AttributeManager(_open_object(holder))[name]
+    return (
+        [decode_text(item) for item in value.ravel().tolist()] if isinstance(value, np.ndarray) else decode_text(value)
+    )
 
 
-def _plain_text(attribute: h5py.h5a.AttrID, stored: h5py.h5t.TypeID, extent: h5py.h5s.SpaceID) -> Any:
-    """The text in an ATTRIBUTE, in bytes; None where it is no text, or text that h5py has to convert.
+def _read_plain_text(attribute: h5py.h5a.AttrID, stored: h5py.h5t.TypeID, extent: h5py.h5s.SpaceID) -> Any:
+    """Return the text in `attribute`, in bytes; None where it is not text, or h5py has to convert it.
 
     Names of arrays and layers are in this form. h5py takes 43 µs to read them through its own objects, and 18 µs so.
     """
@@ -64,12 +70,12 @@ def _plain_text(attribute: h5py.h5a.AttrID, stored: h5py.h5t.TypeID, extent: h5p
     return values if values.ndim else values[()]
 
 
-def _object(holder: h5py.h5g.GroupID | h5py.h5d.DatasetID) -> h5py.HLObject:
+def _open_object(holder: h5py.h5g.GroupID | h5py.h5d.DatasetID) -> h5py.HLObject:
     return h5py.Dataset(holder) if isinstance(holder, h5py.h5d.DatasetID) else h5py.Group(holder)
 
 
-def text(value: Any) -> Any:
-    """Text out of what h5py gives for it: bytes or str by h5py's version and by the attribute's type."""
+def decode_text(value: Any) -> Any:
+    """Return a value of h5py's as a str or a number; whether h5py gives bytes or str depends on its version."""
     if isinstance(value, bytes):
         return value.decode("utf-8", "surrogateescape")
     if isinstance(value, str):

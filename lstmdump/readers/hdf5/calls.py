@@ -16,11 +16,14 @@ from lstmdump.readers.foreign_errors import as_corrupt
 FOREIGN_ERRORS = (OSError, KeyError, ValueError, TypeError, RuntimeError, IndexError, OverflowError, MemoryError)
 
 
-class Call:
-    """What is done with h5py, within a `with`; its exceptions are raised as they are where DOING does not say what.
+class H5pyCall:
+    """A context in which h5py is called: no garbage is collected, and h5py's exceptions do not leave it.
+
+    Args:
+        doing: what the call is for, in the words of the message; without it, h5py's exceptions are not converted.
 
     Raises:
-        CorruptModel: over a damaged file; its words say what DOING says.
+        CorruptModel: h5py raised over a damaged file.
     """
 
     __slots__ = ("_doing",)
@@ -33,18 +36,18 @@ class Call:
         self._doing = doing
 
     def __enter__(self) -> None:
-        with Call._lock:
-            if not Call._running:
-                Call._collecting = gc.isenabled()
+        with H5pyCall._lock:
+            if not H5pyCall._running:
+                H5pyCall._collecting = gc.isenabled()
                 gc.disable()
-            Call._running += 1
+            H5pyCall._running += 1
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with Call._lock:
-            Call._running -= 1
-            if not Call._running and Call._collecting:
+        with H5pyCall._lock:
+            H5pyCall._running -= 1
+            if not H5pyCall._running and H5pyCall._collecting:
                 gc.enable()
         if self._doing is not None and isinstance(error, FOREIGN_ERRORS) and not isinstance(error, RecursionError):
             raise as_corrupt(error, f"damaged HDF5: {self._doing} fails") from error

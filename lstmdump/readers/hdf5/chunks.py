@@ -17,7 +17,7 @@ import h5py
 
 from lstmdump.errors import CorruptModel, UnsupportedFormat
 from lstmdump.model.limits import Limits, limit_exceeded
-from lstmdump.readers.hdf5.calls import Call
+from lstmdump.readers.hdf5.calls import H5pyCall
 
 _GZIP, _SHUFFLE, _FLETCHER32, _LZF = 1, 2, 3, 32000
 _READ = frozenset({_GZIP, _SHUFFLE, _FLETCHER32, _LZF})
@@ -37,17 +37,22 @@ class Chunk(NamedTuple):
     left_out: int
 
 
-def chunks(dataset: h5py.Dataset, path: str, limits: Limits) -> Iterator[Chunk]:
-    """All chunks of DATASET, which is called by its PATH, each found to come to its full length.
+def iterate_chunks(dataset: h5py.Dataset, path: str, limits: Limits) -> Iterator[Chunk]:
+    """Yield all chunks of `dataset`, each after a check that it comes to its full length.
+
+    Args:
+        dataset: the chunked dataset.
+        path: what messages call the dataset.
+        limits: how many chunks there may be, and how long.
 
     Raises:
-        CorruptModel: one is not there, or comes to less, or more.
-        RefusedModel: they are too many, or too long.
-        UnsupportedFormat: they are packed in a way that cannot be measured.
+        CorruptModel: a chunk is missing, or comes to another length.
+        RefusedModel: the chunks are too many, or too long.
+        UnsupportedFormat: the chunks are compressed in a way whose output cannot be measured.
     """
     starts = [range(0, length, chunk) for length, chunk in zip(dataset.shape, dataset.chunks, strict=True)]
     length = math.prod(dataset.chunks) * dataset.id.get_type().get_size()
-    filters = _filters(dataset, path)
+    filters = _read_filters(dataset, path)
     wanted, there = math.prod(map(len, starts)), dataset.id.get_num_chunks()
     if there != wanted:
         raise CorruptModel(f"{max(0, wanted - there):,} of {wanted:,} chunks of {path} are not in the file")
@@ -56,16 +61,16 @@ def chunks(dataset: h5py.Dataset, path: str, limits: Limits) -> Iterator[Chunk]:
     if length * _COPIES > limits.memory:
         raise limit_exceeded("memory", f"each chunk of {path} has {length:,} bytes", needed=length * _COPIES)
     for corner in product(*starts):
-        with Call(f"reading a chunk of {path}"):
+        with H5pyCall(f"reading a chunk of {path}"):
             info = dataset.id.get_chunk_info_by_coord(corner)
             if info.byte_offset is None:
                 raise CorruptModel(f"a chunk of {path} is not in the file")
             chunk = Chunk(corner, info.byte_offset, info.size, info.filter_mask)
-            _insist_on_length(dataset, chunk, filters, length, path)
+            _check_length(dataset, chunk, filters, length, path)
         yield chunk
 
 
-def _filters(dataset: h5py.Dataset, path: str) -> list[int]:
+def _read_filters(dataset: h5py.Dataset, path: str) -> list[int]:
     created = dataset.id.get_create_plist()
     found = [int(created.get_filter(turn)[0]) for turn in range(created.get_nfilters())]
     packing = [turn for turn, code in enumerate(found) if code in _PACKED]
@@ -76,8 +81,8 @@ def _filters(dataset: h5py.Dataset, path: str) -> list[int]:
     return found
 
 
-def _insist_on_length(dataset: h5py.Dataset, chunk: Chunk, filters: Sequence[int], length: int, path: str) -> None:
-    """CHUNK has LENGTH bytes once it is unpacked."""
+def _check_length(dataset: h5py.Dataset, chunk: Chunk, filters: Sequence[int], length: int, path: str) -> None:
+    """Check that `chunk` has `length` bytes once it is unpacked."""
     behind, packing = 0, 0
     for turn, code in enumerate(filters):
         if chunk.left_out >> turn & 1:
@@ -92,15 +97,15 @@ def _insist_on_length(dataset: h5py.Dataset, chunk: Chunk, filters: Sequence[int
         found = chunk.size - behind
     else:
         stored = dataset.id.read_direct_chunk(chunk.corner)[1]
-        measure = _inflated if packing == _GZIP else _unpacked
+        measure = _measure_inflated if packing == _GZIP else _measure_unpacked
         found = measure(memoryview(stored)[: len(stored) - behind], length, path)
     if found != length:
         words = "more than" if found > length else f"{found:,} of"
         raise CorruptModel(f"a chunk of {path} comes to {words} its {length:,} bytes")
 
 
-def _inflated(stored: memoryview, most: int, path: str) -> int:
-    """How many bytes STORED inflates to, or more than MOST."""
+def _measure_inflated(stored: memoryview, most: int, path: str) -> int:
+    """Return how many bytes `stored` inflates to; a number above `most` where it is more than that."""
     inflate = zlib.decompressobj()
     found = 0
     try:
@@ -114,8 +119,8 @@ def _inflated(stored: memoryview, most: int, path: str) -> int:
     return found
 
 
-def _unpacked(stored: memoryview, most: int, path: str) -> int:
-    """How many bytes STORED, packed by LZF, comes to, or more than MOST."""
+def _measure_unpacked(stored: memoryview, most: int, path: str) -> int:
+    """Return how many bytes `stored`, packed by LZF, comes to; a number above `most` where it is more than that."""
     position = found = 0
     end = len(stored)
     while position < end and found <= most:

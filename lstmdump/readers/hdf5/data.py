@@ -19,20 +19,25 @@ from lstmdump.model.limits import limit_exceeded
 from lstmdump.model.location import Location
 from lstmdump.model.tensor import Array, Cuts
 from lstmdump.readers.declared_sizes import Declared, Extents
-from lstmdump.readers.hdf5 import chunks as hdf5_chunks
-from lstmdump.readers.hdf5.calls import FOREIGN_ERRORS, Call
+from lstmdump.readers.hdf5.calls import FOREIGN_ERRORS, H5pyCall
+from lstmdump.readers.hdf5.chunks import iterate_chunks
 from lstmdump.readers.hdf5.object_headers import AttributeTexts, DatasetHeaders
-from lstmdump.readers.raw_array import COPIES, StoredArray
+from lstmdump.readers.raw_array import COPIES, StoredArray, from_bfloat16
 
 _HEAD, _SHORTER_HEAD = 96, 48  # bytes of the superblock, and of one of version 2 and later; HDF5 file format, II.A
 _BAND = 1 << 22  # bytes of rows that h5py is asked for at once, if the file's chunks allow
 _COPIES = 4  # of such a band in memory: h5py's own, in the caller's form, and what Python has not let go of yet
 
 
-class Data:
-    """The bytes of the file that h5py has opened at SOURCE as FILE; AT_HAND: to be had in small pieces, too.
+class HDF5Data:
+    """The bytes of an HDF5 file, and where in it the arrays are that have been looked up.
 
-    DECLARED are the arrays of the model, some of which lie in this file, which has STORED bytes, or its size.
+    Args:
+        source: where the file is, or the file itself.
+        file: the same file, opened by h5py.
+        at_hand: whether small parts of the file can be read fast.
+        declared: the sizes of all arrays of the model, some of which are in this file.
+        stored: the bytes that the file has where it is stored, by default its size.
     """
 
     def __init__(
@@ -52,7 +57,7 @@ class Data:
         self._opened: BinaryIO | None = None
         self._taken: set[str] = set()
         self._taken_chunks: set[str] = set()
-        with Call("asking for its size"):
+        with H5pyCall("asking for its size"):
             self._size = file.id.get_filesize()
             created = file.id.get_create_plist()
             self._base = created.get_userblock()
@@ -79,11 +84,11 @@ class Data:
 
         Raises:
             CorruptModel: it is not, or its place is another's as well.
-            RefusedModel, UnsupportedFormat: as in `hdf5_chunks.chunks`.
+            RefusedModel, UnsupportedFormat: as in `iterate_chunks`.
         """
         if path not in self._taken_chunks:
             self._taken_chunks.add(path)
-            for chunk in hdf5_chunks.chunks(dataset, path, self.declared.limits):
+            for chunk in iterate_chunks(dataset, path, self.declared.limits):
                 self._extents.take(f"a chunk of {path}", chunk.start, chunk.size)
             self._extents.insist_on_own_places()
 
@@ -91,8 +96,8 @@ class Data:
         """Note that what describes a group or an array stands at each of ADDRESSES, counted as the file counts."""
         self._extents.describe(self._base + address for address in addresses)
 
-    def insist_on_stored(self) -> None:
-        """What the arrays declare may be what is stored: each has its own bytes.
+    def check_declared_sizes(self) -> None:
+        """Check that what the arrays declare may be what is stored: each has its own bytes.
 
         Raises:
             CorruptModel: two lie over each other.
@@ -132,9 +137,9 @@ class Data:
         """
         if not self._file:
             raise ModelClosed(f"{path} was asked for after the model had been closed")
-        with Call(f"looking up {path}"):
+        with H5pyCall(f"looking up {path}"):
             dataset = h5py.h5d.open(self._file.id, path.encode("utf-8", "surrogateescape"))
-            layout_inside(dataset, path)  # once more, as its header may have been decoded without h5py
+            require_internal_layout(dataset, path)  # once more, as its header may have been decoded without h5py
             return h5py.Dataset(dataset)
 
     def opened(self) -> BinaryIO | None:
@@ -156,10 +161,10 @@ class Data:
             self._opened.close()
 
 
-class Numbers:
-    """The numbers of the dataset that stands at PATH in the file with those DATA; it is opened when they are read."""
+class DatasetNumbers:
+    """The numbers of the dataset at `path` in the file of `data`; the dataset is opened when they are read."""
 
-    def __init__(self, path: str, data: Data, *, is_bfloat16: bool) -> None:
+    def __init__(self, path: str, data: HDF5Data, *, is_bfloat16: bool) -> None:
         self._path = path
         self._data = data
         self._is_bfloat16 = is_bfloat16
@@ -177,15 +182,15 @@ class Numbers:
             CorruptModel: the file is damaged there.
             ModelClosed: it has been closed.
         """
-        stored = self._in_one_piece()
-        with Call(f"reading {self._path}"):
+        stored = self._find_contiguous()
+        with H5pyCall(f"reading {self._path}"):
             if stored is None:
                 values: Array = np.asarray(self._dataset[cuts])
             else:
                 lengths = [cut.stop - cut.start for cut in cuts]
                 values = np.frombuffer(stored.block(cuts), self._dataset.dtype.newbyteorder("<")).reshape(lengths)
             if self._is_bfloat16:
-                return _from_bfloat16(values)
+                return from_bfloat16(np.ascontiguousarray(values).view("<u2"))  # of a type that HDF5 has no name for
             return values.astype(values.dtype.newbyteorder("="), copy=False)
 
     def rows(self) -> Iterator[memoryview]:
@@ -195,17 +200,17 @@ class Numbers:
             CorruptModel: the file is damaged there.
             ModelClosed: it has been closed.
         """
-        stored = self._in_one_piece()
-        yield from self._bands() if stored is None else stored.rows()
+        stored = self._find_contiguous()
+        yield from self._read_bands() if stored is None else stored.rows()
 
-    def _in_one_piece(self) -> StoredArray | None:
-        """Where the numbers lie one after the other, as they are to be given; None where they do not."""
+    def _find_contiguous(self) -> StoredArray | None:
+        """Return where the numbers are one after the other, as they are to be given; None where they are not."""
         if not self._dataset:
             raise ModelClosed(f"{self._path} was asked for after the model had been closed")
         if not self._known:
-            with Call(f"reading {self._path}"):
+            with H5pyCall(f"reading {self._path}"):
                 if self._dataset.chunks is None:
-                    self._stored = self._placed()
+                    self._stored = self._locate()
                 if self._stored is None:
                     budget.allow(math.prod(self._dataset.shape) * self._dataset.dtype.itemsize, copies=COPIES)
                 if self._dataset.chunks is not None:
@@ -215,7 +220,7 @@ class Numbers:
             budget.allow(budget.ARRAY)
         return self._stored
 
-    def _placed(self) -> StoredArray | None:
+    def _locate(self) -> StoredArray | None:
         dataset = self._dataset
         offset = dataset.id.get_offset()
         wanted = h5py.h5t.py_create(dataset.dtype.newbyteorder("<"))  # h5py reads many a type as the nearest of numpy's
@@ -223,8 +228,8 @@ class Numbers:
             return None
         return StoredArray(lambda: file, "the file", offset, dataset.shape, dataset.dtype.itemsize)
 
-    def _bands(self) -> Iterator[memoryview]:
-        """The rows, as many at a time as whole chunks are, so that each chunk is inflated once."""
+    def _read_bands(self) -> Iterator[memoryview]:
+        """Yield the rows, as many at a time as whole chunks are, so that each chunk is inflated once."""
         dataset = self._dataset
         if not dataset.size:
             return
@@ -235,13 +240,13 @@ class Numbers:
             raise limit_exceeded("memory", f"each row of {self._path} has {row:,} bytes", needed=row * _COPIES)
         step = min(together * max(1, _BAND // (together * row)), most // row)
         for start in range(0, dataset.shape[0], step):
-            with Call(f"reading {self._path}"):
+            with H5pyCall(f"reading {self._path}"):
                 values = np.ascontiguousarray(dataset[start : start + step], dataset.dtype.newbyteorder("<"))
             yield values.data.cast("B")
 
 
-def layout_inside(dataset: h5py.h5d.DatasetID, path: str) -> int:
-    """The layout, in h5py's numbers, of the DATASET at PATH.
+def require_internal_layout(dataset: h5py.h5d.DatasetID, path: str) -> int:
+    """Return the layout of `dataset`, in h5py's numbers, after a check that its numbers are in this file.
 
     Raises:
         RefusedModel: its numbers are in another file.
@@ -251,9 +256,3 @@ def layout_inside(dataset: h5py.h5d.DatasetID, path: str) -> int:
     if layout == h5py.h5d.VIRTUAL or created.get_external_count():
         raise RefusedModel(f"{path} keeps its numbers in another file; Keras writes no such dataset")
     return layout
-
-
-def _from_bfloat16(values: Array) -> Array:
-    """A bfloat16 is the upper half of a float32, stored little-endian."""
-    halves = np.ascontiguousarray(values).view("<u2")
-    return (halves.astype(np.uint32) << 16).view(np.float32)

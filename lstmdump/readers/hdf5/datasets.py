@@ -12,56 +12,68 @@ import numpy as np
 from lstmdump.errors import CorruptModel, RefusedModel
 from lstmdump.model.limits import limit_exceeded
 from lstmdump.model.tensor import Tensor
-from lstmdump.readers.hdf5 import attributes as hdf5_attributes
-from lstmdump.readers.hdf5.calls import Call
-from lstmdump.readers.hdf5.data import Data, Numbers, layout_inside
+from lstmdump.readers.hdf5.attributes import AttributeTooLong, read_attribute
+from lstmdump.readers.hdf5.calls import H5pyCall
+from lstmdump.readers.hdf5.data import DatasetNumbers, HDF5Data, require_internal_layout
 
 _OPAQUE, _FLOAT32 = np.dtype("V2"), np.dtype("<f4")
 
 
-def tensor(dataset: h5py.h5d.DatasetID, path: str, data: Data, *, opaque_is_bfloat16: bool) -> Tensor:
-    """The DATASET at PATH, not yet read.
+def describe_dataset(dataset: h5py.h5d.DatasetID, path: str, data: HDF5Data, *, opaque_is_bfloat16: bool) -> Tensor:
+    """Return a dataset as a tensor that is not yet read.
 
-    OPAQUE_IS_BFLOAT16: whether two bytes of no known type are a bfloat16, which HDF5 has no type for.
+    Args:
+        dataset: the dataset.
+        path: where it is in the file.
+        data: the file.
+        opaque_is_bfloat16: whether two bytes of no known type are a bfloat16, which HDF5 has no type for.
 
     Raises:
-        CorruptModel: it is no array, or not all of it is in the file.
+        CorruptModel: the dataset is not an array, or not all of it is in the file.
         RefusedModel: its numbers are in another file.
     """
-    with Call(f"reading the shape of {path}"):
-        layout = layout_inside(dataset, path)
+    with H5pyCall(f"reading the shape of {path}"):
+        layout = require_internal_layout(dataset, path)
         extent = dataset.get_space()
         if extent.get_simple_extent_type() == h5py.h5s.NULL:
             raise CorruptModel(f"{path} holds no array")
         shape = extent.get_simple_extent_dims()
         stored = _FLOAT32 if dataset.get_type().equal(h5py.h5t.IEEE_F32LE) else dataset.dtype
-        bfloat16 = stored == _OPAQUE and (opaque_is_bfloat16 or attribute(dataset, "dtype", path, data) == "bfloat16")
+        bfloat16 = stored == _OPAQUE and (
+            opaque_is_bfloat16 or read_checked_attribute(dataset, "dtype", path, data) == "bfloat16"
+        )
         declared, size = stored.itemsize * math.prod(shape), dataset.get_storage_size()
         if size != declared and (layout != h5py.h5d.CHUNKED or not size):
             raise CorruptModel(f"{path} declares {declared} bytes, but {size} are stored")
         start = dataset.get_offset() if layout == h5py.h5d.CONTIGUOUS else None
     data.take(path, declared, start)
-    numbers = Numbers(path, data, is_bfloat16=bfloat16)
+    numbers = DatasetNumbers(path, data, is_bfloat16=bfloat16)
     dtype = "bfloat16" if bfloat16 else _dtype_name(stored)
     return Tensor(path, shape, dtype, numbers.fetch, None if bfloat16 else numbers.rows)
 
 
-def attribute(holder: h5py.h5g.GroupID | h5py.h5d.DatasetID, name: str, path: str, data: Data) -> Any:
-    """The attribute NAME of the object HOLDER at PATH, str for text, a list for an array, else a number; or None.
+def read_checked_attribute(holder: h5py.h5g.GroupID | h5py.h5d.DatasetID, name: str, path: str, data: HDF5Data) -> Any:
+    """Return an attribute: str for text, a list for an array, else a number; None where there is none.
+
+    Args:
+        holder: the object that has the attribute.
+        name: of the attribute.
+        path: where the object is in the file.
+        data: the file.
 
     Raises:
-        CorruptModel: it cannot be read.
-        RefusedModel: it is longer than a text may be.
+        CorruptModel: the attribute cannot be read.
+        RefusedModel: the attribute is longer than a text may be.
     """
-    with Call(f"reading the attribute {name} of {path or '/'}"):
+    with H5pyCall(f"reading the attribute {name} of {path or '/'}"):
         try:
-            return hdf5_attributes.read(holder, name.encode(), data.most_text, partial(data.text_length, holder))
-        except hdf5_attributes.TooLong as error:
-            raise too_long(name, path, error.length) from error
+            return read_attribute(holder, name.encode(), data.most_text, partial(data.text_length, holder))
+        except AttributeTooLong as error:
+            raise attribute_too_long(name, path, error.length) from error
 
 
-def too_long(name: str, path: str, length: int) -> RefusedModel:
-    """That the attribute NAME of the object at PATH has up to LENGTH bytes."""
+def attribute_too_long(name: str, path: str, length: int) -> RefusedModel:
+    """Return the error for an attribute `name` of up to `length` bytes of the object at `path`."""
     words = f"the attribute {name} of {path or '/'} comes to up to {length:,} bytes"
     return limit_exceeded("json_size", words, needed=length)
 

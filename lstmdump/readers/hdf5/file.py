@@ -21,12 +21,11 @@ from lstmdump.model.limits import DEFAULTS, Limits
 from lstmdump.model.location import Location
 from lstmdump.model.tensor import Tensor
 from lstmdump.readers.declared_sizes import Declared
-from lstmdump.readers.hdf5 import datasets as hdf5_datasets
-from lstmdump.readers.hdf5 import links as hdf5_links
-from lstmdump.readers.hdf5.attributes import text
-from lstmdump.readers.hdf5.calls import FOREIGN_ERRORS, Call
-from lstmdump.readers.hdf5.data import Data, Numbers
-from lstmdump.readers.hdf5.links import Links
+from lstmdump.readers.hdf5.attributes import decode_text
+from lstmdump.readers.hdf5.calls import FOREIGN_ERRORS, H5pyCall
+from lstmdump.readers.hdf5.data import DatasetNumbers, HDF5Data
+from lstmdump.readers.hdf5.datasets import attribute_too_long, describe_dataset, read_checked_attribute
+from lstmdump.readers.hdf5.links import Links, find_links_below, too_many_links
 
 _METADATA = 8 * 2**20  # bytes; those of 1,000 layers come to 4 MiB
 _DESCRIBING = 64 * 2**20  # bytes of a file; of a longer one most are numbers, which get their time when they are read
@@ -41,7 +40,7 @@ class Group:
     """
 
     def __init__(
-        self, top: h5py.h5g.GroupID, path: str, data: Data, *, within: bytes = b"", links: Links | None = None
+        self, top: h5py.h5g.GroupID, path: str, data: HDF5Data, *, within: bytes = b"", links: Links | None = None
     ) -> None:
         """The group WITHIN that at the TOP, the LINKS below which are known."""
         self._top = top
@@ -53,13 +52,13 @@ class Group:
 
     def look_ahead(self) -> None:
         """Look up all links below this group at once, which pays where most of them are going to be asked for."""
-        if self._links is None and (found := hdf5_links.below(self._top, self._data.declared.limits)) is not None:
+        if self._links is None and (found := find_links_below(self._top, self._data.declared.limits)) is not None:
             self._links = found
             self._data.describe(found.addresses.values())
 
     def group(self, path: str) -> Group | None:
         """The group at PATH below this one, or None where there is none."""
-        if self._links is not None and (within := self._below(_bytes(path))) in self._links.names:
+        if self._links is not None and (within := self._extend_path(_encode(path))) in self._links.names:
             return Group(self._top, self._join(path), self._data, within=within, links=self._links)
         found = self._find(path)
         return Group(found, self._join(path), self._data) if isinstance(found, h5py.h5g.GroupID) else None
@@ -70,41 +69,41 @@ class Group:
         OPAQUE_IS_BFLOAT16: whether two bytes of no known type are a bfloat16, which HDF5 has no type for.
         """
         if self._links is not None and self._data.headers is not None:
-            address = self._links.addresses.get(self._below(_bytes(path)))
+            address = self._links.addresses.get(self._extend_path(_encode(path)))
             if address is not None and (plain := self._data.headers.plain(address)) is not None:
                 whole_path = self._join(path)
                 self._data.take(whole_path, plain.size, plain.start)
-                numbers = Numbers(whole_path, self._data, is_bfloat16=False)
+                numbers = DatasetNumbers(whole_path, self._data, is_bfloat16=False)
                 return Tensor(whole_path, plain.shape, "float32", numbers.fetch, numbers.rows)
         found = self._find(path)
         if not isinstance(found, h5py.h5d.DatasetID):
             return None
-        return hdf5_datasets.tensor(found, self._join(path), self._data, opaque_is_bfloat16=opaque_is_bfloat16)
+        return describe_dataset(found, self._join(path), self._data, opaque_is_bfloat16=opaque_is_bfloat16)
 
     @property
     def address(self) -> int:
         """Where it stands in the file: no other has this number, and what was written first has the lowest."""
         if self._links is not None and self._within:
             return self._links.addresses[self._within]
-        with Call(f"looking up {self.path or '/'}"):
+        with H5pyCall(f"looking up {self.path or '/'}"):
             return int(h5py.h5o.get_info(self._id).addr)
 
     def names(self) -> list[str]:
         """The names of all that lies in this group, in the file's order (alphabetical, as a rule)."""
         if self._links is not None:
-            return [text(name) for name in self._links.names.get(self._within, ())]
-        with Call(f"listing {self.path or '/'}"):
+            return [decode_text(name) for name in self._links.names.get(self._within, ())]
+        with H5pyCall(f"listing {self.path or '/'}"):
             if self._id.get_num_objs() > self._data.declared.limits.objects:
-                raise hdf5_links.too_many(self._data.declared.limits)
-            return [text(name) for name in self._id]
+                raise too_many_links(self._data.declared.limits)
+            return [decode_text(name) for name in self._id]
 
     def attribute(self, name: str) -> Any:
         """The attribute NAME: str for text, a list for an array, else a number; None where there is none."""
-        return hdf5_datasets.attribute(self._id, name, self.path, self._data)
+        return read_checked_attribute(self._id, name, self.path, self._data)
 
     def has_attribute(self, name: str) -> bool:
         """Whether there is an attribute NAME; its value, which may be long, is not read."""
-        with Call(f"looking for the attribute {name} of {self.path or '/'}"):
+        with H5pyCall(f"looking for the attribute {name} of {self.path or '/'}"):
             return bool(h5py.h5a.exists(self._id, name.encode()))
 
     def text(self, name: str) -> str | None:
@@ -128,7 +127,7 @@ class Group:
                 pieces.append(piece)
                 length += sum(map(len, map(str, piece))) if isinstance(piece, list) else 0
                 if length > self._data.most_text:
-                    raise hdf5_datasets.too_long(name, self.path, length)
+                    raise attribute_too_long(name, self.path, length)
             if not pieces:
                 return None
             whole = [item for piece in pieces for item in (piece if isinstance(piece, list) else [piece])]
@@ -141,10 +140,10 @@ class Group:
         """The group, opened when something of it is asked for that its links do not tell."""
         if not self._within:
             return self._top
-        with Call(f"looking up {self.path}"):
+        with H5pyCall(f"looking up {self.path}"):
             return h5py.h5g.open(self._top, self._within)
 
-    def _below(self, path: bytes) -> bytes:
+    def _extend_path(self, path: bytes) -> bytes:
         return self._within + b"/" + path if self._within else path
 
     def _join(self, path: str) -> str:
@@ -152,21 +151,21 @@ class Group:
 
     def _find(self, path: str) -> h5py.h5g.GroupID | h5py.h5d.DatasetID | None:
         here = b""
-        with Call(f"looking up {self._join(path)}"):
-            if self._links is not None and self._below(_bytes(path)) in self._links.addresses:
-                return h5py.h5o.open(self._id, _bytes(path))
+        with H5pyCall(f"looking up {self._join(path)}"):
+            if self._links is not None and self._extend_path(_encode(path)) in self._links.addresses:
+                return h5py.h5o.open(self._id, _encode(path))
             for step in filter(None, path.split("/")):
-                outer, here = here, (here + b"/" if here else b"") + _bytes(step)
+                outer, here = here, (here + b"/" if here else b"") + _encode(step)
                 if here in self._inside:
                     continue
-                if (kind := self._kind_of_link(outer, here)) is None:
+                if (kind := self._read_link_kind(outer, here)) is None:
                     return None
                 if kind != h5py.h5l.TYPE_HARD:
                     raise RefusedModel(f"{self._join(path)} is a link to another place or file; Keras writes none")
                 self._inside.add(here)
             return h5py.h5o.open(self._id, here) if here else self._id
 
-    def _kind_of_link(self, outer: bytes, here: bytes) -> int | None:
+    def _read_link_kind(self, outer: bytes, here: bytes) -> int | None:
         """The kind of the link HERE; None where there is none, perhaps because what is at OUTER is no group."""
         if b"\0" in here:
             return None
@@ -204,7 +203,7 @@ class HDF5File(Group):
         if isinstance(source, Location) and not source.is_here:
             source = source.open()
         try:
-            with Call():
+            with H5pyCall():
                 if isinstance(source, Location):
                     self._file = h5py.File(source.inside(), "r")
                 else:
@@ -217,27 +216,27 @@ class HDF5File(Group):
                 raise CorruptModel("HDF5, but cut short: the file ends before its data does; copy it anew") from error
             raise CorruptModel(f"HDF5, but it cannot be opened ({words})") from error
         try:
-            with Call("looking up /"):
+            with H5pyCall("looking up /"):
                 root = h5py.h5g.open(self._file.id, b"/")
         except BaseException:
             self._file.close()
             raise
         at_hand = in_memory or isinstance(source, Location)
-        super().__init__(root, "", Data(source, self._file, at_hand=at_hand, declared=declared, stored=stored))
+        super().__init__(root, "", HDF5Data(source, self._file, at_hand=at_hand, declared=declared, stored=stored))
 
     @property
     def limits(self) -> Limits:
         """How far the model is trusted."""
         return self._data.declared.limits
 
-    def insist_on_stored(self) -> None:
+    def check_declared_sizes(self) -> None:
         """What the arrays that have been looked up declare may be what is stored: each has its own bytes.
 
         Raises:
             CorruptModel: two lie over each other.
             RefusedModel: all of the model together declare far more.
         """
-        self._data.insist_on_stored()
+        self._data.check_declared_sizes()
 
     def close(self) -> None:
         """Let go of the file."""
@@ -252,7 +251,7 @@ def _keep_metadata(file: h5py.h5f.FileID) -> None:
     file.set_mdc_config(settings)
 
 
-def _bytes(path: str) -> bytes:
+def _encode(path: str) -> bytes:
     return path.encode("utf-8", "surrogateescape")
 
 

@@ -9,7 +9,7 @@ import h5py
 
 from lstmdump.errors import RefusedModel
 from lstmdump.model.limits import Limits, limit_exceeded
-from lstmdump.readers.hdf5.calls import FOREIGN_ERRORS, Call
+from lstmdump.readers.hdf5.calls import FOREIGN_ERRORS, H5pyCall
 
 _DEEPEST = 100  # steps; HDF5 goes down in C, where no exception ends a stack that is too deep
 
@@ -61,23 +61,23 @@ class Links:
         return None
 
 
-def below(group: h5py.h5g.GroupID, limits: Limits) -> Links | None:
-    """All links below GROUP; None where each is to be looked up when needed, as they are not plain.
+def find_links_below(group: h5py.h5g.GroupID, limits: Limits) -> Links | None:
+    """Return all links below `group`; None where they are not plain, so that each has to be looked up when needed.
 
     Raises:
-        RefusedModel: they are more than `limits` allows.
+        RefusedModel: the links are more than `limits` allows.
     """
-    with Call():
+    with H5pyCall():
         try:
             links = Links(int(h5py.h5o.get_info(group).addr), limits.objects)
             group.links.visit(links.take, info=True)
         except FOREIGN_ERRORS:
             return None
     if links.too_many:
-        raise too_many(limits)
+        raise too_many_links(limits)
     return links if links.complete else None
 
 
-def too_many(limits: Limits) -> RefusedModel:
+def too_many_links(limits: Limits) -> RefusedModel:
     """Return the error for a file with more links than `limits` allows."""
     return limit_exceeded("objects", f"HDF5 with more than {limits.objects:,} links", needed=10 * limits.objects)

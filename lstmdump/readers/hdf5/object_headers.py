@@ -19,7 +19,7 @@ from typing import BinaryIO, NamedTuple
 
 import h5py
 
-from lstmdump.readers.hdf5.calls import Call
+from lstmdump.readers.hdf5.calls import H5pyCall
 
 # An object header, and the start of each message in it: its type, its length and its flags.
 _HEADER_V1, _HEADER_V2 = struct.Struct("<BxHII4x"), struct.Struct("<4sBB")
@@ -68,7 +68,7 @@ class DatasetHeaders:
     """
 
     def __init__(self, file: BinaryIO, opened: h5py.h5f.FileID) -> None:
-        with Call("looking up /"):
+        with H5pyCall("looking up /"):
             created = opened.get_create_plist()
             self._start = created.get_userblock()
             self._known = tuple(created.get_sizes()) == (8, 8)

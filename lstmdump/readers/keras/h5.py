@@ -69,7 +69,7 @@ def read(location: Location) -> Model:
     file = HDF5File(location)
     try:
         model = _read(location, file)
-        file.insist_on_stored()
+        file.check_declared_sizes()
     except BaseException:
         file.close()
         raise

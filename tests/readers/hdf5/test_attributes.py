@@ -18,7 +18,7 @@ def read_back(path: Path, value: Any) -> Any:
     with h5py.File(path, "w") as file:
         file.attrs["name"] = value
     with h5py.File(path, "r") as file:
-        return hdf5_attributes.read(h5py.h5g.open(file.id, b"/"), b"name", 1000, lambda _, count: 10 * count)
+        return hdf5_attributes.read_attribute(h5py.h5g.open(file.id, b"/"), b"name", 1000, lambda _, count: 10 * count)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,10 @@ def test_an_attribute_is_what_it_means_in_python(tmp_path: Path, value: Any, exp
 
 def test_an_attribute_that_is_not_there_is_none(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "x.h5", "w") as file:
-        assert hdf5_attributes.read(h5py.h5g.open(file.id, b"/"), b"name", 1000, lambda _, count: 10 * count) is None
+        assert (
+            hdf5_attributes.read_attribute(h5py.h5g.open(file.id, b"/"), b"name", 1000, lambda _, count: 10 * count)
+            is None
+        )
 
 
 @pytest.mark.parametrize("padding", [h5py.h5t.STR_NULLTERM, h5py.h5t.STR_SPACEPAD, h5py.h5t.STR_NULLPAD])
@@ -58,7 +61,7 @@ def test_text_ends_where_its_padding_begins(tmp_path: Path, padding: int) -> Non
         made.write(np.array(b"kernel", dtype="S8"))
         root = h5py.h5g.open(file.id, b"/")
         expected = h5py.File(file.id).attrs["name"].decode()
-        assert hdf5_attributes.read(root, b"name", 8, no_texts) == expected
+        assert hdf5_attributes.read_attribute(root, b"name", 8, no_texts) == expected
 
 
 @pytest.mark.parametrize(("value", "length"), [(np.zeros(25, "f4"), 100), (np.bytes_(b"x" * 100), 100), ("text", 100)])
@@ -66,10 +69,10 @@ def test_what_is_too_long_is_not_read(tmp_path: Path, value: Any, length: int, m
     with h5py.File(tmp_path / "x.h5", "w") as file:
         file.attrs["name"] = value
         root = h5py.h5g.open(file.id, b"/")
-        assert hdf5_attributes.read(root, b"name", 100, lambda *_: length) is not None
-        monkeypatch.setattr(hdf5_attributes, "_plain_text", no_texts)
-        with pytest.raises(hdf5_attributes.TooLong) as raised:
-            hdf5_attributes.read(root, b"name", 99, lambda *_: length)
+        assert hdf5_attributes.read_attribute(root, b"name", 100, lambda *_: length) is not None
+        monkeypatch.setattr(hdf5_attributes, "_read_plain_text", no_texts)
+        with pytest.raises(hdf5_attributes.AttributeTooLong) as raised:
+            hdf5_attributes.read_attribute(root, b"name", 99, lambda *_: length)
         assert raised.value.length == 100
 
 
@@ -80,4 +83,4 @@ def test_what_is_neither_text_nor_numbers_is_not_read(tmp_path: Path, kind: Any)
     with h5py.File(tmp_path / "x.h5", "w") as file:
         h5py.h5a.create(file.id, b"name", h5py.h5t.py_create(kind, logical=True), h5py.h5s.create_simple((2,)))
         with pytest.raises(TypeError, match="neither text nor numbers"):
-            hdf5_attributes.read(h5py.h5g.open(file.id, b"/"), b"name", 1000, no_texts)
+            hdf5_attributes.read_attribute(h5py.h5g.open(file.id, b"/"), b"name", 1000, no_texts)

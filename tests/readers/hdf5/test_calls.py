@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lstmdump.errors import CorruptModel, ModelClosed
-from lstmdump.readers.hdf5.calls import Call
+from lstmdump.readers.hdf5.calls import H5pyCall
 from lstmdump.readers.hdf5.file import HDF5File
 
 
@@ -56,7 +56,7 @@ def test_garbage_is_collected_between_calls_and_after_them(file: Watched) -> Non
 
 
 def test_garbage_is_collected_after_an_error() -> None:
-    with pytest.raises(CorruptModel, match=r"^damaged HDF5: reading x fails \(no\)$"), Call("reading x"):
+    with pytest.raises(CorruptModel, match=r"^damaged HDF5: reading x fails \(no\)$"), H5pyCall("reading x"):
         raise OSError("no")
     assert gc.isenabled()
 
@@ -66,13 +66,13 @@ def test_calls_of_two_threads_collect_none_until_both_are_done() -> None:
     entered, done = threading.Event(), threading.Event()
 
     def call() -> None:
-        with Call():
+        with H5pyCall():
             entered.set()
             done.wait(10)
             seen.append(gc.isenabled())
 
     thread = threading.Thread(target=call)
-    with Call():
+    with H5pyCall():
         thread.start()
         entered.wait(10)
     done.set()
@@ -83,7 +83,7 @@ def test_calls_of_two_threads_collect_none_until_both_are_done() -> None:
 def test_who_collects_no_garbage_is_left_alone() -> None:
     gc.disable()
     try:
-        with Call():
+        with H5pyCall():
             pass
         assert not gc.isenabled()
     finally:
@@ -92,11 +92,11 @@ def test_who_collects_no_garbage_is_left_alone() -> None:
 
 @pytest.mark.parametrize("error", [ModelClosed("closed"), KeyboardInterrupt()])
 def test_other_exceptions_go_on_as_they_are(error: BaseException) -> None:
-    with pytest.raises(type(error)) as caught, Call("reading x"):
+    with pytest.raises(type(error)) as caught, H5pyCall("reading x"):
         raise error
     assert caught.value is error
 
 
 def test_what_is_not_named_is_raised_as_it_is() -> None:
-    with pytest.raises(OSError, match=r"^no$"), Call():
+    with pytest.raises(OSError, match=r"^no$"), H5pyCall():
         raise OSError("no")

@@ -12,7 +12,7 @@ from support import builders
 from lstmdump.errors import ModelClosed
 from lstmdump.model.location import Location
 from lstmdump.model.tensor import Tensor
-from lstmdump.readers.hdf5.data import Numbers
+from lstmdump.readers.hdf5.data import DatasetNumbers
 from lstmdump.readers.hdf5.file import HDF5File
 from lstmdump.readers.keras.weights_h5.container import Archive
 
@@ -111,7 +111,7 @@ def test_a_file_that_took_the_place_is_opened_once_however_much_is_read(path: Pa
 
 def test_rows_that_lie_in_one_piece_are_not_read_by_h5py(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     builders.change(path, lambda file: file.create_dataset("array", data=VALUES))
-    monkeypatch.delattr(Numbers, "_bands")
+    monkeypatch.delattr(DatasetNumbers, "_read_bands")
     assert rows(tensor(path)) == VALUES.tobytes()
 
 

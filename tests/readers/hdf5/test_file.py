@@ -177,7 +177,7 @@ def test_arrays_that_lie_over_each_other_are_an_error(beside: tuple[Path, int], 
     for name in ("group/array", "group/beside"):
         file.tensor(name, opaque_is_bfloat16=False)
     with pytest.raises(CorruptModel, match="group/array and group/beside lie over each other in the file"):
-        file.insist_on_stored()
+        file.check_declared_sizes()
 
 
 @pytest.mark.parametrize("looking", [True, False])
@@ -206,7 +206,7 @@ def test_an_array_over_the_header_of_another_object_is_an_error(beside: tuple[Pa
     file.look_ahead()
     file.tensor("group/beside", opaque_is_bfloat16=False)
     with pytest.raises(CorruptModel, match="group/beside lies over what describes another part of the file"):
-        file.insist_on_stored()
+        file.check_declared_sizes()
 
 
 def test_two_names_of_one_array_are_an_error(path: Path) -> None:
@@ -215,14 +215,14 @@ def test_two_names_of_one_array_are_an_error(path: Path) -> None:
     for name in ("group/array", "group/again"):
         file.tensor(name, opaque_is_bfloat16=False)
     with pytest.raises(CorruptModel, match="lie over each other"):
-        file.insist_on_stored()
+        file.check_declared_sizes()
 
 
 def test_an_array_that_is_looked_up_twice_is_one(path: Path) -> None:
     file = HDF5File(Location(path))
     for _ in range(2):
         file.tensor("group/array", opaque_is_bfloat16=False)
-    file.insist_on_stored()
+    file.check_declared_sizes()
 
 
 def test_big_endian_numbers_are_the_same_numbers(path: Path) -> None:

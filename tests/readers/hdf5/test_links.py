@@ -9,8 +9,8 @@ from lstmdump.errors import RefusedModel
 from lstmdump.model.limits import DEFAULTS, Limits
 from lstmdump.model.locate import at
 from lstmdump.model.location import Location
-from lstmdump.readers.hdf5 import links as hdf5_links
 from lstmdump.readers.hdf5.file import HDF5File
+from lstmdump.readers.hdf5.links import Links, find_links_below
 
 
 @pytest.fixture
@@ -23,9 +23,9 @@ def path(tmp_path: Path) -> Path:
     return made
 
 
-def links_of(path: Path, limits: Limits = DEFAULTS) -> hdf5_links.Links | None:
+def links_of(path: Path, limits: Limits = DEFAULTS) -> Links | None:
     with h5py.File(path, "r") as file:
-        return hdf5_links.below(h5py.h5g.open(file.id, b"/"), limits)
+        return find_links_below(h5py.h5g.open(file.id, b"/"), limits)
 
 
 def test_every_link_is_known_by_its_path_and_the_address_it_leads_to(path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from lstmdump.errors import RefusedModel
 from lstmdump.model.location import Location
-from lstmdump.readers.hdf5.data import Data, Numbers
+from lstmdump.readers.hdf5.data import DatasetNumbers, HDF5Data
 from lstmdump.readers.hdf5.object_headers import AttributeTexts, DatasetHeaders
 
 FLOATS = np.zeros((3, 4), "<f4")
@@ -110,9 +110,9 @@ def test_numbers_in_another_file_are_refused_again_when_they_are_read(tmp_path: 
     path = tmp_path / "x.h5"
     shape_in(path, external)
     with h5py.File(path, "r") as file:
-        data = Data(Location(path), file, at_hand=True)
+        data = HDF5Data(Location(path), file, at_hand=True)
         with pytest.raises(RefusedModel, match="x keeps its numbers in another file"):
-            Numbers("x", data, is_bfloat16=False).fetch((slice(0, 3), slice(0, 4)))
+            DatasetNumbers("x", data, is_bfloat16=False).fetch((slice(0, 3), slice(0, 4)))
 
 
 def written(path: Path, **options: Any) -> tuple[bytes, int, int]:

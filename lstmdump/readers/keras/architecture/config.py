@@ -60,6 +60,16 @@ class ConfigLayer(NamedTuple):
         for _, child in self.children:
             yield from child.walk()
 
+    def halves(self) -> tuple[tuple[str, ConfigLayer], ...]:
+        """Return the halves of a Bidirectional, each with its direction; empty for any other layer.
+
+        A class of the user's is a Bidirectional if it states how to merge its halves.
+        """
+        inner = dict(self.children)
+        if "layer" not in inner or (self.kind != "Bidirectional" and "merge_mode" not in self.settings):
+            return ()
+        return ("forward", inner["layer"]), ("backward", inner.get("backward_layer", inner["layer"]))
+
 
 def parse(text: str, called: str = "model_config", limits: Limits = DEFAULTS) -> ConfigLayer:
     """The architecture in TEXT, a `model_config`, or a `config.json`, which is the same with more around it.

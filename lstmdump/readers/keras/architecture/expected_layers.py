@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from lstmdump.model.tree import LayerPath
@@ -130,6 +130,18 @@ def leaves(layer: ConfigLayer, around: Steps = ()) -> Iterator[Leaf]:
     yield from _leaves(layer, _forms(layer.name), _Place(around))
 
 
+def expected_but_missing(expected: Iterable[Leaf], is_stored: Callable[[Leaf], bool]) -> str | None:
+    """Return the message for the first LSTM layer that must have arrays and has none; None where all have them."""
+    for leaf in expected:
+        if leaf.is_lstm and leaf.certain and not is_stored(leaf):
+            name = "/".join(forms[0] for forms in leaf.steps) or "without a name"
+            return (
+                f"config and arrays disagree: the configuration names an LSTM layer {name}, "
+                "but no arrays are stored for it"
+            )
+    return None
+
+
 def _leaves(layer: ConfigLayer, forms: tuple[str, ...], place: _Place) -> Iterator[Leaf]:
     steps = (*place.steps, forms) if forms else place.steps
     frozen = place.frozen or layer.settings.get("trainable") is False
@@ -139,12 +151,8 @@ def _leaves(layer: ConfigLayer, forms: tuple[str, ...], place: _Place) -> Iterat
         return
     in_stack = len(layer.children) if layer.kind == "StackedRNNCells" else 0
     within_this = _Place(steps, place.certain and layer.kind in CONTAINERS, frozen, in_stack, place.turn)
-    inner = dict(layer.children)
-    if "layer" in inner and (layer.kind == "Bidirectional" or "merge_mode" in layer.settings):
-        for direction, child in (
-            ("forward", inner["layer"]),
-            ("backward", inner.get("backward_layer", inner["layer"])),
-        ):
+    if halves := layer.halves():
+        for direction, child in halves:
             around = context_within(layer, child, place.around, direction)
             turned = _Place(steps, within_this.certain, frozen, 0, (*place.turn, direction), around)
             yield from _leaves(child, _turned(f"{direction}_", child), turned)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from lstmdump.model.tree import LayerPath
@@ -120,3 +120,42 @@ def drop_automatic_names(
         drop_cell_name(path) if may_be_cell and is_only_cell(path) else path
         for path, may_be_cell in zip(unstacked, may_be_cells, strict=True)
     ]
+
+
+def tell_apart(
+    paths: Sequence[LayerPath],
+    arrays: Sequence[Collection[str]],
+    rename: Callable[[LayerPath, Sequence[int]], Iterable[LayerPath]],
+    *,
+    keep_first: bool = False,
+) -> list[LayerPath]:
+    """Return `paths` with others for the layers of one path whose arrays would get the same names.
+
+    Args:
+        paths: the path of each layer.
+        arrays: the names of the arrays of each layer. Layers of one path that share none stay together.
+        rename: given a path and the indices of the layers to rename, returns a new path for each.
+        keep_first: whether only layers that clash with one before them are renamed, and not all of the path.
+    """
+    alike: dict[LayerPath, list[int]] = {}
+    for index, path in enumerate(paths):
+        alike.setdefault(path, []).append(index)
+    apart = list(paths)
+    for path, indices in alike.items():
+        clashing = _find_clashing(indices, arrays) if len(indices) > 1 else []
+        if clashing:
+            renamed = clashing if keep_first else indices
+            for index, other in zip(renamed, rename(path, renamed), strict=True):
+                apart[index] = other
+    return apart
+
+
+def _find_clashing(indices: Sequence[int], arrays: Sequence[Collection[str]]) -> list[int]:
+    """Return those of `indices` that have an array of the same name as one before them."""
+    taken: set[str] = set()
+    clashing = []
+    for index in indices:
+        if not taken.isdisjoint(arrays[index]):
+            clashing.append(index)
+        taken.update(arrays[index])
+    return clashing

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -14,7 +13,7 @@ from lstmdump.readers.keras.architecture import names as keras_names
 from lstmdump.readers.keras.architecture.config import ConfigLayer, Settings
 from lstmdump.readers.keras.architecture.expected_layers import Leaf, Steps
 from lstmdump.readers.keras.architecture.match import Bucket
-from lstmdump.readers.keras.architecture.names import drop_automatic_names, is_automatic_cell
+from lstmdump.readers.keras.architecture.names import drop_automatic_names, is_automatic_cell, tell_apart
 
 
 class Place(NamedTuple):
@@ -108,9 +107,9 @@ def place(
         naming = _Naming(buckets, numbers_directions=numbers_directions)
         found.extend(naming.place(buckets[index], matched.get(index)) for index in in_order)
     if architecture is not None and found:
-        _insist_on_arrays(architecture, found)
+        _require_arrays(architecture, found)
     once, repeats = _without_repeats(found, groups)
-    named = _told_apart(without_automatic_names(once))
+    named = _tell_places_apart(without_automatic_names(once))
     suspected = tuple(_suspected_repeats(named))
     return Places(tuple(named), (*repeats, *suspected), countable=not suspected)
 
@@ -178,18 +177,17 @@ class _Naming:
         return (*path, ("forward", "backward")[turn] if directions else f"cell_{turn}")
 
 
-def _insist_on_arrays(architecture: ConfigLayer, found: list[Place]) -> None:
-    """Every LSTM layer that the architecture names for certain has arrays, once if it is shared."""
+def _require_arrays(architecture: ConfigLayer, found: list[Place]) -> None:
+    """Check that every LSTM layer that the architecture is certain to have is in `found`, once if it is shared."""
     taken = {(id(place.leaf.layer), place.leaf.steps[-1:]) for place in found if place.leaf}
     shared = {place.leaf.shared for place in found if place.leaf and place.leaf.shared}
-    for _, child in architecture.children:
-        for leaf in expected_layers.leaves(child):
-            if not leaf.is_lstm or not leaf.certain or leaf.shared in shared:
-                continue
-            if (id(leaf.layer), leaf.steps[-1:]) not in taken:
-                name = "/".join(forms[0] for forms in leaf.steps) or "without a name"
-                raise CorruptModel(f"config and arrays disagree: the configuration names an LSTM layer {name}, "
-                                   "but no arrays are stored for it")  # fmt: skip
+    expected = (leaf for _, child in architecture.children for leaf in expected_layers.leaves(child))
+
+    def is_stored(leaf: Leaf) -> bool:
+        return leaf.shared in shared or (id(leaf.layer), leaf.steps[-1:]) in taken
+
+    if (words := expected_layers.expected_but_missing(expected, is_stored)) is not None:
+        raise CorruptModel(words)
 
 
 def _without_repeats(found: list[Place], groups: Collection[str]) -> tuple[list[Place], list[str]]:
@@ -236,18 +234,15 @@ def _suspected_repeats(found: list[Place]) -> Iterator[str]:
             yield f"{both} have one name and one shape: they may be one shared layer, stored twice and not marked"
 
 
-def _told_apart(found: list[Place]) -> list[Place]:
-    """FOUND with no two arrays in one place: layers of one path whose arrays would clash go by their scopes."""
-    leaves = Counter((candidate.path, leaf) for candidate in found for leaf in candidate.arrays)
-    clashing = {path for (path, _), times in leaves.items() if times > 1}
+def _tell_places_apart(found: list[Place]) -> list[Place]:
+    """Return `found` with no two arrays of one path and name: layers that clash go by their scopes in the file."""
 
-    def apart(candidate: Place) -> Place:
-        bucket = candidate.bucket
-        if candidate.path not in clashing:
-            return candidate
-        return candidate._replace(path=(bucket.group, *bucket.scope.split("/"), str(bucket.number)))
+    def by_scope(_: LayerPath, clashing: Sequence[int]) -> Iterator[LayerPath]:
+        buckets = (found[index].bucket for index in clashing)
+        return ((bucket.group, *bucket.scope.split("/"), str(bucket.number)) for bucket in buckets)
 
-    return [apart(candidate) for candidate in found]
+    paths = tell_apart([one.path for one in found], [one.arrays.keys() for one in found], by_scope)
+    return [one._replace(path=path) for one, path in zip(found, paths, strict=True)]
 
 
 def without_automatic_names(found: list[Place]) -> list[Place]:

@@ -113,10 +113,9 @@ class _Flow:
             return self._through_functional(layer, listed, inputs)
         if _does_nothing(layer):
             return [only]
-        inner = dict(layer.children)
-        if "layer" in inner and (layer.kind == "Bidirectional" or "merge_mode" in layer.settings):
-            return self._through_halves(layer, inner, only)
-        if not inner or "cell" in inner:
+        if halves := layer.halves():
+            return self._through_halves(layer, [half for _, half in halves], only)
+        if not layer.children or any(key == "cell" for key, _ in layer.children):
             return [self._through_cells(layer, "", only)]
         for _, child in layer.children:  # whatever it does with them, what is within each of them stays true
             self.through(child, [None])
@@ -147,10 +146,8 @@ class _Flow:
                 self._given.update((_Output(scope, layer.name, k), signal) for k, signal in enumerate(given))
         return [_Output(scope, *tensor) for tensor in _tensors(model.settings["output_layers"])]
 
-    def _through_halves(
-        self, layer: ConfigLayer, inner: Mapping[str, ConfigLayer], signal: _Signal
-    ) -> Sequence[_Signal]:
-        forward, backward = inner["layer"], inner.get("backward_layer", inner["layer"])
+    def _through_halves(self, layer: ConfigLayer, halves: Sequence[ConfigLayer], signal: _Signal) -> Sequence[_Signal]:
+        forward, backward = halves
         one = self._through_cells(forward, "forward", signal)
         other = self._through_cells(backward, "backward", signal)
         join = layer.settings.get("merge_mode", "concat")

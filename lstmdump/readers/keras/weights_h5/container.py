@@ -27,6 +27,7 @@ from lstmdump.model.seekable import PositionedFile
 from lstmdump.model.zipfiles import crc32
 from lstmdump.readers import foreign_errors, json_text
 from lstmdump.readers.declared_sizes import Declared, Extents
+from lstmdump.readers.detect import ZIP_MAGIC
 from lstmdump.readers.hdf5.file import HDF5File
 
 _IN_MEMORY = 16 * 2**20  # bytes of an inflated member that are kept in memory, not in a temporary file
@@ -231,7 +232,7 @@ class Archive:
             name = self._file.read(name_length)
             start = info.header_offset + _LOCAL_HEADER + name_length + extra_length
             end = self._file.seek(0, io.SEEK_END)
-            if header[:4] != b"PK\x03\x04" or name != info.filename.encode() or start + info.file_size > end:
+            if header[:4] != ZIP_MAGIC or name != info.filename.encode() or start + info.file_size > end:
                 raise CorruptModel(f"{info.filename} does not lie where the zip archive says")
             return _Window(self._file, info.filename, start, info.file_size, info.CRC)
 

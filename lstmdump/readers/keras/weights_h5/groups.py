@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from lstmdump.errors import CorruptModel, LstmdumpError
 from lstmdump.model.limits import Limits, limit_exceeded
 from lstmdump.model.tensor import Tensor
-from lstmdump.readers.hdf5 import links as hdf5_links
 from lstmdump.readers.hdf5.file import Group, HDF5File
+from lstmdump.readers.hdf5.links import too_many_links
 
 LISTS = ("layers", "_layer_checkpoint_dependencies")  # where a model keeps its layers; the latter in 2.12 to 2.14
 _VARS = "vars"
@@ -95,7 +95,7 @@ def read(roots: Sequence[HDF5File], *, opaque_is_bfloat16: bool) -> Stored:
     for shard, root in enumerate(roots):
         root.look_ahead()
         _Shard(tree, shard, root.limits, opaque_is_bfloat16=opaque_is_bfloat16).visit(root, tree, ())
-        root.insist_on_stored()
+        root.check_declared_sizes()
     for stored in tree.walk():
         stored.arrays = {key: stored.arrays[key] for key in sorted(stored.arrays, key=_number)}
     _without_others(tree, at_root=True)
@@ -122,7 +122,7 @@ class _Shard:
             raise limit_exceeded("nesting", words, needed=2 * self._limits.nesting)
         self._seen.add(address)
         if len(self._seen) > self._limits.objects:
-            raise hdf5_links.too_many(self._limits)
+            raise too_many_links(self._limits)
         for key in group.names():
             child = group.group(key)
             if child is None:

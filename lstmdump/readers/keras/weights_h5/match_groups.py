@@ -67,12 +67,8 @@ def _flat(stored: Stored) -> Iterator[Stored]:
 
 
 def _by_attribute(stored: Stored, layer: ConfigLayer, *, is_keras_2: bool, known: Known) -> Iterator[Pair]:
-    inner = dict(layer.children)
-    if "layer" in inner and (layer.kind == "Bidirectional" or "merge_mode" in layer.settings):
-        for direction, child in (
-            ("forward", inner["layer"]),
-            ("backward", inner.get("backward_layer", inner["layer"])),
-        ):
+    if halves := layer.halves():
+        for direction, child in halves:
             prefix = f"{direction}_" if is_keras_2 else ""
             yield Pair(stored.child(f"{direction}_layer"), child, prefix, direction)
         return

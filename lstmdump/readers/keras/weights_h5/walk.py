@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lstmdump.errors import CorruptModel
@@ -18,7 +18,7 @@ from lstmdump.readers.keras.architecture.config import (
 )
 from lstmdump.readers.keras.architecture.expected_layers import Leaf
 from lstmdump.readers.keras.architecture.match import Bucket
-from lstmdump.readers.keras.architecture.names import is_automatic_cell
+from lstmdump.readers.keras.architecture.names import is_automatic_cell, tell_apart
 from lstmdump.readers.keras.architecture.placement import Place, without_automatic_names
 from lstmdump.readers.keras.weights_h5.groups import LISTS, Stored
 from lstmdump.readers.keras.weights_h5.match_groups import Pair, pairs
@@ -99,8 +99,8 @@ def places(root: Stored, architecture: ConfigLayer | None, *, is_keras_2: bool, 
         if place.leaf is not None and (words := match.disagreement(place.bucket, place.leaf)) is not None:
             raise CorruptModel(words)
     if found:
-        _insist_on_arrays(walk, found)
-    return _told_apart(without_automatic_names(found))
+        _require_arrays(walk, found)
+    return _tell_places_apart(without_automatic_names(found))
 
 
 def _own_cell(stored: Stored, layer: ConfigLayer | None) -> Stored | None:
@@ -145,27 +145,29 @@ def _lstm_arrays(shapes: list[tuple[int, ...]]) -> int:
     return 3 if shapes[2:3] in ([(4 * units,)], [(8 * units,)]) else 2
 
 
-def _insist_on_arrays(walk: _Walk, found: list[Place]) -> None:
-    """Every LSTM layer that the architecture names for certain has arrays, or is one that has them elsewhere."""
+def _require_arrays(walk: _Walk, found: list[Place]) -> None:
+    """Check that every LSTM layer that has no group, but must have arrays, is a copy of a layer in `found`."""
     stored = {_likeness(place.leaf.layer) for place in found if place.leaf is not None}
-    for layer, around in walk.absent:
-        for leaf in expected_layers.leaves(layer, tuple((name,) for name in around.path)):
-            if leaf.is_lstm and leaf.certain and around.certain and _likeness(leaf.layer) not in stored:
-                name = "/".join(forms[0] for forms in leaf.steps) or "without a name"
-                raise CorruptModel(f"config and arrays disagree: the configuration names an LSTM layer {name}, "
-                                   "but no arrays are stored for it")  # fmt: skip
+    expected = (
+        leaf
+        for layer, around in walk.absent
+        if around.certain
+        for leaf in expected_layers.leaves(layer, tuple((name,) for name in around.path))
+    )
+    words = expected_layers.expected_but_missing(expected, lambda leaf: _likeness(leaf.layer) in stored)
+    if words is not None:
+        raise CorruptModel(words)
 
 
-def _told_apart(found: list[Place]) -> list[Place]:
-    """FOUND with no two arrays in one place: layers whose arrays would clash go by their paths in the file."""
-    taken: set[tuple[LayerPath, str]] = set()
-    apart: list[Place] = []
-    for place in found:
-        claims = {(place.path, leaf) for leaf in place.arrays}
-        clashing = not taken.isdisjoint(claims)
-        apart.append(place._replace(path=tuple(place.bucket.scope.split("/"))) if clashing else place)
-        taken |= claims
-    return apart
+def _tell_places_apart(found: list[Place]) -> list[Place]:
+    """Return `found` with no two arrays of one path and name: all but the first of a path go by their groups."""
+
+    def by_group(_: LayerPath, clashing: Sequence[int]) -> Iterator[LayerPath]:
+        return (tuple(found[index].bucket.scope.split("/")) for index in clashing)
+
+    names = [one.arrays.keys() for one in found]
+    paths = tell_apart([one.path for one in found], names, by_group, keep_first=True)
+    return [one._replace(path=path) for one, path in zip(found, paths, strict=True)]
 
 
 def _stack_size(layer: ConfigLayer) -> int:

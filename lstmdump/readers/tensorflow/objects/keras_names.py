@@ -13,7 +13,7 @@ from lstmdump.model.limits import DEFAULTS, Limits
 from lstmdump.model.tree import LayerPath
 from lstmdump.readers import json_text
 from lstmdump.readers.keras.architecture.config import Settings, WrapperContext, effective_settings
-from lstmdump.readers.keras.architecture.names import drop_automatic_names, drop_cell_name
+from lstmdump.readers.keras.architecture.names import drop_automatic_names, drop_cell_name, tell_apart
 from lstmdump.readers.tensorflow.objects import scope_names
 from lstmdump.readers.tensorflow.objects.graph import ObjectGraph
 from lstmdump.readers.tensorflow.objects.weights import Holder, Way
@@ -40,7 +40,7 @@ def name(graph: ObjectGraph, found: Sequence[Holder], metadata: Metadata) -> lis
         _without_own_cell(told or Named(holder, path, None))
         for holder, told, path in zip(found, described, scope_names.paths(graph, found), strict=True)
     ]
-    return without_automatic_names(_told_apart(named))
+    return without_automatic_names(_tell_holders_apart(named))
 
 
 def metadata_in(text: str | bytes, called: str, limits: Limits = DEFAULTS) -> dict[str, Any] | None:
@@ -140,23 +140,21 @@ def _is_lstm_layer(one: Named) -> bool:
     return bool(way) and not scope_names.leads_to_cell(way) and one.kind in ("LSTM", "CuDNNLSTM")
 
 
-def _told_apart(named: Sequence[Named]) -> list[Named]:
-    """NAMED with no path twice: cells of a stack by number, layers of several models by the names of these."""
-    groups: dict[LayerPath, list[int]] = {}
-    for index, one in enumerate(named):
-        groups.setdefault(one.path, []).append(index)
-    apart = list(named)
-    for path, members in groups.items():
-        if len(members) > 1:
-            for index, distinct in zip(
-                members, _distinct(path, [named[index].holder.way for index in members]), strict=True
-            ):
-                apart[index] = named[index]._replace(path=distinct)
-    return apart
+def _tell_holders_apart(named: Sequence[Named]) -> list[Named]:
+    """Return `named` with no path twice, whatever the arrays are called."""
+
+    def by_ways(path: LayerPath, clashing: Sequence[int]) -> list[LayerPath]:
+        return _distinct_paths(path, [named[index].holder.way for index in clashing])
+
+    paths = tell_apart([one.path for one in named], [("",)] * len(named), by_ways)
+    return [one._replace(path=path) for one, path in zip(named, paths, strict=True)]
 
 
-def _distinct(path: LayerPath, ways: Sequence[Way]) -> list[LayerPath]:
-    """As many different paths as there are WAYS, which lead to holders that are all called PATH."""
+def _distinct_paths(path: LayerPath, ways: Sequence[Way]) -> list[LayerPath]:
+    """Return a different path for each of `ways`, all of which lead to layers or cells that are called `path`.
+
+    Cells of a stack are numbered; layers of several models go by the names of these; others by the edges to them.
+    """
     if all(len(way) > 1 and way[-2][0] == "cells" for way in ways) and len({way[:-1] for way in ways}) == 1:
         return [(*path, f"cell_{way[-1][0]}") for way in ways]
     shared = next((place for place, edges in enumerate(zip(*ways, strict=False)) if len(set(edges)) > 1), 0)

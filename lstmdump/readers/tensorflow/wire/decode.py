@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lstmdump.errors import CorruptModel, RefusedModel
 from lstmdump.model.tensor import Array, Cuts, Tensor
+from lstmdump.readers.raw_array import from_bfloat16
 from lstmdump.readers.tensorflow.wire import dtypes
 from lstmdump.readers.tensorflow.wire.protobuf import Buffer
 
@@ -65,13 +66,6 @@ def _stored_type(dtype: str, *, big_endian: bool = False) -> np.dtype[Any]:
 
 def _too_large(shape: tuple[int, ...]) -> RefusedModel:
     return RefusedModel(f"{shape} is larger than an array can be, or has too many dimensions")
-
-
-def from_bfloat16(halves: Array) -> Array:
-    """A bfloat16 is the upper half of a float32."""
-    import numpy as np
-
-    return (halves.astype(np.uint32) << 16).view(np.float32)
 
 
 def filled_up(values: bytes | list[int], dtype: str, shape: tuple[int, ...], *, may_be_short: bool = True) -> Array:

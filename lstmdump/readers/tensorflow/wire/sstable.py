@@ -13,12 +13,12 @@ from typing import TypeVar
 
 from lstmdump.errors import CorruptModel, UnsupportedFormat
 from lstmdump.model.limits import DEFAULTS, limit_exceeded
+from lstmdump.readers.detect import LEVELDB_MAGIC
 from lstmdump.readers.tensorflow.wire import crc32c
 from lstmdump.readers.tensorflow.wire.protobuf import Buffer, varint
 
 Block = TypeVar("Block", bytes, memoryview)
 
-MAGIC = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"
 _FOOTER, _TRAILER = 48, 5
 _UNCOMPRESSED, _SNAPPY = 0, 1
 
@@ -41,7 +41,7 @@ class Table:
     def __init__(self, data: Buffer, most: int = DEFAULTS.objects) -> None:
         self._most = most
         self._data = memoryview(data)
-        if len(data) < _FOOTER or self._data[-len(MAGIC) :] != MAGIC:
+        if len(data) < _FOOTER or self._data[-len(LEVELDB_MAGIC) :] != LEVELDB_MAGIC:
             raise CorruptModel("no LevelDB table, or one that is cut short: it does not end as one does")
         footer = self._data[-_FOOTER:]
         _, position = _handle(footer, 0)

@@ -35,6 +35,29 @@ def test_wrappers_hold_their_layers() -> None:
     assert names(sequential(bidirectional))[1:] == [("bi", "Bidirectional"), ("a", "LSTM")]
 
 
+def halves(kind: str, **settings: object) -> list[tuple[str, str | None]]:
+    layer = parse(json.dumps({"class_name": kind, "config": {"name": "bi", **settings}}))
+    return [(direction, half.name) for direction, half in layer.halves()]
+
+
+def test_one_layer_is_both_halves_of_a_bidirectional_that_states_one() -> None:
+    assert halves("Bidirectional", layer=lstm_config("a")) == [("forward", "a"), ("backward", "a")]
+
+
+def test_a_backward_layer_that_is_stated_is_the_backward_half() -> None:
+    stated = {"layer": lstm_config("a"), "backward_layer": lstm_config("b")}
+    assert halves("Bidirectional", **stated) == [("forward", "a"), ("backward", "b")]
+
+
+def test_a_class_of_the_users_that_merges_has_halves() -> None:
+    assert halves("demo>Both", layer=lstm_config("a"), merge_mode="sum") == [("forward", "a"), ("backward", "a")]
+
+
+def test_another_wrapper_has_no_halves() -> None:
+    assert halves("TimeDistributed", layer=lstm_config("a")) == []
+    assert halves("Bidirectional") == []
+
+
 def test_stacked_cells_are_held_by_their_stack() -> None:
     cells = [lstm_config("c1", kind="LSTMCell"), lstm_config("c2", kind="LSTMCell")]
     stack = {"class_name": "StackedRNNCells", "config": {"name": "stack", "cells": cells}}

@@ -11,6 +11,7 @@ from lstmdump.readers.keras.architecture.names import (
     is_automatic_cell,
     names_in,
     parse,
+    tell_apart,
 )
 
 
@@ -107,3 +108,28 @@ def test_a_cell_without_a_layer_keeps_its_name() -> None:
 def test_the_only_cell_of_a_stack_goes_by_the_name_of_the_layer_if_stacks_are_dropped() -> None:
     assert shortened("rnn/stacked_rnn_cells/lstm_cell") == ["rnn"]
     assert shortened("rnn/stacked_rnn_cells/lstm_cell", stacks=False) == ["rnn/stacked_rnn_cells"]
+
+
+def apart(*layers: tuple[str, str], keep_first: bool = False) -> list[str]:
+    """The names of layers, given as a name and the names of the arrays, each renamed to `new` and its index."""
+    paths = tell_apart(
+        [(name,) for name, _ in layers],
+        [arrays.split() for _, arrays in layers],
+        lambda _, clashing: [(f"new {index}",) for index in clashing],
+        keep_first=keep_first,
+    )
+    return ["/".join(path) for path in paths]
+
+
+def test_layers_of_one_path_and_no_common_array_stay_together() -> None:
+    assert apart(("a", "kernel"), ("a", "bias")) == ["a", "a"]
+
+
+def test_all_layers_of_a_path_are_renamed_where_two_of_them_clash() -> None:
+    layers = (("a", "kernel"), ("b", "kernel"), ("a", "kernel bias"), ("a", "gamma"))
+    assert apart(*layers) == ["new 0", "b", "new 2", "new 3"]
+
+
+def test_the_first_layer_of_a_path_may_keep_it() -> None:
+    layers = (("a", "kernel"), ("a", "bias"), ("a", "bias gamma"), ("a", "gamma"))
+    assert apart(*layers, keep_first=True) == ["a", "a", "new 2", "new 3"]
