@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 import re
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from lstmdump.errors import UnknownFormat, UnreadableModel
 from lstmdump.model.limits import Limits
@@ -18,11 +18,57 @@ class Format(enum.Enum):
     """The kinds of model, named as in the key `format` of the JSON output; HDF5 becomes one of two when it is read."""
 
     HDF5 = "keras-h5"
-    KERAS_WEIGHTS = "keras-weights-h5"
     KERAS_ZIP = "keras-zip"
+    KERAS_WEIGHTS = "keras-weights-h5"
     SAVED_MODEL = "saved-model"
     CHECKPOINT = "tf-checkpoint"
     GRAPH = "tf-graph"
+
+    @property
+    def facts(self) -> FormatFacts:
+        """The row of this format in `FORMATS`."""
+        return _FACTS[self]
+
+
+class FormatFacts(NamedTuple):
+    """What the rest of the program needs to know about a format.
+
+    Attributes:
+        label: its name in the table of `show`.
+        called: the name in the help; where that starts with a dot, it is the suffix of a Keras file.
+        suffixes: how the names of its files end that the pre-commit hook takes; detection looks at the content.
+        is_directory: whether a directory can be one model of this format. A directory of checkpoints may hold several.
+        uses_hdf5: whether the HDF5 library reads it, so that a damaged file can crash the process.
+        reader: the function that reads it, as `module:function`; imported when it is needed.
+    """
+
+    format: Format
+    label: str
+    called: str
+    suffixes: tuple[str, ...]
+    is_directory: bool
+    uses_hdf5: bool
+    reader: str
+
+
+_KERAS, _TENSORFLOW = "lstmdump.readers.keras", "lstmdump.readers.tensorflow"
+FORMATS = (
+    FormatFacts(Format.HDF5, "Keras HDF5", ".h5", ("h5", "hdf5"),
+                is_directory=False, uses_hdf5=True, reader=f"{_KERAS}.h5:read"),
+    FormatFacts(Format.KERAS_ZIP, "Keras model", ".keras", ("keras",),
+                is_directory=True, uses_hdf5=True, reader=f"{_KERAS}.archive:read"),
+    FormatFacts(Format.KERAS_WEIGHTS, "Keras weights", ".weights.h5", ("weights.json",),
+                is_directory=False, uses_hdf5=True, reader=f"{_KERAS}.weights_h5.reader:read_index"),
+    FormatFacts(Format.SAVED_MODEL, "SavedModel", "a SavedModel's directory", ("pb",),
+                is_directory=True, uses_hdf5=False, reader=f"{_TENSORFLOW}.saved_model:read"),
+    FormatFacts(Format.CHECKPOINT, "TensorFlow checkpoint", "a checkpoint (its prefix, .index or directory)",
+                ("index",), is_directory=False, uses_hdf5=False, reader=f"{_TENSORFLOW}.checkpoint:read"),
+    FormatFacts(Format.GRAPH, "TensorFlow graph", "a frozen graph", ("pb",),
+                is_directory=False, uses_hdf5=False, reader=f"{_TENSORFLOW}.frozen_graph:read"),
+)  # fmt: skip
+"""The one table of formats: a new format is a member of `Format`, a row here, and a rule in `detect`."""
+
+_FACTS: dict[Format, FormatFacts] = {row.format: row for row in FORMATS}
 
 
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -41,6 +87,13 @@ _STARTS = ((_WEIGHT_MAP, Format.KERAS_WEIGHTS), (_SAVED_MODEL_PB, Format.SAVED_M
 _GRAPH_NODE = re.compile(  # a NodeDef of any length, whose first field is its name
     rb"\x0a[\x80-\xff]{0,4}[\x00-\x7f]\x0a[\x01-\x7f][A-Za-z0-9.]"
 )
+
+
+def formats_in_words() -> str:
+    """Return what a model may be, for the help: `a Keras file (.h5, …), … or a frozen graph`."""
+    suffixes = ", ".join(row.called for row in FORMATS if row.called.startswith("."))
+    *others, last = (row.called for row in FORMATS if not row.called.startswith("."))
+    return f"{', '.join((f'a Keras file ({suffixes})', *others))} or {last}"
 
 
 def detect(location: Location) -> Format:
