@@ -88,6 +88,33 @@ _GRAPH_NODE = re.compile(  # a NodeDef of any length, whose first field is its n
     rb"\x0a[\x80-\xff]{0,4}[\x00-\x7f]\x0a[\x01-\x7f][A-Za-z0-9.]"
 )
 
+# What starts a file that is often taken for a model, and what to say of it. Sources: the formats' own specifications.
+_FOREIGN_STARTS: tuple[tuple[bytes, str], ...] = (
+    (b"version https://git-lfs", "a Git LFS pointer, not the model itself; fetch it with `git lfs pull`"),
+    (b"model_checkpoint_path:", "a list of checkpoints, not one itself; give its directory"),
+    (b"\x93NUMPY", "a NumPy .npy array"),
+    (b"\x1f\x8b", "gzip-compressed; unpack it first"),
+    (b"BZh", "bzip2-compressed; unpack it first"),
+    (b"\xfd7zXZ", "xz-compressed; unpack it first"),
+    (b"7z\xbc\xaf", "a 7z archive; unpack it first"),
+    (b"GGUF", "a GGUF file"),
+    (b"%PDF", "a PDF document"),
+    (b"CDF\x01", "a netCDF file"),
+    (b"\x89PNG", "a PNG picture"),
+    (b"\x7fELF", "a program"),
+)
+# The same by a pattern, compiled when a file is met that is no HDF5, no archive and no checkpoint.
+_FOREIGN_PATTERNS: tuple[tuple[bytes, str], ...] = (
+    (rb"(?s).{4}TFL3", "a TensorFlow Lite model; lstmdump reads the Keras or TensorFlow model it was made from"),
+    (rb"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19\.",  # torch.save before its zip format
+     "a PyTorch file (a pickle); lstmdump reads Keras and TensorFlow models"),
+    (rb"\x80[\x02-\x05]", "a Python pickle, which is never unpickled here; save the model itself"),
+    (rb"(?i)\s*<(!doctype html|html|\?xml|head|body)", "an HTML page, not the model; the download went wrong"),
+    (rb"\x08[\x03-\x20]\x12[\x01-\x40][\x20-\x7e]{1,64}",  # ir_version, then the producer's name
+     "an ONNX model; lstmdump reads Keras and TensorFlow models"),
+    (rb"(?s).{6}\x00\x00\{\"", "a safetensors file; lstmdump reads Keras and TensorFlow models"),
+)  # fmt: skip
+
 
 def formats_in_words() -> str:
     """Return what a model may be, for the help: `a Keras file (.h5, …), … or a frozen graph`."""
@@ -176,9 +203,7 @@ def _detect_file(file: BinaryIO, limits: Limits) -> Format:
         return Format.CHECKPOINT
     if (found := next((known for start, known in _STARTS if start.match(head)), None)) is not None:
         return found
-    from lstmdump.readers import foreign
-
-    if (words := foreign.name(head)) is not None:
+    if (words := _foreign_kind(head)) is not None:
         raise UnknownFormat(words)
     if (text := _as_text(head)) is not None:
         words = (
@@ -188,6 +213,12 @@ def _detect_file(file: BinaryIO, limits: Limits) -> Format:
     if _GRAPH_NODE.match(head):
         return Format.GRAPH
     raise UnknownFormat("no model file: its first bytes are those of no known format")
+
+
+def _foreign_kind(head: bytes) -> str | None:
+    """Return what the file is that begins with `head`, and what to do; None where it is none of those known."""
+    known = (words for start, words in _FOREIGN_STARTS if head.startswith(start))
+    return next(known, None) or next((words for pattern, words in _FOREIGN_PATTERNS if re.match(pattern, head)), None)
 
 
 def _is_hdf5(file: BinaryIO, size: int) -> bool:
