@@ -34,6 +34,7 @@ _COMMANDS = {
 _COMPUTING = frozenset({"verify"})  # with products of large matrices
 _WRITING = frozenset({"export", "check", "trace", "lags"})  # files, of which nothing half done is left
 _OBJECTS = 50_000  # new ones before garbage is looked for; Python's 700 take a quarter of the time of a large model
+_FORMATS_HERE = "FORMATS"  # in the help, which alone needs their names
 _EPILOG = """\b
 Examples:
   lstmdump weather.h5
@@ -57,6 +58,12 @@ class _Commands(click.Group):
         module = importlib.import_module(f"lstmdump.cli.commands.{name}")
         found: click.Command = getattr(module, f"{name}_command")
         return found
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from lstmdump.readers.detect import formats_in_words
+
+        self.help = (self.help or "").replace(_FORMATS_HERE, formats_in_words())
+        super().format_help_text(ctx, formatter)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
@@ -88,9 +95,8 @@ class _Commands(click.Group):
 def command(ctx: click.Context) -> int:
     """LSTM layers in Keras and TensorFlow model files: shown, exported, checked, run, without the framework.
 
-    lstmdump MODEL is short for lstmdump show MODEL. A MODEL is a Keras file (.h5, .keras, .weights.h5), a SavedModel's
-    directory, a checkpoint (its prefix, .index or directory) or a frozen graph; its content decides which. It may be a
-    URL: https://, s3://, gs://.
+    lstmdump MODEL is short for lstmdump show MODEL. A MODEL is FORMATS; its content decides which. It may be
+    a URL: https://, s3://, gs://.
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())

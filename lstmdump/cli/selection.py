@@ -21,7 +21,7 @@ from lstmdump.errors import LstmdumpError, UnknownFormat, UnreadableModel
 from lstmdump.model import limits, locate
 from lstmdump.model.limits import DEFAULTS, Limits
 from lstmdump.model.location import Location
-from lstmdump.readers.detect import Format, detect
+from lstmdump.readers.detect import detect
 from lstmdump.sandbox.guard import Guard
 
 PATH = click.Path(readable=False)
@@ -34,7 +34,6 @@ _HELP_WIDTH = 44  # columns that an 80 column terminal has beside the names of t
 _CANNOT_ACT = re.compile(
     r"[\w./:@%+=-]+"
 )  # names that stay names on a shell's command line, where completion puts them
-_DIRECTORY_MODELS = (Format.SAVED_MODEL, Format.KERAS_ZIP)
 
 
 class Input(NamedTuple):
@@ -238,7 +237,7 @@ def _below(directory: str, limits: Limits, fail: Callable[[str, str], None]) -> 
 
 def _is_directory_model(directory: Location) -> bool:
     try:
-        return detect(directory) in _DIRECTORY_MODELS
+        return detect(directory).facts.is_directory
     except LstmdumpError:
         return False
 

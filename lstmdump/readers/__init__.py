@@ -14,10 +14,12 @@ bytes, whatever they mean     `hdf5`; `protobuf`, `sstable`, `tensor_bundle`, `c
 ============================  =========================================================================
 """
 
+import importlib
+
 from lstmdump.errors import RefusedModel
 from lstmdump.model.location import Location
 from lstmdump.model.tree import Model
-from lstmdump.readers.detect import Format, detect
+from lstmdump.readers.detect import detect
 
 
 def read(location: Location) -> Model:
@@ -27,32 +29,8 @@ def read(location: Location) -> Model:
         UnreadableModel: what lies there is no model, or a damaged one; the message says which.
     """
     try:
-        return _read(location, detect(location))
+        module, _, function = detect(location).facts.reader.partition(":")
+        model: Model = getattr(importlib.import_module(module), function)(location)
     except RecursionError as error:
         raise RefusedModel("what it nests is deeper than can be followed, whatever the limits allow") from error
-
-
-def _read(location: Location, found: Format) -> Model:
-    if found is Format.HDF5:
-        from lstmdump.readers.keras import h5 as keras_h5
-
-        return keras_h5.read(location)
-    if found is Format.KERAS_ZIP:
-        from lstmdump.readers.keras import archive as keras_archive
-
-        return keras_archive.read(location)
-    if found is Format.KERAS_WEIGHTS:
-        from lstmdump.readers.keras.weights_h5 import reader as weights_h5
-
-        return weights_h5.read_index(location)
-    if found is Format.SAVED_MODEL:
-        from lstmdump.readers.tensorflow import saved_model
-
-        return saved_model.read(location)
-    if found is Format.CHECKPOINT:
-        from lstmdump.readers.tensorflow import checkpoint
-
-        return checkpoint.read(location)
-    from lstmdump.readers.tensorflow import frozen_graph
-
-    return frozen_graph.read(location)
+    return model

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 import re
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from lstmdump.errors import UnknownFormat, UnreadableModel
 from lstmdump.model.limits import Limits
@@ -18,15 +18,62 @@ class Format(enum.Enum):
     """The kinds of model, named as in the key `format` of the JSON output; HDF5 becomes one of two when it is read."""
 
     HDF5 = "keras-h5"
-    KERAS_WEIGHTS = "keras-weights-h5"
     KERAS_ZIP = "keras-zip"
+    KERAS_WEIGHTS = "keras-weights-h5"
     SAVED_MODEL = "saved-model"
     CHECKPOINT = "tf-checkpoint"
     GRAPH = "tf-graph"
 
+    @property
+    def facts(self) -> FormatFacts:
+        """The row of this format in `FORMATS`."""
+        return _FACTS[self]
+
+
+class FormatFacts(NamedTuple):
+    """What the rest of the program needs to know about a format.
+
+    Attributes:
+        label: its name in the table of `show`.
+        called: the name in the help; where that starts with a dot, it is the suffix of a Keras file.
+        suffixes: how the names of its files end that the pre-commit hook takes; detection looks at the content.
+        is_directory: whether a directory can be one model of this format. A directory of checkpoints may hold several.
+        uses_hdf5: whether the HDF5 library reads it, so that a damaged file can crash the process.
+        reader: the function that reads it, as `module:function`; imported when it is needed.
+    """
+
+    format: Format
+    label: str
+    called: str
+    suffixes: tuple[str, ...]
+    is_directory: bool
+    uses_hdf5: bool
+    reader: str
+
+
+_KERAS, _TENSORFLOW = "lstmdump.readers.keras", "lstmdump.readers.tensorflow"
+FORMATS = (
+    FormatFacts(Format.HDF5, "Keras HDF5", ".h5", ("h5", "hdf5"),
+                is_directory=False, uses_hdf5=True, reader=f"{_KERAS}.h5:read"),
+    FormatFacts(Format.KERAS_ZIP, "Keras model", ".keras", ("keras",),
+                is_directory=True, uses_hdf5=True, reader=f"{_KERAS}.archive:read"),
+    FormatFacts(Format.KERAS_WEIGHTS, "Keras weights", ".weights.h5", ("weights.json",),
+                is_directory=False, uses_hdf5=True, reader=f"{_KERAS}.weights_h5.reader:read_index"),
+    FormatFacts(Format.SAVED_MODEL, "SavedModel", "a SavedModel's directory", ("pb",),
+                is_directory=True, uses_hdf5=False, reader=f"{_TENSORFLOW}.saved_model:read"),
+    FormatFacts(Format.CHECKPOINT, "TensorFlow checkpoint", "a checkpoint (its prefix, .index or directory)",
+                ("index",), is_directory=False, uses_hdf5=False, reader=f"{_TENSORFLOW}.checkpoint:read"),
+    FormatFacts(Format.GRAPH, "TensorFlow graph", "a frozen graph", ("pb",),
+                is_directory=False, uses_hdf5=False, reader=f"{_TENSORFLOW}.frozen_graph:read"),
+)  # fmt: skip
+"""The one table of formats: a new format is a member of `Format`, a row here, and a rule in `detect`."""
+
+_FACTS: dict[Format, FormatFacts] = {row.format: row for row in FORMATS}
+
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 ZIP_MAGIC = b"PK\x03\x04"  # the first member of an archive; APPNOTE.TXT 4.3.7
+PICKLE = rb"\x80[\x02-\x05]"  # a pattern: the protocols 2 to 5
 LEVELDB_MAGIC = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"  # the last 8 bytes of a LevelDB table, which an .index is
 _HEAD = 1024
 _INDEX = ".index"
@@ -42,6 +89,40 @@ _STARTS = ((_WEIGHT_MAP, Format.KERAS_WEIGHTS), (_SAVED_MODEL_PB, Format.SAVED_M
 _GRAPH_NODE = re.compile(  # a NodeDef of any length, whose first field is its name
     rb"\x0a[\x80-\xff]{0,4}[\x00-\x7f]\x0a[\x01-\x7f][A-Za-z0-9.]"
 )
+
+# What starts a file that is often taken for a model, and what to say of it. Sources: the formats' own specifications.
+_FOREIGN_STARTS: tuple[tuple[bytes, str], ...] = (
+    (b"version https://git-lfs", "a Git LFS pointer, not the model itself; fetch it with `git lfs pull`"),
+    (b"model_checkpoint_path:", "a list of checkpoints, not one itself; give its directory"),
+    (b"\x93NUMPY", "a NumPy .npy array"),
+    (b"\x1f\x8b", "gzip-compressed; unpack it first"),
+    (b"BZh", "bzip2-compressed; unpack it first"),
+    (b"\xfd7zXZ", "xz-compressed; unpack it first"),
+    (b"7z\xbc\xaf", "a 7z archive; unpack it first"),
+    (b"GGUF", "a GGUF file"),
+    (b"%PDF", "a PDF document"),
+    (b"CDF\x01", "a netCDF file"),
+    (b"\x89PNG", "a PNG picture"),
+    (b"\x7fELF", "a program"),
+)
+# The same by a pattern, compiled when a file is met that is no HDF5, no archive and no checkpoint.
+_FOREIGN_PATTERNS: tuple[tuple[bytes, str], ...] = (
+    (rb"(?s).{4}TFL3", "a TensorFlow Lite model; lstmdump reads the Keras or TensorFlow model it was made from"),
+    (rb"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19\.",  # torch.save before its zip format
+     "a PyTorch file (a pickle); lstmdump reads Keras and TensorFlow models"),
+    (PICKLE, "a Python pickle, which is never unpickled here; save the model itself"),
+    (rb"(?i)\s*<(!doctype html|html|\?xml|head|body)", "an HTML page, not the model; the download went wrong"),
+    (rb"\x08[\x03-\x20]\x12[\x01-\x40][\x20-\x7e]{1,64}",  # ir_version, then the producer's name
+     "an ONNX model; lstmdump reads Keras and TensorFlow models"),
+    (rb"(?s).{6}\x00\x00\{\"", "a safetensors file; lstmdump reads Keras and TensorFlow models"),
+)  # fmt: skip
+
+
+def formats_in_words() -> str:
+    """Return what a model may be, for the help: `a Keras file (.h5, …), … or a frozen graph`."""
+    suffixes = ", ".join(row.called for row in FORMATS if row.called.startswith("."))
+    *others, last = (row.called for row in FORMATS if not row.called.startswith("."))
+    return f"{', '.join((f'a Keras file ({suffixes})', *others))} or {last}"
 
 
 def detect(location: Location) -> Format:
@@ -124,9 +205,7 @@ def _detect_file(file: BinaryIO, limits: Limits) -> Format:
         return Format.CHECKPOINT
     if (found := next((known for start, known in _STARTS if start.match(head)), None)) is not None:
         return found
-    from lstmdump.readers import foreign
-
-    if (words := foreign.name(head)) is not None:
+    if (words := _foreign_kind(head)) is not None:
         raise UnknownFormat(words)
     if (text := _as_text(head)) is not None:
         words = (
@@ -136,6 +215,12 @@ def _detect_file(file: BinaryIO, limits: Limits) -> Format:
     if _GRAPH_NODE.match(head):
         return Format.GRAPH
     raise UnknownFormat("no model file: its first bytes are those of no known format")
+
+
+def _foreign_kind(head: bytes) -> str | None:
+    """Return what the file is that begins with `head`, and what to do; None where it is none of those known."""
+    known = (words for start, words in _FOREIGN_STARTS if head.startswith(start))
+    return next(known, None) or next((words for pattern, words in _FOREIGN_PATTERNS if re.match(pattern, head)), None)
 
 
 def _is_hdf5(file: BinaryIO, size: int) -> bool:

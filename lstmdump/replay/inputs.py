@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import re
 import stat
 import warnings
 import zipfile
@@ -22,8 +23,7 @@ import numpy as np
 from lstmdump.errors import BadInput
 from lstmdump.model import locate
 from lstmdump.model.tensor import Array
-from lstmdump.readers.detect import HDF5_SIGNATURE, ZIP_MAGIC
-from lstmdump.readers.foreign import PICKLES
+from lstmdump.readers.detect import HDF5_SIGNATURE, PICKLE, ZIP_MAGIC
 
 _MAPPED = 1 << 26  # bytes of a file that is read as it is needed
 _BLOCK = 1 << 20  # numbers that are looked at or converted at once
@@ -198,7 +198,7 @@ def _what_it_is(head: bytes) -> str:
         return "it is empty"
     if head.startswith(_ARCHIVES):
         return "it is an .npz archive, which may hold several arrays"
-    if head.startswith(PICKLES):
+    if re.match(PICKLE, head):
         return "it is a Python pickle, which is never unpickled here"
     if head.startswith(HDF5_SIGNATURE[:4]):
         return "it is an HDF5 file"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from lstmdump.model import locate
 from lstmdump.model.limits import DEFAULTS, Limits
-from lstmdump.readers.detect import Format, detect
+from lstmdump.readers.detect import detect
 
 if TYPE_CHECKING:
     from lstmdump.sandbox.worker import Worker
@@ -23,8 +23,6 @@ Result = TypeVar("Result")
 
 HDF5_READER = "lstmdump.readers.hdf5.file"
 """What takes longest to import of all that reads a model."""
-
-_OF_HDF5 = frozenset({Format.HDF5, Format.KERAS_ZIP, Format.KERAS_WEIGHTS})
 
 
 class Guard:
@@ -68,7 +66,7 @@ class Guard:
 
     def _is_of_hdf5(self, model: str) -> bool:
         """Whether HDF5 is going to read MODEL, or may, where it lies elsewhere and has not been looked at."""
-        return locate.is_url(model) or detect(locate.at(model, self._limits)) in _OF_HDF5
+        return locate.is_url(model) or detect(locate.at(model, self._limits)).facts.uses_hdf5
 
     def __enter__(self) -> Guard:
         return self

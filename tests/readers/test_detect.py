@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import io
 import pickle
 import re
@@ -12,7 +13,7 @@ import pytest
 
 from lstmdump.errors import UnknownFormat, UnreadableModel
 from lstmdump.model.location import Location
-from lstmdump.readers.detect import Format, detect
+from lstmdump.readers.detect import FORMATS, Format, FormatFacts, detect
 
 
 def zipped(*names: str) -> bytes:
@@ -144,3 +145,26 @@ def test_a_part_of_a_model_leads_to_the_whole(files: list[str], named: str, word
         (tmp_path / name).write_bytes(b"x")
     with pytest.raises(UnreadableModel, match=words):
         detect(Location(tmp_path / named))
+
+
+def test_every_format_has_its_row() -> None:
+    assert [row.format for row in FORMATS] == list(Format)
+
+
+@pytest.mark.parametrize("row", FORMATS, ids=lambda row: row.format.value)
+def test_the_reader_of_each_format_takes_a_location_and_gives_a_model(row: FormatFacts) -> None:
+    module, _, function = row.reader.partition(":")
+    read = getattr(importlib.import_module(module), function)
+    assert read.__annotations__ == {"location": "Location", "return": "Model"}
+
+
+def test_no_two_formats_are_called_the_same() -> None:
+    names = [name for row in FORMATS for name in (row.label, row.called, row.reader)]
+    assert len(set(names)) == len(names)
+
+
+def test_the_pre_commit_hooks_take_the_files_of_each_format() -> None:
+    hooks = (Path(__file__).parents[2] / ".pre-commit-hooks.yaml").read_text(encoding="utf-8")
+    suffixes = dict.fromkeys(suffix for row in FORMATS for suffix in row.suffixes)
+    taken = re.findall(r"files: \\\.\((.*)\)\$", hooks)
+    assert [pattern.replace("\\", "").split("|") for pattern in taken] == [[*suffixes], [*suffixes, "jsonl"]]

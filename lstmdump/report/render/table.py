@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lstmdump.model.escape import visible
+from lstmdump.readers.detect import FORMATS
 from lstmdump.report.facts import LayerFacts, Report
 from lstmdump.report.render.page import INDENT, Page, Piece, Row, length, widths
 from lstmdump.report.render.words import count, plural, shape_with_reason
 
-_FORMATS = {"keras-h5": "Keras HDF5", "keras-weights-h5": "Keras weights", "keras-zip": "Keras model",
-            "saved-model": "SavedModel", "tf-checkpoint": "TensorFlow checkpoint",
-            "tf-graph": "TensorFlow graph"}  # fmt: skip
+_LABELS = {row.format.value: row.label for row in FORMATS}
 _USUAL_DTYPE = "float32"
 _DOT = " · "
 _NAME, _REASON = range(2)
@@ -47,7 +46,7 @@ def _add_head(page: Page, report: Report) -> None:
     if len(report.layers) < report.lstms:
         found = f"{len(report.layers)} of {found}"
     page.line(Piece(visible(report.model), "bold"))
-    page.line(Piece(f"{_FORMATS.get(report.format, report.format)} · {visible(report.producer)} · {found}"))
+    page.line(Piece(f"{_LABELS.get(report.format, report.format)} · {visible(report.producer)} · {found}"))
 
 
 def _add_title(page: Page, layer: LayerFacts) -> None:
