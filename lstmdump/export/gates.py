@@ -85,15 +85,15 @@ def plan(models: Sequence[str], out: str, *, directory: str = "") -> Iterator[Jo
         OutputClash: two models would go to one file, or one over a model.
         OutputUnwritable: OUT is a URL.
     """
-    atomic.insist_that_it_is_here(out)
+    conflicts.require_local_path(out)
     if len(models) == 1 and out.endswith(".npz"):
-        conflicts.insist_that_it_is_no_model(out, models[0])
+        conflicts.require_not_a_model(out, models[0])
         return iter([Job(models[0], out, directory)])
     places = {locate.absolute(model) for model in models}
     directories = {os.path.dirname(place) for place in places}
     top = os.path.commonpath(directories) if places else ""
     below = (_below(directory, top, out) for directory in directories)
-    conflicts.insist_that_nothing_is_lost(models, lambda model: _output(model, top, out), out, places, below)
+    conflicts.check_output_conflicts(models, lambda model: _output(model, top, out), out, places, below)
     return (Job(model, _output(model, top, out), directory) for model in models)
 
 
@@ -150,7 +150,7 @@ def skipped(job: Job, settings: Settings) -> Exported | None:
     if settings.skip_existing:
         atomic.remove_leftovers(os.path.dirname(output) or os.curdir)
         return Exported(job, None, there.st_size, (), skipped=True)
-    raise OutputExists(f"{job.output} is there already; use --force or --skip-existing")
+    raise atomic.already_there(job.output, "--force or --skip-existing")
 
 
 def _cautions(lstms: Sequence[LSTM], settings: Settings) -> Iterator[str]:

@@ -206,29 +206,6 @@ def test_what_is_read_goes_from_one_process_to_another(model: Path) -> None:
     assert pickle.loads(pickle.dumps(net)).cells[0].name == "lstm_1"  # noqa: S301 - our own
 
 
-def test_the_record_says_how_the_layers_are_run() -> None:
-    settings = {("a",): {"activation": "sigmoid", "recurrent_activation": "hard_sigmoid"}}
-    model = opened({"a": (3, 4), "b": (4, 4)}, {("b",): Source((("a",),))}, settings)
-    made = network.record_of(read(model, chain=True, dtype="float64"))
-    assert (made["model"], made["trace"]["dtype"], made["trace"]["chain"]) == ("m.h5", "float64", True)
-    assert [layer["takes"] for layer in made["trace"]["layers"]] == [[], ["a"]]
-    assert made["trace"]["layers"][0] == {
-        "name": "a", "units": 4, "activation": "sigmoid", "recurrent_activation": "hard_sigmoid",
-        "go_backwards": False, "takes": [], "join": None,
-    }  # fmt: skip
-
-
-def test_the_record_is_of_the_layers_chosen() -> None:
-    made = network.record_of(read(opened({"a": (3, 4), "b": (4, 4)}), layers="a"))
-    assert ([layer["name"] for layer in made["layers"]], made["parameters"]["lstm"]) == (["a"], 128)
-
-
-def test_the_record_names_an_activation_that_is_an_object() -> None:
-    settings = {("a",): {"activation": {"class_name": "ReLU", "config": {"max_value": 6.0}}}}
-    made = network.record_of(read(opened({"a": (3, 4)}, settings=settings)))
-    assert "ReLU" in made["trace"]["layers"][0]["activation"]
-
-
 def test_an_activation_that_the_release_has_not_is_doubted() -> None:
     settings = {("a",): {"activation": "hard_tanh", "recurrent_activation": "sigmoid", "go_backwards": False}}
     notes = read(opened({"a": (3, 4)}, settings=settings, producer="keras 2.2.4")).notes

@@ -13,7 +13,6 @@ from lstmdump.cli.exit_status import FAILED, Run
 from lstmdump.cli.replay_options import Running, running_options
 from lstmdump.cli.selection import PATH, Input, Selection, model_options
 from lstmdump.errors import LstmdumpError
-from lstmdump.export import conflicts
 from lstmdump.report.facts import select
 from lstmdump.report.render.words import no_match
 from lstmdump.sandbox.guard import Guard
@@ -77,7 +76,7 @@ def lags_command(
         inputs = list(selection.inputs(run.fail))
         if plot is not None:
             arrays = [path for path in (x, running.mask) if path is not None]
-            _insist_on_place(plot, [item.path for item in inputs], arrays, overwrite=force)
+            _require_writable(plot, [item.path for item in inputs], arrays, overwrite=force)
         given = _given(x, running.mask)
         with terminal.progress(inputs, len(inputs), unit="models", quiet=selection.quiet) as items:
             for item in items:
@@ -94,11 +93,10 @@ def lags_command(
     return run.status
 
 
-def _insist_on_place(plot: str, models: Sequence[str], arrays: Sequence[str], *, overwrite: bool) -> None:
-    from lstmdump.export.pictures import insist
+def _require_writable(plot: str, models: Sequence[str], arrays: Sequence[str], *, overwrite: bool) -> None:
+    from lstmdump.export import pictures
 
-    insist(plot, models, overwrite=overwrite)
-    conflicts.insist_that_it_is_none_of(plot, arrays)
+    pictures.require_writable(plot, models, arrays, overwrite=overwrite)
 
 
 class _Given(NamedTuple):

@@ -84,17 +84,17 @@ def show_command(
                 pass
         else:
             named = list(inputs)
-            _insist_on_place(plot, named, overwrite=force)
+            _require_writable(plot, named, overwrite=force)
             guard.start()  # before matplotlib is imported
             layers = _printed(named, guard, wanted, run, quiet=selection.quiet)
             _plot(layers, plot, overwrite=force, with_model=not selection.names_one)
     return run.status
 
 
-def _insist_on_place(path: str, inputs: Iterable[Input], *, overwrite: bool) -> None:
-    from lstmdump.export import pictures as plot
+def _require_writable(path: str, inputs: Iterable[Input], *, overwrite: bool) -> None:
+    from lstmdump.export import pictures
 
-    plot.insist(path, [item.path for item in inputs], overwrite=overwrite)
+    pictures.require_writable(path, [item.path for item in inputs], overwrite=overwrite)
 
 
 def _plot(layers: Iterator[LayerNumbers], path: str, *, overwrite: bool, with_model: bool) -> None:
