@@ -12,9 +12,7 @@ from lstmdump.cli import terminal
 from lstmdump.cli.exit_status import FAILED, Run
 from lstmdump.cli.replay_options import Running, running_options
 from lstmdump.cli.selection import PATH, Input, Selection, model_options
-from lstmdump.errors import LstmdumpError
 from lstmdump.report.facts import select
-from lstmdump.report.render.words import no_match
 from lstmdump.sandbox.guard import Guard
 
 if TYPE_CHECKING:
@@ -147,8 +145,6 @@ def _read(
 
     with lstmdump.open(path, limits=limits) as opened:
         chosen = select(opened.lstms, layer)
-        if opened.lstms and not chosen:
-            raise LstmdumpError(no_match(layer, len(opened.lstms)))
         if input_dim is not None:
             connections.insist_on_width(opened, chosen, input_dim, may_chain=False)
         cells, notes = network.read_each(chosen, opened.producer, wanted)

@@ -11,10 +11,9 @@ from lstmdump.cli import terminal
 from lstmdump.cli.exit_status import Run
 from lstmdump.cli.replay_options import Running, running_options
 from lstmdump.cli.selection import PATH, Input, Selection, one_model_options
-from lstmdump.errors import LstmdumpError, NoLSTM
+from lstmdump.errors import NoLSTM
 from lstmdump.model.escape import visible
 from lstmdump.report.facts import describe, select
-from lstmdump.report.render.words import no_match
 
 if TYPE_CHECKING:
     from lstmdump.export.states import StatesFile
@@ -94,11 +93,9 @@ def _network(path: str, selection: Selection, input_dim: int, wanted: Wanted) ->
     from lstmdump.replay import network
 
     with lstmdump.open(path, limits=selection.limits) as opened:
-        chosen = select(opened.lstms, selection.layer)
         if not opened.lstms:
             raise NoLSTM("no LSTM layer in this model")
-        if not chosen:
-            raise LstmdumpError(no_match(selection.layer, len(opened.lstms)))
+        chosen = select(opened.lstms, selection.layer)
         return network.read(opened, chosen, input_dim, wanted), describe(opened)
 
 

@@ -15,11 +15,6 @@ def plural(number: int, word: str) -> str:
     return f"{count(number)} {word}" + ("" if number == 1 else "s")
 
 
-def no_match(layer_glob: str | None, found: int) -> str:
-    """That no layer of a model with FOUND LSTM layers has a name that LAYER_GLOB stands for."""
-    return f"no layer matches {layer_glob}; it has {plural(found, 'LSTM layer')}"
-
-
 def shape_with_reason(shape: tuple[int, ...], formula: str) -> str:
     """A shape and why: `(76, 256) = (12+64)×4·64`."""
     return f"{shape} = {formula}"
