@@ -9,6 +9,7 @@ from lstmdump.errors import CannotReplay, NoForgetBias
 from lstmdump.lstm import LSTM, behaviour
 from lstmdump.lstm.behaviour import Behaviour
 from lstmdump.lstm.open_model import OpenModel
+from lstmdump.model.sentences import shared
 from lstmdump.model.tensor import Array
 from lstmdump.model.tree import Source
 from lstmdump.replay import activations, connections, equations
@@ -131,18 +132,6 @@ def _notes(lstms: Iterable[LSTM], behaviours: Mapping[str, Behaviour], wanted: W
     notes = ((lstm.name, note) for lstm in lstms for found in (behaviours[lstm.name],)
              for note in (*found.notes, *_own_notes(lstm, found, wanted)))  # fmt: skip
     return shared(notes, len(behaviours))
-
-
-def shared(notes: Iterable[tuple[str, str]], layers: int) -> Iterator[str]:
-    """NOTES on LAYERS many, each with the name of its layer: each once, behind the names of those it is true of."""
-    names: dict[str, list[str]] = {}
-    for name, note in notes:
-        names.setdefault(note, []).append(name)
-    return (f"{_those(of, layers)}: {note}" for note, of in names.items())
-
-
-def _those(names: Sequence[str], layers: int) -> str:
-    return f"all {layers:,} layers" if len(names) == layers > 2 else connections.listed(names)
 
 
 def _own_notes(lstm: LSTM, found: Behaviour, wanted: Wanted) -> Iterator[str]:

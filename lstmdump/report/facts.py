@@ -10,8 +10,8 @@ from typing import NamedTuple
 from lstmdump.errors import NoSuchLayer
 from lstmdump.lstm import LSTM
 from lstmdump.lstm.open_model import OpenModel
+from lstmdump.model.sentences import grouped, plural
 from lstmdump.model.tensor import Tensor
-from lstmdump.report.render.words import plural
 
 
 class WeightFacts(NamedTuple):
@@ -97,11 +97,8 @@ def describe(opened: OpenModel, chosen: tuple[LSTM, ...] | None = None) -> Repor
 
 def _notes(lstms: tuple[LSTM, ...]) -> tuple[str, ...]:
     """What the layers have to say, each sentence once, behind the names of those that say it."""
-    names: dict[str, list[str]] = {}
-    for lstm in lstms:
-        for note in lstm.notes:
-            names.setdefault(note, []).append(lstm.name)
-    return tuple(f"{', '.join(sayers)}: {note}" for note, sayers in names.items())
+    notes = grouped((lstm.name, note) for lstm in lstms for note in lstm.notes)
+    return tuple(f"{', '.join(names)}: {note}" for note, names in notes.items())
 
 
 def select(lstms: tuple[LSTM, ...], layer_glob: str | None) -> tuple[LSTM, ...]:

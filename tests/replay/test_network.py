@@ -165,14 +165,6 @@ def test_layers_with_one_note_share_it() -> None:
     assert read(model).notes_on_states[-1] == "a, b: it goes backwards: its first step is at the last of the input"
 
 
-@pytest.mark.parametrize(
-    ("names", "layers", "words"),
-    [("ab", 2, "a, b: n"), ("abc", 3, "all 3 layers: n"), ("abcdefghij", 11, "a, b, c, d, e, f, g, h and 2 more: n")],
-)
-def test_a_note_on_many_layers_stays_short(names: str, layers: int, words: str) -> None:
-    assert list(network.shared(((name, "n") for name in names), layers)) == [words]
-
-
 def test_a_forget_bias_that_the_file_holds_is_not_given_again() -> None:
     assert (
         "a: --forget-bias is passed over: the file holds it, and it is 0.0"

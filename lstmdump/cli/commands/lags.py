@@ -12,6 +12,7 @@ from lstmdump.cli import terminal
 from lstmdump.cli.exit_status import FAILED, Run
 from lstmdump.cli.replay_options import Running, running_options
 from lstmdump.cli.selection import PATH, Input, Selection, model_options
+from lstmdump.model.sentences import shared
 from lstmdump.report.facts import select
 from lstmdump.sandbox.guard import Guard
 
@@ -117,7 +118,6 @@ def _lags(
     item: Input, guard: Guard, selection: Selection, wanted: Wanted, given: _Given | None, unit: int | None,
     most: int | None,
 ) -> ModelLags:  # fmt: skip
-    from lstmdump.replay.network import shared
     from lstmdump.report.render.lags import ModelLags
 
     input_dim = None if given is None else given.x.shape[2]

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
+from lstmdump.model.sentences import count, plural
+
+__all__ = ["bar", "count", "plural", "shape_with_reason"]
+
 _EIGHTHS = " ▏▎▍▌▋▊▉"
-
-
-def count(number: int) -> str:
-    """NUMBER with thousands separators: 19,712."""
-    return f"{number:,}"
-
-
-def plural(number: int, word: str) -> str:
-    """NUMBER and WORD: `1 layer`, `2 layers`."""
-    return f"{count(number)} {word}" + ("" if number == 1 else "s")
 
 
 def shape_with_reason(shape: tuple[int, ...], formula: str) -> str:
