@@ -18,9 +18,14 @@
     ├─ TensorFlowFailed        TensorFlow died, hung or refused a layer
     ├─ WorkerDied              a worker process died at its job; says how
     ├─ BadExpectation          what a check was given is not an expectation
+    ├─ NoLSTM                  the model has no LSTM layer
+    ├─ NoSuchLayer             no LSTM layer of the model has a name that matches
+    ├─ NothingToDraw           no layer has anything for a picture
     ├─ OutputClash             two inputs would be written to one output
     ├─ OutputExists            names the option that allows it
     └─ OutputUnwritable        the disk is full, the directory is read-only, …
+       ├─ WrongSuffix          its name does not end as that of such a file does
+       └─ TooManyPages         a file of one page was to hold more
 
 A message is one line without the model's path: whoever tells it knows the path.
 """
@@ -90,6 +95,18 @@ class BadExpectation(LstmdumpError):
     """An expectation given to a check cannot be understood."""
 
 
+class NoLSTM(LstmdumpError):
+    """The model has no LSTM layer."""
+
+
+class NoSuchLayer(LstmdumpError):
+    """No LSTM layer of the model has a name that matches the pattern given."""
+
+
+class NothingToDraw(LstmdumpError):
+    """There is no layer to draw a picture of."""
+
+
 class OutputClash(LstmdumpError):
     """Two models would be written to the same output."""
 
@@ -100,3 +117,11 @@ class OutputExists(LstmdumpError):
 
 class OutputUnwritable(LstmdumpError):
     """The output cannot be written; what was there before is untouched."""
+
+
+class WrongSuffix(OutputUnwritable):
+    """The output's name does not end in the suffix of a format that it can be written in."""
+
+
+class TooManyPages(OutputUnwritable):
+    """A picture of one page was to hold several; a `.pdf` can."""

@@ -20,7 +20,6 @@ from functools import cache, lru_cache
 from typing import BinaryIO, TypeVar
 
 from lstmdump.errors import OutputExists, OutputUnwritable
-from lstmdump.model import locate
 
 try:
     import fcntl
@@ -36,7 +35,7 @@ _HAS_NO_NAMELESS = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)  # the file sy
 _CANNOT_BE_SYNCED = (errno.EACCES, errno.EPERM, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)  # as a directory
 _RENAMES_OPEN_FILES = os.name == "posix"
 _HIDDEN = os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-_IN_THE_WAY = "is there already; use --force or --skip-existing"
+_OPTIONS = "--force or --skip-existing"
 _BEGINNING = ".lstmdump-"
 _NAME = re.compile(re.escape(_BEGINNING) + r"([0-9a-f]{8})-[0-9a-f]{16}\.tmp")
 _LOOK = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
@@ -44,14 +43,9 @@ _DAY = 86_400  # seconds
 _DIRECTORIES = 1024  # that are remembered to have been looked through
 
 
-def insist_that_it_is_here(path: str) -> None:
-    """See to it that PATH is on this machine.
-
-    Raises:
-        OutputUnwritable: it is a URL.
-    """
-    if locate.is_url(path):
-        raise OutputUnwritable(f"{path} is a URL; files are written on this machine only")
+def already_there(path: str, options: str = "--force") -> OutputExists:
+    """Return the error for an output that is there already, with the `options` that allow for it."""
+    return OutputExists(f"{path} is there already; use {options}")
 
 
 @contextmanager
@@ -122,7 +116,7 @@ def _name(descriptor: int, hidden: str, target: str, *, overwrite: bool) -> None
         os.link(source, target, src_dir_fd=descriptor, follow_symlinks=True)  # linkat(2), which alone follows
     except FileExistsError as error:
         if not overwrite:
-            raise OutputExists(f"{target} {_IN_THE_WAY}") from error
+            raise already_there(target, _OPTIONS) from error
         lock(descriptor)
         os.link(source, hidden, src_dir_fd=descriptor, follow_symlinks=True)
         os.replace(hidden, target)
@@ -136,10 +130,10 @@ def _rename(hidden: str, target: str, *, overwrite: bool) -> None:
         os.link(hidden, target)  # unlike a rename, fails where TARGET has come into being meanwhile
         os.unlink(hidden)
     except FileExistsError as error:
-        raise OutputExists(f"{target} {_IN_THE_WAY}") from error
+        raise already_there(target, _OPTIONS) from error
     except OSError:  # a file system without hard links
         if os.path.lexists(target):
-            raise OutputExists(f"{target} {_IN_THE_WAY}") from None
+            raise already_there(target, _OPTIONS) from None
         os.replace(hidden, target)
 
 

@@ -7,14 +7,16 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 
-from lstmdump.errors import OutputClash
-from lstmdump.export.atomic import hidden_name, lock
+from lstmdump.errors import OutputClash, OutputExists, OutputUnwritable
+from lstmdump.export.atomic import already_there, hidden_name, lock
+from lstmdump.model import locate
+from lstmdump.model.escape import visible
 
 
-def insist_that_nothing_is_lost(
+def check_output_conflicts(
     models: Sequence[str], output: Callable[[str], str], out: str, places: Collection[str], directories: Iterable[str]
 ) -> None:
-    """See to it that each of MODELS goes to a file of its own below OUT, in one of DIRECTORIES there.
+    """Check that each of MODELS goes to a file of its own below OUT, in one of DIRECTORIES there.
 
     PLACES are the absolute paths of MODELS, and OUTPUT gives the file for one. Two paths are one file, too, where links
     lead from the one to the other, and where the disk does not tell capitals apart, or two ways of writing é.
@@ -30,20 +32,54 @@ def insist_that_nothing_is_lost(
         there = _file_numbers(map(output, models))
         if len(set(there)) < len(there) or _has_links(out, directories):
             _refuse_pair(models, output, os.path.realpath, ", to which links lead")
-        _insist_that_none_is_a_model(models, output, set(there))
+        _require_no_model(models, output, set(there))
 
 
-def insist_that_it_is_no_model(out: str, model: str) -> None:
-    """See to it that OUT is another file than MODEL.
+def require_local_path(path: str) -> None:
+    """Check that `path` is on this machine.
+
+    Raises:
+        OutputUnwritable: it is a URL.
+    """
+    if locate.is_url(path):
+        raise OutputUnwritable(f"{path} is a URL; files are written on this machine only")
+
+
+def require_writable(path: str, *, overwrite: bool, models: Iterable[str] = (), inputs: Iterable[str] = ()) -> None:
+    """Check that `path` may become an output: it is local, none of the files that are read, and not there already.
+
+    Args:
+        path: the output.
+        overwrite: whether it may be there already, as a file.
+        models: the paths of the models that are read.
+        inputs: the paths of other files that are read.
+
+    Raises:
+        OutputUnwritable: it is a URL.
+        OutputClash: it is one of `models` or `inputs`.
+        OutputExists: it is a directory, or there already and `overwrite` is false.
+    """
+    require_local_path(path)
+    for model in models:
+        require_not_a_model(path, model)
+    require_not_an_input(path, inputs)
+    if os.path.isdir(path):
+        raise OutputExists(f"{visible(path)} is a directory")
+    if not overwrite and os.path.lexists(path):
+        raise already_there(visible(path))
+
+
+def require_not_a_model(out: str, model: str) -> None:
+    """Check that `out` is another file than `model`.
 
     Raises:
         OutputClash: it is that file.
     """
-    _insist_that_none_is_a_model([model], lambda _: out, set(_file_numbers([out])))
+    _require_no_model([model], lambda _: out, set(_file_numbers([out])))
 
 
-def insist_that_it_is_none_of(out: str, inputs: Iterable[str]) -> None:
-    """See to it that OUT is another file than each of INPUTS, which the user gives beside the models.
+def require_not_an_input(out: str, inputs: Iterable[str]) -> None:
+    """Check that `out` is another file than each of `inputs`, which the user gives beside the models.
 
     Raises:
         OutputClash: it is one of them.
@@ -52,7 +88,7 @@ def insist_that_it_is_none_of(out: str, inputs: Iterable[str]) -> None:
         raise OutputClash(f"{out} is itself one of the files to be read; nothing was written")
 
 
-def _insist_that_none_is_a_model(models: Sequence[str], output: Callable[[str], str], there: set[int]) -> None:
+def _require_no_model(models: Sequence[str], output: Callable[[str], str], there: set[int]) -> None:
     """Files are compared, not their names: links lead to them on many ways."""
     both = there.intersection(_file_numbers(models)) if there else there
     for path in map(output, models) if both else ():

@@ -9,7 +9,7 @@ from stat import S_ISDIR, S_ISREG
 from typing import NamedTuple
 
 import lstmdump
-from lstmdump.errors import NoForgetBias, OutputExists
+from lstmdump.errors import NoForgetBias, NoSuchLayer, OutputExists
 from lstmdump.export import atomic, chunks, conflicts, npz
 from lstmdump.export.chunks import Output
 from lstmdump.lstm import LSTM, Role
@@ -69,7 +69,6 @@ class Exported:
     job: Job
     layers: int | None
     bytes: int
-    notes: tuple[str, ...]
     skipped: bool = False
     cautions: tuple[str, ...] = ()
 
@@ -85,15 +84,15 @@ def plan(models: Sequence[str], out: str, *, directory: str = "") -> Iterator[Jo
         OutputClash: two models would go to one file, or one over a model.
         OutputUnwritable: OUT is a URL.
     """
-    atomic.insist_that_it_is_here(out)
+    conflicts.require_local_path(out)
     if len(models) == 1 and out.endswith(".npz"):
-        conflicts.insist_that_it_is_no_model(out, models[0])
+        conflicts.require_not_a_model(out, models[0])
         return iter([Job(models[0], out, directory)])
     places = {locate.absolute(model) for model in models}
     directories = {os.path.dirname(place) for place in places}
     top = os.path.commonpath(directories) if places else ""
     below = (_below(directory, top, out) for directory in directories)
-    conflicts.insist_that_nothing_is_lost(models, lambda model: _output(model, top, out), out, places, below)
+    conflicts.check_output_conflicts(models, lambda model: _output(model, top, out), out, places, below)
     return (Job(model, _output(model, top, out), directory) for model in models)
 
 
@@ -120,8 +119,8 @@ def export(job: Job, settings: Settings = _AS_STORED) -> Exported:
         return left
     model = job.model if locate.is_url(job.model) else os.path.join(job.directory, job.model)
     with lstmdump.open(model, limits=settings.limits) as opened:
-        report = _report(opened, settings)._replace(model=job.model)
-        chosen = select(opened.lstms, settings.layer_glob)
+        chosen = _chosen(opened, settings.layer_glob)
+        report = _report(opened, chosen, settings)._replace(model=job.model)
         size = npz.write(
             os.path.join(job.directory, job.output),
             {record.KEY: record.line(record.of(report))},
@@ -129,7 +128,7 @@ def export(job: Job, settings: Settings = _AS_STORED) -> Exported:
             compress=settings.compress,
             overwrite=settings.force,
         )
-    return Exported(job, len(chosen), size, report.notes, cautions=tuple(_cautions(chosen, settings)))
+    return Exported(job, len(chosen), size, cautions=tuple(_cautions(chosen, settings)))
 
 
 def skipped(job: Job, settings: Settings) -> Exported | None:
@@ -149,8 +148,8 @@ def skipped(job: Job, settings: Settings) -> Exported | None:
         return None
     if settings.skip_existing:
         atomic.remove_leftovers(os.path.dirname(output) or os.curdir)
-        return Exported(job, None, there.st_size, (), skipped=True)
-    raise OutputExists(f"{job.output} is there already; use --force or --skip-existing")
+        return Exported(job, None, there.st_size, skipped=True)
+    raise atomic.already_there(job.output, "--force or --skip-existing")
 
 
 def _cautions(lstms: Sequence[LSTM], settings: Settings) -> Iterator[str]:
@@ -165,8 +164,16 @@ def _cautions(lstms: Sequence[LSTM], settings: Settings) -> Iterator[str]:
             yield f"{lstm.name}: its gates are normalized before they act, with arrays that are not written"
 
 
-def _report(opened: OpenModel, settings: Settings) -> Report:
-    report = describe(opened, settings.layer_glob)
+def _chosen(opened: OpenModel, layer_glob: str | None) -> tuple[LSTM, ...]:
+    """Return the layers to export; none where no name matches."""
+    try:
+        return select(opened.lstms, layer_glob)
+    except NoSuchLayer:
+        return ()
+
+
+def _report(opened: OpenModel, chosen: tuple[LSTM, ...], settings: Settings) -> Report:
+    report = describe(opened, chosen)
     if not settings.fold_forget_bias:
         return report
     for layer in report.layers:

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, BinaryIO
 
-from lstmdump.errors import LstmdumpError, MissingDependency, OutputExists, OutputUnwritable
-from lstmdump.export.atomic import insist_that_it_is_here, whole_file
-from lstmdump.export.conflicts import insist_that_it_is_no_model
+from lstmdump.errors import MissingDependency, NothingToDraw, OutputExists, TooManyPages, WrongSuffix
+from lstmdump.export import conflicts
+from lstmdump.export.atomic import already_there, whole_file
 from lstmdump.model.escape import visible
 
 if TYPE_CHECKING:
@@ -25,25 +25,23 @@ _PIP_LINE = "pip install matplotlib"
 _CREATOR = "lstmdump"
 
 
-def insist(path: str, models: Iterable[str] = (), *, overwrite: bool) -> None:
-    """That pictures can be drawn, and saved at PATH, which is none of MODELS: to be told before anything is read.
+def require_writable(path: str, models: Iterable[str] = (), inputs: Iterable[str] = (), *, overwrite: bool) -> None:
+    """Check, before anything is read, that pictures can be drawn, and saved at `path`.
 
     Raises:
+        WrongSuffix: `path` ends in none of the suffixes.
+        OutputUnwritable: it is a URL.
+        OutputExists: it is there already and `overwrite` is false, or it is a directory.
+        OutputClash: it is one of `models`, or of the other files that are read, `inputs`.
         MissingDependency: matplotlib is not installed.
-        OutputClash: PATH is one of MODELS.
-        OutputExists: PATH is there already and OVERWRITE is false, or it is a directory.
-        OutputUnwritable: it ends in none of the suffixes, or is a URL.
     """
     _suffix(path)
-    insist_that_it_is_here(path)
-    if os.path.isdir(path):
-        raise OutputExists(f"{visible(path)} is a directory")
-    if os.path.lexists(path) and not overwrite:
-        raise _in_the_way(path)
+    conflicts.require_writable(path, overwrite=overwrite)
     for model in models:
-        insist_that_it_is_no_model(path, model)
+        conflicts.require_not_a_model(path, model)
     if importlib.util.find_spec("matplotlib") is None:
         raise MissingDependency(f"to draw needs matplotlib, which is not installed; {_PIP_LINE}")
+    conflicts.require_not_an_input(path, inputs)
 
 
 def save(figures: Iterable[Figure], path: str, *, overwrite: bool) -> None:
@@ -53,12 +51,13 @@ def save(figures: Iterable[Figure], path: str, *, overwrite: bool) -> None:
     What is drawn alike is saved in the same bytes: nothing in them tells when.
 
     Raises:
-        LstmdumpError: there are no FIGURES, or more than PATH can hold.
+        NothingToDraw: there are no FIGURES.
+        TooManyPages: there are more than PATH can hold.
         MissingDependency: matplotlib is not installed.
         OutputExists: PATH is there already and OVERWRITE is false.
         OutputUnwritable: it cannot be written, or ends in none of the suffixes.
     """
-    insist(path, overwrite=overwrite)
+    require_writable(path, overwrite=overwrite)
     with _in_silence():
         try:
             from lstmdump.report.plot import style
@@ -83,12 +82,12 @@ def _in_silence() -> Iterator[None]:
 def _save(pages: Iterator[Figure], path: str, *, overwrite: bool) -> None:
     first = next(pages, None)
     if first is None:
-        raise LstmdumpError(f"there is nothing to draw, so {visible(path)} is not written")
+        raise NothingToDraw(f"there is nothing to draw, so {visible(path)} is not written")
     try:
         with whole_file(path, overwrite=overwrite) as file:
             _write(chain((first,), pages), file, path)
     except OutputExists as error:  # since we looked
-        raise _in_the_way(path) from error
+        raise already_there(visible(path)) from error
 
 
 def _write(pages: Iterator[Figure], file: BinaryIO, path: str) -> None:
@@ -102,7 +101,7 @@ def _write(pages: Iterator[Figure], file: BinaryIO, path: str) -> None:
         return
     page = next(pages)
     if next(pages, None) is not None:
-        raise LstmdumpError(
+        raise TooManyPages(
             f"{visible(path)} holds one page, and there are more; choose a layer with -l, or name a .pdf"
         )
     metadata = {"Software": None} if suffix == ".png" else {"Creator": _CREATOR, "Date": None}
@@ -112,9 +111,5 @@ def _write(pages: Iterator[Figure], file: BinaryIO, path: str) -> None:
 def _suffix(path: str) -> str:
     suffix = os.path.splitext(path)[1].lower()
     if suffix not in SUFFIXES:
-        raise OutputUnwritable(f"{visible(path)} cannot be drawn: a picture is a .png, .svg or .pdf")
+        raise WrongSuffix(f"{visible(path)} cannot be drawn: a picture is a .png, .svg or .pdf")
     return suffix
-
-
-def _in_the_way(path: str) -> OutputExists:
-    return OutputExists(f"{visible(path)} is there already; use --force")

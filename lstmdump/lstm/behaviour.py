@@ -24,6 +24,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from lstmdump.errors import CannotReplay
 from lstmdump.lstm import LSTM, Role
+from lstmdump.model.sentences import conjoined
 from lstmdump.model.tree import finite_number
 
 ActivationName: TypeAlias = "str | Mapping[str, Any]"
@@ -256,11 +257,7 @@ def _unstated(lstm: LSTM, settings: Mapping[str, Any], release: _Release, direct
 def _told(unstated: list[_Unstated], release: _Release) -> str:
     one = len(unstated) == 1
     what, taken, options = ([each[place] for each in unstated] for place in range(3))
-    words = (f"the file does not state its {_listed(what)}: taken {'is' if one else 'are'} {_listed(taken)}, the "
-             f"default{'' if one else 's'} of {release.words}; {_listed(options)} {'says' if one else 'say'} "
+    words = (f"the file does not state its {conjoined(what)}: taken {'is' if one else 'are'} {conjoined(taken)}, the "
+             f"default{'' if one else 's'} of {release.words}; {conjoined(options)} {'says' if one else 'say'} "
              "otherwise")  # fmt: skip
     return f"{words} ({release.doubt})" if release.doubt and release.recurrent_activation in taken else words
-
-
-def _listed(words: list[str]) -> str:
-    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))

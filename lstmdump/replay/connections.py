@@ -9,10 +9,9 @@ import numpy as np
 from lstmdump.errors import BadInput, CannotReplay, CorruptModel
 from lstmdump.lstm import LSTM, behaviour
 from lstmdump.lstm.open_model import OpenModel
+from lstmdump.model.sentences import listed
 from lstmdump.model.tensor import Array
 from lstmdump.model.tree import Source
-
-_MOST_NAMES = 8  # of layers, in a sentence
 
 
 def sources_by_name(opened: OpenModel) -> dict[str, Source]:
@@ -131,9 +130,3 @@ def in_order(chosen: Sequence[LSTM], sources: Mapping[str, Source]) -> list[LSTM
         done.update(lstm.name for lstm in ready)
         waiting = [lstm for lstm in waiting if lstm.name not in done]
     return ordered
-
-
-def listed(names: Sequence[str]) -> str:
-    """NAMES of layers in a sentence; of many, the first ones, and how many more."""
-    rest = len(names) - _MOST_NAMES
-    return ", ".join(names) if rest <= 0 else f"{', '.join(names[:_MOST_NAMES])} and {rest:,} more"

@@ -9,12 +9,11 @@ from lstmdump.errors import CannotReplay, NoForgetBias
 from lstmdump.lstm import LSTM, behaviour
 from lstmdump.lstm.behaviour import Behaviour
 from lstmdump.lstm.open_model import OpenModel
+from lstmdump.model.sentences import shared
 from lstmdump.model.tensor import Array
 from lstmdump.model.tree import Source
 from lstmdump.replay import activations, connections, equations
 from lstmdump.replay.equations import CellNumbers
-from lstmdump.report import record
-from lstmdump.report.facts import Report, describe
 
 
 class Wanted(NamedTuple):
@@ -47,14 +46,12 @@ class Network(NamedTuple):
     """Layers, read.
 
     Attributes:
-        report: on these layers.
         cells: the layers, each after those whose outputs it takes.
         sources: by the name of each layer that takes outputs of others, which and how joined; the rest take the input.
         wanted: how they are to be run.
         notes: what to know about how they are.
     """
 
-    report: Report
     cells: tuple[CellNumbers, ...]
     sources: Mapping[str, Source]
     wanted: Wanted
@@ -88,11 +85,7 @@ def read(opened: OpenModel, chosen: Sequence[LSTM], input_dim: int, wanted: Want
     connections.insist_on_width(opened, heads, input_dim, may_chain=not wanted.chain)
     connections.insist_on_joints(chosen, sources)
     cells, notes = read_each(connections.in_order(chosen, sources), opened.producer, wanted)
-    report = describe(opened)
-    names = {lstm.name for lstm in chosen}
-    kept = report._replace(layers=tuple(layer for layer in report.layers if layer.name in names),
-                           lstm_parameters=sum(lstm.parameters for lstm in chosen))  # fmt: skip
-    return Network(kept, cells, sources, wanted, notes)
+    return Network(cells, sources, wanted, notes)
 
 
 def read_each(lstms: Sequence[LSTM], producer: str, wanted: Wanted) -> tuple[tuple[CellNumbers, ...], tuple[str, ...]]:
@@ -141,18 +134,6 @@ def _notes(lstms: Iterable[LSTM], behaviours: Mapping[str, Behaviour], wanted: W
     return shared(notes, len(behaviours))
 
 
-def shared(notes: Iterable[tuple[str, str]], layers: int) -> Iterator[str]:
-    """NOTES on LAYERS many, each with the name of its layer: each once, behind the names of those it is true of."""
-    names: dict[str, list[str]] = {}
-    for name, note in notes:
-        names.setdefault(note, []).append(name)
-    return (f"{_those(of, layers)}: {note}" for note, of in names.items())
-
-
-def _those(names: Sequence[str], layers: int) -> str:
-    return f"all {layers:,} layers" if len(names) == layers > 2 else connections.listed(names)
-
-
 def _own_notes(lstm: LSTM, found: Behaviour, wanted: Wanted) -> Iterator[str]:
     doubts = (activations.doubt(what, found.keras, option) for what, option in _activations(found))
     yield from filter(None, doubts)
@@ -160,30 +141,3 @@ def _own_notes(lstm: LSTM, found: Behaviour, wanted: Wanted) -> Iterator[str]:
         yield f"a forget bias of {wanted.forget_bias} is added to b_f, as given: the file does not hold it"
     elif wanted.forget_bias is not None and wanted.forget_bias != lstm.forget_bias:
         yield f"--forget-bias is passed over: the file holds it, and it is {lstm.forget_bias}"
-
-
-def layer_record(network: Network, cell: CellNumbers) -> dict[str, Any]:
-    """How CELL is run, for JSON."""
-    found = cell.behaviour
-    source = network.sources.get(cell.name)
-    return {
-        "name": cell.name,
-        "units": cell.units,
-        "activation": activations.word(found.activation),
-        "recurrent_activation": activations.word(found.recurrent_activation),
-        "go_backwards": found.go_backwards,
-        "takes": list(network.taken(cell.name)),
-        "join": source.join if source is not None and len(source.layers) > 1 else None,
-    }
-
-
-def record_of(network: Network) -> dict[str, Any]:
-    """The record of `show --json`, and under `trace` how the layers are run."""
-    return record.of(network.report) | {
-        "trace": {
-            "dtype": network.wanted.dtype,
-            "chain": network.wanted.chain,
-            "layers": [layer_record(network, cell) for cell in network.cells],
-            "notes": list(network.notes_on_states),
-        }
-    }

@@ -1,7 +1,7 @@
-"""What the LSTM layers of a model make of an input, at every step: their states and gates, written to `.npz`.
+"""What the LSTM layers of a model make of an input, at every step: their states and gates.
 
-A layer at a time is computed, written and let go, so that what is in memory is the input, the states of one layer, and
-the outputs that others have yet to take. From Python::
+A layer at a time is run, so that what is in memory is the input, the states of one layer, and the outputs that later
+layers take. From Python::
 
     x = numpy.load("x.npy")  # (batch, length, d)
     with lstmdump.open("weather.h5") as model:
@@ -12,23 +12,16 @@ the outputs that others have yet to take. From Python::
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from lstmdump.errors import BadInput, LstmdumpError, OutputExists
-from lstmdump.export import atomic, conflicts, npz
-from lstmdump.export.chunks import Output
+from lstmdump.errors import BadInput
 from lstmdump.model.escape import key
-from lstmdump.model.tensor import Array, Cuts, Tensor
-from lstmdump.replay import equations, network
+from lstmdump.model.tensor import Array
+from lstmdump.replay import equations
 from lstmdump.replay import inputs as replay_inputs
 from lstmdump.replay.equations import CellNumbers, State, States
 from lstmdump.replay.network import Network
-from lstmdump.report import record
-
-MEMBERS = ("h", "c", "i", "f", "o", "candidate")
-ENDING = ".npz"
 
 
 class Given(NamedTuple):
@@ -43,40 +36,6 @@ class Given(NamedTuple):
     x: Array
     mask: Array | None = None
     initial: Mapping[str, State] = {}
-
-
-class Place(NamedTuple):
-    """The file that states are written to: PATH.
-
-    Attributes:
-        compress: deflate the arrays.
-        force: overwrite what is there.
-    """
-
-    path: str
-    compress: bool = False
-    force: bool = False
-
-
-def insist_on_place(place: Place, model: str, inputs: Sequence[str]) -> None:
-    """See to it, before anything is computed, that a file can be written to PLACE, and is none of those that are read.
-
-    Raises:
-        LstmdumpError: its name does not end in `.npz`.
-        OutputUnwritable: it is a URL.
-        OutputClash: it is MODEL or one of INPUTS.
-        OutputExists: it is there, and is not to be overwritten.
-    """
-    path = place.path
-    atomic.insist_that_it_is_here(path)
-    if not path.endswith(ENDING):
-        raise LstmdumpError(f"{path or 'an empty name'} does not end in {ENDING}, which the states are written as")
-    conflicts.insist_that_it_is_no_model(path, model)
-    conflicts.insist_that_it_is_none_of(path, inputs)
-    if os.path.isdir(path):
-        raise OutputExists(f"{path} is a directory")
-    if os.path.lexists(path) and not place.force:
-        raise OutputExists(f"{path} is there already; use --force")
 
 
 def first_states(net: Network, path: str, batch: int) -> dict[str, State]:
@@ -121,59 +80,3 @@ def run(net: Network, on: Given) -> Iterator[tuple[CellNumbers, States]]:
         del x
         yield cell, found
         del found  # before the next layer's are computed
-
-
-def write(
-    net: Network, on: Given, place: Place, *, seen: Callable[[CellNumbers, States], None] = lambda _cell, _states: None
-) -> int:
-    """Write what the layers of NET make of the input to a file, and return its bytes. It is whole, or as it was.
-
-    Its keys are `x`, and behind the name of each layer `h`, `c`, `i`, `f`, `o` and `candidate`, each (batch, length,
-    m); h is (batch, length, p) where it is projected. SEEN is given each layer's states while they are there.
-
-    Raises:
-        OutputExists, OutputUnwritable: the file cannot be written.
-        BadInput, CannotReplay: see `run`.
-    """
-    current = _Current(run(net, on), seen)
-    arrays = [Output("x", _held("x", on.x), on.x.dtype.name)]
-    for cell in net.cells:
-        for member in MEMBERS:
-            shape = (*on.x.shape[:2], cell.width if member == "h" else cell.units)
-            name = key(f"{cell.name}/{member}")
-            arrays.append(Output(name, current.tensor(cell.name, member, shape, cell.dtype), cell.dtype))
-    text = record.line(network.record_of(net))
-    return npz.write(place.path, {record.KEY: text}, arrays, compress=place.compress, overwrite=place.force)
-
-
-class _Current:
-    """The layer that is being written: computed when the first of its arrays is asked for, gone with the next one."""
-
-    def __init__(
-        self, layers: Iterator[tuple[CellNumbers, States]], seen: Callable[[CellNumbers, States], None]
-    ) -> None:
-        self._layers = layers
-        self._seen = seen
-        self._layer: str | None = None
-        self._states: States | None = None
-
-    def tensor(self, layer: str, member: str, shape: tuple[int, ...], dtype: str) -> Tensor:
-        """An array of LAYER; all of one layer are to be read before those of the next."""
-
-        def fetch(cuts: Cuts) -> Array:
-            values: Array = getattr(self._of(layer), member)
-            return values[cuts]
-
-        return Tensor(f"{layer}/{member}", shape, dtype, fetch)
-
-    def _of(self, layer: str) -> States:
-        while self._states is None or self._layer != layer:
-            self._states = None
-            cell, self._states = next(self._layers)
-            self._layer = cell.name
-            self._seen(cell, self._states)
-        return self._states
-
-
-def _held(name: str, values: Array) -> Tensor:
-    return Tensor(name, values.shape, values.dtype.name, lambda cuts: values[cuts])

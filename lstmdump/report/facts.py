@@ -7,8 +7,10 @@ from fnmatch import fnmatchcase
 from itertools import accumulate
 from typing import NamedTuple
 
+from lstmdump.errors import NoSuchLayer
 from lstmdump.lstm import LSTM
 from lstmdump.lstm.open_model import OpenModel
+from lstmdump.model.sentences import grouped, plural
 from lstmdump.model.tensor import Tensor
 
 
@@ -75,9 +77,9 @@ class Report(NamedTuple):
     notes: tuple[str, ...]
 
 
-def describe(opened: OpenModel, layer_glob: str | None = None) -> Report:
-    """The report on an open model; LAYER_GLOB keeps only the LSTM layers whose names match. Reads no numbers."""
-    chosen = select(opened.lstms, layer_glob)
+def describe(opened: OpenModel, chosen: tuple[LSTM, ...] | None = None) -> Report:
+    """Return the report on an open model, with the LSTM layers `chosen`, or all of them; no numbers are read."""
+    chosen = opened.lstms if chosen is None else chosen
     layers = tuple(map(_layer_facts, chosen))
     inside = {weight.tensor.name for lstm in opened.lstms for weight in lstm.weights}
     return Report(
@@ -95,18 +97,21 @@ def describe(opened: OpenModel, layer_glob: str | None = None) -> Report:
 
 def _notes(lstms: tuple[LSTM, ...]) -> tuple[str, ...]:
     """What the layers have to say, each sentence once, behind the names of those that say it."""
-    names: dict[str, list[str]] = {}
-    for lstm in lstms:
-        for note in lstm.notes:
-            names.setdefault(note, []).append(lstm.name)
-    return tuple(f"{', '.join(sayers)}: {note}" for note, sayers in names.items())
+    notes = grouped((lstm.name, note) for lstm in lstms for note in lstm.notes)
+    return tuple(f"{', '.join(names)}: {note}" for note, names in notes.items())
 
 
 def select(lstms: tuple[LSTM, ...], layer_glob: str | None) -> tuple[LSTM, ...]:
-    """Those of LSTMS whose names match LAYER_GLOB, a shell pattern; all where it is None."""
+    """Return those of `lstms`, the layers of a model, whose names match `layer_glob`, a shell pattern; all for None.
+
+    Raises:
+        NoSuchLayer: there are layers, but none of them matches.
+    """
     if layer_glob is None:
         return lstms
     chosen = matching([lstm.name for lstm in lstms], layer_glob)
+    if lstms and not chosen:
+        raise NoSuchLayer(f"no layer matches {layer_glob}; it has {plural(len(lstms), 'LSTM layer')}")
     return tuple(lstm for lstm in lstms if lstm.name in chosen)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from lstmdump.errors import OutputExists, OutputUnwritable
-from lstmdump.export import atomic
+from lstmdump.export import atomic, conflicts
 from lstmdump.export.atomic import whole_file
 
 
@@ -71,7 +71,7 @@ def test_an_error_leaves_the_old_file_as_it_was(tmp_path: Path) -> None:
 
 def test_a_url_is_no_place_for_an_output() -> None:
     with pytest.raises(OutputUnwritable, match=r"^s3://b/a\.npz is a URL; files are written on this machine only$"):
-        atomic.insist_that_it_is_here("s3://b/a.npz")
+        conflicts.require_local_path("s3://b/a.npz")
 
 
 def test_a_full_disk_is_told_with_the_path_that_was_asked_for(tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_a_directory_that_cannot_be_synced_is_no_failure(
 
 KILLED = """
 import os, signal, sys
-from lstmdump.export import atomic
+from lstmdump.export import atomic, conflicts
 from lstmdump.export.atomic import whole_file
 if sys.argv[2:] == ["hidden name"]:
     atomic._NAMELESS = 0

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lstmdump.errors import LstmdumpError, MissingDependency, OutputExists, OutputUnwritable
+from lstmdump.errors import MissingDependency, NothingToDraw, OutputExists, OutputUnwritable, TooManyPages, WrongSuffix
 from lstmdump.export import pictures
 from lstmdump.report.plot import style
 
@@ -58,26 +58,26 @@ def test_a_pdf_has_a_page_for_each_figure(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".png", ".svg"])
 def test_other_formats_hold_one_page(suffix: str, tmp_path: Path) -> None:
-    with pytest.raises(LstmdumpError, match=r"holds one page, and there are more; .* name a \.pdf$"):
+    with pytest.raises(TooManyPages, match=r"holds one page, and there are more; .* name a \.pdf$"):
         pictures.save(figures("a", "b"), str(tmp_path / f"x{suffix}"), overwrite=False)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_nothing_to_draw_is_said(tmp_path: Path) -> None:
-    with pytest.raises(LstmdumpError, match=r"nothing to draw, so .*x\.pdf is not written"):
+    with pytest.raises(NothingToDraw, match=r"nothing to draw, so .*x\.pdf is not written"):
         pictures.save([], str(tmp_path / "x.pdf"), overwrite=False)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["x.jpg", "x", "pdf"])
 def test_another_suffix_is_told_in_a_line(name: str, tmp_path: Path) -> None:
-    with pytest.raises(OutputUnwritable, match=r"cannot be drawn: a picture is a \.png, \.svg or \.pdf$"):
-        pictures.insist(str(tmp_path / name), overwrite=False)
+    with pytest.raises(WrongSuffix, match=r"cannot be drawn: a picture is a \.png, \.svg or \.pdf$"):
+        pictures.require_writable(str(tmp_path / name), overwrite=False)
 
 
 def test_no_picture_goes_to_a_url() -> None:
     with pytest.raises(OutputUnwritable, match="is a URL"):
-        pictures.insist("s3://bucket/x.png", overwrite=True)
+        pictures.require_writable("s3://bucket/x.png", overwrite=True)
 
 
 def test_what_is_there_stays_unless_told_otherwise(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_a_picture_that_fails_leaves_nothing(suffix: str, tmp_path: Path) -> Non
 def test_without_matplotlib_the_pip_line_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(MissingDependency, match=r"needs matplotlib.*; pip install matplotlib$"):
-        pictures.insist(str(tmp_path / "x.png"), overwrite=False)
+        pictures.require_writable(str(tmp_path / "x.png"), overwrite=False)
 
 
 def test_a_broken_matplotlib_is_told_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_nothing_is_said_where_there_is_no_home_for_a_list_of_fonts(tmp_path: Pa
     code = f"from lstmdump.export import pictures as plot; plot.save([], {str(tmp_path / 'x.png')!r}, overwrite=False)"
     environment = {**os.environ, "MPLCONFIGDIR": "/proc/nowhere"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)
-    assert done.stderr.splitlines()[-1].startswith("lstmdump.errors.LstmdumpError: there is nothing to draw")
+    assert done.stderr.splitlines()[-1].startswith("lstmdump.errors.NothingToDraw: there is nothing to draw")
     assert "cache" not in done.stderr
 
 

@@ -165,14 +165,6 @@ def test_layers_with_one_note_share_it() -> None:
     assert read(model).notes_on_states[-1] == "a, b: it goes backwards: its first step is at the last of the input"
 
 
-@pytest.mark.parametrize(
-    ("names", "layers", "words"),
-    [("ab", 2, "a, b: n"), ("abc", 3, "all 3 layers: n"), ("abcdefghij", 11, "a, b, c, d, e, f, g, h and 2 more: n")],
-)
-def test_a_note_on_many_layers_stays_short(names: str, layers: int, words: str) -> None:
-    assert list(network.shared(((name, "n") for name in names), layers)) == [words]
-
-
 def test_a_forget_bias_that_the_file_holds_is_not_given_again() -> None:
     assert (
         "a: --forget-bias is passed over: the file holds it, and it is 0.0"
@@ -204,29 +196,6 @@ def test_what_is_read_goes_from_one_process_to_another(model: Path) -> None:
     with lstmdump.open(model) as found:
         net = network.read(found, found.lstms, 3)
     assert pickle.loads(pickle.dumps(net)).cells[0].name == "lstm_1"  # noqa: S301 - our own
-
-
-def test_the_record_says_how_the_layers_are_run() -> None:
-    settings = {("a",): {"activation": "sigmoid", "recurrent_activation": "hard_sigmoid"}}
-    model = opened({"a": (3, 4), "b": (4, 4)}, {("b",): Source((("a",),))}, settings)
-    made = network.record_of(read(model, chain=True, dtype="float64"))
-    assert (made["model"], made["trace"]["dtype"], made["trace"]["chain"]) == ("m.h5", "float64", True)
-    assert [layer["takes"] for layer in made["trace"]["layers"]] == [[], ["a"]]
-    assert made["trace"]["layers"][0] == {
-        "name": "a", "units": 4, "activation": "sigmoid", "recurrent_activation": "hard_sigmoid",
-        "go_backwards": False, "takes": [], "join": None,
-    }  # fmt: skip
-
-
-def test_the_record_is_of_the_layers_chosen() -> None:
-    made = network.record_of(read(opened({"a": (3, 4), "b": (4, 4)}), layers="a"))
-    assert ([layer["name"] for layer in made["layers"]], made["parameters"]["lstm"]) == (["a"], 128)
-
-
-def test_the_record_names_an_activation_that_is_an_object() -> None:
-    settings = {("a",): {"activation": {"class_name": "ReLU", "config": {"max_value": 6.0}}}}
-    made = network.record_of(read(opened({"a": (3, 4)}, settings=settings)))
-    assert "ReLU" in made["trace"]["layers"][0]["activation"]
 
 
 def test_an_activation_that_the_release_has_not_is_doubted() -> None:

@@ -6,12 +6,13 @@ import pytest
 from support import builders
 
 import lstmdump
-from lstmdump.report.facts import Report, describe, matching
+from lstmdump.errors import NoSuchLayer
+from lstmdump.report.facts import Report, describe, matching, select
 
 
 def report_on(path: Path, layer: str | None = None) -> Report:
     with lstmdump.open(path) as model:
-        return describe(model, layer)
+        return describe(model, select(model.lstms, layer))
 
 
 def test_a_report_reads_no_numbers(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,3 +64,12 @@ def test_layers_that_say_the_same_say_it_once(tmp_path: Path) -> None:
 
 def test_a_keras_layer_adds_nothing_to_its_forget_bias_at_run_time(model: Path) -> None:
     assert report_on(model).layers[0].forget_bias == 0.0
+
+
+def test_a_pattern_that_matches_no_layer_is_an_error(model: Path) -> None:
+    with pytest.raises(NoSuchLayer, match=r"^no layer matches x\*; it has 1 LSTM layer$"):
+        report_on(model, "x*")
+
+
+def test_of_a_model_without_lstm_layers_any_pattern_selects_none(tmp_path: Path) -> None:
+    assert report_on(builders.write(tmp_path / "a.h5", {"dense": builders.dense("dense")}), "x*").layers == ()

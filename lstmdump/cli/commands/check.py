@@ -30,10 +30,9 @@ from lstmdump.report.check import (
     pair,
     path_of,
 )
-from lstmdump.report.facts import Report, describe
+from lstmdump.report.facts import Report, describe, select
 from lstmdump.report.record import RecordedModel
 from lstmdump.report.render import check as render
-from lstmdump.report.render.words import no_match
 from lstmdump.sandbox.guard import Guard
 
 _EPILOG = """\b
@@ -207,8 +206,6 @@ def _verdict(
         return None if item.searched else Verdict(item.path, None, error=terminal.sentence(error))
     except Exception as error:  # noqa: BLE001 - one model, whatever is wrong with it, must not stop the rest
         return Verdict(item.path, None, error=terminal.sentence(error))
-    if report.lstms and not report.layers:
-        return Verdict(item.path, None, error=no_match(layer, report.lstms))
     mismatches = list(compare(report, expected))
     if against:
         mismatches.extend(_against(report, layer, entry))
@@ -217,7 +214,7 @@ def _verdict(
 
 def _described(path: str, layer: str | None, limits: Limits) -> Report:
     with lstmdump.open(path, limits=limits) as opened:
-        return describe(opened, layer)
+        return describe(opened, select(opened.lstms, layer))
 
 
 def _against(report: Report, layer: str | None, entry: RecordedModel | None) -> list[Mismatch]:

@@ -12,10 +12,8 @@ from lstmdump.cli import terminal
 from lstmdump.cli.exit_status import FAILED, Run
 from lstmdump.cli.replay_options import Running, running_options
 from lstmdump.cli.selection import PATH, Input, Selection, model_options
-from lstmdump.errors import LstmdumpError
-from lstmdump.export import conflicts
+from lstmdump.model.sentences import shared
 from lstmdump.report.facts import select
-from lstmdump.report.render.words import no_match
 from lstmdump.sandbox.guard import Guard
 
 if TYPE_CHECKING:
@@ -77,7 +75,7 @@ def lags_command(
         inputs = list(selection.inputs(run.fail))
         if plot is not None:
             arrays = [path for path in (x, running.mask) if path is not None]
-            _insist_on_place(plot, [item.path for item in inputs], arrays, overwrite=force)
+            _require_writable(plot, [item.path for item in inputs], arrays, overwrite=force)
         given = _given(x, running.mask)
         with terminal.progress(inputs, len(inputs), unit="models", quiet=selection.quiet) as items:
             for item in items:
@@ -94,11 +92,10 @@ def lags_command(
     return run.status
 
 
-def _insist_on_place(plot: str, models: Sequence[str], arrays: Sequence[str], *, overwrite: bool) -> None:
-    from lstmdump.export.pictures import insist
+def _require_writable(plot: str, models: Sequence[str], arrays: Sequence[str], *, overwrite: bool) -> None:
+    from lstmdump.export import pictures
 
-    insist(plot, models, overwrite=overwrite)
-    conflicts.insist_that_it_is_none_of(plot, arrays)
+    pictures.require_writable(plot, models, arrays, overwrite=overwrite)
 
 
 class _Given(NamedTuple):
@@ -121,7 +118,6 @@ def _lags(
     item: Input, guard: Guard, selection: Selection, wanted: Wanted, given: _Given | None, unit: int | None,
     most: int | None,
 ) -> ModelLags:  # fmt: skip
-    from lstmdump.replay.network import shared
     from lstmdump.report.render.lags import ModelLags
 
     input_dim = None if given is None else given.x.shape[2]
@@ -149,8 +145,6 @@ def _read(
 
     with lstmdump.open(path, limits=limits) as opened:
         chosen = select(opened.lstms, layer)
-        if opened.lstms and not chosen:
-            raise LstmdumpError(no_match(layer, len(opened.lstms)))
         if input_dim is not None:
             connections.insist_on_width(opened, chosen, input_dim, may_chain=False)
         cells, notes = network.read_each(chosen, opened.producer, wanted)

@@ -11,12 +11,12 @@ import lstmdump
 from lstmdump.cli import terminal
 from lstmdump.cli.exit_status import Run
 from lstmdump.cli.selection import PATH, Input, Selection, model_options
-from lstmdump.lstm import GATES
+from lstmdump.errors import NoSuchLayer
+from lstmdump.lstm import GATES, LSTM
 from lstmdump.lstm.open_model import OpenModel
 from lstmdump.model.limits import Limits
 from lstmdump.report import record
 from lstmdump.report.facts import Report, describe, select
-from lstmdump.report.render.words import no_match
 from lstmdump.sandbox.guard import Guard
 
 if TYPE_CHECKING:
@@ -84,17 +84,17 @@ def show_command(
                 pass
         else:
             named = list(inputs)
-            _insist_on_place(plot, named, overwrite=force)
+            _require_writable(plot, named, overwrite=force)
             guard.start()  # before matplotlib is imported
             layers = _printed(named, guard, wanted, run, quiet=selection.quiet)
             _plot(layers, plot, overwrite=force, with_model=not selection.names_one)
     return run.status
 
 
-def _insist_on_place(path: str, inputs: Iterable[Input], *, overwrite: bool) -> None:
-    from lstmdump.export import pictures as plot
+def _require_writable(path: str, inputs: Iterable[Input], *, overwrite: bool) -> None:
+    from lstmdump.export import pictures
 
-    plot.insist(path, [item.path for item in inputs], overwrite=overwrite)
+    pictures.require_writable(path, [item.path for item in inputs], overwrite=overwrite)
 
 
 def _plot(layers: Iterator[LayerNumbers], path: str, *, overwrite: bool, with_model: bool) -> None:
@@ -159,52 +159,48 @@ class _Shown(NamedTuple):
 
 def _show(path: str, wanted: _Wanted) -> _Shown:
     with lstmdump.open(path, limits=wanted.limits) as opened:
-        report = describe(opened, wanted.layer)
-        text = _line(opened, report, wanted) if wanted.as_json else _table(opened, report, wanted)
-        caution = _nothing_there(report, wanted.layer, len(opened.lstms))
-        return _Shown(text, caution, _layers(opened, wanted) if wanted.plot else ())
+        try:
+            chosen = select(opened.lstms, wanted.layer)
+            caution = None if chosen else "no LSTM layer in this model"
+        except NoSuchLayer as error:
+            chosen, caution = (), str(error)
+        report, show = describe(opened, chosen), _line if wanted.as_json else _table
+        return _Shown(show(opened, chosen, report, wanted), caution, _layers(opened, chosen, wanted))
 
 
-def _layers(opened: OpenModel, wanted: _Wanted) -> tuple[LayerNumbers, ...]:
+def _layers(opened: OpenModel, chosen: tuple[LSTM, ...], wanted: _Wanted) -> tuple[LayerNumbers, ...]:
+    """Read what is to be drawn."""
+    if not wanted.plot:
+        return ()
     from lstmdump.report.plot import arrays as numbers
 
-    return tuple(numbers.read(lstm, opened.path, wanted.gates) for lstm in select(opened.lstms, wanted.layer))
+    return tuple(numbers.read(lstm, opened.path, wanted.gates) for lstm in chosen)
 
 
-def _nothing_there(report: Report, layer: str | None, found: int) -> str | None:
-    """That a model has no LSTM layer, or none of FOUND that matches LAYER."""
-    if report.layers:
-        return None
-    return no_match(layer, found) if found else "no LSTM layer in this model"
-
-
-def _line(opened: OpenModel, report: Report, wanted: _Wanted) -> str:
+def _line(opened: OpenModel, chosen: tuple[LSTM, ...], report: Report, wanted: _Wanted) -> str:
     fields = record.of(report, with_others=wanted.with_others)
     if wanted.stats:
         from lstmdump.replay.statistics import summarise
         from lstmdump.report.render.values import statistics_record
 
-        chosen = select(opened.lstms, wanted.layer)
         fields["stats"] = {
             lstm.name: statistics_record(summarise(lstm, wanted.gates, producer=opened.producer)) for lstm in chosen
         }
     return record.line(fields)
 
 
-def _table(opened: OpenModel, report: Report, wanted: _Wanted) -> str:
+def _table(opened: OpenModel, chosen: tuple[LSTM, ...], report: Report, wanted: _Wanted) -> str:
     from lstmdump.report.render.table import table
 
     text = table(report, width=wanted.width, colour=wanted.colour, with_others=wanted.with_others)
     if wanted.explain and report.layers:
         from lstmdump.report.explain import explanation
 
-        chosen = select(opened.lstms, wanted.layer)
         text += "\n" + explanation(chosen, opened.producer, width=wanted.width, colour=wanted.colour)
     if wanted.stats or wanted.values:
         from lstmdump.replay.statistics import summarise
         from lstmdump.report.render import values as numbers
 
-        chosen = select(opened.lstms, wanted.layer)
         if wanted.stats:
             text += "\n" + numbers.statistics(
                 [summarise(lstm, wanted.gates, producer=opened.producer) for lstm in chosen]

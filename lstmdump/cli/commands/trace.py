@@ -11,16 +11,17 @@ from lstmdump.cli import terminal
 from lstmdump.cli.exit_status import Run
 from lstmdump.cli.replay_options import Running, running_options
 from lstmdump.cli.selection import PATH, Input, Selection, one_model_options
-from lstmdump.errors import LstmdumpError
+from lstmdump.errors import NoLSTM
 from lstmdump.model.escape import visible
-from lstmdump.report.facts import select
-from lstmdump.report.render.words import no_match
+from lstmdump.report.facts import describe, select
 
 if TYPE_CHECKING:
+    from lstmdump.export.states import StatesFile
     from lstmdump.replay.equations import CellNumbers, States
     from lstmdump.replay.network import Network, Wanted
     from lstmdump.replay.saturation import LayerSummary
-    from lstmdump.replay.trace import Given, Place
+    from lstmdump.replay.trace import Given
+    from lstmdump.report.facts import Report
 
 _EPILOG = """\b
 Examples:
@@ -64,41 +65,44 @@ def trace_command(
     Each array is (batch, length, m). The layers compute as the file says, in numpy. Several layers each take the input
     itself, or, with --chain, the output of the layer before.
     """
+    from lstmdump.export import states
     from lstmdump.replay import inputs, trace
 
     run, item = Run(as_json=as_json), Input(selection.models[0])
-    place = trace.Place(out, compress, force)
+    file = states.StatesFile(out, compress, force)
     wanted = running.wanted(dtype, chain=chain)
     values = inputs.sequences(x, dtype)
-    net = None
-    with run.each(item), selection.guard() as guard:
-        trace.insist_on_place(place, item.path, [path for path in (x, running.mask, initial_state) if path is not None])
-        net = guard.do(item.path, _network, item.path, selection, values.shape[2], wanted)
-    if net is None:
+    try:
+        with selection.guard() as guard:
+            states.require_writable(file, item.path, [path for path in (x, running.mask, initial_state) if path])
+            net, report = guard.do(item.path, _network, item.path, selection, values.shape[2], wanted)
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with the model or the file
+        run.fail(item.path, terminal.sentence(error))
         return run.status
     passed = None if running.mask is None else inputs.mask(running.mask, values.shape[:2])
     first = {} if initial_state is None else trace.first_states(net, initial_state, len(values))
     with run.each(item):
-        _trace(item, net, trace.Given(values, passed, first), place, stats=stats, as_json=as_json)
+        _trace(item, net, report, trace.Given(values, passed, first), file, stats=stats, as_json=as_json)
         for note in () if selection.quiet else net.notes_on_states:
             terminal.tell(f"{item.path}: {note}")
     return run.status
 
 
-def _network(path: str, selection: Selection, input_dim: int, wanted: Wanted) -> Network:
+def _network(path: str, selection: Selection, input_dim: int, wanted: Wanted) -> tuple[Network, Report]:
+    """Read the chosen layers of a model, and describe it."""
     from lstmdump.replay import network
 
     with lstmdump.open(path, limits=selection.limits) as opened:
-        chosen = select(opened.lstms, selection.layer)
         if not opened.lstms:
-            raise LstmdumpError("no LSTM layer in this model")
-        if not chosen:
-            raise LstmdumpError(no_match(selection.layer, len(opened.lstms)))
-        return network.read(opened, chosen, input_dim, wanted)
+            raise NoLSTM("no LSTM layer in this model")
+        chosen = select(opened.lstms, selection.layer)
+        return network.read(opened, chosen, input_dim, wanted), describe(opened)
 
 
-def _trace(item: Input, net: Network, on: Given, place: Place, *, stats: bool, as_json: bool) -> None:
-    from lstmdump.replay import trace
+def _trace(
+    item: Input, net: Network, report: Report, on: Given, file: StatesFile, *, stats: bool, as_json: bool
+) -> None:
+    from lstmdump.export import states as export
     from lstmdump.replay.saturation import summarise
     from lstmdump.report.render import trace as render
 
@@ -108,11 +112,11 @@ def _trace(item: Input, net: Network, on: Given, place: Place, *, stats: bool, a
         if stats or as_json:
             summaries.append(summarise(cell, states, on.mask))
 
-    size = trace.write(net, on, place, seen=look)
+    size = export.write(net, on, file, report=report, seen=look)
     if as_json:
-        terminal.write_json(render.json_line(net, summaries, item.path, place.path, size, with_statistics=stats))
+        terminal.write_json(render.json_line(net, summaries, item.path, file.path, size, with_statistics=stats))
         return
-    terminal.write(visible(place.path) + "\n")
+    terminal.write(visible(file.path) + "\n")
     if stats:
         terminal.write("\n" + render.statistics(summaries))
     terminal.flush()

@@ -9,12 +9,10 @@ from lstmdump.cli import terminal
 from lstmdump.cli.exit_status import FAILED, Run
 from lstmdump.cli.replay_options import Number
 from lstmdump.cli.selection import Input, Selection, model_options
-from lstmdump.errors import LstmdumpError
 from lstmdump.model.limits import Limits
 from lstmdump.replay.verify import TOLERANCE, Case, LayerVerdict, ModelVerdict, case, compare
 from lstmdump.report.facts import select
 from lstmdump.report.render import verify as render
-from lstmdump.report.render.words import no_match
 from lstmdump.sandbox.guard import Guard
 from lstmdump.sandbox.tensorflow_client import TensorFlow
 
@@ -73,10 +71,7 @@ def _verdict(
 
 def _cases(path: str, layer: str | None, limits: Limits, seed: int) -> list[Case | LayerVerdict]:
     with lstmdump.open(path, limits=limits) as opened:
-        chosen = select(opened.lstms, layer)
-        if opened.lstms and not chosen:
-            raise LstmdumpError(no_match(layer, len(opened.lstms)))
-        return [case(lstm, seed=seed) for lstm in chosen]
+        return [case(lstm, seed=seed) for lstm in select(opened.lstms, layer)]
 
 
 def _print(verdict: ModelVerdict, run: Run) -> None:

@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lstmdump.model.escape import visible
-from lstmdump.replay.network import Network, layer_record
+from lstmdump.replay import activations
+from lstmdump.replay.cell import CellNumbers
+from lstmdump.replay.network import Network
 from lstmdump.replay.saturation import GateSummary, LayerSummary
 from lstmdump.report import record
 from lstmdump.report.render.words import count, plural
@@ -55,6 +57,31 @@ def json_line(
         "bytes": size,
         "notes": list(network.notes_on_states),
     })  # fmt: skip
+
+
+def layer_record(network: Network, cell: CellNumbers) -> dict[str, Any]:
+    """Return how the layer `cell` of `network` is run, for JSON."""
+    found = cell.behaviour
+    source = network.sources.get(cell.name)
+    return {
+        "name": cell.name,
+        "units": cell.units,
+        "activation": activations.word(found.activation),
+        "recurrent_activation": activations.word(found.recurrent_activation),
+        "go_backwards": found.go_backwards,
+        "takes": list(network.taken(cell.name)),
+        "join": source.join if source is not None and len(source.layers) > 1 else None,
+    }
+
+
+def trace_record(network: Network) -> dict[str, Any]:
+    """Return how the layers of `network` are run: the key `trace` of the record in a file of states."""
+    return {
+        "dtype": network.wanted.dtype,
+        "chain": network.wanted.chain,
+        "layers": [layer_record(network, cell) for cell in network.cells],
+        "notes": list(network.notes_on_states),
+    }
 
 
 def _layer(about: Mapping[str, Any], summary: LayerSummary, *, with_statistics: bool) -> dict[str, Any]:

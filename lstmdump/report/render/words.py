@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
+from lstmdump.model.sentences import count, plural
+
+__all__ = ["bar", "count", "plural", "shape_with_reason"]
+
 _EIGHTHS = " ▏▎▍▌▋▊▉"
-
-
-def count(number: int) -> str:
-    """NUMBER with thousands separators: 19,712."""
-    return f"{number:,}"
-
-
-def plural(number: int, word: str) -> str:
-    """NUMBER and WORD: `1 layer`, `2 layers`."""
-    return f"{count(number)} {word}" + ("" if number == 1 else "s")
-
-
-def no_match(layer_glob: str | None, found: int) -> str:
-    """That no layer of a model with FOUND LSTM layers has a name that LAYER_GLOB stands for."""
-    return f"no layer matches {layer_glob}; it has {plural(found, 'LSTM layer')}"
 
 
 def shape_with_reason(shape: tuple[int, ...], formula: str) -> str:

@@ -1,0 +1,116 @@
+"""Write the states of LSTM layers at every step of an input to `.npz`, a layer at a time.
+
+A layer is run and its arrays are written before the next one is run, so that what is in memory is the input, the states
+of one layer, and the outputs that later layers take. From Python::
+
+    from lstmdump.export import states
+
+    x = numpy.load("x.npy")  # (batch, length, d)
+    with lstmdump.open("weather.h5") as model:
+        net = lstmdump.network.read(model, model.lstms, x.shape[2])
+    states.write(net, lstmdump.trace.Given(x), states.StatesFile("states.npz"))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from lstmdump.errors import WrongSuffix
+from lstmdump.export import chunks, conflicts, npz
+from lstmdump.model.escape import key
+from lstmdump.replay.equations import CellNumbers, States
+from lstmdump.replay.network import Network
+from lstmdump.replay.trace import Given, run
+from lstmdump.report import record
+from lstmdump.report.facts import Report
+from lstmdump.report.render.trace import trace_record
+
+MEMBERS = ("h", "c", "i", "f", "o", "candidate")
+"""The arrays of a layer, in the order in which they are written."""
+
+ENDING = ".npz"
+
+
+class StatesFile(NamedTuple):
+    """The file that states are written to.
+
+    Attributes:
+        path: its path, which ends in `.npz`.
+        compress: whether the arrays are deflated.
+        force: whether a file that is there is overwritten.
+    """
+
+    path: str
+    compress: bool = False
+    force: bool = False
+
+
+def require_writable(file: StatesFile, model: str, inputs: Sequence[str]) -> None:
+    """Check, before anything is computed, that `file` can be written, and is not one of the files that are read.
+
+    Args:
+        file: the file to write.
+        model: the path of the model.
+        inputs: the paths of the arrays that the user gives.
+
+    Raises:
+        WrongSuffix: the path does not end in `.npz`.
+        OutputUnwritable: it is a URL.
+        OutputClash: it is `model` or one of `inputs`.
+        OutputExists: it is there, and is not to be overwritten.
+    """
+    conflicts.require_local_path(file.path)
+    if not file.path.endswith(ENDING):
+        raise WrongSuffix(f"{file.path or 'an empty name'} does not end in {ENDING}, which the states are written as")
+    conflicts.require_writable(file.path, overwrite=file.force, models=[model], inputs=inputs)
+
+
+def write(
+    net: Network,
+    on: Given,
+    file: StatesFile,
+    *,
+    report: Report | None = None,
+    seen: Callable[[CellNumbers, States], None] = lambda _cell, _states: None,
+) -> int:
+    """Run the layers of `net` and write their states to `file`, which is written whole, or stays as it was.
+
+    The keys of the file are `x`, and behind the name of each layer `h`, `c`, `i`, `f`, `o` and `candidate`, each
+    (batch, length, m); h is (batch, length, p) where it is projected.
+
+    Args:
+        net: the layers.
+        on: the input, with its mask and the states before the first step.
+        file: where to write.
+        report: on the model; without it, the record in the file says only how the layers were run.
+        seen: called with each layer and its states before they are written.
+
+    Returns:
+        The bytes written.
+
+    Raises:
+        OutputExists, OutputUnwritable: the file cannot be written.
+        BadInput: the shapes do not go together.
+        CannotReplay: the activations of a layer are unknown.
+    """
+    text = record.line(record_of(net, report))
+    with npz.writing(file.path, compress=file.compress, overwrite=file.force) as writer:
+        writer.add_text(record.KEY, text)
+        writer.add([chunks.in_memory("x", on.x)])
+        for cell, states in run(net, on):
+            seen(cell, states)
+            writer.add([chunks.in_memory(key(f"{cell.name}/{name}"), getattr(states, name)) for name in MEMBERS])
+            del states  # before those of the next layer are computed
+    return writer.size
+
+
+def record_of(net: Network, report: Report | None) -> dict[str, Any]:
+    """Return the record of `show --json` on the layers of `net`, and under `trace` how they are run."""
+    fields = {} if report is None else record.of(_only_layers(report, {cell.name for cell in net.cells}))
+    return fields | {"trace": trace_record(net)}
+
+
+def _only_layers(report: Report, names: set[str]) -> Report:
+    layers = tuple(layer for layer in report.layers if layer.name in names)
+    return report._replace(layers=layers, lstm_parameters=sum(layer.parameters for layer in layers))
