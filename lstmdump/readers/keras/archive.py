@@ -13,10 +13,9 @@ from lstmdump.model.tree import Model
 from lstmdump.readers import json_text
 from lstmdump.readers.detect import Format
 from lstmdump.readers.keras.architecture import config as keras_config
-from lstmdump.readers.keras.weights_h5 import groups as weight_groups
 from lstmdump.readers.keras.weights_h5 import reader as weights_h5
-from lstmdump.readers.keras.weights_h5.container import Archive, Directory, Files
-from lstmdump.readers.keras.weights_h5.groups import Stored
+from lstmdump.readers.keras.weights_h5.container import Container, DirectoryContainer, ZipContainer
+from lstmdump.readers.keras.weights_h5.groups import VariableGroup, read_groups
 
 _CONFIG = "config.json"
 _METADATA = "metadata.json"
@@ -32,16 +31,16 @@ def read(location: Location) -> Model:
         CorruptModel: cut short, damaged, or in contradiction with itself.
         RefusedModel: it points outside itself, or past a limit, or holds pickled arrays.
     """
-    files: Files = Directory(location) if location.is_dir() else Archive(location)
+    files: Container = DirectoryContainer(location) if location.is_dir() else ZipContainer(location)
     try:
-        config = _text(files, _CONFIG)
+        config = _read_text(files, _CONFIG)
         architecture = keras_config.parse(config, _CONFIG, location.limits)
-        root = _weights(files, opaque_is_bfloat16='"bfloat16"' in config)
+        root = _read_weights(files, opaque_is_bfloat16='"bfloat16"' in config)
         return weights_h5.assemble(
             root,
             architecture,
             format_word=Format.KERAS_ZIP.value,
-            producer=_producer(files, location.limits),
+            producer=_read_producer(files, location.limits),
             limits=location.limits,
             release=files.close,
             files=files,
@@ -51,9 +50,9 @@ def read(location: Location) -> Model:
         raise
 
 
-def _weights(files: Files, *, opaque_is_bfloat16: bool) -> Stored:
+def _read_weights(files: Container, *, opaque_is_bfloat16: bool) -> VariableGroup:
     if files.has(_WEIGHTS):
-        return weight_groups.read([files.hdf5(_WEIGHTS)], opaque_is_bfloat16=opaque_is_bfloat16)
+        return read_groups([files.hdf5(_WEIGHTS)], opaque_is_bfloat16=opaque_is_bfloat16)
     if files.has(_INDEX):
         return weights_h5.read_shards(files, _INDEX)
     if files.has(_PICKLED):
@@ -62,18 +61,18 @@ def _weights(files: Files, *, opaque_is_bfloat16: bool) -> Stored:
     raise CorruptModel(f"a .keras model without its weights: there is no {_WEIGHTS} beside {_CONFIG}")
 
 
-def _text(files: Files, name: str) -> str:
+def _read_text(files: Container, name: str) -> str:
     try:
         return files.text(name).decode("utf-8")
     except UnicodeDecodeError as error:
         raise CorruptModel(f"{name} is no text in UTF-8") from error
 
 
-def _producer(files: Files, limits: Limits) -> str:
+def _read_producer(files: Container, limits: Limits) -> str:
     if not files.has(_METADATA):
         return "keras of an unknown version"
     try:
-        version = json_text.parse(_text(files, _METADATA), _METADATA, limits)["keras_version"]
+        version = json_text.parse(_read_text(files, _METADATA), _METADATA, limits)["keras_version"]
     except (KeyError, TypeError) as error:
         raise CorruptModel(f"{_METADATA} names no version of Keras") from error
     return f"keras {version}"

@@ -26,8 +26,8 @@ _TOP_LEVEL = "top_level_model_weights"  # weights of the model itself, not in la
 _NO_PARAMETERS = frozenset({"seed_generator_state", "rnn_state"})
 
 
-class _Stored:
-    """What a file holds: its arrays by top-level layer, its architecture if it has one, and its Keras version."""
+class _FileContents:
+    """The contents of a file: arrays by top-level layer, the architecture if there is one, and the version of Keras."""
 
     def __init__(self, root: Group, architecture: ConfigLayer | None, version: str | None) -> None:
         self.root = root
@@ -80,14 +80,14 @@ def _read(location: Location, file: HDF5File) -> Model:
     if _is_legacy(file):
         return _read_named(file)
     from lstmdump.readers.keras import h5_keras0
-    from lstmdump.readers.keras.weights_h5 import groups as weight_groups
     from lstmdump.readers.keras.weights_h5 import reader as weights_h5
+    from lstmdump.readers.keras.weights_h5.groups import is_weights_h5
 
     if h5_keras0.is_keras_0(file):
         weights, notes = h5_keras0.read_weights(file)
         root = grow(weights, {}, limits=file.limits)
         return Model(Format.HDF5.value, "keras 0.x", root, notes=(*notes, NO_CLASSES), release=file.close)
-    return weights_h5.read(location, file) if weight_groups.is_layout(file) else _read_named(file)
+    return weights_h5.read(location, file) if is_weights_h5(file) else _read_named(file)
 
 
 def _is_legacy(file: HDF5File) -> bool:
@@ -105,15 +105,15 @@ def _read_named(file: HDF5File) -> Model:
     if names is None and config is None and (inner := file.group("model_weights")) is not None:
         root, names = inner, inner.strings("layer_names")
     if names is None:
-        raise _not_ours(file, config)
-    stored = _Stored(root, None if config is None else keras_config.parse(config, "model_config", file.limits),
+        raise _unknown_file(file, config)
+    stored = _FileContents(root, None if config is None else keras_config.parse(config, "model_config", file.limits),
                      file.text("keras_version") or root.text("keras_version"))  # fmt: skip
     root.look_ahead()
     opaque = config is None or '"bfloat16"' in config
     for name in names:
-        stored.groups[name] = _buckets(stored, name, opaque_is_bfloat16=opaque)
+        stored.groups[name] = _group_arrays(stored, name, opaque_is_bfloat16=opaque)
     own = _TOP_LEVEL not in stored.groups and root.group(_TOP_LEVEL) is not None
-    top = _buckets(stored, _TOP_LEVEL, opaque_is_bfloat16=opaque) if own else []
+    top = _group_arrays(stored, _TOP_LEVEL, opaque_is_bfloat16=opaque) if own else []
     notes = []
     if stored.architecture is None:
         notes.append(NO_CLASSES)
@@ -131,7 +131,7 @@ def _read_named(file: HDF5File) -> Model:
     root_layer = grow(parameters, places.kinds, places.settings, file.limits)
     return Model(
         Format.HDF5.value,
-        _producer(stored, file),
+        _find_producer(stored, file),
         root_layer,
         notes=(*notes, *places.notes),
         countable=places.countable,
@@ -140,7 +140,7 @@ def _read_named(file: HDF5File) -> Model:
     )
 
 
-def _not_ours(file: HDF5File, config: str | None) -> Exception:
+def _unknown_file(file: HDF5File, config: str | None) -> Exception:
     if config is not None:
         return CorruptModel("the file holds a model's configuration, but no layer_names beside its weights")
     names = file.names()
@@ -148,8 +148,8 @@ def _not_ours(file: HDF5File, config: str | None) -> Exception:
     return UnknownFormat(f"HDF5, but no Keras model: it has no layer_names; it holds {held or 'nothing'}")
 
 
-def _buckets(stored: _Stored, layer: str, *, opaque_is_bfloat16: bool) -> list[Bucket]:
-    """The arrays of the top-level LAYER, by the layers within it.
+def _group_arrays(stored: _FileContents, layer: str, *, opaque_is_bfloat16: bool) -> list[Bucket]:
+    """Group the arrays of the top-level layer `layer` by the layers within it.
 
     Cells in one scope are numbered name by name: `bias` after `kernel_1` is the second cell's if the first has none. So
     a kernel starts a cell, and what follows is that cell's, which is how Keras 2 lists them.
@@ -175,7 +175,7 @@ def _buckets(stored: _Stored, layer: str, *, opaque_is_bfloat16: bool) -> list[B
     return sorted(buckets.values(), key=lambda bucket: (place[bucket.scope], bucket.number))
 
 
-def _producer(stored: _Stored, file: HDF5File) -> str:
+def _find_producer(stored: _FileContents, file: HDF5File) -> str:
     version = stored.version or "1.x"
     backend = file.text("backend") or stored.root.text("backend")
     if backend is None and stored.major < 2 and (first := next(stored.tensors(), None)) is not None:

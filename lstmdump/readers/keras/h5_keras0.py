@@ -36,35 +36,35 @@ def read_weights(root: Group) -> tuple[list[Weight], list[str]]:
     """
     weights: list[Weight] = []
     notes: list[str] = []
-    for group in _groups(root):
-        tensors = [_array(group, number) for number in range(_count(group, "nb_params"))]
-        runs = list(_runs(tensors))
+    for group in _iterate_groups(root):
+        tensors = [_read_array(group, number) for number in range(_read_count(group, "nb_params"))]
+        runs = list(_split_runs(tensors))
         unsure = [run for run in runs if len(run) > 3 and not _is_lstms(run, tensors) and len(run) != 3 * _GRU_TRIPLES]
         notes.extend(f"{run[0].name} and the {len(run) - 1} arrays after it may be LSTM or GRU layers: the file "
                      "does not say where one ends, so they are left alone" for run in unsure)  # fmt: skip
-        notes.extend(_doubts(group.path, runs, tensors))
-        weights.extend(chain.from_iterable(_place(group.path, run, tensors) for run in runs))
+        notes.extend(_note_doubts(group.path, runs, tensors))
+        weights.extend(chain.from_iterable(_name_weights(group.path, run, tensors) for run in runs))
     return weights, notes
 
 
-def _doubts(group: str, runs: list[list[Tensor]], tensors: list[Tensor]) -> Iterator[str]:
-    """What else a run may be that is taken for one LSTM: in a list without borders, layers on their own width."""
+def _note_doubts(group: str, runs: list[list[Tensor]], tensors: list[Tensor]) -> Iterator[str]:
+    """Yield a note for each run that is taken for one LSTM, and may be several layers as wide as their inputs."""
     for run in runs:
         whole_layer = len(run) == len(tensors) and group != _GRAPH
         if len(run) == 3 * _LSTM_TRIPLES and run[0].shape == run[1].shape and not whole_layer:
-            layer = "/".join(_layer(group, run, tensors, 0))
+            layer = "/".join(_name_layer(group, run, tensors, 0))
             yield (f"{layer}: twelve arrays of one size, taken for an LSTM; four SimpleRNN layers, or a GRU and a "
                    "SimpleRNN, would look the same")  # fmt: skip
 
 
-def _layer(group: str, run: list[Tensor], tensors: list[Tensor], start: int) -> LayerPath:
-    """The place of the LSTM that begins at START of RUN: the group's, where it holds nothing else."""
+def _name_layer(group: str, run: list[Tensor], tensors: list[Tensor], start: int) -> LayerPath:
+    """Return the path of the LSTM that begins at `start` of `run`: that of the group, where it holds nothing else."""
     return (group,) if len(run) == len(tensors) == 12 else (group, run[start].name.rpartition("/")[2])
 
 
-def _groups(root: Group) -> Iterator[Group]:
+def _iterate_groups(root: Group) -> Iterator[Group]:
     names = [_GRAPH] if root.attribute("nb_layers") is None else [
-        f"layer_{number}" for number in range(_count(root, "nb_layers"))
+        f"layer_{number}" for number in range(_read_count(root, "nb_layers"))
     ]  # fmt: skip
     for name in names:
         group = root.group(name)
@@ -73,27 +73,27 @@ def _groups(root: Group) -> Iterator[Group]:
         yield group
 
 
-def _count(group: Group, attribute: str) -> int:
+def _read_count(group: Group, attribute: str) -> int:
     value = group.attribute(attribute)
     if not isinstance(value, int) or not 0 <= value <= _MAX_PARAMETERS:
         raise CorruptModel(f"{attribute} of {group.path or '/'} is no count: {value!r}")
     return value
 
 
-def _array(group: Group, number: int) -> Tensor:
+def _read_array(group: Group, number: int) -> Tensor:
     tensor = group.tensor(f"param_{number}", opaque_is_bfloat16=False)
     if tensor is None:
         raise CorruptModel(f"{group.path} counts an array param_{number}, but does not hold it")
     return tensor
 
 
-def _runs(tensors: list[Tensor]) -> Iterator[list[Tensor]]:
-    """TENSORS cut into runs of recurrent triples (d, m), (m, m), (m,) of one size, and single other arrays."""
+def _split_runs(tensors: list[Tensor]) -> Iterator[list[Tensor]]:
+    """Split `tensors` into runs of recurrent triples (d, m), (m, m), (m,) of one size, and single other arrays."""
     start = 0
     while start < len(tensors):
         end = start
         while _is_triple(tensors[end : end + 3]) and (
-            end == start or _shapes(tensors[end : end + 3]) == _shapes(tensors[start : start + 3])
+            end == start or _list_shapes(tensors[end : end + 3]) == _list_shapes(tensors[start : start + 3])
         ):
             end += 3
         end = max(end, start + 1)
@@ -101,7 +101,7 @@ def _runs(tensors: list[Tensor]) -> Iterator[list[Tensor]]:
         start = end
 
 
-def _shapes(tensors: list[Tensor]) -> list[tuple[int, ...]]:
+def _list_shapes(tensors: list[Tensor]) -> list[tuple[int, ...]]:
     return [tensor.shape for tensor in tensors]
 
 
@@ -124,12 +124,12 @@ def _is_lstms(run: list[Tensor], tensors: list[Tensor]) -> bool:
     return triples >= _LSTM_TRIPLES and triples % _LSTM_TRIPLES == 0 and triples % _GRU_TRIPLES != 0
 
 
-def _place(group: str, run: list[Tensor], tensors: list[Tensor]) -> Iterator[Weight]:
+def _name_weights(group: str, run: list[Tensor], tensors: list[Tensor]) -> Iterator[Weight]:
     if not _is_lstms(run, tensors):
         for tensor in run:
             yield Weight((group,), tensor.name.rpartition("/")[2], tensor)
         return
     for start in range(0, len(run), 3 * _LSTM_TRIPLES):
-        layer = _layer(group, run, tensors, start)
+        layer = _name_layer(group, run, tensors, start)
         for position, tensor in enumerate(run[start : start + 3 * _LSTM_TRIPLES]):
             yield Weight(layer, f"{'WUb'[position % 3]}_{_ORDER[position // 3]}", tensor)

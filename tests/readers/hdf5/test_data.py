@@ -14,7 +14,7 @@ from lstmdump.model.location import Location
 from lstmdump.model.tensor import Tensor
 from lstmdump.readers.hdf5.data import DatasetNumbers
 from lstmdump.readers.hdf5.file import HDF5File
-from lstmdump.readers.keras.weights_h5.container import Archive
+from lstmdump.readers.keras.weights_h5.container import ZipContainer
 
 VALUES = np.arange(30, dtype="<f4").reshape(5, 6)
 
@@ -78,7 +78,7 @@ def test_rows_of_a_member_of_a_zip_archive_are_found(path: Path, tmp_path: Path)
     with zipfile.ZipFile(tmp_path / "x.keras", "w") as archive:
         archive.writestr("first", b"1234567")
         archive.write(path, "weights")
-    files = Archive(Location(tmp_path / "x.keras"))
+    files = ZipContainer(Location(tmp_path / "x.keras"))
     found = files.hdf5("weights").tensor("array", opaque_is_bfloat16=False)
     assert found is not None
     assert rows(found) == VALUES.tobytes()

@@ -17,7 +17,7 @@ from lstmdump.errors import CorruptModel, ModelClosed, RefusedModel, Unsupported
 from lstmdump.model.limits import Limits
 from lstmdump.model.location import Location
 from lstmdump.readers.keras import archive as keras_archive
-from lstmdump.readers.keras.weights_h5.container import Archive
+from lstmdump.readers.keras.weights_h5.container import ZipContainer
 
 CONFIG = builders.sequential(builders.lstm_config("only"))
 WEIGHTS = builders.saved_bytes({"layers/lstm/cell": builders.cell()})
@@ -235,10 +235,10 @@ def test_members_that_lie_over_each_other_are_told(keras: Path) -> None:
     data[at + 42 : at + 46] = (config.header_offset + 50).to_bytes(4, "little")
     assert weights.header_offset > config.header_offset + 50
     keras.write_bytes(data)
-    archive = Archive(Location(keras))
-    archive._member("config.json")
+    archive = ZipContainer(Location(keras))
+    archive._find_member("config.json")
     with pytest.raises(CorruptModel, match="and model"):
-        archive._member("model.weights.h5")
+        archive._find_member("model.weights.h5")
     archive.close()
 
 

@@ -40,8 +40,8 @@ _FOREIGN_ERRORS = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotIm
                    ValueError)  # fmt: skip
 
 
-class Files(Protocol):
-    """Where the files of one model lie, and how far they are trusted."""
+class Container(Protocol):
+    """The files of one model, wherever they are, with the limits for what is read of them."""
 
     limits: Limits
 
@@ -61,14 +61,14 @@ class Files(Protocol):
         """Let go of all files."""
 
 
-def is_plain(name: str) -> bool:
-    """Whether NAME is that of a file in the same directory, on every system."""
+def is_plain_file_name(name: str) -> bool:
+    """Return whether `name` is that of a file in the same directory, on every operating system."""
     plain = posixpath.basename(name) == name == ntpath.basename(name)
     return plain and name not in ("", ".", "..") and name.isprintable()
 
 
-class Directory:
-    """The files of a model in the directory at LOCATION."""
+class DirectoryContainer:
+    """The files of a model in a directory."""
 
     def __init__(self, location: Location) -> None:
         self._directory = location
@@ -78,7 +78,7 @@ class Directory:
 
     def has(self, name: str) -> bool:
         """Whether there is a file of that NAME."""
-        return is_plain(name) and self._directory.child(name).is_file()
+        return is_plain_file_name(name) and self._directory.child(name).is_file()
 
     def text(self, name: str) -> bytes:
         """What is in the file of that NAME.
@@ -109,8 +109,8 @@ class Directory:
             file.close()
 
 
-class Archive:
-    """The files of a model in the zip archive at LOCATION.
+class ZipContainer:
+    """The files of a model in a zip archive.
 
     Raises:
         CorruptModel: it is cut short or damaged.
@@ -120,7 +120,7 @@ class Archive:
         self._is_here = location.is_here
         self.limits = location.limits
         self._declared = Declared(location.limits)
-        with _foreign_errors("the zip archive"):
+        with _convert_errors("the zip archive"):
             self._file = location.open()
             try:
                 self._zip = zipfiles.opened(self._file, location.limits)
@@ -133,7 +133,7 @@ class Archive:
         self._places = Extents()
         self._taken: set[str] = set()
         self._open: list[HDF5File] = []
-        self._unverified: list[_Window] = []
+        self._unverified: list[_MemberWindow] = []
 
     def has(self, name: str) -> bool:
         """Whether there is a member of that NAME."""
@@ -146,10 +146,10 @@ class Archive:
             CorruptModel: it is damaged, or not there.
             RefusedModel: it is longer than a JSON text may be, or encrypted.
         """
-        size = self._member(name).file_size
+        size = self._find_member(name).file_size
         if size > self.limits.json_size:
             raise json_text.too_long(name, size)
-        with self._inflated(name) as member:
+        with self._open_inflated(name) as member:
             return member.read(size)
 
     def hdf5(self, name: str) -> HDF5File:
@@ -159,14 +159,14 @@ class Archive:
             CorruptModel: it is none, or damaged.
             RefusedModel: it inflates to more than weights can, or is encrypted.
         """
-        info = self._member(name)
+        info = self._find_member(name)
         if info.compress_type == zipfile.ZIP_STORED:
-            window = self._window(info)
+            window = self._open_window(info)
             self._unverified.append(window)
             in_memory = self._is_mostly_described(info)
             self._open.append(HDF5File(cast("BinaryIO", window), in_memory=in_memory, declared=self._declared))
         else:
-            unpacked = self._unpacked(info)
+            unpacked = self._unpack(info)
             self._open.append(HDF5File(unpacked, declared=self._declared, stored=info.compress_size))
         return self._open[-1]
 
@@ -177,7 +177,7 @@ class Archive:
             CorruptModel: it is another.
         """
         while self._unverified and not self._file.closed:
-            with _foreign_errors(self._unverified[-1].name):
+            with _convert_errors(self._unverified[-1].name):
                 self._unverified[-1].verify()
             self._unverified.pop()
 
@@ -188,7 +188,7 @@ class Archive:
         self._zip.close()
         self._file.close()
 
-    def _member(self, name: str) -> zipfile.ZipInfo:
+    def _find_member(self, name: str) -> zipfile.ZipInfo:
         if name not in self._members:
             raise CorruptModel(f"the zip archive holds no {name}")
         if len(self._members[name]) > 1:
@@ -215,17 +215,17 @@ class Archive:
         return self._is_here and info.file_size <= min(_AT_ONCE, _PER_BYTE * others)
 
     @contextmanager
-    def _inflated(self, name: str) -> Iterator[BinaryIO]:
-        info = self._member(name)
+    def _open_inflated(self, name: str) -> Iterator[BinaryIO]:
+        info = self._find_member(name)
         if info.file_size > max(FREE, self.limits.unfolding * info.compress_size):
             words = f"{name} inflates from {info.compress_size:,} bytes to {info.file_size:,}"
             needed = math.ceil(info.file_size / max(1, info.compress_size))
             raise limit_exceeded("unfolding", words, needed=needed)
-        with _foreign_errors(name), self._zip.open(info) as member:
+        with _convert_errors(name), self._zip.open(info) as member:
             yield member  # type: ignore[misc] # typeshed: IO[bytes]
 
-    def _window(self, info: zipfile.ZipInfo) -> _Window:
-        with _foreign_errors(info.filename):
+    def _open_window(self, info: zipfile.ZipInfo) -> _MemberWindow:
+        with _convert_errors(info.filename):
             self._file.seek(info.header_offset)
             header = self._file.read(_LOCAL_HEADER)
             name_length, extra_length = struct.unpack("<26x2H", header)
@@ -234,10 +234,10 @@ class Archive:
             end = self._file.seek(0, io.SEEK_END)
             if header[:4] != ZIP_MAGIC or name != info.filename.encode() or start + info.file_size > end:
                 raise CorruptModel(f"{info.filename} does not lie where the zip archive says")
-            return _Window(self._file, info.filename, start, info.file_size, info.CRC)
+            return _MemberWindow(self._file, info.filename, start, info.file_size, info.CRC)
 
-    def _unpacked(self, info: zipfile.ZipInfo) -> BinaryIO:
-        with self._inflated(info.filename) as member, _foreign_errors(info.filename):
+    def _unpack(self, info: zipfile.ZipInfo) -> BinaryIO:
+        with self._open_inflated(info.filename) as member, _convert_errors(info.filename):
             budget.allow(info.file_size)
             into: BinaryIO = io.BytesIO() if info.file_size <= _IN_MEMORY else TemporaryFile()  # noqa: SIM115
             # Never more than is declared: there zipfile stops, and compares the checksum.
@@ -246,8 +246,8 @@ class Archive:
             return into
 
 
-class _Window(PositionedFile):
-    """SIZE bytes of FILE from START on, as a file of its own: the member NAME, whose checksum is CRC."""
+class _MemberWindow(PositionedFile):
+    """A member that is stored uncompressed, as a file of its own: `size` bytes of the archive from `start` on."""
 
     def __init__(self, file: BinaryIO, name: str, start: int, size: int, crc: int) -> None:
         super().__init__(size)
@@ -282,6 +282,6 @@ class _Window(PositionedFile):
             raise CorruptModel(f"{self.name} is damaged: its checksum is not the one in the zip archive")
 
 
-def _foreign_errors(what: str) -> AbstractContextManager[None]:
-    """Turn what zipfile, zlib and the system raise over a damaged archive into `CorruptModel`; WHAT is damaged."""
+def _convert_errors(what: str) -> AbstractContextManager[None]:
+    """Convert what zipfile, zlib and the system raise over a damaged archive to `CorruptModel`; `what` is damaged."""
     return foreign_errors.stopped(_FOREIGN_ERRORS, f"{what} cannot be read")

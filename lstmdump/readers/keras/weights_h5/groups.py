@@ -28,8 +28,8 @@ _METRIC = re.compile(r"(.*_)?(metrics?|tracker|loss)(_.*)?")
 
 
 @dataclass
-class Stored:
-    """A group and all below it: a layer, a cell, or a list of layers.
+class VariableGroup:
+    """A group of variables and all groups below: a layer, a cell, or a list of layers.
 
     Attributes:
         path: in the file.
@@ -48,20 +48,20 @@ class Stored:
     name: str | None = None
     is_layer: bool = False
     arrays: dict[str, Tensor] = field(default_factory=dict)
-    children: dict[str, Stored] = field(default_factory=dict)
+    children: dict[str, VariableGroup] = field(default_factory=dict)
     size: int = 0
 
-    def walk(self) -> Iterator[Stored]:
+    def walk(self) -> Iterator[VariableGroup]:
         """This group and all below it."""
         yield self
         for child in self.children.values():
             yield from child.walk()
 
-    def child(self, *keys: str) -> Stored | None:
+    def child(self, *keys: str) -> VariableGroup | None:
         """The first there is of the children called KEYS."""
         return next((self.children[key] for key in keys if key in self.children), None)
 
-    def in_order(self) -> list[Stored]:
+    def in_order(self) -> list[VariableGroup]:
         """The children in the order in which they were written, but a forward layer before the backward one."""
         found = sorted(self.children.values(), key=lambda child: child.place)
         keys = [child.key for child in found]
@@ -71,48 +71,51 @@ class Stored:
         return found
 
 
-def is_layout(root: HDF5File) -> bool:
-    """Whether ROOT is the root of such a file."""
+def is_weights_h5(root: HDF5File) -> bool:
+    """Return whether `root` is the root of a file with this layout."""
     first = {name.split("\\")[0] for name in root.names()}
     if not first.isdisjoint({*LISTS, _VARS}):
         return True
     try:
-        return any(stored.is_layer for stored in read([root], opaque_is_bfloat16=True).walk())
+        return any(stored.is_layer for stored in read_groups([root], opaque_is_bfloat16=True).walk())
     except LstmdumpError:
         return False
 
 
-def read(roots: Sequence[HDF5File], *, opaque_is_bfloat16: bool) -> Stored:
-    """The tree of groups in ROOTS, of which each is one shard, without optimizers, metrics and seeds.
+def read_groups(roots: Sequence[HDF5File], *, opaque_is_bfloat16: bool) -> VariableGroup:
+    """Read the tree of groups, without those of optimizers, metrics and seeds.
 
-    OPAQUE_IS_BFLOAT16: whether two bytes of no known type are one even where nothing says so, as in files of Keras 2.
+    Args:
+        roots: the files, each of which is one shard.
+        opaque_is_bfloat16: whether two bytes of no known type are a bfloat16 even where nothing says so, as in files of
+            Keras 2.
 
     Raises:
-        CorruptModel: damaged, or groups within themselves.
-        RefusedModel: more groups than a model has, or a link.
+        CorruptModel: a file is damaged, or a group is within itself.
+        RefusedModel: there are more groups than a model has, or a link.
     """
-    tree = Stored("", "", (0, 0))
+    tree = VariableGroup("", "", (0, 0))
     for shard, root in enumerate(roots):
         root.look_ahead()
-        _Shard(tree, shard, root.limits, opaque_is_bfloat16=opaque_is_bfloat16).visit(root, tree, ())
+        _ShardReader(tree, shard, root.limits, opaque_is_bfloat16=opaque_is_bfloat16).visit(root, tree, ())
         root.check_declared_sizes()
     for stored in tree.walk():
-        stored.arrays = {key: stored.arrays[key] for key in sorted(stored.arrays, key=_number)}
-    _without_others(tree, at_root=True)
+        stored.arrays = {key: stored.arrays[key] for key in sorted(stored.arrays, key=_sort_key)}
+    _drop_other_groups(tree, at_root=True)
     return tree
 
 
-class _Shard:
-    """One file on its way into the TREE, as far as `limits` allows; NUMBER says which."""
+class _ShardReader:
+    """Reads one file, the shard of that `number`, into `tree`."""
 
-    def __init__(self, tree: Stored, number: int, limits: Limits, *, opaque_is_bfloat16: bool) -> None:
+    def __init__(self, tree: VariableGroup, number: int, limits: Limits, *, opaque_is_bfloat16: bool) -> None:
         self._tree = tree
         self._limits = limits
         self._number = number
         self._opaque_is_bfloat16 = opaque_is_bfloat16
         self._seen: set[int] = set()
 
-    def visit(self, group: Group, stored: Stored, steps: tuple[str, ...]) -> None:
+    def visit(self, group: Group, stored: VariableGroup, steps: tuple[str, ...]) -> None:
         """Put GROUP, which is STORED, and all below it into the tree."""
         address = group.address
         if address in self._seen:
@@ -130,9 +133,9 @@ class _Shard:
             rest = self._take_arrays(child, stored) if key == _VARS else []
             if key != _VARS or any(child.group(inner) for inner in rest):  # or an attribute called `vars`
                 inner_steps = (*steps, *key.split("\\"))  # Windows joined the steps with backslashes
-                self.visit(child, self._at(inner_steps, child.address), inner_steps)
+                self.visit(child, self._get_or_add(inner_steps, child.address), inner_steps)
 
-    def _take_arrays(self, group: Group, stored: Stored) -> list[str]:
+    def _take_arrays(self, group: Group, stored: VariableGroup) -> list[str]:
         """Put the arrays of GROUP into STORED, and give the names of all else in it."""
         rest = []
         stored.is_layer = True
@@ -146,22 +149,22 @@ class _Shard:
                 raise CorruptModel(f"{tensor.name} holds numbers of two bytes, of which the file does not say the type")
             if stored.arrays.setdefault(key, tensor) is not tensor:
                 raise CorruptModel(f"{tensor.name} is in more than one of the files that the weights are spread over")
-            self._tree.size += tensor.size * _width(tensor.dtype)
+            self._tree.size += tensor.size * _item_size(tensor.dtype)
         return rest
 
-    def _at(self, steps: tuple[str, ...], address: int) -> Stored:
+    def _get_or_add(self, steps: tuple[str, ...], address: int) -> VariableGroup:
         stored = self._tree
         for depth, step in enumerate(steps, 1):
             path = "/".join(steps[:depth])
-            stored = stored.children.setdefault(step, Stored(path, step, (self._number, address)))
+            stored = stored.children.setdefault(step, VariableGroup(path, step, (self._number, address)))
         return stored
 
 
-def insist_on_all(tree: Stored) -> None:
-    """The arrays of every layer in TREE are numbered without a gap.
+def require_all_arrays(tree: VariableGroup) -> None:
+    """Check that the arrays of every layer in `tree` are numbered without a gap.
 
     Raises:
-        CorruptModel: one is missing.
+        CorruptModel: an array is missing.
     """
     for stored in tree.walk():
         numbers = [int(key) for key in stored.arrays if re.fullmatch(r"[0-9]{1,9}", key)]
@@ -170,36 +173,36 @@ def insist_on_all(tree: Stored) -> None:
             raise CorruptModel(f"{stored.path}/{_VARS} holds arrays up to number {numbers[-1]}, but not number {gap}")
 
 
-def numbered(container: Stored, word: str) -> list[tuple[int, Stored]]:
-    """The children of CONTAINER called after the class WORD, each with its number, in the order of these numbers."""
+def find_numbered(container: VariableGroup, word: str) -> list[tuple[int, VariableGroup]]:
+    """Return the children of `container` that are called `word`, after a class, with their numbers, in that order."""
     pattern = re.compile(re.escape(word) + r"(?:_([0-9]{1,9}))?")
     found = ((pattern.fullmatch(key), child) for key, child in container.children.items())
     return sorted(((int(key[1] or 0), child) for key, child in found if key), key=lambda one: one[0])
 
 
-def _width(dtype: str) -> int:
-    """The bytes of one number of that DTYPE: its name says the bits."""
+def _item_size(dtype: str) -> int:
+    """Return the bytes of one number of type `dtype`, whose name says the bits."""
     bits = re.search(r"\d+$", dtype)
     return int(bits[0]) // 8 if bits else 1
 
 
-def _number(key: str) -> tuple[int, int, str]:
+def _sort_key(key: str) -> tuple[int, int, str]:
     return (0, int(key), key) if re.fullmatch(r"[0-9]{1,9}", key) else (1, 0, key)
 
 
-def _without_others(stored: Stored, *, at_root: bool) -> None:
-    """Leave out of STORED what are no parameters of the model."""
+def _drop_other_groups(stored: VariableGroup, *, at_root: bool) -> None:
+    """Remove from `stored` the groups that hold no parameters of the model."""
     if "forward_layer" in stored.children and "backward_layer" in stored.children:
         stored.children.pop("layer", None)  # what a Bidirectional of Keras 2 copied its two layers from
     for key, child in list(stored.children.items()):
-        if (at_root and key in _NO_LAYERS) or _is_other(key, child.arrays):
+        if (at_root and key in _NO_LAYERS) or _is_training_state(key, child.arrays):
             del stored.children[key]
         else:
-            _without_others(child, at_root=False)
+            _drop_other_groups(child, at_root=False)
 
 
-def _is_other(key: str, arrays: Mapping[str, Tensor]) -> bool:
-    """Whether a group called KEY, with these ARRAYS, is a seed's state, an optimizer or a metric."""
+def _is_training_state(key: str, arrays: Mapping[str, Tensor]) -> bool:
+    """Return whether a group called `key`, with these `arrays`, is the state of a seed, an optimizer or a metric."""
     first = next(iter(arrays.values()), None)
     if first is None:
         return False

@@ -18,33 +18,45 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from lstmdump.readers.keras.architecture.config import ConfigLayer
-from lstmdump.readers.keras.weights_h5.groups import LISTS, Stored, numbered
+from lstmdump.readers.keras.weights_h5.groups import LISTS, VariableGroup, find_numbered
 
-Known = Callable[[ConfigLayer], bool]
+IsKnown = Callable[[ConfigLayer], bool]
 
 
 @dataclass(frozen=True)
-class Pair:
+class GroupMatch:
     """A group and the layer it belongs to; one of them may be missing.
 
-    PREFIX is what Keras 2 puts before the name of a Bidirectional's layer; the architecture has the name without.
-    DIRECTION is which half of one the layer is: `forward`, `backward`, or empty.
+    Attributes:
+        stored: the group.
+        layer: the layer.
+        prefix: what Keras 2 puts before the name of a Bidirectional's layer; the architecture has the name without.
+        direction: which half of a Bidirectional the layer is: `forward`, `backward`, or empty.
     """
 
-    stored: Stored | None
+    stored: VariableGroup | None
     layer: ConfigLayer | None
     prefix: str = ""
     direction: str = ""
 
 
-def pairs(stored: Stored, layer: ConfigLayer, *, is_keras_2: bool, known: Known) -> Iterator[Pair]:
-    """What is in the group STORED, which is LAYER, in the order of the architecture.
+def match_groups(
+    stored: VariableGroup, layer: ConfigLayer, *, is_keras_2: bool, known: IsKnown
+) -> Iterator[GroupMatch]:
+    """Match the groups within a group to the layers within a layer, in the order of the architecture.
 
-    KNOWN: whether a layer has been met before, under whatever model, so that it is not stored again.
+    Three passes, each over what the one before left: groups under the attributes that the layer is known to have, lists
+    of groups by class and number, and last any group of the right name. What is left then has no layer.
+
+    Args:
+        stored: the group.
+        layer: the layer it belongs to.
+        is_keras_2: whether Keras 2 wrote the file.
+        known: returns whether a layer was met before, under whatever model, so that it is not stored again.
     """
-    left = {id(child): child for child in _flat(stored)}
+    left = {id(child): child for child in _list_layer_groups(stored)}
     waiting: list[ConfigLayer] = []
-    found = [*_by_attribute(stored, layer, is_keras_2=is_keras_2, known=known)]
+    found = [*_match_by_attribute(stored, layer, is_keras_2=is_keras_2, known=known)]
     for pair in found:
         if pair.stored is not None:
             left.pop(id(pair.stored), None)
@@ -54,11 +66,11 @@ def pairs(stored: Stored, layer: ConfigLayer, *, is_keras_2: bool, known: Known)
     fitting = {id(one): group for one in waiting if (group := _take_fitting(one, rest)) is not None}
     for pair in found:
         yield pair if pair.stored is not None else replace(pair, stored=fitting.get(id(pair.layer)))
-    yield from (Pair(group, None) for group in rest)
+    yield from (GroupMatch(group, None) for group in rest)
 
 
-def _flat(stored: Stored) -> Iterator[Stored]:
-    """The layers below STORED, those in its lists included."""
+def _list_layer_groups(stored: VariableGroup) -> Iterator[VariableGroup]:
+    """Yield the groups of the layers below `stored`, those in lists included."""
     for child in stored.in_order():
         if child.is_layer or child.key == "cell" or child.key not in (*LISTS, "cells"):
             yield child
@@ -66,29 +78,38 @@ def _flat(stored: Stored) -> Iterator[Stored]:
             yield from child.in_order()
 
 
-def _by_attribute(stored: Stored, layer: ConfigLayer, *, is_keras_2: bool, known: Known) -> Iterator[Pair]:
+def _match_by_attribute(
+    stored: VariableGroup, layer: ConfigLayer, *, is_keras_2: bool, known: IsKnown
+) -> Iterator[GroupMatch]:
     if halves := layer.halves():
         for direction, child in halves:
             prefix = f"{direction}_" if is_keras_2 else ""
-            yield Pair(stored.child(f"{direction}_layer"), child, prefix, direction)
+            yield GroupMatch(stored.child(f"{direction}_layer"), child, prefix, direction)
         return
     for key in dict.fromkeys(key for key, _ in layer.children):
         within = [child for name, child in layer.children if name == key]
         group = stored.child(*LISTS) if key == "layers" else stored.child(key)
         if group is None or not isinstance(layer.settings.get(key), list):
-            yield Pair(group, within[0])
-            yield from (Pair(None, child) for child in within[1:])
+            yield GroupMatch(group, within[0])
+            yield from (GroupMatch(None, child) for child in within[1:])
         else:
-            groups = _align(within, group, is_keras_2=is_keras_2, known=known)
-            yield from (Pair(groups.get(id(child)), child) for child in within)
+            groups = _match_list(within, group, is_keras_2=is_keras_2, known=known)
+            yield from (GroupMatch(groups.get(id(child)), child) for child in within)
 
 
-def _align(layers: Sequence[ConfigLayer], container: Stored, *, is_keras_2: bool, known: Known) -> dict[int, Stored]:
-    """The group in CONTAINER of each of LAYERS, by the layer's id; shared ones have none."""
-    found: dict[int, Stored] = {}
+def _match_list(
+    layers: Sequence[ConfigLayer], container: VariableGroup, *, is_keras_2: bool, known: IsKnown
+) -> dict[int, VariableGroup]:
+    """Return the group in `container` of each of `layers`, by the layer's id; shared layers may have none.
+
+    Names decide where the groups have them (Keras 3.6 and later), else numbers. A shared layer was stored before, under
+    another model: Keras 3 counts it here all the same, so that the number of a group is the place of the layer among
+    those of its class; Keras 2 does not, so that the groups are those of the layers that are not known yet.
+    """
+    found: dict[int, VariableGroup] = {}
     for word in dict.fromkeys(snake_case(layer.kind) for layer in layers):
         alike = [layer for layer in layers if snake_case(layer.kind) == word]
-        groups = numbered(container, word) or numbered(container, f"private{word}")
+        groups = find_numbered(container, word) or find_numbered(container, f"private{word}")
         named = {group.name: group for _, group in groups if group.name is not None}
         here = alike if len(groups) == len(alike) else [layer for layer in alike if not known(layer)]
         if named and all(layer.name in named or known(layer) for layer in alike):
@@ -101,8 +122,8 @@ def _align(layers: Sequence[ConfigLayer], container: Stored, *, is_keras_2: bool
     return found
 
 
-def _take_fitting(layer: ConfigLayer, rest: list[Stored]) -> Stored | None:
-    """The first of REST that goes by the name of LAYER or, where it is called otherwise, by that of its class."""
+def _take_fitting(layer: ConfigLayer, rest: list[VariableGroup]) -> VariableGroup | None:
+    """Take from `rest` the first group that has the name of `layer` or, if none has, the name of its class."""
     word = snake_case(layer.kind)
     for fits in (
         lambda group: layer.name is not None and group.name == layer.name,

@@ -20,10 +20,9 @@ from lstmdump.readers.detect import Format
 from lstmdump.readers.hdf5.file import HDF5File
 from lstmdump.readers.keras.architecture import placement
 from lstmdump.readers.keras.architecture.config import ConfigLayer
-from lstmdump.readers.keras.weights_h5 import groups as weight_groups
-from lstmdump.readers.keras.weights_h5 import walk as weights_walk
-from lstmdump.readers.keras.weights_h5.container import Directory, Files, is_plain
-from lstmdump.readers.keras.weights_h5.groups import Stored
+from lstmdump.readers.keras.weights_h5.container import Container, DirectoryContainer, is_plain_file_name
+from lstmdump.readers.keras.weights_h5.groups import VariableGroup, read_groups, require_all_arrays
+from lstmdump.readers.keras.weights_h5.walk import collect_kinds, place_groups
 
 _SHARD = re.compile(r"(?P<model>.+)_\d{5}\.weights\.h5", re.DOTALL)
 _NO_LAYERS = "found by shape: the configuration lists no layers"
@@ -48,7 +47,7 @@ def read(location: Location, file: HDF5File) -> Model:
         notes.append(_LONE_SHARD)
     own = file.group("vars")
     marked = own is not None and own.text("name") is not None  # since Keras 3.6; Keras 2 marks no bfloat16, either
-    root = weight_groups.read([file], opaque_is_bfloat16=not marked)
+    root = read_groups([file], opaque_is_bfloat16=not marked)
     if not marked and any(tensor.dtype == "bfloat16" for stored in root.walk() for tensor in stored.arrays.values()):
         notes.append(_OPAQUE)
     return assemble(
@@ -69,7 +68,7 @@ def read_index(location: Location) -> Model:
         CorruptModel: the JSON lists no files, or one that is not there, or not all.
         RefusedModel: it leads out of its directory.
     """
-    files = Directory(location.parent)
+    files = DirectoryContainer(location.parent)
     try:
         root = read_shards(files, location.name)
         return assemble(
@@ -86,14 +85,14 @@ def read_index(location: Location) -> Model:
 
 
 def assemble(
-    root: Stored,
+    root: VariableGroup,
     architecture: ConfigLayer | None,
     *,
     format_word: str,
     producer: str,
     limits: Limits,
     release: Callable[[], None],
-    files: Files | None = None,
+    files: Container | None = None,
     notes: Iterable[str] = (),
 ) -> Model:
     """Return the model whose arrays are below `root`.
@@ -111,10 +110,10 @@ def assemble(
     Raises:
         CorruptModel: an array is missing, or the architecture and the arrays disagree.
     """
-    weight_groups.insist_on_all(root)
+    require_all_arrays(root)
     has_names = any(stored.name is not None for stored in root.walk())
     is_keras_2 = re.match(r"keras 2\b", producer) is not None or "_layer_checkpoint_dependencies" in root.children
-    places = weights_walk.places(root, architecture, is_keras_2=is_keras_2, has_names=has_names)
+    places = place_groups(root, architecture, is_keras_2=is_keras_2, has_names=has_names)
     weights = [
         Weight(place.path, leaf, tensor if files is None else tensor.guarded(files.verify))
         for place in places
@@ -124,7 +123,7 @@ def assemble(
     if architecture is None or not architecture.children:
         said.append(NO_CLASSES if architecture is None else _NO_LAYERS)
         said.extend([] if has_names else [_NO_NAMES])
-    tree = grow(weights, weights_walk.kinds(places), placement.settings(places), limits)
+    tree = grow(weights, collect_kinds(places), placement.settings(places), limits)
     sources = placement.sources(architecture, placement.described(places), tree)
     return Model(format_word, producer, tree, notes=tuple(said), release=release, sources=sources)
 
@@ -134,7 +133,7 @@ def shard_name(index: str, number: int) -> str:
     return f"{index.removesuffix('.json').replace('.weights', '')}_{number:05}.weights.h5"
 
 
-def read_shards(files: Files, index: str) -> Stored:
+def read_shards(files: Container, index: str) -> VariableGroup:
     """Read the groups of all the files that a JSON file lists.
 
     Args:
@@ -157,7 +156,7 @@ def read_shards(files: Files, index: str) -> Stored:
     return tree
 
 
-def _guess_producer(root: Stored, *, spread: bool = False) -> str:
+def _guess_producer(root: VariableGroup, *, spread: bool = False) -> str:
     """Who wrote the file, as far as its layout says; it holds no version."""
     if spread:
         return "keras 3.10 or later"
@@ -168,8 +167,8 @@ def _guess_producer(root: Stored, *, spread: bool = False) -> str:
     return "keras 2.12 or later"
 
 
-def _read_opened(opened: Mapping[str, HDF5File]) -> Stored:
-    return weight_groups.read([opened[name] for name in sorted(opened)], opaque_is_bfloat16=False)
+def _read_opened(opened: Mapping[str, HDF5File]) -> VariableGroup:
+    return read_groups([opened[name] for name in sorted(opened)], opaque_is_bfloat16=False)
 
 
 def _list_shards(text: bytes, index: str, limits: Limits) -> tuple[list[object], float]:
@@ -184,15 +183,15 @@ def _list_shards(text: bytes, index: str, limits: Limits) -> tuple[list[object],
     return names, size if isinstance(size, (int, float)) else 0
 
 
-def _require_shard(name: object, files: Files, index: str) -> str:
-    if not isinstance(name, str) or not is_plain(name):
+def _require_shard(name: object, files: Container, index: str) -> str:
+    if not isinstance(name, str) or not is_plain_file_name(name):
         raise RefusedModel(f"{index} leads to {name!r}, which is no file beside it; nothing was opened there")
     if not files.has(name):
         raise CorruptModel(f"{index} lists {name}, which is not there")
     return name
 
 
-def _numbered_shards(files: Files, index: str) -> Iterator[str]:
+def _numbered_shards(files: Container, index: str) -> Iterator[str]:
     """Return the names of the files beside `index` that are numbered as Keras numbers them."""
     number = 0
     while files.has(name := shard_name(index, number)):

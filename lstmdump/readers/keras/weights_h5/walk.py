@@ -20,15 +20,22 @@ from lstmdump.readers.keras.architecture.expected_layers import Leaf
 from lstmdump.readers.keras.architecture.match import Bucket
 from lstmdump.readers.keras.architecture.names import is_automatic_cell, tell_apart
 from lstmdump.readers.keras.architecture.placement import Place, without_automatic_names
-from lstmdump.readers.keras.weights_h5.groups import LISTS, Stored
-from lstmdump.readers.keras.weights_h5.match_groups import Pair, pairs
+from lstmdump.readers.keras.weights_h5.groups import LISTS, VariableGroup
+from lstmdump.readers.keras.weights_h5.match_groups import GroupMatch, match_groups
 
 _RECURRENT = ("kernel", "recurrent_kernel", "bias")
 
 
 @dataclass(frozen=True)
-class _Around:
-    """What is known of a layer from those around it."""
+class _GroupContext:
+    """What is known of the layer in a group from the layers around it.
+
+    Attributes:
+        path: the names around it; once the layer is known, with its own.
+        certain: whether all around are classes of Keras's own, so that the arrays must be there.
+        in_stack: how many cells stand in one stack with it.
+        wrappers: the wrappers around it.
+    """
 
     path: LayerPath = ()
     certain: bool = True
@@ -36,65 +43,81 @@ class _Around:
     wrappers: WrapperContext = NO_WRAPPERS
 
 
-class _Walk:
-    """One pass over the groups and the architecture, side by side."""
+class _GroupWalk:
+    """One pass over the groups and the architecture, side by side.
+
+    Groups and layers are matched level by level, since a group's name says the class and number of a layer within its
+    parent only. A shared layer is stored once, under the model that Keras met first; its other copies have no group.
+    """
 
     def __init__(self, *, is_keras_2: bool, has_names: bool) -> None:
         self._is_keras_2 = is_keras_2
         self._has_names = has_names
         self._met: set[object] = set()
-        self.absent: list[tuple[ConfigLayer, _Around]] = []
+        self.absent: list[tuple[ConfigLayer, _GroupContext]] = []
 
     def known(self, layer: ConfigLayer) -> bool:
         """Whether a layer of this very name, class and content has been met before."""
-        return layer.shared_id in self._met or _likeness(layer) in self._met
+        return layer.shared_id in self._met or _shared_key(layer) in self._met
 
-    def within(self, stored: Stored, layer: ConfigLayer | None, around: _Around) -> Iterator[Place]:
-        """The places of all arrays in STORED, which is LAYER, AROUND being its own path as well."""
-        cell = _own_cell(stored, layer) if around.path else None
+    def place_group(self, stored: VariableGroup, layer: ConfigLayer | None, around: _GroupContext) -> Iterator[Place]:
+        """Yield the places of all arrays in a group and below.
+
+        Args:
+            stored: the group.
+            layer: the layer it belongs to, if the architecture has it.
+            around: what is known of the layer, with its own path.
+        """
+        cell = _find_own_cell(stored, layer) if around.path else None
         if stored.arrays or cell is not None:
-            yield _place(stored, cell, layer, around)
+            yield _place_arrays(stored, cell, layer, around)
         if layer is None or not layer.children:
             for child in stored.in_order():
                 for one in child.in_order() if child is cell else [child]:
-                    yield from self._unlisted(one, around)
+                    yield from self._place_unlisted(one, around)
             return
-        inner = _Around(around.path, around.certain and layer.kind in CONTAINERS, _stack_size(layer))
-        for pair in list(pairs(stored, layer, is_keras_2=self._is_keras_2, known=self.known)):
+        inner = _GroupContext(around.path, around.certain and layer.kind in CONTAINERS, _count_stacked(layer))
+        for pair in list(match_groups(stored, layer, is_keras_2=self._is_keras_2, known=self.known)):
             wrappers = pair.layer and context_within(layer, pair.layer, around.wrappers, pair.direction)
-            yield from self._listed(pair, replace(inner, wrappers=wrappers or NO_WRAPPERS))
+            yield from self._place_match(pair, replace(inner, wrappers=wrappers or NO_WRAPPERS))
 
-    def _listed(self, pair: Pair, around: _Around) -> Iterator[Place]:
+    def _place_match(self, pair: GroupMatch, around: _GroupContext) -> Iterator[Place]:
         if pair.layer is None:
             if pair.stored is not None:
-                yield from self._unlisted(pair.stored, around)
+                yield from self._place_unlisted(pair.stored, around)
         elif pair.stored is None:
             self.absent.append((pair.layer, around))
         else:
             name = pair.stored.name or (pair.layer.name and pair.prefix + pair.layer.name) or pair.stored.key
-            yield from self.within(pair.stored, pair.layer, replace(around, path=(*around.path, name)))
+            yield from self.place_group(pair.stored, pair.layer, replace(around, path=(*around.path, name)))
             if not any(stored.arrays for stored in pair.stored.walk()):
                 self.absent.append((pair.layer, around))
-            self._met.update(_marks(pair.layer))
+            self._met.update(_list_keys(pair.layer))
 
-    def _unlisted(self, stored: Stored, around: _Around) -> Iterator[Place]:
-        """What the architecture does not list: the file's own words are the names."""
+    def _place_unlisted(self, stored: VariableGroup, around: _GroupContext) -> Iterator[Place]:
+        """Yield the places of the arrays in a group that the architecture does not list, named as in the file."""
         silent = stored.key in LISTS or (self._has_names and not stored.is_layer)
         silent = silent or (stored.key in ("cell", "cells") and bool(around.path))
         path = around.path if silent and stored.name is None else (*around.path, stored.name or stored.key)
-        yield from self.within(stored, None, _Around(path, certain=False))
+        yield from self.place_group(stored, None, _GroupContext(path, certain=False))
 
 
-def places(root: Stored, architecture: ConfigLayer | None, *, is_keras_2: bool, has_names: bool) -> list[Place]:
-    """The place of every array below ROOT, in the model's order.
+def place_groups(
+    root: VariableGroup, architecture: ConfigLayer | None, *, is_keras_2: bool, has_names: bool
+) -> list[Place]:
+    """Return the place of every array below `root`, in the order of the model.
 
-    HAS_NAMES: whether the file keeps the layers' own names.
+    Args:
+        root: the groups of the file.
+        architecture: the configuration of the model, if there is one.
+        is_keras_2: whether Keras 2 wrote the file.
+        has_names: whether the file keeps the names of the layers.
 
     Raises:
         CorruptModel: the architecture names an LSTM layer that has no arrays, or arrays of another size.
     """
-    walk = _Walk(is_keras_2=is_keras_2, has_names=has_names)
-    found = list(walk.within(root, architecture, _Around()))
+    walk = _GroupWalk(is_keras_2=is_keras_2, has_names=has_names)
+    found = list(walk.place_group(root, architecture, _GroupContext()))
     for place in found:
         if place.leaf is not None and (words := match.disagreement(place.bucket, place.leaf)) is not None:
             raise CorruptModel(words)
@@ -103,8 +126,8 @@ def places(root: Stored, architecture: ConfigLayer | None, *, is_keras_2: bool, 
     return _tell_places_apart(without_automatic_names(found))
 
 
-def _own_cell(stored: Stored, layer: ConfigLayer | None) -> Stored | None:
-    """The cell in STORED that is part of the layer itself, as that of an LSTM is; that of an RNN is a layer."""
+def _find_own_cell(stored: VariableGroup, layer: ConfigLayer | None) -> VariableGroup | None:
+    """Return the cell in `stored` that is part of the layer itself, as in an LSTM; the cell of an RNN is a layer."""
     cell = stored.children.get("cell")
     if cell is None or not cell.arrays or (layer is not None and layer.children):
         return None
@@ -112,7 +135,9 @@ def _own_cell(stored: Stored, layer: ConfigLayer | None) -> Stored | None:
     return cell if automatic or (layer is not None and expected_layers.is_gated(layer)) else None
 
 
-def _place(stored: Stored, cell: Stored | None, layer: ConfigLayer | None, around: _Around) -> Place:
+def _place_arrays(
+    stored: VariableGroup, cell: VariableGroup | None, layer: ConfigLayer | None, around: _GroupContext
+) -> Place:
     path = around.path or tuple(stored.path.split("/")) if stored.path else ("vars",)
     holder = stored if cell is None else cell
     leaf = None
@@ -120,23 +145,23 @@ def _place(stored: Stored, cell: Stored | None, layer: ConfigLayer | None, aroun
         steps = tuple((name,) for name in around.path)
         leaf = Leaf(steps, layer, around.certain, False, around.in_stack, None, around.wrappers)
     gated = leaf is not None and leaf.is_gated
-    arrays = _called(holder, insist=leaf is not None and leaf.is_lstm)
+    arrays = _name_arrays(holder, is_lstm=leaf is not None and leaf.is_lstm)
     if holder is cell:
         arrays |= {f"vars/{key}": tensor for key, tensor in stored.arrays.items()}
     bucket = Bucket("", holder.path, 0, arrays)
     return Place(path, leaf.layer.kind if leaf is not None and gated else None, bucket, leaf)
 
 
-def _called(holder: Stored, *, insist: bool) -> dict[str, Tensor]:
-    """The arrays of HOLDER by what they are in an LSTM, where they have its shapes or INSIST is set."""
+def _name_arrays(holder: VariableGroup, *, is_lstm: bool) -> dict[str, Tensor]:
+    """Return the arrays of `holder` by what they are in an LSTM, if it `is_lstm` or they have the shapes of one."""
     tensors = list(holder.arrays.values())
-    count = min(len(tensors), 3) if insist else _lstm_arrays([tensor.shape for tensor in tensors])
+    count = min(len(tensors), 3) if is_lstm else _count_lstm_arrays([tensor.shape for tensor in tensors])
     names = [*_RECURRENT[:count], *(f"{holder.key}/vars/{key}" for key in list(holder.arrays)[count:])]
     return dict(zip(names, tensors, strict=True))
 
 
-def _lstm_arrays(shapes: list[tuple[int, ...]]) -> int:
-    """How many of the first of SHAPES are an LSTM's: (d, 4m), (m, 4m) and perhaps a bias of (4m,) or (8m,)."""
+def _count_lstm_arrays(shapes: list[tuple[int, ...]]) -> int:
+    """Return how many of the first of `shapes` are an LSTM's: (d, 4m), (m, 4m) and perhaps a bias (4m,) or (8m,)."""
     if len(shapes) < 2 or len(shapes[0]) != 2 or len(shapes[1]) != 2:
         return 0
     units = shapes[1][0]
@@ -145,16 +170,16 @@ def _lstm_arrays(shapes: list[tuple[int, ...]]) -> int:
     return 3 if shapes[2:3] in ([(4 * units,)], [(8 * units,)]) else 2
 
 
-def _require_arrays(walk: _Walk, found: list[Place]) -> None:
+def _require_arrays(walk: _GroupWalk, found: list[Place]) -> None:
     """Check that every LSTM layer that has no group, but must have arrays, is a copy of a layer in `found`."""
-    stored = {_likeness(place.leaf.layer) for place in found if place.leaf is not None}
+    stored = {_shared_key(place.leaf.layer) for place in found if place.leaf is not None}
     expected = (
         leaf
         for layer, around in walk.absent
         if around.certain
         for leaf in expected_layers.leaves(layer, tuple((name,) for name in around.path))
     )
-    words = expected_layers.expected_but_missing(expected, lambda leaf: _likeness(leaf.layer) in stored)
+    words = expected_layers.expected_but_missing(expected, lambda leaf: _shared_key(leaf.layer) in stored)
     if words is not None:
         raise CorruptModel(words)
 
@@ -170,23 +195,23 @@ def _tell_places_apart(found: list[Place]) -> list[Place]:
     return [one._replace(path=path) for one, path in zip(found, paths, strict=True)]
 
 
-def _stack_size(layer: ConfigLayer) -> int:
+def _count_stacked(layer: ConfigLayer) -> int:
     return len(layer.children) if layer.kind == "StackedRNNCells" else 0
 
 
-def _marks(layer: ConfigLayer) -> Iterator[object]:
+def _list_keys(layer: ConfigLayer) -> Iterator[object]:
     for one in layer.walk():
-        yield _likeness(one)
+        yield _shared_key(one)
         if one.shared_id is not None:
             yield one.shared_id
 
 
-def _likeness(layer: ConfigLayer) -> tuple[object, ...]:
-    """What two copies of a shared layer have in common."""
-    inner = tuple(_likeness(child) for _, child in layer.children)
+def _shared_key(layer: ConfigLayer) -> tuple[object, ...]:
+    """Return what two copies of a shared layer have in common."""
+    inner = tuple(_shared_key(child) for _, child in layer.children)
     return (layer.kind, layer.name, expected_layers.stated_units(layer), inner)
 
 
-def kinds(found: list[Place]) -> Mapping[LayerPath, str]:
-    """The classes that the architecture gives them."""
+def collect_kinds(found: list[Place]) -> Mapping[LayerPath, str]:
+    """Return the classes that the architecture gives to layers, by path."""
     return {place.path: place.kind for place in found if place.kind is not None}
