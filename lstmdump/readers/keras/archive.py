@@ -12,7 +12,7 @@ from lstmdump.model.location import Location
 from lstmdump.model.tree import Model
 from lstmdump.readers import json_text
 from lstmdump.readers.detect import Format
-from lstmdump.readers.keras.architecture import config as keras_config
+from lstmdump.readers.keras.architecture.config import parse_architecture
 from lstmdump.readers.keras.weights_h5 import reader as weights_h5
 from lstmdump.readers.keras.weights_h5.container import Container, DirectoryContainer, ZipContainer
 from lstmdump.readers.keras.weights_h5.groups import VariableGroup, read_groups
@@ -34,7 +34,7 @@ def read(location: Location) -> Model:
     files: Container = DirectoryContainer(location) if location.is_dir() else ZipContainer(location)
     try:
         config = _read_text(files, _CONFIG)
-        architecture = keras_config.parse(config, _CONFIG, location.limits)
+        architecture = parse_architecture(config, _CONFIG, location.limits)
         root = _read_weights(files, opaque_is_bfloat16='"bfloat16"' in config)
         return weights_h5.assemble(
             root,

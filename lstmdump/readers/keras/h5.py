@@ -16,11 +16,10 @@ from lstmdump.model.tensor import Tensor
 from lstmdump.model.tree import NO_CLASSES, Model, Weight, grow
 from lstmdump.readers.detect import Format
 from lstmdump.readers.hdf5.file import Group, HDF5File
-from lstmdump.readers.keras.architecture import config as keras_config
-from lstmdump.readers.keras.architecture import names as keras_names
-from lstmdump.readers.keras.architecture import placement
-from lstmdump.readers.keras.architecture.config import ConfigLayer
+from lstmdump.readers.keras.architecture.config import ConfigLayer, parse_architecture
 from lstmdump.readers.keras.architecture.match import Bucket
+from lstmdump.readers.keras.architecture.names import split_weight_name
+from lstmdump.readers.keras.architecture.placement import find_sources_later, place_layers
 
 _TOP_LEVEL = "top_level_model_weights"  # weights of the model itself, not in layer_names; written since TensorFlow 2.8
 _NO_PARAMETERS = frozenset({"seed_generator_state", "rnn_state"})
@@ -106,7 +105,7 @@ def _read_named(file: HDF5File) -> Model:
         root, names = inner, inner.strings("layer_names")
     if names is None:
         raise _unknown_file(file, config)
-    stored = _FileContents(root, None if config is None else keras_config.parse(config, "model_config", file.limits),
+    stored = _FileContents(root, None if config is None else parse_architecture(config, "model_config", file.limits),
                      file.text("keras_version") or root.text("keras_version"))  # fmt: skip
     root.look_ahead()
     opaque = config is None or '"bfloat16"' in config
@@ -119,7 +118,7 @@ def _read_named(file: HDF5File) -> Model:
         notes.append(NO_CLASSES)
         if any(tensor.dtype == "bfloat16" for tensor in stored.tensors()):
             notes.append("numbers of two bytes and of no known type are taken for bfloat16")
-    places = placement.place(
+    places = place_layers(
         stored.groups,
         stored.architecture,
         numbers_directions=stored.numbers_directions,
@@ -136,7 +135,7 @@ def _read_named(file: HDF5File) -> Model:
         notes=(*notes, *places.notes),
         countable=places.countable,
         release=file.close,
-        sources=placement.sources(stored.architecture, places.described, root_layer),
+        sources=find_sources_later(stored.architecture, places.described, root_layer),
     )
 
 
@@ -163,7 +162,7 @@ def _group_arrays(stored: _FileContents, layer: str, *, opaque_is_bfloat16: bool
         tensor = group.tensor(name, opaque_is_bfloat16=opaque_is_bfloat16)
         if tensor is None:
             raise CorruptModel(f"{layer} lists an array {name}, but the file does not hold it")
-        parsed = keras_names.parse(name, stored.major)
+        parsed = split_weight_name(name, stored.major)
         bucket = current.get(parsed.scope)
         if bucket is None or parsed.leaf == "kernel" or stored.major < 2:
             bucket = buckets.setdefault((parsed.scope, parsed.number), Bucket(layer, parsed.scope, parsed.number))

@@ -114,20 +114,20 @@ def _sources(
     """Which of the NAMED layers directly follow which in the ARCHITECTURE, worked out when called."""
 
     def work_out() -> Sources:
-        from lstmdump.readers.keras.architecture import topology as keras_topology
+        from lstmdump.readers.keras.architecture.topology import find_sources
         from lstmdump.readers.tensorflow.objects import tf1_exports
 
         known = architecture()
-        return {} if known is None else keras_topology.of(known, tf1_exports.described(named, known), root)
+        return {} if known is None else find_sources(known, tf1_exports.described(named, known), root)
 
     return work_out
 
 
 def _described(told: object, limits: Limits) -> ConfigLayer | None:
     """The architecture that the model's own JSON has TOLD."""
-    from lstmdump.readers.keras.architecture import config as keras_config
+    from lstmdump.readers.keras.architecture.config import describe_architecture
 
-    return keras_config.described(told, limits)
+    return describe_architecture(told, limits)
 
 
 def _give_keys(graph: ObjectGraph, bundle: Bundle | None) -> None:

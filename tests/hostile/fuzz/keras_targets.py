@@ -24,8 +24,8 @@ from lstmdump.readers.hdf5.object_headers import AttributeTexts, DatasetHeaders
 from lstmdump.readers.keras import archive as keras_archive
 from lstmdump.readers.keras import h5 as keras_h5
 from lstmdump.readers.keras import h5_keras0
-from lstmdump.readers.keras.architecture import config as keras_config
-from lstmdump.readers.keras.architecture import expected_layers
+from lstmdump.readers.keras.architecture.config import parse_architecture
+from lstmdump.readers.keras.architecture.expected_layers import find_leaf_layers
 from lstmdump.readers.keras.weights_h5 import reader as weights_h5
 
 _ROOT = Path(__file__).parents[3]
@@ -146,14 +146,14 @@ def _texts(names: Any) -> list[str]:
 
 def _read_config(parts: Parts) -> None:
     text = parts[0].decode("utf-8", "replace")
-    layer = keras_config.parse(text)
+    layer = parse_architecture(text)
     for one in layer.walk():
         assert one.name is None or isinstance(one.name, str)
-    for leaf in expected_layers.leaves(layer):
+    for leaf in find_leaf_layers(layer):
         for value in (leaf.units, leaf.input_dim, leaf.use_bias, leaf.is_lstm, leaf.is_gated):
             assert value is None or isinstance(value, int)
         leaf.path_in("lstm/lstm_cell")
-        leaf.kept_in("lstm/lstm_cell")
+        leaf.rank_in("lstm/lstm_cell")
 
 
 def _config_seeds(roots: Sequence[Path]) -> Iterator[Parts]:

@@ -71,29 +71,34 @@ class ConfigLayer(NamedTuple):
         return ("forward", inner["layer"]), ("backward", inner.get("backward_layer", inner["layer"]))
 
 
-def parse(text: str, called: str = "model_config", limits: Limits = DEFAULTS) -> ConfigLayer:
-    """The architecture in TEXT, a `model_config`, or a `config.json`, which is the same with more around it.
+def parse_architecture(text: str, called: str = "model_config", limits: Limits = DEFAULTS) -> ConfigLayer:
+    """Parse a `model_config`, or a `config.json`, which is the same with more around it.
+
+    Args:
+        text: the JSON.
+        called: what messages call the text.
+        limits: how long and how deep it may be.
 
     Raises:
-        CorruptModel: the text is no JSON, or no architecture; the message calls it what it is CALLED.
-        RefusedModel: it goes past one of the limits.
+        CorruptModel: the text is not JSON, or not an architecture.
+        RefusedModel: the text exceeds one of the limits.
     """
-    layer = described(json_text.parse(text, called, limits), limits)
+    layer = describe_architecture(json_text.parse(text, called, limits), limits)
     if layer is None:
         raise CorruptModel(f"{called} is JSON, but describes no model")
     return layer
 
 
-def described(value: object, limits: Limits = DEFAULTS) -> ConfigLayer | None:
-    """The architecture that VALUE, out of JSON, describes; None where it describes none.
+def describe_architecture(value: object, limits: Limits = DEFAULTS) -> ConfigLayer | None:
+    """Return the architecture in `value`, parsed from JSON; None where it is not an architecture.
 
     Raises:
-        RefusedModel: it goes past one of the limits.
+        RefusedModel: the layers are nested more deeply than `limits` allows.
     """
-    return _layer(value, 0, limits.nesting, nameless=True)
+    return _parse_layer(value, 0, limits.nesting, nameless=True)
 
 
-def _layer(value: object, depth: int, most: int, *, nameless: bool) -> ConfigLayer | None:
+def _parse_layer(value: object, depth: int, most: int, *, nameless: bool) -> ConfigLayer | None:
     if not isinstance(value, dict) or not isinstance(value.get("class_name"), str):
         return None
     if depth > most:
@@ -111,17 +116,17 @@ def _layer(value: object, depth: int, most: int, *, nameless: bool) -> ConfigLay
         name if isinstance(name, str) else None,
         kind,
         settings,
-        tuple(_children(settings, depth, most)),
+        tuple(_parse_children(settings, depth, most)),
         shared_id if isinstance(shared_id, int) else None,
     )
 
 
-def _children(settings: Mapping[str, Any], depth: int, most: int) -> Iterator[tuple[str, ConfigLayer]]:
+def _parse_children(settings: Mapping[str, Any], depth: int, most: int) -> Iterator[tuple[str, ConfigLayer]]:
     for key, value in settings.items():
         if key in _NO_LAYERS or key.endswith(_NO_LAYER_ENDINGS):
             continue
         for item in value if isinstance(value, list) else [value]:
-            child = _layer(item, depth + 1, most, nameless=key in _LAYER_KEYS)
+            child = _parse_layer(item, depth + 1, most, nameless=key in _LAYER_KEYS)
             if child is not None:
                 yield key, child
 

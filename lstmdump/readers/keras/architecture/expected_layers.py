@@ -24,7 +24,7 @@ _SESSION_NUMBER = re.compile(r"_\d{1,9}$")
 Steps = tuple[tuple[str, ...], ...]
 
 
-class Leaf(NamedTuple):
+class LeafLayer(NamedTuple):
     """A layer of the architecture that holds no other and so may hold arrays.
 
     Attributes:
@@ -59,7 +59,7 @@ class Leaf(NamedTuple):
         """The width of the input that the configuration of a model's first layer states."""
         shape = self.layer.settings.get("batch_input_shape")
         last = shape[-1] if isinstance(shape, list) and shape else self.layer.settings.get("input_dim")
-        return _whole_number(last)
+        return _read_whole_number(last)
 
     @property
     def use_bias(self) -> bool | None:
@@ -83,17 +83,20 @@ class Leaf(NamedTuple):
 
     def path_in(self, scope: str) -> LayerPath:
         """Its names, each in the form in which it stands in SCOPE."""
-        return tuple(form or forms[0] for forms, (form, _) in zip(self.steps, self._along(scope), strict=True))
+        return tuple(form or forms[0] for forms, (form, _) in zip(self.steps, self._find_steps(scope), strict=True))
 
-    def kept_in(self, scope: str) -> tuple[int, int] | None:
-        """How well SCOPE names it: how many of its names stand there, and how far out its own; None without its own."""
-        along = self._along(scope)
+    def rank_in(self, scope: str) -> tuple[int, int] | None:
+        """Return how well `scope` names the layer; None where its own name is not there, a higher rank is better.
+
+        First counts how many of its names are in the scope, then how far out its own name is.
+        """
+        along = self._find_steps(scope)
         if not along or along[-1][0] is None:
             return None
         return sum(form is not None for form, _ in along), -along[-1][1]
 
-    def _along(self, scope: str) -> list[tuple[str | None, int]]:
-        """Per step its form in SCOPE, below the steps before it, and where; None for one that SCOPE has lost."""
+    def _find_steps(self, scope: str) -> list[tuple[str | None, int]]:
+        """Return the form of each step in `scope`, below those before it, and where; None for one that is missing."""
         found: list[tuple[str | None, int]] = []
         text, place = f"/{scope}/", 0
         for forms in self.steps:
@@ -104,8 +107,8 @@ class Leaf(NamedTuple):
         return found
 
 
-class _Place(NamedTuple):
-    """What is known of a layer from those around it."""
+class _LeafContext(NamedTuple):
+    """What is known of a layer from the layers around it."""
 
     steps: Steps
     certain: bool = True
@@ -117,7 +120,7 @@ class _Place(NamedTuple):
 
 def stated_units(layer: ConfigLayer) -> int | None:
     """The units that the configuration of LAYER states; None where it states no number."""
-    return _whole_number(layer.settings.get("units", layer.settings.get("output_dim")))
+    return _read_whole_number(layer.settings.get("units", layer.settings.get("output_dim")))
 
 
 def is_gated(layer: ConfigLayer) -> bool:
@@ -125,12 +128,17 @@ def is_gated(layer: ConfigLayer) -> bool:
     return layer.kind in _LSTM_CLASSES or any(key in layer.settings for key in _GATED_SETTINGS)
 
 
-def leaves(layer: ConfigLayer, around: Steps = ()) -> Iterator[Leaf]:
-    """All leaves of LAYER, itself included, in the model's order. A Bidirectional's layer comes twice."""
-    yield from _leaves(layer, _forms(layer.name), _Place(around))
+def find_leaf_layers(layer: ConfigLayer, around: Steps = ()) -> Iterator[LeafLayer]:
+    """Yield the layers in `layer` that hold no others, or itself, in the order of the model; halves one by one.
+
+    Args:
+        layer: where to begin.
+        around: the names of the layers around it, each in the forms that it can have in a file.
+    """
+    yield from _find_leaves(layer, _list_forms(layer.name), _LeafContext(around))
 
 
-def expected_but_missing(expected: Iterable[Leaf], is_stored: Callable[[Leaf], bool]) -> str | None:
+def expected_but_missing(expected: Iterable[LeafLayer], is_stored: Callable[[LeafLayer], bool]) -> str | None:
     """Return the message for the first LSTM layer that must have arrays and has none; None where all have them."""
     for leaf in expected:
         if leaf.is_lstm and leaf.certain and not is_stored(leaf):
@@ -142,32 +150,32 @@ def expected_but_missing(expected: Iterable[Leaf], is_stored: Callable[[Leaf], b
     return None
 
 
-def _leaves(layer: ConfigLayer, forms: tuple[str, ...], place: _Place) -> Iterator[Leaf]:
+def _find_leaves(layer: ConfigLayer, forms: tuple[str, ...], place: _LeafContext) -> Iterator[LeafLayer]:
     steps = (*place.steps, forms) if forms else place.steps
     frozen = place.frozen or layer.settings.get("trainable") is False
     if not layer.children:
         shared = None if layer.shared_id is None else (layer.shared_id, *place.turn)
-        yield Leaf(steps, layer, place.certain, frozen, place.in_stack, shared, place.around)
+        yield LeafLayer(steps, layer, place.certain, frozen, place.in_stack, shared, place.around)
         return
     in_stack = len(layer.children) if layer.kind == "StackedRNNCells" else 0
-    within_this = _Place(steps, place.certain and layer.kind in CONTAINERS, frozen, in_stack, place.turn)
+    within_this = _LeafContext(steps, place.certain and layer.kind in CONTAINERS, frozen, in_stack, place.turn)
     if halves := layer.halves():
         for direction, child in halves:
             around = context_within(layer, child, place.around, direction)
-            turned = _Place(steps, within_this.certain, frozen, 0, (*place.turn, direction), around)
-            yield from _leaves(child, _turned(f"{direction}_", child), turned)
+            turned = _LeafContext(steps, within_this.certain, frozen, 0, (*place.turn, direction), around)
+            yield from _find_leaves(child, _list_direction_names(f"{direction}_", child), turned)
         return
     for _, child in layer.children:
         around = context_within(layer, child, place.around)
-        yield from _leaves(child, _forms(child.name), within_this._replace(around=around))
+        yield from _find_leaves(child, _list_forms(child.name), within_this._replace(around=around))
 
 
-def _forms(name: str | None) -> tuple[str, ...]:
+def _list_forms(name: str | None) -> tuple[str, ...]:
     return () if name is None else (name,)
 
 
-def _turned(direction: str, layer: ConfigLayer) -> tuple[str, ...]:
-    """The names a Bidirectional's layer goes by: Keras 1.0.8 to 1.1 and Keras 3 store the name with its direction."""
+def _list_direction_names(direction: str, layer: ConfigLayer) -> tuple[str, ...]:
+    """Return the names of a half of a Bidirectional: Keras 1.0.8 to 1.1 and Keras 3 store it with the direction."""
     name = layer.name or "layer"
     if name.startswith(direction):
         return direction + name, name
@@ -185,5 +193,5 @@ def session_numbers(scope: str) -> tuple[int, ...]:
     return tuple(int(number[0][1:]) if number else 0 for number in found)
 
 
-def _whole_number(value: object) -> int | None:
+def _read_whole_number(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from lstmdump.errors import CorruptModel
 from lstmdump.model.tensor import Tensor
-from lstmdump.readers.keras.architecture.expected_layers import Leaf, session_numbers, without_session_number
+from lstmdump.readers.keras.architecture.expected_layers import LeafLayer, session_numbers, without_session_number
 from lstmdump.readers.keras.architecture.names import names_in
 
 _RECURRENT_LEAVES = ("recurrent_kernel", "U_i", "U")
@@ -20,7 +20,7 @@ _GATES = {"LSTM": 4, "LSTMCell": 4, "CuDNNLSTM": 4, "GRU": 3, "GRUCell": 3, "CuD
 
 
 class Bucket:
-    """The arrays of one layer, as the file groups them.
+    """The arrays of one layer, as an HDF5 file groups them.
 
     Attributes:
         group: the name of the top-level layer they are stored under.
@@ -45,20 +45,33 @@ class Bucket:
         return None
 
 
-def match(buckets: Sequence[Bucket], leaves: Sequence[Leaf], *, hides_frozen: bool) -> dict[int, Leaf]:
-    """The leaf for each bucket of one group, by the bucket's index; those that have none are left out.
+def match_buckets(
+    buckets: Sequence[Bucket], leaves: Sequence[LeafLayer], *, hides_frozen: bool
+) -> dict[int, LeafLayer]:
+    """Match the arrays in one group of the file to layers of the architecture.
 
-    HIDES_FROZEN: whether a model frozen as a whole leaves no mark in the architecture, so that among layers of one name
-    the session's numbers, which count them as they were made, are a better guide than the order in the file.
+    Three passes, from the surest evidence to the weakest: the scope of the arrays names one layer, and one only; it
+    names a layer but for the number that a TensorFlow session adds; it names none, and the first layer left that fits
+    in kind and size is taken. An LSTM layer is matched once.
+
+    Args:
+        buckets: the arrays, by layer, in the order of the file.
+        leaves: the layers of the architecture that may be in this group, in the order of the model.
+        hides_frozen: whether a model frozen as a whole leaves no mark in the architecture. Keras stores frozen layers
+            last, so the order in the file is then no guide among layers of one name; the numbers of the session are, as
+            they count layers in the order in which they were made.
+
+    Returns:
+        The layer for each bucket, by the index of the bucket; buckets without a layer are left out.
 
     Raises:
-        CorruptModel: a layer is there by name, but of another size than the architecture says.
+        CorruptModel: the name of a layer stands in the file, but its arrays are of another size than it has.
     """
-    found: dict[int, Leaf] = {}
+    found: dict[int, LeafLayer] = {}
     taken: set[int] = set()
     as_stored = sorted(leaves, key=lambda leaf: leaf.frozen)
-    numbered = Counter(bucket.scope for bucket in buckets)  # those that share a scope are not named by it
-    by_name = _by_name(as_stored)
+    numbered = Counter(bucket.scope for bucket in buckets)  # layers that share a scope have no names in it
+    by_name = _list_by_name(as_stored)
     by_number = hides_frozen and not any(leaf.frozen for leaf in leaves)
     in_file = range(len(buckets))
     counted = sorted(in_file, key=lambda index: session_numbers(buckets[index].scope)) if by_number else in_file
@@ -67,10 +80,10 @@ def match(buckets: Sequence[Bucket], leaves: Sequence[Leaf], *, hides_frozen: bo
             bucket = buckets[index]
             if index in found or numbered[bucket.scope] > 1:
                 continue
-            best = _best(bucket.scope, by_name, form, taken)
-            if best is None or (form is str and len(best) > 1):  # of several so named, wait who else may be meant
+            best = _find_best(bucket.scope, by_name, form, taken)
+            if best is None or (form is str and len(best) > 1):  # ambiguous: others in the group may take some of these
                 continue
-            if (words := disagreement(bucket, best[0])) is not None:
+            if (words := find_disagreement(bucket, best[0])) is not None:
                 raise CorruptModel(words)
             found[index] = best[0]
             if best[0].is_lstm:  # any other may be a class of the user's, with several layers of its own in it
@@ -86,34 +99,47 @@ def match(buckets: Sequence[Bucket], leaves: Sequence[Leaf], *, hides_frozen: bo
     return found
 
 
-def _by_name(leaves: Sequence[Leaf]) -> dict[str, list[Leaf]]:
-    by_name: dict[str, list[Leaf]] = {}
+def _list_by_name(leaves: Sequence[LeafLayer]) -> dict[str, list[LeafLayer]]:
+    by_name: dict[str, list[LeafLayer]] = {}
     for leaf in leaves:
         for form in leaf.steps[-1] if leaf.steps else ():
             by_name.setdefault(form, []).append(leaf)
     return by_name
 
 
-def _best(scope: str, by_name: dict[str, list[Leaf]], form: Callable[[str], str], taken: set[int]) -> list[Leaf] | None:
-    """The leaves whose own name stands in SCOPE, its steps in that FORM; of them those that it names best."""
+def _find_best(
+    scope: str, by_name: dict[str, list[LeafLayer]], form: Callable[[str], str], taken: set[int]
+) -> list[LeafLayer] | None:
+    """Return the layers that `scope` names best; None where it names none that is free.
+
+    Names are looked up in an index, since every run of steps in the scope may be a name: 528 lookups for a scope of 32
+    steps, instead of a comparison with every layer. Of layers of one name, the one wins of whose wrappers more stand in
+    the scope as well.
+
+    Args:
+        scope: the scope of some arrays.
+        by_name: the layers by each form of their own names.
+        form: changes each step of the scope before it is compared.
+        taken: the ids of the layers that have arrays already.
+    """
     shown = "/".join(form(step) for step in scope.split("/"))
     named = {id(leaf): leaf for name in names_in(shown) for leaf in by_name.get(name, ()) if id(leaf) not in taken}
-    ranks = [(rank, leaf) for leaf in named.values() if (rank := leaf.kept_in(shown)) is not None]
+    ranks = [(rank, leaf) for leaf in named.values() if (rank := leaf.rank_in(shown)) is not None]
     best = max((rank for rank, _ in ranks), default=None)
     return [leaf for rank, leaf in ranks if rank == best] or None
 
 
-def _fits(bucket: Bucket, leaf: Leaf) -> bool:
+def _fits(bucket: Bucket, leaf: LeafLayer) -> bool:
     return (
         leaf.is_gated
         and bucket.units is not None
         and leaf.may_have(bucket.units)
-        and disagreement(bucket, leaf) is None
+        and find_disagreement(bucket, leaf) is None
     )
 
 
-def disagreement(bucket: Bucket, leaf: Leaf) -> str | None:
-    """How the arrays of BUCKET differ from what the configuration of LEAF, a layer of Keras's own, describes."""
+def find_disagreement(bucket: Bucket, leaf: LeafLayer) -> str | None:
+    """Return how the arrays of `bucket` differ from what the configuration of `leaf` states; None where they agree."""
     gates = _GATES.get(leaf.layer.kind)
     if not leaf.certain or gates is None or bucket.units is None:
         return None
@@ -127,10 +153,10 @@ def disagreement(bucket: Bucket, leaf: Leaf) -> str | None:
     ):
         if None not in (by_config, by_arrays) and by_config != by_arrays:
             name = "/".join(leaf.path_in(bucket.scope))
-            sides = f"{_told(by_config)} by the configuration, {_told(by_arrays)} by the arrays"
+            sides = f"{_describe_side(by_config)} by the configuration, {_describe_side(by_arrays)} by the arrays"
             return f"config and arrays disagree on the {what} of {name}: {sides}"
     return None
 
 
-def _told(value: int | bool | None) -> str:
+def _describe_side(value: int | bool | None) -> str:
     return str(value) if not isinstance(value, bool) else "one" if value else "none"

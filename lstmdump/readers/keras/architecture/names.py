@@ -45,8 +45,8 @@ class WeightName(NamedTuple):
     number: int
 
 
-def parse(name: str, keras_major: int) -> WeightName:
-    """NAME, an entry of `weight_names`, taken apart as the Keras of that major version put it together."""
+def split_weight_name(name: str, keras_major: int) -> WeightName:
+    """Split `name`, an entry of `weight_names`, as the Keras of that major version put it together."""
     scope, _, leaf = name.rpartition("/")
     leaf = _OUTPUT_NUMBER.sub("", leaf)
     if keras_major < 2 and (old := _KERAS_1_LEAF.fullmatch(f"{scope}/{leaf}" if scope else leaf)):
@@ -64,11 +64,14 @@ def names_in(scope: str) -> Iterator[str]:
             yield "/".join(steps[start:stop])
 
 
-def below(scope: str, group: str, *, alone: bool) -> tuple[str, ...]:
-    """The names in SCOPE below the top-level layer GROUP, whose weights it belongs to.
+def names_below(scope: str, group: str, *, alone: bool) -> tuple[str, ...]:
+    """Return the names in `scope` below a top-level layer, without its own and without that of a model before it.
 
-    A model's name before the layer's is left out, and so is the layer's own. ALONE: no other scope lies in the group,
-    so that a scope `lstm_1` in the group `lstm` is the layer itself, renamed by a session that had seen it before.
+    Args:
+        scope: the scope of some weights.
+        group: the name of the top-level layer that they belong to.
+        alone: whether no other scope is in the group, so that a scope `lstm_1` in the group `lstm` is the layer itself,
+            renamed by a session that had seen it before.
     """
     around = f"/{scope}/"
     place = around.find(f"/{group}/")

@@ -8,21 +8,26 @@ from typing import NamedTuple
 from lstmdump.errors import CorruptModel
 from lstmdump.model.tensor import Tensor
 from lstmdump.model.tree import Layer, LayerPath, Sources
-from lstmdump.readers.keras.architecture import expected_layers, match
-from lstmdump.readers.keras.architecture import names as keras_names
 from lstmdump.readers.keras.architecture.config import ConfigLayer, Settings
-from lstmdump.readers.keras.architecture.expected_layers import Leaf, Steps
-from lstmdump.readers.keras.architecture.match import Bucket
-from lstmdump.readers.keras.architecture.names import drop_automatic_names, is_automatic_cell, tell_apart
+from lstmdump.readers.keras.architecture.expected_layers import LeafLayer, Steps, expected_but_missing, find_leaf_layers
+from lstmdump.readers.keras.architecture.match import Bucket, match_buckets
+from lstmdump.readers.keras.architecture.names import drop_automatic_names, is_automatic_cell, names_below, tell_apart
 
 
-class Place(NamedTuple):
-    """Where the arrays of one bucket belong in the model."""
+class PlacedLayer(NamedTuple):
+    """The arrays of one layer, with the place of the layer in the model.
+
+    Attributes:
+        path: the names of the layer and those around it.
+        kind: its class, where the file names it.
+        bucket: the arrays.
+        leaf: the layer of the architecture that describes it, if there is one.
+    """
 
     path: LayerPath
     kind: str | None
     bucket: Bucket
-    leaf: Leaf | None
+    leaf: LeafLayer | None
 
     @property
     def arrays(self) -> Mapping[str, Tensor]:
@@ -30,13 +35,16 @@ class Place(NamedTuple):
         return self.bucket.arrays
 
 
-class Places(NamedTuple):
-    """All of them, in the model's order, and what a careful reader would say about them.
+class Placement(NamedTuple):
+    """All layers with arrays, in the order of the model.
 
-    COUNTABLE is false where layers may be stored more than once without a mark.
+    Attributes:
+        found: the layers.
+        notes: what a reader should know of them.
+        countable: whether the parameters can be counted: not where layers may be stored twice without a mark.
     """
 
-    found: tuple[Place, ...]
+    found: tuple[PlacedLayer, ...]
     notes: tuple[str, ...]
     countable: bool
 
@@ -46,92 +54,108 @@ class Places(NamedTuple):
         return {place.path: place.kind for place in self.found if place.kind is not None}
 
     @property
-    def described(self) -> list[tuple[LayerPath, Leaf]]:
+    def described(self) -> list[tuple[LayerPath, LeafLayer]]:
         """The layers whose classes the file names, each with the leaf of the architecture that describes it."""
-        return described(self.found)
+        return collect_described(self.found)
 
     @property
     def settings(self) -> dict[LayerPath, Settings]:
         """What the configurations say of these layers."""
-        return settings(self.found)
+        return collect_settings(self.found)
 
 
-def described(found: Iterable[Place]) -> list[tuple[LayerPath, Leaf]]:
-    """The layers of FOUND whose classes the file names, each with the leaf of the architecture that describes it."""
+def collect_described(found: Iterable[PlacedLayer]) -> list[tuple[LayerPath, LeafLayer]]:
+    """Return the layers of `found` whose classes the file names, each with the layer that describes it."""
     return [(place.path, place.leaf) for place in found if place.kind is not None and place.leaf is not None]
 
 
-def sources(
-    architecture: ConfigLayer | None, told: Sequence[tuple[LayerPath, Leaf]], root: Layer
+def find_sources_later(
+    architecture: ConfigLayer | None, told: Sequence[tuple[LayerPath, LeafLayer]], root: Layer
 ) -> Callable[[], Sources]:
-    """Which of the layers below ROOT directly follow which, worked out when it is called, the file closed or not.
+    """Return a function that finds which layers directly follow which; it can be called after the file was closed.
 
-    TOLD are those that ARCHITECTURE describes, each with its leaf.
+    Args:
+        architecture: the configuration of the model, if there is one.
+        told: the layers that the architecture describes, by path.
+        root: the tree of all layers.
     """
 
     def work_out() -> Sources:
-        from lstmdump.readers.keras.architecture import topology as keras_topology
+        from lstmdump.readers.keras.architecture.topology import find_sources
 
-        return {} if architecture is None else keras_topology.of(architecture, told, root)
+        return {} if architecture is None else find_sources(architecture, told, root)
 
     return work_out
 
 
-def settings(found: Iterable[Place]) -> dict[LayerPath, Settings]:
-    """What the configurations say of these layers."""
-    return {path: leaf.settings for path, leaf in described(found)}
+def collect_settings(found: Iterable[PlacedLayer]) -> dict[LayerPath, Settings]:
+    """Return what the configurations state of the layers in `found`, by path."""
+    return {path: leaf.settings for path, leaf in collect_described(found)}
 
 
-def place(
+def place_layers(
     groups: Mapping[str, list[Bucket]],
     architecture: ConfigLayer | None,
     *,
     numbers_directions: bool,
     hides_frozen: bool,
-) -> Places:
-    """Names for all buckets in GROUPS, which are keyed by top-level layer.
+) -> Placement:
+    """Find the place in the model of all arrays of a file.
 
-    NUMBERS_DIRECTIONS: whether `kernel_1` is the backward half of a Bidirectional rather than a second stacked cell.
-    HIDES_FROZEN: whether a model frozen as a whole leaves no mark in the architecture.
+    Group by group: arrays are matched to layers of the architecture (`match.py`); what is matched gets the names of the
+    architecture, what is not gets those of the file. Then, over all groups, copies of shared layers are dropped, names
+    that no user chose as well, and layers that would end in one place go by their scopes.
+
+    Args:
+        groups: the arrays by layer, by the top-level layer under which they are stored.
+        architecture: the configuration of the model, if the file has one.
+        numbers_directions: whether `kernel_1` is the backward half of a Bidirectional and not a second stacked cell.
+        hides_frozen: whether a model frozen as a whole leaves no mark in the architecture.
 
     Raises:
         CorruptModel: the architecture names an LSTM layer that has no arrays, or arrays of another size.
     """
-    found: list[Place] = []
-    leaves_by_group = _leaves_by_group(groups, architecture)
+    found: list[PlacedLayer] = []
+    leaves_by_group = _find_leaves_by_group(groups, architecture)
     for group, buckets in groups.items():
         leaves = leaves_by_group.get(group, [])
-        matched = match.match(buckets, leaves, hides_frozen=hides_frozen)
+        matched = match_buckets(buckets, leaves, hides_frozen=hides_frozen)
         rank = {id(leaf): index for index, leaf in enumerate(leaves)}
         in_order = sorted(range(len(buckets)), key=lambda i: rank[id(matched[i])] if i in matched else len(rank))
-        naming = _Naming(buckets, numbers_directions=numbers_directions)
-        found.extend(naming.place(buckets[index], matched.get(index)) for index in in_order)
+        naming = _GroupNaming(buckets, numbers_directions=numbers_directions)
+        found.extend(naming.place_bucket(buckets[index], matched.get(index)) for index in in_order)
     if architecture is not None and found:
         _require_arrays(architecture, found)
-    once, repeats = _without_repeats(found, groups)
-    named = _tell_places_apart(without_automatic_names(once))
-    suspected = tuple(_suspected_repeats(named))
-    return Places(tuple(named), (*repeats, *suspected), countable=not suspected)
+    once, repeats = _drop_repeats(found, groups)
+    named = _tell_places_apart(drop_names_of_keras(once))
+    suspected = tuple(_note_suspected_repeats(named))
+    return Placement(tuple(named), (*repeats, *suspected), countable=not suspected)
 
 
-def _leaves_by_group(groups: Mapping[str, list[Bucket]], architecture: ConfigLayer | None) -> dict[str, list[Leaf]]:
-    """The leaves of the architecture whose arrays lie in each group."""
+def _find_leaves_by_group(
+    groups: Mapping[str, list[Bucket]], architecture: ConfigLayer | None
+) -> dict[str, list[LeafLayer]]:
+    """Return the layers of the architecture whose arrays are in each group.
+
+    A group has the name of its layer. A Sequential up to Keras 2.2.2 has none: such layers belong to the groups without
+    a layer, in their order.
+    """
     if architecture is None:
         return {}
-    found: dict[str, list[Leaf]] = {}
-    placed = _places_by_name(architecture)
+    found: dict[str, list[LeafLayer]] = {}
+    placed = _find_by_name(architecture)
     nameless = (child for _, child in architecture.children if child.name is None)
     for group in groups:
         if group in placed:
             node, around = placed[group]
-            found[group] = list(expected_layers.leaves(node, around))
+            found[group] = list(find_leaf_layers(node, around))
         elif (inner := next(nameless, None)) is not None:
-            found[group] = list(expected_layers.leaves(inner, ((group,),)))
+            found[group] = list(find_leaf_layers(inner, ((group,),)))
     return found
 
 
-def _places_by_name(architecture: ConfigLayer) -> dict[str, tuple[ConfigLayer, Steps]]:
-    """Each layer by its name, those at the top first, with the names around it.
+def _find_by_name(architecture: ConfigLayer) -> dict[str, tuple[ConfigLayer, Steps]]:
+    """Return each layer by its name, with the names around it; of two layers of one name, the outer one.
 
     A group's layer is not always at the top: a Merge of Keras 1 is stored as the layers within it.
     """
@@ -145,8 +169,8 @@ def _places_by_name(architecture: ConfigLayer) -> dict[str, tuple[ConfigLayer, S
     return placed
 
 
-class _Naming:
-    """The names of the layers in one group, whose BUCKETS these are."""
+class _GroupNaming:
+    """Names the layers whose arrays are in one group."""
 
     def __init__(self, buckets: list[Bucket], *, numbers_directions: bool) -> None:
         self._alone = len({bucket.scope.partition("/")[0] for bucket in buckets}) == 1
@@ -156,19 +180,25 @@ class _Naming:
             if bucket.units is not None:
                 self._turns.setdefault(bucket.scope, []).append(bucket.number)
 
-    def place(self, bucket: Bucket, leaf: Leaf | None) -> Place:
-        """The place of BUCKET, which LEAF of the architecture describes, if there is one."""
+    def place_bucket(self, bucket: Bucket, leaf: LeafLayer | None) -> PlacedLayer:
+        """Return the place of `bucket`, which `leaf` of the architecture describes, if there is one.
+
+        A layer that is not an LSTM may be a class of the user's with layers of its own, which the architecture does not
+        list: what the scope has below the layer's name is then the path within it.
+        """
         if leaf is None:
-            return Place(self._path(bucket), None, bucket, None)
+            return PlacedLayer(self._build_path(bucket), None, bucket, None)
         path = leaf.path_in(bucket.scope)
         if leaf.is_lstm:
-            return Place(path, leaf.layer.kind, bucket, leaf)
-        rest = keras_names.below(bucket.scope, path[-1], alone=self._alone) if leaf.kept_in(bucket.scope) else ()
+            return PlacedLayer(path, leaf.layer.kind, bucket, leaf)
+        rest = names_below(bucket.scope, path[-1], alone=self._alone) if leaf.rank_in(bucket.scope) else ()
         own = not rest or (len(rest) == 1 and is_automatic_cell(rest[0]) and leaf.is_gated)
-        return Place(path if own else (*path, *rest), leaf.layer.kind if own and leaf.is_gated else None, bucket, leaf)
+        return PlacedLayer(
+            path if own else (*path, *rest), leaf.layer.kind if own and leaf.is_gated else None, bucket, leaf
+        )
 
-    def _path(self, bucket: Bucket) -> LayerPath:
-        path = (bucket.group, *keras_names.below(bucket.scope, bucket.group, alone=self._alone))
+    def _build_path(self, bucket: Bucket) -> LayerPath:
+        path = (bucket.group, *names_below(bucket.scope, bucket.group, alone=self._alone))
         turns = self._turns.get(bucket.scope, [])
         if bucket.units is None or len(turns) < 2:
             return path
@@ -177,26 +207,26 @@ class _Naming:
         return (*path, ("forward", "backward")[turn] if directions else f"cell_{turn}")
 
 
-def _require_arrays(architecture: ConfigLayer, found: list[Place]) -> None:
+def _require_arrays(architecture: ConfigLayer, found: list[PlacedLayer]) -> None:
     """Check that every LSTM layer that the architecture is certain to have is in `found`, once if it is shared."""
     taken = {(id(place.leaf.layer), place.leaf.steps[-1:]) for place in found if place.leaf}
     shared = {place.leaf.shared for place in found if place.leaf and place.leaf.shared}
-    expected = (leaf for _, child in architecture.children for leaf in expected_layers.leaves(child))
+    expected = (leaf for _, child in architecture.children for leaf in find_leaf_layers(child))
 
-    def is_stored(leaf: Leaf) -> bool:
+    def is_stored(leaf: LeafLayer) -> bool:
         return leaf.shared in shared or (id(leaf.layer), leaf.steps[-1:]) in taken
 
-    if (words := expected_layers.expected_but_missing(expected, is_stored)) is not None:
+    if (words := expected_but_missing(expected, is_stored)) is not None:
         raise CorruptModel(words)
 
 
-def _without_repeats(found: list[Place], groups: Collection[str]) -> tuple[list[Place], list[str]]:
-    """FOUND with each shared layer once, where the file shows that it is one."""
-    once: list[Place] = []
+def _drop_repeats(found: list[PlacedLayer], groups: Collection[str]) -> tuple[list[PlacedLayer], list[str]]:
+    """Return `found` with each shared layer once, where the file shows that it is shared, and notes on the others."""
+    once: list[PlacedLayer] = []
     notes: list[str] = []
-    seen: dict[object, Place] = {}
+    seen: dict[object, PlacedLayer] = {}
     for candidate in found:
-        mark = _shared_mark(candidate, groups)
+        mark = _find_shared_mark(candidate, groups)
         first = candidate if mark is None else seen.setdefault(mark, candidate)
         if first is candidate:
             once.append(candidate)
@@ -205,8 +235,8 @@ def _without_repeats(found: list[Place], groups: Collection[str]) -> tuple[list[
     return once, notes
 
 
-def _shared_mark(candidate: Place, groups: Collection[str]) -> object:
-    """What two copies of a shared layer have in common, or None where nothing shows that it is shared.
+def _find_shared_mark(candidate: PlacedLayer, groups: Collection[str]) -> object:
+    """Return what two copies of a shared layer have in common, or None where nothing shows that it is shared.
 
     Keras 2.5 and later number shared objects. Keras 3 names a variable by the model in which it was built: a scope that
     starts with the name of a top-level model is that model's, also where another model's group repeats it.
@@ -219,9 +249,9 @@ def _shared_mark(candidate: Place, groups: Collection[str]) -> object:
     return (candidate.bucket.scope, candidate.bucket.number) if builder in groups and len(candidate.path) > 1 else None
 
 
-def _suspected_repeats(found: list[Place]) -> Iterator[str]:
-    """Arrays of one full name in two groups are one variable, or two of models whose layers are named alike."""
-    seen: dict[object, Place] = {}
+def _note_suspected_repeats(found: list[PlacedLayer]) -> Iterator[str]:
+    """Yield a note for each two layers of one full name in two groups: one variable, or two of models named alike."""
+    seen: dict[object, PlacedLayer] = {}
     for candidate in found:
         bucket = candidate.bucket
         name = bucket.scope or candidate.path[-1]  # Keras 3.0 stores no scope
@@ -234,7 +264,7 @@ def _suspected_repeats(found: list[Place]) -> Iterator[str]:
             yield f"{both} have one name and one shape: they may be one shared layer, stored twice and not marked"
 
 
-def _tell_places_apart(found: list[Place]) -> list[Place]:
+def _tell_places_apart(found: list[PlacedLayer]) -> list[PlacedLayer]:
     """Return `found` with no two arrays of one path and name: layers that clash go by their scopes in the file."""
 
     def by_scope(_: LayerPath, clashing: Sequence[int]) -> Iterator[LayerPath]:
@@ -245,12 +275,12 @@ def _tell_places_apart(found: list[Place]) -> list[Place]:
     return [one._replace(path=path) for one, path in zip(found, paths, strict=True)]
 
 
-def without_automatic_names(found: list[Place]) -> list[Place]:
+def drop_names_of_keras(found: list[PlacedLayer]) -> list[PlacedLayer]:
     """Return `found` with paths that have no names but those that a user may have chosen."""
     paths = drop_automatic_names([one.path for one in found], [_may_be_only_cell(one.leaf) for one in found])
     return [one._replace(path=path) for one, path in zip(found, paths, strict=True)]
 
 
-def _may_be_only_cell(leaf: Leaf | None) -> bool:
+def _may_be_only_cell(leaf: LeafLayer | None) -> bool:
     """Return whether `leaf` may be the only cell of a layer: an LSTM layer keeps the name that it was given."""
     return leaf is None or (leaf.layer.kind not in ("LSTM", "CuDNNLSTM") and leaf.in_stack < 2)

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from lstmdump.model.tree import Layer, LayerPath, Source
 from lstmdump.readers.keras.architecture.config import ConfigLayer
-from lstmdump.readers.keras.architecture.expected_layers import Leaf
+from lstmdump.readers.keras.architecture.expected_layers import LeafLayer
 
 Paths: TypeAlias = "Mapping[tuple[int, str], LayerPath]"
 """The path of a layer by the identity of its place in the architecture and the half of the Bidirectional that it is."""
@@ -33,36 +33,41 @@ _JOINS = ("concat", "sum", "mul", "ave")
 _HIDDEN, _TENSOR = "InputLayer", "__keras_tensor__"
 
 
-class _Output(NamedTuple):
-    """An output of a layer in a functional model, where it goes by its name: SCOPE tells the models apart."""
+class _LayerOutput(NamedTuple):
+    """An output of a layer in a functional model, by the name of the layer; `scope` is the number of the model."""
 
     scope: int
     layer: str
     number: int
 
 
-_Signal: TypeAlias = "Source | _Output | None"
+_Signal: TypeAlias = "Source | _LayerOutput | None"
 """What flows between layers: the outputs of recurrent layers, or of one that is met later, or anything else."""
 
 _Tensor: TypeAlias = "tuple[str, int]"
 """A layer's name and which of its outputs."""
 
 
-class _Call(NamedTuple):
+class _LayerCall(NamedTuple):
     """What a layer is called with, and whether it is nothing but these tensors."""
 
     tensors: Sequence[_Tensor]
     is_plain: bool
 
 
-def of(architecture: ConfigLayer, described: Iterable[tuple[LayerPath, Leaf]], root: Layer) -> dict[LayerPath, Source]:
-    """The source of each LSTM below ROOT that directly follows others.
+def find_sources(
+    architecture: ConfigLayer, described: Iterable[tuple[LayerPath, LeafLayer]], root: Layer
+) -> dict[LayerPath, Source]:
+    """Return the source of each LSTM that directly follows others.
 
-    DESCRIBED are the layers that ARCHITECTURE describes, each with the leaf of it that does.
+    Args:
+        architecture: the configuration of the model.
+        described: the layers that the architecture describes, by path.
+        root: the tree of all layers.
     """
     lstms = {layer.path for layer in root.walk() if _is_lstm(layer)}
-    flow = _Flow({(id(leaf.layer), leaf.around.direction): path for path, leaf in described if path in lstms})
-    flow.through(architecture, [None])
+    flow = _SignalFlow({(id(leaf.layer), leaf.around.direction): path for path, leaf in described if path in lstms})
+    flow.pass_layer(architecture, [None])
     return flow.sources()
 
 
@@ -74,82 +79,82 @@ def _is_lstm(layer: Layer) -> bool:
     return len(recurrent.shape) == 2 and recurrent.shape[1] == 4 * recurrent.shape[0]
 
 
-class _Flow:
-    """What goes through the layers of a model, whose LSTMs have these PATHS, followed from its input on."""
+class _SignalFlow:
+    """Follows the signals through the layers of a model, from its input on; its LSTMs have these `paths`."""
 
     def __init__(self, paths: Paths) -> None:
         self._paths = paths
         self._taken: list[tuple[LayerPath, ConfigLayer, _Signal]] = []
-        self._given: dict[_Output, _Signal] = {}
+        self._given: dict[_LayerOutput, _Signal] = {}
         self._scopes = 0
         self._elsewhere: set[tuple[str, str | None]] = set()
 
     def sources(self) -> dict[LayerPath, Source]:
         """What was found; a layer that the architecture has twice, but the file once, is called more than once."""
-        resolved = ((path, cell, self._resolved(signal)) for path, cell, signal in self._taken)
+        resolved = ((path, cell, self._resolve(signal)) for path, cell, signal in self._taken)
         return {
             path: source
             for path, cell, source in resolved
             if source is not None and (cell.kind, cell.name) not in self._elsewhere
         }
 
-    def _resolved(self, signal: _Signal) -> Source | None:
-        """Where SIGNAL comes from; this is remembered of all that lies on the way, so that no way is gone twice."""
-        way: dict[_Output, None] = {}
-        while isinstance(signal, _Output) and signal not in way:
+    def _resolve(self, signal: _Signal) -> Source | None:
+        """Return where `signal` comes from; it is stored for all outputs on the way, so that no way is gone twice."""
+        way: dict[_LayerOutput, None] = {}
+        while isinstance(signal, _LayerOutput) and signal not in way:
             way[signal] = None
             signal = self._given.get(signal)
         source = signal if isinstance(signal, Source) else None
         self._given.update(dict.fromkeys(way, source))
         return source
 
-    def through(self, layer: ConfigLayer, inputs: Sequence[_Signal]) -> Sequence[_Signal]:
-        """What LAYER gives, output by output as far as it is known, where it takes INPUTS."""
+    def pass_layer(self, layer: ConfigLayer, inputs: Sequence[_Signal]) -> Sequence[_Signal]:
+        """Return the outputs of `layer`, as far as they are known, for these `inputs`."""
         only = inputs[0] if len(inputs) == 1 else None
         listed = layer.settings.get("layers")
         if layer.kind == "Sequential" and isinstance(listed, list):
-            return [self._through_sequential(layer, listed, only)]
+            return [self._pass_sequential(layer, listed, only)]
         if isinstance(listed, list) and {"input_layers", "output_layers"} <= layer.settings.keys():
-            return self._through_functional(layer, listed, inputs)
+            return self._pass_functional(layer, listed, inputs)
         if _does_nothing(layer):
             return [only]
         if halves := layer.halves():
-            return self._through_halves(layer, [half for _, half in halves], only)
+            return self._pass_halves(layer, [half for _, half in halves], only)
         if not layer.children or any(key == "cell" for key, _ in layer.children):
-            return [self._through_cells(layer, "", only)]
+            return [self._pass_cells(layer, "", only)]
         for _, child in layer.children:  # whatever it does with them, what is within each of them stays true
-            self.through(child, [None])
+            self.pass_layer(child, [None])
         return []
 
-    def _through_sequential(self, model: ConfigLayer, listed: list[Any], signal: _Signal) -> _Signal:
-        hidden = sum(_text(one, "class_name") == _HIDDEN for one in listed)
+    def _pass_sequential(self, model: ConfigLayer, listed: list[Any], signal: _Signal) -> _Signal:
+        hidden = sum(_read_text(one, "class_name") == _HIDDEN for one in listed)
         is_understood = len(model.children) + hidden == len(listed)
         for _, layer in model.children:
-            given = self.through(layer, [signal if is_understood else None])
+            given = self.pass_layer(layer, [signal if is_understood else None])
             signal = given[0] if given else None
         return signal if is_understood else None
 
-    def _through_functional(
-        self, model: ConfigLayer, listed: list[Any], inputs: Sequence[_Signal]
-    ) -> Sequence[_Signal]:
+    def _pass_functional(self, model: ConfigLayer, listed: list[Any], inputs: Sequence[_Signal]) -> Sequence[_Signal]:
         self._scopes += 1
         scope = self._scopes
-        entrances = [_Output(scope, *tensor) for tensor in _tensors(model.settings["input_layers"])]
+        entrances = [_LayerOutput(scope, *tensor) for tensor in _read_tensors(model.settings["input_layers"])]
         if len(entrances) == len(inputs):
             self._given.update(zip(entrances, inputs, strict=True))
-        calls = _calls(listed)
+        calls = _read_calls(listed)
         for _, layer in model.children:
             call = calls.get(layer.name or "")
             plain = call is not None and call.is_plain
-            given = self.through(layer, [_Output(scope, *one) for one in call.tensors] if call and plain else [None])
+            given = self.pass_layer(
+                layer, [_LayerOutput(scope, *one) for one in call.tensors] if call and plain else [None]
+            )
             if call is not None and layer.name is not None:
-                self._given.update((_Output(scope, layer.name, k), signal) for k, signal in enumerate(given))
-        return [_Output(scope, *tensor) for tensor in _tensors(model.settings["output_layers"])]
+                self._given.update((_LayerOutput(scope, layer.name, k), signal) for k, signal in enumerate(given))
+        return [_LayerOutput(scope, *tensor) for tensor in _read_tensors(model.settings["output_layers"])]
 
-    def _through_halves(self, layer: ConfigLayer, halves: Sequence[ConfigLayer], signal: _Signal) -> Sequence[_Signal]:
+    def _pass_halves(self, layer: ConfigLayer, halves: Sequence[ConfigLayer], signal: _Signal) -> Sequence[_Signal]:
         forward, backward = halves
-        one = self._through_cells(forward, "forward", signal)
-        other = self._through_cells(backward, "backward", signal)
+        one = self._pass_cells(forward, "forward", signal)
+        other = self._pass_cells(backward, "backward", signal)
         join = layer.settings.get("merge_mode", "concat")
         if forward.settings.get("go_backwards") is True:
             return []  # both halves are in reverse
@@ -159,9 +164,9 @@ class _Flow:
             return []
         return [Source((*one.layers, *other.layers), join)]
 
-    def _through_cells(self, layer: ConfigLayer, direction: str, signal: _Signal) -> Source | None:
-        """What LAYER, a recurrent one, gives at every step, each of its cells taking what the one before gives."""
-        for cell in _cells(layer):
+    def _pass_cells(self, layer: ConfigLayer, direction: str, signal: _Signal) -> Source | None:
+        """Return the output of a recurrent layer at every step, each of its cells reading that of the one before."""
+        for cell in _list_cells(layer):
             path = self._paths.get((id(cell), direction))
             if path is None:
                 self._elsewhere.add((cell.kind, cell.name))
@@ -182,35 +187,35 @@ def _does_nothing(layer: ConfigLayer) -> bool:
     return layer.kind in _NOTHING_AT_INFERENCE
 
 
-def _cells(layer: ConfigLayer) -> list[ConfigLayer]:
-    """What LAYER runs one after the other at each step: itself, its cell, or those stacked in it."""
+def _list_cells(layer: ConfigLayer) -> list[ConfigLayer]:
+    """Return what `layer` runs one after the other at each step: itself, its cell, or those stacked in it."""
     cell = dict(layer.children).get("cell")
     if cell is None:
         return [layer]
     return [one for _, one in cell.children] if cell.kind == "StackedRNNCells" else [cell]
 
 
-def _calls(listed: list[Any]) -> dict[str, _Call]:
-    """How each of the LISTED layers is called, by its name, where it is called once."""
+def _read_calls(listed: list[Any]) -> dict[str, _LayerCall]:
+    """Return how each of the `listed` layers is called, by its name, where it is called once."""
     found: dict[str, list[Any]] = {}
     for one in listed:
-        name = _text(one, "name")
+        name = _read_text(one, "name")
         if name is not None:
             nodes = one.get("inbound_nodes")
             found.setdefault(name, []).extend(nodes if isinstance(nodes, list) else [])
-    calls = ((name, _call(nodes[0])) for name, nodes in found.items() if len(nodes) == 1)
+    calls = ((name, _read_call(nodes[0])) for name, nodes in found.items() if len(nodes) == 1)
     return {name: call for name, call in calls if call is not None}
 
 
-def _call(node: object) -> _Call | None:
+def _read_call(node: object) -> _LayerCall | None:
     if isinstance(node, dict):  # Keras 3
-        tensors = list(_histories(node.get("args")))
+        tensors = list(_find_histories(node.get("args")))
         keywords = [node.get("kwargs")]
     else:
-        tensors = _tensors(node)
+        tensors = _read_tensors(node)
         nodes = node if isinstance(node, list) and node and isinstance(node[0], list) else [node]
         keywords = [one[3] for one in nodes if isinstance(one, list) and len(one) > 3]
-    return _Call(tensors, all(map(_change_nothing, keywords))) if tensors else None
+    return _LayerCall(tensors, all(map(_change_nothing, keywords))) if tensors else None
 
 
 def _change_nothing(keywords: object) -> bool:
@@ -220,17 +225,17 @@ def _change_nothing(keywords: object) -> bool:
     return all(key == "mask" or value is None or value is False for key, value in keywords.items())
 
 
-def _histories(value: object) -> Iterator[_Tensor]:
-    """The tensors in the arguments VALUE of a call in Keras 3."""
+def _find_histories(value: object) -> Iterator[_Tensor]:
+    """Yield the tensors in the arguments of a call in Keras 3."""
     if isinstance(value, list):
         for one in value:
-            yield from _histories(one)
+            yield from _find_histories(one)
     elif isinstance(value, dict) and value.get("class_name") == _TENSOR and isinstance(value.get("config"), dict):
-        yield from _tensors(value["config"].get("keras_history"))
+        yield from _read_tensors(value["config"].get("keras_history"))
 
 
-def _tensors(value: object) -> list[_Tensor]:
-    """The tensors of which VALUE lists layer, call and output; none where it lists anything else."""
+def _read_tensors(value: object) -> list[_Tensor]:
+    """Return the tensors of which `value` lists layer, call and output; none where it lists anything else."""
     if not isinstance(value, list) or not value:
         return []
     listed = value if isinstance(value[0], list) else [value]
@@ -239,8 +244,8 @@ def _tensors(value: object) -> list[_Tensor]:
     return found if len(found) == len(listed) else []
 
 
-def _text(value: object, key: str) -> str | None:
-    """The text under KEY of VALUE, a layer of a configuration, or of its own configuration."""
+def _read_text(value: object, key: str) -> str | None:
+    """Return the text under `key` in a layer of a configuration, or in its own configuration."""
     if not isinstance(value, dict):
         return None
     found, config = value.get(key), value.get("config")

@@ -18,8 +18,8 @@ from lstmdump.model.tree import NO_CLASSES, Model, Weight, grow
 from lstmdump.readers import json_text
 from lstmdump.readers.detect import Format
 from lstmdump.readers.hdf5.file import HDF5File
-from lstmdump.readers.keras.architecture import placement
 from lstmdump.readers.keras.architecture.config import ConfigLayer
+from lstmdump.readers.keras.architecture.placement import collect_described, collect_settings, find_sources_later
 from lstmdump.readers.keras.weights_h5.container import Container, DirectoryContainer, is_plain_file_name
 from lstmdump.readers.keras.weights_h5.groups import VariableGroup, read_groups, require_all_arrays
 from lstmdump.readers.keras.weights_h5.walk import collect_kinds, place_groups
@@ -123,8 +123,8 @@ def assemble(
     if architecture is None or not architecture.children:
         said.append(NO_CLASSES if architecture is None else _NO_LAYERS)
         said.extend([] if has_names else [_NO_NAMES])
-    tree = grow(weights, collect_kinds(places), placement.settings(places), limits)
-    sources = placement.sources(architecture, placement.described(places), tree)
+    tree = grow(weights, collect_kinds(places), collect_settings(places), limits)
+    sources = find_sources_later(architecture, collect_described(places), tree)
     return Model(format_word, producer, tree, notes=tuple(said), release=release, sources=sources)
 
 

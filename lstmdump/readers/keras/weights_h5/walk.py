@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from lstmdump.errors import CorruptModel
 from lstmdump.model.tensor import Tensor
 from lstmdump.model.tree import LayerPath
-from lstmdump.readers.keras.architecture import expected_layers, match
 from lstmdump.readers.keras.architecture.config import (
     CONTAINERS,
     NO_WRAPPERS,
@@ -16,10 +15,16 @@ from lstmdump.readers.keras.architecture.config import (
     WrapperContext,
     context_within,
 )
-from lstmdump.readers.keras.architecture.expected_layers import Leaf
-from lstmdump.readers.keras.architecture.match import Bucket
+from lstmdump.readers.keras.architecture.expected_layers import (
+    LeafLayer,
+    expected_but_missing,
+    find_leaf_layers,
+    is_gated,
+    stated_units,
+)
+from lstmdump.readers.keras.architecture.match import Bucket, find_disagreement
 from lstmdump.readers.keras.architecture.names import is_automatic_cell, tell_apart
-from lstmdump.readers.keras.architecture.placement import Place, without_automatic_names
+from lstmdump.readers.keras.architecture.placement import PlacedLayer, drop_names_of_keras
 from lstmdump.readers.keras.weights_h5.groups import LISTS, VariableGroup
 from lstmdump.readers.keras.weights_h5.match_groups import GroupMatch, match_groups
 
@@ -60,7 +65,9 @@ class _GroupWalk:
         """Whether a layer of this very name, class and content has been met before."""
         return layer.shared_id in self._met or _shared_key(layer) in self._met
 
-    def place_group(self, stored: VariableGroup, layer: ConfigLayer | None, around: _GroupContext) -> Iterator[Place]:
+    def place_group(
+        self, stored: VariableGroup, layer: ConfigLayer | None, around: _GroupContext
+    ) -> Iterator[PlacedLayer]:
         """Yield the places of all arrays in a group and below.
 
         Args:
@@ -81,7 +88,7 @@ class _GroupWalk:
             wrappers = pair.layer and context_within(layer, pair.layer, around.wrappers, pair.direction)
             yield from self._place_match(pair, replace(inner, wrappers=wrappers or NO_WRAPPERS))
 
-    def _place_match(self, pair: GroupMatch, around: _GroupContext) -> Iterator[Place]:
+    def _place_match(self, pair: GroupMatch, around: _GroupContext) -> Iterator[PlacedLayer]:
         if pair.layer is None:
             if pair.stored is not None:
                 yield from self._place_unlisted(pair.stored, around)
@@ -94,7 +101,7 @@ class _GroupWalk:
                 self.absent.append((pair.layer, around))
             self._met.update(_list_keys(pair.layer))
 
-    def _place_unlisted(self, stored: VariableGroup, around: _GroupContext) -> Iterator[Place]:
+    def _place_unlisted(self, stored: VariableGroup, around: _GroupContext) -> Iterator[PlacedLayer]:
         """Yield the places of the arrays in a group that the architecture does not list, named as in the file."""
         silent = stored.key in LISTS or (self._has_names and not stored.is_layer)
         silent = silent or (stored.key in ("cell", "cells") and bool(around.path))
@@ -104,7 +111,7 @@ class _GroupWalk:
 
 def place_groups(
     root: VariableGroup, architecture: ConfigLayer | None, *, is_keras_2: bool, has_names: bool
-) -> list[Place]:
+) -> list[PlacedLayer]:
     """Return the place of every array below `root`, in the order of the model.
 
     Args:
@@ -119,11 +126,11 @@ def place_groups(
     walk = _GroupWalk(is_keras_2=is_keras_2, has_names=has_names)
     found = list(walk.place_group(root, architecture, _GroupContext()))
     for place in found:
-        if place.leaf is not None and (words := match.disagreement(place.bucket, place.leaf)) is not None:
+        if place.leaf is not None and (words := find_disagreement(place.bucket, place.leaf)) is not None:
             raise CorruptModel(words)
     if found:
         _require_arrays(walk, found)
-    return _tell_places_apart(without_automatic_names(found))
+    return _tell_places_apart(drop_names_of_keras(found))
 
 
 def _find_own_cell(stored: VariableGroup, layer: ConfigLayer | None) -> VariableGroup | None:
@@ -132,24 +139,24 @@ def _find_own_cell(stored: VariableGroup, layer: ConfigLayer | None) -> Variable
     if cell is None or not cell.arrays or (layer is not None and layer.children):
         return None
     automatic = cell.name is None or is_automatic_cell(cell.name)
-    return cell if automatic or (layer is not None and expected_layers.is_gated(layer)) else None
+    return cell if automatic or (layer is not None and is_gated(layer)) else None
 
 
 def _place_arrays(
     stored: VariableGroup, cell: VariableGroup | None, layer: ConfigLayer | None, around: _GroupContext
-) -> Place:
+) -> PlacedLayer:
     path = around.path or tuple(stored.path.split("/")) if stored.path else ("vars",)
     holder = stored if cell is None else cell
     leaf = None
     if layer is not None:
         steps = tuple((name,) for name in around.path)
-        leaf = Leaf(steps, layer, around.certain, False, around.in_stack, None, around.wrappers)
+        leaf = LeafLayer(steps, layer, around.certain, False, around.in_stack, None, around.wrappers)
     gated = leaf is not None and leaf.is_gated
     arrays = _name_arrays(holder, is_lstm=leaf is not None and leaf.is_lstm)
     if holder is cell:
         arrays |= {f"vars/{key}": tensor for key, tensor in stored.arrays.items()}
     bucket = Bucket("", holder.path, 0, arrays)
-    return Place(path, leaf.layer.kind if leaf is not None and gated else None, bucket, leaf)
+    return PlacedLayer(path, leaf.layer.kind if leaf is not None and gated else None, bucket, leaf)
 
 
 def _name_arrays(holder: VariableGroup, *, is_lstm: bool) -> dict[str, Tensor]:
@@ -170,21 +177,21 @@ def _count_lstm_arrays(shapes: list[tuple[int, ...]]) -> int:
     return 3 if shapes[2:3] in ([(4 * units,)], [(8 * units,)]) else 2
 
 
-def _require_arrays(walk: _GroupWalk, found: list[Place]) -> None:
+def _require_arrays(walk: _GroupWalk, found: list[PlacedLayer]) -> None:
     """Check that every LSTM layer that has no group, but must have arrays, is a copy of a layer in `found`."""
     stored = {_shared_key(place.leaf.layer) for place in found if place.leaf is not None}
     expected = (
         leaf
         for layer, around in walk.absent
         if around.certain
-        for leaf in expected_layers.leaves(layer, tuple((name,) for name in around.path))
+        for leaf in find_leaf_layers(layer, tuple((name,) for name in around.path))
     )
-    words = expected_layers.expected_but_missing(expected, lambda leaf: _shared_key(leaf.layer) in stored)
+    words = expected_but_missing(expected, lambda leaf: _shared_key(leaf.layer) in stored)
     if words is not None:
         raise CorruptModel(words)
 
 
-def _tell_places_apart(found: list[Place]) -> list[Place]:
+def _tell_places_apart(found: list[PlacedLayer]) -> list[PlacedLayer]:
     """Return `found` with no two arrays of one path and name: all but the first of a path go by their groups."""
 
     def by_group(_: LayerPath, clashing: Sequence[int]) -> Iterator[LayerPath]:
@@ -209,9 +216,9 @@ def _list_keys(layer: ConfigLayer) -> Iterator[object]:
 def _shared_key(layer: ConfigLayer) -> tuple[object, ...]:
     """Return what two copies of a shared layer have in common."""
     inner = tuple(_shared_key(child) for _, child in layer.children)
-    return (layer.kind, layer.name, expected_layers.stated_units(layer), inner)
+    return (layer.kind, layer.name, stated_units(layer), inner)
 
 
-def collect_kinds(found: list[Place]) -> Mapping[LayerPath, str]:
+def collect_kinds(found: list[PlacedLayer]) -> Mapping[LayerPath, str]:
     """Return the classes that the architecture gives to layers, by path."""
     return {place.path: place.kind for place in found if place.kind is not None}

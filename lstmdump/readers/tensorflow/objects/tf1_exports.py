@@ -10,10 +10,8 @@ from lstmdump.errors import CorruptModel
 from lstmdump.model.location import Location
 from lstmdump.model.tree import LayerPath
 from lstmdump.readers import json_text
-from lstmdump.readers.keras.architecture import config as keras_config
-from lstmdump.readers.keras.architecture import expected_layers
-from lstmdump.readers.keras.architecture.config import ConfigLayer
-from lstmdump.readers.keras.architecture.expected_layers import Leaf
+from lstmdump.readers.keras.architecture.config import ConfigLayer, parse_architecture
+from lstmdump.readers.keras.architecture.expected_layers import LeafLayer, find_leaf_layers
 from lstmdump.readers.tensorflow.objects.keras_names import Named, without_automatic_names
 
 _STACKED = re.compile(r"cell_(\d{1,9})")
@@ -29,7 +27,7 @@ def architecture(file: Location) -> ConfigLayer | None:
     if not file.is_file():
         return None
     try:
-        return keras_config.parse(json_text.content(file).decode("utf-8"), f"assets/{file.name}", file.limits)
+        return parse_architecture(json_text.content(file).decode("utf-8"), f"assets/{file.name}", file.limits)
     except (OSError, ValueError) as error:
         raise CorruptModel(f"assets/{file.name} cannot be read: {error}") from error
 
@@ -43,22 +41,22 @@ def with_architecture(named: Sequence[Named], known: ConfigLayer) -> Sequence[Na
     )
 
 
-def described(named: Sequence[Named], known: ConfigLayer) -> list[tuple[LayerPath, Leaf]]:
+def described(named: Sequence[Named], known: ConfigLayer) -> list[tuple[LayerPath, LeafLayer]]:
     """Those of NAMED that the architecture KNOWN describes, each with its leaf there."""
     return [(one.path, leaf) for one, leaf in _with_leaves(named, known) if leaf is not None]
 
 
-def _with_leaves(named: Sequence[Named], known: ConfigLayer) -> list[tuple[Named, Leaf | None]]:
+def _with_leaves(named: Sequence[Named], known: ConfigLayer) -> list[tuple[Named, LeafLayer | None]]:
     """Each of NAMED with the only leaf of the architecture KNOWN that has all its names, in their order."""
-    leaves = [leaf for _, child in known.children for leaf in expected_layers.leaves(child)]
-    by_name: dict[str, list[Leaf]] = {}
+    leaves = [leaf for _, child in known.children for leaf in find_leaf_layers(child)]
+    by_name: dict[str, list[LeafLayer]] = {}
     for leaf in leaves:
         for name in {form for forms in leaf.steps for form in forms}:
             by_name.setdefault(name, []).append(leaf)
     return [(one, _leaf(one, leaves, by_name)) for one in named]
 
 
-def _leaf(one: Named, leaves: Sequence[Leaf], by_name: Mapping[str, Sequence[Leaf]]) -> Leaf | None:
+def _leaf(one: Named, leaves: Sequence[LeafLayer], by_name: Mapping[str, Sequence[LeafLayer]]) -> LeafLayer | None:
     path, turn = one.path, None
     if (number := _STACKED.fullmatch(path[-1])) and len(one.holder.way) > 1 and one.holder.way[-2][0] == "cells":
         path, turn = path[:-1], int(number[1])
@@ -68,7 +66,7 @@ def _leaf(one: Named, leaves: Sequence[Leaf], by_name: Mapping[str, Sequence[Lea
     return fitting[0] if len(fitting) == 1 else None
 
 
-def _as_described(one: Named, leaf: Leaf | None) -> Named:
+def _as_described(one: Named, leaf: LeafLayer | None) -> Named:
     if leaf is None:
         return one
     steps = tuple(forms[0] for forms in leaf.steps)
@@ -79,6 +77,6 @@ def _as_described(one: Named, leaf: Leaf | None) -> Named:
     )
 
 
-def _names_all(leaf: Leaf, path: LayerPath) -> bool:
+def _names_all(leaf: LeafLayer, path: LayerPath) -> bool:
     steps = iter(leaf.steps)
     return all(any(name in forms for forms in steps) for name in path)

@@ -14,11 +14,11 @@ from support.builders import keras_2_weights, lstm_config, sequential, write
 import lstmdump
 from lstmdump.errors import CorruptModel, RefusedModel
 from lstmdump.model.limits import DEFAULTS
-from lstmdump.readers.keras.architecture.config import parse
+from lstmdump.readers.keras.architecture.config import parse_architecture
 
 
 def names(config: object) -> list[tuple[str | None, str]]:
-    return [(layer.name, layer.kind) for layer in parse(json.dumps(config)).walk()]
+    return [(layer.name, layer.kind) for layer in parse_architecture(json.dumps(config)).walk()]
 
 
 def test_a_sequential_of_keras_1_is_a_bare_list() -> None:
@@ -36,7 +36,7 @@ def test_wrappers_hold_their_layers() -> None:
 
 
 def halves(kind: str, **settings: object) -> list[tuple[str, str | None]]:
-    layer = parse(json.dumps({"class_name": kind, "config": {"name": "bi", **settings}}))
+    layer = parse_architecture(json.dumps({"class_name": kind, "config": {"name": "bi", **settings}}))
     return [(direction, half.name) for direction, half in layer.halves()]
 
 
@@ -81,7 +81,7 @@ def test_the_package_of_a_custom_class_is_no_part_of_its_name() -> None:
 @pytest.mark.parametrize("text", ["{", "[1, 2]", "null", '{"class_name": 3}'])
 def test_what_is_no_architecture_is_corrupt(text: str) -> None:
     with pytest.raises(CorruptModel, match="model_config"):
-        parse(text)
+        parse_architecture(text)
 
 
 def nested(times: int) -> str:
@@ -93,9 +93,9 @@ def nested(times: int) -> str:
 
 def test_layers_are_nested_up_to_the_limit() -> None:
     limits = DEFAULTS._replace(nesting=10)
-    assert len(list(parse(nested(10), limits=limits).walk())) == 11
+    assert len(list(parse_architecture(nested(10), limits=limits).walk())) == 11
     with pytest.raises(RefusedModel, match="nests layers more than 10 deep; --limit nesting=20 allows it"):
-        parse(nested(11), limits=limits)
+        parse_architecture(nested(11), limits=limits)
 
 
 Settings = Mapping[str, Any]

@@ -4,13 +4,13 @@ import pytest
 
 from lstmdump.readers.keras.architecture.names import (
     WeightName,
-    below,
     drop_automatic_names,
     drop_cell_name,
     drop_stack_names,
     is_automatic_cell,
+    names_below,
     names_in,
-    parse,
+    split_weight_name,
     tell_apart,
 )
 
@@ -35,7 +35,7 @@ from lstmdump.readers.keras.architecture.names import (
 def test_names_are_taken_apart_as_their_release_put_them_together(
     name: str, major: int, scope: str, leaf: str, number: int
 ) -> None:
-    assert parse(name, major) == WeightName(scope, leaf, number)
+    assert split_weight_name(name, major) == WeightName(scope, leaf, number)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_names_are_taken_apart_as_their_release_put_them_together(
 def test_below_a_layer_its_own_name_and_the_models_are_left_out(
     scope: str, group: str, alone: bool, expected: tuple[str, ...]
 ) -> None:
-    assert below(scope, group, alone=alone) == expected
+    assert names_below(scope, group, alone=alone) == expected
 
 
 def test_every_run_of_steps_may_be_a_name() -> None:
