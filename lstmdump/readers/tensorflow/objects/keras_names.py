@@ -14,8 +14,8 @@ from lstmdump.model.tree import LayerPath
 from lstmdump.readers import json_text
 from lstmdump.readers.keras.architecture.config import Settings, WrapperContext, effective_settings
 from lstmdump.readers.keras.architecture.names import drop_automatic_names, drop_cell_name, tell_apart
-from lstmdump.readers.tensorflow.objects import scope_names
 from lstmdump.readers.tensorflow.objects.graph import ObjectGraph
+from lstmdump.readers.tensorflow.objects.scope_names import leads_to_cell, name_by_edges, name_by_scopes
 from lstmdump.readers.tensorflow.objects.weights import Holder, Way
 
 Metadata = Mapping[int, Mapping[str, Any]]
@@ -35,12 +35,12 @@ class Named(NamedTuple):
 
 def name(graph: ObjectGraph, found: Sequence[Holder], metadata: Metadata) -> list[Named]:
     """A path for each holder in FOUND, no two with the same."""
-    described = [_described(holder, graph, metadata) for holder in found]
+    described = [_name_by_metadata(holder, graph, metadata) for holder in found]
     named = [
-        _without_own_cell(told or Named(holder, path, None))
-        for holder, told, path in zip(found, described, scope_names.paths(graph, found), strict=True)
+        _drop_own_cell(told or Named(holder, path, None))
+        for holder, told, path in zip(found, described, name_by_scopes(graph, found), strict=True)
     ]
-    return without_automatic_names(_tell_holders_apart(named))
+    return drop_names_of_keras(_tell_holders_apart(named))
 
 
 def metadata_in(text: str | bytes, called: str, limits: Limits = DEFAULTS) -> dict[str, Any] | None:
@@ -54,54 +54,56 @@ def metadata_in(text: str | bytes, called: str, limits: Limits = DEFAULTS) -> di
     return value if isinstance(value, dict) else None
 
 
-def _described(holder: Holder, graph: ObjectGraph, metadata: Metadata) -> Named | None:
-    """HOLDER as the JSON of the objects on the way to it tells; None where it has none itself."""
+def _name_by_metadata(holder: Holder, graph: ObjectGraph, metadata: Metadata) -> Named | None:
+    """Return `holder` as the JSON of the objects on the way to it describes it; None where it has none itself."""
     numbers = [0, *(number for _, number in holder.way)] if holder.way else []
     told = [metadata[number] for number in numbers if number in metadata]
     if not numbers or numbers[-1] not in metadata or not told:
         return None
     outermost_is_model = len(told) > 1 and _is_model(told[0], graph, numbers)
-    names = [_text(value, "name") for value in (told[1:] if outermost_is_model else told)]
+    names = [_read_text(value, "name") for value in (told[1:] if outermost_is_model else told)]
     path = tuple(step for step in names if step)
-    return Named(holder, path, _kind(holder.way, told), _settings(holder.way, graph, metadata)) if path else None
+    return (
+        Named(holder, path, _find_kind(holder.way, told), _find_settings(holder.way, graph, metadata)) if path else None
+    )
 
 
 def _is_model(told: Mapping[str, Any], graph: ObjectGraph, numbers: Sequence[int]) -> bool:
     """Whether the outermost object is a model, not a wrapper or a layer with a cell."""
-    if _text(told, "class_name") in _MODELS:
+    if _read_text(told, "class_name") in _MODELS:
         return True
     identifiers = [graph.nodes[number].identifier for number in numbers[:2]]
     return any(identifier.startswith(("_tf_keras_model", "_tf_keras_network", "_tf_keras_sequential"))
                for identifier in identifiers) or not isinstance(told.get("config"), dict)  # fmt: skip
 
 
-def _kind(way: Way, told: Sequence[Mapping[str, Any]]) -> str | None:
-    """Its class; for the one cell of a layer, the layer's, unless that is a plain RNN."""
-    own = _text(told[-1], "class_name")
+def _find_kind(way: Way, told: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return the class of the last of `told`; for the only cell of a layer, that of the layer unless it is an RNN."""
+    own = _read_text(told[-1], "class_name")
     if len(told) > 1 and way[-1][0] == "cell":
-        around = _text(told[-2], "class_name")
+        around = _read_text(told[-2], "class_name")
         own = own if around == "RNN" else around
     return None if own is None else own.rpartition(">")[2]
 
 
-def _settings(way: Way, graph: ObjectGraph, metadata: Metadata) -> Settings:
-    """The configuration of what WAY leads to, as it is at work in what stands around it."""
+def _find_settings(way: Way, graph: ObjectGraph, metadata: Metadata) -> Settings:
+    """Return the configuration of what `way` leads to, with what the wrappers around it add or change."""
     names, numbers = [edge for edge, _ in way], [0, *(number for _, number in way)]
     place = next(
         (place for place in (-1, -3) if names[place:][:1] == ["cell"] and names[place + 1 :][:1] != ["cell"]), None
     )
     layer = numbers[-1] if place is None else numbers[place - 1]
     around = WrapperContext(
-        _direction(layer, numbers, graph),
-        rnn=None if place is None else _config(metadata.get(layer, {})),
+        _find_direction(layer, numbers, graph),
+        rnn=None if place is None else _read_config(metadata.get(layer, {})),
         follows=place == -3 and names[-1] != "0",
     )
-    own = _config(metadata[numbers[-1]])
+    own = _read_config(metadata[numbers[-1]])
     return effective_settings(own, around) if own else own
 
 
-def _direction(layer: int, numbers: Sequence[int], graph: ObjectGraph) -> str:
-    """Which half of a Bidirectional among the NUMBERS the node LAYER is: each has a configuration of its own."""
+def _find_direction(layer: int, numbers: Sequence[int], graph: ObjectGraph) -> str:
+    """Return which half of a Bidirectional among the nodes `numbers` the node `layer` is; empty if it is none."""
     for number in numbers:
         edges = graph.edges(number)
         for direction in ("forward", "backward"):
@@ -110,25 +112,25 @@ def _direction(layer: int, numbers: Sequence[int], graph: ObjectGraph) -> str:
     return ""
 
 
-def _config(value: Mapping[str, Any]) -> Settings:
+def _read_config(value: Mapping[str, Any]) -> Settings:
     found = value.get("config")
     return found if isinstance(found, dict) else {}
 
 
-def _text(value: Mapping[str, Any], key: str) -> str | None:
+def _read_text(value: Mapping[str, Any], key: str) -> str | None:
     found = value.get(key)
     if found is None and isinstance(value.get("config"), dict):
         found = value["config"].get(key)
     return found if isinstance(found, str) else None
 
 
-def _without_own_cell(one: Named) -> Named:
-    """ONE without the name that Keras gave to the only cell of its layer."""
-    path = drop_cell_name(one.path) if scope_names.leads_to_cell(one.holder.way) else one.path
+def _drop_own_cell(one: Named) -> Named:
+    """Return `one` without the name that Keras gave to the only cell of its layer."""
+    path = drop_cell_name(one.path) if leads_to_cell(one.holder.way) else one.path
     return one._replace(path=path) if path else one
 
 
-def without_automatic_names(named: Sequence[Named]) -> list[Named]:
+def drop_names_of_keras(named: Sequence[Named]) -> list[Named]:
     """Return `named` with paths that have no names but those that a user may have chosen."""
     paths = drop_automatic_names([one.path for one in named], [not _is_lstm_layer(one) for one in named])
     return [one._replace(path=path) for one, path in zip(named, paths, strict=True)]
@@ -137,7 +139,7 @@ def without_automatic_names(named: Sequence[Named]) -> list[Named]:
 def _is_lstm_layer(one: Named) -> bool:
     """Return whether the file states that this is a whole LSTM layer and not the cell of one."""
     way = one.holder.way
-    return bool(way) and not scope_names.leads_to_cell(way) and one.kind in ("LSTM", "CuDNNLSTM")
+    return bool(way) and not leads_to_cell(way) and one.kind in ("LSTM", "CuDNNLSTM")
 
 
 def _tell_holders_apart(named: Sequence[Named]) -> list[Named]:
@@ -158,9 +160,9 @@ def _distinct_paths(path: LayerPath, ways: Sequence[Way]) -> list[LayerPath]:
     if all(len(way) > 1 and way[-2][0] == "cells" for way in ways) and len({way[:-1] for way in ways}) == 1:
         return [(*path, f"cell_{way[-1][0]}") for way in ways]
     shared = next((place for place, edges in enumerate(zip(*ways, strict=False)) if len(set(edges)) > 1), 0)
-    prefixes = [scope_names.edges(way, shared)[:1] for way in ways if len(way) > shared]
+    prefixes = [name_by_edges(way, shared)[:1] for way in ways if len(way) > shared]
     if len(set(prefixes)) == len(ways):
         return [(*prefix, *path) for prefix in prefixes]
     if all(ways):
-        return [scope_names.edges(way) for way in ways]
+        return [name_by_edges(way) for way in ways]
     return [(*(drop_cell_name(path) or path), f"cell_{turn}") for turn in range(len(ways))]

@@ -23,23 +23,23 @@ _MODEL_EDGES = _KERAS_2_LAYERS | {"_functional", "_operations"}
 _AUTOMATIC_MODEL = re.compile(r"(sequential|model|functional)(_\d+)?")
 
 
-def paths(graph: ObjectGraph, found: Sequence[Holder]) -> list[LayerPath]:
-    """A path of names for each holder in FOUND; two may have the same."""
-    scopes = [_scope(holder, graph) for holder in found]
+def name_by_scopes(graph: ObjectGraph, found: Sequence[Holder]) -> list[LayerPath]:
+    """Return a path for each of `found`, from the full names of its variables; two may have the same."""
+    scopes = [_find_scope(holder, graph) for holder in found]
     cells_have_names = len(found) == 1 or any(
         len(scope) > 1 and is_automatic_cell(scope[-1]) and leads_to_cell(holder.way)
         for holder, scope in zip(found, scopes, strict=True)
     )
     named: list[LayerPath] = []
-    for holder, scope in zip(found, _without_model_names(graph, found, scopes), strict=True):
+    for holder, scope in zip(found, _drop_model_names(graph, found, scopes), strict=True):
         # Where the other cells stand below the names of their layers, a cell's own name alone is no name of a layer.
         own = drop_cell_name(scope) if cells_have_names and leads_to_cell(holder.way) else scope
-        named.append(scope if own else edges(holder.way))
+        named.append(scope if own else name_by_edges(holder.way))
     return named
 
 
-def edges(way: Way, start: int = 0) -> LayerPath:
-    """Names out of the edges of WAY from START: the layers of a model by number, as Keras 2 calls them; no cell's."""
+def name_by_edges(way: Way, start: int = 0) -> LayerPath:
+    """Return a path from the edges of `way` from `start` on: layers by number, as in Keras 2, and no cells."""
     names: list[str] = []
     steps = [edge for edge, _ in way]
     for place, edge in list(enumerate(steps))[start:]:
@@ -55,19 +55,19 @@ def leads_to_cell(way: Way) -> bool:
     return bool(way) and way[-1][0] == "cell"
 
 
-def _scope(holder: Holder, graph: ObjectGraph) -> LayerPath:
-    """The names that the full names of HOLDER's variables begin with."""
+def _find_scope(holder: Holder, graph: ObjectGraph) -> LayerPath:
+    """Return the names with which the full names of the variables of `holder` begin."""
     variables = [graph.nodes[number].variable for number in holder.variables.values()]
     scopes = [variable.full_name.rpartition("/")[0] for variable in variables if variable is not None]
     scope = scopes[0] if len(set(scopes)) == 1 else Counter(scopes).most_common(1)[0][0]
     return tuple(filter(None, scope.split("/")))
 
 
-def _without_model_names(graph: ObjectGraph, found: Sequence[Holder], scopes: Sequence[LayerPath]) -> list[LayerPath]:
-    """SCOPES without the names of the models around, which stand before all names of a model or before none."""
+def _drop_model_names(graph: ObjectGraph, found: Sequence[Holder], scopes: Sequence[LayerPath]) -> list[LayerPath]:
+    """Return `scopes` without the name of a model, which is before all names in the model or before none."""
     groups: dict[int, list[int]] = {}
     for index, holder in enumerate(found):
-        groups.setdefault(_model_of(holder.way, graph), []).append(index)
+        groups.setdefault(_find_model(holder.way, graph), []).append(index)
     stripped = list(scopes)
     for model, members in groups.items():
         ways = [found[index].way for index in members]
@@ -77,17 +77,17 @@ def _without_model_names(graph: ObjectGraph, found: Sequence[Holder], scopes: Se
     return stripped
 
 
-def _model_of(way: Way, graph: ObjectGraph) -> int:
-    """The outermost model on WAY: the root, or what a checkpoint holds as one of its objects."""
-    root = _edge_names(graph, 0)
+def _find_model(way: Way, graph: ObjectGraph) -> int:
+    """Return the node of the outermost model on `way`: the root, or one of the objects in a checkpoint."""
+    root = _list_edges(graph, 0)
     if not way or root & {"_functional", "_operations", "layer-0"}:
         return 0
     number = way[0][1]
-    is_model = bool(_edge_names(graph, number) & _MODEL_EDGES)
+    is_model = bool(_list_edges(graph, number) & _MODEL_EDGES)
     return number if is_model or ("save_counter" in root and len(way) > 1) else 0
 
 
-def _edge_names(graph: ObjectGraph, number: int) -> AbstractSet[str]:
+def _list_edges(graph: ObjectGraph, number: int) -> AbstractSet[str]:
     return graph.edges(number).keys()
 
 
@@ -95,7 +95,7 @@ def _begins_with_model(graph: ObjectGraph, model: int, ways: Sequence[Way], scop
     """Whether the first name in SCOPES is that of their MODEL: all begin with it, and none is left without a name."""
     if len({scope[:1] for scope in scopes}) != 1 or not scopes[0]:
         return False
-    names = _edge_names(graph, model)
+    names = _list_edges(graph, model)
     if "_operations" in names and "_functional" not in names:
         return False  # a functional model of Keras 3, which never puts its name first
     if len(set(scopes)) == 1 < len(scopes) and len(scopes[0]) == 1:

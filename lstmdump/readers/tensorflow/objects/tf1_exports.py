@@ -12,7 +12,7 @@ from lstmdump.model.tree import LayerPath
 from lstmdump.readers import json_text
 from lstmdump.readers.keras.architecture.config import ConfigLayer, parse_architecture
 from lstmdump.readers.keras.architecture.expected_layers import LeafLayer, find_leaf_layers
-from lstmdump.readers.tensorflow.objects.keras_names import Named, without_automatic_names
+from lstmdump.readers.tensorflow.objects.keras_names import Named, drop_names_of_keras
 
 _STACKED = re.compile(r"cell_(\d{1,9})")
 
@@ -36,7 +36,7 @@ def with_architecture(named: Sequence[Named], known: ConfigLayer) -> Sequence[Na
     """NAMED with the classes, and the names around and below, that the architecture KNOWN has for layers so called."""
     told = [_as_described(one, leaf) for one, leaf in _with_leaves(named, known)]
     clashing = {path for path, times in Counter(one.path for one in told).items() if times > 1}
-    return without_automatic_names(
+    return drop_names_of_keras(
         [before if after.path in clashing else after for before, after in zip(named, told, strict=True)]
     )
 

@@ -41,7 +41,7 @@ def place(tensors: Mapping[str, Tensor]) -> list[Weight]:
         if reader not in _LEAVES:
             around, reader = f"{around}/{reader}", ""
         scopes.setdefault(around, {})[reader] = tensor
-    paths = _paths(list(scopes))
+    paths = _find_paths(list(scopes))
     return [
         Weight(paths[scope], leaf or _ENDING, tensor)
         for scope, arrays in scopes.items()
@@ -58,8 +58,8 @@ def _as_lstm(arrays: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
     return {leaf: named[leaf] for leaf in order if leaf in named}
 
 
-def _paths(scopes: list[str]) -> dict[str, LayerPath]:
-    """A path for each scope: without the model's name, which stands before all, and the name of a layer's only cell."""
+def _find_paths(scopes: list[str]) -> dict[str, LayerPath]:
+    """Return a path for each scope, without the name of the model before all, and without names that Keras chose."""
     steps = {scope: tuple(step for step in scope.split("/") if step) for scope in scopes}
     model = {path[:1] for path in steps.values()}
     if len(steps) > 1 and len(model) == 1 and all(len(path) > 1 for path in steps.values()):

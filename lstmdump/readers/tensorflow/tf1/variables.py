@@ -48,7 +48,7 @@ def place(tensors: Mapping[str, Tensor], graph: Graph | None, computed: Iterable
     cells = [cell for cell in found if _fits(cell, kept)]
     inside = tf1_cells.leaf_map(cells)
     rank = {} if graph is None else {name: graph.turn(name) for name in kept}
-    paths = _paths(kept)
+    paths = _find_paths(kept)
     weights: list[Weight] = []
     done: set[str] = set()
     for name in sorted(kept, key=lambda name: (rank.get(name, 0), _natural(name))):
@@ -72,8 +72,8 @@ def _steps(scope: str) -> LayerPath:
     return tuple(filter(None, scope.split("/")))
 
 
-def _paths(names: Iterable[str]) -> dict[str, LayerPath]:
-    """The path for each scope in NAMES: its steps, without the name that Keras gave to a layer's only cell."""
+def _find_paths(names: Iterable[str]) -> dict[str, LayerPath]:
+    """Return the path for each scope in `names`, without the name that Keras gave to the only cell of a layer."""
     scopes = dict.fromkeys(name.rpartition("/")[0] for name in names)
     of_keras = {name.rpartition("/")[0] for name in names if name.endswith("/recurrent_kernel")}
     may_be_cells = [scope in of_keras and bool(scope.rpartition("/")[0]) for scope in scopes]
