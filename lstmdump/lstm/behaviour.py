@@ -24,6 +24,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from lstmdump.errors import CannotReplay
 from lstmdump.lstm import LSTM, Role
+from lstmdump.model.kinds import kind_named
 from lstmdump.model.tree import finite_number
 
 ActivationName: TypeAlias = "str | Mapping[str, Any]"
@@ -88,7 +89,6 @@ class _Unstated(NamedTuple):
 _KERAS = re.compile(r"(?:tf\.)?keras (\d{1,9})(?:\.(\d{1,9}))?")
 _TENSORFLOW = re.compile(r"tensorflow (\d{1,9})")
 _FIXED = frozenset({Role.FUSED_KERNEL, Role.DOUBLED_BIAS})  # of cells that have tanh and sigmoid if not told otherwise
-_OWN_CLASSES = frozenset({"LSTM", "LSTMCell", "CuDNNLSTM", "PeepholeLSTMCell"})
 _HALVES = ("forward", "backward")
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _LONGEST_REASON = 400  # characters; a configuration of Keras may have such a word as well
@@ -179,7 +179,7 @@ def _default_recurrent_activation(lstm: LSTM, release: _Release) -> str:
 
 
 def _has_fixed_activations(lstm: LSTM) -> bool:
-    return lstm.kind == "CuDNNLSTM" or not _FIXED.isdisjoint(weight.role for weight in lstm.weights)
+    return kind_named(lstm.kind).is_cudnn or not _FIXED.isdisjoint(weight.role for weight in lstm.weights)
 
 
 def _is_of_tensorflow_1(lstm: LSTM) -> bool:
@@ -229,7 +229,7 @@ def _notes(lstm: LSTM, settings: Mapping[str, Any], release: _Release, direction
         if "go_backwards" not in settings and direction is not None:
             option = "--no-go-backwards" if direction == "backward" else "--go-backwards"
             yield f"the file does not state its direction: by its name it goes {direction}s; {option} says otherwise"
-        if lstm.kind_stated and lstm.kind not in _OWN_CLASSES:
+        if lstm.kind_stated and not kind_named(lstm.kind).is_keras_lstm:
             yield f"{lstm.kind} is a class of its own, which may compute more than an LSTM"
     elif "activation" not in settings:
         yield _NO_GRAPH

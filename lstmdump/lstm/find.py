@@ -8,16 +8,10 @@ from lstmdump.errors import CorruptModel, NotAnLSTM
 from lstmdump.lstm import gate_layouts, tf1_cells
 from lstmdump.lstm.cell import LSTM, LSTMWeight
 from lstmdump.lstm.roles import Role
+from lstmdump.model.kinds import KERAS_ORDER, kind_named
 from lstmdump.model.tensor import Tensor
 from lstmdump.model.tree import Layer, Model
 
-_CERTAIN_KINDS = frozenset({"LSTM", "LSTMCell", "CuDNNLSTM"})
-_OTHER_KINDS = frozenset({
-    "GRU", "GRUCell", "CuDNNGRU", "SimpleRNN", "SimpleRNNCell", "BasicRNNCell", "UGRNNCell", "NASCell",
-    "IntersectionRNNCell", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "ConvLSTM2DCell", "ConvRecurrent2D",
-    "ConvLSTMCell", "Conv1DLSTMCell", "Conv2DLSTMCell", "CoupledInputForgetGateLSTMCell", "GridLSTMCell",
-    "TimeFreqLSTMCell", "PhasedLSTMCell", "GLSTMCell",
-})  # fmt: skip
 _FLOATS = frozenset({"float16", "float32", "float64", "bfloat16"})
 _TWELVE = tuple(f"{array}_{gate}" for gate in gate_layouts.KERAS_1_ORDER for array in "WUb")
 _THREE = (("kernel", "recurrent_kernel", "bias"), ("W", "U", "b"))  # Keras 2 and 3; Keras 1 with consume_less='gpu'
@@ -37,7 +31,7 @@ def find_lstms(model: Model) -> tuple[LSTM, ...]:
     """
     named: dict[str, LSTM] = {}
     for layer in model.root.walk():
-        if layer.weights and layer.kind not in _OTHER_KINDS and (lstm := _as_lstm(layer)) is not None:
+        if layer.weights and not kind_named(layer.kind).is_other and (lstm := _as_lstm(layer)) is not None:
             if lstm.name in named:
                 raise CorruptModel(f"two LSTM layers are called {lstm.name}: one by itself, one as a part of another")
             named[lstm.name] = lstm
@@ -48,7 +42,7 @@ def _as_lstm(layer: Layer) -> LSTM | None:
     try:
         found = _read_layout(layer)
     except NotAnLSTM:
-        if layer.kind in _CERTAIN_KINDS:
+        if kind_named(layer.kind).must_fit:
             raise
         return None
     found.kind_stated = layer.kind is not None
@@ -62,7 +56,7 @@ def _read_layout(layer: Layer) -> LSTM:
     for kernel, recurrent, bias in _THREE:
         if kernel in layer.weights and recurrent in layer.weights:
             return _three_arrays(layer, layer.weights[kernel], layer.weights[recurrent], layer.weights.get(bias))
-    if "kernel" in layer.weights and layer.kind in tf1_cells.ORDERS:
+    if "kernel" in layer.weights and kind_named(layer.kind).fused_order:
         lstm, used = tf1_cells.read(layer)
         _insist_on_floats(layer, used)
         lstm.notes += _extras(layer, used)
@@ -102,7 +96,7 @@ def _three_arrays(layer: Layer, kernel: Tensor, recurrent: Tensor, bias: Tensor 
         d,
         m,
         tuple(weights),
-        gate_layouts.KERAS_ORDER,
+        KERAS_ORDER,
         gate_layouts.with_peepholes(name, gates, {_PEEPHOLES[leaf]: tensor for leaf, tensor in peepholes.items()}),
         notes=(*([_CUDNN_NOTE] if doubled else []), *_extras(layer, used)),
     )
@@ -115,9 +109,8 @@ _CUDNN_NOTE = ("stored in CuDNN's layout: each gate's block is transposed, and t
 def _has_doubled_bias(layer: Layer, bias: Tensor | None, units: int) -> bool:
     """A bias of 8·m is the one mark of CuDNN's layout; a class that is known must agree with it."""
     doubled = bias is not None and bias.shape == (8 * units,)
-    if layer.kind == "CuDNNLSTM":
-        return True
-    return doubled and layer.kind not in _CERTAIN_KINDS
+    kind = kind_named(layer.kind)
+    return kind.is_cudnn or (doubled and not kind.must_fit)
 
 
 def _two_dimensions(layer: Layer, tensor: Tensor) -> tuple[int, int]:

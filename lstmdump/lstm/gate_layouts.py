@@ -18,11 +18,10 @@ from collections.abc import Mapping
 from functools import partial
 
 from lstmdump.lstm.cell import Gate, Gates
+from lstmdump.model.kinds import KERAS_ORDER
 from lstmdump.model.tensor import Array, Tensor, derived
 
-KERAS_ORDER = "ifco"
 KERAS_1_ORDER = "icfo"
-TF1_ORDER = "icfo"
 
 
 def twelve_arrays(name: str, arrays: Mapping[str, Tensor]) -> Mapping[str, Gate]:

@@ -8,20 +8,9 @@ from lstmdump.errors import NotAnLSTM
 from lstmdump.lstm import gate_layouts
 from lstmdump.lstm.cell import GATES, LSTM, Gate, LSTMWeight
 from lstmdump.lstm.roles import Role
+from lstmdump.model.kinds import kind_named
 from lstmdump.model.tensor import Tensor
 from lstmdump.model.tree import Layer, finite_number
-
-ORDERS = {
-    "LSTMCell": gate_layouts.TF1_ORDER,
-    "BasicLSTMCell": gate_layouts.TF1_ORDER,
-    "LSTMBlockCell": gate_layouts.TF1_ORDER,
-    "LSTMBlockFusedCell": gate_layouts.TF1_ORDER,
-    "LayerNormBasicLSTMCell": gate_layouts.TF1_ORDER,
-    "CudnnCompatibleLSTMCell": gate_layouts.TF1_ORDER,
-    "BlockLSTM": gate_layouts.TF1_ORDER,
-    "BlockLSTMV2": gate_layouts.KERAS_ORDER,
-}
-"""By class, the order of the gates in the columns."""
 
 _NORMALIZED_PARTS = ("input", "transform", "forget", "output", "state")
 _ROLES = {
@@ -63,7 +52,7 @@ def read(layer: Layer) -> tuple[LSTM, Mapping[str, Tensor]]:
         input_dim,
         units,
         tuple(LSTMWeight(_ROLES[leaf], leaf, tensor) for leaf, tensor in arrays.items()),
-        ORDERS[layer.kind or "LSTMCell"],
+        _order(layer),
         _gates(layer, arrays, input_dim),
         forget_bias,
         width,
@@ -75,8 +64,11 @@ def read(layer: Layer) -> tuple[LSTM, Mapping[str, Tensor]]:
     return lstm, arrays
 
 
+def _order(layer: Layer) -> str:
+    return kind_named(layer.kind or "LSTMCell").fused_order
+
+
 def _gates(layer: Layer, arrays: Mapping[str, Tensor], input_dim: int) -> Mapping[str, Gate]:
-    order = ORDERS[layer.kind or "LSTMCell"]
-    gates = gate_layouts.fused(layer.name, arrays["kernel"], arrays.get("bias"), input_dim, order)
+    gates = gate_layouts.fused(layer.name, arrays["kernel"], arrays.get("bias"), input_dim, _order(layer))
     peepholes = {leaf[2]: tensor for leaf, tensor in arrays.items() if _ROLES[leaf] is Role.PEEPHOLE}
     return gate_layouts.with_peepholes(layer.name, gates, peepholes)

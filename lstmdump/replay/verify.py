@@ -19,6 +19,7 @@ import numpy as np
 
 from lstmdump.errors import CannotReplay, TensorFlowFailed
 from lstmdump.lstm import GATES, LSTM, Role
+from lstmdump.model.kinds import kind_named
 from lstmdump.model.tensor import Array
 from lstmdump.replay import equations
 from lstmdump.replay.equations import CellNumbers, States
@@ -30,8 +31,7 @@ far below the effect of a wrong slice: the least in these layers was that of two
 
 _BATCH, _STEPS = 3, 10
 _DEFAULT_FORGET_BIAS = 1.0  # of every cell of TensorFlow 1 that has one
-_BLOCKS = {"LSTMBlockCell": "block", "LSTMBlockFusedCell": "block", "CudnnCompatibleLSTMCell": "block",
-           "BlockLSTM": "block", "BlockLSTMV2": "block-v2"}  # fmt: skip
+_BLOCKS = {"BlockLSTM": "block", "BlockLSTMV2": "block-v2"}
 _FLOAT32_ONLY = frozenset({"block", "block-v2"})
 
 
@@ -156,12 +156,12 @@ def cell_of(lstm: LSTM) -> str:
     """Which of TensorFlow's cells takes the arrays of LSTM as they are stored; one of `tensorflow_child.CELLS`."""
     roles = {weight.role for weight in lstm.weights}
     if Role.FUSED_KERNEL in roles:
-        return "tf1" if Role.PROJECTION in roles else _BLOCKS.get(lstm.kind, "tf1")
+        return "tf1" if Role.PROJECTION in roles else _BLOCKS.get(kind_named(lstm.kind).block_operation or "", "tf1")
     if Role.GATE_KERNEL in roles:
         return "keras-1"
     if Role.PEEPHOLE in roles:
         return "keras-peephole"
-    return "cudnn" if Role.DOUBLED_BIAS in roles or lstm.kind == "CuDNNLSTM" else "keras"
+    return "cudnn" if Role.DOUBLED_BIAS in roles or kind_named(lstm.kind).is_cudnn else "keras"
 
 
 def _difference(ours: States, theirs: States | Answer) -> float:

@@ -8,6 +8,7 @@ from support import builders
 
 from lstmdump.errors import NotAnLSTM
 from lstmdump.lstm import LSTM, tf1_cells
+from lstmdump.model.kinds import KINDS
 from lstmdump.model.tensor import Tensor
 from lstmdump.model.tree import Layer
 
@@ -121,6 +122,6 @@ def test_another_array_of_another_shape_is_no_lstm(leaf: str, shape: tuple[int, 
         read(kernel=kernel(), **{leaf: np.zeros(shape, "f4")})
 
 
-@pytest.mark.parametrize("kind", tf1_cells.ORDERS)
+@pytest.mark.parametrize("kind", [kind.name for kind in KINDS.values() if kind.fused_order])
 def test_the_shortest_input_is_one_wide(kind: str) -> None:
     assert read(kind, kernel=np.zeros((M + 1, 4 * M), "f4")).input_dim == 1

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from lstmdump.lstm import LSTM, Role
-from lstmdump.lstm.gate_layouts import KERAS_ORDER, TF1_ORDER
 from lstmdump.lstm.slices import Layout, blocks
+from lstmdump.model.kinds import KERAS_ORDER, TF1_ORDER
 from lstmdump.report.explain.section import Line, Section, Subject, table
 
 

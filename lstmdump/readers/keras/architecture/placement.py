@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from typing import NamedTuple
 
 from lstmdump.errors import CorruptModel
+from lstmdump.model.kinds import kind_named
 from lstmdump.model.tensor import Tensor
 from lstmdump.model.tree import Layer, LayerPath, Sources
 from lstmdump.readers.keras.architecture import automatic_names, expected_layers, match
@@ -268,4 +269,4 @@ def without_automatic_names(found: list[Place]) -> list[Place]:
 
 def _may_be_unnamed(leaf: Leaf | None) -> bool:
     """Whether what LEAF holds may be a cell that is its layer's only one: an LSTM layer keeps the name it was given."""
-    return leaf is None or (leaf.layer.kind not in ("LSTM", "CuDNNLSTM") and leaf.in_stack < 2)
+    return leaf is None or (not kind_named(leaf.layer.kind).is_layer and leaf.in_stack < 2)

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from lstmdump.model.kinds import kind_named
 from lstmdump.model.limits import DEFAULTS, Limits
 from lstmdump.model.tree import LayerPath
 from lstmdump.readers import json_text
@@ -139,7 +140,7 @@ def without_automatic_names(named: Sequence[Named]) -> list[Named]:
 
     def bare(one: Named) -> Named:
         around = one.path[:-1]
-        is_layer = bool(one.holder.way) and one.holder.way[-1][0] != "cell" and one.kind in ("LSTM", "CuDNNLSTM")
+        is_layer = bool(one.holder.way) and one.holder.way[-1][0] != "cell" and kind_named(one.kind).is_layer
         only = around and beside[around] == 1 and around not in taken
         return one._replace(path=around) if only and automatic_names.is_cell(one.path[-1]) and not is_layer else one
 
