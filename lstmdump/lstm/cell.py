@@ -125,7 +125,7 @@ class LSTM:
         self.settings: Final = settings
         self.kind_stated: Final = kind_stated
         fed_back = units if projection is None else projection
-        self.sizes: Final[Sizes] = {"d": input_dim, "m": units, "h": fed_back, "p": fed_back}
+        self.sizes: Final = Sizes(input_dim, units, fed_back, fed_back)
         self._check_shapes()
 
     def __repr__(self) -> str:

@@ -49,7 +49,7 @@ def parameters(subject: Subject) -> Section:
     """The parameter count, step by step."""
     lstm = subject.lstm
     gate = lstm.gates["i"]
-    d, m, h = (lstm.sizes[letter] for letter in "dmh")
+    d, m, h, _ = lstm.sizes
     told = [("W of one gate", f"{d}·{m}", gate.W.size), ("U of one gate", f"{h}·{m}", gate.U.size)]
     if gate.b is not None:
         told.append(("b of one gate", f"{lstm.biases}·{m}" if lstm.biases > 1 else "", lstm.biases * gate.b.size))

@@ -43,7 +43,7 @@ def shapes(subject: Subject) -> Section:
     """The equations with nothing but shapes."""
     lstm = subject.lstm
     shape = {role: str(role.shape(lstm.sizes)) for role in Role}
-    m, h = shape[Role.GATE_BIAS], f"({lstm.sizes['h']},)"
+    m, h = shape[Role.GATE_BIAS], f"({lstm.sizes.h},)"
     gate = f"({lstm.input_dim},)·{shape[Role.GATE_KERNEL]} + {h}·{shape[Role.GATE_RECURRENT_KERNEL]}"
     gate += f" + {m}" if lstm.use_bias else ""
     output = f"{m}∘{m}" if lstm.projection is None else f"({m}∘{m})·{shape[Role.PROJECTION]}"

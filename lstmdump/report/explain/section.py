@@ -66,7 +66,7 @@ class Subject(NamedTuple):
     def size(self, letter: str) -> str:
         """Its size d, m or h: `12`, or a letter."""
         if not self.in_letters:
-            return str(self.lstm.sizes[letter])
+            return str(getattr(self.lstm.sizes, letter))
         return ("m" if self.lstm.projection is None else "p") if letter == "h" else letter
 
     def shape(self, role: Role) -> str:
@@ -78,7 +78,7 @@ class Subject(NamedTuple):
     def total(self, *letters: str) -> str:
         """The sum of sizes, and what it comes to: `12+64 = 76`."""
         text = "+".join(map(self.size, letters))
-        return text if self.in_letters else f"{text} = {sum(self.lstm.sizes[letter] for letter in letters)}"
+        return text if self.in_letters else f"{text} = {sum(getattr(self.lstm.sizes, letter) for letter in letters)}"
 
     def columns(self) -> str:
         """The columns of all gates, and what they come to: `4·64 = 256`."""
