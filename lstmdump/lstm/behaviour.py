@@ -23,7 +23,8 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
 from lstmdump.errors import CannotReplay
-from lstmdump.lstm import LSTM, Role
+from lstmdump.lstm import LSTM
+from lstmdump.model.kinds import kind_named
 from lstmdump.model.sentences import conjoined
 from lstmdump.model.tree import finite_number
 
@@ -88,8 +89,6 @@ class _Unstated(NamedTuple):
 
 _KERAS = re.compile(r"(?:tf\.)?keras (\d{1,9})(?:\.(\d{1,9}))?")
 _TENSORFLOW = re.compile(r"tensorflow (\d{1,9})")
-_FIXED = frozenset({Role.FUSED_KERNEL, Role.DOUBLED_BIAS})  # of cells that have tanh and sigmoid if not told otherwise
-_OWN_CLASSES = frozenset({"LSTM", "LSTMCell", "CuDNNLSTM", "PeepholeLSTMCell"})
 _HALVES = ("forward", "backward")
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _LONGEST_REASON = 400  # characters; a configuration of Keras may have such a word as well
@@ -124,7 +123,7 @@ def of(lstm: LSTM, producer: str, said: Mapping[str, Any] = _NOTHING) -> Behavio
         release.keras,
         go_backwards,
         go_backwards and direction is not None,
-        _flag(settings, "zero_output_for_mask") or is_masked_half or _is_of_tensorflow_1(lstm),
+        _flag(settings, "zero_output_for_mask") or is_masked_half or lstm.layout.is_of_tensorflow_1,
         _bound(settings, "cell_clip"),
         _bound(settings, "projection_clip"),
         tuple(_notes(lstm, settings, release, direction)),
@@ -143,7 +142,7 @@ def _stated_half(lstm: LSTM) -> str | None:
 
 def _half_by_name(lstm: LSTM) -> str | None:
     around, _, name = lstm.name.rpartition("/")
-    if lstm.settings or not around or _is_of_tensorflow_1(lstm):
+    if lstm.settings or not around or lstm.layout.is_of_tensorflow_1:
         return None
     return next((word for word in _HALVES if name == word or name.startswith(f"{word}_")), None)
 
@@ -180,11 +179,7 @@ def _default_recurrent_activation(lstm: LSTM, release: _Release) -> str:
 
 
 def _has_fixed_activations(lstm: LSTM) -> bool:
-    return lstm.kind == "CuDNNLSTM" or not _FIXED.isdisjoint(weight.role for weight in lstm.weights)
-
-
-def _is_of_tensorflow_1(lstm: LSTM) -> bool:
-    return any(weight.role is Role.FUSED_KERNEL for weight in lstm.weights)
+    return lstm.layout.has_fixed_activations or kind_named(lstm.kind).is_cudnn
 
 
 def _activation(settings: Mapping[str, Any], key: str) -> ActivationName | None:
@@ -224,13 +219,13 @@ def _no_answer(key: str, value: object, what: str) -> CannotReplay:
 
 def _notes(lstm: LSTM, settings: Mapping[str, Any], release: _Release, direction: str | None) -> Iterator[str]:
     """What a careful reader would say of the behaviour of LSTM with these SETTINGS."""
-    if not _is_of_tensorflow_1(lstm):
+    if not lstm.layout.is_of_tensorflow_1:
         if unstated := list(_unstated(lstm, settings, release, direction)):
             yield _told(unstated, release)
         if "go_backwards" not in settings and direction is not None:
             option = "--no-go-backwards" if direction == "backward" else "--go-backwards"
             yield f"the file does not state its direction: by its name it goes {direction}s; {option} says otherwise"
-        if lstm.kind_stated and lstm.kind not in _OWN_CLASSES:
+        if lstm.kind_stated and not kind_named(lstm.kind).is_keras_lstm:
             yield f"{lstm.kind} is a class of its own, which may compute more than an LSTM"
     elif "activation" not in settings:
         yield _NO_GRAPH

@@ -1,18 +1,23 @@
-"""An LSTM found in a model: its stored arrays with their roles, and its gates whatever the layout was."""
+"""An LSTM in a model: its stored arrays with their roles, and its gates whatever the layout is."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from lstmdump.errors import NotAnLSTM
 from lstmdump.lstm.roles import Role, Sizes, count_formula
 from lstmdump.model.tensor import Tensor
 
+if TYPE_CHECKING:
+    from lstmdump.lstm.gate_layouts import Layout
+
 GATES = "ifco"
 """The gates by the field's letters: input, forget, candidate, output."""
 
 _BIASES = {Role.BIAS: 1, Role.GATE_BIAS: 1, Role.DOUBLED_BIAS: 2}
+_NO_SETTINGS: Mapping[str, Any] = MappingProxyType({})
 
 
 class LSTMWeight(NamedTuple):
@@ -65,30 +70,30 @@ class Gates(Mapping[str, Gate]):
 
 
 class LSTM:
-    """An LSTM layer or cell. If one exists, each of its arrays has the shape that its role demands.
+    """An LSTM layer or cell, whole when constructed: each array has the shape that its role demands.
 
     Attributes:
-        name: the names that the user gave, outermost first: `bidirectional/forward_lstm`.
-        kind: its class as the file says, or what the shapes say.
+        name: The names that the user gave, outermost first: `bidirectional/forward_lstm`.
+        kind: The class that the file states, or what the shapes say.
         input_dim: d, the width of the input.
         units: m, the number of units.
-        weights: its arrays as they are stored.
-        gate_order: the order in which the file stores the gates: `ifco` or `icfo`.
-        gates: by letter, each gate's W, U and b in one form for all layouts.
-        forget_bias: what the cell adds to b_f at run time; 0.0 in Keras, where it is part of b_f; None where unknown.
+        weights: The arrays as they are stored.
+        layout: The form in which they are stored.
+        gates: By letter, the W, U and b of each gate in one form for all layouts.
+        forget_bias: What the cell adds to b_f at run time; 0.0 in Keras, where it is part of b_f; None where unknown.
         projection: p, the width of the projected output, or None.
-        kind_stated: whether the file states `kind`; if not, it is what the shapes say.
-        sizes: its sizes by their letters: d, m, h and, with a projection, p.
-        notes: what is particular about how this layer is stored, without its name.
-        settings: what else the file says of the layer, as its `model.Layer` has it.
+        notes: What is particular about how this layer is stored, without its name.
+        settings: What else the file says of the layer, as its `model.tree.Layer` has it.
+        kind_stated: Whether the file states `kind`; if not, it is what the shapes say.
+        sizes: The sizes by their letters: d, m, h and, with a projection, p.
 
     Raises:
-        NotAnLSTM: an array has another shape; the message gives both, with the reason.
+        NotAnLSTM: An array has another shape; the message gives both, with the reason.
     """
 
     __slots__ = (
-        "forget_bias", "gate_order", "gates", "input_dim", "kind", "kind_stated", "name", "notes", "projection",
-        "settings", "sizes", "units", "weights",
+        "forget_bias", "gates", "input_dim", "kind", "kind_stated", "layout", "name", "notes", "projection", "settings",
+        "sizes", "units", "weights",
     )  # fmt: skip
 
     def __init__(
@@ -98,34 +103,35 @@ class LSTM:
         input_dim: int,
         units: int,
         weights: tuple[LSTMWeight, ...],
-        gate_order: str,
+        layout: Layout,
         gates: Mapping[str, Gate],
         forget_bias: float | None = 0.0,
         projection: int | None = None,
         notes: tuple[str, ...] = (),
+        settings: Mapping[str, Any] = _NO_SETTINGS,
         *,
         kind_stated: bool = True,
     ) -> None:
-        self.name = name
-        self.kind = kind
-        self.input_dim = input_dim
-        self.units = units
-        self.weights = weights
-        self.gate_order = gate_order
-        self.gates = gates
-        self.forget_bias = forget_bias
-        self.projection = projection
-        self.notes = notes
-        self.kind_stated = kind_stated
-        self.settings: Mapping[str, Any] = {}
+        self.name: Final = name
+        self.kind: Final = kind
+        self.input_dim: Final = input_dim
+        self.units: Final = units
+        self.weights: Final = weights
+        self.layout: Final = layout
+        self.gates: Final = gates
+        self.forget_bias: Final = forget_bias
+        self.projection: Final = projection
+        self.notes: Final = notes
+        self.settings: Final = settings
+        self.kind_stated: Final = kind_stated
         fed_back = units if projection is None else projection
-        self.sizes: Sizes = {"d": input_dim, "m": units, "h": fed_back, "p": fed_back}
-        self._insist_on_shapes()
+        self.sizes: Final = Sizes(input_dim, units, fed_back, fed_back)
+        self._check_shapes()
 
     def __repr__(self) -> str:
         return f"LSTM({self.name!r}, {self.kind}, {self.input_dim} inputs, {self.units} units)"
 
-    def _insist_on_shapes(self) -> None:
+    def _check_shapes(self) -> None:
         for weight in self.weights:
             wanted = weight.role.shape(self.sizes)
             if weight.tensor.shape != wanted:
@@ -133,6 +139,11 @@ class LSTM:
                     f"{self.name}: {weight.name} is {weight.tensor.shape}, but an LSTM of {self.units} units on "
                     f"{self.input_dim} inputs has {wanted} = {weight.role.formula(self.sizes)}"
                 )
+
+    @property
+    def gate_order(self) -> str:
+        """The order in which the file stores the gates: `ifco` or `icfo`."""
+        return self.layout.order
 
     @property
     def parameters(self) -> int:
@@ -144,7 +155,7 @@ class LSTM:
         """The closed form of that count."""
         return count_formula(
             self.sizes,
-            biases=next((_BIASES[weight.role] for weight in self.weights if weight.role in _BIASES), 0),
+            biases=self.biases,
             vectors=sum(weight.role in (Role.PEEPHOLE, Role.NORMALIZATION) for weight in self.weights),
             projection=self.projection is not None,
         )
@@ -164,9 +175,14 @@ class LSTM:
     @property
     def gate_columns(self) -> dict[str, tuple[int, int]] | None:
         """Each gate's first column and the one after its last; None where each gate has arrays of its own."""
-        if any(weight.role is Role.GATE_KERNEL for weight in self.weights):
+        if not self.layout.has_columns:
             return None
         return {gate: (k * self.units, (k + 1) * self.units) for k, gate in enumerate(self.gate_order)}
+
+    @property
+    def biases(self) -> int:
+        """How many biases the file stores for each unit of a gate: 0, 1, or 2 in CuDNN's layout."""
+        return next((_BIASES[weight.role] for weight in self.weights if weight.role in _BIASES), 0)
 
     @property
     def use_bias(self) -> bool:

@@ -1,4 +1,4 @@
-"""Which slice is which gate: one function per layout, from stored arrays to lazy gates.
+"""The forms in which files store the gates of an LSTM: each is one object, and all that depends on it asks that.
 
 Orders and layouts by source (each measured against the framework's own output):
 
@@ -10,132 +10,400 @@ CuDNNLSTM             the same shapes, each gate's block transposed; bias (8m,) 
 TensorFlow 1 cells    one kernel (d+h, 4m), the input's rows first; bias (4m,)        icfo
 BlockLSTMV2           the same                                                        ifco
 ====================  ==============================================================  =====
+
+The last two are in `tf1_cells`, the others here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Literal, TypeAlias
 
-from lstmdump.lstm.cell import Gate, Gates
+from lstmdump.errors import NotAnLSTM
+from lstmdump.lstm import layout_words
+from lstmdump.lstm.cell import LSTM, Gate, Gates, LSTMWeight
+from lstmdump.lstm.layout_words import LayoutWords
+from lstmdump.lstm.roles import Role
+from lstmdump.model.kinds import KERAS_ORDER, kind_named
 from lstmdump.model.tensor import Array, Tensor, derived
+from lstmdump.model.tree import Layer
 
-KERAS_ORDER = "ifco"
 KERAS_1_ORDER = "icfo"
-TF1_ORDER = "icfo"
+
+TensorFlowCell: TypeAlias = Literal["keras", "keras-1", "cudnn", "keras-peephole", "tf1", "block", "block-v2"]
+"""What `sandbox.tensorflow_server` calls the cells of TensorFlow that it runs."""
+
+StoredPart: TypeAlias = tuple[Tensor, str]
+"""A part of a stored array, and what makes a gate's array of it, in numpy's words: nothing, or `.T`."""
+
+_FLOATS = frozenset({"float16", "float32", "float64", "bfloat16"})
+_TWO_KERNEL_NAMES = (("kernel", "recurrent_kernel", "bias"), ("W", "U", "b"))
+_KERAS_PEEPHOLES = {"input_gate_peephole_weights": "i", "forget_gate_peephole_weights": "f",
+                    "output_gate_peephole_weights": "o"}  # fmt: skip
+_CUDNN_NOTE = ("stored in CuDNN's layout: each gate's block is transposed, and the bias is stored twice, to be added "
+               "up; gates are given in the form of an LSTM")  # fmt: skip
 
 
-def twelve_arrays(name: str, arrays: Mapping[str, Tensor]) -> Mapping[str, Gate]:
-    """Gates out of arrays called `W_i`, `U_i`, `b_i`, and so for f, c and o."""
+class Layout(ABC):
+    """A form in which a file stores the gates of an LSTM.
 
-    def one(letter: str) -> Gate:
-        bias = arrays.get(f"b_{letter}")
-        return Gate(
-            arrays[f"W_{letter}"].renamed(f"{name}/W_{letter}"),
-            arrays[f"U_{letter}"].renamed(f"{name}/U_{letter}"),
-            None if bias is None else bias.renamed(f"{name}/b_{letter}"),
+    There is one object per form, in `find.LAYOUTS`. A new one is a subclass that has all that is abstract here.
+
+    Attributes:
+        order: The order of the gates in the file: `ifco` or `icfo`.
+        roles: By the name of an array in this layout, its role.
+        has_columns: Whether the gates stand side by side in the columns of shared arrays.
+        has_fixed_activations: Whether only cells with tanh and sigmoid are stored so, if they do not say otherwise.
+        is_of_tensorflow_1: Whether it is that of cells which add a forget bias when they run, and return (c, h).
+    """
+
+    has_columns = True
+    has_fixed_activations = False
+    is_of_tensorflow_1 = False
+
+    def __init__(self, order: str, roles: Mapping[str, Role]) -> None:
+        self.order = order
+        self.roles = roles
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.order!r})"
+
+    @property
+    @abstractmethod
+    def kind(self) -> str:
+        """The class of a layer for which the file states none."""
+
+    @property
+    @abstractmethod
+    def bias_role(self) -> Role:
+        """The role of the bias, or of one gate's."""
+
+    @property
+    @abstractmethod
+    def words(self) -> LayoutWords:
+        """What `show --explain` says of it."""
+
+    @abstractmethod
+    def fits(self, layer: Layer) -> bool:
+        """Return whether the class of `layer` and the names of its arrays are those of this layout."""
+
+    @abstractmethod
+    def arrays(self, layer: Layer) -> dict[str, Tensor]:
+        """Return the arrays of a layer that fits which make up the LSTM, by their names in this layout.
+
+        Raises:
+            NotAnLSTM: One is missing.
+        """
+
+    @abstractmethod
+    def sizes(self, layer: Layer, arrays: Mapping[str, Tensor]) -> tuple[int, int, int | None]:
+        """Return what the kernels show: the width of the input, the units, and the width of a projection, if any.
+
+        Raises:
+            NotAnLSTM: They cannot be those of an LSTM.
+        """
+
+    @abstractmethod
+    def gates(self, name: str, arrays: Mapping[str, Tensor]) -> Mapping[str, Gate]:
+        """Return the gates of the layer `name` in the form that all layouts have, not yet read."""
+
+    @abstractmethod
+    def tensorflow_cell(self, lstm: LSTM) -> TensorFlowCell:
+        """Return which cell of TensorFlow takes the arrays of `lstm` as they are stored."""
+
+    def parts(self, lstm: LSTM, letter: str) -> Mapping[str, Sequence[StoredPart]]:
+        """Return what W, U, b and V of a gate are made of; of several parts the sum. Reads nothing."""
+        arrays = lstm.gates[letter]._asdict().items()
+        return {array: [] if tensor is None else [(tensor, "")] for array, tensor in arrays}
+
+    def forget_bias(self, layer: Layer) -> float | None:  # noqa: ARG002 - some layouts ask the layer
+        """Return what the cell adds to b_f at run time; None where that is not known."""
+        return 0.0
+
+    def notes(self, arrays: Mapping[str, Tensor], forget_bias: float | None) -> tuple[str, ...]:  # noqa: ARG002
+        """Return what is to be said of a layer that is stored so."""
+        return ()
+
+    def read(self, layer: Layer) -> LSTM:
+        """Return the LSTM that a layer which fits is.
+
+        Raises:
+            NotAnLSTM: An array is missing, or has another shape or type.
+        """
+        arrays = self.arrays(layer)
+        input_dim, units, projection = self.sizes(layer, arrays)
+        _require_floats(layer, arrays)
+        forget_bias = self.forget_bias(layer)
+        return LSTM(
+            layer.name,
+            layer.kind or self.kind,
+            input_dim,
+            units,
+            tuple([LSTMWeight(self.roles[leaf], leaf, tensor) for leaf, tensor in arrays.items()]),
+            self,
+            self.gates(layer.name, arrays),
+            forget_bias,
+            projection,
+            (*self.notes(arrays, forget_bias), *_note_extras(layer, arrays)),
+            layer.settings,
+            kind_stated=layer.kind is not None,
         )
 
-    return Gates(one)
+
+class GateArrays(Layout):
+    """Keras 1 and 0.x: arrays `W_i`, `U_i`, `b_i`, and so for c, f and o."""
+
+    kind = "LSTM"
+    bias_role = Role.GATE_BIAS
+    words = layout_words.GATE_ARRAYS
+    has_columns = False
+
+    def __init__(self, order: str) -> None:
+        roles = {"W": Role.GATE_KERNEL, "U": Role.GATE_RECURRENT_KERNEL, "b": self.bias_role}
+        super().__init__(order, {f"{array}_{gate}": role for gate in order for array, role in roles.items()})
+
+    def fits(self, layer: Layer) -> bool:
+        """Return whether there is a kernel of the input gate."""
+        return "W_i" in layer.weights
+
+    def arrays(self, layer: Layer) -> dict[str, Tensor]:
+        """Return the twelve arrays, gate by gate."""
+        arrays = {name: layer.weights[name] for name in self.roles if name in layer.weights}
+        if len(arrays) != len(self.roles):
+            lost = ", ".join(name for name in self.roles if name not in arrays)
+            raise NotAnLSTM(f"{layer.name} has the arrays of an LSTM of Keras 1, but not {lost}")
+        return arrays
+
+    def sizes(self, layer: Layer, arrays: Mapping[str, Tensor]) -> tuple[int, int, None]:
+        """Return rows and columns of one kernel."""
+        return *_matrix_shape(layer, arrays["W_i"]), None
+
+    def gates(self, name: str, arrays: Mapping[str, Tensor]) -> Mapping[str, Gate]:
+        """Return the arrays of each gate under the names that all layouts have."""
+
+        def make_gate(letter: str) -> Gate:
+            kernel, recurrent, bias = (arrays[f"{array}_{letter}"] for array in "WUb")
+            return Gate(
+                kernel.renamed(f"{name}/W_{letter}"),
+                recurrent.renamed(f"{name}/U_{letter}"),
+                bias.renamed(f"{name}/b_{letter}"),
+            )
+
+        return Gates(make_gate)
+
+    def tensorflow_cell(self, lstm: LSTM) -> TensorFlowCell:  # noqa: ARG002
+        """Return that of Keras 2, which converts the twelve arrays."""
+        return "keras-1"
 
 
-def side_by_side(name: str, kernel: Tensor, recurrent: Tensor, bias: Tensor | None) -> Mapping[str, Gate]:
-    """Gates out of a kernel (d, 4m), a recurrent kernel (m, 4m) and a bias (4m,), columns in Keras's order."""
-    units = recurrent.shape[0]
+class TwoKernels(Layout):
+    """Keras 2 and 3, and Keras 1 with `consume_less='gpu'`: a kernel (d, 4m), a recurrent kernel (m, 4m), a bias.
 
-    def one(letter: str) -> Gate:
-        columns = _block(KERAS_ORDER, letter, units)
-        return Gate(
-            kernel.part(slice(None), columns, name=f"{name}/W_{letter}"),
-            recurrent.part(slice(None), columns, name=f"{name}/U_{letter}"),
-            None if bias is None else bias.part(columns, name=f"{name}/b_{letter}"),
-        )
+    There may be peepholes, those of tf.keras.experimental.PeepholeLSTMCell in TensorFlow 1.14 and later.
+    """
 
-    return Gates(one)
+    kind = "LSTM"
+    bias_role = Role.BIAS
+    words = layout_words.TWO_KERNELS
+
+    def __init__(self, order: str) -> None:
+        roles = {"kernel": Role.KERNEL, "recurrent_kernel": Role.RECURRENT_KERNEL, "bias": self.bias_role}
+        super().__init__(order, roles | dict.fromkeys(_KERAS_PEEPHOLES, Role.PEEPHOLE))
+
+    def fits(self, layer: Layer) -> bool:
+        """Return whether there are two kernels, by the names of any release."""
+        return _find_names(layer) is not None
+
+    def arrays(self, layer: Layer) -> dict[str, Tensor]:
+        """Return the arrays, by the names that they have in Keras 2."""
+        stored = zip(_TWO_KERNEL_NAMES[0], _find_names(layer) or (), strict=False)
+        arrays = {leaf: layer.weights[name] for leaf, name in stored if name in layer.weights}
+        return arrays | {leaf: layer.weights[leaf] for leaf in _KERAS_PEEPHOLES if leaf in layer.weights}
+
+    def sizes(self, layer: Layer, arrays: Mapping[str, Tensor]) -> tuple[int, int, None]:
+        """Return the rows of both kernels."""
+        input_dim, _ = _matrix_shape(layer, arrays["kernel"])
+        units, _ = _matrix_shape(layer, arrays["recurrent_kernel"])
+        return input_dim, units, None
+
+    def gates(self, name: str, arrays: Mapping[str, Tensor]) -> Mapping[str, Gate]:
+        """Return the columns of each gate."""
+        peepholes = {_KERAS_PEEPHOLES[leaf]: tensor for leaf, tensor in arrays.items() if leaf in _KERAS_PEEPHOLES}
+        gates = self.cut(name, arrays["kernel"], arrays["recurrent_kernel"], arrays.get("bias"))
+        return with_peepholes(name, gates, peepholes)
+
+    def cut(self, name: str, kernel: Tensor, recurrent: Tensor, bias: Tensor | None) -> Mapping[str, Gate]:
+        """Return the gates without peepholes."""
+        units = recurrent.shape[0]
+
+        def make_gate(letter: str) -> Gate:
+            columns = gate_columns(self.order, letter, units)
+            return Gate(
+                kernel.part(slice(None), columns, name=f"{name}/W_{letter}"),
+                recurrent.part(slice(None), columns, name=f"{name}/U_{letter}"),
+                None if bias is None else bias.part(columns, name=f"{name}/b_{letter}"),
+            )
+
+        return Gates(make_gate)
+
+    def tensorflow_cell(self, lstm: LSTM) -> TensorFlowCell:
+        """Return that of Keras; the one with peepholes is tf.keras's."""
+        return "keras-peephole" if lstm.peepholes else "keras"
 
 
-def cudnn(name: str, kernel: Tensor, recurrent: Tensor, bias: Tensor | None) -> Mapping[str, Gate]:
-    """Gates out of a CuDNNLSTM, in the form of an LSTM.
+class CuDNN(TwoKernels):
+    """CuDNNLSTM: the same names and shapes, but CuDNN's own order of the numbers, and two biases.
 
     CuDNN keeps each gate's block as (m, d) in memory, which Keras stores under the shape (d, m); its recurrent blocks
     are transposed; and it adds two biases, those of the input (the first 4m) and of the state.
     Source: `_convert_rnn_weights` in Keras 2.2.4, `engine/saving.py`, reproduced bit for bit.
     """
-    units = recurrent.shape[0]
 
-    def one(letter: str) -> Gate:
-        columns = _block(KERAS_ORDER, letter, units)
-        w, u = kernel.part(slice(None), columns), recurrent.part(slice(None), columns)
+    kind = "CuDNNLSTM"
+    bias_role = Role.DOUBLED_BIAS
+    words = layout_words.CUDNN
+    has_fixed_activations = True
 
-        def recurrent_rows(first: int, last: int) -> Array:
-            rows: Array = u.part(slice(None), slice(first, last)).read().T
-            return rows
+    def fits(self, layer: Layer) -> bool:
+        """Return whether the bias is 8·m, the one mark of this layout; a class that is known must agree with it."""
+        if not super().fits(layer):
+            return False
+        kind = kind_named(layer.kind)
+        return kind.is_cudnn or (not kind.must_fit and self._has_doubled_bias(layer))
 
-        return Gate(
-            derived(f"{name}/W_{letter}", w.shape, w.dtype, partial(_kernel_rows, w)),
-            derived(f"{name}/U_{letter}", u.shape, u.dtype, recurrent_rows),
-            None if bias is None else _bias_sum(f"{name}/b_{letter}", bias, columns, units),
-        )
+    def _has_doubled_bias(self, layer: Layer) -> bool:
+        arrays = self.arrays(layer)
+        return "bias" in arrays and arrays["bias"].shape == tuple(8 * m for m in arrays["recurrent_kernel"].shape[:1])
 
-    return Gates(one)
+    def cut(self, name: str, kernel: Tensor, recurrent: Tensor, bias: Tensor | None) -> Mapping[str, Gate]:
+        """Return the gates without peepholes, in the form of an LSTM."""
+        units = recurrent.shape[0]
+
+        def make_gate(letter: str) -> Gate:
+            columns = gate_columns(self.order, letter, units)
+            w, u = kernel.part(slice(None), columns), recurrent.part(slice(None), columns)
+
+            def read_recurrent_rows(first: int, last: int) -> Array:
+                rows: Array = u.part(slice(None), slice(first, last)).read().T
+                return rows
+
+            return Gate(
+                derived(f"{name}/W_{letter}", w.shape, w.dtype, partial(_read_kernel_rows, w)),
+                derived(f"{name}/U_{letter}", u.shape, u.dtype, read_recurrent_rows),
+                None if bias is None else _add_biases(f"{name}/b_{letter}", bias, columns, units),
+            )
+
+        return Gates(make_gate)
+
+    def parts(self, lstm: LSTM, letter: str) -> Mapping[str, Sequence[StoredPart]]:
+        """Return the blocks as `cut` turns them, and both biases."""
+        stored = {weight.name: weight.tensor for weight in lstm.weights}
+        columns = gate_columns(self.order, letter, lstm.units)
+        return {
+            **super().parts(lstm, letter),
+            "W": [(stored["kernel"].part(slice(None), columns), f".reshape({lstm.units}, {lstm.input_dim}).T")],
+            "U": [(stored["recurrent_kernel"].part(slice(None), columns), ".T")],
+            "b": [(bias, "") for bias in _bias_parts(stored["bias"], columns, lstm.units)] if lstm.use_bias else [],
+        }
+
+    def notes(self, arrays: Mapping[str, Tensor], forget_bias: float | None) -> tuple[str, ...]:  # noqa: ARG002
+        """Say that the numbers are in another order."""
+        return (_CUDNN_NOTE,)
+
+    def tensorflow_cell(self, lstm: LSTM) -> TensorFlowCell:
+        """Return that of Keras 2, which turns the blocks."""
+        return "keras-peephole" if lstm.peepholes else "cudnn"
 
 
-def fused(name: str, kernel: Tensor, bias: Tensor | None, input_dim: int, order: str) -> Mapping[str, Gate]:
-    """Gates out of a kernel (d+h, 4m) over input and state, and a bias (4m,), columns in that ORDER."""
-    units = kernel.shape[1] // 4
+GATE_ARRAYS = GateArrays(KERAS_1_ORDER)
+TWO_KERNELS = TwoKernels(KERAS_ORDER)
+CUDNN = CuDNN(KERAS_ORDER)
 
-    def one(letter: str) -> Gate:
-        columns = _block(order, letter, units)
-        return Gate(
-            kernel.part(slice(0, input_dim), columns, name=f"{name}/W_{letter}"),
-            kernel.part(slice(input_dim, None), columns, name=f"{name}/U_{letter}"),
-            None if bias is None else bias.part(columns, name=f"{name}/b_{letter}"),
-        )
 
-    return Gates(one)
+def _find_names(layer: Layer) -> tuple[str, str, str] | None:
+    """Return what the two kernels and the bias are called in a layer; None where there are no two kernels."""
+    for names in _TWO_KERNEL_NAMES:
+        kernel, recurrent, _ = names
+        if kernel in layer.weights and recurrent in layer.weights:
+            return names
+    return None
 
 
 def with_peepholes(name: str, gates: Mapping[str, Gate], peepholes: Mapping[str, Tensor]) -> Mapping[str, Gate]:
-    """GATES with the PEEPHOLES, (m,) each, by the letter of the gate that they belong to."""
+    """Return the gates of a layer with its peepholes, (m,) each, by the letter of the gate that they belong to."""
 
-    def one(letter: str) -> Gate:
+    def make_gate(letter: str) -> Gate:
         peephole = peepholes.get(letter)
         return gates[letter]._replace(V=None if peephole is None else peephole.renamed(f"{name}/V_{letter}"))
 
-    return Gates(one) if peepholes else gates
+    return Gates(make_gate) if peepholes else gates
 
 
-def _kernel_rows(block: Tensor, first: int, last: int) -> Array:
-    """Rows of the kernel (d, m) whose BLOCK is its transpose (m, d) in memory, stored under the shape (d, m).
+def gate_columns(order: str, letter: str, units: int) -> slice:
+    """Return the columns of a gate, where all gates stand side by side in this order."""
+    start = order.index(letter) * units
+    return slice(start, start + units)
 
-    Only the columns FIRST to LAST of that transpose are read, each as the rows of BLOCK that it is spread over.
+
+def _read_kernel_rows(block: Tensor, first: int, last: int) -> Array:
+    """Read rows of a kernel (d, m) whose `block` is its transpose (m, d) in memory, stored under the shape (d, m).
+
+    Only the columns `first` to `last` of that transpose are read, each as the rows of `block` that it is spread over.
     """
     width, units = block.shape
     if first == 0 and last == width:
         whole: Array = block.read().reshape(-1).reshape(block.shape, order="F")
         return whole
-    import numpy as np
 
-    rows = np.empty((last - first, units), "float32" if block.dtype == "bfloat16" else block.dtype)
-    for unit in range(units):
+    def read_column(unit: int) -> Array:
         start, stop = unit * width + first, unit * width + last
         row = start // units
-        around = block.part(slice(row, -(-stop // units))).read().reshape(-1)
-        rows[:, unit] = around[start - row * units : stop - row * units]
+        around: Array = block.part(slice(row, -(-stop // units))).read().reshape(-1)
+        return around[start - row * units : stop - row * units]
+
+    column = read_column(0)
+    rows: Array = column.repeat(units).reshape(len(column), units)
+    for unit in range(1, units):
+        rows[:, unit] = read_column(unit)
     return rows
 
 
-def _bias_sum(name: str, bias: Tensor, columns: slice, units: int) -> Tensor:
-    of_input = bias.part(columns)
-    of_state = bias.part(slice(columns.start + 4 * units, columns.stop + 4 * units))
+def _bias_parts(bias: Tensor, columns: slice, units: int) -> tuple[Tensor, Tensor]:
+    """Return the biases of one gate: that of the input and that of the state."""
+    of_input, of_state = bias.part(slice(0, 4 * units)), bias.part(slice(4 * units, None))
+    return of_input.part(columns), of_state.part(columns)
 
-    def rows(first: int, last: int) -> Array:
-        one, other = (half.part(slice(first, last)).read() for half in (of_input, of_state))
+
+def _add_biases(name: str, bias: Tensor, columns: slice, units: int) -> Tensor:
+    parts = _bias_parts(bias, columns, units)
+
+    def add_rows(first: int, last: int) -> Array:
+        one, other = (part.part(slice(first, last)).read() for part in parts)
         return one + other
 
-    return derived(name, of_input.shape, bias.dtype, rows)
+    return derived(name, parts[0].shape, bias.dtype, add_rows)
 
 
-def _block(order: str, letter: str, units: int) -> slice:
-    start = order.index(letter) * units
-    return slice(start, start + units)
+def _matrix_shape(layer: Layer, tensor: Tensor) -> tuple[int, int]:
+    if len(tensor.shape) != 2 or 0 in tensor.shape:
+        raise NotAnLSTM(f"{layer.name}: {tensor.name} is {tensor.shape}, which is no matrix")
+    return tensor.shape[0], tensor.shape[1]
+
+
+def _require_floats(layer: Layer, arrays: Mapping[str, Tensor]) -> None:
+    for name, tensor in arrays.items():
+        if tensor.dtype not in _FLOATS:
+            raise NotAnLSTM(f"{layer.name}: {name} holds {tensor.dtype}, not floating-point numbers")
+
+
+def _note_extras(layer: Layer, used: Mapping[str, Tensor]) -> tuple[str, ...]:
+    """Name the arrays of a layer that are not used."""
+    if len(used) == len(layer.weights):
+        return ()
+    names = {tensor.name for tensor in used.values()}
+    extra = [leaf for leaf, tensor in layer.weights.items() if tensor.name not in names]
+    if not extra:
+        return ()
+    return (f"also holds {', '.join(extra)}: a class of its own, which may compute more than an LSTM",)

@@ -8,11 +8,17 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
-Sizes = Mapping[str, int]
+
+class Sizes(NamedTuple):
+    """The sizes of an LSTM by their letters; p is h where there is no projection."""
+
+    d: int
+    m: int
+    h: int
+    p: int
 
 
 class Extent(NamedTuple):
@@ -22,16 +28,17 @@ class Extent(NamedTuple):
     times: tuple[int, ...] = ()
 
     def length(self, sizes: Sizes) -> int:
-        """The number, with the SIZES of a layer put in."""
-        return math.prod(self.times) * sum(sizes[size] for size in self.sizes)
+        """Return the number for a layer of these sizes."""
+        total: int = sum(getattr(sizes, size) for size in self.sizes)
+        return math.prod(self.times) * total
 
     def text(self, sizes: Sizes) -> str:
-        """The number's reason: `4·64`, `(12+64)`."""
-        total = "+".join(str(sizes[size]) for size in self.sizes)
+        """Return the reason for that number: `4·64`, `(12+64)`."""
+        total = "+".join(str(getattr(sizes, size)) for size in self.sizes)
         return "·".join([*map(str, self.times), f"({total})" if len(self.sizes) > 1 else total])
 
     def letters(self) -> str:
-        """The same in letters: `4·m`, `d+h`."""
+        """Return the same in letters: `4·m`, `d+h`."""
         return "·".join([*map(str, self.times), "+".join(self.sizes)])
 
 
@@ -40,7 +47,7 @@ _ALL_GATES = Extent("m", (4,))
 
 
 class Role(enum.Enum):
-    """What a stored array is to an LSTM: the field's word for it, and the extents of its shape."""
+    """What a stored array is to an LSTM: the usual word for it, and the extents of its shape."""
 
     KERNEL = "kernel", (_D, _ALL_GATES)
     RECURRENT_KERNEL = "recurrent kernel", (_H, _ALL_GATES)
@@ -60,9 +67,11 @@ class Role(enum.Enum):
         self.word = word
         self.extents = extents
 
+    # Cached: models have many layers, but few of different sizes.
+    @lru_cache(maxsize=1024)
     def shape(self, sizes: Sizes) -> tuple[int, ...]:
-        """The shape that an array of this role has in an LSTM of these SIZES."""
-        return _shape(self.extents, tuple(sizes.items()))
+        """Return the shape that an array of this role has in an LSTM of these sizes."""
+        return tuple([extent.length(sizes) for extent in self.extents])
 
     @property
     def letters(self) -> str:
@@ -70,37 +79,24 @@ class Role(enum.Enum):
         inside = ", ".join(extent.letters() for extent in self.extents)
         return f"({inside},)" if len(self.extents) == 1 else f"({inside})"
 
+    @lru_cache(maxsize=1024)
     def formula(self, sizes: Sizes) -> str:
-        """That shape's reason: `(12+64)×4·64`."""
-        return _formula(self.extents, tuple(sizes.items()))
-
-
-# Models have many layers, but few of different sizes.
-@lru_cache(maxsize=1024)
-def _shape(extents: tuple[Extent, ...], sizes: tuple[tuple[str, int], ...]) -> tuple[int, ...]:
-    return tuple(extent.length(dict(sizes)) for extent in extents)
+        """Return the reason for that shape: `(12+64)×4·64`."""
+        return "×".join([extent.text(sizes) for extent in self.extents])
 
 
 @lru_cache(maxsize=1024)
-def _formula(extents: tuple[Extent, ...], sizes: tuple[tuple[str, int], ...]) -> str:
-    return "×".join(extent.text(dict(sizes)) for extent in extents)
-
-
 def count_formula(sizes: Sizes, *, biases: int, vectors: int, projection: bool) -> str:
-    """The closed form of an LSTM's parameter count: `4·((12+64)·64 + 64)`.
+    """Return the closed form of the parameter count of an LSTM: `4·((12+64)·64 + 64)`.
 
-    BIASES is how many biases a unit has per gate: 0, 1, or 2 in CuDNN's layout. VECTORS of length m come on top: three
-    with peepholes, more with layer normalization; and a projection adds m·p.
+    Args:
+        sizes: The sizes of the layer.
+        biases: How many biases a unit has per gate: 0, 1, or 2 in CuDNN's layout.
+        vectors: How many vectors of length m come on top: three with peepholes, more with layer normalization.
+        projection: Whether there is one, which adds m·p.
     """
-    return _count_formula(tuple(sizes.items()), biases, vectors, projection)
-
-
-@lru_cache(maxsize=1024)
-def _count_formula(items: tuple[tuple[str, int], ...], biases: int, vectors: int, projection: bool) -> str:
-    sizes = dict(items)
-    units = sizes["m"]
-    matrix = f"({sizes['d']}+{sizes['h']})·{units}"
-    bias = f" + {biases}·{units}" if biases > 1 else f" + {units}" if biases else ""
-    text = f"4·({matrix}{bias})" if bias else f"4·{matrix}"
-    text += f" + {vectors}·{units}" if vectors else ""
-    return text + (f" + {units}·{sizes['p']}" if projection else "")
+    d, m, h, p = sizes
+    bias = f" + {biases}·{m}" if biases > 1 else f" + {m}" if biases else ""
+    text = f"4·(({d}+{h})·{m}{bias})" if bias else f"4·({d}+{h})·{m}"
+    text += f" + {vectors}·{m}" if vectors else ""
+    return text + (f" + {m}·{p}" if projection else "")

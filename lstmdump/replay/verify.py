@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lstmdump.errors import CannotReplay, TensorFlowFailed
-from lstmdump.lstm import GATES, LSTM, Role
+from lstmdump.lstm import GATES, LSTM
 from lstmdump.model.tensor import Array
 from lstmdump.replay import equations
 from lstmdump.replay.equations import CellNumbers, States
@@ -30,8 +30,6 @@ far below the effect of a wrong slice: the least in these layers was that of two
 
 _BATCH, _STEPS = 3, 10
 _DEFAULT_FORGET_BIAS = 1.0  # of every cell of TensorFlow 1 that has one
-_BLOCKS = {"LSTMBlockCell": "block", "LSTMBlockFusedCell": "block", "CudnnCompatibleLSTMCell": "block",
-           "BlockLSTM": "block", "BlockLSTMV2": "block-v2"}  # fmt: skip
 _FLOAT32_ONLY = frozenset({"block", "block-v2"})
 
 
@@ -90,17 +88,6 @@ class Case(NamedTuple):
     numbers: CellNumbers
 
 
-def verify(lstm: LSTM, tensorflow: TensorFlow, *, tolerance: float = TOLERANCE, seed: int = 0) -> LayerVerdict:
-    """Run LSTM in TENSORFLOW and in the replay on random input, drawn with SEED, and compare.
-
-    Raises:
-        MissingDependency: there is no TensorFlow.
-        TensorFlowFailed: it died, hung, or refused the layer.
-        UnreadableModel: the numbers cannot be read.
-    """
-    return compare(case(lstm, seed=seed), tensorflow, tolerance=tolerance)
-
-
 def case(lstm: LSTM, *, seed: int = 0) -> Case | LayerVerdict:
     """What is to be run to verify LSTM; or that, and why, it cannot be.
 
@@ -109,7 +96,7 @@ def case(lstm: LSTM, *, seed: int = 0) -> Case | LayerVerdict:
     """
     request = _request(lstm, seed)
     try:
-        _insist_on_finite(request.arrays)
+        _check_finite(request.arrays)
         numbers = equations.read(lstm, dtype=request.dtype, forget_bias=request.forget_bias)
     except CannotReplay as error:
         return LayerVerdict(lstm.name, lstm.kind, notes=(f"not verified: {error}",))
@@ -137,7 +124,7 @@ def compare(given: Case | LayerVerdict, tensorflow: TensorFlow, *, tolerance: fl
 
 
 def _request(lstm: LSTM, seed: int) -> Request:
-    cell = cell_of(lstm)
+    cell = lstm.layout.tensorflow_cell(lstm)
     dtype = "float32" if cell in _FLOAT32_ONLY else "float64"
     forget_bias = _DEFAULT_FORGET_BIAS if lstm.forget_bias is None else lstm.forget_bias
     with np.errstate(over="ignore"):  # what no float32 can hold is told as infinite
@@ -146,22 +133,10 @@ def _request(lstm: LSTM, seed: int) -> Request:
     return Request(lstm.name, cell, lstm.units, forget_bias, dtype, x, arrays)
 
 
-def _insist_on_finite(arrays: Mapping[str, Array]) -> None:
+def _check_finite(arrays: Mapping[str, Array]) -> None:
     broken = [name for name, values in arrays.items() if not np.isfinite(values).all()]
     if broken:
         raise CannotReplay(f"NaN or infinite numbers in {', '.join(broken)}")
-
-
-def cell_of(lstm: LSTM) -> str:
-    """Which of TensorFlow's cells takes the arrays of LSTM as they are stored; one of `tensorflow_child.CELLS`."""
-    roles = {weight.role for weight in lstm.weights}
-    if Role.FUSED_KERNEL in roles:
-        return "tf1" if Role.PROJECTION in roles else _BLOCKS.get(lstm.kind, "tf1")
-    if Role.GATE_KERNEL in roles:
-        return "keras-1"
-    if Role.PEEPHOLE in roles:
-        return "keras-peephole"
-    return "cudnn" if Role.DOUBLED_BIAS in roles or lstm.kind == "CuDNNLSTM" else "keras"
 
 
 def _difference(ours: States, theirs: States | Answer) -> float:

@@ -31,7 +31,7 @@ _SETTINGS = {
 
 @dataclass(frozen=True)
 class Request:
-    """A cell to run, one of `tensorflow_child.CELLS`, on the input x, (batch, length, d).
+    """A cell to run, one of `tensorflow_server.CELLS`, on the input x, (batch, length, d).
 
     ARRAYS are its stored ones, by their own names. All are of DTYPE. LAYER is its name, for messages.
     """

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support import builders
+from support.cells import changed
 
 import lstmdump
 from lstmdump.errors import DoesNotFit, NoForgetBias, OutputClash, OutputExists, OutputUnwritable
@@ -157,8 +158,7 @@ def with_forget_bias(monkeypatch: pytest.MonkeyPatch, value: float | None) -> No
 
     def reading(path: str, *, limits: Limits) -> OpenModel:
         opened = opening(path, limits=limits)
-        for lstm in opened.lstms:
-            lstm.forget_bias = value
+        opened.lstms = tuple(changed(lstm, forget_bias=value) for lstm in opened.lstms)
         return opened
 
     monkeypatch.setattr(lstmdump, "open", reading)

@@ -9,6 +9,8 @@ import pytest
 from lstmdump.errors import CannotReplay
 from lstmdump.lstm import LSTM, Gate, LSTMWeight, Role, behaviour
 from lstmdump.lstm.behaviour import Behaviour
+from lstmdump.lstm.gate_layouts import CUDNN, TWO_KERNELS
+from lstmdump.lstm.tf1_cells import TF1_CELL
 from lstmdump.model.tensor import derived
 
 KERAS_3 = "keras 3.9.0"
@@ -31,10 +33,10 @@ def lstm(
     """An LSTM of one unit on one input, with these SETTINGS, and an array of the role EXTRA."""
     gate = Gate(tensor(1, 1), tensor(1, 1), tensor(1))
     shapes = {Role.DOUBLED_BIAS: (8,), Role.FUSED_KERNEL: (2, 4), Role.PEEPHOLE: (1,)}
+    layouts = {Role.DOUBLED_BIAS: CUDNN, Role.FUSED_KERNEL: TF1_CELL}
+    layout = TWO_KERNELS if extra is None else layouts.get(extra, TWO_KERNELS)
     weights = () if extra is None else (LSTMWeight(extra, "extra", tensor(*shapes[extra])),)
-    made = LSTM(name, kind, 1, 1, weights, "ifco", dict.fromkeys("ifco", gate), **options)
-    made.settings = settings or {}
-    return made
+    return LSTM(name, kind, 1, 1, weights, layout, dict.fromkeys("ifco", gate), settings=settings or {}, **options)
 
 
 def of(settings: dict[str, Any] | None = None, producer: str = KERAS_3, **options: Any) -> Behaviour:

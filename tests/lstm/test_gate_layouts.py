@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from support import builders
 
-from lstmdump.lstm import gate_layouts
+from lstmdump.lstm.gate_layouts import CUDNN, TWO_KERNELS
 from lstmdump.model.tensor import Tensor
 
 
@@ -15,7 +15,7 @@ def tensor(name: str, values: np.ndarray) -> Tensor:
 @pytest.mark.parametrize(("place", "letter"), list(enumerate("ifco")))
 def test_side_by_side_cuts_columns_in_the_order_i_f_c_o(place: int, letter: str) -> None:
     kernel, recurrent, bias = builders.numbers(3, 16), builders.numbers(4, 16), builders.numbers(16)
-    gate = gate_layouts.side_by_side("l", tensor("k", kernel), tensor("u", recurrent), tensor("b", bias))[letter]
+    gate = TWO_KERNELS.cut("l", tensor("k", kernel), tensor("u", recurrent), tensor("b", bias))[letter]
     columns = slice(4 * place, 4 * place + 4)
     assert gate.W.read().tolist() == kernel[:, columns].tolist()
     assert gate.U.read().tolist() == recurrent[:, columns].tolist()
@@ -24,9 +24,7 @@ def test_side_by_side_cuts_columns_in_the_order_i_f_c_o(place: int, letter: str)
 
 
 def test_gates_go_by_the_layers_name() -> None:
-    gates = gate_layouts.side_by_side(
-        "bi/forward", tensor("k", np.zeros((3, 16))), tensor("u", np.zeros((4, 16))), None
-    )
+    gates = TWO_KERNELS.cut("bi/forward", tensor("k", np.zeros((3, 16))), tensor("u", np.zeros((4, 16))), None)
     assert (gates["f"].W.name, gates["c"].U.name) == ("bi/forward/W_f", "bi/forward/U_c")
 
 
@@ -41,7 +39,7 @@ def cudnn_from(gates: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
 def test_cudnn_blocks_are_turned_into_those_of_an_lstm(letter: str) -> None:
     made = builders.gates(3, 4)
     kernel, recurrent = cudnn_from(made)
-    gate = gate_layouts.cudnn("l", tensor("k", kernel), tensor("u", recurrent), None)[letter]
+    gate = CUDNN.cut("l", tensor("k", kernel), tensor("u", recurrent), None)[letter]
     assert gate.W.read().tolist() == made[f"W_{letter}"].tolist()
     assert gate.U.read().tolist() == made[f"U_{letter}"].tolist()
 
@@ -51,7 +49,7 @@ def test_cudnn_blocks_are_turned_into_those_of_an_lstm(letter: str) -> None:
 def test_some_rows_of_a_cudnn_block_are_those_of_the_whole(array: str, inputs: int, units: int) -> None:
     made = builders.gates(inputs, units)
     kernel, recurrent = cudnn_from(made)
-    gate = getattr(gate_layouts.cudnn("l", tensor("k", kernel), tensor("u", recurrent), None)["f"], array)
+    gate = getattr(CUDNN.cut("l", tensor("k", kernel), tensor("u", recurrent), None)["f"], array)
     rows = [gate.part(slice(row, row + 1)).read()[0].tolist() for row in range(gate.shape[0])]
     assert rows == made[f"{array}_f"].tolist()
 
@@ -64,15 +62,13 @@ def test_some_rows_of_a_cudnn_block_take_no_more_of_the_file_than_they_are_sprea
         return np.zeros(asked[-1])
 
     kernel = Tensor("k", (1000, 16), "float64", fetch)
-    gate_layouts.cudnn("l", kernel, tensor("u", np.zeros((4, 16))), None)["i"].W.part(slice(0, 8)).read()
+    CUDNN.cut("l", kernel, tensor("u", np.zeros((4, 16))), None)["i"].W.part(slice(0, 8)).read()
     assert asked == [(2, 4)] * 4  # each of the 4 units has 8 numbers, which fill 2 rows of 4
 
 
 @pytest.mark.parametrize(("place", "letter"), list(enumerate("ifco")))
 def test_cudnn_adds_the_biases_of_input_and_state(place: int, letter: str) -> None:
     bias = builders.numbers(32)
-    gate = gate_layouts.cudnn("l", tensor("k", np.zeros((3, 16))), tensor("u", np.zeros((4, 16))), tensor("b", bias))[
-        letter
-    ]
+    gate = CUDNN.cut("l", tensor("k", np.zeros((3, 16))), tensor("u", np.zeros((4, 16))), tensor("b", bias))[letter]
     assert gate.b is not None
     assert gate.b.read().tolist() == (bias[4 * place : 4 * place + 4] + bias[16 + 4 * place : 20 + 4 * place]).tolist()

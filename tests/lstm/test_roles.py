@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from lstmdump.lstm.roles import Role, count_formula
+from lstmdump.lstm.roles import Role, Sizes, count_formula
 
 # 64 units on 12 inputs; and 144 units on 10 inputs, projected to 98.
-SIZES = {"d": 12, "m": 64, "h": 64, "p": 64}
-PROJECTED = {"d": 10, "m": 144, "h": 98, "p": 98}
+SIZES = Sizes(d=12, m=64, h=64, p=64)
+PROJECTED = Sizes(d=10, m=144, h=98, p=98)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,10 @@ from support import builders
 
 import lstmdump
 from lstmdump.lstm import GATES, LSTM
-from lstmdump.lstm.slices import Layout, blocks, layout
+from lstmdump.lstm.find import LAYOUTS
+from lstmdump.lstm.gate_layouts import TWO_KERNELS
+from lstmdump.lstm.slices import stored_blocks
+from lstmdump.lstm.tf1_cells import TF1_CELL
 
 TESTS = Path(__file__).parents[1]
 SAMPLES = TESTS.parent / "sample_models"
@@ -34,7 +37,7 @@ def lstms(path: Path) -> Iterator[tuple[LSTM, ...]]:
 def evaluated(lstm: LSTM, letter: str, array: str) -> list[np.ndarray]:
     """The blocks of one array of a gate, each as its text says, out of the arrays as they are stored."""
     stored = {weight.name: weight.tensor.read() for weight in lstm.weights if weight.name.isidentifier()}
-    return [eval(str(block), {}, stored) for block in getattr(blocks(lstm, letter), array)]  # noqa: S307 - our own text
+    return [eval(str(block), {}, stored) for block in stored_blocks(lstm, letter)[array]]  # noqa: S307 - our own text
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(TESTS.parent)))
@@ -49,9 +52,9 @@ def test_every_layout_is_among_the_files() -> None:
     seen = set()
     for path in FILES:
         with lstms(path) as found:
-            seen |= {(layout(lstm), lstm.peepholes, lstm.projection is not None, lstm.use_bias) for lstm in found}
-    assert {one[0] for one in seen} == set(Layout)
-    assert {(Layout.ONE_KERNEL, True), (Layout.TWO_KERNELS, False)} <= {one[:2] for one in seen}
+            seen |= {(lstm.layout, lstm.peepholes, lstm.projection is not None, lstm.use_bias) for lstm in found}
+    assert {one[0] for one in seen} == set(LAYOUTS)
+    assert {(TF1_CELL, True), (TWO_KERNELS, False)} <= {one[:2] for one in seen}
     assert any(projected for _, _, projected, _ in seen)
     assert any(not with_bias for *_, with_bias in seen)
 
@@ -68,7 +71,7 @@ def test_every_layout_is_among_the_files() -> None:
 )
 def test_a_slice_is_told_as_numpy_has_it(sample: str, letter: str, array: str, told: str) -> None:
     with lstms(SAMPLES / sample) as (lstm,):
-        assert [str(block) for block in getattr(blocks(lstm, letter), array)] == [told]
+        assert [str(block) for block in stored_blocks(lstm, letter)[array]] == [told]
 
 
 @pytest.fixture
@@ -87,16 +90,16 @@ def cudnn(tmp_path: Path) -> Path:
 )
 def test_cudnns_blocks_are_turned_and_its_biases_two(cudnn: Path, array: str, told: list[str]) -> None:
     with lstms(cudnn) as (lstm,):
-        assert [str(block) for block in getattr(blocks(lstm, "f"), array)] == told
+        assert [str(block) for block in stored_blocks(lstm, "f")[array]] == told
 
 
 def test_peepholes_of_keras_have_their_own_arrays(tmp_path: Path) -> None:
     peepholes = [(f"l/{word}_gate_peephole_weights:0", builders.numbers(4)) for word in ("input", "forget", "output")]
     path = builders.write(tmp_path / "p.h5", {"l": [*builders.keras_2_weights("l"), *peepholes]})
     with lstms(path) as (lstm,):
-        assert [str(block) for block in blocks(lstm, "o").V] == ["output_gate_peephole_weights"]
+        assert [str(block) for block in stored_blocks(lstm, "o")["V"]] == ["output_gate_peephole_weights"]
 
 
 def test_the_candidate_has_no_peephole(tmp_path: Path) -> None:
     with lstms(builders.one_lstm(tmp_path / "a.h5")) as (lstm,):
-        assert blocks(lstm, "c").V == ()
+        assert stored_blocks(lstm, "c")["V"] == []

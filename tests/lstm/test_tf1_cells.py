@@ -7,7 +7,9 @@ import pytest
 from support import builders
 
 from lstmdump.errors import NotAnLSTM
-from lstmdump.lstm import LSTM, tf1_cells
+from lstmdump.lstm import LSTM
+from lstmdump.lstm.find import read_lstm
+from lstmdump.model.kinds import KINDS
 from lstmdump.model.tensor import Tensor
 from lstmdump.model.tree import Layer
 
@@ -29,9 +31,9 @@ def bias(order: str = "icfo") -> np.ndarray:
 
 def read(kind: str | None = "LSTMCell", settings: Any = None, **arrays: np.ndarray) -> LSTM:
     named = {leaf.replace("__", "/"): values for leaf, values in arrays.items()}
-    layer = Layer(("rnn", "cell"), kind, {leaf: tensor(f"rnn/cell/{leaf}", values) for leaf, values in named.items()})
-    layer.settings = {"forget_bias": 1.0} if settings is None else settings
-    return tf1_cells.read(layer)[0]
+    stored = {leaf: tensor(f"rnn/cell/{leaf}", values) for leaf, values in named.items()}
+    settings = {"forget_bias": 1.0} if settings is None else settings
+    return read_lstm(Layer(("rnn", "cell"), kind, stored, settings=settings))
 
 
 @pytest.mark.parametrize("letter", "ifco")
@@ -121,6 +123,6 @@ def test_another_array_of_another_shape_is_no_lstm(leaf: str, shape: tuple[int, 
         read(kernel=kernel(), **{leaf: np.zeros(shape, "f4")})
 
 
-@pytest.mark.parametrize("kind", tf1_cells.ORDERS)
+@pytest.mark.parametrize("kind", [kind.name for kind in KINDS.values() if kind.fused_order])
 def test_the_shortest_input_is_one_wide(kind: str) -> None:
     assert read(kind, kernel=np.zeros((M + 1, 4 * M), "f4")).input_dim == 1

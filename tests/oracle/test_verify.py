@@ -17,7 +17,8 @@ import pytest
 from support import builders
 
 import lstmdump
-from lstmdump.lstm import gate_layouts
+from lstmdump.lstm.gate_layouts import CUDNN, TWO_KERNELS
+from lstmdump.lstm.tf1_cells import TF1_CELL, FusedKernel
 from lstmdump.replay import equations
 
 pytestmark = pytest.mark.oracle
@@ -94,7 +95,7 @@ def test_peepholes_of_keras_agree(run: Run, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("order", ["icfo", "fico", "ifoc"])
 def test_a_wrong_order_of_gates_is_found(run: Run, model: Path, monkeypatch: pytest.MonkeyPatch, order: str) -> None:
-    monkeypatch.setattr(gate_layouts, "KERAS_ORDER", order)
+    monkeypatch.setattr(TWO_KERNELS, "order", order)
     (layer,) = verified(run, model, status=1)
     assert (layer["agrees"], layer["difference"] > 0.01) == (False, True)
 
@@ -102,16 +103,16 @@ def test_a_wrong_order_of_gates_is_found(run: Run, model: Path, monkeypatch: pyt
 def test_a_wrong_order_in_a_cell_of_tensorflow_1_is_found(
     run: Run, cells: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cut = gate_layouts.fused
-    monkeypatch.setattr(gate_layouts, "fused", lambda *arguments: cut(*arguments[:-1], "ifco"))
+    wrong = FusedKernel("ifco")
+    monkeypatch.setattr(TF1_CELL, "gates", wrong.gates)
     assert [layer["agrees"] for layer in verified(run, cells / "plain", status=1)] == [False]
 
 
 def test_cudnn_blocks_that_are_not_turned_are_found(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def unturned(name: str, kernel: Any, recurrent: Any, bias: Any) -> Any:
-        return gate_layouts.side_by_side(name, kernel, recurrent, bias.part(slice(0, 32)))
+        return TWO_KERNELS.cut(name, kernel, recurrent, bias.part(slice(0, 32)))
 
-    monkeypatch.setattr(gate_layouts, "cudnn", unturned)
+    monkeypatch.setattr(CUDNN, "cut", unturned)
     (layer,) = verified(run, HERE / "tf.keras-2.8.4-cudnn.h5", status=1)
     assert layer["agrees"] is False
 

@@ -40,7 +40,7 @@ def test_a_normalized_cell_is_refused() -> None:
     weight = LSTMWeight(Role.NORMALIZATION, "input/gamma", tensor("gamma", 1.0))
     lstm = one_unit(NUMBERS)
     with pytest.raises(CannotReplay):
-        equations.read(LSTM("one", "x", 1, 1, (weight,), "ifco", lstm.gates))
+        equations.read(LSTM("one", "x", 1, 1, (weight,), lstm.layout, lstm.gates))
 
 
 def test_what_they_take_on_their_way_is_allowed(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,14 +7,20 @@ from typing import Any
 import numpy as np
 import pytest
 from support import builders
-from support.cells import NUMBERS, PEEPHOLES, one_unit, tensor
+from support.cells import NUMBERS, one_unit, tensor
 from support.reference import Standin
 
 import lstmdump
 from lstmdump.errors import TensorFlowFailed
-from lstmdump.lstm import LSTM, LSTMWeight, Role
-from lstmdump.replay.verify import LayerVerdict, ModelVerdict, cell_of, verify
+from lstmdump.lstm import LSTM
+from lstmdump.lstm.find import read_lstm
+from lstmdump.model.tree import Layer
+from lstmdump.replay.verify import LayerVerdict, ModelVerdict, case, compare
 from lstmdump.sandbox.tensorflow_client import Answer
+
+
+def verify(lstm: LSTM, standin: Any, *, seed: int = 0, **options: Any) -> LayerVerdict:
+    return compare(case(lstm, seed=seed), standin, **options)
 
 
 def verdict(path: Path, standin: Any, **options: Any) -> LayerVerdict:
@@ -101,7 +107,7 @@ def test_numbers_that_are_not_finite_are_not_verified(tmp_path: Path) -> None:
 
 
 def test_a_normalized_cell_is_not_verified() -> None:
-    made = verify(cell(Role.FUSED_KERNEL, Role.NORMALIZATION), Standin())  # type: ignore[arg-type]
+    made = verify(cell({**FUSED, "input/gamma": (1,)}, "LayerNormBasicLSTMCell"), Standin())
     assert made.agrees is None
     assert made.notes[0].startswith("not verified: its gates are normalized")
 
@@ -118,43 +124,51 @@ class Echo:
 
 def test_a_forget_bias_that_is_not_in_the_file_is_one_on_both_sides_and_told() -> None:
     echo = Echo()
-    made = verify(one_unit(NUMBERS, forget_bias=None), echo)  # type: ignore[arg-type]
+    made = verify(one_unit(NUMBERS, forget_bias=None), echo)
     assert echo.asked.forget_bias == 1.0
     assert made.notes[0] == "with a forget bias of 1.0 on both sides: the file does not hold it"
 
 
-def cell(*roles: Role, kind: str = "LSTM", peepholes: bool = False) -> LSTM:
-    """An LSTM of one unit on one input, with arrays in these ROLES."""
-    sizes = {"d": 1, "m": 1, "h": 1, "p": 1}
-    weights = [LSTMWeight(role, role.word, tensor("w", *np.ones(role.shape(sizes)))) for role in roles]
-    plain = one_unit(NUMBERS | PEEPHOLES if peepholes else NUMBERS)
-    return LSTM("one", kind, 1, 1, tuple(weights), "ifco", plain.gates)
+KERAS = {"kernel": (1, 4), "recurrent_kernel": (1, 4)}
+KERAS_PEEPHOLES = {f"{word}_gate_peephole_weights": (1,) for word in ("input", "forget", "output")}
+KERAS_1 = {f"{array}_{gate}": (1,) if array == "b" else (1, 1) for gate in "icfo" for array in "WUb"}
+FUSED = {"kernel": (2, 4), "bias": (4,)}
+PROJECTED = {**FUSED, "w_i_diag": (1,), "w_f_diag": (1,), "w_o_diag": (1,), "projection/kernel": (1, 1)}
+
+
+def cell(shapes: dict[str, tuple[int, ...]], kind: str = "LSTM") -> LSTM:
+    """The LSTM of one unit on one input that a layer with arrays of these SHAPES is, all of ones."""
+    weights = {name: tensor(name, *np.ones(shape)) for name, shape in shapes.items()}
+    return read_lstm(Layer(("one",), kind, weights, settings={"forget_bias": 1.0}))
 
 
 @pytest.mark.parametrize(
-    ("roles", "kind", "wanted"),
+    ("shapes", "kind", "wanted"),
     [
-        ((Role.KERNEL, Role.RECURRENT_KERNEL, Role.BIAS), "LSTM", "keras"),
-        ((Role.KERNEL, Role.RECURRENT_KERNEL), "LSTM", "keras"),
-        ((Role.GATE_KERNEL, Role.GATE_RECURRENT_KERNEL, Role.GATE_BIAS), "LSTM", "keras-1"),
-        ((Role.KERNEL, Role.RECURRENT_KERNEL, Role.DOUBLED_BIAS), "CuDNNLSTM", "cudnn"),
-        ((Role.KERNEL, Role.RECURRENT_KERNEL), "CuDNNLSTM", "cudnn"),
-        ((Role.KERNEL, Role.RECURRENT_KERNEL, Role.BIAS, Role.PEEPHOLE), "PeepholeLSTMCell", "keras-peephole"),
-        ((Role.FUSED_KERNEL, Role.BIAS), "BasicLSTMCell", "tf1"),
-        ((Role.FUSED_KERNEL, Role.BIAS, Role.PEEPHOLE, Role.PROJECTION), "LSTMCell", "tf1"),
-        ((Role.FUSED_KERNEL, Role.BIAS), "LSTMBlockCell", "block"),
-        ((Role.FUSED_KERNEL, Role.BIAS), "CudnnCompatibleLSTMCell", "block"),
-        ((Role.FUSED_KERNEL, Role.BIAS), "BlockLSTMV2", "block-v2"),
+        ({**KERAS, "bias": (4,)}, "LSTM", "keras"),
+        (KERAS, "LSTM", "keras"),
+        (KERAS_1, "LSTM", "keras-1"),
+        ({**KERAS, "bias": (8,)}, "CuDNNLSTM", "cudnn"),
+        (KERAS, "CuDNNLSTM", "cudnn"),
+        ({**KERAS, "bias": (4,), **KERAS_PEEPHOLES}, "PeepholeLSTMCell", "keras-peephole"),
+        (FUSED, "BasicLSTMCell", "tf1"),
+        (PROJECTED, "LSTMCell", "tf1"),
+        (PROJECTED, "LSTMBlockCell", "tf1"),
+        (FUSED, "LSTMBlockCell", "block"),
+        (FUSED, "LSTMBlockFusedCell", "block"),
+        (FUSED, "CudnnCompatibleLSTMCell", "block"),
+        (FUSED, "BlockLSTM", "block"),
+        (FUSED, "BlockLSTMV2", "block-v2"),
     ],
 )
-def test_each_layout_has_its_cell(roles: tuple[Role, ...], kind: str, wanted: str) -> None:
-    assert cell_of(cell(*roles, kind=kind)) == wanted
+def test_each_layout_has_its_cell(shapes: dict[str, tuple[int, ...]], kind: str, wanted: str) -> None:
+    assert case(cell(shapes, kind)).request.cell == wanted
 
 
 @pytest.mark.parametrize(("kind", "dtype"), [("LSTMCell", "float64"), ("LSTMBlockCell", "float32")])
 def test_it_computes_in_float64_where_the_cell_can(kind: str, dtype: str) -> None:
     echo = Echo()
-    verify(cell(Role.FUSED_KERNEL, Role.BIAS, kind=kind), echo)  # type: ignore[arg-type]
+    verify(cell(FUSED, kind), echo)
     assert (echo.asked.dtype, echo.asked.x.dtype, echo.asked.arrays["bias"].dtype) == (dtype, dtype, dtype)
 
 

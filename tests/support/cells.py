@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import Any
 
 import numpy as np
 
 from lstmdump.lstm import LSTM, Gate, LSTMWeight, Role
 from lstmdump.lstm.behaviour import Behaviour
+from lstmdump.lstm.gate_layouts import TWO_KERNELS
 from lstmdump.model.tensor import derived
 from lstmdump.replay import equations
 from lstmdump.replay.equations import CellNumbers, GateNumbers
@@ -35,7 +37,13 @@ def one_unit(numbers: dict[str, float], **fields: Any) -> LSTM:
         for letter in "ifco"
     }
     weights = (LSTMWeight(Role.PROJECTION, "P", tensor("P", [numbers["P"]])),) if "P" in numbers else ()
-    return LSTM("one", "LSTM", 1, 1, weights, "ifco", gates, projection=1 if weights else None, **fields)
+    return LSTM("one", "LSTM", 1, 1, weights, TWO_KERNELS, gates, projection=1 if weights else None, **fields)
+
+
+def changed(lstm: LSTM, **fields: Any) -> LSTM:
+    """The same LSTM but for these FIELDS."""
+    names = signature(LSTM).parameters
+    return LSTM(**{name: getattr(lstm, name) for name in names} | fields)
 
 
 def states(lstm: LSTM, **options: Any) -> equations.States:

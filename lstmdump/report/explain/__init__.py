@@ -73,7 +73,7 @@ def _subject(lstm: LSTM, producer: str, width: int, *, in_letters: bool) -> Subj
 
 
 def _are_of_one_size(lstms: Sequence[LSTM]) -> bool:
-    return len({tuple(lstm.sizes.items()) for lstm in lstms}) == 1
+    return len({lstm.sizes for lstm in lstms}) == 1
 
 
 def _title(lstms: Sequence[LSTM], of: int) -> str:
@@ -89,7 +89,7 @@ def _sizes(lstms: Sequence[LSTM]) -> str:
     first = lstms[0]
     sizes = {"d": "inputs", "m": "units"} | ({} if first.projection is None else {"p": "outputs, projected"})
     if _are_of_one_size(lstms):
-        return ", ".join(f"{letter} = {first.sizes[letter]} {word}" for letter, word in sizes.items())
+        return ", ".join(f"{letter} = {getattr(first.sizes, letter)} {word}" for letter, word in sizes.items())
     return ", ".join(f"{letter} {word}" for letter, word in sizes.items())
 
 

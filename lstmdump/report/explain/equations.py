@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lstmdump.lstm import LSTM, Role
-from lstmdump.lstm.slices import Layout
 from lstmdump.model.escape import visible
 from lstmdump.replay.activations import word
 from lstmdump.report.explain.section import Line, Section, Subject, table
@@ -19,8 +18,6 @@ _DEFINITIONS = {
     "softsign": "softsign(z) is z/(1+|z|).",
     "softplus": "softplus(z) is log(1+e^z).",
 }
-_DEFAULTS = ("Keras's defaults: tanh, and for the gates hard_sigmoid up to 2.2 (and in TensorFlow 1), sigmoid since "
-             "2.3.")  # fmt: skip
 
 
 def equations(subject: Subject) -> Section:
@@ -46,7 +43,7 @@ def shapes(subject: Subject) -> Section:
     """The equations with nothing but shapes."""
     lstm = subject.lstm
     shape = {role: str(role.shape(lstm.sizes)) for role in Role}
-    m, h = shape[Role.GATE_BIAS], f"({lstm.sizes['h']},)"
+    m, h = shape[Role.GATE_BIAS], f"({lstm.sizes.h},)"
     gate = f"({lstm.input_dim},)·{shape[Role.GATE_KERNEL]} + {h}·{shape[Role.GATE_RECURRENT_KERNEL]}"
     gate += f" + {m}" if lstm.use_bias else ""
     output = f"{m}∘{m}" if lstm.projection is None else f"({m}∘{m})·{shape[Role.PROJECTION]}"
@@ -62,10 +59,7 @@ def activations(subject: Subject) -> Section:
     gates, states = word(behaviour.recurrent_activation), word(behaviour.activation)
     definitions = [_definition(name, behaviour.keras) for name in dict.fromkeys((gates, states))]
     what = f"i, f and o: {gates}. The candidate, and c' on its way out: {states}."
-    default = [] if subject.layout is Layout.ONE_KERNEL else [_DEFAULTS]
-    if subject.layout is Layout.CUDNN:
-        default = ["CuDNN knows no others."]
-    text = " ".join(filter(None, [what, *definitions, *default]))
+    text = " ".join(filter(None, [what, *definitions, subject.layout.words.activations]))
     return Section("Which activations?", (Line(text),))
 
 

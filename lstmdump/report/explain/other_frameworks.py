@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from lstmdump.lstm import LSTM, Role
-from lstmdump.lstm.gate_layouts import KERAS_ORDER, TF1_ORDER
-from lstmdump.lstm.slices import Layout, blocks
+from lstmdump.lstm.slices import stored_blocks
+from lstmdump.model.kinds import KERAS_ORDER, TF1_ORDER
 from lstmdump.report.explain.section import Line, Section, Subject, table
 
 
 def forget_bias(subject: Subject) -> Section:
     """Where the forget bias is: in the stored b_f, or added at run time."""
-    text = _of_tensorflow_1(subject) if subject.layout is Layout.ONE_KERNEL else _of_keras(subject)
+    text = _of_tensorflow_1(subject) if subject.layout.is_of_tensorflow_1 else _of_keras(subject)
     return Section("Where is the forget bias?", (Line(text),))
 
 
@@ -69,5 +69,5 @@ def _of_tensorflow_1(subject: Subject) -> str:
 
 def _slice(subject: Subject) -> str:
     """Where b_f is stored, in brackets, if that is to be told for one layer."""
-    found = " + ".join(map(str, blocks(subject.lstm, "f").b))
+    found = " + ".join(map(str, stored_blocks(subject.lstm, "f")["b"]))
     return "" if subject.in_letters or found in ("", "b_f") else f", {found}"

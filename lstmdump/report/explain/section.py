@@ -7,11 +7,12 @@ from typing import NamedTuple
 
 from lstmdump.lstm import GATES, LSTM, Role
 from lstmdump.lstm.behaviour import Behaviour
-from lstmdump.lstm.slices import Layout, layout
+from lstmdump.lstm.gate_layouts import Layout
 from lstmdump.report.render.page import Piece, length
 
 TABLE_INDENT = 4
 _GAP = 3
+_GATE_WORDS = {"i": "i (input)", "f": "f (forget)", "c": "c (candidate)", "o": "o (output)"}
 
 
 class Line(NamedTuple):
@@ -48,12 +49,24 @@ class Subject(NamedTuple):
     @property
     def layout(self) -> Layout:
         """The form in which its gates are stored."""
-        return layout(self.lstm)
+        return self.lstm.layout
+
+    def fill(self, text: str) -> str:
+        """Return one of the `LayoutWords` with the sizes of the layer in it."""
+        return text.format(
+            d=self.size("d"),
+            h=self.size("h"),
+            m=self.size("m"),
+            dh=self.total("d", "h"),
+            columns=self.columns(),
+            bias=self.shape(self.layout.bias_role),
+            order=", ".join(_GATE_WORDS[letter] for letter in self.layout.order),
+        )
 
     def size(self, letter: str) -> str:
         """Its size d, m or h: `12`, or a letter."""
         if not self.in_letters:
-            return str(self.lstm.sizes[letter])
+            return str(getattr(self.lstm.sizes, letter))
         return ("m" if self.lstm.projection is None else "p") if letter == "h" else letter
 
     def shape(self, role: Role) -> str:
@@ -65,7 +78,7 @@ class Subject(NamedTuple):
     def total(self, *letters: str) -> str:
         """The sum of sizes, and what it comes to: `12+64 = 76`."""
         text = "+".join(map(self.size, letters))
-        return text if self.in_letters else f"{text} = {sum(self.lstm.sizes[letter] for letter in letters)}"
+        return text if self.in_letters else f"{text} = {sum(getattr(self.lstm.sizes, letter) for letter in letters)}"
 
     def columns(self) -> str:
         """The columns of all gates, and what they come to: `4·64 = 256`."""

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from lstmdump.lstm import behaviour
-from lstmdump.lstm.slices import Layout
 from lstmdump.report.explain.section import Line, Section, Subject, table
 
 _MOST_STEPS = 2**31
@@ -54,7 +53,7 @@ def states(subject: Subject) -> Section:
     both = f"both are (batch, {m})" if h == m else f"they are (batch, {h}) and (batch, {m})"
     what = (f"h ({h},) is the output of a step, c ({m},) the memory, which stays inside. Each sequence of a batch has "
             f"its own, so that {both}. Before the first step they are 0.")  # fmt: skip
-    if subject.layout is Layout.ONE_KERNEL:
+    if subject.layout.is_of_tensorflow_1:
         who = (f"dynamic_rnn and static_rnn return h of every step, but c of the last one only, in the state (c, h). "
                f"{_EVERY_STEP}")  # fmt: skip
         return Section("What are h and c?", (Line(what), Line(who)))

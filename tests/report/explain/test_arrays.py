@@ -9,7 +9,7 @@ from support import builders
 import lstmdump
 from lstmdump.lstm import GATES, LSTM
 from lstmdump.lstm.behaviour import Behaviour
-from lstmdump.lstm.slices import blocks
+from lstmdump.lstm.slices import stored_blocks
 from lstmdump.report.explain.arrays import columns, parameters, rows, slices
 from lstmdump.report.explain.section import Section, Subject
 
@@ -82,7 +82,10 @@ def test_a_projection_is_p_in_letters() -> None:
 def test_the_table_of_slices_holds_the_blocks_of_each_gate(path: Path) -> None:
     on = subject(path)
     table = cells(slices(on))[1 : 1 + len(GATES)]
-    wanted = [[letter, *(str(found[0]) for found in blocks(on.lstm, letter) if found)] for letter in on.lstm.gate_order]
+    wanted = [
+        [letter, *(str(found[0]) for found in stored_blocks(on.lstm, letter).values() if found)]
+        for letter in on.lstm.gate_order
+    ]
     assert table == wanted
 
 
@@ -102,8 +105,8 @@ def test_each_column_of_slices_has_the_shape_of_a_gates_array() -> None:
 def test_slices_too_wide_for_the_page_are_listed(letter: str) -> None:
     on = subject(CUDNN)
     listed = dict(cells(slices(on)))
-    assert listed[f"W_{letter}"] == str(blocks(on.lstm, letter).W[0])
-    assert listed[f"b_{letter}"] == " + ".join(map(str, blocks(on.lstm, letter).b))
+    assert listed[f"W_{letter}"] == str(stored_blocks(on.lstm, letter)["W"][0])
+    assert listed[f"b_{letter}"] == " + ".join(map(str, stored_blocks(on.lstm, letter)["b"]))
 
 
 @pytest.mark.parametrize("path", [TF1, KERAS_1, KERAS_2, PROJECTED, CUDNN], ids=lambda path: path.name)

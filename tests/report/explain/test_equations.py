@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support import builders, tensorflow_builders
+from support.cells import changed
 
 import lstmdump
 from lstmdump.lstm import LSTM
@@ -70,8 +71,10 @@ def test_peepholes_projection_and_forget_bias_are_in_the_equations(left: str, ri
 
 
 def test_a_forget_bias_that_the_file_does_not_hold_is_a_word(lstm: LSTM) -> None:
-    lstm.forget_bias = None
-    assert told(equations(Subject(lstm, Behaviour())), "f =") == "σ(x·W_f + h·U_f + b_f + forget_bias)"
+    assert (
+        told(equations(Subject(changed(lstm, forget_bias=None), Behaviour())), "f =")
+        == "σ(x·W_f + h·U_f + b_f + forget_bias)"
+    )
 
 
 def test_a_layer_without_bias_has_none_in_its_equations() -> None:

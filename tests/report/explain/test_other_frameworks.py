@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from support import builders
+from support.cells import changed
 
 import lstmdump
 from lstmdump.lstm import LSTM
@@ -42,14 +43,12 @@ def test_tensorflow_1_adds_its_forget_bias_at_run_time() -> None:
 
 
 def test_a_forget_bias_of_0_is_none() -> None:
-    lstm = only(TF1)
-    lstm.forget_bias = 0.0
+    lstm = changed(only(TF1), forget_bias=0.0)
     assert told(lstm) == "There is none: at run time, the cell adds 0 to b_f."
 
 
 def test_a_forget_bias_that_the_file_does_not_hold_is_said_not_to_be_there() -> None:
-    lstm = only(TF1)
-    lstm.forget_bias = None
+    lstm = changed(only(TF1), forget_bias=None)
     assert "This file does not say how much; TensorFlow's default is 1.0." in told(lstm)
 
 
@@ -62,9 +61,8 @@ def test_a_forget_bias_that_the_file_does_not_hold_is_said_not_to_be_there() -> 
 )
 def test_without_a_bias_it_is_the_gate_that_something_is_added_to(added: float, words: str) -> None:
     lstm = only(TF1)
-    lstm.weights = lstm.weights[:1]  # the kernel
-    lstm.forget_bias = added
-    assert told(lstm) == words
+    kernel = lstm.weights[:1]
+    assert told(changed(lstm, weights=kernel, forget_bias=added)) == words
 
 
 def test_keras_has_its_forget_bias_in_the_stored_b_f(lstm: LSTM) -> None:
@@ -86,8 +84,7 @@ def test_a_slice_is_told_for_one_layer_only(lstm: LSTM) -> None:
     ],
 )
 def test_where_b_f_began_is_what_the_configuration_says(lstm: LSTM, settings: dict[str, Any], beginning: str) -> None:
-    lstm.settings = settings
-    assert beginning in told(lstm)
+    assert beginning in told(changed(lstm, settings=settings))
 
 
 def test_without_a_bias_there_is_no_forget_bias() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from support import builders
+from support.cells import changed
 
 import lstmdump
 from lstmdump.lstm import LSTM
@@ -24,8 +25,7 @@ def lstm(tmp_path: Path) -> LSTM:
 
 
 def on(lstm: LSTM, settings: Mapping[str, Any] | None = None, **behaviour: Any) -> Subject:
-    lstm.settings = settings or {}
-    return Subject(lstm, Behaviour(**behaviour))
+    return Subject(changed(lstm, settings=settings or {}), Behaviour(**behaviour))
 
 
 def text(section: Section | None) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
+from lstmdump.model.kinds import kind_named
 from lstmdump.model.tree import LayerPath
 from lstmdump.readers.keras.architecture.config import (
     CONTAINERS,
@@ -17,7 +18,6 @@ from lstmdump.readers.keras.architecture.config import (
     effective_settings,
 )
 
-_LSTM_CLASSES = frozenset({"LSTM", "LSTMCell", "CuDNNLSTM"})
 _GATED_SETTINGS = ("recurrent_activation", "inner_activation")
 _SESSION_NUMBER = re.compile(r"_\d{1,9}$")
 
@@ -70,7 +70,7 @@ class LeafLayer(NamedTuple):
     @property
     def is_lstm(self) -> bool:
         """Whether its class is one of Keras's own LSTM classes."""
-        return self.layer.kind in _LSTM_CLASSES
+        return kind_named(self.layer.kind).must_fit
 
     @property
     def is_gated(self) -> bool:
@@ -125,7 +125,7 @@ def stated_units(layer: ConfigLayer) -> int | None:
 
 def is_gated(layer: ConfigLayer) -> bool:
     """Whether the configuration of LAYER is that of a gated recurrent layer, of whatever class."""
-    return layer.kind in _LSTM_CLASSES or any(key in layer.settings for key in _GATED_SETTINGS)
+    return kind_named(layer.kind).must_fit or any(key in layer.settings for key in _GATED_SETTINGS)
 
 
 def find_leaf_layers(layer: ConfigLayer, around: Steps = ()) -> Iterator[LeafLayer]:

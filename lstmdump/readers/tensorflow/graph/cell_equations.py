@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from lstmdump.errors import CannotReplay
+from lstmdump.model.kinds import BLOCK_OPERATIONS
 from lstmdump.readers.tensorflow.graph.cells import ADDING, PIECE, SPLIT, GraphCell, variables_behind
 from lstmdump.readers.tensorflow.graph.graph_def import Node, scalar
 from lstmdump.readers.tensorflow.graph.walk import Walk
@@ -26,7 +27,6 @@ _CANDIDATE = 1
 _PARTS = {"i": 0, "f": 2, "o": 3}
 _CLIPPING = ("Minimum", "Maximum", "ClipByValue")
 _NEXT = ("Concat", "ConcatV2", "Merge", "Mul", "NextIteration", "Select", "SelectV2")  # what takes a state for later
-_DEFAULT_CLIP = {"LSTMBlockCell": 3.0, "BlockLSTM": 3.0, "BlockLSTMV2": 0.0}  # if the node does not say; all releases
 _OUTPUT_OF_BLOCK = 6
 _MOST_TERMS = 8  # of the sum that goes into a gate
 _OTHER = "its graph computes more than the equations of an LSTM, or something else"
@@ -60,7 +60,7 @@ def read(cell: GraphCell, variables: Mapping[str, Sequence[str]]) -> Equations:
 def _of_block(cell: GraphCell, variables: Mapping[str, Sequence[str]]) -> Equations:
     _insist_on({leaf[2] for leaf in cell.variables if leaf.endswith("_diag")}, variables)
     said = cell.node.attributes.get("cell_clip")
-    clip = _DEFAULT_CLIP[cell.operation] if said is None else said.float32(4)
+    clip = BLOCK_OPERATIONS[cell.operation].cell_clip if said is None else said.float32(4)
     return Equations("tanh", f"{cell.node.name}:{_OUTPUT_OF_BLOCK}", clip if clip > 0 else None)
 
 

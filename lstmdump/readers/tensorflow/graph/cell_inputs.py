@@ -6,11 +6,11 @@ The backward half of a bidirectional one gets the input turned round. Measured o
 
 from __future__ import annotations
 
+from lstmdump.model.kinds import BLOCK_OPERATIONS
 from lstmdump.readers.tensorflow.graph.cells import SPLIT, GraphCell
 from lstmdump.readers.tensorflow.graph.graph_def import Node
 from lstmdump.readers.tensorflow.graph.walk import Walk
 
-_INPUT_OF_BLOCK = {"LSTMBlockCell": 0, "BlockLSTM": 1, "BlockLSTMV2": 1}
 _JOINING = ("Concat", "ConcatV2")
 _TURNING = ("Reverse", "ReverseV2", "ReverseSequence")
 _SPREADING = {"TensorArrayRead": 2, "TensorArrayReadV2": 2, "TensorArrayReadV3": 2, "TensorArrayScatter": 2,
@@ -38,7 +38,8 @@ def source(cell: GraphCell) -> str | None:
 def is_turned(cell: GraphCell) -> bool | None:
     """Whether CELL gets the last step of its input first; None where the graph does not show it."""
     walk = Walk(cell.node.home)
-    at, is_spread = _input(cell, walk), cell.operation.startswith("BlockLSTM")
+    block = BLOCK_OPERATIONS.get(cell.operation)
+    at, is_spread = _input(cell, walk), block is not None and block.takes_sequence
     for _ in range(_MOST_STEPS):
         node = walk.at(at)
         if at is None or node is None:
@@ -60,7 +61,7 @@ def is_turned(cell: GraphCell) -> bool | None:
 def _input(cell: GraphCell, walk: Walk) -> str | None:
     """What is joined with the state before the kernel's product, or what a cell of one operation takes."""
     if cell.operation != SPLIT:
-        return walk.origin(cell.node.inputs[_INPUT_OF_BLOCK[cell.operation]])
+        return walk.origin(cell.node.inputs[BLOCK_OPERATIONS[cell.operation].input_at])
     product = walk.at(cell.node.inputs[1])
     if product is not None and product.operation != "MatMul" and product.inputs:  # a bias is added to it
         product = walk.at(product.inputs[0])

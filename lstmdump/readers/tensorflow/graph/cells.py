@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
+from lstmdump.model.kinds import BLOCK_OPERATIONS
 from lstmdump.readers.tensorflow.graph import functions as graph_functions
 from lstmdump.readers.tensorflow.graph.graph_def import Graph, Node, Nodes, constant, scalar
 
@@ -21,10 +22,6 @@ ADDING = frozenset({"Add", "AddV2"})
 _JOINING = frozenset({"Concat", "ConcatV2"})
 _VARIABLES = frozenset({"Variable", "VariableV2", "VarHandleOp", "Const"})
 _PEEPHOLES = ("w_i_diag", "w_f_diag", "w_o_diag")
-
-# Each operation that is a whole cell, and the kernel's place among its inputs; three peepholes and the bias follow.
-_BLOCKS = {"LSTMBlockCell": 3, "BlockLSTM": 4, "BlockLSTMV2": 4}
-_DEFAULT_FORGET_BIAS = {"LSTMBlockCell": 1.0, "BlockLSTM": 1.0, "BlockLSTMV2": 0.0}  # if the node does not say
 _CANDIDATE, _FORGET, _PARTS = 1, 2, 4
 _OF_CANDIDATES = frozenset(
     {"Tanh", "Relu", "Relu6", "Elu", "Selu", "Softplus", "Softsign"}
@@ -68,7 +65,7 @@ def _places(graph: Graph) -> Iterator[Nodes]:
 
 
 def _cells(graph: Nodes, seen: set[tuple[str, ...]]) -> Iterator[GraphCell]:
-    for operation in _BLOCKS:
+    for operation in BLOCK_OPERATIONS:
         for node in graph.running(operation):
             block = _block_cell(graph, node) if node.operation == operation else None
             if block is not None and block.variables["kernel"] not in seen:
@@ -86,7 +83,8 @@ def _cells(graph: Nodes, seen: set[tuple[str, ...]]) -> Iterator[GraphCell]:
 
 
 def _block_cell(graph: Nodes, node: Node) -> GraphCell | None:
-    kernel_at = _BLOCKS[node.operation]
+    block = BLOCK_OPERATIONS[node.operation]
+    kernel_at = block.kernel_at
     if len(node.inputs) < kernel_at + 5:
         return None
     sees_state = "use_peephole" in node.attributes and node.attributes["use_peephole"].integer(5) != 0
@@ -97,7 +95,7 @@ def _block_cell(graph: Nodes, node: Node) -> GraphCell | None:
     if "kernel" not in variables:
         return None
     added = node.attributes.get("forget_bias")
-    forget_bias = _DEFAULT_FORGET_BIAS[node.operation] if added is None else added.float32(4)
+    forget_bias = block.forget_bias if added is None else added.float32(4)
     return GraphCell(node.operation, variables, forget_bias, True, node)
 
 

@@ -17,21 +17,10 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
+from lstmdump.model.kinds import BLOCK_OPERATIONS, KINDS
 from lstmdump.readers.tensorflow.graph.cells import PIECE, SPLIT, GraphCell
 
-_KINDS = {"basiclstmcell": "BasicLSTMCell", "lstmcell": "LSTMCell", "lstmblockcell": "LSTMBlockCell",
-          "lstmblockfusedcell": "LSTMBlockFusedCell", "lstmblockwrapper": "LSTMBlockFusedCell",
-          "lstmfusedcell": "LSTMBlockFusedCell", "layernormbasiclstmcell": "LayerNormBasicLSTMCell",
-          "cudnncompatiblelstmcell": "CudnnCompatibleLSTMCell",
-          "coupledinputforgetgatelstmcell": "CoupledInputForgetGateLSTMCell", "gridlstmcell": "GridLSTMCell",
-          "timefreqlstmcell": "TimeFreqLSTMCell", "phasedlstmcell": "PhasedLSTMCell", "glstmcell": "GLSTMCell",
-          "convlstmcell": "ConvLSTMCell", "conv1dlstmcell": "Conv1DLSTMCell", "conv2dlstmcell": "Conv2DLSTMCell",
-          "bidirectionalgridlstmcell": "GridLSTMCell", "grucell": "GRUCell", "gru": "GRUCell",
-          "basicrnncell": "BasicRNNCell", "ugrnncell": "UGRNNCell", "nascell": "NASCell",
-          "intersectionrnncell": "IntersectionRNNCell"}  # fmt: skip
-_LEFT_ALONE = {"CoupledInputForgetGateLSTMCell": "one of three gates", "GridLSTMCell": "one of several dimensions",
-               "TimeFreqLSTMCell": "one over time and frequency", "PhasedLSTMCell": "one with a time gate",
-               "GLSTMCell": "one of groups"}  # fmt: skip
+_CLASS_BY_SCOPE = {scope: kind.name for kind in KINDS.values() for scope in kind.scopes}
 _NUMBER = re.compile(r"_\d+$")
 
 _LEAVES = (
@@ -77,7 +66,7 @@ def find(names: Iterable[str], from_graph: Iterable[GraphCell]) -> list[TF1Cell]
         scope, leaf = taken_apart(name)
         kind = kind_of(scope)
         if leaf is not None and kind is not None:
-            cell = found.setdefault(scope, TF1Cell(scope, kind, 0.0 if kind == "CudnnCompatibleLSTMCell" else None))
+            cell = found.setdefault(scope, TF1Cell(scope, kind, KINDS[kind].forget_bias))
             cell.variables.setdefault(leaf, []).append(name)
     for cell in found.values():
         for pieces in cell.variables.values():
@@ -94,7 +83,7 @@ def kind_of(scope: str) -> str | None:
 
 @lru_cache(maxsize=1024)
 def _kind_called(name: str) -> str | None:
-    return _KINDS.get(_NUMBER.sub("", name).replace("_", "").lower())
+    return _CLASS_BY_SCOPE.get(_NUMBER.sub("", name).replace("_", "").lower())
 
 
 def remarks(names: Iterable[str]) -> list[str]:
@@ -105,8 +94,8 @@ def remarks(names: Iterable[str]) -> list[str]:
         for steps in (scope.split("/") for scope in around)
         for length in range(1, min(len(steps) + 1, _MAX_STEPS))
     )
-    kinds = {scope: kind for scope in scopes if (kind := kind_of(scope)) in _LEFT_ALONE}
-    return [f"{scope} is a {kind}, {_LEFT_ALONE[kind]}: left alone" for scope, kind in kinds.items()]
+    kinds = ((scope, KINDS[name]) for scope in scopes if (name := kind_of(scope)) is not None)
+    return [f"{scope} is a {kind.name}, {kind.difference}: left alone" for scope, kind in kinds if kind.difference]
 
 
 def taken_apart(name: str) -> tuple[str, str | None]:
@@ -149,8 +138,9 @@ def _add_computed(found: dict[str, TF1Cell], computed: GraphCell, known: set[str
         cell.computed = computed
         if computed.forget_bias is not None:
             cell.forget_bias = computed.forget_bias
-        if computed.operation in ("LSTMBlockCell", "BlockLSTMV2") and cell.kind != "CudnnCompatibleLSTMCell":
-            cell.kind = computed.operation
+        block = BLOCK_OPERATIONS.get(computed.operation)
+        if block is not None and block.names_class and KINDS[cell.kind].forget_bias is None:
+            cell.kind = block.name  # but not that of a CudnnCompatibleLSTMCell, which runs the same operation
         return scope
     stored = {leaf: there for leaf, names in variables.items() if (there := [name for name in names if name in known])}
     if "kernel" not in stored or not computed.known_order or kind_of(scope) is not None:

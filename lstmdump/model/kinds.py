@@ -1,0 +1,133 @@
+"""The classes of recurrent layers and cells: one table for the readers, which know the names, and for `lstm`.
+
+A class that is not in the table is one of the user's own: it is an LSTM if its arrays have the shapes of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+KERAS_ORDER = "ifco"
+"""The order of the gates in Keras 2 and 3, and in `BlockLSTMV2`."""
+
+TF1_ORDER = "icfo"
+"""The order of the gates in the cells of TensorFlow 1."""
+
+
+class Kind(NamedTuple):
+    """A class of layers or cells, and what follows from its name.
+
+    Attributes:
+        name: The name of the class, without its module.
+        must_fit: Whether arrays of other shapes than an LSTM's are an error in a layer of this class.
+        is_other: Whether it is never an LSTM, whatever shapes its arrays have.
+        is_keras_lstm: Whether it is one of the LSTM classes that Keras itself has had.
+        is_layer: Whether it is an LSTM layer of Keras, not a cell: such a layer keeps the name that it was given.
+        is_cudnn: Whether its arrays are in CuDNN's layout.
+        gates: How many gates its kernel holds side by side; None where the configuration is not checked for it.
+        fused_order: The order of the gates in a kernel over input and state; empty where it has no such kernel.
+        forget_bias: What every cell of the class adds to its forget gate; None where each cell has its own.
+        block_operation: The operation of TensorFlow that takes its arrays and computes all steps, if there is one.
+        scopes: What TensorFlow 1 calls its variable scopes, in lower case and without underscores.
+        difference: What tells it from an LSTM of four gates, although it is called one: `one of three gates`.
+    """
+
+    name: str
+    must_fit: bool = False
+    is_other: bool = False
+    is_keras_lstm: bool = False
+    is_layer: bool = False
+    is_cudnn: bool = False
+    gates: int | None = None
+    fused_order: str = ""
+    forget_bias: float | None = None
+    block_operation: str | None = None
+    scopes: tuple[str, ...] = ()
+    difference: str = ""
+
+
+class BlockOperation(NamedTuple):
+    """An operation of TensorFlow that is a whole cell. Its inputs after the kernel: three peepholes, then the bias.
+
+    Attributes:
+        name: The name of the operation, and of the class where no scope names another one.
+        takes_sequence: Whether it takes all steps of the input at once.
+        input_at: The place of x among its inputs.
+        kernel_at: The place of the kernel.
+        forget_bias: What it adds to the forget gate if the node does not say.
+        cell_clip: The bound of the cell state if the node does not say, in all releases; 0 for none.
+        names_class: Whether it is the class of the cell, whatever the scope is called.
+    """
+
+    name: str
+    takes_sequence: bool
+    input_at: int
+    kernel_at: int
+    forget_bias: float
+    cell_clip: float
+    names_class: bool
+
+
+BLOCK_OPERATIONS: Mapping[str, BlockOperation] = {
+    operation.name: operation
+    for operation in (
+        BlockOperation("LSTMBlockCell", False, 0, 3, 1.0, 3.0, True),
+        BlockOperation("BlockLSTM", True, 1, 4, 1.0, 3.0, False),
+        BlockOperation("BlockLSTMV2", True, 1, 4, 0.0, 0.0, True),
+    )
+}
+"""By name."""
+
+KINDS: Mapping[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        # Keras; its LSTMCell has the name of one in TensorFlow 1
+        Kind("LSTM", must_fit=True, is_keras_lstm=True, is_layer=True, gates=4),
+        Kind("LSTMCell", must_fit=True, is_keras_lstm=True, gates=4, fused_order=TF1_ORDER, scopes=("lstmcell",)),
+        Kind("CuDNNLSTM", must_fit=True, is_keras_lstm=True, is_layer=True, is_cudnn=True, gates=4),
+        Kind("PeepholeLSTMCell", is_keras_lstm=True),  # tf.keras.experimental, TensorFlow 1.14 and later
+        Kind("GRU", is_other=True, gates=3),
+        Kind("GRUCell", is_other=True, gates=3, scopes=("grucell", "gru")),
+        Kind("CuDNNGRU", is_other=True, gates=3),
+        Kind("SimpleRNN", is_other=True, gates=1),
+        Kind("SimpleRNNCell", is_other=True),
+        Kind("ConvLSTM1D", is_other=True),
+        Kind("ConvLSTM2D", is_other=True),
+        Kind("ConvLSTM3D", is_other=True),
+        Kind("ConvLSTM2DCell", is_other=True),
+        Kind("ConvRecurrent2D", is_other=True),
+        # TensorFlow 1
+        Kind("BasicLSTMCell", fused_order=TF1_ORDER, scopes=("basiclstmcell",)),
+        Kind("LSTMBlockCell", fused_order=TF1_ORDER, block_operation="BlockLSTM", scopes=("lstmblockcell",)),
+        Kind("LSTMBlockFusedCell", fused_order=TF1_ORDER, block_operation="BlockLSTM",
+             scopes=("lstmblockfusedcell", "lstmblockwrapper", "lstmfusedcell")),
+        Kind("LayerNormBasicLSTMCell", fused_order=TF1_ORDER, scopes=("layernormbasiclstmcell",)),
+        Kind("CudnnCompatibleLSTMCell", fused_order=TF1_ORDER, forget_bias=0.0, block_operation="BlockLSTM",
+             scopes=("cudnncompatiblelstmcell",)),
+        Kind("BlockLSTM", fused_order=TF1_ORDER, block_operation="BlockLSTM"),
+        Kind("BlockLSTMV2", fused_order=KERAS_ORDER, block_operation="BlockLSTMV2"),
+        Kind("CoupledInputForgetGateLSTMCell", is_other=True, scopes=("coupledinputforgetgatelstmcell",),
+             difference="one of three gates"),
+        Kind("GridLSTMCell", is_other=True, scopes=("gridlstmcell", "bidirectionalgridlstmcell"),
+             difference="one of several dimensions"),
+        Kind("TimeFreqLSTMCell", is_other=True, scopes=("timefreqlstmcell",), difference="one over time and frequency"),
+        Kind("PhasedLSTMCell", is_other=True, scopes=("phasedlstmcell",), difference="one with a time gate"),
+        Kind("GLSTMCell", is_other=True, scopes=("glstmcell",), difference="one of groups"),
+        Kind("ConvLSTMCell", is_other=True, scopes=("convlstmcell",)),
+        Kind("Conv1DLSTMCell", is_other=True, scopes=("conv1dlstmcell",)),
+        Kind("Conv2DLSTMCell", is_other=True, scopes=("conv2dlstmcell",)),
+        Kind("BasicRNNCell", is_other=True, scopes=("basicrnncell",)),
+        Kind("UGRNNCell", is_other=True, scopes=("ugrnncell",)),
+        Kind("NASCell", is_other=True, scopes=("nascell",)),
+        Kind("IntersectionRNNCell", is_other=True, scopes=("intersectionrnncell",)),
+    )
+}  # fmt: skip
+"""By name."""
+
+_UNKNOWN = Kind("")
+
+
+def kind_named(name: str | None) -> Kind:
+    """Return what is known of a class; for one that is not in the table, or not stated, nothing is."""
+    return _UNKNOWN if name is None else KINDS.get(name, _UNKNOWN)

@@ -1,0 +1,46 @@
+"""What the table of classes says, against what Keras and TensorFlow 1 say of the same classes."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from lstmdump.model.kinds import BLOCK_OPERATIONS, KINDS, Kind, kind_named
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_a_class_is_an_lstm_or_another_but_not_both(kind: Kind) -> None:
+    assert not (kind.is_other and (kind.must_fit or kind.is_keras_lstm or kind.fused_order))
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_an_order_has_each_gate_once(kind: Kind) -> None:
+    assert sorted(kind.fused_order) in ([], sorted("ifco"))
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_a_scope_is_written_as_scopes_are_compared(kind: Kind) -> None:
+    assert all(scope == scope.lower().replace("_", "") for scope in kind.scopes)
+
+
+def test_a_scope_is_that_of_one_class() -> None:
+    times = Counter(scope for kind in KINDS.values() for scope in kind.scopes)
+    assert set(times.values()) == {1}
+
+
+@pytest.mark.parametrize("name", [None, "", "MyLSTM"])
+def test_of_a_class_that_is_not_in_the_table_nothing_is_known(name: str | None) -> None:
+    kind = kind_named(name)
+    assert not any((kind.must_fit, kind.is_other, kind.is_keras_lstm, kind.gates, kind.fused_order, kind.scopes))
+
+
+@pytest.mark.parametrize("name", ["LSTMBlockCell", "BlockLSTM", "BlockLSTMV2"])
+def test_an_operation_that_is_a_cell_has_a_class_of_its_name_with_an_order(name: str) -> None:
+    assert KINDS[BLOCK_OPERATIONS[name].name].fused_order
+
+
+def test_operations_have_the_defaults_of_tensorflow() -> None:
+    """Of the attributes `forget_bias` and `cell_clip` in `tensorflow/core/ops/rnn_ops.cc`; V2 has no forget bias."""
+    defaults = {name: (operation.forget_bias, operation.cell_clip) for name, operation in BLOCK_OPERATIONS.items()}
+    assert defaults == {"LSTMBlockCell": (1.0, 3.0), "BlockLSTM": (1.0, 3.0), "BlockLSTMV2": (0.0, 0.0)}
