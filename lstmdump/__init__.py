@@ -118,20 +118,10 @@ def open(path: str | os.PathLike[str], *, limits: Limits | None = None) -> OpenM
         UnreadableModel: there is no model, or it is damaged.
         NotAnLSTM: the file calls a layer an LSTM, but its shapes are not those of an LSTM.
     """
-    from lstmdump import readers
-    from lstmdump.lstm import find_lstms
-    from lstmdump.lstm.open_model import OpenModel
-    from lstmdump.model import budget, locate
     from lstmdump.model.limits import DEFAULTS
+    from lstmdump.sandbox.guard import ModelPath
 
-    granted = DEFAULTS if limits is None else limits
-    budget.begin(granted)
-    model = readers.read(locate.at(path, granted))
-    try:
-        return OpenModel(os.fspath(path), model, find_lstms(model))
-    except BaseException:
-        model.close()
-        raise
+    return ModelPath(os.fspath(path), DEFAULTS if limits is None else limits).open()
 
 
 def __getattr__(name: str) -> object:

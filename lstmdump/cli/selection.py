@@ -22,7 +22,7 @@ from lstmdump.model import limits, locate
 from lstmdump.model.limits import DEFAULTS, Limits
 from lstmdump.model.location import Location
 from lstmdump.readers.detect import detect
-from lstmdump.sandbox.guard import Guard
+from lstmdump.sandbox.guard import Guard, ModelPath
 
 PATH = click.Path(readable=False)
 """A path as it is written: one that may not be read does not stop what is done with the others."""
@@ -39,8 +39,13 @@ _CANNOT_ACT = re.compile(
 class Input(NamedTuple):
     """A path to a model; `searched` where it was found rather than named, so that it may prove to be none."""
 
-    path: str
+    model: ModelPath
     searched: bool = False
+
+    @property
+    def path(self) -> str:
+        """The path of the model, for what is written about it."""
+        return self.model.path
 
 
 class Selection(NamedTuple):
@@ -84,23 +89,27 @@ class Selection(NamedTuple):
             raise click.UsageError("no MODEL given")
         return self._found(fail)
 
+    def named(self, path: str) -> Input:
+        """Return the model at `path`, with the limits chosen."""
+        return Input(ModelPath(path, self.limits))
+
     def guard(self) -> Guard:
         """Who does the work on the models."""
-        guard = Guard(self.limits)
+        guard = Guard()
         if any(map(locate.is_url, self.recursive)):
             guard.start()  # before there are threads: to look below a URL takes some
         return guard
 
     def _found(self, fail: Callable[[str, str], None]) -> Iterator[Input]:
-        yield from map(Input, self.models)
+        yield from map(self.named, self.models)
         if self.files_from is not None:
             try:
-                yield from map(Input, _listed(self.files_from, null=self.null))
+                yield from map(self.named, _listed(self.files_from, null=self.null))
             except OSError as error:
                 fail(self.files_from, f"the list cannot be read: {error.strerror}")
         for directory in self.recursive:
-            for path in _below(directory, self.limits, fail):
-                yield Input(path, searched=True)
+            for model in _below(directory, self.limits, fail):
+                yield Input(model, searched=True)
 
 
 class _Limit(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
@@ -215,7 +224,7 @@ def marked_text(data: bytes) -> str | None:
     return None
 
 
-def _below(directory: str, limits: Limits, fail: Callable[[str, str], None]) -> Iterator[str]:
+def _below(directory: str, limits: Limits, fail: Callable[[str, str], None]) -> Iterator[ModelPath]:
     """Every model below DIRECTORY, by name; a directory that is a model is one, and links are not followed out."""
     try:
         waiting = [(locate.at(directory, limits), True)]
@@ -224,8 +233,8 @@ def _below(directory: str, limits: Limits, fail: Callable[[str, str], None]) -> 
         return
     while waiting:
         found, is_directory = waiting.pop()
-        if _is_directory_model(found) if is_directory else _may_be_model(found):
-            yield found.path
+        if (model := _directory_model(found) if is_directory else _file_model(found)) is not None:
+            yield model
         elif is_directory:
             try:
                 waiting.extend(reversed(found.entries()))
@@ -235,21 +244,23 @@ def _below(directory: str, limits: Limits, fail: Callable[[str, str], None]) -> 
                 fail(found.path, str(error))
 
 
-def _is_directory_model(directory: Location) -> bool:
+def _directory_model(directory: Location) -> ModelPath | None:
+    """Return the model that `directory` is as a whole; None where it is not one."""
     try:
-        return detect(directory).facts.is_directory
+        detected = detect(directory)
     except LstmdumpError:
-        return False
+        return None
+    return ModelPath(directory.path, directory.limits, detected) if detected.facts.is_directory else None
 
 
-def _may_be_model(file: Location) -> bool:
+def _file_model(file: Location) -> ModelPath | None:
+    """Return the model in `file`; None where its content is of another kind."""
     try:
-        detect(file)
+        return ModelPath(file.path, file.limits, detect(file))
     except UnknownFormat:
-        return False
+        return None
     except UnreadableModel:
-        return True  # to be told when it is its turn
-    return True
+        return ModelPath(file.path, file.limits)  # to be told when it is its turn
 
 
 def _complete_layers(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
@@ -260,12 +271,10 @@ def _complete_layers(ctx: click.Context, _param: click.Parameter, incomplete: st
         for path in (known,) if isinstance(known, str) else known:
             model = os.path.expanduser(path)  # noqa: PTH111 - as a shell does
             with suppress(Exception):  # a shell that completes a line shows no errors
-                names.update(dict.fromkeys(guard.do(model, _layers, model)))
+                names.update(dict.fromkeys(guard.run(_layers, ModelPath(model))))
     return [name for name in names if name.startswith(incomplete) and _CANNOT_ACT.fullmatch(name)]
 
 
-def _layers(model: str) -> list[str]:
-    import lstmdump
-
-    with lstmdump.open(model) as opened:
+def _layers(model: ModelPath) -> list[str]:
+    with model.open() as opened:
         return [lstm.name for lstm in opened.lstms]

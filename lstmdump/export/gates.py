@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from stat import S_ISDIR, S_ISREG
 from typing import NamedTuple
 
-import lstmdump
 from lstmdump.errors import NoForgetBias, NoSuchLayer, OutputExists
 from lstmdump.export import atomic, chunks, conflicts, npz
 from lstmdump.export.chunks import Output
@@ -20,6 +19,7 @@ from lstmdump.model.limits import DEFAULTS, Limits
 from lstmdump.model.tensor import Tensor
 from lstmdump.report import record
 from lstmdump.report.facts import Report, describe, select
+from lstmdump.sandbox.guard import ModelPath
 
 DTYPES = ("keep", "float16", "float32", "float64")
 
@@ -115,10 +115,15 @@ def export(job: Job, settings: Settings = _AS_STORED) -> Exported:
         UnreadableModel, NotAnLSTM: the model cannot be read.
         OutputUnwritable: the file cannot be written.
     """
+    path = job.model if locate.is_url(job.model) else os.path.join(job.directory, job.model)
+    return export_model(ModelPath(path, settings.limits), job, settings)
+
+
+def export_model(model: ModelPath, job: Job, settings: Settings = _AS_STORED) -> Exported:
+    """Export like `export`, from a model whose format may have been detected already."""
     if (left := skipped(job, settings)) is not None:
         return left
-    model = job.model if locate.is_url(job.model) else os.path.join(job.directory, job.model)
-    with lstmdump.open(model, limits=settings.limits) as opened:
+    with model.open() as opened:
         chosen = _chosen(opened, settings.layer_glob)
         report = _report(opened, chosen, settings)._replace(model=job.model)
         size = npz.write(

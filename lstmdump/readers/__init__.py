@@ -19,17 +19,21 @@ import importlib
 from lstmdump.errors import RefusedModel
 from lstmdump.model.location import Location
 from lstmdump.model.tree import Model
-from lstmdump.readers.detect import detect
+from lstmdump.readers.detect import Format, detect
 
 
-def read(location: Location) -> Model:
-    """The model at LOCATION, open: names, shapes and dtypes are known, no numbers are read yet.
+def read(location: Location, detected: Format | None = None) -> Model:
+    """Open the model at `location`: names, shapes and dtypes are known, no numbers are read yet.
+
+    Args:
+        location: where the model is.
+        detected: its format, where that is known already.
 
     Raises:
         UnreadableModel: what lies there is no model, or a damaged one; the message says which.
     """
     try:
-        module, _, function = detect(location).facts.reader.partition(":")
+        module, _, function = (detected or detect(location)).facts.reader.partition(":")
         model: Model = getattr(importlib.import_module(module), function)(location)
     except RecursionError as error:
         raise RefusedModel("what it nests is deeper than can be followed, whatever the limits allow") from error

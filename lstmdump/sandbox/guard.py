@@ -9,13 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Concatenate, NamedTuple, ParamSpec, TypeVar
 
-from lstmdump.model import locate
+from lstmdump.model import budget, locate
 from lstmdump.model.limits import DEFAULTS, Limits
-from lstmdump.readers.detect import detect
+from lstmdump.readers.detect import Format, detect
 
 if TYPE_CHECKING:
+    from lstmdump.lstm.open_model import OpenModel
     from lstmdump.sandbox.worker import Worker
 
 Parameters = ParamSpec("Parameters")
@@ -25,15 +26,51 @@ HDF5_READER = "lstmdump.readers.hdf5.file"
 """What takes longest to import of all that reads a model."""
 
 
+class ModelPath(NamedTuple):
+    """Where a model is, and how to read it. It goes through pickle, so that any process can open the model.
+
+    Attributes:
+        path: as the user wrote it; it may be a URL.
+        limits: how much the model may hold before it is refused.
+        format: its format, where that has been detected.
+    """
+
+    path: str
+    limits: Limits = DEFAULTS
+    format: Format | None = None
+
+    def detected(self) -> ModelPath:
+        """Return this path with its format; at a URL, it is left to the process that reads the model.
+
+        Raises:
+            UnreadableModel: there is no model.
+        """
+        if self.format is not None or locate.is_url(self.path):
+            return self
+        return self._replace(format=detect(locate.at(self.path, self.limits)))
+
+    def open(self) -> OpenModel:
+        """Open the model: see `lstmdump.open`."""
+        from lstmdump import readers
+        from lstmdump.lstm import find_lstms
+        from lstmdump.lstm.open_model import OpenModel
+
+        budget.begin(self.limits)
+        model = readers.read(locate.at(self.path, self.limits), self.format)
+        try:
+            return OpenModel(self.path, model, find_lstms(model))
+        except BaseException:
+            model.close()
+            raise
+
+
 class Guard:
     """Who does the work on models: that process for those it is there for, this one for the others.
 
-    Use it as a context manager. Where it is left by an exception, work under way is ended. LIMITS are those of all
-    models.
+    Use it as a context manager. Where it is left by an exception, work under way is ended.
     """
 
-    def __init__(self, limits: Limits = DEFAULTS) -> None:
-        self._limits = limits
+    def __init__(self) -> None:
         self._worker: Worker | None = None
 
     def start(self) -> None:
@@ -41,19 +78,25 @@ class Guard:
         if (worker := self._its_worker()) is not None:
             worker.start()
 
-    def do(
-        self, model: str, work: Callable[Parameters, Result], /, *args: Parameters.args, **options: Parameters.kwargs
+    def run(
+        self,
+        work: Callable[Concatenate[ModelPath, Parameters], Result],
+        model: ModelPath,
+        /,
+        *args: Parameters.args,
+        **options: Parameters.kwargs,
     ) -> Result:
-        """What WORK makes of the file or URL MODEL. It, its arguments and its result must go through pickle.
+        """Return `work(model, …)`, with the format of the model. All of it must go through pickle, and the result, too.
 
         Raises:
             UnreadableModel: there is no model.
             WorkerDied: the file crashed the library, or hung it.
         """
-        if self._is_of_hdf5(model) and (worker := self._its_worker()) is not None:
-            result: Result = worker.do(work, *args, **options)
+        model = model.detected()
+        if _may_use_hdf5(model) and (worker := self._its_worker()) is not None:
+            result: Result = worker.do(work, model, *args, **options)
             return result
-        return work(*args, **options)
+        return work(model, *args, **options)
 
     def _its_worker(self) -> Worker | None:
         """Who runs that process; None where the system has no fork."""
@@ -63,10 +106,6 @@ class Guard:
         if self._worker is None and fork.HAS_FORK:
             self._worker = Worker(HDF5_READER)
         return self._worker
-
-    def _is_of_hdf5(self, model: str) -> bool:
-        """Whether HDF5 is going to read MODEL, or may, where it lies elsewhere and has not been looked at."""
-        return locate.is_url(model) or detect(locate.at(model, self._limits)).facts.uses_hdf5
 
     def __enter__(self) -> Guard:
         return self
@@ -82,3 +121,8 @@ class Guard:
             self._worker.interrupt()
             self._worker.end(time.monotonic() + GRACE)
         self._worker.dismiss()
+
+
+def _may_use_hdf5(model: ModelPath) -> bool:
+    """Whether HDF5 is going to read `model`, or may, at a URL."""
+    return model.format is None or model.format.facts.uses_hdf5 or locate.is_url(model.path)

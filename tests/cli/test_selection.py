@@ -17,6 +17,7 @@ from lstmdump.errors import RefusedModel
 from lstmdump.model.limits import DEFAULTS, Limits
 from lstmdump.model.location import Location
 from lstmdump.model.tree import Model
+from lstmdump.readers.detect import Format
 
 
 @pytest.mark.parametrize("options", [[], ["-0"]])
@@ -79,7 +80,7 @@ def trusted(monkeypatch: pytest.MonkeyPatch) -> list[Limits]:
     """The limits that readers are given, who then refuse whatever it is."""
     given: list[Limits] = []
 
-    def refuse(location: Location) -> Model:
+    def refuse(location: Location, _: Format | None) -> Model:
         given.append(location.limits)
         raise RefusedModel("it is a test")
 

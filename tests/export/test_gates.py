@@ -14,7 +14,7 @@ from lstmdump.errors import DoesNotFit, NoForgetBias, OutputClash, OutputExists,
 from lstmdump.export import atomic
 from lstmdump.export.gates import Job, Settings, export, plan
 from lstmdump.lstm.open_model import OpenModel
-from lstmdump.model.limits import Limits
+from lstmdump.sandbox.guard import ModelPath
 
 KEEP = Settings()
 
@@ -154,14 +154,14 @@ def test_a_model_without_lstm_leaves_the_record_alone(tmp_path: Path) -> None:
 
 def with_forget_bias(monkeypatch: pytest.MonkeyPatch, value: float | None) -> None:
     """Let every model be read as one of TensorFlow 1, whose cells add a constant to b_f at run time."""
-    opening = lstmdump.open
+    opening = ModelPath.open
 
-    def reading(path: str, *, limits: Limits) -> OpenModel:
-        opened = opening(path, limits=limits)
+    def reading(model: ModelPath) -> OpenModel:
+        opened = opening(model)
         opened.lstms = tuple(changed(lstm, forget_bias=value) for lstm in opened.lstms)
         return opened
 
-    monkeypatch.setattr(lstmdump, "open", reading)
+    monkeypatch.setattr(ModelPath, "open", reading)
 
 
 def test_folding_adds_the_constant_to_the_forget_gates_bias_alone(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

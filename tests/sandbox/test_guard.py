@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.jobs import process
+from support.jobs import format_of, process_of
 
 from lstmdump.errors import RefusedModel, UnknownFormat, UnreadableModel
 from lstmdump.model.limits import DEFAULTS
+from lstmdump.readers.detect import Format
 from lstmdump.sandbox import fork
-from lstmdump.sandbox.guard import Guard
+from lstmdump.sandbox import guard as sandbox_guard
+from lstmdump.sandbox.guard import Guard, ModelPath
 
 pytestmark = pytest.mark.skipif(not fork.HAS_FORK, reason="this system has no forks that work")
 
@@ -38,26 +40,26 @@ OF_NONE = ["keras-3.15-every-format/saved_model", "keras-3.15-every-format/check
 
 @pytest.mark.parametrize("name", OF_HDF5)
 def test_what_hdf5_reads_is_read_in_another_process(guard: Guard, samples: Path, name: str) -> None:
-    assert guard.do(str(samples / name), process, 0) != os.getpid()
+    assert guard.run(process_of, ModelPath(str(samples / name))) != os.getpid()
 
 
 @pytest.mark.parametrize("name", OF_NONE)
 def test_what_we_read_ourselves_is_read_here(guard: Guard, samples: Path, name: str) -> None:
-    assert guard.do(str(samples / name), process, 0) == os.getpid()
+    assert guard.run(process_of, ModelPath(str(samples / name))) == os.getpid()
 
 
 def test_a_url_is_read_in_another_process(guard: Guard) -> None:
-    assert guard.do("https://example.com/model", process, 0) != os.getpid()
+    assert guard.run(process_of, ModelPath("https://example.com/model")) != os.getpid()
 
 
 def test_all_models_of_a_run_are_read_in_one_process(guard: Guard, samples: Path) -> None:
-    assert len({guard.do(str(samples / name), process, 0) for name in OF_HDF5}) == 1
+    assert len({guard.run(process_of, ModelPath(str(samples / name))) for name in OF_HDF5}) == 1
 
 
 def test_where_there_is_no_fork_this_process_reads(samples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fork, "HAS_FORK", False)
     with Guard() as guard:
-        assert guard.do(str(samples / OF_HDF5[0]), process, 0) == os.getpid()
+        assert guard.run(process_of, ModelPath(str(samples / OF_HDF5[0]))) == os.getpid()
 
 
 @pytest.mark.parametrize(("name", "error"), [("samples.json", UnknownFormat), ("nothing", UnreadableModel)])
@@ -65,7 +67,7 @@ def test_what_is_no_model_is_told_without_a_process(
     guard: Guard, samples: Path, name: str, error: type[Exception]
 ) -> None:
     with pytest.raises(error):
-        guard.do(str(samples / name), process, 0)
+        guard.run(process_of, ModelPath(str(samples / name)))
     assert guard._worker is None
 
 
@@ -77,7 +79,7 @@ def test_h5py_is_not_imported_where_the_command_runs(samples: Path, words: list[
 
 def test_an_exception_ends_the_work_under_way(samples: Path) -> None:
     with pytest.raises(KeyboardInterrupt), Guard() as guard:
-        guard.do(str(samples / OF_HDF5[0]), process, 0)
+        guard.run(process_of, ModelPath(str(samples / OF_HDF5[0])))
         raise KeyboardInterrupt
     assert guard._worker is not None
     assert guard._worker._process is not None
@@ -88,5 +90,21 @@ def test_what_is_looked_at_is_trusted_as_far_as_what_is_read(tmp_path: Path) -> 
     with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
         for number in range(4000):  # so that its directory is longer than what is read of it in any case
             archive.writestr(f"{number}", b"")
-    with Guard(DEFAULTS._replace(objects=2)) as guard, pytest.raises(RefusedModel, match="--limit objects="):
-        guard.do(str(tmp_path / "model.keras"), process, 0)
+    model = ModelPath(str(tmp_path / "model.keras"), DEFAULTS._replace(objects=2))
+    with Guard() as guard, pytest.raises(RefusedModel, match="--limit objects="):
+        guard.run(process_of, model)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [(OF_HDF5[0], Format.HDF5), (OF_HDF5[1], Format.KERAS_ZIP), (OF_NONE[1], Format.CHECKPOINT)]
+)
+def test_the_format_is_detected_once_and_handed_on(
+    guard: Guard, samples: Path, name: str, expected: Format, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = ModelPath(str(samples / name)).detected()
+    monkeypatch.setattr(sandbox_guard, "detect", None)
+    assert guard.run(format_of, model) is expected
+
+
+def test_the_format_at_a_url_is_left_to_the_process_that_reads_it(guard: Guard) -> None:
+    assert guard.run(format_of, ModelPath("https://example.com/model")) is None

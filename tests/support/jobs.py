@@ -14,7 +14,9 @@ from typing import NoReturn
 from lstmdump.errors import NotAnLSTM
 from lstmdump.model import budget
 from lstmdump.model.limits import DEFAULTS
+from lstmdump.readers.detect import Format
 from lstmdump.sandbox.fork import Pipe
+from lstmdump.sandbox.guard import ModelPath
 
 
 def halved(number: int) -> int:
@@ -36,6 +38,14 @@ def ended(number: int) -> int:
 
 def process(_: int) -> int:
     return os.getpid()
+
+
+def process_of(_: ModelPath) -> int:
+    return os.getpid()
+
+
+def format_of(model: ModelPath) -> Format | None:
+    return model.format
 
 
 def refused(_: int) -> NoReturn:

@@ -10,14 +10,12 @@ from pathlib import Path
 
 import click
 
-import lstmdump
 from lstmdump.cli import terminal
 from lstmdump.cli.exit_status import DONE, FAILED, Run
 from lstmdump.cli.selection import PATH, Input, Selection, marked_text, model_options
 from lstmdump.errors import BadExpectation, UnknownFormat
 from lstmdump.export.atomic import whole_file
 from lstmdump.model.escape import visible
-from lstmdump.model.limits import Limits
 from lstmdump.report import record
 from lstmdump.report.check import (
     Expectations,
@@ -33,7 +31,7 @@ from lstmdump.report.check import (
 from lstmdump.report.facts import Report, describe, select
 from lstmdump.report.record import RecordedModel
 from lstmdump.report.render import check as render
-from lstmdump.sandbox.guard import Guard
+from lstmdump.sandbox.guard import Guard, ModelPath
 
 _EPILOG = """\b
 Examples:
@@ -128,7 +126,7 @@ def check_command(
     records = [] if against is None else _read_records(against, may_lack=update)
     run = Run(as_json=False)
     if against is not None and selection.names_none and records:
-        inputs = [Input(path_of(entry, against)) for entry in records]
+        inputs = [selection.named(path_of(entry, against)) for entry in records]
     else:
         inputs = list(selection.inputs(run.fail))
     if not inputs and not run.status:
@@ -201,7 +199,7 @@ def _verdict(
 ) -> Verdict | None:
     layer = selection.layer
     try:
-        report = guard.do(item.path, _described, item.path, layer, selection.limits)
+        report = guard.run(_described, item.model, layer)
     except UnknownFormat as error:
         return None if item.searched else Verdict(item.path, None, error=terminal.sentence(error))
     except Exception as error:  # noqa: BLE001 - one model, whatever is wrong with it, must not stop the rest
@@ -212,8 +210,8 @@ def _verdict(
     return Verdict(item.path, report, tuple(mismatches), recorded=entry)
 
 
-def _described(path: str, layer: str | None, limits: Limits) -> Report:
-    with lstmdump.open(path, limits=limits) as opened:
+def _described(model: ModelPath, layer: str | None) -> Report:
+    with model.open() as opened:
         return describe(opened, select(opened.lstms, layer))
 
 

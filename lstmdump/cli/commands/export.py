@@ -15,7 +15,7 @@ from lstmdump.cli.exit_status import Run
 from lstmdump.cli.selection import PATH, Input, Selection, model_options
 from lstmdump.export import batch
 from lstmdump.export.batch import Outcome
-from lstmdump.export.gates import DTYPES, Exported, Job, Settings, export, plan, skipped
+from lstmdump.export.gates import DTYPES, Exported, Job, Settings, export, export_model, plan, skipped
 from lstmdump.model.escape import visible
 from lstmdump.report import record
 from lstmdump.sandbox.guard import HDF5_READER, Guard
@@ -84,7 +84,7 @@ def export_command(
         planned = plan([item.path for item in inputs], out, directory=directory)
         with (
             _executor(min(jobs or 1, len(inputs), _MOST_WORKERS), dask) as executor,
-            closing(_exported(planned, settings, executor, guard)) as outcomes,
+            closing(_exported(planned, inputs, settings, executor, guard)) as outcomes,
             terminal.progress(outcomes, len(inputs), unit="models", quiet=selection.quiet) as results,
         ):
             for item, outcome in zip(inputs, results, strict=True):
@@ -106,12 +106,13 @@ def _executor(jobs: int, dask: str | None) -> AbstractContextManager[Executor | 
 
 
 def _exported(
-    jobs: Iterable[Job], settings: Settings, executor: Executor | None, guard: Guard
+    jobs: Iterable[Job], inputs: list[Input], settings: Settings, executor: Executor | None, guard: Guard
 ) -> Generator[Outcome[Job, Exported], None, None]:
     known = partial(skipped, settings=settings)
     if executor is not None:
         return batch.run(partial(export, settings=settings), jobs, executor, known=known)
-    return batch.run(lambda job: guard.do(job.model, export, job, settings), jobs, known=known)
+    models = {item.path: item.model for item in inputs}
+    return batch.run(lambda job: guard.run(export_model, models[job.model], job, settings), jobs, known=known)
 
 
 def _report(run: Run, item: Input, outcome: Outcome[Job, Exported], *, quiet: bool) -> None:

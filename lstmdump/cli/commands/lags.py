@@ -7,17 +7,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-import lstmdump
 from lstmdump.cli import terminal
 from lstmdump.cli.exit_status import FAILED, Run
 from lstmdump.cli.replay_options import Running, running_options
 from lstmdump.cli.selection import PATH, Input, Selection, model_options
 from lstmdump.model.sentences import shared
 from lstmdump.report.facts import select
-from lstmdump.sandbox.guard import Guard
+from lstmdump.sandbox.guard import Guard, ModelPath
 
 if TYPE_CHECKING:
-    from lstmdump.model.limits import Limits
     from lstmdump.model.tensor import Array
     from lstmdump.model.tree import Source
     from lstmdump.replay.cell import CellNumbers
@@ -121,7 +119,7 @@ def _lags(
     from lstmdump.report.render.lags import ModelLags
 
     input_dim = None if given is None else given.x.shape[2]
-    cells, notes = guard.do(item.path, _read, item.path, selection.layer, selection.limits, wanted, input_dim)
+    cells, notes = guard.run(_read, item.model, selection.layer, wanted, input_dim)
     if not cells and not selection.quiet:
         terminal.tell(f"{item.path}: no LSTM layer in this model")
     layers = [_of_layer(cell, given, unit, most) for cell in cells]
@@ -138,12 +136,12 @@ def _of_layer(cell: CellNumbers, given: _Given | None, unit: int | None, most: i
 
 
 def _read(
-    path: str, layer: str | None, limits: Limits, wanted: Wanted, input_dim: int | None
+    model: ModelPath, layer: str | None, wanted: Wanted, input_dim: int | None
 ) -> tuple[Sequence[CellNumbers], Sequence[str]]:
     """The layers of a model, to be run on an input of INPUT_DIM numbers at each step, if there is one; and notes."""
     from lstmdump.replay import connections, network
 
-    with lstmdump.open(path, limits=limits) as opened:
+    with model.open() as opened:
         chosen = select(opened.lstms, layer)
         if input_dim is not None:
             connections.insist_on_width(opened, chosen, input_dim, may_chain=False)

@@ -7,17 +7,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-import lstmdump
 from lstmdump.cli import terminal
 from lstmdump.cli.exit_status import Run
 from lstmdump.cli.selection import PATH, Input, Selection, model_options
 from lstmdump.errors import NoSuchLayer
 from lstmdump.lstm import GATES, LSTM
 from lstmdump.lstm.open_model import OpenModel
-from lstmdump.model.limits import Limits
 from lstmdump.report import record
 from lstmdump.report.facts import Report, describe, select
-from lstmdump.sandbox.guard import Guard
+from lstmdump.sandbox.guard import Guard, ModelPath
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -73,7 +71,7 @@ def show_command(
         raise click.UsageError("--force goes with --plot")
     chosen_gates = "".join(letter for letter in GATES if letter in gates) or GATES
     wanted = _Wanted(
-        selection.layer, selection.limits, chosen_gates, as_json, with_others, values, stats, explain, plot is not None,
+        selection.layer, chosen_gates, as_json, with_others, values, stats, explain, plot is not None,
         terminal.width(), terminal.colour(),
     )  # fmt: skip
     run = Run(as_json=as_json)
@@ -119,7 +117,7 @@ def _printed(
         found = True
         layers: tuple[LayerNumbers, ...] = ()
         with run.each(item):
-            shown = guard.do(item.path, _show, item.path, wanted)
+            shown = guard.run(_show, item.model, wanted)
             if wanted.as_json:
                 terminal.write_json(shown.text)
             else:
@@ -137,7 +135,6 @@ class _Wanted(NamedTuple):
     """What is to be shown of each model; WIDTH and COLOUR are those of the terminal."""
 
     layer: str | None
-    limits: Limits
     gates: str
     as_json: bool
     with_others: bool
@@ -157,8 +154,8 @@ class _Shown(NamedTuple):
     layers: tuple[LayerNumbers, ...] = ()
 
 
-def _show(path: str, wanted: _Wanted) -> _Shown:
-    with lstmdump.open(path, limits=wanted.limits) as opened:
+def _show(model: ModelPath, wanted: _Wanted) -> _Shown:
+    with model.open() as opened:
         try:
             chosen = select(opened.lstms, wanted.layer)
             caution = None if chosen else "no LSTM layer in this model"

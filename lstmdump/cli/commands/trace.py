@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-import lstmdump
 from lstmdump.cli import terminal
 from lstmdump.cli.exit_status import Run
 from lstmdump.cli.replay_options import Running, running_options
@@ -14,6 +13,7 @@ from lstmdump.cli.selection import PATH, Input, Selection, one_model_options
 from lstmdump.errors import NoLSTM
 from lstmdump.model.escape import visible
 from lstmdump.report.facts import describe, select
+from lstmdump.sandbox.guard import ModelPath
 
 if TYPE_CHECKING:
     from lstmdump.export.states import StatesFile
@@ -68,14 +68,14 @@ def trace_command(
     from lstmdump.export import states
     from lstmdump.replay import inputs, trace
 
-    run, item = Run(as_json=as_json), Input(selection.models[0])
+    run, item = Run(as_json=as_json), selection.named(selection.models[0])
     file = states.StatesFile(out, compress, force)
     wanted = running.wanted(dtype, chain=chain)
     values = inputs.sequences(x, dtype)
     try:
         with selection.guard() as guard:
             states.require_writable(file, item.path, [path for path in (x, running.mask, initial_state) if path])
-            net, report = guard.do(item.path, _network, item.path, selection, values.shape[2], wanted)
+            net, report = guard.run(_network, item.model, selection.layer, values.shape[2], wanted)
     except Exception as error:  # noqa: BLE001 - whatever is wrong with the model or the file
         run.fail(item.path, terminal.sentence(error))
         return run.status
@@ -88,14 +88,14 @@ def trace_command(
     return run.status
 
 
-def _network(path: str, selection: Selection, input_dim: int, wanted: Wanted) -> tuple[Network, Report]:
+def _network(model: ModelPath, layer: str | None, input_dim: int, wanted: Wanted) -> tuple[Network, Report]:
     """Read the chosen layers of a model, and describe it."""
     from lstmdump.replay import network
 
-    with lstmdump.open(path, limits=selection.limits) as opened:
+    with model.open() as opened:
         if not opened.lstms:
             raise NoLSTM("no LSTM layer in this model")
-        chosen = select(opened.lstms, selection.layer)
+        chosen = select(opened.lstms, layer)
         return network.read(opened, chosen, input_dim, wanted), describe(opened)
 
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import click
 
-import lstmdump
 from lstmdump.cli import terminal
 from lstmdump.cli.exit_status import FAILED, Run
 from lstmdump.cli.replay_options import Number
 from lstmdump.cli.selection import Input, Selection, model_options
-from lstmdump.model.limits import Limits
 from lstmdump.replay.verify import TOLERANCE, Case, LayerVerdict, ModelVerdict, case, compare
 from lstmdump.report.facts import select
 from lstmdump.report.render import verify as render
-from lstmdump.sandbox.guard import Guard
+from lstmdump.sandbox.guard import Guard, ModelPath
 from lstmdump.sandbox.tensorflow_client import TensorFlow
 
 _EPILOG = """\b
@@ -62,15 +60,15 @@ def verify_command(selection: Selection, *, tolerance: float, seed: int, timeout
 def _verdict(
     item: Input, guard: Guard, selection: Selection, tensorflow: TensorFlow, tolerance: float, seed: int
 ) -> ModelVerdict:
-    cases = guard.do(item.path, _cases, item.path, selection.layer, selection.limits, seed)
+    cases = guard.run(_cases, item.model, selection.layer, seed)
     if not cases and not selection.quiet:
         terminal.tell(f"{item.path}: no LSTM layer in this model")
     layers = tuple(compare(case, tensorflow, tolerance=tolerance) for case in cases)
     return ModelVerdict(item.path, layers, tolerance, seed)
 
 
-def _cases(path: str, layer: str | None, limits: Limits, seed: int) -> list[Case | LayerVerdict]:
-    with lstmdump.open(path, limits=limits) as opened:
+def _cases(model: ModelPath, layer: str | None, seed: int) -> list[Case | LayerVerdict]:
+    with model.open() as opened:
         return [case(lstm, seed=seed) for lstm in select(opened.lstms, layer)]
 
 
