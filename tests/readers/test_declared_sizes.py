@@ -67,7 +67,7 @@ def test_what_lies_over_another_is_an_error(start: int, size: int) -> None:
     extents = Extents(40)
     extents.take("one", 10, 10)
     extents.take("other", start, size)
-    with pytest.raises(CorruptModel, match=r"(one and other|other and one) lie over each other in the file"):
+    with pytest.raises(CorruptModel, match=r"(one and other|other and one) overlap in the file"):
         extents.insist_on_own_places()
 
 
@@ -80,7 +80,7 @@ def test_what_has_no_bytes_lies_over_nothing() -> None:
 
 @pytest.mark.parametrize(("start", "size"), [(40, 1), (39, 2), (0, 41), (41, 0), (2**64, 2**64)])
 def test_what_reaches_out_of_the_file_is_an_error(start: int, size: int) -> None:
-    with pytest.raises(CorruptModel, match="one lies beyond the end of the file"):
+    with pytest.raises(CorruptModel, match="one reaches beyond the end of the file"):
         Extents(40).take("one", start, size)
 
 

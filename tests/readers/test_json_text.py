@@ -29,7 +29,7 @@ def test_json_is_decoded(text: str | bytes) -> None:
 
 @pytest.mark.parametrize("text", ["", "{", "{]", "[1,]", b"\xff\xfe\xfd", "1" * 5000, '"\\', '["[", "'])
 def test_what_is_no_json_is_told(text: str | bytes) -> None:
-    with pytest.raises(CorruptModel, match="it is no JSON that can be read"):
+    with pytest.raises(CorruptModel, match="it is not valid JSON"):
         json_text.parse(text, "it", LIMITS)
 
 

@@ -69,7 +69,7 @@ def test_a_length_of_zero_is_not_the_whole_dimension() -> None:
 
 @pytest.mark.parametrize("rank", [0, 1, 3])
 def test_a_piece_of_another_rank_is_damage(rank: int) -> None:
-    with pytest.raises(CorruptModel, match=f"a piece with 2 dimensions in a tensor with {rank}"):
+    with pytest.raises(CorruptModel, match=f"a piece has 2 dimensions, but its tensor has {rank}"):
         partitions.spans_of(Message(piece([(0, -1), (4, 2)])), rank)
 
 

@@ -110,13 +110,13 @@ def test_text_that_is_no_utf_8_is_kept() -> None:
 
 
 def test_bytes_are_no_number() -> None:
-    with pytest.raises(CorruptModel, match="bytes where a number belongs"):
+    with pytest.raises(CorruptModel, match="bytes in place of a number"):
         Message(counted(1, "a")).integer(1)
 
 
 @pytest.mark.parametrize("ask", ["bytes", "text", "message", "messages", "all_bytes", "float32"])
 def test_a_number_is_no_bytes(ask: str) -> None:
-    with pytest.raises(CorruptModel, match="a number where bytes belong"):
+    with pytest.raises(CorruptModel, match="a number in place of bytes"):
         getattr(Message(integer(1, 5)), ask)(1)
 
 

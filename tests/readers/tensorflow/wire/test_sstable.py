@@ -62,7 +62,7 @@ def test_a_table_may_be_empty() -> None:
 
 @pytest.mark.parametrize("data", [b"", tf.MAGIC, bytes(48), table(MANY)[:-1]])
 def test_what_does_not_end_as_a_table_is_none(data: bytes) -> None:
-    with pytest.raises(CorruptModel, match="no LevelDB table, or one that is cut short"):
+    with pytest.raises(CorruptModel, match="not a LevelDB table, or cut short"):
         Table(data)
 
 
@@ -70,7 +70,7 @@ def test_what_does_not_end_as_a_table_is_none(data: bytes) -> None:
 def test_a_changed_byte_is_found(at: int) -> None:
     data = bytearray(table(MANY))
     data[at] ^= 0x10
-    with pytest.raises(CorruptModel, match="checksum of a block does not hold"):
+    with pytest.raises(CorruptModel, match="checksum of a block does not match"):
         contents(bytes(data))
 
 
@@ -138,7 +138,7 @@ def test_a_block_that_is_listed_twice_is_damage() -> None:
 def test_keys_that_unfold_to_many_times_their_block_are_refused_at_once() -> None:
     entries = b"".join(varint(length) + b"\x01\x00x" for length in range(200_000))  # 1, 2, 3, … bytes: 20 GB
     started = time.process_time()
-    with pytest.raises(CorruptModel, match="begin anew"):
+    with pytest.raises(CorruptModel, match="not every 16th key"):
         contents(framed([(b"y", entries + struct.pack("<II", 0, 1))]))
     assert time.process_time() - started < 5
 
