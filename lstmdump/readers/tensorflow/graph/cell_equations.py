@@ -1,13 +1,16 @@
-"""What a TensorFlow 1 graph computes around the split of a cell: its activations, its clipping, its peepholes.
+"""The equations that a TensorFlow 1 graph computes around the split of a cell: activations, clipping, peepholes.
 
 ::
 
     c' = σ(split:2 + forget_bias)∘c + σ(split)∘activation(split:1)
     h' = σ(split:3)∘activation(c')
 
-Peepholes may be added before each σ, and c' may be clipped; a projection may follow, and be clipped as well. Of what
-computes more than that, or something else, it is said that it does: nobody may take it for a plain cell.
-Measured on graphs of TensorFlow 0.12 to 2.21.
+Peepholes may be added before each σ, and c' may be clipped; a projection may follow, and be clipped as well. A cell
+that computes anything else is reported, so that it is not replayed as a plain cell. Measured on graphs of TensorFlow
+0.12 to 2.21.
+
+Operations are matched by structure, not by name: forward from each output of the split to the operations that take it,
+and back from their products and sums to the source of the other operand.
 """
 
 from __future__ import annotations
@@ -25,21 +28,21 @@ _ACTIVATIONS = {"Tanh": "tanh", "Sigmoid": "sigmoid", "Relu": "relu", "Relu6": "
 _CANDIDATE = 1
 _PARTS = {"i": 0, "f": 2, "o": 3}
 _CLIPPING = ("Minimum", "Maximum", "ClipByValue")
-_NEXT = ("Concat", "ConcatV2", "Merge", "Mul", "NextIteration", "Select", "SelectV2")  # what takes a state for later
-_DEFAULT_CLIP = {"LSTMBlockCell": 3.0, "BlockLSTM": 3.0, "BlockLSTMV2": 0.0}  # if the node does not say; all releases
+_NEXT = ("Concat", "ConcatV2", "Merge", "Mul", "NextIteration", "Select", "SelectV2")  # take a state to the next step
+_DEFAULT_CLIP = {"LSTMBlockCell": 3.0, "BlockLSTM": 3.0, "BlockLSTMV2": 0.0}  # without the attribute, in all releases
 _OUTPUT_OF_BLOCK = 6
-_MOST_TERMS = 8  # of the sum that goes into a gate
+_MOST_TERMS = 8  # of the sum that a gate takes
 _OTHER = "its graph computes more than the equations of an LSTM, or something else"
 
 
 class Equations(NamedTuple):
-    """How a cell computes.
+    """The computation of a cell.
 
     Attributes:
-        activation: that of the candidate and of the cell state, by Keras's word.
-        output: what h' is: the name of a node's output.
-        cell_clip: the cell state is kept within ± this.
-        projection_clip: so is the projected output.
+        activation: the activation of the candidate and of the cell state, by Keras's name.
+        output: the name of the node output that is h'.
+        cell_clip: the bound x if the cell state is clipped to [-x, x], or None.
+        projection_clip: likewise for the projected output.
     """
 
     activation: str
@@ -49,10 +52,12 @@ class Equations(NamedTuple):
 
 
 def read(cell: GraphCell, variables: Mapping[str, Sequence[str]]) -> Equations:
-    """The equations of CELL, whose VARIABLES are known, their names by what they are to it.
+    """Return the equations of `cell`.
+
+    `variables` holds the names of the known variables by their role in the cell, for instance `kernel`.
 
     Raises:
-        CannotReplay: it computes something else, or takes other variables.
+        CannotReplay: The cell computes something else, or takes other variables.
     """
     return _of_split(cell, variables) if cell.operation == SPLIT else _of_block(cell, variables)
 
@@ -82,19 +87,19 @@ def _of_split(cell: GraphCell, variables: Mapping[str, Sequence[str]]) -> Equati
 
 
 def _insist_on(seen: set[str], variables: Mapping[str, Sequence[str]]) -> None:
-    """Insist that the gates SEEN to take the cell state are those with a peephole among VARIABLES."""
+    """Check that the gates that take the cell state, `seen`, are those with a peephole in `variables`."""
     if seen != {letter for letter in _PARTS if f"w_{letter}_diag" in variables}:
-        raise CannotReplay("its gates take the cell state otherwise than through the peepholes that are known")
+        raise CannotReplay("its gates take the cell state other than through the known peepholes")
 
 
 class _Gate(NamedTuple):
-    """What a gate takes beside its part of the split: the cell states that it sees through peepholes."""
+    """The cell states that a gate takes through peepholes, in addition to its part of the split."""
 
     states: list[str]
 
 
 class _Around(Walk):
-    """The nodes around the SPLIT of a cell."""
+    """The nodes around the split of a cell."""
 
     def __init__(self, split: Node) -> None:
         super().__init__(split.home)
@@ -104,7 +109,11 @@ class _Around(Walk):
         return f"{self._name}:{place}" if place else self._name
 
     def state(self) -> tuple[str, str, set[str]]:
-        """The candidate's activation, the new cell state, and which of the gates i and f see the one before."""
+        """Return the activation of the candidate, the new cell state, and which gates of i and f see the previous one.
+
+        The pattern is c' = i∘activation(candidate) + f∘c: among the products of the activated candidate, one must have
+        the gate i as its other factor and be added to a product with the gate f, whose other factor is then c.
+        """
         for taker in self.takers(self._part(_CANDIDATE)):
             word, activated, products = self._activated(taker)
             for product in products:
@@ -116,7 +125,10 @@ class _Around(Walk):
         raise CannotReplay(self._unknown_activation())
 
     def _activated(self, taker: Node) -> tuple[str, str, list[Node]]:
-        """What TAKER makes of the candidate's part: its activation, the output of it, and what multiplies that."""
+        """Return the activation that `taker` applies to the candidate, the output of it, and the products with that.
+
+        A product that takes the candidate directly makes the activation linear.
+        """
         if taker.operation == "Mul":
             return "linear", self._part(_CANDIDATE), [taker]
         word = _ACTIVATIONS.get(taker.operation)
@@ -126,11 +138,11 @@ class _Around(Walk):
     def _unknown_activation(self) -> str:
         for taker in self.takers(self._part(_CANDIDATE)):
             if taker.operation not in _ACTIVATIONS and len(taker.inputs) == 1 and "Shape" not in taker.operation:
-                return f"its candidate goes through {taker.operation}, which is no activation that is known"
+                return f"its candidate goes through {taker.operation}, which is not a known activation"
         return _OTHER
 
     def _kept(self, total: Node, product: str) -> tuple[str, _Gate | None]:
-        """The state that the gate f keeps a part of, where TOTAL is the sum of that and PRODUCT; and the gate."""
+        """Return the state that the gate f multiplies, and the gate, if `total` is the sum of `product` and of that."""
         kept = self.at(self.other(total, product)) if total.operation in ADDING else None
         if kept is None or kept.operation != "Mul" or len(kept.inputs) != 2:
             return "", None
@@ -141,7 +153,11 @@ class _Around(Walk):
         return "", None
 
     def _gate(self, name: str | None, letter: str) -> _Gate | None:
-        """What the gate NAME takes; None where it is not the sigmoid of the part for LETTER, and of a sum with it."""
+        """Return the gate at `name`, or None if that is not the gate `letter`.
+
+        A gate is the sigmoid of its part of the split, or of the sum of that part with the product of a state and a
+        variable (the peephole), and for f with a constant (the forget bias). Nested additions are expanded.
+        """
         node = self.at(name)
         if node is None or node.operation != "Sigmoid" or not node.inputs:
             return None
@@ -164,7 +180,7 @@ class _Around(Walk):
         return _Gate(states) if is_plain else None
 
     def _through_peephole(self, node: Node) -> str | None:
-        """The state that NODE multiplies with a variable."""
+        """Return the state that `node` multiplies by a variable, or None."""
         if node.operation == "Mul" and len(node.inputs) == 2:
             for turn in (0, 1):
                 if variables_behind(self.nodes, node.inputs[turn]):
@@ -172,13 +188,17 @@ class _Around(Walk):
         return None
 
     def _seen(self, gates: Mapping[str, _Gate], state: str) -> set[str]:
-        """The letters of the GATES with a peephole, through which they may see STATE only."""
+        """Return the letters of the `gates` that have a peephole; each may take `state` only."""
         if any(seen != state for gate in gates.values() for seen in gate.states):
             raise CannotReplay(_OTHER)
         return {letter for letter, gate in gates.items() if gate.states}
 
     def output(self, state: str) -> tuple[str, float | None, str, set[str]]:
-        """The activation of STATE, its bound, the output that comes of it, and whether the gate o sees it."""
+        """Return the activation of `state`, its bound, the output h', and whether the gate o has a peephole.
+
+        The pattern is h' = o∘activation(c'), where c' is `state` itself, or `state` clipped if the next step does not
+        take the unclipped one.
+        """
         for sigmoid in self._sigmoids():
             gate = self._gate(sigmoid.name, "o")
             for product in self.takers(sigmoid.name) if gate is not None else ():
@@ -193,13 +213,13 @@ class _Around(Walk):
         raise CannotReplay(_OTHER)
 
     def _sigmoids(self) -> list[Node]:
-        """The sigmoids of the output gate's part, with or without a peephole."""
+        """Return the sigmoids of the part of the output gate, with or without a peephole."""
         takers = list(self.takers(self._part(_PARTS["o"])))
         takers += [after for taker in takers if taker.operation in ADDING for after in self.takers(taker.name)]
         return [taker for taker in takers if taker.operation == "Sigmoid"]
 
     def projected(self, output: str, names: Sequence[str]) -> tuple[str, float | None]:
-        """What the projection of OUTPUT by the variable of these NAMES gives, and its bound."""
+        """Return the projection of `output` by the variable with these `names`, and its bound."""
         for product in self.takers(output):
             if product.operation == "MatMul" and self._takes(product, names):
                 clipped = [node for node in self.takers(product.name) if node.operation in _CLIPPING]
@@ -210,12 +230,12 @@ class _Around(Walk):
         raise CannotReplay(_OTHER)
 
     def _takes(self, product: Node, names: Sequence[str]) -> bool:
-        """Whether the second factor of PRODUCT is the variable of these NAMES, or all its pieces."""
+        """Return whether the second factor of `product` is the variable with these `names`, or its pieces."""
         behind = variables_behind(self.nodes, product.inputs[1]) if len(product.inputs) == 2 else ()
         return bool(behind) and {PIECE.sub("", name) for name in behind} <= set(names)
 
     def _is_fed_back(self, output: str) -> bool:
-        """Whether the next step, of a loop or of a list, takes OUTPUT as it is, and not what it is clipped to."""
+        """Return whether the next step, of a loop or of a list, takes `output` itself and not the clipped one."""
         return any(node.operation in _NEXT for node in self.takers(output))
 
     def _bound(self, name: str, what: str) -> float | None:
@@ -227,7 +247,7 @@ class _Around(Walk):
         return high
 
     def _bounds(self, name: str) -> tuple[str, float | None, float | None]:
-        """What is behind NAME, before it was clipped, and between what, as far as that is done with constants."""
+        """Return the output that is clipped to give `name`, and the constant lower and upper bounds, None if absent."""
         low = high = None
         for _ in _CLIPPING:
             node = self.at(name)

@@ -1,7 +1,7 @@
-"""Where the input of a TensorFlow 1 cell comes from: the first step first or the last, and out of which other cell.
+"""The input of a TensorFlow 1 cell: the output that it comes from, and whether its steps are reversed.
 
-`dynamic_rnn` spreads its input over a TensorArray, of which the loop takes a step at a time; `static_rnn` takes a list.
-The backward half of a bidirectional one gets the input turned round. Measured on graphs of TensorFlow 0.12 to 2.21.
+`dynamic_rnn` stores its input in a TensorArray, from which the loop takes one step at a time; `static_rnn` takes a
+list. The backward half of a bidirectional layer gets the input reversed. Measured on graphs of TensorFlow 0.12 to 2.21.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _TURNING = ("Reverse", "ReverseV2", "ReverseSequence")
 _SPREADING = {"TensorArrayRead": 2, "TensorArrayReadV2": 2, "TensorArrayReadV3": 2, "TensorArrayScatter": 2,
               "TensorArrayScatterV2": 2, "TensorArrayScatterV3": 2, "TensorArrayUnpack": 1, "TensorListGetItem": 0,
               "TensorListFromTensor": 0, "Transpose": 0, "Unpack": 0}  # fmt: skip
-"""By operation, which of its inputs it gives another form, or another place to wait in."""
+"""The position of the input that each operation stores, splits into steps, or transposes."""
 
 _MASKS = ("Floor", "GreaterEqual")
 _SCALING = ("Mul", "Div", "RealDiv")
@@ -25,10 +25,10 @@ _MOST_STEPS = 20
 
 
 def source(cell: GraphCell) -> str | None:
-    """What CELL takes at each step beside its state: the name of an output of the same part of the graph.
+    """Return the output that `cell` takes as input at each step, or None if the graph does not show it.
 
     Raises:
-        CannotReplay: the graph has more there than any genuine one.
+        CannotReplay: The graph has more nodes there than any genuine one.
     """
     walk = Walk(cell.node.home)
     at = _input(cell, walk)
@@ -36,7 +36,11 @@ def source(cell: GraphCell) -> str | None:
 
 
 def is_turned(cell: GraphCell) -> bool | None:
-    """Whether CELL gets the last step of its input first; None where the graph does not show it."""
+    """Return whether `cell` gets the last step of its input first, or None if the graph does not show it.
+
+    The input is followed back to the whole sequence that the steps are taken from, and then to a reversal, if any. In
+    an unrolled list (`Unpack`), the order is reversed if the first step of the cell takes the last element.
+    """
     walk = Walk(cell.node.home)
     at, is_spread = _input(cell, walk), cell.operation.startswith("BlockLSTM")
     for _ in range(_MOST_STEPS):
@@ -58,7 +62,7 @@ def is_turned(cell: GraphCell) -> bool | None:
 
 
 def _input(cell: GraphCell, walk: Walk) -> str | None:
-    """What is joined with the state before the kernel's product, or what a cell of one operation takes."""
+    """Return the input that is joined with the state before the product with the kernel, or that a block cell takes."""
     if cell.operation != SPLIT:
         return walk.origin(cell.node.inputs[_INPUT_OF_BLOCK[cell.operation]])
     product = walk.at(cell.node.inputs[1])
@@ -71,7 +75,7 @@ def _input(cell: GraphCell, walk: Walk) -> str | None:
 
 
 def _before_dropout(walk: Walk, at: str) -> str:
-    """What AT is before all dropouts, which do nothing but in training."""
+    """Return the output behind `at` and any dropouts, which have no effect outside of training."""
     for _ in range(_MOST_STEPS):
         node = walk.at(at)
         pair = () if node is None else node.inputs[::-1] if node.operation == "Mul" else node.inputs[:2]
@@ -85,7 +89,7 @@ def _before_dropout(walk: Walk, at: str) -> str:
 
 
 def _is_random(walk: Walk, mask: Node | None) -> bool:
-    """Whether MASK compares random numbers with a rate, or makes whole numbers of their sum."""
+    """Return whether `mask` is that of a dropout: random numbers compared with a rate, or added to it and rounded."""
     waiting = [mask] if mask is not None and mask.operation in _MASKS else []
     for node in waiting:
         if "RandomUniform" in node.operation:

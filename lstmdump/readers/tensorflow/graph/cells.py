@@ -1,8 +1,9 @@
-"""The LSTM cells that a TensorFlow 1 graph computes: which variables they take, and what they add to their forget gate.
+"""The LSTM cells in a TensorFlow 1 graph: their variables, and the forget bias that they add.
 
-The cells of `tf.nn.rnn_cell` multiply input and state with one kernel, add a bias and split the sum in four; the
-third part gets the forget bias, a constant that is in no checkpoint. Those of `tf.contrib.rnn` with `Block` in their
-names are one operation with the forget bias among its attributes. Measured on graphs of TensorFlow 0.12 to 2.21.
+The cells of `tf.nn.rnn_cell` multiply input and state by one kernel, add a bias and split the sum in four; the forget
+bias, a constant that no checkpoint holds, is added to the third part. The cells of `tf.contrib.rnn` with `Block` in
+their names are a single operation with the forget bias among its attributes. Measured on graphs of TensorFlow 0.12 to
+2.21.
 """
 
 from __future__ import annotations
@@ -22,28 +23,29 @@ _JOINING = frozenset({"Concat", "ConcatV2"})
 _VARIABLES = frozenset({"Variable", "VariableV2", "VarHandleOp", "Const"})
 _PEEPHOLES = ("w_i_diag", "w_f_diag", "w_o_diag")
 
-# Each operation that is a whole cell, and the kernel's place among its inputs; three peepholes and the bias follow.
+# The operations that are a whole cell, with the position of the kernel among the inputs; three peepholes and the bias
+# follow.
 _BLOCKS = {"LSTMBlockCell": 3, "BlockLSTM": 4, "BlockLSTMV2": 4}
-_DEFAULT_FORGET_BIAS = {"LSTMBlockCell": 1.0, "BlockLSTM": 1.0, "BlockLSTMV2": 0.0}  # if the node does not say
+_DEFAULT_FORGET_BIAS = {"LSTMBlockCell": 1.0, "BlockLSTM": 1.0, "BlockLSTMV2": 0.0}  # without the attribute
 _CANDIDATE, _FORGET, _PARTS = 1, 2, 4
 _OF_CANDIDATES = frozenset(
     {"Tanh", "Relu", "Relu6", "Elu", "Selu", "Softplus", "Softsign"}
-)  # what no gate goes through
+)  # activations that no gate uses
 _MOST_AXES = 8
-_MOST_PIECES = 256  # that a variable is joined from: more than any partitioner has reason to make
-_FARTHEST = 60  # nodes between the forget gate's part and its sigmoid; layer normalization takes some 20
+_MOST_PIECES = 256  # of a variable: more than any partitioner has reason to make
+_FARTHEST = 60  # nodes between the part of the forget gate and its sigmoid; layer normalization takes some 20
 
 
 class GraphCell(NamedTuple):
-    """A cell found in a graph.
+    """A cell in a graph.
 
     Attributes:
         operation: `Split`, or the operation that is the whole cell.
-        variables: the names of its variables by what they are to it: `kernel`, `bias`, `w_i_diag`, …; several where
-            one is kept in pieces.
-        forget_bias: what it adds to the forget gate; None where the graph does not show it.
-        known_order: whether the graph itself shows which part is the candidate and which the forget gate.
-        node: the node of that operation.
+        variables: the names of the variables by their role: `kernel`, `bias`, `w_i_diag`, …; several names for a
+            partitioned variable.
+        forget_bias: the constant added to the forget gate, or None if the graph does not show it.
+        known_order: whether the graph shows which part is the candidate and which is the forget gate.
+        node: the node of `operation`.
     """
 
     operation: str
@@ -54,7 +56,7 @@ class GraphCell(NamedTuple):
 
 
 def cells(graph: Graph) -> Iterator[GraphCell]:
-    """The cells in GRAPH and in the loops that it runs; an unrolled one comes once."""
+    """Yield the cells in `graph` and in the bodies of its loops; an unrolled cell is yielded once."""
     seen: set[tuple[str, ...]] = set()
     for nodes in _places(graph):
         for found in _cells(nodes, seen):
@@ -73,7 +75,7 @@ def _cells(graph: Nodes, seen: set[tuple[str, ...]]) -> Iterator[GraphCell]:
             block = _block_cell(graph, node) if node.operation == operation else None
             if block is not None and block.variables["kernel"] not in seen:
                 yield block
-    own_scopes: set[str] = set()  # in the scope of a cell's own kernel, all further splits are steps of that cell
+    own_scopes: set[str] = set()  # further splits in the scope of a cell's kernel are steps of that cell
     for node in graph.running(SPLIT):
         scope = node.name.rpartition("/")[0]
         if scope in own_scopes or node.number("num_split") != _PARTS or len(node.inputs) != 2:
@@ -102,7 +104,7 @@ def _block_cell(graph: Nodes, node: Node) -> GraphCell | None:
 
 
 def _split_variables(graph: Nodes, split: Node) -> dict[str, tuple[str, ...]]:
-    """The variables of the sum that SPLIT cuts in four; none where it is no product with a variable."""
+    """Return the variables of the sum that `split` divides; none if that is not a product with a variable."""
     total = graph.source(split.inputs[1])
     bias: tuple[str, ...] = ()
     if total is not None and total.operation in ("BiasAdd", *ADDING) and len(total.inputs) == 2:
@@ -121,7 +123,7 @@ def _split_cell(graph: Nodes, split: Node, variables: dict[str, tuple[str, ...]]
 
 
 def variables_behind(graph: Nodes, name: str) -> tuple[str, ...]:
-    """The names of the variables behind the input NAME: one, or the pieces that are joined there, or none."""
+    """Return the names of the variables behind the input `name`: one, or the pieces that are joined there, or none."""
     node = graph.source(name)
     if node is None:
         return ()
@@ -137,9 +139,10 @@ def _is_axis(node: Node) -> bool:
 
 
 def _added_to(graph: Nodes, output: str) -> float | None:
-    """The constant that is added to OUTPUT, 0.0 where it goes straight into a sigmoid; None where neither is seen.
+    """Return the constant that is added to `output`, or 0.0 if a sigmoid takes it directly; else None.
 
-    A layer-normalized cell adds it to what becomes of OUTPUT: to the sum that goes into the sigmoid.
+    A layer-normalized cell adds the constant after the normalization. So if nothing is added to `output` itself, the
+    nodes behind it are searched, nearest first, for the sigmoid, and the constant is that of the sum it takes.
     """
     for node in graph.taking(output):
         if node.operation == "Sigmoid":
@@ -159,7 +162,7 @@ def _added_to(graph: Nodes, output: str) -> float | None:
 
 
 def _constant_addend(graph: Nodes, node: Node) -> float | None:
-    """The one number that NODE, an addition, adds; None where it is none or adds arrays."""
+    """Return the constant number that `node`, an addition, adds; None if it is not an addition or adds arrays."""
     if node.operation not in ADDING or len(node.inputs) != 2:
         return None
     sources = (graph.source(name) for name in node.inputs)
@@ -167,7 +170,7 @@ def _constant_addend(graph: Nodes, node: Node) -> float | None:
 
 
 def joining_axes(graph: Graph) -> dict[str, int]:
-    """By the name of each piece of a variable that GRAPH joins to the others, the axis along which it does."""
+    """Return, by name, the axis along which `graph` joins each piece of a partitioned variable to the others."""
     found: dict[str, int] = {}
     for nodes in _places(graph):
         for joining in (node for operation in _JOINING for node in nodes.running(operation)):

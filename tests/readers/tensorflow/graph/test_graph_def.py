@@ -83,7 +83,7 @@ def test_a_loop_of_nodes_that_hand_on_ends() -> None:
 
 
 def test_nodes_after_other_fields_are_damage() -> None:
-    with pytest.raises(CorruptModel, match="do not stand together"):
+    with pytest.raises(CorruptModel, match="are not stored together"):
         Graph(node("a", "Const") + counted(4, integer(1, 21)) + node("b", "Const"))
 
 
@@ -98,7 +98,7 @@ def test_a_graph_that_is_cut_short_is_damage(cut: int) -> None:
 
 
 def test_two_nodes_of_one_name_are_damage() -> None:
-    with pytest.raises(CorruptModel, match="two nodes called a"):
+    with pytest.raises(CorruptModel, match="two nodes named a"):
         Graph(node("a", "Const") + node("a", "Const"))
 
 
@@ -158,7 +158,7 @@ def test_a_constant_of_another_size_than_its_shape_is_damage() -> None:
 def test_a_constant_in_a_form_that_is_not_known_is_an_error_of_ours() -> None:
     tensor = tensor_in(Message(integer(1, 8) + counted(2, tf.shape([3]))), "c")
     assert tensor is not None
-    with pytest.raises(CorruptModel, match="complex64 in a form that is not known"):
+    with pytest.raises(CorruptModel, match="complex64 values in an unknown form"):
         tensor.read()
 
 

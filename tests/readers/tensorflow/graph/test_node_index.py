@@ -36,7 +36,7 @@ def test_nodes_without_a_name_have_their_turn_and_are_not_confused() -> None:
 
 
 def test_two_nodes_of_one_name_are_damage() -> None:
-    with pytest.raises(CorruptModel, match="two nodes called b"):
+    with pytest.raises(CorruptModel, match="two nodes named b"):
         NodeIndex(node("a") + node("b") + node("c") + node("b"))
 
 

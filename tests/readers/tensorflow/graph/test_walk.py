@@ -42,6 +42,6 @@ def test_the_other_of_two_inputs(inputs: tuple[str, ...], other: str | None) -> 
 
 def test_a_walk_without_an_end_is_given_up() -> None:
     found = walk(LOOP)
-    with pytest.raises(CannotReplay, match="more around the cell than any genuine one"):
+    with pytest.raises(CannotReplay, match="more nodes around the cell than any genuine one"):
         while True:
             found.origin("c")
