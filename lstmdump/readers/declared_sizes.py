@@ -61,7 +61,7 @@ class Extents:
         end: the end of the last array, valid after `insist_on_own_places`.
     """
 
-    __slots__ = ("_apart", "_head", "_last", "_objects", "_places", "_size", "end")
+    __slots__ = ("_head", "_last", "_objects", "_places", "_size", "_sorted", "end")
 
     def __init__(self, size: int | None = None, head: int = 0) -> None:
         self._size = size
@@ -69,7 +69,7 @@ class Extents:
         self._places: list[tuple[int, int, str | bytes]] = []
         self._objects: list[int] = []
         self._last = self.end = 0
-        self._apart = True
+        self._sorted = True
 
     def take(self, name: str | bytes, start: int, size: int) -> None:
         """Add the array `name`, which has `size` bytes from the offset `start`.
@@ -79,13 +79,13 @@ class Extents:
         """
         stop = start + size
         if self._size is not None and stop > self._size:
-            raise CorruptModel(f"{_text(name)} reaches beyond the end of the file")
+            raise CorruptModel(f"{_decode(name)} reaches beyond the end of the file")
         if size:
             if start < self._head:
-                raise CorruptModel(f"{_text(name)} overlaps the file header")
+                raise CorruptModel(f"{_decode(name)} overlaps the file header")
             self._places.append((start, stop, name))
             if start < self._last:  # arrays are usually listed in the order of their offsets
-                self._apart = False
+                self._sorted = False
             elif stop > self.end:
                 self.end = stop
             self._last = stop
@@ -100,19 +100,19 @@ class Extents:
         Raises:
             CorruptModel: An array overlaps another array or the file's metadata.
         """
-        if not self._apart:
+        if not self._sorted:
             self._places.sort()
             for (_, stop, name), (start, _, other) in pairwise(self._places):
                 if start < stop:
-                    raise CorruptModel(f"{_text(name)} and {_text(other)} overlap in the file")
+                    raise CorruptModel(f"{_decode(name)} and {_decode(other)} overlap in the file")
             self._last = self.end = self._places[-1][1]
-            self._apart = True
+            self._sorted = True
         objects = sorted(self._objects)
         for start, stop, name in self._places if objects else ():
             behind = bisect_left(objects, start)
             if behind < len(objects) and objects[behind] < stop:
-                raise CorruptModel(f"{_text(name)} overlaps the file's metadata")
+                raise CorruptModel(f"{_decode(name)} overlaps the file's metadata")
 
 
-def _text(name: str | bytes) -> str:
+def _decode(name: str | bytes) -> str:
     return name if isinstance(name, str) else name.decode("utf-8", "surrogateescape")

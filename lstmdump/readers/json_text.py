@@ -32,7 +32,7 @@ def parse(text: str | bytes, called: str, limits: Limits) -> Any:
     try:
         if isinstance(text, bytes):
             text = text.decode(json.detect_encoding(text), "surrogatepass")
-        _insist_on_limits(text, called, limits)
+        _check_limits(text, called, limits)
         return json.loads(text)
     except RecursionError as error:
         raise _too_deep(called, limits) from error
@@ -65,7 +65,7 @@ def _too_deep(called: str, limits: Limits) -> RefusedModel:
     return limit_exceeded("json_depth", words, needed=2 * limits.json_depth)
 
 
-def _insist_on_limits(text: str, called: str, limits: Limits) -> None:
+def _check_limits(text: str, called: str, limits: Limits) -> None:
     opened = text.count("[") + text.count("{")
     values = opened + text.count(",")
     if values > limits.nodes:

@@ -12,7 +12,7 @@ from lstmdump.readers.tensorflow.graph.walk import Walk
 
 _INPUT_OF_BLOCK = {"LSTMBlockCell": 0, "BlockLSTM": 1, "BlockLSTMV2": 1}
 _JOINING = ("Concat", "ConcatV2")
-_TURNING = ("Reverse", "ReverseV2", "ReverseSequence")
+_REVERSING = ("Reverse", "ReverseV2", "ReverseSequence")
 _SPREADING = {"TensorArrayRead": 2, "TensorArrayReadV2": 2, "TensorArrayReadV3": 2, "TensorArrayScatter": 2,
               "TensorArrayScatterV2": 2, "TensorArrayScatterV3": 2, "TensorArrayUnpack": 1, "TensorListGetItem": 0,
               "TensorListFromTensor": 0, "Transpose": 0, "Unpack": 0}  # fmt: skip
@@ -21,7 +21,7 @@ _SPREADING = {"TensorArrayRead": 2, "TensorArrayReadV2": 2, "TensorArrayReadV3":
 _MASKS = ("Floor", "GreaterEqual")
 _SCALING = ("Mul", "Div", "RealDiv")
 _INPUT_STATE_AND_AXIS = 3
-_MOST_STEPS = 20
+_MAX_STEPS = 20
 
 
 def source(cell: GraphCell) -> str | None:
@@ -31,8 +31,8 @@ def source(cell: GraphCell) -> str | None:
         CannotReplay: The graph has more nodes there than any genuine one.
     """
     walk = Walk(cell.node.home)
-    at = _input(cell, walk)
-    return None if at is None else _before_dropout(walk, at)
+    at = _find_input(cell, walk)
+    return None if at is None else _skip_dropout(walk, at)
 
 
 def is_turned(cell: GraphCell) -> bool | None:
@@ -42,12 +42,12 @@ def is_turned(cell: GraphCell) -> bool | None:
     an unrolled list (`Unpack`), the order is reversed if the first step of the cell takes the last element.
     """
     walk = Walk(cell.node.home)
-    at, is_spread = _input(cell, walk), cell.operation.startswith("BlockLSTM")
-    for _ in range(_MOST_STEPS):
+    at, is_spread = _find_input(cell, walk), cell.operation.startswith("BlockLSTM")
+    for _ in range(_MAX_STEPS):
         node = walk.at(at)
         if at is None or node is None:
             return None
-        if node.operation in _TURNING:
+        if node.operation in _REVERSING:
             return True
         turn = _SPREADING.get(node.operation)
         if turn is None or turn >= len(node.inputs):
@@ -61,7 +61,7 @@ def is_turned(cell: GraphCell) -> bool | None:
     return None
 
 
-def _input(cell: GraphCell, walk: Walk) -> str | None:
+def _find_input(cell: GraphCell, walk: Walk) -> str | None:
     """Return the input that is joined with the state before the product with the kernel, or that a block cell takes."""
     if cell.operation != SPLIT:
         return walk.origin(cell.node.inputs[_INPUT_OF_BLOCK[cell.operation]])
@@ -74,9 +74,9 @@ def _input(cell: GraphCell, walk: Walk) -> str | None:
     return walk.origin(joined.inputs[0 if joined.operation == "ConcatV2" else 1])
 
 
-def _before_dropout(walk: Walk, at: str) -> str:
+def _skip_dropout(walk: Walk, at: str) -> str:
     """Return the output behind `at` and any dropouts, which have no effect outside of training."""
-    for _ in range(_MOST_STEPS):
+    for _ in range(_MAX_STEPS):
         node = walk.at(at)
         pair = () if node is None else node.inputs[::-1] if node.operation == "Mul" else node.inputs[:2]
         if node is None or node.operation not in ("Mul", "SelectV2") or len(pair) != len(("mask", "scaled")):
@@ -94,6 +94,6 @@ def _is_random(walk: Walk, mask: Node | None) -> bool:
     for node in waiting:
         if "RandomUniform" in node.operation:
             return True
-        if len(waiting) < _MOST_STEPS:
+        if len(waiting) < _MAX_STEPS:
             waiting += [source for name in node.inputs if (source := walk.at(name)) is not None]
     return False

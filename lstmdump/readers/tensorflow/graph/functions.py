@@ -33,7 +33,7 @@ class FunctionBody(Nodes):
         self._takers: dict[str, list[Node]] = {}
         for data in function.all_bytes(3):
             node = Node(data, self)
-            node.inputs = tuple(map(_plain, node.inputs))
+            node.inputs = tuple(map(_graph_name, node.inputs))
             self._nodes.setdefault(node.name, node)
             for name in node.inputs:
                 self._takers.setdefault(name, []).append(node)
@@ -74,7 +74,7 @@ def bodies(graph: Graph) -> Iterator[FunctionBody]:
             yield FunctionBody(function, graph, loop)
 
 
-def _plain(name: str) -> str:
+def _graph_name(name: str) -> str:
     """Return `name` as in a graph: `node` for the first output of a node, `node:2` for the third."""
     node, _, output = name.partition(":")
     place = output.rpartition(":")[2]

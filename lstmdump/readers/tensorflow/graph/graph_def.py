@@ -24,8 +24,8 @@ _OPERATION_KEY, _INPUT_KEY = b"\x12", b"\x1a"
 PASSING = frozenset({"Identity", "Enter", "RefEnter", "ReadVariableOp", "StopGradient", "Switch", "RefSwitch",
                       "RefIdentity", "Cast", "PlaceholderWithDefault"})  # fmt: skip
 _MAX_STEPS = 100
-_LONG = 1 << 22  # bytes of a graph
-_FEW = 50  # searches through all bytes take less time than parsing all nodes once
+_MAX_COPIED = 1 << 22  # bytes of a graph
+_MAX_SEARCHES = 50  # searches through all bytes take less time than parsing all nodes once
 
 
 class Nodes(ABC):
@@ -117,7 +117,7 @@ class Graph(Nodes):
 
     def __init__(self, data: Buffer, limits: Limits = DEFAULTS) -> None:
         self.limits = limits
-        self._data = data if len(data) > _LONG else bytes(data)  # searching a copy in bytes is faster
+        self._data = data if len(data) > _MAX_COPIED else bytes(data)  # searching a copy in bytes is faster
         self._index = NodeIndex(self._data, limits.nodes)
         self._nodes: dict[int, Node] = {}
         self._rest = Message(memoryview(self._data)[self._index.end :], limits.nodes)
@@ -141,7 +141,7 @@ class Graph(Nodes):
         """Return the node that the input `name` refers to; `^` and the number of the output are ignored."""
         plain = name.lstrip("^").partition(":")[0]
         index = self._index.turns.get(plain.encode("utf-8", "surrogateescape"))
-        return None if index is None else self._node(index)
+        return None if index is None else self._get_node(index)
 
     def turn(self, name: str) -> int:
         """Return the position of the node `name` in the graph, or the number of nodes if it does not exist."""
@@ -153,8 +153,8 @@ class Graph(Nodes):
 
     def running(self, operation: str) -> Iterator[Node]:
         """Iterate over the nodes with the given operation."""
-        for index, behind_name in self._index.holding(_OPERATION_KEY + _counted(operation)):
-            node = self._node(index)
+        for index, behind_name in self._index.holding(_OPERATION_KEY + _encode_text(operation)):
+            node = self._get_node(index)
             if behind_name or node.operation == operation:
                 yield node
 
@@ -163,11 +163,11 @@ class Graph(Nodes):
 
         The bytes of the graph are searched for the encoded input. After many searches all nodes are parsed instead.
         """
-        if self._index.searched > _FEW * self._index.searchable:
-            yield from map(self._node, self._takers.get(output, ()))
+        if self._index.searched > _MAX_SEARCHES * self._index.searchable:
+            yield from map(self._get_node, self._takers.get(output, ()))
             return
-        for index, _ in self._index.holding(_INPUT_KEY + _counted(output), self.turn(output.partition(":")[0])):
-            node = self._node(index)
+        for index, _ in self._index.holding(_INPUT_KEY + _encode_text(output), self.turn(output.partition(":")[0])):
+            node = self._get_node(index)
             if output in node.inputs:
                 yield node
 
@@ -176,7 +176,7 @@ class Graph(Nodes):
         """The positions of the nodes that take each output."""
         found: dict[str, list[int]] = {}
         for index in range(len(self)):
-            for name in dict.fromkeys(self._taken(index).inputs):
+            for name in dict.fromkeys(self._parse_node(index).inputs):
                 found.setdefault(name, []).append(index)
         return found
 
@@ -190,18 +190,18 @@ class Graph(Nodes):
             *_, (start, stop) = spans(self._data, wanted, start, stop)
         return start
 
-    def _node(self, index: int) -> Node:
+    def _get_node(self, index: int) -> Node:
         if index not in self._nodes:
-            self._nodes[index] = self._taken(index)
+            self._nodes[index] = self._parse_node(index)
         return self._nodes[index]
 
-    def _taken(self, index: int) -> Node:
+    def _parse_node(self, index: int) -> Node:
         name = self._index.names[index]
         data = memoryview(self._data)[self._index.start(index) : self._index.stops[index]]
         return Node(data, self, as_text(name) if name else None)
 
 
-def _counted(text: str) -> bytes:
+def _encode_text(text: str) -> bytes:
     """Return `text`, in bytes, after its length as a varint."""
     data = text.encode("utf-8", "surrogateescape")
     length, head = len(data), b""

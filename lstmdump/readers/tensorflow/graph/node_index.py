@@ -13,8 +13,8 @@ from lstmdump.errors import CorruptModel
 from lstmdump.model.limits import DEFAULTS, limit_exceeded
 from lstmdump.readers.tensorflow.wire.protobuf import Buffer, as_text, varint
 
-_FIRST = 0x0A  # the key of a node in the graph, and of the name in a node
-_COUNTED = 2  # the wire type of values that follow their length
+_NODE_KEY = 0x0A  # the key of a node in the graph, and of the name in a node
+_LENGTH_DELIMITED = 2  # the wire type of values that follow their length
 _LAST_OF_HEAD = 3  # the fields of the head (name, operation, inputs) have lower numbers than all others
 _SHORTEST = 2  # bytes of a node
 _LONG = 1 << 16  # bytes; of longer nodes only the head is searched: the rest is the content of a constant
@@ -48,14 +48,14 @@ class NodeIndex:
         self.stops: list[int] = []
         self.names: list[bytes] = []
         try:
-            self.end = self._go_through()
+            self.end = self._scan()
             if not isinstance(data, bytes):
                 self.names = list(map(bytes, self.names))
         except IndexError as error:
             raise CorruptModel("the graph is cut short") from error
         if self.end > len(data):
             raise CorruptModel("the graph is cut short")
-        self._runs = list(self._searched_runs())
+        self._runs = list(self._make_runs())
         self.searchable = sum(min(len(run), self.end) for _, run in self._runs)
         self.turns = dict(zip(self.names, range(len(self.names)), strict=True))
         self.turns.pop(b"", None)
@@ -63,13 +63,13 @@ class NodeIndex:
             twice = next(name for turn, name in enumerate(self.names) if name and self.turns[name] != turn)
             raise CorruptModel(f"the graph has two nodes named {as_text(twice)}")
 
-    def _go_through(self) -> int:
+    def _scan(self) -> int:
         """Record all nodes and return the end of the last one.
 
         Lengths of one or two bytes are decoded inline, without a call. The number of nodes is compared with the limit
         only at `end`: the bytes before it are too few to hold too many nodes.
         """
-        data, position, whole, first = self._data, 0, len(self._data), _FIRST
+        data, position, whole, first = self._data, 0, len(self._data), _NODE_KEY
         stops = self.stops
         names: list[Any] = self.names  # slices, which are converted to bytes afterwards
         end = min(whole, _SHORTEST * self._most)  # no count is needed before
@@ -81,7 +81,7 @@ class NodeIndex:
                     length, start = varint(data, position + 1)
             position = start + length
             size = data[start + 1] if length and data[start] == first else 0
-            names.append(data[start + 2 : start + 2 + size] if size < 128 else self._long_name(start))
+            names.append(data[start + 2 : start + 2 + size] if size < 128 else self._read_long_name(start))
             if length > _LONG:
                 self._long.append(len(stops))
             stops.append(position)
@@ -91,29 +91,29 @@ class NodeIndex:
                 end = min(whole, position + _SHORTEST * (self._most + 1 - len(stops)))
         return position
 
-    def _long_name(self, start: int) -> bytes:
+    def _read_long_name(self, start: int) -> bytes:
         length, begin = varint(self._data, start + 1)
         return bytes(self._data[begin : begin + length])
 
-    def _searched_runs(self) -> Iterator[tuple[int, bytes]]:
+    def _make_runs(self) -> Iterator[tuple[int, bytes]]:
         """Yield the bytes of all nodes, but only the heads of long ones, in runs, each with its offset."""
         if not self._long and isinstance(self._data, bytes):
             yield 0, self._data
             return
         begin = 0
         for turn in self._long:
-            yield begin, bytes(self._data[begin : self._head_stop(turn)])
+            yield begin, bytes(self._data[begin : self._find_head_end(turn)])
             begin = self.stops[turn]
         yield begin, bytes(self._data[begin : self.end])
 
-    def _head_stop(self, turn: int) -> int:
+    def _find_head_end(self, turn: int) -> int:
         """Return the start of the attributes of a node, or its end if it has none or is damaged before them."""
         position, stop = self.start(turn), self.stops[turn]
         while position < stop:
             key, value = varint(self._data, position)
             if key >> 3 > _LAST_OF_HEAD:
                 return position
-            if key & 7 != _COUNTED:
+            if key & 7 != _LENGTH_DELIMITED:
                 return stop
             length, position = varint(self._data, value)
             position += length
@@ -130,10 +130,10 @@ class NodeIndex:
         nodes, but a mark that does not follow the name may be part of another value, so the caller must check the node.
         """
         begin = self.stops[first - 1] if first else 0
-        yield from self._within(mark, begin, self.end)
-        yield from self._within(mark, 0, begin)
+        yield from self._search(mark, begin, self.end)
+        yield from self._search(mark, 0, begin)
 
-    def _within(self, mark: bytes, position: int, end: int) -> Iterator[tuple[int, bool]]:
+    def _search(self, mark: bytes, position: int, end: int) -> Iterator[tuple[int, bool]]:
         for begin, run in self._runs:
             while (start := max(position, begin)) < min(end, begin + len(run)):
                 found = run.find(mark, start - begin, end - begin)

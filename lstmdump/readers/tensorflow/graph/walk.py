@@ -8,9 +8,9 @@ from itertools import islice
 from lstmdump.errors import CannotReplay
 from lstmdump.readers.tensorflow.graph.graph_def import PASSING, Node, Nodes
 
-_MOST_TAKERS = 60  # of one output; in a genuine cell, an output has some ten including gradients
-_MOST_STEPS = 100  # through nodes that pass their input on
-_MOST_LOOKS = 5000
+_MAX_TAKERS = 60  # of one output; in a genuine cell, an output has some ten including gradients
+_MAX_STEPS = 100  # through nodes that pass their input on
+_MAX_COUNTED = 5000
 
 
 class Walk:
@@ -18,22 +18,22 @@ class Walk:
 
     def __init__(self, nodes: Nodes) -> None:
         self.nodes = nodes
-        self._looks = 0
+        self._counted = 0
 
-    def _look(self) -> None:
-        self._looks += 1
-        if self._looks > _MOST_LOOKS:
+    def _count_step(self) -> None:
+        self._counted += 1
+        if self._counted > _MAX_COUNTED:
             raise CannotReplay("its graph has more nodes around the cell than any genuine one")
 
     def origin(self, name: str) -> str:
         """Return the output that the input `name` comes from."""
-        name = _plain(name)
-        for _ in range(_MOST_STEPS):
-            self._look()
+        name = _output_name(name)
+        for _ in range(_MAX_STEPS):
+            self._count_step()
             node = self.nodes.node(name)
             if node is None or node.home is not self.nodes or node.operation not in PASSING or not node.inputs:
                 break
-            name = _plain(node.inputs[0])
+            name = _output_name(node.inputs[0])
         return name
 
     def at(self, name: str | None) -> Node | None:
@@ -44,8 +44,8 @@ class Walk:
         """Yield the nodes that take `output`, directly or through nodes that pass it on."""
         waiting, seen = [output], {output}
         while waiting:
-            for node in islice(self.nodes.taking(waiting.pop(0)), _MOST_TAKERS):
-                self._look()
+            for node in islice(self.nodes.taking(waiting.pop(0)), _MAX_TAKERS):
+                self._count_step()
                 if node.operation not in PASSING:
                     yield node
                 elif node.name not in seen:
@@ -60,6 +60,6 @@ class Walk:
         return second if first == output else first if second == output else None
 
 
-def _plain(name: str) -> str:
+def _output_name(name: str) -> str:
     """Return `name` as the name of an output in a graph: that of a node's first output is the node's name."""
     return name[:-2] if name.endswith(":0") else name.lstrip("^")

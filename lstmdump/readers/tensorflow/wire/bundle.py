@@ -26,7 +26,7 @@ from lstmdump.readers.tensorflow.wire.sstable import Table
 _HEADER_KEY = b""
 _SLICE_MARK = b"\x00"
 _BIG_ENDIAN = 1
-_NOT_AS_WRITTEN = "the checksum of {} does not match: the file is damaged"
+_WRONG_CHECKSUM = "the checksum of {} does not match: the file is damaged"
 _MAX_SHARDS = 99_999  # five digits in the file name
 _VERSION = 1  # kTensorBundleVersion: the newest version of the format that is supported
 _COPIES = 4  # in memory, of data that is read as a whole: the bytes, and the objects made from them
@@ -60,11 +60,11 @@ class Bundle:
         self._prefix = prefix
         self.limits = prefix.limits
         self._files: dict[int, tuple[BinaryIO, int]] = {}  # by shard, each with its size in bytes
-        self._sound: set[Entry] = set()
+        self._verified: set[Entry] = set()
         self._closed = False
-        self._knows_order = False
+        self._byte_order_checked = False
         try:
-            entries = self._listed(prefix.sibling(prefix.name + ".index"))
+            entries = self._read_index(prefix.sibling(prefix.name + ".index"))
         except OSError as error:
             raise UnreadableModel(f"the index cannot be read: {error.strerror or error}") from error
         header = Message(entries.pop(_HEADER_KEY, b""))
@@ -78,7 +78,7 @@ class Bundle:
         self._pieces: dict[bytes, Entry] = {}
         self._entries: dict[str, Entry] = {}
         for key, value in entries.items():
-            entry = _entry(value)
+            entry = _parse_entry(value)
             if entry.shard >= self._shards:
                 raise CorruptModel(f"a tensor is stored in data file {entry.shard} of {self._shards}: no such file")
             if entry.size:
@@ -90,7 +90,7 @@ class Bundle:
             else:
                 self._entries[as_text(key)] = entry
 
-    def _listed(self, index: Location) -> dict[bytes, bytes]:
+    def _read_index(self, index: Location) -> dict[bytes, bytes]:
         """Return the entries of `index`, which is read as a whole.
 
         Raises:
@@ -124,7 +124,7 @@ class Bundle:
         missing = []
         for shard, places in sorted(self._places.items()):
             places.insist_on_own_places()
-            file = self._data_file(shard)
+            file = self._data_file_location(shard)
             if not file.is_file():
                 missing.append(file.name)
             elif (size := file.size()) is not None and size < places.end:
@@ -135,11 +135,11 @@ class Bundle:
         """Return the tensor `name`, which is read on demand; a partitioned tensor is assembled from its pieces."""
         entry = self._entries[name]
         if not entry.slices:
-            return self._whole(name, entry)
+            return self._open_tensor(name, entry)
         places = [partitions.spans_of(piece, len(entry.shape)) for piece in entry.slices]
         spans = [partitions.resolved(place, entry.shape) for place in places]
         partitions.insist_on_whole(spans, entry.shape)
-        pieces = [(tuple(start for start, _ in span), self._piece(name, entry, place, span))
+        pieces = [(tuple(start for start, _ in span), self._open_piece(name, entry, place, span))
                   for place, span in zip(places, spans, strict=True)]  # fmt: skip
 
         def fetch(cuts: Cuts) -> Array:
@@ -162,7 +162,7 @@ class Bundle:
             raise limit_exceeded("memory", f"{name} has {entry.size:,} bytes", needed=entry.size * _COPIES)
         if count > self.limits.nodes:
             raise limit_exceeded("nodes", f"{name} holds {count:,} strings", needed=count)
-        data = bytes(self._stored(name, entry, 1).block((slice(0, entry.size),)))
+        data = bytes(self._locate(name, entry, 1).block((slice(0, entry.size),)))
         position, lengths = 0, []
         for _ in range(count):
             length, position = varint(data, position)
@@ -171,9 +171,9 @@ class Bundle:
         if position + sum(lengths) != len(data):
             raise CorruptModel(f"the strings of {name} are cut short")
         order: Literal["big", "little"] = "big" if self._big_endian else "little"
-        as_summed = b"".join(length.to_bytes(4 if length < 1 << 32 else 8, order) for length in lengths)
-        if crc32c.masked(as_summed + data[position - 4 :]) != entry.checksum:
-            raise CorruptModel(_NOT_AS_WRITTEN.format(name))
+        summed = b"".join(length.to_bytes(4 if length < 1 << 32 else 8, order) for length in lengths)
+        if crc32c.masked(summed + data[position - 4 :]) != entry.checksum:
+            raise CorruptModel(_WRONG_CHECKSUM.format(name))
         found = []
         for length in lengths:
             found.append(bytes(data[position : position + length]))
@@ -194,7 +194,7 @@ class Bundle:
             file.close()
         self._files.clear()
 
-    def _piece(
+    def _open_piece(
         self, name: str, whole: Entry, place: tuple[tuple[int, int], ...], span: tuple[tuple[int, int], ...]
     ) -> Tensor:
         piece = self._pieces.get(partitions.key_of(name, place))
@@ -202,65 +202,65 @@ class Bundle:
             raise CorruptModel(f"a piece of {name} is not in the index")
         if piece.shape != tuple(length for _, length in span) or piece.dtype != whole.dtype:
             raise CorruptModel(f"a piece of {name} is {piece.dtype} {piece.shape}, which does not fit")
-        return self._whole(name, piece)
+        return self._open_tensor(name, piece)
 
-    def _whole(self, name: str, entry: Entry) -> Tensor:
+    def _open_tensor(self, name: str, entry: Entry) -> Tensor:
         width = dtypes.item_size(entry.dtype)
-        wanted = None if width is None else width * math.prod(entry.shape)
-        if wanted is not None and wanted != entry.size:
-            raise CorruptModel(f"{name} is {entry.dtype} {entry.shape}, {wanted} bytes, but {entry.size} are stored")
+        expected = None if width is None else width * math.prod(entry.shape)
+        if expected is not None and expected != entry.size:
+            raise CorruptModel(f"{name} is {entry.dtype} {entry.shape}, {expected} bytes, but {entry.size} are stored")
 
         def fetch(cuts: Cuts) -> Array:
             if width is None:
                 raise CorruptModel(f"{name} holds {entry.dtype} values, which cannot be read as numbers")
-            stored = self._stored(name, entry, width)
-            if entry not in self._sound:
-                deque(self._summed(name, entry, stored), maxlen=0)
+            stored = self._locate(name, entry, width)
+            if entry not in self._verified:
+                deque(self._verify_checksum(name, entry, stored), maxlen=0)
             lengths = tuple(cut.stop - cut.start for cut in cuts)
             return decode.array_of(stored.block(cuts), entry.dtype, lengths, big_endian=self._big_endian)
 
         def rows() -> Iterator[memoryview]:
-            return self._summed(name, entry, self._stored(name, entry, width or 0))
+            return self._verify_checksum(name, entry, self._locate(name, entry, width or 0))
 
         as_written = width is not None and entry.dtype != "bfloat16" and not self._big_endian
         return Tensor(name, entry.shape, entry.dtype, fetch, rows if as_written else None)
 
-    def _summed(self, name: str, entry: Entry, stored: StoredArray) -> Iterator[memoryview]:
+    def _verify_checksum(self, name: str, entry: Entry, stored: StoredArray) -> Iterator[memoryview]:
         """Yield the blocks of `stored`, then raise an error if their checksum is not the one in the index."""
         checksum = 0
         for block in stored.rows():
             checksum = crc32c.crc32c(block, checksum)
             yield block
         if crc32c.mask(checksum) != entry.checksum and entry.size:
-            raise CorruptModel(_NOT_AS_WRITTEN.format(name))
-        self._sound.add(entry)
+            raise CorruptModel(_WRONG_CHECKSUM.format(name))
+        self._verified.add(entry)
 
-    def _stored(self, name: str, entry: Entry, width: int) -> StoredArray:
+    def _locate(self, name: str, entry: Entry, width: int) -> StoredArray:
         """Return the bytes of `entry` as an array that is inside its data file."""
         if self._closed:
             raise ModelClosed(f"{name} was asked for after the model had been closed")
-        self._insist_on_byte_order()
-        called = self._data_file(entry.shard).name
-        if entry.size and entry.offset + entry.size > self._file(entry.shard)[1]:
+        self._check_byte_order()
+        called = self._data_file_location(entry.shard).name
+        if entry.size and entry.offset + entry.size > self._open_data_file(entry.shard)[1]:
             raise CorruptModel(f"{name} reaches beyond the end of {called}: the file is cut short")
         shape = entry.shape if entry.dtype != "string" else (entry.size,)
-        return StoredArray(lambda: self._file(entry.shard)[0], called, entry.offset, shape, width)
+        return StoredArray(lambda: self._open_data_file(entry.shard)[0], called, entry.offset, shape, width)
 
-    def _insist_on_byte_order(self) -> None:
+    def _check_byte_order(self) -> None:
         """Check with the strings of the bundle that a header that declares big-endian numbers is right.
 
         The checksum of a string tensor covers its lengths in the declared byte order. The checksum of numbers covers
         their bytes as they are, so it cannot reveal a wrong byte order.
         """
-        if self._big_endian and not self._knows_order:
-            self._knows_order = True
+        if self._big_endian and not self._byte_order_checked:
+            self._byte_order_checked = True
             for name, entry in self._entries.items():
                 if entry.dtype == "string" and not entry.slices:
                     self.strings(name)
 
-    def _file(self, shard: int) -> tuple[BinaryIO, int]:
+    def _open_data_file(self, shard: int) -> tuple[BinaryIO, int]:
         if shard not in self._files:
-            location = self._data_file(shard)
+            location = self._data_file_location(shard)
             if not location.is_file():
                 raise UnreadableModel(f"the data file {location.name} is missing, so no numbers can be read")
             try:
@@ -271,7 +271,7 @@ class Bundle:
                 raise UnreadableModel(words) from error
         return self._files[shard]
 
-    def _data_file(self, shard: int) -> Location:
+    def _data_file_location(self, shard: int) -> Location:
         return self._prefix.sibling(f"{self._prefix.name}.data-{shard:05d}-of-{self._shards:05d}")
 
 
@@ -283,7 +283,7 @@ def is_bundle_header(value: memoryview) -> bool:
     return Message(value).is_integer(1)
 
 
-def _entry(value: bytes) -> Entry:
+def _parse_entry(value: bytes) -> Entry:
     found = dict(fields(value))  # the last of repeated fields counts
     return Entry(
         dtypes.stored_dtype_name(as_integer(found.get(1, 0))),

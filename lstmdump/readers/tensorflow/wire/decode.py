@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # Arrays of at most so many numbers (64 MB of float32) may be filled up from fewer stored ones: a file of 100 bytes can
 # declare terabytes.
-_MOST_FILLED = 1 << 24
+_MAX_FILLED = 1 << 24
 
 
 def array_of(data: bytearray, dtype: str, shape: tuple[int, ...], *, big_endian: bool = False) -> Array:
@@ -92,16 +92,16 @@ def filled_up(values: bytes | list[int], dtype: str, shape: tuple[int, ...], *, 
         first = np.array(values, np.int64).astype(np.uint16 if halves else dtype)
     if halves:
         first = first.view(np.float16) if dtype == "float16" else from_bfloat16(first)
-    return _padded(first, shape, may_be_short=may_be_short)
+    return _pad(first, shape, may_be_short=may_be_short)
 
 
-def _padded(first: Array, shape: tuple[int, ...], *, may_be_short: bool) -> Array:
+def _pad(first: Array, shape: tuple[int, ...], *, may_be_short: bool) -> Array:
     import numpy as np
 
     size = math.prod(shape)
     if first.size > size or (first.size < size and not may_be_short):
         raise CorruptModel(f"{first.size} numbers are stored for an array of shape {shape}")
-    if first.size < size > _MOST_FILLED:
+    if first.size < size > _MAX_FILLED:
         raise RefusedModel(f"an array of shape {shape} declares {size} numbers, but {first.size} are stored")
     whole = np.full(size, first[-1] if first.size else 0, first.dtype)
     whole[: first.size] = first

@@ -57,7 +57,7 @@ def shape_in(data: Buffer) -> tuple[int, ...]:
     Raises:
         CorruptModel: As in `shape_of`.
     """
-    return _shape_in(bytes(data)) if len(data) <= _LONGEST_KEPT else shape_of(Message(data))
+    return _parse_shape(bytes(data)) if len(data) <= _LONGEST_KEPT else shape_of(Message(data))
 
 
 def known_shape_in(data: Buffer) -> tuple[int, ...] | None:
@@ -66,16 +66,16 @@ def known_shape_in(data: Buffer) -> tuple[int, ...] | None:
     Raises:
         CorruptModel: As in `known_shape`.
     """
-    return _known_shape_in(bytes(data)) if len(data) <= _LONGEST_KEPT else known_shape(Message(data))
+    return _parse_known_shape(bytes(data)) if len(data) <= _LONGEST_KEPT else known_shape(Message(data))
 
 
 @lru_cache(maxsize=256)
-def _shape_in(data: bytes) -> tuple[int, ...]:
+def _parse_shape(data: bytes) -> tuple[int, ...]:
     return shape_of(Message(data))
 
 
 @lru_cache(maxsize=256)
-def _known_shape_in(data: bytes) -> tuple[int, ...] | None:
+def _parse_known_shape(data: bytes) -> tuple[int, ...] | None:
     return known_shape(Message(data))
 
 

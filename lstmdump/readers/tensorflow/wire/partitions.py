@@ -16,7 +16,7 @@ from lstmdump.errors import CorruptModel, RefusedModel
 from lstmdump.readers.tensorflow.wire.protobuf import Message
 
 _ESCAPES = {b"\x00": b"\x00\xff", b"\xff": b"\xff\x00"}
-_MOST_CUT = 4
+_MAX_AXES = 4
 _ESCAPED = re.compile(b"[\x00\xff]")
 
 Span = tuple[int, int]
@@ -38,8 +38,8 @@ def spans_of(slice_message: Message, rank: int) -> tuple[Span, ...]:
 def key_of(name: str, spans: Sequence[Span]) -> bytes:
     """Return the key under which the piece at `spans` of the tensor `name` is stored."""
     text = _ESCAPED.sub(lambda found: _ESCAPES[found[0]], name.encode("utf-8", "surrogateescape"))
-    numbers = b"".join(_signed(number) for span in spans for number in span)
-    return b"\x00" + text + b"\x00\x01" + _unsigned(len(spans)) + numbers
+    numbers = b"".join(_encode_signed(number) for span in spans for number in span)
+    return b"\x00" + text + b"\x00\x01" + _encode_unsigned(len(spans)) + numbers
 
 
 def resolved(spans: Sequence[Span], shape: Sequence[int]) -> tuple[Span, ...]:
@@ -70,30 +70,30 @@ def insist_on_whole(pieces: Sequence[Sequence[Span]], shape: Sequence[int]) -> N
         RefusedModel: The tensor is partitioned along too many dimensions to check; TensorFlow partitions one.
     """
     axes = [axis for axis, extent in enumerate(shape) if any(piece[axis] != (0, extent) for piece in pieces)]
-    if len(axes) > _MOST_CUT:
-        raise RefusedModel(f"a tensor is partitioned along {len(axes)} dimensions; at most {_MOST_CUT} are supported")
-    left = Counter({corner: -sign for corner, sign in _corners([(0, extent) for extent in shape], axes)})
+    if len(axes) > _MAX_AXES:
+        raise RefusedModel(f"a tensor is partitioned along {len(axes)} dimensions; at most {_MAX_AXES} are supported")
+    left = Counter({corner: -sign for corner, sign in _iterate_corners([(0, extent) for extent in shape], axes)})
     for piece in pieces:
-        for corner, sign in _corners(piece, axes):
+        for corner, sign in _iterate_corners(piece, axes):
             left[corner] += sign
     has_empty = len(pieces) > 1 and any(length == 0 for piece in pieces for _, length in piece)
     if any(left.values()) or has_empty or not pieces or (not axes and len(pieces) > 1):
         raise CorruptModel(f"its {len(pieces)} pieces do not make up a tensor of shape {tuple(shape)}")
 
 
-def _corners(piece: Sequence[Span], axes: Sequence[int]) -> Iterator[tuple[tuple[int, ...], int]]:
+def _iterate_corners(piece: Sequence[Span], axes: Sequence[int]) -> Iterator[tuple[tuple[int, ...], int]]:
     """Yield the corners of `piece` along `axes`, with -1 for an odd number of ends and +1 for an even one."""
     for ends in product((False, True), repeat=len(axes)):
         corner = tuple(piece[axis][0] + piece[axis][1] * end for axis, end in zip(axes, ends, strict=True))
         yield corner, -1 if sum(ends) % 2 else 1
 
 
-def _unsigned(number: int) -> bytes:
+def _encode_unsigned(number: int) -> bytes:
     body = number.to_bytes((number.bit_length() + 7) // 8, "big")
     return bytes([len(body)]) + body
 
 
-def _signed(number: int) -> bytes:
+def _encode_signed(number: int) -> bytes:
     """Encode `number` after as many one bits as the code has bytes, so that codes sort like numbers."""
     magnitude = ~number if number < 0 else number
     length = next(count for count in range(1, 11) if magnitude < 1 << (7 * count - 1))

@@ -70,7 +70,7 @@ class Message:
     def float32(self, number: int) -> float:
         """Return field `number`, a float32, as the shortest decimal number with this value, for instance 0.3."""
         found = self._fields.get(number)
-        return 0.0 if found is None else shortest_float32(bytes(_four_bytes(found[-1])))
+        return 0.0 if found is None else shortest_float32(bytes(_check_four_bytes(found[-1])))
 
     def bytes(self, number: int) -> Buffer:
         """Return field `number` as bytes."""
@@ -108,10 +108,10 @@ def fields_up_to(most: int, data: Buffer) -> Iterator[tuple[int, Value]]:
         CorruptModel: As in `fields`.
         RefusedModel: There are more fields.
     """
-    return fields(data) if len(data) <= most * _SHORTEST else _counted(fields(data), most)
+    return fields(data) if len(data) <= most * _SHORTEST else _limit_fields(fields(data), most)
 
 
-def _counted(found: Iterator[tuple[int, Value]], most: int) -> Iterator[tuple[int, Value]]:
+def _limit_fields(found: Iterator[tuple[int, Value]], most: int) -> Iterator[tuple[int, Value]]:
     yield from islice(found, most)
     if next(found, None) is not None:
         raise limit_exceeded("nodes", f"a message of more than {most:,} fields", needed=10 * most)
@@ -233,10 +233,10 @@ def as_bytes(value: Value) -> Buffer:
 
 def as_fixed32(value: Value) -> int:
     """Return the unsigned number in the 4 bytes of `value`; a damaged message may hold more or fewer."""
-    return int.from_bytes(_four_bytes(value), "little")
+    return int.from_bytes(_check_four_bytes(value), "little")
 
 
-def _four_bytes(value: Value) -> Buffer:
+def _check_four_bytes(value: Value) -> Buffer:
     data = as_bytes(value)
     if len(data) != 4:
         raise CorruptModel("damaged protocol buffer: a number of 4 bytes has another length")

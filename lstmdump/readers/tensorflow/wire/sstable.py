@@ -46,11 +46,11 @@ class Table:
         if len(data) < _FOOTER or self._data[-len(LEVELDB_MAGIC) :] != LEVELDB_MAGIC:
             raise CorruptModel("not a LevelDB table, or cut short: the footer is missing")
         footer = self._data[-_FOOTER:]
-        _, position = _handle(footer, 0)
-        index, _ = _handle(footer, position)
-        self._blocks = [(key, _handle(value, 0)[0]) for key, value in self._listed(index)]
-        self._lasts = [key for key, _ in self._blocks]
-        self._kept: tuple[int, dict[bytes, memoryview]] = (-1, {})
+        _, position = _read_handle(footer, 0)
+        index, _ = _read_handle(footer, position)
+        self._blocks = [(key, _read_handle(value, 0)[0]) for key, value in self._read_entries(index)]
+        self._last_keys = [key for key, _ in self._blocks]
+        self._cached: tuple[int, dict[bytes, memoryview]] = (-1, {})
         ends = [0, *(offset + size for _, (offset, size) in self._blocks)]
         if any(offset < end for end, (_, (offset, _)) in zip(ends, self._blocks, strict=False)):
             raise CorruptModel("damaged LevelDB table: its blocks overlap")
@@ -63,7 +63,7 @@ class Table:
         """
         last = None
         for _, place in self._blocks:
-            for key, value in _entries(bytes(self._block(place))):
+            for key, value in _parse_entries(bytes(self._read_block(place))):
                 if last is not None and key <= last:
                     raise CorruptModel("damaged LevelDB table: its keys are not in order")
                 last = key
@@ -71,21 +71,21 @@ class Table:
 
     def get(self, wanted: bytes) -> memoryview | None:
         """Return the value of the key `wanted`, or None; only the block that may hold it is read, and is cached."""
-        turn = bisect_left(self._lasts, wanted)
+        turn = bisect_left(self._last_keys, wanted)
         if turn == len(self._blocks):
             return None
-        if self._kept[0] != turn:
-            self._kept = turn, dict(self._listed(self._blocks[turn][1]))
-        return self._kept[1].get(wanted)
+        if self._cached[0] != turn:
+            self._cached = turn, dict(self._read_entries(self._blocks[turn][1]))
+        return self._cached[1].get(wanted)
 
-    def _listed(self, place: tuple[int, int]) -> list[tuple[bytes, memoryview]]:
+    def _read_entries(self, place: tuple[int, int]) -> list[tuple[bytes, memoryview]]:
         """Return the entries of the block at `place` (offset and size)."""
-        found = list(islice(_entries(self._block(place)), self._most + 1))
+        found = list(islice(_parse_entries(self._read_block(place)), self._most + 1))
         if len(found) > self._most:
             raise limit_exceeded("objects", f"a table of more than {self._most:,} entries", needed=10 * self._most)
         return found
 
-    def _block(self, place: tuple[int, int]) -> memoryview:
+    def _read_block(self, place: tuple[int, int]) -> memoryview:
         offset, size = place
         trailer = offset + size
         if trailer + _TRAILER > len(self._data) - _FOOTER:
@@ -101,13 +101,13 @@ class Table:
         return self._data[offset:trailer]
 
 
-def _handle(data: Buffer, position: int) -> tuple[tuple[int, int], int]:
+def _read_handle(data: Buffer, position: int) -> tuple[tuple[int, int], int]:
     offset, position = varint(data, position)
     size, position = varint(data, position)
     return (offset, size), position
 
 
-def _entries(block: Block) -> Iterator[tuple[bytes, Block]]:
+def _parse_entries(block: Block) -> Iterator[tuple[bytes, Block]]:
     """Yield the keys and values of `block`; the values are slices of it."""
     if len(block) < 4:
         raise CorruptModel("damaged LevelDB table: a block without its restart points")

@@ -61,7 +61,7 @@ def test_the_library_comes_without_the_package_around_it() -> None:
 
 def test_where_the_package_is_built_in_another_way_it_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crc32c.PathFinder, "find_spec", lambda *_: None)
-    assert crc32c._library() is library.crc32c
+    assert crc32c._load_library() is library.crc32c
 
 
 def test_short_data_go_without_the_library() -> None:
