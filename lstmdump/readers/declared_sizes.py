@@ -1,7 +1,7 @@
-"""What the arrays of a model declare, held against what is stored: so many bytes, and each of them one array's.
+"""Checks of the sizes that the arrays of a model declare against the bytes that are stored, each for one array only.
 
-A file of a megabyte may declare terabytes: as zeros that compress well, by many names for one array, or in chunks that
-all lie at one place. What each array declares may be little; so it is their sum that counts.
+A file of a megabyte can declare terabytes: as zeros that compress well, by many names for one array, or in chunks that
+are all at one offset. Each single array may declare little, so the sum is checked.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from lstmdump.model.limits import DEFAULTS, FREE, Limits, limit_exceeded
 
 
 class Declared:
-    """The arrays of one model, which may lie in several files, up to `limits`."""
+    """The arrays of one model, which may be stored in several files, up to `limits`."""
 
     __slots__ = ("_bytes", "_count", "_stored", "limits")
 
@@ -25,14 +25,14 @@ class Declared:
         self._bytes = self._count = self._stored = 0
 
     def store(self, size: int) -> None:
-        """Add SIZE bytes to those that are stored."""
+        """Add `size` to the stored bytes."""
         self._stored += size
 
     def take(self, size: int) -> None:
-        """Add an array that declares SIZE bytes.
+        """Add an array that declares `size` bytes.
 
         Raises:
-            RefusedModel: there are too many.
+            RefusedModel: There are too many arrays.
         """
         self._bytes += size
         self._count += 1
@@ -40,10 +40,10 @@ class Declared:
             raise limit_exceeded("objects", f"more than {self.limits.objects:,} arrays", needed=2 * self._count)
 
     def insist_on_stored(self) -> None:
-        """What all arrays declare may be what is stored.
+        """Check the sum of the declared bytes.
 
         Raises:
-            RefusedModel: it is far more.
+            RefusedModel: The arrays declare far more bytes than are stored.
         """
         if self._bytes > FREE + self.limits.unfolding * self._stored:
             words = f"its arrays declare {self._bytes:,} bytes, but {self._stored:,} are stored"
@@ -51,13 +51,17 @@ class Declared:
 
 
 class Extents:
-    """Where in a file of SIZE bytes, None where that is not known, its arrays lie: behind its HEAD of so many bytes.
+    """The extents of the arrays in a file.
+
+    Args:
+        size: the size of the file in bytes, or None if it is unknown.
+        head: the size in bytes of the file's header, which precedes all arrays.
 
     Attributes:
-        end: where the last one ends, once it is known that no two lie over each other.
+        end: the end of the last array, valid after `insist_on_own_places`.
     """
 
-    __slots__ = ("_apart", "_head", "_last", "_objects", "_places", "_size", "end")
+    __slots__ = ("_head", "_last", "_objects", "_places", "_size", "_sorted", "end")
 
     def __init__(self, size: int | None = None, head: int = 0) -> None:
         self._size = size
@@ -65,50 +69,50 @@ class Extents:
         self._places: list[tuple[int, int, str | bytes]] = []
         self._objects: list[int] = []
         self._last = self.end = 0
-        self._apart = True
+        self._sorted = True
 
     def take(self, name: str | bytes, start: int, size: int) -> None:
-        """Add the array NAME, SIZE bytes from START on.
+        """Add the array `name`, which has `size` bytes from the offset `start`.
 
         Raises:
-            CorruptModel: it reaches out of the file, or into its head.
+            CorruptModel: The array reaches beyond the file, or overlaps its header.
         """
         stop = start + size
         if self._size is not None and stop > self._size:
-            raise CorruptModel(f"{_text(name)} lies beyond the end of the file")
+            raise CorruptModel(f"{_decode(name)} reaches beyond the end of the file")
         if size:
             if start < self._head:
-                raise CorruptModel(f"{_text(name)} lies over the head of the file")
+                raise CorruptModel(f"{_decode(name)} overlaps the file header")
             self._places.append((start, stop, name))
-            if start < self._last:  # as a rule, what is met later lies further behind
-                self._apart = False
+            if start < self._last:  # arrays are usually listed in the order of their offsets
+                self._sorted = False
             elif stop > self.end:
                 self.end = stop
             self._last = stop
 
     def describe(self, places: Iterable[int]) -> None:
-        """Note that at each of PLACES stands what describes a group or an array."""
+        """Record the offsets `places` of metadata that describes groups and arrays."""
         self._objects.extend(places)
 
     def insist_on_own_places(self) -> None:
-        """Each byte is one array's.
+        """Check that each byte belongs to one array only.
 
         Raises:
-            CorruptModel: one array reaches over bytes of another, or over what describes one.
+            CorruptModel: An array overlaps another array or the file's metadata.
         """
-        if not self._apart:
+        if not self._sorted:
             self._places.sort()
             for (_, stop, name), (start, _, other) in pairwise(self._places):
                 if start < stop:
-                    raise CorruptModel(f"{_text(name)} and {_text(other)} lie over each other in the file")
+                    raise CorruptModel(f"{_decode(name)} and {_decode(other)} overlap in the file")
             self._last = self.end = self._places[-1][1]
-            self._apart = True
+            self._sorted = True
         objects = sorted(self._objects)
         for start, stop, name in self._places if objects else ():
             behind = bisect_left(objects, start)
             if behind < len(objects) and objects[behind] < stop:
-                raise CorruptModel(f"{_text(name)} lies over what describes another part of the file")
+                raise CorruptModel(f"{_decode(name)} overlaps the file's metadata")
 
 
-def _text(name: str | bytes) -> str:
+def _decode(name: str | bytes) -> str:
     return name if isinstance(name, str) else name.decode("utf-8", "surrogateescape")

@@ -1,4 +1,4 @@
-"""The wall at which the exceptions of other libraries stop."""
+"""Conversion of exceptions of other libraries to exceptions of this package."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from types import TracebackType
 from lstmdump.errors import CorruptModel, LstmdumpError
 
 
-class stopped:  # noqa: N801 - used as contextlib's `suppress` is, and a class, as that is, for it is entered for every link
-    """Turn exceptions of KINDS, raised over a damaged file, into `CorruptModel`: SAID, and in brackets their words."""
+class stopped:  # noqa: N801 - used like `contextlib.suppress`, and a class, like that: it is entered for each link
+    """Convert exceptions of `kinds`, of a damaged file, to `CorruptModel`: `said`, then their text in brackets."""
 
     __slots__ = ("_kinds", "_said")
 
@@ -27,5 +27,5 @@ class stopped:  # noqa: N801 - used as contextlib's `suppress` is, and a class, 
 
 
 def as_corrupt(error: Exception, said: str) -> CorruptModel:
-    """The `CorruptModel` that ERROR becomes: SAID, and in brackets its words."""
+    """Return the `CorruptModel` for `error`: `said`, then the text of the error in brackets."""
     return CorruptModel(f"{said} ({' '.join(str(error).split()) or type(error).__name__})")

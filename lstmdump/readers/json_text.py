@@ -1,7 +1,7 @@
-"""JSON that a model file holds, read only where it is not larger, deeper or of more values than may be.
+"""JSON in model files, decoded only within the limits on its size, depth and number of values.
 
-A decoder makes some 200 bytes of three, and goes one level deeper into the stack for each level of the text. So a text
-is looked at before it is decoded, which takes a quarter of the time that decoding does.
+A decoder turns three bytes into some 200, and recurses once for each level of nesting. So a text is scanned before it
+is decoded, which takes a quarter of the time of decoding.
 """
 
 from __future__ import annotations
@@ -21,30 +21,31 @@ _STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
 
 def parse(text: str | bytes, called: str, limits: Limits) -> Any:
-    """The value of the JSON in TEXT, which a message calls what it is CALLED.
+    """Return the value of the JSON in `text`, which error messages name `called`.
 
     Raises:
-        CorruptModel: it is none.
-        RefusedModel: it goes past one of the limits.
+        CorruptModel: The text is not valid JSON.
+        RefusedModel: The text exceeds a limit.
     """
     if len(text) > limits.json_size:
         raise too_long(called, len(text))
     try:
         if isinstance(text, bytes):
             text = text.decode(json.detect_encoding(text), "surrogatepass")
-        _insist_on_limits(text, called, limits)
+        _check_limits(text, called, limits)
         return json.loads(text)
     except RecursionError as error:
         raise _too_deep(called, limits) from error
     except ValueError as error:
-        raise CorruptModel(f"{called} is no JSON that can be read") from error
+        raise CorruptModel(f"{called} is not valid JSON") from error
 
 
 def content(location: Location) -> bytes:
-    """What is in the file at LOCATION, if it is no longer than a text may be. What the system raises is left as it is.
+    """Return the content of the file at `location`.
 
     Raises:
-        RefusedModel: it is longer.
+        OSError: The file cannot be read.
+        RefusedModel: The file is longer than the limit for a text.
     """
     with location.open() as file:
         size = file.seek(0, os.SEEK_END)
@@ -55,7 +56,7 @@ def content(location: Location) -> bytes:
 
 
 def too_long(called: str, length: int) -> RefusedModel:
-    """That the text CALLED so has more bytes than may be: LENGTH, or more."""
+    """Return the error for a text named `called` that has at least `length` bytes, which is too long."""
     return limit_exceeded("json_size", f"{called} has {length:,} bytes", needed=length)
 
 
@@ -64,7 +65,7 @@ def _too_deep(called: str, limits: Limits) -> RefusedModel:
     return limit_exceeded("json_depth", words, needed=2 * limits.json_depth)
 
 
-def _insist_on_limits(text: str, called: str, limits: Limits) -> None:
+def _check_limits(text: str, called: str, limits: Limits) -> None:
     opened = text.count("[") + text.count("{")
     values = opened + text.count(",")
     if values > limits.nodes:
@@ -74,10 +75,10 @@ def _insist_on_limits(text: str, called: str, limits: Limits) -> None:
 
 
 def _is_deeper(text: str, most: int) -> bool:
-    """Whether lists and objects in TEXT, which is JSON, are nested more than MOST deep.
+    """Return whether lists and objects in `text`, a JSON text, are nested more than `most` deep.
 
-    The innermost brackets, which stand side by side, are taken away as long as that leaves much less: as a rule nothing
-    is left soon.
+    The innermost pairs of brackets, which are adjacent, are removed as long as each pass removes at least half of the
+    brackets; usually few passes leave nothing. What remains is counted bracket by bracket.
     """
     if "\\" in text:
         text = _ESCAPE.sub("", text)

@@ -1,7 +1,7 @@
-"""An array that lies in a file row by row: read in blocks of bounded size, whatever its own size is.
+"""An array stored row by row in a file, which is read in blocks of bounded size.
 
-It is read, not mapped: pages of a mapping count as resident memory, a file that is cut short under a mapping kills the
-process, and reading through one buffer took 0.7 of the time of mapping (403 MB, each byte looked at twice).
+The file is read, not mapped: mapped pages count as resident memory, a file that is truncated while it is mapped kills
+the process, and reading through one buffer took 0.7 of the time of mapping (403 MB, each byte accessed twice).
 """
 
 from __future__ import annotations
@@ -15,18 +15,20 @@ from lstmdump.errors import CorruptModel, UnreadableModel
 from lstmdump.model import budget
 from lstmdump.model.tensor import Array, Cuts
 
-BLOCK = 1 << 20  # bytes; what fits a core's own cache is still there when it is summed and written
+BLOCK = 1 << 20  # bytes; a block that fits a core's cache is still there for the checksum and for writing
 
 COPIES = 4
-"""How often numbers that are asked for at once are in memory: as they are stored, and as they are computed with."""
+"""How often numbers that are requested at once are in memory: as they are stored, and as they are computed with."""
 
 
 class StoredArray(NamedTuple):
-    """An array of SHAPE whose numbers have WIDTH bytes each, from OFFSET on in a file.
+    """An array stored contiguously in a file.
 
     Attributes:
-        file: opens the file, or gives it where it is open already.
-        called: what a message calls the file.
+        file: returns the open file.
+        called: the name of the file in error messages.
+        offset: where the array begins in the file, in bytes.
+        width: the bytes per element.
     """
 
     file: Callable[[], BinaryIO]
@@ -37,15 +39,15 @@ class StoredArray(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Its bytes."""
+        """The size in bytes."""
         return math.prod(self.shape) * self.width
 
     def rows(self) -> Iterator[memoryview]:
-        """All its bytes, in blocks of whole rows, each good until the next is asked for.
+        """Yield all bytes in blocks of whole rows; a block is valid until the next one is requested.
 
         Raises:
-            CorruptModel: the file is cut short.
-            UnreadableModel: the system cannot read it.
+            CorruptModel: The file is cut short.
+            UnreadableModel: The system cannot read the file.
         """
         if not self.size:
             return
@@ -61,11 +63,11 @@ class StoredArray(NamedTuple):
             yield block
 
     def block(self, cuts: Cuts) -> bytearray:
-        """The bytes of the elements that CUTS select.
+        """Return the bytes of the elements that `cuts` select.
 
         Raises:
-            CorruptModel: the file is cut short.
-            UnreadableModel: the system cannot read it.
+            CorruptModel: The file is cut short.
+            UnreadableModel: The system cannot read the file.
         """
         lengths = [cut.stop - cut.start for cut in cuts]
         budget.allow(budget.ARRAY)
@@ -74,7 +76,7 @@ class StoredArray(NamedTuple):
         if not found:
             return found
         strides = [math.prod(self.shape[axis + 1 :]) * self.width for axis in range(len(self.shape))]
-        inner = len(cuts)  # of the axes from this one on, all is wanted
+        inner = len(cuts)  # all axes from this one on are read as a whole
         while inner and lengths[inner - 1] == self.shape[inner - 1]:
             inner -= 1
         outer = max(0, inner - 1)
@@ -96,7 +98,7 @@ class StoredArray(NamedTuple):
 
     def _read(self, file: BinaryIO, view: memoryview) -> None:
         while view:
-            count = file.readinto(view)  # type: ignore[attr-defined] # typeshed: BinaryIO has none
+            count = file.readinto(view)  # type: ignore[attr-defined] # missing in typeshed's BinaryIO
             if not count:
                 raise CorruptModel(f"{self.called} is cut short")
             view = view[count:]

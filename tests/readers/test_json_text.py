@@ -1,4 +1,4 @@
-"""JSON in model files: what goes past a limit is not decoded."""
+"""JSON in model files: a text that exceeds a limit is not decoded."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def test_json_is_decoded(text: str | bytes) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "{]", "[1,]", b"\xff\xfe\xfd", "1" * 5000, '"\\', '["[", "'])
-def test_what_is_no_json_is_told(text: str | bytes) -> None:
-    with pytest.raises(CorruptModel, match="it is no JSON that can be read"):
+def test_text_that_is_not_json_is_reported(text: str | bytes) -> None:
+    with pytest.raises(CorruptModel, match="it is not valid JSON"):
         json_text.parse(text, "it", LIMITS)
 
 
@@ -39,7 +39,7 @@ def test_a_text_that_is_too_long_is_refused(text: str | bytes, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("text", ["[" + "0," * 101, "[[]," * 51, '{"a":{},' * 51, "[" * 101])
-def test_a_text_of_too_many_values_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_text_with_too_many_values_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     refuse(text, r"it holds up to 1[0-9][0-9] values; --limit nodes=1[0-9][0-9] allows it", monkeypatch)
 
 
@@ -59,17 +59,17 @@ def test_a_text_that_is_too_deep_is_refused(text: str, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("text", DEEP[:4] + DEEP[5:])
-def test_no_text_is_refused_that_is_as_deep_as_it_may_be(text: str) -> None:
+def test_a_text_of_the_allowed_depth_is_decoded(text: str) -> None:
     assert json_text.parse(text, "it", LIMITS._replace(json_depth=6)) == json.loads(text)
 
 
 @pytest.mark.parametrize(
     "text", ['["' + "[" * 90 + '"]', '["\\"[[[[[[[[[[", "\\\\"]', "[" + ", ".join(["[[[[]]]]"] * 20) + "]"]
 )
-def test_brackets_within_text_and_side_by_side_are_no_depth(text: str) -> None:
+def test_brackets_in_strings_and_adjacent_ones_add_no_depth(text: str) -> None:
     assert json_text.parse(text, "it", LIMITS) == json.loads(text)
 
 
-def test_what_the_decoder_itself_finds_too_deep_is_refused() -> None:
+def test_a_text_too_deep_for_the_decoder_is_refused() -> None:
     with pytest.raises(RefusedModel, match="it nests lists and objects more than 1000000 deep"):
         json_text.parse("[" * 200_000 + "]" * 200_000, "it", DEFAULTS._replace(json_depth=1_000_000))

@@ -24,7 +24,7 @@ def stored(values: np.ndarray, offset: int = 7) -> StoredArray:
     (slice(0, 2), slice(0, 3), slice(0, 4), slice(3, 5)),
     (slice(0, 2), slice(0, 3), slice(1, 1), slice(0, 5)),
 ])  # fmt: skip
-def test_a_block_is_what_numpy_cuts_out(cuts: tuple[slice, ...]) -> None:
+def test_a_block_is_the_slice_that_numpy_returns(cuts: tuple[slice, ...]) -> None:
     assert bytes(stored(VALUES).block(cuts)) == VALUES[cuts].tobytes()
 
 
@@ -47,7 +47,7 @@ def test_blocks_of_rows_hold_whole_rows() -> None:
     assert [size % (999 * 4) for size in sizes] == [0] * len(sizes)
 
 
-def test_a_row_longer_than_a_block_comes_whole() -> None:
+def test_a_row_longer_than_a_block_is_returned_whole() -> None:
     assert [len(block) for block in stored(np.zeros((2, BLOCK + 1), "u1")).rows()] == [BLOCK + 1] * 2
 
 
@@ -55,13 +55,13 @@ def test_an_empty_array_has_no_rows() -> None:
     assert list(stored(np.zeros((0, 3), "u1")).rows()) == []
 
 
-def test_a_file_that_is_cut_short_is_told() -> None:
+def test_a_file_that_is_cut_short_is_reported() -> None:
     array = stored(VALUES)._replace(offset=8)
     with pytest.raises(CorruptModel, match="the file is cut short"):
         list(array.rows())
 
 
-def test_what_the_system_says_is_told() -> None:
+def test_an_error_of_the_system_is_reported() -> None:
     class Broken(io.BytesIO):
         def readinto(self, _: object) -> int:
             raise OSError(5, "Input/output error")

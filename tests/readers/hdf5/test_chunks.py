@@ -148,7 +148,7 @@ def test_chunks_that_lie_over_each_other_are_an_error(tmp_path: Path) -> None:
     data = (tmp_path / "x.h5").read_bytes()
     assert data.count(struct.pack("<Q", second)) == 1
     (tmp_path / "x.h5").write_bytes(data.replace(struct.pack("<Q", second), struct.pack("<Q", first)))
-    with pytest.raises(CorruptModel, match="a chunk of packed and a chunk of packed lie over each other"):
+    with pytest.raises(CorruptModel, match="a chunk of packed and a chunk of packed overlap"):
         read(tmp_path / "x.h5")
 
 

@@ -176,7 +176,7 @@ def test_arrays_that_lie_over_each_other_are_an_error(beside: tuple[Path, int], 
         file.look_ahead()
     for name in ("group/array", "group/beside"):
         file.tensor(name, opaque_is_bfloat16=False)
-    with pytest.raises(CorruptModel, match="group/array and group/beside lie over each other in the file"):
+    with pytest.raises(CorruptModel, match="group/array and group/beside overlap in the file"):
         file.check_declared_sizes()
 
 
@@ -186,7 +186,7 @@ def test_an_array_beyond_the_end_of_the_file_is_an_error(beside: tuple[Path, int
     file = HDF5File(Location(moved(path, "group/beside", path.stat().st_size - 4)))
     if looking:
         file.look_ahead()
-    with pytest.raises(CorruptModel, match=r"group/beside (lies beyond the end of the file|fails)"):
+    with pytest.raises(CorruptModel, match=r"group/beside (reaches beyond the end of the file|fails)"):
         file.tensor("group/beside", opaque_is_bfloat16=False)
 
 
@@ -195,7 +195,7 @@ def test_an_array_over_the_head_of_the_file_is_an_error(beside: tuple[Path, int]
     file = HDF5File(Location(moved(beside[0], "group/beside", 40)))
     if looking:
         file.look_ahead()
-    with pytest.raises(CorruptModel, match="group/beside lies over the head of the file"):
+    with pytest.raises(CorruptModel, match="group/beside overlaps the file header"):
         file.tensor("group/beside", opaque_is_bfloat16=False)
 
 
@@ -205,7 +205,7 @@ def test_an_array_over_the_header_of_another_object_is_an_error(beside: tuple[Pa
     file = HDF5File(Location(moved(beside[0], "group/beside", place - 4)))
     file.look_ahead()
     file.tensor("group/beside", opaque_is_bfloat16=False)
-    with pytest.raises(CorruptModel, match="group/beside lies over what describes another part of the file"):
+    with pytest.raises(CorruptModel, match="group/beside overlaps the file's metadata"):
         file.check_declared_sizes()
 
 
@@ -214,7 +214,7 @@ def test_two_names_of_one_array_are_an_error(path: Path) -> None:
     file = HDF5File(Location(path))
     for name in ("group/array", "group/again"):
         file.tensor(name, opaque_is_bfloat16=False)
-    with pytest.raises(CorruptModel, match="lie over each other"):
+    with pytest.raises(CorruptModel, match="overlap in the file"):
         file.check_declared_sizes()
 
 

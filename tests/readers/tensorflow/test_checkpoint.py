@@ -309,7 +309,7 @@ def test_damaged_json_beside_the_variables_is_an_error_of_ours_or_tells_nothing(
     try:
         assert names(path) == ["lstm"]
     except CorruptModel as error:
-        assert "is no JSON" in str(error)  # noqa: PT017 - either is right
+        assert "is not valid JSON" in str(error)  # noqa: PT017 - either is right
 
 
 def test_optimizer_slots_are_no_layers(tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""Graphs of operations, and the LSTM cells in them."""
+"""TensorFlow's graphs of operations, and the LSTM cells in them."""

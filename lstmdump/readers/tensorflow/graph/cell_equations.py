@@ -1,13 +1,16 @@
-"""What a TensorFlow 1 graph computes around the split of a cell: its activations, its clipping, its peepholes.
+"""The equations that a TensorFlow 1 graph computes around the split of a cell: activations, clipping, peepholes.
 
 ::
 
     c' = σ(split:2 + forget_bias)∘c + σ(split)∘activation(split:1)
     h' = σ(split:3)∘activation(c')
 
-Peepholes may be added before each σ, and c' may be clipped; a projection may follow, and be clipped as well. Of what
-computes more than that, or something else, it is said that it does: nobody may take it for a plain cell.
-Measured on graphs of TensorFlow 0.12 to 2.21.
+Peepholes may be added before each σ, and c' may be clipped; a projection may follow, and be clipped as well. A cell
+that computes anything else is reported, so that it is not replayed as a plain cell. Measured on graphs of TensorFlow
+0.12 to 2.21.
+
+Operations are matched by structure, not by name: forward from each output of the split to the operations that take it,
+and back from their products and sums to the source of the other operand.
 """
 
 from __future__ import annotations
@@ -26,20 +29,20 @@ _ACTIVATIONS = {"Tanh": "tanh", "Sigmoid": "sigmoid", "Relu": "relu", "Relu6": "
 _CANDIDATE = 1
 _PARTS = {"i": 0, "f": 2, "o": 3}
 _CLIPPING = ("Minimum", "Maximum", "ClipByValue")
-_NEXT = ("Concat", "ConcatV2", "Merge", "Mul", "NextIteration", "Select", "SelectV2")  # what takes a state for later
+_NEXT = ("Concat", "ConcatV2", "Merge", "Mul", "NextIteration", "Select", "SelectV2")  # take a state to the next step
 _OUTPUT_OF_BLOCK = 6
-_MOST_TERMS = 8  # of the sum that goes into a gate
-_OTHER = "its graph computes more than the equations of an LSTM, or something else"
+_MAX_TERMS = 8  # of the sum that a gate takes
+_OTHER_EQUATIONS = "its graph computes more than the equations of an LSTM, or something else"
 
 
 class Equations(NamedTuple):
-    """How a cell computes.
+    """The computation of a cell.
 
     Attributes:
-        activation: that of the candidate and of the cell state, by Keras's word.
-        output: what h' is: the name of a node's output.
-        cell_clip: the cell state is kept within ± this.
-        projection_clip: so is the projected output.
+        activation: the activation of the candidate and of the cell state, by Keras's name.
+        output: the name of the node output that is h'.
+        cell_clip: the bound x if the cell state is clipped to [-x, x], or None.
+        projection_clip: likewise for the projected output.
     """
 
     activation: str
@@ -49,112 +52,125 @@ class Equations(NamedTuple):
 
 
 def read(cell: GraphCell, variables: Mapping[str, Sequence[str]]) -> Equations:
-    """The equations of CELL, whose VARIABLES are known, their names by what they are to it.
+    """Return the equations of `cell`.
+
+    `variables` holds the names of the known variables by their role in the cell, for instance `kernel`.
 
     Raises:
-        CannotReplay: it computes something else, or takes other variables.
+        CannotReplay: The cell computes something else, or takes other variables.
     """
-    return _of_split(cell, variables) if cell.operation == SPLIT else _of_block(cell, variables)
+    return _read_split(cell, variables) if cell.operation == SPLIT else _read_block(cell, variables)
 
 
-def _of_block(cell: GraphCell, variables: Mapping[str, Sequence[str]]) -> Equations:
-    _insist_on({leaf[2] for leaf in cell.variables if leaf.endswith("_diag")}, variables)
+def _read_block(cell: GraphCell, variables: Mapping[str, Sequence[str]]) -> Equations:
+    _check_peepholes({leaf[2] for leaf in cell.variables if leaf.endswith("_diag")}, variables)
     said = cell.node.attributes.get("cell_clip")
     clip = BLOCK_OPERATIONS[cell.operation].cell_clip if said is None else said.float32(4)
     return Equations("tanh", f"{cell.node.name}:{_OUTPUT_OF_BLOCK}", clip if clip > 0 else None)
 
 
-def _of_split(cell: GraphCell, variables: Mapping[str, Sequence[str]]) -> Equations:
+def _read_split(cell: GraphCell, variables: Mapping[str, Sequence[str]]) -> Equations:
     total = cell.node.home.source(cell.node.inputs[1])
     has_bias = total is not None and total.operation != "MatMul"
     if has_bias != ("bias" in variables):
-        raise CannotReplay(_OTHER)
-    around = _Around(cell.node)
+        raise CannotReplay(_OTHER_EQUATIONS)
+    around = _CellGraph(cell.node)
     activation, state, seen = around.state()
     of_state, clip, output, seen_by_output = around.output(state)
     if of_state != activation:
         raise CannotReplay(f"its candidate goes through {activation}, but its cell state through {of_state}")
-    _insist_on(seen | seen_by_output, variables)
+    _check_peepholes(seen | seen_by_output, variables)
     if "projection/kernel" not in variables:
         return Equations(activation, output, clip)
     projected, projection_clip = around.projected(output, variables["projection/kernel"])
     return Equations(activation, projected, clip, projection_clip)
 
 
-def _insist_on(seen: set[str], variables: Mapping[str, Sequence[str]]) -> None:
-    """Insist that the gates SEEN to take the cell state are those with a peephole among VARIABLES."""
+def _check_peepholes(seen: set[str], variables: Mapping[str, Sequence[str]]) -> None:
+    """Check that the gates that take the cell state, `seen`, are those with a peephole in `variables`."""
     if seen != {letter for letter in _PARTS if f"w_{letter}_diag" in variables}:
-        raise CannotReplay("its gates take the cell state otherwise than through the peepholes that are known")
+        raise CannotReplay("its gates take the cell state other than through the known peepholes")
 
 
 class _Gate(NamedTuple):
-    """What a gate takes beside its part of the split: the cell states that it sees through peepholes."""
+    """The cell states that a gate takes through peepholes, in addition to its part of the split."""
 
     states: list[str]
 
 
-class _Around(Walk):
-    """The nodes around the SPLIT of a cell."""
+class _CellGraph(Walk):
+    """The nodes around the split of a cell."""
 
     def __init__(self, split: Node) -> None:
         super().__init__(split.home)
         self._name = split.name
 
-    def _part(self, place: int) -> str:
+    def _output_of_split(self, place: int) -> str:
         return f"{self._name}:{place}" if place else self._name
 
     def state(self) -> tuple[str, str, set[str]]:
-        """The candidate's activation, the new cell state, and which of the gates i and f see the one before."""
-        for taker in self.takers(self._part(_CANDIDATE)):
-            word, activated, products = self._activated(taker)
-            for product in products:
-                gate = self._gate(self.other(product, activated), "i")
-                for total in self.takers(product.name) if gate is not None else ():
-                    before, forget = self._kept(total, product.name)
-                    if gate is not None and forget is not None:
-                        return word, total.name, self._seen({"i": gate, "f": forget}, before)
-        raise CannotReplay(self._unknown_activation())
+        """Return the activation of the candidate, the new cell state, and which gates of i and f see the previous one.
 
-    def _activated(self, taker: Node) -> tuple[str, str, list[Node]]:
-        """What TAKER makes of the candidate's part: its activation, the output of it, and what multiplies that."""
+        The pattern is c' = i∘activation(candidate) + f∘c: among the products of the activated candidate, one must have
+        the gate i as its other factor and be added to a product with the gate f, whose other factor is then c.
+        """
+        for taker in self.takers(self._output_of_split(_CANDIDATE)):
+            word, activated, products = self._match_activation(taker)
+            for product in products:
+                gate = self._match_gate(self.other(product, activated), "i")
+                for total in self.takers(product.name) if gate is not None else ():
+                    before, forget = self._match_forget_gate(total, product.name)
+                    if gate is not None and forget is not None:
+                        return word, total.name, self._find_peepholes({"i": gate, "f": forget}, before)
+        raise CannotReplay(self._describe_unknown_activation())
+
+    def _match_activation(self, taker: Node) -> tuple[str, str, list[Node]]:
+        """Return the activation that `taker` applies to the candidate, the output of it, and the products with that.
+
+        A product that takes the candidate directly makes the activation linear.
+        """
         if taker.operation == "Mul":
-            return "linear", self._part(_CANDIDATE), [taker]
+            return "linear", self._output_of_split(_CANDIDATE), [taker]
         word = _ACTIVATIONS.get(taker.operation)
         products = [node for node in self.takers(taker.name) if node.operation == "Mul"] if word is not None else []
         return word or "", taker.name, products
 
-    def _unknown_activation(self) -> str:
-        for taker in self.takers(self._part(_CANDIDATE)):
+    def _describe_unknown_activation(self) -> str:
+        for taker in self.takers(self._output_of_split(_CANDIDATE)):
             if taker.operation not in _ACTIVATIONS and len(taker.inputs) == 1 and "Shape" not in taker.operation:
-                return f"its candidate goes through {taker.operation}, which is no activation that is known"
-        return _OTHER
+                return f"its candidate goes through {taker.operation}, which is not a known activation"
+        return _OTHER_EQUATIONS
 
-    def _kept(self, total: Node, product: str) -> tuple[str, _Gate | None]:
-        """The state that the gate f keeps a part of, where TOTAL is the sum of that and PRODUCT; and the gate."""
+    def _match_forget_gate(self, total: Node, product: str) -> tuple[str, _Gate | None]:
+        """Return the state that the gate f multiplies, and the gate, if `total` is the sum of `product` and of that."""
         kept = self.at(self.other(total, product)) if total.operation in ADDING else None
         if kept is None or kept.operation != "Mul" or len(kept.inputs) != 2:
             return "", None
         for turn in (0, 1):
-            gate = self._gate(kept.inputs[turn], "f")
+            gate = self._match_gate(kept.inputs[turn], "f")
             if gate is not None:
                 return self.origin(kept.inputs[1 - turn]), gate
         return "", None
 
-    def _gate(self, name: str | None, letter: str) -> _Gate | None:
-        """What the gate NAME takes; None where it is not the sigmoid of the part for LETTER, and of a sum with it."""
+    def _match_gate(self, name: str | None, letter: str) -> _Gate | None:
+        """Return the gate at `name`, or None if that is not the gate `letter`.
+
+        A gate is the sigmoid of its part of the split, or of the sum of that part with the product of a state and a
+        variable (the peephole), and for f with a constant (the forget bias). Nested additions are expanded.
+        """
         node = self.at(name)
         if node is None or node.operation != "Sigmoid" or not node.inputs:
             return None
         waiting, parts, constants = [node.inputs[0]], 0, 0
         states: list[str] = []
-        while waiting and parts + constants + len(states) < _MOST_TERMS:
+        while waiting and parts + constants + len(states) < _MAX_TERMS:
             term = self.origin(waiting.pop())
             node = self.at(term)
-            if term == self._part(_PARTS[letter]):
+            if term == self._output_of_split(_PARTS[letter]):
                 parts += 1
-            elif node is not None and node.operation in ADDING and len(waiting) < _MOST_TERMS:
+            elif node is not None and node.operation in ADDING and len(waiting) < _MAX_TERMS:
                 waiting.extend(node.inputs)
-            elif node is not None and (state := self._through_peephole(node)) is not None:
+            elif node is not None and (state := self._match_peephole(node)) is not None:
                 states.append(state)
             elif node is not None and scalar(node) is not None:
                 constants += 1
@@ -163,24 +179,28 @@ class _Around(Walk):
         is_plain = not waiting and parts == 1 and constants <= (letter == "f") and len(states) <= 1
         return _Gate(states) if is_plain else None
 
-    def _through_peephole(self, node: Node) -> str | None:
-        """The state that NODE multiplies with a variable."""
+    def _match_peephole(self, node: Node) -> str | None:
+        """Return the state that `node` multiplies by a variable, or None."""
         if node.operation == "Mul" and len(node.inputs) == 2:
             for turn in (0, 1):
                 if variables_behind(self.nodes, node.inputs[turn]):
                     return self.origin(node.inputs[1 - turn])
         return None
 
-    def _seen(self, gates: Mapping[str, _Gate], state: str) -> set[str]:
-        """The letters of the GATES with a peephole, through which they may see STATE only."""
+    def _find_peepholes(self, gates: Mapping[str, _Gate], state: str) -> set[str]:
+        """Return the letters of the `gates` that have a peephole; each may take `state` only."""
         if any(seen != state for gate in gates.values() for seen in gate.states):
-            raise CannotReplay(_OTHER)
+            raise CannotReplay(_OTHER_EQUATIONS)
         return {letter for letter, gate in gates.items() if gate.states}
 
     def output(self, state: str) -> tuple[str, float | None, str, set[str]]:
-        """The activation of STATE, its bound, the output that comes of it, and whether the gate o sees it."""
-        for sigmoid in self._sigmoids():
-            gate = self._gate(sigmoid.name, "o")
+        """Return the activation of `state`, its bound, the output h', and whether the gate o has a peephole.
+
+        The pattern is h' = o∘activation(c'), where c' is `state` itself, or `state` clipped if the next step does not
+        take the unclipped one.
+        """
+        for sigmoid in self._find_sigmoids():
+            gate = self._match_gate(sigmoid.name, "o")
             for product in self.takers(sigmoid.name) if gate is not None else ():
                 activated = self.at(self.other(product, sigmoid.name)) if product.operation == "Mul" else None
                 if activated is None or not activated.inputs or gate is None:
@@ -188,46 +208,51 @@ class _Around(Walk):
                 word = _ACTIVATIONS.get(activated.operation, "linear")
                 taken = self.other(product, sigmoid.name) if word == "linear" else activated.inputs[0]
                 clipped = self.origin(taken or "")
-                if clipped == state or (self._bounds(clipped)[0] == state and not self._is_fed_back(state)):
-                    return word, self._bound(clipped, "cell state"), product.name, self._seen({"o": gate}, clipped)
-        raise CannotReplay(_OTHER)
+                if clipped == state or (self._match_clipping(clipped)[0] == state and not self._is_fed_back(state)):
+                    return (
+                        word,
+                        self._read_bound(clipped, "cell state"),
+                        product.name,
+                        self._find_peepholes({"o": gate}, clipped),
+                    )
+        raise CannotReplay(_OTHER_EQUATIONS)
 
-    def _sigmoids(self) -> list[Node]:
-        """The sigmoids of the output gate's part, with or without a peephole."""
-        takers = list(self.takers(self._part(_PARTS["o"])))
+    def _find_sigmoids(self) -> list[Node]:
+        """Return the sigmoids of the part of the output gate, with or without a peephole."""
+        takers = list(self.takers(self._output_of_split(_PARTS["o"])))
         takers += [after for taker in takers if taker.operation in ADDING for after in self.takers(taker.name)]
         return [taker for taker in takers if taker.operation == "Sigmoid"]
 
     def projected(self, output: str, names: Sequence[str]) -> tuple[str, float | None]:
-        """What the projection of OUTPUT by the variable of these NAMES gives, and its bound."""
+        """Return the projection of `output` by the variable with these `names`, and its bound."""
         for product in self.takers(output):
-            if product.operation == "MatMul" and self._takes(product, names):
+            if product.operation == "MatMul" and self._is_product_with(product, names):
                 clipped = [node for node in self.takers(product.name) if node.operation in _CLIPPING]
                 if not clipped or self._is_fed_back(product.name):
                     return product.name, None
                 clipped += [node for node in self.takers(clipped[0].name) if node.operation in _CLIPPING]
-                return clipped[-1].name, self._bound(clipped[-1].name, "projected output")
-        raise CannotReplay(_OTHER)
+                return clipped[-1].name, self._read_bound(clipped[-1].name, "projected output")
+        raise CannotReplay(_OTHER_EQUATIONS)
 
-    def _takes(self, product: Node, names: Sequence[str]) -> bool:
-        """Whether the second factor of PRODUCT is the variable of these NAMES, or all its pieces."""
+    def _is_product_with(self, product: Node, names: Sequence[str]) -> bool:
+        """Return whether the second factor of `product` is the variable with these `names`, or its pieces."""
         behind = variables_behind(self.nodes, product.inputs[1]) if len(product.inputs) == 2 else ()
         return bool(behind) and {PIECE.sub("", name) for name in behind} <= set(names)
 
     def _is_fed_back(self, output: str) -> bool:
-        """Whether the next step, of a loop or of a list, takes OUTPUT as it is, and not what it is clipped to."""
+        """Return whether the next step, of a loop or of a list, takes `output` itself and not the clipped one."""
         return any(node.operation in _NEXT for node in self.takers(output))
 
-    def _bound(self, name: str, what: str) -> float | None:
-        _, low, high = self._bounds(name)
+    def _read_bound(self, name: str, what: str) -> float | None:
+        _, low, high = self._match_clipping(name)
         if low is None and high is None:
             return None
         if low is None or high is None or low != -high or high < 0:
             raise CannotReplay(f"its {what} is clipped, but not between -x and x: from {low} to {high}")
         return high
 
-    def _bounds(self, name: str) -> tuple[str, float | None, float | None]:
-        """What is behind NAME, before it was clipped, and between what, as far as that is done with constants."""
+    def _match_clipping(self, name: str) -> tuple[str, float | None, float | None]:
+        """Return the output that is clipped to give `name`, and the constant lower and upper bounds, None if absent."""
         low = high = None
         for _ in _CLIPPING:
             node = self.at(name)

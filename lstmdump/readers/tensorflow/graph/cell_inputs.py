@@ -1,7 +1,7 @@
-"""Where the input of a TensorFlow 1 cell comes from: the first step first or the last, and out of which other cell.
+"""The input of a TensorFlow 1 cell: the output that it comes from, and whether its steps are reversed.
 
-`dynamic_rnn` spreads its input over a TensorArray, of which the loop takes a step at a time; `static_rnn` takes a list.
-The backward half of a bidirectional one gets the input turned round. Measured on graphs of TensorFlow 0.12 to 2.21.
+`dynamic_rnn` stores its input in a TensorArray, from which the loop takes one step at a time; `static_rnn` takes a
+list. The backward half of a bidirectional layer gets the input reversed. Measured on graphs of TensorFlow 0.12 to 2.21.
 """
 
 from __future__ import annotations
@@ -12,39 +12,43 @@ from lstmdump.readers.tensorflow.graph.graph_def import Node
 from lstmdump.readers.tensorflow.graph.walk import Walk
 
 _JOINING = ("Concat", "ConcatV2")
-_TURNING = ("Reverse", "ReverseV2", "ReverseSequence")
+_REVERSING = ("Reverse", "ReverseV2", "ReverseSequence")
 _SPREADING = {"TensorArrayRead": 2, "TensorArrayReadV2": 2, "TensorArrayReadV3": 2, "TensorArrayScatter": 2,
               "TensorArrayScatterV2": 2, "TensorArrayScatterV3": 2, "TensorArrayUnpack": 1, "TensorListGetItem": 0,
               "TensorListFromTensor": 0, "Transpose": 0, "Unpack": 0}  # fmt: skip
-"""By operation, which of its inputs it gives another form, or another place to wait in."""
+"""The position of the input that each operation stores, splits into steps, or transposes."""
 
 _MASKS = ("Floor", "GreaterEqual")
 _SCALING = ("Mul", "Div", "RealDiv")
 _INPUT_STATE_AND_AXIS = 3
-_MOST_STEPS = 20
+_MAX_STEPS = 20
 
 
 def source(cell: GraphCell) -> str | None:
-    """What CELL takes at each step beside its state: the name of an output of the same part of the graph.
+    """Return the output that `cell` takes as input at each step, or None if the graph does not show it.
 
     Raises:
-        CannotReplay: the graph has more there than any genuine one.
+        CannotReplay: The graph has more nodes there than any genuine one.
     """
     walk = Walk(cell.node.home)
-    at = _input(cell, walk)
-    return None if at is None else _before_dropout(walk, at)
+    at = _find_input(cell, walk)
+    return None if at is None else _skip_dropout(walk, at)
 
 
 def is_turned(cell: GraphCell) -> bool | None:
-    """Whether CELL gets the last step of its input first; None where the graph does not show it."""
+    """Return whether `cell` gets the last step of its input first, or None if the graph does not show it.
+
+    The input is followed back to the whole sequence that the steps are taken from, and then to a reversal, if any. In
+    an unrolled list (`Unpack`), the order is reversed if the first step of the cell takes the last element.
+    """
     walk = Walk(cell.node.home)
     block = BLOCK_OPERATIONS.get(cell.operation)
-    at, is_spread = _input(cell, walk), block is not None and block.takes_sequence
-    for _ in range(_MOST_STEPS):
+    at, is_spread = _find_input(cell, walk), block is not None and block.takes_sequence
+    for _ in range(_MAX_STEPS):
         node = walk.at(at)
         if at is None or node is None:
             return None
-        if node.operation in _TURNING:
+        if node.operation in _REVERSING:
             return True
         turn = _SPREADING.get(node.operation)
         if turn is None or turn >= len(node.inputs):
@@ -58,8 +62,8 @@ def is_turned(cell: GraphCell) -> bool | None:
     return None
 
 
-def _input(cell: GraphCell, walk: Walk) -> str | None:
-    """What is joined with the state before the kernel's product, or what a cell of one operation takes."""
+def _find_input(cell: GraphCell, walk: Walk) -> str | None:
+    """Return the input that is joined with the state before the product with the kernel, or that a block cell takes."""
     if cell.operation != SPLIT:
         return walk.origin(cell.node.inputs[BLOCK_OPERATIONS[cell.operation].input_at])
     product = walk.at(cell.node.inputs[1])
@@ -71,9 +75,9 @@ def _input(cell: GraphCell, walk: Walk) -> str | None:
     return walk.origin(joined.inputs[0 if joined.operation == "ConcatV2" else 1])
 
 
-def _before_dropout(walk: Walk, at: str) -> str:
-    """What AT is before all dropouts, which do nothing but in training."""
-    for _ in range(_MOST_STEPS):
+def _skip_dropout(walk: Walk, at: str) -> str:
+    """Return the output behind `at` and any dropouts, which have no effect outside of training."""
+    for _ in range(_MAX_STEPS):
         node = walk.at(at)
         pair = () if node is None else node.inputs[::-1] if node.operation == "Mul" else node.inputs[:2]
         if node is None or node.operation not in ("Mul", "SelectV2") or len(pair) != len(("mask", "scaled")):
@@ -86,11 +90,11 @@ def _before_dropout(walk: Walk, at: str) -> str:
 
 
 def _is_random(walk: Walk, mask: Node | None) -> bool:
-    """Whether MASK compares random numbers with a rate, or makes whole numbers of their sum."""
+    """Return whether `mask` is that of a dropout: random numbers compared with a rate, or added to it and rounded."""
     waiting = [mask] if mask is not None and mask.operation in _MASKS else []
     for node in waiting:
         if "RandomUniform" in node.operation:
             return True
-        if len(waiting) < _MOST_STEPS:
+        if len(waiting) < _MAX_STEPS:
             waiting += [source for name in node.inputs if (source := walk.at(name)) is not None]
     return False

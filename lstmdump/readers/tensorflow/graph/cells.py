@@ -1,8 +1,9 @@
-"""The LSTM cells that a TensorFlow 1 graph computes: which variables they take, and what they add to their forget gate.
+"""The LSTM cells in a TensorFlow 1 graph: their variables, and the forget bias that they add.
 
-The cells of `tf.nn.rnn_cell` multiply input and state with one kernel, add a bias and split the sum in four; the
-third part gets the forget bias, a constant that is in no checkpoint. Those of `tf.contrib.rnn` with `Block` in their
-names are one operation with the forget bias among its attributes. Measured on graphs of TensorFlow 0.12 to 2.21.
+The cells of `tf.nn.rnn_cell` multiply input and state by one kernel, add a bias and split the sum in four; the forget
+bias, a constant that no checkpoint holds, is added to the third part. The cells of `tf.contrib.rnn` with `Block` in
+their names are a single operation with the forget bias among its attributes. Measured on graphs of TensorFlow 0.12 to
+2.21.
 """
 
 from __future__ import annotations
@@ -25,22 +26,22 @@ _PEEPHOLES = ("w_i_diag", "w_f_diag", "w_o_diag")
 _CANDIDATE, _FORGET, _PARTS = 1, 2, 4
 _OF_CANDIDATES = frozenset(
     {"Tanh", "Relu", "Relu6", "Elu", "Selu", "Softplus", "Softsign"}
-)  # what no gate goes through
-_MOST_AXES = 8
-_MOST_PIECES = 256  # that a variable is joined from: more than any partitioner has reason to make
-_FARTHEST = 60  # nodes between the forget gate's part and its sigmoid; layer normalization takes some 20
+)  # activations that no gate uses
+_MAX_AXES = 8
+_MAX_PIECES = 256  # of a variable: more than any partitioner has reason to make
+_MAX_DISTANCE = 60  # nodes between the part of the forget gate and its sigmoid; layer normalization takes some 20
 
 
 class GraphCell(NamedTuple):
-    """A cell found in a graph.
+    """A cell in a graph.
 
     Attributes:
         operation: `Split`, or the operation that is the whole cell.
-        variables: the names of its variables by what they are to it: `kernel`, `bias`, `w_i_diag`, …; several where
-            one is kept in pieces.
-        forget_bias: what it adds to the forget gate; None where the graph does not show it.
-        known_order: whether the graph itself shows which part is the candidate and which the forget gate.
-        node: the node of that operation.
+        variables: the names of the variables by their role: `kernel`, `bias`, `w_i_diag`, …; several names for a
+            partitioned variable.
+        forget_bias: the constant added to the forget gate, or None if the graph does not show it.
+        known_order: whether the graph shows which part is the candidate and which is the forget gate.
+        node: the node of `operation`.
     """
 
     operation: str
@@ -51,38 +52,38 @@ class GraphCell(NamedTuple):
 
 
 def cells(graph: Graph) -> Iterator[GraphCell]:
-    """The cells in GRAPH and in the loops that it runs; an unrolled one comes once."""
+    """Yield the cells in `graph` and in the bodies of its loops; an unrolled cell is yielded once."""
     seen: set[tuple[str, ...]] = set()
-    for nodes in _places(graph):
-        for found in _cells(nodes, seen):
+    for nodes in _all_nodes(graph):
+        for found in _find_cells(nodes, seen):
             seen.add(found.variables["kernel"])
             yield found
 
 
-def _places(graph: Graph) -> Iterator[Nodes]:
+def _all_nodes(graph: Graph) -> Iterator[Nodes]:
     yield graph
     yield from graph_functions.bodies(graph)
 
 
-def _cells(graph: Nodes, seen: set[tuple[str, ...]]) -> Iterator[GraphCell]:
+def _find_cells(graph: Nodes, seen: set[tuple[str, ...]]) -> Iterator[GraphCell]:
     for operation in BLOCK_OPERATIONS:
         for node in graph.running(operation):
-            block = _block_cell(graph, node) if node.operation == operation else None
+            block = _read_block_cell(graph, node) if node.operation == operation else None
             if block is not None and block.variables["kernel"] not in seen:
                 yield block
-    own_scopes: set[str] = set()  # in the scope of a cell's own kernel, all further splits are steps of that cell
+    own_scopes: set[str] = set()  # further splits in the scope of a cell's kernel are steps of that cell
     for node in graph.running(SPLIT):
         scope = node.name.rpartition("/")[0]
         if scope in own_scopes or node.number("num_split") != _PARTS or len(node.inputs) != 2:
             continue
-        variables = _split_variables(graph, node)
+        variables = _find_variables(graph, node)
         if variables and variables["kernel"][0].rpartition("/")[0] == scope:
             own_scopes.add(scope)
         if variables and variables["kernel"] not in seen:
-            yield _split_cell(graph, node, variables)
+            yield _read_split_cell(graph, node, variables)
 
 
-def _block_cell(graph: Nodes, node: Node) -> GraphCell | None:
+def _read_block_cell(graph: Nodes, node: Node) -> GraphCell | None:
     block = BLOCK_OPERATIONS[node.operation]
     kernel_at = block.kernel_at
     if len(node.inputs) < kernel_at + 5:
@@ -99,8 +100,8 @@ def _block_cell(graph: Nodes, node: Node) -> GraphCell | None:
     return GraphCell(node.operation, variables, forget_bias, True, node)
 
 
-def _split_variables(graph: Nodes, split: Node) -> dict[str, tuple[str, ...]]:
-    """The variables of the sum that SPLIT cuts in four; none where it is no product with a variable."""
+def _find_variables(graph: Nodes, split: Node) -> dict[str, tuple[str, ...]]:
+    """Return the variables of the sum that `split` divides; none if that is not a product with a variable."""
     total = graph.source(split.inputs[1])
     bias: tuple[str, ...] = ()
     if total is not None and total.operation in ("BiasAdd", *ADDING) and len(total.inputs) == 2:
@@ -112,18 +113,18 @@ def _split_variables(graph: Nodes, split: Node) -> dict[str, tuple[str, ...]]:
     return {leaf: names for leaf, names in (("kernel", kernel), ("bias", bias)) if names} if kernel else {}
 
 
-def _split_cell(graph: Nodes, split: Node, variables: dict[str, tuple[str, ...]]) -> GraphCell:
+def _read_split_cell(graph: Nodes, split: Node, variables: dict[str, tuple[str, ...]]) -> GraphCell:
     is_candidate = any(node.operation in _OF_CANDIDATES for node in graph.taking(f"{split.name}:{_CANDIDATE}"))
-    forget_bias = _added_to(graph, f"{split.name}:{_FORGET}")
+    forget_bias = _find_added_constant(graph, f"{split.name}:{_FORGET}")
     return GraphCell(SPLIT, variables, forget_bias, is_candidate and forget_bias is not None, split)
 
 
 def variables_behind(graph: Nodes, name: str) -> tuple[str, ...]:
-    """The names of the variables behind the input NAME: one, or the pieces that are joined there, or none."""
+    """Return the names of the variables behind the input `name`: one, or the pieces that are joined there, or none."""
     node = graph.source(name)
     if node is None:
         return ()
-    if node.operation in _JOINING and len(node.inputs) <= _MOST_PIECES:
+    if node.operation in _JOINING and len(node.inputs) <= _MAX_PIECES:
         pieces = [piece for piece in map(node.home.source, node.inputs) if piece is not None and not _is_axis(piece)]
         return tuple(piece.name for piece in pieces) if all(piece.operation in _VARIABLES for piece in pieces) else ()
     return (node.name,) if node.operation in _VARIABLES else ()
@@ -134,30 +135,31 @@ def _is_axis(node: Node) -> bool:
     return tensor is not None and not tensor.shape
 
 
-def _added_to(graph: Nodes, output: str) -> float | None:
-    """The constant that is added to OUTPUT, 0.0 where it goes straight into a sigmoid; None where neither is seen.
+def _find_added_constant(graph: Nodes, output: str) -> float | None:
+    """Return the constant that is added to `output`, or 0.0 if a sigmoid takes it directly; else None.
 
-    A layer-normalized cell adds it to what becomes of OUTPUT: to the sum that goes into the sigmoid.
+    A layer-normalized cell adds the constant after the normalization. So if nothing is added to `output` itself, the
+    nodes behind it are searched, nearest first, for the sigmoid, and the constant is that of the sum it takes.
     """
     for node in graph.taking(output):
         if node.operation == "Sigmoid":
             return 0.0
-        if (value := _constant_addend(graph, node)) is not None:
+        if (value := _read_addend(graph, node)) is not None:
             return value
     waiting, seen = [output], {output}
-    while waiting and len(seen) < _FARTHEST:
-        for node in islice(graph.taking(waiting.pop(0)), _FARTHEST):
+    while waiting and len(seen) < _MAX_DISTANCE:
+        for node in islice(graph.taking(waiting.pop(0)), _MAX_DISTANCE):
             if node.operation == "Sigmoid":
                 total = graph.node(node.inputs[0])
-                return None if total is None else _constant_addend(graph, total)
+                return None if total is None else _read_addend(graph, total)
             if node.name not in seen:
                 seen.add(node.name)
                 waiting.append(node.name)
     return None
 
 
-def _constant_addend(graph: Nodes, node: Node) -> float | None:
-    """The one number that NODE, an addition, adds; None where it is none or adds arrays."""
+def _read_addend(graph: Nodes, node: Node) -> float | None:
+    """Return the constant number that `node`, an addition, adds; None if it is not an addition or adds arrays."""
     if node.operation not in ADDING or len(node.inputs) != 2:
         return None
     sources = (graph.source(name) for name in node.inputs)
@@ -165,15 +167,15 @@ def _constant_addend(graph: Nodes, node: Node) -> float | None:
 
 
 def joining_axes(graph: Graph) -> dict[str, int]:
-    """By the name of each piece of a variable that GRAPH joins to the others, the axis along which it does."""
+    """Return, by name, the axis along which `graph` joins each piece of a partitioned variable to the others."""
     found: dict[str, int] = {}
-    for nodes in _places(graph):
+    for nodes in _all_nodes(graph):
         for joining in (node for operation in _JOINING for node in nodes.running(operation)):
             axis_at = 0 if joining.operation == "Concat" else len(joining.inputs) - 1
             axis = nodes.source(joining.inputs[axis_at]) if joining.inputs else None
             value = None if axis is None else scalar(axis)
             sources = [nodes.source(name) for place, name in enumerate(joining.inputs) if place != axis_at]
-            if value in range(_MOST_AXES):
+            if value in range(_MAX_AXES):
                 pieces = (source for source in sources if source is not None and source.operation in _VARIABLES)
                 found.update((piece.name, int(value or 0)) for piece in pieces)
     return found

@@ -1,6 +1,7 @@
-"""Loops whose bodies are functions, as TensorFlow 2 writes them: graphs within the graph, with variables handed in.
+"""Loops whose bodies are functions, as TensorFlow 2 writes them: graphs within the graph that get variables passed.
 
-In a function's body an input is called `node:output:0`, or after an argument of the function. Source: `function.proto`.
+In the body of a function, an input is named `node:output:0`, or after an argument of the function. Source:
+`function.proto`.
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ from lstmdump.readers.tensorflow.graph.graph_def import Graph, Node, Nodes
 from lstmdump.readers.tensorflow.wire.protobuf import Message
 
 LOOPS = ("While", "StatelessWhile")
-_WEIGHT = 5  # nodes of a graph that take as long as one in the body of a loop, which is taken apart for each loop
+_WEIGHT = 5  # nodes of a graph that take as long as one in the body of a loop, which is parsed for each loop
 
 
 class FunctionBody(Nodes):
-    """The nodes of FUNCTION, a FunctionDef, that the node LOOP of the graph OUTER runs.
+    """The nodes of a function that a loop runs; an argument stands for the node of the outer graph that was passed.
 
-    It answers what a `Graph` answers; an argument is the node of the outer graph that was handed in for it.
+    Args:
+        function: a FunctionDef.
+        outer: the graph that holds the loop.
+        loop: the node of the loop.
     """
 
     def __init__(self, function: Message, outer: Graph, loop: Node) -> None:
@@ -29,32 +33,32 @@ class FunctionBody(Nodes):
         self._takers: dict[str, list[Node]] = {}
         for data in function.all_bytes(3):
             node = Node(data, self)
-            node.inputs = tuple(map(_plain, node.inputs))
+            node.inputs = tuple(map(_graph_name, node.inputs))
             self._nodes.setdefault(node.name, node)
             for name in node.inputs:
                 self._takers.setdefault(name, []).append(node)
 
     def node(self, name: str) -> Node | None:
-        """The node that NAME, an input of another, stands for."""
+        """Return the node that the input `name` refers to."""
         plain = name.lstrip("^").partition(":")[0]
         if plain in self._arguments:
             return self._outer.source(self._arguments[plain])
         return self._nodes.get(plain)
 
     def running(self, operation: str) -> Iterator[Node]:
-        """The nodes whose operation is OPERATION."""
+        """Iterate over the nodes with the given operation."""
         return (node for node in self._nodes.values() if node.operation == operation)
 
     def taking(self, output: str) -> Iterator[Node]:
-        """The nodes that have OUTPUT, `split:2`, among their inputs."""
+        """Iterate over the nodes that take `output`, for instance `split:2`."""
         return iter(self._takers.get(output, ()))
 
 
 def bodies(graph: Graph) -> Iterator[FunctionBody]:
-    """The bodies of the loops in GRAPH.
+    """Yield the bodies of the loops in `graph`.
 
     Raises:
-        RefusedModel: they come to more nodes than any model's.
+        RefusedModel: The bodies have more nodes in total than any genuine model.
     """
     functions = {one.message(1).text(1): one for one in graph.library().messages(1)}
     loops = (loop for operation in LOOPS for loop in graph.running(operation)) if functions else ()
@@ -70,8 +74,8 @@ def bodies(graph: Graph) -> Iterator[FunctionBody]:
             yield FunctionBody(function, graph, loop)
 
 
-def _plain(name: str) -> str:
-    """NAME as a graph calls it: `node` for its first output, `node:2` for its third."""
+def _graph_name(name: str) -> str:
+    """Return `name` as in a graph: `node` for the first output of a node, `node:2` for the third."""
     node, _, output = name.partition(":")
     place = output.rpartition(":")[2]
     return node if place in ("", "0") else f"{node}:{place}"

@@ -1,4 +1,4 @@
-"""TensorFlow's graphs: nodes with an operation, inputs and attributes; constants hold tensors. Nothing is computed.
+"""TensorFlow's graphs: nodes with an operation, inputs and attributes; constants hold tensors. Nothing is executed.
 
 Sources: `graph.proto`, `node_def.proto`, `attr_value.proto`, `tensor.proto`, `meta_graph.proto`, `saved_model.proto`.
 """
@@ -24,27 +24,27 @@ _OPERATION_KEY, _INPUT_KEY = b"\x12", b"\x1a"
 PASSING = frozenset({"Identity", "Enter", "RefEnter", "ReadVariableOp", "StopGradient", "Switch", "RefSwitch",
                       "RefIdentity", "Cast", "PlaceholderWithDefault"})  # fmt: skip
 _MAX_STEPS = 100
-_LONG = 1 << 22  # bytes of a graph
-_FEW = 50  # searches through all bytes that take less time than to take all nodes apart once
+_MAX_COPIED = 1 << 22  # bytes of a graph
+_MAX_SEARCHES = 50  # searches through all bytes take less time than parsing all nodes once
 
 
 class Nodes(ABC):
-    """What can be asked of a graph, and of the body of a function in it."""
+    """The nodes of a graph, or of the body of a function in it."""
 
     @abstractmethod
     def node(self, name: str) -> Node | None:
-        """The node that NAME, an input of another, stands for: `^` and the number of an output do not count."""
+        """Return the node that the input `name` refers to; `^` and the number of the output are ignored."""
 
     @abstractmethod
     def running(self, operation: str) -> Iterator[Node]:
-        """The nodes whose operation is OPERATION."""
+        """Iterate over the nodes with the given operation."""
 
     @abstractmethod
     def taking(self, output: str) -> Iterator[Node]:
-        """The nodes that have OUTPUT, `split:2`, among their inputs."""
+        """Iterate over the nodes that take `output`, for instance `split:2`."""
 
     def source(self, name: str) -> Node | None:
-        """The node that NAME comes from, behind all that hands its input on as it is."""
+        """Return the node that the input `name` comes from, behind all nodes that pass their input on unchanged."""
         node = self.node(name)
         for _ in range(_MAX_STEPS):
             if node is None or node.operation not in PASSING or not node.inputs or node.home is not self:
@@ -54,9 +54,11 @@ class Nodes(ABC):
 
 
 class Node:
-    """A node: its `name`, its `operation`, the names of its `inputs`, and its `home`, where these are.
+    """A node of a graph, which is parsed when more than its name is requested.
 
-    It is taken apart when more than its NAME is asked for, and that is known.
+    Attributes:
+        name: the name of the node.
+        home: the graph or function body that the node and its inputs are in.
     """
 
     def __init__(self, data: Buffer, home: Nodes, name: str | None = None) -> None:
@@ -68,7 +70,7 @@ class Node:
     def _head(self) -> tuple[str, str, tuple[str, ...]]:
         parts: dict[int, list[str]] = {_NAME: [""], _OPERATION: [""], _INPUT: []}
         for number, value in fields(self._data):
-            if number > _INPUT:  # attributes follow, which few nodes are asked for
+            if number > _INPUT:  # attributes follow, which are needed for few nodes
                 break
             if not isinstance(value, int):
                 parts.setdefault(number, []).append(as_text(value))
@@ -76,125 +78,131 @@ class Node:
 
     @cached_property
     def operation(self) -> str:
-        """What it computes."""
+        """The name of the operation."""
         return self._head[1]
 
     @cached_property
     def inputs(self) -> tuple[str, ...]:
-        """The names of what it takes, in their order."""
+        """The names of the inputs, in order."""
         return self._head[2]
 
     @cached_property
     def attributes(self) -> dict[str, Message]:
-        """Its attributes by name, an AttrValue each."""
+        """The attributes by name, each an AttrValue."""
         return {entry.text(1): entry.message(2) for entry in Message(self._data).messages(5)}
 
     @cached_property
     def value(self) -> Message | None:
-        """The TensorProto that it holds; None where it is no constant."""
+        """The TensorProto of a constant, or None for other nodes."""
         value = self.attributes.get("value")
         return value.message(8) if self.operation == "Const" and value is not None and 8 in value else None
 
     def number(self, attribute: str) -> int:
-        """The whole number in ATTRIBUTE; 0 where there is none."""
+        """Return the integer in `attribute`, or 0 if it is absent."""
         found = self.attributes.get(attribute)
         return 0 if found is None else found.signed(3)
 
 
 class Graph(Nodes):
-    """The nodes of the GraphDef in DATA, as far as `limits` allows, each taken apart when it is asked for.
+    """The nodes of the GraphDef in `data`, each parsed on demand.
 
-    `version` is the TensorFlow that wrote it, where that is known.
+    Attributes:
+        limits: how far the graph is trusted.
+        version: the version of TensorFlow that wrote the graph, or "" if it is unknown.
 
     Raises:
-        CorruptModel: DATA is no GraphDef.
+        CorruptModel: `data` is not a GraphDef.
+        RefusedModel: The graph has too many nodes.
     """
 
     def __init__(self, data: Buffer, limits: Limits = DEFAULTS) -> None:
         self.limits = limits
-        self._data = data if len(data) > _LONG else bytes(data)  # a copy is faster to go through
+        self._data = data if len(data) > _MAX_COPIED else bytes(data)  # searching a copy in bytes is faster
         self._index = NodeIndex(self._data, limits.nodes)
         self._nodes: dict[int, Node] = {}
         self._rest = Message(memoryview(self._data)[self._index.end :], limits.nodes)
         self.version = ""
         if 1 in self._rest:
-            raise CorruptModel("a graph whose nodes do not stand together")
+            raise CorruptModel("the nodes of the graph are not stored together")
 
     @property
     def size(self) -> int:
-        """Its bytes."""
+        """The size in bytes."""
         return len(self._data)
 
     def __len__(self) -> int:
         return len(self._index.stops)
 
     def library(self) -> Message:
-        """The FunctionDefLibrary, which stands behind the nodes."""
+        """Return the FunctionDefLibrary, which follows the nodes."""
         return self._rest.message(2)
 
     def node(self, name: str) -> Node | None:
-        """The node NAME, an input of another: `^` and the number of an output do not count."""
+        """Return the node that the input `name` refers to; `^` and the number of the output are ignored."""
         plain = name.lstrip("^").partition(":")[0]
         index = self._index.turns.get(plain.encode("utf-8", "surrogateescape"))
-        return None if index is None else self._node(index)
+        return None if index is None else self._get_node(index)
 
     def turn(self, name: str) -> int:
-        """How many nodes stand before the node NAME; all of them, where there is none."""
+        """Return the position of the node `name` in the graph, or the number of nodes if it does not exist."""
         return self._index.turns.get(name.encode("utf-8", "surrogateescape"), len(self))
 
     def names(self) -> Iterator[str]:
-        """The names of all nodes."""
+        """Iterate over the names of all nodes."""
         return (as_text(name) for name in self._index.turns)
 
     def running(self, operation: str) -> Iterator[Node]:
-        """The nodes whose operation is OPERATION."""
-        for index, behind_name in self._index.holding(_OPERATION_KEY + _counted(operation)):
-            node = self._node(index)
+        """Iterate over the nodes with the given operation."""
+        for index, behind_name in self._index.holding(_OPERATION_KEY + _encode_text(operation)):
+            node = self._get_node(index)
             if behind_name or node.operation == operation:
                 yield node
 
     def taking(self, output: str) -> Iterator[Node]:
-        """The nodes that have OUTPUT, `split:2`, among their inputs; first those behind the node that it is of."""
-        if self._index.searched > _FEW * self._index.searchable:
-            yield from map(self._node, self._takers.get(output, ()))
+        """Iterate over the nodes that take `output`, for instance `split:2`, starting after the node it belongs to.
+
+        The bytes of the graph are searched for the encoded input. After many searches all nodes are parsed instead.
+        """
+        if self._index.searched > _MAX_SEARCHES * self._index.searchable:
+            yield from map(self._get_node, self._takers.get(output, ()))
             return
-        for index, _ in self._index.holding(_INPUT_KEY + _counted(output), self.turn(output.partition(":")[0])):
-            node = self._node(index)
+        for index, _ in self._index.holding(_INPUT_KEY + _encode_text(output), self.turn(output.partition(":")[0])):
+            node = self._get_node(index)
             if output in node.inputs:
                 yield node
 
     @cached_property
     def _takers(self) -> dict[str, list[int]]:
-        """The nodes that have each output among their inputs."""
+        """The positions of the nodes that take each output."""
         found: dict[str, list[int]] = {}
         for index in range(len(self)):
-            for name in dict.fromkeys(self._taken(index).inputs):
+            for name in dict.fromkeys(self._parse_node(index).inputs):
                 found.setdefault(name, []).append(index)
         return found
 
     def content_start(self, name: str) -> int:
-        """Where the bytes begin that the node NAME, a constant, holds as the content of its tensor."""
+        """Return the offset of the `tensor_content` bytes of the node `name`, a constant."""
         turn = self.turn(name)
         start, stop = self._index.start(turn), self._index.stops[turn]
         attributes = spans(self._data, 5, start, stop)
         start, stop = [one for one in attributes if Message(self._data[slice(*one)]).bytes(1) == b"value"][-1]
-        for wanted in (2, 8, 4):  # the AttrValue, the TensorProto in it, and its content; of each the last one counts
+        for wanted in (2, 8, 4):  # the AttrValue, its TensorProto and the content of that; the last of each counts
             *_, (start, stop) = spans(self._data, wanted, start, stop)
         return start
 
-    def _node(self, index: int) -> Node:
+    def _get_node(self, index: int) -> Node:
         if index not in self._nodes:
-            self._nodes[index] = self._taken(index)
+            self._nodes[index] = self._parse_node(index)
         return self._nodes[index]
 
-    def _taken(self, index: int) -> Node:
+    def _parse_node(self, index: int) -> Node:
         name = self._index.names[index]
         data = memoryview(self._data)[self._index.start(index) : self._index.stops[index]]
         return Node(data, self, as_text(name) if name else None)
 
 
-def _counted(text: str) -> bytes:
-    """TEXT after its length, a varint."""
+def _encode_text(text: str) -> bytes:
+    """Return `text`, in bytes, after its length as a varint."""
     data = text.encode("utf-8", "surrogateescape")
     length, head = len(data), b""
     while length > 127:
@@ -203,16 +211,16 @@ def _counted(text: str) -> bytes:
 
 
 def constant(node: Node) -> Tensor | None:
-    """The tensor that NODE, a constant, holds; None where it is none, or none of numbers.
+    """Return the tensor of a constant; None if `node` is not a constant or does not hold numbers.
 
     Raises:
-        CorruptModel: more or less is stored than its shape says.
+        CorruptModel: The number of stored bytes does not match the shape.
     """
     return None if node.value is None else tensor_in(node.value, node.name)
 
 
 def scalar(node: Node) -> float | None:
-    """The one number that NODE, a constant, holds; None where it is no constant or holds more. Needs no numpy."""
+    """Return the number of a constant with one element, without numpy; None if `node` is anything else."""
     message = node.value
     if message is None:
         return None
@@ -245,9 +253,10 @@ def tensor_in(
     *,
     may_be_short: bool = True,
 ) -> Tensor | None:
-    """The tensor in a TensorProto, called NAME; SHAPE and DTYPE are given where the message has none itself.
+    """Return the tensor in a TensorProto, or None if it does not hold numbers.
 
-    MAY_BE_SHORT: whether the last number that is stored may stand for those that are not, as it does in constants.
+    `shape` and `dtype` replace those of the message, which may lack them. The last stored number may stand for the
+    missing ones, as in constants, only if `may_be_short`.
     """
     shape = dtypes.shape_of(message.message(2)) if shape is None else shape
     dtype = dtypes.dtype_name(message.integer(1)) if dtype is None else dtype
@@ -264,7 +273,7 @@ def tensor_in(
             return decode.cut_out(content, dtype, shape, cuts)
         field = _VALUES.get(dtype)
         if field is None:
-            raise CorruptModel(f"{name} holds {dtype} in a form that is not known")
+            raise CorruptModel(f"{name} holds {dtype} values in an unknown form")
         if dtype in ("float32", "float64"):
             return decode.filled_up(b"".join(message.all_bytes(field)), dtype, shape, may_be_short=may_be_short)[cuts]
         return decode.filled_up(message.integers(field), dtype, shape, may_be_short=may_be_short)[cuts]
@@ -273,7 +282,7 @@ def tensor_in(
 
 
 def variables_declared(graph: Graph) -> dict[str, tuple[tuple[int, ...], str]]:
-    """Shape and dtype of each variable that GRAPH declares, by name, where they are known."""
+    """Return shape and dtype, by name, of the variables that `graph` declares with a known shape."""
     found = {}
     for operation in ("Variable", "VariableV2", "VarHandleOp"):
         for node in graph.running(operation):

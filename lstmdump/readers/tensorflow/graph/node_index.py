@@ -1,6 +1,6 @@
-"""Where each node of a TensorFlow graph lies and what it is called, found without taking a node apart.
+"""An index of the nodes of a TensorFlow graph by offset and name, made without parsing the nodes.
 
-Graphs have tens of thousands of nodes, of which few are ever looked at: so this is all that is done for each.
+Graphs have tens of thousands of nodes, of which few are ever needed, so nothing else is done for each of them.
 """
 
 from __future__ import annotations
@@ -13,27 +13,31 @@ from lstmdump.errors import CorruptModel
 from lstmdump.model.limits import DEFAULTS, limit_exceeded
 from lstmdump.readers.tensorflow.wire.protobuf import Buffer, as_text, varint
 
-_FIRST = 0x0A  # the key of a node in the graph, and of the name in a node
-_COUNTED = 2  # the wire type of what a length stands before
-_LAST_OF_HEAD = 3  # name, operation and inputs have lower numbers than what follows them
+_NODE_KEY = 0x0A  # the key of a node in the graph, and of the name in a node
+_LENGTH_DELIMITED = 2  # the wire type of values that follow their length
+_LAST_OF_HEAD = 3  # the fields of the head (name, operation, inputs) have lower numbers than all others
 _SHORTEST = 2  # bytes of a node
-_LONG = 1 << 16  # bytes of a node, in which then only the head is searched: the rest is the content of a constant
+_LONG = 1 << 16  # bytes; of longer nodes only the head is searched: the rest is the content of a constant
 
 
 class NodeIndex:
-    """The nodes at the start of DATA, a GraphDef, of which there may be MOST.
+    """The nodes at the start of a GraphDef.
+
+    Args:
+        data: the GraphDef.
+        most: the largest number of nodes.
 
     Attributes:
-        stops: where each node ends.
-        names: their names, empty where a node does not begin with one.
-        turns: how many nodes stand before each, by its name.
-        end: where the last one ends.
-        searchable: how many bytes there are to search through.
-        searched: how many bytes have been searched through so far.
+        stops: the end of each node.
+        names: the name of each node, empty if the node does not begin with a name.
+        turns: the position of each node in the graph, by name.
+        end: the end of the last node.
+        searchable: the number of bytes in a full search.
+        searched: the number of bytes searched so far.
 
     Raises:
-        CorruptModel: the last one is cut short, or two have one name.
-        RefusedModel: there are more.
+        CorruptModel: The last node is cut short, or two nodes have the same name.
+        RefusedModel: There are more nodes.
     """
 
     def __init__(self, data: Buffer, most: int = DEFAULTS.nodes) -> None:
@@ -44,27 +48,31 @@ class NodeIndex:
         self.stops: list[int] = []
         self.names: list[bytes] = []
         try:
-            self.end = self._go_through()
+            self.end = self._scan()
             if not isinstance(data, bytes):
                 self.names = list(map(bytes, self.names))
         except IndexError as error:
-            raise CorruptModel("a graph that is cut short") from error
+            raise CorruptModel("the graph is cut short") from error
         if self.end > len(data):
-            raise CorruptModel("a graph that is cut short")
-        self._runs = list(self._searched_runs())
+            raise CorruptModel("the graph is cut short")
+        self._runs = list(self._make_runs())
         self.searchable = sum(min(len(run), self.end) for _, run in self._runs)
         self.turns = dict(zip(self.names, range(len(self.names)), strict=True))
         self.turns.pop(b"", None)
         if len(self.turns) < len(self.names) - self.names.count(b""):
             twice = next(name for turn, name in enumerate(self.names) if name and self.turns[name] != turn)
-            raise CorruptModel(f"a graph with two nodes called {as_text(twice)}")
+            raise CorruptModel(f"the graph has two nodes named {as_text(twice)}")
 
-    def _go_through(self) -> int:
-        """Note all nodes, and give the end of the last. For a length of one byte or two, nothing is called."""
-        data, position, whole, first = self._data, 0, len(self._data), _FIRST
+    def _scan(self) -> int:
+        """Record all nodes and return the end of the last one.
+
+        Lengths of one or two bytes are decoded inline, without a call. The number of nodes is compared with the limit
+        only at `end`: the bytes before it are too few to hold too many nodes.
+        """
+        data, position, whole, first = self._data, 0, len(self._data), _NODE_KEY
         stops = self.stops
-        names: list[Any] = self.names  # slices, which are bytes when all have been gone through
-        end = min(whole, _SHORTEST * self._most)  # up to where no count is needed
+        names: list[Any] = self.names  # slices, which are converted to bytes afterwards
+        end = min(whole, _SHORTEST * self._most)  # no count is needed before
         while position < end and data[position] == first:
             length, start = data[position + 1], position + 2
             if length > 127:
@@ -73,7 +81,7 @@ class NodeIndex:
                     length, start = varint(data, position + 1)
             position = start + length
             size = data[start + 1] if length and data[start] == first else 0
-            names.append(data[start + 2 : start + 2 + size] if size < 128 else self._long_name(start))
+            names.append(data[start + 2 : start + 2 + size] if size < 128 else self._read_long_name(start))
             if length > _LONG:
                 self._long.append(len(stops))
             stops.append(position)
@@ -83,49 +91,49 @@ class NodeIndex:
                 end = min(whole, position + _SHORTEST * (self._most + 1 - len(stops)))
         return position
 
-    def _long_name(self, start: int) -> bytes:
+    def _read_long_name(self, start: int) -> bytes:
         length, begin = varint(self._data, start + 1)
         return bytes(self._data[begin : begin + length])
 
-    def _searched_runs(self) -> Iterator[tuple[int, bytes]]:
-        """All nodes, of long ones only the heads, in runs, each with where it begins."""
+    def _make_runs(self) -> Iterator[tuple[int, bytes]]:
+        """Yield the bytes of all nodes, but only the heads of long ones, in runs, each with its offset."""
         if not self._long and isinstance(self._data, bytes):
             yield 0, self._data
             return
         begin = 0
         for turn in self._long:
-            yield begin, bytes(self._data[begin : self._head_stop(turn)])
+            yield begin, bytes(self._data[begin : self._find_head_end(turn)])
             begin = self.stops[turn]
         yield begin, bytes(self._data[begin : self.end])
 
-    def _head_stop(self, turn: int) -> int:
-        """Where the attributes of the node at TURN begin; where it ends, if it has none, or is damaged before them."""
+    def _find_head_end(self, turn: int) -> int:
+        """Return the start of the attributes of a node, or its end if it has none or is damaged before them."""
         position, stop = self.start(turn), self.stops[turn]
         while position < stop:
             key, value = varint(self._data, position)
             if key >> 3 > _LAST_OF_HEAD:
                 return position
-            if key & 7 != _COUNTED:
+            if key & 7 != _LENGTH_DELIMITED:
                 return stop
             length, position = varint(self._data, value)
             position += length
         return stop
 
     def start(self, turn: int) -> int:
-        """Where the node begins that stands at TURN, behind its length."""
+        """Return the start of the node at position `turn`, after its length."""
         return varint(self._data, (self.stops[turn - 1] if turn else 0) + 1)[1]
 
     def holding(self, mark: bytes, first: int = 0) -> Iterator[tuple[int, bool]]:
-        """The turns of the nodes in whose bytes MARK stands, each once, and whether it stands right behind the name.
+        """Yield the position of each node whose bytes contain `mark`, and whether the mark directly follows the name.
 
-        The search begins with the node FIRST and ends with the one before it. To search through the bytes is much
-        faster than to take all nodes apart.
+        The search starts at the node `first` and wraps around. Searching the bytes is much faster than parsing all
+        nodes, but a mark that does not follow the name may be part of another value, so the caller must check the node.
         """
         begin = self.stops[first - 1] if first else 0
-        yield from self._within(mark, begin, self.end)
-        yield from self._within(mark, 0, begin)
+        yield from self._search(mark, begin, self.end)
+        yield from self._search(mark, 0, begin)
 
-    def _within(self, mark: bytes, position: int, end: int) -> Iterator[tuple[int, bool]]:
+    def _search(self, mark: bytes, position: int, end: int) -> Iterator[tuple[int, bool]]:
         for begin, run in self._runs:
             while (start := max(position, begin)) < min(end, begin + len(run)):
                 found = run.find(mark, start - begin, end - begin)
@@ -134,7 +142,7 @@ class NodeIndex:
                     break
                 turn = bisect_right(self.stops, begin + found)
                 node = self.start(turn)
-                if begin + found < node:  # in the node's length
+                if begin + found < node:  # within the length of the node
                     position = begin + found + 1
                     continue
                 yield turn, begin + found == node + 2 + len(self.names[turn])

@@ -1,1 +1,1 @@
-"""Bytes of TensorFlow's files: protobuf, tables, bundles; nothing here knows what a layer is."""
+"""The binary formats of TensorFlow's files: protocol buffers, tables and bundles; nothing here knows about layers."""

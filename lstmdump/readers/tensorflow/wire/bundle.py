@@ -1,7 +1,7 @@
-"""TensorFlow's tensor bundle: a table of what is stored where, and the data files that it is stored in.
+"""TensorFlow's tensor bundle: an index of the stored tensors, and the data files (shards) that hold their bytes.
 
-They are called `PREFIX.index` and `PREFIX.data-00000-of-00001`, …. The index alone tells names, shapes and types.
-Numbers are given only where the checksum of the whole tensor is right. Sources: `tensor_bundle.proto` and
+They are named `PREFIX.index` and `PREFIX.data-00000-of-00001`, …. The index alone gives names, shapes and dtypes.
+Numbers are returned only if the checksum of the whole tensor matches. Sources: `tensor_bundle.proto` and
 `tensor_bundle.cc`.
 """
 
@@ -26,14 +26,14 @@ from lstmdump.readers.tensorflow.wire.sstable import Table
 _HEADER_KEY = b""
 _SLICE_MARK = b"\x00"
 _BIG_ENDIAN = 1
-_NOT_AS_WRITTEN = "the checksum of {} does not hold: its bytes are not those that were written"
-_MAX_SHARDS = 99_999  # five digits in the file's name
-_VERSION = 1  # of the format that is known here: kTensorBundleVersion
-_COPIES = 4  # of what is read as a whole, in memory: its bytes, and what is made of them
+_WRONG_CHECKSUM = "the checksum of {} does not match: the file is damaged"
+_MAX_SHARDS = 99_999  # five digits in the file name
+_VERSION = 1  # kTensorBundleVersion: the newest version of the format that is supported
+_COPIES = 4  # in memory, of data that is read as a whole: the bytes, and the objects made from them
 
 
 class Entry(NamedTuple):
-    """Where a tensor lies: the number of its data file, its first byte, its bytes, and their masked checksum."""
+    """An entry of the index: dtype and shape, where the bytes are (shard, offset, size), and their masked checksum."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -45,38 +45,42 @@ class Entry(NamedTuple):
 
 
 class Bundle:
-    """The bundle at PREFIX, open for reading; `limits` says how far it is trusted.
+    """The bundle with the given `prefix`, open for reading.
+
+    Attributes:
+        limits: how far the bundle is trusted.
 
     Raises:
-        CorruptModel: the index is damaged.
-        UnreadableModel: the index cannot be opened.
+        CorruptModel: The index is damaged.
+        UnreadableModel: The index cannot be opened.
+        UnsupportedFormat: The bundle needs a newer release of TensorFlow.
     """
 
     def __init__(self, prefix: Location) -> None:
         self._prefix = prefix
         self.limits = prefix.limits
-        self._files: dict[int, tuple[BinaryIO, int]] = {}  # each with its size
-        self._sound: set[Entry] = set()
+        self._files: dict[int, tuple[BinaryIO, int]] = {}  # by shard, each with its size in bytes
+        self._verified: set[Entry] = set()
         self._closed = False
-        self._knows_order = False
+        self._byte_order_checked = False
         try:
-            entries = self._listed(prefix.sibling(prefix.name + ".index"))
+            entries = self._read_index(prefix.sibling(prefix.name + ".index"))
         except OSError as error:
-            raise UnreadableModel(f"its index cannot be read: {error.strerror or error}") from error
+            raise UnreadableModel(f"the index cannot be read: {error.strerror or error}") from error
         header = Message(entries.pop(_HEADER_KEY, b""))
         if header.message(3).integer(2) > _VERSION:
-            raise UnsupportedFormat("a checkpoint that only later releases of TensorFlow can read")
+            raise UnsupportedFormat("the checkpoint can be read by newer releases of TensorFlow only")
         self._shards = header.integer(1)
         self._big_endian = header.integer(2) == _BIG_ENDIAN
         if not 0 < self._shards <= _MAX_SHARDS:
-            raise CorruptModel(f"a checkpoint index that counts {self._shards} data files")
-        self._places: dict[int, Extents] = {}  # in each data file
+            raise CorruptModel(f"the checkpoint index declares {self._shards} data files")
+        self._places: dict[int, Extents] = {}  # by shard
         self._pieces: dict[bytes, Entry] = {}
         self._entries: dict[str, Entry] = {}
         for key, value in entries.items():
-            entry = _entry(value)
+            entry = _parse_entry(value)
             if entry.shard >= self._shards:
-                raise CorruptModel(f"a tensor that lies in data file {entry.shard} of {self._shards}")
+                raise CorruptModel(f"a tensor is stored in data file {entry.shard} of {self._shards}: no such file")
             if entry.size:
                 if entry.shard not in self._places:
                     self._places[entry.shard] = Extents()
@@ -86,56 +90,56 @@ class Bundle:
             else:
                 self._entries[as_text(key)] = entry
 
-    def _listed(self, index: Location) -> dict[bytes, bytes]:
-        """What stands in the INDEX, which is read as a whole.
+    def _read_index(self, index: Location) -> dict[bytes, bytes]:
+        """Return the entries of `index`, which is read as a whole.
 
         Raises:
-            RefusedModel: it is too long, or has too many entries.
+            RefusedModel: The index is too long or has too many entries.
         """
         size, most = index.size() or 0, self.limits.objects
         if size * _COPIES > self.limits.memory:
-            raise limit_exceeded("memory", f"its index has {size:,} bytes", needed=size * _COPIES)
+            raise limit_exceeded("memory", f"the index has {size:,} bytes", needed=size * _COPIES)
         entries = dict(islice(Table(index.read(), most).items(), most + 1))
         if len(entries) > most:
-            raise limit_exceeded("objects", f"its index has more than {most:,} entries", needed=10 * most)
+            raise limit_exceeded("objects", f"the index has more than {most:,} entries", needed=10 * most)
         return entries
 
     def names(self) -> Iterator[str]:
-        """The names of all tensors, strings among them, in the index's order, which is that of their bytes."""
+        """Iterate over the names of all tensors, including strings, in the byte order that the index has."""
         return iter(self._entries)
 
     def __contains__(self, name: str) -> bool:
         return name in self._entries
 
     def entry(self, name: str) -> Entry:
-        """What the index says of the tensor NAME."""
+        """Return the index entry of the tensor `name`."""
         return self._entries[name]
 
     def missing_files(self) -> list[str]:
-        """The names of the data files that tensors lie in and that are not there.
+        """Return the names of the data files that hold tensors but do not exist.
 
         Raises:
-            CorruptModel: one that is there is cut short; or two tensors lie over each other.
+            CorruptModel: An existing data file is cut short, or two tensors overlap.
         """
         missing = []
         for shard, places in sorted(self._places.items()):
             places.insist_on_own_places()
-            file = self._data_file(shard)
+            file = self._data_file_location(shard)
             if not file.is_file():
                 missing.append(file.name)
             elif (size := file.size()) is not None and size < places.end:
-                raise CorruptModel(f"{file.name} has {size:,} bytes, of {places.end:,} that the index knows: cut short")
+                raise CorruptModel(f"{file.name} is cut short: it has {size:,} of {places.end:,} bytes")
         return missing
 
     def tensor(self, name: str) -> Tensor:
-        """The tensor NAME, not yet read; from its pieces where it is kept in pieces."""
+        """Return the tensor `name`, which is read on demand; a partitioned tensor is assembled from its pieces."""
         entry = self._entries[name]
         if not entry.slices:
-            return self._whole(name, entry)
+            return self._open_tensor(name, entry)
         places = [partitions.spans_of(piece, len(entry.shape)) for piece in entry.slices]
         spans = [partitions.resolved(place, entry.shape) for place in places]
         partitions.insist_on_whole(spans, entry.shape)
-        pieces = [(tuple(start for start, _ in span), self._piece(name, entry, place, span))
+        pieces = [(tuple(start for start, _ in span), self._open_piece(name, entry, place, span))
                   for place, span in zip(places, spans, strict=True)]  # fmt: skip
 
         def fetch(cuts: Cuts) -> Array:
@@ -146,7 +150,10 @@ class Bundle:
         return Tensor(name, entry.shape, entry.dtype, fetch, chained(in_order) if along_first else None)
 
     def strings(self, name: str) -> list[bytes]:
-        """The strings in the tensor NAME: their lengths as varints, a checksum of these, and the strings themselves."""
+        """Return the strings of the tensor `name`.
+
+        They are stored as their lengths (varints), a checksum of the lengths (4 bytes), and the bytes of the strings.
+        """
         entry = self._entries[name]
         if entry.dtype != "string":
             raise CorruptModel(f"{name} holds {entry.dtype}, not strings")
@@ -155,7 +162,7 @@ class Bundle:
             raise limit_exceeded("memory", f"{name} has {entry.size:,} bytes", needed=entry.size * _COPIES)
         if count > self.limits.nodes:
             raise limit_exceeded("nodes", f"{name} holds {count:,} strings", needed=count)
-        data = bytes(self._stored(name, entry, 1).block((slice(0, entry.size),)))
+        data = bytes(self._locate(name, entry, 1).block((slice(0, entry.size),)))
         position, lengths = 0, []
         for _ in range(count):
             length, position = varint(data, position)
@@ -164,9 +171,9 @@ class Bundle:
         if position + sum(lengths) != len(data):
             raise CorruptModel(f"the strings of {name} are cut short")
         order: Literal["big", "little"] = "big" if self._big_endian else "little"
-        as_summed = b"".join(length.to_bytes(4 if length < 1 << 32 else 8, order) for length in lengths)
-        if crc32c.masked(as_summed + data[position - 4 :]) != entry.checksum:
-            raise CorruptModel(_NOT_AS_WRITTEN.format(name))
+        summed = b"".join(length.to_bytes(4 if length < 1 << 32 else 8, order) for length in lengths)
+        if crc32c.masked(summed + data[position - 4 :]) != entry.checksum:
+            raise CorruptModel(_WRONG_CHECKSUM.format(name))
         found = []
         for length in lengths:
             found.append(bytes(data[position : position + length]))
@@ -174,20 +181,20 @@ class Bundle:
         return found
 
     def string(self, name: str) -> bytes:
-        """The one string in the tensor NAME."""
+        """Return the only string of the tensor `name`."""
         found = self.strings(name)
         if len(found) != 1:
             raise CorruptModel(f"{name} holds {len(found)} strings, not one")
         return found[0]
 
     def close(self) -> None:
-        """Let go of the data files."""
+        """Close the data files."""
         self._closed = True
         for file, _ in self._files.values():
             file.close()
         self._files.clear()
 
-    def _piece(
+    def _open_piece(
         self, name: str, whole: Entry, place: tuple[tuple[int, int], ...], span: tuple[tuple[int, int], ...]
     ) -> Tensor:
         piece = self._pieces.get(partitions.key_of(name, place))
@@ -195,85 +202,89 @@ class Bundle:
             raise CorruptModel(f"a piece of {name} is not in the index")
         if piece.shape != tuple(length for _, length in span) or piece.dtype != whole.dtype:
             raise CorruptModel(f"a piece of {name} is {piece.dtype} {piece.shape}, which does not fit")
-        return self._whole(name, piece)
+        return self._open_tensor(name, piece)
 
-    def _whole(self, name: str, entry: Entry) -> Tensor:
+    def _open_tensor(self, name: str, entry: Entry) -> Tensor:
         width = dtypes.item_size(entry.dtype)
-        wanted = None if width is None else width * math.prod(entry.shape)
-        if wanted is not None and wanted != entry.size:
-            raise CorruptModel(f"{name} is {entry.dtype} {entry.shape}, {wanted} bytes, but {entry.size} are stored")
+        expected = None if width is None else width * math.prod(entry.shape)
+        if expected is not None and expected != entry.size:
+            raise CorruptModel(f"{name} is {entry.dtype} {entry.shape}, {expected} bytes, but {entry.size} are stored")
 
         def fetch(cuts: Cuts) -> Array:
             if width is None:
-                raise CorruptModel(f"{name} holds {entry.dtype}, which is no array of numbers")
-            stored = self._stored(name, entry, width)
-            if entry not in self._sound:
-                deque(self._summed(name, entry, stored), maxlen=0)
+                raise CorruptModel(f"{name} holds {entry.dtype} values, which cannot be read as numbers")
+            stored = self._locate(name, entry, width)
+            if entry not in self._verified:
+                deque(self._verify_checksum(name, entry, stored), maxlen=0)
             lengths = tuple(cut.stop - cut.start for cut in cuts)
             return decode.array_of(stored.block(cuts), entry.dtype, lengths, big_endian=self._big_endian)
 
         def rows() -> Iterator[memoryview]:
-            return self._summed(name, entry, self._stored(name, entry, width or 0))
+            return self._verify_checksum(name, entry, self._locate(name, entry, width or 0))
 
         as_written = width is not None and entry.dtype != "bfloat16" and not self._big_endian
         return Tensor(name, entry.shape, entry.dtype, fetch, rows if as_written else None)
 
-    def _summed(self, name: str, entry: Entry, stored: StoredArray) -> Iterator[memoryview]:
-        """The blocks of STORED; an error at the end where their checksum is not the one that the index has."""
+    def _verify_checksum(self, name: str, entry: Entry, stored: StoredArray) -> Iterator[memoryview]:
+        """Yield the blocks of `stored`, then raise an error if their checksum is not the one in the index."""
         checksum = 0
         for block in stored.rows():
             checksum = crc32c.crc32c(block, checksum)
             yield block
         if crc32c.mask(checksum) != entry.checksum and entry.size:
-            raise CorruptModel(_NOT_AS_WRITTEN.format(name))
-        self._sound.add(entry)
+            raise CorruptModel(_WRONG_CHECKSUM.format(name))
+        self._verified.add(entry)
 
-    def _stored(self, name: str, entry: Entry, width: int) -> StoredArray:
-        """Where the bytes of ENTRY lie, found to be inside the data file."""
+    def _locate(self, name: str, entry: Entry, width: int) -> StoredArray:
+        """Return the bytes of `entry` as an array that is inside its data file."""
         if self._closed:
             raise ModelClosed(f"{name} was asked for after the model had been closed")
-        self._insist_on_byte_order()
-        called = self._data_file(entry.shard).name
-        if entry.size and entry.offset + entry.size > self._file(entry.shard)[1]:
-            raise CorruptModel(f"{name} lies beyond the end of {called}: the file is cut short")
+        self._check_byte_order()
+        called = self._data_file_location(entry.shard).name
+        if entry.size and entry.offset + entry.size > self._open_data_file(entry.shard)[1]:
+            raise CorruptModel(f"{name} reaches beyond the end of {called}: the file is cut short")
         shape = entry.shape if entry.dtype != "string" else (entry.size,)
-        return StoredArray(lambda: self._file(entry.shard)[0], called, entry.offset, shape, width)
+        return StoredArray(lambda: self._open_data_file(entry.shard)[0], called, entry.offset, shape, width)
 
-    def _insist_on_byte_order(self) -> None:
-        """Numbers with the highest byte first: that is no error of the header if it holds for the strings, too.
+    def _check_byte_order(self) -> None:
+        """Check with the strings of the bundle that a header that declares big-endian numbers is right.
 
-        Their checksums are of lengths in that order; those of numbers are of bytes, in whatever order these are.
+        The checksum of a string tensor covers its lengths in the declared byte order. The checksum of numbers covers
+        their bytes as they are, so it cannot reveal a wrong byte order.
         """
-        if self._big_endian and not self._knows_order:
-            self._knows_order = True
+        if self._big_endian and not self._byte_order_checked:
+            self._byte_order_checked = True
             for name, entry in self._entries.items():
                 if entry.dtype == "string" and not entry.slices:
                     self.strings(name)
 
-    def _file(self, shard: int) -> tuple[BinaryIO, int]:
+    def _open_data_file(self, shard: int) -> tuple[BinaryIO, int]:
         if shard not in self._files:
-            location = self._data_file(shard)
+            location = self._data_file_location(shard)
             if not location.is_file():
-                raise UnreadableModel(f"its data file {location.name} is missing, so that no numbers can be read")
+                raise UnreadableModel(f"the data file {location.name} is missing, so no numbers can be read")
             try:
                 file = location.open(buffered=False)
                 self._files[shard] = file, file.seek(0, 2)
             except OSError as error:
-                words = f"its data file {location.name} cannot be read: {error.strerror or error}"
+                words = f"the data file {location.name} cannot be read: {error.strerror or error}"
                 raise UnreadableModel(words) from error
         return self._files[shard]
 
-    def _data_file(self, shard: int) -> Location:
+    def _data_file_location(self, shard: int) -> Location:
         return self._prefix.sibling(f"{self._prefix.name}.data-{shard:05d}-of-{self._shards:05d}")
 
 
 def is_bundle_header(value: memoryview) -> bool:
-    """Whether VALUE, a table's under the empty key, is a bundle's header; that of an older checkpoint is a message."""
+    """Return whether `value`, stored under the empty key of a table, is the header of a bundle.
+
+    Field 1 of a bundle's header is a number; in the header of a version 1 checkpoint it is a message.
+    """
     return Message(value).is_integer(1)
 
 
-def _entry(value: bytes) -> Entry:
-    found = dict(fields(value))  # of what is there twice, the last one counts
+def _parse_entry(value: bytes) -> Entry:
+    found = dict(fields(value))  # the last of repeated fields counts
     return Entry(
         dtypes.stored_dtype_name(as_integer(found.get(1, 0))),
         dtypes.shape_in(as_bytes(found.get(2, b""))),

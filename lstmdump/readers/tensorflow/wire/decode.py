@@ -1,7 +1,7 @@
-"""The readers' door to numpy for all that is no HDF5: stored bytes become arrays.
+"""Conversion of stored bytes to numpy arrays, for the readers of all formats but HDF5.
 
-numpy is imported when the first number is read: to show what a checkpoint holds takes none, and numpy takes longer to
-import than all the rest.
+numpy is imported when the first number is read: listing the contents of a checkpoint does not need it, and importing
+it takes longer than everything else.
 """
 
 from __future__ import annotations
@@ -19,15 +19,16 @@ from lstmdump.readers.tensorflow.wire.protobuf import Buffer
 if TYPE_CHECKING:
     import numpy as np
 
-# So many numbers, 64 MB of float32, may be filled up from fewer: a file of 100 bytes can declare terabytes of them.
-_MOST_FILLED = 1 << 24
+# Arrays of at most so many numbers (64 MB of float32) may be filled up from fewer stored ones: a file of 100 bytes can
+# declare terabytes.
+_MAX_FILLED = 1 << 24
 
 
 def array_of(data: bytearray, dtype: str, shape: tuple[int, ...], *, big_endian: bool = False) -> Array:
-    """The array of SHAPE that DATA, which becomes its memory, holds row by row; bfloat16 comes as float32.
+    """Return the array of `shape` stored row by row in `data`, which becomes its memory; bfloat16 becomes float32.
 
     Raises:
-        RefusedModel: numpy has no arrays of this SHAPE.
+        RefusedModel: numpy does not support arrays of this shape.
     """
     import numpy as np
 
@@ -40,10 +41,12 @@ def array_of(data: bytearray, dtype: str, shape: tuple[int, ...], *, big_endian:
 
 
 def cut_out(data: Buffer, dtype: str, shape: tuple[int, ...], cuts: Cuts) -> Array:
-    """The elements that CUTS select from an array that is in DATA row by row; bfloat16 comes as float32.
+    """Return a copy of the elements that `cuts` select from an array stored row by row in `data`.
+
+    bfloat16 becomes float32.
 
     Raises:
-        RefusedModel: numpy has no arrays of this SHAPE.
+        RefusedModel: numpy does not support arrays of this shape.
     """
     import numpy as np
 
@@ -65,39 +68,40 @@ def _stored_type(dtype: str, *, big_endian: bool = False) -> np.dtype[Any]:
 
 
 def _too_large(shape: tuple[int, ...]) -> RefusedModel:
-    return RefusedModel(f"{shape} is larger than an array can be, or has too many dimensions")
+    return RefusedModel(f"an array of shape {shape} is too large or has too many dimensions for numpy")
 
 
 def filled_up(values: bytes | list[int], dtype: str, shape: tuple[int, ...], *, may_be_short: bool = True) -> Array:
-    """An array of SHAPE from its first VALUES, the last of which fills the rest, as TensorFlow abbreviates constants.
+    """Return an array of `shape` from its first values; the last value fills the rest, as in TensorFlow's constants.
 
-    VALUES are numbers as bytes, or whole numbers; those of half-precision types are their bits.
+    `values` are bytes or integers; float16 and bfloat16 numbers are given as the integers of their bits. Fewer values
+    than elements are allowed only if `may_be_short`.
 
     Raises:
-        CorruptModel: more VALUES than SHAPE has elements, or fewer where they may not be; or half a number.
-        RefusedModel: SHAPE has millions of elements and most of them are not stored.
+        CorruptModel: There are more values than elements, or fewer where that is not allowed, or part of a number.
+        RefusedModel: The array has millions of elements and most of them are not stored.
     """
     import numpy as np
 
     halves = dtype in ("float16", "bfloat16")
     if isinstance(values, bytes):
         if len(values) % np.dtype(dtype).itemsize:
-            raise CorruptModel(f"{len(values)} bytes are no numbers of type {dtype}")
+            raise CorruptModel(f"{len(values)} bytes are not a whole number of {dtype} values")
         first: Array = np.frombuffer(values, np.dtype(dtype).newbyteorder("<")).astype(dtype)
     else:
         first = np.array(values, np.int64).astype(np.uint16 if halves else dtype)
     if halves:
         first = first.view(np.float16) if dtype == "float16" else from_bfloat16(first)
-    return _padded(first, shape, may_be_short=may_be_short)
+    return _pad(first, shape, may_be_short=may_be_short)
 
 
-def _padded(first: Array, shape: tuple[int, ...], *, may_be_short: bool) -> Array:
+def _pad(first: Array, shape: tuple[int, ...], *, may_be_short: bool) -> Array:
     import numpy as np
 
     size = math.prod(shape)
     if first.size > size or (first.size < size and not may_be_short):
         raise CorruptModel(f"{first.size} numbers are stored for an array of shape {shape}")
-    if first.size < size > _MOST_FILLED:
+    if first.size < size > _MAX_FILLED:
         raise RefusedModel(f"an array of shape {shape} declares {size} numbers, but {first.size} are stored")
     whole = np.full(size, first[-1] if first.size else 0, first.dtype)
     whole[: first.size] = first
@@ -105,21 +109,21 @@ def _padded(first: Array, shape: tuple[int, ...], *, may_be_short: bool) -> Arra
 
 
 def assembled(pieces: Sequence[tuple[tuple[int, ...], Tensor]], dtype: str, cuts: Cuts) -> Array:
-    """The elements that CUTS select from an array stored in PIECES, each with the place of its first element.
+    """Return the elements that `cuts` select from an array stored in pieces, each with the index of its first element.
 
     Raises:
-        CorruptModel: DTYPE is none of numbers.
-        RefusedModel: there is no room for them.
+        CorruptModel: Values of this dtype cannot be read as numbers.
+        RefusedModel: There is not enough memory for the elements.
     """
     import numpy as np
 
     if dtypes.item_size(dtype) is None:
-        raise CorruptModel(f"its pieces hold {dtype}, which is no array of numbers")
+        raise CorruptModel(f"its pieces hold {dtype} values, which cannot be read as numbers")
     lengths = tuple(cut.stop - cut.start for cut in cuts)
     try:
         whole: Array = np.zeros(lengths, np.float32 if dtype == "bfloat16" else dtype)
     except (MemoryError, ValueError) as error:
-        raise RefusedModel(f"there is no room for an array of shape {lengths}") from error
+        raise RefusedModel(f"there is not enough memory for an array of shape {lengths}") from error
     for start, piece in pieces:
         inside, there = [], []
         for first, length, cut in zip(start, piece.shape, cuts, strict=True):

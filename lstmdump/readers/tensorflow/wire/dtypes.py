@@ -1,4 +1,4 @@
-"""TensorFlow's element types and shapes, as its messages hold them. Sources: `types.proto`, `tensor_shape.proto`."""
+"""Dtypes and shapes in TensorFlow's messages. Sources: `types.proto`, `tensor_shape.proto`."""
 
 from __future__ import annotations
 
@@ -16,84 +16,86 @@ _NAMES = {1: "float32", 2: "float64", 3: "int32", 4: "uint8", 5: "int16", 6: "in
 _ITEM_SIZES = {"float32": 4, "float64": 8, "int32": 4, "uint8": 1, "int16": 2, "int8": 1, "complex64": 8, "int64": 8,
                "bool": 1, "bfloat16": 2, "uint16": 2, "complex128": 16, "float16": 2, "uint32": 4,
                "uint64": 8}  # fmt: skip
-_MAX_RANK = 254  # TensorFlow's own limit
-_LONGEST_KEPT = 64  # bytes
-_FIRST_REFERENCE = 100  # added to the type of a reference variable
+_MAX_RANK = 254  # TensorFlow's limit
+_LONGEST_KEPT = 64  # bytes of a shape that is cached
+_FIRST_REFERENCE = 100  # is added to the dtype of a reference variable
 
 
 def dtype_name(number: int) -> str:
-    """The name of the element type NUMBER, as numpy calls it where it has it."""
+    """Return the name of TensorFlow's dtype `number`: numpy's name, if numpy has the dtype."""
     plain = number - _FIRST_REFERENCE if number > _FIRST_REFERENCE else number
     return _NAMES.get(plain, f"type {number}")
 
 
 def stored_dtype_name(number: int) -> str:
-    """The name of the element type NUMBER of an array that is stored.
+    """Return the name of the dtype `number` of a stored tensor.
 
     Raises:
-        CorruptModel: it is a reference, of which there are none in files.
+        CorruptModel: The dtype is a reference, which files never hold.
     """
     if number > _FIRST_REFERENCE:
-        raise CorruptModel(f"a stored tensor of type {number}, which is a reference")
+        raise CorruptModel(f"a stored tensor has type {number}, which is a reference")
     return _NAMES.get(number, f"type {number}")
 
 
 def item_size(dtype: str) -> int | None:
-    """Bytes per element of DTYPE; None where its numbers cannot be read here."""
+    """Return the bytes per element of `dtype`, or None if its numbers cannot be read."""
     return _ITEM_SIZES.get(dtype)
 
 
 def byte_size(dtype: str, shape: tuple[int, ...]) -> int | None:
-    """Bytes of an array, or None where its numbers cannot be read here."""
+    """Return the size of an array in bytes, or None if its numbers cannot be read."""
     size = item_size(dtype)
     return None if size is None else size * math.prod(shape)
 
 
 def shape_in(data: Buffer) -> tuple[int, ...]:
-    """The shape in DATA, a TensorShapeProto; one of few bytes is kept, since a model has few shapes, each many times.
+    """Return the shape in `data`, a TensorShapeProto.
+
+    Short messages are cached: a model has few different shapes and repeats each many times.
 
     Raises:
-        CorruptModel: as in `shape_of`.
+        CorruptModel: As in `shape_of`.
     """
-    return _shape_in(bytes(data)) if len(data) <= _LONGEST_KEPT else shape_of(Message(data))
+    return _parse_shape(bytes(data)) if len(data) <= _LONGEST_KEPT else shape_of(Message(data))
 
 
 def known_shape_in(data: Buffer) -> tuple[int, ...] | None:
-    """The shape in DATA as `known_shape` gives it, kept as above.
+    """Return the shape in `data` as `known_shape` does, with the cache of `shape_in`.
 
     Raises:
-        CorruptModel: as in `known_shape`.
+        CorruptModel: As in `known_shape`.
     """
-    return _known_shape_in(bytes(data)) if len(data) <= _LONGEST_KEPT else known_shape(Message(data))
+    return _parse_known_shape(bytes(data)) if len(data) <= _LONGEST_KEPT else known_shape(Message(data))
 
 
 @lru_cache(maxsize=256)
-def _shape_in(data: bytes) -> tuple[int, ...]:
+def _parse_shape(data: bytes) -> tuple[int, ...]:
     return shape_of(Message(data))
 
 
 @lru_cache(maxsize=256)
-def _known_shape_in(data: bytes) -> tuple[int, ...] | None:
+def _parse_known_shape(data: bytes) -> tuple[int, ...] | None:
     return known_shape(Message(data))
 
 
 def shape_of(message: Message) -> tuple[int, ...]:
-    """The shape in a TensorShapeProto.
+    """Return the shape in a TensorShapeProto.
 
     Raises:
-        CorruptModel: it is not known, or has a negative extent.
+        CorruptModel: The rank is unknown or too large, or an extent is negative.
     """
     extents = tuple(extent.signed(1) for extent in message.messages(2))
     if message.integer(3) or any(extent < 0 for extent in extents) or len(extents) > _MAX_RANK:
-        raise CorruptModel(f"a stored tensor of shape {extents}, which none can have")
+        raise CorruptModel(f"a stored tensor has the shape {extents}, which is not valid")
     return extents
 
 
 def known_shape(message: Message) -> tuple[int, ...] | None:
-    """The shape in a TensorShapeProto of a variable that was declared; None where not all of it is known.
+    """Return the shape in the TensorShapeProto of a declared variable, or None if it is partly unknown.
 
     Raises:
-        CorruptModel: it has more dimensions than any array of TensorFlow's.
+        CorruptModel: The shape has more dimensions than TensorFlow allows.
     """
     open_ended = message.integer(3) or any(extent.signed(1) < 0 for extent in message.messages(2))
     return None if open_ended else shape_of(message)

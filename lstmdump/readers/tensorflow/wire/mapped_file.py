@@ -1,4 +1,4 @@
-"""Files as memory: the system reads of them what is looked at, and lends the bytes without copying them."""
+"""Memory-mapped files: the system reads only the pages that are accessed, and nothing is copied."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from lstmdump.readers.tensorflow.wire.protobuf import Buffer
 
 
 def mapped(location: Location, called: str = "it") -> mmap.mmap:
-    """The bytes of the file at LOCATION, which the message calls what it is CALLED.
+    """Map the file at `location`, which error messages name `called`, into memory.
 
     Raises:
-        CorruptModel: it is empty.
-        UnreadableModel: it cannot be opened.
+        CorruptModel: The file is empty.
+        UnreadableModel: The file cannot be opened.
     """
     try:
         with location.open() as file:
-            if not (size := os.fstat(file.fileno()).st_size):  # of which there is no map
+            if not (size := os.fstat(file.fileno()).st_size):  # an empty file cannot be mapped
                 raise CorruptModel(f"{called} is empty")
             budget.allow(size, copies=1)
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -30,5 +30,5 @@ def mapped(location: Location, called: str = "it") -> mmap.mmap:
 
 
 def content(location: Location, called: str = "it") -> Buffer:
-    """The bytes of the file at LOCATION, be it elsewhere, which is called as above; and that is raised, too."""
+    """Return the bytes of the file at `location`, mapped if it is local; arguments and errors are those of `mapped`."""
     return memoryview(mapped(location, called)) if location.is_here else location.read()

@@ -1,7 +1,7 @@
-"""The wire format of protocol buffers: fields by number, and nothing about whose messages they are.
+"""The wire format of protocol buffers: fields by number, without any schema.
 
-Source: the encoding's public description. A message is a run of fields, each a key (number and wire type) and a value:
-a varint, 8 bytes, a length with that many bytes, or 4 bytes. Groups, which TensorFlow never writes, are refused.
+Source: the public description of the encoding. A message is a sequence of fields, each a key (number and wire type) and
+a value: a varint, 8 bytes, a length with that many bytes, or 4 bytes. Groups are refused; TensorFlow never writes them.
 """
 
 from __future__ import annotations
@@ -22,19 +22,20 @@ _VARINT = 0
 _FIXED = {1: 8, 5: 4}  # bytes
 _VARINT_BITS = 64
 _SHORTEST = 2  # bytes of a field
-_FIRST_KEY = 1 << 3  # fields are numbered from 1 on
-_SHORT = 0x80  # numbers below it take one byte
+_FIRST_KEY = 1 << 3  # fields are numbered from 1
+_SHORT = 0x80  # smaller numbers take one byte
 _FLOAT32_END = 3.4028235e38
 
 
 class Message:
-    """One message, its fields by number; a field that is absent has its type's zero, as in the format itself.
+    """A message, with its fields by number; an absent field has the zero value of its type, as the format defines.
 
-    It has MOST fields at the most, and so has each message in it.
+    Args:
+        most: the largest number of fields of the message and of each message within.
 
     Raises:
-        CorruptModel: the bytes are no message.
-        RefusedModel: it has more fields.
+        CorruptModel: The bytes are not a message.
+        RefusedModel: The message has more fields.
     """
 
     __slots__ = ("_fields", "_most")
@@ -53,47 +54,47 @@ class Message:
         return number in self._fields
 
     def is_integer(self, number: int) -> bool:
-        """Whether field NUMBER is there and a varint."""
+        """Return whether field `number` is present and a varint."""
         return isinstance(self._fields.get(number, (b"",))[-1], int)
 
     def integer(self, number: int) -> int:
-        """Field NUMBER, not negative; the last one counts, as the format says."""
+        """Return field `number` as an unsigned integer; the last of repeated fields counts, as the format defines."""
         found = self._fields.get(number)
         return 0 if found is None else as_integer(found[-1])
 
     def signed(self, number: int) -> int:
-        """Field NUMBER as an int64, which is stored in two's complement."""
+        """Return field `number` as an int64, which is stored in two's complement."""
         value = self.integer(number)
         return value - (1 << _VARINT_BITS) if value >> (_VARINT_BITS - 1) else value
 
     def float32(self, number: int) -> float:
-        """Field NUMBER as a float of 4 bytes: the shortest decimal number that is stored so, 0.3 for instance."""
+        """Return field `number`, a float32, as the shortest decimal number with this value, for instance 0.3."""
         found = self._fields.get(number)
-        return 0.0 if found is None else shortest_float32(bytes(_four_bytes(found[-1])))
+        return 0.0 if found is None else shortest_float32(bytes(_check_four_bytes(found[-1])))
 
     def bytes(self, number: int) -> Buffer:
-        """Field NUMBER as bytes."""
+        """Return field `number` as bytes."""
         found = self._fields.get(number)
         return b"" if found is None else as_bytes(found[-1])
 
     def all_bytes(self, number: int) -> list[Buffer]:
-        """Every field NUMBER as bytes, in order."""
+        """Return all values of the repeated field `number` as bytes, in order."""
         return [as_bytes(value) for value in self._fields.get(number, ())]
 
     def text(self, number: int) -> str:
-        """Field NUMBER as text; what is no UTF-8 is kept as lone surrogates."""
+        """Return field `number` as text; bytes that are not UTF-8 become lone surrogates."""
         return as_text(self.bytes(number))
 
     def message(self, number: int) -> Message:
-        """Field NUMBER as a message; an empty one where it is absent."""
+        """Return field `number` as a message, which is empty if the field is absent."""
         return Message(self.bytes(number), self._most)
 
     def messages(self, number: int) -> list[Message]:
-        """Every field NUMBER as a message, in order."""
+        """Return all values of the repeated field `number` as messages, in order."""
         return [Message(value, self._most) for value in self.all_bytes(number)]
 
     def integers(self, number: int) -> list[int]:
-        """Every field NUMBER as an int64, packed or one by one."""
+        """Return all values of the repeated field `number` as int64, whether they are packed or not."""
         found: list[int] = []
         for value in self._fields.get(number, ()):
             found.extend([value] if isinstance(value, int) else varints(value))
@@ -101,30 +102,30 @@ class Message:
 
 
 def fields_up_to(most: int, data: Buffer) -> Iterator[tuple[int, Value]]:
-    """The fields in DATA, as below, of which there may be MOST.
+    """Iterate over the fields in `data`, as `fields` does, up to `most`.
 
     Raises:
-        CorruptModel: as below.
-        RefusedModel: there are more.
+        CorruptModel: As in `fields`.
+        RefusedModel: There are more fields.
     """
-    return fields(data) if len(data) <= most * _SHORTEST else _counted(fields(data), most)
+    return fields(data) if len(data) <= most * _SHORTEST else _limit_fields(fields(data), most)
 
 
-def _counted(found: Iterator[tuple[int, Value]], most: int) -> Iterator[tuple[int, Value]]:
+def _limit_fields(found: Iterator[tuple[int, Value]], most: int) -> Iterator[tuple[int, Value]]:
     yield from islice(found, most)
     if next(found, None) is not None:
         raise limit_exceeded("nodes", f"a message of more than {most:,} fields", needed=10 * most)
 
 
 def fields(data: Buffer) -> Iterator[tuple[int, Value]]:
-    """Number and value of each field in DATA, in order.
+    """Yield the number and the value of each field in `data`, in order.
 
     Raises:
-        CorruptModel: a field is cut short, or has a wire type or a number that is none.
+        CorruptModel: A field is cut short, or its wire type or number is not valid.
     """
     position, end = 0, len(data)
     while position < end:
-        # `varint` would give the same, but this is done tens of thousands of times, for numbers of one byte mostly.
+        # Inlined from `varint`: this runs tens of thousands of times, mostly for numbers of one byte.
         key = data[position]
         position += 1
         if key >= _SHORT:
@@ -132,7 +133,7 @@ def fields(data: Buffer) -> Iterator[tuple[int, Value]]:
         if key < _FIRST_KEY:
             raise CorruptModel(f"damaged protocol buffer: a field without a number at byte {position}")
         kind = key & 7
-        if kind in (0, 2):  # _VARINT, or a length; by their names it takes a fifth longer
+        if kind in (0, 2):  # a varint or a length; named constants take a fifth longer
             length = data[position] if position < end else _SHORT
             if length < _SHORT:
                 position += 1
@@ -153,10 +154,12 @@ def fields(data: Buffer) -> Iterator[tuple[int, Value]]:
 
 
 def spans(data: Buffer, wanted: int, start: int, stop: int) -> Iterator[tuple[int, int]]:
-    """Where in DATA each field WANTED of the message from START to STOP lies, one that is counted or of a fixed size.
+    """Yield the start and end in `data` of each field `wanted` of the message from `start` to `stop`.
+
+    Varint fields are skipped.
 
     Raises:
-        CorruptModel: as in `fields`.
+        CorruptModel: As in `fields`.
     """
     while start < stop:
         key, start = varint(data, start)
@@ -171,10 +174,10 @@ def spans(data: Buffer, wanted: int, start: int, stop: int) -> Iterator[tuple[in
 
 
 def varint(data: Buffer, position: int) -> tuple[int, int]:
-    """The varint in DATA at POSITION, and the position after it.
+    """Return the varint in `data` at `position`, and the position after it.
 
     Raises:
-        CorruptModel: it is cut short, or longer than the 10 bytes that 64 bits take.
+        CorruptModel: The varint is cut short, or longer than the 10 bytes that 64 bits take.
     """
     result = shift = 0
     try:
@@ -192,7 +195,7 @@ def varint(data: Buffer, position: int) -> tuple[int, int]:
 
 
 def varints(data: Buffer) -> list[int]:
-    """The varints that fill DATA."""
+    """Return the varints that `data` consists of."""
     found, position = [], 0
     while position < len(data):
         value, position = varint(data, position)
@@ -201,39 +204,39 @@ def varints(data: Buffer) -> list[int]:
 
 
 def shortest_float32(data: bytes) -> float:
-    """The float in the 4 bytes of DATA, as the shortest decimal number that is stored so."""
+    """Return the float32 in the 4 bytes of `data` as the shortest decimal number with this value."""
     exact: float = struct.unpack("<f", data)[0]
     if not math.isfinite(exact):
         return exact
-    shorter = (float(f"{exact:.{digits}g}") for digits in range(1, 10))  # nine tell any two apart
+    shorter = (float(f"{exact:.{digits}g}") for digits in range(1, 10))  # nine digits identify any float32
     return next((value for value in shorter if abs(value) < _FLOAT32_END and struct.pack("<f", value) == data), exact)
 
 
 def as_text(data: Buffer) -> str:
-    """DATA as text; what is no UTF-8 is kept as lone surrogates."""
+    """Return `data` as text; bytes that are not UTF-8 become lone surrogates."""
     return str(data, "utf-8", "surrogateescape")
 
 
 def as_integer(value: Value) -> int:
-    """VALUE, which a damaged message has bytes for."""
+    """Return `value` as an integer; a damaged message may hold bytes in its place."""
     if not isinstance(value, int):
-        raise CorruptModel("damaged protocol buffer: bytes where a number belongs")
+        raise CorruptModel("damaged protocol buffer: bytes in place of a number")
     return value
 
 
 def as_bytes(value: Value) -> Buffer:
-    """VALUE, which a damaged message has a number for."""
+    """Return `value` as bytes; a damaged message may hold a number in their place."""
     if isinstance(value, int):
-        raise CorruptModel("damaged protocol buffer: a number where bytes belong")
+        raise CorruptModel("damaged protocol buffer: a number in place of bytes")
     return value
 
 
 def as_fixed32(value: Value) -> int:
-    """VALUE, the 4 bytes of an unsigned number; of which a damaged message has more or fewer."""
-    return int.from_bytes(_four_bytes(value), "little")
+    """Return the unsigned number in the 4 bytes of `value`; a damaged message may hold more or fewer."""
+    return int.from_bytes(_check_four_bytes(value), "little")
 
 
-def _four_bytes(value: Value) -> Buffer:
+def _check_four_bytes(value: Value) -> Buffer:
     data = as_bytes(value)
     if len(data) != 4:
         raise CorruptModel("damaged protocol buffer: a number of 4 bytes has another length")

@@ -1,7 +1,7 @@
-"""The table of LevelDB: keys and values in order, in blocks with checksums. Knows nothing of what they mean.
+"""LevelDB's table: sorted keys and values in blocks with checksums, independent of their meaning.
 
-A footer of 48 bytes holds the place of the index block, whose entries lead to the data blocks. In a block, a key is
-stored as what differs from the key before it. Source: LevelDB's `table_format.md`.
+The footer of 48 bytes holds the offset of the index block, whose entries point to the data blocks. In a block, a key is
+stored as its difference from the key before. Source: LevelDB's `table_format.md`.
 """
 
 from __future__ import annotations
@@ -22,76 +22,78 @@ Block = TypeVar("Block", bytes, memoryview)
 _FOOTER, _TRAILER = 48, 5
 _UNCOMPRESSED, _SNAPPY = 0, 1
 
-# TensorFlow writes every 16th key whole, so that the keys of a block never come to more than 16 times its bytes; a
-# table that was made for it could unfold 5 MB to a terabyte.
+# TensorFlow writes every 16th key whole, so the keys of a block never take more than 16 times its bytes. A malicious
+# table could expand 5 MB to a terabyte.
 _RESTART_INTERVAL = 16
 
 
 class Table:
-    """A table in DATA, its blocks read when they are asked for and checked when they are read.
+    """A table whose blocks are read on demand and checked when they are read.
 
-    It has MOST blocks at the most, of as many entries each.
+    Args:
+        data: the bytes of the table.
+        most: the largest number of blocks, and of entries in each block.
 
     Raises:
-        CorruptModel: DATA is no table, or its checksums do not hold.
-        RefusedModel: it has more blocks.
-        UnsupportedFormat: it is compressed, which TensorFlow never does.
+        CorruptModel: `data` is not a table, or a checksum does not match.
+        RefusedModel: The table has more blocks.
+        UnsupportedFormat: The table is compressed, which TensorFlow never does.
     """
 
     def __init__(self, data: Buffer, most: int = DEFAULTS.objects) -> None:
         self._most = most
         self._data = memoryview(data)
         if len(data) < _FOOTER or self._data[-len(LEVELDB_MAGIC) :] != LEVELDB_MAGIC:
-            raise CorruptModel("no LevelDB table, or one that is cut short: it does not end as one does")
+            raise CorruptModel("not a LevelDB table, or cut short: the footer is missing")
         footer = self._data[-_FOOTER:]
-        _, position = _handle(footer, 0)
-        index, _ = _handle(footer, position)
-        self._blocks = [(key, _handle(value, 0)[0]) for key, value in self._listed(index)]
-        self._lasts = [key for key, _ in self._blocks]
-        self._kept: tuple[int, dict[bytes, memoryview]] = (-1, {})
+        _, position = _read_handle(footer, 0)
+        index, _ = _read_handle(footer, position)
+        self._blocks = [(key, _read_handle(value, 0)[0]) for key, value in self._read_entries(index)]
+        self._last_keys = [key for key, _ in self._blocks]
+        self._cached: tuple[int, dict[bytes, memoryview]] = (-1, {})
         ends = [0, *(offset + size for _, (offset, size) in self._blocks)]
         if any(offset < end for end, (_, (offset, _)) in zip(ends, self._blocks, strict=False)):
             raise CorruptModel("damaged LevelDB table: its blocks overlap")
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
-        """All keys with their values, which are short, in the order of the keys.
+        """Yield all keys with their values, in the order of the keys; the values are copied, as they are short.
 
         Raises:
-            CorruptModel: the table is damaged.
+            CorruptModel: The table is damaged.
         """
         last = None
         for _, place in self._blocks:
-            for key, value in _entries(bytes(self._block(place))):
+            for key, value in _parse_entries(bytes(self._read_block(place))):
                 if last is not None and key <= last:
                     raise CorruptModel("damaged LevelDB table: its keys are not in order")
                 last = key
                 yield key, value
 
     def get(self, wanted: bytes) -> memoryview | None:
-        """The value of the key WANTED; only the block that may hold it is read, and kept for the next question."""
-        turn = bisect_left(self._lasts, wanted)
+        """Return the value of the key `wanted`, or None; only the block that may hold it is read, and is cached."""
+        turn = bisect_left(self._last_keys, wanted)
         if turn == len(self._blocks):
             return None
-        if self._kept[0] != turn:
-            self._kept = turn, dict(self._listed(self._blocks[turn][1]))
-        return self._kept[1].get(wanted)
+        if self._cached[0] != turn:
+            self._cached = turn, dict(self._read_entries(self._blocks[turn][1]))
+        return self._cached[1].get(wanted)
 
-    def _listed(self, place: tuple[int, int]) -> list[tuple[bytes, memoryview]]:
-        """The entries of the block at PLACE."""
-        found = list(islice(_entries(self._block(place)), self._most + 1))
+    def _read_entries(self, place: tuple[int, int]) -> list[tuple[bytes, memoryview]]:
+        """Return the entries of the block at `place` (offset and size)."""
+        found = list(islice(_parse_entries(self._read_block(place)), self._most + 1))
         if len(found) > self._most:
             raise limit_exceeded("objects", f"a table of more than {self._most:,} entries", needed=10 * self._most)
         return found
 
-    def _block(self, place: tuple[int, int]) -> memoryview:
+    def _read_block(self, place: tuple[int, int]) -> memoryview:
         offset, size = place
         trailer = offset + size
         if trailer + _TRAILER > len(self._data) - _FOOTER:
-            raise CorruptModel("damaged LevelDB table: a block lies outside the file")
+            raise CorruptModel("damaged LevelDB table: a block is outside the file")
         kind = self._data[trailer]
         stored = int.from_bytes(self._data[trailer + 1 : trailer + _TRAILER], "little")
         if crc32c.masked(self._data[offset : trailer + 1]) != stored:
-            raise CorruptModel("damaged LevelDB table: the checksum of a block does not hold")
+            raise CorruptModel("damaged LevelDB table: the checksum of a block does not match")
         if kind == _SNAPPY:
             raise UnsupportedFormat("a LevelDB table compressed with snappy, which TensorFlow does not write")
         if kind != _UNCOMPRESSED:
@@ -99,14 +101,14 @@ class Table:
         return self._data[offset:trailer]
 
 
-def _handle(data: Buffer, position: int) -> tuple[tuple[int, int], int]:
+def _read_handle(data: Buffer, position: int) -> tuple[tuple[int, int], int]:
     offset, position = varint(data, position)
     size, position = varint(data, position)
     return (offset, size), position
 
 
-def _entries(block: Block) -> Iterator[tuple[bytes, Block]]:
-    """Keys and values of BLOCK, the values as parts of it."""
+def _parse_entries(block: Block) -> Iterator[tuple[bytes, Block]]:
+    """Yield the keys and values of `block`; the values are slices of it."""
     if len(block) < 4:
         raise CorruptModel("damaged LevelDB table: a block without its restart points")
     end = len(block) - 4 - 4 * int.from_bytes(block[-4:], "little")
@@ -114,7 +116,7 @@ def _entries(block: Block) -> Iterator[tuple[bytes, Block]]:
         raise CorruptModel("damaged LevelDB table: more restart points than a block holds")
     position, key, unfolded = 0, b"", 0
     while position < end:
-        shared, own, length = block[position : position + 3]  # that many follow: behind the entries are restart points
+        shared, own, length = block[position : position + 3]  # restart points follow the entries, so three bytes exist
         if (shared | own | length) < 0x80:
             position += 3
         else:
@@ -126,7 +128,7 @@ def _entries(block: Block) -> Iterator[tuple[bytes, Block]]:
             raise CorruptModel("damaged LevelDB table: an entry reaches beyond its block")
         unfolded += shared + own
         if unfolded > _RESTART_INTERVAL * len(block):
-            raise CorruptModel(f"damaged LevelDB table: its keys do not begin anew every {_RESTART_INTERVAL} entries")
+            raise CorruptModel(f"damaged LevelDB table: not every {_RESTART_INTERVAL}th key is stored whole")
         key = key[:shared] + bytes(block[position : position + own])
         yield key, block[position + own : stop]
         position = stop

@@ -25,20 +25,20 @@ def test_the_input_of_a_cell_is_joined_with_its_state() -> None:
     assert source(only(lstm_cell("c", "step") + node("step", "TensorArrayReadV3"))) == "step"
 
 
-def test_the_first_releases_name_the_axis_first() -> None:
+def test_the_axis_comes_first_in_the_first_releases() -> None:
     later = node("c/concat", "ConcatV2", "step", "c/h_before", "c/axis")
     data = lstm_cell("c", "step").replace(later, node("c/concat", "Concat", "c/axis", "step", "c/h_before"))
     assert source(only(data)) == "step"
 
 
-def test_three_that_are_joined_are_no_input_and_a_state() -> None:
+def test_three_joined_outputs_are_not_an_input_and_a_state() -> None:
     later = node("c/concat", "ConcatV2", "step", "c/h_before", "c/axis")
     data = lstm_cell("c", "step").replace(later, node("c/concat", "ConcatV2", "step", "more", "c/h_before", "c/axis"))
     assert source(only(data)) is None
 
 
 @pytest.mark.parametrize("operation", ["LSTMBlockCell", "BlockLSTM", "BlockLSTMV2"])
-def test_a_cell_in_one_operation_has_its_input_among_others(operation: str) -> None:
+def test_the_input_of_a_block_cell_is_among_its_inputs(operation: str) -> None:
     assert source(only(block(operation, "step:2"))) == "step:2"
 
 
@@ -46,7 +46,7 @@ def test_a_cell_in_one_operation_has_its_input_among_others(operation: str) -> N
     ("operation", "before", "turned"),
     [("BlockLSTM", "ReverseV2", True), ("BlockLSTMV2", "Relu", False), ("LSTMBlockCell", "Relu", None)],
 )
-def test_only_a_cell_that_takes_all_steps_at_once_shows_their_order_itself(
+def test_only_a_block_cell_of_all_steps_shows_their_order_itself(
     operation: str, before: str, turned: bool | None
 ) -> None:
     assert is_turned(only(node("before", before, "x", "axis") + block(operation, "before"))) is turned
@@ -63,11 +63,11 @@ def test_a_loop_whose_body_is_a_function_takes_its_steps_from_outside(operation:
     assert is_turned(only(outer + counted(2, counted(1, counted(1, signature) + nodes)))) is turned
 
 
-def test_what_turns_its_input_over_and_over_is_not_followed_for_ever() -> None:
+def test_a_cycle_of_transpositions_is_not_followed_forever() -> None:
     circle = node("a", "Transpose", "b") + node("b", "Transpose", "a")
     assert is_turned(only(lstm_cell("c", "a") + circle)) is None
 
 
-def test_a_step_of_a_list_without_a_length_shows_nothing_but_that_it_is_not_the_last() -> None:
+def test_a_step_of_a_list_is_reversed_only_if_the_list_has_a_length() -> None:
     assert is_turned(only(lstm_cell("c", "steps:1") + node("steps", "Unpack", "x"))) is False
     assert is_turned(only(lstm_cell("c", "steps:1") + node("steps", "Unpack", "x", num=integer(3, 2)))) is True

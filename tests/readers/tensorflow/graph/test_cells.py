@@ -29,13 +29,13 @@ def test_a_third_part_that_goes_straight_into_a_sigmoid_has_no_forget_bias() -> 
     assert only(weights("cell") + split_cell("cell", None)).forget_bias == 0.0
 
 
-def test_where_nothing_is_done_with_the_third_part_nothing_is_known() -> None:
+def test_an_unused_third_part_leaves_the_forget_bias_unknown() -> None:
     data = weights("cell") + split_cell("cell", None).replace(b"split:2", b"split:3")
     cell = only(data)
     assert (cell.forget_bias, cell.known_order) == (None, False)
 
 
-def test_a_forget_bias_that_is_no_constant_is_not_known() -> None:
+def test_a_forget_bias_that_is_not_a_constant_is_unknown() -> None:
     data = weights("cell") + split_cell("cell", 1.0)
     constant_node, placeholder = scalar("cell/y", 1.0), node("cell/y", "Placeholder")
     assert only(data).forget_bias == 1.0
@@ -43,12 +43,12 @@ def test_a_forget_bias_that_is_no_constant_is_not_known() -> None:
 
 
 @pytest.mark.parametrize(("operation", "known"), [("Relu", True), ("Elu", True), ("Selu", True), ("Rint", False)])
-def test_a_candidate_that_meets_no_activation_leaves_the_order_open(operation: str, known: bool) -> None:
+def test_a_candidate_without_an_activation_leaves_the_order_unknown(operation: str, known: bool) -> None:
     data = weights("cell") + split_cell("cell", candidate=operation)
     assert only(data).known_order is known
 
 
-def test_the_variables_of_a_loop_enter_it() -> None:
+def test_variables_are_traced_through_the_entry_of_a_loop() -> None:
     entering = node("cell/k", "Enter", "cell/kernel/read") + node("cell/b", "Enter", "cell/bias/read")
     data = weights("cell") + entering + split_cell("cell", 0.7, kernel="cell/k", bias="cell/b")
     cell = only(data)
@@ -56,7 +56,7 @@ def test_the_variables_of_a_loop_enter_it() -> None:
     assert cell.forget_bias == 0.7
 
 
-def test_resource_variables_are_read_by_an_operation_of_their_own() -> None:
+def test_variables_are_traced_through_read_operations() -> None:
     data = b"".join(
         node(f"c/{leaf}", "VarHandleOp") + node(f"c/{leaf}/Read", "ReadVariableOp", f"c/{leaf}")
         for leaf in ("kernel", "bias")
@@ -71,7 +71,7 @@ def test_the_variables_of_a_frozen_graph_are_constants() -> None:
 
 
 @pytest.mark.parametrize("operation", ["ConcatV2", "Concat"])
-def test_a_kernel_in_pieces_is_all_its_pieces(operation: str) -> None:
+def test_a_partitioned_kernel_has_the_names_of_its_pieces(operation: str) -> None:
     pieces = b"".join(variable(f"c/kernel/part_{k}", (7, 8)) for k in range(2)) + variable("c/bias", (16,))
     inputs = ["c/kernel/part_0/read", "c/kernel/part_1/read"]
     inputs = ["axis", *inputs] if operation == "Concat" else [*inputs, "axis"]
@@ -86,17 +86,17 @@ def test_pieces_that_nothing_joins_have_no_axis() -> None:
 
 
 @pytest.mark.parametrize("axis", [-1.0, 0.5, float("inf"), float("nan"), 2.0**60])
-def test_pieces_joined_along_no_axis_that_an_array_has_are_not_joined(axis: float) -> None:
+def test_pieces_joined_along_an_impossible_axis_are_ignored(axis: float) -> None:
     data = variable("k/part_0", (7, 8)) + variable("k/part_1", (7, 8)) + scalar("axis", axis)
     assert joining_axes(Graph(data + node("k", "ConcatV2", "k/part_0/read", "k/part_1/read", "axis"))) == {}
 
 
-def test_an_unrolled_cell_comes_once() -> None:
+def test_an_unrolled_cell_is_yielded_once() -> None:
     steps = [split_cell(f"rnn/step_{k}", kernel="c/kernel/read", bias="c/bias/read") for k in range(3)]
     assert only(weights("c") + b"".join(steps)).forget_bias == 1.0
 
 
-def test_two_cells_are_two() -> None:
+def test_two_cells_are_both_yielded() -> None:
     data = weights("a") + split_cell("a", 0.5) + weights("b") + split_cell("b", 0.25)
     assert [(cell.variables["kernel"], cell.forget_bias) for cell in cells(Graph(data))] == [
         (("a/kernel",), 0.5),
@@ -105,12 +105,12 @@ def test_two_cells_are_two() -> None:
 
 
 @pytest.mark.parametrize("parts", [2, 3])
-def test_a_split_in_other_parts_is_no_lstm(parts: int) -> None:
+def test_a_split_into_other_than_four_parts_is_not_an_lstm(parts: int) -> None:
     data = weights("c") + split_cell("c").replace(integer(3, 4), integer(3, parts))
     assert list(cells(Graph(data))) == []
 
 
-def test_a_split_of_something_else_is_no_lstm() -> None:
+def test_a_split_of_something_else_is_not_an_lstm() -> None:
     data = node("x", "Placeholder") + scalar("axis", 1) + node("s", "Split", "axis", "x", num_split=integer(3, 4))
     assert list(cells(Graph(data))) == []
 
@@ -122,19 +122,19 @@ def block(operation: str, **attributes: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("operation", ["LSTMBlockCell", "BlockLSTM", "BlockLSTMV2"])
-def test_a_cell_in_one_operation_has_its_variables_among_the_inputs(operation: str) -> None:
+def test_the_variables_of_a_block_cell_are_among_its_inputs(operation: str) -> None:
     cell = only(block(operation, forget_bias=float32(4, 0.3)))
     assert cell[:4] == (operation, {"kernel": ("w",), "bias": ("b",)}, 0.3, True)
     assert cell.node.name == "cell"
 
 
 @pytest.mark.parametrize(("operation", "added"), [("LSTMBlockCell", 1.0), ("BlockLSTM", 1.0), ("BlockLSTMV2", 0.0)])
-def test_without_the_attribute_a_cell_in_one_operation_adds_what_is_its_default(operation: str, added: float) -> None:
+def test_a_block_cell_without_the_attribute_has_the_default_forget_bias(operation: str, added: float) -> None:
     assert only(block(operation)).forget_bias == added
 
 
 @pytest.mark.parametrize("sees_state", [0, 1])
-def test_a_cell_in_one_operation_has_peepholes_if_it_says_so(sees_state: int) -> None:
+def test_a_block_cell_has_peepholes_if_its_attribute_is_set(sees_state: int) -> None:
     cell = only(block("BlockLSTM", use_peephole=integer(5, sees_state)))
     peepholes = {"w_i_diag": ("wci",), "w_f_diag": ("wcf",), "w_o_diag": ("wco",)}
     assert {leaf: cell.variables.get(leaf) for leaf in peepholes} == (
@@ -142,22 +142,22 @@ def test_a_cell_in_one_operation_has_peepholes_if_it_says_so(sees_state: int) ->
     )
 
 
-def test_a_cell_with_too_few_inputs_is_none() -> None:
+def test_a_block_cell_with_too_few_inputs_is_ignored() -> None:
     assert list(cells(Graph(node("cell", "BlockLSTM", "a", "b")))) == []
 
 
-def test_a_cell_whose_kernel_is_computed_is_none() -> None:
+def test_a_block_cell_with_a_computed_kernel_is_ignored() -> None:
     data = block("BlockLSTM").replace(b"VariableV2", b"MatrixInve")
     assert list(cells(Graph(data))) == []
 
 
-def test_a_sum_of_more_than_two_is_no_forget_bias() -> None:
+def test_a_sum_of_three_terms_is_not_a_forget_bias() -> None:
     data = weights("c") + split_cell("c", None).replace(b"\x0a\x03c/f\x12\x07Sigmoid", b"\x0a\x03c/f\x12\x07Unknown")
     data += node("c/add", "Add", *(["c/split:2"] * 3), "c/y") + scalar("c/y", 1.0)
     assert only(data).forget_bias is None
 
 
-def test_a_node_of_two_operations_is_no_cell() -> None:
-    """The last of two fields of one number holds; a search for bytes meets the first."""
+def test_the_last_of_two_operations_of_a_node_counts() -> None:
+    """The last of repeated fields counts, but a search for bytes finds the first."""
     both = counted(1, counted(1, "lstm") + counted(2, "BlockLSTM") + counted(2, "Const"))
     assert list(cells(Graph(both))) == []

@@ -12,7 +12,7 @@ from lstmdump.readers.tensorflow.wire.protobuf import fields
 
 
 def function(name: str, arguments: list[str], nodes: bytes) -> bytes:
-    """A library of one FunctionDef; the NODES of a graph stand in field 3 of it."""
+    """Return a library of one FunctionDef, which holds the `nodes` of a graph in field 3."""
     signature = counted(1, name) + b"".join(counted(2, counted(1, argument)) for argument in arguments)
     messages = [bytes(value) for _, value in fields(nodes) if not isinstance(value, int)]
     inside = b"".join(counted(3, message) for message in messages)
@@ -24,7 +24,7 @@ def loop(name: str, body: str, *inputs: str, operation: str = "While") -> bytes:
 
 
 @pytest.mark.parametrize("operation", ["While", "StatelessWhile"])
-def test_the_cell_in_a_loops_body_takes_the_variables_that_were_handed_in(operation: str) -> None:
+def test_the_cell_in_the_body_of_a_loop_takes_the_variables_passed_to_it(operation: str) -> None:
     body = split_cell("c", 0.25, kernel="k_arg", bias="b_arg")
     outer = variable("rnn/kernel", (7, 16)) + variable("rnn/bias", (16,))
     outer += loop("while", "body", "rnn/kernel/read", "rnn/bias/read", operation=operation)
@@ -33,18 +33,18 @@ def test_the_cell_in_a_loops_body_takes_the_variables_that_were_handed_in(operat
     assert cell.forget_bias == 0.25
 
 
-def test_a_loop_whose_body_is_not_there_is_passed_over() -> None:
+def test_a_loop_without_a_body_is_skipped() -> None:
     assert list(graph_functions.bodies(Graph(loop("while", "gone") + node("bare", "While")))) == []
 
 
-def test_an_output_in_a_body_is_called_as_a_graph_calls_it() -> None:
+def test_an_output_in_a_body_is_named_as_in_a_graph() -> None:
     inside = constant("a", np.zeros(1, "f4")) + node("b", "Tanh", "a:output:0") + node("c", "Tanh", "s:output:2")
     (body,) = graph_functions.bodies(Graph(loop("while", "f") + function("f", [], inside)))
     assert ([one.name for one in body.taking("a")], [one.name for one in body.taking("s:2")]) == (["b"], ["c"])
     assert [one.name for one in body.running("Tanh")] == ["b", "c"]
 
 
-def test_very_many_loops_through_one_long_function_are_refused() -> None:
+def test_too_many_loops_over_one_long_function_are_refused() -> None:
     inside = b"".join(node(f"n{k}", "Tanh") for k in range(2000))
     loops = b"".join(loop(f"while{k}", "f") for k in range(120))
     graph = Graph(loops + function("f", [], inside))

@@ -24,7 +24,7 @@ def found(data: bytes, name: str) -> graph_def.Node:
     return one
 
 
-@pytest.mark.parametrize("length", [1, 60, 130, 20_000])  # the length of the mark before it takes 1, 2 and 3 bytes
+@pytest.mark.parametrize("length", [1, 60, 130, 20_000])  # whose encoding takes 1, 1, 2 and 3 bytes
 def test_a_node_is_found_by_its_name_operation_and_inputs(length: int) -> None:
     long = "n" * length
     graph = Graph(node("a", "Const") + node(long, "Split", "axis", "a") + node("b", "Tanh", f"{long}:1", "^a"))
@@ -37,7 +37,7 @@ def test_a_node_is_found_by_its_name_operation_and_inputs(length: int) -> None:
     )
 
 
-def test_a_name_of_forty_thousand_bytes_is_searched_for() -> None:
+def test_a_name_of_forty_thousand_bytes_is_found() -> None:
     long = "n" * 40_000
     graph = Graph(node(long, "Split") + node("b", "Tanh", f"{long}:1"))
     assert names(graph.taking(f"{long}:1")) == ["b"]
@@ -50,13 +50,13 @@ def test_an_input_leads_to_its_node(name: str) -> None:
     assert one.operation == "Split"
 
 
-def test_a_node_that_is_not_there_is_none() -> None:
+def test_a_missing_node_is_none() -> None:
     assert Graph(node("a", "Const")).node("b") is None
     assert Graph(b"").node("b") is None
 
 
-@pytest.mark.parametrize("calls", [1, 100])  # few are searched for, many are looked up
-def test_what_takes_an_output_is_found_once_each_in_order(calls: int) -> None:
+@pytest.mark.parametrize("calls", [1, 100])  # a few are searches, many use the table of takers
+def test_the_takers_of_an_output_are_found_once_and_in_order(calls: int) -> None:
     data = node("s", "Split") + node("x", "Tanh", "s:1") + node("y", "Add", "s:1", "s:1") + node("z", "Tanh", "s:11")
     graph = Graph(data)
     for _ in range(calls):
@@ -64,30 +64,30 @@ def test_what_takes_an_output_is_found_once_each_in_order(calls: int) -> None:
         assert names(graph.taking("s:2")) == []
 
 
-def test_text_within_an_attribute_is_no_input() -> None:
+def test_text_within_an_attribute_is_not_an_input() -> None:
     attribute = counted(2, b"\x1a\x03s:1\x12\x04Tanh")  # what an input `s:1` and an operation `Tanh` look like
     graph = Graph(node("a", "Placeholder", text=attribute))
     assert (names(graph.taking("s:1")), names(graph.running("Tanh"))) == ([], [])
 
 
-def test_what_only_hands_on_is_looked_through() -> None:
+def test_the_source_is_behind_nodes_that_pass_their_input_on() -> None:
     data = tf.variable("v", (2,)) + node("enter", "Enter", "v/read") + node("switch", "Switch", "enter:0", "p")
     one = Graph(data).source("switch:1")
     assert one is not None
     assert one.name == "v"
 
 
-def test_a_loop_of_nodes_that_hand_on_ends() -> None:
+def test_a_cycle_of_nodes_that_pass_their_input_on_ends() -> None:
     data = node("a", "Identity", "b") + node("b", "Identity", "a")
     assert Graph(data).source("a") is not None
 
 
 def test_nodes_after_other_fields_are_damage() -> None:
-    with pytest.raises(CorruptModel, match="do not stand together"):
+    with pytest.raises(CorruptModel, match="are not stored together"):
         Graph(node("a", "Const") + counted(4, integer(1, 21)) + node("b", "Const"))
 
 
-def test_a_library_and_versions_after_the_nodes_are_passed_over() -> None:
+def test_a_library_and_versions_after_the_nodes_are_ignored() -> None:
     assert list(Graph(node("a", "Const") + counted(2, counted(1, "f")) + counted(4, integer(1, 21))).names()) == ["a"]
 
 
@@ -97,20 +97,20 @@ def test_a_graph_that_is_cut_short_is_damage(cut: int) -> None:
         Graph((node("a", "Const") + node("b", "Placeholder"))[:-cut])
 
 
-def test_two_nodes_of_one_name_are_damage() -> None:
-    with pytest.raises(CorruptModel, match="two nodes called a"):
+def test_two_nodes_with_the_same_name_are_damage() -> None:
+    with pytest.raises(CorruptModel, match="two nodes named a"):
         Graph(node("a", "Const") + node("a", "Const"))
 
 
-def test_a_damaged_node_is_found_when_it_is_looked_at() -> None:
+def test_a_damaged_node_is_detected_when_it_is_parsed() -> None:
     graph = Graph(node("a", "Const") + counted(1, counted(1, "b") + b"\x0f"))
     assert graph.node("a") is not None
     with pytest.raises(CorruptModel):
         _ = graph.node("b").operation
 
 
-@pytest.mark.parametrize("calls", [graph_def._FEW, 20_000])
-def test_many_questions_about_a_large_graph_take_no_minutes(calls: int) -> None:
+@pytest.mark.parametrize("calls", [graph_def._MAX_SEARCHES, 20_000])
+def test_many_searches_in_a_large_graph_take_seconds(calls: int) -> None:
     graph = Graph(b"".join(node(f"n{k}", "Tanh", f"m{k}") for k in range(20_000)))
     started = time.process_time()
     assert all(names(graph.taking(f"m{k}")) == [f"n{k}"] for k in range(calls))
@@ -155,21 +155,21 @@ def test_a_constant_of_another_size_than_its_shape_is_damage() -> None:
         tensor_in(Message(integer(1, 1) + counted(2, tf.shape([3])) + counted(4, bytes(8))), "c")
 
 
-def test_a_constant_in_a_form_that_is_not_known_is_an_error_of_ours() -> None:
+def test_a_constant_in_an_unknown_form_raises_an_error_of_this_package() -> None:
     tensor = tensor_in(Message(integer(1, 8) + counted(2, tf.shape([3]))), "c")
     assert tensor is not None
-    with pytest.raises(CorruptModel, match="complex64 in a form that is not known"):
+    with pytest.raises(CorruptModel, match="complex64 values in an unknown form"):
         tensor.read()
 
 
-def test_a_constant_of_strings_is_no_tensor() -> None:
+def test_a_constant_of_strings_is_not_a_tensor() -> None:
     assert tensor_in(Message(integer(1, 7) + counted(2, tf.shape([1])) + counted(8, "x")), "c") is None
 
 
 @pytest.mark.parametrize(
     "data", [node("c", "Placeholder"), node("c", "Const"), node("c", "Const", value=integer(3, 1))]
 )
-def test_what_holds_no_tensor_is_no_constant(data: bytes) -> None:
+def test_a_node_without_a_tensor_is_not_a_constant(data: bytes) -> None:
     assert graph_def.constant(found(data, "c")) is None
 
 
@@ -193,7 +193,7 @@ def test_a_half_scalar_may_be_in_bits() -> None:
 
 
 @pytest.mark.parametrize("values", [np.zeros(2, "f4"), np.array("x"), np.array(1, "u1")])
-def test_several_numbers_and_other_types_are_no_scalar(values: np.ndarray) -> None:
+def test_several_numbers_and_other_dtypes_are_not_a_scalar(values: np.ndarray) -> None:
     data = node("c", "Const") if values.dtype.kind == "U" else constant("c", values)
     assert graph_def.scalar(found(data, "c")) is None
 
@@ -212,6 +212,6 @@ def test_declared_variables_have_shape_and_type(operation: str) -> None:
 
 
 @pytest.mark.parametrize("shape", [integer(3, 1), tf.shape([-1, 16])])
-def test_a_variable_of_several_shapes_is_not_declared(shape: bytes) -> None:
+def test_a_variable_with_a_partly_unknown_shape_is_ignored(shape: bytes) -> None:
     graph = Graph(node("k", "VariableV2", shape=counted(7, shape), dtype=integer(6, 1)))
     assert graph_def.variables_declared(graph) == {}

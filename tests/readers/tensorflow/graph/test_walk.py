@@ -17,15 +17,15 @@ def walk(data: bytes) -> Walk:
 @pytest.mark.parametrize(
     ("name", "origin"), [("b:1", "a:1"), ("a:0", "a"), ("a:3", "a:3"), ("c", "c"), ("gone:2", "gone:2")]
 )
-def test_an_input_comes_from_the_output_behind_all_that_hands_it_on(name: str, origin: str) -> None:
+def test_the_origin_is_the_output_behind_nodes_that_pass_it_on(name: str, origin: str) -> None:
     assert walk(LOOP).origin(name) == origin
 
 
-def test_the_takers_of_an_output_are_those_of_what_hands_it_on() -> None:
+def test_takers_are_found_behind_nodes_that_pass_the_output_on() -> None:
     assert [taker.name for taker in walk(LOOP + node("d", "Mul", "a:1", "c")).takers("a:1")] == ["d", "c"]
 
 
-def test_nodes_that_hand_each_other_on_have_no_takers_and_end() -> None:
+def test_a_cycle_of_nodes_that_pass_their_input_on_ends() -> None:
     circle = walk(node("a", "Identity", "b") + node("b", "Identity", "a"))
     assert list(circle.takers("a")) == []
     assert circle.origin("a") in ("a", "b")
@@ -40,8 +40,8 @@ def test_the_other_of_two_inputs(inputs: tuple[str, ...], other: str | None) -> 
     assert found.other(adding, "x") == other
 
 
-def test_a_walk_without_an_end_is_given_up() -> None:
+def test_an_endless_walk_raises_an_error() -> None:
     found = walk(LOOP)
-    with pytest.raises(CannotReplay, match="more around the cell than any genuine one"):
+    with pytest.raises(CannotReplay, match="more nodes around the cell than any genuine one"):
         while True:
             found.origin("c")

@@ -61,8 +61,8 @@ def listing(*extents: int, dtype: int = 1, pieces: bytes = b"") -> bytes:
     ("listed", "words"),
     [
         (listing(3, 4), "without a place where it is stored"),
-        (listing(3, 4, pieces=counted(4, piece([(0, -1)]))), "1 dimensions in a tensor with 2"),
-        (listing(3, -4, pieces=counted(4, piece([(0, -1), (0, -1)]))), "which none can have"),
+        (listing(3, 4, pieces=counted(4, piece([(0, -1)]))), "1 dimensions, but its tensor has 2"),
+        (listing(3, -4, pieces=counted(4, piece([(0, -1), (0, -1)]))), "which is not valid"),
         (b"\x0f", "wire type 7"),
     ],
 )
@@ -83,7 +83,7 @@ def test_a_file_without_its_list_is_damage(tmp_path: Path) -> None:
         (counted(5, bytes(52)), r"13 numbers are stored for an array of shape \(3, 4\)"),
         (counted(5, bytes(44)), r"11 numbers are stored for an array of shape \(3, 4\)"),
         (b"", r"0 numbers are stored for an array of shape \(3, 4\)"),
-        (counted(5, bytes(7)), "7 bytes are no numbers"),
+        (counted(5, bytes(7)), "7 bytes are not a whole number"),
         (counted(4, bytes(44)), "48 bytes, but 44 are stored"),
     ],
 )
@@ -120,7 +120,7 @@ def test_a_changed_byte_is_found(tmp_path: Path) -> None:
     path = write_v1(tmp_path / "x", {"kernel": KERNEL})
     data = path.read_bytes()
     path.write_bytes(data.replace(KERNEL.tobytes(), (KERNEL + 1).tobytes()))
-    with pytest.raises(CorruptModel, match="checksum of a block does not hold"):
+    with pytest.raises(CorruptModel, match="checksum of a block does not match"):
         CheckpointV1(Location(path))
 
 

@@ -26,22 +26,22 @@ def test_checksums_are_those_of_rfc_3720(data: bytes, known: int) -> None:
     assert crc32c.crc32c(data) == known
 
 
-def test_a_mask_turns_by_15_bits_and_adds_leveldbs_constant() -> None:
+def test_masking_rotates_by_15_bits_and_adds_the_constant_of_leveldb() -> None:
     turned = (0xE3069283 >> 15) | (0xE3069283 << 17) & 0xFFFFFFFF
     assert crc32c.masked(b"123456789") == (turned + 0xA282EAD8) & 0xFFFFFFFF
 
 
 @pytest.mark.parametrize("length", [0, 1, 99_999, 100_000, 100_001])
-def test_short_and_long_data_have_the_librarys_checksum(length: int) -> None:
+def test_short_and_long_data_have_the_checksum_of_the_library(length: int) -> None:
     data = (bytes(range(251)) * 400)[:length]
     assert crc32c.crc32c(memoryview(data)) == library.crc32c(data)
 
 
-def test_a_checksum_goes_on_where_another_ended() -> None:
+def test_a_checksum_continues_another() -> None:
     assert crc32c.crc32c(b"6789", crc32c.crc32c(b"12345")) == 0xE3069283
 
 
-def test_many_short_data_load_the_library_in_the_end() -> None:
+def test_the_library_is_loaded_after_many_short_data() -> None:
     code = "from lstmdump.readers.tensorflow.wire import crc32c as checksums\nfor _ in range(3): checksums.masked(bytes({size}))\nprint({loaded})"
     loaded = "checksums._in_library is not None"
     done = [
@@ -52,19 +52,19 @@ def test_many_short_data_load_the_library_in_the_end() -> None:
 
 
 @pytest.mark.skipif(not hasattr(library, "__path__"), reason="this release of it is one module")
-def test_the_library_comes_without_the_package_around_it() -> None:
+def test_the_library_is_loaded_without_the_package_around_it() -> None:
     code = "import sys; from lstmdump.readers.tensorflow.wire import crc32c as checksums; print(checksums.crc32c(bytes(10**6)), *sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     checksum, *modules = done.stdout.split()
     assert (int(checksum), {"crc32c", "argparse"} & set(modules)) == (library.crc32c(bytes(10**6)), set())
 
 
-def test_where_the_package_is_built_in_another_way_it_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_package_without_the_extension_module_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crc32c.PathFinder, "find_spec", lambda *_: None)
-    assert crc32c._library() is library.crc32c
+    assert crc32c._load_library() is library.crc32c
 
 
-def test_short_data_go_without_the_library() -> None:
+def test_short_data_do_not_load_the_library() -> None:
     code = "import sys; from lstmdump.readers.tensorflow.wire import crc32c as checksums; checksums.masked(b'x'); print('crc32c' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

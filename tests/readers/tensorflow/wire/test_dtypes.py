@@ -21,7 +21,7 @@ def test_the_type_of_a_reference_is_that_of_what_it_refers_to() -> None:
 
 
 @pytest.mark.parametrize("number", [0, 24, 100, 999, 2**63])
-def test_an_unknown_type_goes_by_its_number(number: int) -> None:
+def test_an_unknown_dtype_is_named_by_its_number(number: int) -> None:
     assert dtypes.dtype_name(number).startswith("type ")
 
 
@@ -31,7 +31,7 @@ def test_bytes_are_elements_times_their_size() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["string", "resource", "variant", "qint8", "type 99"])
-def test_what_is_no_number_has_no_size(dtype: str) -> None:
+def test_dtypes_that_are_not_numbers_have_no_size(dtype: str) -> None:
     assert dtypes.byte_size(dtype, (3,)) is None
 
 
@@ -41,19 +41,19 @@ def test_a_shape_is_its_extents(extents: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("data", [shape([-1, 3]), integer(3, 1), shape([-5]), shape([1] * 255)])
-def test_a_stored_tensor_has_a_known_shape(data: bytes) -> None:
-    with pytest.raises(CorruptModel, match="which none can have"):
+def test_an_unknown_shape_of_a_stored_tensor_is_damage(data: bytes) -> None:
+    with pytest.raises(CorruptModel, match="which is not valid"):
         dtypes.shape_of(Message(data))
 
 
-def test_the_name_of_a_dimension_does_not_count() -> None:
+def test_the_name_of_a_dimension_is_ignored() -> None:
     assert dtypes.shape_of(Message(counted(2, integer(1, 4) + counted(2, "units")))) == (4,)
 
 
-@pytest.mark.parametrize("extents", [(7,), (1,) * 254])  # of few bytes, which are kept, and of many
+@pytest.mark.parametrize("extents", [(7,), (1,) * 254])  # a short message, which is cached, and a long one
 def test_a_shape_in_bytes_is_the_one_in_the_message(extents: tuple[int, ...]) -> None:
     assert [dtypes.shape_in(shape(extents)) for _ in range(2)] == [extents] * 2
 
 
-def test_a_shape_that_is_not_all_known_is_none_however_often_it_is_asked_for() -> None:
+def test_a_partly_unknown_shape_is_none_in_each_call() -> None:
     assert [dtypes.known_shape_in(shape([-1, 3])) for _ in range(2)] == [None, None]

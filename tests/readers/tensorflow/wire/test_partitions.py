@@ -45,12 +45,12 @@ def test_codes_sort_as_their_numbers_do() -> None:
 
 
 def test_a_key_is_a_zero_the_name_the_rank_and_the_spans() -> None:
-    # Seen in a checkpoint of TensorFlow: rows 0 to 4, and columns 0 to 24, of a matrix.
+    # From a checkpoint written by TensorFlow: rows 0 to 4, and columns 0 to 24, of a matrix.
     key = partitions.key_of("m/rnn/lstm_cell/kernel", [(0, 4), (0, 24)])
     assert key == b"\0m/rnn/lstm_cell/kernel\0\x01\x01\x02\x80\x84\x80\x98"
 
 
-def test_the_two_bytes_that_mean_something_are_escaped_in_names() -> None:
+def test_the_two_special_bytes_are_escaped_in_names() -> None:
     assert partitions.key_of("a\0b\udcffc", []) == b"\0a\0\xffb\xff\0c\0\x01\x00"
 
 
@@ -69,7 +69,7 @@ def test_a_length_of_zero_is_not_the_whole_dimension() -> None:
 
 @pytest.mark.parametrize("rank", [0, 1, 3])
 def test_a_piece_of_another_rank_is_damage(rank: int) -> None:
-    with pytest.raises(CorruptModel, match=f"a piece with 2 dimensions in a tensor with {rank}"):
+    with pytest.raises(CorruptModel, match=f"a piece has 2 dimensions, but its tensor has {rank}"):
         partitions.spans_of(Message(piece([(0, -1), (4, 2)])), rank)
 
 
@@ -93,7 +93,7 @@ def test_a_piece_outside_its_tensor_is_damage(span: tuple[int, int]) -> None:
         ([((0, 2), (0, 5)), ((2, 1), (0, 5))], (3, 5)),
         ([((0, 3), (0, 2)), ((0, 3), (2, 3))], (3, 5)),
         ([((a, 1), (b, 1), (c, 1)) for a in range(2) for b in range(3) for c in range(4)], (2, 3, 4)),
-        # a pinwheel, which no straight cut takes apart
+        # a pinwheel, which no straight cut divides
         ([((0, 1), (0, 2)), ((0, 2), (2, 1)), ((2, 1), (1, 2)), ((1, 2), (0, 1)), ((1, 1), (1, 1))], (3, 3)),
     ],
 )
@@ -112,7 +112,7 @@ def test_pieces_that_cover_each_element_once_are_a_whole(
         ([((0, 4),)], (6,)),
         ([((0, 4),), ((5, 1),)], (6,)),
         ([((0, 4),), ((3, 3),)], (6,)),
-        ([((0, 4),), ((0, 2),)], (6,)),  # six elements, four of them
+        ([((0, 4),), ((0, 2),)], (6,)),  # six elements, but four distinct ones
         ([((0, 3),), ((0, 3),)], (6,)),
         ([((0, 2), (0, 2)), ((1, 2), (1, 2)), ((0, 1), (2, 1))], (3, 3)),  # nine elements, one of them twice
         ([((0, 3), (0, 5)), ((0, 3), (0, 5))], (3, 5)),
@@ -130,13 +130,13 @@ def test_an_empty_piece_beside_others_is_damage() -> None:
         partitions.insist_on_whole([((0, 6),), ((2, 0),)], (6,))
 
 
-def test_a_hundred_thousand_pieces_take_no_minutes() -> None:
+def test_a_hundred_thousand_pieces_are_checked_in_seconds() -> None:
     started = time.process_time()
     partitions.insist_on_whole([((k, 1), (0, 4)) for k in range(100_000)], (100_000, 4))
     assert time.process_time() - started < 10
 
 
-def test_cuts_through_many_dimensions_at_once_are_refused() -> None:
+def test_a_partition_along_many_dimensions_is_refused() -> None:
     shape = (2,) * 12
     with pytest.raises(RefusedModel, match="12 dimensions"):
         partitions.insist_on_whole([tuple((0, 1) for _ in shape), tuple((1, 1) for _ in shape)], shape)

@@ -41,7 +41,7 @@ def test_a_varint_that_does_not_end_is_damage(data: bytes) -> None:
         protobuf.varint(data, 0)
 
 
-def test_the_four_wire_types_are_told_apart() -> None:
+def test_the_four_wire_types_are_distinguished() -> None:
     data = b"\x08\x96\x01" + b"\x12\x07testing" + b"\x1d\x01\x00\x00\x00" + b"\x21" + bytes(range(8))
     found = [(number, value if isinstance(value, int) else bytes(value)) for number, value in protobuf.fields(data)]
     assert found == [(1, 150), (2, b"testing"), (3, b"\x01\0\0\0"), (4, bytes(range(8)))]
@@ -65,7 +65,7 @@ def test_an_absent_field_is_the_zero_of_its_type() -> None:
     assert (message.messages(1), message.integers(1), 1 in message.message(1)) == ([], [], False)
 
 
-def test_of_a_field_that_comes_twice_the_last_counts() -> None:
+def test_the_last_of_repeated_fields_counts() -> None:
     message = Message(integer(1, 5) + counted(2, "a") + integer(1, 7) + counted(2, "b"))
     assert (message.integer(1), message.text(2), [bytes(one) for one in message.all_bytes(2)]) == (7, "b", [b"a", b"b"])
 
@@ -75,7 +75,7 @@ def test_a_signed_number_is_in_twos_complement(stored: int, value: int) -> None:
     assert Message(integer(1, stored)).signed(1) == value
 
 
-def test_numbers_come_packed_or_one_by_one() -> None:
+def test_repeated_numbers_may_be_packed_or_not() -> None:
     data = integer(1, 3) + counted(1, tf.varint(300) + tf.varint(-1)) + integer(1, 4)
     assert Message(data).integers(1) == [3, 300, -1, 4]
 
@@ -85,14 +85,15 @@ def test_a_number_of_four_bytes_is_little_endian() -> None:
 
 
 @pytest.mark.parametrize("value", [1.0, 0.3, 0.7, -2.5, 0.0, 1e-45, 3.4028234663852886e38, 123456.79])
-def test_a_float_is_the_shortest_number_that_is_stored_so(value: float) -> None:
+def test_a_float_is_the_shortest_decimal_number_with_its_value(value: float) -> None:
     found = Message(float32(4, value)).float32(4)
     assert np.float32(found) == np.float32(value)
     assert len(repr(found)) <= len(repr(value))
 
 
 def test_a_float_may_take_nine_digits() -> None:
-    # Below 2**30, floats lie 64 apart: eight digits, which end in 00, give 1000000000 or 1000000128.
+    # Below 2**30, adjacent floats differ by 64. The nearest numbers of eight digits, 1000000000 and 1000000100, are
+    # stored as 1000000000 and 1000000128.
     assert protobuf.shortest_float32(struct.pack("<f", 1000000064)) == 1000000060.0
 
 
@@ -101,60 +102,60 @@ def test_an_infinite_float_stays_infinite(text: str) -> None:
     assert Message(float32(4, float(text))).float32(4) == float(text)
 
 
-def test_a_float_that_is_none_stays_none() -> None:
+def test_nan_stays_nan() -> None:
     assert np.isnan(Message(float32(4, float("nan"))).float32(4))
 
 
-def test_text_that_is_no_utf_8_is_kept() -> None:
+def test_text_that_is_not_utf_8_is_kept() -> None:
     assert Message(counted(1, b"a\xff")).text(1).encode("utf-8", "surrogateescape") == b"a\xff"
 
 
-def test_bytes_are_no_number() -> None:
-    with pytest.raises(CorruptModel, match="bytes where a number belongs"):
+def test_bytes_in_place_of_a_number_are_damage() -> None:
+    with pytest.raises(CorruptModel, match="bytes in place of a number"):
         Message(counted(1, "a")).integer(1)
 
 
 @pytest.mark.parametrize("ask", ["bytes", "text", "message", "messages", "all_bytes", "float32"])
-def test_a_number_is_no_bytes(ask: str) -> None:
-    with pytest.raises(CorruptModel, match="a number where bytes belong"):
+def test_a_number_in_place_of_bytes_is_damage(ask: str) -> None:
+    with pytest.raises(CorruptModel, match="a number in place of bytes"):
         getattr(Message(integer(1, 5)), ask)(1)
 
 
-def test_a_number_of_four_bytes_has_four() -> None:
+def test_a_fixed32_of_another_length_is_damage() -> None:
     with pytest.raises(CorruptModel, match="has another length"):
         protobuf.as_fixed32(b"abc")
 
 
-def test_a_float_has_four_bytes() -> None:
+def test_a_float_of_another_length_is_damage() -> None:
     with pytest.raises(CorruptModel, match="has another length"):
         Message(counted(1, b"abc")).float32(1)
 
 
-def test_a_message_knows_which_fields_it_has_and_which_are_numbers() -> None:
+def test_a_message_reports_its_fields_and_which_are_numbers() -> None:
     message = Message(integer(1, 0) + counted(2, ""))
     assert (1 in message, 2 in message, 3 in message) == (True, True, False)
     assert (message.is_integer(1), message.is_integer(2), message.is_integer(3)) == (True, False, False)
 
 
-def test_fields_are_found_where_they_lie() -> None:
+def test_spans_are_those_of_the_fields() -> None:
     data = integer(4, 300) + counted(4, "ab") + fixed32(4, 7) + counted(5, "no") + counted(4, "cde")
     found = [data[start:stop] for start, stop in protobuf.spans(data, 4, 0, len(data))]
     assert found == [value for number, value in protobuf.fields(data) if number == 4 and not isinstance(value, int)]
 
 
-def test_a_field_does_not_lie_beyond_its_message() -> None:
+def test_a_span_beyond_its_message_is_damage() -> None:
     data = counted(1, counted(2, "abc"))
     with pytest.raises(CorruptModel, match="a field of 3 bytes where 1 are left"):
         list(protobuf.spans(data, 2, 2, 5))
 
 
-def test_fields_are_counted_where_there_may_be_too_many() -> None:
+def test_too_many_fields_are_refused() -> None:
     assert Message(integer(1, 1) * 5, 5).integers(1) == [1] * 5
     with pytest.raises(RefusedModel, match="a message of more than 5 fields; --limit nodes=50 allows it"):
         Message(integer(1, 1) * 6, 5)
 
 
-def test_the_fields_of_a_message_within_are_counted_too() -> None:
+def test_too_many_fields_in_a_nested_message_are_refused() -> None:
     outer = Message(counted(1, integer(1, 1) * 6), 5)
     with pytest.raises(RefusedModel, match="more than 5 fields"):
         outer.message(1)
