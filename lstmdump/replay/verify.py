@@ -94,7 +94,7 @@ def case(lstm: LSTM, *, seed: int = 0) -> Case | LayerVerdict:
     Raises:
         UnreadableModel: the numbers cannot be read.
     """
-    request = _request(lstm, seed)
+    request = _make_request(lstm, seed)
     try:
         _check_finite(request.arrays)
         numbers = equations.read(lstm, dtype=request.dtype, forget_bias=request.forget_bias)
@@ -116,14 +116,14 @@ def compare(given: Case | LayerVerdict, tensorflow: TensorFlow, *, tolerance: fl
     theirs = tensorflow.run(request)
     with np.errstate(over="ignore", invalid="ignore"):  # NaN is an answer, too
         ours = equations.replay(given.numbers, request.x)
-        if (ours.h.shape, _last(ours).shape) != (theirs.h.shape, theirs.c.shape):
+        if (ours.h.shape, _last_cell_state(ours).shape) != (theirs.h.shape, theirs.c.shape):
             raise TensorFlowFailed(f"TensorFlow makes {theirs.h.shape} of {name}, the replay {ours.h.shape}")
-        difference = _difference(ours, theirs)
+        difference = _largest_difference(ours, theirs)
         notes = tuple(_notes(given, tolerance))
     return LayerVerdict(name, given.kind, theirs.cell, request.dtype, difference, difference <= tolerance, notes)
 
 
-def _request(lstm: LSTM, seed: int) -> Request:
+def _make_request(lstm: LSTM, seed: int) -> Request:
     cell = lstm.layout.tensorflow_cell(lstm)
     dtype = "float32" if cell in _FLOAT32_ONLY else "float64"
     forget_bias = _DEFAULT_FORGET_BIAS if lstm.forget_bias is None else lstm.forget_bias
@@ -139,13 +139,13 @@ def _check_finite(arrays: Mapping[str, Array]) -> None:
         raise CannotReplay(f"NaN or infinite numbers in {', '.join(broken)}")
 
 
-def _difference(ours: States, theirs: States | Answer) -> float:
+def _largest_difference(ours: States, theirs: States | Answer) -> float:
     """The largest between outputs of any step and last cell states; NaN where there is one on either side."""
-    differences = ours.h - theirs.h, _last(ours) - _last(theirs)
+    differences = ours.h - theirs.h, _last_cell_state(ours) - _last_cell_state(theirs)
     return float(np.max([np.abs(values).max() for values in differences]))
 
 
-def _last(outcome: States | Answer) -> Array:
+def _last_cell_state(outcome: States | Answer) -> Array:
     """The last cell state, (batch, m)."""
     return outcome.c[:, -1] if isinstance(outcome, States) else outcome.c
 
@@ -153,15 +153,15 @@ def _last(outcome: States | Answer) -> Array:
 def _notes(given: Case, tolerance: float) -> Iterator[str]:
     if not given.knows_forget_bias:
         yield f"with a forget bias of {_DEFAULT_FORGET_BIAS} on both sides: the file does not hold it"
-    alike = list(_alike(given.numbers, given.request.x, tolerance))
+    alike = list(_find_alike(given.numbers, given.request.x, tolerance))
     if alike:
         yield f"its numbers would not show an exchange of {', of '.join(alike)}"
 
 
-def _alike(numbers: CellNumbers, x: Array, tolerance: float) -> Iterator[str]:
+def _find_alike(numbers: CellNumbers, x: Array, tolerance: float) -> Iterator[str]:
     """The pairs of gates that X does not tell apart: `i and o`."""
     right = equations.replay(numbers, x)
     for one, other in combinations(GATES, 2):
         gates = {**numbers.gates, one: numbers.gates[other], other: numbers.gates[one]}
-        if _difference(right, equations.replay(replace(numbers, gates=gates), x)) <= tolerance:
+        if _largest_difference(right, equations.replay(replace(numbers, gates=gates), x)) <= tolerance:
             yield f"{one} and {other}"

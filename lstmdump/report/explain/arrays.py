@@ -41,8 +41,8 @@ def slices(subject: Subject) -> Section:
         lines = table([
             (f"{array}_{letter}", cells[array]) for letter, cells in told.items() for array in used if cells[array]
         ])  # fmt: skip
-    before, after = subject.fill(subject.layout.words.slices), " ".join(_lines_after_slices(subject))
-    return Section("Which slice is which gate?", (Line(before), *lines, *_stored_names(lstm), Line(after)))
+    before, after = subject.fill(subject.layout.words.slices), " ".join(_list_notes(subject))
+    return Section("Which slice is which gate?", (Line(before), *lines, *_list_stored_names(lstm), Line(after)))
 
 
 def parameters(subject: Subject) -> Section:
@@ -55,14 +55,14 @@ def parameters(subject: Subject) -> Section:
         told.append(("b of one gate", f"{lstm.biases}·{m}" if lstm.biases > 1 else "", lstm.biases * gate.b.size))
     one = sum(number for *_, number in told)
     told += [("one gate", "", one), ("four gates", f"4·{count(one)}", 4 * one)]
-    others = list(_beyond_the_gates(lstm))
+    others = list(_count_other_arrays(lstm))
     if others:
         told += [*others, ("together", "", 4 * one + sum(number for *_, number in others))]
     lines = table([(name, how, count(number)) for name, how, number in told], numbers=True)
     return Section("How many parameters?", tuple(lines))
 
 
-def _beyond_the_gates(lstm: LSTM) -> Iterator[tuple[str, str, int]]:
+def _count_other_arrays(lstm: LSTM) -> Iterator[tuple[str, str, int]]:
     for role, name in ((Role.PEEPHOLE, "peepholes"), (Role.NORMALIZATION, "gamma and beta")):
         number = sum(weight.role is role for weight in lstm.weights)
         if number:
@@ -76,7 +76,7 @@ def _name_blocks(lstm: LSTM, letter: str) -> dict[str, str]:
     return {array: " + ".join(map(str, blocks)) for array, blocks in stored_blocks(lstm, letter).items()}
 
 
-def _lines_after_slices(subject: Subject) -> Iterator[str]:
+def _list_notes(subject: Subject) -> Iterator[str]:
     if subject.layout.words.after_slices:
         yield subject.layout.words.after_slices
     if (projection := subject.lstm.projection_kernel) is not None:
@@ -84,7 +84,7 @@ def _lines_after_slices(subject: Subject) -> Iterator[str]:
     yield _EXPORT
 
 
-def _stored_names(lstm: LSTM) -> Iterator[Line]:
+def _list_stored_names(lstm: LSTM) -> Iterator[Line]:
     """What the arrays are called in the file, where it has other names for them."""
     apart = [weight for weight in lstm.weights if not weight.tensor.name.removesuffix(":0").endswith(weight.name)]
     if apart:

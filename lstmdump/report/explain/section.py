@@ -89,10 +89,10 @@ class Subject(NamedTuple):
 def table(rows: Sequence[Sequence[str]], *, numbers: bool = False) -> list[Line]:
     """ROWS of as many cells each, in columns; with NUMBERS, the last column stands on the right."""
     widths = [max(length(Piece(cell)) for cell in column) for column in zip(*rows, strict=True)]
-    return [Line(_row(row, widths, numbers=numbers), is_row=True) for row in rows]
+    return [Line(_format_row(row, widths, numbers=numbers), is_row=True) for row in rows]
 
 
-def _row(row: Sequence[str], widths: Sequence[int], *, numbers: bool) -> str:
+def _format_row(row: Sequence[str], widths: Sequence[int], *, numbers: bool) -> str:
     free = [width - length(Piece(cell)) for cell, width in zip(row, widths, strict=True)]
     cells = [cell + " " * spaces for cell, spaces in zip(row, free, strict=True)]
     if numbers:

@@ -27,7 +27,7 @@ def time(subject: Subject) -> Section:
 
 def data(subject: Subject) -> Section | None:
     """The shape of the data that the layer was built for; None where the file does not tell."""
-    steps, d = _time_steps(subject.lstm.settings), subject.lstm.input_dim
+    steps, d = _find_time_steps(subject.lstm.settings), subject.lstm.input_dim
     if steps is None:
         return None
     text = f"(batch, {steps}, {d}), says its configuration: {steps} time steps. It takes others with the same arrays."
@@ -79,7 +79,7 @@ def returned(subject: Subject) -> Section | None:
     return Section("What does this layer return?", (Line(f"With its {says}: {text}."),))
 
 
-def _time_steps(settings: Mapping[str, Any]) -> int | None:
+def _find_time_steps(settings: Mapping[str, Any]) -> int | None:
     """The number of time steps that a layer of Keras was built for, where its configuration has it."""
     shape = settings.get("batch_input_shape", settings.get("batch_shape"))
     if isinstance(shape, Mapping):  # as TensorFlow writes a tuple
