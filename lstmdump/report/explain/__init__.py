@@ -1,4 +1,4 @@
-"""What `show --explain` says: all lessons on each layer, but what holds for every layer only once."""
+"""The text of `show --explain`: all lessons on each layer, but what holds for every layer only once."""
 
 from __future__ import annotations
 
@@ -26,16 +26,20 @@ _MOST_NAMES = 8
 
 
 class _Chapter(NamedTuple):
-    """Sections that hold for the same layers, in order: for each its place among the lessons."""
+    """Sections that hold for the same layers, each with its place among the lessons, in order."""
 
     lstms: tuple[LSTM, ...]
     sections: list[tuple[int, Section]]
 
 
 def explanation(lstms: Sequence[LSTM], producer: str, *, width: int | None, colour: bool) -> str:
-    """The lessons on LSTMS, of a model that PRODUCER wrote, as text for people.
+    """Return the lessons on the layers of a model, as text for people.
 
-    WIDTH is the terminal's; None is no terminal.
+    Args:
+        lstms: The layers.
+        producer: Who wrote the model.
+        width: The columns of the terminal; None for no terminal.
+        colour: Whether to use colours.
     """
     page = Page(min(width or _USUAL, _WIDEST), colour=colour)
     in_letters = not _are_of_one_size(lstms)
@@ -52,7 +56,7 @@ def explanation(lstms: Sequence[LSTM], producer: str, *, width: int | None, colo
 
 
 def _make_chapters(subjects: Sequence[Subject]) -> list[_Chapter]:
-    """What is said of SUBJECTS, each thing once; what holds for many before what holds for few of them."""
+    """Return the chapters on the subjects: each section once, what holds for many layers before what holds for few."""
     places = {subject.lstm: place for place, subject in enumerate(subjects)}
     sayers: dict[tuple[int, Section], list[LSTM]] = {}
     for subject in subjects:
@@ -77,7 +81,7 @@ def _are_of_one_size(lstms: Sequence[LSTM]) -> bool:
 
 
 def _make_title(lstms: Sequence[LSTM], of: int) -> str:
-    """What a chapter on LSTMS, of so many layers, is called."""
+    """Return the title of a chapter on some of that many layers."""
     if len(lstms) == of > 1:
         return f"all {plural(of, 'layer')}"
     shown = ", ".join(map(_name_layer, lstms[:_MOST_NAMES]))
@@ -85,7 +89,7 @@ def _make_title(lstms: Sequence[LSTM], of: int) -> str:
 
 
 def _describe_sizes(lstms: Sequence[LSTM]) -> str:
-    """Their sizes if they are the same, else what is meant by the letters."""
+    """Return the sizes of the layers if they are the same, else what the letters stand for."""
     first = lstms[0]
     sizes = {"d": "inputs", "m": "units"} | ({} if first.projection is None else {"p": "outputs, projected"})
     if _are_of_one_size(lstms):
@@ -94,7 +98,7 @@ def _describe_sizes(lstms: Sequence[LSTM]) -> str:
 
 
 def _name_layer(lstm: LSTM) -> str:
-    """Its name, and which half of a Bidirectional it is, if its name does not say so."""
+    """Return the name of a layer, and which half of a Bidirectional it is if the name does not say so."""
     half = behaviour.half(lstm)
     return visible(lstm.name) + (f" ({half})" if half is not None and half not in lstm.name else "")
 

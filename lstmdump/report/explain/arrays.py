@@ -14,7 +14,7 @@ _EXPORT = "lstmdump export writes each as an array of its own."
 
 
 def rows(subject: Subject) -> Section:
-    """Why the kernels have the rows they have."""
+    """Explain the rows of the kernels."""
     words, text = subject.layout.words, subject.fill(subject.layout.words.rows)
     if subject.lstm.projection is not None:
         text += f" h has what the projection leaves of the {subject.size('m')} units: {subject.size('h')} numbers."
@@ -22,14 +22,14 @@ def rows(subject: Subject) -> Section:
 
 
 def columns(subject: Subject) -> Section:
-    """Why the kernels have the columns they have."""
+    """Explain the columns of the kernels."""
     words = subject.layout.words
     text = words.columns + (words.bias if subject.lstm.use_bias else "")
     return Section(subject.fill(words.columns_question), (Line(subject.fill(text)),))
 
 
 def slices(subject: Subject) -> Section:
-    """Which slice of which stored array is which gate's."""
+    """List which slice of which stored array belongs to which gate."""
     lstm = subject.lstm
     told = {letter: _name_blocks(lstm, letter) for letter in lstm.gate_order}
     used = [array for array in "WUbV" if any(cells[array] for cells in told.values())]
@@ -46,7 +46,7 @@ def slices(subject: Subject) -> Section:
 
 
 def parameters(subject: Subject) -> Section:
-    """The parameter count, step by step."""
+    """Count the parameters, step by step."""
     lstm = subject.lstm
     gate = lstm.gates["i"]
     d, m, h, _ = lstm.sizes
@@ -85,7 +85,7 @@ def _list_notes(subject: Subject) -> Iterator[str]:
 
 
 def _list_stored_names(lstm: LSTM) -> Iterator[Line]:
-    """What the arrays are called in the file, where it has other names for them."""
+    """Yield the names of the arrays in the file, where they differ."""
     apart = [weight for weight in lstm.weights if not weight.tensor.name.removesuffix(":0").endswith(weight.name)]
     if apart:
         yield Line("The file calls them:")

@@ -21,7 +21,7 @@ _DEFINITIONS = {
 
 
 def equations(subject: Subject) -> Section:
-    """The six equations, with what is this layer's own: functions, forget bias, peepholes, projection, clipping."""
+    """Write the six equations with the functions, forget bias, peepholes, projection and clipping of this layer."""
     lstm, behaviour = subject.lstm, subject.behaviour
     squash, sigma = _name_function(behaviour.activation), _name_function(behaviour.recurrent_activation)
     memory, output = "f∘c + i∘candidate", f"o∘{squash}(c')"
@@ -40,7 +40,7 @@ def equations(subject: Subject) -> Section:
 
 
 def shapes(subject: Subject) -> Section:
-    """The equations with nothing but shapes."""
+    """Write the equations with nothing but shapes."""
     lstm = subject.lstm
     shape = {role: str(role.shape(lstm.sizes)) for role in Role}
     m, h = shape[Role.GATE_BIAS], f"({lstm.sizes.h},)"
@@ -54,7 +54,7 @@ def shapes(subject: Subject) -> Section:
 
 
 def activations(subject: Subject) -> Section:
-    """The functions that the layer uses, and which ones their names mean."""
+    """Name the functions that the layer uses, and define them."""
     behaviour = subject.behaviour
     gates, states = word(behaviour.recurrent_activation), word(behaviour.activation)
     definitions = [_define(name, behaviour.keras) for name in dict.fromkeys((gates, states))]
@@ -64,7 +64,7 @@ def activations(subject: Subject) -> Section:
 
 
 def granted(subject: Subject) -> Section | None:
-    """What is taken for granted where the file leaves something open; None where it does not."""
+    """List the assumptions where the file leaves something open; None where it does not."""
     lines = [Line(f"By lstmdump trace: {visible(note)}.") for note in subject.behaviour.notes]
     if subject.doubt:
         lines.append(Line(f"Here: that it computes what an LSTM usually does. But {visible(subject.doubt)}."))
@@ -78,12 +78,12 @@ def _define(name: str, keras: int) -> str:
 
 
 def _name_function(name: object) -> str:
-    """What stands for an activation in an equation: its word, without its settings."""
+    """Return what stands for an activation in an equation: its name without the settings."""
     return "σ" if name == "sigmoid" else word(name).partition("(")[0]
 
 
 def _write_sum(lstm: LSTM, letter: str) -> str:
-    """What a gate's function acts on."""
+    """Return what the function of a gate acts on."""
     gate = lstm.gates[letter]
     text = f"x·W_{letter} + h·U_{letter}"
     text = f"norm({text})" if _is_normalized(lstm) else text

@@ -9,13 +9,13 @@ from lstmdump.report.explain.section import Line, Section, Subject, table
 
 
 def forget_bias(subject: Subject) -> Section:
-    """Where the forget bias is: in the stored b_f, or added at run time."""
+    """Say where the forget bias is: in the stored b_f, or added at run time."""
     text = _explain_tensorflow_1(subject) if subject.layout.is_of_tensorflow_1 else _explain_keras(subject)
     return Section("Where is the forget bias?", (Line(text),))
 
 
 def elsewhere(subject: Subject) -> Section:
-    """The same layer in Keras, in TensorFlow 1 and in CuDNN's layout."""
+    """Compare the layer in Keras, in TensorFlow 1 and in CuDNN's layout."""
     kernel, recurrent = subject.shape(Role.KERNEL), subject.shape(Role.RECURRENT_KERNEL)
     order, fused_order = " ".join(KERAS_ORDER), " ".join(TF1_ORDER)
     told = [
@@ -44,7 +44,7 @@ def _explain_keras(subject: Subject) -> str:
 
 
 def _explain_beginning(lstm: LSTM) -> str:
-    """What b_f was before the training, as far as the configuration says."""
+    """Say what b_f was before the training, as far as the configuration says."""
     settings = lstm.settings
     if settings.get("unit_forget_bias") is True or settings.get("forget_bias_init") == "one":
         return "It began at 1, as its configuration says, and training took it from there."
@@ -70,6 +70,6 @@ def _explain_tensorflow_1(subject: Subject) -> str:
 
 
 def _name_slice(subject: Subject) -> str:
-    """Where b_f is stored, in brackets, if that is to be told for one layer."""
+    """Return where b_f is stored, after a comma; nothing where the text holds for several layers."""
     found = " + ".join(map(str, stored_blocks(subject.lstm, "f")["b"]))
     return "" if subject.in_letters or found in ("", "b_f") else f", {found}"
