@@ -29,13 +29,13 @@ class LSTMWeight(NamedTuple):
 
 
 class Gate(NamedTuple):
-    """One gate's share of the arrays, not yet read: z = x·W + h·U + b, and c·V where there are peepholes.
+    """The arrays of one gate, not yet read: z = x·W + h·U + b, and c·V where there are peepholes.
 
     Attributes:
-        W: the kernel, (d, m).
-        U: the recurrent kernel, (h, m).
-        b: the bias, (m,); None in a layer without bias.
-        V: the peephole, (m,); None in the candidate, and in a cell without peepholes.
+        W: The kernel, (d, m).
+        U: The recurrent kernel, (h, m).
+        b: The bias, (m,); None in a layer without bias.
+        V: The peephole, (m,); None in the candidate, and in a cell without peepholes.
     """
 
     W: Tensor
@@ -44,22 +44,22 @@ class Gate(NamedTuple):
     V: Tensor | None = None
 
     def arrays(self) -> list[Tensor]:
-        """W, U, and b and V where there are such."""
+        """Return W, U, and b and V where there are such."""
         return [tensor for tensor in (self.W, self.U, self.b, self.V) if tensor is not None]
 
 
 class Gates(Mapping[str, Gate]):
-    """The four gates by their letters, each of which ONE gives when it is first asked for: few are, of many layers."""
+    """The four gates by letter, each made by `make_gate` when it is first asked for: of many layers, few are."""
 
-    def __init__(self, one: Callable[[str], Gate]) -> None:
-        self._one = one
+    def __init__(self, make_gate: Callable[[str], Gate]) -> None:
+        self._make_gate = make_gate
         self._known: dict[str, Gate] = {}
 
     def __getitem__(self, letter: str) -> Gate:
         if letter not in self._known:
             if letter not in tuple(GATES):
                 raise KeyError(letter)
-            self._known[letter] = self._one(letter)
+            self._known[letter] = self._make_gate(letter)
         return self._known[letter]
 
     def __iter__(self) -> Iterator[str]:
@@ -147,7 +147,7 @@ class LSTM:
 
     @property
     def parameters(self) -> int:
-        """How many numbers the file stores for it."""
+        """How many numbers the file stores for the layer."""
         return sum(weight.tensor.size for weight in self.weights)
 
     @property
@@ -167,14 +167,14 @@ class LSTM:
         return next((tensor.renamed(f"{self.name}/P") for tensor in found), None)
 
     def arrays(self, gates: str = GATES) -> list[Tensor]:
-        """The arrays of GATES, in the form that all layouts have; with all four gates also the projection."""
+        """Return the arrays of some gates in the form that all layouts have; with all four also the projection."""
         found = [tensor for gate in gates for tensor in self.gates[gate].arrays()]
         whole = self.projection_kernel if gates == GATES else None
         return found if whole is None else [*found, whole]
 
     @property
     def gate_columns(self) -> dict[str, tuple[int, int]] | None:
-        """Each gate's first column and the one after its last; None where each gate has arrays of its own."""
+        """By gate, the first column and the one after the last; None where each gate has arrays of its own."""
         if not self.layout.has_columns:
             return None
         return {gate: (k * self.units, (k + 1) * self.units) for k, gate in enumerate(self.gate_order)}
@@ -186,10 +186,10 @@ class LSTM:
 
     @property
     def use_bias(self) -> bool:
-        """Whether it has a bias."""
+        """Whether the layer has a bias."""
         return any(weight.role in _BIASES for weight in self.weights)
 
     @property
     def peepholes(self) -> bool:
-        """Whether its gates see the cell state."""
+        """Whether the gates see the cell state."""
         return any(weight.role is Role.PEEPHOLE for weight in self.weights)

@@ -1,4 +1,4 @@
-"""Our slices against TensorFlow's own cells: the same stored arrays, the same random input, the largest difference.
+"""Compare our slices with TensorFlow's own cells: the same stored arrays and random input, the largest difference.
 
 What is compared is the layout: which slice is which gate, which rows are the input's, what is transposed, summed or
 added. TensorFlow gets the arrays as they are stored and does its own slicing; the replay gets the gates as `export`
@@ -35,16 +35,16 @@ _FLOAT32_ONLY = frozenset({"block", "block-v2"})
 
 @dataclass(frozen=True)
 class LayerVerdict:
-    """What became of one layer.
+    """The result for one layer.
 
     Attributes:
-        layer: its name.
-        kind: its class.
-        cell: what TensorFlow ran, by its own name; None where the layer was not verified.
-        dtype: what both sides computed in.
-        difference: the largest between any two outputs or cell states; NaN where one of them is no number.
-        agrees: whether that is within the tolerance; None where the layer was not verified.
-        notes: what to know about it; why it was not verified.
+        layer: The name of the layer.
+        kind: The class of the layer.
+        cell: What TensorFlow ran, by TensorFlow's name; None where the layer was not verified.
+        dtype: What both sides computed in.
+        difference: The largest between any two outputs or cell states; NaN where one of them is not a number.
+        agrees: Whether that is within the tolerance; None where the layer was not verified.
+        notes: What to know about the result; why the layer was not verified.
     """
 
     layer: str
@@ -58,7 +58,7 @@ class LayerVerdict:
 
 @dataclass(frozen=True)
 class ModelVerdict:
-    """What became of the layers of one model."""
+    """The results for the layers of one model."""
 
     model: str
     layers: tuple[LayerVerdict, ...]
@@ -67,19 +67,19 @@ class ModelVerdict:
 
     @property
     def agrees(self) -> bool | None:
-        """Whether all layers do that were verified; None where none was."""
+        """Whether all verified layers agree; None where none was verified."""
         known = [layer.agrees for layer in self.layers if layer.agrees is not None]
         return all(known) if known else None
 
 
 class Case(NamedTuple):
-    """A layer, read, that is to be run on both sides.
+    """A layer, read, to be run on both sides.
 
     Attributes:
-        kind: its class.
-        knows_forget_bias: whether the file holds what the cell adds to it.
-        request: what TensorFlow is to run.
-        numbers: what the replay is.
+        kind: The class of the layer.
+        knows_forget_bias: Whether the file holds the forget bias that the cell adds.
+        request: What TensorFlow is to run.
+        numbers: What the replay is to run.
     """
 
     kind: str
@@ -89,12 +89,12 @@ class Case(NamedTuple):
 
 
 def case(lstm: LSTM, *, seed: int = 0) -> Case | LayerVerdict:
-    """What is to be run to verify LSTM; or that, and why, it cannot be.
+    """Return what is to be run to verify an LSTM; a verdict that says why, if it cannot be verified.
 
     Raises:
-        UnreadableModel: the numbers cannot be read.
+        UnreadableModel: The numbers cannot be read.
     """
-    request = _request(lstm, seed)
+    request = _make_request(lstm, seed)
     try:
         _check_finite(request.arrays)
         numbers = equations.read(lstm, dtype=request.dtype, forget_bias=request.forget_bias)
@@ -104,11 +104,11 @@ def case(lstm: LSTM, *, seed: int = 0) -> Case | LayerVerdict:
 
 
 def compare(given: Case | LayerVerdict, tensorflow: TensorFlow, *, tolerance: float = TOLERANCE) -> LayerVerdict:
-    """Run what is GIVEN in TENSORFLOW and in the replay, and compare.
+    """Run a case in TensorFlow and in the replay, and compare; return a verdict as it is.
 
     Raises:
-        MissingDependency: there is no TensorFlow.
-        TensorFlowFailed: it died, hung, or refused the layer.
+        MissingDependency: TensorFlow is not installed.
+        TensorFlowFailed: TensorFlow died, hung, or refused the layer.
     """
     if isinstance(given, LayerVerdict):
         return given
@@ -116,14 +116,14 @@ def compare(given: Case | LayerVerdict, tensorflow: TensorFlow, *, tolerance: fl
     theirs = tensorflow.run(request)
     with np.errstate(over="ignore", invalid="ignore"):  # NaN is an answer, too
         ours = equations.replay(given.numbers, request.x)
-        if (ours.h.shape, _last(ours).shape) != (theirs.h.shape, theirs.c.shape):
+        if (ours.h.shape, _last_cell_state(ours).shape) != (theirs.h.shape, theirs.c.shape):
             raise TensorFlowFailed(f"TensorFlow makes {theirs.h.shape} of {name}, the replay {ours.h.shape}")
-        difference = _difference(ours, theirs)
+        difference = _largest_difference(ours, theirs)
         notes = tuple(_notes(given, tolerance))
     return LayerVerdict(name, given.kind, theirs.cell, request.dtype, difference, difference <= tolerance, notes)
 
 
-def _request(lstm: LSTM, seed: int) -> Request:
+def _make_request(lstm: LSTM, seed: int) -> Request:
     cell = lstm.layout.tensorflow_cell(lstm)
     dtype = "float32" if cell in _FLOAT32_ONLY else "float64"
     forget_bias = _DEFAULT_FORGET_BIAS if lstm.forget_bias is None else lstm.forget_bias
@@ -139,29 +139,29 @@ def _check_finite(arrays: Mapping[str, Array]) -> None:
         raise CannotReplay(f"NaN or infinite numbers in {', '.join(broken)}")
 
 
-def _difference(ours: States, theirs: States | Answer) -> float:
-    """The largest between outputs of any step and last cell states; NaN where there is one on either side."""
-    differences = ours.h - theirs.h, _last(ours) - _last(theirs)
+def _largest_difference(ours: States, theirs: States | Answer) -> float:
+    """Return the largest between outputs of any step and last cell states; NaN if there is one on either side."""
+    differences = ours.h - theirs.h, _last_cell_state(ours) - _last_cell_state(theirs)
     return float(np.max([np.abs(values).max() for values in differences]))
 
 
-def _last(outcome: States | Answer) -> Array:
-    """The last cell state, (batch, m)."""
+def _last_cell_state(outcome: States | Answer) -> Array:
+    """Return the last cell state, (batch, m)."""
     return outcome.c[:, -1] if isinstance(outcome, States) else outcome.c
 
 
 def _notes(given: Case, tolerance: float) -> Iterator[str]:
     if not given.knows_forget_bias:
         yield f"with a forget bias of {_DEFAULT_FORGET_BIAS} on both sides: the file does not hold it"
-    alike = list(_alike(given.numbers, given.request.x, tolerance))
+    alike = list(_find_alike(given.numbers, given.request.x, tolerance))
     if alike:
         yield f"its numbers would not show an exchange of {', of '.join(alike)}"
 
 
-def _alike(numbers: CellNumbers, x: Array, tolerance: float) -> Iterator[str]:
-    """The pairs of gates that X does not tell apart: `i and o`."""
+def _find_alike(numbers: CellNumbers, x: Array, tolerance: float) -> Iterator[str]:
+    """Yield the pairs of gates that `x` does not tell apart: `i and o`."""
     right = equations.replay(numbers, x)
     for one, other in combinations(GATES, 2):
         gates = {**numbers.gates, one: numbers.gates[other], other: numbers.gates[one]}
-        if _difference(right, equations.replay(replace(numbers, gates=gates), x)) <= tolerance:
+        if _largest_difference(right, equations.replay(replace(numbers, gates=gates), x)) <= tolerance:
             yield f"{one} and {other}"

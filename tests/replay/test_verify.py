@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -14,9 +14,11 @@ import lstmdump
 from lstmdump.errors import TensorFlowFailed
 from lstmdump.lstm import LSTM
 from lstmdump.lstm.find import read_lstm
+from lstmdump.lstm.gate_layouts import TensorFlowCell
 from lstmdump.model.tree import Layer
 from lstmdump.replay.verify import LayerVerdict, ModelVerdict, case, compare
 from lstmdump.sandbox.tensorflow_client import Answer
+from lstmdump.sandbox.tensorflow_server import CELLS
 
 
 def verify(lstm: LSTM, standin: Any, *, seed: int = 0, **options: Any) -> LayerVerdict:
@@ -163,6 +165,10 @@ def cell(shapes: dict[str, tuple[int, ...]], kind: str = "LSTM") -> LSTM:
 )
 def test_each_layout_has_its_cell(shapes: dict[str, tuple[int, ...]], kind: str, wanted: str) -> None:
     assert case(cell(shapes, kind)).request.cell == wanted
+
+
+def test_tensorflow_runs_every_cell_that_a_layout_names() -> None:
+    assert set(CELLS) == set(get_args(TensorFlowCell))
 
 
 @pytest.mark.parametrize(("kind", "dtype"), [("LSTMCell", "float64"), ("LSTMBlockCell", "float32")])

@@ -1,4 +1,4 @@
-"""What `show --explain` says: all lessons on each layer, but what holds for every layer only once."""
+"""The text of `show --explain`: all lessons on each layer, but what holds for every layer only once."""
 
 from __future__ import annotations
 
@@ -26,33 +26,37 @@ _MOST_NAMES = 8
 
 
 class _Chapter(NamedTuple):
-    """Sections that hold for the same layers, in order: for each its place among the lessons."""
+    """Sections that hold for the same layers, each with its place among the lessons, in order."""
 
     lstms: tuple[LSTM, ...]
     sections: list[tuple[int, Section]]
 
 
 def explanation(lstms: Sequence[LSTM], producer: str, *, width: int | None, colour: bool) -> str:
-    """The lessons on LSTMS, of a model that PRODUCER wrote, as text for people.
+    """Return the lessons on the layers of a model, as text for people.
 
-    WIDTH is the terminal's; None is no terminal.
+    Args:
+        lstms: The layers.
+        producer: Who wrote the model.
+        width: The columns of the terminal; None for no terminal.
+        colour: Whether to use colours.
     """
     page = Page(min(width or _USUAL, _WIDEST), colour=colour)
     in_letters = not _are_of_one_size(lstms)
-    subjects = [_subject(lstm, producer, page.width, in_letters=in_letters) for lstm in lstms]
-    for place, chapter in enumerate(_chapters(subjects)):
+    subjects = [_make_subject(lstm, producer, page.width, in_letters=in_letters) for lstm in lstms]
+    for place, chapter in enumerate(_make_chapters(subjects)):
         if place:
             page.blank()
             page.blank()
-        page.line(Piece("explained: "), Piece(_title(chapter.lstms, len(lstms)), "bold cyan"))
+        page.line(Piece("explained: "), Piece(_make_title(chapter.lstms, len(lstms)), "bold cyan"))
         if in_letters:
-            page.line(Piece(_sizes(chapter.lstms)), indent=INDENT)
-        _add(page, chapter)
+            page.line(Piece(_describe_sizes(chapter.lstms)), indent=INDENT)
+        _add_chapter(page, chapter)
     return page.text()
 
 
-def _chapters(subjects: Sequence[Subject]) -> list[_Chapter]:
-    """What is said of SUBJECTS, each thing once; what holds for many before what holds for few of them."""
+def _make_chapters(subjects: Sequence[Subject]) -> list[_Chapter]:
+    """Return the chapters on the subjects: each section once, what holds for many layers before what holds for few."""
     places = {subject.lstm: place for place, subject in enumerate(subjects)}
     sayers: dict[tuple[int, Section], list[LSTM]] = {}
     for subject in subjects:
@@ -65,7 +69,7 @@ def _chapters(subjects: Sequence[Subject]) -> list[_Chapter]:
     return sorted(chapters.values(), key=lambda chapter: (places[chapter.lstms[0]], -len(chapter.lstms)))
 
 
-def _subject(lstm: LSTM, producer: str, width: int, *, in_letters: bool) -> Subject:
+def _make_subject(lstm: LSTM, producer: str, width: int, *, in_letters: bool) -> Subject:
     try:
         return Subject(lstm, behaviour.of(lstm, producer), in_letters, width)
     except CannotReplay as error:
@@ -76,16 +80,16 @@ def _are_of_one_size(lstms: Sequence[LSTM]) -> bool:
     return len({lstm.sizes for lstm in lstms}) == 1
 
 
-def _title(lstms: Sequence[LSTM], of: int) -> str:
-    """What a chapter on LSTMS, of so many layers, is called."""
+def _make_title(lstms: Sequence[LSTM], of: int) -> str:
+    """Return the title of a chapter on some of that many layers."""
     if len(lstms) == of > 1:
         return f"all {plural(of, 'layer')}"
-    shown = ", ".join(map(_named, lstms[:_MOST_NAMES]))
+    shown = ", ".join(map(_name_layer, lstms[:_MOST_NAMES]))
     return shown + (f" and {plural(len(lstms) - _MOST_NAMES, 'other layer')}" if len(lstms) > _MOST_NAMES else "")
 
 
-def _sizes(lstms: Sequence[LSTM]) -> str:
-    """Their sizes if they are the same, else what is meant by the letters."""
+def _describe_sizes(lstms: Sequence[LSTM]) -> str:
+    """Return the sizes of the layers if they are the same, else what the letters stand for."""
     first = lstms[0]
     sizes = {"d": "inputs", "m": "units"} | ({} if first.projection is None else {"p": "outputs, projected"})
     if _are_of_one_size(lstms):
@@ -93,13 +97,13 @@ def _sizes(lstms: Sequence[LSTM]) -> str:
     return ", ".join(f"{letter} {word}" for letter, word in sizes.items())
 
 
-def _named(lstm: LSTM) -> str:
-    """Its name, and which half of a Bidirectional it is, if its name does not say so."""
+def _name_layer(lstm: LSTM) -> str:
+    """Return the name of a layer, and which half of a Bidirectional it is if the name does not say so."""
     half = behaviour.half(lstm)
     return visible(lstm.name) + (f" ({half})" if half is not None and half not in lstm.name else "")
 
 
-def _add(page: Page, chapter: _Chapter) -> None:
+def _add_chapter(page: Page, chapter: _Chapter) -> None:
     for _, section in sorted(chapter.sections, key=lambda said: said[0]):
         page.blank()
         page.line(Piece(section.title, "bold"))

@@ -14,7 +14,7 @@ _EXPORT = "lstmdump export writes each as an array of its own."
 
 
 def rows(subject: Subject) -> Section:
-    """Why the kernels have the rows they have."""
+    """Explain the rows of the kernels."""
     words, text = subject.layout.words, subject.fill(subject.layout.words.rows)
     if subject.lstm.projection is not None:
         text += f" h has what the projection leaves of the {subject.size('m')} units: {subject.size('h')} numbers."
@@ -22,14 +22,14 @@ def rows(subject: Subject) -> Section:
 
 
 def columns(subject: Subject) -> Section:
-    """Why the kernels have the columns they have."""
+    """Explain the columns of the kernels."""
     words = subject.layout.words
     text = words.columns + (words.bias if subject.lstm.use_bias else "")
     return Section(subject.fill(words.columns_question), (Line(subject.fill(text)),))
 
 
 def slices(subject: Subject) -> Section:
-    """Which slice of which stored array is which gate's."""
+    """List which slice of which stored array belongs to which gate."""
     lstm = subject.lstm
     told = {letter: _name_blocks(lstm, letter) for letter in lstm.gate_order}
     used = [array for array in "WUbV" if any(cells[array] for cells in told.values())]
@@ -41,12 +41,12 @@ def slices(subject: Subject) -> Section:
         lines = table([
             (f"{array}_{letter}", cells[array]) for letter, cells in told.items() for array in used if cells[array]
         ])  # fmt: skip
-    before, after = subject.fill(subject.layout.words.slices), " ".join(_lines_after_slices(subject))
-    return Section("Which slice is which gate?", (Line(before), *lines, *_stored_names(lstm), Line(after)))
+    before, after = subject.fill(subject.layout.words.slices), " ".join(_list_notes(subject))
+    return Section("Which slice is which gate?", (Line(before), *lines, *_list_stored_names(lstm), Line(after)))
 
 
 def parameters(subject: Subject) -> Section:
-    """The parameter count, step by step."""
+    """Count the parameters, step by step."""
     lstm = subject.lstm
     gate = lstm.gates["i"]
     d, m, h, _ = lstm.sizes
@@ -55,14 +55,14 @@ def parameters(subject: Subject) -> Section:
         told.append(("b of one gate", f"{lstm.biases}·{m}" if lstm.biases > 1 else "", lstm.biases * gate.b.size))
     one = sum(number for *_, number in told)
     told += [("one gate", "", one), ("four gates", f"4·{count(one)}", 4 * one)]
-    others = list(_beyond_the_gates(lstm))
+    others = list(_count_other_arrays(lstm))
     if others:
         told += [*others, ("together", "", 4 * one + sum(number for *_, number in others))]
     lines = table([(name, how, count(number)) for name, how, number in told], numbers=True)
     return Section("How many parameters?", tuple(lines))
 
 
-def _beyond_the_gates(lstm: LSTM) -> Iterator[tuple[str, str, int]]:
+def _count_other_arrays(lstm: LSTM) -> Iterator[tuple[str, str, int]]:
     for role, name in ((Role.PEEPHOLE, "peepholes"), (Role.NORMALIZATION, "gamma and beta")):
         number = sum(weight.role is role for weight in lstm.weights)
         if number:
@@ -76,7 +76,7 @@ def _name_blocks(lstm: LSTM, letter: str) -> dict[str, str]:
     return {array: " + ".join(map(str, blocks)) for array, blocks in stored_blocks(lstm, letter).items()}
 
 
-def _lines_after_slices(subject: Subject) -> Iterator[str]:
+def _list_notes(subject: Subject) -> Iterator[str]:
     if subject.layout.words.after_slices:
         yield subject.layout.words.after_slices
     if (projection := subject.lstm.projection_kernel) is not None:
@@ -84,8 +84,8 @@ def _lines_after_slices(subject: Subject) -> Iterator[str]:
     yield _EXPORT
 
 
-def _stored_names(lstm: LSTM) -> Iterator[Line]:
-    """What the arrays are called in the file, where it has other names for them."""
+def _list_stored_names(lstm: LSTM) -> Iterator[Line]:
+    """Yield the names of the arrays in the file, where they differ."""
     apart = [weight for weight in lstm.weights if not weight.tensor.name.removesuffix(":0").endswith(weight.name)]
     if apart:
         yield Line("The file calls them:")

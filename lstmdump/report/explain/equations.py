@@ -21,26 +21,26 @@ _DEFINITIONS = {
 
 
 def equations(subject: Subject) -> Section:
-    """The six equations, with what is this layer's own: functions, forget bias, peepholes, projection, clipping."""
+    """Write the six equations with the functions, forget bias, peepholes, projection and clipping of this layer."""
     lstm, behaviour = subject.lstm, subject.behaviour
-    squash, sigma = _function(behaviour.activation), _function(behaviour.recurrent_activation)
+    squash, sigma = _name_function(behaviour.activation), _name_function(behaviour.recurrent_activation)
     memory, output = "f∘c + i∘candidate", f"o∘{squash}(c')"
     memory = f"norm({memory})" if _is_normalized(lstm) else memory
     output = output if lstm.projection is None else f"({output})·P"
     told = [
-        (f"i = {sigma}({_sum(lstm, 'i')})", "what comes in"),
-        (f"f = {sigma}({_sum(lstm, 'f')})", "what is kept"),
-        (f"candidate = {squash}({_sum(lstm, 'c')})", "what could come in"),
-        (f"c' = {_clipped(memory, behaviour.cell_clip)}", "the new memory"),
-        (f"o = {sigma}({_sum(lstm, 'o')})", "what goes out"),
-        (f"h' = {_clipped(output, behaviour.projection_clip)}", "the new output"),
+        (f"i = {sigma}({_write_sum(lstm, 'i')})", "what comes in"),
+        (f"f = {sigma}({_write_sum(lstm, 'f')})", "what is kept"),
+        (f"candidate = {squash}({_write_sum(lstm, 'c')})", "what could come in"),
+        (f"c' = {_write_clipped(memory, behaviour.cell_clip)}", "the new memory"),
+        (f"o = {sigma}({_write_sum(lstm, 'o')})", "what goes out"),
+        (f"h' = {_write_clipped(output, behaviour.projection_clip)}", "the new output"),
     ]
     before = "At each step, from its input x, and from h and c of the step before:"
-    return Section("The six equations", (Line(before), *table(told), Line(" ".join(_legend(lstm)))))
+    return Section("The six equations", (Line(before), *table(told), Line(" ".join(_explain_signs(lstm)))))
 
 
 def shapes(subject: Subject) -> Section:
-    """The equations with nothing but shapes."""
+    """Write the equations with nothing but shapes."""
     lstm = subject.lstm
     shape = {role: str(role.shape(lstm.sizes)) for role in Role}
     m, h = shape[Role.GATE_BIAS], f"({lstm.sizes.h},)"
@@ -54,36 +54,36 @@ def shapes(subject: Subject) -> Section:
 
 
 def activations(subject: Subject) -> Section:
-    """The functions that the layer uses, and which ones their names mean."""
+    """Name the functions that the layer uses, and define them."""
     behaviour = subject.behaviour
     gates, states = word(behaviour.recurrent_activation), word(behaviour.activation)
-    definitions = [_definition(name, behaviour.keras) for name in dict.fromkeys((gates, states))]
+    definitions = [_define(name, behaviour.keras) for name in dict.fromkeys((gates, states))]
     what = f"i, f and o: {gates}. The candidate, and c' on its way out: {states}."
     text = " ".join(filter(None, [what, *definitions, subject.layout.words.activations]))
     return Section("Which activations?", (Line(text),))
 
 
 def granted(subject: Subject) -> Section | None:
-    """What is taken for granted where the file leaves something open; None where it does not."""
+    """List the assumptions where the file leaves something open; None where it does not."""
     lines = [Line(f"By lstmdump trace: {visible(note)}.") for note in subject.behaviour.notes]
     if subject.doubt:
         lines.append(Line(f"Here: that it computes what an LSTM usually does. But {visible(subject.doubt)}."))
     return Section("What is taken for granted?", tuple(lines)) if lines else None
 
 
-def _definition(name: str, keras: int) -> str:
+def _define(name: str, keras: int) -> str:
     if name == "hard_sigmoid":
         return _HARD_SIGMOID.format(*(("z/6", "Keras 1 and 2", "0.2·z") if keras == 3 else ("0.2·z", "Keras 3", "z/6")))
     return _DEFINITIONS.get(name, "")
 
 
-def _function(name: object) -> str:
-    """What stands for an activation in an equation: its word, without its settings."""
+def _name_function(name: object) -> str:
+    """Return what stands for an activation in an equation: its name without the settings."""
     return "σ" if name == "sigmoid" else word(name).partition("(")[0]
 
 
-def _sum(lstm: LSTM, letter: str) -> str:
-    """What a gate's function acts on."""
+def _write_sum(lstm: LSTM, letter: str) -> str:
+    """Return what the function of a gate acts on."""
     gate = lstm.gates[letter]
     text = f"x·W_{letter} + h·U_{letter}"
     text = f"norm({text})" if _is_normalized(lstm) else text
@@ -94,7 +94,7 @@ def _sum(lstm: LSTM, letter: str) -> str:
     return text if gate.V is None else f"{text} + {state}∘V_{letter}"
 
 
-def _legend(lstm: LSTM) -> Iterator[str]:
+def _explain_signs(lstm: LSTM) -> Iterator[str]:
     yield "· is the matrix product, ∘ multiplies number by number; c' and h' are the new c and h."
     if lstm.peepholes:
         yield "V are the peepholes, by which gates see c."
@@ -108,5 +108,5 @@ def _is_normalized(lstm: LSTM) -> bool:
     return any(weight.role is Role.NORMALIZATION for weight in lstm.weights)
 
 
-def _clipped(text: str, bound: float | None) -> str:
+def _write_clipped(text: str, bound: float | None) -> str:
     return text if bound is None else f"clip({text}, ±{bound})"

@@ -9,13 +9,13 @@ from lstmdump.report.explain.section import Line, Section, Subject, table
 
 
 def forget_bias(subject: Subject) -> Section:
-    """Where the forget bias is: in the stored b_f, or added at run time."""
-    text = _of_tensorflow_1(subject) if subject.layout.is_of_tensorflow_1 else _of_keras(subject)
+    """Say where the forget bias is: in the stored b_f, or added at run time."""
+    text = _explain_tensorflow_1(subject) if subject.layout.is_of_tensorflow_1 else _explain_keras(subject)
     return Section("Where is the forget bias?", (Line(text),))
 
 
 def elsewhere(subject: Subject) -> Section:
-    """The same layer in Keras, in TensorFlow 1 and in CuDNN's layout."""
+    """Compare the layer in Keras, in TensorFlow 1 and in CuDNN's layout."""
     kernel, recurrent = subject.shape(Role.KERNEL), subject.shape(Role.RECURRENT_KERNEL)
     order, fused_order = " ".join(KERAS_ORDER), " ".join(TF1_ORDER)
     told = [
@@ -35,14 +35,16 @@ def elsewhere(subject: Subject) -> Section:
     return Section("How do others store the same layer?", tuple(lines))
 
 
-def _of_keras(subject: Subject) -> str:
+def _explain_keras(subject: Subject) -> str:
     if not subject.lstm.use_bias:
         return "Nowhere: the layer has no bias."
-    return f"Within the stored b_f{_slice(subject)}. {_beginning(subject.lstm)} Nothing is added at run time."
+    return (
+        f"Within the stored b_f{_name_slice(subject)}. {_explain_beginning(subject.lstm)} Nothing is added at run time."
+    )
 
 
-def _beginning(lstm: LSTM) -> str:
-    """What b_f was before the training, as far as the configuration says."""
+def _explain_beginning(lstm: LSTM) -> str:
+    """Say what b_f was before the training, as far as the configuration says."""
     settings = lstm.settings
     if settings.get("unit_forget_bias") is True or settings.get("forget_bias_init") == "one":
         return "It began at 1, as its configuration says, and training took it from there."
@@ -51,7 +53,7 @@ def _beginning(lstm: LSTM) -> str:
     return "Keras has it begin at 1 where nobody says otherwise, and training takes it from there."
 
 
-def _of_tensorflow_1(subject: Subject) -> str:
+def _explain_tensorflow_1(subject: Subject) -> str:
     added, has_bias = subject.lstm.forget_bias, subject.lstm.use_bias
     where = "b_f" if has_bias else "the forget gate"
     if added is None:
@@ -62,12 +64,12 @@ def _of_tensorflow_1(subject: Subject) -> str:
     if not has_bias:
         return f"Not in the stored numbers: the cell adds {added} to {where} at run time."
     return (
-        f"Not in the stored b_f{_slice(subject)}: the cell adds {added} to it at run time. Whoever moves the numbers "
-        "to Keras has to add it once; lstmdump export --fold-forget-bias does."
+        f"Not in the stored b_f{_name_slice(subject)}: the cell adds {added} to it at run time. Whoever moves the "
+        "numbers to Keras has to add it once; lstmdump export --fold-forget-bias does."
     )
 
 
-def _slice(subject: Subject) -> str:
-    """Where b_f is stored, in brackets, if that is to be told for one layer."""
+def _name_slice(subject: Subject) -> str:
+    """Return where b_f is stored, after a comma; nothing where the text holds for several layers."""
     found = " + ".join(map(str, stored_blocks(subject.lstm, "f")["b"]))
     return "" if subject.in_letters or found in ("", "b_f") else f", {found}"

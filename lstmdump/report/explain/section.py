@@ -1,4 +1,4 @@
-"""What lessons are made of: their subject, and lines below a title."""
+"""The parts of a lesson: the subject, and lines below a title."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _GATE_WORDS = {"i": "i (input)", "f": "f (forget)", "c": "c (candidate)", "o": "
 
 
 class Line(NamedTuple):
-    """A line of prose, or, where it IS_ROW, one of a table within it, which stands further in."""
+    """A line of prose; with `is_row`, one of a table, which is indented further."""
 
     text: str
     is_row: bool = False
@@ -30,14 +30,14 @@ class Section(NamedTuple):
 
 
 class Subject(NamedTuple):
-    """What is explained.
+    """A layer to be explained.
 
     Attributes:
-        lstm: the layer.
-        behaviour: what it computes.
-        in_letters: whether sizes are told by their letters, as what is told is to hold for layers of other sizes, too.
-        width: the columns of the page.
-        doubt: why it may compute something else.
+        lstm: The layer.
+        behaviour: What it computes.
+        in_letters: Whether sizes are letters, so that the text holds for layers of other sizes, too.
+        width: The columns of the page.
+        doubt: Why it may compute something else.
     """
 
     lstm: LSTM
@@ -48,7 +48,7 @@ class Subject(NamedTuple):
 
     @property
     def layout(self) -> Layout:
-        """The form in which its gates are stored."""
+        """The form in which the gates are stored."""
         return self.lstm.layout
 
     def fill(self, text: str) -> str:
@@ -64,35 +64,35 @@ class Subject(NamedTuple):
         )
 
     def size(self, letter: str) -> str:
-        """Its size d, m or h: `12`, or a letter."""
+        """Return the size d, m or h: `12`, or a letter."""
         if not self.in_letters:
             return str(getattr(self.lstm.sizes, letter))
         return ("m" if self.lstm.projection is None else "p") if letter == "h" else letter
 
     def shape(self, role: Role) -> str:
-        """The shape of an array of that ROLE."""
+        """Return the shape of an array of that role."""
         if self.in_letters:
             return role.letters.replace("h", self.size("h"))
         return str(role.shape(self.lstm.sizes))
 
     def total(self, *letters: str) -> str:
-        """The sum of sizes, and what it comes to: `12+64 = 76`."""
+        """Return the sum of sizes and what it comes to: `12+64 = 76`."""
         text = "+".join(map(self.size, letters))
         return text if self.in_letters else f"{text} = {sum(getattr(self.lstm.sizes, letter) for letter in letters)}"
 
     def columns(self) -> str:
-        """The columns of all gates, and what they come to: `4·64 = 256`."""
+        """Return the columns of all gates and what they come to: `4·64 = 256`."""
         text = f"{len(GATES)}·{self.size('m')}"
         return text if self.in_letters else f"{text} = {len(GATES) * self.lstm.units}"
 
 
 def table(rows: Sequence[Sequence[str]], *, numbers: bool = False) -> list[Line]:
-    """ROWS of as many cells each, in columns; with NUMBERS, the last column stands on the right."""
+    """Return rows of as many cells each as lines in columns; with `numbers`, the last column is aligned right."""
     widths = [max(length(Piece(cell)) for cell in column) for column in zip(*rows, strict=True)]
-    return [Line(_row(row, widths, numbers=numbers), is_row=True) for row in rows]
+    return [Line(_format_row(row, widths, numbers=numbers), is_row=True) for row in rows]
 
 
-def _row(row: Sequence[str], widths: Sequence[int], *, numbers: bool) -> str:
+def _format_row(row: Sequence[str], widths: Sequence[int], *, numbers: bool) -> str:
     free = [width - length(Piece(cell)) for cell, width in zip(row, widths, strict=True)]
     cells = [cell + " " * spaces for cell, spaces in zip(row, free, strict=True)]
     if numbers:

@@ -15,7 +15,7 @@ _EVERY_STEP = "lstmdump trace MODEL -i x.npy -o states.npz gives h and c of ever
 
 
 def time(subject: Subject) -> Section:
-    """Why no shape has `time_steps`."""
+    """Explain why no shape has `time_steps`."""
     d = subject.size("d")
     text = (
         f"In no shape. The data is (batch, time_steps, {d}); the layer takes it step by step, (batch, {d}) at a time, "
@@ -26,8 +26,8 @@ def time(subject: Subject) -> Section:
 
 
 def data(subject: Subject) -> Section | None:
-    """The shape of the data that the layer was built for; None where the file does not tell."""
-    steps, d = _time_steps(subject.lstm.settings), subject.lstm.input_dim
+    """Return the shape of the data that the layer was built for; None where the file does not say."""
+    steps, d = _find_time_steps(subject.lstm.settings), subject.lstm.input_dim
     if steps is None:
         return None
     text = f"(batch, {steps}, {d}), says its configuration: {steps} time steps. It takes others with the same arrays."
@@ -35,7 +35,7 @@ def data(subject: Subject) -> Section | None:
 
 
 def direction(subject: Subject) -> Section | None:
-    """In which direction the steps are taken; None where it goes without saying."""
+    """Say in which direction the steps are taken; None for a plain forward layer."""
     half, backwards = behaviour.half(subject.lstm), subject.behaviour.go_backwards
     if half is None and not backwards:
         return None
@@ -48,7 +48,7 @@ def direction(subject: Subject) -> Section | None:
 
 
 def states(subject: Subject) -> Section:
-    """What h and c are, and who gives them."""
+    """Explain h and c, and what returns them."""
     m, h = subject.size("m"), subject.size("h")
     both = f"both are (batch, {m})" if h == m else f"they are (batch, {h}) and (batch, {m})"
     what = (f"h ({h},) is the output of a step, c ({m},) the memory, which stays inside. Each sequence of a batch has "
@@ -67,7 +67,7 @@ def states(subject: Subject) -> Section:
 
 
 def returned(subject: Subject) -> Section | None:
-    """What this very layer returns; None where the file does not tell."""
+    """Say what this layer returns; None where the file does not say."""
     settings, m = subject.lstm.settings, subject.lstm.units
     sequences, state = settings.get("return_sequences"), settings.get("return_state", False)
     if not isinstance(sequences, bool) or not isinstance(state, bool):
@@ -79,8 +79,8 @@ def returned(subject: Subject) -> Section | None:
     return Section("What does this layer return?", (Line(f"With its {says}: {text}."),))
 
 
-def _time_steps(settings: Mapping[str, Any]) -> int | None:
-    """The number of time steps that a layer of Keras was built for, where its configuration has it."""
+def _find_time_steps(settings: Mapping[str, Any]) -> int | None:
+    """Return the number of time steps that a layer of Keras was built for, if its configuration has it."""
     shape = settings.get("batch_input_shape", settings.get("batch_shape"))
     if isinstance(shape, Mapping):  # as TensorFlow writes a tuple
         shape = shape.get("items")
