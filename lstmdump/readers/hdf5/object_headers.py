@@ -197,6 +197,7 @@ class AttributeTexts:
                 at += length
 
     def _follow(self, kind: int, body: bytes, blocks: list[MessageBlock]) -> Iterator[tuple[int, bytes]]:
+        """Yield a message as its type and body; where it is a continuation, add its block to `blocks` instead."""
         if kind == _CONTINUATION:
             blocks.append(_PLACE.unpack_from(body))
         else:

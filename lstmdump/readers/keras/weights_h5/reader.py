@@ -149,7 +149,7 @@ def read_shards(files: Container, index: str) -> VariableGroup:
     opened = {name: files.hdf5(name) for name in names}
     tree = _read_opened(opened)
     if tree.size < size:
-        opened |= {name: files.hdf5(name) for name in _numbered_shards(files, index) if name not in opened}
+        opened |= {name: files.hdf5(name) for name in _find_numbered_shards(files, index) if name not in opened}
         tree = _read_opened(opened)
     if tree.size < size:
         raise CorruptModel(f"{index} speaks of {size} bytes of arrays, but the files beside it hold {tree.size}")
@@ -191,7 +191,7 @@ def _require_shard(name: object, files: Container, index: str) -> str:
     return name
 
 
-def _numbered_shards(files: Container, index: str) -> Iterator[str]:
+def _find_numbered_shards(files: Container, index: str) -> Iterator[str]:
     """Return the names of the files beside `index` that are numbered as Keras numbers them."""
     number = 0
     while files.has(name := shard_name(index, number)):
