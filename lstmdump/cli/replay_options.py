@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lstmdump.replay.network import Wanted
 
 
-class Number(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
+class NumberType(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
     """A finite number, called NAME; only one above zero, where IS_POSITIVE."""
 
     def __init__(self, name: str = "N", *, is_positive: bool = False) -> None:
@@ -37,7 +37,7 @@ class Number(click.ParamType):  # type: ignore[type-arg]  # generic since click 
         return number
 
 
-class Activation(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
+class ActivationType(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
     """What Keras calls an activation."""
 
     name = "NAME"
@@ -92,11 +92,12 @@ def running_options(command: Callable[..., int]) -> Callable[..., int]:
 _OPTIONS = (
     click.option("--mask", metavar="MASK.npy", type=PATH,
                  help="Pass over the steps where it is 0: (length,) or (batch, length)."),
-    click.option("--activation", metavar="NAME", type=Activation(),
+    click.option("--activation", metavar="NAME", type=ActivationType(),
                  help="Take this one of Keras's, such as tanh, for candidate and output, whatever the file says."),
-    click.option("--recurrent-activation", metavar="NAME", type=Activation(),
+    click.option("--recurrent-activation", metavar="NAME", type=ActivationType(),
                  help="The same for the gates i, f and o: sigmoid, hard_sigmoid, …"),
     click.option("--go-backwards/--no-go-backwards", default=None,
                  help="Take the last step of the input first, or the first one, whatever the file says."),
-    click.option("--forget-bias", type=Number(), help="What the cell adds to b_f, where the file does not hold it."),
+    click.option("--forget-bias", type=NumberType(),
+                 help="What the cell adds to b_f, where the file does not hold it."),
 )  # fmt: skip

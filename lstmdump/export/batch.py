@@ -50,24 +50,24 @@ def run(
     """
     if executor is None:
         for job in jobs:
-            yield _here(work, job, known)
+            yield _do_here(work, job, known)
         return
     waiting: deque[tuple[Job, Future[Result]]] = deque()
     try:
         for job in jobs:
-            waiting.append((job, _future(executor, work, job, known)))
+            waiting.append((job, _submit(executor, work, job, known)))
             while waiting and (len(waiting) >= at_once or waiting[0][1].done()):
-                yield _outcome(*waiting[0])
+                yield _await_outcome(*waiting[0])
                 waiting.popleft()
         while waiting:
-            yield _outcome(*waiting[0])
+            yield _await_outcome(*waiting[0])
             waiting.popleft()
     finally:
         for _, future in waiting:
             future.cancel()
 
 
-def _here(
+def _do_here(
     work: Callable[[Job], Result], job: Job, known: Callable[[Job], Result | None] | None
 ) -> Outcome[Job, Result]:
     try:
@@ -77,7 +77,7 @@ def _here(
         return Outcome(job, error=error)
 
 
-def _future(
+def _submit(
     executor: Executor, work: Callable[[Job], Result], job: Job, known: Callable[[Job], Result | None] | None
 ) -> Future[Result]:
     from concurrent.futures import Future
@@ -93,7 +93,7 @@ def _future(
     return done
 
 
-def _outcome(job: Job, future: Future[Result]) -> Outcome[Job, Result]:
+def _await_outcome(job: Job, future: Future[Result]) -> Outcome[Job, Result]:
     try:
         return Outcome(job, future.result())
     except Exception as error:  # noqa: BLE001 - cancelled by others, too

@@ -19,7 +19,7 @@ _BAND = 1 << 23  # bytes of an array that is computed, or fetched, at once
 Piece = bytes | memoryview
 
 
-class Output(NamedTuple):
+class ArrayOutput(NamedTuple):
     """An array to be written.
 
     Attributes:
@@ -47,7 +47,7 @@ class Output(NamedTuple):
         return self.tensor.size * width
 
 
-def pieces(outputs: Sequence[Output]) -> Iterator[tuple[int, Piece]]:
+def pieces(outputs: Sequence[ArrayOutput]) -> Iterator[tuple[int, Piece]]:
     """The bytes of OUTPUTS, row by row, lowest byte first, each piece with the index of the output that it continues.
 
     A piece is good until the next is asked for, and all are to be trusted only when the last was given.
@@ -58,36 +58,36 @@ def pieces(outputs: Sequence[Output]) -> Iterator[tuple[int, Piece]]:
     """
     by_source: dict[int, list[int]] = {}
     for index, output in enumerate(outputs):
-        by_source.setdefault(id(_source(output)), []).append(index)
+        by_source.setdefault(id(_whole_array(output)), []).append(index)
     for indices in by_source.values():
-        source = _source(outputs[indices[0]])
+        source = _whole_array(outputs[indices[0]])
         if source.rows is not None and len(source.shape) in (1, 2):
-            yield from _in_one_pass(source, source.rows, [(index, outputs[index]) for index in indices])
+            yield from _read_once(source, source.rows, [(index, outputs[index]) for index in indices])
         else:
-            yield from ((index, piece) for index in indices for piece in _alone(outputs[index]))
+            yield from ((index, piece) for index in indices for piece in _fetch(outputs[index]))
 
 
-def _source(output: Output) -> Tensor:
+def _whole_array(output: ArrayOutput) -> Tensor:
     return output.tensor if output.tensor.place is None else output.tensor.place.whole
 
 
-def _in_one_pass(source: Tensor, rows: Rows, outputs: Sequence[tuple[int, Output]]) -> Iterator[tuple[int, Piece]]:
+def _read_once(source: Tensor, rows: Rows, outputs: Sequence[tuple[int, ArrayOutput]]) -> Iterator[tuple[int, Piece]]:
     """The pieces of OUTPUTS, all of them blocks of SOURCE, whose bytes are ROWS."""
     width = npy.item_size(source.dtype)
     if width is None:
         raise CorruptModel(f"{source.name} holds {source.dtype}, which are no numbers")
     length = math.prod(source.shape[1:]) * width
-    blocks = [(index, output, _Block(output.tensor, width, length)) for index, output in outputs]
+    blocks = [(index, output, _BlockCutter(output.tensor, width, length)) for index, output in outputs]
     first = 0
     for data in rows():
         last = first + len(data) // length
         for index, output, block in blocks:
             if piece := block.cut(memoryview(data), first, last):
-                yield index, _converted(piece, output)
+                yield index, _convert(piece, output)
         first = last
 
 
-class _Block:
+class _BlockCutter:
     """A block of rows and columns; LENGTH is that of a whole row, WIDTH that of a number, both in bytes."""
 
     def __init__(self, tensor: Tensor, width: int, length: int) -> None:
@@ -108,7 +108,7 @@ class _Block:
         return b"".join([data[row + left : row + right] for row in range(start, end, self._length)])
 
 
-def _alone(output: Output) -> Iterator[Piece]:
+def _fetch(output: ArrayOutput) -> Iterator[Piece]:
     """The pieces of OUTPUT, whose numbers have to be fetched."""
     tensor = output.tensor
     if not tensor.size:
@@ -117,18 +117,18 @@ def _alone(output: Output) -> Iterator[Piece]:
     step = max(1, _BAND // (math.prod(tensor.shape[1:]) * width)) if tensor.shape else 1
     for start in range(0, tensor.shape[0] if tensor.shape else 1, step):
         band = tensor.part(slice(start, start + step)) if tensor.shape else tensor
-        yield _as_bytes(_changed(band.read(), output))
+        yield _to_bytes(_change(band.read(), output))
 
 
-def _converted(piece: Piece, output: Output) -> Piece:
+def _convert(piece: Piece, output: ArrayOutput) -> Piece:
     if output.dtype == output.tensor.dtype and not output.added:
         return piece
     import numpy as np
 
-    return _as_bytes(_changed(np.frombuffer(piece, np.dtype(output.tensor.dtype).newbyteorder("<")), output))
+    return _to_bytes(_change(np.frombuffer(piece, np.dtype(output.tensor.dtype).newbyteorder("<")), output))
 
 
-def _changed(values: Array, output: Output) -> Array:
+def _change(values: Array, output: ArrayOutput) -> Array:
     if output.added:
         values = (values + output.added).astype(values.dtype)
     try:
@@ -152,10 +152,10 @@ def as_type(values: Array, dtype: str) -> Array:
     return cast
 
 
-def in_memory(name: str, values: Array) -> Output:
+def in_memory(name: str, values: Array) -> ArrayOutput:
     """Return the output called `name` that holds `values`, an array that is in memory."""
     dtype = values.dtype.name
-    return Output(name, Tensor(name, values.shape, dtype, lambda cuts: values[cuts]), dtype)
+    return ArrayOutput(name, Tensor(name, values.shape, dtype, lambda cuts: values[cuts]), dtype)
 
 
 def filled(name: str, length: int, number: float, dtype: str) -> Tensor:
@@ -165,7 +165,7 @@ def filled(name: str, length: int, number: float, dtype: str) -> Tensor:
     return derived(name, (length,), dtype, lambda first, last: np.full(last - first, number, dtype))
 
 
-def _as_bytes(values: Array) -> Piece:
+def _to_bytes(values: Array) -> Piece:
     import numpy as np
 
     return np.ascontiguousarray(values, values.dtype.newbyteorder("<")).data.cast("B")

@@ -26,10 +26,10 @@ def check_output_conflicts(
     """
     if len(places) < len(models):
         _refuse_pair(models, output, str)
-    if _may_be_alike(places) and (alike := _alike_to_disk(out)) is not None:
+    if _may_be_alike(places) and (alike := _folding_of_disk(out)) is not None:
         _refuse_pair(models, output, alike, f", as the disk of {out} does not tell their names apart")
     if os.path.isdir(out):
-        there = _file_numbers(map(output, models))
+        there = _list_file_numbers(map(output, models))
         if len(set(there)) < len(there) or _has_links(out, directories):
             _refuse_pair(models, output, os.path.realpath, ", to which links lead")
         _require_no_model(models, output, set(there))
@@ -75,7 +75,7 @@ def require_not_a_model(out: str, model: str) -> None:
     Raises:
         OutputClash: it is that file.
     """
-    _require_no_model([model], lambda _: out, set(_file_numbers([out])))
+    _require_no_model([model], lambda _: out, set(_list_file_numbers([out])))
 
 
 def require_not_an_input(out: str, inputs: Iterable[str]) -> None:
@@ -90,9 +90,9 @@ def require_not_an_input(out: str, inputs: Iterable[str]) -> None:
 
 def _require_no_model(models: Sequence[str], output: Callable[[str], str], there: set[int]) -> None:
     """Files are compared, not their names: links lead to them on many ways."""
-    both = there.intersection(_file_numbers(models)) if there else there
+    both = there.intersection(_list_file_numbers(models)) if there else there
     for path in map(output, models) if both else ():
-        if both.intersection(_file_numbers([path])) and any(
+        if both.intersection(_list_file_numbers([path])) and any(
             os.path.exists(model) and os.path.samefile(model, path) for model in models
         ):
             raise OutputClash(f"{path} is itself one of the models to be read; nothing was written")
@@ -115,26 +115,26 @@ def _may_be_alike(places: Collection[str]) -> bool:
     text = "\0".join(places)
     if text.isascii() and text.lower() == text:
         return False
-    return len(set(_alike(text).split("\0"))) < len(places)
+    return len(set(_fold_name(text).split("\0"))) < len(places)
 
 
-def _alike(text: str) -> str:
+def _fold_name(text: str) -> str:
     if text.isascii():
         return text.lower()
-    return _decomposed(_decomposed(text).casefold())
+    return _decompose(_decompose(text).casefold())
 
 
-def _decomposed(text: str) -> str:
+def _decompose(text: str) -> str:
     import unicodedata
 
     return unicodedata.normalize("NFD", text)
 
 
-def _alike_to_disk(out: str) -> Callable[[str], str] | None:
+def _folding_of_disk(out: str) -> Callable[[str], str] | None:
     """What paths that the disk of OUT takes for one have in common; None where no two are one."""
     if not _tells_capitals_apart(out):
-        return _alike
-    return _decomposed if sys.platform == "darwin" else None
+        return _fold_name
+    return _decompose if sys.platform == "darwin" else None
 
 
 def _tells_capitals_apart(out: str) -> bool:
@@ -169,7 +169,7 @@ def _has_links(out: str, directories: Iterable[str]) -> bool:
     return False
 
 
-def _file_numbers(paths: Iterable[str]) -> list[int]:
+def _list_file_numbers(paths: Iterable[str]) -> list[int]:
     """The numbers that those files of PATHS have on their disks which are there."""
     numbers = []
     for path in paths:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from lstmdump.errors import NoForgetBias, NoSuchLayer, OutputExists
 from lstmdump.export import atomic, chunks, conflicts, npz
-from lstmdump.export.chunks import Output
+from lstmdump.export.chunks import ArrayOutput
 from lstmdump.lstm import LSTM, Role
 from lstmdump.lstm.open_model import OpenModel
 from lstmdump.model import locate
@@ -91,16 +91,16 @@ def plan(models: Sequence[str], out: str, *, directory: str = "") -> Iterator[Jo
     places = {locate.absolute(model) for model in models}
     directories = {os.path.dirname(place) for place in places}
     top = os.path.commonpath(directories) if places else ""
-    below = (_below(directory, top, out) for directory in directories)
-    conflicts.check_output_conflicts(models, lambda model: _output(model, top, out), out, places, below)
-    return (Job(model, _output(model, top, out), directory) for model in models)
+    below = (_place_below(directory, top, out) for directory in directories)
+    conflicts.check_output_conflicts(models, lambda model: _name_output(model, top, out), out, places, below)
+    return (Job(model, _name_output(model, top, out), directory) for model in models)
 
 
-def _output(model: str, top: str, out: str) -> str:
-    return _below(locate.absolute(model), top, out) + ".npz"
+def _name_output(model: str, top: str, out: str) -> str:
+    return _place_below(locate.absolute(model), top, out) + ".npz"
 
 
-def _below(place: str, top: str, out: str) -> str:
+def _place_below(place: str, top: str, out: str) -> str:
     """What PLACE, which lies below TOP, is below OUT."""
     return os.path.join(out, place[len(top) :].lstrip(os.sep))
 
@@ -124,16 +124,16 @@ def export_model(model: ModelPath, job: Job, settings: Settings = _AS_STORED) ->
     if (left := skipped(job, settings)) is not None:
         return left
     with model.open() as opened:
-        chosen = _chosen(opened, settings.layer_glob)
-        report = _report(opened, chosen, settings)._replace(model=job.model)
+        chosen = _choose(opened, settings.layer_glob)
+        report = _describe(opened, chosen, settings)._replace(model=job.model)
         size = npz.write(
             os.path.join(job.directory, job.output),
             {record.KEY: record.line(record.of(report))},
-            list(_arrays(chosen, settings)),
+            list(_list_arrays(chosen, settings)),
             compress=settings.compress,
             overwrite=settings.force,
         )
-    return Exported(job, len(chosen), size, cautions=tuple(_cautions(chosen, settings)))
+    return Exported(job, len(chosen), size, cautions=tuple(_list_cautions(chosen, settings)))
 
 
 def skipped(job: Job, settings: Settings) -> Exported | None:
@@ -157,7 +157,7 @@ def skipped(job: Job, settings: Settings) -> Exported | None:
     raise atomic.already_there(job.output, "--force or --skip-existing")
 
 
-def _cautions(lstms: Sequence[LSTM], settings: Settings) -> Iterator[str]:
+def _list_cautions(lstms: Sequence[LSTM], settings: Settings) -> Iterator[str]:
     """What the arrays written do not hold, though the cells compute with it."""
     for lstm in lstms:
         if lstm.forget_bias and not settings.fold_forget_bias:
@@ -169,7 +169,7 @@ def _cautions(lstms: Sequence[LSTM], settings: Settings) -> Iterator[str]:
             yield f"{lstm.name}: its gates are normalized before they act, with arrays that are not written"
 
 
-def _chosen(opened: OpenModel, layer_glob: str | None) -> tuple[LSTM, ...]:
+def _choose(opened: OpenModel, layer_glob: str | None) -> tuple[LSTM, ...]:
     """Return the layers to export; none where no name matches."""
     try:
         return select(opened.lstms, layer_glob)
@@ -177,7 +177,7 @@ def _chosen(opened: OpenModel, layer_glob: str | None) -> tuple[LSTM, ...]:
         return ()
 
 
-def _report(opened: OpenModel, chosen: tuple[LSTM, ...], settings: Settings) -> Report:
+def _describe(opened: OpenModel, chosen: tuple[LSTM, ...], settings: Settings) -> Report:
     report = describe(opened, chosen)
     if not settings.fold_forget_bias:
         return report
@@ -192,19 +192,23 @@ def _report(opened: OpenModel, chosen: tuple[LSTM, ...], settings: Settings) -> 
     return report._replace(layers=folded, notes=(*report.notes, *added))
 
 
-def _arrays(lstms: Sequence[LSTM], settings: Settings) -> Iterator[Output]:
+def _list_arrays(lstms: Sequence[LSTM], settings: Settings) -> Iterator[ArrayOutput]:
     for lstm in lstms:
         for tensor in lstm.arrays():
             is_folded = settings.fold_forget_bias and tensor is lstm.gates["f"].b
-            yield _written(tensor, settings, added=(lstm.forget_bias or 0.0) if is_folded else 0.0)
+            yield _plan_array(tensor, settings, added=(lstm.forget_bias or 0.0) if is_folded else 0.0)
         if settings.fold_forget_bias and lstm.forget_bias and lstm.gates["f"].b is None:
             kernel = lstm.gates["f"].W
-            yield _written(chunks.filled(f"{lstm.name}/b_f", lstm.units, lstm.forget_bias, _kept(kernel)), settings)
+            yield _plan_array(
+                chunks.filled(f"{lstm.name}/b_f", lstm.units, lstm.forget_bias, _dtype_as_stored(kernel)), settings
+            )
 
 
-def _written(tensor: Tensor, settings: Settings, *, added: float = 0.0) -> Output:
-    return Output(key(tensor.name), tensor, _kept(tensor) if settings.dtype == "keep" else settings.dtype, added)
+def _plan_array(tensor: Tensor, settings: Settings, *, added: float = 0.0) -> ArrayOutput:
+    return ArrayOutput(
+        key(tensor.name), tensor, _dtype_as_stored(tensor) if settings.dtype == "keep" else settings.dtype, added
+    )
 
 
-def _kept(tensor: Tensor) -> str:
+def _dtype_as_stored(tensor: Tensor) -> str:
     return "float32" if tensor.dtype == "bfloat16" else tensor.dtype

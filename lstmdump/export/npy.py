@@ -22,15 +22,15 @@ def item_size(dtype: str) -> int | None:
 
 def header(dtype: str, shape: tuple[int, ...]) -> bytes:
     """The head before numbers of DTYPE, row by row, in that SHAPE."""
-    return _header(_TYPES[dtype], shape)
+    return _make_header(_TYPES[dtype], shape)
 
 
 def text(value: str) -> bytes:
     """A whole file: VALUE as an array without dimensions, which `numpy.load` reads without unpickling."""
-    return _header(f"<U{len(value)}", ()) + value.encode("utf-32-le", "surrogatepass")
+    return _make_header(f"<U{len(value)}", ()) + value.encode("utf-32-le", "surrogatepass")
 
 
-def _header(described: str, shape: tuple[int, ...]) -> bytes:
+def _make_header(described: str, shape: tuple[int, ...]) -> bytes:
     fields = f"{{'descr': '{described}', 'fortran_order': False, 'shape': {shape!r}, }}"
     if shape:
         fields += " " * (_DIGITS - len(repr(shape[0])))

@@ -13,14 +13,19 @@ from contextlib import contextmanager
 
 from lstmdump.export import npy
 from lstmdump.export.atomic import whole_file
-from lstmdump.export.chunks import Output, pieces
-from lstmdump.export.zip_writer import Archive
+from lstmdump.export.chunks import ArrayOutput, pieces
+from lstmdump.export.zip_writer import ZipWriter
 
 _IN_MEMORY = 1 << 20  # bytes; a file of this size is put together in memory: one write instead of fifty
 
 
 def write(
-    path: str | os.PathLike[str], texts: Mapping[str, str], arrays: Sequence[Output], *, compress: bool, overwrite: bool
+    path: str | os.PathLike[str],
+    texts: Mapping[str, str],
+    arrays: Sequence[ArrayOutput],
+    *,
+    compress: bool,
+    overwrite: bool,
 ) -> int:
     """Write `texts` and `arrays`, by their names, to `path`, and return the bytes written.
 
@@ -58,7 +63,7 @@ def writing(
     """
     with whole_file(path, overwrite=overwrite) as file:
         target = io.BytesIO() if in_memory else file
-        archive = Archive(target)
+        archive = ZipWriter(target)
         writer = NpzWriter(archive, compress=compress)
         yield writer
         archive.close()
@@ -74,7 +79,7 @@ class NpzWriter:
         size: the bytes of the whole file, when it is there.
     """
 
-    def __init__(self, archive: Archive, *, compress: bool) -> None:
+    def __init__(self, archive: ZipWriter, *, compress: bool) -> None:
         self._archive = archive
         self._compress = compress
         self.size = 0
@@ -88,7 +93,7 @@ class NpzWriter:
         member.write(data)
         member.close()
 
-    def add(self, arrays: Sequence[Output]) -> None:
+    def add(self, arrays: Sequence[ArrayOutput]) -> None:
         """Add `arrays`; a stored array that several of them are parts of is read once, unless they are deflated.
 
         Raises:
@@ -100,7 +105,7 @@ class NpzWriter:
         else:
             self._store(arrays)
 
-    def _deflate(self, arrays: Sequence[Output]) -> None:
+    def _deflate(self, arrays: Sequence[ArrayOutput]) -> None:
         for array in arrays:
             member = self._archive.deflated(f"{array.name}.npy")
             member.write(npy.header(array.dtype, array.tensor.shape))
@@ -108,7 +113,7 @@ class NpzWriter:
                 member.write(piece)
             member.close()
 
-    def _store(self, arrays: Sequence[Output]) -> None:
+    def _store(self, arrays: Sequence[ArrayOutput]) -> None:
         members = []
         for array in arrays:
             head = npy.header(array.dtype, array.tensor.shape)

@@ -35,7 +35,7 @@ def require_writable(path: str, models: Iterable[str] = (), inputs: Iterable[str
         OutputClash: it is one of `models`, or of the other files that are read, `inputs`.
         MissingDependency: matplotlib is not installed.
     """
-    _suffix(path)
+    _require_suffix(path)
     conflicts.require_writable(path, overwrite=overwrite)
     for model in models:
         conflicts.require_not_a_model(path, model)
@@ -58,7 +58,7 @@ def save(figures: Iterable[Figure], path: str, *, overwrite: bool) -> None:
         OutputUnwritable: it cannot be written, or ends in none of the suffixes.
     """
     require_writable(path, overwrite=overwrite)
-    with _in_silence():
+    with _silence_matplotlib():
         try:
             from lstmdump.report.plot import style
         except ImportError as error:
@@ -68,7 +68,7 @@ def save(figures: Iterable[Figure], path: str, *, overwrite: bool) -> None:
 
 
 @contextmanager
-def _in_silence() -> Iterator[None]:
+def _silence_matplotlib() -> Iterator[None]:
     """Within, matplotlib says nothing of what it has to do without: a home directory, say, to keep a list of fonts."""
     logger = logging.getLogger("matplotlib")
     before = logger.level
@@ -91,7 +91,7 @@ def _save(pages: Iterator[Figure], path: str, *, overwrite: bool) -> None:
 
 
 def _write(pages: Iterator[Figure], file: BinaryIO, path: str) -> None:
-    suffix = _suffix(path)
+    suffix = _require_suffix(path)
     if suffix == ".pdf":
         from matplotlib.backends.backend_pdf import PdfPages
 
@@ -108,7 +108,7 @@ def _write(pages: Iterator[Figure], file: BinaryIO, path: str) -> None:
     page.savefig(file, format=suffix[1:], metadata=metadata)
 
 
-def _suffix(path: str) -> str:
+def _require_suffix(path: str) -> str:
     suffix = os.path.splitext(path)[1].lower()
     if suffix not in SUFFIXES:
         raise WrongSuffix(f"{visible(path)} cannot be drawn: a picture is a .png, .svg or .pdf")

@@ -107,10 +107,10 @@ def write(
 
 def record_of(net: Network, report: Report | None) -> dict[str, Any]:
     """Return the record of `show --json` on the layers of `net`, and under `trace` how they are run."""
-    fields = {} if report is None else record.of(_only_layers(report, {cell.name for cell in net.cells}))
+    fields = {} if report is None else record.of(_keep_layers(report, {cell.name for cell in net.cells}))
     return fields | {"trace": trace_record(net)}
 
 
-def _only_layers(report: Report, names: set[str]) -> Report:
+def _keep_layers(report: Report, names: set[str]) -> Report:
     layers = tuple(layer for layer in report.layers if layer.name in names)
     return report._replace(layers=layers, lstm_parameters=sum(layer.parameters for layer in layers))

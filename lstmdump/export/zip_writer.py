@@ -29,7 +29,7 @@ _LONGEST_NAME = (1 << 16) - 1  # bytes
 _LOCAL, _LOCAL_EXTRA = "<4s5H3L2H", "<2H2Q"
 
 
-class Member:
+class ZipMember:
     """A member of an archive: its bytes are given in order. Its SIZE is known beforehand, unless it is compressed.
 
     Attributes:
@@ -104,21 +104,21 @@ class Member:
         self._taken += len(data)
 
 
-class Archive:
+class ZipWriter:
     """A zip archive that is written into FILE, which is empty and can be sought in."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._members: list[Member] = []
+        self._members: list[ZipMember] = []
         self._end = 0
 
-    def stored(self, name: str, size: int) -> Member:
+    def stored(self, name: str, size: int) -> ZipMember:
         """A member of SIZE bytes, begun. Others may be begun before it is closed."""
-        return self._begun(name, size)
+        return self._begin(name, size)
 
-    def deflated(self, name: str) -> Member:
+    def deflated(self, name: str) -> ZipMember:
         """A member that is compressed, begun. It is closed before another is begun."""
-        return self._begun(name, None)
+        return self._begin(name, None)
 
     def close(self) -> None:
         """Close all members, and write their directory behind them."""
@@ -127,15 +127,15 @@ class Archive:
         start = self._members[-1].end if self._members else 0
         directory = b"".join(member.entry() for member in self._members)
         self._file.seek(start)
-        self._file.write(directory + _ending(len(self._members), start, len(directory)))
+        self._file.write(directory + _pack_end(len(self._members), start, len(directory)))
 
-    def _begun(self, name: str, size: int | None) -> Member:
+    def _begin(self, name: str, size: int | None) -> ZipMember:
         start = self._members[-1].end if self._members else 0
-        self._members.append(Member(self._file, name, start, size))
+        self._members.append(ZipMember(self._file, name, start, size))
         return self._members[-1]
 
 
-def _ending(count: int, start: int, size: int) -> bytes:
+def _pack_end(count: int, start: int, size: int) -> bytes:
     """The end of an archive whose directory lists COUNT members and lies from START on in SIZE bytes."""
     long = b""
     if count > _MOST_COUNTED or start > _LIMIT or size > _LIMIT:

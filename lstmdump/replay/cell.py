@@ -79,24 +79,24 @@ def read(
     if added is None:
         raise NoForgetBias("the file does not hold its forget bias")
     gates = {letter: _read_gate(gate, dtype, added if letter == "f" else 0.0) for letter, gate in lstm.gates.items()}
-    return CellNumbers(lstm.name, dtype, gates, _read(lstm.projection_kernel, dtype), behaviour)
+    return CellNumbers(lstm.name, dtype, gates, _read_optional(lstm.projection_kernel, dtype), behaviour)
 
 
 def _read_gate(gate: Gate, dtype: str, added: float) -> GateNumbers:
-    kernel, recurrent, bias = _numbers(gate.W, dtype), _numbers(gate.U, dtype), _read(gate.b, dtype)
+    kernel, recurrent, bias = _read_as(gate.W, dtype), _read_as(gate.U, dtype), _read_optional(gate.b, dtype)
     return GateNumbers(
         kernel,
         recurrent,
         (np.zeros(kernel.shape[1], dtype) if bias is None else bias) + np.asarray(added, dtype),
-        _read(gate.V, dtype),
+        _read_optional(gate.V, dtype),
     )
 
 
-def _read(tensor: Tensor | None, dtype: str) -> Array | None:
-    return None if tensor is None else _numbers(tensor, dtype)
+def _read_optional(tensor: Tensor | None, dtype: str) -> Array | None:
+    return None if tensor is None else _read_as(tensor, dtype)
 
 
-def _numbers(tensor: Tensor, dtype: str) -> Array:
+def _read_as(tensor: Tensor, dtype: str) -> Array:
     values = tensor.read().astype(dtype)
     budget.allow(values.nbytes, copies=budget.HANDED_ON)
     return values

@@ -45,7 +45,7 @@ def sources(opened: OpenModel, chosen: Sequence[LSTM]) -> dict[str, Source]:
     heads = [lstm for lstm in chosen if lstm.name not in found]
     for head in heads[1:]:
         if not _are_halves(heads[0], head):
-            raise CannotReplay(_no_source(head.name, names, every))
+            raise CannotReplay(_explain_no_source(head.name, names, every))
     return found
 
 
@@ -55,7 +55,7 @@ def _are_halves(one: LSTM, other: LSTM) -> bool:
     return around == its != "" and {behaviour.half(one), behaviour.half(other)} == {"forward", "backward"}
 
 
-def _no_source(name: str, names: Sequence[str], every: Mapping[str, Source]) -> str:
+def _explain_no_source(name: str, names: Sequence[str], every: Mapping[str, Source]) -> str:
     if name in every:
         left_out = ", ".join(layer for layer in every[name].names if layer not in names)
         return f"{name} takes the output of {left_out}, which -l leaves out"
@@ -66,7 +66,7 @@ def _no_source(name: str, names: Sequence[str], every: Mapping[str, Source]) -> 
             "choose layers that follow each other with -l")  # fmt: skip
 
 
-def insist_on_width(opened: OpenModel, lstms: Sequence[LSTM], input_dim: int, *, may_chain: bool) -> None:
+def require_width(opened: OpenModel, lstms: Sequence[LSTM], input_dim: int, *, may_chain: bool) -> None:
     """See to it that all of LSTMS, layers of OPENED, take an input of INPUT_DIM numbers at each step.
 
     MAY_CHAIN is whether the user could have them take each other's outputs instead.
@@ -80,14 +80,14 @@ def insist_on_width(opened: OpenModel, lstms: Sequence[LSTM], input_dim: int, *,
     if len(names) > 1:
         widths = "; ".join(f"{width}: {listed(of)}" for width, of in names.items())
         raise BadInput(f"its layers take inputs of different widths ({widths}), and this one has {input_dim}; choose "
-                       f"layers with -l{_or_chain(opened, lstms) if may_chain else ''}")  # fmt: skip
+                       f"layers with -l{_suggest_chain(opened, lstms) if may_chain else ''}")  # fmt: skip
     for width, of in names.items():
         if width != input_dim:
             raise BadInput(f"the input has {input_dim} numbers at each step, but {listed(of)} "
                            f"take{'s' if len(of) == 1 else ''} {width}")  # fmt: skip
 
 
-def _or_chain(opened: OpenModel, chosen: Sequence[LSTM]) -> str:
+def _suggest_chain(opened: OpenModel, chosen: Sequence[LSTM]) -> str:
     """That the layers may be chained instead, where the file says how."""
     try:
         sources(opened, chosen)
@@ -96,7 +96,7 @@ def _or_chain(opened: OpenModel, chosen: Sequence[LSTM]) -> str:
     return ", or feed each the output of the one before with --chain"
 
 
-def insist_on_joints(chosen: Sequence[LSTM], sources: Mapping[str, Source]) -> None:
+def require_joining_widths(chosen: Sequence[LSTM], sources: Mapping[str, Source]) -> None:
     """See to it that each layer takes as many numbers as those give that it follows.
 
     Raises:
@@ -104,14 +104,14 @@ def insist_on_joints(chosen: Sequence[LSTM], sources: Mapping[str, Source]) -> N
     """
     by_name = {lstm.name: lstm for lstm in chosen}
     for name, source in sources.items():
-        widths_of = [_width(by_name[layer]) for layer in source.names]
+        widths_of = [_output_width(by_name[layer]) for layer in source.names]
         width = sum(widths_of) if source.join == "concat" else widths_of[0]
         if width != by_name[name].input_dim:
             raise CannotReplay(f"{name} takes {by_name[name].input_dim} numbers at each step, but what it follows "
                                f"gives {width}")  # fmt: skip
 
 
-def _width(lstm: LSTM) -> int:
+def _output_width(lstm: LSTM) -> int:
     return lstm.units if lstm.projection is None else lstm.projection
 
 

@@ -71,24 +71,26 @@ def replay(cell: CellNumbers, x: Array, *, initial: State | None = None, mask: A
         BadInput: X, INITIAL or MASK have another shape.
         CannotReplay: the layer's activations are unknown.
     """
-    insist_on_shapes(cell, x, initial, mask)
-    equations, behaviour = _Equations(cell), cell.behaviour
+    require_shapes(cell, x, initial, mask)
+    equations, behaviour = _CellEquations(cell), cell.behaviour
     states = States(*(np.empty((*x.shape[:2], width), cell.dtype) for width in (cell.width, *[cell.units] * 5)))
     arrays = (states.i, states.f, states.o, states.candidate, states.h, states.c)
-    given = [_turned(array, behaviour.go_backwards and behaviour.is_aligned) for array in arrays]
-    taken = _turned(x, behaviour.go_backwards)
-    skipped = None if mask is None else ~_turned(mask.astype(bool, copy=False), behaviour.go_backwards)
+    given = [_reverse_steps(array, behaviour.go_backwards and behaviour.is_aligned) for array in arrays]
+    taken = _reverse_steps(x, behaviour.go_backwards)
+    skipped = None if mask is None else ~_reverse_steps(mask.astype(bool, copy=False), behaviour.go_backwards)
     with np.errstate(all="ignore"):
         for start in range(0, len(x), _SEQUENCES):
             part = slice(start, start + _SEQUENCES)
             first = zero_state(cell, len(x[part])) if initial is None else State(initial.h[part], initial.c[part])
-            for steps, made in _blocks(equations, taken[part], first, None if skipped is None else skipped[part]):
+            for steps, made in _run_in_blocks(
+                equations, taken[part], first, None if skipped is None else skipped[part]
+            ):
                 for array, values in zip(given, made, strict=True):
                     array[part, steps] = values.swapaxes(0, 1)
     return states
 
 
-def insist_on_shapes(cell: CellNumbers, x: Array, initial: State | None, mask: Array | None) -> None:
+def require_shapes(cell: CellNumbers, x: Array, initial: State | None, mask: Array | None) -> None:
     """See to it that CELL can be run on X, (batch, length, d), from INITIAL on, with MASK, (batch, length).
 
     Raises:
@@ -109,12 +111,12 @@ def zero_state(cell: CellNumbers, batch: int) -> State:
     return State(np.zeros((batch, cell.width), cell.dtype), np.zeros((batch, cell.units), cell.dtype))
 
 
-def _turned(array: Array, backwards: bool) -> Array:
+def _reverse_steps(array: Array, backwards: bool) -> Array:
     return array[:, ::-1] if backwards else array
 
 
-def _blocks(
-    equations: _Equations, x: Array, state: State, skipped: Array | None
+def _run_in_blocks(
+    equations: _CellEquations, x: Array, state: State, skipped: Array | None
 ) -> Iterator[tuple[slice, tuple[Array, ...]]]:
     """Some steps of X, from STATE on, at a time: which, and i, f, o, candidate, output and c of them.
 
@@ -134,20 +136,20 @@ def _blocks(
             after = State(h[index], c[index])
             equations.step(z[index], state, gates[index], after)
             if none is not None:
-                _stay(none[index], state, after)
+                _keep_state(none[index], state, after)
             state = after
         state = State(state.h.copy(), state.c.copy())
         if none is not None:
-            _empty(none, begun, gates[:count], h[:count], zero=zero)
+            _blank_skipped(none, begun, gates[:count], h[:count], zero=zero)
         yield steps, (*(gates[:count, place] for place in range(4)), h[:count], c[:count])
 
 
-def _stay(skipped: Array, before: State, after: State) -> None:
+def _keep_state(skipped: Array, before: State, after: State) -> None:
     for old, new in zip(before, after, strict=True):
         np.copyto(new, old, where=skipped)
 
 
-def _empty(skipped: Array, begun: Array, gates: Array, output: Array, *, zero: bool) -> None:
+def _blank_skipped(skipped: Array, begun: Array, gates: Array, output: Array, *, zero: bool) -> None:
     """Fill GATES with NaN where steps were SKIPPED, and OUTPUT with 0: if ZERO, there; else before a first step.
 
     BEGUN, (batch, 1), says which sequences have had one.
@@ -158,7 +160,7 @@ def _empty(skipped: Array, begun: Array, gates: Array, output: Array, *, zero: b
     begun[:] = seen[-1]
 
 
-class _Equations:
+class _CellEquations:
     """Those of a cell, with its gates in the order i, f, o, c, so that the gates of one activation are one piece.
 
     What they make is (4, batch, m), where each gate is one piece, too: numpy is twice as fast as with (batch, 4m).
@@ -169,7 +171,7 @@ class _Equations:
         self._kernel = np.concatenate([gate.W for gate in gates], axis=1)
         self._recurrent_kernel = np.concatenate([gate.U for gate in gates], axis=1)
         self._bias = np.concatenate([gate.b for gate in gates])
-        self._peepholes = _side_by_side([gate.V for gate in gates[:3]])
+        self._peepholes = _stack_peepholes([gate.V for gate in gates[:3]])
         self._cell, self.behaviour = cell, cell.behaviour
         self._activation = activations.named(cell.behaviour.activation, cell.behaviour.keras)
         self._recurrent_activation = activations.named(cell.behaviour.recurrent_activation, cell.behaviour.keras)
@@ -206,9 +208,9 @@ class _Equations:
         if self._peepholes is not None:
             o += c * self._peepholes[2]
             self._recurrent_activation(o, out=o)
-        self._output(o, after)
+        self._write_output(o, after)
 
-    def _output(self, o: Array, after: State) -> None:
+    def _write_output(self, o: Array, after: State) -> None:
         if self._cell.projection is None:
             h = self._activation(after.c, out=after.h)
             h *= o
@@ -217,7 +219,7 @@ class _Equations:
             _clip(after.h, self.behaviour.projection_clip)
 
 
-def _side_by_side(peepholes: list[Array | None]) -> Array | None:
+def _stack_peepholes(peepholes: list[Array | None]) -> Array | None:
     """(3, 1, m), zero for a gate without any; None for a cell without any."""
     known = [peephole for peephole in peepholes if peephole is not None]
     if not known:

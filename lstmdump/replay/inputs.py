@@ -37,7 +37,7 @@ _ARCHIVES = (ZIP_MAGIC, b"PK\x05\x06")  # the second starts one without members
 _DAMAGED = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 
 
-class _Described(NamedTuple):
+class _ArrayHeader(NamedTuple):
     """What the header of an array says: FORTRAN is whether the columns follow each other, and OFFSET where it ends."""
 
     dtype: np.dtype[np.generic]
@@ -59,15 +59,15 @@ def sequences(path: str, dtype: str) -> Array:
     Raises:
         BadInput: there is no such array, or it is empty, or holds NaN, infinity, or what is too large for DTYPE.
     """
-    with _opened(path) as file:
-        described = _described(file, path)
+    with _open(path) as file:
+        described = _read_header(file, path)
         if len(described.shape) not in (2, 3):
             hint = ": x[:, None] where each step is one number" if len(described.shape) == 1 else ""
             raise BadInput(f"{path}: it is {described.shape}; an input is (length, d) or (batch, length, d){hint}")
         if 0 in described.shape:
             raise BadInput(f"{path}: it is {described.shape}, which is empty")
-        _insist_that_it_is_whole(file, described, path)
-        values = _finite(_values(file, described), np.dtype(dtype), path)
+        _require_whole(file, described, path)
+        values = _convert_finite(_read_values(file, described), np.dtype(dtype), path)
     return values if values.ndim == 3 else values[None]
 
 
@@ -77,15 +77,15 @@ def mask(path: str, shape: tuple[int, int]) -> Array:
     Raises:
         BadInput: there is no such array, or it is of another shape, or holds something else than 0 and 1, or no 1.
     """
-    with _opened(path) as file:
-        described = _described(file, path)
+    with _open(path) as file:
+        described = _read_header(file, path)
         if described.shape not in (shape, shape[1:]):
             raise BadInput(f"{path}: it is {described.shape}; a mask of this input is {shape[1:]} or {shape}")
-        _insist_that_it_is_whole(file, described, path)
-        values = _values(file, described)
+        _require_whole(file, described, path)
+        values = _read_values(file, described)
     wrong = np.flatnonzero((values != 0) & (values != 1))
     if wrong.size:
-        place = _place(wrong[0], values.shape)
+        place = _index_of(wrong[0], values.shape)
         raise BadInput(f"{path}: it holds {values[place]:g} at {list(place)}; a mask holds 1 for a step, 0 for none")
     if not values.any():
         raise BadInput(f"{path}: it is 0 everywhere, so that no step is left; a mask holds 1 for a step, 0 for none")
@@ -101,48 +101,48 @@ def first_states(path: str, widths: Mapping[str, int], batch: int, dtype: str) -
         BadInput: there is no such file, or an array has another name or shape, or holds NaN, infinity, or what is too
             large for DTYPE.
     """
-    with _opened(path, _SAVED_STATES) as file:
+    with _open(path, _SAVED_STATES) as file:
         try:
             archive = zipfile.ZipFile(file)
         except _DAMAGED as error:
             raise BadInput(f"{path}: it is no .npz archive; {_SAVED_STATES}") from error
         members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
         if (unknown := next((name for name in members if name not in widths), None)) is not None:
-            raise BadInput(f"{path}: it holds {unknown}; {_may_hold(widths)}")
+            raise BadInput(f"{path}: it holds {unknown}; {_say_what_it_may_hold(widths)}")
         if not members:
-            raise BadInput(f"{path}: it is empty; {_may_hold(widths)}")
+            raise BadInput(f"{path}: it is empty; {_say_what_it_may_hold(widths)}")
         if len(members) < len(archive.infolist()):
             raise BadInput(f"{path}: it holds two arrays of one name")
         found = {}
         for name, info in members.items():
             try:
-                found[name] = _member(archive, info, f"{path}: {name}", (batch, widths[name]), np.dtype(dtype))
+                found[name] = _read_member(archive, info, f"{path}: {name}", (batch, widths[name]), np.dtype(dtype))
             except _DAMAGED as error:
                 raise BadInput(f"{path}: {name} is damaged: {str(error) or 'it is cut short'}") from error
     return found
 
 
-def _member(
+def _read_member(
     archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, shape: tuple[int, int], dtype: np.dtype[np.generic]
 ) -> Array:
     with archive.open(info) as stream:
         file = cast("BinaryIO", stream)
-        described = _described(file, name)
+        described = _read_header(file, name)
         if described.shape not in (shape, shape[1:]):
             raise BadInput(f"{name}: it is {described.shape}; the first state is {shape[1:]} or {shape}")
         data = file.read(described.size)
     if len(data) < described.size:
-        raise BadInput(_cut_short(name, described, len(data)))
+        raise BadInput(_say_cut_short(name, described, len(data)))
     values = np.frombuffer(data, described.dtype).reshape(described.shape, order="F" if described.fortran else "C")
-    return np.array(np.broadcast_to(_finite(values, dtype, name), shape))
+    return np.array(np.broadcast_to(_convert_finite(values, dtype, name), shape))
 
 
-def _may_hold(names: Iterable[str]) -> str:
+def _say_what_it_may_hold(names: Iterable[str]) -> str:
     first = list(islice(names, _MOST_NAMES + 1))
     return f"it may hold {', '.join(first[:_MOST_NAMES])}{', …' if len(first) > _MOST_NAMES else ''}"
 
 
-def _opened(path: str, what_helps: str = _SAVED) -> BinaryIO:
+def _open(path: str, what_helps: str = _SAVED) -> BinaryIO:
     if locate.is_url(path):
         raise BadInput(f"{path}: only models are read from elsewhere; download it first")
     try:
@@ -160,27 +160,27 @@ def _opened(path: str, what_helps: str = _SAVED) -> BinaryIO:
         raise BadInput(f"{path}: {error}") from error
 
 
-def _described(file: BinaryIO, name: str) -> _Described:
+def _read_header(file: BinaryIO, name: str) -> _ArrayHeader:
     """What the header of the array says that FILE, open at its beginning, holds; FILE is left where it ends."""
     head = file.read(12)
     if not head.startswith(np.lib.format.MAGIC_PREFIX):
-        raise BadInput(f"{name}: {_what_it_is(head + file.read(_BLOCK))}; {_SAVED}")
+        raise BadInput(f"{name}: {_describe_content(head + file.read(_BLOCK))}; {_SAVED}")
     wide = head[6:7] > b"\x01"
     rest = b"" if wide else head[10:]
     length = int.from_bytes(head[8:12] if wide else head[8:10], "little")
     text = (rest + file.read(max(0, min(length, _HEAD) - len(rest))))[:length]
     if len(head) < 12 or length > _HEAD or len(text) < length:
         raise BadInput(f"{name}: its header is {'too long' if length > _HEAD else 'cut short'}; {_SAVED}")
-    shape, fortran, dtype = _parsed(text, name)
+    shape, fortran, dtype = _parse_header(text, name)
     if dtype.hasobject:
         raise BadInput(f"{name}: it holds pickled Python objects, which are never unpickled here; convert them to "
                        "numbers, as x.astype('float32') does")  # fmt: skip
     if dtype.kind not in _NUMBERS or dtype.subdtype is not None:
         raise BadInput(f"{name}: it holds {_OTHERS.get(dtype.kind, dtype.name)}, not real numbers")
-    return _Described(dtype, shape, fortran, len(head) - len(rest) + length)
+    return _ArrayHeader(dtype, shape, fortran, len(head) - len(rest) + length)
 
 
-def _parsed(text: bytes, name: str) -> tuple[tuple[int, ...], bool, np.dtype[np.generic]]:
+def _parse_header(text: bytes, name: str) -> tuple[tuple[int, ...], bool, np.dtype[np.generic]]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of headers that Python 2 wrote
@@ -193,7 +193,7 @@ def _parsed(text: bytes, name: str) -> tuple[tuple[int, ...], bool, np.dtype[np.
     return parsed
 
 
-def _what_it_is(head: bytes) -> str:
+def _describe_content(head: bytes) -> str:
     if not head:
         return "it is empty"
     if head.startswith(_ARCHIVES):
@@ -207,18 +207,18 @@ def _what_it_is(head: bytes) -> str:
     return "it is no .npy array"
 
 
-def _insist_that_it_is_whole(file: BinaryIO, described: _Described, name: str) -> None:
+def _require_whole(file: BinaryIO, described: _ArrayHeader, name: str) -> None:
     there = os.fstat(file.fileno()).st_size - described.offset
     if there < described.size:
-        raise BadInput(_cut_short(name, described, there))
+        raise BadInput(_say_cut_short(name, described, there))
 
 
-def _cut_short(name: str, described: _Described, there: int) -> str:
+def _say_cut_short(name: str, described: _ArrayHeader, there: int) -> str:
     declared = f"{described.shape} of {described.dtype.name}"
     return f"{name}: it is cut short: {declared} are {described.size:,} bytes, but it has {there:,}"
 
 
-def _values(file: BinaryIO, described: _Described) -> Array:
+def _read_values(file: BinaryIO, described: _ArrayHeader) -> Array:
     """The numbers, row by row, read or, if there are many, mapped into memory."""
     dtype, shape = described.dtype, described.shape[::-1] if described.fortran else described.shape
     if described.size > _MAPPED:
@@ -228,7 +228,7 @@ def _values(file: BinaryIO, described: _Described) -> Array:
     return np.ascontiguousarray(values.T) if described.fortran else values
 
 
-def _finite(values: Array, dtype: np.dtype[np.generic], name: str) -> Array:
+def _convert_finite(values: Array, dtype: np.dtype[np.generic], name: str) -> Array:
     """VALUES as DTYPE, if all of them are finite."""
     flat = np.ascontiguousarray(values).reshape(-1)
     result = flat if flat.dtype == dtype else np.empty(flat.shape, dtype)
@@ -240,7 +240,7 @@ def _finite(values: Array, dtype: np.dtype[np.generic], name: str) -> Array:
         converted = result[first : first + _BLOCK]
         if not np.isfinite(converted).all():
             at = int(np.flatnonzero(~np.isfinite(converted))[0])
-            place = list(_place(first + at, values.shape))
+            place = list(_index_of(first + at, values.shape))
             if np.isfinite(block[at]):
                 raise BadInput(f"{name}: it holds {block[at]:g} at {place}, which is too large for {dtype.name}"
                                + ("; --dtype float64 takes it" if dtype.name == "float32" else ""))  # fmt: skip
@@ -248,7 +248,7 @@ def _finite(values: Array, dtype: np.dtype[np.generic], name: str) -> Array:
     return result.reshape(values.shape)
 
 
-def _place(index: int, shape: tuple[int, ...]) -> tuple[int, ...]:
+def _index_of(index: int, shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(int(number) for number in np.unravel_index(index, shape))
 
 

@@ -85,12 +85,12 @@ class LayerLags:
     @property
     def shares(self) -> tuple[float | None, ...]:
         """By lag, the norm's share of the total; None where the total is 0 or no number."""
-        return tuple(_shares(self.norms))
+        return tuple(_divide_by_total(self.norms))
 
     @property
     def cumulative(self) -> tuple[float | None, ...]:
         """By lag, the share of this one and all smaller ones."""
-        if not _divides(self.total):
+        if not _can_divide_by(self.total):
             return (None,) * len(self.norms)
         sums = np.cumsum(self.norms)
         return tuple((sums / sums[-1]).tolist())
@@ -115,15 +115,15 @@ class LayerLags:
     @property
     def feature_shares(self) -> tuple[float | None, ...]:
         """By feature, its share of the sum over features and lags."""
-        return tuple(_shares(self.feature_norms))
+        return tuple(_divide_by_total(self.feature_norms))
 
 
-def _shares(norms: tuple[float, ...]) -> Iterator[float | None]:
+def _divide_by_total(norms: tuple[float, ...]) -> Iterator[float | None]:
     total = sum(norms)
-    return (norm / total if _divides(total) else None for norm in norms)
+    return (norm / total if _can_divide_by(total) else None for norm in norms)
 
 
-def _divides(total: float) -> bool:
+def _can_divide_by(total: float) -> bool:
     return 0 < total < math.inf
 
 
@@ -144,17 +144,17 @@ def lags(
         BadInput: X or MASK have another shape, or no step is taken, or there is no such UNIT.
         CannotReplay: the layer's activations are unknown.
     """
-    rows = _rows(cell, unit)
-    taken = _taken(cell, x, mask)
+    rows = _select_rows(cell, unit)
+    taken = _find_taken_steps(cell, x, mask)
     if cell.behaviour.go_backwards:
         x, taken = x[:, ::-1], taken[:, ::-1]
     steps = int(taken.sum(1).max())
     squares = np.zeros((len(x), steps if most is None else min(steps, most), cell.input_dim))
-    for members in _groups(cell, taken, len(rows)):
+    for members in _group_by_length(cell, taken, len(rows)):
         kept = x[members][taken[members]].reshape(len(members), -1, cell.input_dim)
         _go_back(cell, kept, rows, squares, members)
-    found = _summary(cell, unit, squares, x.shape[1], "the inputs given", tuple(_notes(cell, taken)))
-    return found if squares.shape[1] == steps else _incomplete(found)
+    found = _summarise(cell, unit, squares, x.shape[1], "the inputs given", tuple(_note_steps(cell, taken)))
+    return found if squares.shape[1] == steps else _mark_incomplete(found)
 
 
 def lags_without_input(cell: CellNumbers, *, unit: int | None = None, most: int | None = None) -> LayerLags:
@@ -166,15 +166,15 @@ def lags_without_input(cell: CellNumbers, *, unit: int | None = None, most: int 
         BadInput: there is no such UNIT.
         CannotReplay: the layer's activations are unknown.
     """
-    rows = _rows(cell, unit)
-    state, settled = _settled(cell)
+    rows = _select_rows(cell, unit)
+    state, settled = _settle(cell)
     squares, faded = _go_back_at(cell, state, rows, most or _LAGS_WITHOUT_INPUT)
     notes = (NOT_BY_WEIGHTS,) if settled else (_UNSETTLED, NOT_BY_WEIGHTS)
-    found = _summary(cell, unit, squares, None, WITHOUT_INPUT, notes)
-    return found if faded else _incomplete(found)
+    found = _summarise(cell, unit, squares, None, WITHOUT_INPUT, notes)
+    return found if faded else _mark_incomplete(found)
 
 
-def _notes(cell: CellNumbers, taken: Array) -> Iterator[str]:
+def _note_steps(cell: CellNumbers, taken: Array) -> Iterator[str]:
     """What to know of lags where steps are TAKEN."""
     if cell.behaviour.go_backwards:
         yield "it goes backwards: t-k is step k of the input, from 0 on"
@@ -182,12 +182,12 @@ def _notes(cell: CellNumbers, taken: Array) -> Iterator[str]:
         yield "t-k is counted over the steps that are taken, without those that are masked"
 
 
-def _incomplete(found: LayerLags) -> LayerLags:
+def _mark_incomplete(found: LayerLags) -> LayerLags:
     note = f"steps before t-{len(found.norms) - 1} are not counted: the shares are of the others"
     return replace(found, notes=(*found.notes, note), is_complete=False)
 
 
-def _rows(cell: CellNumbers, unit: int | None) -> Array:
+def _select_rows(cell: CellNumbers, unit: int | None) -> Array:
     """The units of h_T that count, as rows of ∂h_T/∂h_T."""
     if unit is not None and not 0 <= unit < cell.width:
         raise BadInput(f"{cell.name} has no unit {unit}; its {cell.width} are numbered from 0 to {cell.width - 1}")
@@ -195,16 +195,16 @@ def _rows(cell: CellNumbers, unit: int | None) -> Array:
     return identity if unit is None else identity[unit : unit + 1]
 
 
-def _taken(cell: CellNumbers, x: Array, mask: Array | None) -> Array:
+def _find_taken_steps(cell: CellNumbers, x: Array, mask: Array | None) -> Array:
     """Which steps of X are taken, (batch, length)."""
-    equations.insist_on_shapes(cell, x, None, mask)
+    equations.require_shapes(cell, x, None, mask)
     taken = np.ones(x.shape[:2], bool) if mask is None else mask.astype(bool)
     if not taken.any():
         raise BadInput(f"no step of the input is taken, so nothing has an influence on {cell.name}")
     return taken
 
 
-def _groups(cell: CellNumbers, taken: Array, rows: int) -> Iterator[Array]:
+def _group_by_length(cell: CellNumbers, taken: Array, rows: int) -> Iterator[Array]:
     """Numbers of sequences that have equally many steps, few enough for what is computed of them at a time."""
     counts = taken.sum(1)
     for count in np.unique(counts[counts > 0]):
@@ -213,7 +213,7 @@ def _groups(cell: CellNumbers, taken: Array, rows: int) -> Iterator[Array]:
         yield from np.split(members, range(max(1, most), len(members), max(1, most)))
 
 
-def _in_order(cell: CellNumbers) -> CellNumbers:
+def _without_direction(cell: CellNumbers) -> CellNumbers:
     """CELL as it computes on steps in the order in which it takes them."""
     return replace(cell, behaviour=cell.behaviour._replace(go_backwards=False, is_aligned=False))
 
@@ -221,7 +221,7 @@ def _in_order(cell: CellNumbers) -> CellNumbers:
 def _go_back(cell: CellNumbers, x: Array, rows: Array, squares: Array, members: Array) -> None:
     """Fill SQUARES, (sequences, lags, d), at MEMBERS, whose steps X are in the order in which they are taken."""
     with np.errstate(over="ignore", invalid="ignore"):  # what is too large is told
-        states = equations.replay(_in_order(cell), x)
+        states = equations.replay(_without_direction(cell), x)
         first = equations.zero_state(cell, len(x))
         backward = Backward(cell)
         adjoint = Adjoint.of(rows, len(x), cell.units)
@@ -248,13 +248,13 @@ def _go_back_at(cell: CellNumbers, state: State, rows: Array, most: int) -> tupl
     return np.stack(found, 1), False
 
 
-def _settled(cell: CellNumbers) -> tuple[State, bool]:
+def _settle(cell: CellNumbers) -> tuple[State, bool]:
     """The state to which inputs of 0 lead from 0, and whether it stays."""
     state = equations.zero_state(cell, 1)
     x = np.zeros((1, _BLOCK, cell.input_dim))
     with np.errstate(over="ignore", invalid="ignore"):
         for _ in range(0, _SETTLING, _BLOCK):
-            states = equations.replay(_in_order(cell), x, initial=state)
+            states = equations.replay(_without_direction(cell), x, initial=state)
             both = np.concatenate([np.concatenate(state, 1)[:, None], np.concatenate([states.h, states.c], 2)], 1)[0]
             change = np.abs(np.diff(both, axis=0)).max(1)
             if not np.isfinite(change).all():
@@ -267,7 +267,7 @@ def _settled(cell: CellNumbers) -> tuple[State, bool]:
     return state, False
 
 
-def _summary(
+def _summarise(
     cell: CellNumbers, unit: int | None, squares: Array, length: int | None, point: str, notes: tuple[str, ...]
 ) -> LayerLags:
     with np.errstate(over="ignore", invalid="ignore"):

@@ -82,8 +82,8 @@ def read(opened: OpenModel, chosen: Sequence[LSTM], input_dim: int, wanted: Want
     """
     sources = connections.sources(opened, chosen) if wanted.chain else {}
     heads = [lstm for lstm in chosen if lstm.name not in sources]
-    connections.insist_on_width(opened, heads, input_dim, may_chain=not wanted.chain)
-    connections.insist_on_joints(chosen, sources)
+    connections.require_width(opened, heads, input_dim, may_chain=not wanted.chain)
+    connections.require_joining_widths(chosen, sources)
     cells, notes = read_each(connections.in_order(chosen, sources), opened.producer, wanted)
     return Network(cells, sources, wanted, notes)
 
@@ -96,28 +96,28 @@ def read_each(lstms: Sequence[LSTM], producer: str, wanted: Wanted) -> tuple[tup
         NoForgetBias: the file does not hold it, and none is wanted.
         UnreadableModel: the numbers cannot be read.
     """
-    behaviours = {lstm.name: _behaviour(lstm, producer, wanted) for lstm in lstms}
-    cells = tuple(_cell(lstm, behaviours[lstm.name], wanted) for lstm in lstms)
-    return cells, tuple(_notes(lstms, behaviours, wanted))
+    behaviours = {lstm.name: _read_behaviour(lstm, producer, wanted) for lstm in lstms}
+    cells = tuple(_read_cell(lstm, behaviours[lstm.name], wanted) for lstm in lstms)
+    return cells, tuple(_collect_notes(lstms, behaviours, wanted))
 
 
-def _behaviour(lstm: LSTM, producer: str, wanted: Wanted) -> Behaviour:
+def _read_behaviour(lstm: LSTM, producer: str, wanted: Wanted) -> Behaviour:
     """How LSTM computes, as the file says, or as is WANTED."""
     try:
         found = behaviour.of(lstm, producer, wanted.said)
-        for what, option in _activations(found):
+        for what, option in _list_activations(found):
             activations.named(what, found.keras, option)
     except CannotReplay as error:
         raise CannotReplay(f"{lstm.name}: {error}") from error
     return found
 
 
-def _activations(found: Behaviour) -> tuple[tuple[object, str], ...]:
+def _list_activations(found: Behaviour) -> tuple[tuple[object, str], ...]:
     """Its activations, each with the option that says otherwise."""
     return (found.activation, "--activation"), (found.recurrent_activation, "--recurrent-activation")
 
 
-def _cell(lstm: LSTM, found: Behaviour, wanted: Wanted) -> CellNumbers:
+def _read_cell(lstm: LSTM, found: Behaviour, wanted: Wanted) -> CellNumbers:
     try:
         return equations.read(lstm, found, dtype=wanted.dtype, forget_bias=wanted.forget_bias)
     except NoForgetBias as error:
@@ -127,15 +127,15 @@ def _cell(lstm: LSTM, found: Behaviour, wanted: Wanted) -> CellNumbers:
         raise CannotReplay(f"{lstm.name}: {error}") from error
 
 
-def _notes(lstms: Iterable[LSTM], behaviours: Mapping[str, Behaviour], wanted: Wanted) -> Iterator[str]:
+def _collect_notes(lstms: Iterable[LSTM], behaviours: Mapping[str, Behaviour], wanted: Wanted) -> Iterator[str]:
     """What to know about how the layers are run."""
     notes = ((lstm.name, note) for lstm in lstms for found in (behaviours[lstm.name],)
-             for note in (*found.notes, *_own_notes(lstm, found, wanted)))  # fmt: skip
+             for note in (*found.notes, *_note_layer(lstm, found, wanted)))  # fmt: skip
     return shared(notes, len(behaviours))
 
 
-def _own_notes(lstm: LSTM, found: Behaviour, wanted: Wanted) -> Iterator[str]:
-    doubts = (activations.doubt(what, found.keras, option) for what, option in _activations(found))
+def _note_layer(lstm: LSTM, found: Behaviour, wanted: Wanted) -> Iterator[str]:
+    doubts = (activations.doubt(what, found.keras, option) for what, option in _list_activations(found))
     yield from filter(None, doubts)
     if lstm.forget_bias is None:
         yield f"a forget bias of {wanted.forget_bias} is added to b_f, as given: the file does not hold it"

@@ -146,7 +146,7 @@ def pair(models: Sequence[str], records: Sequence[RecordedModel], file: str) -> 
         return [records[0]]
     left = {id(entry): entry for entry in records}
     found: list[RecordedModel | None] = [None] * len(models)
-    for place in (_as_written, _beside):
+    for place in (_resolve_as_written, _resolve_beside):
         by_path = {place(entry, file): entry for entry in left.values()}
         for index, model in enumerate(models):
             entry = by_path.pop(os.path.realpath(model), None) if found[index] is None else None
@@ -163,12 +163,12 @@ def path_of(entry: RecordedModel, file: str) -> str:
 
 def leads_to(entry: RecordedModel, file: str, model: str) -> bool:
     """Whether the path in a record of FILE, in either way of reading it, is that of MODEL."""
-    return os.path.realpath(model) in (_as_written(entry, file), _beside(entry, file))
+    return os.path.realpath(model) in (_resolve_as_written(entry, file), _resolve_beside(entry, file))
 
 
-def _as_written(entry: RecordedModel, _file: str) -> str:
+def _resolve_as_written(entry: RecordedModel, _file: str) -> str:
     return os.path.realpath(entry.model)
 
 
-def _beside(entry: RecordedModel, file: str) -> str:
+def _resolve_beside(entry: RecordedModel, file: str) -> str:
     return os.path.realpath(os.path.join(os.path.dirname(file), entry.model))  # noqa: PTH118, PTH120

@@ -80,7 +80,7 @@ class Report(NamedTuple):
 def describe(opened: OpenModel, chosen: tuple[LSTM, ...] | None = None) -> Report:
     """Return the report on an open model, with the LSTM layers `chosen`, or all of them; no numbers are read."""
     chosen = opened.lstms if chosen is None else chosen
-    layers = tuple(map(_layer_facts, chosen))
+    layers = tuple(map(_describe_layer, chosen))
     inside = {weight.tensor.name for lstm in opened.lstms for weight in lstm.weights}
     return Report(
         model=opened.path,
@@ -90,12 +90,12 @@ def describe(opened: OpenModel, chosen: tuple[LSTM, ...] | None = None) -> Repor
         lstm_parameters=sum(layer.parameters for layer in layers),
         total=opened.model.parameters,
         layers=layers,
-        others=tuple(_other_facts(tensor) for tensor in opened.model.tensors() if tensor.name not in inside),
-        notes=(*opened.model.notes, *_notes(chosen)),
+        others=tuple(_describe_other(tensor) for tensor in opened.model.tensors() if tensor.name not in inside),
+        notes=(*opened.model.notes, *_collect_notes(chosen)),
     )
 
 
-def _notes(lstms: tuple[LSTM, ...]) -> tuple[str, ...]:
+def _collect_notes(lstms: tuple[LSTM, ...]) -> tuple[str, ...]:
     """What the layers have to say, each sentence once, behind the names of those that say it."""
     notes = grouped((lstm.name, note) for lstm in lstms for note in lstm.notes)
     return tuple(f"{', '.join(names)}: {note}" for note, names in notes.items())
@@ -122,15 +122,17 @@ def matching(names: Sequence[str], layer_glob: str) -> frozenset[str]:
     """
     found = frozenset(name for name in names if fnmatchcase(name, layer_glob))
     return found or frozenset(
-        name for name in names if any(fnmatchcase(outer, layer_glob) for outer in accumulate(name.split("/"), _within))
+        name
+        for name in names
+        if any(fnmatchcase(outer, layer_glob) for outer in accumulate(name.split("/"), _join_names))
     )
 
 
-def _within(outer: str, name: str) -> str:
+def _join_names(outer: str, name: str) -> str:
     return f"{outer}/{name}"
 
 
-def _layer_facts(lstm: LSTM) -> LayerFacts:
+def _describe_layer(lstm: LSTM) -> LayerFacts:
     return LayerFacts(
         name=lstm.name,
         kind=lstm.kind,
@@ -154,5 +156,5 @@ def _layer_facts(lstm: LSTM) -> LayerFacts:
     )
 
 
-def _other_facts(tensor: Tensor) -> OtherFacts:
+def _describe_other(tensor: Tensor) -> OtherFacts:
     return OtherFacts(tensor.name, tensor.shape, tensor.dtype, tensor.size)

@@ -38,10 +38,10 @@ class RecordedModel(NamedTuple):
 
 def line(value: Mapping[str, Any]) -> str:
     """VALUE as one line of JSON that can be written as UTF-8, and shown: what cannot be seen is escaped."""
-    return with_unseen(json.dumps(value, ensure_ascii=False, allow_nan=False), _escaped)
+    return with_unseen(json.dumps(value, ensure_ascii=False, allow_nan=False), _escape)
 
 
-def _escaped(sign: str) -> str:
+def _escape(sign: str) -> str:
     return json.dumps(sign)[1:-1]
 
 
@@ -57,7 +57,7 @@ def of(report: Report, *, with_others: bool = False) -> dict[str, Any]:
         "format": report.format,
         "producer": report.producer,
         "parameters": {"lstm": report.lstm_parameters, "total": report.total},
-        "layers": [_layer(layer) for layer in report.layers],
+        "layers": [_record_layer(layer) for layer in report.layers],
         "notes": list(report.notes),
     }
     if with_others:
@@ -73,7 +73,7 @@ def error(model: str, message: str) -> dict[str, str]:
     return {"model": model, "error": message}
 
 
-def _layer(layer: LayerFacts) -> dict[str, Any]:
+def _record_layer(layer: LayerFacts) -> dict[str, Any]:
     return {
         "name": layer.name,
         "class": layer.kind,
@@ -120,11 +120,11 @@ def parse(text: str) -> list[RecordedModel]:
             value, position = decoder.raw_decode(text, position)
         except (ValueError, RecursionError) as error:
             raise BadExpectation(f"{place} is no JSON; give what `lstmdump show --json` wrote") from error
-        records.append(_recorded_model(value, place))
+        records.append(_parse_model(value, place))
     return records
 
 
-def _recorded_model(value: object, place: str) -> RecordedModel:
+def _parse_model(value: object, place: str) -> RecordedModel:
     if isinstance(value, dict) and isinstance(value.get("error"), str):
         raise BadExpectation(f"{place} records that {value.get('model')} could not be read, not what it holds")
     if (
@@ -133,10 +133,10 @@ def _recorded_model(value: object, place: str) -> RecordedModel:
         or not isinstance(value.get("layers"), list)
     ):
         raise BadExpectation(f"{place} is no record of a model; give what `lstmdump show --json` wrote")
-    return RecordedModel(value["model"], tuple(_recorded_layer(layer, place) for layer in value["layers"]))
+    return RecordedModel(value["model"], tuple(_parse_layer(layer, place) for layer in value["layers"]))
 
 
-def _recorded_layer(value: object, place: str) -> RecordedLayer:
+def _parse_layer(value: object, place: str) -> RecordedLayer:
     wanted = {"name": str, "class": str, "input_dim": int, "units": int, "parameters": int}
     if not isinstance(value, dict) or any(not isinstance(value.get(key), kind) for key, kind in wanted.items()):
         raise BadExpectation(f"{place}: a layer lacks one of {', '.join(wanted)}, or has it of another type")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lstmdump.errors import CorruptModel, DoesNotFit
-from lstmdump.export.chunks import Output, as_type, filled, pieces
+from lstmdump.export.chunks import ArrayOutput, as_type, filled, pieces
 from lstmdump.model.tensor import Tensor, derived
 
 VALUES = np.arange(24, dtype="<f4").reshape(4, 6)
@@ -29,7 +29,7 @@ class Source:
             yield memoryview(self.values[start : start + 3].tobytes())
 
 
-def joined(*outputs: Output) -> list[list[float]]:
+def joined(*outputs: ArrayOutput) -> list[list[float]]:
     """The numbers of each of OUTPUTS, put together from its pieces."""
     data = [bytearray() for _ in outputs]
     for index, piece in pieces(outputs):
@@ -37,8 +37,8 @@ def joined(*outputs: Output) -> list[list[float]]:
     return [np.frombuffer(one, output.dtype).tolist() for one, output in zip(data, outputs, strict=True)]
 
 
-def kept(tensor: Tensor) -> Output:
-    return Output(tensor.name, tensor, tensor.dtype)
+def kept(tensor: Tensor) -> ArrayOutput:
+    return ArrayOutput(tensor.name, tensor, tensor.dtype)
 
 
 def test_columns_of_a_stored_array_are_cut_out_of_its_rows() -> None:
@@ -72,12 +72,12 @@ def test_a_part_of_no_columns_has_no_pieces() -> None:
 
 def test_stored_numbers_are_converted_on_the_way() -> None:
     tensor = Source().tensor.part(slice(0, 1))
-    assert joined(Output("a", tensor, "float64")) == [VALUES[0].tolist()]
+    assert joined(ArrayOutput("a", tensor, "float64")) == [VALUES[0].tolist()]
 
 
 def test_a_constant_is_added_on_the_way() -> None:
     tensor = Source().tensor.part(slice(0, 1))
-    assert joined(Output("a", tensor, "float32", 0.5)) == [(VALUES[0] + np.float32(0.5)).tolist()]
+    assert joined(ArrayOutput("a", tensor, "float32", 0.5)) == [(VALUES[0] + np.float32(0.5)).tolist()]
 
 
 def test_computed_numbers_are_taken_in_bands_of_bounded_size() -> None:
@@ -117,7 +117,7 @@ def test_a_number_that_would_become_infinite_does_not_fit(number: float, dtype: 
 
 def test_a_number_that_does_not_fit_is_told_with_the_outputs_name() -> None:
     with pytest.raises(DoesNotFit, match=r"^W_i: it holds 70000, which is too large for float16$"):
-        joined(Output("W_i", Source(np.array([[7e4]], "f4")).tensor, "float16"))
+        joined(ArrayOutput("W_i", Source(np.array([[7e4]], "f4")).tensor, "float16"))
 
 
 def test_infinity_fits() -> None:

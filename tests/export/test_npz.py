@@ -8,15 +8,17 @@ import numpy as np
 import pytest
 
 from lstmdump.export import npz
-from lstmdump.export.chunks import Output
+from lstmdump.export.chunks import ArrayOutput
 from lstmdump.model.tensor import Tensor
 
 
-def output(name: str, values: np.ndarray) -> Output:
-    return Output(name, Tensor(name, values.shape, str(values.dtype), lambda cuts: values[cuts]), str(values.dtype))
+def output(name: str, values: np.ndarray) -> ArrayOutput:
+    return ArrayOutput(
+        name, Tensor(name, values.shape, str(values.dtype), lambda cuts: values[cuts]), str(values.dtype)
+    )
 
 
-def written(path: Path, *arrays: Output, compress: bool = False) -> int:
+def written(path: Path, *arrays: ArrayOutput, compress: bool = False) -> int:
     return npz.write(path, {"text": "é"}, arrays, compress=compress, overwrite=False)
 
 
@@ -60,7 +62,7 @@ def test_numbers_that_cannot_be_trusted_in_the_end_leave_no_file(tmp_path: Path,
 
     tensor = Tensor("a", (length,), "uint8", lambda _: np.zeros(0), rows)
     with pytest.raises(RuntimeError):
-        written(tmp_path / "a.npz", Output("a", tensor, "uint8"))
+        written(tmp_path / "a.npz", ArrayOutput("a", tensor, "uint8"))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pytest
 
 from lstmdump.errors import OutputUnwritable
-from lstmdump.export.zip_writer import Archive
+from lstmdump.export.zip_writer import ZipWriter
 
 MEMBERS = {"a/W_i.npy": b"first" * 100, "é.npy": b"", "b": bytes(range(256))}
 by_zipfile_of_today = pytest.mark.skipif(
@@ -56,7 +56,7 @@ def by_zipfile(members: Mapping[str, bytes], method: int) -> bytes:
 @by_zipfile_of_today
 def test_stored_members_are_written_as_zipfile_writes_them() -> None:
     file = io.BytesIO()
-    archive = Archive(file)
+    archive = ZipWriter(file)
     for name, data in MEMBERS.items():
         archive.stored(name, len(data)).write(data)
     archive.close()
@@ -66,7 +66,7 @@ def test_stored_members_are_written_as_zipfile_writes_them() -> None:
 @by_zipfile_of_today
 def test_members_that_grow_in_turns_are_written_as_zipfile_writes_them_one_after_the_other() -> None:
     file = io.BytesIO()
-    archive = Archive(file)
+    archive = ZipWriter(file)
     first, second = archive.stored("first", 4), archive.stored("second", 4)
     for member, data in ((first, b"ab"), (second, b"AB"), (first, b"cd"), (second, b"CD")):
         member.write(data)
@@ -77,7 +77,7 @@ def test_members_that_grow_in_turns_are_written_as_zipfile_writes_them_one_after
 @by_zipfile_of_today
 def test_compressed_members_are_written_as_zipfile_writes_them() -> None:
     file = io.BytesIO()
-    archive = Archive(file)
+    archive = ZipWriter(file)
     for name, data in MEMBERS.items():
         member = archive.deflated(name)
         member.write(data)
@@ -88,7 +88,7 @@ def test_compressed_members_are_written_as_zipfile_writes_them() -> None:
 
 def test_an_archive_without_members_is_written_as_zipfile_writes_it() -> None:
     file = io.BytesIO()
-    Archive(file).close()
+    ZipWriter(file).close()
     assert file.getvalue() == by_zipfile({}, zipfile.ZIP_STORED)
 
 
@@ -96,7 +96,7 @@ def test_an_archive_without_members_is_written_as_zipfile_writes_it() -> None:
 def test_more_members_than_two_bytes_count_are_written_as_zipfile_writes_them() -> None:
     names = [str(number) for number in range(1 << 16)]
     file = io.BytesIO()
-    archive = Archive(file)
+    archive = ZipWriter(file)
     for name in names:
         archive.stored(name, 0)
     archive.close()
@@ -107,7 +107,7 @@ def test_more_members_than_two_bytes_count_are_written_as_zipfile_writes_them() 
 def test_members_beyond_two_gibibytes_are_written_as_zipfile_writes_them() -> None:
     count = (2**31 // len(CHUNK)) + 1
     ours, theirs = Forgetful(), Forgetful()
-    archive = Archive(ours)
+    archive = ZipWriter(ours)
     for name in ("long", "far"):
         size = count if name == "long" else 1
         member = archive.stored(name, size * len(CHUNK))
@@ -126,14 +126,14 @@ def test_members_beyond_two_gibibytes_are_written_as_zipfile_writes_them() -> No
 
 @pytest.mark.parametrize("data", [b"123", b"12345"])
 def test_a_member_that_gets_another_size_than_was_said_is_an_error(data: bytes) -> None:
-    archive = Archive(io.BytesIO())
+    archive = ZipWriter(io.BytesIO())
     archive.stored("a", 4).write(data)
     with pytest.raises(ValueError, match=f"{len(data)} bytes were written where 4 were to be"):
         archive.close()
 
 
 def test_a_name_that_no_archive_can_have_is_refused() -> None:
-    Archive(io.BytesIO()).stored("a" * 65_535, 0)
+    ZipWriter(io.BytesIO()).stored("a" * 65_535, 0)
     with pytest.raises(OutputUnwritable, match=r"a zip archive has no names of 65,536 bytes") as refused:
-        Archive(io.BytesIO()).stored("a" * 65_536, 0)
+        ZipWriter(io.BytesIO()).stored("a" * 65_536, 0)
     assert len(str(refused.value)) < 4096

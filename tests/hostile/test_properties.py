@@ -29,7 +29,7 @@ from support.tensorflow_builders import counted, integer, node
 
 import lstmdump
 from lstmdump.errors import LstmdumpError
-from lstmdump.export.zip_writer import Archive
+from lstmdump.export.zip_writer import ZipWriter
 from lstmdump.model.escape import key, visible
 from lstmdump.model.location import Location
 from lstmdump.readers.raw_array import StoredArray
@@ -178,7 +178,7 @@ def test_any_part_of_a_stored_array_is_that_part(data: st.DataObject) -> None:
 @given(st.dictionaries(names, st.binary(max_size=300), max_size=5), st.booleans())
 def test_an_archive_gives_back_what_was_put_in(members: dict[str, bytes], deflated: bool) -> None:
     into = io.BytesIO()
-    archive = Archive(into)
+    archive = ZipWriter(into)
     for name, content in members.items():
         member = archive.deflated(name) if deflated else archive.stored(name, len(content))
         member.write(content)

@@ -46,7 +46,7 @@ class _Count(click.ParamType):  # type: ignore[type-arg]  # generic since click 
     name = "N"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        number = value if isinstance(value, int) else _number(str(value))
+        number = value if isinstance(value, int) else _parse_count(str(value))
         if number is None:
             self.fail(f"{value!r} is no count", param, ctx)
         return number
@@ -69,12 +69,12 @@ class _PerLayer(click.ParamType):  # type: ignore[type-arg]
         return layer, parsed
 
 
-def _shape(text: str) -> tuple[int, int] | None:
+def _parse_shape(text: str) -> tuple[int, int] | None:
     found = re.fullmatch(r"(\d{1,18})[xX×](\d{1,18})", text)
     return (int(found[1]), int(found[2])) if found else None
 
 
-def _number(text: str) -> int | None:
+def _parse_count(text: str) -> int | None:
     digits = text.replace(",", "").replace("_", "")
     return int(digits) if re.fullmatch(r"[0-9]{1,18}", digits) else None
 
@@ -84,12 +84,16 @@ def _number(text: str) -> int | None:
 @click.option("--params", type=_Count(), help="What all LSTM layers together must have.")
 @click.option("--total", type=_Count(), help="What the whole model must have.")
 @click.option(
-    "--layer-params", metavar="NAME=N", type=_PerLayer("NAME=N", _number), multiple=True, help="What a layer must have."
+    "--layer-params",
+    metavar="NAME=N",
+    type=_PerLayer("NAME=N", _parse_count),
+    multiple=True,
+    help="What a layer must have.",
 )
 @click.option(
     "--layer-shape",
     metavar="NAME=DxM",
-    type=_PerLayer("NAME=DxM", _shape),
+    type=_PerLayer("NAME=DxM", _parse_shape),
     multiple=True,
     help="A layer's inputs and units.",
 )
@@ -134,7 +138,7 @@ def check_command(
         terminal.tell("no model found, so nothing was checked")
     if against is not None and update:
         return _update(run, inputs, selection, records, against)
-    verdicts = _verdicts(run, inputs, selection, expected, None if against is None else _Record(records, against))
+    verdicts = _check_all(run, inputs, selection, expected, None if against is None else _Record(records, against))
     return _print(run, verdicts, output_format)
 
 
@@ -167,14 +171,14 @@ class _Record:
         return pair([item.path for item in inputs], self.models, self.file)
 
 
-def _verdicts(
+def _check_all(
     run: Run, inputs: list[Input], selection: Selection, expected: Expectations, recorded: _Record | None
 ) -> Iterator[Verdict]:
     """What becomes of each input, and of each record that no input belongs to."""
     entries = recorded.of(inputs) if recorded is not None else [None] * len(inputs)
     with selection.guard() as guard:
         for item, entry in zip(inputs, entries, strict=True):
-            verdict = _verdict(item, guard, selection, expected, entry, against=recorded is not None)
+            verdict = _check_model(item, guard, selection, expected, entry, against=recorded is not None)
             if verdict is None:
                 continue
             if verdict.error is not None:
@@ -188,7 +192,7 @@ def _verdicts(
             yield Verdict(entry.model, None, (Mismatch(None, "model", "present", None),))
 
 
-def _verdict(
+def _check_model(
     item: Input,
     guard: Guard,
     selection: Selection,
@@ -206,7 +210,7 @@ def _verdict(
         return Verdict(item.path, None, error=terminal.sentence(error))
     mismatches = list(compare(report, expected))
     if against:
-        mismatches.extend(_against(report, layer, entry))
+        mismatches.extend(_compare_with_entry(report, layer, entry))
     return Verdict(item.path, report, tuple(mismatches), recorded=entry)
 
 
@@ -215,7 +219,7 @@ def _described(model: ModelPath, layer: str | None) -> Report:
         return describe(opened, select(opened.lstms, layer))
 
 
-def _against(report: Report, layer: str | None, entry: RecordedModel | None) -> list[Mismatch]:
+def _compare_with_entry(report: Report, layer: str | None, entry: RecordedModel | None) -> list[Mismatch]:
     if entry is None:
         return [Mismatch(None, "model", None, "present")]
     return list(compare_with_record(report, only_layers(entry, layer)))
@@ -247,7 +251,7 @@ def _update(run: Run, inputs: list[Input], selection: Selection, records: list[R
     """Write FILE anew, but not if a model cannot be read: its record would be lost."""
     if selection.layer is not None:
         raise click.UsageError("--update records all layers: leave --layer out")
-    verdicts = list(_verdicts(run, inputs, selection, Expectations(), _Record(records, file)))
+    verdicts = list(_check_all(run, inputs, selection, Expectations(), _Record(records, file)))
     if run.status == FAILED:
         terminal.tell(f"{file}: left as it was, because not all models could be read")
         return FAILED

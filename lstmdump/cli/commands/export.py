@@ -83,8 +83,8 @@ def export_command(
         directory = "" if dask is None else os.getcwd()  # noqa: PTH109 - as text
         planned = plan([item.path for item in inputs], out, directory=directory)
         with (
-            _executor(min(jobs or 1, len(inputs), _MOST_WORKERS), dask) as executor,
-            closing(_exported(planned, inputs, settings, executor, guard)) as outcomes,
+            _start_executor(min(jobs or 1, len(inputs), _MOST_WORKERS), dask) as executor,
+            closing(_export_all(planned, inputs, settings, executor, guard)) as outcomes,
             terminal.progress(outcomes, len(inputs), unit="models", quiet=selection.quiet) as results,
         ):
             for item, outcome in zip(inputs, results, strict=True):
@@ -92,7 +92,7 @@ def export_command(
     return run.status
 
 
-def _executor(jobs: int, dask: str | None) -> AbstractContextManager[Executor | None]:
+def _start_executor(jobs: int, dask: str | None) -> AbstractContextManager[Executor | None]:
     """Who does the work; None where there is one process for it."""
     if dask is not None:
         from lstmdump.cli.dask_executor import dask_executor
@@ -105,7 +105,7 @@ def _executor(jobs: int, dask: str | None) -> AbstractContextManager[Executor | 
     return ProcessPool(jobs, HDF5_READER)
 
 
-def _exported(
+def _export_all(
     jobs: Iterable[Job], inputs: list[Input], settings: Settings, executor: Executor | None, guard: Guard
 ) -> Generator[Outcome[Job, Exported], None, None]:
     known = partial(skipped, settings=settings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,11 +16,11 @@ from lstmdump.report.facts import select
 from lstmdump.sandbox.guard import Guard, ModelPath
 
 if TYPE_CHECKING:
-    from lstmdump.model.tensor import Array
     from lstmdump.model.tree import Source
     from lstmdump.replay.cell import CellNumbers
     from lstmdump.replay.lags import LayerLags
     from lstmdump.replay.network import Wanted
+    from lstmdump.replay.trace import Given
     from lstmdump.report.render.lags import ModelLags
 
 _EPILOG = """\b
@@ -74,11 +74,11 @@ def lags_command(
         if plot is not None:
             arrays = [path for path in (x, running.mask) if path is not None]
             _require_writable(plot, [item.path for item in inputs], arrays, overwrite=force)
-        given = _given(x, running.mask)
+        given = _read_inputs(x, running.mask)
         with terminal.progress(inputs, len(inputs), unit="models", quiet=selection.quiet) as items:
             for item in items:
                 with run.each(item):
-                    lags = _lags(item, guard, selection, wanted, given, unit, most)
+                    lags = _compute_lags(item, guard, selection, wanted, given, unit, most)
                     _print(lags, as_json=as_json, by_feature=by_feature, first=not found)
                     found += lags.layers
     if plot is not None and found:
@@ -96,24 +96,18 @@ def _require_writable(plot: str, models: Sequence[str], arrays: Sequence[str], *
     pictures.require_writable(plot, models, arrays, overwrite=overwrite)
 
 
-class _Given(NamedTuple):
-    """The input, (batch, length, d), and where there is one, the mask, (batch, length)."""
-
-    x: Array
-    mask: Array | None
-
-
-def _given(x: str | None, mask: str | None) -> _Given | None:
-    from lstmdump.replay import inputs as given
+def _read_inputs(x: str | None, mask: str | None) -> Given | None:
+    from lstmdump.replay import inputs
+    from lstmdump.replay.trace import Given
 
     if x is None:
         return None
-    values = given.sequences(x, "float64")
-    return _Given(values, None if mask is None else given.mask(mask, (values.shape[0], values.shape[1])))
+    values = inputs.sequences(x, "float64")
+    return Given(values, None if mask is None else inputs.mask(mask, (values.shape[0], values.shape[1])))
 
 
-def _lags(
-    item: Input, guard: Guard, selection: Selection, wanted: Wanted, given: _Given | None, unit: int | None,
+def _compute_lags(
+    item: Input, guard: Guard, selection: Selection, wanted: Wanted, given: Given | None, unit: int | None,
     most: int | None,
 ) -> ModelLags:  # fmt: skip
     from lstmdump.report.render.lags import ModelLags
@@ -122,12 +116,12 @@ def _lags(
     cells, notes = guard.run(_read, item.model, selection.layer, wanted, input_dim)
     if not cells and not selection.quiet:
         terminal.tell(f"{item.path}: no LSTM layer in this model")
-    layers = [_of_layer(cell, given, unit, most) for cell in cells]
+    layers = [_compute_layer_lags(cell, given, unit, most) for cell in cells]
     own = shared(((layer.name, note) for layer in layers for note in layer.notes), len(layers))
     return ModelLags(item.path, tuple(layers), (*notes, *own))
 
 
-def _of_layer(cell: CellNumbers, given: _Given | None, unit: int | None, most: int | None) -> LayerLags:
+def _compute_layer_lags(cell: CellNumbers, given: Given | None, unit: int | None, most: int | None) -> LayerLags:
     from lstmdump.replay import lags
 
     if given is None:
@@ -144,14 +138,14 @@ def _read(
     with model.open() as opened:
         chosen = select(opened.lstms, layer)
         if input_dim is not None:
-            connections.insist_on_width(opened, chosen, input_dim, may_chain=False)
+            connections.require_width(opened, chosen, input_dim, may_chain=False)
         cells, notes = network.read_each(chosen, opened.producer, wanted)
         sources = {} if input_dim is None else connections.sources_by_name(opened)
-        follow = (_told_of_its_source(lstm.name, sources[lstm.name]) for lstm in chosen if lstm.name in sources)
+        follow = (_note_source(lstm.name, sources[lstm.name]) for lstm in chosen if lstm.name in sources)
         return cells, (*notes, *follow)
 
 
-def _told_of_its_source(name: str, source: Source) -> str:
+def _note_source(name: str, source: Source) -> str:
     """That the input given is not what the layer NAME, which follows others, takes in the model."""
     return f"{name}: takes the input given, though in the model it takes the output of {' and '.join(source.names)}"
 

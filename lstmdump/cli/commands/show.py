@@ -70,7 +70,7 @@ def show_command(
     if force and plot is None:
         raise click.UsageError("--force goes with --plot")
     chosen_gates = "".join(letter for letter in GATES if letter in gates) or GATES
-    wanted = _Wanted(
+    wanted = _ShowRequest(
         selection.layer, chosen_gates, as_json, with_others, values, stats, explain, plot is not None,
         terminal.width(), terminal.colour(),
     )  # fmt: skip
@@ -78,13 +78,13 @@ def show_command(
     with selection.guard() as guard:
         inputs = selection.inputs(run.fail)
         if plot is None:
-            for _ in _printed(inputs, guard, wanted, run, quiet=selection.quiet):
+            for _ in _print_each(inputs, guard, wanted, run, quiet=selection.quiet):
                 pass
         else:
             named = list(inputs)
             _require_writable(plot, named, overwrite=force)
             guard.start()  # before matplotlib is imported
-            layers = _printed(named, guard, wanted, run, quiet=selection.quiet)
+            layers = _print_each(named, guard, wanted, run, quiet=selection.quiet)
             _plot(layers, plot, overwrite=force, with_model=not selection.names_one)
     return run.status
 
@@ -107,8 +107,8 @@ def _plot(layers: Iterator[LayerNumbers], path: str, *, overwrite: bool, with_mo
     plot.save(pages(), path, overwrite=overwrite)
 
 
-def _printed(
-    inputs: Iterable[Input], guard: Guard, wanted: _Wanted, run: Run, *, quiet: bool
+def _print_each(
+    inputs: Iterable[Input], guard: Guard, wanted: _ShowRequest, run: Run, *, quiet: bool
 ) -> Iterator[LayerNumbers]:
     """Print what is WANTED of each model, and give what is to be drawn of it."""
     first = True
@@ -131,7 +131,7 @@ def _printed(
         terminal.tell("no model found")
 
 
-class _Wanted(NamedTuple):
+class _ShowRequest(NamedTuple):
     """What is to be shown of each model; WIDTH and COLOUR are those of the terminal."""
 
     layer: str | None
@@ -154,18 +154,18 @@ class _Shown(NamedTuple):
     layers: tuple[LayerNumbers, ...] = ()
 
 
-def _show(model: ModelPath, wanted: _Wanted) -> _Shown:
+def _show(model: ModelPath, wanted: _ShowRequest) -> _Shown:
     with model.open() as opened:
         try:
             chosen = select(opened.lstms, wanted.layer)
             caution = None if chosen else "no LSTM layer in this model"
         except NoSuchLayer as error:
             chosen, caution = (), str(error)
-        report, show = describe(opened, chosen), _line if wanted.as_json else _table
-        return _Shown(show(opened, chosen, report, wanted), caution, _layers(opened, chosen, wanted))
+        report, show = describe(opened, chosen), _make_line if wanted.as_json else _make_table
+        return _Shown(show(opened, chosen, report, wanted), caution, _read_drawn(opened, chosen, wanted))
 
 
-def _layers(opened: OpenModel, chosen: tuple[LSTM, ...], wanted: _Wanted) -> tuple[LayerNumbers, ...]:
+def _read_drawn(opened: OpenModel, chosen: tuple[LSTM, ...], wanted: _ShowRequest) -> tuple[LayerNumbers, ...]:
     """Read what is to be drawn."""
     if not wanted.plot:
         return ()
@@ -174,7 +174,7 @@ def _layers(opened: OpenModel, chosen: tuple[LSTM, ...], wanted: _Wanted) -> tup
     return tuple(numbers.read(lstm, opened.path, wanted.gates) for lstm in chosen)
 
 
-def _line(opened: OpenModel, chosen: tuple[LSTM, ...], report: Report, wanted: _Wanted) -> str:
+def _make_line(opened: OpenModel, chosen: tuple[LSTM, ...], report: Report, wanted: _ShowRequest) -> str:
     fields = record.of(report, with_others=wanted.with_others)
     if wanted.stats:
         from lstmdump.replay.statistics import summarise
@@ -186,7 +186,7 @@ def _line(opened: OpenModel, chosen: tuple[LSTM, ...], report: Report, wanted: _
     return record.line(fields)
 
 
-def _table(opened: OpenModel, chosen: tuple[LSTM, ...], report: Report, wanted: _Wanted) -> str:
+def _make_table(opened: OpenModel, chosen: tuple[LSTM, ...], report: Report, wanted: _ShowRequest) -> str:
     from lstmdump.report.render.table import table
 
     text = table(report, width=wanted.width, colour=wanted.colour, with_others=wanted.with_others)

@@ -6,7 +6,7 @@ import click
 
 from lstmdump.cli import terminal
 from lstmdump.cli.exit_status import FAILED, Run
-from lstmdump.cli.replay_options import Number
+from lstmdump.cli.replay_options import NumberType
 from lstmdump.cli.selection import Input, Selection, model_options
 from lstmdump.replay.verify import TOLERANCE, Case, LayerVerdict, ModelVerdict, case, compare
 from lstmdump.report.facts import select
@@ -23,11 +23,11 @@ Examples:
 
 @click.command("verify", epilog=_EPILOG)
 @model_options
-@click.option("--tolerance", type=Number("DIFFERENCE", is_positive=True), default=TOLERANCE, show_default=True,
+@click.option("--tolerance", type=NumberType("DIFFERENCE", is_positive=True), default=TOLERANCE, show_default=True,
               help="The largest difference that is none.")  # fmt: skip
 @click.option("--seed", metavar="N", type=click.IntRange(min=0), default=0, show_default=True,
               help="Draw the input with it.")  # fmt: skip
-@click.option("--timeout", type=Number("SECONDS", is_positive=True), default=120.0, show_default=True,
+@click.option("--timeout", type=NumberType("SECONDS", is_positive=True), default=120.0, show_default=True,
               help="What TensorFlow has for its start, and for each layer.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per model and line.")
 def verify_command(selection: Selection, *, tolerance: float, seed: int, timeout: float, as_json: bool) -> int:
@@ -48,7 +48,7 @@ def verify_command(selection: Selection, *, tolerance: float, seed: int, timeout
     ):
         for item in items:
             with run.each(item):
-                verdict = _verdict(item, guard, selection, tensorflow, tolerance, seed)
+                verdict = _verify_model(item, guard, selection, tensorflow, tolerance, seed)
                 _print(verdict, run)
                 verified += verdict.agrees is not None
     if not verified and not run.status:
@@ -57,7 +57,7 @@ def verify_command(selection: Selection, *, tolerance: float, seed: int, timeout
     return run.status
 
 
-def _verdict(
+def _verify_model(
     item: Input, guard: Guard, selection: Selection, tensorflow: TensorFlow, tolerance: float, seed: int
 ) -> ModelVerdict:
     cases = guard.run(_cases, item.model, selection.layer, seed)

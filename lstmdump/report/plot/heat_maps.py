@@ -39,7 +39,7 @@ _TICKS = 5
 _SMALLEST, _LARGEST = 1e-300, 1e300  # that matplotlib can divide and add
 
 
-class _Row(NamedTuple):
+class _FigureRow(NamedTuple):
     """Matrices that stand side by side and have one scale.
 
     Attributes:
@@ -87,14 +87,14 @@ def page(layer: LayerNumbers, *, with_model: bool = False) -> Figure:
     return sheet.figure
 
 
-def _rows(layer: LayerNumbers) -> Iterator[_Row]:
+def _rows(layer: LayerNumbers) -> Iterator[_FigureRow]:
     before = "unit" if layer.projection is None else "output"
     for kind, down in (("W", "input"), ("U", f"{before} at t − 1"), ("b", ""), ("V", "")):
         names = tuple(name if (name := f"{kind}_{gate}") in layer.arrays else None for gate in layer.gates)
         if any(names):
-            yield _Row(names, _shape(layer, names), "unit", down)
+            yield _FigureRow(names, _shape(layer, names), "unit", down)
     if "P" in layer.arrays:
-        yield _Row(("P",), _shape(layer, ("P",)), "output", "unit")
+        yield _FigureRow(("P",), _shape(layer, ("P",)), "output", "unit")
 
 
 def _shape(layer: LayerNumbers, names: Iterable[str | None]) -> tuple[int, int]:
@@ -114,7 +114,7 @@ def _head(layer: LayerNumbers, *, with_model: bool) -> Iterator[str]:
         yield f"b_f as it is stored: the cell adds {layer.forget_bias:g} at run time"
 
 
-def _caveats(layer: LayerNumbers, rows: Iterable[_Row]) -> Iterator[str]:
+def _caveats(layer: LayerNumbers, rows: Iterable[_FigureRow]) -> Iterator[str]:
     """What is to be known of colours and points."""
     if any(row.block != (1, 1) for row in rows):
         yield "a point is the largest of several numbers, by modulus"
@@ -144,7 +144,7 @@ class _Sheet:
             self.top += _LINE
         self.top -= 0.6 * _LINE
 
-    def add(self, row: _Row, layer: LayerNumbers, column: float, *, has_axis: bool) -> None:
+    def add(self, row: _FigureRow, layer: LayerNumbers, column: float, *, has_axis: bool) -> None:
         """Add ROW of LAYER, in columns that are COLUMN wide."""
         matrices = {name: np.atleast_2d(layer.arrays[name]) for name in row.names if name is not None}
         limit = _limit(matrices.values())
@@ -206,7 +206,7 @@ def _colours() -> Colormap:
     return colormaps[style.DIVERGING].with_extremes(bad=style.MISSING)
 
 
-def _label(axes: Axes, row: _Row, *, is_first: bool, has_axis: bool) -> None:
+def _label(axes: Axes, row: _FigureRow, *, is_first: bool, has_axis: bool) -> None:
     rows, columns = row.shape
     axes.spines[:].set_visible(True)
     axes.set_xticks(_ticks(columns), labels=None if has_axis else [])

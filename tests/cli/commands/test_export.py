@@ -19,8 +19,8 @@ Run = Callable[..., Any]
 ASKED = """
 import sys
 from support import jobs
-from lstmdump.cli.commands.export import _executor
-with _executor(2, None) as executor:
+from lstmdump.cli.commands.export import _start_executor
+with _start_executor(2, None) as executor:
     sys.exit(not executor.submit(jobs.imported, "h5py").result())
 """
 
