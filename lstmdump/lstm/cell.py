@@ -85,6 +85,7 @@ class LSTM:
         notes: What is particular about how this layer is stored, without its name.
         settings: What else the file says of the layer, as its `model.tree.Layer` has it.
         kind_stated: Whether the file states `kind`; if not, it is what the shapes say.
+        producer: What wrote the model, as `lstmdump.OpenModel.producer`; empty where that is not known.
         sizes: The sizes by their letters: d, m, h and, with a projection, p.
 
     Raises:
@@ -92,8 +93,8 @@ class LSTM:
     """
 
     __slots__ = (
-        "forget_bias", "gates", "input_dim", "kind", "kind_stated", "layout", "name", "notes", "projection", "settings",
-        "sizes", "units", "weights",
+        "forget_bias", "gates", "input_dim", "kind", "kind_stated", "layout", "name", "notes", "producer",
+        "projection", "settings", "sizes", "units", "weights",
     )  # fmt: skip
 
     def __init__(
@@ -111,6 +112,7 @@ class LSTM:
         settings: Mapping[str, Any] = _NO_SETTINGS,
         *,
         kind_stated: bool = True,
+        producer: str = "",
     ) -> None:
         self.name: Final = name
         self.kind: Final = kind
@@ -124,6 +126,7 @@ class LSTM:
         self.notes: Final = notes
         self.settings: Final = settings
         self.kind_stated: Final = kind_stated
+        self.producer: Final = producer
         fed_back = units if projection is None else projection
         self.sizes: Final = Sizes(input_dim, units, fed_back, fed_back)
         self._check_shapes()

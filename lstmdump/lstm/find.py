@@ -24,33 +24,33 @@ def find_lstms(model: Model) -> tuple[LSTM, ...]:
     """
     named: dict[str, LSTM] = {}
     for layer in model.root.walk():
-        if layer.weights and (lstm := _read_if_lstm(layer)) is not None:
+        if layer.weights and (lstm := _read_if_lstm(layer, model.producer)) is not None:
             if lstm.name in named:
                 raise CorruptModel(f"two LSTM layers are called {lstm.name}: one by itself, one as a part of another")
             named[lstm.name] = lstm
     return tuple(named.values())
 
 
-def _read_if_lstm(layer: Layer) -> LSTM | None:
+def _read_if_lstm(layer: Layer, producer: str) -> LSTM | None:
     kind = kind_named(layer.kind)
     if kind.is_other:
         return None
     try:
-        return read_lstm(layer)
+        return read_lstm(layer, producer)
     except NotAnLSTM:
         if kind.must_fit:
             raise
         return None
 
 
-def read_lstm(layer: Layer) -> LSTM:
-    """Return the LSTM that a layer is.
+def read_lstm(layer: Layer, producer: str = "") -> LSTM:
+    """Return the LSTM that a layer of a model written by `producer` is.
 
     Raises:
         NotAnLSTM: Its arrays are those of no layout, or have other shapes than it asks for.
     """
     for layout in LAYOUTS:
         if layout.fits(layer):
-            return layout.read(layer)
+            return layout.read(layer, producer)
     held = ", ".join(layer.weights)
     raise NotAnLSTM(f"{layer.name} is called an LSTM, but has no kernel and recurrent kernel; it has {held}")

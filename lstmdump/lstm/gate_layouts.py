@@ -126,8 +126,8 @@ class Layout(ABC):
         """Return what is to be said of a layer that is stored so."""
         return ()
 
-    def read(self, layer: Layer) -> LSTM:
-        """Return the LSTM that a layer which fits is.
+    def read(self, layer: Layer, producer: str = "") -> LSTM:
+        """Return the LSTM that a layer which fits, in a model written by `producer`, is.
 
         Raises:
             NotAnLSTM: An array is missing, or has another shape or type.
@@ -149,6 +149,7 @@ class Layout(ABC):
             (*self.notes(arrays, forget_bias), *_note_extras(layer, arrays)),
             layer.settings,
             kind_stated=layer.kind is not None,
+            producer=producer,
         )
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lstmdump.replay.cell import CellNumbers, read
-    from lstmdump.replay.equations import State, States, replay
+    from lstmdump.replay.equations import State, States, replay, run
 
-__all__ = ["CellNumbers", "State", "States", "read", "replay"]
+__all__ = ["CellNumbers", "State", "States", "read", "replay", "run"]
 
 _HOMES = {
     "CellNumbers": "lstmdump.replay.cell",
@@ -17,6 +17,7 @@ _HOMES = {
     "States": "lstmdump.replay.equations",
     "read": "lstmdump.replay.cell",
     "replay": "lstmdump.replay.equations",
+    "run": "lstmdump.replay.equations",
 }
 
 

@@ -17,17 +17,18 @@ the cells of Keras 2 and 3 and of TensorFlow 1, each reproduced from the numbers
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 import numpy as np
 
 from lstmdump.errors import BadInput
+from lstmdump.lstm import LSTM, behaviour
 from lstmdump.model.tensor import Array
 from lstmdump.replay import activations
 from lstmdump.replay.cell import CellNumbers, GateNumbers, read
 
-__all__ = ["CellNumbers", "GateNumbers", "State", "States", "read", "replay"]
+__all__ = ["CellNumbers", "GateNumbers", "State", "States", "read", "replay", "run"]
 
 _SEQUENCES = 256  # at a time, and of them so many steps as make
 _BYTES = 1 << 19  # which a processor's cache holds, and which are few beside those of the result
@@ -55,6 +56,50 @@ class States:
     candidate: Array
 
 
+def run(
+    lstm: LSTM,
+    x: Array,
+    *,
+    initial: State | None = None,
+    mask: Array | None = None,
+    dtype: str = "float32",
+    forget_bias: float | None = None,
+) -> States:
+    """Run `lstm`, a layer of an open model, as its file says: return its states and gates at every step of `x`.
+
+    What the file does not say is taken as `lstmdump.behaviour.of` describes it.
+
+    ::
+
+        with lstmdump.open("weather.h5") as model:
+            states = lstmdump.replay.run(model.lstms[0], x)
+
+    Args:
+        lstm: the layer.
+        x: the input, (length, d) or (batch, length, d).
+        initial: the states before the first step, (m,) or (batch, m); h is (p,) or (batch, p) where it is projected. 0
+            where not given.
+        mask: true where there is a step, (length,) or (batch, length); each is one where not given.
+        dtype: `float32`, in which frameworks compute, or `float64`.
+        forget_bias: stands in for one that the file does not hold.
+
+    Returns:
+        Arrays of (length, m) or (batch, length, m), as `x` is; see `replay`.
+
+    Raises:
+        BadInput: `x`, `initial` or `mask` have another shape.
+        CannotReplay: the layer computes something else than the equations of an LSTM.
+        NoForgetBias: the file does not hold it, and none is given.
+        UnreadableModel: the numbers cannot be read.
+    """
+    cell = read(lstm, behaviour.of(lstm, lstm.producer), dtype=dtype, forget_bias=forget_bias)
+    if x.ndim != 2:
+        return replay(cell, x, initial=initial, mask=mask)
+    first = None if initial is None else State(initial.h[None], initial.c[None])
+    states = replay(cell, x[None], initial=first, mask=None if mask is None else mask[None])
+    return States(**{field.name: getattr(states, field.name)[0] for field in fields(States)})
+
+
 def replay(cell: CellNumbers, x: Array, *, initial: State | None = None, mask: Array | None = None) -> States:
     """The states and gates of CELL at every step of X, (batch, length, d), from h = c = 0 or from INITIAL on.
 
@@ -72,12 +117,12 @@ def replay(cell: CellNumbers, x: Array, *, initial: State | None = None, mask: A
         CannotReplay: the layer's activations are unknown.
     """
     require_shapes(cell, x, initial, mask)
-    equations, behaviour = _CellEquations(cell), cell.behaviour
+    equations, how = _CellEquations(cell), cell.behaviour
     states = States(*(np.empty((*x.shape[:2], width), cell.dtype) for width in (cell.width, *[cell.units] * 5)))
     arrays = (states.i, states.f, states.o, states.candidate, states.h, states.c)
-    given = [_reverse_steps(array, behaviour.go_backwards and behaviour.is_aligned) for array in arrays]
-    taken = _reverse_steps(x, behaviour.go_backwards)
-    skipped = None if mask is None else ~_reverse_steps(mask.astype(bool, copy=False), behaviour.go_backwards)
+    given = [_reverse_steps(array, how.go_backwards and how.is_aligned) for array in arrays]
+    taken = _reverse_steps(x, how.go_backwards)
+    skipped = None if mask is None else ~_reverse_steps(mask.astype(bool, copy=False), how.go_backwards)
     with np.errstate(all="ignore"):
         for start in range(0, len(x), _SEQUENCES):
             part = slice(start, start + _SEQUENCES)

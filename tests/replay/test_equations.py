@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from support import reference
 from support.cells import NUMBERS, PEEPHOLES, X, one_unit, random_cell, states
 
+import lstmdump
 from lstmdump.errors import BadInput
 from lstmdump.replay import equations
 from lstmdump.replay.equations import State, States
@@ -264,3 +266,27 @@ def test_memory_is_that_of_the_states_and_little_more(shape: tuple[int, ...], un
     finally:
         tracemalloc.stop()
     assert peak < sum(values.nbytes for values in vars(made).values()) + (2 << 20)
+
+
+@pytest.mark.parametrize("name", ["keras-1.2.2-weather", "keras-2.2.0-weather"])
+def test_a_layer_of_a_model_runs_as_in_the_keras_that_wrote_it(name: str, samples: Path) -> None:
+    recorded = np.load(samples / f"{name}.io.npz")
+    with lstmdump.open(samples / f"{name}.h5") as model:
+        made = equations.run(model.lstms[0], recorded["lstm_1|x"])
+    np.testing.assert_allclose(made.h[:, -1], recorded["lstm_1|y"], atol=1e-6)
+
+
+def test_one_sequence_is_run_without_an_axis_for_the_batch(model: Path) -> None:
+    x, first = random(2, 5, 3), State(random(2, 4), random(2, 4))
+    mask = np.array([[True, False, True, True, True]] * 2)
+    with lstmdump.open(model) as opened:
+        lstm = opened.lstms[0]
+        both = equations.run(lstm, x, initial=first, mask=mask, dtype="float64")
+        one = equations.run(lstm, x[1], initial=State(first.h[1], first.c[1]), mask=mask[1], dtype="float64")
+    assert one.c.shape == (5, 4)
+    same(one, part(both, 1))
+
+
+def test_an_input_of_another_width_is_an_error(model: Path) -> None:
+    with lstmdump.open(model) as opened, pytest.raises(BadInput, match=r"lstm_1 takes \(batch, length, 3\)$"):
+        equations.run(opened.lstms[0], random(5, 2))
