@@ -1,14 +1,15 @@
-"""Run in a process of its own: TensorFlow's LSTM cells on arrays as files store them.
+"""Server process that runs TensorFlow's LSTM cells on arrays as files store them.
 
-The only module that imports TensorFlow, which takes seconds to load and can abort or hang the process it is in.
-It reads requests from stdin and answers each on stdout, until stdin ends; see `lstmdump.sandbox.tensorflow_messages`.
+This is the only module that imports TensorFlow, which takes seconds to load and can abort or hang its process. It reads
+requests from stdin and answers each on stdout until stdin ends; see `lstmdump.sandbox.tensorflow_messages`.
 
-A request has the fields `cell`, one of CELLS, `units`, `forget_bias` and `dtype`, and the arrays `x`, (batch, length,
-d), and the stored ones under the names that the cell's class gives them. Its answer has the field `cell`, what was
-run by TensorFlow's name for it, and the arrays `h`, (batch, length, h), all outputs, and `c`, (batch, m), the last cell
-state; or the field `error`. The first message is an answer to none: it has the field `version`, `missing` or `error`.
+A request has the fields `cell` (a key of `CELLS`), `units`, `forget_bias` and `dtype`, the array `x` of shape (batch,
+length, d), and the stored arrays under the names that the cell's class gives them. An answer has the field `cell`,
+TensorFlow's name of what was run, and the arrays `h`, the outputs of all steps (batch, length, h), and `c`, the last
+cell state (batch, m); or only the field `error`. The first message answers no request: its field is `version`,
+`missing` or `error`.
 
-Which slice is which gate is left to TensorFlow all the way: no array is cut here.
+TensorFlow alone decides which slice is which gate: no array is cut here.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ from lstmdump.model.tensor import Array
 from lstmdump.sandbox.tensorflow_messages import Message, receive, send
 
 Outputs = tuple[str, Any, Any]
-"""What was run, h and c."""
+"""TensorFlow's name of what was run, h, and c."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """A request: what to run on what."""
+    """The sizes, input and arrays of a request."""
 
     units: int
     forget_bias: float
@@ -47,12 +48,12 @@ def _keras(work: Work) -> Outputs:
 
 
 def _keras_1(work: Work) -> Outputs:
-    """Twelve arrays in the order in which Keras 1 stores them; Keras 2 makes three of them."""
+    """Run twelve arrays in the order in which Keras 1 stores them; Keras 2 converts them to three."""
     return _run_converted(work, [work.arrays[f"{array}_{gate}"] for gate in "icfo" for array in "WUb"])
 
 
 def _cudnn(work: Work) -> Outputs:
-    """Keras 2 knows a CuDNNLSTM by its doubled bias, and turns its blocks."""
+    """Run a CuDNNLSTM; Keras 2 recognizes it by the doubled bias and transposes its blocks."""
     bias = work.arrays.get("bias", np.zeros(8 * work.units, work.dtype))
     return _run_converted(work, [work.arrays["kernel"], work.arrays["recurrent_kernel"], bias])
 
@@ -81,7 +82,7 @@ def _keras_layer(work: Work, *, use_bias: bool) -> Any:
 
 
 def _keras_peephole(work: Work) -> Outputs:
-    """The cell with peepholes of tf.keras, which Keras 2 and 3 have dropped, and TensorFlow still holds."""
+    """Run the cell with peepholes of tf.keras, which Keras 2 and 3 have dropped and TensorFlow still contains."""
     import tensorflow
     from tensorflow.python.keras.layers.recurrent import PeepholeLSTMCell
 
@@ -117,10 +118,10 @@ def _tensorflow_1(work: Work) -> Outputs:
 
 
 def _set_by_name(cell: Any, arrays: Mapping[str, Array]) -> None:
-    """Give CELL its numbers; what is not among ARRAYS, a bias, stays zero."""
+    """Assign `arrays` to the variables of `cell`; a bias that is not stored becomes zero."""
     for variable in cell.weights:
         fitting = [leaf for leaf in arrays if f"/{variable.name}".endswith(f"/{leaf}:0")]
-        leaf = max(fitting, key=len, default=None)  # `projection/kernel` is no `kernel`
+        leaf = max(fitting, key=len, default=None)  # `projection/kernel` ends like `kernel`, too
         if leaf is None and "bias" not in variable.name:
             raise KeyError(f"{variable.name} is not stored")
         variable.assign(np.zeros(variable.shape) if leaf is None else arrays[leaf])
@@ -139,7 +140,7 @@ def _block_2(work: Work) -> Outputs:
 
 
 def _run_block(work: Work, operation: Callable[..., Any], name: str, **attributes: float) -> Outputs:
-    """Run a whole cell that is one operation, over x with its steps first, and without clipping."""
+    """Run an operation that computes the whole cell, on x with the steps as its first axis, without clipping."""
     none, state = np.zeros(work.units, work.dtype), np.zeros((len(work.x), work.units), work.dtype)
     arrays = work.arrays
     _, cs, _, _, _, _, h = operation(
@@ -169,23 +170,23 @@ def _answer(stream: IO[bytes], request: Message) -> None:
         work = Work(fields["units"], fields["forget_bias"], fields["dtype"], request.arrays["x"], arrays)
         name, h, c = CELLS[fields["cell"]](work)
         outputs = {"h": np.asarray(h), "c": np.asarray(c)}
-    except Exception as error:  # noqa: BLE001 - whatever TensorFlow has against a layer is told, and the next may work
+    except Exception as error:  # noqa: BLE001 - every error is reported, and the next request may work
         send(stream, {"error": _told(error)})
     else:
         send(stream, {"cell": name}, outputs)
 
 
 def _told(error: Exception) -> str:
-    """ERROR in one line; all of it goes to stderr."""
+    """Return `error` in one line; print its traceback to stderr."""
     traceback.print_exception(error)
     return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
 
 
 def _greeting() -> dict[str, str]:
-    """Load TensorFlow and say how that went."""
+    """Import TensorFlow and return the first message: its version, or why it cannot be imported."""
     try:
         import tensorflow
-        import tf_keras  # noqa: F401 - whether it is there
+        import tf_keras  # noqa: F401 - checks that it is installed
     except ModuleNotFoundError as error:
         return {"missing": str(error)}
     except Exception as error:  # noqa: BLE001 - an installation can be broken in any way
@@ -194,7 +195,7 @@ def _greeting() -> dict[str, str]:
 
 
 def main() -> None:
-    """Answer requests until there are no more. What TensorFlow prints goes to stderr, so that stdout is ours alone."""
+    """Answer requests until stdin ends. Output of TensorFlow goes to stderr, so that stdout holds only answers."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     greeting = _greeting()

@@ -108,5 +108,5 @@ def test_a_process_that_dies_is_one_failure(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout.split()) == (2, [str(tmp_path / "out" / f"{name}.h5.npz") for name in "abc"])
     assert (
         done.stderr
-        == f"lstmdump: {paths[1]}: the process that worked on it died (signal 9, SIGKILL); a damaged file can do that\n"
+        == f"lstmdump: {paths[1]}: the worker process died (signal 9, SIGKILL); a damaged file can cause that\n"
     )
