@@ -17,10 +17,10 @@ from collections.abc import Callable
 from contextlib import suppress
 
 _LENGTH = struct.Struct("<Q")
-_AT_ONCE = 1 << 20  # bytes requested by one read
+_READ_SIZE = 1 << 20  # bytes requested by one read
 _PAUSE = 0.005  # seconds between two checks whether a process has ended
 _OURS = "lstmdump"  # prefix of the names of our own threads
-_BIRTHS = threading.Lock()  # held while forking, and while closing a pipe that a fork would inherit
+_FORK_LOCK = threading.Lock()  # held while forking, and while closing a pipe that a fork would inherit
 
 
 HAS_FORK = hasattr(os, "fork") and sys.platform != "darwin"
@@ -71,8 +71,8 @@ class Pipe:
         Raises:
             EOFError: The other end is closed.
         """
-        (length,) = _LENGTH.unpack(self._take(_LENGTH.size))
-        return self._take(length)
+        (length,) = _LENGTH.unpack(self._read_exactly(_LENGTH.size))
+        return self._read_exactly(length)
 
     def poll(self, seconds: float) -> bool:
         """Return whether a message, or the end of the stream, arrives within `seconds`."""
@@ -80,10 +80,10 @@ class Pipe:
         poll.register(self._reading, select.POLLIN)
         return bool(poll.poll(seconds * 1000))
 
-    def _take(self, length: int) -> bytes:
+    def _read_exactly(self, length: int) -> bytes:
         found = bytearray()
         while len(found) < length:
-            part = os.read(self._reading, min(length - len(found), _AT_ONCE))
+            part = os.read(self._reading, min(length - len(found), _READ_SIZE))
             if not part:
                 raise EOFError
             found += part
@@ -94,7 +94,7 @@ class Pipe:
 
         A child forked meanwhile would close the same descriptors again, which may belong to another file by then.
         """
-        with _BIRTHS:
+        with _FORK_LOCK:
             self.leave()
 
     def leave(self) -> None:
@@ -115,9 +115,9 @@ class Forked:
 
     def __init__(self, serve: Callable[[Pipe], None]) -> None:
         self.exitcode: int | None = None
-        self._waiting = threading.Lock()
-        with _BIRTHS:
-            (to_read, to_write), (theirs_to_read, theirs_to_write) = _pipes()
+        self._wait_lock = threading.Lock()
+        with _FORK_LOCK:
+            (to_read, to_write), (theirs_to_read, theirs_to_write) = _open_pipes()
             self.pipe, theirs = Pipe(to_read, to_write), Pipe(theirs_to_read, theirs_to_write)
             Forked._ends = {end for end in Forked._ends if end.is_open} | {self.pipe}
             try:
@@ -127,13 +127,13 @@ class Forked:
                 theirs.leave()
                 raise
             if not self._pid:
-                _live(serve, theirs, Forked._ends)
+                _run_child(serve, theirs, Forked._ends)
             theirs.leave()
 
     def join(self, seconds: float | None = None) -> None:
         """Wait until the process has ended, at most `seconds`."""
         deadline = None if seconds is None else time.monotonic() + seconds
-        while self.exitcode is None and not self._has_ended(wait=deadline is None):
+        while self.exitcode is None and not self._poll_exit(wait=deadline is None):
             if deadline is not None and time.monotonic() >= deadline:
                 return
             time.sleep(_PAUSE)
@@ -146,8 +146,8 @@ class Forked:
         """Send SIGKILL."""
         self._signal(signal.SIGKILL)
 
-    def _has_ended(self, *, wait: bool) -> bool:
-        with self._waiting:
+    def _poll_exit(self, *, wait: bool) -> bool:
+        with self._wait_lock:
             if self.exitcode is None:
                 pid, status = os.waitpid(self._pid, 0 if wait else os.WNOHANG)
                 self.exitcode = os.waitstatus_to_exitcode(status) if pid else None
@@ -165,14 +165,14 @@ def _fork() -> int:
         return os.fork()
 
 
-def _pipes() -> tuple[tuple[int, int], tuple[int, int]]:
+def _open_pipes() -> tuple[tuple[int, int], tuple[int, int]]:
     """Return the read and write descriptors of one side, then those of the other."""
     one_reads, other_writes = os.pipe()
     other_reads, one_writes = os.pipe()
     return (one_reads, one_writes), (other_reads, other_writes)
 
 
-def _live(serve: Callable[[Pipe], None], pipe: Pipe, others: set[Pipe]) -> None:
+def _run_child(serve: Callable[[Pipe], None], pipe: Pipe, others: set[Pipe]) -> None:
     """Run `serve` in the child, then exit at once: the child must not finish anything that its parent has begun."""
     status = 1
     try:

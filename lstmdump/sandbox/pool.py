@@ -42,7 +42,7 @@ class ProcessPool(Executor):
         for worker in self._workers:
             worker.start()
         # Not a ThreadPoolExecutor: Ctrl-C can leave a lock of it held, for which all of its threads then wait.
-        self._threads = [fork.thread(self._hand_on, worker) for worker in self._workers]
+        self._threads = [fork.thread(self._pass_tasks, worker) for worker in self._workers]
         for thread in self._threads:
             thread.start()
 
@@ -56,7 +56,7 @@ class ProcessPool(Executor):
         self._tasks.put((future, (work, args, options)))
         return future
 
-    def _hand_on(self, worker: Worker) -> None:
+    def _pass_tasks(self, worker: Worker) -> None:
         """Pass one task after the other to `worker` until the queue ends."""
         while (given := self._tasks.get()) is not None:
             future, (work, args, options) = given

@@ -22,7 +22,7 @@ else:
     _CAN_LIMIT = hasattr(signal, "setitimer")
 
 _SPEED = 5e6  # bytes that are read and written in another form in one second of CPU time, at least
-_NOTED = 1 << 20  # bytes; fewer cost neither time nor memory that matters
+_STEP = 1 << 20  # bytes; fewer cost neither time nor memory that matters
 _STATUS = "/proc/self/statm"
 _SIGN_OF_LIFE = 5.0  # seconds between two of them
 _FOR_EVER = 10**9  # seconds: about as many as a timer of the system accepts
@@ -39,7 +39,7 @@ class ProcessBudget:
         most: The limit of the address space that the process was started with, in bytes.
         memory: The current limit of the address space, in bytes.
         running: Whether a model is being read.
-        unnoted: Bytes read since the limits were last raised, too few yet to be worth a system call.
+        pending: Bytes read since the limits were last raised, too few yet to be worth a system call.
         held: Bytes of memory that those take.
     """
 
@@ -48,8 +48,8 @@ class ProcessBudget:
         self.next_sign = 0.0
         self.parent = os.getppid()
         self.running = False
-        self.unnoted = self.held = 0
-        self.own = _address_space()
+        self.pending = self.held = 0
+        self.own = _read_address_space()
         if _CAN_LIMIT:
             self.memory = self.most = resource.getrlimit(resource.RLIMIT_AS)[0]
             signal.signal(signal.SIGPROF, signal.SIG_DFL)
@@ -59,18 +59,18 @@ class ProcessBudget:
         """Start the limits of a model; see `budget.begin`."""
         if _CAN_LIMIT:
             self.running = True
-            self.unnoted = self.held = 0
+            self.pending = self.held = 0
             self._limit_time(limits.seconds)
             self._limit_memory(self.own + limits.memory)
 
     def allow(self, size: int, copies: int) -> None:
         """Raise the limits by what `size` bytes take; see `budget.allow`."""
-        self.unnoted += size
+        self.pending += size
         self.held += copies * size
-        if self.unnoted < _NOTED:
+        if self.pending < _STEP:
             return
-        size, held = self.unnoted, self.held
-        self.unnoted = self.held = 0
+        size, held = self.pending, self.held
+        self.pending = self.held = 0
         if os.getppid() != self.parent:
             raise SystemExit
         if time.monotonic() > self.next_sign:
@@ -97,7 +97,7 @@ class ProcessBudget:
             resource.setrlimit(resource.RLIMIT_AS, (least, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
 
-def _address_space() -> int:
+def _read_address_space() -> int:
     try:
         with open(_STATUS, "rb") as file:  # noqa: PTH123 - pathlib takes 3 ms to import
             return int(file.read().split()[0]) * resource.getpagesize()

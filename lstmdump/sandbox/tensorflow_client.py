@@ -143,10 +143,10 @@ class TensorFlow:
         finally:
             timer.cancel()
         if answer is None:
-            raise self._failure(process, place, expired=expired.is_set())
+            raise self._make_failure(process, place, expired=expired.is_set())
         return answer
 
-    def _failure(self, process: subprocess.Popen[bytes], place: str, *, expired: bool) -> TensorFlowFailed:
+    def _make_failure(self, process: subprocess.Popen[bytes], place: str, *, expired: bool) -> TensorFlowFailed:
         """Return the error for a process that has not answered."""
         self.close()
         if expired:

@@ -41,18 +41,18 @@ class Work:
     arrays: Mapping[str, Array]
 
 
-def _keras(work: Work) -> Outputs:
-    return _run_keras(
+def _run_keras_2(work: Work) -> Outputs:
+    return _run_keras_layer(
         work, [work.arrays[leaf] for leaf in ("kernel", "recurrent_kernel", "bias") if leaf in work.arrays]
     )
 
 
-def _keras_1(work: Work) -> Outputs:
+def _run_keras_1(work: Work) -> Outputs:
     """Run twelve arrays in the order in which Keras 1 stores them; Keras 2 converts them to three."""
     return _run_converted(work, [work.arrays[f"{array}_{gate}"] for gate in "icfo" for array in "WUb"])
 
 
-def _cudnn(work: Work) -> Outputs:
+def _run_cudnn(work: Work) -> Outputs:
     """Run a CuDNNLSTM; Keras 2 recognizes it by the doubled bias and transposes its blocks."""
     bias = work.arrays.get("bias", np.zeros(8 * work.units, work.dtype))
     return _run_converted(work, [work.arrays["kernel"], work.arrays["recurrent_kernel"], bias])
@@ -61,18 +61,18 @@ def _cudnn(work: Work) -> Outputs:
 def _run_converted(work: Work, weights: list[Array]) -> Outputs:
     from tf_keras.src.saving.legacy.hdf5_format import preprocess_weights_for_loading
 
-    layer = _keras_layer(work, use_bias=True)
-    return _run_keras(work, preprocess_weights_for_loading(layer, weights, original_keras_version="1"))
+    layer = _build_keras_layer(work, use_bias=True)
+    return _run_keras_layer(work, preprocess_weights_for_loading(layer, weights, original_keras_version="1"))
 
 
-def _run_keras(work: Work, weights: list[Array]) -> Outputs:
-    layer = _keras_layer(work, use_bias=len(weights) == 3)
+def _run_keras_layer(work: Work, weights: list[Array]) -> Outputs:
+    layer = _build_keras_layer(work, use_bias=len(weights) == 3)
     layer.set_weights(weights)
     h, _, c = layer(work.x)
     return "tf_keras.layers.LSTM", h, c
 
 
-def _keras_layer(work: Work, *, use_bias: bool) -> Any:
+def _build_keras_layer(work: Work, *, use_bias: bool) -> Any:
     import tf_keras
 
     layer = tf_keras.layers.LSTM(work.units, activation="tanh", recurrent_activation="sigmoid", use_bias=use_bias,
@@ -81,7 +81,7 @@ def _keras_layer(work: Work, *, use_bias: bool) -> Any:
     return layer
 
 
-def _keras_peephole(work: Work) -> Outputs:
+def _run_keras_peephole(work: Work) -> Outputs:
     """Run the cell with peepholes of tf.keras, which Keras 2 and 3 have dropped and TensorFlow still contains."""
     import tensorflow
     from tensorflow.python.keras.layers.recurrent import PeepholeLSTMCell
@@ -99,7 +99,7 @@ def _keras_peephole(work: Work) -> Outputs:
     return "tf.keras.experimental.PeepholeLSTMCell", np.stack(outputs, axis=1), c
 
 
-def _tensorflow_1(work: Work) -> Outputs:
+def _run_tensorflow_1(work: Work) -> Outputs:
     import tensorflow
 
     projection = work.arrays.get("projection/kernel")
@@ -127,13 +127,13 @@ def _set_by_name(cell: Any, arrays: Mapping[str, Array]) -> None:
         variable.assign(np.zeros(variable.shape) if leaf is None else arrays[leaf])
 
 
-def _block(work: Work) -> Outputs:
+def _run_block_lstm(work: Work) -> Outputs:
     from tensorflow import raw_ops
 
     return _run_block(work, raw_ops.BlockLSTM, "tf.raw_ops.BlockLSTM", forget_bias=work.forget_bias)
 
 
-def _block_2(work: Work) -> Outputs:
+def _run_block_lstm_v2(work: Work) -> Outputs:
     from tensorflow import raw_ops
 
     return _run_block(work, raw_ops.BlockLSTMV2, "tf.raw_ops.BlockLSTMV2")
@@ -153,17 +153,17 @@ def _run_block(work: Work, operation: Callable[..., Any], name: str, **attribute
 
 
 CELLS: Mapping[str, Callable[[Work], Outputs]] = {
-    "keras": _keras,
-    "keras-1": _keras_1,
-    "cudnn": _cudnn,
-    "keras-peephole": _keras_peephole,
-    "tf1": _tensorflow_1,
-    "block": _block,
-    "block-v2": _block_2,
+    "keras": _run_keras_2,
+    "keras-1": _run_keras_1,
+    "cudnn": _run_cudnn,
+    "keras-peephole": _run_keras_peephole,
+    "tf1": _run_tensorflow_1,
+    "block": _run_block_lstm,
+    "block-v2": _run_block_lstm_v2,
 }
 
 
-def _answer(stream: IO[bytes], request: Message) -> None:
+def _answer_request(stream: IO[bytes], request: Message) -> None:
     try:
         arrays = {name: values for name, values in request.arrays.items() if name != "x"}
         fields = request.fields
@@ -171,18 +171,18 @@ def _answer(stream: IO[bytes], request: Message) -> None:
         name, h, c = CELLS[fields["cell"]](work)
         outputs = {"h": np.asarray(h), "c": np.asarray(c)}
     except Exception as error:  # noqa: BLE001 - every error is reported, and the next request may work
-        send(stream, {"error": _told(error)})
+        send(stream, {"error": _describe_error(error)})
     else:
         send(stream, {"cell": name}, outputs)
 
 
-def _told(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     """Return `error` in one line; print its traceback to stderr."""
     traceback.print_exception(error)
     return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
 
 
-def _greeting() -> dict[str, str]:
+def _import_tensorflow() -> dict[str, str]:
     """Import TensorFlow and return the first message: its version, or why it cannot be imported."""
     try:
         import tensorflow
@@ -190,7 +190,7 @@ def _greeting() -> dict[str, str]:
     except ModuleNotFoundError as error:
         return {"missing": str(error)}
     except Exception as error:  # noqa: BLE001 - an installation can be broken in any way
-        return {"error": _told(error)}
+        return {"error": _describe_error(error)}
     return {"version": str(tensorflow.__version__)}
 
 
@@ -198,7 +198,7 @@ def main() -> None:
     """Answer requests until stdin ends. Output of TensorFlow goes to stderr, so that stdout holds only answers."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    greeting = _greeting()
+    greeting = _import_tensorflow()
     send(answers, greeting)
     while "version" in greeting and (request := receive(sys.stdin.buffer)) is not None:
-        _answer(answers, request)
+        _answer_request(answers, request)

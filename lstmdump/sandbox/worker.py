@@ -69,13 +69,15 @@ class Worker:
         Raises:
             WorkerDied: The process could not be started.
         """
-        with self._lock, _interrupts_put_off():
+        with self._lock, _delay_interrupts():
             if self._stopped:
                 from concurrent.futures import CancelledError
 
                 raise CancelledError
             try:
-                self._connection, self._process = _forked(self._modules) if can_fork() else _spawned(self._modules)
+                self._connection, self._process = (
+                    _fork_worker(self._modules) if can_fork() else _spawn_worker(self._modules)
+                )
             except OSError as error:
                 words = (
                     f"the worker process could not be started ({error.strerror or error}); "
@@ -91,31 +93,31 @@ class Worker:
             WorkerDied: The process could not be started, ended, or has given no sign of life for ten minutes.
         """
         task = pickle.dumps((work, args, options))
-        connection = self._waiting() or self.start()
+        connection = self._idle_connection() or self.start()
         try:
             connection.send_bytes(task)
-            answer: Answer = pickle.loads(self._received(connection))  # noqa: S301 - from our own process
+            answer: Answer = pickle.loads(self._receive(connection))  # noqa: S301 - from our own process
         except TimeoutError as error:
-            self._bury(connection)
+            self._reap(connection)
             raise WorkerDied(f"the worker process has given no sign of life for {_PATIENCE} s") from error
         except (EOFError, OSError, pickle.UnpicklingError) as error:
-            raise WorkerDied(self._bury(connection)) from error
+            raise WorkerDied(self._reap(connection)) from error
         done, value = answer
         if done:
             return value
         failure, trace = value
-        raise failure from (_Elsewhere(trace) if trace else None)
+        raise failure from (_RemoteTraceback(trace) if trace else None)
 
-    def _waiting(self) -> Connection | None:
+    def _idle_connection(self) -> Connection | None:
         """Return our end of the pipe if the process still runs: it may have been killed between two jobs."""
         if self._connection is not None:
             with suppress(OSError):
                 if not self._connection.poll(0):
                     return self._connection
-            self._bury(self._connection)
+            self._reap(self._connection)
         return None
 
-    def _received(self, connection: Connection) -> bytes:
+    def _receive(self, connection: Connection) -> bytes:
         message = _SIGN_OF_LIFE
         while message == _SIGN_OF_LIFE:
             ticks = 0
@@ -127,7 +129,7 @@ class Worker:
             message = connection.recv_bytes()
         return message
 
-    def _bury(self, connection: Connection) -> str:
+    def _reap(self, connection: Connection) -> str:
         """End the process if it still runs, and return how it ended, in words."""
         connection.close()
         self._connection, process = None, self._process
@@ -135,7 +137,7 @@ class Worker:
             return "the worker process could not be started"
         process.kill()  # no effect on one that has ended; one that still runs has sent an invalid answer
         process.join()
-        return _last_words(process.exitcode or 0)
+        return _describe_death(process.exitcode or 0)
 
     def dismiss(self) -> None:
         """Close the pipe, so that the idle process ends, and wait for it."""
@@ -160,14 +162,14 @@ class Worker:
             self._process.join()
 
 
-class _Elsewhere(Exception):
+class _RemoteTraceback(Exception):
     """The traceback of an error in another process, as text."""
 
     def __str__(self) -> str:
         return f"\n{self.args[0]}"
 
 
-def _last_words(status: int) -> str:
+def _describe_death(status: int) -> str:
     if status == -getattr(signal, "SIGPROF", 0):
         return (
             "reading it takes more CPU time than a model of its size needs, usually because it is damaged; "
@@ -176,12 +178,12 @@ def _last_words(status: int) -> str:
     return f"the worker process died ({ending(status)}); a damaged file can cause that"
 
 
-def _forked(modules: tuple[str, ...]) -> tuple[Connection, Process]:
+def _fork_worker(modules: tuple[str, ...]) -> tuple[Connection, Process]:
     process = Forked(lambda pipe: _serve(pipe, modules))
     return process.pipe, process
 
 
-def _spawned(modules: tuple[str, ...]) -> tuple[Connection, Process]:
+def _spawn_worker(modules: tuple[str, ...]) -> tuple[Connection, Process]:
     import multiprocessing
 
     ours, theirs = multiprocessing.Pipe()
@@ -192,7 +194,7 @@ def _spawned(modules: tuple[str, ...]) -> tuple[Connection, Process]:
 
 
 @contextmanager
-def _interrupts_put_off() -> Iterator[None]:
+def _delay_interrupts() -> Iterator[None]:
     """Delay Ctrl-C until the block is left, so that a process forked in it does not print a traceback for it."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
@@ -209,41 +211,41 @@ def _serve(connection: Connection, modules: tuple[str, ...]) -> None:
 
     SIGTERM ends the process. Ctrl-C is ignored: the terminal sends it to all processes, and the first one decides.
     """
-    told_to_end = threading.Event()
+    terminated = threading.Event()
 
     def end(*_: object) -> NoReturn:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         sys.unraisablehook = lambda _: None  # no messages from unfinished work
-        told_to_end.set()
+        terminated.set()
         raise SystemExit
 
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, signal.SIG_IGN if os.name == "posix" else end)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    _say_nothing()
+    _silence_streams()
     with suppress(ImportError):  # the first job will report it
         for module in modules:
             __import__(module)
     with suppress(EOFError, OSError):
         budget.enforce(ProcessBudget(lambda: connection.send_bytes(_SIGN_OF_LIFE)))
-        while not told_to_end.is_set():  # SystemExit may be lost when the signal arrives in a C library
-            answer = _answer(connection.recv_bytes())
+        while not terminated.is_set():  # SystemExit may be lost when the signal arrives in a C library
+            answer = _run_task(connection.recv_bytes())
             budget.end()
-            connection.send_bytes(_packed(answer))
+            connection.send_bytes(_pickle_answer(answer))
 
 
-def _say_nothing() -> None:
+def _silence_streams() -> None:
     """Redirect the standard streams to the null device: what a C library prints before it dies is of no use."""
     if os.environ.get("LSTMDUMP_DEBUG", "") in ("", "0"):
-        nowhere = _nowhere()
+        nowhere = _open_null_device()
         for descriptor in range(3):
             os.dup2(nowhere, descriptor)
         if nowhere > 2:
             os.close(nowhere)
 
 
-def _nowhere() -> int:
+def _open_null_device() -> int:
     """Return a descriptor that discards what is written to it; after a chroot, there may be no null device."""
     with suppress(OSError):
         return os.open(os.devnull, os.O_RDWR)
@@ -252,27 +254,27 @@ def _nowhere() -> int:
     return writing
 
 
-_TOO_MUCH = "reading it takes more memory than a model of its size needs; --limit memory=… allows more"
-_OUT_OF_MEMORY: Answer = (False, (RefusedModel(_TOO_MUCH), ""))
+_TOO_MUCH_MEMORY = "reading it takes more memory than a model of its size needs; --limit memory=… allows more"
+_OUT_OF_MEMORY: Answer = (False, (RefusedModel(_TOO_MUCH_MEMORY), ""))
 
 
-def _answer(task: bytes) -> Answer:
+def _run_task(task: bytes) -> Answer:
     try:
         work, args, options = pickle.loads(task)  # noqa: S301 - from our own process
         return True, work(*args, **options)
     except MemoryError:
         return _OUT_OF_MEMORY
     except Exception as error:  # noqa: BLE001 - every exception belongs to the caller
-        return False, (error, "" if isinstance(error, LstmdumpError) else _trace())
+        return False, (error, "" if isinstance(error, LstmdumpError) else _format_traceback())
 
 
-def _trace() -> str:
+def _format_traceback() -> str:
     import traceback
 
     return traceback.format_exc()
 
 
-def _packed(answer: Answer) -> bytes:
+def _pickle_answer(answer: Answer) -> bytes:
     try:
         return pickle.dumps(answer)
     except MemoryError:
