@@ -109,10 +109,10 @@ def parse(text: str) -> tuple[str, int]:
     if limit is None or not equals:
         names = ", ".join(limit.name for limit in LIMITS)
         raise ValueError(f"{text!r} is not NAME=VALUE, where NAME is one of {names}")
-    return limit.field, _value(value.strip(), limit)
+    return limit.field, _parse_value(value.strip(), limit)
 
 
-def _value(text: str, limit: Limit) -> int:
+def _parse_value(text: str, limit: Limit) -> int:
     suffixes = _SUFFIXES[limit.unit]
     found = re.fullmatch(r"(\d[\d_,]{0,30}) ?([A-Za-z]*)", text, re.ASCII)
     factor = None if found is None else suffixes.get(found[2])

@@ -15,7 +15,7 @@ from lstmdump.model.limits import DEFAULTS, Limits
 _CACHED = ("models--", "datasets--", "spaces--")  # prefixes of repositories in the cache of the Hugging Face Hub
 
 
-def _stores(directory: str) -> list[str]:
+def _list_stores(directory: str) -> list[str]:
     """Return the directories outside of a model's `directory` into which links may lead.
 
     The cache of the Hugging Face Hub stores the files of `models--*/snapshots/*` in `models--*/blobs`.
@@ -107,7 +107,7 @@ class Location:
         """
         if self._root and self._has_links():
             root, target = os.path.realpath(self._root), os.path.realpath(self.path)
-            if not target.startswith((os.path.join(root, ""), *_stores(root))):
+            if not target.startswith((os.path.join(root, ""), *_list_stores(root))):
                 raise RefusedModel(f"{self.name} is reached through a link that leads out of the model's directory; "
                                    "replace the link by a copy of its target")  # fmt: skip
         return self.path

@@ -19,9 +19,9 @@ from lstmdump.model.seekable import PositionedFile
 BLOCK = 1 << 14  # bytes
 _FIRST = 4  # blocks requested at the start of a file: all of most small models
 _NEAR = 8  # blocks; a read at most this far from the end of the last request counts as reading on
-_REQUEST = 1 << 21  # bytes that could be read locally in the CPU time that a request takes at most
+_REQUEST_COST = 1 << 21  # bytes that could be read locally in the CPU time that a request takes at most
 _MOST = 256  # blocks in one request: 4 MiB
-_KEPT = 512  # blocks kept in memory: 8 MiB
+_MOST_KEPT = 512  # blocks kept in memory: 8 MiB
 
 
 class Ranges:
@@ -50,30 +50,30 @@ class Ranges:
         end = min(start + len(view), self.size)
         at = start
         while at < end:
-            turn, skipped = divmod(at, BLOCK)
-            block = self._block(turn, -(-end // BLOCK))
+            index, skipped = divmod(at, BLOCK)
+            block = self._get_block(index, -(-end // BLOCK))
             part = memoryview(block)[skipped : skipped + end - at]
             view[at - start : at - start + len(part)] = part
             at += len(part)
         return max(0, end - start)
 
-    def _block(self, turn: int, stop: int) -> bytes:
-        """Return block number `turn`; if it must be fetched, fetch those up to `stop`, too, which are needed next."""
-        if turn in self._blocks:
-            self._blocks.move_to_end(turn)
-            return self._blocks[turn]
-        reads_on = 0 <= turn - self._last.stop <= max(_NEAR, len(self._last))
-        count = max(stop - turn, 2 * len(self._last) if reads_on else 1, 0 if turn else _FIRST)
-        wanted = range(turn, turn + min(count, _MOST))
+    def _get_block(self, index: int, stop: int) -> bytes:
+        """Return block number `index`; if it must be fetched, fetch those up to `stop`, too, which are needed next."""
+        if index in self._blocks:
+            self._blocks.move_to_end(index)
+            return self._blocks[index]
+        reads_on = 0 <= index - self._last.stop <= max(_NEAR, len(self._last))
+        count = max(stop - index, 2 * len(self._last) if reads_on else 1, 0 if index else _FIRST)
+        wanted = range(index, index + min(count, _MOST))
         stop = next((other for other in wanted if other in self._blocks), wanted.stop)
-        budget.allow(_REQUEST)
-        data = self._fetch(turn * BLOCK, min(stop * BLOCK, self.size))
-        self._last = range(turn, stop)
+        budget.allow(_REQUEST_COST)
+        data = self._fetch(index * BLOCK, min(stop * BLOCK, self.size))
+        self._last = range(index, stop)
         for number, other in enumerate(self._last):
             self._blocks[other] = data[number * BLOCK : (number + 1) * BLOCK]
-        while len(self._blocks) > _KEPT:
+        while len(self._blocks) > _MOST_KEPT:
             self._blocks.popitem(last=False)
-        return self._blocks[turn]
+        return self._blocks[index]
 
 
 class RangedFile(PositionedFile):

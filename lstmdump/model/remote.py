@@ -26,7 +26,7 @@ _EXTRAS = {"http": "http", "https": "http", "s3": "s3", "s3a": "s3", "gs": "gs",
 _WHOLE = 16 * 2**20  # bytes at most of a file whose server ignores ranges, as `python -m http.server` does
 _CHUNK = 2**20
 _PACKAGES = 2**25  # bytes that could be read in the CPU time of importing the packages for a store
-_NOT_THERE, _NO_ACCESS = (404, 410), (401, 403)  # RFC 9110
+_MISSING, _NO_ACCESS = (404, 410), (401, 403)  # RFC 9110
 
 Known = Mapping[str, Any] | str
 """What a file system reports about a path, or the message that nothing is there."""
@@ -44,10 +44,12 @@ def at(url: str, limits: Limits = DEFAULTS) -> Location:
         system, inner = fsspec.core.url_to_fs(url, **(_http_options() if is_http(url) else {}))
     except ImportError as error:
         scheme = url.partition("://")[0].rpartition("::")[2]
-        help_ = f"pip install 'fsspec[{_EXTRAS[scheme]}]'" if scheme in _EXTRAS else _line(error)
+        help_ = f"pip install 'fsspec[{_EXTRAS[scheme]}]'" if scheme in _EXTRAS else _format_message(error)
         raise MissingDependency(f"models at {scheme}:// need a package that is not installed; {help_}") from error
     except Exception as error:
-        raise UnreadableModel(_absence(error) or f"the URL cannot be read: {_line(error)}") from error
+        raise UnreadableModel(
+            _describe_absence(error) or f"the URL cannot be read: {_format_message(error)}"
+        ) from error
     return RemoteLocation(url, system, inner, {}, limits)
 
 
@@ -106,12 +108,12 @@ class RemoteLocation(Location):
     @property
     def parent(self) -> RemoteLocation:
         """The directory that contains this file."""
-        return self._elsewhere(lambda path: path.rstrip("/").rpartition("/")[0] + "/")
+        return self._derive(lambda path: path.rstrip("/").rpartition("/")[0] + "/")
 
     def child(self, name: str) -> RemoteLocation:
         """Return the location of `name` in this directory."""
         quoted = quote(name, safe="") if self._is_http else name
-        return self._elsewhere(lambda path: path + ("" if path.endswith("/") or not path else "/") + quoted)
+        return self._derive(lambda path: path + ("" if path.endswith("/") or not path else "/") + quoted)
 
     def sibling(self, name: str) -> RemoteLocation:
         """Return the location of `name` in the directory of this file."""
@@ -119,28 +121,28 @@ class RemoteLocation(Location):
 
     def exists(self) -> bool:
         """Return whether a file or directory exists here and is accessible."""
-        return self.is_dir() or self._found() is not None
+        return self.is_dir() or self._info() is not None
 
     def is_file(self) -> bool:
         """Return whether this is a file."""
-        return self._found() is not None and not self.is_dir()
+        return self._info() is not None and not self.is_dir()
 
     def is_dir(self) -> bool:
         """Return whether this is a directory; over HTTP, its URL ends with a slash or redirects to one that does."""
         if not self._is_http:
-            return (self._found() or {}).get("type") == "directory"
-        return _is_directory(self.inner) or _is_directory((self._found() or {}).get("url", self.inner))
+            return (self._info() or {}).get("type") == "directory"
+        return _is_directory(self.inner) or _is_directory((self._info() or {}).get("url", self.inner))
 
     def size(self) -> int | None:
         """Return the size of this file in bytes, or None if it is not known before the file is read."""
-        return (self._found() or {}).get("size")
+        return (self._info() or {}).get("size")
 
     def entries(self) -> list[tuple[Location, bool]]:
         """Return the entries of this directory by name, each with whether it is a directory.
 
         Names that cannot be part of a URL are left out: fsspec splits chains at `::`.
         """
-        with _told("cannot be listed"):
+        with _convert_errors("cannot be listed"):
             listed = self._system.ls(self.inner, detail=True)
         found = {}
         for entry in listed:
@@ -155,7 +157,7 @@ class RemoteLocation(Location):
     def open(self, *, buffered: bool = True) -> BinaryIO:  # noqa: ARG002 - the cached blocks are its buffer
         """Open this file for reading at any position."""
         if self._ranges is None:
-            self._ranges = self._opened()
+            self._ranges = self._open_ranges()
         return cast("BinaryIO", RangedFile(self._ranges))
 
     def read(self) -> bytes:
@@ -170,40 +172,40 @@ class RemoteLocation(Location):
         """Return whether `name`, in a listing over HTTP, is a link to this listing in another order."""
         return self._is_http and not set(name).isdisjoint("?#")
 
-    def _elsewhere(self, change: Callable[[str], str]) -> RemoteLocation:
+    def _derive(self, change: Callable[[str], str]) -> RemoteLocation:
         inner = _with_path(self.inner, change) if self._is_http else change(self.inner)
         return RemoteLocation(_with_path(self.path, change), self._system, inner, self._known, self.limits)
 
-    def _found(self) -> Mapping[str, Any] | None:
+    def _info(self) -> Mapping[str, Any] | None:
         """Return what the file system reports about this location; None if it is missing or without access."""
-        found = self._look()
+        found = self._query_info()
         return None if isinstance(found, str) else found
 
-    def _look(self) -> Known:
+    def _query_info(self) -> Known:
         if self.inner not in self._known:
             try:
                 self._known[self.inner] = self._system.info(self.inner)
             except Exception as error:
-                if (why := _absence(error)) is None:
-                    raise UnreadableModel(f"cannot be reached: {_line(_behind(error))}") from error
+                if (why := _describe_absence(error)) is None:
+                    raise UnreadableModel(f"cannot be reached: {_format_message(_find_cause(error))}") from error
                 self._known[self.inner] = why
         return self._known[self.inner]
 
-    def _opened(self) -> Ranges:
-        found = self._look()
+    def _open_ranges(self) -> Ranges:
+        found = self._query_info()
         if isinstance(found, str):
             hint = "; the URL of a directory ends with a slash" if self._is_http else ""
             raise UnreadableModel(found + hint)
         size = found.get("size")
         if size is None or found.get("partial") is False:
-            data = self._whole(size)
+            data = self._download(size)
             return Ranges(len(data), lambda start, stop: data[start:stop])
-        with _told("cannot be opened"):
+        with _convert_errors("cannot be opened"):
             options = {"size": size} if self.inner == self.path else {}  # saves an HTTP request
             file = self._system.open(self.inner, "rb", block_size=BLOCK, cache_type="none", **options)
-        return Ranges(size, _Parts(file, lambda: self._whole(size)))
+        return Ranges(size, _PartReader(file, lambda: self._download(size)))
 
-    def _whole(self, size: int | None) -> bytes:
+    def _download(self, size: int | None) -> bytes:
         """Download the whole file, whose `size` may be known.
 
         Raises:
@@ -211,7 +213,7 @@ class RemoteLocation(Location):
         """
         data = bytearray()
         if size is None or size <= _WHOLE:
-            with _told("cannot be read"), self._system.open(self.inner, "rb", block_size=0) as file:
+            with _convert_errors("cannot be read"), self._system.open(self.inner, "rb", block_size=0) as file:
                 while len(data) <= _WHOLE and (chunk := file.read(_CHUNK)):
                     data += chunk
         if len(data) > _WHOLE or (size or 0) > _WHOLE:
@@ -220,27 +222,27 @@ class RemoteLocation(Location):
         return bytes(data)
 
 
-class _Parts:
+class _PartReader:
     """The function that reads parts of `file`, or cuts them out of the `whole` file if the server ignores ranges."""
 
     def __init__(self, file: BinaryIO, whole: Callable[[], bytes]) -> None:
         self._file = file
-        self._whole = whole
+        self._download = whole
         self._data: bytes | None = None
 
     def __call__(self, start: int, stop: int) -> bytes:
-        data = self._part(start, stop) if self._data is None else self._data[start:stop]
+        data = self._read_part(start, stop) if self._data is None else self._data[start:stop]
         if len(data) != stop - start:
             raise UnreadableModel(f"cannot be read: only {len(data)} of {stop - start} bytes from {start} on were sent")
         return data
 
-    def _part(self, start: int, stop: int) -> bytes:
-        with _told("cannot be read"):
+    def _read_part(self, start: int, stop: int) -> bytes:
+        with _convert_errors("cannot be read"):
             self._file.seek(start)
             try:
                 return self._file.read(stop - start)
             except ValueError:  # raised by fsspec when a server ignores the requested range
-                self._data = self._whole()
+                self._data = self._download()
         return self._data[start:stop]
 
 
@@ -256,35 +258,35 @@ def _with_path(url: str, change: Callable[[str], str]) -> str:
 
 
 @contextmanager
-def _told(what: str) -> Iterator[None]:
+def _convert_errors(what: str) -> Iterator[None]:
     """Convert any exception raised in the block to an `UnreadableModel` whose message starts with `what`."""
     try:
         yield
     except UnreadableModel:
         raise
     except Exception as error:
-        raise UnreadableModel(_absence(error) or f"{what}: {_line(_behind(error))}") from error
+        raise UnreadableModel(_describe_absence(error) or f"{what}: {_format_message(_find_cause(error))}") from error
 
 
-def _absence(error: Exception) -> str | None:
+def _describe_absence(error: Exception) -> str | None:
     """Return the message for `error` if it reports a missing file or denied access, else None."""
-    error = _behind(error)
+    error = _find_cause(error)
     status = getattr(error, "status", None)
-    if isinstance(error, (FileNotFoundError, NotADirectoryError)) or status in _NOT_THERE:
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)) or status in _MISSING:
         return "no such file or directory"
     if isinstance(error, PermissionError) or status in _NO_ACCESS or str(error).startswith("Forbidden"):  # of gcsfs
-        return f"access denied ({_line(error)})"
+        return f"access denied ({_format_message(error)})"
     return None
 
 
-def _behind(error: Exception) -> Exception:
+def _find_cause(error: Exception) -> Exception:
     """Return the cause of `error`: over HTTP, fsspec reports every failure as a missing file."""
     reason = error.__cause__
     is_of_web = type(reason).__module__.partition(".")[0] in ("aiohttp", "asyncio") or isinstance(reason, TimeoutError)
     return reason if is_of_web and isinstance(reason, Exception) else error
 
 
-def _line(error: Exception) -> str:
+def _format_message(error: Exception) -> str:
     """Return the message of `error` in one line."""
     status, message = getattr(error, "status", None), getattr(error, "message", None)
     return f"{status} {message}" if status and message else " ".join(str(error).split()) or type(error).__name__

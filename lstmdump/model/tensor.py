@@ -86,7 +86,7 @@ class Tensor:
         A dimension without a slice is taken whole.
         """
         whole, outer = self.place or Place(self, tuple((0, length) for length in self.shape))
-        spans = [_span(length, cut) for length, cut in zip(self.shape, cuts, strict=False)]
+        spans = [_resolve_slice(length, cut) for length, cut in zip(self.shape, cuts, strict=False)]
         spans += [(0, length) for length in self.shape[len(spans) :]]
         shape = tuple(stop - start for start, stop in spans)
         absolute = tuple((first + start, first + stop) for (first, _), (start, stop) in zip(outer, spans, strict=True))
@@ -151,7 +151,7 @@ def without_numbers(name: str, shape: tuple[int, ...], dtype: str) -> Tensor:
     return Tensor(name, shape, dtype, fetch)
 
 
-def _span(length: int, cut: slice) -> tuple[int, int]:
+def _resolve_slice(length: int, cut: slice) -> tuple[int, int]:
     start, stop, step = cut.indices(length)
     if step != 1:
         raise ValueError("a part is a block: slices have no step")

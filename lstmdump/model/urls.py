@@ -22,10 +22,10 @@ def split(url: str) -> tuple[str, str, str]:
     The path of a chain is that of its first URL.
     """
     links = url.split("::")
-    turn = next((number for number, link in enumerate(links) if "://" in link), 0)
-    scheme, mark, rest = links[turn].partition("://")
-    path, question, query = rest.partition("?") if is_http(links[turn]) else (rest, "", "")
-    return "::".join([*links[:turn], scheme + mark]), path, "::".join([question + query, *links[turn + 1 :]])
+    position = next((number for number, link in enumerate(links) if "://" in link), 0)
+    scheme, mark, rest = links[position].partition("://")
+    path, question, query = rest.partition("?") if is_http(links[position]) else (rest, "", "")
+    return "::".join([*links[:position], scheme + mark]), path, "::".join([question + query, *links[position + 1 :]])
 
 
 def as_path(url: str) -> str:
@@ -33,10 +33,10 @@ def as_path(url: str) -> str:
 
     The path never leads out of the directories named after the scheme and host.
     """
-    return os.sep + os.sep.join(_UNSAFE.sub("_", name) for name in _names(url))  # noqa: PTH118 - a string's join
+    return os.sep + os.sep.join(_UNSAFE.sub("_", name) for name in _split_names(url))  # noqa: PTH118 - a string's join
 
 
-def _names(url: str) -> Iterator[str]:
+def _split_names(url: str) -> Iterator[str]:
     for link in reversed(url.split("::")):
         scheme, mark, path = link.partition("://")
         if not mark:

@@ -21,15 +21,16 @@ if TYPE_CHECKING:
 
 __all__ = ["crc32", "opened"]
 
-_SHORTEST = 46  # bytes of an entry in the directory, before its name; APPNOTE.TXT 4.3.12
+_ENTRY_SIZE = 46  # bytes of an entry in the directory, before its name; APPNOTE.TXT 4.3.12
 
 
-class _Directory:
+class _LimitedFile:
     """A file that refuses a single read longer than a directory of as many members as `limits` allows."""
 
     def __init__(self, file: BinaryIO, limits: Limits) -> None:
         self._file = file
-        self._most: int | None = max(limits.objects * _SHORTEST, 1 << 17)  # zipfile searches 64 KiB for the directory
+        # zipfile itself reads 64 KiB to find the directory
+        self._limit: int | None = max(limits.objects * _ENTRY_SIZE, 1 << 17)
         self.seek, self.tell, self.seekable, self.close = file.seek, file.tell, file.seekable, file.close
 
     def read(self, size: int = -1) -> bytes:
@@ -38,14 +39,14 @@ class _Directory:
         Raises:
             RefusedModel: There are too many.
         """
-        if self._most is not None and size > self._most:
+        if self._limit is not None and size > self._limit:
             words = f"a zip archive whose directory has {size:,} bytes"
-            raise limit_exceeded("objects", words, needed=-(-size // _SHORTEST))
+            raise limit_exceeded("objects", words, needed=-(-size // _ENTRY_SIZE))
         return self._file.read(size)
 
-    def trust(self) -> None:
+    def allow_all(self) -> None:
         """Allow reads of any size from now on."""
-        self._most = None
+        self._limit = None
 
 
 def opened(file: BinaryIO, limits: Limits) -> zipfile.ZipFile:
@@ -58,7 +59,7 @@ def opened(file: BinaryIO, limits: Limits) -> zipfile.ZipFile:
     """
     import zipfile
 
-    directory = _Directory(file, limits)
+    directory = _LimitedFile(file, limits)
     archive = zipfile.ZipFile(cast("BinaryIO", directory))
-    directory.trust()
+    directory.allow_all()
     return archive
