@@ -95,7 +95,7 @@ def test_an_empty_directory_verifies_nothing(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize("option", ["--tolerance", "--timeout"])
 def test_a_number_that_makes_no_sense_is_a_usage_error(run: Run, option: str, number: str, model: Path) -> None:
     outcome = run("verify", model, option, number)
-    assert (outcome.status, f"'{number}' is no number above zero" in outcome.err) == (2, True)
+    assert (outcome.status, f"'{number}' is not a positive number" in outcome.err) == (2, True)
 
 
 def test_without_tensorflow_each_model_gets_the_line_that_helps(
