@@ -31,9 +31,9 @@ _COMMANDS = {
     "help": "Show the pages of the manual, or the help of a command.",
     "version": "Show the versions of lstmdump, Python and the libraries.",
 }
-_COMPUTING = frozenset({"verify"})  # commands that multiply large matrices
+_MULTI_THREADED = frozenset({"verify"})  # commands that multiply large matrices
 _WRITING = frozenset({"export", "check", "trace", "lags"})  # commands that remove unfinished files when they are ended
-_OBJECTS = 50_000  # new objects before a garbage collection; Python's 700 take a quarter of the time of a large model
+_GC_THRESHOLD = 50_000  # new objects before a collection; Python's 700 take a quarter of the time of a large model
 _FORMATS_HERE = "FORMATS"  # replaced in the help, the only place that needs the names of the formats
 _EPILOG = """\b
 Examples:
@@ -138,15 +138,15 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def main() -> None:
     """Run the command `lstmdump` and exit."""
-    if not _COMPUTING.intersection(sys.argv[1:2]):
+    if not _MULTI_THREADED.intersection(sys.argv[1:2]):
         # OpenBLAS, which numpy loads, starts one thread per processor at once: a third of the time to import h5py. A
         # replay is many small products, after each of which the threads wait for each other: on a busy machine, two
         # threads take ten times as long as one. The user's own setting takes precedence, and a process that only calls
         # `run` keeps its setting.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    gc.set_threshold(_OBJECTS)
+    gc.set_threshold(_GC_THRESHOLD)
     terminal.fill_streams()
-    sys.unraisablehook = _insist
+    sys.unraisablehook = _raise_lost_signal
     if _WRITING.intersection(sys.argv[1:2]):
         from lstmdump.cli import signals
 
@@ -156,7 +156,7 @@ def main() -> None:
     sys.exit(status)
 
 
-def _insist(dropped: UnraisableHookArgs) -> None:
+def _raise_lost_signal(dropped: UnraisableHookArgs) -> None:
     from lstmdump.cli import signals
 
     signals.insist(dropped)

@@ -40,7 +40,7 @@ def dask_executor(scheduler: str) -> Iterator[Executor]:
         MissingDependency: Dask is not installed.
         click.ClickException: No scheduler answers at this address.
     """
-    client = _client(scheduler)
+    client = _connect(scheduler)
     try:
         if not client.nthreads():
             terminal.tell(f"{scheduler}: the scheduler has no workers yet; waiting for them")
@@ -53,7 +53,7 @@ def dask_executor(scheduler: str) -> Iterator[Executor]:
         client.close()
 
 
-def _client(scheduler: str) -> Client:
+def _connect(scheduler: str) -> Client:
     address = _ADDRESS.fullmatch(scheduler)
     if address is None:
         raise click.UsageError(f"--dask {scheduler}: not the address of a scheduler, such as tcp://host:8786")
@@ -72,13 +72,13 @@ def _client(scheduler: str) -> Client:
     try:
         with socket.create_connection((address[1], int(address[2])), _SECONDS):
             pass  # where nothing listens, Dask would retry until its timeout
-        return _within(_SECONDS + 1, lambda: ClosedByUs(scheduler, timeout=_SECONDS, set_as_default=False))
+        return _run_within(_SECONDS + 1, lambda: ClosedByUs(scheduler, timeout=_SECONDS, set_as_default=False))
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise click.ClickException(f"{scheduler}: no Dask scheduler answers at this address ({reason})") from error
 
 
-def _within(seconds: float, act: Callable[[], Result]) -> Result:
+def _run_within(seconds: float, act: Callable[[], Result]) -> Result:
     """Run `act` in a thread and return its result; raise `TimeoutError` and abandon the thread after `seconds`."""
     outcome: Future[Result] = Future()
 

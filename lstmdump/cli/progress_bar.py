@@ -29,7 +29,7 @@ class Bar:
 
     def __init__(self, total: int, unit: str) -> None:
         self._progress = Progress(
-            BarColumn(bar_width=None, table_column=Column(ratio=1)), _Facts(unit), console=Console(stderr=True),
+            BarColumn(bar_width=None, table_column=Column(ratio=1)), _FactsColumn(unit), console=Console(stderr=True),
             auto_refresh=False, expand=True, transient=True, redirect_stdout=False, redirect_stderr=False,
         )  # fmt: skip
         self._task = self._progress.add_task("", total=total)
@@ -83,7 +83,7 @@ class Bar:
             self._failure = failure
 
 
-class _Facts(ProgressColumn):
+class _FactsColumn(ProgressColumn):
     """The column with counts, rate and time: `1,200 of 2,000 files · 310 files/s · 0:02 left`."""
 
     def __init__(self, unit: str) -> None:
@@ -96,11 +96,11 @@ class _Facts(ProgressColumn):
         if task.speed:
             facts.append(f"{task.speed:,.{0 if task.speed >= 10 else 1}f} {self._unit}/s")
         if task.time_remaining is not None:
-            facts.append(f"{_clock(task.time_remaining)} left")
+            facts.append(f"{_format_time(task.time_remaining)} left")
         return Text(" · ".join(facts), style="progress.remaining")
 
 
-def _clock(seconds: float) -> str:
+def _format_time(seconds: float) -> str:
     minutes, second = divmod(round(seconds), 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"

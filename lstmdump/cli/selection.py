@@ -31,7 +31,7 @@ Decorator: TypeAlias = Callable[[Callable[..., int]], Callable[..., int]]
 
 _BLOCK = 1 << 16
 _HELP_WIDTH = 44  # columns next to the names of the options on a terminal of 80 columns
-_CANNOT_ACT = re.compile(
+_SAFE_IN_SHELL = re.compile(
     r"[\w./:@%+=-]+"
 )  # names without a meaning to a shell, which completion may insert into a command line
 
@@ -97,7 +97,7 @@ class Selection(NamedTuple):
             raise click.UsageError("--null goes with --files-from")
         if self.names_none:
             raise click.UsageError("no MODEL given")
-        return self._found(fail)
+        return self._generate(fail)
 
     def named(self, path: str) -> Input:
         """Return the model at `path`, with the chosen limits."""
@@ -110,15 +110,15 @@ class Selection(NamedTuple):
             guard.start()  # before searching below a URL starts threads
         return guard
 
-    def _found(self, fail: Callable[[str, str], None]) -> Iterator[Input]:
+    def _generate(self, fail: Callable[[str, str], None]) -> Iterator[Input]:
         yield from map(self.named, self.models)
         if self.files_from is not None:
             try:
-                yield from map(self.named, _listed(self.files_from, null=self.null))
+                yield from map(self.named, _read_list(self.files_from, null=self.null))
             except OSError as error:
                 fail(self.files_from, f"the list cannot be read: {error.strerror}")
         for directory in self.recursive:
-            for model in _below(directory, self.limits, fail):
+            for model in _search(directory, self.limits, fail):
                 yield Input(model, searched=True)
 
 
@@ -142,7 +142,7 @@ def model_options(command: Callable[..., int]) -> Callable[..., int]:
         selection = Selection(**{name: values.pop(name) for name in Selection._fields})
         return command(selection, **values)
 
-    return _with(with_selection, (
+    return _add_options(with_selection, (
         click.argument("models", metavar="MODEL...", nargs=-1, type=PATH),
         click.option("-T", "--files-from", metavar="FILE", type=click.Path(allow_dash=True, readable=False),
                      help="Read paths of models from FILE, one a line; - is stdin."),
@@ -161,7 +161,7 @@ def one_model_options(command: Callable[..., int]) -> Callable[..., int]:
         model, layer, quiet, limits = (values.pop(name) for name in ("models", "layer", "quiet", "limits"))
         return command(Selection((model,), None, False, (), layer, quiet, limits), **values)
 
-    return _with(with_selection, (click.argument("models", metavar="MODEL", type=PATH), *_any_model_options()))
+    return _add_options(with_selection, (click.argument("models", metavar="MODEL", type=PATH), *_any_model_options()))
 
 
 def _any_model_options() -> tuple[Decorator, ...]:
@@ -180,23 +180,23 @@ def _limits_as_lines() -> str:
     return textwrap.fill(limits.summary(), _HELP_WIDTH, break_on_hyphens=False)
 
 
-def _with(command: Callable[..., int], options: Sequence[Decorator]) -> Callable[..., int]:
+def _add_options(command: Callable[..., int], options: Sequence[Decorator]) -> Callable[..., int]:
     for option in reversed(options):
         command = option(command)
     return command
 
 
-def _listed(file: str, *, null: bool) -> Iterator[str]:
+def _read_list(file: str, *, null: bool) -> Iterator[str]:
     """Yield the paths in `file`, each as soon as it has been read, as another process may still be writing them."""
-    with _list(file) as stream:
-        paths = _separated(stream, b"\0" if null else b"\n")
+    with _open_list(file) as stream:
+        paths = _split_stream(stream, b"\0" if null else b"\n")
         for path in itertools.chain([next(paths).removeprefix(codecs.BOM_UTF8)], paths):
             name = path if null else path.removesuffix(b"\r")
             if name:
                 yield os.fsdecode(name)
 
 
-def _list(file: str) -> AbstractContextManager[BufferedReader]:
+def _open_list(file: str) -> AbstractContextManager[BufferedReader]:
     if file != "-":
         return open(file, "rb")  # noqa: PTH123 - typed as a BufferedReader
     if sys.stdin is None:
@@ -204,7 +204,7 @@ def _list(file: str) -> AbstractContextManager[BufferedReader]:
     return nullcontext(cast("BufferedReader", sys.stdin.buffer))
 
 
-def _separated(stream: BufferedReader, end: bytes) -> Iterator[bytes]:
+def _split_stream(stream: BufferedReader, end: bytes) -> Iterator[bytes]:
     """Yield the parts of `stream` before each `end` and after the last; UTF-16 is converted to the path encoding."""
     block = stream.read(2)
     if block in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
@@ -234,7 +234,7 @@ def marked_text(data: bytes) -> str | None:
     return None
 
 
-def _below(directory: str, limits: Limits, fail: Callable[[str, str], None]) -> Iterator[ModelPath]:
+def _search(directory: str, limits: Limits, fail: Callable[[str, str], None]) -> Iterator[ModelPath]:
     """Yield all models below `directory` by name, without searching linked directories.
 
     A directory that is a model as a whole is not searched.
@@ -284,10 +284,10 @@ def _complete_layers(ctx: click.Context, _param: click.Parameter, incomplete: st
         for path in (known,) if isinstance(known, str) else known:
             model = os.path.expanduser(path)  # noqa: PTH111 - as a shell does
             with suppress(Exception):  # completion shows no errors
-                names.update(dict.fromkeys(guard.run(_layers, ModelPath(model))))
-    return [name for name in names if name.startswith(incomplete) and _CANNOT_ACT.fullmatch(name)]
+                names.update(dict.fromkeys(guard.run(_read_layer_names, ModelPath(model))))
+    return [name for name in names if name.startswith(incomplete) and _SAFE_IN_SHELL.fullmatch(name)]
 
 
-def _layers(model: ModelPath) -> list[str]:
+def _read_layer_names(model: ModelPath) -> list[str]:
     with model.open() as opened:
         return [lstm.name for lstm in opened.lstms]

@@ -25,25 +25,25 @@ def heed() -> None:
     """
     for number in _ENDING:
         if signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, _end)
+            signal.signal(number, _raise_ended)
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_leave_to_the_first)
+        os.register_at_fork(after_in_child=_restore_in_child)
 
 
-def _end(number: int, _frame: object) -> NoReturn:
+def _raise_ended(number: int, _frame: object) -> NoReturn:
     for other in _ENDING:  # a closed terminal signals twice, the second time through the shell
-        if signal.getsignal(other) is _end:
-            signal.signal(other, _overhear)
+        if signal.getsignal(other) is _raise_ended:
+            signal.signal(other, _ignore)
     raise Ended(number)
 
 
-def _overhear(_number: int, _frame: object) -> None:
+def _ignore(_number: int, _frame: object) -> None:
     """Ignore the signal, as the process is ending already."""
 
 
-def _leave_to_the_first() -> None:
+def _restore_in_child() -> None:
     for number in _ENDING:
-        if signal.getsignal(number) in (_end, _overhear):
+        if signal.getsignal(number) in (_raise_ended, _ignore):
             signal.signal(number, signal.SIG_DFL if number == signal.SIGTERM else signal.SIG_IGN)
 
 
@@ -53,16 +53,16 @@ def insist(dropped: UnraisableHookArgs) -> None:
     h5py has such a callback for each object that it releases; without this hook, one Ctrl-C in twenty had no effect.
     """
     if issubclass(dropped.exc_type, KeyboardInterrupt):
-        _raise_anew(signal.SIGINT)
+        _raise_again(signal.SIGINT)
     elif isinstance(dropped.exc_value, Ended):
         with suppress(ValueError):  # in another thread
-            signal.signal(dropped.exc_value.number, _end)
-        _raise_anew(dropped.exc_value.number)
+            signal.signal(dropped.exc_value.number, _raise_ended)
+        _raise_again(dropped.exc_value.number)
     else:
         sys.__unraisablehook__(dropped)
 
 
-def _raise_anew(number: int) -> None:
+def _raise_again(number: int) -> None:
     _thread.start_new_thread(
         lambda: _thread.interrupt_main(signal.Signals(number)), ()
     )  # raised directly here, it would be dropped again

@@ -48,7 +48,7 @@ def _write(data: bytes) -> None:
     if sys.stdout is None:  # the shell closed it: `lstmdump x >&-`
         raise OutputFailed(OSError(errno.EBADF, os.strerror(errno.EBADF)))
     if _bars and _is_terminal(sys.stdout):
-        _bars[-1].above(lambda: _print(data))
+        _bars[-1].above(lambda: _print_result(data))
         return
     try:
         sys.stdout.buffer.write(data)
@@ -56,7 +56,7 @@ def _write(data: bytes) -> None:
         raise OutputFailed(error) from error
 
 
-def _print(data: bytes) -> None:
+def _print_result(data: bytes) -> None:
     try:
         sys.stdout.buffer.write(data)
         sys.stdout.flush()
@@ -110,16 +110,16 @@ def tell(message: str) -> None:
         return
     line = shortened(_one_line(f"lstmdump: {message}"), _LONGEST)
     if _bars:
-        _bars[-1].above(lambda: _tell(line))
+        _bars[-1].above(lambda: _print_message(line))
     else:
-        _tell(line)
+        _print_message(line)
 
 
 def _one_line(text: str) -> str:
     return " ".join(visible(part) for part in text.split("\n"))
 
 
-def _tell(line: str) -> None:
+def _print_message(line: str) -> None:
     with suppress(OSError):
         print(line, file=sys.stderr, flush=True)
 
@@ -141,10 +141,10 @@ def debugging() -> bool:
 
 def sentence(error: Exception) -> str:
     """Return the message for an exception, as one printable line of limited length."""
-    return shortened(_one_line(_said(error)))
+    return shortened(_one_line(_describe(error)))
 
 
-def _said(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     if isinstance(error, LstmdumpError):
         return str(error)
     if isinstance(error, OSError) and error.strerror:
@@ -197,12 +197,12 @@ def progress(items: Iterable[Item], total: int, *, unit: str, quiet: bool) -> It
     with Bar(total, unit) as bar:
         _bars.append(bar)
         try:
-            yield _counted(items, bar)
+            yield _count(items, bar)
         finally:
             _bars.remove(bar)
 
 
-def _counted(items: Iterable[Item], bar: Bar) -> Iterator[Item]:
+def _count(items: Iterable[Item], bar: Bar) -> Iterator[Item]:
     for item in items:
         yield item
         bar.advance()

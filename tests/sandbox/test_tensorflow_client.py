@@ -45,7 +45,7 @@ def request(number: float = 1.0) -> Request:
     return Request("lstm_1", "keras", 1, 0.0, "float64", np.zeros((3, 5, 2)), arrays)
 
 
-def told(timeout: float = 60) -> str:
+def failure(timeout: float = 60) -> str:
     with TensorFlow(timeout) as tensorflow, pytest.raises((MissingDependency, TensorFlowFailed)) as caught:
         tensorflow.run(request())
     return f"{type(caught.value).__name__}: {caught.value}"
@@ -70,18 +70,20 @@ def told(timeout: float = 60) -> str:
 )
 def test_a_tensorflow_that_cannot_be_imported_is_reported(pretend: Pretend, source: str, message: str) -> None:
     pretend(source)
-    assert told() == message.format(pip="pip install tensorflow tf-keras")
+    assert failure() == message.format(pip="pip install tensorflow tf-keras")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no signals")
 def test_a_tensorflow_that_aborts_is_reported_with_its_signal(pretend: Pretend) -> None:
     pretend("import os; os.abort()")
-    assert told().startswith("TensorFlowFailed: TensorFlow died at startup (signal 6, SIGABRT);")
+    assert failure().startswith("TensorFlowFailed: TensorFlow died at startup (signal 6, SIGABRT);")
 
 
 def test_a_tensorflow_that_hangs_is_killed_and_reported(pretend: Pretend) -> None:
     pretend("import time; time.sleep(600)")
-    assert told(timeout=1.5) == "TensorFlowFailed: TensorFlow hung at startup for 1.5 s; --timeout gives it more time"
+    assert (
+        failure(timeout=1.5) == "TensorFlowFailed: TensorFlow hung at startup for 1.5 s; --timeout gives it more time"
+    )
 
 
 def test_a_tensorflow_that_cannot_start_is_started_once(pretend: Pretend, tmp_path: Path) -> None:

@@ -274,9 +274,9 @@ def lstm(scope: str, d: int = 3, m: int = 4, seed: int = 0) -> dict[str, Variabl
     return {leaf: Variable(f"{scope}/{leaf}", values) for leaf, values in made.items()}
 
 
-def layer(scope: str, d: int = 3, m: int = 4, seed: int = 0, **said: Any) -> Object:
+def layer(scope: str, d: int = 3, m: int = 4, seed: int = 0, **fields: Any) -> Object:
     """Return a Keras LSTM layer with the variables in its cell."""
-    return Object({"cell": Object(dict(lstm(scope, d, m, seed)))}, **said)
+    return Object({"cell": Object(dict(lstm(scope, d, m, seed)))}, **fields)
 
 
 def numbered(root: Object) -> dict[Object | Variable, tuple[int, str]]:

@@ -56,12 +56,12 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
         return super().send_head()
 
     def do_GET(self) -> None:
-        path, wanted = Path(self.translate_path(self.path)), self.headers.get("Range")
-        if not (self.site.ranges and wanted and path.is_file()) or self.path in self.site.failing:
+        path, requested = Path(self.translate_path(self.path)), self.headers.get("Range")
+        if not (self.site.ranges and requested and path.is_file()) or self.path in self.site.failing:
             super().do_GET()
             return
-        self.site.requests.append(f"GET {self.path} {wanted}")
-        first, last = (int(number) for number in re.findall(r"\d+", wanted))
+        self.site.requests.append(f"GET {self.path} {requested}")
+        first, last = (int(number) for number in re.findall(r"\d+", requested))
         with path.open("rb") as file:
             file.seek(first)
             data = file.read(last - first + 1)
