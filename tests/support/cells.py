@@ -41,7 +41,7 @@ def one_unit(numbers: dict[str, float], **fields: Any) -> LSTM:
 
 
 def changed(lstm: LSTM, **fields: Any) -> LSTM:
-    """The same LSTM but for these FIELDS."""
+    """Return a copy of `lstm` with other `fields`."""
     names = signature(LSTM).parameters
     return LSTM(**{name: getattr(lstm, name) for name in names} | fields)
 
