@@ -1,38 +1,38 @@
-"""Every exception this package raises on purpose.
+"""The exceptions of this package.
 
 ::
 
     LstmdumpError
     ├─ UnreadableModel
-    │  ├─ UnknownFormat        exists, but is none of ours; says what it was taken for
-    │  ├─ UnsupportedFormat    a model, in a format that this version does not read
-    │  ├─ CorruptModel         ours, but it contradicts itself
-    │  ├─ RefusedModel         ours, but it reaches outside itself or past a limit
-    │  ├─ MissingDependency    says the pip line that helps
-    │  └─ ModelClosed          read after close()
-    ├─ NotAnLSTM               its shapes are not those of an LSTM; says both
-    ├─ DoesNotFit              a number is too large for the dtype asked for
+    │  ├─ UnknownFormat        not a model file; the message says what it is
+    │  ├─ UnsupportedFormat    a model in a format that this version does not read
+    │  ├─ CorruptModel         a model that is damaged or contradicts itself
+    │  ├─ RefusedModel         a model that refers to other files or exceeds a limit
+    │  ├─ MissingDependency    a package is not installed; the message gives the pip command
+    │  └─ ModelClosed          values were requested after close()
+    ├─ NotAnLSTM               the shapes are not those of an LSTM; the message gives both
+    ├─ DoesNotFit              a value is too large for the requested dtype
     ├─ NoForgetBias            the file does not hold the constant that the cell adds
-    ├─ CannotReplay            a cell that computes something else than the equations of an LSTM
-    ├─ BadInput                an input to replay is none, or has another shape than the layer takes
-    ├─ TensorFlowFailed        TensorFlow died, hung or refused a layer
-    ├─ WorkerDied              a worker process died at its job; says how
-    ├─ BadExpectation          what a check was given is not an expectation
+    ├─ CannotReplay            the cell computes something other than the equations of an LSTM
+    ├─ BadInput                an input to replay cannot be read or has the wrong shape
+    ├─ TensorFlowFailed        TensorFlow died, hung or rejected a layer
+    ├─ WorkerDied              a worker process died; the message says how
+    ├─ BadExpectation          an expectation given to a check is invalid
     ├─ NoLSTM                  the model has no LSTM layer
-    ├─ NoSuchLayer             no LSTM layer of the model has a name that matches
-    ├─ NothingToDraw           no layer has anything for a picture
-    ├─ OutputClash             two inputs would be written to one output
-    ├─ OutputExists            names the option that allows it
+    ├─ NoSuchLayer             no LSTM layer of the model has a matching name
+    ├─ NothingToDraw           no layer can be drawn
+    ├─ OutputClash             two models would be written to the same output
+    ├─ OutputExists            the output exists; the message names the option to overwrite it
     └─ OutputUnwritable        the disk is full, the directory is read-only, …
-       ├─ WrongSuffix          its name does not end as that of such a file does
-       └─ TooManyPages         a file of one page was to hold more
+       ├─ WrongSuffix          the output's name does not end in a known suffix
+       └─ TooManyPages         several pages do not fit in a file of one page
 
-A message is one line without the model's path: whoever tells it knows the path.
+A message is one line without the path of the model, which the caller knows.
 """
 
 
 class LstmdumpError(Exception):
-    """The root: catch this to catch all that this package raises on purpose."""
+    """The base class of all exceptions of this package."""
 
 
 class UnreadableModel(LstmdumpError):
@@ -40,35 +40,35 @@ class UnreadableModel(LstmdumpError):
 
 
 class UnknownFormat(UnreadableModel):
-    """The path exists, but is no model file; the message says what it is."""
+    """The path exists, but is not a model file; the message says what it is."""
 
 
 class UnsupportedFormat(UnreadableModel):
-    """A model file of a kind that this version does not read."""
+    """The file is a model in a format that this version does not read."""
 
 
 class CorruptModel(UnreadableModel):
-    """The file is of a known format, but contradicts itself or is cut short."""
+    """The file has a known format, but is damaged, truncated or contradicts itself."""
 
 
 class RefusedModel(UnreadableModel):
-    """The file is of a known format, but reaches outside itself, where nothing was opened, or past a limit."""
+    """The file has a known format, but refers to other files, which were not opened, or exceeds a limit."""
 
 
 class MissingDependency(UnreadableModel):
-    """A package is needed that is not installed."""
+    """A required package is not installed."""
 
 
 class ModelClosed(UnreadableModel):
-    """Numbers were asked for after the model had been closed."""
+    """Values were requested after the model was closed."""
 
 
 class NotAnLSTM(LstmdumpError):
-    """A layer that the file calls an LSTM has other shapes than an LSTM has."""
+    """A layer that the file calls an LSTM does not have the shapes of one."""
 
 
 class DoesNotFit(LstmdumpError):
-    """A stored number is too large for the dtype that was asked for."""
+    """A stored value is too large for the requested dtype."""
 
 
 class NoForgetBias(LstmdumpError):
@@ -76,23 +76,23 @@ class NoForgetBias(LstmdumpError):
 
 
 class CannotReplay(LstmdumpError):
-    """The cell computes something else than the equations of an LSTM."""
+    """The cell computes something other than the equations of an LSTM."""
 
 
 class BadInput(LstmdumpError):
-    """An input to replay cannot be read, or holds what is no number, or has another shape than the layer takes."""
+    """An input to replay cannot be read, holds something other than numbers, or has the wrong shape."""
 
 
 class TensorFlowFailed(LstmdumpError):
-    """TensorFlow died, gave no answer in time, or refused a layer."""
+    """TensorFlow died, did not answer in time, or rejected a layer."""
 
 
 class WorkerDied(LstmdumpError):
-    """A process died over the job that it was given, or could not be started for it."""
+    """A worker process died during its job, or could not be started."""
 
 
 class BadExpectation(LstmdumpError):
-    """An expectation given to a check cannot be understood."""
+    """An expectation given to a check is invalid."""
 
 
 class NoLSTM(LstmdumpError):
@@ -100,11 +100,11 @@ class NoLSTM(LstmdumpError):
 
 
 class NoSuchLayer(LstmdumpError):
-    """No LSTM layer of the model has a name that matches the pattern given."""
+    """No LSTM layer of the model has a name that matches the given pattern."""
 
 
 class NothingToDraw(LstmdumpError):
-    """There is no layer to draw a picture of."""
+    """There is no layer to draw."""
 
 
 class OutputClash(LstmdumpError):
@@ -112,16 +112,16 @@ class OutputClash(LstmdumpError):
 
 
 class OutputExists(LstmdumpError):
-    """The output is there already and may not be overwritten."""
+    """The output exists already and may not be overwritten."""
 
 
 class OutputUnwritable(LstmdumpError):
-    """The output cannot be written; what was there before is untouched."""
+    """The output cannot be written; an existing file is unchanged."""
 
 
 class WrongSuffix(OutputUnwritable):
-    """The output's name does not end in the suffix of a format that it can be written in."""
+    """The name of the output does not end in the suffix of a supported format."""
 
 
 class TooManyPages(OutputUnwritable):
-    """A picture of one page was to hold several; a `.pdf` can."""
+    """Several pages do not fit in a picture of one page; a `.pdf` can hold them."""

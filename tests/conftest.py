@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a command line came to."""
+    """The exit status and output of a command."""
 
     status: int
     out: str
@@ -29,12 +29,12 @@ class Outcome:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--update-golden", action="store_true", help="write the texts under tests/golden anew")
+    parser.addoption("--update-golden", action="store_true", help="rewrite the files in tests/golden")
 
 
 @pytest.fixture
 def golden(request: pytest.FixtureRequest) -> Callable[[str, str], str]:
-    """Return the golden text of a name; with `--update-golden` the text that was made is written in its place first."""
+    """Return a function that reads a golden file; with `--update-golden`, it writes the given text there first."""
 
     def text_of(name: str, made: str) -> str:
         path = ROOT / "tests" / "golden" / name
@@ -47,7 +47,7 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], str]:
 
 @pytest.fixture
 def root() -> Path:
-    """The project's top level."""
+    """The top directory of the project."""
     return ROOT
 
 
@@ -59,13 +59,13 @@ def samples() -> Path:
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    """A Keras 2 model of one LSTM of 4 units on 3 inputs and a Dense: 128 + 5 parameters."""
+    """A Keras 2 model with an LSTM of 4 units on 3 inputs and a Dense layer: 128 + 5 parameters."""
     return builders.one_lstm(tmp_path / "model.h5")
 
 
 @pytest.fixture
 def projected(tmp_path: Path) -> Path:
-    """A cell of TensorFlow 1 of 4 units on 3 inputs, with a projection of 0.5 everywhere to 2 outputs."""
+    """A TensorFlow 1 cell of 4 units on 3 inputs, with a projection to 2 outputs whose elements are all 0.5."""
     scope, d, m, p = "rnn/lstm_cell", 3, 4, 2
     tensors = {f"{scope}/kernel": builders.numbers(d + p, 4 * m), f"{scope}/bias": np.zeros(4 * m, "f4"),
                f"{scope}/projection/kernel": np.full((m, p), 0.5, "f4")}  # fmt: skip
@@ -77,7 +77,7 @@ def projected(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run(capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
-    """Run the command line in this process."""
+    """Return a function that runs the command line in this process."""
     for name in ("NO_COLOR", "FORCE_COLOR", "LSTMDUMP_DEBUG", "GITHUB_STEP_SUMMARY"):
         monkeypatch.delenv(name, raising=False)
 
@@ -92,7 +92,7 @@ def run(capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPat
 
 @pytest.fixture
 def process() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run the command line in a process of its own."""
+    """Return a function that runs the command line in a new process."""
 
     def call(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "lstmdump", *map(str, arguments)]
@@ -103,5 +103,5 @@ def process() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 @pytest.fixture(autouse=True)
 def forks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Processes are forked as from the command line, though earlier tests have left threads of others behind."""
+    """Allow forking as on the command line, although earlier tests have left foreign threads running."""
     monkeypatch.setattr("lstmdump.sandbox.worker.can_fork", lambda: fork.HAS_FORK)

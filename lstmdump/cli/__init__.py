@@ -22,19 +22,19 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 _COMMANDS = {
-    "show": "A table for people, or JSON: shapes with their reasons, counts, gates.",
-    "export": "Per-gate arrays into .npz files.",
-    "check": "Compare counts and shapes with what is expected; for CI.",
-    "trace": "Every state and gate at every step of an input, into an .npz file.",
-    "lags": "How much of the last output comes from each step of the input.",
-    "verify": "Run the layers in TensorFlow and in numpy, and compare.",
-    "help": "The pages of the manual, and the help of each command.",
-    "version": "The versions of lstmdump, Python and the libraries.",
+    "show": "Show the layers as a table or JSON: shapes, counts, gates.",
+    "export": "Export the arrays of each gate to .npz files.",
+    "check": "Compare counts and shapes with expected values; for CI.",
+    "trace": "Write every state and gate at every step to an .npz file.",
+    "lags": "Show how much of the last output comes from each step of the input.",
+    "verify": "Run the layers in TensorFlow and in numpy, and compare the outputs.",
+    "help": "Show the pages of the manual, or the help of a command.",
+    "version": "Show the versions of lstmdump, Python and the libraries.",
 }
-_COMPUTING = frozenset({"verify"})  # with products of large matrices
-_WRITING = frozenset({"export", "check", "trace", "lags"})  # files, of which nothing half done is left
-_OBJECTS = 50_000  # new ones before garbage is looked for; Python's 700 take a quarter of the time of a large model
-_FORMATS_HERE = "FORMATS"  # in the help, which alone needs their names
+_MULTI_THREADED = frozenset({"verify"})  # commands that multiply large matrices
+_WRITING = frozenset({"export", "check", "trace", "lags"})  # commands that remove unfinished files when they are ended
+_GC_THRESHOLD = 50_000  # new objects before a collection; Python's 700 take a quarter of the time of a large model
+_FORMATS_HERE = "FORMATS"  # replaced in the help, the only place that needs the names of the formats
 _EPILOG = """\b
 Examples:
   lstmdump weather.h5
@@ -43,11 +43,11 @@ Examples:
   lstmdump trace weather.h5 -i x.npy -o states.npz
 
 \b
-Exit status: 0 done, all agree; 1 a difference was found; 2 it could not be done."""
+Exit status: 0 done, all agree; 1 a difference was found; 2 failure."""
 
 
 class _Commands(click.Group):
-    """A group that imports a command when it is run, and in which `lstmdump model.h5` is `lstmdump show model.h5`."""
+    """A group that imports a command when it runs, and takes `lstmdump model.h5` for `lstmdump show model.h5`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(_COMMANDS)
@@ -70,7 +70,7 @@ class _Commands(click.Group):
             formatter.write_dl(list(_COMMANDS.items()))
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Commands, and files, because a model may stand in a command's place."""
+        """Return the completions: commands, and files, as a model may take the place of a command."""
         from click.shell_completion import CompletionItem
 
         return [*super().shell_complete(ctx, incomplete), CompletionItem(incomplete, type="file")]
@@ -93,7 +93,7 @@ class _Commands(click.Group):
 @click.version_option(lstmdump.__version__, "-V", "--version", message="%(prog)s %(version)s")
 @click.pass_context
 def command(ctx: click.Context) -> int:
-    """LSTM layers in Keras and TensorFlow model files: shown, exported, checked, run, without the framework.
+    """Show, export, check and run the LSTM layers in Keras and TensorFlow model files, without the framework.
 
     lstmdump MODEL is short for lstmdump show MODEL. A MODEL is FORMATS; its content decides which. It may be
     a URL: https://, s3://, gs://.
@@ -104,7 +104,11 @@ def command(ctx: click.Context) -> int:
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line with ARGUMENTS, those of the process where None, and return the exit status."""
+    """Run the command line and return the exit status.
+
+    Args:
+        arguments: The arguments after the program name; those of the process if None.
+    """
     try:
         status = command.main(
             None if arguments is None else list(arguments), prog_name="lstmdump", standalone_mode=False
@@ -125,7 +129,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
             terminal.tell(str(error))
     except (LstmdumpError, OSError) as error:
         terminal.tell(terminal.sentence(error))
-    except Exception as error:  # noqa: BLE001 - the last wall: a bug is told in one line, too
+    except Exception as error:  # noqa: BLE001 - a bug is reported in one line, too
         terminal.tell(terminal.tell_bug(error))
     else:
         return int(status or 0)
@@ -133,16 +137,16 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def main() -> None:
-    """The entry point of the command `lstmdump`."""
-    if not _COMPUTING.intersection(sys.argv[1:2]):
-        # OpenBLAS, which numpy loads, starts a thread per processor at once: a third of the time that h5py takes to
-        # import. A replay is many small products, after each of which they wait for each other: on a busy machine, two
-        # take ten times as long as one. The user's own setting goes first, and a process that only calls `run` keeps
-        # what it has.
+    """Run the command `lstmdump` and exit."""
+    if not _MULTI_THREADED.intersection(sys.argv[1:2]):
+        # OpenBLAS, which numpy loads, starts one thread per processor at once: a third of the time to import h5py. A
+        # replay is many small products, after each of which the threads wait for each other: on a busy machine, two
+        # threads take ten times as long as one. The user's own setting takes precedence, and a process that only calls
+        # `run` keeps its setting.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    gc.set_threshold(_OBJECTS)
+    gc.set_threshold(_GC_THRESHOLD)
     terminal.fill_streams()
-    sys.unraisablehook = _reraise_dropped
+    sys.unraisablehook = _raise_lost_signal
     if _WRITING.intersection(sys.argv[1:2]):
         from lstmdump.cli import signals
 
@@ -152,7 +156,7 @@ def main() -> None:
     sys.exit(status)
 
 
-def _reraise_dropped(dropped: UnraisableHookArgs) -> None:
+def _raise_lost_signal(dropped: UnraisableHookArgs) -> None:
     from lstmdump.cli import signals
 
     signals.reraise_dropped(dropped)

@@ -1,4 +1,4 @@
-"""The door to Dask: the machines of a cluster as an executor."""
+"""An executor that runs jobs on the machines of a Dask cluster."""
 
 from __future__ import annotations
 
@@ -23,25 +23,28 @@ Result = TypeVar("Result")
 _PIP_LINE = "pip install distributed"
 _ADDRESS = re.compile(r"(?:(?:tcp|tls|ws|wss)://)?\[?([^/]+?)\]?:(\d{1,5})", re.ASCII)
 _LOGGERS = ("asyncio", "distributed", "distributed.client", "tornado", "tornado.application")
-"""What they tell is told again by each job that fails."""
-_SECONDS = 10.0  # what a scheduler has for its first answer; Dask itself waits for ever for one that is silent
+"""Loggers that are silenced: each failed job reports the same."""
+_SECONDS = 10.0  # for the scheduler's first answer; Dask itself waits forever for a silent one
 
 
 @contextmanager
 def dask_executor(scheduler: str) -> Iterator[Executor]:
-    """An executor whose jobs are done by the workers of the Dask scheduler at SCHEDULER, such as `tcp://host:8786`.
+    """Yield an executor whose jobs run on the workers of a Dask scheduler.
 
-    Whatever way the block is left, what has not begun there is cancelled; what has, is brought to its end.
+    When the block is left, jobs that have not started are cancelled, and running jobs finish.
+
+    Args:
+        scheduler: The address of the scheduler, such as `tcp://host:8786`.
 
     Raises:
         MissingDependency: Dask is not installed.
-        click.ClickException: no scheduler answers.
+        click.ClickException: No scheduler answers at this address.
     """
-    client = _client(scheduler)
+    client = _connect(scheduler)
     try:
         if not client.nthreads():
             terminal.tell(f"{scheduler}: the scheduler has no workers yet; waiting for them")
-        executor: Executor = client.get_executor(pure=False)  # or equal jobs would be done once for all clients
+        executor: Executor = client.get_executor(pure=False)  # or equal jobs would run only once for all clients
         try:
             yield executor
         finally:
@@ -50,7 +53,7 @@ def dask_executor(scheduler: str) -> Iterator[Executor]:
         client.close()
 
 
-def _client(scheduler: str) -> Client:
+def _connect(scheduler: str) -> Client:
     address = _ADDRESS.fullmatch(scheduler)
     if address is None:
         raise click.UsageError(f"--dask {scheduler}: not the address of a scheduler, such as tcp://host:8786")
@@ -61,28 +64,28 @@ def _client(scheduler: str) -> Client:
 
     class ClosedByUs(Client):  # type: ignore[misc]
         def __del__(self) -> None:
-            """Where it could not even connect, it would wait for itself for 20 s when Python ends."""
+            """Do nothing: a client that could not connect would wait for itself for 20 s when Python exits."""
 
     if not terminal.debugging():
         for name in _LOGGERS:
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     try:
         with socket.create_connection((address[1], int(address[2])), _SECONDS):
-            pass  # where nobody is, Dask would ask again and again until the time is over
-        return _within(_SECONDS + 1, lambda: ClosedByUs(scheduler, timeout=_SECONDS, set_as_default=False))
+            pass  # where nothing listens, Dask would retry until its timeout
+        return _run_within(_SECONDS + 1, lambda: ClosedByUs(scheduler, timeout=_SECONDS, set_as_default=False))
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise click.ClickException(f"{scheduler}: no Dask scheduler answers there ({reason})") from error
+        raise click.ClickException(f"{scheduler}: no Dask scheduler answers at this address ({reason})") from error
 
 
-def _within(seconds: float, act: Callable[[], Result]) -> Result:
-    """What ACT gives; TimeoutError where it takes longer, and it is left to itself."""
+def _run_within(seconds: float, act: Callable[[], Result]) -> Result:
+    """Run `act` in a thread and return its result; raise `TimeoutError` and abandon the thread after `seconds`."""
     outcome: Future[Result] = Future()
 
     def attempt() -> None:
         try:
             outcome.set_result(act())
-        except BaseException as error:  # noqa: BLE001 - for the thread that waits
+        except BaseException as error:  # noqa: BLE001 - passed to the waiting thread
             outcome.set_exception(error)
 
     thread = threading.Thread(target=attempt, daemon=True)

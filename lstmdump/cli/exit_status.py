@@ -1,4 +1,4 @@
-"""Going through models: each is handled, each failure is told, the rest goes on, the worst status counts."""
+"""Exit statuses, and runs over several models: each failure is reported, and the worst status counts."""
 
 from __future__ import annotations
 
@@ -15,11 +15,15 @@ if TYPE_CHECKING:
 DONE = 0
 DIFFERENT = 1
 FAILED = 2
-INTERRUPTED = 130  # by Ctrl-C; as shells have it, 128 and the signal's number
+INTERRUPTED = 130  # by Ctrl-C; 128 plus the number of the signal, as in shells
 
 
 class Ended(BaseException):
-    """The process was told to end, by the signal of that NUMBER, which is not that of Ctrl-C."""
+    """The request to end the process by a signal other than that of Ctrl-C.
+
+    Attributes:
+        number: The number of the signal.
+    """
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -27,7 +31,7 @@ class Ended(BaseException):
 
     @property
     def status(self) -> int:
-        """The exit status, as shells have it."""
+        """The exit status, as in shells."""
         return 128 + self.number
 
 
@@ -35,8 +39,8 @@ class Run:
     """One run of a command over its models.
 
     Attributes:
-        status: the exit status so far.
-        as_json: whether a failure leaves a record on stdout, too.
+        status: The exit status so far.
+        as_json: Whether a failure is also written to stdout as a record.
     """
 
     def __init__(self, *, as_json: bool) -> None:
@@ -45,7 +49,7 @@ class Run:
 
     @contextmanager
     def each(self, item: Input) -> Iterator[None]:
-        """Handle ITEM within; whatever goes wrong is told and does not stop the run."""
+        """Handle `item` in the block; a failure is reported and does not stop the run."""
         try:
             yield
         except UnknownFormat as error:
@@ -53,11 +57,11 @@ class Run:
                 self.fail(item.path, terminal.sentence(error))
         except terminal.OutputFailed:
             raise
-        except Exception as error:  # noqa: BLE001 - one model, whatever is wrong with it, must not stop the rest
+        except Exception as error:  # noqa: BLE001 - no failure of one model may stop the others
             self.fail(item.path, terminal.sentence(error))
 
     def fail(self, model: str, message: str) -> None:
-        """Tell that MODEL could not be handled."""
+        """Report that `model` could not be handled."""
         self.status = FAILED
         terminal.tell(f"{model}: {message}")
         if self.as_json:
@@ -66,5 +70,5 @@ class Run:
             terminal.write_json(record.line(record.error(model, message)))
 
     def differ(self) -> None:
-        """Remember that a difference was found."""
+        """Set the exit status for a difference, unless it is worse already."""
         self.status = max(self.status, DIFFERENT)

@@ -1,4 +1,4 @@
-"""The progress bar: a line at the foot of the terminal, and what is printed above it."""
+"""The progress bar: the last line of the terminal, and the lines printed above it."""
 
 from __future__ import annotations
 
@@ -14,18 +14,22 @@ from rich.text import Text
 from lstmdump.sandbox import fork
 
 _CLEAR_LINE = "\r\x1b[2K"
-_SECONDS = 0.1  # between two pictures of the bar; lines that are printed meanwhile come with the next
+_SECONDS = 0.1  # between two updates of the bar; lines printed meanwhile appear with the next
 
 
 class Bar:
-    """How many of TOTAL are done, how fast, and how long the rest will take; on stderr, for as long as the block lasts.
+    """A progress bar on stderr with rate and remaining time. Use it as a context manager.
 
-    A thread draws it, so that time goes on in a long job, too.
+    A thread draws it, so that the time is updated during a long job.
+
+    Args:
+        total: The number of items.
+        unit: What is counted, such as `models`.
     """
 
     def __init__(self, total: int, unit: str) -> None:
         self._progress = Progress(
-            BarColumn(bar_width=None, table_column=Column(ratio=1)), _Facts(unit), console=Console(stderr=True),
+            BarColumn(bar_width=None, table_column=Column(ratio=1)), _FactsColumn(unit), console=Console(stderr=True),
             auto_refresh=False, expand=True, transient=True, redirect_stdout=False, redirect_stderr=False,
         )  # fmt: skip
         self._task = self._progress.add_task("", total=total)
@@ -36,11 +40,11 @@ class Bar:
         self._painter = fork.thread(self._paint)
 
     def advance(self) -> None:
-        """One more is done."""
+        """Count one more item as done."""
         self._progress.advance(self._task)
 
     def above(self, write: Callable[[], None]) -> None:
-        """Let WRITE print whole lines above the bar when it is drawn next; what it raised before is raised here."""
+        """Call `write` to print whole lines above the bar at its next update; raise what an earlier call raised."""
         if self._failure is not None:
             raise self._failure
         with self._lock:
@@ -75,28 +79,28 @@ class Bar:
             for write in lines:
                 write()
             self._progress.refresh()
-        except BaseException as failure:  # noqa: BLE001 - for the thread that the bar belongs to
+        except BaseException as failure:  # noqa: BLE001 - raised in the thread that owns the bar
             self._failure = failure
 
 
-class _Facts(ProgressColumn):
-    """`1,200 of 2,000 files · 310 files/s · 0:02 left`."""
+class _FactsColumn(ProgressColumn):
+    """The column with counts, rate and time: `1,200 of 2,000 files · 310 files/s · 0:02 left`."""
 
     def __init__(self, unit: str) -> None:
         super().__init__(Column(no_wrap=True))
         self._unit = unit
 
     def render(self, task: Task) -> Text:
-        """The facts of TASK; rate and time are left out until there are any."""
+        """Return the text for `task`; rate and time are left out until they are known."""
         facts = [f"{task.completed:,.0f} of {task.total or 0:,.0f} {self._unit}"]
         if task.speed:
             facts.append(f"{task.speed:,.{0 if task.speed >= 10 else 1}f} {self._unit}/s")
         if task.time_remaining is not None:
-            facts.append(f"{_clock(task.time_remaining)} left")
+            facts.append(f"{_format_time(task.time_remaining)} left")
         return Text(" · ".join(facts), style="progress.remaining")
 
 
-def _clock(seconds: float) -> str:
+def _format_time(seconds: float) -> str:
     minutes, second = divmod(round(seconds), 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"

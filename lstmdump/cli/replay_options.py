@@ -1,4 +1,4 @@
-"""What the commands share that run layers: the options that say how, and the numbers that options take."""
+"""Options and parameter types of the commands that run layers."""
 
 from __future__ import annotations
 
@@ -18,41 +18,46 @@ if TYPE_CHECKING:
 
 
 class NumberType(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
-    """A finite number, called NAME; only one above zero, where IS_POSITIVE."""
+    """A finite number.
+
+    Args:
+        name: The metavar of the option.
+        is_positive: Whether the number must be greater than zero.
+    """
 
     def __init__(self, name: str = "N", *, is_positive: bool = False) -> None:
         self.name = name
         self._is_positive = is_positive
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """VALUE as a number, if it is one of these."""
+        """Return `value` as a number, or fail."""
         try:
             number = float(str(value))
         except ValueError:
             number = math.nan
         if self._is_positive and not 0 < number < math.inf:
-            self.fail(f"{value!r} is no number above zero", param, ctx)
+            self.fail(f"{value!r} is not a positive number", param, ctx)
         if not math.isfinite(number):
-            self.fail(f"{value!r} is no finite number", param, ctx)
+            self.fail(f"{value!r} is not a finite number", param, ctx)
         return number
 
 
 class ActivationType(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
-    """What Keras calls an activation."""
+    """A Keras name of an activation."""
 
     name = "NAME"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """VALUE, if it is known."""
+        """Return `value` if it is a known name, or fail."""
         from lstmdump.replay.activations import NAMES
 
         word = str(value)
         if word not in NAMES:
-            self.fail(f"{word!r} is none of {', '.join(NAMES)}", param, ctx)
+            self.fail(f"{word!r} is not one of {', '.join(NAMES)}", param, ctx)
         return word
 
     def shell_complete(self, _ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Those that begin like what is there."""
+        """Return the names that start with `incomplete`."""
         from click.shell_completion import CompletionItem
 
         from lstmdump.replay.activations import NAMES
@@ -61,7 +66,15 @@ class ActivationType(click.ParamType):  # type: ignore[type-arg]  # generic sinc
 
 
 class Running(NamedTuple):
-    """How layers are to be run, as far as the user says; None is what the file says. MASK is the path of one."""
+    """The user's settings for running layers; None stands for the setting of the file.
+
+    Attributes:
+        mask: The path of the mask.
+        activation: Keras's name of the activation of candidate and output.
+        recurrent_activation: Keras's name of the activation of the gates i, f and o.
+        go_backwards: Whether the last step of the input comes first.
+        forget_bias: The constant that the cell adds to b_f.
+    """
 
     mask: str | None
     activation: str | None
@@ -70,14 +83,14 @@ class Running(NamedTuple):
     forget_bias: float | None
 
     def wanted(self, dtype: str, *, chain: bool = False) -> Wanted:
-        """The same as the replay takes it."""
+        """Return the settings in the form that the replay takes."""
         from lstmdump.replay.network import Wanted
 
         return Wanted(dtype, chain, self.activation, self.recurrent_activation, self.go_backwards, self.forget_bias)
 
 
 def running_options(command: Callable[..., int]) -> Callable[..., int]:
-    """The options that say how layers are run; COMMAND gets one `Running`."""
+    """Add the options for running layers to `command`, which receives them as one `Running`."""
 
     @wraps(command)
     def with_running(*arguments: Any, **values: Any) -> int:
@@ -91,13 +104,13 @@ def running_options(command: Callable[..., int]) -> Callable[..., int]:
 
 _OPTIONS = (
     click.option("--mask", metavar="MASK.npy", type=PATH,
-                 help="Pass over the steps where it is 0: (length,) or (batch, length)."),
+                 help="Skip the steps where the mask is 0: (length,) or (batch, length)."),
     click.option("--activation", metavar="NAME", type=ActivationType(),
-                 help="Take this one of Keras's, such as tanh, for candidate and output, whatever the file says."),
+                 help="Keras activation for candidate and output, such as tanh, instead of the file's."),
     click.option("--recurrent-activation", metavar="NAME", type=ActivationType(),
-                 help="The same for the gates i, f and o: sigmoid, hard_sigmoid, …"),
+                 help="Keras activation for the gates i, f and o: sigmoid, hard_sigmoid, …"),
     click.option("--go-backwards/--no-go-backwards", default=None,
-                 help="Take the last step of the input first, or the first one, whatever the file says."),
+                 help="Process the input from the last step to the first, or not, instead of as the file states."),
     click.option("--forget-bias", type=NumberType(),
-                 help="What the cell adds to b_f, where the file does not hold it."),
+                 help="Constant that the cell adds to b_f, if the file does not hold it."),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Which models a command works on: those named, those listed in a file, those found below a directory."""
+"""The models that a command works on: named, listed in a file, or in a directory that is searched."""
 
 from __future__ import annotations
 
@@ -25,36 +25,45 @@ from lstmdump.readers.detect import detect
 from lstmdump.sandbox.guard import Guard, ModelPath
 
 PATH = click.Path(readable=False)
-"""A path as it is written: one that may not be read does not stop what is done with the others."""
+"""A path whose access click does not check, so that one without access does not stop the others."""
 
 Decorator: TypeAlias = Callable[[Callable[..., int]], Callable[..., int]]
 
 _BLOCK = 1 << 16
-_HELP_WIDTH = 44  # columns that an 80 column terminal has beside the names of the options
-_CANNOT_ACT = re.compile(
+_HELP_WIDTH = 44  # columns next to the names of the options on a terminal of 80 columns
+_SAFE_IN_SHELL = re.compile(
     r"[\w./:@%+=-]+"
-)  # names that stay names on a shell's command line, where completion puts them
+)  # names without a meaning to a shell, which completion may insert into a command line
 
 
 class Input(NamedTuple):
-    """A path to a model; `searched` where it was found rather than named, so that it may prove to be none."""
+    """A model to work on.
+
+    Attributes:
+        model: Its path.
+        searched: Whether a search found it, so that it need not be a model.
+    """
 
     model: ModelPath
     searched: bool = False
 
     @property
     def path(self) -> str:
-        """The path of the model, for what is written about it."""
+        """The path of the model, for messages and records."""
         return self.model.path
 
 
 class Selection(NamedTuple):
-    """What the user chose to work on: paths, where to find more of them, and which layers.
+    """The user's choice of models and layers.
 
     Attributes:
-        layer: a shell pattern that names of layers must match; None for all layers.
-        quiet: whether notes and progress bars are unwanted.
-        limits: how far models are trusted.
+        models: The paths that are named.
+        files_from: A file that lists paths, or `-` for stdin.
+        null: Whether paths in that file end with NUL.
+        recursive: Directories to search.
+        layer: A shell pattern for the names of layers; None for all layers.
+        quiet: Whether to show neither notes nor progress bars.
+        limits: The limits for each model.
     """
 
     models: tuple[str, ...]
@@ -67,53 +76,54 @@ class Selection(NamedTuple):
 
     @property
     def names_none(self) -> bool:
-        """Whether no model is named in any of the ways there are."""
+        """Whether no model is chosen in any way."""
         return not self.models and not self.recursive and self.files_from is None
 
     @property
     def names_one(self) -> bool:
-        """Whether it is one model, and named."""
+        """Whether exactly one model is chosen, by name."""
         return len(self.models) == 1 and not self.recursive and self.files_from is None
 
     def inputs(self, fail: Callable[[str, str], None]) -> Iterator[Input]:
-        """All models, in the order in which they are named; lists and directories are read as models are taken.
+        """Return an iterator over all models in the order of the options; it reads lists and directories as it goes.
 
-        What cannot be searched or listed is told to FAIL.
+        Args:
+            fail: Called with path and message of a list or directory that cannot be read.
 
         Raises:
-            click.UsageError: none is named.
+            click.UsageError: No model is chosen.
         """
         if self.null and self.files_from is None:
             raise click.UsageError("--null goes with --files-from")
         if self.names_none:
             raise click.UsageError("no MODEL given")
-        return self._found(fail)
+        return self._generate(fail)
 
     def named(self, path: str) -> Input:
-        """Return the model at `path`, with the limits chosen."""
+        """Return the model at `path`, with the chosen limits."""
         return Input(ModelPath(path, self.limits))
 
     def guard(self) -> Guard:
-        """Who does the work on the models."""
+        """Return the guard that runs work on the models."""
         guard = Guard()
         if any(map(locate.is_url, self.recursive)):
-            guard.start()  # before there are threads: to look below a URL takes some
+            guard.start()  # before searching below a URL starts threads
         return guard
 
-    def _found(self, fail: Callable[[str, str], None]) -> Iterator[Input]:
+    def _generate(self, fail: Callable[[str, str], None]) -> Iterator[Input]:
         yield from map(self.named, self.models)
         if self.files_from is not None:
             try:
-                yield from map(self.named, _listed(self.files_from, null=self.null))
+                yield from map(self.named, _read_list(self.files_from, null=self.null))
             except OSError as error:
                 fail(self.files_from, f"the list cannot be read: {error.strerror}")
         for directory in self.recursive:
-            for model in _below(directory, self.limits, fail):
+            for model in _search(directory, self.limits, fail):
                 yield Input(model, searched=True)
 
 
 class _Limit(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
-    """NAME=VALUE: one of the limits, and what it is raised to."""
+    """A limit and its value, written as NAME=VALUE."""
 
     name = "NAME=VALUE"
 
@@ -125,33 +135,33 @@ class _Limit(click.ParamType):  # type: ignore[type-arg]  # generic since click 
 
 
 def model_options(command: Callable[..., int]) -> Callable[..., int]:
-    """The argument MODEL and the options that say which models and which layers; COMMAND gets one `Selection`."""
+    """Add the argument and the options that choose models and layers to `command`, which receives one `Selection`."""
 
     @wraps(command)
     def with_selection(**values: Any) -> int:
         selection = Selection(**{name: values.pop(name) for name in Selection._fields})
         return command(selection, **values)
 
-    return _with(with_selection, (
+    return _add_options(with_selection, (
         click.argument("models", metavar="MODEL...", nargs=-1, type=PATH),
         click.option("-T", "--files-from", metavar="FILE", type=click.Path(allow_dash=True, readable=False),
                      help="Read paths of models from FILE, one a line; - is stdin."),
         click.option("-0", "--null", is_flag=True, help="In FILE, paths end with NUL instead of a newline."),
         click.option("-r", "--recursive", metavar="DIR", multiple=True, type=PATH,
-                     help="Every model below DIR, or below a URL; what is no model is skipped."),
+                     help="All models below DIR, or below a URL; other files are skipped."),
         *_any_model_options(),
     ))  # fmt: skip
 
 
 def one_model_options(command: Callable[..., int]) -> Callable[..., int]:
-    """The argument MODEL and the options that go with one model; COMMAND gets a `Selection` that names it."""
+    """Add the argument for one model and its options to `command`, which receives one `Selection`."""
 
     @wraps(command)
     def with_selection(**values: Any) -> int:
         model, layer, quiet, limits = (values.pop(name) for name in ("models", "layer", "quiet", "limits"))
         return command(Selection((model,), None, False, (), layer, quiet, limits), **values)
 
-    return _with(with_selection, (click.argument("models", metavar="MODEL", type=PATH), *_any_model_options()))
+    return _add_options(with_selection, (click.argument("models", metavar="MODEL", type=PATH), *_any_model_options()))
 
 
 def _any_model_options() -> tuple[Decorator, ...]:
@@ -161,41 +171,41 @@ def _any_model_options() -> tuple[Decorator, ...]:
         click.option("-q", "--quiet", is_flag=True, help="No progress bar and no notes on stderr."),
         click.option("--limit", "limits", metavar="NAME=VALUE", type=_Limit(), multiple=True,
                      callback=lambda _ctx, _param, chosen: Limits(**dict(chosen)),
-                     help=f"Trust models further than by default:\n\n\b\n{_limits_as_lines()}"),
+                     help=f"Raise a limit for each model. Defaults:\n\n\b\n{_limits_as_lines()}"),
     )  # fmt: skip
 
 
 def _limits_as_lines() -> str:
-    """The limits with their defaults, in lines of their own: click's would break names at their hyphens."""
+    """Return the limits with their defaults, wrapped: click would break names at their hyphens."""
     return textwrap.fill(limits.summary(), _HELP_WIDTH, break_on_hyphens=False)
 
 
-def _with(command: Callable[..., int], options: Sequence[Decorator]) -> Callable[..., int]:
+def _add_options(command: Callable[..., int], options: Sequence[Decorator]) -> Callable[..., int]:
     for option in reversed(options):
         command = option(command)
     return command
 
 
-def _listed(file: str, *, null: bool) -> Iterator[str]:
-    """The paths in FILE, each as soon as it has been read: who writes them may not be done yet."""
-    with _list(file) as stream:
-        paths = _separated(stream, b"\0" if null else b"\n")
+def _read_list(file: str, *, null: bool) -> Iterator[str]:
+    """Yield the paths in `file`, each as soon as it has been read, as another process may still be writing them."""
+    with _open_list(file) as stream:
+        paths = _split_stream(stream, b"\0" if null else b"\n")
         for path in itertools.chain([next(paths).removeprefix(codecs.BOM_UTF8)], paths):
             name = path if null else path.removesuffix(b"\r")
             if name:
                 yield os.fsdecode(name)
 
 
-def _list(file: str) -> AbstractContextManager[BufferedReader]:
+def _open_list(file: str) -> AbstractContextManager[BufferedReader]:
     if file != "-":
-        return open(file, "rb")  # noqa: PTH123 - what gives a BufferedReader
+        return open(file, "rb")  # noqa: PTH123 - typed as a BufferedReader
     if sys.stdin is None:
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
     return nullcontext(cast("BufferedReader", sys.stdin.buffer))
 
 
-def _separated(stream: BufferedReader, end: bytes) -> Iterator[bytes]:
-    """What stands in STREAM before each END and after the last one; UTF-16 becomes the encoding of paths."""
+def _split_stream(stream: BufferedReader, end: bytes) -> Iterator[bytes]:
+    """Yield the parts of `stream` before each `end` and after the last; UTF-16 is converted to the path encoding."""
     block = stream.read(2)
     if block in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         yield from os.fsencode(marked_text(block + stream.read()) or "").split(end)
@@ -208,12 +218,12 @@ def _separated(stream: BufferedReader, end: bytes) -> Iterator[bytes]:
             yield from ended[1:]
             rest = []
         rest.append(begun)
-        block = stream.read1(_BLOCK)  # what is there by now
+        block = stream.read1(_BLOCK)  # what has arrived so far
     yield b"".join(rest)
 
 
 def marked_text(data: bytes) -> str | None:
-    """DATA as text, if it begins with a mark that says how: Windows PowerShell's `>` writes UTF-16 with one."""
+    """Decode `data` if it begins with a byte order mark, as the UTF-16 that `>` in Windows PowerShell writes."""
     for mark, encoding in (
         (codecs.BOM_UTF8, "utf-8-sig"),
         (codecs.BOM_UTF16_LE, "utf-16"),
@@ -224,8 +234,11 @@ def marked_text(data: bytes) -> str | None:
     return None
 
 
-def _below(directory: str, limits: Limits, fail: Callable[[str, str], None]) -> Iterator[ModelPath]:
-    """Every model below DIRECTORY, by name; a directory that is a model is one, and links are not followed out."""
+def _search(directory: str, limits: Limits, fail: Callable[[str, str], None]) -> Iterator[ModelPath]:
+    """Yield all models below `directory` by name, without searching linked directories.
+
+    A directory that is a model as a whole is not searched.
+    """
     try:
         waiting = [(locate.at(directory, limits), True)]
     except UnreadableModel as error:
@@ -260,21 +273,21 @@ def _file_model(file: Location) -> ModelPath | None:
     except UnknownFormat:
         return None
     except UnreadableModel:
-        return ModelPath(file.path, file.limits)  # to be told when it is its turn
+        return ModelPath(file.path, file.limits)  # reported when it is its turn
 
 
 def _complete_layers(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    """The names of layers in the models already on the command line."""
+    """Return the names of the layers in the models on the command line so far."""
     names: dict[str, None] = {}
     with Guard() as guard:
-        known = ctx.params.get("models") or ctx.args  # click parses no further than the option without its value
+        known = ctx.params.get("models") or ctx.args  # click stops parsing at the option without a value
         for path in (known,) if isinstance(known, str) else known:
             model = os.path.expanduser(path)  # noqa: PTH111 - as a shell does
-            with suppress(Exception):  # a shell that completes a line shows no errors
-                names.update(dict.fromkeys(guard.run(_layers, ModelPath(model))))
-    return [name for name in names if name.startswith(incomplete) and _CANNOT_ACT.fullmatch(name)]
+            with suppress(Exception):  # completion shows no errors
+                names.update(dict.fromkeys(guard.run(_read_layer_names, ModelPath(model))))
+    return [name for name in names if name.startswith(incomplete) and _SAFE_IN_SHELL.fullmatch(name)]
 
 
-def _layers(model: ModelPath) -> list[str]:
+def _read_layer_names(model: ModelPath) -> list[str]:
     with model.open() as opened:
         return [lstm.name for lstm in opened.lstms]

@@ -1,4 +1,4 @@
-"""The only hand on stdout and stderr: the result goes to the one, everything else to the other."""
+"""Output to stdout, which is for results only, and stderr, which is for everything else."""
 
 from __future__ import annotations
 
@@ -16,12 +16,16 @@ if TYPE_CHECKING:
     from lstmdump.cli.progress_bar import Bar
 
 Item = TypeVar("Item")
-_LONGEST = 4000  # characters of a line; a name in a file may have millions
+_LONGEST = 4000  # characters of a message; a name in a file may have millions
 _bars: list[Bar] = []
 
 
 class OutputFailed(Exception):
-    """stdout cannot be written; `pipe_closed` where its reader has gone, as `head` does."""
+    """A failure to write to stdout.
+
+    Attributes:
+        pipe_closed: Whether the reader has closed the pipe, as `head` does.
+    """
 
     def __init__(self, error: OSError) -> None:
         super().__init__(f"stdout cannot be written: {error.strerror or error}")
@@ -29,13 +33,13 @@ class OutputFailed(Exception):
 
 
 def write(text: str) -> None:
-    """Write the result TEXT. Signs that the terminal's encoding lacks are escaped."""
+    """Write `text` to stdout; characters that the encoding of stdout cannot represent are escaped."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     _write(text.encode(encoding, "backslashreplace"))
 
 
 def write_json(line: str) -> None:
-    """Write a line of JSON, in UTF-8 whatever the terminal's encoding is, and at once: a reader may wait for it."""
+    """Write a line of JSON in UTF-8, whatever the encoding of stdout, and flush it, as a reader may be waiting."""
     _write(line.encode("utf-8") + b"\n")
     flush()
 
@@ -44,7 +48,7 @@ def _write(data: bytes) -> None:
     if sys.stdout is None:  # the shell closed it: `lstmdump x >&-`
         raise OutputFailed(OSError(errno.EBADF, os.strerror(errno.EBADF)))
     if _bars and _is_terminal(sys.stdout):
-        _bars[-1].above(lambda: _print(data))
+        _bars[-1].above(lambda: _print_result(data))
         return
     try:
         sys.stdout.buffer.write(data)
@@ -52,7 +56,7 @@ def _write(data: bytes) -> None:
         raise OutputFailed(error) from error
 
 
-def _print(data: bytes) -> None:
+def _print_result(data: bytes) -> None:
     try:
         sys.stdout.buffer.write(data)
         sys.stdout.flush()
@@ -61,7 +65,7 @@ def _print(data: bytes) -> None:
 
 
 def flush() -> None:
-    """Bring all that was written to stdout's reader."""
+    """Flush stdout."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -70,9 +74,9 @@ def flush() -> None:
 
 
 def fill_streams() -> None:
-    """Let nothing else take the numbers of standard streams that are closed: what it is would get their contents.
+    """Open the null device for each closed standard stream, so that no other file takes its descriptor.
 
-    An output that the system opens as number 2 would get what a library of C has to complain of.
+    An output file opened as descriptor 2 would receive the error messages of C libraries.
     """
     for number in range(3):
         try:
@@ -82,15 +86,15 @@ def fill_streams() -> None:
 
 
 def abandon(stream: TextIO | None) -> None:
-    """Write nothing more to `stream`, not even what its buffer holds when the interpreter ends."""
+    """Discard all further output to `stream`, including what its buffer holds when the interpreter exits."""
     if stream is not None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def drop_unwritten() -> None:
-    """Flush stdout and stderr; where that fails, drop what is left, so that the interpreter keeps the exit status.
+    """Flush stdout and stderr, or discard their buffers if that fails, so that the exit status is kept.
 
-    Python ends with status 120 if it cannot flush a standard stream at exit.
+    Python exits with status 120 if it cannot flush a standard stream at exit.
     """
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -101,27 +105,27 @@ def drop_unwritten() -> None:
 
 
 def tell(message: str) -> None:
-    """One line on stderr, above a progress bar if there is one. Where it cannot be told, the exit status has to do."""
+    """Write a message as one line to stderr, above a progress bar if there is one; ignore failures to write."""
     if sys.stderr is None:
         return
     line = shortened(_one_line(f"lstmdump: {message}"), _LONGEST)
     if _bars:
-        _bars[-1].above(lambda: _tell(line))
+        _bars[-1].above(lambda: _print_message(line))
     else:
-        _tell(line)
+        _print_message(line)
 
 
 def _one_line(text: str) -> str:
     return " ".join(visible(part) for part in text.split("\n"))
 
 
-def _tell(line: str) -> None:
+def _print_message(line: str) -> None:
     with suppress(OSError):
         print(line, file=sys.stderr, flush=True)
 
 
 def tell_bug(error: BaseException) -> str:
-    """The sentence for an exception that nobody foresaw; its traceback goes to stderr where LSTMDUMP_DEBUG is set."""
+    """Return the message for an unexpected exception; print its traceback to stderr if `LSTMDUMP_DEBUG` is set."""
     if debugging():
         import traceback
 
@@ -131,28 +135,28 @@ def tell_bug(error: BaseException) -> str:
 
 
 def debugging() -> bool:
-    """Whether tracebacks are wanted."""
+    """Return whether `LSTMDUMP_DEBUG` asks for tracebacks."""
     return os.environ.get("LSTMDUMP_DEBUG", "") not in ("", "0")
 
 
 def sentence(error: Exception) -> str:
-    """What to tell of an exception, in one line that can be shown, and is not as long as what a file may hold."""
-    return shortened(_one_line(_said(error)))
+    """Return the message for an exception, as one printable line of limited length."""
+    return shortened(_one_line(_describe(error)))
 
 
-def _said(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     if isinstance(error, LstmdumpError):
         return str(error)
     if isinstance(error, OSError) and error.strerror:
         where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
         return f"{where}{error.strerror}"
     if isinstance(error, MemoryError):
-        return f"there is not enough memory: {error}" if str(error) else "there is not enough memory"
+        return f"not enough memory: {error}" if str(error) else "not enough memory"
     return tell_bug(error)
 
 
 def width() -> int | None:
-    """The terminal's width in columns; None where stdout is no terminal."""
+    """Return the width of the terminal in columns, or None if stdout is not a terminal."""
     if not _is_terminal(sys.stdout):
         return None
     import shutil
@@ -165,7 +169,7 @@ def _is_terminal(stream: TextIO | None) -> bool:
 
 
 def colour() -> bool:
-    """Whether stdout gets colour: see <https://no-color.org> and <https://force-color.org>."""
+    """Return whether to colour stdout; see <https://no-color.org> and <https://force-color.org>."""
     if os.environ.get("NO_COLOR"):
         return False
     if os.environ.get("FORCE_COLOR"):
@@ -175,10 +179,15 @@ def colour() -> bool:
 
 @contextmanager
 def progress(items: Iterable[Item], total: int, *, unit: str, quiet: bool) -> Iterator[Iterable[Item]]:
-    """ITEMS, with a bar on stderr as they are taken, where there are several and stderr is a terminal.
+    """Yield `items`, with a progress bar if there are several and stderr is a terminal.
 
-    What is told meanwhile, and results where stdout is a terminal, too, appear above the bar. UNIT is what is counted:
-    `models`.
+    Messages, and results if stdout is a terminal, appear above the bar.
+
+    Args:
+        items: The items; taking one counts the previous one as done.
+        total: Their number.
+        unit: What is counted, such as `models`.
+        quiet: Whether to show no bar.
     """
     if quiet or total < 2 or not _is_terminal(sys.stderr) or os.environ.get("TERM") == "dumb":
         yield items
@@ -188,12 +197,12 @@ def progress(items: Iterable[Item], total: int, *, unit: str, quiet: bool) -> It
     with Bar(total, unit) as bar:
         _bars.append(bar)
         try:
-            yield _counted(items, bar)
+            yield _count(items, bar)
         finally:
             _bars.remove(bar)
 
 
-def _counted(items: Iterable[Item], bar: Bar) -> Iterator[Item]:
+def _count(items: Iterable[Item], bar: Bar) -> Iterator[Item]:
     for item in items:
         yield item
         bar.advance()

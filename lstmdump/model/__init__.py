@@ -1,1 +1,1 @@
-"""What a model file is before anybody asks for LSTM layers: its place, its limits, its tree of lazy arrays."""
+"""Model files without regard to LSTM layers: locations, limits, and the tree of arrays that are read on request."""

@@ -1,7 +1,7 @@
-"""What reading one model may take of the machine, in a process that does nothing else: processor time and memory.
+"""CPU time and memory that reading a model may take in a worker process.
 
-A damaged file can have the HDF5 library loop for ever, or ask for all memory there is. No exception ends that, but the
-system does (`process_budget`). Outside of such a process, nothing here has any effect.
+A damaged file can make the HDF5 library loop forever or request all memory. No exception ends that, but the system does
+(`lstmdump.sandbox.rlimits`). Outside of a worker process, the functions of this module have no effect.
 """
 
 from __future__ import annotations
@@ -11,45 +11,45 @@ from typing import Protocol
 from lstmdump.model.limits import DEFAULTS, Limits
 
 ARRAY = 1 << 12
-"""Bytes that could be read in the time that an array takes, however few numbers it has."""
+"""The fixed cost of an array of any size, as the number of bytes that could be read in the same time."""
 
 HANDED_ON = 2
-"""How often numbers are in memory that go from one process to another: as they are, and on their way."""
+"""Copies in memory of an array that is sent to another process: the array and its pickle."""
 
 
 class Budget(Protocol):
-    """What holds a process to it; its methods are those of this module."""
+    """What enforces the limits of a process; the methods correspond to the functions of this module."""
 
     def begin(self, limits: Limits) -> None: ...  # noqa: D102
     def allow(self, size: int, copies: int) -> None: ...  # noqa: D102
     def end(self) -> None: ...  # noqa: D102
 
 
-_budgets: list[Budget] = []  # one, where this process has one
+_budgets: list[Budget] = []  # one in a worker process, else empty
 
 
 def enforce(budget: Budget) -> None:
-    """From here on, this process reads models under that BUDGET."""
+    """Make `budget` the budget of this process."""
     _budgets[:] = [budget]
 
 
 def begin(limits: Limits = DEFAULTS) -> None:
-    """A model begins, which may take what LIMITS say, and what is allowed from here on."""
+    """Start a model, which may take what `limits` state and what `allow` adds."""
     for budget in _budgets:
         budget.begin(limits)
 
 
 def allow(size: int, *, copies: int = 0) -> None:
-    """SIZE bytes are about to be read, which takes time, and memory for COPIES of them.
+    """Allow the time to read `size` more bytes, and the memory to hold `copies` of them.
 
     Raises:
-        SystemExit: who waited for the model is no more.
+        SystemExit: The parent process, which waited for the model, has ended.
     """
     for budget in _budgets:
         budget.allow(size, copies)
 
 
 def end() -> None:
-    """The model is done with."""
+    """End the model."""
     for budget in _budgets:
         budget.end()

@@ -1,60 +1,61 @@
-"""Text that comes from a file, made safe to show or to use as a key."""
+"""Escaping of text from files, to make it safe to print or to use as a key."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
 
-_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})  # controls, bidi and zero-width marks, lone surrogates
+_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+"""Categories of controls, bidirectional and zero-width marks, and lone surrogates."""
 _WITHOUT_WIDTH = frozenset(
-    chr(sign)
+    chr(character)
     for first, last in ((0x34F, 0x34F), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F), (0x3164, 0x3164),
                         (0xFE00, 0xFE0F), (0xFFA0, 0xFFA0), (0xE0100, 0xE01EF))
-    for sign in range(first, last + 1)
+    for character in range(first, last + 1)
 )  # fmt: skip
-"""Fillers, joiners and variation selectors: what Unicode has no sign for, though their categories do not say so.
+"""Fillers, joiners and variation selectors: characters without a glyph that their category does not identify.
 
 Source: Default_Ignorable_Code_Point in DerivedCoreProperties.txt of Unicode 16.
 """
-_NO_PART_OF_A_PATH = re.compile(r'[%\\:*?"<>|]|[. ](?=/|\Z)|/(?=/|\Z)|\A/')
-"""What leads out of a directory, what Windows takes for something else or refuses, and the sign of what is escaped."""
+_NOT_PORTABLE = re.compile(r'[%\\:*?"<>|]|[. ](?=/|\Z)|/(?=/|\Z)|\A/')
+"""What leads out of a directory, what Windows forbids or treats specially, and the percent sign of escapes."""
 _SHOWN = 2000
-_REMARK = 40  # characters at most, of that some were left out
+_NOTE_LENGTH = 40  # characters at most, of the note that some are left out
 
 
 def visible(text: str) -> str:
-    """TEXT with every character escaped that a terminal would act on, hide or stumble over."""
+    """Escape the characters in `text` that a terminal would interpret, hide or fail to print."""
     if text.isascii() and text.isprintable():
         return text
-    return with_unseen(text, _escaped)
+    return with_unseen(text, _escape_unicode)
 
 
 def with_unseen(text: str, escape: Callable[[str], str]) -> str:
-    """TEXT with ESCAPE in the place of every character that cannot be seen; others are left as they are."""
+    """Replace every invisible character in `text` by what `escape` returns for it."""
     if text.isprintable() and _is_latin(text):
         return text
-    return text.translate({ord(sign): escape(sign) for sign in set(text) if _is_unseen(sign)})
+    return text.translate({ord(character): escape(character) for character in set(text) if _is_invisible(character)})
 
 
 def key(name: str) -> str:
-    """NAME as a key of an archive, and so as a path below the directory where somebody unpacks it.
+    """Return `name` as a key of an archive, which is also a path below the directory where it is unpacked.
 
-    What cannot be seen, and what is no part of a path on every system, is escaped by percent signs and the numbers of
-    its bytes, as in URLs: `urllib.parse.unquote` gives NAME back, so that no two names have one key.
+    Invisible characters, and what is not part of a path on every system, are percent-encoded as in URLs.
+    `urllib.parse.unquote` restores `name`, so no two names have the same key.
     """
-    return with_unseen(_NO_PART_OF_A_PATH.sub(lambda found: _percent(found[0]), name), _percent)
+    return with_unseen(_NOT_PORTABLE.sub(lambda found: _percent_encode(found[0]), name), _percent_encode)
 
 
 def shortened(text: str, most: int = _SHOWN) -> str:
-    """TEXT, of MOST characters at most: a longer one loses its middle, and says so."""
+    """Shorten `text` to at most `most` characters, with a note in place of the middle."""
     if len(text) <= most:
         return text
-    half = (most - _REMARK) // 2
+    half = (most - _NOTE_LENGTH) // 2
     return f"{text[:half]} … {len(text) - 2 * half:,} characters … {text[-half:]}"
 
 
 def _is_latin(text: str) -> bool:
-    """Whether TEXT has no characters but ASCII and those of western Europe, of which none lacks a width unseen."""
+    """Return whether `text` is Latin-1, whose printable characters all have a width."""
     try:
         text.encode("latin-1")
     except UnicodeEncodeError:
@@ -62,17 +63,17 @@ def _is_latin(text: str) -> bool:
     return True
 
 
-def _is_unseen(sign: str) -> bool:
-    if sign.isascii():
-        return not sign.isprintable()
+def _is_invisible(character: str) -> bool:
+    if character.isascii():
+        return not character.isprintable()
     import unicodedata
 
-    return unicodedata.category(sign) in _UNSEEN or sign in _WITHOUT_WIDTH
+    return unicodedata.category(character) in _INVISIBLE or character in _WITHOUT_WIDTH
 
 
-def _escaped(sign: str) -> str:
-    return sign.encode("unicode_escape").decode("ascii")
+def _escape_unicode(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
 
 
-def _percent(signs: str) -> str:
-    return "".join(f"%{byte:02X}" for byte in signs.encode("utf-8", "surrogatepass"))
+def _percent_encode(characters: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in characters.encode("utf-8", "surrogatepass"))

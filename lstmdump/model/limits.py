@@ -1,7 +1,7 @@
-"""How far a model file is trusted: what it may hold before it is refused, and how a user allows it more.
+"""Limits on what a model file may contain before it is refused, and how a user raises them.
 
-A model file is a program for whoever reads it: a few bytes can ask for gigabytes or for hours. Each limit lies far
-above what the largest genuine models come to, and each can be raised by who knows where a model comes from.
+A few bytes in a model file can demand gigabytes or hours. Each limit is far above what the largest genuine models need,
+and can be raised by users who know where a model comes from.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from lstmdump.errors import RefusedModel
 
 
 class Limits(NamedTuple):
-    """What one model may hold. `LIMITS` has the words for each field: what is counted, and why there is a limit.
+    """The limits for one model; `LIMITS` describes what each field counts, and why there is a limit.
 
     Attributes:
-        json_size: bytes.
-        json_depth: levels.
-        objects: of one kind.
-        nodes: of one graph or text.
-        nesting: levels.
-        name_length: characters.
-        unfolding: bytes for each one stored.
-        seconds: of CPU time.
-        memory: bytes.
+        json_size: Bytes of a JSON text.
+        json_depth: Levels of a JSON text.
+        objects: Objects of one kind.
+        nodes: Nodes of a graph or values of a text.
+        nesting: Levels of layers.
+        name_length: Characters of a name.
+        unfolding: Declared bytes for each stored byte.
+        seconds: Seconds of CPU time.
+        memory: Bytes of memory.
     """
 
     json_size: int = 16 * 2**20
@@ -39,16 +39,17 @@ class Limits(NamedTuple):
 
 
 BYTES, TIMES, COUNT, SECONDS = "MiB", "x", "", "s"
-"""What a limit counts, as its value is written."""
+"""The unit of a limit, as written after its value."""
 
 
 class Limit(NamedTuple):
-    """The words for one field of `Limits`.
+    """The description of one field of `Limits`.
 
     Attributes:
-        field: its name there.
-        counts: what is counted.
-        reason: why that many are enough, and what more could do.
+        field: The name of the field.
+        unit: The unit of its value.
+        counts: What is counted.
+        reason: Why that many are enough, and what more could do.
     """
 
     field: str
@@ -58,18 +59,18 @@ class Limit(NamedTuple):
 
     @property
     def name(self) -> str:
-        """As the option `--limit` has it: `json-size`."""
+        """The name in the option `--limit`: `json-size`."""
         return self.field.replace("_", "-")
 
     @property
     def default(self) -> int:
-        """Where nothing else is said."""
+        """The value without `--limit`."""
         return int(getattr(DEFAULTS, self.field))
 
 
 DEFAULTS = Limits()
 FREE = 64 * 2**20
-"""Bytes that all arrays together may have whatever is stored: a small model of zeros, compressed, is no bomb."""
+"""Bytes that all arrays together may declare in any case: a small compressed model of zeros is not a zip bomb."""
 
 LIMITS = (
     Limit("json_size", BYTES, "bytes of one JSON text: an architecture, an index",
@@ -82,12 +83,12 @@ LIMITS = (
           "the largest graph of 2,476 genuine models has 14,857; each takes microseconds, and 200 bytes"),
     Limit("nesting", COUNT, "levels of layers or groups within each other",
           "the deepest genuine file has 10; each layer knows its whole path"),
-    Limit("name_length", COUNT, "characters of a name with those of all that it stands in",
+    Limit("name_length", COUNT, "characters of a name with the names of all layers or groups around it",
           "the longest of 2,476 genuine models has 152; names go into every output"),
     Limit("unfolding", TIMES, f"bytes that all arrays declare for each byte stored, beyond {FREE >> 20} MiB",
-          "trained numbers hardly shrink; zeros shrink to a thousandth, and links to one array cost nothing"),
+          "trained values hardly compress; zeros compress to a thousandth, and links to one array cost nothing"),
     Limit("seconds", SECONDS, "CPU seconds of reading a model, beyond what its size explains",
-          "a damaged file can send a library in circles"),
+          "a damaged file can make a library loop forever"),
     Limit("memory", BYTES, "bytes of memory that reading a model takes, beyond what its size explains",
           "arrays are read in pieces, so no model needs more"),
 )  # fmt: skip
@@ -98,30 +99,30 @@ _SUFFIXES = {BYTES: _FACTORS, TIMES: {"": 1, "x": 1}, COUNT: {"": 1}, SECONDS: {
 
 
 def parse(text: str) -> tuple[str, int]:
-    """The field of `Limits` and its value that TEXT, NAME=VALUE, stands for: `json-size=64MiB`, `objects=1_000_000`.
+    """Parse NAME=VALUE, such as `json-size=64MiB` or `objects=1_000_000`, into a field of `Limits` and its value.
 
     Raises:
-        ValueError: it stands for none; the message says why.
+        ValueError: `text` is not of this form; the message says why.
     """
     name, equals, value = text.partition("=")
     limit = next((limit for limit in LIMITS if limit.name == name.strip().replace("_", "-")), None)
     if limit is None or not equals:
         names = ", ".join(limit.name for limit in LIMITS)
-        raise ValueError(f"{text!r} is not NAME=VALUE with a NAME of {names}")
-    return limit.field, _value(value.strip(), limit)
+        raise ValueError(f"{text!r} is not NAME=VALUE, where NAME is one of {names}")
+    return limit.field, _parse_value(value.strip(), limit)
 
 
-def _value(text: str, limit: Limit) -> int:
+def _parse_value(text: str, limit: Limit) -> int:
     suffixes = _SUFFIXES[limit.unit]
     found = re.fullmatch(r"(\d[\d_,]{0,30}) ?([A-Za-z]*)", text, re.ASCII)
     factor = None if found is None else suffixes.get(found[2])
     if found is None or factor is None or not (number := int(re.sub("[_,]", "", found[1])) * factor):
-        raise ValueError(f"{text!r} is no value for {limit.name}, which is written as {written(limit)}")
+        raise ValueError(f"{text!r} is not a value for {limit.name}; give one such as {written(limit)}")
     return number
 
 
 def written(limit: Limit, value: int | None = None) -> str:
-    """VALUE, or the default, as one would write it: `64MiB`, `100x`, `500000`."""
+    """Return `value`, or the default, with its unit: `64MiB`, `100x`, `500000`."""
     number = limit.default if value is None else value
     if limit.unit == BYTES:
         return f"{-(-number // 2**20)}MiB"
@@ -129,11 +130,17 @@ def written(limit: Limit, value: int | None = None) -> str:
 
 
 def summary() -> str:
-    """All limits with their defaults, in a line: `json-size=16MiB, …`."""
+    """Return all limits with their defaults in one line: `json-size=16MiB, …`."""
     return ", ".join(f"{limit.name}={written(limit)}" for limit in LIMITS)
 
 
 def limit_exceeded(field: str, found: str, *, needed: int) -> RefusedModel:
-    """That a model goes past the limit FIELD, as FOUND says, and what allows it: NEEDED, at the least."""
+    """Return the error for a model that exceeds a limit.
+
+    Args:
+        field: The field of `Limits`.
+        found: The start of the message: what exceeds the limit.
+        needed: The smallest value that would allow it.
+    """
     limit = next(limit for limit in LIMITS if limit.field == field)
     return RefusedModel(f"{found}; --limit {limit.name}={written(limit, needed)} allows it")

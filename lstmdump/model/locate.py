@@ -1,4 +1,4 @@
-"""Find what a path names: a file or a directory on this machine, or at a URL."""
+"""Locate the model that a path or URL names."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ from lstmdump.model.location import Location
 
 
 def at(path: str | os.PathLike[str], limits: Limits = DEFAULTS) -> Location:
-    """What lies at PATH, which is a URL where it looks like one, unless there is such a file; read up to `limits`.
+    """Return the location of `path`, which is a URL if it looks like one and no file of this name exists.
+
+    Args:
+        path: A path or a URL.
+        limits: The limits for what is read from the location.
 
     Raises:
-        UnreadableModel: no such URL can be read, or not without another package.
+        UnreadableModel: The URL cannot be read, or only with a package that is not installed.
     """
     text = os.fspath(path)
     if not is_url(text):
@@ -26,13 +30,13 @@ def at(path: str | os.PathLike[str], limits: Limits = DEFAULTS) -> Location:
 
 
 def is_url(path: str) -> bool:
-    """Whether PATH is read as a URL. The drives of Windows have one letter."""
+    """Return whether `path` is a URL; a scheme has at least two letters, unlike a Windows drive."""
     scheme, mark, _ = path.partition("://")
     return bool(mark) and len(scheme) > 1 and not set(scheme) & set("/\\") and not os.path.lexists(path)
 
 
 def absolute(path: str) -> str:
-    """PATH from the root on; of a URL, scheme, host or bucket, and what follows, as a path that any system can have."""
+    """Return `path` as an absolute path; a URL becomes a portable path of its scheme, host or bucket, and path."""
     if is_url(path):
         from lstmdump.model import urls
 

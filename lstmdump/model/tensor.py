@@ -1,4 +1,4 @@
-"""A stored array: name, shape and dtype are known, numbers are fetched on demand."""
+"""Stored arrays: name, shape and dtype are known, and values are read on request."""
 
 from __future__ import annotations
 
@@ -17,24 +17,29 @@ Rows: TypeAlias = "Callable[[], Iterator[bytes | memoryview]]"
 
 
 class Place(NamedTuple):
-    """Where a block lies: the array that it is cut out of, and its first and the one after its last index there."""
+    """The position of a block in an array.
+
+    Attributes:
+        whole: The array that contains the block.
+        spans: Start and stop index of the block in each dimension.
+    """
 
     whole: Tensor
     spans: tuple[tuple[int, int], ...]
 
 
 class Tensor:
-    """An array in a model file, or a piece of one, not yet read.
+    """A stored array or a block of one, read when requested.
 
     Attributes:
-        name: the path in the file, or what the piece is called.
-        shape: its shape.
-        dtype: numpy's name of its element type, or `bfloat16`.
-        fetch: given one slice with plain bounds per dimension, returns these elements; bfloat16 comes as float32.
-        rows: gives all its bytes in order, as blocks of whole rows, numbers with the lowest byte first. A block is good
-            until the next is asked for, and all are to be trusted only when the last was given without an error. None
-            where numbers can but be fetched. The rows of an array of one dimension are its elements.
-        place: where it lies in the array that it is a block of; None for an array that is whole.
+        name: The path in the file, or the name of the block.
+        shape: The shape.
+        dtype: numpy's name of the element type, or `bfloat16`.
+        fetch: Returns the elements that one slice with plain bounds per dimension selects; bfloat16 becomes float32.
+        rows: Yields all bytes in order, little-endian, as blocks of whole rows; the rows of an array of one dimension
+            are its elements. A block is valid until the next is requested, and the data is verified only when the
+            iterator ends without an error. None if values can only be fetched.
+        place: The position in the array of which this is a block; None for a whole array.
     """
 
     __slots__ = ("dtype", "fetch", "name", "place", "rows", "shape")
@@ -64,21 +69,24 @@ class Tensor:
         return math.prod(self.shape)
 
     def read(self) -> Array:
-        """The numbers, with exactly this shape.
+        """Return the values, with exactly the shape `shape`.
 
         Raises:
-            CorruptModel: the file gives another shape than it promised.
-            ModelClosed: the model has been closed.
+            CorruptModel: The stored array has another shape than the file declares.
+            ModelClosed: The model has been closed.
         """
         values = self.fetch(tuple(slice(0, length) for length in self.shape))
         if values.shape != self.shape:
-            raise CorruptModel(f"{self.name} was promised with shape {self.shape}, but gives {values.shape}")
+            raise CorruptModel(f"{self.name} is declared with shape {self.shape}, but has shape {values.shape}")
         return values
 
     def part(self, *cuts: slice, name: str | None = None) -> Tensor:
-        """The block that CUTS select, one slice per dimension; missing ones take all. Nothing is read."""
+        """Return the block that `cuts` select, one slice per dimension, without reading it.
+
+        A dimension without a slice is taken whole.
+        """
         whole, outer = self.place or Place(self, tuple((0, length) for length in self.shape))
-        spans = [_span(length, cut) for length, cut in zip(self.shape, cuts, strict=False)]
+        spans = [_resolve_slice(length, cut) for length, cut in zip(self.shape, cuts, strict=False)]
         spans += [(0, length) for length in self.shape[len(spans) :]]
         shape = tuple(stop - start for start, stop in spans)
         absolute = tuple((first + start, first + stop) for (first, _), (start, stop) in zip(outer, spans, strict=True))
@@ -93,7 +101,7 @@ class Tensor:
         return Tensor(name or self.name, shape, self.dtype, fetch, place=Place(whole, absolute))
 
     def guarded(self, check: Callable[[], None]) -> Tensor:
-        """The same array, before whose numbers are read CHECK is called, which may raise."""
+        """Return the same array with `check`, which may raise, called before each read."""
         rows = self.rows
 
         def fetch(cuts: Cuts) -> Array:
@@ -107,12 +115,19 @@ class Tensor:
         return Tensor(self.name, self.shape, self.dtype, fetch, None if rows is None else checked_rows)
 
     def renamed(self, name: str) -> Tensor:
-        """The same array under another name."""
+        """Return the same array under another name."""
         return self.part(name=name)
 
 
 def derived(name: str, shape: tuple[int, ...], dtype: str, compute: Callable[[int, int], Array]) -> Tensor:
-    """A tensor that is made from others when it is read: COMPUTE gives its rows from one up to another, exclusive."""
+    """Return a tensor that is computed when it is read.
+
+    Args:
+        name: The name.
+        shape: The shape.
+        dtype: The dtype.
+        compute: Returns the rows from its first argument up to its second, exclusive.
+    """
 
     def fetch(cuts: Cuts) -> Array:
         every: Cuts = (slice(None),)
@@ -122,21 +137,21 @@ def derived(name: str, shape: tuple[int, ...], dtype: str, compute: Callable[[in
 
 
 def chained(pieces: Sequence[Tensor]) -> Rows | None:
-    """The rows of PIECES, which follow each other along the first axis of one array; None where one has none."""
+    """Return the `rows` of the concatenation of `pieces` along the first axis; None if a piece has none."""
     every = [piece.rows for piece in pieces if piece.rows is not None]
     return (lambda: (block for rows in every for block in rows())) if len(every) == len(pieces) else None
 
 
 def without_numbers(name: str, shape: tuple[int, ...], dtype: str) -> Tensor:
-    """A tensor of which the file holds name and shape, but no numbers."""
+    """Return a tensor whose name and shape are known but whose values are missing."""
 
     def fetch(_: Cuts) -> Array:
-        raise UnreadableModel(f"the numbers of {name} are not there: the file with the variables is missing")
+        raise UnreadableModel(f"the values of {name} cannot be read: the file with the variables is missing")
 
     return Tensor(name, shape, dtype, fetch)
 
 
-def _span(length: int, cut: slice) -> tuple[int, int]:
+def _resolve_slice(length: int, cut: slice) -> tuple[int, int]:
     start, stop, step = cut.indices(length)
     if step != 1:
         raise ValueError("a part is a block: slices have no step")

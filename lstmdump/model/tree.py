@@ -1,4 +1,4 @@
-"""What every reader hands over: a tree of layers with their stored arrays. Knows no format and no LSTM."""
+"""The result of every reader: a tree of layers with their stored arrays, independent of formats and of LSTMs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,13 @@ _SHOWN = 40  # characters of a name that is too long
 
 
 class Weight(NamedTuple):
-    """One stored array and its place: the names of the layers around it, outermost first, and its own."""
+    """A stored array and its position in the model.
+
+    Attributes:
+        layer: The names of the layers around it, outermost first.
+        leaf: Its own name.
+        tensor: The array.
+    """
 
     layer: LayerPath
     leaf: str
@@ -55,11 +61,11 @@ class Layer:
 
     @property
     def name(self) -> str:
-        """The path in one word, without the model's own name: `bidirectional/forward_lstm`."""
+        """The path joined by slashes, without the name of the model: `bidirectional/forward_lstm`."""
         return "/".join(self.path)
 
     def walk(self) -> Iterator[Layer]:
-        """This layer and all below it, outer before inner, in the model's order."""
+        """Yield this layer and all below it, outer before inner, in the order of the model."""
         waiting = [self]
         while waiting:
             layer = waiting.pop()
@@ -84,13 +90,17 @@ def grow(
     settings: Mapping[LayerPath, Mapping[str, Any]] | None = None,
     limits: Limits = DEFAULTS,
 ) -> Layer:
-    """The tree whose arrays are WEIGHTS, in their order.
+    """Build the tree of layers that holds `weights`, in their order.
 
-    KINDS holds the classes that the file names, SETTINGS what else it says of a layer.
+    Args:
+        weights: The arrays and their positions.
+        kinds: The classes of layers that the file states, by path.
+        settings: What else the file states about layers, by path.
+        limits: The limits for depth and names.
 
     Raises:
-        CorruptModel: two arrays claim one place.
-        RefusedModel: layers are nested deeper than `limits` allows, or have longer names.
+        CorruptModel: Two arrays have the same layer and name.
+        RefusedModel: Layers are nested deeper than `limits` allows, or have longer names.
     """
     root = Layer(())
     for weight in weights:
@@ -119,11 +129,11 @@ def _too_long(name: str) -> RefusedModel:
 
 
 class Source(NamedTuple):
-    """What a layer takes for its input: the outputs of other layers at every step, and nothing else.
+    """The input of a layer that follows other layers and takes their outputs at every step.
 
     Attributes:
-        layers: their paths; two for the halves of a Bidirectional.
-        join: how Keras joins these two, its `merge_mode`: `concat`, `sum`, `mul` or `ave`.
+        layers: The paths of those layers; two for the halves of a Bidirectional.
+        join: The `merge_mode` of Keras for these two: `concat`, `sum`, `mul` or `ave`.
     """
 
     layers: tuple[LayerPath, ...]
@@ -131,29 +141,29 @@ class Source(NamedTuple):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The layers by their names, each its path in one word."""
+        """The names of the layers: their paths joined by slashes."""
         return tuple(map("/".join, self.layers))
 
 
 Sources: TypeAlias = "Mapping[LayerPath, Source]"
-"""By the path of a layer, its source, for each that directly follows other recurrent layers."""
+"""The source of each layer that directly follows other recurrent layers, by the path of the layer."""
 
 
 def _release_nothing() -> None:
-    """Close nothing: the model holds no file open."""
+    """Do nothing, for a model without an open file."""
 
 
 class Model(NamedTuple):
-    """A model file, open for reading. Use it as a context manager: shapes outlive it, numbers do not.
+    """A model file, open for reading. Use it as a context manager: after it, shapes remain, and values cannot be read.
 
     Attributes:
-        format: one of the words of the key `format` in the JSON output.
-        producer: who wrote the file, as far as it says: `keras 2.2.4 (tensorflow)`.
-        root: the tree of its layers.
-        notes: what a careful reader would say aloud about the file as a whole.
-        countable: whether the file tells which arrays are the same array, so that they can be counted once.
-        release: closes the file.
-        sources: which of its layers directly follow which, as far as the file says; worked out when it is called.
+        format: A value of the key `format` in the JSON output.
+        producer: The program that wrote the file, as far as the file states it: `keras 2.2.4 (tensorflow)`.
+        root: The tree of layers.
+        notes: Notes on the file as a whole.
+        countable: Whether the file states which arrays are the same, so that each can be counted once.
+        release: Closes the file.
+        sources: Returns which layers directly follow which, as far as the file states it.
     """
 
     format: str
@@ -165,17 +175,17 @@ class Model(NamedTuple):
     sources: Callable[[], Sources] = dict
 
     def tensors(self) -> Iterator[Tensor]:
-        """Every stored array of the model, each once, in the model's order."""
+        """Yield all stored arrays of the model once, in the order of the model."""
         for layer in self.root.walk():
             yield from layer.weights.values()
 
     @property
     def parameters(self) -> int | None:
-        """How many numbers the model has, each stored array counted once; None where the file does not tell."""
+        """The number of parameters, with each stored array counted once; None if the file does not state it."""
         return sum(tensor.size for tensor in self.tensors()) if self.countable else None
 
     def close(self) -> None:
-        """Let go of the file. Names, shapes and dtypes stay; reading numbers raises `ModelClosed`."""
+        """Close the file. Names, shapes and dtypes remain; reading values raises `ModelClosed`."""
         self.release()
 
     def __enter__(self) -> Model:

@@ -1,4 +1,4 @@
-"""URLs as text. Nothing is looked at, and what a URL becomes on this machine is safe as a path."""
+"""Parsing of URLs, and their conversion to safe local paths, without access to the network."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ import re
 from collections.abc import Iterator
 from urllib.parse import unquote
 
-_UNSAFE = re.compile(r'[<>:"|?*\\\x00-\x1f]')  # what names of files may not have, on one system or another
+_UNSAFE = re.compile(r'[<>:"|?*\\\x00-\x1f]')  # characters that some system forbids in file names
 
 
 def is_http(url: str) -> bool:
-    """Whether URL is of the web: there, signs are quoted, and a query may follow the path."""
+    """Return whether `url` is an HTTP URL, in which characters are quoted and a query may follow the path."""
     return url.startswith(("http://", "https://"))
 
 
 def split(url: str) -> tuple[str, str, str]:
-    """URL as what stands before its path, the path, and what follows: host or bucket belong to the path.
+    """Split `url` into what precedes the path, the path with host or bucket, and what follows it.
 
-    The path of a chain is the first in it.
+    The path of a chain is that of its first URL.
     """
     links = url.split("::")
-    turn = next((number for number, link in enumerate(links) if "://" in link), 0)
-    scheme, mark, rest = links[turn].partition("://")
-    path, question, query = rest.partition("?") if is_http(links[turn]) else (rest, "", "")
-    return "::".join([*links[:turn], scheme + mark]), path, "::".join([question + query, *links[turn + 1 :]])
+    position = next((number for number, link in enumerate(links) if "://" in link), 0)
+    scheme, mark, rest = links[position].partition("://")
+    path, question, query = rest.partition("?") if is_http(links[position]) else (rest, "", "")
+    return "::".join([*links[:position], scheme + mark]), path, "::".join([question + query, *links[position + 1 :]])
 
 
 def as_path(url: str) -> str:
-    """An absolute path on this machine for what is made of URL: scheme, host or bucket, and path, without a password.
+    """Return a local absolute path for `url`, made of scheme, host or bucket, and path, without user and password.
 
-    Nothing in URL leads out of the directories that are called like its scheme and host.
+    The path never leads out of the directories named after the scheme and host.
     """
-    return os.sep + os.sep.join(_UNSAFE.sub("_", name) for name in _names(url))  # noqa: PTH118 - a string's join
+    return os.sep + os.sep.join(_UNSAFE.sub("_", name) for name in _split_names(url))  # noqa: PTH118 - a string's join
 
 
-def _names(url: str) -> Iterator[str]:
+def _split_names(url: str) -> Iterator[str]:
     for link in reversed(url.split("::")):
         scheme, mark, path = link.partition("://")
         if not mark:

@@ -1,7 +1,7 @@
-"""Zip archives, opened if their directories are not too long: a member that is never read takes 10 µs and 500 bytes.
+"""Zip archives with a limit on the size of the directory: even a member that is never read takes 10 µs and 500 bytes.
 
-`crc32` is their checksum, from the fastest library that is here. `zipfile` is imported by who opens one: exports write
-theirs without it.
+`crc32` is the checksum of zip, from the fastest library that is installed. `zipfile` is imported when an archive is
+opened: exports write archives without it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from lstmdump.model.limits import Limits, limit_exceeded
 
 try:
-    # 3.1 GB/s, where zlib comes to 0.9 to 4 GB/s by its build; there are no wheels of it for some rarer machines.
+    # 3.1 GB/s, against 0.9 to 4 GB/s of zlib depending on its build; some rarer platforms have no wheels of isal.
     from isal.isal_zlib import crc32
 except ImportError:
     from zlib import crc32
@@ -21,44 +21,45 @@ if TYPE_CHECKING:
 
 __all__ = ["crc32", "opened"]
 
-_SHORTEST = 46  # bytes of an entry in the directory, before its name; APPNOTE.TXT 4.3.12
+_ENTRY_SIZE = 46  # bytes of an entry in the directory, before its name; APPNOTE.TXT 4.3.12
 
 
-class _Directory:
-    """FILE, of which no part is read at once that is longer than a directory of as many members as `limits` allows."""
+class _LimitedFile:
+    """A file that refuses a single read longer than a directory of as many members as `limits` allows."""
 
     def __init__(self, file: BinaryIO, limits: Limits) -> None:
         self._file = file
-        self._most: int | None = max(limits.objects * _SHORTEST, 1 << 17)  # what zipfile searches for the directory
+        # zipfile itself reads 64 KiB to find the directory
+        self._limit: int | None = max(limits.objects * _ENTRY_SIZE, 1 << 17)
         self.seek, self.tell, self.seekable, self.close = file.seek, file.tell, file.seekable, file.close
 
     def read(self, size: int = -1) -> bytes:
-        """The next SIZE bytes, or all.
+        """Return the next `size` bytes, or all.
 
         Raises:
-            RefusedModel: they are too many.
+            RefusedModel: There are too many.
         """
-        if self._most is not None and size > self._most:
+        if self._limit is not None and size > self._limit:
             words = f"a zip archive whose directory has {size:,} bytes"
-            raise limit_exceeded("objects", words, needed=-(-size // _SHORTEST))
+            raise limit_exceeded("objects", words, needed=-(-size // _ENTRY_SIZE))
         return self._file.read(size)
 
-    def trust(self) -> None:
-        """Read what is asked for from now on."""
-        self._most = None
+    def allow_all(self) -> None:
+        """Allow reads of any size from now on."""
+        self._limit = None
 
 
 def opened(file: BinaryIO, limits: Limits) -> zipfile.ZipFile:
-    """The zip archive in FILE.
+    """Open the zip archive in `file`.
 
-    What zipfile raises over a damaged archive is left as it is.
+    Exceptions of `zipfile` for a damaged archive are not converted.
 
     Raises:
-        RefusedModel: it has too many members.
+        RefusedModel: The archive has too many members.
     """
     import zipfile
 
-    directory = _Directory(file, limits)
+    directory = _LimitedFile(file, limits)
     archive = zipfile.ZipFile(cast("BinaryIO", directory))
-    directory.trust()
+    directory.allow_all()
     return archive

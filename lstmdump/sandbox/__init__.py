@@ -1,1 +1,1 @@
-"""Processes that do the risky work: those that read HDF5, those of `-j`, and the one that runs TensorFlow."""
+"""Child processes for risky work: reading HDF5, the jobs of `-j`, and running TensorFlow."""

@@ -1,6 +1,6 @@
-"""A process that is forked off this one, and the pipe to it, without what `multiprocessing` takes to import.
+"""Forked child processes and the pipes to them, without `multiprocessing`.
 
-Its import takes a quarter of the time that all of `lstmdump show model.h5` takes.
+Importing `multiprocessing` takes a quarter of the run time of `lstmdump show model.h5`.
 """
 
 from __future__ import annotations
@@ -17,20 +17,21 @@ from collections.abc import Callable
 from contextlib import suppress
 
 _LENGTH = struct.Struct("<Q")
-_AT_ONCE = 1 << 20  # bytes that are asked for at once
-_PAUSE = 0.005  # seconds between two looks at a process that is to end
-_OURS = "lstmdump"  # how the names of our own threads begin
-_BIRTHS = threading.Lock()  # held while a process is born, and while a pipe is left that it would inherit
+_READ_SIZE = 1 << 20  # bytes requested by one read
+_PAUSE = 0.005  # seconds between two checks whether a process has ended
+_OURS = "lstmdump"  # prefix of the names of our own threads
+_FORK_LOCK = threading.Lock()  # held while forking, and while closing a pipe that a fork would inherit
 
 
 HAS_FORK = hasattr(os, "fork") and sys.platform != "darwin"
-"""Whether a fork of a process can do what the process can; on macOS, the system's own libraries do not work in one."""
+"""Whether a forked child can do what its parent can; on macOS, the system libraries do not work after a fork."""
 
 
 def can_fork() -> bool:
-    """Whether this process can be forked now: no thread runs in it but its first one and ours.
+    """Return whether this process can be forked now: only the main thread and our own threads are running.
 
-    One of others may hold a lock that nobody will ever open in the fork; ours hold none that a fork needs.
+    Any other thread may hold a lock, which would never be released in the child. Our own threads hold no lock that a
+    child needs.
     """
     return HAS_FORK and all(
         thread is threading.main_thread() or thread.name.startswith(_OURS) for thread in threading.enumerate()
@@ -38,12 +39,12 @@ def can_fork() -> bool:
 
 
 def thread(target: Callable[..., None], *args: object) -> threading.Thread:
-    """A thread of ours that may run while this process is forked: it holds no lock that the fork could need."""
+    """Return a daemon thread that may run during a fork; `target` must hold no lock that a child could need."""
     return threading.Thread(target=target, args=args, daemon=True, name=f"{_OURS}-{target.__name__}")
 
 
 class Pipe:
-    """Our end of two pipes: messages of any length to and from another process."""
+    """One end of a two-way connection to another process, for messages of any length."""
 
     def __init__(self, reading: int, writing: int) -> None:
         self._reading = reading
@@ -51,69 +52,72 @@ class Pipe:
 
     @property
     def is_open(self) -> bool:
-        """Whether it has not been left."""
+        """Whether this end has not been closed."""
         return self._reading >= 0
 
     def send_bytes(self, message: bytes) -> None:
-        """Send MESSAGE.
+        """Send `message`.
 
         Raises:
-            OSError: nobody is at the other end.
+            OSError: The other end is closed.
         """
         rest = memoryview(_LENGTH.pack(len(message)) + message)
         while rest:
             rest = rest[os.write(self._writing, rest) :]
 
     def recv_bytes(self) -> bytes:
-        """The next message, when it comes.
+        """Wait for the next message and return it.
 
         Raises:
-            EOFError: nobody is at the other end any more.
+            EOFError: The other end is closed.
         """
-        (length,) = _LENGTH.unpack(self._take(_LENGTH.size))
-        return self._take(length)
+        (length,) = _LENGTH.unpack(self._read_exactly(_LENGTH.size))
+        return self._read_exactly(length)
 
     def poll(self, seconds: float) -> bool:
-        """Whether a message, or the end, comes within SECONDS."""
+        """Return whether a message, or the end of the stream, arrives within `seconds`."""
         poll = select.poll()
         poll.register(self._reading, select.POLLIN)
         return bool(poll.poll(seconds * 1000))
 
-    def _take(self, length: int) -> bytes:
+    def _read_exactly(self, length: int) -> bytes:
         found = bytearray()
         while len(found) < length:
-            part = os.read(self._reading, min(length - len(found), _AT_ONCE))
+            part = os.read(self._reading, min(length - len(found), _READ_SIZE))
             if not part:
                 raise EOFError
             found += part
         return bytes(found)
 
     def close(self) -> None:
-        """Leave. No process is born meanwhile: it would close again what is closed, or by now somebody else's."""
-        with _BIRTHS:
+        """Close this end while no process is being forked.
+
+        A child forked meanwhile would close the same descriptors again, which may belong to another file by then.
+        """
+        with _FORK_LOCK:
             self.leave()
 
     def leave(self) -> None:
-        """Leave, where no process can be born meanwhile."""
+        """Close this end; the caller makes sure that no process is being forked."""
         for descriptor in {self._reading, self._writing} - {-1}:
             os.close(descriptor)
         self._reading = self._writing = -1
 
 
 class Forked:
-    """A process that was forked off this one; its methods are those that multiprocessing's have.
+    """A forked child process, with the methods of `multiprocessing.Process`.
 
     Attributes:
-        exitcode: its exit status, or the number of the signal that ended it, negated; None while it runs.
+        exitcode: The exit status, or the negated number of the signal that ended the process; None while it runs.
     """
 
-    _ends: set[Pipe] = set()  # noqa: RUF012 - ours, of all forks: none is the business of another fork
+    _ends: set[Pipe] = set()  # noqa: RUF012 - our ends of all pipes: each new child closes those of its siblings
 
     def __init__(self, serve: Callable[[Pipe], None]) -> None:
         self.exitcode: int | None = None
-        self._waiting = threading.Lock()
-        with _BIRTHS:
-            (to_read, to_write), (theirs_to_read, theirs_to_write) = _pipes()
+        self._wait_lock = threading.Lock()
+        with _FORK_LOCK:
+            (to_read, to_write), (theirs_to_read, theirs_to_write) = _open_pipes()
             self.pipe, theirs = Pipe(to_read, to_write), Pipe(theirs_to_read, theirs_to_write)
             Forked._ends = {end for end in Forked._ends if end.is_open} | {self.pipe}
             try:
@@ -123,27 +127,27 @@ class Forked:
                 theirs.leave()
                 raise
             if not self._pid:
-                _live(serve, theirs, Forked._ends)
+                _run_child(serve, theirs, Forked._ends)
             theirs.leave()
 
     def join(self, seconds: float | None = None) -> None:
-        """Wait until it has ended, for SECONDS at most."""
+        """Wait until the process has ended, at most `seconds`."""
         deadline = None if seconds is None else time.monotonic() + seconds
-        while self.exitcode is None and not self._has_ended(wait=deadline is None):
+        while self.exitcode is None and not self._poll_exit(wait=deadline is None):
             if deadline is not None and time.monotonic() >= deadline:
                 return
             time.sleep(_PAUSE)
 
     def terminate(self) -> None:
-        """Tell it to end."""
+        """Send SIGTERM."""
         self._signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End it."""
+        """Send SIGKILL."""
         self._signal(signal.SIGKILL)
 
-    def _has_ended(self, *, wait: bool) -> bool:
-        with self._waiting:
+    def _poll_exit(self, *, wait: bool) -> bool:
+        with self._wait_lock:
             if self.exitcode is None:
                 pid, status = os.waitpid(self._pid, 0 if wait else os.WNOHANG)
                 self.exitcode = os.waitstatus_to_exitcode(status) if pid else None
@@ -157,19 +161,19 @@ class Forked:
 
 def _fork() -> int:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of threads, which may hold locks: see `can_fork`
+        warnings.simplefilter("ignore", DeprecationWarning)  # about threads that may hold locks: see `can_fork`
         return os.fork()
 
 
-def _pipes() -> tuple[tuple[int, int], tuple[int, int]]:
-    """What one side reads and writes, and what the other does."""
+def _open_pipes() -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the read and write descriptors of one side, then those of the other."""
     one_reads, other_writes = os.pipe()
     other_reads, one_writes = os.pipe()
     return (one_reads, one_writes), (other_reads, other_writes)
 
 
-def _live(serve: Callable[[Pipe], None], pipe: Pipe, others: set[Pipe]) -> None:
-    """What the fork does, all its life: nothing that its parent has begun is brought to an end here."""
+def _run_child(serve: Callable[[Pipe], None], pipe: Pipe, others: set[Pipe]) -> None:
+    """Run `serve` in the child, then exit at once: the child must not finish anything that its parent has begun."""
     status = 1
     try:
         for other in others:
@@ -181,7 +185,7 @@ def _live(serve: Callable[[Pipe], None], pipe: Pipe, others: set[Pipe]) -> None:
 
 
 def ending(status: int) -> str:
-    """STATUS, as `subprocess` and `multiprocessing` have it, in words: `signal 6, SIGABRT`, `exit status 1`."""
+    """Return an exit status of `subprocess` or `multiprocessing` in words: `signal 6, SIGABRT`, `exit status 1`."""
     if status >= 0:
         return f"exit status {status}"
     with suppress(ValueError):

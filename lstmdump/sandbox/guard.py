@@ -1,7 +1,7 @@
-"""Work on models that a library of C reads, done in a process of its own, which the library may crash or hang.
+"""The guard that runs work on HDF5 files in a worker process, which the HDF5 library may crash or hang.
 
-That process is forked before h5py is imported, so it costs little, and does the work on all models of a run. Where the
-system has no fork, the work is done here, and such a file takes the run with it.
+The process is forked before h5py is imported, so it costs little, and handles all models of a run. On a system without
+fork, the work is done in this process, and a file that crashes the library ends the run.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
 HDF5_READER = "lstmdump.readers.hdf5.file"
-"""What takes longest to import of all that reads a model."""
+"""The module of the readers that takes longest to import."""
 
 
 class ModelPath(NamedTuple):
-    """Where a model is, and how to read it. It goes through pickle, so that any process can open the model.
+    """The path of a model and how to read it. It can be pickled, so that any process can open the model.
 
     Attributes:
-        path: as the user wrote it; it may be a URL.
-        limits: how much the model may hold before it is refused.
-        format: its format, where that has been detected.
+        path: The path or URL, as the user wrote it.
+        limits: The limits for the model.
+        format: The format, if it has been detected.
     """
 
     path: str
@@ -40,10 +40,10 @@ class ModelPath(NamedTuple):
     format: Format | None = None
 
     def detected(self) -> ModelPath:
-        """Return this path with its format; at a URL, it is left to the process that reads the model.
+        """Return this path with its format; the format at a URL is left to the process that reads the model.
 
         Raises:
-            UnreadableModel: there is no model.
+            UnreadableModel: The path is not a model.
         """
         if self.format is not None or locate.is_url(self.path):
             return self
@@ -65,16 +65,16 @@ class ModelPath(NamedTuple):
 
 
 class Guard:
-    """Who does the work on models: that process for those it is there for, this one for the others.
+    """The runner of work on models: in a worker process for HDF5 files, in this process for others.
 
-    Use it as a context manager. Where it is left by an exception, work under way is ended.
+    Use it as a context manager. If an exception leaves the block, running work is ended.
     """
 
     def __init__(self) -> None:
         self._worker: Worker | None = None
 
     def start(self) -> None:
-        """Start the process at once: before threads are, or much memory is taken."""
+        """Start the worker process now, before threads are started or much memory is used."""
         if (worker := self._its_worker()) is not None:
             worker.start()
 
@@ -86,11 +86,11 @@ class Guard:
         *args: Parameters.args,
         **options: Parameters.kwargs,
     ) -> Result:
-        """Return `work(model, …)`, with the format of the model. All of it must go through pickle, and the result, too.
+        """Return `work(model, …)`, where `model` has its format. The arguments and the result must be picklable.
 
         Raises:
-            UnreadableModel: there is no model.
-            WorkerDied: the file crashed the library, or hung it.
+            UnreadableModel: The path is not a model.
+            WorkerDied: The file crashed the HDF5 library or made it hang.
         """
         model = model.detected()
         if _may_use_hdf5(model) and (worker := self._its_worker()) is not None:
@@ -99,7 +99,7 @@ class Guard:
         return work(model, *args, **options)
 
     def _its_worker(self) -> Worker | None:
-        """Who runs that process; None where the system has no fork."""
+        """Return the worker, or None if the system has no fork."""
         from lstmdump.sandbox import fork
         from lstmdump.sandbox.worker import Worker
 
@@ -124,5 +124,5 @@ class Guard:
 
 
 def _may_use_hdf5(model: ModelPath) -> bool:
-    """Whether HDF5 is going to read `model`, or may, at a URL."""
+    """Return whether HDF5 reads `model`, or may read it, at a URL."""
     return model.format is None or model.format.facts.uses_hdf5 or locate.is_url(model.path)

@@ -1,8 +1,8 @@
-"""Worker processes as an executor, of which one may die without taking the jobs of the others with it.
+"""An executor of worker processes in which one process may die without affecting the other jobs.
 
-`concurrent.futures.ProcessPoolExecutor` fails every job under way when a process dies, ends the other processes in the
-midst of theirs, does not say which job it was, and takes no more. A damaged model can crash the HDF5 library; the
-thousand models after it are to be worked on all the same.
+When a process dies, `concurrent.futures.ProcessPoolExecutor` fails every running job, ends the other processes in the
+middle of their jobs, does not report which job was the cause, and accepts no more. A damaged model can crash the HDF5
+library; the thousand models after it must still be read.
 """
 
 from __future__ import annotations
@@ -24,11 +24,15 @@ _Task = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 
 
 class ProcessPool(Executor):
-    """An executor of COUNT processes. What they are to do, and what comes of it, goes through pickle.
+    """An executor of `count` processes; jobs and results are pickled.
 
-    MODULES are imported in each before its first job, so that this is none of what reading a model takes.
-    A process that dies fails the one job that it was at with `WorkerDied`, and another takes its place. Where the
-    executor is left by an exception, such as that of Ctrl-C, its processes are ended in the midst of their jobs.
+    A process that dies fails only its own job, with `WorkerDied`, and is replaced. If an exception, such as that of
+    Ctrl-C, leaves the `with` block, the running jobs are ended.
+
+    Args:
+        count: The number of processes.
+        modules: Modules to import in each process before its first job, so that the import does not count towards the
+            limits of a model.
     """
 
     def __init__(self, count: int, *modules: str) -> None:
@@ -37,34 +41,34 @@ class ProcessPool(Executor):
         self._workers = [Worker(*modules) for _ in range(count)]
         for worker in self._workers:
             worker.start()
-        # Threads of our own: in those of ThreadPoolExecutor, Ctrl-C can leave a lock behind that all then wait for.
-        self._threads = [fork.thread(self._hand_on, worker) for worker in self._workers]
+        # Not a ThreadPoolExecutor: Ctrl-C can leave a lock of it held, for which all of its threads then wait.
+        self._threads = [fork.thread(self._pass_tasks, worker) for worker in self._workers]
         for thread in self._threads:
             thread.start()
 
     def submit(
         self, work: Callable[Parameters, Result], /, *args: Parameters.args, **options: Parameters.kwargs
     ) -> Future[Result]:
-        """Have WORK done by the next process that is free."""
+        """Run `work` in the next free process."""
         if self._shut:
-            raise RuntimeError("no work is taken any more")
+            raise RuntimeError("the pool has been shut down and accepts no more jobs")
         future: Future[Result] = Future()
         self._tasks.put((future, (work, args, options)))
         return future
 
-    def _hand_on(self, worker: Worker) -> None:
-        """Give WORKER one task after the other, until there is to be no more."""
+    def _pass_tasks(self, worker: Worker) -> None:
+        """Pass one task after the other to `worker` until the queue ends."""
         while (given := self._tasks.get()) is not None:
             future, (work, args, options) = given
             if not future.set_running_or_notify_cancel():
                 continue
             try:
                 future.set_result(worker.do(work, *args, **options))
-            except BaseException as error:  # noqa: BLE001 - whatever it is, it is for who asked
+            except BaseException as error:  # noqa: BLE001 - every exception belongs to the caller
                 future.set_exception(error)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Take no more; with WAIT, return when all is done and the processes have ended."""
+        """Accept no more jobs; with `wait`, return when all jobs are done and the processes have ended."""
         if not self._shut:
             self._shut = True
             if cancel_futures:
@@ -78,14 +82,14 @@ class ProcessPool(Executor):
                 worker.dismiss()
 
     def stop(self) -> None:
-        """End the processes in the midst of their jobs, in two seconds at most; each takes away what it has begun."""
+        """End the processes in the middle of their jobs within two seconds; each removes its unfinished output."""
         self.shutdown(wait=False, cancel_futures=True)
         for worker in self._workers:
             worker.interrupt()
         deadline = time.monotonic() + GRACE
         for worker in self._workers:
             worker.end(deadline)
-        for thread in self._threads:  # but for one that waits for a lock that Ctrl-C has left behind
+        for thread in self._threads:  # a thread may be waiting for a lock that Ctrl-C has left held
             thread.join(max(0.0, deadline - time.monotonic()))
 
     def _cancel(self) -> None:

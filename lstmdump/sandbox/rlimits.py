@@ -1,7 +1,7 @@
-"""The budget of a process that does nothing but read models, as far as the system can hold it to one.
+"""CPU time and memory limits of a worker process, as far as the system can enforce them.
 
-Processor time is held by a timer, at whose end the system ends the process; memory by the size of its address space,
-at whose end whoever asks for more is refused.
+A timer limits the CPU time: when it expires, the system ends the process. The size of the address space limits the
+memory: further allocations fail.
 """
 
 from __future__ import annotations
@@ -21,25 +21,26 @@ except ImportError:  # Windows
 else:
     _CAN_LIMIT = hasattr(signal, "setitimer")
 
-_SPEED = 5e6  # bytes that are read, and written in another form, in a second of processor time at the least
-_NOTED = 1 << 20  # bytes; fewer take neither time nor memory that matters
+_SPEED = 5e6  # bytes that are read and written in another form in one second of CPU time, at least
+_STEP = 1 << 20  # bytes; fewer cost neither time nor memory that matters
 _STATUS = "/proc/self/statm"
 _SIGN_OF_LIFE = 5.0  # seconds between two of them
-_FOR_EVER = 10**9  # seconds: a timer of the system takes not many more
+_FOR_EVER = 10**9  # seconds: about as many as a timer of the system accepts
 
 
 class ProcessBudget:
-    """That of this process; see `budget` for what its methods are for.
+    """The budget of this process; `lstmdump.model.budget` describes the methods.
 
     Attributes:
-        sign: tells who waits that the work goes on.
-        parent: who waits.
-        own: bytes of address space that were in use before the first model; 0 where the system does not tell.
-        most: bytes of address space that the process may have in any case.
-        memory: bytes of address space that it may have now.
-        running: whether a model is being read.
-        unnoted: bytes that are read, too few yet to be worth a call of the system.
-        held: bytes of memory that they take.
+        sign: Reports to the parent that the work goes on.
+        next_sign: When to call `sign` next, on the monotonic clock.
+        parent: The id of the parent process, which waits for the result.
+        own: Bytes of address space in use before the first model; 0 if the system does not report them.
+        most: The limit of the address space that the process was started with, in bytes.
+        memory: The current limit of the address space, in bytes.
+        running: Whether a model is being read.
+        pending: Bytes read since the limits were last raised, too few yet to be worth a system call.
+        held: Bytes of memory that those take.
     """
 
     def __init__(self, sign: Callable[[], None]) -> None:
@@ -47,29 +48,29 @@ class ProcessBudget:
         self.next_sign = 0.0
         self.parent = os.getppid()
         self.running = False
-        self.unnoted = self.held = 0
-        self.own = _address_space()
+        self.pending = self.held = 0
+        self.own = _read_address_space()
         if _CAN_LIMIT:
             self.memory = self.most = resource.getrlimit(resource.RLIMIT_AS)[0]
             signal.signal(signal.SIGPROF, signal.SIG_DFL)
             resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
     def begin(self, limits: Limits) -> None:
-        """See `budget.begin`."""
+        """Start the limits of a model; see `budget.begin`."""
         if _CAN_LIMIT:
             self.running = True
-            self.unnoted = self.held = 0
+            self.pending = self.held = 0
             self._limit_time(limits.seconds)
             self._limit_memory(self.own + limits.memory)
 
     def allow(self, size: int, copies: int) -> None:
-        """See `budget.allow`."""
-        self.unnoted += size
+        """Raise the limits by what `size` bytes take; see `budget.allow`."""
+        self.pending += size
         self.held += copies * size
-        if self.unnoted < _NOTED:
+        if self.pending < _STEP:
             return
-        size, held = self.unnoted, self.held
-        self.unnoted = self.held = 0
+        size, held = self.pending, self.held
+        self.pending = self.held = 0
         if os.getppid() != self.parent:
             raise SystemExit
         if time.monotonic() > self.next_sign:
@@ -81,7 +82,7 @@ class ProcessBudget:
                 self._limit_memory(self.memory + held)
 
     def end(self) -> None:
-        """See `budget.end`."""
+        """Stop the timer; see `budget.end`."""
         if self.running:
             self.running = False
             signal.setitimer(signal.ITIMER_PROF, 0)
@@ -96,7 +97,7 @@ class ProcessBudget:
             resource.setrlimit(resource.RLIMIT_AS, (least, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
 
-def _address_space() -> int:
+def _read_address_space() -> int:
     try:
         with open(_STATUS, "rb") as file:  # noqa: PTH123 - pathlib takes 3 ms to import
             return int(file.read().split()[0]) * resource.getpagesize()

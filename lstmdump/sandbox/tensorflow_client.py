@@ -1,4 +1,4 @@
-"""TensorFlow at arm's length: a process that runs its cells, and what is told where it is absent, dies or hangs."""
+"""Client of the process that runs TensorFlow's cells; reports when TensorFlow is missing, dies or hangs."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from lstmdump.sandbox import tensorflow_messages
 from lstmdump.sandbox.fork import ending
 from lstmdump.sandbox.tensorflow_messages import Message
 
-# The child looks for modules where its parent does. `python -m` would begin with the current directory, where a
-# `tensorflow.py` may lie beside somebody's models.
+# The child searches the same paths for modules as its parent. `python -m` would search the current directory first,
+# which may hold a `tensorflow.py` next to somebody's models.
 _BOOTSTRAP = "import sys; sys.path[:] = sys.argv[1:]; from lstmdump.sandbox.tensorflow_server import main; main()"
 _PIP_LINE = "pip install tensorflow tf-keras"
 _SETTINGS = {
-    "TF_USE_LEGACY_KERAS": "1",  # the cells of TensorFlow 1 live in Keras 2 only
+    "TF_USE_LEGACY_KERAS": "1",  # the cells of TensorFlow 1 are in Keras 2 only
     "CUDA_VISIBLE_DEVICES": "-1",  # a GPU may round float32 to 10 bits
     "TF_ENABLE_ONEDNN_OPTS": "0",  # the same rounding on every machine
 }
@@ -31,9 +31,16 @@ _SETTINGS = {
 
 @dataclass(frozen=True)
 class Request:
-    """A cell to run, one of `tensorflow_server.CELLS`, on the input x, (batch, length, d).
+    """A cell to run on an input.
 
-    ARRAYS are its stored ones, by their own names. All are of DTYPE. LAYER is its name, for messages.
+    Attributes:
+        layer: The name of the layer, for messages.
+        cell: A key of `tensorflow_server.CELLS`.
+        units: The number of units, m.
+        forget_bias: The constant that the cell adds to b_f.
+        dtype: The dtype of all arrays.
+        x: The input, `(batch, length, d)`.
+        arrays: The stored arrays of the cell, by the names that its class gives them.
     """
 
     layer: str
@@ -47,9 +54,12 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What TensorFlow ran, by its own name, and what came out.
+    """The result of a request.
 
-    h, (batch, length, h), are the outputs of all steps, c, (batch, m), is the last cell state.
+    Attributes:
+        cell: TensorFlow's name of what was run.
+        h: The outputs of all steps, `(batch, length, h)`.
+        c: The last cell state, `(batch, m)`.
     """
 
     cell: str
@@ -58,11 +68,13 @@ class Answer:
 
 
 class TensorFlow:
-    """A process that runs TensorFlow's cells. Use it as a context manager; it is started when it is first needed.
+    """A process that runs TensorFlow's cells, started by the first request. Use it as a context manager.
 
-    TIMEOUT, in seconds, is what it has for its start and again for each cell. VERBOSE lets what it prints come
-    through on stderr. A process that has died is replaced for the next request; if one cannot start, none is tried
-    again.
+    A process that has died is replaced for the next request. If one could not be started, no other is tried.
+
+    Args:
+        timeout: Seconds that the process has to start, and again for each cell.
+        verbose: Whether the output of the process appears on stderr.
     """
 
     def __init__(self, timeout: float, *, verbose: bool = False) -> None:
@@ -72,11 +84,11 @@ class TensorFlow:
         self._cannot_start: LstmdumpError | None = None
 
     def run(self, request: Request) -> Answer:
-        """What TensorFlow makes of REQUEST.
+        """Run the cell of `request` in TensorFlow and return its outputs.
 
         Raises:
-            MissingDependency: there is no TensorFlow.
-            TensorFlowFailed: it died, hung, or refused the request.
+            MissingDependency: TensorFlow is not installed or cannot be imported.
+            TensorFlowFailed: TensorFlow died, hung, or rejected the request.
         """
         if self._cannot_start is not None:
             raise self._cannot_start
@@ -86,7 +98,7 @@ class TensorFlow:
                   "dtype": request.dtype}  # fmt: skip
         answer = self._exchange((fields, {**request.arrays, "x": request.x}), request.layer)
         if "error" in answer.fields:
-            raise TensorFlowFailed(f"TensorFlow refuses {request.layer}: {answer.fields['error']}")
+            raise TensorFlowFailed(f"TensorFlow rejects {request.layer}: {answer.fields['error']}")
         return Answer(answer.fields["cell"], answer.arrays["h"], answer.arrays["c"])
 
     def _start(self) -> None:
@@ -96,9 +108,9 @@ class TensorFlow:
             stderr=None if self._verbose else subprocess.DEVNULL, env={**os.environ, **_SETTINGS},
         )  # fmt: skip
         try:
-            greeting = self._exchange(None, "its start")
+            greeting = self._exchange(None, "startup")
             if "missing" in greeting.fields:
-                raise MissingDependency(f"TensorFlow is needed ({greeting.fields['missing']}); {_PIP_LINE}")
+                raise MissingDependency(f"TensorFlow is not installed ({greeting.fields['missing']}); {_PIP_LINE}")
             if "error" in greeting.fields:
                 raise MissingDependency(f"TensorFlow cannot be imported ({greeting.fields['error']}); {_PIP_LINE}")
         except LstmdumpError as error:
@@ -106,9 +118,9 @@ class TensorFlow:
             raise
 
     def _exchange(self, sent: tuple[Mapping[str, Any], Mapping[str, Array]] | None, place: str) -> Message:
-        """Send a message, if any, and wait for one; the process is killed where none comes in time.
+        """Send a message, if any, and return the answer; kill the process if none arrives in time.
 
-        PLACE is where it then died or hung, for the message.
+        `place` is the name of the layer, or `startup`, for the error message.
         """
         process, expired = self._process, threading.Event()
         if process is None or process.stdin is None or process.stdout is None:
@@ -126,21 +138,21 @@ class TensorFlow:
             if sent is not None:
                 tensorflow_messages.send(process.stdin, *sent)
             answer = tensorflow_messages.receive(process.stdout)
-        except OSError:  # it died while it was written to
+        except OSError:  # the process died while it was being written to
             pass
         finally:
             timer.cancel()
         if answer is None:
-            raise self._failure(process, place, expired=expired.is_set())
+            raise self._make_failure(process, place, expired=expired.is_set())
         return answer
 
-    def _failure(self, process: subprocess.Popen[bytes], place: str, *, expired: bool) -> TensorFlowFailed:
-        """What to tell of a process that no answer came from."""
+    def _make_failure(self, process: subprocess.Popen[bytes], place: str, *, expired: bool) -> TensorFlowFailed:
+        """Return the error for a process that has not answered."""
         self.close()
         if expired:
-            return TensorFlowFailed(f"TensorFlow hung at {place}, for {self._timeout:g} s; more time with --timeout")
+            return TensorFlowFailed(f"TensorFlow hung at {place} for {self._timeout:g} s; --timeout gives it more time")
         how = ending(process.returncode)
-        return TensorFlowFailed(f"TensorFlow died at {place} ({how}); with LSTMDUMP_DEBUG=1 it says more")
+        return TensorFlowFailed(f"TensorFlow died at {place} ({how}); set LSTMDUMP_DEBUG=1 to see its output")
 
     def close(self) -> None:
         """End the process, if there is one."""
@@ -148,7 +160,7 @@ class TensorFlow:
         if process is None:
             return
         for stream in (process.stdin, process.stdout):
-            with suppress(OSError):  # what it was not able to take any more
+            with suppress(OSError):  # flushing what the process did not read
                 if stream is not None:
                     stream.close()
         try:

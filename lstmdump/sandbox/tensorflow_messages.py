@@ -1,7 +1,7 @@
-"""Messages with arrays over a pipe, between this process and one of its own that runs TensorFlow.
+"""Messages with arrays over a pipe, to and from the process that runs TensorFlow.
 
-A message is one line of JSON with the number of bytes that follow under `bytes`, and those bytes: an `.npz` of the
-arrays. Nothing is pickled.
+A message is one line of JSON followed by an `.npz` of the arrays, whose length in bytes is the field `bytes`. Nothing
+is pickled.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from lstmdump.model.tensor import Array
 
 @dataclass(frozen=True)
 class Message:
-    """What was received: FIELDS of JSON, and arrays by name."""
+    """A received message: the fields of its JSON, and its arrays by name."""
 
     fields: Mapping[str, Any]
     arrays: Mapping[str, Array]
 
 
 def send(stream: IO[bytes], fields: Mapping[str, Any], arrays: Mapping[str, Array] | None = None) -> None:
-    """Write a message to STREAM and flush it.
+    """Write a message to `stream` and flush it.
 
     Raises:
-        OSError: nobody reads there any more.
+        OSError: The reader has closed the pipe.
     """
     body = io.BytesIO()
-    np.savez(body, **dict(arrays or {}))  # type: ignore[arg-type]  # its other parameter is a flag, and no name here
+    np.savez(body, **dict(arrays or {}))  # type: ignore[arg-type]  # as if one could be its flag `allow_pickle`
     stream.write(json.dumps({**fields, "bytes": body.tell()}).encode("ascii") + b"\n")
     stream.write(body.getbuffer())
     stream.flush()
 
 
 def receive(stream: IO[bytes]) -> Message | None:
-    """The next message in STREAM; None where it ends, be it within a message."""
+    """Return the next message in `stream`, or None if the stream ends, even within a message."""
     line = stream.readline()
     if not line.endswith(b"\n"):
         return None

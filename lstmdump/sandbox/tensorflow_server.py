@@ -1,14 +1,15 @@
-"""Run in a process of its own: TensorFlow's LSTM cells on arrays as files store them.
+"""Server process that runs TensorFlow's LSTM cells on arrays as files store them.
 
-The only module that imports TensorFlow, which takes seconds to load and can abort or hang the process it is in.
-It reads requests from stdin and answers each on stdout, until stdin ends; see `lstmdump.sandbox.tensorflow_messages`.
+This is the only module that imports TensorFlow, which takes seconds to load and can abort or hang its process. It reads
+requests from stdin and answers each on stdout until stdin ends; see `lstmdump.sandbox.tensorflow_messages`.
 
-A request has the fields `cell`, one of CELLS, `units`, `forget_bias` and `dtype`, and the arrays `x`, (batch, length,
-d), and the stored ones under the names that the cell's class gives them. Its answer has the field `cell`, what was
-run by TensorFlow's name for it, and the arrays `h`, (batch, length, h), all outputs, and `c`, (batch, m), the last cell
-state; or the field `error`. The first message is an answer to none: it has the field `version`, `missing` or `error`.
+A request has the fields `cell` (a key of `CELLS`), `units`, `forget_bias` and `dtype`, the array `x` of shape (batch,
+length, d), and the stored arrays under the names that the cell's class gives them. An answer has the field `cell`,
+TensorFlow's name of what was run, and the arrays `h`, the outputs of all steps (batch, length, h), and `c`, the last
+cell state (batch, m); or only the field `error`. The first message answers no request: its field is `version`,
+`missing` or `error`.
 
-Which slice is which gate is left to TensorFlow all the way: no array is cut here.
+TensorFlow alone decides which slice is which gate: no array is cut here.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ from lstmdump.model.tensor import Array
 from lstmdump.sandbox.tensorflow_messages import Message, receive, send
 
 Outputs = tuple[str, Any, Any]
-"""What was run, h and c."""
+"""TensorFlow's name of what was run, h, and c."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """A request: what to run on what."""
+    """The sizes, input and arrays of a request."""
 
     units: int
     forget_bias: float
@@ -40,19 +41,19 @@ class Work:
     arrays: Mapping[str, Array]
 
 
-def _keras(work: Work) -> Outputs:
-    return _run_keras(
+def _run_keras_2(work: Work) -> Outputs:
+    return _run_keras_layer(
         work, [work.arrays[leaf] for leaf in ("kernel", "recurrent_kernel", "bias") if leaf in work.arrays]
     )
 
 
-def _keras_1(work: Work) -> Outputs:
-    """Twelve arrays in the order in which Keras 1 stores them; Keras 2 makes three of them."""
+def _run_keras_1(work: Work) -> Outputs:
+    """Run twelve arrays in the order in which Keras 1 stores them; Keras 2 converts them to three."""
     return _run_converted(work, [work.arrays[f"{array}_{gate}"] for gate in "icfo" for array in "WUb"])
 
 
-def _cudnn(work: Work) -> Outputs:
-    """Keras 2 knows a CuDNNLSTM by its doubled bias, and turns its blocks."""
+def _run_cudnn(work: Work) -> Outputs:
+    """Run a CuDNNLSTM; Keras 2 recognizes it by the doubled bias and transposes its blocks."""
     bias = work.arrays.get("bias", np.zeros(8 * work.units, work.dtype))
     return _run_converted(work, [work.arrays["kernel"], work.arrays["recurrent_kernel"], bias])
 
@@ -60,18 +61,18 @@ def _cudnn(work: Work) -> Outputs:
 def _run_converted(work: Work, weights: list[Array]) -> Outputs:
     from tf_keras.src.saving.legacy.hdf5_format import preprocess_weights_for_loading
 
-    layer = _keras_layer(work, use_bias=True)
-    return _run_keras(work, preprocess_weights_for_loading(layer, weights, original_keras_version="1"))
+    layer = _build_keras_layer(work, use_bias=True)
+    return _run_keras_layer(work, preprocess_weights_for_loading(layer, weights, original_keras_version="1"))
 
 
-def _run_keras(work: Work, weights: list[Array]) -> Outputs:
-    layer = _keras_layer(work, use_bias=len(weights) == 3)
+def _run_keras_layer(work: Work, weights: list[Array]) -> Outputs:
+    layer = _build_keras_layer(work, use_bias=len(weights) == 3)
     layer.set_weights(weights)
     h, _, c = layer(work.x)
     return "tf_keras.layers.LSTM", h, c
 
 
-def _keras_layer(work: Work, *, use_bias: bool) -> Any:
+def _build_keras_layer(work: Work, *, use_bias: bool) -> Any:
     import tf_keras
 
     layer = tf_keras.layers.LSTM(work.units, activation="tanh", recurrent_activation="sigmoid", use_bias=use_bias,
@@ -80,8 +81,8 @@ def _keras_layer(work: Work, *, use_bias: bool) -> Any:
     return layer
 
 
-def _keras_peephole(work: Work) -> Outputs:
-    """The cell with peepholes of tf.keras, which Keras 2 and 3 have dropped, and TensorFlow still holds."""
+def _run_keras_peephole(work: Work) -> Outputs:
+    """Run the cell with peepholes of tf.keras, which Keras 2 and 3 have dropped and TensorFlow still contains."""
     import tensorflow
     from tensorflow.python.keras.layers.recurrent import PeepholeLSTMCell
 
@@ -98,7 +99,7 @@ def _keras_peephole(work: Work) -> Outputs:
     return "tf.keras.experimental.PeepholeLSTMCell", np.stack(outputs, axis=1), c
 
 
-def _tensorflow_1(work: Work) -> Outputs:
+def _run_tensorflow_1(work: Work) -> Outputs:
     import tensorflow
 
     projection = work.arrays.get("projection/kernel")
@@ -117,29 +118,29 @@ def _tensorflow_1(work: Work) -> Outputs:
 
 
 def _set_by_name(cell: Any, arrays: Mapping[str, Array]) -> None:
-    """Give CELL its numbers; what is not among ARRAYS, a bias, stays zero."""
+    """Assign `arrays` to the variables of `cell`; a bias that is not stored becomes zero."""
     for variable in cell.weights:
         fitting = [leaf for leaf in arrays if f"/{variable.name}".endswith(f"/{leaf}:0")]
-        leaf = max(fitting, key=len, default=None)  # `projection/kernel` is no `kernel`
+        leaf = max(fitting, key=len, default=None)  # `projection/kernel` ends like `kernel`, too
         if leaf is None and "bias" not in variable.name:
             raise KeyError(f"{variable.name} is not stored")
         variable.assign(np.zeros(variable.shape) if leaf is None else arrays[leaf])
 
 
-def _block(work: Work) -> Outputs:
+def _run_block_lstm(work: Work) -> Outputs:
     from tensorflow import raw_ops
 
     return _run_block(work, raw_ops.BlockLSTM, "tf.raw_ops.BlockLSTM", forget_bias=work.forget_bias)
 
 
-def _block_2(work: Work) -> Outputs:
+def _run_block_lstm_v2(work: Work) -> Outputs:
     from tensorflow import raw_ops
 
     return _run_block(work, raw_ops.BlockLSTMV2, "tf.raw_ops.BlockLSTMV2")
 
 
 def _run_block(work: Work, operation: Callable[..., Any], name: str, **attributes: float) -> Outputs:
-    """Run a whole cell that is one operation, over x with its steps first, and without clipping."""
+    """Run an operation that computes the whole cell, on x with the steps as its first axis, without clipping."""
     none, state = np.zeros(work.units, work.dtype), np.zeros((len(work.x), work.units), work.dtype)
     arrays = work.arrays
     _, cs, _, _, _, _, h = operation(
@@ -152,52 +153,52 @@ def _run_block(work: Work, operation: Callable[..., Any], name: str, **attribute
 
 
 CELLS: Mapping[str, Callable[[Work], Outputs]] = {
-    "keras": _keras,
-    "keras-1": _keras_1,
-    "cudnn": _cudnn,
-    "keras-peephole": _keras_peephole,
-    "tf1": _tensorflow_1,
-    "block": _block,
-    "block-v2": _block_2,
+    "keras": _run_keras_2,
+    "keras-1": _run_keras_1,
+    "cudnn": _run_cudnn,
+    "keras-peephole": _run_keras_peephole,
+    "tf1": _run_tensorflow_1,
+    "block": _run_block_lstm,
+    "block-v2": _run_block_lstm_v2,
 }
 
 
-def _answer(stream: IO[bytes], request: Message) -> None:
+def _answer_request(stream: IO[bytes], request: Message) -> None:
     try:
         arrays = {name: values for name, values in request.arrays.items() if name != "x"}
         fields = request.fields
         work = Work(fields["units"], fields["forget_bias"], fields["dtype"], request.arrays["x"], arrays)
         name, h, c = CELLS[fields["cell"]](work)
         outputs = {"h": np.asarray(h), "c": np.asarray(c)}
-    except Exception as error:  # noqa: BLE001 - whatever TensorFlow has against a layer is told, and the next may work
-        send(stream, {"error": _told(error)})
+    except Exception as error:  # noqa: BLE001 - every error is reported, and the next request may work
+        send(stream, {"error": _describe_error(error)})
     else:
         send(stream, {"cell": name}, outputs)
 
 
-def _told(error: Exception) -> str:
-    """ERROR in one line; all of it goes to stderr."""
+def _describe_error(error: Exception) -> str:
+    """Return `error` in one line; print its traceback to stderr."""
     traceback.print_exception(error)
     return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
 
 
-def _greeting() -> dict[str, str]:
-    """Load TensorFlow and say how that went."""
+def _import_tensorflow() -> dict[str, str]:
+    """Import TensorFlow and return the first message: its version, or why it cannot be imported."""
     try:
         import tensorflow
-        import tf_keras  # noqa: F401 - whether it is there
+        import tf_keras  # noqa: F401 - checks that it is installed
     except ModuleNotFoundError as error:
         return {"missing": str(error)}
     except Exception as error:  # noqa: BLE001 - an installation can be broken in any way
-        return {"error": _told(error)}
+        return {"error": _describe_error(error)}
     return {"version": str(tensorflow.__version__)}
 
 
 def main() -> None:
-    """Answer requests until there are no more. What TensorFlow prints goes to stderr, so that stdout is ours alone."""
+    """Answer requests until stdin ends. Output of TensorFlow goes to stderr, so that stdout holds only answers."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    greeting = _greeting()
+    greeting = _import_tensorflow()
     send(answers, greeting)
     while "version" in greeting and (request := receive(sys.stdin.buffer)) is not None:
-        _answer(answers, request)
+        _answer_request(answers, request)

@@ -1,7 +1,6 @@
-"""A process beside this one that does jobs: limited in what it takes, and replaced where it dies.
+"""A worker process that runs jobs under limits of CPU time and memory, and is replaced when it dies.
 
-A damaged model can crash the HDF5 library or have it loop for ever. Where it is read in such a process, that costs this
-model only.
+A damaged model can crash the HDF5 library or make it loop forever. In a worker process, only that model fails.
 """
 
 from __future__ import annotations
@@ -22,9 +21,9 @@ from lstmdump.sandbox.fork import Forked, can_fork, ending
 from lstmdump.sandbox.rlimits import ProcessBudget
 
 Task = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
-Answer = tuple[bool, Any]  # whether the job was done; its result, or its error and where that arose
+Answer = tuple[bool, Any]  # whether the job succeeded; its result, or its error and the traceback
 GRACE = 2.0
-"""Seconds that a process which is told to end has to take away what it has begun to write, on a busy machine, too."""
+"""Seconds that an interrupted process has to remove its unfinished output; enough on a busy machine, too."""
 
 _SIGN_OF_LIFE = b""
 _PATIENCE = 600  # seconds without a sign of life: servers and disks may be slow
@@ -34,26 +33,27 @@ _TICK = 1.0
 class Connection(Protocol):
     """One end of a pipe."""
 
-    def send_bytes(self, message: bytes, /) -> None: ...  # noqa: D102 - see `forked.Pipe`
+    def send_bytes(self, message: bytes, /) -> None: ...  # noqa: D102 - see `fork.Pipe`
     def recv_bytes(self) -> bytes: ...  # noqa: D102
     def poll(self, seconds: float, /) -> bool: ...  # noqa: D102
     def close(self) -> None: ...  # noqa: D102
 
 
 class Process(Protocol):
-    """The process at the other end."""
+    """The process at the other end of a `Connection`."""
 
     exitcode: int | None
 
-    def join(self, seconds: float | None = None, /) -> None: ...  # noqa: D102 - see `forked.Forked`
+    def join(self, seconds: float | None = None, /) -> None: ...  # noqa: D102 - see `fork.Forked`
     def terminate(self) -> None: ...  # noqa: D102
     def kill(self) -> None: ...  # noqa: D102
 
 
 class Worker:
-    """A process, and our end of the pipe to it. It is started for its first job, and anew where it has died.
+    """A worker process and our end of the pipe to it, started for the first job and again after it has died.
 
-    MODULES are imported in it before that job.
+    Args:
+        modules: Modules to import in the process before the first job.
     """
 
     def __init__(self, *modules: str) -> None:
@@ -67,56 +67,61 @@ class Worker:
         """Start the process and return our end of the pipe.
 
         Raises:
-            WorkerDied: the system starts no more.
+            WorkerDied: The process could not be started.
         """
-        with self._lock, _interrupts_put_off():
+        with self._lock, _delay_interrupts():
             if self._stopped:
                 from concurrent.futures import CancelledError
 
                 raise CancelledError
             try:
-                self._connection, self._process = _forked(self._modules) if can_fork() else _spawned(self._modules)
+                self._connection, self._process = (
+                    _fork_worker(self._modules) if can_fork() else _spawn_worker(self._modules)
+                )
             except OSError as error:
-                words = f"no process can be started for it ({error.strerror or error}); end others, or allow more"
+                words = (
+                    f"the worker process could not be started ({error.strerror or error}); "
+                    "end other processes, or raise the limit on processes"
+                )
                 raise WorkerDied(words) from error
             return self._connection
 
     def do(self, work: Callable[..., Any], *args: Any, **options: Any) -> Any:
-        """What the process makes of WORK; what that raises is raised.
+        """Run `work` in the process, and return its result or raise its exception.
 
         Raises:
-            WorkerDied: it ended instead, or has given no sign of life for ten minutes.
+            WorkerDied: The process could not be started, ended, or has given no sign of life for ten minutes.
         """
         task = pickle.dumps((work, args, options))
-        connection = self._waiting() or self.start()
+        connection = self._idle_connection() or self.start()
         try:
             connection.send_bytes(task)
-            answer: Answer = pickle.loads(self._received(connection))  # noqa: S301 - from our own process
+            answer: Answer = pickle.loads(self._receive(connection))  # noqa: S301 - from our own process
         except TimeoutError as error:
-            self._bury(connection)
-            raise WorkerDied(f"the process that worked on it has given no sign of life for {_PATIENCE} s") from error
+            self._reap(connection)
+            raise WorkerDied(f"the worker process has given no sign of life for {_PATIENCE} s") from error
         except (EOFError, OSError, pickle.UnpicklingError) as error:
-            raise WorkerDied(self._bury(connection)) from error
+            raise WorkerDied(self._reap(connection)) from error
         done, value = answer
         if done:
             return value
         failure, trace = value
-        raise failure from (_Elsewhere(trace) if trace else None)
+        raise failure from (_RemoteTraceback(trace) if trace else None)
 
-    def _waiting(self) -> Connection | None:
-        """Our end of the pipe, if there is a process at the other one: it may have been killed between two jobs."""
+    def _idle_connection(self) -> Connection | None:
+        """Return our end of the pipe if the process still runs: it may have been killed between two jobs."""
         if self._connection is not None:
             with suppress(OSError):
                 if not self._connection.poll(0):
                     return self._connection
-            self._bury(self._connection)
+            self._reap(self._connection)
         return None
 
-    def _received(self, connection: Connection) -> bytes:
+    def _receive(self, connection: Connection) -> bytes:
         message = _SIGN_OF_LIFE
         while message == _SIGN_OF_LIFE:
             ticks = 0
-            while not connection.poll(_TICK):  # counted, not timed: this process may be stopped, and go on
+            while not connection.poll(_TICK):  # counted, not timed: this process may be stopped and continued
                 ticks += 1
                 if ticks * _TICK >= _PATIENCE and self._process is not None:
                     self._process.kill()
@@ -124,18 +129,18 @@ class Worker:
             message = connection.recv_bytes()
         return message
 
-    def _bury(self, connection: Connection) -> str:
-        """How the process ended, in words."""
+    def _reap(self, connection: Connection) -> str:
+        """End the process if it still runs, and return how it ended, in words."""
         connection.close()
         self._connection, process = None, self._process
         if process is None:
-            return "the process that was to work on it was never born"
-        process.kill()  # what has ended has ended as it did; what has not speaks no more that can be understood
+            return "the worker process could not be started"
+        process.kill()  # no effect on one that has ended; one that still runs has sent an invalid answer
         process.join()
-        return _last_words(process.exitcode or 0)
+        return _describe_death(process.exitcode or 0)
 
     def dismiss(self) -> None:
-        """Let the process go when it has nothing to do."""
+        """Close the pipe, so that the idle process ends, and wait for it."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -143,42 +148,42 @@ class Worker:
             self._process.join()
 
     def interrupt(self) -> None:
-        """Tell the process to stop what it does. On Windows, Ctrl-C tells it, and nothing else can."""
+        """Send SIGTERM to the process. On Windows only Ctrl-C itself can interrupt it."""
         with self._lock:
             self._stopped = True
         if self._process is not None and os.name == "posix":
             self._process.terminate()
 
     def end(self, deadline: float) -> None:
-        """Wait for the process to end; kill it at DEADLINE."""
+        """Wait for the process to end; kill it at `deadline`, a time of the monotonic clock."""
         if self._process is not None:
             self._process.join(max(0.0, deadline - time.monotonic()))
             self._process.kill()
             self._process.join()
 
 
-class _Elsewhere(Exception):
-    """Where in another process an error arose: its traceback, as text."""
+class _RemoteTraceback(Exception):
+    """The traceback of an error in another process, as text."""
 
     def __str__(self) -> str:
         return f"\n{self.args[0]}"
 
 
-def _last_words(status: int) -> str:
+def _describe_death(status: int) -> str:
     if status == -getattr(signal, "SIGPROF", 0):
         return (
-            "reading it takes more processor time than a model of its size does: it is damaged, as a rule; "
-            "--limit seconds=… gives it more"
+            "reading it takes more CPU time than a model of its size needs, usually because it is damaged; "
+            "--limit seconds=… allows more"
         )
-    return f"the process that worked on it died ({ending(status)}); a damaged file can do that"
+    return f"the worker process died ({ending(status)}); a damaged file can cause that"
 
 
-def _forked(modules: tuple[str, ...]) -> tuple[Connection, Process]:
+def _fork_worker(modules: tuple[str, ...]) -> tuple[Connection, Process]:
     process = Forked(lambda pipe: _serve(pipe, modules))
     return process.pipe, process
 
 
-def _spawned(modules: tuple[str, ...]) -> tuple[Connection, Process]:
+def _spawn_worker(modules: tuple[str, ...]) -> tuple[Connection, Process]:
     import multiprocessing
 
     ours, theirs = multiprocessing.Pipe()
@@ -189,8 +194,8 @@ def _spawned(modules: tuple[str, ...]) -> tuple[Connection, Process]:
 
 
 @contextmanager
-def _interrupts_put_off() -> Iterator[None]:
-    """Ctrl-C waits until the block is left, so that no process is born in it to tell of it in a traceback."""
+def _delay_interrupts() -> Iterator[None]:
+    """Delay Ctrl-C until the block is left, so that a process forked in it does not print a traceback for it."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -202,46 +207,46 @@ def _interrupts_put_off() -> Iterator[None]:
 
 
 def _serve(connection: Connection, modules: tuple[str, ...]) -> None:
-    """What the process does: one task after the other, until nobody is at the other end of the pipe any more.
+    """Run tasks in the worker process until the other end of the pipe is closed.
 
-    It ends when it is told to, as after Ctrl-C, which goes to all processes of a terminal, but is for the first one.
+    SIGTERM ends the process. Ctrl-C is ignored: the terminal sends it to all processes, and the first one decides.
     """
-    told_to_end = threading.Event()
+    terminated = threading.Event()
 
     def end(*_: object) -> NoReturn:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        sys.unraisablehook = lambda _: None  # what is left half done does not complain of it
-        told_to_end.set()
+        sys.unraisablehook = lambda _: None  # no messages from unfinished work
+        terminated.set()
         raise SystemExit
 
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, signal.SIG_IGN if os.name == "posix" else end)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    _say_nothing()
-    with suppress(ImportError):  # to be told by the first job
+    _silence_streams()
+    with suppress(ImportError):  # the first job will report it
         for module in modules:
             __import__(module)
     with suppress(EOFError, OSError):
         budget.enforce(ProcessBudget(lambda: connection.send_bytes(_SIGN_OF_LIFE)))
-        while not told_to_end.is_set():  # where a library of C was told, the exception may be lost
-            answer = _answer(connection.recv_bytes())
+        while not terminated.is_set():  # SystemExit may be lost when the signal arrives in a C library
+            answer = _run_task(connection.recv_bytes())
             budget.end()
-            connection.send_bytes(_packed(answer))
+            connection.send_bytes(_pickle_answer(answer))
 
 
-def _say_nothing() -> None:
-    """Only the first process speaks; what a library of C prints before it dies is for nobody."""
+def _silence_streams() -> None:
+    """Redirect the standard streams to the null device: what a C library prints before it dies is of no use."""
     if os.environ.get("LSTMDUMP_DEBUG", "") in ("", "0"):
-        nowhere = _nowhere()
+        nowhere = _open_null_device()
         for descriptor in range(3):
             os.dup2(nowhere, descriptor)
         if nowhere > 2:
             os.close(nowhere)
 
 
-def _nowhere() -> int:
-    """A descriptor that takes whatever is written; where a directory has become the root, it may hold no devices."""
+def _open_null_device() -> int:
+    """Return a descriptor that discards what is written to it; after a chroot, there may be no null device."""
     with suppress(OSError):
         return os.open(os.devnull, os.O_RDWR)
     reading, writing = os.pipe()
@@ -249,30 +254,30 @@ def _nowhere() -> int:
     return writing
 
 
-_TOO_MUCH = "reading it takes more memory than a model of its size does; --limit memory=… gives it more"
-_OUT_OF_MEMORY: Answer = (False, (RefusedModel(_TOO_MUCH), ""))
+_TOO_MUCH_MEMORY = "reading it takes more memory than a model of its size needs; --limit memory=… allows more"
+_OUT_OF_MEMORY: Answer = (False, (RefusedModel(_TOO_MUCH_MEMORY), ""))
 
 
-def _answer(task: bytes) -> Answer:
+def _run_task(task: bytes) -> Answer:
     try:
         work, args, options = pickle.loads(task)  # noqa: S301 - from our own process
         return True, work(*args, **options)
     except MemoryError:
         return _OUT_OF_MEMORY
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is for who asked
-        return False, (error, "" if isinstance(error, LstmdumpError) else _trace())
+    except Exception as error:  # noqa: BLE001 - every exception belongs to the caller
+        return False, (error, "" if isinstance(error, LstmdumpError) else _format_traceback())
 
 
-def _trace() -> str:
+def _format_traceback() -> str:
     import traceback
 
     return traceback.format_exc()
 
 
-def _packed(answer: Answer) -> bytes:
+def _pickle_answer(answer: Answer) -> bytes:
     try:
         return pickle.dumps(answer)
     except MemoryError:
         return pickle.dumps(_OUT_OF_MEMORY)
-    except Exception as error:  # noqa: BLE001 - what cannot be pickled
-        return pickle.dumps((False, (TypeError(f"cannot be handed on: {error}"), "")))
+    except Exception as error:  # noqa: BLE001 - the result or error cannot be pickled
+        return pickle.dumps((False, (TypeError(f"the result cannot be pickled: {error}"), "")))

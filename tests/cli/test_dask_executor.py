@@ -1,4 +1,4 @@
-"""Work that Dask distributes, on a cluster of two worker processes."""
+"""Exports on a Dask cluster of two worker processes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if __name__ == "__main__":
 
 @pytest.fixture(scope="module")
 def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a scheduler with two workers, which run in another directory than we do."""
+    """The address of a scheduler with two workers, which run in another directory than the tests."""
     place = tmp_path_factory.mktemp("cluster")
     (place / "cluster.py").write_text(CLUSTER)
     with subprocess.Popen(
@@ -44,7 +44,7 @@ def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         cluster.stdin.close()
 
 
-def test_a_batch_is_what_it_is_in_one_process(scheduler: str, process: Run, tmp_path: Path) -> None:
+def test_a_batch_on_a_cluster_gives_the_same_as_in_one_process(scheduler: str, process: Run, tmp_path: Path) -> None:
     for name in ("a/one.h5", "b/one.h5"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         builders.one_lstm(tmp_path / name)
@@ -60,12 +60,12 @@ def test_a_batch_is_what_it_is_in_one_process(scheduler: str, process: Run, tmp_
             }
 
 
-def test_the_record_holds_the_path_as_it_was_given(scheduler: str, process: Run, model: Path) -> None:
+def test_the_record_holds_the_path_as_given(scheduler: str, process: Run, model: Path) -> None:
     process("export", model.name, "-o", "x.npz", "--dask", scheduler, cwd=model.parent)
     assert '"model": "model.h5"' in np.load(model.parent / "x.npz")["__lstmdump__"].item()
 
 
-def test_a_second_run_does_only_the_rest(scheduler: str, process: Run, model: Path) -> None:
+def test_a_second_run_refuses_or_skips_existing_outputs(scheduler: str, process: Run, model: Path) -> None:
     words = ("export", model.name, "-o", "out", "--dask", scheduler)
     process(*words, cwd=model.parent)
     refused, skipped = process(*words, cwd=model.parent), process(*words, "--skip-existing", cwd=model.parent)
@@ -85,7 +85,7 @@ with Client(sys.argv[1]) as client:
 """
 
 
-def test_dasks_executor_is_one_like_any_other(scheduler: str, model: Path, tmp_path: Path) -> None:
+def test_dasks_executor_runs_a_batch_from_python(scheduler: str, model: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.h5").write_bytes(b"")
     words = [sys.executable, "-c", FROM_PYTHON, scheduler, tmp_path / "out", model, tmp_path / "bad.h5"]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
@@ -93,7 +93,7 @@ def test_dasks_executor_is_one_like_any_other(scheduler: str, model: Path, tmp_p
 
 
 @pytest.mark.parametrize("address", ["nonsense", "http://127.0.0.1:8786", "tcp://127.0.0.1", "tcp://127.0.0.1:x"])
-def test_what_is_no_address_is_told(address: str, process: Run, model: Path) -> None:
+def test_an_invalid_scheduler_address_is_reported(address: str, process: Run, model: Path) -> None:
     done = process("export", model, "-o", "x.npz", "--dask", address, cwd=model.parent)
     words = f"lstmdump: --dask {address}: not the address of a scheduler, such as tcp://host:8786"
     assert (done.returncode, done.stderr) == (2, f"{words}; see `lstmdump export --help`\n")
@@ -101,7 +101,7 @@ def test_what_is_no_address_is_told(address: str, process: Run, model: Path) -> 
 
 @pytest.fixture(params=["nobody", "silence", "another server"])
 def wrong_address(request: pytest.FixtureRequest) -> Iterator[str]:
-    """An address where something else is than a scheduler."""
+    """An address at which there is no scheduler."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
         if request.param == "nobody":
@@ -138,10 +138,10 @@ def test_no_scheduler_is_told_in_one_line(wrong_address: str, model: Path) -> No
     words = [sys.executable, "-c", SOON, "export", model, "-o", "x.npz", "--dask", wrong_address]
     done = subprocess.run(words, capture_output=True, text=True, cwd=model.parent, check=False, timeout=120)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert done.stderr.startswith(f"lstmdump: {wrong_address}: no Dask scheduler answers there (")
+    assert done.stderr.startswith(f"lstmdump: {wrong_address}: no Dask scheduler answers at this address (")
 
 
-def test_without_dask_the_pip_line_is_told(process: Run, model: Path, tmp_path: Path) -> None:
+def test_without_dask_the_error_gives_the_pip_command(process: Run, model: Path, tmp_path: Path) -> None:
     (tmp_path / "distributed.py").write_text("raise ImportError('none here')")
     done = process("export", model, "-o", "x.npz", "--dask", "tcp://127.0.0.1:1", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (
@@ -149,5 +149,5 @@ def test_without_dask_the_pip_line_is_told(process: Run, model: Path, tmp_path: 
     )  # fmt: skip
 
 
-def test_processes_and_a_cluster_contradict_each_other(run: Run, model: Path) -> None:
+def test_jobs_and_dask_cannot_be_combined(run: Run, model: Path) -> None:
     assert run("export", model, "-o", "x", "-j", "2", "--dask", "tcp://127.0.0.1:1").status == 2

@@ -1,4 +1,4 @@
-"""Batches that Ctrl-C ends, and batches in which a process dies."""
+"""Batch exports that are interrupted by Ctrl-C, or in which a worker process dies."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from support import builders
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
 
 
 def start(*arguments: object) -> subprocess.Popen[str]:
@@ -22,21 +22,21 @@ def start(*arguments: object) -> subprocess.Popen[str]:
 
 
 def interrupt(process: subprocess.Popen[str], *, group: bool) -> tuple[int, str, str]:
-    """The status, stdout and stderr after Ctrl-C, which a terminal sends to the whole group of processes.
+    """Return status, stdout and stderr after Ctrl-C, which a terminal sends to the whole process group.
 
-    Both streams end when the last process has gone that writes to them.
+    Both streams end when the last process that writes to them has ended.
     """
     if group:
         os.killpg(process.pid, signal.SIGINT)
     else:
         process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
-    return process.returncode, out, err.strip()  # a line is ended, which a terminal has begun with ^C
+    return process.returncode, out, err.strip()  # click ends the line in which a terminal has printed ^C
 
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A list of the same model 600 times, under other names."""
+    """A list of 600 links to the same model."""
     place = tmp_path_factory.mktemp("models")
     builders.one_lstm(place / "model.h5")
     for number in range(600):
@@ -47,9 +47,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("group", [True, False], ids=["all processes", "the first process"])
 @pytest.mark.parametrize("jobs", [1, 8])
-def test_an_interrupt_keeps_what_is_done_and_leaves_nothing_else(
-    jobs: int, group: bool, models: Path, tmp_path: Path
-) -> None:
+def test_an_interrupted_batch_keeps_only_complete_outputs(jobs: int, group: bool, models: Path, tmp_path: Path) -> None:
     process = start("-T", models, "-o", tmp_path / "out", "-j", jobs, "--json")
     assert process.stdout is not None
     first = process.stdout.readline()
@@ -61,7 +59,7 @@ def test_an_interrupt_keeps_what_is_done_and_leaves_nothing_else(
     assert all(len(np.load(path).files) == 13 for path in written)
 
 
-def test_a_second_run_does_the_rest(models: Path, tmp_path: Path) -> None:
+def test_a_second_run_exports_the_remaining_models(models: Path, tmp_path: Path) -> None:
     process = start("-T", models, "-o", tmp_path / "out", "-j", 2, "--json")
     assert process.stdout is not None
     process.stdout.readline()
@@ -72,11 +70,11 @@ def test_a_second_run_does_the_rest(models: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("jobs", [1, 8])
-def test_an_interrupt_ends_an_export_in_its_midst(jobs: int, tmp_path: Path) -> None:
+def test_an_interrupt_during_an_export_leaves_no_file(jobs: int, tmp_path: Path) -> None:
     for name in ("a.h5", "b.h5"):
         builders.write(tmp_path / name, {"x": builders.keras_2_weights("x", d=1000, m=1000)})
     process = start(tmp_path / "a.h5", tmp_path / "b.h5", "-o", tmp_path / "out", "-j", jobs, "--compress")
-    while not (tmp_path / "out").exists():  # made when the first is begun
+    while not (tmp_path / "out").exists():  # created when the first export starts
         assert process.poll() is None
         time.sleep(0.01)
     assert interrupt(process, group=True) == (130, "", "")
@@ -100,13 +98,13 @@ sys.exit(cli.run(sys.argv[1:]))
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere processes do not inherit what is patched")
-def test_a_process_that_dies_is_one_failure(tmp_path: Path) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="only forked processes inherit the patch")
+def test_a_worker_process_that_dies_is_one_failure(tmp_path: Path) -> None:
     paths = [builders.one_lstm(tmp_path / f"{name}.h5") for name in ("a", "deadly", "b", "c")]
     words = [sys.executable, "-c", DEADLY, "export", *paths, "-o", tmp_path / "out", "-j", "2"]
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
     assert (done.returncode, done.stdout.split()) == (2, [str(tmp_path / "out" / f"{name}.h5.npz") for name in "abc"])
     assert (
         done.stderr
-        == f"lstmdump: {paths[1]}: the process that worked on it died (signal 9, SIGKILL); a damaged file can do that\n"
+        == f"lstmdump: {paths[1]}: the worker process died (signal 9, SIGKILL); a damaged file can cause that\n"
     )

@@ -1,4 +1,4 @@
-"""What all commands have in common: help, version, and how a run ends."""
+"""Behaviour that all commands share: help, version, and the end of a run."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ def test_help_has_an_example(command: tuple[str, ...], option: str, run: Run) ->
     assert f"  lstmdump {' '.join(command)}" in outcome.out.partition("Example")[2]
 
 
-def test_nothing_at_all_is_help(run: Run) -> None:
+def test_no_arguments_show_the_help(run: Run) -> None:
     assert run().out == run("--help").out
 
 
 @pytest.mark.parametrize("option", ["-V", "--version"])
-def test_version(option: str, run: Run) -> None:
+def test_the_version_is_printed(option: str, run: Run) -> None:
     assert run(option).out == f"lstmdump {lstmdump.__version__}\n"
 
 
-def test_the_module_is_the_command(process: Run) -> None:
+def test_the_module_runs_the_command(process: Run) -> None:
     assert process("--version").stdout == f"lstmdump {lstmdump.__version__}\n"
 
 
@@ -46,10 +46,10 @@ def test_the_module_is_the_command(process: Run) -> None:
     ("command", "set_before", "found"),
     [("show", None, "1"), ("show", "3", "3"), ("model.h5", None, "1"), ("trace", None, "1"), ("verify", None, None)],
 )
-def test_linear_algebra_gets_threads_only_for_large_products_or_where_they_are_asked_for(
+def test_openblas_has_one_thread_except_for_verify_or_as_set_by_the_user(
     command: str, set_before: str | None, found: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "")  # put back afterwards, whatever it is set to
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "")  # so that it is restored afterwards
     monkeypatch.delenv("OPENBLAS_NUM_THREADS") if set_before is None else monkeypatch.setenv(
         "OPENBLAS_NUM_THREADS", set_before
     )
@@ -72,19 +72,19 @@ def test_a_bug_is_one_line_and_status_2(run: Run, model: Path, monkeypatch: pyte
     assert "a bug in lstmdump: ZeroDivisionError: division by zero" in outcome.err
 
 
-def test_a_bug_outside_of_any_model_is_one_line(run: Run, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_outside_of_the_models_is_one_line(run: Run, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lstmdump.cli.commands.show.Run", lambda **_: 1 / 0)
     outcome = run(model)
     assert (outcome.status, outcome.err.count("\n")) == (2, 1)
 
 
-def test_a_bug_has_a_traceback_on_request(run: Run, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_has_a_traceback_with_the_debug_variable(run: Run, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lstmdump.cli.commands.show.describe", lambda *_: 1 / 0)
     monkeypatch.setenv("LSTMDUMP_DEBUG", "1")
     assert "Traceback (most recent call last)" in run(model).err
 
 
-def test_an_interrupt_ends_as_shells_expect(monkeypatch: pytest.MonkeyPatch, model: Path) -> None:
+def test_an_interrupt_gives_the_exit_status_that_shells_expect(monkeypatch: pytest.MonkeyPatch, model: Path) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
@@ -111,7 +111,7 @@ cli.main()
 """
 
 
-def test_an_interrupt_that_python_drops_is_raised_anew(model: Path) -> None:
+def test_an_interrupt_that_python_drops_is_raised_again(model: Path) -> None:
     command = [sys.executable, "-c", LOST, str(model)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
     assert (done.returncode, done.stderr.strip()) == (130, "")
@@ -119,7 +119,7 @@ def test_an_interrupt_that_python_drops_is_raised_anew(model: Path) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="has no /dev/full")
 @pytest.mark.parametrize("arguments", [["show"], ["show", "--json"], ["check", "--params", "128"]])
-def test_a_full_disk_behind_stdout_is_told(arguments: list[str], model: Path) -> None:
+def test_a_full_disk_behind_stdout_is_reported(arguments: list[str], model: Path) -> None:
     with Path("/dev/full").open("w") as full:
         command = [sys.executable, "-m", "lstmdump", *arguments, str(model)]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
@@ -128,15 +128,15 @@ def test_a_full_disk_behind_stdout_is_told(arguments: list[str], model: Path) ->
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="has no /dev/full")
 @pytest.mark.parametrize("option", ["--help", "--version"])
-def test_a_full_disk_behind_the_help_is_a_failure(option: str) -> None:
+def test_help_fails_when_the_disk_behind_stdout_is_full(option: str) -> None:
     env = {**os.environ, "PYTHONUNBUFFERED": ""}
     with Path("/dev/full").open("w") as full:
         done = subprocess.run([sys.executable, "-m", "lstmdump", option], stdout=full, check=False, env=env)
     assert done.returncode == 2
 
 
-@pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")
-def test_a_reader_that_has_gone_is_no_complaint(model: Path) -> None:
+@pytest.mark.skipif(os.name != "posix", reason="POSIX pipes")
+def test_a_closed_pipe_behind_stdout_gives_no_message(model: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     command = [sys.executable, "-m", "lstmdump", "show", str(model)]
@@ -157,7 +157,7 @@ def test_a_full_disk_behind_stderr_keeps_the_exit_status(unbuffered: str, debug:
 
 @pytest.mark.skipif(os.name != "posix", reason="a POSIX shell closes streams")
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
-def test_a_closed_stream_is_no_bug(closed: str, model: Path) -> None:
+def test_a_closed_stream_is_not_reported_as_a_bug(closed: str, model: Path) -> None:
     shell = f'"{sys.executable}" -m lstmdump show --json none.h5 "{model}" -T - {closed} </dev/null'
     shell = shell if closed != "<&-" else shell.replace(" </dev/null", "")
     done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=False)
@@ -165,7 +165,7 @@ def test_a_closed_stream_is_no_bug(closed: str, model: Path) -> None:
     assert all(line.startswith("{") for line in done.stdout.splitlines())
 
 
-def test_a_terminal_of_another_encoding_gets_its_own_signs(process: Run, model: Path) -> None:
+def test_characters_outside_of_the_encoding_are_escaped(process: Run, model: Path) -> None:
     done = process("show", model, env={**os.environ, "PYTHONIOENCODING": "ascii"})
     assert "(3, 16) = 3\\xd74\\xb74" in done.stdout
 
@@ -175,15 +175,15 @@ import os, sys
 from lstmdump import cli
 from lstmdump.sandbox import fork
 has_fork, fork.HAS_FORK = fork.HAS_FORK, False
-cli.run(["export", sys.argv[2], "-o", os.devnull + "/x.npz"])  # imports all that there is while it may be read
+cli.run(["export", sys.argv[2], "-o", os.devnull + "/x.npz"])  # imports all modules while they can be read
 fork.HAS_FORK = has_fork
 os.setuid(65534)
 sys.exit(cli.run(sys.argv[1:]))
 """
 
 
-@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="root alone can become somebody else")
-def test_a_directory_without_permission_is_told(model: Path, tmp_path: Path) -> None:
+@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only root can change the user")
+def test_a_directory_without_write_permission_is_reported(model: Path, tmp_path: Path) -> None:
     locked = tmp_path / "locked"
     locked.mkdir(mode=0o555)
     for directory in [tmp_path, *tmp_path.parents]:
@@ -202,7 +202,7 @@ def test_a_directory_without_permission_is_told(model: Path, tmp_path: Path) -> 
     [["show", "MODEL"], ["check", "--params", "128", "MODEL"], ["lags", "MODEL"], ["export", "MODEL", "-f", "-o", "OUT"],
      ["trace", "-q", "MODEL", "-i", "X", "-f", "-o", "OUT"]],
 )  # fmt: skip
-def test_whether_a_path_can_be_read_is_not_looked_at_before_its_turn(
+def test_access_to_a_path_is_not_checked_in_advance(
     arguments: list[str], run: Callable[..., Any], model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out.npz"
@@ -214,7 +214,7 @@ def test_whether_a_path_can_be_read_is_not_looked_at_before_its_turn(
     assert (outcome.status, outcome.err) == (0, "")
 
 
-def test_what_is_told_of_a_name_of_any_length_is_a_line_of_some_length(run: Run, tmp_path: Path) -> None:
+def test_a_message_with_a_very_long_name_is_shortened(run: Run, tmp_path: Path) -> None:
     path = builders.write(tmp_path / "m.h5", {"lstm": []})
     builders.change(path, lambda file: file.attrs.__setitem__("layer_names", np.array([b"\x1b" + b"x" * 60_000])))
     for options in ([], ["--json"]):

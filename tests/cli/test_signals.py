@@ -1,4 +1,4 @@
-"""Runs that are ended in their midst, and what they leave."""
+"""Runs that are ended by a signal, and the files that they leave."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from support import builders
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
 
 ENDING = [signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)]
 STARTED = """
@@ -27,21 +27,21 @@ cli.main()
 
 
 def export(out: Path, *arguments: object, hidden: bool, before: list[str] | None = None) -> subprocess.Popen[str]:
-    """A run in the midst of its first output, which has a HIDDEN name, or none."""
+    """Start a run and return it while it writes its first output, a file with a `hidden` name or without a name."""
     model = builders.write(out.parent / "a.h5", {"x": builders.keras_2_weights("x", d=1000, m=1000)})
     code = STARTED.format(hidden=hidden)
     command = [*(before or []), sys.executable, "-c", code, "export", model, "-o", out, "--compress", *arguments]
     started = subprocess.Popen(
         list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    while not out.exists():  # made when the output is begun
+    while not out.exists():  # created when the output is started
         assert started.poll() is None
         time.sleep(0.01)
     return started
 
 
 def remaining(group: int) -> list[str]:
-    """The processes of GROUP that are alive, by their states."""
+    """Return the states of the live processes of a process group."""
     found = []
     for directory in Path("/proc").glob("[0-9]*"):
         try:
@@ -56,7 +56,7 @@ def remaining(group: int) -> list[str]:
 @pytest.mark.parametrize("hidden", [True, False], ids=["hidden name", "no name"])
 @pytest.mark.parametrize("group", [True, False], ids=["all processes", "the first process"])
 @pytest.mark.parametrize("number", ENDING)
-def test_a_run_that_is_told_to_end_leaves_nothing(
+def test_a_run_ended_by_a_signal_leaves_no_file(
     number: signal.Signals, group: bool, hidden: bool, tmp_path: Path
 ) -> None:
     process = export(tmp_path / "out", hidden=hidden)
@@ -67,7 +67,7 @@ def test_a_run_that_is_told_to_end_leaves_nothing(
 
 
 @pytest.mark.parametrize("number", ENDING)
-def test_a_batch_that_is_told_to_end_leaves_what_is_done(number: signal.Signals, tmp_path: Path) -> None:
+def test_a_batch_ended_by_a_signal_leaves_complete_outputs(number: signal.Signals, tmp_path: Path) -> None:
     small = builders.one_lstm(tmp_path / "b.h5")
     process = export(tmp_path / "out", small, "-j", 2, hidden=True)
     while not (tmp_path / "out" / "b.h5.npz").exists():
@@ -79,7 +79,7 @@ def test_a_batch_that_is_told_to_end_leaves_what_is_done(number: signal.Signals,
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["b.h5.npz"]
 
 
-def test_a_terminal_that_tells_of_its_end_twice_is_heard_once(tmp_path: Path) -> None:
+def test_repeated_hangup_signals_end_the_run_once(tmp_path: Path) -> None:
     process = export(tmp_path / "out", hidden=True)
     for _ in range(5):
         process.send_signal(signal.SIGHUP)
@@ -87,16 +87,16 @@ def test_a_terminal_that_tells_of_its_end_twice_is_heard_once(tmp_path: Path) ->
     assert (process.returncode, (tmp_path / "out").exists()) == (128 + signal.SIGHUP, False)
 
 
-def test_what_whoever_started_it_ignores_is_ignored(tmp_path: Path) -> None:
+def test_a_signal_ignored_by_the_parent_is_ignored(tmp_path: Path) -> None:
     process = export(tmp_path / "out", hidden=False, before=["nohup"])
     os.killpg(process.pid, signal.SIGHUP)
     out, _ = process.communicate(timeout=120)
     assert (process.returncode, out) == (0, f"{tmp_path / 'out' / 'a.h5.npz'}\n")
 
 
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes as Linux lists them")
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="lists processes as Linux does")
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_a_run_that_is_killed_takes_its_processes_along(jobs: int, tmp_path: Path) -> None:
+def test_the_worker_processes_of_a_killed_run_end(jobs: int, tmp_path: Path) -> None:
     process = export(tmp_path / "out", builders.one_lstm(tmp_path / "b.h5"), "-j", jobs, hidden=False)
     process.kill()
     process.communicate()
@@ -127,7 +127,7 @@ cli.main()
 """
 
 
-def test_an_end_that_python_drops_is_raised_anew(model: Path, tmp_path: Path) -> None:
+def test_a_signal_that_python_drops_is_raised_again(model: Path, tmp_path: Path) -> None:
     words = [sys.executable, "-c", LOST, "export", model, "-o", tmp_path / "x.npz"]
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (128 + signal.SIGTERM, "")
@@ -135,7 +135,7 @@ def test_an_end_that_python_drops_is_raised_anew(model: Path, tmp_path: Path) ->
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_an_output_does_not_take_the_place_of_a_stream_that_is_closed(
+def test_an_output_is_not_opened_as_a_closed_standard_stream(
     jobs: int, closed: str, model: Path, tmp_path: Path
 ) -> None:
     other = builders.one_lstm(tmp_path / "other.h5")

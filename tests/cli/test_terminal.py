@@ -1,4 +1,4 @@
-"""What a terminal shows: the bar, and lines above it."""
+"""Output on a terminal: the progress bar, and lines above it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from support import builders
 
-pty = pytest.importorskip("pty", reason="pseudo-terminals of POSIX")
+pty = pytest.importorskip("pty", reason="POSIX pseudo-terminals")
 
 
 def on_terminal(arguments: list[object], *, stdout: int | None, **variables: str) -> tuple[str, str]:
-    """What `lstmdump` shows on a terminal, and what goes to STDOUT where that is another place."""
+    """Return what `lstmdump` writes to a terminal, and to `stdout` if that is not the terminal."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "lstmdump", *map(str, arguments)]
     environment = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR")}
@@ -35,29 +35,29 @@ def on_terminal(arguments: list[object], *, stdout: int | None, **variables: str
 def _read(terminal: int) -> bytes:
     try:
         return os.read(terminal, 1 << 16)
-    except OSError:  # how Linux says that nobody writes there any more
+    except OSError:  # Linux reports this when the other end is closed
         return b""
 
 
 def lines(shown: str) -> list[str]:
-    """What stays on the screen, and each picture of the bar, line by line, without colours and movements."""
+    """Return the lines on the screen and each update of the bar, without colours and cursor movements."""
     return [line for line in re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "\r", shown)) if line]
 
 
 @pytest.fixture
 def batch(tmp_path: Path) -> list[object]:
-    """The words for an export of 40 models, of which one is none."""
+    """The arguments for an export of 40 files, one of which is not a model."""
     paths = [builders.one_lstm(tmp_path / f"{number}.h5") for number in range(39)]
     (tmp_path / "bad.h5").write_bytes(b"")
     return ["export", *paths, tmp_path / "bad.h5", "-o", tmp_path / "out"]
 
 
-def test_the_bar_says_how_many_how_fast_and_how_long(batch: list[object]) -> None:
+def test_the_bar_shows_count_rate_and_remaining_time(batch: list[object]) -> None:
     shown, _ = on_terminal(batch, stdout=subprocess.PIPE)
     assert re.search(r"40 of 40 models · [\d,.]+ models/s · 0:00 left", re.sub(r"\x1b\[[0-9;]*m", "", shown))
 
 
-def test_results_that_go_elsewhere_are_untouched(batch: list[object], tmp_path: Path) -> None:
+def test_the_bar_does_not_mix_with_redirected_results(batch: list[object], tmp_path: Path) -> None:
     _, out = on_terminal(batch, stdout=subprocess.PIPE)
     assert out == "".join(f"{tmp_path / 'out' / f'{number}.h5.npz'}\n" for number in range(39))
 
@@ -75,19 +75,19 @@ def test_results_and_messages_on_the_same_terminal_are_whole_lines_above_the_bar
 
 
 @pytest.mark.parametrize(("options", "variables"), [(["-q"], {}), ([], {"TERM": "dumb"})])
-def test_there_is_no_bar_when_asked_to_be_quiet_or_where_a_terminal_cannot_draw_it(
+def test_there_is_no_bar_with_quiet_or_on_a_dumb_terminal(
     options: list[str], variables: dict[str, str], batch: list[object], tmp_path: Path
 ) -> None:
     shown, _ = on_terminal([*batch, *options], stdout=subprocess.PIPE, **variables)
     assert shown == f"lstmdump: {tmp_path / 'bad.h5'}: an empty file\r\n"
 
 
-def test_one_model_needs_no_bar(model: Path) -> None:
+def test_there_is_no_bar_for_one_model(model: Path) -> None:
     shown, _ = on_terminal(["export", model, "-o", model.with_suffix(".npz")], stdout=subprocess.PIPE)
     assert shown == ""
 
 
-def test_the_bar_vanishes_and_the_cursor_comes_back(batch: list[object]) -> None:
+def test_the_bar_is_removed_and_the_cursor_restored(batch: list[object]) -> None:
     shown, _ = on_terminal(batch, stdout=subprocess.PIPE)
     assert shown.endswith("\x1b[2K")
     assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")

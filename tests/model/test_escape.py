@@ -12,7 +12,7 @@ from lstmdump.model.escape import key, shortened, visible
 
 
 @pytest.mark.parametrize("text", ["lstm_1", "a b", "lstm_é日本", "α×β·γ", "a\u00a0b", "modèle　1"])
-def test_what_can_be_seen_is_left_alone(text: str) -> None:
+def test_visible_characters_are_not_escaped(text: str) -> None:
     assert visible(text) == text
 
 
@@ -31,11 +31,11 @@ def test_what_can_be_seen_is_left_alone(text: str) -> None:
         ("日本\xad", "日本\\xad"),
     ],
 )
-def test_what_a_terminal_would_act_on_or_hide_is_escaped(text: str, expected: str) -> None:
+def test_characters_that_a_terminal_would_interpret_or_hide_are_escaped(text: str, expected: str) -> None:
     assert visible(text) == expected
 
 
-def test_no_character_of_unicode_is_shown_that_is_a_control_a_format_or_a_separator_of_lines() -> None:
+def test_all_control_format_and_line_separator_characters_of_unicode_are_escaped() -> None:
     hidden = [sign for sign in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(sign) in
               ("Cc", "Cf", "Cs", "Zl", "Zp")]  # fmt: skip
     assert not set(hidden) & set(visible("日".join(hidden)))
@@ -46,7 +46,7 @@ def test_no_character_of_unicode_is_shown_that_is_a_control_a_format_or_a_separa
     ["lstm_1", "bidirectional/forward_lstm", "rnn/multi_rnn_cell/cell_0/basic_lstm_cell", "aux/lstm", "my layer", "é日本",
      "a.b", ".x", "a-b", "x(1)", "n" * 60_000],
 )  # fmt: skip
-def test_a_name_as_frameworks_give_them_is_a_key_as_it_is(name: str) -> None:
+def test_an_ordinary_layer_name_is_its_own_key(name: str) -> None:
     assert key(name) == name
 
 
@@ -74,16 +74,16 @@ def test_a_name_as_frameworks_give_them_is_a_key_as_it_is(name: str) -> None:
         ("a\udcff", "a%ED%B3%BF"),
     ],
 )
-def test_what_is_no_part_of_a_path_on_every_system_is_escaped_in_a_key(name: str, expected: str) -> None:
+def test_what_is_not_portable_in_a_path_is_escaped_in_a_key(name: str, expected: str) -> None:
     assert key(name) == expected
 
 
 @pytest.mark.parametrize("name", ["..", "/", "a//b/", "a\\b", "%2E", "C:x", "\u202e", "%", "a%2Fb"])
-def test_a_key_tells_the_name(name: str) -> None:
+def test_unquoting_a_key_restores_the_name(name: str) -> None:
     assert unquote(key(name)) == name
 
 
-def test_no_key_leads_out_of_a_directory_on_any_system_and_no_two_names_have_one() -> None:
+def test_keys_stay_below_their_directory_on_every_system_and_are_unique() -> None:
     draw = random.Random(1)  # noqa: S311 - the same names each time
     names = {"".join(draw.choices("ab./\\:% \x1b\u202e日\udc80", k=draw.randrange(12))) for _ in range(5000)}
     keys = {key(name) for name in names}
@@ -95,12 +95,12 @@ def test_no_key_leads_out_of_a_directory_on_any_system_and_no_two_names_have_one
     assert len(keys) == len(names)
 
 
-def test_a_text_that_is_too_long_loses_its_middle() -> None:
+def test_the_middle_of_a_long_text_is_left_out() -> None:
     text = shortened("a" * 500 + "b" * 1000 + "c" * 500, 1000)
     assert (len(text) <= 1000, text[:480], text[-480:]) == (True, "a" * 480, "c" * 480)
     assert " … 1,040 characters … " in text
 
 
 @pytest.mark.parametrize("text", ["", "a" * 1000])
-def test_a_text_that_is_short_enough_is_left_alone(text: str) -> None:
+def test_a_short_text_is_not_shortened(text: str) -> None:
     assert shortened(text, 1000) == text

@@ -1,4 +1,4 @@
-"""Limits: one table for the values, for what users write, and for what they are told."""
+"""The table of limits: values, parsing of `--limit`, and messages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lstmdump.model import limits
 from lstmdump.model.limits import DEFAULTS, LIMITS, Limits
 
 
-def test_each_limit_has_its_words() -> None:
+def test_each_limit_is_described() -> None:
     assert [limit.field for limit in LIMITS] == list(Limits._fields)
 
 
@@ -32,30 +32,32 @@ def test_a_value_is_written_with_or_without_its_unit(text: str, value: tuple[str
 
 
 @pytest.mark.parametrize("limit", LIMITS, ids=lambda limit: limit.name)
-def test_what_is_written_is_understood(limit: limits.Limit) -> None:
+def test_a_written_limit_can_be_parsed(limit: limits.Limit) -> None:
     assert limits.parse(f"{limit.name}={limits.written(limit)}") == (limit.field, getattr(DEFAULTS, limit.field))
 
 
 @pytest.mark.parametrize("text", ["", "objects", "=1", "depth=1", "limits=1"])
-def test_what_is_no_limit_is_told_with_those_that_are(text: str) -> None:
-    with pytest.raises(ValueError, match="is not NAME=VALUE with a NAME of json-size, json-depth"):
+def test_the_error_for_an_unknown_limit_lists_the_limits(text: str) -> None:
+    with pytest.raises(ValueError, match="is not NAME=VALUE, where NAME is one of json-size, json-depth"):
         limits.parse(text)
 
 
 @pytest.mark.parametrize(
     "text", ["objects=", "objects=0", "objects=-1", "objects=1x", "objects=1.5", "objects=MiB", "memory=1 zebibyte"]
 )
-def test_what_is_no_value_is_told_with_one_that_is(text: str) -> None:
-    with pytest.raises(ValueError, match=r"is no value for (objects, which is written as 100000|memory, .* 384MiB)"):
+def test_the_error_for_an_invalid_value_gives_a_valid_one(text: str) -> None:
+    with pytest.raises(
+        ValueError, match=r"is not a value for (objects; give one such as 100000|memory; give one such as 384MiB)"
+    ):
         limits.parse(text)
 
 
-def test_a_refusal_says_what_allows_it() -> None:
+def test_the_error_for_an_exceeded_limit_names_the_option_that_raises_it() -> None:
     error = limits.limit_exceeded("json_size", "config.json has 16,777,217 bytes", needed=16 * 2**20 + 1)
     assert str(error) == "config.json has 16,777,217 bytes; --limit json-size=17MiB allows it"
 
 
 @pytest.mark.parametrize("limit", LIMITS, ids=lambda limit: limit.name)
-def test_help_breaks_no_limit(limit: limits.Limit, capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_does_not_split_a_limit_across_lines(limit: limits.Limit, capsys: pytest.CaptureFixture[str]) -> None:
     cli.run(["show", "--help"])
     assert f"{limit.name}={limits.written(limit)}" in capsys.readouterr().out

@@ -14,7 +14,7 @@ from lstmdump.model.location import Location
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A directory of a file `b`, a directory `a` and a link `c` that leads nowhere."""
+    """A directory with a file `b`, a directory `a` and a broken link `c`."""
     (tmp_path / "b").write_bytes(b"bytes")
     (tmp_path / "a").mkdir()
     (tmp_path / "c").symlink_to("none")
@@ -25,40 +25,42 @@ def folder(tmp_path: Path) -> Path:
     ("name", "exists", "is_file", "is_dir"),
     [("a", True, False, True), ("b", True, True, False), ("c", False, False, False), ("b/x", False, False, False)],
 )
-def test_what_lies_there_is_told(name: str, exists: bool, is_file: bool, is_dir: bool, folder: Path) -> None:
+def test_a_location_knows_files_and_directories(
+    name: str, exists: bool, is_file: bool, is_dir: bool, folder: Path
+) -> None:
     location = Location(folder / name)
     assert (location.exists(), location.is_file(), location.is_dir()) == (exists, is_file, is_dir)
 
 
 @pytest.mark.parametrize("path", ["a\0b", "x" * 5000])
-def test_at_a_path_that_no_file_can_have_lies_nothing(path: str) -> None:
+def test_an_invalid_path_does_not_exist(path: str) -> None:
     assert not Location(path).exists()
 
 
-def test_a_child_lies_in_the_directory(folder: Path) -> None:
+def test_a_child_is_in_the_directory(folder: Path) -> None:
     assert Location(folder).child("b").read() == b"bytes"
 
 
-def test_a_sibling_lies_beside_the_file(folder: Path) -> None:
+def test_a_sibling_is_in_the_directory_of_the_file(folder: Path) -> None:
     assert Location(folder / "x").sibling("b").read() == b"bytes"
 
 
-def test_a_file_named_alone_has_siblings(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relative_file_name_has_siblings(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     assert Location("x").sibling("b").read() == b"bytes"
 
 
-def test_a_file_named_alone_lies_in_a_directory(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relative_file_name_has_a_parent(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     assert Location("b").parent.child("b").is_file()
 
 
-def test_a_directory_is_listed_in_order_without_what_leads_nowhere(folder: Path) -> None:
+def test_a_directory_is_listed_in_order_without_broken_links(folder: Path) -> None:
     found = [(entry.name, is_directory) for entry, is_directory in Location(folder).entries()]
     assert found == [("a", True), ("b", False)]
 
 
-def test_a_link_to_a_directory_is_listed_as_none(folder: Path) -> None:
+def test_a_link_to_a_directory_is_not_listed_as_a_directory(folder: Path) -> None:
     (folder / "d").symlink_to("a")
     assert ("d", False) in [(entry.name, is_directory) for entry, is_directory in Location(folder).entries()]
 
@@ -70,23 +72,23 @@ def test_a_file_is_read_at_any_position(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["s3://bucket/m.h5", "simplecache::s3://bucket/m.h5", "zip://m.h5::s3://bucket/a.zip"])
-def test_a_url_is_known(path: str) -> None:
+def test_a_url_is_recognized(path: str) -> None:
     assert is_url(path)
 
 
 @pytest.mark.parametrize("path", ["m.h5", "C://models/m.h5", "./s3://m.h5", "/a://b", "", "://", "a\0b"])
-def test_other_paths_are_no_urls(path: str) -> None:
+def test_other_paths_are_not_urls(path: str) -> None:
     assert not is_url(path)
 
 
-def test_a_file_that_is_called_like_a_url_is_that_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_existing_file_named_like_a_url_is_that_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     (folder / "s3:").mkdir()
     (folder / "s3:" / "m.h5").write_bytes(b"mine")
     assert at("s3://m.h5").read() == b"mine"
 
 
-def test_without_fsspec_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_fsspec_the_error_names_the_extra_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "lstmdump.model.remote", raising=False)
     monkeypatch.setitem(sys.modules, "fsspec", None)
     with pytest.raises(MissingDependency, match=r"pip install 'fsspec\[http\]'"):
@@ -98,7 +100,7 @@ def test_without_fsspec_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    """A model's directory with a file in a directory of its own, beside a file that is the user's."""
+    """A model's directory with a file in a subdirectory, next to a private file of the user."""
     (tmp_path / "private").write_bytes(b"secret")
     (tmp_path / "model" / "variables").mkdir(parents=True)
     (tmp_path / "model" / "variables" / "data").write_bytes(b"bytes")
@@ -107,13 +109,11 @@ def model(tmp_path: Path) -> Path:
 
 def test_a_link_out_of_the_models_directory_is_refused(model: Path) -> None:
     (model / "data").symlink_to("../private")
-    with pytest.raises(RefusedModel, match="data is, or lies behind, a link that leads out of the model's directory"):
+    with pytest.raises(RefusedModel, match="data is reached through a link that leads out of the model's directory"):
         Location(model).child("data").read()
 
 
-def test_a_link_beside_a_file_that_leads_out_of_its_directory_is_refused(
-    model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_sibling_that_is_a_link_out_of_the_directory_is_refused(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (model / "d").symlink_to("../private")
     monkeypatch.chdir(model)
     for location in (Location(model / "index"), Location("index")):
@@ -121,7 +121,7 @@ def test_a_link_beside_a_file_that_leads_out_of_its_directory_is_refused(
             location.sibling("d").open()
 
 
-def test_a_file_behind_a_directory_that_is_a_link_out_is_refused(model: Path) -> None:
+def test_a_file_in_a_linked_directory_outside_of_the_model_is_refused(model: Path) -> None:
     (model.parent / "elsewhere").mkdir()
     (model.parent / "elsewhere" / "data").write_bytes(b"secret")
     (model / "linked").symlink_to("../elsewhere")
@@ -150,7 +150,7 @@ def test_links_into_the_store_of_a_hubs_cache_are_followed(tmp_path: Path) -> No
     assert Location(snapshot).child("variables").child("data").read() == b"bytes"
 
 
-def test_a_store_that_is_itself_a_link_is_none(tmp_path: Path) -> None:
+def test_a_store_that_is_itself_a_link_is_refused(tmp_path: Path) -> None:
     snapshot = tmp_path / "models--a--b" / "snapshots" / "0123"
     snapshot.mkdir(parents=True)
     (tmp_path / "private").mkdir()
@@ -161,7 +161,7 @@ def test_a_store_that_is_itself_a_link_is_none(tmp_path: Path) -> None:
         Location(snapshot).child("data").read()
 
 
-def test_directories_that_are_called_as_those_of_a_hubs_cache_are_none_elsewhere(tmp_path: Path) -> None:
+def test_directories_named_like_a_hubs_store_elsewhere_are_refused(tmp_path: Path) -> None:
     snapshot = tmp_path / "home" / "snapshots" / "model"
     snapshot.mkdir(parents=True)
     (tmp_path / "home" / "blobs").mkdir()
@@ -187,9 +187,7 @@ RAISED = Limits(objects=10**9)
     ids=["itself", "child", "grandchild", "sibling", "parent", "entry"],
 )
 @pytest.mark.parametrize("url", ["", "file://"])
-def test_what_is_reached_from_a_location_is_trusted_as_far(
-    reached: Callable[[Location], Location], url: str, model: Path
-) -> None:
+def test_a_derived_location_has_the_same_limits(reached: Callable[[Location], Location], url: str, model: Path) -> None:
     assert reached(at(f"{url}{model}", RAISED)).limits == RAISED
 
 

@@ -11,7 +11,7 @@ DATA = np.random.default_rng(0).bytes(40 * BLOCK + 5)
 
 
 class Source:
-    """Bytes, and the ranges of them that were asked for."""
+    """Bytes, and the ranges of them that were requested."""
 
     def __init__(self, data: bytes = DATA) -> None:
         self.data = data
@@ -30,7 +30,7 @@ def read(file: RangedFile, start: int, count: int) -> bytes:
     return file.read(count) or b""
 
 
-def test_what_is_read_is_what_is_there() -> None:
+def test_reads_at_any_position_return_the_data() -> None:
     file = Source().file()
     for start, count in np.random.default_rng(1).integers((len(DATA) + 10, 5 * BLOCK), size=(300, 2)):
         assert read(file, start, count) == DATA[start : start + count]
@@ -44,7 +44,7 @@ def test_many_small_reads_are_one_request() -> None:
     assert len(source.asked) == 1
 
 
-def test_a_read_elsewhere_asks_for_one_block() -> None:
+def test_a_read_at_a_distant_position_requests_one_block() -> None:
     source = Source()
     read(source.file(), 30 * BLOCK + 7, 8)
     assert source.asked == [(30 * BLOCK, 31 * BLOCK)]
@@ -65,7 +65,7 @@ def test_a_long_read_is_one_request() -> None:
     assert source.asked == [(0, 30 * BLOCK)]
 
 
-def test_what_is_there_is_not_asked_for_again() -> None:
+def test_cached_blocks_are_not_requested_again() -> None:
     source = Source()
     file = source.file()
     read(file, 10 * BLOCK, 1)
@@ -75,7 +75,7 @@ def test_what_is_there_is_not_asked_for_again() -> None:
 
 
 @pytest.mark.parametrize("step", [1000, BLOCK, 3 * BLOCK])
-def test_who_reads_on_is_given_more_each_time(step: int) -> None:
+def test_sequential_reads_request_more_each_time(step: int) -> None:
     source = Source(bytes(2000 * BLOCK))
     file = source.file()
     for start in range(0, 2000 * BLOCK, step):
@@ -83,7 +83,7 @@ def test_who_reads_on_is_given_more_each_time(step: int) -> None:
     assert len(source.asked) < 20
 
 
-def test_two_files_share_what_is_there() -> None:
+def test_two_file_objects_share_cached_blocks() -> None:
     source = Source()
     ranges = Ranges(len(DATA), source)
     read(RangedFile(ranges), 0, 100)
@@ -101,16 +101,16 @@ def test_memory_is_bounded() -> None:
 
 
 @pytest.mark.parametrize(("whence", "place"), [(io.SEEK_SET, 5), (io.SEEK_CUR, 8), (io.SEEK_END, len(DATA) + 5)])
-def test_a_file_is_sought_in_every_way(whence: int, place: int) -> None:
+def test_seek_supports_every_whence(whence: int, place: int) -> None:
     file = Source().file()
     file.seek(3)
     assert file.seek(5, whence) == file.tell() == place
 
 
-def test_there_is_nothing_before_the_start() -> None:
+def test_seeking_before_the_start_is_an_error() -> None:
     with pytest.raises(ValueError, match="byte -1"):
         Source().file().seek(-1)
 
 
-def test_there_is_nothing_behind_the_end() -> None:
+def test_reading_past_the_end_returns_nothing() -> None:
     assert read(Source().file(), len(DATA) + 3, 10) == b""

@@ -20,7 +20,7 @@ def test_size_is_the_product_of_the_shape(tensor: Tensor) -> None:
     assert tensor.size == 4 * 6
 
 
-def test_part_reads_nothing_until_it_is_read() -> None:
+def test_making_a_part_reads_nothing() -> None:
     def never(_: object) -> np.ndarray:
         raise AssertionError
 
@@ -41,8 +41,8 @@ def test_a_part_has_no_step(tensor: Tensor) -> None:
         tensor.part(slice(0, 4, 2))
 
 
-def test_reading_another_shape_than_promised_is_an_error() -> None:
-    with pytest.raises(CorruptModel, match=r"promised with shape \(3,\), but gives \(2,\)"):
+def test_reading_another_shape_than_declared_is_an_error() -> None:
+    with pytest.raises(CorruptModel, match=r"declared with shape \(3,\), but has shape \(2,\)"):
         Tensor("t", (3,), "int64", lambda _: np.zeros(2)).read()
 
 
@@ -51,7 +51,7 @@ def test_a_derived_tensor_can_be_cut() -> None:
     assert tensor.part(slice(1, 2), slice(4, 6)).read().tolist() == VALUES[1:2, 4:6].tolist()
 
 
-def test_of_a_derived_tensor_only_the_rows_that_are_wanted_are_computed() -> None:
+def test_only_the_requested_rows_of_a_derived_tensor_are_computed() -> None:
     asked = []
 
     def compute(first: int, last: int) -> np.ndarray:
@@ -67,7 +67,7 @@ def test_a_part_of_a_part_knows_its_place_in_the_whole(tensor: Tensor) -> None:
     assert place == (tensor, ((2, 3), (3, 5)))
 
 
-def test_the_check_of_a_guarded_tensor_comes_before_its_numbers(tensor: Tensor) -> None:
+def test_a_guarded_tensor_is_checked_before_it_is_read(tensor: Tensor) -> None:
     def check() -> None:
         raise RuntimeError
 
@@ -75,7 +75,7 @@ def test_the_check_of_a_guarded_tensor_comes_before_its_numbers(tensor: Tensor) 
         tensor.guarded(check).read()
 
 
-def test_the_check_of_a_guarded_tensor_comes_before_its_rows() -> None:
+def test_a_guarded_tensor_is_checked_before_its_rows_are_read() -> None:
     def check() -> None:
         raise RuntimeError
 
@@ -95,5 +95,5 @@ def test_the_rows_of_arrays_are_chained_in_their_order() -> None:
     assert [list(rows()) for _ in range(2)] == [[b"a", b"b", b"c"]] * 2
 
 
-def test_no_rows_are_chained_where_one_array_has_none(tensor: Tensor) -> None:
+def test_no_rows_are_chained_if_one_array_has_none(tensor: Tensor) -> None:
     assert chained([Tensor("t", (1,), "uint8", lambda cuts: VALUES[cuts], lambda: iter([b"1"])), tensor]) is None

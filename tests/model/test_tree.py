@@ -37,17 +37,17 @@ def test_a_wrapper_is_a_deeper_path() -> None:
     assert [layer.name for layer in root.walk()] == ["", "bi", "bi/forward", "bi/backward"]
 
 
-def test_one_leaf_name_in_two_layers_overwrites_nothing() -> None:
+def test_arrays_of_one_name_in_two_layers_are_kept_apart() -> None:
     root = grow([weight("bi", "forward"), weight("bi", "backward")], {})
     assert [list(layer.weights) for layer in root.walk()][2:] == [["kernel"], ["kernel"]]
 
 
-def test_one_place_twice_is_an_error() -> None:
+def test_two_arrays_of_one_name_in_a_layer_are_an_error() -> None:
     with pytest.raises(CorruptModel, match="a/b holds two arrays called kernel"):
         grow([weight("a", "b"), weight("a", "b")], {})
 
 
-def test_layers_nested_without_end_are_refused() -> None:
+def test_deeply_nested_layers_are_refused() -> None:
     with pytest.raises(RefusedModel, match="nested more than 100 deep; --limit nesting=100000 allows it"):
         grow([weight(*["a"] * 100_000)], {})
 
@@ -65,23 +65,23 @@ def test_names_and_layers_may_go_up_to_the_limits() -> None:
     assert [layer.name for layer in root.walk()][-1] == "abc/def/ghi"
 
 
-def test_a_layer_deeper_than_that_is_refused() -> None:
+def test_a_layer_deeper_than_the_limit_is_refused() -> None:
     with pytest.raises(RefusedModel, match="nested more than 3 deep; --limit nesting=4 allows it"):
         grow([weight("a", "b", "c", "d", leaf="x")], {}, None, LIMITED)
 
 
-def test_a_longer_name_of_a_layer_is_refused_with_its_beginning() -> None:
+def test_the_error_for_a_long_layer_name_quotes_its_beginning() -> None:
     long = weight("abc", "defgh", "ij", leaf="x")._replace(tensor=weight("a").tensor)
     with pytest.raises(RefusedModel, match="a name of 12 characters, abc/defgh/ij…; --limit name-length=12 allows it"):
         grow([long], {}, None, LIMITED)
 
 
-def test_a_longer_name_of_an_array_is_refused_with_its_beginning() -> None:
+def test_the_error_for_a_long_array_name_quotes_its_beginning() -> None:
     with pytest.raises(RefusedModel, match=rf"a name of 60,007 characters, {'a' * 40}…; --limit name-length=60007"):
         grow([weight("a" * 60_000)], {})
 
 
-def test_kinds_are_those_of_the_file_and_otherwise_unknown() -> None:
+def test_the_kind_is_that_of_the_file_or_none() -> None:
     root = grow([weight("a"), weight("b")], {("a",): "LSTM"})
     assert [layer.kind for layer in root.walk()] == [None, "LSTM", None]
 
@@ -91,11 +91,11 @@ def test_parameters_count_every_array() -> None:
     assert model.parameters == 2 * 3 + 4
 
 
-def test_parameters_are_unknown_where_arrays_may_be_stored_twice() -> None:
+def test_parameters_are_unknown_if_arrays_may_be_stored_twice() -> None:
     assert Model("keras-h5", "keras", grow([weight("a")], {}), countable=False).parameters is None
 
 
-def test_a_model_is_not_changed_after_it_was_made() -> None:
+def test_a_model_cannot_be_changed() -> None:
     model = Model("keras-h5", "keras", grow([weight("a")], {}))
     with pytest.raises(AttributeError):
         model.notes = ("a note",)

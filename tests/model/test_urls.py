@@ -26,7 +26,7 @@ def test_a_url_becomes_a_path(url: str, path: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["s3://bucket/../../m.h5", "https://host/%2e%2e/%2e%2e%2f../m.h5", "s3://bucket/..\\m"])
-def test_no_url_leads_out(url: str) -> None:
+def test_the_path_of_a_url_stays_below_its_host(url: str) -> None:
     path = urls.as_path(url)
     assert path.startswith(("/s3/bucket/", "/https/host/"))
     assert not {"..", "\\"} & set(path.split("/"))
@@ -42,5 +42,5 @@ def test_no_url_leads_out(url: str) -> None:
         ("simplecache::https://host/m.h5?a", ("simplecache::https://", "host/m.h5", "?a")),
     ],
 )
-def test_the_path_in_a_url_is_found(url: str, split: tuple[str, str, str]) -> None:
+def test_a_url_is_split_at_its_path(url: str, split: tuple[str, str, str]) -> None:
     assert urls.split(url) == split

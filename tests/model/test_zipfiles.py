@@ -1,4 +1,4 @@
-"""Zip archives of too many members."""
+"""The limit on the members of a zip archive."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ def archive(members: int, comment: bytes = b"") -> io.BytesIO:
     return file
 
 
-def test_an_archive_of_not_too_many_members_is_opened() -> None:
+def test_an_archive_within_the_limit_is_opened() -> None:
     made = zipfiles.opened(archive(2570), DEFAULTS._replace(objects=2850))  # 46 + 5 bytes each; 2^17 in any case
     assert (len(made.namelist()), made.read("02569")) == (2570, b"content")
 
 
-def test_one_of_more_is_refused_before_its_members_are_looked_at() -> None:
+def test_an_archive_with_too_many_members_is_refused_before_they_are_read() -> None:
     with pytest.raises(RefusedModel, match="directory has 510,000 bytes; --limit objects=11087 allows it"):
         zipfiles.opened(archive(10_000), DEFAULTS._replace(objects=9_000))
 
 
-def test_what_is_said_to_allow_it_does() -> None:
+def test_the_limit_named_in_the_error_allows_the_archive() -> None:
     assert len(zipfiles.opened(archive(10_000), DEFAULTS._replace(objects=11_087)).namelist()) == 10_000
 
 
 @pytest.mark.parametrize("count", [0, 1, 65535])
-def test_what_the_archive_says_of_its_members_number_does_not_matter(count: int) -> None:
+def test_the_number_of_members_stated_in_the_archive_does_not_matter(count: int) -> None:
     data = bytearray(archive(10_000).getvalue())
     data[-14:-10] = struct.pack("<HH", count, count)
     with pytest.raises(RefusedModel):
         zipfiles.opened(io.BytesIO(data), DEFAULTS._replace(objects=9_000))
 
 
-def test_a_long_comment_is_no_directory() -> None:
+def test_a_long_comment_does_not_count_as_directory() -> None:
     assert zipfiles.opened(archive(1, b"x" * 65_535), DEFAULTS._replace(objects=1)).namelist() == ["00000"]
 
 

@@ -122,7 +122,7 @@ def test_a_tensorflow_that_aborts_leaves_the_command_alive(process: Callable[...
     path = samples / "keras-2.2.0-weather.h5"
     done = process("verify", path, env={**os.environ, "PYTHONPATH": str(tmp_path)})
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith(f"lstmdump: {path}: TensorFlow died at its start (signal 6, SIGABRT);")
+    assert done.stderr.startswith(f"lstmdump: {path}: TensorFlow died at startup (signal 6, SIGABRT);")
 
 
 def test_the_process_that_verifies_does_not_import_tensorflow(samples: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from lstmdump.sandbox import fork
 from lstmdump.sandbox.fork import Forked, Pipe
 
-pytestmark = pytest.mark.skipif(not fork.HAS_FORK, reason="this system has no forks that work")
+pytestmark = pytest.mark.skipif(not fork.HAS_FORK, reason="fork does not work on this system")
 LONG = bytes(range(256)) * 20_000  # 5 MB: more than a pipe holds
 
 
@@ -33,31 +33,31 @@ def test_a_message_of_any_length_comes_back_whole(message: bytes) -> None:
     process.join()
 
 
-def test_the_end_of_the_other_side_is_an_end_of_file() -> None:
+def test_receiving_from_an_ended_process_raises_eof_error() -> None:
     process = Forked(lambda _: None)
     with pytest.raises(EOFError):
         process.pipe.recv_bytes()
     process.join()
 
 
-def test_nothing_comes_from_who_is_silent() -> None:
+def test_poll_times_out_without_a_message() -> None:
     process = Forked(silent)
     assert not process.pipe.poll(0.01)
     process.pipe.close()
     process.join()
 
 
-def test_a_fork_ends_when_its_pipe_is_closed_though_another_was_forked_meanwhile() -> None:
+def test_a_child_ends_when_its_pipe_is_closed_although_another_was_forked_later() -> None:
     first = Forked(silent)
     second = Forked(silent)
     first.pipe.close()
-    first.join()  # for ever, were our end open in the second, too
+    first.join()  # would wait forever if the second child had our end open
     second.pipe.close()
     second.join()
     assert (first.exitcode, second.exitcode) == (1, 1)
 
 
-def test_no_process_is_born_while_a_pipe_is_being_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_process_is_forked_while_a_pipe_is_being_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     first, close, born = Forked(echo), os.close, list[Forked]()
     birth = threading.Thread(target=lambda: born.append(Forked(echo)))
 
@@ -65,7 +65,7 @@ def test_no_process_is_born_while_a_pipe_is_being_closed(monkeypatch: pytest.Mon
         close(descriptor)
         if birth.ident is None:
             birth.start()
-            birth.join(0.5)  # a process that is born now takes for open what has been closed
+            birth.join(0.5)  # a process that is forked now would take the closed descriptor for an open one
 
     monkeypatch.setattr(fork.os, "close", slowly)
     first.pipe.close()
@@ -77,7 +77,7 @@ def test_no_process_is_born_while_a_pipe_is_being_closed(monkeypatch: pytest.Mon
         process.join()
 
 
-def test_what_a_fork_raises_ends_it_and_nothing_else() -> None:
+def test_an_exception_in_a_child_ends_only_the_child() -> None:
     def fail(_: Pipe) -> None:
         raise ValueError
 
@@ -86,13 +86,13 @@ def test_what_a_fork_raises_ends_it_and_nothing_else() -> None:
     assert process.exitcode == 1
 
 
-def test_a_signal_that_ends_a_fork_is_told() -> None:
+def test_the_exit_code_of_a_child_killed_by_a_signal_is_its_negated_number() -> None:
     process = Forked(lambda _: os.kill(os.getpid(), signal.SIGXCPU))
     process.join()
     assert process.exitcode == -signal.SIGXCPU
 
 
-def test_a_fork_that_goes_on_is_waited_for_no_longer_than_asked() -> None:
+def test_join_returns_after_its_timeout() -> None:
     process = Forked(silent)
     process.join(0.02)
     assert process.exitcode is None
@@ -101,8 +101,8 @@ def test_a_fork_that_goes_on_is_waited_for_no_longer_than_asked() -> None:
     assert process.exitcode == -9
 
 
-@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="the system does not tell which files are open")
-def test_where_no_process_can_be_forked_no_pipe_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="the system does not list open files")
+def test_a_failed_fork_leaves_no_pipe_open(monkeypatch: pytest.MonkeyPatch) -> None:
     def crowded() -> NoReturn:
         raise BlockingIOError
 
@@ -114,7 +114,9 @@ def test_where_no_process_can_be_forked_no_pipe_is_left(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(("name", "can"), [("lstmdump-painter", True), ("of others", False)])
-def test_a_process_is_forked_beside_no_thread_but_ours(name: str, can: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_can_be_forked_only_with_our_own_threads(
+    name: str, can: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     running = [threading.main_thread(), threading.Thread(target=print, name=name)]
-    monkeypatch.setattr(threading, "enumerate", lambda: running)  # other tests have left threads of others behind
+    monkeypatch.setattr(threading, "enumerate", lambda: running)  # other tests have left threads running
     assert fork.can_fork() is can

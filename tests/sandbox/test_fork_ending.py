@@ -17,5 +17,5 @@ from lstmdump.sandbox.fork import ending
         (-120, "signal 120"),
     ],
 )
-def test_an_ending_is_said_in_words(status: int, words: str) -> None:
+def test_an_exit_status_is_described_in_words(status: int, words: str) -> None:
     assert ending(status) == words

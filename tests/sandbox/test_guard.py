@@ -17,7 +17,7 @@ from lstmdump.sandbox import fork
 from lstmdump.sandbox import guard as sandbox_guard
 from lstmdump.sandbox.guard import Guard, ModelPath
 
-pytestmark = pytest.mark.skipif(not fork.HAS_FORK, reason="this system has no forks that work")
+pytestmark = pytest.mark.skipif(not fork.HAS_FORK, reason="fork does not work on this system")
 
 SHOWN = """
 import sys
@@ -39,16 +39,16 @@ OF_NONE = ["keras-3.15-every-format/saved_model", "keras-3.15-every-format/check
 
 
 @pytest.mark.parametrize("name", OF_HDF5)
-def test_what_hdf5_reads_is_read_in_another_process(guard: Guard, samples: Path, name: str) -> None:
+def test_an_hdf5_file_is_read_in_a_worker_process(guard: Guard, samples: Path, name: str) -> None:
     assert guard.run(process_of, ModelPath(str(samples / name))) != os.getpid()
 
 
 @pytest.mark.parametrize("name", OF_NONE)
-def test_what_we_read_ourselves_is_read_here(guard: Guard, samples: Path, name: str) -> None:
+def test_a_file_without_hdf5_is_read_in_this_process(guard: Guard, samples: Path, name: str) -> None:
     assert guard.run(process_of, ModelPath(str(samples / name))) == os.getpid()
 
 
-def test_a_url_is_read_in_another_process(guard: Guard) -> None:
+def test_a_url_is_read_in_a_worker_process(guard: Guard) -> None:
     assert guard.run(process_of, ModelPath("https://example.com/model")) != os.getpid()
 
 
@@ -56,14 +56,14 @@ def test_all_models_of_a_run_are_read_in_one_process(guard: Guard, samples: Path
     assert len({guard.run(process_of, ModelPath(str(samples / name))) for name in OF_HDF5}) == 1
 
 
-def test_where_there_is_no_fork_this_process_reads(samples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_fork_a_file_is_read_in_this_process(samples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fork, "HAS_FORK", False)
     with Guard() as guard:
         assert guard.run(process_of, ModelPath(str(samples / OF_HDF5[0]))) == os.getpid()
 
 
 @pytest.mark.parametrize(("name", "error"), [("samples.json", UnknownFormat), ("nothing", UnreadableModel)])
-def test_what_is_no_model_is_told_without_a_process(
+def test_a_path_that_is_not_a_model_starts_no_process(
     guard: Guard, samples: Path, name: str, error: type[Exception]
 ) -> None:
     with pytest.raises(error):
@@ -72,12 +72,12 @@ def test_what_is_no_model_is_told_without_a_process(
 
 
 @pytest.mark.parametrize("words", [["show"], ["show", "--stats"], ["check", "--params", "240"]], ids=" ".join)
-def test_h5py_is_not_imported_where_the_command_runs(samples: Path, words: list[str]) -> None:
+def test_h5py_is_not_imported_in_the_main_process(samples: Path, words: list[str]) -> None:
     command = [sys.executable, "-c", SHOWN, *words, str(samples / OF_HDF5[0])]
     assert subprocess.run(command, capture_output=True, text=True, check=False, timeout=60).returncode == 0
 
 
-def test_an_exception_ends_the_work_under_way(samples: Path) -> None:
+def test_an_exception_ends_the_worker_process(samples: Path) -> None:
     with pytest.raises(KeyboardInterrupt), Guard() as guard:
         guard.run(process_of, ModelPath(str(samples / OF_HDF5[0])))
         raise KeyboardInterrupt
@@ -86,9 +86,9 @@ def test_an_exception_ends_the_work_under_way(samples: Path) -> None:
     assert guard._worker._process.exitcode is not None
 
 
-def test_what_is_looked_at_is_trusted_as_far_as_what_is_read(tmp_path: Path) -> None:
+def test_the_limits_apply_to_the_detection_of_the_format(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
-        for number in range(4000):  # so that its directory is longer than what is read of it in any case
+        for number in range(4000):  # a directory longer than what is read in any case
             archive.writestr(f"{number}", b"")
     model = ModelPath(str(tmp_path / "model.keras"), DEFAULTS._replace(objects=2))
     with Guard() as guard, pytest.raises(RefusedModel, match="--limit objects="):
@@ -98,7 +98,7 @@ def test_what_is_looked_at_is_trusted_as_far_as_what_is_read(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("name", "expected"), [(OF_HDF5[0], Format.HDF5), (OF_HDF5[1], Format.KERAS_ZIP), (OF_NONE[1], Format.CHECKPOINT)]
 )
-def test_the_format_is_detected_once_and_handed_on(
+def test_the_format_is_detected_once_and_passed_on(
     guard: Guard, samples: Path, name: str, expected: Format, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = ModelPath(str(samples / name)).detected()

@@ -1,4 +1,4 @@
-"""The process that runs TensorFlow, with packages of that name that fail in every way there is."""
+"""The client of the TensorFlow process, with fake packages called `tensorflow` that fail in various ways."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Pretend = Callable[..., None]
 
 @pytest.fixture
 def pretend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pretend:
-    """Put a TensorFlow with this source in front of the real one, and the Keras above beside it."""
+    """Return a function that puts a `tensorflow` with the given source, and the Keras above, first on the path."""
 
     def call(tensorflow: str, keras: str = KERAS) -> None:
         (tmp_path / "tensorflow.py").write_text(tensorflow)
@@ -45,7 +45,7 @@ def request(number: float = 1.0) -> Request:
     return Request("lstm_1", "keras", 1, 0.0, "float64", np.zeros((3, 5, 2)), arrays)
 
 
-def told(timeout: float = 60) -> str:
+def failure(timeout: float = 60) -> str:
     with TensorFlow(timeout) as tensorflow, pytest.raises((MissingDependency, TensorFlowFailed)) as caught:
         tensorflow.run(request())
     return f"{type(caught.value).__name__}: {caught.value}"
@@ -56,7 +56,7 @@ def told(timeout: float = 60) -> str:
     [
         (
             "import nothing_of_this_name",
-            "MissingDependency: TensorFlow is needed (No module named 'nothing_of_this_name'); {pip}",
+            "MissingDependency: TensorFlow is not installed (No module named 'nothing_of_this_name'); {pip}",
         ),
         (
             "raise ImportError('libcudart.so: cannot open')",
@@ -64,27 +64,29 @@ def told(timeout: float = 60) -> str:
         ),
         (
             "import os; os._exit(3)",
-            "TensorFlowFailed: TensorFlow died at its start (exit status 3); with LSTMDUMP_DEBUG=1 it says more",
+            "TensorFlowFailed: TensorFlow died at startup (exit status 3); set LSTMDUMP_DEBUG=1 to see its output",
         ),
     ],
 )
-def test_a_tensorflow_that_cannot_be_imported_is_told(pretend: Pretend, source: str, message: str) -> None:
+def test_a_tensorflow_that_cannot_be_imported_is_reported(pretend: Pretend, source: str, message: str) -> None:
     pretend(source)
-    assert told() == message.format(pip="pip install tensorflow tf-keras")
+    assert failure() == message.format(pip="pip install tensorflow tf-keras")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no signals")
-def test_a_tensorflow_that_aborts_is_told_with_its_signal(pretend: Pretend) -> None:
+def test_a_tensorflow_that_aborts_is_reported_with_its_signal(pretend: Pretend) -> None:
     pretend("import os; os.abort()")
-    assert told().startswith("TensorFlowFailed: TensorFlow died at its start (signal 6, SIGABRT);")
+    assert failure().startswith("TensorFlowFailed: TensorFlow died at startup (signal 6, SIGABRT);")
 
 
-def test_a_tensorflow_that_hangs_is_killed_and_told(pretend: Pretend) -> None:
+def test_a_tensorflow_that_hangs_is_killed_and_reported(pretend: Pretend) -> None:
     pretend("import time; time.sleep(600)")
-    assert told(timeout=1.5) == "TensorFlowFailed: TensorFlow hung at its start, for 1.5 s; more time with --timeout"
+    assert (
+        failure(timeout=1.5) == "TensorFlowFailed: TensorFlow hung at startup for 1.5 s; --timeout gives it more time"
+    )
 
 
-def test_one_that_cannot_start_is_started_once(pretend: Pretend, tmp_path: Path) -> None:
+def test_a_tensorflow_that_cannot_start_is_started_once(pretend: Pretend, tmp_path: Path) -> None:
     pretend(f"open({str(tmp_path / 'starts')!r}, 'a').write('x'); raise ImportError")
     with TensorFlow(60) as tensorflow:
         for _ in range(2):
@@ -93,14 +95,14 @@ def test_one_that_cannot_start_is_started_once(pretend: Pretend, tmp_path: Path)
     assert (tmp_path / "starts").read_text() == "x"
 
 
-def test_it_is_not_started_where_nothing_is_asked(pretend: Pretend, tmp_path: Path) -> None:
+def test_tensorflow_is_not_started_without_a_request(pretend: Pretend, tmp_path: Path) -> None:
     pretend(f"open({str(tmp_path / 'started')!r}, 'w')")
     with TensorFlow(60):
         pass
     assert not (tmp_path / "started").exists()
 
 
-def test_what_it_prints_does_not_get_between(pretend: Pretend) -> None:
+def test_output_of_tensorflow_does_not_mix_with_answers(pretend: Pretend) -> None:
     pretend("__version__ = '0'; print('hello')")
     with TensorFlow(60) as tensorflow:
         answer = tensorflow.run(request(2.0))
@@ -114,15 +116,15 @@ def test_one_process_answers_all_requests(pretend: Pretend) -> None:
     assert len(processes) == 1
 
 
-def test_a_refusal_is_told_in_a_line_and_the_next_request_is_answered(pretend: Pretend) -> None:
+def test_an_error_of_tensorflow_is_reported_in_one_line_and_the_next_request_is_answered(pretend: Pretend) -> None:
     pretend("__version__ = '0'")
     with TensorFlow(60) as tensorflow:
-        with pytest.raises(TensorFlowFailed, match=r"^TensorFlow refuses lstm_1: ValueError: too much$"):
+        with pytest.raises(TensorFlowFailed, match=r"^TensorFlow rejects lstm_1: ValueError: too much$"):
             tensorflow.run(request(10.0))
         assert (tensorflow.run(request(2.0)).h == 2.0).all()
 
 
-def test_one_that_dies_at_a_layer_is_replaced(pretend: Pretend) -> None:
+def test_a_process_that_dies_at_a_layer_is_replaced(pretend: Pretend) -> None:
     pretend("__version__ = '0'")
     with TensorFlow(60) as tensorflow:
         with pytest.raises(TensorFlowFailed, match=r"^TensorFlow died at lstm_1 \("):
@@ -130,9 +132,7 @@ def test_one_that_dies_at_a_layer_is_replaced(pretend: Pretend) -> None:
         assert (tensorflow.run(request(2.0)).h == 2.0).all()
 
 
-def test_a_module_in_the_current_directory_is_not_taken_for_tensorflow(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_module_in_the_current_directory_is_not_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("tensorflow.py", "numpy.py", "sys.py"):
         (tmp_path / name).write_text(f"open({str(tmp_path / 'ran')!r}, 'w'); raise SystemExit(1)")
     monkeypatch.chdir(tmp_path)

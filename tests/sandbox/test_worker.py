@@ -30,7 +30,7 @@ from lstmdump.sandbox import fork
 from lstmdump.sandbox import worker as sandbox_worker
 from lstmdump.sandbox.worker import Worker
 
-pytestmark = pytest.mark.skipif(not fork.HAS_FORK, reason="this system has no forks that work")
+pytestmark = pytest.mark.skipif(not fork.HAS_FORK, reason="fork does not work on this system")
 MEBIBYTE = 2**20
 
 
@@ -45,78 +45,78 @@ def worker() -> Iterator[Worker]:
     made.dismiss()
 
 
-def test_what_never_ends_is_ended_and_told(worker: Worker) -> None:
-    with pytest.raises(WorkerDied, match=r"takes more processor time than .*; --limit seconds=… gives it more"):
+def test_a_job_that_loops_forever_is_ended(worker: Worker) -> None:
+    with pytest.raises(WorkerDied, match=r"takes more CPU time than .*; --limit seconds=… allows more"):
         worker.do(spinning, 1)
 
 
-def test_what_is_allowed_on_the_way_is_time_as_well(worker: Worker) -> None:
+def test_reading_more_bytes_allows_more_time(worker: Worker) -> None:
     assert worker.do(summed, 2, 20_000_000) == 2
 
 
-def test_the_time_of_one_job_is_not_taken_from_the_next(worker: Worker) -> None:
+def test_each_job_has_its_own_time_limit(worker: Worker) -> None:
     worker.do(summed, 1, 5_000_000)
     assert worker.do(divided, 2) == 0.5
 
 
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the system does not tell how much a process uses")
-def test_memory_that_no_model_of_its_size_takes_is_refused(worker: Worker) -> None:
-    with pytest.raises(RefusedModel, match=r"takes more memory than .*; --limit memory=… gives it more"):
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the system does not report the memory of a process")
+def test_a_job_that_takes_more_memory_than_the_limit_is_refused(worker: Worker) -> None:
+    with pytest.raises(RefusedModel, match=r"takes more memory than .*; --limit memory=… allows more"):
         worker.do(hoarding, 64 * MEBIBYTE, 16 * MEBIBYTE, 0)
 
 
-def test_what_is_allowed_on_the_way_is_memory_as_well(worker: Worker) -> None:
+def test_reading_more_bytes_allows_more_memory(worker: Worker) -> None:
     assert worker.do(hoarding, 64 * MEBIBYTE, 16 * MEBIBYTE, 64 * MEBIBYTE) == 64 * MEBIBYTE
 
 
-def test_a_result_too_large_to_be_handed_on_is_refused_alike(worker: Worker) -> None:
-    with pytest.raises(RefusedModel, match=r"takes more memory than .*; --limit memory=… gives it more"):
+def test_a_result_too_large_to_be_pickled_is_refused(worker: Worker) -> None:
+    with pytest.raises(RefusedModel, match=r"takes more memory than .*; --limit memory=… allows more"):
         worker.do(heavy, 1)
 
 
-def test_more_may_be_allowed_than_the_system_can_count(worker: Worker) -> None:
+def test_a_limit_may_be_larger_than_the_system_can_count(worker: Worker) -> None:
     assert worker.do(trusting, 2**70) == 2**70
 
 
 @pytest.mark.parametrize("number", [signal.SIGXCPU, signal.SIGKILL])
-def test_how_the_process_died_is_told(worker: Worker, number: int) -> None:
-    words = f"the process that worked on it died (signal {number:d}, {signal.Signals(number).name}); a damaged file can do that"
+def test_the_error_names_the_signal_that_ended_the_process(worker: Worker, number: int) -> None:
+    words = f"the worker process died (signal {number:d}, {signal.Signals(number).name}); a damaged file can cause that"
     with pytest.raises(WorkerDied) as raised:
         worker.do(ended, -number)
     assert str(raised.value) == words
 
 
-def test_one_that_died_is_replaced(worker: Worker) -> None:
+def test_a_process_that_died_is_replaced(worker: Worker) -> None:
     first = worker.do(process, 0)
     with pytest.raises(WorkerDied):
         worker.do(ended, -signal.SIGKILL)
     assert worker.do(process, 0) not in (first, os.getpid())
 
 
-def test_one_that_was_killed_between_two_jobs_is_replaced(worker: Worker) -> None:
+def test_a_process_that_was_killed_between_two_jobs_is_replaced(worker: Worker) -> None:
     os.kill(worker.do(process, 0), signal.SIGKILL)
     assert worker._connection is not None
     assert worker._connection.poll(60)
     assert worker.do(divided, 2) == 0.5
 
 
-def test_one_whose_words_cannot_be_understood_is_ended(worker: Worker) -> None:
+def test_a_process_that_sends_an_invalid_answer_is_killed(worker: Worker) -> None:
     with pytest.raises(WorkerDied, match="SIGKILL"):
         worker.do(babbling, 600)
 
 
-def test_that_no_process_can_be_started_is_told(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_cannot_be_started_is_reported(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fork", crowded)
-    with pytest.raises(WorkerDied, match="no process can be started for it"):
+    with pytest.raises(WorkerDied, match="the worker process could not be started"):
         worker.do(divided, 2)
 
 
-def test_a_process_works_where_there_is_no_null_device(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_works_without_a_null_device(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "devnull", "/nothing/there")
     assert worker.do(divided, 2) == 0.5
 
 
-def test_a_process_says_nothing_where_there_is_no_null_device_either(
+def test_a_process_prints_nothing_even_without_a_null_device(
     worker: Worker, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "devnull", "/nothing/there")
@@ -129,12 +129,12 @@ def test_all_jobs_are_done_by_one_process(worker: Worker) -> None:
     assert len({worker.do(process, turn) for turn in range(5)}) == 1
 
 
-def test_the_process_says_nothing_itself(worker: Worker, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_process_prints_nothing(worker: Worker, capfd: pytest.CaptureFixture[str]) -> None:
     worker.do(chattering, "double free or corruption")
     assert capfd.readouterr() == ("", "")
 
 
-def test_the_process_speaks_where_bugs_are_looked_for(
+def test_a_process_prints_with_the_debug_variable(
     worker: Worker, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LSTMDUMP_DEBUG", "1")
@@ -142,20 +142,20 @@ def test_the_process_speaks_where_bugs_are_looked_for(
     assert capfd.readouterr() == ("HDF5-DIAG", "HDF5-DIAG")
 
 
-def test_one_that_gives_no_sign_of_life_is_ended(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_without_a_sign_of_life_is_killed(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox_worker, "_PATIENCE", 0.1)
     monkeypatch.setattr(sandbox_worker, "_TICK", 0.05)
     with pytest.raises(WorkerDied, match="no sign of life"):
         worker.do(idle, 600)
 
 
-def test_one_that_shows_that_it_goes_on_is_waited_for(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_gives_signs_of_life_may_take_longer(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox_worker, "_PATIENCE", 2.0)
     monkeypatch.setattr(sandbox_worker, "_TICK", 0.5)
     assert worker.do(lively, 60) == 60
 
 
-def test_one_whose_parent_has_gone_ends_in_the_midst_of_its_job(worker: Worker) -> None:
+def test_a_process_ends_during_its_job_when_its_parent_has_ended(worker: Worker) -> None:
     with pytest.raises(WorkerDied, match="exit status"):
         worker.do(orphaned, 0)
 
@@ -166,7 +166,7 @@ def test_modules_are_imported_before_the_first_job() -> None:
     worker.dismiss()
 
 
-def test_a_module_that_cannot_be_imported_is_left_to_the_jobs() -> None:
+def test_a_module_that_cannot_be_imported_does_not_stop_the_worker() -> None:
     worker = Worker("lstmdump.nothing")
     assert worker.do(divided, 2) == 0.5
     worker.dismiss()

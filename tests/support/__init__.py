@@ -1,1 +1,1 @@
-"""What tests share: builders of tiny model files, a reference LSTM, a web server, jobs for other processes."""
+"""Helpers for tests: builders of tiny model files, a reference LSTM, a web server, jobs for worker processes."""

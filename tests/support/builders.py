@@ -1,4 +1,4 @@
-"""Tiny model files, written with h5py as the releases of Keras write them. Sizes: d inputs, m units."""
+"""Builders of tiny model files, written with h5py as the releases of Keras do. Sizes: d inputs, m units."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Numbered = list[np.ndarray] | dict[Any, np.ndarray]
 
 
 def numbers(*shape: int, seed: int = 0) -> np.ndarray:
-    """Random float32 numbers; no two arrays of other seeds or shapes are alike."""
+    """Return random float32 values, which differ for different seeds or shapes."""
     return np.random.default_rng([seed, *shape]).standard_normal(shape).astype(np.float32)
 
 
 def gates(d: int, m: int, seed: int = 0) -> Arrays:
-    """The twelve arrays of an LSTM by gate: W_i (d, m), U_i (m, m), b_i (m,), and so for f, c, o."""
+    """Return the twelve arrays of an LSTM by gate: W_i (d, m), U_i (m, m), b_i (m,), and likewise for f, c, o."""
     made = {}
     for k, gate in enumerate("ifco"):
         made[f"W_{gate}"] = numbers(d, m, seed=seed * 100 + k)
@@ -31,7 +31,7 @@ def gates(d: int, m: int, seed: int = 0) -> Arrays:
 
 
 def fused(made: Arrays, order: str = "ifco") -> Arrays:
-    """Those arrays side by side, as Keras 2 and 3 store them."""
+    """Return the arrays of `gates` fused as Keras 2 and 3 store them."""
     return {
         "kernel": np.concatenate([made[f"W_{gate}"] for gate in order], axis=1),
         "recurrent_kernel": np.concatenate([made[f"U_{gate}"] for gate in order], axis=1),
@@ -42,14 +42,14 @@ def fused(made: Arrays, order: str = "ifco") -> Arrays:
 def keras_2_weights(
     scope: str, d: int = 3, m: int = 4, seed: int = 0, suffix: str = ":0"
 ) -> list[tuple[str, np.ndarray]]:
-    """An LSTM's weights as Keras 2 names them below SCOPE."""
+    """Return the weights of an LSTM as Keras 2 names them below `scope`."""
     return [(f"{scope}/{leaf}{suffix}", values) for leaf, values in fused(gates(d, m, seed)).items()]
 
 
 def keras_1_weights(
     layer: str, d: int = 3, m: int = 4, seed: int = 0, suffix: str = ":0"
 ) -> list[tuple[str, np.ndarray]]:
-    """An LSTM's weights as Keras 1 names them: twelve arrays in the order i, c, f, o."""
+    """Return the weights of an LSTM as Keras 1 names them: twelve arrays in the order i, c, f, o."""
     made = gates(d, m, seed)
     return [(f"{layer}_{a}_{g}{suffix}", made[f"{a}_{g}"]) for g in "icfo" for a in "WUb"]
 
@@ -63,7 +63,7 @@ def write(
     config: Any = None,
     **dataset_options: Any,
 ) -> Path:
-    """A Keras file with LAYERS, each with its weights in order; a full model where CONFIG is given."""
+    """Write a Keras file of `layers`, each with its weights in order; with `config`, a whole model."""
     with h5py.File(path, "w") as file:
         root = file if config is None else file.create_group("model_weights")
         if config is not None:
@@ -84,7 +84,7 @@ def write(
 
 
 def write_keras_0(path: Path, groups: list[list[np.ndarray]], *, graph: bool = False) -> Path:
-    """A file of Keras 0.x: `layer_k/param_n`, or one list of arrays as its Graph models are stored."""
+    """Write a Keras 0.x file: `layer_k/param_n`, or with `graph` one list of arrays, as for Graph models."""
     with h5py.File(path, "w") as file:
         if not graph:
             file.attrs["nb_layers"] = len(groups)
@@ -97,13 +97,13 @@ def write_keras_0(path: Path, groups: list[list[np.ndarray]], *, graph: bool = F
 
 
 def keras_0_lstm(d: int = 3, m: int = 4, seed: int = 0) -> list[np.ndarray]:
-    """An LSTM's arrays in the order in which Keras 0.x stores them."""
+    """Return the arrays of an LSTM in the order in which Keras 0.x stores them."""
     made = gates(d, m, seed)
     return [made[f"{a}_{g}"] for g in "icfo" for a in "WUb"]
 
 
 def lstm_config(name: str, units: int = 4, kind: str = "LSTM", **settings: Any) -> dict[str, Any]:
-    """The configuration of an LSTM layer as Keras 2 writes it."""
+    """Return the configuration of an LSTM layer as Keras 2 writes it."""
     return {
         "class_name": kind,
         "config": {"name": name, "units": units, "use_bias": True, "recurrent_activation": "sigmoid", **settings},
@@ -111,35 +111,35 @@ def lstm_config(name: str, units: int = 4, kind: str = "LSTM", **settings: Any) 
 
 
 def sequential(*layers: dict[str, Any], name: str = "sequential") -> dict[str, Any]:
-    """The configuration of a Sequential as Keras writes it since 2.2.3."""
+    """Return the configuration of a Sequential model as Keras writes it since 2.2.3."""
     return {"class_name": "Sequential", "config": {"name": name, "layers": list(layers)}}
 
 
 def dense(name: str, rows: int = 4, columns: int = 1) -> list[tuple[str, np.ndarray]]:
-    """A Dense layer's weights as Keras 2 names them."""
+    """Return the weights of a Dense layer as Keras 2 names them."""
     return [(f"{name}/kernel:0", numbers(rows, columns)), (f"{name}/bias:0", numbers(columns))]
 
 
 def one_lstm(path: Path, **options: Any) -> Path:
-    """A Keras 2 model of one LSTM, `lstm_1`, of 4 units on 3 inputs, and a Dense: 128 + 5 parameters."""
+    """Write a Keras 2 model with an LSTM, `lstm_1`, of 4 units on 3 inputs, and a Dense layer: 128 + 5 parameters."""
     config = sequential(lstm_config("lstm_1"), {"class_name": "Dense", "config": {"name": "dense_1", "units": 1}})
     return write(path, {"lstm_1": keras_2_weights("lstm_1"), "dense_1": dense("dense_1")}, config=config, **options)
 
 
 def change(path: Path, how: Any) -> Path:
-    """PATH after HOW has been called on its open file."""
+    """Call `how` on the open file at `path`, and return `path`."""
     with h5py.File(path, "r+") as file:
         how(file)
     return path
 
 
 def cell(d: int = 3, m: int = 4, seed: int = 0) -> list[np.ndarray]:
-    """The arrays of an LSTM cell in the order in which Keras 2.12 and later number them."""
+    """Return the arrays of an LSTM cell in the order in which Keras 2.12 and later number them."""
     return list(fused(gates(d, m, seed)).values())
 
 
 def saved(path: Path | io.BytesIO, groups: dict[str, Numbered], names: dict[str, str] | None = None) -> Any:
-    """A `.weights.h5` with the arrays of GROUPS under `vars`; with NAMES, as since Keras 3.6, each group says its own."""
+    """Write a `.weights.h5` with the arrays of `groups` under `vars`; `names` go into attributes, as since Keras 3.6."""
     with h5py.File(path, "w") as file:
         for group, arrays in groups.items():
             holder = file.create_group(f"{group}/vars" if group else "vars")
@@ -151,12 +151,12 @@ def saved(path: Path | io.BytesIO, groups: dict[str, Numbered], names: dict[str,
 
 
 def saved_bytes(groups: dict[str, Numbered], names: dict[str, str] | None = None) -> bytes:
-    """The same as bytes."""
+    """Return a `.weights.h5` as bytes."""
     return bytes(saved(io.BytesIO(), groups, names).getvalue())
 
 
 def members(config: Any, weights: bytes, version: str | None = "3.9.0") -> dict[str, bytes]:
-    """The files that a `.keras` model is made of."""
+    """Return the files that make up a `.keras` model."""
     made = {
         "config.json": config if isinstance(config, bytes) else json.dumps(config).encode(),
         "model.weights.h5": weights,
@@ -165,7 +165,7 @@ def members(config: Any, weights: bytes, version: str | None = "3.9.0") -> dict[
 
 
 def zipped(path: Path, files: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> Path:
-    """A zip archive of FILES."""
+    """Write a zip archive of `files`."""
     with zipfile.ZipFile(path, "w", compression) as archive:
         for name, content in files.items():
             archive.writestr(name, content)
@@ -179,5 +179,5 @@ def keras_zip(
     names: dict[str, str] | None = None,
     version: str | None = "3.9.0",
 ) -> Path:
-    """A `.keras` model of these GROUPS."""
+    """Write a `.keras` model with the arrays of `groups`."""
     return zipped(path, members(config, saved_bytes(groups, names), version))

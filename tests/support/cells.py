@@ -1,4 +1,4 @@
-"""Small LSTM layers for the replay: one of one unit with chosen numbers, and random ones."""
+"""Small LSTM layers for the replay: one with a single unit and given values, and random ones."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def tensor(name: str, *values: Any) -> Any:
 
 
 def one_unit(numbers: dict[str, float], **fields: Any) -> LSTM:
-    """An LSTM of one unit on one input with these NUMBERS, called as `reference.one_unit` calls them."""
+    """Return an LSTM of one unit on one input; the keys of `numbers` are those of `reference.one_unit`."""
     gates = {
         letter: Gate(
             tensor("W", [numbers[f"W_{letter}"]]),
@@ -41,7 +41,7 @@ def one_unit(numbers: dict[str, float], **fields: Any) -> LSTM:
 
 
 def changed(lstm: LSTM, **fields: Any) -> LSTM:
-    """The same LSTM but for these FIELDS."""
+    """Return a copy of `lstm` with other `fields`."""
     names = signature(LSTM).parameters
     return LSTM(**{name: getattr(lstm, name) for name in names} | fields)
 

@@ -1,4 +1,4 @@
-"""The scripts in `tests/oracle` that run TensorFlow, each in a process of its own."""
+"""Running of the scripts in `tests/oracle` that use TensorFlow, each in its own process."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ SCRIPTS = Path(__file__).parents[1] / "oracle"
 
 
 def run(script: str, out: Path, cases: Any = None) -> Path:
-    """Let SCRIPT write what TensorFlow makes of CASES, which go to it as JSON, to OUT; without TensorFlow, skip."""
-    if importlib.util.find_spec("tf_keras") is None:  # looked for and not imported: it leaves threads in this process
+    """Run `script`, which reads `cases` as JSON and writes TensorFlow's results to `out`; skip without TensorFlow."""
+    if importlib.util.find_spec("tf_keras") is None:  # not imported: it would leave threads in this process
         pytest.skip("needs the extra `oracle`")
     done = subprocess.run(
         [sys.executable, SCRIPTS / script, out], input=json.dumps(cases), capture_output=True, text=True, check=False,

@@ -1,4 +1,4 @@
-"""Tells which of the files in a directory somebody opens, as the system sees it."""
+"""Observation of the files that are opened in a directory, by inotify."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ _EVENT = struct.Struct("iIII")
 
 
 class Watch:
-    """On the files in DIRECTORY: Linux's inotify. Elsewhere nothing is seen, and `sees` says so."""
+    """An inotify watch on the files in a directory. On other systems than Linux, it sees nothing.
+
+    Attributes:
+        sees: Whether the system has inotify.
+    """
 
     def __init__(self, directory: Path) -> None:
         self.sees = sys.platform == "linux"
@@ -25,7 +29,7 @@ class Watch:
             raise OSError(ctypes.get_errno(), "inotify")
 
     def opened(self) -> set[str]:
-        """The names of the files that were opened or read since this was asked last."""
+        """Return the names of the files that were opened or read since the last call."""
         names = set()
         while events := self._events():
             while events:
@@ -35,7 +39,7 @@ class Watch:
         return names
 
     def close(self) -> None:
-        """Watch no longer."""
+        """Stop watching."""
         if self.sees:
             os.close(self._descriptor)
 

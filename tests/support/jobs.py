@@ -1,4 +1,4 @@
-"""Jobs for other processes, which import them from here: a file of tests has no name there."""
+"""Jobs for worker processes, which cannot import them from a test file."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def heavy(_: int) -> object:
 
 
 def waiting(place: str) -> None:
-    try:  # before the file is there: who waits for it may end this at once
+    try:  # before the file exists: the test that waits for it may end this process at once
         Path(place).touch()
         time.sleep(600)
     finally:
@@ -84,7 +84,7 @@ def deaf(place: str) -> None:
 
 
 def swallowing(place: str) -> None:
-    """As a library of C does, which turns an exception of Python's into an error of its own."""
+    """Swallow an exception like a C library that converts it to an error of its own."""
     Path(place).touch()
     try:
         time.sleep(600)
@@ -99,7 +99,7 @@ def spinning(seconds: int) -> None:
 
 
 def summed(size: int, allowed: int) -> int:
-    """What takes longer than it may, but for what is allowed on the way."""
+    """Use `size` seconds, more than the limit without the time that reading `allowed` bytes adds."""
     budget.begin(DEFAULTS._replace(seconds=1))
     budget.allow(allowed)
     begun = time.process_time()
@@ -109,7 +109,7 @@ def summed(size: int, allowed: int) -> int:
 
 
 def trusting(size: int) -> int:
-    """What may take SIZE bytes of memory, and as many seconds, and is allowed as many on the way."""
+    """Set the limits of memory and time to `size`, and allow `size` more bytes."""
     budget.begin(DEFAULTS._replace(seconds=size, memory=size))
     budget.allow(size, copies=1)
     return size
@@ -128,7 +128,7 @@ def chattering(text: str) -> str:
 
 
 def babbling(seconds: float) -> float:
-    """What a process might do whose memory a damaged file has overwritten: say what is no answer, and go on."""
+    """Send an invalid answer and go on, like a process whose memory a damaged file has overwritten."""
     for pipe in [one for one in gc.get_objects() if isinstance(one, Pipe) and one.is_open]:
         pipe.send_bytes(b"blah")
     return idle(seconds)

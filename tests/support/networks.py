@@ -1,4 +1,4 @@
-"""Models of several LSTM layers, and their networks."""
+"""Builders of models with several LSTM layers, and of their networks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,14 @@ def opened(
     settings: dict[tuple[str, ...], dict[str, Any]] | None = None,
     producer: str = "keras 3.0.0",
 ) -> OpenModel:
-    """A model with LAYERS, each with its d and m, which take each other's outputs as SOURCES say."""
+    """Return a model of LSTM layers.
+
+    Args:
+        layers: Number of inputs and units (d, m) of each layer, by name.
+        sources: The source of each layer that follows other layers, by path.
+        settings: The settings of layers, by path.
+        producer: The producer of the file.
+    """
     paths = {name: tuple(name.split("/")) for name in layers}
     weights = [Weight(paths[name], leaf, tensor(f"{name}/{leaf}", values))
                for k, (name, (d, m)) in enumerate(layers.items())

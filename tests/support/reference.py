@@ -1,4 +1,4 @@
-"""LSTMs written out once more, for tests of the replay and in TensorFlow's place: slow, and by another hand."""
+"""Slow and independent implementations of LSTMs, for tests of the replay and as a stand-in for TensorFlow."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from lstmdump.sandbox.tensorflow_client import Answer, Request
 
 
 def one_unit(x: list[float], numbers: Mapping[str, float]) -> list[dict[str, float]]:
-    """An LSTM of one unit on one input in plain numbers: h, c and the gates of every step.
+    """Run an LSTM of one unit on one input, and return h, c and the gates of every step.
 
-    NUMBERS has W_i, U_i, b_i and so for f, c and o, and may have V_i, V_f, V_o and P.
+    Args:
+        x: The input of every step.
+        numbers: W_i, U_i, b_i and likewise for f, c and o, and optionally V_i, V_f, V_o and P.
     """
 
     def sigma(z: float) -> float:
@@ -34,7 +36,7 @@ def one_unit(x: list[float], numbers: Mapping[str, float]) -> list[dict[str, flo
 
 
 class Standin:
-    """In the place of `TensorFlow`: a Keras 2 LSTM, with its columns in ORDER."""
+    """A stand-in for `TensorFlow`: a Keras 2 LSTM with the gates in `order`."""
 
     def __init__(self, order: str = "ifco") -> None:
         self.order = order

@@ -1,4 +1,4 @@
-"""Tiny TensorFlow files, put together byte by byte as the descriptions of their formats say, without our reader.
+"""Builders of tiny TensorFlow files, byte by byte from the specifications of the formats, independent of the readers.
 
 Protocol buffers, LevelDB tables, tensor bundles, checkpoints of both formats, SavedModels and graphs.
 """
@@ -24,14 +24,14 @@ ENDING = "/.ATTRIBUTES/VARIABLE_VALUE"
 TYPES = {"float32": 1, "float64": 2, "int32": 3, "uint8": 4, "string": 7, "int64": 9, "bool": 10, "bfloat16": 14,
          "float16": 19}  # fmt: skip
 Spans = Sequence[tuple[int, int]]
-"""Start and length in each dimension; the length -1 is all of it."""
+"""Start and length in each dimension; the length -1 stands for the whole dimension."""
 
 
 # --- protocol buffers
 
 
 def varint(value: int) -> bytes:
-    """VALUE, seven bits to a byte, the lowest first; all bytes but the last have their top bit set."""
+    """Encode `value` with seven bits per byte, lowest first; all bytes but the last have their top bit set."""
     value &= (1 << 64) - 1
     if value < 128:
         return bytes([value])
@@ -39,28 +39,28 @@ def varint(value: int) -> bytes:
 
 
 def integer(number: int, value: int) -> bytes:
-    """Field NUMBER as a varint."""
+    """Encode field `number` as a varint."""
     return varint(number << 3) + varint(value)
 
 
 def counted(number: int, data: bytes | str) -> bytes:
-    """Field NUMBER as bytes, a text or a message, its length before it."""
+    """Encode field `number` as bytes, text or a message, preceded by the length."""
     data = data.encode() if isinstance(data, str) else data
     return varint(number << 3 | 2) + varint(len(data)) + data
 
 
 def fixed32(number: int, value: int) -> bytes:
-    """Field NUMBER as an unsigned number of four bytes."""
+    """Encode field `number` as an unsigned integer of four bytes."""
     return varint(number << 3 | 5) + struct.pack("<I", value)
 
 
 def float32(number: int, value: float) -> bytes:
-    """Field NUMBER as a float of four bytes."""
+    """Encode field `number` as a float of four bytes."""
     return varint(number << 3 | 5) + struct.pack("<f", value)
 
 
 def shape(extents: Iterable[int]) -> bytes:
-    """A TensorShapeProto."""
+    """Return a TensorShapeProto."""
     return b"".join(counted(2, integer(1, extent) if extent else b"") for extent in extents)
 
 
@@ -68,13 +68,13 @@ def shape(extents: Iterable[int]) -> bytes:
 
 
 def masked(data: bytes | np.ndarray) -> int:
-    """The checksum of DATA as LevelDB stores it: turned right by 15 bits, plus a constant."""
+    """Return the checksum of `data` as LevelDB stores it: rotated right by 15 bits, plus a constant."""
     plain = crc32c.crc32c(data)
     return ((plain >> 15 | plain << 17) + 0xA282EAD8) % (1 << 32)
 
 
 def block(entries: Sequence[tuple[bytes, bytes]], restart_every: int = 16) -> bytes:
-    """The ENTRIES, each key as what differs from the key before, and where the keys begin anew."""
+    """Encode a block: keys without the prefix shared with the previous key, then the offsets of the restarts."""
     data, restarts, before = b"", [], b""
     for turn, (key, value) in enumerate(entries):
         if turn % restart_every == 0:
@@ -90,12 +90,12 @@ def block(entries: Sequence[tuple[bytes, bytes]], restart_every: int = 16) -> by
 
 
 def stored(content: bytes, kind: int = 0) -> bytes:
-    """A block with its kind (0 plain, 1 snappy) and its checksum."""
+    """Return a block with its compression (0 none, 1 snappy) and its checksum."""
     return content + bytes([kind]) + struct.pack("<I", masked(content + bytes([kind])))
 
 
 def framed(blocks: Sequence[tuple[bytes, bytes]], kind: int = 0) -> bytes:
-    """A table of BLOCKS, each with the key that the index has for it."""
+    """Return a table of `blocks`, each with its key in the index."""
     data, index = b"", []
     for last, content in blocks:
         index.append((last, varint(len(data)) + varint(len(content))))
@@ -104,14 +104,14 @@ def framed(blocks: Sequence[tuple[bytes, bytes]], kind: int = 0) -> bytes:
 
 
 def finished(data: bytes, index: bytes) -> bytes:
-    """A table of the stored blocks DATA and the INDEX of them."""
+    """Return a table of the stored blocks `data` and their `index`."""
     meta = block([])
     footer = varint(len(data)) + varint(len(meta)) + varint(len(data) + len(stored(meta))) + varint(len(index))
     return data + stored(meta) + stored(index) + footer.ljust(40, b"\0") + MAGIC
 
 
 def table(entries: Iterable[tuple[bytes, bytes]], *, per_block: int = 1000, restart_every: int = 16) -> bytes:
-    """A table of ENTRIES as they come, PER_BLOCK in each block."""
+    """Return a table of `entries` in the given order, with `per_block` in each block."""
     all_entries = list(entries)
     batches = [all_entries[start : start + per_block] for start in range(0, len(all_entries), per_block)]
     return framed([(batch[-1][0], block(batch, restart_every)) for batch in batches])
@@ -121,7 +121,7 @@ def table(entries: Iterable[tuple[bytes, bytes]], *, per_block: int = 1000, rest
 
 
 def ordered(value: int) -> bytes:
-    """A signed number as TensorFlow's ordered code has it, bit by bit: ones for its bytes, a zero, the number."""
+    """Encode a signed integer in TensorFlow's ordered code: a one for each byte, a zero, the bits of the number."""
     if value < 0:
         return bytes(255 - byte for byte in ordered(-1 - value))
     size = next(size for size in count(1) if len(f"{value:b}") <= 7 * size - 1 or not value)
@@ -130,13 +130,13 @@ def ordered(value: int) -> bytes:
 
 
 def piece_key(name: str, spans: Spans) -> bytes:
-    """The key of the piece of the tensor NAME at SPANS."""
+    """Return the key of the piece of the tensor `name` at `spans`."""
     text = name.encode().replace(b"\xff", b"\xff\0").replace(b"\0", b"\0\xff")
     return b"\0" + text + b"\0\x01\x01" + bytes([len(spans)]) + b"".join(ordered(n) for span in spans for n in span)
 
 
 def piece(spans: Spans) -> bytes:
-    """A TensorSliceProto."""
+    """Return a TensorSliceProto."""
     extents = [b"" if span == (0, -1) else (integer(1, span[0]) if span[0] else b"") + integer(2, span[1])
                for span in spans]  # fmt: skip
     return b"".join(counted(1, extent) for extent in extents)
@@ -144,22 +144,22 @@ def piece(spans: Spans) -> bytes:
 
 @dataclass(frozen=True)
 class BFloat16:
-    """Numbers as the upper halves of their float32."""
+    """bfloat16 values, as the upper halves of float32 values."""
 
     halves: np.ndarray
 
 
 Values = np.ndarray | BFloat16 | list[bytes] | bytes
-"""Numbers, a list of strings, or one string without dimensions."""
+"""Numbers, a list of strings, or a scalar string."""
 
 
 def content(values: Values, order: str = "<") -> tuple[str, tuple[int, ...], bytes | np.ndarray, int]:
-    """Type, shape, bytes and checksum of VALUES as a bundle stores them."""
+    """Return dtype, shape, bytes and checksum of `values` as a bundle stores them."""
     if isinstance(values, BFloat16):
         data = values.halves.astype(f"{order}u2").tobytes()
         return "bfloat16", values.halves.shape, data, masked(data)
     if isinstance(values, np.ndarray):
-        stored = np.ascontiguousarray(values, values.dtype.newbyteorder(order))  # no copy where it is so already
+        stored = np.ascontiguousarray(values, values.dtype.newbyteorder(order))  # a copy only if needed
         octets = stored.reshape(-1).view(np.uint8)
         return values.dtype.name, values.shape, octets, masked(octets)
     strings = [values] if isinstance(values, bytes) else values
@@ -173,7 +173,7 @@ def content(values: Values, order: str = "<") -> tuple[str, tuple[int, ...], byt
 
 def entry(dtype: str, extents: Iterable[int], shard: int = 0, offset: int = 0, size: int = 0, checksum: int = 0,
           pieces: Sequence[Spans] = ()) -> bytes:  # fmt: skip
-    """A BundleEntryProto."""
+    """Return a BundleEntryProto."""
     return (integer(1, TYPES[dtype]) + counted(2, shape(extents)) + integer(3, shard) + integer(4, offset)
             + integer(5, size) + fixed32(6, checksum) + b"".join(counted(7, piece(spans)) for spans in pieces))  # fmt: skip
 
@@ -192,7 +192,7 @@ def write_bundle(
     per_block: int = 1000,
     create: Callable[[Path], BinaryIO] = lambda path: path.open("wb"),
 ) -> Path:
-    """A bundle of TENSORS, dealt out to its SHARDS in turn; CHANGE may spoil what the index says."""
+    """Write a bundle of `tensors`, distributed over `shards` in turn; `change` may alter the entries of the index."""
     prefix.parent.mkdir(parents=True, exist_ok=True)
     entries: Entries = {}
     turns = count()
@@ -228,7 +228,7 @@ def write_v1(
     pieces: Mapping[str, Sequence[Spans]] | None = None,
     change: Callable[[Entries], Any] = lambda _: None,
 ) -> Path:
-    """A checkpoint of TensorFlow's first format."""
+    """Write a checkpoint of the first format of TensorFlow."""
     entries, listed = {}, b""
     for name, values in tensors.items():
         cut = (pieces or {}).get(name, [[(0, -1)] * values.ndim])
@@ -251,7 +251,7 @@ def write_v1(
 
 @dataclass(eq=False)
 class Variable:
-    """A variable with its full name and its numbers."""
+    """A variable with its full name and its values."""
 
     full_name: str
     values: Values
@@ -259,7 +259,7 @@ class Variable:
 
 @dataclass(eq=False)
 class Object:
-    """A node of an object graph: what its edges lead to, and what a SavedModel says of it."""
+    """A node of an object graph: its children, and what a SavedModel stores about it."""
 
     children: dict[str, Object | Variable] = field(default_factory=dict)
     identifier: str = "_generic_user_object"
@@ -269,18 +269,18 @@ class Object:
 
 
 def lstm(scope: str, d: int = 3, m: int = 4, seed: int = 0) -> dict[str, Variable]:
-    """The variables of a Keras LSTM by the names that its cell gives them, called as if below SCOPE."""
+    """Return the variables of a Keras LSTM below `scope`, by the names that the cell gives them."""
     made = builders.fused(builders.gates(d, m, seed))
     return {leaf: Variable(f"{scope}/{leaf}", values) for leaf, values in made.items()}
 
 
-def layer(scope: str, d: int = 3, m: int = 4, seed: int = 0, **said: Any) -> Object:
-    """A Keras LSTM layer, its variables in its cell."""
-    return Object({"cell": Object(dict(lstm(scope, d, m, seed)))}, **said)
+def layer(scope: str, d: int = 3, m: int = 4, seed: int = 0, **fields: Any) -> Object:
+    """Return a Keras LSTM layer with the variables in its cell."""
+    return Object({"cell": Object(dict(lstm(scope, d, m, seed)))}, **fields)
 
 
 def numbered(root: Object) -> dict[Object | Variable, tuple[int, str]]:
-    """The number of each object below ROOT, widest first as TensorFlow counts, and the key of the first path to it."""
+    """Return the number of each object below `root`, breadth first as in TensorFlow, and the key of its first path."""
     found: dict[Object | Variable, tuple[int, str]] = {root: (0, "")}
     for one, (_, path) in (waiting := list(found.items())):
         if isinstance(one, Object):
@@ -315,7 +315,7 @@ def _edges(one: Object, known: Mapping[Object | Variable, tuple[int, str]]) -> b
 
 
 def write_checkpoint(prefix: Path, root: Object, **options: Any) -> Path:
-    """A checkpoint of the objects below ROOT."""
+    """Write a checkpoint of the objects below `root`."""
     known = numbered(root)
     graph = b"".join(counted(1, _node(one, known)) for one in known)
     tensors: dict[str, Values] = {known[one][1] + ENDING: one.values for one in known if isinstance(one, Variable)}
@@ -325,7 +325,7 @@ def write_checkpoint(prefix: Path, root: Object, **options: Any) -> Path:
 
 
 def saved_object_graph(root: Object) -> bytes:
-    """A SavedObjectGraph of the objects below ROOT."""
+    """Return a SavedObjectGraph of the objects below `root`."""
     known = numbered(root)
     graph = b""
     for one in known:
@@ -343,12 +343,12 @@ def saved_object_graph(root: Object) -> bytes:
 def saved_model(
     *, objects: bytes = b"", graph: bytes = b"", version: str = "2.9.3", tags: Iterable[str] = ("serve",)
 ) -> bytes:
-    """A SavedModel of one meta graph."""
+    """Return a SavedModel of one meta graph."""
     return integer(1, 1) + counted(2, meta_graph(objects=objects, graph=graph, version=version, tags=tags))
 
 
 def meta_graph(*, objects: bytes = b"", graph: bytes = b"", version: str = "1.4.1", tags: Iterable[str] = ()) -> bytes:
-    """A MetaGraphDef."""
+    """Return a MetaGraphDef."""
     info = b"".join(counted(4, tag) for tag in tags) + counted(5, version)
     return counted(1, info) + counted(2, graph) + (counted(7, objects) if objects else b"")
 
@@ -356,7 +356,7 @@ def meta_graph(*, objects: bytes = b"", graph: bytes = b"", version: str = "1.4.
 def write_saved_model(
     directory: Path, root: Object, *, metadata: Mapping[Object, Any] | None = None, **options: Any
 ) -> Path:
-    """A SavedModel of the objects below ROOT; METADATA goes into `keras_metadata.pb`."""
+    """Write a SavedModel of the objects below `root`; `metadata` goes into `keras_metadata.pb`."""
     known = numbered(root)
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "saved_model.pb").write_bytes(saved_model(objects=saved_object_graph(root)))
@@ -373,7 +373,7 @@ def write_saved_model(
 
 
 def node(name: str, operation: str, *inputs: str, **attributes: bytes) -> bytes:
-    """A node of a GraphDef; ATTRIBUTES are AttrValues."""
+    """Return a node of a GraphDef; `attributes` are AttrValues."""
     text = counted(1, name) + counted(2, operation) + b"".join(counted(3, one) for one in inputs)
     return counted(
         1, text + b"".join(counted(5, counted(1, key) + counted(2, value)) for key, value in attributes.items())
@@ -381,23 +381,23 @@ def node(name: str, operation: str, *inputs: str, **attributes: bytes) -> bytes:
 
 
 def tensor(values: np.ndarray) -> bytes:
-    """A TensorProto that holds the bytes of VALUES."""
+    """Return a TensorProto that holds the bytes of `values`."""
     return integer(1, TYPES[values.dtype.name]) + counted(2, shape(values.shape)) + counted(4, values.tobytes())
 
 
 def constant(name: str, values: np.ndarray) -> bytes:
-    """A constant of VALUES."""
+    """Return a Const node of `values`."""
     return node(name, "Const", dtype=integer(6, TYPES[values.dtype.name]), value=counted(8, tensor(values)))
 
 
 def variable(name: str, extents: Iterable[int], operation: str = "VariableV2") -> bytes:
-    """A variable and the node that reads it."""
+    """Return a variable and the node that reads it."""
     declared = node(name, operation, shape=counted(7, shape(extents)), dtype=integer(6, 1))
     return declared + node(f"{name}/read", "Identity", name)
 
 
 def scalar(name: str, value: float) -> bytes:
-    """A constant of one float32."""
+    """Return a Const node of one float32."""
     return constant(name, np.array(value, "<f4"))
 
 
@@ -410,9 +410,9 @@ def split_cell(
     bias: str = "",
     candidate: str = "Tanh",
 ) -> bytes:
-    """What BasicLSTMCell computes in SCOPE: the kernel's product, split in four, a constant added to the third part.
+    """Return the nodes of a BasicLSTMCell in `scope`, from the product with the kernel to the gates.
 
-    FORGET_BIAS None: the third part goes into the sigmoid as it is.
+    The product is split in four, and `forget_bias`, unless it is None, is added to the third part.
     """
     product = node(f"{scope}/mul", "MatMul", f"{scope}/concat", kernel or f"{scope}/kernel/read")
     total = node(f"{scope}/sum", "BiasAdd", f"{scope}/mul", bias or f"{scope}/bias/read")
@@ -426,7 +426,7 @@ def split_cell(
 
 
 def clipped(name: str, taken: str, low: float, high: float) -> bytes:
-    """What clip_by_value makes of TAKEN: NAME."""
+    """Return the nodes of `clip_by_value` of the node `taken`; the result is the node `name`."""
     below = node(f"{name}/Min", "Minimum", taken, f"{name}/high") + scalar(f"{name}/high", high)
     return below + node(name, "Maximum", f"{name}/Min", f"{name}/low") + scalar(f"{name}/low", low)
 
@@ -440,9 +440,17 @@ def lstm_cell(
     kernel: str = "",
     bias: str = "",
 ) -> bytes:
-    """All that LSTMCell computes in SCOPE of the step X and of the states SCOPE/h_before and SCOPE/c_before: SCOPE/h.
+    """Return all nodes of an LSTMCell in `scope`.
 
-    ACTIVATIONS are the operations that the candidate and the cell state go through.
+    It takes the step `x` and the states `h_before` and `c_before` of the scope; the output is the node `h`.
+
+    Args:
+        scope: The scope of the nodes.
+        x: The node of the input.
+        activations: The operations applied to the candidate and to the cell state.
+        clip: The bounds of the cell state.
+        kernel: The node of the kernel, if it is not that of the scope.
+        bias: The node of the bias, if it is not that of the scope.
     """
     candidate, of_state = activations
     state = f"{scope}/clip" if clip else f"{scope}/c"

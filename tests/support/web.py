@@ -1,4 +1,4 @@
-"""A web server on this machine that counts what goes over it."""
+"""A local web server that counts requests and bytes."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from typing import Any, BinaryIO
 
 
 class Site:
-    """What is served at `url`, and what was asked for so far.
+    """The settings and statistics of the server.
 
     Attributes:
-        ranges: whether parts of files are sent to who asks for them.
-        failing: paths, and the statuses that are sent instead of what lies there.
-        requests: the method and path of each request, and the range asked for.
-        moved: the bytes sent as content.
+        url: The URL of the served directory.
+        ranges: Whether requests for ranges are honoured.
+        failing: The error statuses to send, by path.
+        requests: Method, path and range of each request.
+        moved: The bytes sent as content.
     """
 
     def __init__(self) -> None:
@@ -55,12 +56,12 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
         return super().send_head()
 
     def do_GET(self) -> None:
-        path, wanted = Path(self.translate_path(self.path)), self.headers.get("Range")
-        if not (self.site.ranges and wanted and path.is_file()) or self.path in self.site.failing:
+        path, requested = Path(self.translate_path(self.path)), self.headers.get("Range")
+        if not (self.site.ranges and requested and path.is_file()) or self.path in self.site.failing:
             super().do_GET()
             return
-        self.site.requests.append(f"GET {self.path} {wanted}")
-        first, last = (int(number) for number in re.findall(r"\d+", wanted))
+        self.site.requests.append(f"GET {self.path} {requested}")
+        first, last = (int(number) for number in re.findall(r"\d+", requested))
         with path.open("rb") as file:
             file.seek(first)
             data = file.read(last - first + 1)
@@ -79,7 +80,7 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
 
 @contextmanager
 def served(folder: Path) -> Iterator[Site]:
-    """FOLDER on the web."""
+    """Serve `folder` over HTTP."""
     site = Site()
     handler = functools.partial(_Handler, directory=str(folder), site=site)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:

@@ -212,7 +212,7 @@ def test_an_input_that_is_none_is_told_once_before_any_model(run: Run, model: Pa
 @pytest.mark.parametrize("number", ["nan", "inf", "x"])
 def test_a_forget_bias_that_is_no_number_is_a_usage_error(run: Run, model: Path, number: str) -> None:
     outcome = run("lags", model, "--forget-bias", number)
-    assert (outcome.status, f"'{number}' is no finite number" in outcome.err) == (2, True)
+    assert (outcome.status, f"'{number}' is not a finite number" in outcome.err) == (2, True)
 
 
 def test_what_follows_another_layer_is_told_where_it_gets_the_input_itself(run: Run, two: Path, tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_an_input_that_takes_more_memory_than_there_is_is_told_in_one_line(
     monkeypatch.setattr("lstmdump.replay.equations.replay", full)
     outcome = run("trace", model, "-i", x, "-o", out)
     assert (outcome.status, outcome.out, out.exists()) == (2, "", False)
-    assert outcome.err == f"lstmdump: {model}: there is not enough memory: Unable to allocate 1.34 GiB\n"
+    assert outcome.err == f"lstmdump: {model}: not enough memory: Unable to allocate 1.34 GiB\n"
 
 
 def test_the_states_of_a_masked_step_are_those_before(
@@ -130,7 +130,7 @@ def test_a_word_that_is_no_activation_is_told_with_those_that_are(
     run: Run, model: Path, x: Path, out: Path, option: str, word: str
 ) -> None:
     outcome = run("trace", model, "-i", x, "-o", out, option, word)
-    assert outcome.err.startswith(f"lstmdump: Invalid value for '{option}': {word!r} is none of celu, elu, ")
+    assert outcome.err.startswith(f"lstmdump: Invalid value for '{option}': {word!r} is not one of celu, elu, ")
 
 
 def test_activations_are_completed() -> None:
@@ -142,7 +142,7 @@ def test_activations_are_completed() -> None:
 @pytest.mark.parametrize("value", ["nan", "inf", "x"])
 def test_a_forget_bias_is_a_finite_number(run: Run, model: Path, x: Path, out: Path, value: str) -> None:
     outcome = run("trace", model, "-i", x, "-o", out, "--forget-bias", value)
-    assert (outcome.status, f"{value!r} is no finite number" in outcome.err) == (2, True)
+    assert (outcome.status, f"{value!r} is not a finite number" in outcome.err) == (2, True)
 
 
 def test_notes_go_to_stderr(run: Run, model: Path, x: Path, out: Path) -> None:

@@ -95,7 +95,7 @@ def test_an_empty_directory_verifies_nothing(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize("option", ["--tolerance", "--timeout"])
 def test_a_number_that_makes_no_sense_is_a_usage_error(run: Run, option: str, number: str, model: Path) -> None:
     outcome = run("verify", model, option, number)
-    assert (outcome.status, f"'{number}' is no number above zero" in outcome.err) == (2, True)
+    assert (outcome.status, f"'{number}' is not a positive number" in outcome.err) == (2, True)
 
 
 def test_without_tensorflow_each_model_gets_the_line_that_helps(
@@ -108,7 +108,7 @@ def test_without_tensorflow_each_model_gets_the_line_that_helps(
     assert (outcome.status, outcome.out, outcome.err) == (
         2,
         "",
-        f"lstmdump: {model}: TensorFlow is needed (No module named 'tensorflow'); pip install tensorflow tf-keras\n",
+        f"lstmdump: {model}: TensorFlow is not installed (No module named 'tensorflow'); pip install tensorflow tf-keras\n",
     )
 
 
@@ -121,5 +121,5 @@ def test_a_tensorflow_that_hangs_gets_no_more_than_its_time(
     outcome = run("verify", model, "--timeout", "1")
     assert (outcome.status, outcome.err) == (
         2,
-        f"lstmdump: {model}: TensorFlow hung at its start, for 1 s; more time with --timeout\n",
+        f"lstmdump: {model}: TensorFlow hung at startup for 1 s; --timeout gives it more time\n",
     )

@@ -62,7 +62,7 @@ def test_a_graph_that_is_not_frozen_has_shapes_only(tmp_path: Path) -> None:
     with lstmdump.open(write(tmp_path, declared + split_cell("rnn/lstm_cell"))) as model:
         assert [(lstm.input_dim, lstm.units) for lstm in model.lstms] == [(3, 4)]
         assert "the graph is not frozen" in model.model.notes[0]
-        with pytest.raises(UnreadableModel, match="are not there"):
+        with pytest.raises(UnreadableModel, match="cannot be read: the file with the variables is missing"):
             model.lstms[0].gates["i"].b.read()  # type: ignore[union-attr]
 
 
