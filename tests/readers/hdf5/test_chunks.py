@@ -107,7 +107,7 @@ def test_a_chunk_of_another_length_is_an_error_not_foreign_memory(
     tmp_path: Path, length: int, pack: Callable[[bytes], bytes], options: dict[str, Any]
 ) -> None:
     path = replaced(tmp_path / "x.h5", pack((CHUNK * 2)[:length]), **options)
-    with pytest.raises(CorruptModel, match=r"a chunk of packed comes to (more than|[\d,]+ of) its 4,096 bytes"):
+    with pytest.raises(CorruptModel, match=r"a chunk of packed has (more than|[\d,]+ of) its 4,096 bytes"):
         read(path)
 
 
@@ -118,20 +118,22 @@ def test_a_chunk_that_cannot_be_unpacked_is_an_error(tmp_path: Path, options: di
 
 
 def test_a_chunk_that_inflates_beyond_all_bounds_is_not_inflated(tmp_path: Path) -> None:
-    with pytest.raises(CorruptModel, match="a chunk of packed comes to more than its 4,096 bytes"):
+    with pytest.raises(CorruptModel, match="a chunk of packed has more than its 4,096 bytes"):
         read(replaced(tmp_path / "x.h5", zlib.compress(bytes(1 << 28)), compression="gzip"))
 
 
 @pytest.mark.parametrize("options", [{"compression": "szip"}, {"scaleoffset": 3}], ids=str)
 def test_what_cannot_be_measured_is_not_read(tmp_path: Path, options: dict[str, Any]) -> None:
-    with pytest.raises(UnsupportedFormat, match=r"packed is packed in a way that Keras never uses \(HDF5 filters \d"):
+    with pytest.raises(
+        UnsupportedFormat, match=r"packed is compressed in a way that is not supported \(HDF5 filters \d"
+    ):
         read(packed(tmp_path / "x.h5", **options))
 
 
 def test_a_chunk_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "x.h5", "w") as file:
         file.create_dataset("packed", (4096,), "f4", chunks=(1024,), compression="gzip")[:1024] = 1.0
-    with pytest.raises(CorruptModel, match="3 of 4 chunks of packed are not in the file"):
+    with pytest.raises(CorruptModel, match="3 of 4 chunks of packed are missing from the file"):
         read(tmp_path / "x.h5")
 
 
@@ -155,7 +157,7 @@ def test_chunks_that_lie_over_each_other_are_an_error(tmp_path: Path) -> None:
 def test_chunks_are_counted(tmp_path: Path) -> None:
     packed(tmp_path / "x.h5")
     assert read(tmp_path / "x.h5", DEFAULTS._replace(nodes=4)) == NUMBERS.tolist()
-    with pytest.raises(RefusedModel, match="packed lies in 4 chunks; --limit nodes=4 allows it"):
+    with pytest.raises(RefusedModel, match="packed has 4 chunks; --limit nodes=4 allows it"):
         read(tmp_path / "x.h5", DEFAULTS._replace(nodes=3))
 
 

@@ -111,7 +111,7 @@ def test_numbers_in_another_file_are_refused_again_when_they_are_read(tmp_path: 
     shape_in(path, external)
     with h5py.File(path, "r") as file:
         data = HDF5Data(Location(path), file, at_hand=True)
-        with pytest.raises(RefusedModel, match="x keeps its numbers in another file"):
+        with pytest.raises(RefusedModel, match="x stores its numbers in another file"):
             DatasetNumbers("x", data, is_bfloat16=False).fetch((slice(0, 3), slice(0, 4)))
 
 
