@@ -136,7 +136,7 @@ class HDF5Data:
             RefusedModel: The numbers are in another file.
         """
         if not self._file:
-            raise ModelClosed(f"{path} was asked for after the model had been closed")
+            raise ModelClosed(f"{path} was requested after the model had been closed")
         with H5pyCall(f"looking up {path}"):
             dataset = h5py.h5d.open(self._file.id, path.encode("utf-8", "surrogateescape"))
             require_internal_layout(dataset, path)  # again, because the header may have been decoded without h5py
@@ -206,7 +206,7 @@ class DatasetNumbers:
     def _find_contiguous(self) -> StoredArray | None:
         """Return the array in the file if it is contiguous and little-endian, else None."""
         if not self._dataset:
-            raise ModelClosed(f"{self._path} was asked for after the model had been closed")
+            raise ModelClosed(f"{self._path} was requested after the model had been closed")
         if not self._known:
             with H5pyCall(f"reading {self._path}"):
                 if self._dataset.chunks is None:

@@ -126,7 +126,7 @@ def test_rows_after_close_raise_model_closed(path: Path) -> None:
     found = file.tensor("array", opaque_is_bfloat16=False)
     file.close()
     assert found is not None
-    with pytest.raises(ModelClosed, match="array was asked for after the model had been closed"):
+    with pytest.raises(ModelClosed, match="array was requested after the model had been closed"):
         rows(found)
 
 
