@@ -8,7 +8,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-_READ = (h5py.h5t.TypeStringID, h5py.h5t.TypeIntegerID, h5py.h5t.TypeFloatID, h5py.h5t.TypeEnumID)
+_READABLE = (h5py.h5t.TypeStringID, h5py.h5t.TypeIntegerID, h5py.h5t.TypeFloatID, h5py.h5t.TypeEnumID)
 
 
 class AttributeTooLong(Exception):
@@ -38,7 +38,7 @@ def read_attribute(
         return None
     attribute = h5py.h5a.open(holder, name)
     stored, extent = attribute.get_type(), attribute.get_space()
-    if not isinstance(stored, _READ):
+    if not isinstance(stored, _READABLE):
         raise TypeError("it is neither text nor numbers")
     count = extent.get_select_npoints()
     varies = isinstance(stored, h5py.h5t.TypeStringID) and stored.is_variable_str()

@@ -20,10 +20,10 @@ from lstmdump.model.limits import Limits, limit_exceeded
 from lstmdump.readers.hdf5.calls import H5pyCall
 
 _GZIP, _SHUFFLE, _FLETCHER32, _LZF = 1, 2, 3, 32000
-_READ = frozenset({_GZIP, _SHUFFLE, _FLETCHER32, _LZF})
-_PACKED = frozenset({_GZIP, _LZF})
+_READABLE = frozenset({_GZIP, _SHUFFLE, _FLETCHER32, _LZF})
+_COMPRESSING = frozenset({_GZIP, _LZF})
 _CHECKSUM = 4  # bytes that the filter fletcher32 adds
-_TAKEN, _AT_ONCE = 1 << 16, 1 << 20  # bytes of input and of output per call of zlib
+_INPUT_BYTES, _OUTPUT_BYTES = 1 << 16, 1 << 20  # bytes of input and of output per call of zlib
 _COPIES = 4  # of a chunk in memory: as it is stored, as it is decompressed, and as the caller gets it
 _LITERALS = 32  # a smaller first byte of an LZF run is the number, less one, of literal bytes that follow
 
@@ -53,11 +53,11 @@ def iterate_chunks(dataset: h5py.Dataset, path: str, limits: Limits) -> Iterator
     starts = [range(0, length, chunk) for length, chunk in zip(dataset.shape, dataset.chunks, strict=True)]
     length = math.prod(dataset.chunks) * dataset.id.get_type().get_size()
     filters = _read_filters(dataset, path)
-    wanted, there = math.prod(map(len, starts)), dataset.id.get_num_chunks()
-    if there != wanted:
-        raise CorruptModel(f"{max(0, wanted - there):,} of {wanted:,} chunks of {path} are missing from the file")
-    if wanted > limits.nodes:
-        raise limit_exceeded("nodes", f"{path} has {wanted:,} chunks", needed=wanted)
+    expected, there = math.prod(map(len, starts)), dataset.id.get_num_chunks()
+    if there != expected:
+        raise CorruptModel(f"{max(0, expected - there):,} of {expected:,} chunks of {path} are missing from the file")
+    if expected > limits.nodes:
+        raise limit_exceeded("nodes", f"{path} has {expected:,} chunks", needed=expected)
     if length * _COPIES > limits.memory:
         raise limit_exceeded("memory", f"each chunk of {path} has {length:,} bytes", needed=length * _COPIES)
     for corner in product(*starts):
@@ -73,8 +73,8 @@ def iterate_chunks(dataset: h5py.Dataset, path: str, limits: Limits) -> Iterator
 def _read_filters(dataset: h5py.Dataset, path: str) -> list[int]:
     created = dataset.id.get_create_plist()
     found = [int(created.get_filter(turn)[0]) for turn in range(created.get_nfilters())]
-    packing = [turn for turn, code in enumerate(found) if code in _PACKED]
-    if not _READ.issuperset(found) or len(packing) > 1 or (packing and _SHUFFLE in found[packing[0] :]):
+    packing = [turn for turn, code in enumerate(found) if code in _COMPRESSING]
+    if not _READABLE.issuperset(found) or len(packing) > 1 or (packing and _SHUFFLE in found[packing[0] :]):
         words = ", ".join(map(str, found))
         raise UnsupportedFormat(f"{path} is compressed in a way that is not supported (HDF5 filters {words}); "
                                 "rewrite the file with `h5repack -f GZIP=1`")  # fmt: skip
@@ -87,7 +87,7 @@ def _check_length(dataset: h5py.Dataset, chunk: Chunk, filters: Sequence[int], l
     for turn, code in enumerate(filters):
         if chunk.left_out >> turn & 1:
             continue
-        if code in _PACKED:
+        if code in _COMPRESSING:
             packing = code
         elif code == _FLETCHER32 and packing:
             behind += _CHECKSUM
@@ -109,10 +109,10 @@ def _measure_inflated(stored: memoryview, most: int, path: str) -> int:
     inflate = zlib.decompressobj()
     found = 0
     try:
-        for start in range(0, len(stored), _TAKEN):
-            waiting: bytes | memoryview = stored[start : start + _TAKEN]
+        for start in range(0, len(stored), _INPUT_BYTES):
+            waiting: bytes | memoryview = stored[start : start + _INPUT_BYTES]
             while waiting and found <= most:
-                found += len(inflate.decompress(waiting, _AT_ONCE))
+                found += len(inflate.decompress(waiting, _OUTPUT_BYTES))
                 waiting = inflate.unconsumed_tail
     except zlib.error as error:
         raise CorruptModel(f"a chunk of {path} cannot be decompressed ({error})") from error

@@ -24,7 +24,7 @@ from lstmdump.readers.hdf5.chunks import iterate_chunks
 from lstmdump.readers.hdf5.object_headers import AttributeTexts, DatasetHeaders
 from lstmdump.readers.raw_array import COPIES, StoredArray, from_bfloat16
 
-_HEAD, _SHORTER_HEAD = 96, 48  # bytes of the superblock, and of versions 2 and later; HDF5 file format, II.A
+_SUPERBLOCK, _SUPERBLOCK_V2 = 96, 48  # bytes of the superblock, and of versions 2 and later; HDF5 file format, II.A
 _BAND = 1 << 22  # bytes of rows that h5py reads at once, if the chunks of the file allow
 _COPIES = 4  # of such a band in memory: h5py's, in the caller's form, and what Python has not freed yet
 
@@ -53,7 +53,7 @@ class HDF5Data:
         self._at_hand = at_hand
         self._source = source
         self._file = file
-        self._looked = False
+        self._open_tried = False
         self._opened: BinaryIO | None = None
         self._taken: set[str] = set()
         self._taken_chunks: set[str] = set()
@@ -61,7 +61,7 @@ class HDF5Data:
             self._size = file.id.get_filesize()
             created = file.id.get_create_plist()
             self._base = created.get_userblock()
-            head = self._base + (_HEAD if created.get_version()[0] < 2 else _SHORTER_HEAD)
+            head = self._base + (_SUPERBLOCK if created.get_version()[0] < 2 else _SUPERBLOCK_V2)
         self._extents = Extents(self._size, head)
         self.declared.store(self._size if stored is None else stored)
         self.most_text = self.declared.limits.json_size
@@ -146,8 +146,8 @@ class HDF5Data:
         """Return the file, open for reading, or None if it is not, or may not be, the file that h5py has opened."""
         if not isinstance(self._source, Location):
             return self._source
-        if not self._looked:
-            self._looked = True
+        if not self._open_tried:
+            self._open_tried = True
             with suppress(*FOREIGN_ERRORS):  # then h5py reads the file, and reports what is wrong
                 file = self._source.open(buffered=False)
                 weakref.finalize(self, file.close)  # if the model is not closed; h5py does the same with its file
@@ -223,8 +223,8 @@ class DatasetNumbers:
     def _locate(self) -> StoredArray | None:
         dataset = self._dataset
         offset = dataset.id.get_offset()
-        wanted = h5py.h5t.py_create(dataset.dtype.newbyteorder("<"))  # h5py reads some types as similar ones of numpy
-        if offset is None or not dataset.id.get_type().equal(wanted) or (file := self._data.opened()) is None:
+        expected = h5py.h5t.py_create(dataset.dtype.newbyteorder("<"))  # h5py reads some types as similar ones of numpy
+        if offset is None or not dataset.id.get_type().equal(expected) or (file := self._data.opened()) is None:
             return None
         return StoredArray(lambda: file, "the file", offset, dataset.shape, dataset.dtype.itemsize)
 

@@ -27,8 +27,8 @@ from lstmdump.readers.hdf5.data import DatasetNumbers, HDF5Data
 from lstmdump.readers.hdf5.datasets import attribute_too_long, describe_dataset, read_checked_attribute
 from lstmdump.readers.hdf5.links import Links, find_links_below, too_many_links
 
-_METADATA = 8 * 2**20  # bytes; the metadata of 1,000 layers takes 4 MiB
-_DESCRIBING = 64 * 2**20  # bytes; a longer file consists mostly of numbers, which are budgeted when they are read
+_METADATA_CACHE = 8 * 2**20  # bytes; the metadata of 1,000 layers takes 4 MiB
+_MAX_METADATA = 64 * 2**20  # bytes; a longer file consists mostly of numbers, which are budgeted when they are read
 _TIMES, _COPIES = 5, 4  # a byte of metadata takes longer than a byte of numbers, and 20 bytes of memory
 
 
@@ -60,7 +60,7 @@ class Group:
         """Return the group at `path` below this one, or None if it does not exist."""
         if self._links is not None and (within := self._extend_path(_encode(path))) in self._links.names:
             return Group(self._top, self._join(path), self._data, within=within, links=self._links)
-        found = self._find(path)
+        found = self._open(path)
         return Group(found, self._join(path), self._data) if isinstance(found, h5py.h5g.GroupID) else None
 
     def tensor(self, path: str, *, opaque_is_bfloat16: bool) -> Tensor | None:
@@ -75,7 +75,7 @@ class Group:
                 self._data.take(whole_path, plain.size, plain.start)
                 numbers = DatasetNumbers(whole_path, self._data, is_bfloat16=False)
                 return Tensor(whole_path, plain.shape, "float32", numbers.fetch, numbers.rows)
-        found = self._find(path)
+        found = self._open(path)
         if not isinstance(found, h5py.h5d.DatasetID):
             return None
         return describe_dataset(found, self._join(path), self._data, opaque_is_bfloat16=opaque_is_bfloat16)
@@ -150,7 +150,7 @@ class Group:
     def _join(self, path: str) -> str:
         return f"{self.path}/{path}" if self.path else path
 
-    def _find(self, path: str) -> h5py.h5g.GroupID | h5py.h5d.DatasetID | None:
+    def _open(self, path: str) -> h5py.h5g.GroupID | h5py.h5d.DatasetID | None:
         here = b""
         with H5pyCall(f"looking up {self._join(path)}"):
             if self._links is not None and self._extend_path(_encode(path)) in self._links.addresses:
@@ -210,8 +210,8 @@ class HDF5File(Group):
                     self._file = h5py.File(source.inside(), "r")
                 else:
                     self._file = h5py.File(h5py.h5f.open_file_image(source.read()) if in_memory else source, "r")
-                budget.allow(min(self._file.id.get_filesize(), _DESCRIBING) * _TIMES, copies=_COPIES)
-                _keep_metadata(self._file.id)
+                budget.allow(min(self._file.id.get_filesize(), _MAX_METADATA) * _TIMES, copies=_COPIES)
+                _enlarge_metadata_cache(self._file.id)
         except FOREIGN_ERRORS as error:
             words = " ".join(str(error).split())
             if "truncated file" in words:
@@ -246,10 +246,10 @@ class HDF5File(Group):
         self._file.close()
 
 
-def _keep_metadata(file: h5py.h5f.FileID) -> None:
+def _enlarge_metadata_cache(file: h5py.h5f.FileID) -> None:
     """Let HDF5 cache more than 2 MiB of metadata: each group is accessed twice, for its links and for its arrays."""
     settings = file.get_mdc_config()
-    settings.set_initial_size, settings.initial_size = True, _METADATA
+    settings.set_initial_size, settings.initial_size = True, _METADATA_CACHE
     file.set_mdc_config(settings)
 
 

@@ -11,7 +11,7 @@ from lstmdump.errors import RefusedModel
 from lstmdump.model.limits import Limits, limit_exceeded
 from lstmdump.readers.hdf5.calls import FOREIGN_ERRORS, H5pyCall
 
-_DEEPEST = 100  # steps; HDF5 recurses in C, where no exception prevents a stack overflow
+_MAX_DEPTH = 100  # steps; HDF5 recurses in C, where no exception prevents a stack overflow
 
 
 class Links:
@@ -48,7 +48,7 @@ class Links:
             or address in self._distinct
             or path in self.addresses
             or (outer and outer not in self.addresses)
-            or path.count(b"/") == _DEEPEST
+            or path.count(b"/") == _MAX_DEPTH
         ):
             self.complete = False
             return True

@@ -24,7 +24,7 @@ from lstmdump.readers.hdf5.calls import H5pyCall
 # The start of an object header, and of each message in it: type, length and flags.
 _HEADER_V1, _HEADER_V2 = struct.Struct("<BxHII4x"), struct.Struct("<4sBB")
 _MESSAGE_V1, _MESSAGE_V2 = struct.Struct("<HHB3x"), struct.Struct("<BHB")
-_TIMES, _PHASES, _CHUNK_WIDTH, _ORDERED = 0x20, 0x10, 0x03, 0x04  # flags of a version 2 header
+_HAS_TIMES, _HAS_PHASES, _CHUNK_WIDTH, _ORDERED = 0x20, 0x10, 0x03, 0x04  # flags of a version 2 header
 _CHECKSUM = 4
 
 # Types of messages.
@@ -32,20 +32,20 @@ _NIL, _DATASPACE, _DATATYPE, _OLD_FILL_VALUE, _FILL_VALUE, _LAYOUT, _TIME = 0, 1
 _ATTRIBUTE, _CONTINUATION = 0x0C, 0x10
 
 # Plain datasets.
-_LONGEST = 512  # bytes of a header; h5py writes 272
+_MAX_HEADER = 512  # bytes of a header; h5py writes 272
 _CONTIGUOUS = struct.Struct("<BBQQ")
 _PLAIN = frozenset({_NIL, _DATASPACE, _DATATYPE, _OLD_FILL_VALUE, _FILL_VALUE, _LAYOUT, _TIME})
 _SHARED = 0x2  # the message is stored elsewhere
 _FLOAT32 = struct.pack("<B3sI2H4BI", 0x11, b"\x20\x1f\x00", 4, 0, 32, 23, 8, 0, 23, 127)
-_MOST_DIMENSIONS = 32
-_NOWHERE = 2**64 - 1
+_MAX_DIMENSIONS = 32
+_UNDEFINED_ADDRESS = 2**64 - 1
 
 # Attributes.
 _PLACE = struct.Struct("<QQ")
 _SIZES = struct.Struct("<BxHHH")  # the start of an attribute: its version, and the sizes of its name, type and extent
 _ELEMENT = struct.Struct("<IQI")  # the length of a text, the address of its heap, and its index there
 _HEAP = struct.Struct("<4sB3xQ")
-_MOST_BLOCKS, _LONGEST_BLOCK = 1000, 1 << 24
+_MAX_BLOCKS, _MAX_BLOCK_SIZE = 1000, 1 << 24
 
 MessageBlock = tuple[int, int]
 """The address and the size in bytes of a block of messages."""
@@ -80,7 +80,7 @@ class DatasetHeaders:
             return None
         try:
             self._file.seek(self._start + address)
-            return _parse_plain(self._file.read(_LONGEST), self._start)
+            return _parse_plain(self._file.read(_MAX_HEADER), self._start)
         except (OSError, ValueError, OverflowError, struct.error):
             return None
 
@@ -100,7 +100,7 @@ def _parse_plain(header: bytes, base: int) -> PlainDataset | None:
         return None
     version, rank, flags = messages.dataspace[:3]
     form, storage, place, size = _CONTIGUOUS.unpack_from(messages.layout)
-    if (version, form, storage) != (1, 3, 1) or flags > 1 or rank > _MOST_DIMENSIONS or place == _NOWHERE:
+    if (version, form, storage) != (1, 3, 1) or flags > 1 or rank > _MAX_DIMENSIONS or place == _UNDEFINED_ADDRESS:
         return None
     shape: tuple[int, ...] = struct.unpack_from(f"<{rank}Q", messages.dataspace, 8)
     return PlainDataset(shape, base + place, size) if size == 4 * math.prod(shape) else None
@@ -165,7 +165,7 @@ class AttributeTexts:
         head = self._read(address, _HEADER_V1.size)
         messages = self._iterate_v2(address) if head.startswith(b"OHDR") else self._iterate_v1(address, head)
         for kind, body in messages:
-            if kind == _ATTRIBUTE and (value := _value_of_attribute(body, name)) is not None:
+            if kind == _ATTRIBUTE and (value := _read_attribute_value(body, name)) is not None:
                 yield value
 
     def _iterate_v1(self, address: int, head: bytes) -> Iterator[tuple[int, bytes]]:
@@ -185,7 +185,7 @@ class AttributeTexts:
         _, version, flags = _HEADER_V2.unpack(self._read(address, _HEADER_V2.size))
         if version != 2:
             raise ValueError("no header")
-        start = address + _HEADER_V2.size + (16 if flags & _TIMES else 0) + (4 if flags & _PHASES else 0)
+        start = address + _HEADER_V2.size + (16 if flags & _HAS_TIMES else 0) + (4 if flags & _HAS_PHASES else 0)
         width = 1 << (flags & _CHUNK_WIDTH)
         blocks: list[MessageBlock] = [(start + width, int.from_bytes(self._read(start, width), "little"))]
         for turn, block in enumerate(self._read_blocks(blocks)):
@@ -206,7 +206,7 @@ class AttributeTexts:
     def _read_blocks(self, blocks: list[MessageBlock]) -> Iterator[bytes]:
         """Yield the bytes of each block; blocks may be added to the list during the iteration."""
         for turn, (start, size) in enumerate(blocks):
-            if turn == _MOST_BLOCKS or size > _LONGEST_BLOCK:
+            if turn == _MAX_BLOCKS or size > _MAX_BLOCK_SIZE:
                 raise ValueError("no header")
             yield self._read(start, size)
 
@@ -215,7 +215,7 @@ class AttributeTexts:
         return self._file.read(size)
 
 
-def _value_of_attribute(body: bytes, name: bytes) -> bytes | None:
+def _read_attribute_value(body: bytes, name: bytes) -> bytes | None:
     """Return the value of the attribute in the message `body` if it is named `name`, else None."""
     version, name_size, type_size, extent_size = _SIZES.unpack_from(body)
     at = _SIZES.size + (1 if version == 3 else 0)  # version 3 has a byte for the encoding of the name
