@@ -1,4 +1,4 @@
-"""Attributes of HDF5 objects, as what they mean in Python: text, lists and numbers."""
+"""Attributes of HDF5 objects as Python values: text, lists and numbers."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 import h5py
 import numpy as np
 
-_READ = (h5py.h5t.TypeStringID, h5py.h5t.TypeIntegerID, h5py.h5t.TypeFloatID, h5py.h5t.TypeEnumID)
+_READABLE = (h5py.h5t.TypeStringID, h5py.h5t.TypeIntegerID, h5py.h5t.TypeFloatID, h5py.h5t.TypeEnumID)
 
 
 class AttributeTooLong(Exception):
-    """An attribute is longer than it may be; `length` is its length in bytes."""
+    """An attribute exceeds the limit; `length` is its length in bytes."""
 
     def __init__(self, length: int) -> None:
         super().__init__(length)
@@ -22,23 +22,23 @@ class AttributeTooLong(Exception):
 def read_attribute(
     holder: h5py.h5g.GroupID | h5py.h5d.DatasetID, name: bytes, most: int, texts: Callable[[bytes, int], int]
 ) -> Any:
-    """Return the value of an attribute: str for text, a list for an array, else a number; None where there is none.
+    """Return the value of an attribute: str for text, a list for an array, else a number; None if it is absent.
 
     Args:
         holder: the object that has the attribute.
-        name: of the attribute.
-        most: bytes that it may have.
-        texts: returns how many bytes HDF5 reads for so many texts of variable length in the attribute of that name.
+        name: the name of the attribute.
+        most: the largest number of bytes to read.
+        texts: returns the bytes that HDF5 reads for a number of variable-length texts in the attribute of a name.
 
     Raises:
-        AttributeTooLong: the attribute has more than `most` bytes; it was not read.
-        Exception: whatever h5py raises.
+        AttributeTooLong: The attribute has more than `most` bytes; it was not read.
+        Exception: h5py's exceptions are not converted.
     """
     if not h5py.h5a.exists(holder, name):
         return None
     attribute = h5py.h5a.open(holder, name)
     stored, extent = attribute.get_type(), attribute.get_space()
-    if not isinstance(stored, _READ):
+    if not isinstance(stored, _READABLE):
         raise TypeError("it is neither text nor numbers")
     count = extent.get_select_npoints()
     varies = isinstance(stored, h5py.h5t.TypeStringID) and stored.is_variable_str()
@@ -54,9 +54,9 @@ def read_attribute(
 
 
 def _read_plain_text(attribute: h5py.h5a.AttrID, stored: h5py.h5t.TypeID, extent: h5py.h5s.SpaceID) -> Any:
-    """Return the text in `attribute`, in bytes; None where it is not text, or h5py has to convert it.
+    """Return the text in `attribute` as bytes, or None if it is not text or h5py has to convert it.
 
-    Names of arrays and layers are in this form. h5py takes 43 µs to read them through its own objects, and 18 µs so.
+    Names of arrays and layers have this form. Reading them takes 18 µs, and 43 µs through h5py's own objects.
     """
     if not isinstance(stored, h5py.h5t.TypeStringID) or extent.get_simple_extent_type() == h5py.h5s.NULL:
         return None
@@ -75,7 +75,7 @@ def _open_object(holder: h5py.h5g.GroupID | h5py.h5d.DatasetID) -> h5py.HLObject
 
 
 def decode_text(value: Any) -> Any:
-    """Return a value of h5py's as a str or a number; whether h5py gives bytes or str depends on its version."""
+    """Return text that h5py returned as str, and numbers as Python's; h5py's version decides between bytes and str."""
     if isinstance(value, bytes):
         return value.decode("utf-8", "surrogateescape")
     if isinstance(value, str):

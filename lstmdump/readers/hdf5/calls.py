@@ -1,8 +1,8 @@
-"""Calls of h5py: its exceptions stop here, and no garbage is collected meanwhile.
+"""Calls of h5py: exceptions are converted, and garbage collection is suspended.
 
-h5py holds a lock during each call, and takes it as well to let go of what it opened and nobody needs any more. Python
-collects such garbage in any thread. Where a file lies elsewhere, another thread fetches the bytes that the call waits
-for: were it that thread that collects, both would wait for each other forever.
+h5py holds a lock during each call, and takes the same lock to close objects that are no longer referenced. Python may
+collect such garbage in any thread. If the file is remote, another thread fetches the bytes that a call waits for; if
+that thread collected garbage, both threads would wait for each other forever.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ FOREIGN_ERRORS = (OSError, KeyError, ValueError, TypeError, RuntimeError, IndexE
 
 
 class H5pyCall:
-    """A context in which h5py is called: no garbage is collected, and h5py's exceptions do not leave it.
+    """A context in which h5py is called: no garbage is collected, and h5py's exceptions are converted.
 
     Args:
-        doing: what the call is for, in the words of the message; without it, h5py's exceptions are not converted.
+        doing: the purpose of the call, for error messages; without it, h5py's exceptions are not converted.
 
     Raises:
-        CorruptModel: h5py raised over a damaged file.
+        CorruptModel: h5py raised an exception, as the file is damaged.
     """
 
     __slots__ = ("_doing",)

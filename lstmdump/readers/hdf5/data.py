@@ -1,4 +1,4 @@
-"""The numbers of HDF5 datasets: fetched by h5py, or, where they lie in one piece, read from the file directly."""
+"""The numbers of HDF5 datasets: read directly from the file if they are contiguous, else by h5py."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from lstmdump.readers.hdf5.chunks import iterate_chunks
 from lstmdump.readers.hdf5.object_headers import AttributeTexts, DatasetHeaders
 from lstmdump.readers.raw_array import COPIES, StoredArray, from_bfloat16
 
-_HEAD, _SHORTER_HEAD = 96, 48  # bytes of the superblock, and of one of version 2 and later; HDF5 file format, II.A
-_BAND = 1 << 22  # bytes of rows that h5py is asked for at once, if the file's chunks allow
-_COPIES = 4  # of such a band in memory: h5py's own, in the caller's form, and what Python has not let go of yet
+_SUPERBLOCK, _SUPERBLOCK_V2 = 96, 48  # bytes of the superblock, and of versions 2 and later; HDF5 file format, II.A
+_BAND = 1 << 22  # bytes of rows that h5py reads at once, if the chunks of the file allow
+_COPIES = 4  # of such a band in memory: h5py's, in the caller's form, and what Python has not freed yet
 
 
 class HDF5Data:
-    """The bytes of an HDF5 file, and where in it the arrays are that have been looked up.
+    """The bytes of an HDF5 file, and the extents of the arrays that have been looked up.
 
     Args:
-        source: where the file is, or the file itself.
+        source: the location of the file, or the open file.
         file: the same file, opened by h5py.
         at_hand: whether small parts of the file can be read fast.
         declared: the sizes of all arrays of the model, some of which are in this file.
-        stored: the bytes that the file has where it is stored, by default its size.
+        stored: the bytes that the file takes where it is stored, by default its size.
     """
 
     def __init__(
@@ -53,38 +53,38 @@ class HDF5Data:
         self._at_hand = at_hand
         self._source = source
         self._file = file
-        self._looked = False
+        self._open_tried = False
         self._opened: BinaryIO | None = None
         self._taken: set[str] = set()
         self._taken_chunks: set[str] = set()
-        with H5pyCall("asking for its size"):
+        with H5pyCall("reading the file size"):
             self._size = file.id.get_filesize()
             created = file.id.get_create_plist()
             self._base = created.get_userblock()
-            head = self._base + (_HEAD if created.get_version()[0] < 2 else _SHORTER_HEAD)
+            head = self._base + (_SUPERBLOCK if created.get_version()[0] < 2 else _SUPERBLOCK_V2)
         self._extents = Extents(self._size, head)
         self.declared.store(self._size if stored is None else stored)
         self.most_text = self.declared.limits.json_size
 
     def take(self, path: str, size: int, start: int | None) -> None:
-        """Note that the array at PATH declares SIZE bytes, and where in the file they begin, if they lie in one piece.
+        """Record the `size` bytes of the array at `path`, contiguous in the file from `start` unless that is None.
 
         Raises:
-            CorruptModel: they are not in the file, or in its head.
-            RefusedModel: there are too many arrays.
+            CorruptModel: The array is outside the file, or overlaps the file header.
+            RefusedModel: There are too many arrays.
         """
-        if path not in self._taken:  # each is looked up more than once, where it is not yet known what the file is
+        if path not in self._taken:  # arrays are looked up more than once while the format of the file is detected
             self._taken.add(path)
             self.declared.take(size)
             if start is not None:
                 self._extents.take(path, start, size)
 
     def take_chunks(self, path: str, dataset: h5py.Dataset) -> None:
-        """Note where the chunks of the DATASET at PATH lie, each of which is all there.
+        """Check and record the chunks of the dataset at `path`.
 
         Raises:
-            CorruptModel: it is not, or its place is another's as well.
-            RefusedModel, UnsupportedFormat: as in `iterate_chunks`.
+            CorruptModel: A chunk is missing, has another length, or overlaps something else.
+            RefusedModel, UnsupportedFormat: As in `iterate_chunks`.
         """
         if path not in self._taken_chunks:
             self._taken_chunks.add(path)
@@ -93,23 +93,23 @@ class HDF5Data:
             self._extents.insist_on_own_places()
 
     def describe(self, addresses: Iterable[int]) -> None:
-        """Note that what describes a group or an array stands at each of ADDRESSES, counted as the file counts."""
+        """Record the addresses in the file of the headers of groups and arrays."""
         self._extents.describe(self._base + address for address in addresses)
 
     def check_declared_sizes(self) -> None:
-        """Check that what the arrays declare may be what is stored: each has its own bytes.
+        """Check the declared sizes of the arrays against the stored bytes.
 
         Raises:
-            CorruptModel: two lie over each other.
-            RefusedModel: they declare far more.
+            CorruptModel: Two arrays overlap.
+            RefusedModel: The arrays declare far more bytes than are stored.
         """
         self._extents.insist_on_own_places()
         self.declared.insist_on_stored()
 
     def text_length(self, holder: h5py.h5g.GroupID | h5py.h5d.DatasetID, name: bytes, count: int) -> int:
-        """How many bytes HDF5 reads for the COUNT texts of variable length in the attribute NAME of HOLDER, at most.
+        """Return an upper bound of the bytes that HDF5 reads for `count` variable-length texts in an attribute.
 
-        No text is longer than the file; where that is no bound that helps, the lengths are looked up.
+        No text is longer than the file. Only if that bound exceeds the limit are the lengths looked up.
         """
         bound = int(count * self._size)
         if bound <= self.most_text or (texts := self._texts) is None:
@@ -124,39 +124,39 @@ class HDF5Data:
 
     @cached_property
     def headers(self) -> DatasetHeaders | None:
-        """The headers of the datasets in the file; None where h5py is to be asked for them."""
+        """The headers of the datasets in the file, or None if h5py has to read them."""
         file = self.opened() if self._at_hand else None
         return None if file is None else DatasetHeaders(file, self._file.id)
 
     def dataset(self, path: str) -> h5py.Dataset:
-        """The dataset at PATH, the links to which have been found to stay within the file.
+        """Open the dataset at `path`; the links of the path must have been checked.
 
         Raises:
-            ModelClosed: the file has been closed.
-            RefusedModel: its numbers are in another file.
+            ModelClosed: The file has been closed.
+            RefusedModel: The numbers are in another file.
         """
         if not self._file:
-            raise ModelClosed(f"{path} was asked for after the model had been closed")
+            raise ModelClosed(f"{path} was requested after the model had been closed")
         with H5pyCall(f"looking up {path}"):
             dataset = h5py.h5d.open(self._file.id, path.encode("utf-8", "surrogateescape"))
-            require_internal_layout(dataset, path)  # once more, as its header may have been decoded without h5py
+            require_internal_layout(dataset, path)  # again, because the header may have been decoded without h5py
             return h5py.Dataset(dataset)
 
     def opened(self) -> BinaryIO | None:
-        """The file, open for reading; None where another has meanwhile taken its place, or no one can tell."""
+        """Return the file, open for reading, or None if it is not, or may not be, the file that h5py has opened."""
         if not isinstance(self._source, Location):
             return self._source
-        if not self._looked:
-            self._looked = True
-            with suppress(*FOREIGN_ERRORS):  # h5py then reads, and tells what is wrong
+        if not self._open_tried:
+            self._open_tried = True
+            with suppress(*FOREIGN_ERRORS):  # then h5py reads the file, and reports what is wrong
                 file = self._source.open(buffered=False)
-                weakref.finalize(self, file.close)  # where nobody closes us, as h5py does with its own
+                weakref.finalize(self, file.close)  # if the model is not closed; h5py does the same with its file
                 if os.path.samestat(os.fstat(file.fileno()), os.fstat(self._file.id.get_vfd_handle())):
                     self._opened = file
         return self._opened
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if self._opened is not None:
             self._opened.close()
 
@@ -176,11 +176,11 @@ class DatasetNumbers:
         return self._data.dataset(self._path)
 
     def fetch(self, cuts: Cuts) -> Array:
-        """The elements that CUTS select; bfloat16 as float32.
+        """Return the elements that `cuts` select; bfloat16 becomes float32.
 
         Raises:
-            CorruptModel: the file is damaged there.
-            ModelClosed: it has been closed.
+            CorruptModel: The dataset is damaged.
+            ModelClosed: The file has been closed.
         """
         stored = self._find_contiguous()
         with H5pyCall(f"reading {self._path}"):
@@ -190,23 +190,23 @@ class DatasetNumbers:
                 lengths = [cut.stop - cut.start for cut in cuts]
                 values = np.frombuffer(stored.block(cuts), self._dataset.dtype.newbyteorder("<")).reshape(lengths)
             if self._is_bfloat16:
-                return from_bfloat16(np.ascontiguousarray(values).view("<u2"))  # of a type that HDF5 has no name for
+                return from_bfloat16(np.ascontiguousarray(values).view("<u2"))  # HDF5 has no type for it
             return values.astype(values.dtype.newbyteorder("="), copy=False)
 
     def rows(self) -> Iterator[memoryview]:
-        """All bytes in order, as blocks of whole rows, numbers with the lowest byte first.
+        """Yield all bytes in blocks of whole rows, as little-endian numbers.
 
         Raises:
-            CorruptModel: the file is damaged there.
-            ModelClosed: it has been closed.
+            CorruptModel: The dataset is damaged.
+            ModelClosed: The file has been closed.
         """
         stored = self._find_contiguous()
         yield from self._read_bands() if stored is None else stored.rows()
 
     def _find_contiguous(self) -> StoredArray | None:
-        """Return where the numbers are one after the other, as they are to be given; None where they are not."""
+        """Return the array in the file if it is contiguous and little-endian, else None."""
         if not self._dataset:
-            raise ModelClosed(f"{self._path} was asked for after the model had been closed")
+            raise ModelClosed(f"{self._path} was requested after the model had been closed")
         if not self._known:
             with H5pyCall(f"reading {self._path}"):
                 if self._dataset.chunks is None:
@@ -223,13 +223,13 @@ class DatasetNumbers:
     def _locate(self) -> StoredArray | None:
         dataset = self._dataset
         offset = dataset.id.get_offset()
-        wanted = h5py.h5t.py_create(dataset.dtype.newbyteorder("<"))  # h5py reads many a type as the nearest of numpy's
-        if offset is None or not dataset.id.get_type().equal(wanted) or (file := self._data.opened()) is None:
+        expected = h5py.h5t.py_create(dataset.dtype.newbyteorder("<"))  # h5py reads some types as similar ones of numpy
+        if offset is None or not dataset.id.get_type().equal(expected) or (file := self._data.opened()) is None:
             return None
         return StoredArray(lambda: file, "the file", offset, dataset.shape, dataset.dtype.itemsize)
 
     def _read_bands(self) -> Iterator[memoryview]:
-        """Yield the rows, as many at a time as whole chunks are, so that each chunk is inflated once."""
+        """Yield the rows in bands of whole chunks, so that each chunk is decompressed once."""
         dataset = self._dataset
         if not dataset.size:
             return
@@ -246,13 +246,13 @@ class DatasetNumbers:
 
 
 def require_internal_layout(dataset: h5py.h5d.DatasetID, path: str) -> int:
-    """Return the layout of `dataset`, in h5py's numbers, after a check that its numbers are in this file.
+    """Return the layout of `dataset`, as a constant of `h5py.h5d`, after a check that its numbers are in this file.
 
     Raises:
-        RefusedModel: its numbers are in another file.
+        RefusedModel: The numbers are in another file.
     """
     created = dataset.get_create_plist()
     layout = int(created.get_layout())
     if layout == h5py.h5d.VIRTUAL or created.get_external_count():
-        raise RefusedModel(f"{path} keeps its numbers in another file; Keras writes no such dataset")
+        raise RefusedModel(f"{path} stores its numbers in another file, which Keras never does")
     return layout

@@ -1,4 +1,4 @@
-"""Datasets as tensors, and the attributes of what is in an HDF5 file, each looked at before it is read."""
+"""HDF5 datasets as tensors, and attributes, each checked before it is read."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ def describe_dataset(dataset: h5py.h5d.DatasetID, path: str, data: HDF5Data, *, 
 
     Args:
         dataset: the dataset.
-        path: where it is in the file.
+        path: the path of the dataset in the file.
         data: the file.
-        opaque_is_bfloat16: whether two bytes of no known type are a bfloat16, which HDF5 has no type for.
+        opaque_is_bfloat16: whether opaque elements of two bytes are bfloat16, for which HDF5 has no type.
 
     Raises:
-        CorruptModel: the dataset is not an array, or not all of it is in the file.
-        RefusedModel: its numbers are in another file.
+        CorruptModel: The dataset is not an array, or part of it is missing from the file.
+        RefusedModel: The numbers are in another file.
     """
     with H5pyCall(f"reading the shape of {path}"):
         layout = require_internal_layout(dataset, path)
         extent = dataset.get_space()
         if extent.get_simple_extent_type() == h5py.h5s.NULL:
-            raise CorruptModel(f"{path} holds no array")
+            raise CorruptModel(f"{path} does not hold an array")
         shape = extent.get_simple_extent_dims()
         stored = _FLOAT32 if dataset.get_type().equal(h5py.h5t.IEEE_F32LE) else dataset.dtype
         bfloat16 = stored == _OPAQUE and (
@@ -53,17 +53,17 @@ def describe_dataset(dataset: h5py.h5d.DatasetID, path: str, data: HDF5Data, *, 
 
 
 def read_checked_attribute(holder: h5py.h5g.GroupID | h5py.h5d.DatasetID, name: str, path: str, data: HDF5Data) -> Any:
-    """Return an attribute: str for text, a list for an array, else a number; None where there is none.
+    """Return an attribute: str for text, a list for an array, else a number; None if it is absent.
 
     Args:
         holder: the object that has the attribute.
-        name: of the attribute.
-        path: where the object is in the file.
+        name: the name of the attribute.
+        path: the path of the object in the file.
         data: the file.
 
     Raises:
-        CorruptModel: the attribute cannot be read.
-        RefusedModel: the attribute is longer than a text may be.
+        CorruptModel: The attribute cannot be read.
+        RefusedModel: The attribute is longer than the limit for a text.
     """
     with H5pyCall(f"reading the attribute {name} of {path or '/'}"):
         try:
@@ -74,7 +74,7 @@ def read_checked_attribute(holder: h5py.h5g.GroupID | h5py.h5d.DatasetID, name: 
 
 def attribute_too_long(name: str, path: str, length: int) -> RefusedModel:
     """Return the error for an attribute `name` of up to `length` bytes of the object at `path`."""
-    words = f"the attribute {name} of {path or '/'} comes to up to {length:,} bytes"
+    words = f"the attribute {name} of {path or '/'} has up to {length:,} bytes"
     return limit_exceeded("json_size", words, needed=length)
 
 

@@ -1,8 +1,8 @@
-"""Our one hand on h5py: attributes, links and lazy tensors of an HDF5 file, with h5py's exceptions stopped here.
+"""HDF5 files: groups, attributes, and tensors that are read on demand.
 
 A model file is untrusted. Keras writes hard links and data inside the file only, so soft and external links, external
 storage and virtual datasets, all of which let a file read another one (CVE-2026-1669 in Keras), are refused before
-anything is opened through them, and HDF5 filter plugins are not loaded.
+anything is opened through them, and HDF5 filter plugins are not loaded. h5py's exceptions do not leave this package.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 from functools import cached_property
 from typing import Any, BinaryIO
 
-os.environ["HDF5_PLUGIN_PRELOAD"] = "::"  # HDF5's own word for: load no plugin, whatever HDF5_PLUGIN_PATH says
+os.environ["HDF5_PLUGIN_PRELOAD"] = "::"  # tells HDF5 to load no plugins, even if HDF5_PLUGIN_PATH is set
 
 import h5py
 
@@ -27,22 +27,22 @@ from lstmdump.readers.hdf5.data import DatasetNumbers, HDF5Data
 from lstmdump.readers.hdf5.datasets import attribute_too_long, describe_dataset, read_checked_attribute
 from lstmdump.readers.hdf5.links import Links, find_links_below, too_many_links
 
-_METADATA = 8 * 2**20  # bytes; those of 1,000 layers come to 4 MiB
-_DESCRIBING = 64 * 2**20  # bytes of a file; of a longer one most are numbers, which get their time when they are read
-_TIMES, _COPIES = 5, 4  # a byte that describes arrays takes longer than one of a number, and 20 bytes of memory
+_METADATA_CACHE = 8 * 2**20  # bytes; the metadata of 1,000 layers takes 4 MiB
+_MAX_METADATA = 64 * 2**20  # bytes; a longer file consists mostly of numbers, which are budgeted when they are read
+_TIMES, _COPIES = 5, 4  # a byte of metadata takes longer than a byte of numbers, and 20 bytes of memory
 
 
 class Group:
-    """A group of an open file. Every link on a path is looked at before it is followed, so that none leaves the file.
+    """A group of an open file; each link of a path is checked before it is followed, so that none leaves the file.
 
-    h5py's low level is used here: a model of a thousand layers has ten thousand links, and an h5py object for each, or
-    one that stays open, takes longer than all the rest.
+    The low-level API of h5py is used: a model of a thousand layers has ten thousand links, and an h5py object for each
+    of them, or an identifier that stays open, takes longer than everything else.
     """
 
     def __init__(
         self, top: h5py.h5g.GroupID, path: str, data: HDF5Data, *, within: bytes = b"", links: Links | None = None
     ) -> None:
-        """The group WITHIN that at the TOP, the LINKS below which are known."""
+        """Open the group at the path `within` below the group `top`; `links` are the known links below `top`."""
         self._top = top
         self._within = within
         self._links = links
@@ -51,22 +51,22 @@ class Group:
         self.path = path
 
     def look_ahead(self) -> None:
-        """Look up all links below this group at once, which pays where most of them are going to be asked for."""
+        """Look up all links below this group at once, which is faster if most of them are going to be used."""
         if self._links is None and (found := find_links_below(self._top, self._data.declared.limits)) is not None:
             self._links = found
             self._data.describe(found.addresses.values())
 
     def group(self, path: str) -> Group | None:
-        """The group at PATH below this one, or None where there is none."""
+        """Return the group at `path` below this one, or None if it does not exist."""
         if self._links is not None and (within := self._extend_path(_encode(path))) in self._links.names:
             return Group(self._top, self._join(path), self._data, within=within, links=self._links)
-        found = self._find(path)
+        found = self._open(path)
         return Group(found, self._join(path), self._data) if isinstance(found, h5py.h5g.GroupID) else None
 
     def tensor(self, path: str, *, opaque_is_bfloat16: bool) -> Tensor | None:
-        """The dataset at PATH below this group, or None where there is none.
+        """Return the dataset at `path` below this group, or None if it does not exist.
 
-        OPAQUE_IS_BFLOAT16: whether two bytes of no known type are a bfloat16, which HDF5 has no type for.
+        HDF5 has no type for bfloat16. With `opaque_is_bfloat16`, opaque elements of two bytes are taken for it.
         """
         if self._links is not None and self._data.headers is not None:
             address = self._links.addresses.get(self._extend_path(_encode(path)))
@@ -75,21 +75,21 @@ class Group:
                 self._data.take(whole_path, plain.size, plain.start)
                 numbers = DatasetNumbers(whole_path, self._data, is_bfloat16=False)
                 return Tensor(whole_path, plain.shape, "float32", numbers.fetch, numbers.rows)
-        found = self._find(path)
+        found = self._open(path)
         if not isinstance(found, h5py.h5d.DatasetID):
             return None
         return describe_dataset(found, self._join(path), self._data, opaque_is_bfloat16=opaque_is_bfloat16)
 
     @property
     def address(self) -> int:
-        """Where it stands in the file: no other has this number, and what was written first has the lowest."""
+        """The address in the file, which is unique; objects that were written earlier have lower addresses."""
         if self._links is not None and self._within:
             return self._links.addresses[self._within]
         with H5pyCall(f"looking up {self.path or '/'}"):
             return int(h5py.h5o.get_info(self._id).addr)
 
     def names(self) -> list[str]:
-        """The names of all that lies in this group, in the file's order (alphabetical, as a rule)."""
+        """Return the names of the members of this group, in the order of the file (usually alphabetical)."""
         if self._links is not None:
             return [decode_text(name) for name in self._links.names.get(self._within, ())]
         with H5pyCall(f"listing {self.path or '/'}"):
@@ -98,26 +98,27 @@ class Group:
             return [decode_text(name) for name in self._id]
 
     def attribute(self, name: str) -> Any:
-        """The attribute NAME: str for text, a list for an array, else a number; None where there is none."""
+        """Return the attribute `name`: str for text, a list for an array, else a number; None if it is absent."""
         return read_checked_attribute(self._id, name, self.path, self._data)
 
     def has_attribute(self, name: str) -> bool:
-        """Whether there is an attribute NAME; its value, which may be long, is not read."""
+        """Return whether the attribute `name` exists, without reading the value, which may be long."""
         with H5pyCall(f"looking for the attribute {name} of {self.path or '/'}"):
             return bool(h5py.h5a.exists(self._id, name.encode()))
 
     def text(self, name: str) -> str | None:
-        """The attribute NAME where it is text, else None."""
+        """Return the attribute `name` if it is text, else None."""
         value = self.attribute(name)
         return value if isinstance(value, str) else None
 
     def strings(self, name: str) -> list[str] | None:
-        """The list of names in attribute NAME, joined from `NAME0`, `NAME1`, … where it was too long for one.
+        """Return the list of names in the attribute `name`, or None if it is absent.
 
-        A layer without weights has an empty array of float64 here, in every version of Keras.
+        Keras divides a list that is too long for one attribute into `name0`, `name1`, …; these are joined. For a layer
+        without weights, every version of Keras stores an empty array of float64.
 
         Raises:
-            CorruptModel: the attribute holds no names.
+            CorruptModel: The attribute does not hold names.
         """
         whole = self.attribute(name)
         if whole is None:
@@ -132,12 +133,12 @@ class Group:
                 return None
             whole = [item for piece in pieces for item in (piece if isinstance(piece, list) else [piece])]
         if not isinstance(whole, list) or not all(isinstance(item, str) for item in whole):
-            raise CorruptModel(f"the attribute {name} of {self.path or '/'} holds no list of names")
+            raise CorruptModel(f"the attribute {name} of {self.path or '/'} is not a list of names")
         return whole
 
     @cached_property
     def _id(self) -> h5py.h5g.GroupID:
-        """The group, opened when something of it is asked for that its links do not tell."""
+        """The open group, for what the known links do not show."""
         if not self._within:
             return self._top
         with H5pyCall(f"looking up {self.path}"):
@@ -149,7 +150,7 @@ class Group:
     def _join(self, path: str) -> str:
         return f"{self.path}/{path}" if self.path else path
 
-    def _find(self, path: str) -> h5py.h5g.GroupID | h5py.h5d.DatasetID | None:
+    def _open(self, path: str) -> h5py.h5g.GroupID | h5py.h5d.DatasetID | None:
         here = b""
         with H5pyCall(f"looking up {self._join(path)}"):
             if self._links is not None and self._extend_path(_encode(path)) in self._links.addresses:
@@ -161,12 +162,12 @@ class Group:
                 if (kind := self._read_link_kind(outer, here)) is None:
                     return None
                 if kind != h5py.h5l.TYPE_HARD:
-                    raise RefusedModel(f"{self._join(path)} is a link to another place or file; Keras writes none")
+                    raise RefusedModel(f"{self._join(path)} is a soft or external link, which Keras never writes")
                 self._inside.add(here)
             return h5py.h5o.open(self._id, here) if here else self._id
 
     def _read_link_kind(self, outer: bytes, here: bytes) -> int | None:
-        """The kind of the link HERE; None where there is none, perhaps because what is at OUTER is no group."""
+        """Return the type of the link `here`, or None if there is none, for instance because `outer` is a dataset."""
         if b"\0" in here:
             return None
         try:
@@ -181,13 +182,14 @@ class Group:
 class HDF5File(Group):
     """An HDF5 file, open for reading.
 
-    IN_MEMORY: whether all of it is read when it is opened, which pays where most of it is going to be asked for, and
-    SOURCE is no file that HDF5 can read itself.
-
-    DECLARED are the arrays of a model that lies in several files, or in an archive, where its file has STORED bytes.
+    Args:
+        source: the location of the file, or the open file.
+        in_memory: whether to read a file that HDF5 cannot open itself at once, which is faster if most of it is used.
+        declared: the sizes of all arrays of the model, if it consists of several files.
+        stored: the bytes that the file takes where it is stored, for instance in an archive; by default its size.
 
     Raises:
-        CorruptModel: libhdf5 cannot open it: cut short, or damaged.
+        CorruptModel: HDF5 cannot open the file: it is cut short or damaged.
     """
 
     def __init__(
@@ -208,12 +210,12 @@ class HDF5File(Group):
                     self._file = h5py.File(source.inside(), "r")
                 else:
                     self._file = h5py.File(h5py.h5f.open_file_image(source.read()) if in_memory else source, "r")
-                budget.allow(min(self._file.id.get_filesize(), _DESCRIBING) * _TIMES, copies=_COPIES)
-                _keep_metadata(self._file.id)
+                budget.allow(min(self._file.id.get_filesize(), _MAX_METADATA) * _TIMES, copies=_COPIES)
+                _enlarge_metadata_cache(self._file.id)
         except FOREIGN_ERRORS as error:
             words = " ".join(str(error).split())
             if "truncated file" in words:
-                raise CorruptModel("HDF5, but cut short: the file ends before its data does; copy it anew") from error
+                raise CorruptModel("HDF5, but cut short: the file ends before its data; copy it again") from error
             raise CorruptModel(f"HDF5, but it cannot be opened ({words})") from error
         try:
             with H5pyCall("looking up /"):
@@ -230,24 +232,24 @@ class HDF5File(Group):
         return self._data.declared.limits
 
     def check_declared_sizes(self) -> None:
-        """What the arrays that have been looked up declare may be what is stored: each has its own bytes.
+        """Check the arrays looked up so far against the stored bytes.
 
         Raises:
-            CorruptModel: two lie over each other.
-            RefusedModel: all of the model together declare far more.
+            CorruptModel: Two arrays overlap.
+            RefusedModel: The arrays of the model declare far more bytes in total than are stored.
         """
         self._data.check_declared_sizes()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._data.close()
         self._file.close()
 
 
-def _keep_metadata(file: h5py.h5f.FileID) -> None:
-    """Let HDF5 keep more than 2 MiB of what describes the arrays: a group is met twice, by its links and its arrays."""
+def _enlarge_metadata_cache(file: h5py.h5f.FileID) -> None:
+    """Let HDF5 cache more than 2 MiB of metadata: each group is accessed twice, for its links and for its arrays."""
     settings = file.get_mdc_config()
-    settings.set_initial_size, settings.initial_size = True, _METADATA
+    settings.set_initial_size, settings.initial_size = True, _METADATA_CACHE
     file.set_mdc_config(settings)
 
 

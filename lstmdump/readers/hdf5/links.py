@@ -1,6 +1,6 @@
-"""All links below a group of an HDF5 file, looked up at once where there are not too many.
+"""All links below a group of an HDF5 file, looked up at once.
 
-A call of h5py for each takes longer than all the rest, in a model of a thousand layers.
+For a model of a thousand layers, a call of h5py for each link takes longer than everything else.
 """
 
 from __future__ import annotations
@@ -11,23 +11,23 @@ from lstmdump.errors import RefusedModel
 from lstmdump.model.limits import Limits, limit_exceeded
 from lstmdump.readers.hdf5.calls import FOREIGN_ERRORS, H5pyCall
 
-_DEEPEST = 100  # steps; HDF5 goes down in C, where no exception ends a stack that is too deep
+_MAX_DEPTH = 100  # steps; HDF5 recurses in C, where no exception prevents a stack overflow
 
 
 class Links:
-    """The links below a group by their paths from it. Each is hard, and leads to an object of its own.
+    """The links below a group, by path from the group; each is a hard link, and no two lead to the same object.
 
     Attributes:
-        addresses: where the objects stand in the file.
-        names: what lies in a group, by the group's path, in the file's order.
-        complete: whether these are all.
-        too_many: whether there are more than may be.
+        addresses: the addresses of the objects in the file.
+        names: the names of the members of each group, in the order of the file.
+        complete: whether these are all links.
+        too_many: whether the limit was exceeded.
     """
 
     __slots__ = ("_distinct", "_most", "addresses", "complete", "names", "too_many")
 
     def __init__(self, address: int, most: int) -> None:
-        """None yet, and no more than MOST, below the group at that ADDRESS."""
+        """Start without links, below the group at `address`; at most `most` can be added."""
         self._most = most
         self.too_many = False
         self.addresses: dict[bytes, int] = {}
@@ -36,10 +36,10 @@ class Links:
         self._distinct = {address}
 
     def take(self, path: bytes, link: h5py.h5l.LinkInfo) -> bool | None:
-        """Add the LINK at PATH; True, so that no more come, where not all can be known in this way.
+        """Add the link at `path`; return True to end the visit if the links cannot all be collected in this way.
 
-        HDF5 shows what is below an object once: were there another link to it, it would not be shown there. And a name
-        may hold slashes itself, so that it looks like the path to something else.
+        HDF5 visits each object once, so members of an object with a second link would be missing below that link. And
+        a name that contains a slash would look like the path to another object.
         """
         outer, _, name = path.rpartition(b"/")
         address = int(link.u) if link.type == h5py.h5l.TYPE_HARD else None
@@ -48,7 +48,7 @@ class Links:
             or address in self._distinct
             or path in self.addresses
             or (outer and outer not in self.addresses)
-            or path.count(b"/") == _DEEPEST
+            or path.count(b"/") == _MAX_DEPTH
         ):
             self.complete = False
             return True
@@ -62,10 +62,10 @@ class Links:
 
 
 def find_links_below(group: h5py.h5g.GroupID, limits: Limits) -> Links | None:
-    """Return all links below `group`; None where they are not plain, so that each has to be looked up when needed.
+    """Return all links below `group`, or None if they cannot be collected and each has to be looked up when needed.
 
     Raises:
-        RefusedModel: the links are more than `limits` allows.
+        RefusedModel: There are more links than `limits` allows.
     """
     with H5pyCall():
         try:
@@ -80,4 +80,4 @@ def find_links_below(group: h5py.h5g.GroupID, limits: Limits) -> Links | None:
 
 def too_many_links(limits: Limits) -> RefusedModel:
     """Return the error for a file with more links than `limits` allows."""
-    return limit_exceeded("objects", f"HDF5 with more than {limits.objects:,} links", needed=10 * limits.objects)
+    return limit_exceeded("objects", f"HDF5 file with more than {limits.objects:,} links", needed=10 * limits.objects)

@@ -39,11 +39,11 @@ def read_back(path: Path, value: Any) -> Any:
         (0.5, 0.5),
     ],
 )
-def test_an_attribute_is_what_it_means_in_python(tmp_path: Path, value: Any, expected: Any) -> None:
+def test_an_attribute_is_returned_as_a_python_value(tmp_path: Path, value: Any, expected: Any) -> None:
     assert read_back(tmp_path / "x.h5", value) == expected
 
 
-def test_an_attribute_that_is_not_there_is_none(tmp_path: Path) -> None:
+def test_a_missing_attribute_is_none(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "x.h5", "w") as file:
         assert (
             hdf5_attributes.read_attribute(h5py.h5g.open(file.id, b"/"), b"name", 1000, lambda _, count: 10 * count)
@@ -65,7 +65,9 @@ def test_text_ends_where_its_padding_begins(tmp_path: Path, padding: int) -> Non
 
 
 @pytest.mark.parametrize(("value", "length"), [(np.zeros(25, "f4"), 100), (np.bytes_(b"x" * 100), 100), ("text", 100)])
-def test_what_is_too_long_is_not_read(tmp_path: Path, value: Any, length: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_attribute_that_is_too_long_is_not_read(
+    tmp_path: Path, value: Any, length: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with h5py.File(tmp_path / "x.h5", "w") as file:
         file.attrs["name"] = value
         root = h5py.h5g.open(file.id, b"/")
@@ -79,7 +81,7 @@ def test_what_is_too_long_is_not_read(tmp_path: Path, value: Any, length: int, m
 @pytest.mark.parametrize(
     "kind", [h5py.vlen_dtype("i4"), np.dtype([("a", "S100")]), np.dtype("V4"), h5py.ref_dtype], ids=str
 )
-def test_what_is_neither_text_nor_numbers_is_not_read(tmp_path: Path, kind: Any) -> None:
+def test_an_attribute_of_another_type_is_not_read(tmp_path: Path, kind: Any) -> None:
     with h5py.File(tmp_path / "x.h5", "w") as file:
         h5py.h5a.create(file.id, b"name", h5py.h5t.py_create(kind, logical=True), h5py.h5s.create_simple((2,)))
         with pytest.raises(TypeError, match="neither text nor numbers"):

@@ -14,7 +14,7 @@ from lstmdump.readers.hdf5.file import HDF5File
 
 
 class Watched(io.BytesIO):
-    """Bytes that note whether garbage was collected while they were read."""
+    """A file that records whether garbage could be collected while it was read."""
 
     collected = False
 
@@ -61,7 +61,7 @@ def test_garbage_is_collected_after_an_error() -> None:
     assert gc.isenabled()
 
 
-def test_calls_of_two_threads_collect_none_until_both_are_done() -> None:
+def test_no_garbage_is_collected_until_the_calls_of_two_threads_are_done() -> None:
     seen: list[bool] = []
     entered, done = threading.Event(), threading.Event()
 
@@ -80,7 +80,7 @@ def test_calls_of_two_threads_collect_none_until_both_are_done() -> None:
     assert (seen, gc.isenabled()) == ([False], True)
 
 
-def test_who_collects_no_garbage_is_left_alone() -> None:
+def test_garbage_collection_that_was_disabled_stays_disabled() -> None:
     gc.disable()
     try:
         with H5pyCall():
@@ -91,12 +91,12 @@ def test_who_collects_no_garbage_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize("error", [ModelClosed("closed"), KeyboardInterrupt()])
-def test_other_exceptions_go_on_as_they_are(error: BaseException) -> None:
+def test_other_exceptions_are_not_converted(error: BaseException) -> None:
     with pytest.raises(type(error)) as caught, H5pyCall("reading x"):
         raise error
     assert caught.value is error
 
 
-def test_what_is_not_named_is_raised_as_it_is() -> None:
+def test_exceptions_are_not_converted_without_a_purpose() -> None:
     with pytest.raises(OSError, match=r"^no$"), H5pyCall():
         raise OSError("no")

@@ -1,4 +1,4 @@
-"""Chunks that are not what they are said to be: HDF5 would hand out zeros, or what lay in its memory."""
+"""Missing and damaged chunks, for which HDF5 itself would return zeros or the content of its memory."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def packed(path: Path, **options: Any) -> Path:
 
 
 def replaced(path: Path, chunk: bytes, mask: int = 0, **options: Any) -> Path:
-    """The file with the second of its four chunks replaced."""
+    """Write a file and replace the second of its four chunks."""
     with h5py.File(packed(path, **options), "r+") as file:
         file["packed"].id.write_direct_chunk((1024,), chunk, mask)
     return path
@@ -48,7 +48,7 @@ def read(path: Path, limits: Limits = DEFAULTS) -> list[float]:
 
 
 def literal(data: bytes) -> bytes:
-    """DATA as LZF stores what it finds no repetition in: runs of up to 32 bytes, each after its length less one."""
+    """Return `data` in LZF without repetitions: runs of up to 32 bytes, each after its length less one."""
     runs = [data[start : start + 32] for start in range(0, len(data), 32)]
     return b"".join(bytes([len(run) - 1]) + run for run in runs)
 
@@ -72,7 +72,7 @@ def test_whole_chunks_are_read(tmp_path: Path, options: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("shape", [(5, 7), (1, 1), (6, 8)])
 @pytest.mark.parametrize("compression", [None, "gzip", "lzf"])
-def test_chunks_that_reach_over_the_edge_are_whole(
+def test_chunks_that_reach_beyond_the_edge_are_read(
     tmp_path: Path, shape: tuple[int, int], compression: str | None
 ) -> None:
     values = np.arange(np.prod(shape), dtype="f4").reshape(shape)
@@ -81,7 +81,7 @@ def test_chunks_that_reach_over_the_edge_are_whole(
     assert read(tmp_path / "x.h5") == values.tolist()
 
 
-def test_a_chunk_that_was_left_unpacked_is_read(tmp_path: Path) -> None:
+def test_a_chunk_stored_without_compression_is_read(tmp_path: Path) -> None:
     assert read(replaced(tmp_path / "x.h5", CHUNK, mask=1, compression="gzip")) == NUMBERS.tolist()
 
 
@@ -103,46 +103,48 @@ def test_repetitions_in_lzf_are_counted(tmp_path: Path) -> None:
     ],
     ids=["gzip", "lzf", "shuffle"],
 )
-def test_a_chunk_of_another_length_is_an_error_not_foreign_memory(
+def test_a_chunk_of_another_length_is_an_error(
     tmp_path: Path, length: int, pack: Callable[[bytes], bytes], options: dict[str, Any]
 ) -> None:
     path = replaced(tmp_path / "x.h5", pack((CHUNK * 2)[:length]), **options)
-    with pytest.raises(CorruptModel, match=r"a chunk of packed comes to (more than|[\d,]+ of) its 4,096 bytes"):
+    with pytest.raises(CorruptModel, match=r"a chunk of packed has (more than|[\d,]+ of) its 4,096 bytes"):
         read(path)
 
 
 @pytest.mark.parametrize("options", [{"compression": "gzip"}, {"compression": "lzf"}], ids=str)
-def test_a_chunk_that_cannot_be_unpacked_is_an_error(tmp_path: Path, options: dict[str, Any]) -> None:
+def test_a_chunk_that_cannot_be_decompressed_is_an_error(tmp_path: Path, options: dict[str, Any]) -> None:
     with pytest.raises(CorruptModel, match="a chunk of packed"):
         read(replaced(tmp_path / "x.h5", b"\x1fnonsense", **options))
 
 
-def test_a_chunk_that_inflates_beyond_all_bounds_is_not_inflated(tmp_path: Path) -> None:
-    with pytest.raises(CorruptModel, match="a chunk of packed comes to more than its 4,096 bytes"):
+def test_a_chunk_that_expands_without_bound_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(CorruptModel, match="a chunk of packed has more than its 4,096 bytes"):
         read(replaced(tmp_path / "x.h5", zlib.compress(bytes(1 << 28)), compression="gzip"))
 
 
 @pytest.mark.parametrize("options", [{"compression": "szip"}, {"scaleoffset": 3}], ids=str)
-def test_what_cannot_be_measured_is_not_read(tmp_path: Path, options: dict[str, Any]) -> None:
-    with pytest.raises(UnsupportedFormat, match=r"packed is packed in a way that Keras never uses \(HDF5 filters \d"):
+def test_filters_whose_output_cannot_be_measured_are_not_supported(tmp_path: Path, options: dict[str, Any]) -> None:
+    with pytest.raises(
+        UnsupportedFormat, match=r"packed is compressed in a way that is not supported \(HDF5 filters \d"
+    ):
         read(packed(tmp_path / "x.h5", **options))
 
 
-def test_a_chunk_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+def test_a_missing_chunk_is_an_error(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "x.h5", "w") as file:
         file.create_dataset("packed", (4096,), "f4", chunks=(1024,), compression="gzip")[:1024] = 1.0
-    with pytest.raises(CorruptModel, match="3 of 4 chunks of packed are not in the file"):
+    with pytest.raises(CorruptModel, match="3 of 4 chunks of packed are missing from the file"):
         read(tmp_path / "x.h5")
 
 
-def test_an_array_of_which_no_chunk_is_there_is_told_by_its_shape(tmp_path: Path) -> None:
+def test_an_array_without_any_chunk_is_an_error(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "x.h5", "w") as file:
         file.create_dataset("packed", (4096,), "f4", chunks=(1024,))
     with pytest.raises(CorruptModel, match="packed declares 16384 bytes, but 0 are stored"):
         HDF5File(at(tmp_path / "x.h5")).tensor("packed", opaque_is_bfloat16=False)
 
 
-def test_chunks_that_lie_over_each_other_are_an_error(tmp_path: Path) -> None:
+def test_overlapping_chunks_are_an_error(tmp_path: Path) -> None:
     with h5py.File(packed(tmp_path / "x.h5"), "r") as file:
         first, second = (file["packed"].id.get_chunk_info(turn).byte_offset for turn in range(2))
     data = (tmp_path / "x.h5").read_bytes()
@@ -152,10 +154,10 @@ def test_chunks_that_lie_over_each_other_are_an_error(tmp_path: Path) -> None:
         read(tmp_path / "x.h5")
 
 
-def test_chunks_are_counted(tmp_path: Path) -> None:
+def test_too_many_chunks_are_refused(tmp_path: Path) -> None:
     packed(tmp_path / "x.h5")
     assert read(tmp_path / "x.h5", DEFAULTS._replace(nodes=4)) == NUMBERS.tolist()
-    with pytest.raises(RefusedModel, match="packed lies in 4 chunks; --limit nodes=4 allows it"):
+    with pytest.raises(RefusedModel, match="packed has 4 chunks; --limit nodes=4 allows it"):
         read(tmp_path / "x.h5", DEFAULTS._replace(nodes=3))
 
 
@@ -165,7 +167,7 @@ def test_a_chunk_that_takes_too_much_memory_is_refused(tmp_path: Path) -> None:
         read(tmp_path / "x.h5", DEFAULTS._replace(memory=4 * 4095))
 
 
-def test_rows_come_in_bounded_memory_though_all_are_in_one_row_of_chunks(tmp_path: Path) -> None:
+def test_rows_of_tall_chunks_are_read_in_bounded_memory(tmp_path: Path) -> None:
     values = np.arange(64 * 1024, dtype="f4").reshape(64, 1024)
     with h5py.File(tmp_path / "x.h5", "w") as file:
         file.create_dataset("packed", data=values, chunks=(64, 16), compression="gzip")

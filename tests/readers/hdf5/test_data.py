@@ -47,12 +47,12 @@ def test_rows_are_the_numbers_in_order(path: Path, options: dict[str, object]) -
     assert rows(tensor(path)) == VALUES.tobytes()
 
 
-def test_rows_of_big_endian_numbers_come_lowest_byte_first(path: Path) -> None:
+def test_rows_of_big_endian_numbers_are_little_endian(path: Path) -> None:
     builders.change(path, lambda file: file.create_dataset("array", data=VALUES, dtype=">f4"))
     assert rows(tensor(path)) == VALUES.tobytes()
 
 
-def test_rows_of_a_type_that_numpy_lacks_come_as_the_numbers_that_are_fetched(path: Path) -> None:
+def test_rows_of_a_type_that_numpy_lacks_equal_the_fetched_numbers(path: Path) -> None:
     numbers = np.arange(6, dtype="<i2")
 
     def add(file: h5py.File) -> None:
@@ -66,14 +66,14 @@ def test_rows_of_a_type_that_numpy_lacks_come_as_the_numbers_that_are_fetched(pa
     assert (rows(found), found.dtype) == (numbers.tobytes(), "int16")
 
 
-def test_rows_of_a_file_that_begins_with_something_else_are_found(tmp_path: Path) -> None:
+def test_rows_are_read_from_a_file_with_a_user_block(tmp_path: Path) -> None:
     path = tmp_path / "x.h5"
     with h5py.File(path, "w", userblock_size=1024) as file:
         file["array"] = VALUES
     assert rows(tensor(path)) == VALUES.tobytes()
 
 
-def test_rows_of_a_member_of_a_zip_archive_are_found(path: Path, tmp_path: Path) -> None:
+def test_rows_are_read_from_a_member_of_a_zip_archive(path: Path, tmp_path: Path) -> None:
     builders.change(path, lambda file: file.create_dataset("array", data=VALUES))
     with zipfile.ZipFile(tmp_path / "x.keras", "w") as archive:
         archive.writestr("first", b"1234567")
@@ -86,7 +86,7 @@ def test_rows_of_a_member_of_a_zip_archive_are_found(path: Path, tmp_path: Path)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="an open file cannot be replaced")
-def test_rows_are_those_of_the_file_that_was_opened_whatever_took_its_place(path: Path, tmp_path: Path) -> None:
+def test_rows_are_read_from_the_opened_file_after_it_was_replaced(path: Path, tmp_path: Path) -> None:
     builders.change(path, lambda file: file.create_dataset("array", data=VALUES))
     found = tensor(path)
     (tmp_path / "other").write_bytes(bytes(path.stat().st_size))
@@ -95,7 +95,7 @@ def test_rows_are_those_of_the_file_that_was_opened_whatever_took_its_place(path
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files are counted on Linux")
-def test_a_file_that_took_the_place_is_opened_once_however_much_is_read(path: Path, tmp_path: Path) -> None:
+def test_a_replacement_of_the_file_is_opened_only_once(path: Path, tmp_path: Path) -> None:
     builders.change(path, lambda file: file.create_dataset("array", data=VALUES))
     file = HDF5File(Location(path))
     tensors = [file.tensor("array", opaque_is_bfloat16=False) for _ in range(9)]
@@ -109,7 +109,7 @@ def test_a_file_that_took_the_place_is_opened_once_however_much_is_read(path: Pa
     file.close()
 
 
-def test_rows_that_lie_in_one_piece_are_not_read_by_h5py(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_contiguous_rows_are_not_read_by_h5py(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     builders.change(path, lambda file: file.create_dataset("array", data=VALUES))
     monkeypatch.delattr(DatasetNumbers, "_read_bands")
     assert rows(tensor(path)) == VALUES.tobytes()
@@ -120,13 +120,13 @@ def test_an_array_without_elements_has_no_rows(path: Path) -> None:
     assert rows(tensor(path)) == b""
 
 
-def test_rows_after_close_say_so(path: Path) -> None:
+def test_rows_after_close_raise_model_closed(path: Path) -> None:
     builders.change(path, lambda file: file.create_dataset("array", data=VALUES))
     file = HDF5File(Location(path))
     found = file.tensor("array", opaque_is_bfloat16=False)
     file.close()
     assert found is not None
-    with pytest.raises(ModelClosed, match="array was asked for after the model had been closed"):
+    with pytest.raises(ModelClosed, match="array was requested after the model had been closed"):
         rows(found)
 
 

@@ -31,7 +31,7 @@ def path(tmp_path: Path) -> Path:
     return made
 
 
-def test_an_array_is_known_by_its_shape_before_it_is_read(path: Path) -> None:
+def test_shape_and_dtype_are_known_before_an_array_is_read(path: Path) -> None:
     tensor = HDF5File(Location(path)).tensor("group/array", opaque_is_bfloat16=False)
     assert tensor is not None
     assert (tensor.name, tensor.shape, tensor.dtype) == ("group/array", (2, 3), "float32")
@@ -43,7 +43,7 @@ def test_a_part_of_an_array_is_read(path: Path) -> None:
     assert tensor.part(slice(1, 2), slice(0, 2)).read().tolist() == [[3.0, 4.0]]
 
 
-def test_reading_after_close_says_so(path: Path) -> None:
+def test_reading_after_close_raises_model_closed(path: Path) -> None:
     file = HDF5File(Location(path))
     tensor = file.tensor("group/array", opaque_is_bfloat16=False)
     file.close()
@@ -53,29 +53,29 @@ def test_reading_after_close_says_so(path: Path) -> None:
 
 
 @pytest.mark.parametrize("missing", ["nothing", "group/nothing", "group/array/within"])
-def test_what_is_not_there_is_none(path: Path, missing: str) -> None:
+def test_a_missing_array_is_none(path: Path, missing: str) -> None:
     assert HDF5File(Location(path)).tensor(missing, opaque_is_bfloat16=False) is None
 
 
 @pytest.mark.parametrize("missing", ["group\0array", "group/array\0", "nothing\0"])
-def test_no_name_has_a_nul_in_it(path: Path, missing: str) -> None:
+def test_a_name_with_a_nul_does_not_exist(path: Path, missing: str) -> None:
     assert HDF5File(Location(path)).tensor(missing, opaque_is_bfloat16=False) is None
 
 
 def test_a_link_further_up_the_path_is_refused_each_time(path: Path) -> None:
     file = HDF5File(Location(builders.change(path, lambda file: file.__setitem__("soft", h5py.SoftLink("/group")))))
     for _ in range(2):
-        with pytest.raises(RefusedModel, match="soft/array is a link to another place"):
+        with pytest.raises(RefusedModel, match="soft/array is a soft or external link"):
             file.tensor("soft/array", opaque_is_bfloat16=False)
 
 
-def test_no_array_stays_open_that_is_not_read(path: Path) -> None:
+def test_an_array_that_is_not_read_does_not_stay_open(path: Path) -> None:
     file = HDF5File(Location(path))
     assert file.tensor("group/array", opaque_is_bfloat16=False) is not None
     assert h5py.h5f.get_obj_count(h5py.h5f.OBJ_ALL, h5py.h5f.OBJ_DATASET) == 0
 
 
-def test_a_list_of_names_may_be_in_pieces(path: Path) -> None:
+def test_a_divided_list_of_names_is_joined(path: Path) -> None:
     def cut(file: h5py.File) -> None:
         for k in range(3):
             file["group"].attrs[f"long{k}"] = np.array([f"{k}a".encode(), f"{k}b".encode()])
@@ -92,9 +92,9 @@ def test_an_empty_list_of_names_is_an_array_of_floats(path: Path) -> None:
     assert group.strings("none") == []
 
 
-def test_a_list_of_numbers_is_no_list_of_names(path: Path) -> None:
+def test_a_list_of_numbers_is_not_a_list_of_names(path: Path) -> None:
     builders.change(path, lambda file: file["group"].attrs.create("none", np.zeros(2)))
-    with pytest.raises(CorruptModel, match="holds no list of names"):
+    with pytest.raises(CorruptModel, match="is not a list of names"):
         HDF5File(Location(path)).group("group").strings("none")  # type: ignore[union-attr]
 
 
@@ -107,7 +107,7 @@ def test_links_are_refused_and_not_followed(path: Path, link: object) -> None:
         file["link"] = link
 
     builders.change(path, add)
-    with pytest.raises(RefusedModel, match="link is a link to another place or file"):
+    with pytest.raises(RefusedModel, match="link is a soft or external link"):
         HDF5File(Location(path)).tensor("link", opaque_is_bfloat16=False)
 
 
@@ -118,7 +118,7 @@ def test_data_in_another_file_is_refused(path: Path, tmp_path: Path) -> None:
         file.create_dataset("outside", (3,), "f4", external=[(str(tmp_path / "secret"), 0, 12)])
 
     builders.change(path, add)
-    with pytest.raises(RefusedModel, match="keeps its numbers in another file"):
+    with pytest.raises(RefusedModel, match="stores its numbers in another file"):
         HDF5File(Location(path)).tensor("outside", opaque_is_bfloat16=False)
 
 
@@ -129,12 +129,12 @@ def test_a_virtual_dataset_is_refused(path: Path) -> None:
         file.create_virtual_dataset("virtual", layout)
 
     builders.change(path, add)
-    with pytest.raises(RefusedModel, match="keeps its numbers in another file"):
+    with pytest.raises(RefusedModel, match="stores its numbers in another file"):
         HDF5File(Location(path)).tensor("virtual", opaque_is_bfloat16=False)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="who opens a file is seen on Linux")
-def test_no_plugin_is_looked_for(tmp_path: Path) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="opened files are observed on Linux")
+def test_filter_plugins_are_not_searched_for(tmp_path: Path) -> None:
     (tmp_path / "libfilter.so").write_bytes(b"no library")
     watch = Watch(tmp_path)
     asked = "import lstmdump.readers.hdf5.file, h5py; h5py.h5z.filter_avail(307)"
@@ -151,7 +151,7 @@ def test_an_array_that_was_never_written_is_an_error(path: Path) -> None:
 
 
 def moved(path: Path, name: str, place: int) -> Path:
-    """The file with the array NAME, which lies in one piece, said to begin at PLACE."""
+    """Change the file so that the contiguous array `name` starts at `place`."""
     with h5py.File(path, "r") as file:
         before = file[name].id.get_offset()
     data = path.read_bytes()
@@ -160,16 +160,16 @@ def moved(path: Path, name: str, place: int) -> Path:
     return path
 
 
-@pytest.fixture(params=["<f4", "<f8"], ids=["a header that is decoded here", "a header that h5py decodes"])
+@pytest.fixture(params=["<f4", "<f8"], ids=["header decoded without h5py", "header decoded by h5py"])
 def beside(path: Path, request: pytest.FixtureRequest) -> tuple[Path, int]:
-    """A file with `group/array` and `group/beside`, and where the first one begins."""
+    """A file with `group/array` and `group/beside`, and the offset of the first one."""
     made = builders.change(path, lambda file: file.create_dataset("group/beside", data=np.ones(3, request.param)))
     with h5py.File(made, "r") as file:
         return made, file["group/array"].id.get_offset()
 
 
 @pytest.mark.parametrize("looking", [True, False])
-def test_arrays_that_lie_over_each_other_are_an_error(beside: tuple[Path, int], looking: bool) -> None:
+def test_overlapping_arrays_are_an_error(beside: tuple[Path, int], looking: bool) -> None:
     path, place = beside
     file = HDF5File(Location(moved(path, "group/beside", place + 20)))
     if looking:
@@ -191,7 +191,7 @@ def test_an_array_beyond_the_end_of_the_file_is_an_error(beside: tuple[Path, int
 
 
 @pytest.mark.parametrize("looking", [True, False])
-def test_an_array_over_the_head_of_the_file_is_an_error(beside: tuple[Path, int], looking: bool) -> None:
+def test_an_array_that_overlaps_the_file_header_is_an_error(beside: tuple[Path, int], looking: bool) -> None:
     file = HDF5File(Location(moved(beside[0], "group/beside", 40)))
     if looking:
         file.look_ahead()
@@ -199,7 +199,7 @@ def test_an_array_over_the_head_of_the_file_is_an_error(beside: tuple[Path, int]
         file.tensor("group/beside", opaque_is_bfloat16=False)
 
 
-def test_an_array_over_the_header_of_another_object_is_an_error(beside: tuple[Path, int]) -> None:
+def test_an_array_that_overlaps_an_object_header_is_an_error(beside: tuple[Path, int]) -> None:
     with h5py.File(beside[0], "r") as file:
         place = h5py.h5o.get_info(file["group"].id).addr
     file = HDF5File(Location(moved(beside[0], "group/beside", place - 4)))
@@ -218,7 +218,7 @@ def test_two_names_of_one_array_are_an_error(path: Path) -> None:
         file.check_declared_sizes()
 
 
-def test_an_array_that_is_looked_up_twice_is_one(path: Path) -> None:
+def test_an_array_that_is_looked_up_twice_counts_once(path: Path) -> None:
     file = HDF5File(Location(path))
     for _ in range(2):
         file.tensor("group/array", opaque_is_bfloat16=False)
@@ -242,19 +242,19 @@ def test_a_labelled_bfloat16_is_the_upper_half_of_a_float32(path: Path) -> None:
     assert (tensor.dtype, tensor.read().tolist()) == ("bfloat16", [1.0, -2.0])
 
 
-def test_a_file_cut_short_is_named_so(path: Path) -> None:
+def test_a_file_cut_short_is_reported(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(CorruptModel, match="cut short"):
         HDF5File(Location(path))
 
 
-def test_a_file_of_nothing_but_a_signature_is_named_damaged(path: Path) -> None:
+def test_a_file_with_only_a_signature_is_reported_as_damaged(path: Path) -> None:
     path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(500))
     with pytest.raises(CorruptModel, match="HDF5, but it cannot be opened"):
         HDF5File(Location(path))
 
 
-def test_a_file_whose_root_is_damaged_is_named_so(tmp_path: Path) -> None:
+def test_a_file_with_a_damaged_root_is_reported(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "x.h5", "w", libver="latest") as file:
         file.create_group("group")
     data = bytearray((tmp_path / "x.h5").read_bytes())
@@ -265,7 +265,7 @@ def test_a_file_whose_root_is_damaged_is_named_so(tmp_path: Path) -> None:
         HDF5File(Location(tmp_path / "x.h5"))
 
 
-def test_a_file_in_memory_is_read_when_it_is_opened_and_not_again(path: Path) -> None:
+def test_a_file_in_memory_is_read_only_once(path: Path) -> None:
     source = io.BytesIO(path.read_bytes())
     file = HDF5File(source, in_memory=True)
     source.truncate(0)
@@ -274,9 +274,7 @@ def test_a_file_in_memory_is_read_when_it_is_opened_and_not_again(path: Path) ->
     assert tensor.shape == (2, 3)
 
 
-def test_bytes_of_a_file_that_nobody_reads_give_no_time_without_end(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unused_bytes_of_a_file_add_bounded_time(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     allowed: list[int] = []
     monkeypatch.setattr(budget, "allow", lambda size, **_: allowed.append(size))
     os.truncate(path, 2**40)
@@ -284,8 +282,8 @@ def test_bytes_of_a_file_that_nobody_reads_give_no_time_without_end(
     assert sum(allowed) <= 2**29
 
 
-def test_what_describes_arrays_gets_twenty_times_its_memory(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An export of 6,000 layers of 4 units, 27 MB of almost nothing else, took 654 MiB."""
+def test_metadata_is_allowed_twenty_times_its_size_in_memory(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An export of 6,000 layers of 4 units, 27 MB of almost only metadata, took 654 MiB."""
     held: list[int] = []
     monkeypatch.setattr(budget, "allow", lambda size, copies=0: held.append(size * copies))
     HDF5File(Location(path)).close()
@@ -293,7 +291,9 @@ def test_what_describes_arrays_gets_twenty_times_its_memory(path: Path, monkeypa
 
 
 @pytest.mark.parametrize("stored", ["<f4", ">f4"])
-def test_numbers_that_are_read_get_their_time(stored: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reading_numbers_is_allowed_time_for_their_bytes(
+    stored: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with h5py.File(tmp_path / "x.h5", "w") as file:
         file["array"] = np.zeros(1000, stored)
     tensor = HDF5File(Location(tmp_path / "x.h5")).tensor("array", opaque_is_bfloat16=False)
@@ -311,14 +311,14 @@ LIMITED = DEFAULTS._replace(json_size=100_000)
 @pytest.mark.parametrize("longer", [0, 1])
 def test_text_is_read_up_to_the_limit(libver: str, longer: int, tmp_path: Path) -> None:
     with h5py.File(tmp_path / "x.h5", "w", libver=libver) as file:
-        file["array"] = np.zeros(100_000)  # a file larger than the limit, which alone says nothing
+        file["array"] = np.zeros(100_000)  # a file larger than the limit is not refused for that
         file.attrs["version"] = "2.2.4"
         file.attrs["model_config"] = "x" * (99_000 + 1_000 * longer)  # its heap has some more bytes
     file = HDF5File(at(tmp_path / "x.h5", LIMITED))
     assert file.text("version") == "2.2.4"
     if longer:
         with pytest.raises(
-            RefusedModel, match=r"model_config of / comes to up to 10[0-9],[0-9]+ bytes; --limit json-size=1MiB"
+            RefusedModel, match=r"model_config of / has up to 10[0-9],[0-9]+ bytes; --limit json-size=1MiB"
         ):
             file.text("model_config")
     else:
@@ -327,24 +327,24 @@ def test_text_is_read_up_to_the_limit(libver: str, longer: int, tmp_path: Path) 
 
 
 def test_text_of_a_fixed_length_is_read_up_to_the_limit(tmp_path: Path) -> None:
-    with h5py.File(tmp_path / "x.h5", "w", libver="latest") as file:  # older ones have no attributes beyond 64 KB
+    with h5py.File(tmp_path / "x.h5", "w", libver="latest") as file:  # older formats limit attributes to 64 KB
         for name, length in (("short", 100_000), ("long", 100_001)):
             file.attrs.create(name, np.zeros((), f"S{length}"))
     file = HDF5File(at(tmp_path / "x.h5", LIMITED))
     assert file.text("short") is not None
-    with pytest.raises(RefusedModel, match="the attribute long of / comes to up to 100,001 bytes"):
+    with pytest.raises(RefusedModel, match="the attribute long of / has up to 100,001 bytes"):
         file.text("long")
     file.close()
 
 
 def elements(length: int, data: bytes) -> list[int]:
-    """Where in DATA, a file, an attribute has a text of that LENGTH: after it stands the place of a heap."""
+    """Return the offsets in a file of the attribute elements for texts of this length, which refer to a heap."""
     found = [match.start() for match in re.finditer(re.escape(struct.pack("<I", length)), data)]
     places = {place: int.from_bytes(data[place + 4 : place + 12], "little") for place in found}
     return [place for place, heap in places.items() if data[heap : heap + 4] == b"GCOL"]
 
 
-def test_many_names_that_are_one_text_are_refused_before_they_are_made(tmp_path: Path) -> None:
+def test_many_names_that_share_one_text_are_refused_before_reading(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "x.h5", "w") as file:
         file.attrs["names"] = ["x" * 1000, *["y"] * 999]
     data = bytearray((tmp_path / "x.h5").read_bytes())
@@ -352,7 +352,7 @@ def test_many_names_that_are_one_text_are_refused_before_they_are_made(tmp_path:
     data[first : first + 16_000] = data[first : first + 16] * 1000
     (tmp_path / "x.h5").write_bytes(data)
     file = HDF5File(at(tmp_path / "x.h5", LIMITED))
-    with pytest.raises(RefusedModel, match="the attribute names of / comes to up to 1,000,000 bytes"):
+    with pytest.raises(RefusedModel, match="the attribute names of / has up to 1,000,000 bytes"):
         file.strings("names")
     file.close()
     allowed = HDF5File(at(tmp_path / "x.h5"))
@@ -360,7 +360,7 @@ def test_many_names_that_are_one_text_are_refused_before_they_are_made(tmp_path:
     allowed.close()
 
 
-def test_a_short_text_in_a_heap_of_megabytes_is_refused(tmp_path: Path) -> None:
+def test_a_short_text_in_a_large_heap_is_refused(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "x.h5", "w") as file:
         file.attrs["long"] = "x" * 200_000
         file.attrs["short"] = "y"
@@ -369,26 +369,26 @@ def test_a_short_text_in_a_heap_of_megabytes_is_refused(tmp_path: Path) -> None:
     data[short + 4 : short + 16] = data[long + 4 : long + 16]
     (tmp_path / "x.h5").write_bytes(data)
     file = HDF5File(at(tmp_path / "x.h5", LIMITED))
-    with pytest.raises(RefusedModel, match=r"the attribute short of / comes to up to 20[0-9],"):
+    with pytest.raises(RefusedModel, match=r"the attribute short of / has up to 20[0-9],"):
         file.text("short")
     file.close()
 
 
-def test_a_list_of_names_beyond_the_limit_is_refused_before_it_is_made(tmp_path: Path) -> None:
+def test_a_list_of_names_beyond_the_limit_is_refused_before_reading(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "x.h5", "w", libver="latest") as file:
         space = h5py.h5s.create_simple((2**24,))
         h5py.h5a.create(file.id, b"layer_names", h5py.h5t.py_create(np.dtype("S16")), space)
     file = HDF5File(Location(tmp_path / "x.h5"))
-    with pytest.raises(RefusedModel, match="the attribute layer_names of / comes to up to 268,435,456 bytes"):
+    with pytest.raises(RefusedModel, match="the attribute layer_names of / has up to 268,435,456 bytes"):
         file.strings("layer_names")
     file.close()
 
 
-def test_pieces_of_a_list_count_together(tmp_path: Path) -> None:
+def test_the_pieces_of_a_list_are_counted_together(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "x.h5", "w") as file:
         for turn in range(3):
             file.attrs[f"names{turn}"] = np.array([b"x" * 40_000])
     file = HDF5File(at(tmp_path / "x.h5", LIMITED))
-    with pytest.raises(RefusedModel, match="the attribute names of / comes to up to 120,000 bytes"):
+    with pytest.raises(RefusedModel, match="the attribute names of / has up to 120,000 bytes"):
         file.strings("names")
     file.close()

@@ -28,7 +28,7 @@ def links_of(path: Path, limits: Limits = DEFAULTS) -> Links | None:
         return find_links_below(h5py.h5g.open(file.id, b"/"), limits)
 
 
-def test_every_link_is_known_by_its_path_and_the_address_it_leads_to(path: Path) -> None:
+def test_links_hold_the_address_of_each_path(path: Path) -> None:
     links = links_of(path)
     assert links is not None
     with h5py.File(path, "r") as file:
@@ -44,33 +44,33 @@ def test_names_are_in_the_order_in_which_hdf5_lists_them(path: Path) -> None:
 
 
 @pytest.mark.parametrize("link", [h5py.SoftLink("/outer/a"), h5py.ExternalLink("other.h5", "/a")])
-def test_where_a_link_is_not_hard_each_is_looked_up_when_needed(path: Path, link: object) -> None:
+def test_links_are_not_collected_if_one_is_not_hard(path: Path, link: object) -> None:
     with h5py.File(path, "a") as file:
         file["outer/z"] = link
     assert links_of(path) is None
 
 
 @pytest.mark.parametrize("first", ["outer/a", "outer", "/"])
-def test_where_an_object_has_two_links_each_is_looked_up_when_needed(path: Path, first: str) -> None:
+def test_links_are_not_collected_if_an_object_has_two(path: Path, first: str) -> None:
     with h5py.File(path, "a") as file:
         file["outer/again"] = file[first]
     assert links_of(path) is None
 
 
-def test_where_a_name_holds_a_slash_each_is_looked_up_when_needed(path: Path) -> None:
+def test_links_are_not_collected_if_a_name_contains_a_slash(path: Path) -> None:
     with h5py.File(path, "a") as file:
         file["outer/aXarray"] = [3.0]
     path.write_bytes(path.read_bytes().replace(b"aXarray", b"a/array"))
     assert links_of(path) is None
 
 
-def test_groups_deeper_than_any_model_has_are_looked_up_when_needed(path: Path) -> None:
+def test_links_are_not_collected_if_groups_are_too_deep(path: Path) -> None:
     with h5py.File(path, "a") as file:
         file.create_group("/".join(["deep"] * 102))
     assert links_of(path) is None
 
 
-def test_a_group_whose_links_are_known_gives_what_it_gives_without(path: Path) -> None:
+def test_a_group_with_collected_links_returns_the_same_as_without(path: Path) -> None:
     known, asked = HDF5File(Location(path)), HDF5File(Location(path))
     known.look_ahead()
     for file in (known, asked):
@@ -85,28 +85,28 @@ def test_a_group_whose_links_are_known_gives_what_it_gives_without(path: Path) -
     assert [file.group("outer/b").address for file in (known, asked)] == [known.group("outer/b").address] * 2  # type: ignore[union-attr]
 
 
-def test_a_soft_link_is_refused_where_all_links_were_to_be_known(path: Path) -> None:
+def test_a_soft_link_is_refused_after_look_ahead(path: Path) -> None:
     with h5py.File(path, "a") as file:
         file["outer/z"] = h5py.SoftLink("/outer/a")
     file = HDF5File(Location(path))
     file.look_ahead()
-    with pytest.raises(RefusedModel, match="outer/z is a link to another place"):
+    with pytest.raises(RefusedModel, match="outer/z is a soft or external link"):
         file.group("outer/z")
 
 
-def test_links_are_counted(path: Path) -> None:
+def test_too_many_links_are_refused(path: Path) -> None:
     assert links_of(path, DEFAULTS._replace(objects=6)) is not None
-    with pytest.raises(RefusedModel, match="HDF5 with more than 5 links; --limit objects=50 allows it"):
+    with pytest.raises(RefusedModel, match="HDF5 file with more than 5 links; --limit objects=50 allows it"):
         links_of(path, DEFAULTS._replace(objects=5))
 
 
-def test_links_are_counted_where_each_is_looked_up_when_needed(path: Path) -> None:
+def test_too_many_links_of_one_group_are_refused(path: Path) -> None:
     file = HDF5File(at(path, DEFAULTS._replace(objects=2)))
     group = file.group("outer/a")
     assert group is not None
     assert group.names() == ["array"]
     outer = file.group("outer")
     assert outer is not None
-    with pytest.raises(RefusedModel, match="HDF5 with more than 2 links"):
+    with pytest.raises(RefusedModel, match="HDF5 file with more than 2 links"):
         outer.names()
     file.close()

@@ -29,7 +29,7 @@ def shape_in(path: Path, make: Callable[[h5py.File], Any], **settings: Any) -> t
 
 @pytest.mark.parametrize("shape", [(), (1,), (3, 4), (2, 3, 4, 5)])
 @pytest.mark.parametrize("settings", [{}, {"userblock_size": 512}])
-def test_the_shape_of_float32_in_one_piece_is_known(
+def test_the_shape_of_contiguous_float32_is_decoded(
     tmp_path: Path, shape: tuple[int, ...], settings: dict[str, Any]
 ) -> None:
     assert shape_in(tmp_path / "x.h5", lambda file: file.__setitem__("x", np.zeros(shape, "<f4")), **settings) == shape
@@ -86,14 +86,14 @@ def test_headers_of_another_version_are_left_to_h5py(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("address", [0, 1 << 20, 1 << 63, (1 << 64) - 1])
-def test_where_no_header_is_there_is_no_shape(tmp_path: Path, address: int) -> None:
+def test_an_address_without_a_header_has_no_shape(tmp_path: Path, address: int) -> None:
     path = tmp_path / "x.h5"
     shape_in(path, lambda file: file.__setitem__("x", FLOATS))
     with h5py.File(path, "r") as file, path.open("rb") as opened:
         assert DatasetHeaders(opened, file.id).plain(address) is None
 
 
-def test_no_damaged_byte_of_a_header_is_an_error(tmp_path: Path) -> None:
+def test_a_damaged_byte_of_a_dataset_header_raises_nothing(tmp_path: Path) -> None:
     path = tmp_path / "x.h5"
     shape_in(path, lambda file: file.__setitem__("x", FLOATS))
     with h5py.File(path, "r") as file:
@@ -111,15 +111,15 @@ def test_numbers_in_another_file_are_refused_again_when_they_are_read(tmp_path: 
     shape_in(path, external)
     with h5py.File(path, "r") as file:
         data = HDF5Data(Location(path), file, at_hand=True)
-        with pytest.raises(RefusedModel, match="x keeps its numbers in another file"):
+        with pytest.raises(RefusedModel, match="x stores its numbers in another file"):
             DatasetNumbers("x", data, is_bfloat16=False).fetch((slice(0, 3), slice(0, 4)))
 
 
 def written(path: Path, **options: Any) -> tuple[bytes, int, int]:
-    """A file with attributes of a group, where the group's header stands, and what the addresses count from."""
+    """Return a file with attributes of a group, the address of the group's header, and the offset of address 0."""
     with h5py.File(path, "w", **options) as file:
         group = file.create_group("group")
-        for number in range(6):  # enough that the header goes on elsewhere
+        for number in range(6):  # enough to continue the header in another block
             group.attrs[f"filling {number}"] = "x" * 10
         group.attrs["names"] = ["x" * 3000, "y" * 5000, ""]
         group.attrs["number"] = 3
@@ -132,20 +132,20 @@ def written(path: Path, **options: Any) -> tuple[bytes, int, int]:
     [{}, {"userblock_size": 512}, {"libver": "latest"}, {"libver": "latest", "track_order": True}, {"libver": "v108"}],
     ids=str,
 )
-def test_the_length_of_all_texts_is_known(tmp_path: Path, options: dict[str, Any]) -> None:
+def test_the_length_of_all_texts_is_decoded(tmp_path: Path, options: dict[str, Any]) -> None:
     data, address, start = written(tmp_path / "x.h5", **options)
     length = AttributeTexts(io.BytesIO(data), start).length(address, b"names", 3)
     assert length is not None
-    assert 8000 <= length <= 2 * 8192  # the heap that they lie in is read as a whole
+    assert 8000 <= length <= 2 * 8192  # their heap is read as a whole
 
 
 @pytest.mark.parametrize(("name", "count"), [(b"nothing", 1), (b"names", 1000), (b"number", 1)])
-def test_what_is_no_such_text_has_no_length(tmp_path: Path, name: bytes, count: int) -> None:
+def test_an_attribute_without_such_texts_has_no_length(tmp_path: Path, name: bytes, count: int) -> None:
     data, address, start = written(tmp_path / "x.h5")
     assert AttributeTexts(io.BytesIO(data), start).length(address, name, count) is None
 
 
-def test_attributes_that_are_kept_elsewhere_have_no_length(tmp_path: Path) -> None:
+def test_attributes_stored_outside_the_header_have_no_length(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "x.h5", "w", libver="latest") as file:
         for number in range(20):
             file.attrs[f"name {number}"] = "x"
@@ -154,7 +154,7 @@ def test_attributes_that_are_kept_elsewhere_have_no_length(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("options", [{}, {"libver": "latest"}], ids=str)
-def test_no_damaged_byte_is_an_error(tmp_path: Path, options: dict[str, Any]) -> None:
+def test_a_damaged_byte_of_an_attribute_raises_nothing(tmp_path: Path, options: dict[str, Any]) -> None:
     data, address, _ = written(tmp_path / "x.h5", **options)
     for place in range(address, address + 400):
         for value in (0x00, 0x10, 0x7F, 0xFF):
@@ -164,6 +164,6 @@ def test_no_damaged_byte_is_an_error(tmp_path: Path, options: dict[str, Any]) ->
 
 
 @pytest.mark.parametrize("address", [0, 10**6, 2**63, 2**64 - 1])
-def test_where_no_header_is_there_is_no_length(tmp_path: Path, address: int) -> None:
+def test_an_address_without_a_header_has_no_length(tmp_path: Path, address: int) -> None:
     data, _, _ = written(tmp_path / "x.h5")
     assert AttributeTexts(io.BytesIO(data), 0).length(address, b"names", 3) is None

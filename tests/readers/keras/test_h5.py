@@ -381,7 +381,7 @@ def test_a_link_out_of_the_file_is_refused(model: Path) -> None:
         del file["model_weights/lstm_1/lstm_1/bias:0"]
         file["model_weights/lstm_1/lstm_1/bias:0"] = h5py.ExternalLink("/etc/passwd", "/x")
 
-    refuse(builders.change(model, link), RefusedModel, "is a link to another place or file")
+    refuse(builders.change(model, link), RefusedModel, "is a soft or external link")
 
 
 # --- what real releases do to names and order

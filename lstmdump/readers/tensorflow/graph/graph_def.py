@@ -186,8 +186,8 @@ class Graph(Nodes):
         start, stop = self._index.start(turn), self._index.stops[turn]
         attributes = spans(self._data, 5, start, stop)
         start, stop = [one for one in attributes if Message(self._data[slice(*one)]).bytes(1) == b"value"][-1]
-        for wanted in (2, 8, 4):  # the AttrValue, its TensorProto and the content of that; the last of each counts
-            *_, (start, stop) = spans(self._data, wanted, start, stop)
+        for number in (2, 8, 4):  # the AttrValue, its TensorProto and the content of that; the last of each counts
+            *_, (start, stop) = spans(self._data, number, start, stop)
         return start
 
     def _get_node(self, index: int) -> Node:

@@ -238,7 +238,7 @@ class Bundle:
     def _locate(self, name: str, entry: Entry, width: int) -> StoredArray:
         """Return the bytes of `entry` as an array that is inside its data file."""
         if self._closed:
-            raise ModelClosed(f"{name} was asked for after the model had been closed")
+            raise ModelClosed(f"{name} was requested after the model had been closed")
         self._check_byte_order()
         called = self._data_file_location(entry.shard).name
         if entry.size and entry.offset + entry.size > self._open_data_file(entry.shard)[1]:

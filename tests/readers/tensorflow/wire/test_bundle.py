@@ -337,7 +337,7 @@ def test_a_changed_number_is_detected_when_it_is_read(tmp_path: Path) -> None:
     path = write(tmp_path)
     data = path.with_name("x.data-00000-of-00001")
     changed = bytearray(data.read_bytes())
-    changed[8 + 4 * 11] ^= 1  # the last number of the kernel; two floats stand before it
+    changed[8 + 4 * 11] ^= 1  # the last number of the kernel; two floats precede it
     data.write_bytes(changed)
     bundle = Bundle(Location(path))
     assert bundle.tensor("a").read().tolist() == [1, 1]
