@@ -65,7 +65,7 @@ _HOMES = {
     "trace": ("lstmdump.replay.trace", None),
 }
 
-# Modules of 0.1 that had another place; `import lstmdump.batch` and the like work until 0.3.
+# What had another place or name in 0.1 works until 0.3: modules by their path, then what is in them.
 _MOVED = {
     "batch": "lstmdump.export.batch",
     "behaviour": "lstmdump.lstm.behaviour",
@@ -74,6 +74,11 @@ _MOVED = {
     "processes": "lstmdump.sandbox.pool",
     "tensor": "lstmdump.model.tensor",
     "trace": "lstmdump.replay.trace",
+}
+_RENAMED = {
+    "lstmdump.replay.trace.Place": "lstmdump.export.states.StatesFile",
+    "lstmdump.replay.trace.write": "lstmdump.export.states.write",
+    "lstmdump.sandbox.pool.Processes": "lstmdump.sandbox.pool.ProcessPool",
 }
 
 
@@ -93,12 +98,35 @@ class _MovedModules:
 
     def exec_module(self, module: ModuleType) -> None:
         import importlib
-        import warnings
 
         home = _MOVED[module.__name__.rpartition(".")[2]]
-        warnings.warn(f"{module.__name__} is now {home}", DeprecationWarning, stacklevel=2)
-        new = importlib.import_module(home)
+        _warn(module.__name__, home)
+        new = _with_old_names(importlib.import_module(home))
         module.__dict__["__getattr__"] = lambda name: getattr(new, name)
+
+
+def _with_old_names(module: ModuleType) -> ModuleType:
+    """Let `module` know the names that its content had in 0.1, too."""
+
+    def get(name: str) -> object:
+        path = f"{module.__name__}.{name}"
+        if path not in _RENAMED:
+            raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
+        import importlib
+
+        _warn(path, _RENAMED[path])
+        home, _, new_name = _RENAMED[path].rpartition(".")
+        value: object = getattr(importlib.import_module(home), new_name)
+        return value
+
+    module.__dict__.setdefault("__getattr__", get)
+    return module
+
+
+def _warn(old: str, new: str) -> None:
+    import warnings
+
+    warnings.warn(f"{old} is now {new}", DeprecationWarning, stacklevel=3)
 
 
 sys.meta_path.append(_MovedModules())
@@ -134,7 +162,7 @@ def __getattr__(name: str) -> object:
         return importlib.import_module(f"lstmdump.{name}")
     module, attribute = _HOMES[name]
     home = importlib.import_module(module)
-    value: object = home if attribute is None else getattr(home, attribute)
+    value: object = _with_old_names(home) if attribute is None else getattr(home, attribute)
     globals()[name] = value
     return value
 

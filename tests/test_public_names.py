@@ -55,6 +55,22 @@ print(callable({name}), *{{warning.category.__name__ for warning in caught}})"""
     assert answer(code) == "True DeprecationWarning"
 
 
+@pytest.mark.parametrize("name", ["Place", "write"])
+def test_a_name_of_0_1_is_deprecated_and_still_works(name: str) -> None:
+    code = f"""
+import lstmdump, warnings
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    value = lstmdump.trace.{name}
+print(callable(value), *(warning.category.__name__ for warning in caught))"""
+    assert answer(code) == "True DeprecationWarning"
+
+
+def test_an_unknown_name_of_a_public_module_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match=r"no attribute 'nothing'$"):
+        lstmdump.trace.nothing  # noqa: B018 - what it raises is the point
+
+
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         lstmdump.nothing  # noqa: B018 - what it raises is the point

@@ -105,12 +105,3 @@ class ProcessPool(Executor):
             self.stop()
         else:
             self.shutdown()
-
-
-def __getattr__(name: str) -> object:
-    if name != "Processes":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import warnings
-
-    warnings.warn("Processes is now lstmdump.ProcessPool", DeprecationWarning, stacklevel=2)
-    return ProcessPool
