@@ -20,16 +20,15 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeVar
 
 from lstmdump.errors import CannotReplay
 from lstmdump.lstm import LSTM
 from lstmdump.model.kinds import kind_named
 from lstmdump.model.sentences import conjoined
-from lstmdump.model.tree import finite_number
+from lstmdump.model.settings import ActivationName, InvalidSetting, LayerSettings, from_config
 
-ActivationName: TypeAlias = "str | Mapping[str, Any]"
-"""An activation as a configuration has it: Keras's word for it, or the JSON of an object or a function."""
+_T = TypeVar("_T")
 
 _NO_GRAPH = ("without its graph, nothing tells the cell's activations or whether its state is clipped: taken are tanh "
              "and sigmoid, the defaults of TensorFlow 1, and no bounds; --activation says otherwise")  # fmt: skip
@@ -91,8 +90,8 @@ _KERAS = re.compile(r"(?:tf\.)?keras (\d{1,9})(?:\.(\d{1,9}))?")
 _TENSORFLOW = re.compile(r"tensorflow (\d{1,9})")
 _HALVES = ("forward", "backward")
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
-_LONGEST_REASON = 400  # characters; a configuration of Keras may have such a word as well
-_SHOWN = 40  # characters of a value that is no answer
+_LONGEST_REASON = 400  # characters
+_SHOWN = 40  # characters of a value that cannot be used
 
 _FIRST_WITH_SIGMOID = (2, 3)  # the release of Keras
 _FIRST_TO_MASK_HALVES = (2, 4)  # of those that state a plain number; tf.keras before that adds -tf
@@ -108,41 +107,37 @@ def of(lstm: LSTM, producer: str, said: Mapping[str, Any] = _NOTHING) -> Behavio
     Raises:
         CannotReplay: the file says that it computes what the equations of an LSTM do not, or what is SAID cannot be.
     """
-    settings, release = {**lstm.settings, **said} if said else lstm.settings, _release(producer)
-    if isinstance(reason := settings.get("cannot_replay"), str):
-        raise CannotReplay(reason[:_LONGEST_REASON])
-    stated_half = _stated_half(lstm)
+    settings, release = lstm.settings.overridden(from_config(said)) if said else lstm.settings, _release(producer)
+    if settings.cannot_replay is not None:
+        raise CannotReplay(settings.cannot_replay[:_LONGEST_REASON])
+    stated_half = settings.direction
     if stated_half is not None and "go_backwards" in said:
         raise CannotReplay("it is one half of a Bidirectional, which has its direction")
     direction = stated_half if "go_backwards" in said else half(lstm)
-    go_backwards = _flag(settings, "go_backwards", default=direction == "backward")
-    is_masked_half = release.masks_halves and stated_half is not None and _flag(settings, "return_sequences")
+    stated_way = _require_valid(settings.go_backwards)
+    go_backwards = direction == "backward" if stated_way is None else stated_way
+    masks = release.masks_halves and stated_half is not None and bool(_require_valid(settings.return_sequences))
     return Behaviour(
-        _activation(settings, "activation") or "tanh",
-        _stated_recurrent_activation(settings) or _default_recurrent_activation(lstm, release),
+        _require_valid(settings.activation) or "tanh",
+        _require_valid(settings.recurrent_activation) or _default_recurrent_activation(lstm, release),
         release.keras,
         go_backwards,
         go_backwards and direction is not None,
-        _flag(settings, "zero_output_for_mask") or is_masked_half or lstm.layout.is_of_tensorflow_1,
-        _bound(settings, "cell_clip"),
-        _bound(settings, "projection_clip"),
+        bool(_require_valid(settings.zero_output_for_mask)) or masks or lstm.layout.is_of_tensorflow_1,
+        _require_valid(settings.cell_clip),
+        _require_valid(settings.projection_clip),
         tuple(_notes(lstm, settings, release, direction)),
     )
 
 
 def half(lstm: LSTM) -> str | None:
     """Which half of a Bidirectional LSTM is, `forward` or `backward`: by its name where the file says nothing of it."""
-    return _stated_half(lstm) or _half_by_name(lstm)
-
-
-def _stated_half(lstm: LSTM) -> str | None:
-    """That which the file states; a class of the user's may mean anything else by the word."""
-    return next((word for word in _HALVES if lstm.settings.get("direction") == word), None)
+    return lstm.settings.direction or _half_by_name(lstm)
 
 
 def _half_by_name(lstm: LSTM) -> str | None:
     around, _, name = lstm.name.rpartition("/")
-    if lstm.settings or not around or lstm.layout.is_of_tensorflow_1:
+    if lstm.settings.is_described or not around or lstm.layout.is_of_tensorflow_1:
         return None
     return next((word for word in _HALVES if name == word or name.startswith(f"{word}_")), None)
 
@@ -168,10 +163,6 @@ def _release(producer: str) -> _Release:
     return _Release(2, f"tf.keras of TensorFlow {2 if tensorflow is None else tensorflow[1]}", "sigmoid", doubt)
 
 
-def _stated_recurrent_activation(settings: Mapping[str, Any]) -> ActivationName | None:
-    return _activation(settings, "recurrent_activation") or _activation(settings, "inner_activation")
-
-
 def _default_recurrent_activation(lstm: LSTM, release: _Release) -> str:
     if _has_fixed_activations(lstm):
         return "sigmoid"
@@ -182,70 +173,48 @@ def _has_fixed_activations(lstm: LSTM) -> bool:
     return lstm.layout.has_fixed_activations or kind_named(lstm.kind).is_cudnn
 
 
-def _activation(settings: Mapping[str, Any], key: str) -> ActivationName | None:
-    """What SETTINGS say under KEY; None where they say nothing. Keras means by null what it calls linear."""
-    if key not in settings:
-        return None
-    value = settings[key]
-    if value is None:
-        return "linear"
-    if not value or not isinstance(value, (str, Mapping)):
-        raise _no_answer(key, value, "no activation")
-    return value
+def _require_valid(setting: _T | InvalidSetting | None) -> _T | None:
+    """Return `setting`, or None where the file does not state it.
+
+    Raises:
+        CannotReplay: the file states what cannot be used.
+    """
+    if isinstance(setting, InvalidSetting):
+        text = json.dumps(setting.value, default=str)
+        shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+        raise CannotReplay(f"its configuration says {shown} for {setting.key}, which is {setting.problem}")
+    return setting
 
 
-def _flag(settings: Mapping[str, Any], key: str, *, default: bool = False) -> bool:
-    value = settings.get(key, default)
-    if value is not None and not isinstance(value, bool):
-        raise _no_answer(key, value, "neither true nor false")
-    return bool(value)
-
-
-def _bound(settings: Mapping[str, Any], key: str) -> float | None:
-    value = settings.get(key)
-    if value is None:
-        return None
-    bound = finite_number(value)
-    if bound is None or bound <= 0:
-        raise _no_answer(key, value, "no bound")
-    return bound
-
-
-def _no_answer(key: str, value: object, what: str) -> CannotReplay:
-    text = json.dumps(value, default=str)
-    shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
-    return CannotReplay(f"its configuration says {shown} for {key}, which is {what}")
-
-
-def _notes(lstm: LSTM, settings: Mapping[str, Any], release: _Release, direction: str | None) -> Iterator[str]:
+def _notes(lstm: LSTM, settings: LayerSettings, release: _Release, direction: str | None) -> Iterator[str]:
     """What a careful reader would say of the behaviour of LSTM with these SETTINGS."""
     if not lstm.layout.is_of_tensorflow_1:
         if unstated := list(_unstated(lstm, settings, release, direction)):
             yield _told(unstated, release)
-        if "go_backwards" not in settings and direction is not None:
+        if settings.go_backwards is None and direction is not None:
             option = "--no-go-backwards" if direction == "backward" else "--go-backwards"
             yield f"the file does not state its direction: by its name it goes {direction}s; {option} says otherwise"
         if lstm.kind_stated and not kind_named(lstm.kind).is_keras_lstm:
             yield f"{lstm.kind} is a class of its own, which may compute more than an LSTM"
-    elif "activation" not in settings:
+    elif settings.activation is None:
         yield _NO_GRAPH
-    if _flag(settings, "stateful"):
+    if _require_valid(settings.stateful):
         yield "the layer is stateful: here its first state is 0 all the same, unless one is given"
-    if _flag(settings, "time_major"):
+    if _require_valid(settings.time_major):
         yield "in Keras its input is (length, batch, d); here it is (batch, length, d)"
-    if direction is not None and settings.get("go_backwards") is (direction == "forward"):
+    if direction is not None and settings.go_backwards is (direction == "forward"):
         yield ("the Bidirectional around it is made of a layer that goes backwards itself: Keras gives the steps in "
                "reverse, here they are in the order of the input")  # fmt: skip
 
 
-def _unstated(lstm: LSTM, settings: Mapping[str, Any], release: _Release, direction: str | None) -> Iterator[_Unstated]:
+def _unstated(lstm: LSTM, settings: LayerSettings, release: _Release, direction: str | None) -> Iterator[_Unstated]:
     if not _has_fixed_activations(lstm):
-        if "activation" not in settings:
+        if settings.activation is None:
             yield _Unstated("activation", "tanh", "--activation")
-        if _stated_recurrent_activation(settings) is None:
+        if settings.recurrent_activation is None:
             taken = _default_recurrent_activation(lstm, release)
             yield _Unstated("recurrent activation", taken, "--recurrent-activation")
-    if "go_backwards" not in settings and direction is None:
+    if settings.go_backwards is None and direction is None:
         yield _Unstated("direction", "forwards", "--go-backwards")
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lstmdump.errors import NotAnLSTM
 from lstmdump.lstm.roles import Role, Sizes, count_formula
+from lstmdump.model.settings import NOT_DESCRIBED, DeferredSettings, LayerSettings
 from lstmdump.model.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ GATES = "ifco"
 """The gates by the field's letters: input, forget, candidate, output."""
 
 _BIASES = {Role.BIAS: 1, Role.GATE_BIAS: 1, Role.DOUBLED_BIAS: 2}
-_NO_SETTINGS: Mapping[str, Any] = MappingProxyType({})
 
 
 class LSTMWeight(NamedTuple):
@@ -83,7 +82,7 @@ class LSTM:
         forget_bias: What the cell adds to b_f at run time; 0.0 in Keras, where it is part of b_f; None where unknown.
         projection: p, the width of the projected output, or None.
         notes: What is particular about how this layer is stored, without its name.
-        settings: What else the file says of the layer, as its `model.tree.Layer` has it.
+        stated: What the file states of how the layer computes, not yet worked out.
         kind_stated: Whether the file states `kind`; if not, it is what the shapes say.
         producer: What wrote the model, as `lstmdump.OpenModel.producer`; empty where that is not known.
         sizes: The sizes by their letters: d, m, h and, with a projection, p.
@@ -94,7 +93,7 @@ class LSTM:
 
     __slots__ = (
         "forget_bias", "gates", "input_dim", "kind", "kind_stated", "layout", "name", "notes", "producer",
-        "projection", "settings", "sizes", "units", "weights",
+        "projection", "sizes", "stated", "units", "weights",
     )  # fmt: skip
 
     def __init__(
@@ -109,7 +108,7 @@ class LSTM:
         forget_bias: float | None = 0.0,
         projection: int | None = None,
         notes: tuple[str, ...] = (),
-        settings: Mapping[str, Any] = _NO_SETTINGS,
+        stated: DeferredSettings = NOT_DESCRIBED,
         *,
         kind_stated: bool = True,
         producer: str = "",
@@ -124,7 +123,7 @@ class LSTM:
         self.forget_bias: Final = forget_bias
         self.projection: Final = projection
         self.notes: Final = notes
-        self.settings: Final = settings
+        self.stated: Final = stated
         self.kind_stated: Final = kind_stated
         self.producer: Final = producer
         fed_back = units if projection is None else projection
@@ -142,6 +141,11 @@ class LSTM:
                     f"{self.name}: {weight.name} is {weight.tensor.shape}, but an LSTM of {self.units} units on "
                     f"{self.input_dim} inputs has {wanted} = {weight.role.formula(self.sizes)}"
                 )
+
+    @property
+    def settings(self) -> LayerSettings:
+        """What the file states of how the layer computes."""
+        return self.stated.get()
 
     @property
     def gate_order(self) -> str:

@@ -147,7 +147,7 @@ class Layout(ABC):
             forget_bias,
             projection,
             (*self.notes(arrays, forget_bias), *_note_extras(layer, arrays)),
-            layer.settings,
+            layer.stated,
             kind_stated=layer.kind is not None,
             producer=producer,
         )

@@ -11,7 +11,7 @@ from lstmdump.lstm.gate_layouts import Layout, TensorFlowCell, gate_columns, wit
 from lstmdump.lstm.roles import Role
 from lstmdump.model.kinds import KERAS_ORDER, TF1_ORDER, kind_named
 from lstmdump.model.tensor import Tensor
-from lstmdump.model.tree import Layer, finite_number
+from lstmdump.model.tree import Layer
 
 _NORMALIZED_PARTS = ("input", "transform", "forget", "output", "state")
 _ROLES = {
@@ -86,7 +86,7 @@ class FusedKernel(Layout):
 
     def forget_bias(self, layer: Layer) -> float | None:
         """Return what the reader knows of it, from a graph or from the class."""
-        return finite_number(layer.settings.get("forget_bias"))
+        return layer.stated.forget_bias
 
     def notes(self, arrays: Mapping[str, Tensor], forget_bias: float | None) -> tuple[str, ...]:
         """Say that the forget bias is missing, and that gates are normalized."""

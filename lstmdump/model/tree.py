@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from lstmdump.errors import CorruptModel, RefusedModel
 from lstmdump.model.limits import DEFAULTS, Limits, limit_exceeded
+from lstmdump.model.settings import NOT_DESCRIBED, DeferredSettings
 from lstmdump.model.tensor import Tensor
 
 LayerPath = tuple[str, ...]
@@ -38,12 +38,10 @@ class Layer:
         kind: the class as the file says, or None where it does not.
         weights: the arrays stored right here, by their own names (`kernel`, `W_i`, …).
         children: the layers within, in the model's order.
-        settings: what else the file says of it. Of a layer of Keras, its configuration, with `direction` (`forward` or
-            `backward`) if it is one half of a Bidirectional, and with `go_backwards` as this half has it; of a cell of
-            TensorFlow 1, `forget_bias`, what it adds at run time, and Keras's words for what else its graph shows.
+        stated: what the file states of how the layer computes, not yet worked out.
     """
 
-    __slots__ = ("children", "kind", "path", "settings", "weights")
+    __slots__ = ("children", "kind", "path", "stated", "weights")
 
     def __init__(
         self,
@@ -51,13 +49,13 @@ class Layer:
         kind: str | None = None,
         weights: dict[str, Tensor] | None = None,
         *,
-        settings: Mapping[str, Any] | None = None,
+        stated: DeferredSettings = NOT_DESCRIBED,
     ) -> None:
         self.path = path
         self.kind = kind
         self.weights = {} if weights is None else weights
         self.children: dict[str, Layer] = {}
-        self.settings = settings or {}
+        self.stated = stated
 
     @property
     def name(self) -> str:
@@ -73,21 +71,10 @@ class Layer:
             waiting.extend(reversed(layer.children.values()))
 
 
-def finite_number(setting: object) -> float | None:
-    """SETTING, which is whatever a file says, as a number; None where it is none, or too large, or not finite."""
-    if isinstance(setting, bool) or not isinstance(setting, (int, float)):
-        return None
-    try:
-        number = float(setting)
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None
-
-
 def grow(
     weights: Iterable[Weight],
     kinds: Mapping[LayerPath, str],
-    settings: Mapping[LayerPath, Mapping[str, Any]] | None = None,
+    settings: Mapping[LayerPath, DeferredSettings] | None = None,
     limits: Limits = DEFAULTS,
 ) -> Layer:
     """Build the tree of layers that holds `weights`, in their order.
@@ -115,7 +102,7 @@ def grow(
                 path = (*node.path, name)
                 if sum(map(len, path)) + len(node.path) > limits.name_length:
                     raise _too_long("/".join(path))
-                node.children[name] = Layer(path, kinds.get(path), settings=(settings or {}).get(path, {}))
+                node.children[name] = Layer(path, kinds.get(path), stated=(settings or {}).get(path, NOT_DESCRIBED))
             node = node.children[name]
         if weight.leaf in node.weights:
             raise CorruptModel(f"{node.name} holds two arrays called {weight.leaf}")

@@ -5,12 +5,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.settings import stated
 
 from lstmdump.errors import CannotReplay
 from lstmdump.lstm import LSTM, Gate, LSTMWeight, Role, behaviour
 from lstmdump.lstm.behaviour import Behaviour
 from lstmdump.lstm.gate_layouts import CUDNN, TWO_KERNELS
 from lstmdump.lstm.tf1_cells import TF1_CELL
+from lstmdump.model.settings import DeferredSettings, LayerSettings
 from lstmdump.model.tensor import derived
 
 KERAS_3 = "keras 3.9.0"
@@ -27,16 +29,21 @@ def lstm(
     kind: str = "LSTM",
     *,
     name: str = "one",
+    direction: str | None = None,
     extra: Role | None = None,
     **options: Any,
 ) -> LSTM:
-    """An LSTM of one unit on one input, with these SETTINGS, and an array of the role EXTRA."""
+    """An LSTM of one unit on one input, with these SETTINGS, and an array of the role EXTRA.
+
+    DIRECTION is the half of a Bidirectional that it is.
+    """
     gate = Gate(tensor(1, 1), tensor(1, 1), tensor(1))
     shapes = {Role.DOUBLED_BIAS: (8,), Role.FUSED_KERNEL: (2, 4), Role.PEEPHOLE: (1,)}
     layouts = {Role.DOUBLED_BIAS: CUDNN, Role.FUSED_KERNEL: TF1_CELL}
     layout = TWO_KERNELS if extra is None else layouts.get(extra, TWO_KERNELS)
     weights = () if extra is None else (LSTMWeight(extra, "extra", tensor(*shapes[extra])),)
-    return LSTM(name, kind, 1, 1, weights, layout, dict.fromkeys("ifco", gate), settings=settings or {}, **options)
+    options.setdefault("stated", stated(settings or {}, direction))
+    return LSTM(name, kind, 1, 1, weights, layout, dict.fromkeys("ifco", gate), **options)
 
 
 def of(settings: dict[str, Any] | None = None, producer: str = KERAS_3, **options: Any) -> Behaviour:
@@ -160,7 +167,7 @@ def test_a_layer_that_goes_backwards_gives_its_steps_in_that_order() -> None:
 def test_the_backward_half_of_a_bidirectional_gives_its_steps_in_the_order_of_the_input(
     direction: str, backwards: bool
 ) -> None:
-    found = of(STATED | {"go_backwards": backwards, "direction": direction})
+    found = of(STATED | {"go_backwards": backwards}, direction=direction)
     assert (found.go_backwards, found.is_aligned, found.notes) == (backwards, backwards, ())
 
 
@@ -168,7 +175,7 @@ def test_the_backward_half_of_a_bidirectional_gives_its_steps_in_the_order_of_th
 def test_halves_the_other_way_round_are_both_in_the_order_of_the_input_and_a_note_says_so(
     direction: str, backwards: bool
 ) -> None:
-    found = of(STATED | {"go_backwards": backwards, "direction": direction})
+    found = of(STATED | {"go_backwards": backwards}, direction=direction)
     assert (found.go_backwards, found.is_aligned) == (backwards, backwards)
     assert "Keras gives the steps in reverse" in found.notes[0]
 
@@ -188,8 +195,8 @@ def test_where_the_file_says_nothing_the_half_is_told_by_its_name(name: str, bac
     assert (found.go_backwards, found.is_aligned) == (backwards, backwards)
 
 
-@pytest.mark.parametrize("value", ["both", 1, [], {"a": 1}, None])
-def test_another_direction_is_a_word_of_the_users(value: object) -> None:
+@pytest.mark.parametrize("value", ["both", "backward", 1, [], {"a": 1}, None])
+def test_a_direction_in_a_configuration_is_a_word_of_the_users(value: object) -> None:
     assert of(STATED | {"direction": value, "return_sequences": True}) == of(STATED)
 
 
@@ -236,12 +243,12 @@ def test_a_name_has_no_say_where_the_file_has() -> None:
     ],
 )
 def test_a_half_that_gives_a_sequence_gives_0_for_a_masked_step_in_later_releases(producer: str, zero: bool) -> None:
-    settings = STATED | {"direction": "forward", "return_sequences": True}
-    assert of(settings, producer).zero_output_for_mask is zero
+    settings = STATED | {"return_sequences": True}
+    assert of(settings, producer, direction="forward").zero_output_for_mask is zero
 
 
 def test_a_half_that_gives_the_last_output_only_does_not() -> None:
-    assert not of(STATED | {"direction": "forward", "return_sequences": False}).zero_output_for_mask
+    assert not of(STATED | {"return_sequences": False}, direction="forward").zero_output_for_mask
 
 
 def test_a_layer_of_no_bidirectional_does_if_the_file_says_so() -> None:
@@ -258,7 +265,7 @@ def test_a_cell_of_tensorflow_1_gives_0_for_a_masked_step() -> None:
 
 
 def test_the_backward_half_of_tensorflow_1_goes_backwards_without_another_word() -> None:
-    found = of({"activation": "tanh", "direction": "backward"}, "tensorflow 1", extra=Role.FUSED_KERNEL)
+    found = of({"activation": "tanh"}, "tensorflow 1", direction="backward", extra=Role.FUSED_KERNEL)
     assert (found.go_backwards, found.is_aligned, found.notes) == (True, True, ())
 
 
@@ -269,8 +276,9 @@ def test_cells_of_tensorflow_1_are_clipped_as_the_file_says() -> None:
 
 
 def test_a_cell_of_tensorflow_1_whose_graph_computes_something_else_cannot_be_replayed() -> None:
+    found = DeferredSettings(lambda: LayerSettings(cannot_replay="its candidate goes through Erf"))
     with pytest.raises(CannotReplay, match="its candidate goes through Erf"):
-        of({"forget_bias": 1.0, "cannot_replay": "its candidate goes through Erf"}, extra=Role.FUSED_KERNEL)
+        of(producer="tensorflow 1", extra=Role.FUSED_KERNEL, stated=found)
 
 
 @pytest.mark.parametrize(("settings", "noted"), [({}, True), ({"activation": "tanh"}, False)])

@@ -5,7 +5,7 @@ import pytest
 from lstmdump.errors import CorruptModel, RefusedModel
 from lstmdump.model.limits import DEFAULTS
 from lstmdump.model.tensor import Tensor
-from lstmdump.model.tree import Model, Weight, finite_number, grow
+from lstmdump.model.tree import Model, Weight, grow
 
 
 def weight(*layer: str, leaf: str = "kernel", shape: tuple[int, ...] = (2, 3)) -> Weight:
@@ -13,18 +13,6 @@ def weight(*layer: str, leaf: str = "kernel", shape: tuple[int, ...] = (2, 3)) -
         raise AssertionError
 
     return Weight(layer, leaf, Tensor("/".join((*layer, leaf)), shape, "float32", fetch))  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(("setting", "number"), [(2, 2.0), (-0.5, -0.5), (0, 0.0)])
-def test_a_setting_that_is_a_number_is_taken_as_one(setting: object, number: float) -> None:
-    assert finite_number(setting) == number
-
-
-@pytest.mark.parametrize(
-    "setting", [None, "1", [1.0], {}, True, float("nan"), float("inf"), pytest.param(10**400, id="too large")]
-)
-def test_a_setting_that_is_no_finite_number_is_taken_for_none(setting: object) -> None:
-    assert finite_number(setting) is None
 
 
 def test_layers_keep_the_order_in_which_they_come() -> None:

@@ -11,6 +11,7 @@ from support.networks import opened, read
 import lstmdump
 from lstmdump.errors import BadInput, CannotReplay, CorruptModel, NoForgetBias
 from lstmdump.lstm.open_model import OpenModel
+from lstmdump.model.settings import LayerSettings
 from lstmdump.model.tree import Source
 from lstmdump.replay import network
 
@@ -67,8 +68,8 @@ def test_a_layer_stands_behind_those_that_it_takes() -> None:
 
 
 def test_both_halves_of_a_bidirectional_may_be_first() -> None:
-    settings = {("x", word): {"direction": word} for word in ("forward", "backward")}
-    found = read(opened({"x/forward": (3, 4), "x/backward": (3, 4)}, settings=settings), chain=True)
+    directions = {("x", word): word for word in ("forward", "backward")}
+    found = read(opened({"x/forward": (3, 4), "x/backward": (3, 4)}, directions=directions), chain=True)
     assert [found.taken(cell.name) for cell in found.cells] == [(), ()]
 
 
@@ -77,8 +78,8 @@ def test_both_halves_by_their_names_may_be_first() -> None:
     assert [found.taken(cell.name) for cell in found.cells] == [(), ()]
 
 
-def test_a_direction_that_is_no_word_makes_no_half() -> None:
-    settings = {("x", name): {"direction": [name]} for name in ("forward", "backward")}
+def test_a_direction_in_a_configuration_makes_no_half() -> None:
+    settings = {("x", name): {"direction": name} for name in ("forward", "backward")}
     with pytest.raises(CannotReplay, match=r"^the file does not say that x/backward directly follows another LSTM"):
         read(opened({"x/forward": (3, 4), "x/backward": (3, 4)}, settings=settings), chain=True)
 
@@ -140,13 +141,13 @@ def test_what_is_not_said_otherwise_is_as_the_file_says() -> None:
 
 def test_a_half_of_a_bidirectional_keeps_its_direction() -> None:
     with pytest.raises(CannotReplay, match=r"^a: it is one half of a Bidirectional, which has its direction$"):
-        behaviour({"direction": "forward"}, go_backwards=True)
+        read(opened({"a": (3, 4)}, directions={("a",): "forward"}), go_backwards=True)
 
 
 def test_the_settings_of_a_layer_stay_as_they_were() -> None:
     model = opened({"a": (3, 4)}, settings={("a",): {"activation": "sigmoid"}})
     read(model, activation="tanh")
-    assert model.lstms[0].settings == {"activation": "sigmoid"}
+    assert model.lstms[0].settings == LayerSettings(is_described=True, activation="sigmoid")
 
 
 def test_an_unknown_activation_is_told_with_the_layer() -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support import builders
+from support.cells import changed
+from support.settings import stated
 
 import lstmdump
 from lstmdump.replay.statistics import Bin, LayerStatistics, TimeScales, summarise
@@ -102,8 +104,8 @@ def test_a_time_scale_is_right_where_the_gate_is_almost_1(tmp_path: Path) -> Non
 def gated(path: Path, word: object, producer: str = "keras 2.2.4") -> LayerStatistics:
     """The statistics of the layer at PATH, if WORD were its recurrent activation, and PRODUCER had written it."""
     with lstmdump.open(path) as model:
-        model.lstms[0].settings = {"recurrent_activation": word}
-        return summarise(model.lstms[0], producer=producer)
+        lstm = changed(model.lstms[0], stated=stated({"recurrent_activation": word}))
+        return summarise(lstm, producer=producer)
 
 
 def hard(path: Path, forget: list[float], producer: str = "keras 2.2.4") -> TimeScales:

@@ -15,6 +15,7 @@ from lstmdump.errors import TensorFlowFailed
 from lstmdump.lstm import LSTM
 from lstmdump.lstm.find import read_lstm
 from lstmdump.lstm.gate_layouts import TensorFlowCell
+from lstmdump.model.settings import DeferredSettings, LayerSettings
 from lstmdump.model.tree import Layer
 from lstmdump.replay.verify import LayerVerdict, ModelVerdict, case, compare
 from lstmdump.sandbox.tensorflow_client import Answer
@@ -141,7 +142,7 @@ PROJECTED = {**FUSED, "w_i_diag": (1,), "w_f_diag": (1,), "w_o_diag": (1,), "pro
 def cell(shapes: dict[str, tuple[int, ...]], kind: str = "LSTM") -> LSTM:
     """The LSTM of one unit on one input that a layer with arrays of these SHAPES is, all of ones."""
     weights = {name: tensor(name, *np.ones(shape)) for name, shape in shapes.items()}
-    return read_lstm(Layer(("one",), kind, weights, settings={"forget_bias": 1.0}))
+    return read_lstm(Layer(("one",), kind, weights, stated=DeferredSettings(LayerSettings, forget_bias=1.0)))
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from lstmdump.model.tree import Model, Source, Weight, grow
 from lstmdump.replay import network
 from lstmdump.replay.network import Network, Wanted
 from support import builders
+from support.settings import stated
 
 
 def tensor(name: str, values: np.ndarray) -> Tensor:
@@ -23,6 +24,7 @@ def opened(
     layers: dict[str, tuple[int, int]],
     sources: dict[tuple[str, ...], Source] | None = None,
     settings: dict[tuple[str, ...], dict[str, Any]] | None = None,
+    directions: dict[tuple[str, ...], str] | None = None,
     producer: str = "keras 3.0.0",
 ) -> OpenModel:
     """Return a model of LSTM layers.
@@ -30,14 +32,17 @@ def opened(
     Args:
         layers: Number of inputs and units (d, m) of each layer, by name.
         sources: The source of each layer that follows other layers, by path.
-        settings: The settings of layers, by path.
+        settings: The configurations of layers, by path.
+        directions: The halves of a Bidirectional that layers are, by path.
         producer: The producer of the file.
     """
     paths = {name: tuple(name.split("/")) for name in layers}
     weights = [Weight(paths[name], leaf, tensor(f"{name}/{leaf}", values))
                for k, (name, (d, m)) in enumerate(layers.items())
                for leaf, values in builders.fused(builders.gates(d, m, k)).items()]  # fmt: skip
-    root = grow(weights, dict.fromkeys(paths.values(), "LSTM"), settings or {})
+    configs, halves = settings or {}, directions or {}
+    described = {path: stated(configs.get(path, {}), halves.get(path)) for path in configs | halves}
+    root = grow(weights, dict.fromkeys(paths.values(), "LSTM"), described)
     model = Model("keras-h5", producer, root, sources=lambda: sources or {})
     return OpenModel("m.h5", model, lstmdump.lstm.find_lstms(model))
 

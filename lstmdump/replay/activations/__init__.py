@@ -7,7 +7,7 @@ from typing import Any
 
 from lstmdump.errors import CannotReplay
 from lstmdump.model.escape import shortened, visible
-from lstmdump.model.tree import finite_number
+from lstmdump.model.settings import finite_number
 from lstmdump.replay.activations import elementwise, softmax
 from lstmdump.replay.activations.elementwise import Activation
 

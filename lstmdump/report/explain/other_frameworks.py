@@ -45,10 +45,10 @@ def _explain_keras(subject: Subject) -> str:
 
 def _explain_beginning(lstm: LSTM) -> str:
     """Say what b_f was before the training, as far as the configuration says."""
-    settings = lstm.settings
-    if settings.get("unit_forget_bias") is True or settings.get("forget_bias_init") == "one":
+    began_at_1 = lstm.settings.unit_forget_bias
+    if began_at_1:
         return "It began at 1, as its configuration says, and training took it from there."
-    if settings.get("unit_forget_bias") is False:
+    if began_at_1 is False:
         return "It did not begin at 1, as its configuration says unit_forget_bias=False."
     return "Keras has it begin at 1 where nobody says otherwise, and training takes it from there."
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from lstmdump.lstm import behaviour
+from lstmdump.model.settings import InvalidSetting
 from lstmdump.report.explain.section import Line, Section, Subject, table
 
-_MOST_STEPS = 2**31
 _PAIR = ("A Bidirectional has two halves with arrays of their own: the forward half goes from the first step to the "
          "last, the backward half from the last to the first. What they return is joined")  # fmt: skip
 _EVERY_STEP = "lstmdump trace MODEL -i x.npy -o states.npz gives h and c of every step."
@@ -27,7 +24,7 @@ def time(subject: Subject) -> Section:
 
 def data(subject: Subject) -> Section | None:
     """Return the shape of the data that the layer was built for; None where the file does not say."""
-    steps, d = _find_time_steps(subject.lstm.settings), subject.lstm.input_dim
+    steps, d = subject.lstm.settings.time_steps, subject.lstm.input_dim
     if steps is None:
         return None
     text = f"(batch, {steps}, {d}), says its configuration: {steps} time steps. It takes others with the same arrays."
@@ -69,21 +66,11 @@ def states(subject: Subject) -> Section:
 def returned(subject: Subject) -> Section | None:
     """Say what this layer returns; None where the file does not say."""
     settings, m = subject.lstm.settings, subject.lstm.units
-    sequences, state = settings.get("return_sequences"), settings.get("return_state", False)
-    if not isinstance(sequences, bool) or not isinstance(state, bool):
+    sequences, state = settings.return_sequences, settings.return_state
+    if not isinstance(sequences, bool) or isinstance(state, InvalidSetting):
         return None
     text = f"h of every step, (batch, time_steps, {m})" if sequences else f"h of the last step, (batch, {m})"
     if state:
         text += f", and the last h and the last c, (batch, {m}) each"
-    says = f"return_sequences={sequences}" + (f", return_state={state}" if "return_state" in settings else "")
+    says = f"return_sequences={sequences}" + ("" if state is None else f", return_state={state}")
     return Section("What does this layer return?", (Line(f"With its {says}: {text}."),))
-
-
-def _find_time_steps(settings: Mapping[str, Any]) -> int | None:
-    """Return the number of time steps that a layer of Keras was built for, if its configuration has it."""
-    shape = settings.get("batch_input_shape", settings.get("batch_shape"))
-    if isinstance(shape, Mapping):  # as TensorFlow writes a tuple
-        shape = shape.get("items")
-    if not isinstance(shape, (list, tuple)) or len(shape) != 3:
-        return None
-    return shape[1] if type(shape[1]) is int and 0 < shape[1] < _MOST_STEPS else None

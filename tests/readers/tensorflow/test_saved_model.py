@@ -13,6 +13,7 @@ from support.tensorflow_builders import Object, counted, integer, layer, saved_m
 
 import lstmdump
 from lstmdump.errors import CorruptModel, ModelClosed, RefusedModel, UnreadableModel, UnsupportedFormat
+from lstmdump.model.settings import LayerSettings
 from lstmdump.model.tree import Source
 
 MADE = builders.gates(3, 4)
@@ -155,7 +156,10 @@ def test_that_architecture_tells_what_a_layer_computes_and_what_it_follows(tmp_p
     configs = [builders.lstm_config(name, activation="relu", return_sequences=True) for name in ("mine", "other")]
     (tmp_path / "assets" / "saved_model.json").write_text(json.dumps(builders.sequential(*configs)))
     with lstmdump.open(tmp_path) as model:
-        assert [lstm.settings for lstm in model.lstms] == [config["config"] for config in configs]
+        expected = LayerSettings(
+            is_described=True, activation="relu", recurrent_activation="sigmoid", return_sequences=True
+        )
+        assert [lstm.settings for lstm in model.lstms] == [expected, expected]
         assert model.model.sources() == {("other",): Source((("mine",),))}
 
 

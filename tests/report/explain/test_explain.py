@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 from support import builders
+from support.cells import changed
+from support.settings import stated
 
 import lstmdump
 from lstmdump.errors import CannotReplay
@@ -100,8 +102,10 @@ def test_the_halves_of_a_bidirectional_are_explained_together() -> None:
 
 def test_a_half_that_is_not_called_so_is_said_to_be_one(two: Path) -> None:
     with lstmdump.open(two) as model:
-        model.lstms[1].settings = {"direction": "backward"}
-        told = explanation(model.lstms, model.producer, width=80, colour=False)
+        first, second = model.lstms
+        told = explanation(
+            [first, changed(second, stated=stated({}, "backward"))], model.producer, width=80, colour=False
+        )
     assert "explained: second (backward)\n  d = 4 inputs, m = 5 units\n" in told
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from support import builders
 from support.cells import changed
+from support.settings import stated
 
 import lstmdump
 from lstmdump.lstm import LSTM
@@ -84,7 +85,7 @@ def test_a_slice_is_told_for_one_layer_only(lstm: LSTM) -> None:
     ],
 )
 def test_where_b_f_began_is_what_the_configuration_says(lstm: LSTM, settings: dict[str, Any], beginning: str) -> None:
-    assert beginning in told(changed(lstm, settings=settings))
+    assert beginning in told(changed(lstm, stated=stated(settings)))
 
 
 def test_without_a_bias_there_is_no_forget_bias() -> None:

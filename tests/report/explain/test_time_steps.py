@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from support import builders
 from support.cells import changed
+from support.settings import stated
 
 import lstmdump
 from lstmdump.lstm import LSTM
@@ -24,8 +25,8 @@ def lstm(tmp_path: Path) -> LSTM:
         return model.lstms[0]
 
 
-def on(lstm: LSTM, settings: Mapping[str, Any] | None = None, **behaviour: Any) -> Subject:
-    return Subject(changed(lstm, settings=settings or {}), Behaviour(**behaviour))
+def on(lstm: LSTM, settings: Mapping[str, Any] | None = None, *, half: str | None = None, **behaviour: Any) -> Subject:
+    return Subject(changed(lstm, stated=stated(settings or {}, half)), Behaviour(**behaviour))
 
 
 def text(section: Section | None) -> str:
@@ -66,12 +67,12 @@ def test_a_layer_that_goes_backwards_says_so(lstm: LSTM) -> None:
 
 @pytest.mark.parametrize(("half", "backwards"), [("forward", False), ("backward", True)])
 def test_both_halves_of_a_bidirectional_are_told_alike(lstm: LSTM, half: str, backwards: bool) -> None:
-    told = text(direction(on(lstm, {"direction": half}, go_backwards=backwards, is_aligned=backwards)))
+    told = text(direction(on(lstm, half=half, go_backwards=backwards, is_aligned=backwards)))
     assert "the forward half goes from the first step to the last, the backward half from the last to the first" in told
 
 
 def test_a_half_that_goes_the_other_way_says_so(lstm: LSTM) -> None:
-    told = text(direction(on(lstm, {"direction": "forward"}, go_backwards=True, is_aligned=True)))
+    told = text(direction(on(lstm, half="forward", go_backwards=True, is_aligned=True)))
     assert told == "From the last step to the first. It is the forward half of a Bidirectional."
 
 

@@ -13,10 +13,12 @@ which it gives them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 from lstmdump.errors import CorruptModel
 from lstmdump.model.limits import DEFAULTS, Limits, limit_exceeded
+from lstmdump.model.settings import DeferredSettings, LayerSettings, finite_number, from_config
 from lstmdump.readers import json_text
 
 # Keys whose objects are no layers, though they have a class and some of them a name.
@@ -31,7 +33,8 @@ _LAYER_KEYS = frozenset({"layers", "layer", "backward_layer", "cell", "cells"})
 CONTAINERS = frozenset({"Sequential", "Model", "Functional", "Merge", "Bidirectional", "TimeDistributed", "RNN",
                         "StackedRNNCells"})  # fmt: skip
 
-Settings = Mapping[str, Any]
+Config = Mapping[str, Any]
+"""The configuration of a layer, out of JSON."""
 
 # What an RNN states for its cell.
 _OF_THE_RNN = ("go_backwards", "return_sequences", "stateful", "time_major", "zero_output_for_mask")
@@ -50,7 +53,7 @@ class ConfigLayer(NamedTuple):
 
     name: str | None
     kind: str
-    settings: Mapping[str, Any]
+    settings: Config
     children: tuple[tuple[str, ConfigLayer], ...]
     shared_id: int | None = None
 
@@ -107,7 +110,7 @@ def _parse_layer(value: object, depth: int, most: int, *, nameless: bool) -> Con
     config = value.get("config")
     if kind in _NO_LAYER_CLASSES or not isinstance(config, (dict, list)):
         return None
-    settings: Mapping[str, Any] = config if isinstance(config, dict) else {"layers": config}
+    settings: Config = config if isinstance(config, dict) else {"layers": config}
     name = settings.get("name", value.get("name"))
     if name is None and "layers" not in settings and not nameless:
         return None
@@ -121,7 +124,7 @@ def _parse_layer(value: object, depth: int, most: int, *, nameless: bool) -> Con
     )
 
 
-def _parse_children(settings: Mapping[str, Any], depth: int, most: int) -> Iterator[tuple[str, ConfigLayer]]:
+def _parse_children(settings: Config, depth: int, most: int) -> Iterator[tuple[str, ConfigLayer]]:
     for key, value in settings.items():
         if key in _NO_LAYERS or key.endswith(_NO_LAYER_ENDINGS):
             continue
@@ -143,7 +146,7 @@ class WrapperContext(NamedTuple):
 
     direction: str = ""
     is_turned: bool = False
-    rnn: Settings | None = None
+    rnn: Config | None = None
     follows: bool = False
 
 
@@ -171,18 +174,24 @@ def context_within(
     return NO_WRAPPERS
 
 
-def effective_settings(settings: Settings, around: WrapperContext) -> Settings:
-    """Return the configuration of a layer with what the wrappers around it add or change."""
+def layer_settings(config: Config, around: WrapperContext) -> DeferredSettings:
+    """Return the settings of a layer with the configuration `config`, with what the wrappers around it add or change.
+
+    The word `direction` in a configuration is one of the user's own: Keras has none.
+    """
+    return DeferredSettings(partial(_effective_settings, config, around), finite_number(config.get("forget_bias")))
+
+
+def _effective_settings(config: Config, around: WrapperContext) -> LayerSettings:
     if around is NO_WRAPPERS:
-        return settings
+        return from_config(config)
     merged = {
-        **settings,
+        **config,
         **{key: around.rnn[key] for key in _OF_THE_RNN if around.rnn is not None and key in around.rnn},
     }
     if around.direction:
-        merged["direction"] = around.direction
         if around.is_turned and isinstance(backwards := merged.get("go_backwards", False), bool):
             merged["go_backwards"] = not backwards
     elif around.follows:
         merged["go_backwards"] = False
-    return merged
+    return from_config(merged, around.direction or None)

@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from lstmdump.model.kinds import kind_named
+from lstmdump.model.settings import DeferredSettings
 from lstmdump.model.tree import LayerPath
 from lstmdump.readers.keras.architecture.config import (
     CONTAINERS,
     NO_WRAPPERS,
     ConfigLayer,
-    Settings,
     WrapperContext,
     context_within,
-    effective_settings,
+    layer_settings,
 )
 
 _GATED_SETTINGS = ("recurrent_activation", "inner_activation")
@@ -45,9 +45,9 @@ class LeafLayer(NamedTuple):
     around: WrapperContext = NO_WRAPPERS
 
     @property
-    def settings(self) -> Settings:
-        """Its configuration, as it is at work in what stands around it."""
-        return effective_settings(self.layer.settings, self.around)
+    def settings(self) -> DeferredSettings:
+        """What its configuration states, with what the wrappers around it add or change."""
+        return layer_settings(self.layer.settings, self.around)
 
     @property
     def units(self) -> int | None:

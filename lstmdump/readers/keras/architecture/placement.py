@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 from lstmdump.errors import CorruptModel
 from lstmdump.model.kinds import kind_named
+from lstmdump.model.settings import DeferredSettings
 from lstmdump.model.tensor import Tensor
 from lstmdump.model.tree import Layer, LayerPath, Sources
-from lstmdump.readers.keras.architecture.config import ConfigLayer, Settings
+from lstmdump.readers.keras.architecture.config import ConfigLayer
 from lstmdump.readers.keras.architecture.expected_layers import LeafLayer, Steps, expected_but_missing, find_leaf_layers
 from lstmdump.readers.keras.architecture.match import Bucket, match_buckets
 from lstmdump.readers.keras.architecture.names import drop_automatic_names, is_automatic_cell, names_below, tell_apart
@@ -60,7 +61,7 @@ class Placement(NamedTuple):
         return collect_described(self.found)
 
     @property
-    def settings(self) -> dict[LayerPath, Settings]:
+    def settings(self) -> dict[LayerPath, DeferredSettings]:
         """What the configurations say of these layers."""
         return collect_settings(self.found)
 
@@ -89,7 +90,7 @@ def find_sources_later(
     return work_out
 
 
-def collect_settings(found: Iterable[PlacedLayer]) -> dict[LayerPath, Settings]:
+def collect_settings(found: Iterable[PlacedLayer]) -> dict[LayerPath, DeferredSettings]:
     """Return what the configurations state of the layers in `found`, by path."""
     return {path: leaf.settings for path, leaf in collect_described(found)}
 

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 
 from lstmdump.model.kinds import kind_named
 from lstmdump.model.limits import DEFAULTS, Limits
+from lstmdump.model.settings import NOT_DESCRIBED, DeferredSettings
 from lstmdump.model.tree import LayerPath
 from lstmdump.readers import json_text
-from lstmdump.readers.keras.architecture.config import Settings, WrapperContext, effective_settings
+from lstmdump.readers.keras.architecture.config import Config, WrapperContext, layer_settings
 from lstmdump.readers.keras.architecture.names import drop_automatic_names, drop_cell_name, tell_apart
 from lstmdump.readers.tensorflow.objects.graph import ObjectGraph
 from lstmdump.readers.tensorflow.objects.scope_names import leads_to_cell, name_by_edges, name_by_scopes
@@ -31,7 +32,7 @@ class Named(NamedTuple):
     holder: Holder
     path: LayerPath
     kind: str | None
-    settings: Settings = {}  # noqa: RUF012 - the field of a tuple, which nothing writes to
+    settings: DeferredSettings = NOT_DESCRIBED
 
 
 def name(graph: ObjectGraph, found: Sequence[Holder], metadata: Metadata) -> list[Named]:
@@ -87,8 +88,8 @@ def _find_kind(way: Way, told: Sequence[Mapping[str, Any]]) -> str | None:
     return None if own is None else own.rpartition(">")[2]
 
 
-def _find_settings(way: Way, graph: ObjectGraph, metadata: Metadata) -> Settings:
-    """Return the configuration of what `way` leads to, with what the wrappers around it add or change."""
+def _find_settings(way: Way, graph: ObjectGraph, metadata: Metadata) -> DeferredSettings:
+    """Return what the configuration states of what `way` leads to, with what the wrappers around it add or change."""
     names, numbers = [edge for edge, _ in way], [0, *(number for _, number in way)]
     place = next(
         (place for place in (-1, -3) if names[place:][:1] == ["cell"] and names[place + 1 :][:1] != ["cell"]), None
@@ -100,7 +101,7 @@ def _find_settings(way: Way, graph: ObjectGraph, metadata: Metadata) -> Settings
         follows=place == -3 and names[-1] != "0",
     )
     own = _read_config(metadata[numbers[-1]])
-    return effective_settings(own, around) if own else own
+    return layer_settings(own, around) if own else NOT_DESCRIBED
 
 
 def _find_direction(layer: int, numbers: Sequence[int], graph: ObjectGraph) -> str:
@@ -113,7 +114,7 @@ def _find_direction(layer: int, numbers: Sequence[int], graph: ObjectGraph) -> s
     return ""
 
 
-def _read_config(value: Mapping[str, Any]) -> Settings:
+def _read_config(value: Mapping[str, Any]) -> Config:
     found = value.get("config")
     return found if isinstance(found, dict) else {}
 

@@ -42,7 +42,7 @@ def of_objects(
         if number in tensors
     ]
     kinds = {one.path: one.kind for one in named if one.kind is not None}
-    settings = {one.path: one.settings for one in named if one.settings}
+    settings = {one.path: one.settings for one in named}
     said = [*notes, *([] if kinds else [NO_CLASSES])]
     release = (lambda: None) if bundle is None else bundle.close
     return Model(kind.value, producer, grow(weights, kinds, settings, limits), notes=tuple(said), release=release)

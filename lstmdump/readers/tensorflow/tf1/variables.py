@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from lstmdump.errors import CorruptModel
+from lstmdump.model.settings import DeferredSettings
 from lstmdump.model.tensor import Array, Cuts, Tensor, chained
 from lstmdump.model.tree import LayerPath, Sources, Weight
 from lstmdump.readers.keras.architecture.names import drop_automatic_names
@@ -34,7 +35,7 @@ class Variables(NamedTuple):
 
     weights: list[Weight]
     kinds: dict[LayerPath, str]
-    settings: dict[LayerPath, Mapping[str, Any]]
+    settings: dict[LayerPath, DeferredSettings]
     notes: list[str]
     sources: Callable[[], Sources]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,8 @@ from support.builders import keras_2_weights, lstm_config, sequential, write
 import lstmdump
 from lstmdump.errors import CorruptModel, RefusedModel
 from lstmdump.model.limits import DEFAULTS
-from lstmdump.readers.keras.architecture.config import parse_architecture
+from lstmdump.model.settings import InvalidSetting, LayerSettings
+from lstmdump.readers.keras.architecture.config import NO_WRAPPERS, layer_settings, parse_architecture
 
 
 def names(config: object) -> list[tuple[str | None, str]]:
@@ -98,9 +98,6 @@ def test_layers_are_nested_up_to_the_limit() -> None:
         parse_architecture(nested(11), limits=limits)
 
 
-Settings = Mapping[str, Any]
-
-
 def wrapped(kind: str, name: str, **settings: Any) -> dict[str, Any]:
     return {"class_name": kind, "config": {"name": name, **settings}}
 
@@ -110,20 +107,20 @@ def bidirectional(**settings: Any) -> dict[str, Any]:
     return wrapped("Bidirectional", "bi", **settings)
 
 
-def found(path: Path) -> dict[str, Settings]:
+def found(path: Path) -> dict[str, LayerSettings]:
     """The settings of each LSTM in the file at PATH, by its name."""
     with lstmdump.open(path) as model:
         return {one.name: one.settings for one in model.lstms}
 
 
-def in_h5(path: Path, layer: dict[str, Any], *scopes: str) -> dict[str, Settings]:
+def in_h5(path: Path, layer: dict[str, Any], *scopes: str) -> dict[str, LayerSettings]:
     """What a Keras 2 `.h5` of this one LAYER tells, whose arrays lie in these SCOPES."""
     name = layer["config"]["name"]
     weights = [weight for seed, scope in enumerate(scopes) for weight in keras_2_weights(scope, 4, 4, seed=seed)]
     return found(write(path / "a.h5", {name: weights}, config=sequential(layer)))
 
 
-def in_zip(path: Path, layer: dict[str, Any], *groups: str, version: str = "3.9.0") -> dict[str, Settings]:
+def in_zip(path: Path, layer: dict[str, Any], *groups: str, version: str = "3.9.0") -> dict[str, LayerSettings]:
     """What a `.keras` of this one LAYER tells, whose arrays lie in these GROUPS."""
     arrays = {group: builders.cell(4, 4, seed) for seed, group in enumerate(groups)}
     return found(builders.keras_zip(path / "a.keras", sequential(layer), arrays, version=version))
@@ -131,13 +128,17 @@ def in_zip(path: Path, layer: dict[str, Any], *groups: str, version: str = "3.9.
 
 def test_the_settings_of_a_layer_are_its_configuration(tmp_path: Path) -> None:
     layer = lstm_config("lstm", activation="relu", go_backwards=True)
-    assert in_h5(tmp_path, layer, "lstm/lstm_cell") == {"lstm": layer["config"]}
-    assert in_zip(tmp_path, layer, "layers/lstm/cell") == {"lstm": layer["config"]}
+    expected = {
+        "lstm": LayerSettings(is_described=True, activation="relu", recurrent_activation="sigmoid", go_backwards=True)
+    }
+    assert in_h5(tmp_path, layer, "lstm/lstm_cell") == expected
+    assert in_zip(tmp_path, layer, "layers/lstm/cell") == expected
 
 
 def test_a_file_of_weights_alone_has_none(tmp_path: Path) -> None:
-    assert found(write(tmp_path / "a.h5", {"lstm": keras_2_weights("lstm")})) == {"lstm": {}}
-    assert list(found(builders.saved(tmp_path / "b.h5", {"layers/lstm/cell": builders.cell()})).values()) == [{}]
+    assert found(write(tmp_path / "a.h5", {"lstm": keras_2_weights("lstm")})) == {"lstm": LayerSettings()}
+    (settings,) = found(builders.saved(tmp_path / "b.h5", {"layers/lstm/cell": builders.cell()})).values()
+    assert settings == LayerSettings()
 
 
 HALVES_H5 = ("bi/forward_lstm/lstm_cell_1", "bi/backward_lstm/lstm_cell_2")
@@ -145,9 +146,9 @@ HALVES_ZIP = ("layers/bidirectional/forward_layer/cell", "layers/bidirectional/b
 HALVES = ["bi/forward_lstm", "bi/backward_lstm"]
 
 
-def ways(settings: dict[str, Settings]) -> list[tuple[str, Any]]:
+def ways(settings: dict[str, LayerSettings]) -> list[tuple[str, Any]]:
     assert list(settings) == HALVES
-    return [(one["direction"], one["go_backwards"]) for one in settings.values()]
+    return [(one.direction, one.go_backwards) for one in settings.values()]
 
 
 @pytest.mark.parametrize("backwards", [False, True])
@@ -168,12 +169,14 @@ def test_a_backward_layer_that_is_stated_goes_its_own_way(tmp_path: Path) -> Non
         in_zip(tmp_path, bidirectional(**halves), *HALVES_ZIP, version="2.15.0"),
     ):
         assert ways(settings) == [("forward", False), ("backward", True)]
-        assert [one.get("activation") for one in settings.values()] == [None, "relu"]
+        assert [one.activation for one in settings.values()] == [None, "relu"]
 
 
 def test_a_direction_that_is_no_direction_stays_as_it_is(tmp_path: Path) -> None:
     settings = in_h5(tmp_path, bidirectional(layer=lstm_config("lstm", go_backwards="yes")), *HALVES_H5)
-    assert [one["go_backwards"] for one in settings.values()] == ["yes", "yes"]
+    assert [one.go_backwards for one in settings.values()] == 2 * [
+        InvalidSetting("go_backwards", "yes", "neither true nor false")
+    ]
 
 
 def rnn(cell: dict[str, Any], **settings: Any) -> dict[str, Any]:
@@ -183,7 +186,7 @@ def rnn(cell: dict[str, Any], **settings: Any) -> dict[str, Any]:
 def test_a_cell_has_its_own_activations_and_the_direction_of_the_rnn_around_it(tmp_path: Path) -> None:
     cell = lstm_config("lstm_cell", kind="LSTMCell", activation="relu")
     around = {"go_backwards": True, "return_sequences": True, "stateful": False, "zero_output_for_mask": True}
-    expected = {"rnn": cell["config"] | around}
+    expected = {"rnn": LayerSettings(is_described=True, activation="relu", recurrent_activation="sigmoid", **around)}
     assert in_h5(tmp_path, rnn(cell, unroll=True, **around), "rnn/lstm_cell") == expected
     assert in_zip(tmp_path, rnn(cell, unroll=True, **around), "layers/rnn/cell") == expected
 
@@ -199,14 +202,14 @@ def test_of_stacked_cells_that_go_backwards_only_the_first_turns_the_order(tmp_p
         in_h5(tmp_path, layer, "rnn/one", "rnn/two"),
         in_zip(tmp_path, layer, "layers/rnn/cell/cells/lstm_cell", "layers/rnn/cell/cells/lstm_cell_1"),
     ):
-        assert [one["go_backwards"] for one in settings.values()] == [True, False]
+        assert [one.go_backwards for one in settings.values()] == [True, False]
 
 
 def test_in_the_backward_half_all_of_them_go_backwards_and_are_aligned(tmp_path: Path) -> None:
     layer = bidirectional(layer=rnn(stack("one", "two"), go_backwards=False))
     scopes = [f"bi/{way}_rnn/{cell}" for way in ("forward", "backward") for cell in ("one", "two")]
     settings = in_h5(tmp_path, layer, *scopes)
-    assert [(one["direction"], one["go_backwards"]) for one in settings.values()] == [
+    assert [(one.direction, one.go_backwards) for one in settings.values()] == [
         ("forward", False), ("forward", False), ("backward", True), ("backward", True)
     ]  # fmt: skip
 
@@ -215,9 +218,20 @@ def test_layers_within_a_layer_or_a_model_have_their_own(tmp_path: Path) -> None
     inner = sequential(lstm_config("lstm", activation="relu"), name="inner")
     layer = wrapped("TimeDistributed", "td", layer=inner, go_backwards=True)
     (settings,) = in_h5(tmp_path, layer, "td/lstm/lstm_cell").values()
-    assert settings == inner["config"]["layers"][0]["config"]
+    assert settings == LayerSettings(is_described=True, activation="relu", recurrent_activation="sigmoid")
 
 
 def test_a_class_of_the_users_has_its_configuration(tmp_path: Path) -> None:
     layer = lstm_config("mine", kind="demo>MyLSTM", activation="relu")
-    assert in_h5(tmp_path, layer, "mine/lstm_cell") == {"mine": layer["config"]}
+    assert in_h5(tmp_path, layer, "mine/lstm_cell") == {
+        "mine": LayerSettings(is_described=True, activation="relu", recurrent_activation="sigmoid")
+    }
+
+
+@pytest.mark.parametrize("said", ["x", [1.0], True, float("nan"), pytest.param(10**400, id="too large")])
+def test_a_forget_bias_that_is_no_number_is_not_known(said: object) -> None:
+    assert layer_settings({"forget_bias": said}, NO_WRAPPERS).forget_bias is None
+
+
+def test_a_forget_bias_is_known_before_the_settings_are_worked_out() -> None:
+    assert layer_settings({"forget_bias": 2}, NO_WRAPPERS).forget_bias == 2.0

@@ -8,6 +8,7 @@ from support import tensorflow_builders as tf
 from support.tensorflow_builders import Object, Variable, layer, lstm, write_checkpoint, write_saved_model
 
 import lstmdump
+from lstmdump.model.settings import LayerSettings
 
 
 def found(root: Object, tmp_path: Path) -> list[str]:
@@ -180,7 +181,7 @@ def told(class_name: str, **config: Any) -> dict[str, Any]:
     return {"class_name": class_name, "name": config["name"], "config": config}
 
 
-def settings(tmp_path: Path, root: Object, metadata: dict[Object, dict[str, Any]]) -> list[Any]:
+def settings(tmp_path: Path, root: Object, metadata: dict[Object, dict[str, Any]]) -> list[LayerSettings]:
     whole = {root: told("Sequential", name="sequential"), **metadata}
     with lstmdump.open(write_saved_model(tmp_path / "m", root, metadata=whole)) as model:
         return [one.settings for one in model.lstms]
@@ -193,7 +194,13 @@ def test_the_settings_are_those_of_the_cell_with_the_direction_of_its_layer(tmp_
     one = layer("lstm/lstm_cell")
     around = told("LSTM", name="lstm", activation="relu", go_backwards=True, return_sequences=True, unroll=False)
     (found,) = settings(tmp_path, Object({"layer-0": one}), {one: around, one.children["cell"]: CELL})
-    assert found == CELL["config"] | {"go_backwards": True, "return_sequences": True}
+    assert found == LayerSettings(
+        is_described=True,
+        activation="relu",
+        recurrent_activation="softsign",
+        go_backwards=True,
+        return_sequences=True,
+    )
 
 
 def test_each_half_of_a_bidirectional_has_its_direction_and_its_own_settings(tmp_path: Path) -> None:
@@ -204,7 +211,7 @@ def test_each_half_of_a_bidirectional_has_its_direction_and_its_own_settings(tmp
         metadata[half] = told("LSTM", name=f"{way}_lstm", go_backwards=way == "backward")
         metadata[half.children["cell"]] = CELL
     found = settings(tmp_path, Object({"layer-0": wrapper}), metadata)
-    assert [(one["direction"], one["go_backwards"], one["activation"]) for one in found] == [
+    assert [(one.direction, one.go_backwards, one.activation) for one in found] == [
         ("forward", False, "relu"), ("backward", True, "relu")
     ]  # fmt: skip
 
@@ -215,7 +222,7 @@ def test_a_half_that_a_list_leads_to_first_has_its_direction_as_well(tmp_path: P
     metadata = {wrapper: told("Bidirectional", name="bi"),
                 half: told("LSTM", name="backward_lstm", go_backwards=True), half.children["cell"]: CELL}  # fmt: skip
     (found,) = settings(tmp_path, Object({"layer-0": wrapper}), metadata)
-    assert found["direction"] == "backward"
+    assert found.direction == "backward"
 
 
 def test_of_stacked_cells_that_go_backwards_only_the_first_turns_the_order(tmp_path: Path) -> None:
@@ -225,7 +232,7 @@ def test_of_stacked_cells_that_go_backwards_only_the_first_turns_the_order(tmp_p
     metadata = {whole: told("RNN", name="rnn", go_backwards=True), stack: told("StackedRNNCells", name="stack")}
     metadata |= {cell: told("LSTMCell", name=f"lstm_cell_{k}") for k, cell in cells.items()}
     found = settings(tmp_path, Object({"layer-0": whole}), metadata)
-    assert [one["go_backwards"] for one in found] == [True, False]
+    assert [one.go_backwards for one in found] == [True, False]
 
 
 @pytest.mark.parametrize("config", [None, [], "x"])
@@ -235,4 +242,4 @@ def test_a_configuration_of_another_form_tells_nothing(config: Any, tmp_path: Pa
     (found,) = settings(
         tmp_path, Object({"layer-0": one}), {one: told("LSTM", name="lstm"), one.children["cell"]: of_cell}
     )
-    assert found == {}
+    assert found == LayerSettings()

@@ -7,8 +7,9 @@ import pytest
 from support.tensorflow_builders import lstm_cell, meta_graph, node, variable, write_bundle
 
 import lstmdump
-from lstmdump.model.tree import Layer
-from lstmdump.readers.tensorflow.tf1.settings import CellSettings
+from lstmdump.model.settings import LayerSettings
+from lstmdump.readers.tensorflow.graph import cell_equations
+from lstmdump.readers.tensorflow.graph.cell_equations import Equations
 
 GENUINE = Path(__file__).parents[3] / "genuine"
 
@@ -17,41 +18,56 @@ def weights(*scopes: str) -> bytes:
     return b"".join(variable(f"{scope}/kernel", (7, 16)) + variable(f"{scope}/bias", (16,)) for scope in scopes)
 
 
-def settings(tmp_path: Path, scopes: list[str], graph: bytes = b"") -> list[dict[str, object]]:
+def written(tmp_path: Path, scopes: list[str], graph: bytes = b"") -> Path:
     shapes = {"kernel": (7, 16), "bias": (16,)}
     tensors = {f"{scope}/{leaf}": np.zeros(shape, "f4") for scope in scopes for leaf, shape in shapes.items()}
     path = write_bundle(tmp_path / "x", tensors)
     if graph:
         path.with_name("x.meta").write_bytes(meta_graph(graph=weights(*scopes) + graph))
-    with lstmdump.open(path) as model:
-        return [dict(lstm.settings) for lstm in model.lstms]
+    return path
+
+
+def settings(tmp_path: Path, scopes: list[str], graph: bytes = b"") -> list[LayerSettings]:
+    with lstmdump.open(written(tmp_path, scopes, graph)) as model:
+        return [lstm.settings for lstm in model.lstms]
 
 
 def test_a_graph_tells_how_a_cell_computes(tmp_path: Path) -> None:
     data = lstm_cell("rnn/lstm_cell", activations=("Relu", "Relu"), clip=(-2.0, 2.0))
     assert settings(tmp_path, ["rnn/lstm_cell"], data) == [
-        {"forget_bias": 1.0, "zero_output_for_mask": True, "activation": "relu", "recurrent_activation": "sigmoid",
-         "cell_clip": 2.0, "projection_clip": None},
-    ]  # fmt: skip
+        LayerSettings(
+            is_described=True,
+            zero_output_for_mask=True,
+            activation="relu",
+            recurrent_activation="sigmoid",
+            cell_clip=2.0,
+        )
+    ]
 
 
 def test_without_a_graph_nothing_is_said_of_activations(tmp_path: Path) -> None:
-    assert settings(tmp_path, ["rnn/lstm_cell"]) == [{"forget_bias": None, "zero_output_for_mask": True}]
+    assert settings(tmp_path, ["rnn/lstm_cell"]) == [LayerSettings(is_described=True, zero_output_for_mask=True)]
 
 
 def test_a_cell_that_computes_something_else_says_so_instead(tmp_path: Path) -> None:
     (said,) = settings(tmp_path, ["rnn/lstm_cell"], lstm_cell("rnn/lstm_cell", activations=("Relu", "Tanh")))
-    assert said["cannot_replay"] == "its candidate goes through relu, but its cell state through tanh"
-    assert "activation" not in said
+    assert said.cannot_replay == "its candidate goes through relu, but its cell state through tanh"
+    assert said.activation is None
 
 
-def test_the_graph_is_looked_at_when_more_than_the_forget_bias_is_asked_for() -> None:
+def test_the_graph_is_looked_at_when_more_than_the_forget_bias_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     looks = []
-    found = CellSettings({"forget_bias": 1.0}, lambda: looks.append(1) or {"activation": "tanh"})
-    assert Layer((), settings=found).settings.get("forget_bias") == 1.0
-    assert looks == []
-    assert (found.get("activation"), found.get("cell_clip"), len(found)) == ("tanh", None, 2)
-    assert looks == [1]
+
+    def read(*_: object) -> Equations:
+        looks.append(1)
+        return Equations("softsign", "")
+
+    monkeypatch.setattr(cell_equations, "read", read)
+    with lstmdump.open(written(tmp_path, ["rnn/lstm_cell"], lstm_cell("rnn/lstm_cell"))) as model:
+        assert (model.lstms[0].forget_bias, looks) == (1.0, [])
+        assert (model.lstms[0].settings.activation, looks) == ("softsign", [1])
 
 
 # --- directions
@@ -60,7 +76,7 @@ HALVES = ["bidirectional_rnn/fw/lstm_cell", "bidirectional_rnn/bw/lstm_cell"]
 
 
 def directions(tmp_path: Path, scopes: list[str], graph: bytes = b"") -> list[tuple[object, object]]:
-    return [(said.get("direction"), said.get("go_backwards")) for said in settings(tmp_path, scopes, graph)]
+    return [(said.direction, said.go_backwards) for said in settings(tmp_path, scopes, graph)]
 
 
 @pytest.mark.parametrize(("fw", "bw"), [("fw", "bw"), ("FW", "BW")])
@@ -135,13 +151,13 @@ def test_a_half_that_gets_another_step_first_has_no_direction(first: int, tmp_pa
 )  # fmt: skip
 def test_the_cells_of_all_releases_are_plain_ones(name: str, clip: float | None) -> None:
     with lstmdump.open(GENUINE / name) as model:
-        (said,) = [dict(lstm.settings) for lstm in model.lstms]
-    assert (said.get("activation"), said.get("cell_clip"), said.get("cannot_replay")) == ("tanh", clip, None)
+        (said,) = [lstm.settings for lstm in model.lstms]
+    assert (said.activation, said.cell_clip, said.cannot_replay) == ("tanh", clip, None)
 
 
 def test_the_halves_of_a_genuine_bidirectional_network_have_directions() -> None:
     with lstmdump.open(GENUINE / "keras-2.12.0-tf1_ckpt_v1-bidir_dynamic") as model:
-        assert [lstm.settings["direction"] for lstm in model.lstms] == ["forward", "backward"]
+        assert [lstm.settings.direction for lstm in model.lstms] == ["forward", "backward"]
 
 
 # --- cells with names of their own

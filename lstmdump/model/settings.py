@@ -1,0 +1,186 @@
+"""What a file states of how a layer computes, in one type for all formats."""
+
+# Every command imports this module, so its annotations are evaluated: typing compiles each annotation of a NamedTuple
+# that is a string, which takes longer than all the rest.
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeAlias
+
+_MOST_STEPS = 2**31
+
+ActivationName: TypeAlias = str | Mapping[str, Any]
+"""An activation as a configuration has it: Keras's word for it, or the JSON of an object or a function."""
+
+
+class InvalidSetting(NamedTuple):
+    """A setting whose value in the file cannot be used.
+
+    Attributes:
+        key: its name in the configuration.
+        value: what the configuration has there.
+        problem: what is wrong with the value: `no activation`.
+    """
+
+    key: str
+    value: object
+    problem: str
+
+
+StatedActivation: TypeAlias = ActivationName | InvalidSetting | None
+StatedFlag: TypeAlias = bool | InvalidSetting | None
+StatedBound: TypeAlias = float | InvalidSetting | None
+
+
+class LayerSettings(NamedTuple):
+    """What a file states of how a layer computes; None where it does not.
+
+    Attributes:
+        is_described: whether the file describes the layer at all, by a configuration or a graph.
+        direction: the half of a Bidirectional that the layer is, `forward` or `backward`.
+        activation: the activation of the candidate and of the output.
+        recurrent_activation: the activation of the gates i, f and o.
+        go_backwards: whether the layer takes the last step first; of a half, as this half has it.
+        return_sequences: whether the layer returns the output of every step.
+        return_state: whether the layer also returns its last states.
+        stateful: whether the last states of a batch are the first of the next.
+        time_major: whether the input is (length, batch, d).
+        zero_output_for_mask: whether the output of a masked step is 0.
+        cell_clip: the bound of the cell state.
+        projection_clip: the bound of the projected output.
+        unit_forget_bias: whether the forget bias was 1 before the training.
+        time_steps: the length of the sequences that the layer was built for.
+        cannot_replay: why the layer does not compute what an LSTM computes.
+    """
+
+    is_described: bool = False
+    direction: str | None = None
+    activation: StatedActivation = None
+    recurrent_activation: StatedActivation = None
+    go_backwards: StatedFlag = None
+    return_sequences: StatedFlag = None
+    return_state: StatedFlag = None
+    stateful: StatedFlag = None
+    time_major: StatedFlag = None
+    zero_output_for_mask: StatedFlag = None
+    cell_clip: StatedBound = None
+    projection_clip: StatedBound = None
+    unit_forget_bias: bool | None = None
+    time_steps: int | None = None
+    cannot_replay: str | None = None
+
+    def overridden(self, by: "LayerSettings") -> "LayerSettings":
+        """Return these settings, but what `by` states as it is there; the file describes the layer as before."""
+        stated = {name: value for name, value in by._asdict().items() if value is not None}
+        return self._replace(**{**stated, "is_described": self.is_described})
+
+
+class DeferredSettings:
+    """The settings of a layer, worked out when they are first asked for.
+
+    Most commands never ask, and for a cell in a graph the answer takes a walk through the graph.
+
+    Attributes:
+        forget_bias: what the cell adds to b_f at run time, which is known at once; None where it is not known.
+    """
+
+    __slots__ = ("_settings", "_work_out", "forget_bias")
+
+    def __init__(self, work_out: Callable[[], LayerSettings], forget_bias: float | None = None) -> None:
+        self._work_out = work_out
+        self._settings: LayerSettings | None = None
+        self.forget_bias = forget_bias
+
+    def get(self) -> LayerSettings:
+        """Return the settings."""
+        if self._settings is None:
+            self._settings = self._work_out()
+        return self._settings
+
+
+NOT_DESCRIBED = DeferredSettings(LayerSettings)
+"""Of a layer that the file does not describe."""
+
+
+def from_config(config: Mapping[str, Any], direction: str | None = None) -> LayerSettings:
+    """Return the settings that a configuration of Keras, of any release, states.
+
+    Args:
+        config: the configuration of a layer or of its cell, with what holds for it of those around it.
+        direction: the half of a Bidirectional that the layer is.
+    """
+    return LayerSettings(
+        is_described=bool(config) or direction is not None,
+        direction=direction,
+        activation=_activation(config, "activation"),
+        recurrent_activation=(
+            _activation(config, "recurrent_activation") or _activation(config, "inner_activation")  # Keras 1
+        ),
+        go_backwards=_flag(config, "go_backwards", null=False),
+        return_sequences=_flag(config, "return_sequences"),
+        return_state=_flag(config, "return_state"),
+        stateful=_flag(config, "stateful"),
+        time_major=_flag(config, "time_major"),
+        zero_output_for_mask=_flag(config, "zero_output_for_mask"),
+        cell_clip=bound(config.get("cell_clip"), "cell_clip"),
+        projection_clip=bound(config.get("projection_clip"), "projection_clip"),
+        unit_forget_bias=_unit_forget_bias(config),
+        time_steps=_time_steps(config),
+    )
+
+
+def bound(value: object, key: str) -> StatedBound:
+    """Return the bound that `value`, the setting `key`, is; None where it is None."""
+    if value is None:
+        return None
+    number = finite_number(value)
+    return InvalidSetting(key, value, "no bound") if number is None or number <= 0 else number
+
+
+def _activation(config: Mapping[str, Any], key: str) -> StatedActivation:
+    """Return the activation under `key`. Keras means by null what it calls linear."""
+    if key not in config:
+        return None
+    value = config[key]
+    if value is None:
+        return "linear"
+    if not value or not isinstance(value, (str, Mapping)):
+        return InvalidSetting(key, value, "no activation")
+    return value
+
+
+def _flag(config: Mapping[str, Any], key: str, *, null: bool | None = None) -> StatedFlag:
+    """Return the flag under `key`, `null` where the configuration has null there."""
+    if key not in config:
+        return None
+    value = config[key]
+    if value is None:
+        return null
+    return value if isinstance(value, bool) else InvalidSetting(key, value, "neither true nor false")
+
+
+def _unit_forget_bias(config: Mapping[str, Any]) -> bool | None:
+    if config.get("forget_bias_init") == "one":  # Keras 1
+        return True
+    value = config.get("unit_forget_bias")
+    return value if isinstance(value, bool) else None
+
+
+def _time_steps(config: Mapping[str, Any]) -> int | None:
+    shape = config.get("batch_input_shape", config.get("batch_shape"))
+    if isinstance(shape, Mapping):  # as TensorFlow writes a tuple
+        shape = shape.get("items")
+    if not isinstance(shape, (list, tuple)) or len(shape) != 3:
+        return None
+    return shape[1] if type(shape[1]) is int and 0 < shape[1] < _MOST_STEPS else None
+
+
+def finite_number(setting: object) -> float | None:
+    """Return `setting` as a number; None where it is anything else, too large, or not finite."""
+    if isinstance(setting, bool) or not isinstance(setting, (int, float)):
+        return None
+    try:
+        number = float(setting)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lstmdump.model.settings import (
+    NOT_DESCRIBED,
+    DeferredSettings,
+    InvalidSetting,
+    LayerSettings,
+    finite_number,
+    from_config,
+)
+
+
+def test_settings_are_worked_out_when_they_are_first_asked_for() -> None:
+    times = []
+    deferred = DeferredSettings(lambda: times.append(1) or LayerSettings(activation="tanh"), forget_bias=1.0)
+    assert (deferred.forget_bias, times) == (1.0, [])
+    assert (deferred.get().activation, deferred.get().cell_clip, times) == ("tanh", None, [1])
+
+
+def test_a_layer_that_is_not_described_has_no_settings() -> None:
+    assert NOT_DESCRIBED.get() == from_config({}) == LayerSettings()
+    assert not LayerSettings().is_described
+
+
+@pytest.mark.parametrize(("config", "direction"), [({"name": "x"}, None), ({}, "forward")])
+def test_a_configuration_or_a_bidirectional_describes_a_layer(config: dict[str, Any], direction: str | None) -> None:
+    assert from_config(config, direction).is_described
+
+
+@pytest.mark.parametrize("key", ["cannot_replay", "direction", "is_described", "time_steps", "dropout"])
+def test_what_is_not_a_setting_of_keras_is_not_taken_from_a_configuration(key: str) -> None:
+    assert from_config({key: "backward"}) == LayerSettings(is_described=True)
+
+
+@pytest.mark.parametrize("key", ["go_backwards", "return_sequences", "return_state", "stateful", "time_major",
+                                 "zero_output_for_mask"])  # fmt: skip
+@pytest.mark.parametrize("value", [True, False])
+def test_flags_are_those_of_the_configuration(key: str, value: bool) -> None:
+    assert getattr(from_config({key: value}), key) is value
+
+
+def test_a_direction_of_null_is_forwards() -> None:
+    assert from_config({"go_backwards": None}).go_backwards is False
+
+
+def test_a_setting_of_another_type_is_kept_with_its_name_and_what_is_wrong() -> None:
+    assert from_config({"stateful": 1}).stateful == InvalidSetting("stateful", 1, "neither true nor false")
+    assert from_config({"inner_activation": ""}).recurrent_activation == InvalidSetting(
+        "inner_activation", "", "no activation"
+    )
+
+
+def test_settings_are_overridden_by_those_that_others_state() -> None:
+    settings = from_config({"activation": "relu", "go_backwards": True, "stateful": True}, "forward")
+    changed = settings.overridden(from_config({"activation": None, "go_backwards": False}))
+    assert changed == settings._replace(activation="linear", go_backwards=False)
+
+
+def test_a_layer_that_is_not_described_stays_so_where_a_setting_is_overridden() -> None:
+    assert LayerSettings().overridden(from_config({"activation": "relu"})) == LayerSettings(activation="relu")
+
+
+@pytest.mark.parametrize(("setting", "number"), [(2, 2.0), (-0.5, -0.5), (0, 0.0)])
+def test_a_setting_that_is_a_number_is_taken_as_one(setting: object, number: float) -> None:
+    assert finite_number(setting) == number
+
+
+@pytest.mark.parametrize(
+    "setting", [None, "1", [1.0], {}, True, float("nan"), float("inf"), pytest.param(10**400, id="too large")]
+)
+def test_a_setting_that_is_no_finite_number_is_taken_for_none(setting: object) -> None:
+    assert finite_number(setting) is None
