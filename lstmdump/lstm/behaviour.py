@@ -24,7 +24,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from lstmdump.errors import CannotReplay
 from lstmdump.lstm import LSTM
-from lstmdump.model.kinds import kind_named
+from lstmdump.model.cell_classes import class_named
 from lstmdump.model.sentences import conjoined
 from lstmdump.model.settings import ActivationName, InvalidSetting, LayerSettings, from_config
 
@@ -170,7 +170,7 @@ def _default_recurrent_activation(lstm: LSTM, release: _Release) -> str:
 
 
 def _has_fixed_activations(lstm: LSTM) -> bool:
-    return lstm.layout.has_fixed_activations or kind_named(lstm.kind).is_cudnn
+    return lstm.layout.has_fixed_activations or class_named(lstm.kind).is_cudnn
 
 
 def _require_valid(setting: _T | InvalidSetting | None) -> _T | None:
@@ -194,7 +194,7 @@ def _notes(lstm: LSTM, settings: LayerSettings, release: _Release, direction: st
         if settings.go_backwards is None and direction is not None:
             option = "--no-go-backwards" if direction == "backward" else "--go-backwards"
             yield f"the file does not state its direction: by its name it goes {direction}s; {option} says otherwise"
-        if lstm.kind_stated and not kind_named(lstm.kind).is_keras_lstm:
+        if lstm.kind_stated and not class_named(lstm.kind).is_keras_lstm:
             yield f"{lstm.kind} is a class of its own, which may compute more than an LSTM"
     elif settings.activation is None:
         yield _NO_GRAPH

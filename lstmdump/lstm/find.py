@@ -6,7 +6,7 @@ from lstmdump.errors import CorruptModel, NotAnLSTM
 from lstmdump.lstm.cell import LSTM
 from lstmdump.lstm.gate_layouts import CUDNN, GATE_ARRAYS, TWO_KERNELS, Layout
 from lstmdump.lstm.tf1_cells import BLOCK_LSTM_V2, TF1_CELL
-from lstmdump.model.kinds import kind_named
+from lstmdump.model.cell_classes import class_named
 from lstmdump.model.tree import Layer, Model
 
 LAYOUTS: tuple[Layout, ...] = (GATE_ARRAYS, CUDNN, TWO_KERNELS, TF1_CELL, BLOCK_LSTM_V2)
@@ -32,7 +32,7 @@ def find_lstms(model: Model) -> tuple[LSTM, ...]:
 
 
 def _read_if_lstm(layer: Layer, producer: str) -> LSTM | None:
-    kind = kind_named(layer.kind)
+    kind = class_named(layer.kind)
     if kind.is_other:
         return None
     try:

@@ -26,7 +26,7 @@ from lstmdump.lstm import layout_words
 from lstmdump.lstm.cell import LSTM, Gate, Gates, LSTMWeight
 from lstmdump.lstm.layout_words import LayoutWords
 from lstmdump.lstm.roles import Role
-from lstmdump.model.kinds import KERAS_ORDER, kind_named
+from lstmdump.model.cell_classes import KERAS_ORDER, class_named
 from lstmdump.model.tensor import Array, Tensor, derived
 from lstmdump.model.tree import Layer
 
@@ -271,7 +271,7 @@ class CuDNN(TwoKernels):
         """Return whether the bias is 8·m, the one mark of this layout; a class that is known must agree with it."""
         if not super().fits(layer):
             return False
-        kind = kind_named(layer.kind)
+        kind = class_named(layer.kind)
         return kind.is_cudnn or (not kind.must_fit and self._has_doubled_bias(layer))
 
     def _has_doubled_bias(self, layer: Layer) -> bool:

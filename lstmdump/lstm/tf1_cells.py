@@ -9,7 +9,7 @@ from lstmdump.lstm import layout_words
 from lstmdump.lstm.cell import GATES, LSTM, Gate, Gates
 from lstmdump.lstm.gate_layouts import Layout, TensorFlowCell, gate_columns, with_peepholes
 from lstmdump.lstm.roles import Role
-from lstmdump.model.kinds import KERAS_ORDER, TF1_ORDER, kind_named
+from lstmdump.model.cell_classes import KERAS_ORDER, TF1_ORDER, class_named
 from lstmdump.model.tensor import Tensor
 from lstmdump.model.tree import Layer
 
@@ -45,7 +45,7 @@ class FusedKernel(Layout):
 
     def fits(self, layer: Layer) -> bool:
         """Return whether there is a kernel, and the class has the gates in this order."""
-        return "kernel" in layer.weights and kind_named(layer.kind).fused_order == self.order
+        return "kernel" in layer.weights and class_named(layer.kind).fused_order == self.order
 
     def arrays(self, layer: Layer) -> dict[str, Tensor]:
         """Return the arrays by their names in TensorFlow 1.2 and later."""
@@ -81,7 +81,7 @@ class FusedKernel(Layout):
 
     def tensorflow_cell(self, lstm: LSTM) -> TensorFlowCell:
         """Return the operation that is the cell, if there is one; none of them has a projection."""
-        operation = kind_named(lstm.kind).block_operation if lstm.projection is None else None
+        operation = class_named(lstm.kind).block_operation if lstm.projection is None else None
         return _CELLS.get(operation, "tf1")
 
     def forget_bias(self, layer: Layer) -> float | None:

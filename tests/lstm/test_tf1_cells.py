@@ -7,7 +7,7 @@ from support import builders
 from lstmdump.errors import NotAnLSTM
 from lstmdump.lstm import LSTM
 from lstmdump.lstm.find import read_lstm
-from lstmdump.model.kinds import KINDS
+from lstmdump.model.cell_classes import CELL_CLASSES
 from lstmdump.model.settings import DeferredSettings, LayerSettings
 from lstmdump.model.tensor import Tensor
 from lstmdump.model.tree import Layer
@@ -115,6 +115,6 @@ def test_another_array_of_another_shape_is_no_lstm(leaf: str, shape: tuple[int, 
         read(kernel=kernel(), **{leaf: np.zeros(shape, "f4")})
 
 
-@pytest.mark.parametrize("kind", [kind.name for kind in KINDS.values() if kind.fused_order])
+@pytest.mark.parametrize("kind", [kind.name for kind in CELL_CLASSES.values() if kind.fused_order])
 def test_the_shortest_input_is_one_wide(kind: str) -> None:
     assert read(kind, kernel=np.zeros((M + 1, 4 * M), "f4")).input_dim == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lstmdump.lstm import LSTM, Role
 from lstmdump.lstm.slices import stored_blocks
-from lstmdump.model.kinds import KERAS_ORDER, TF1_ORDER
+from lstmdump.model.cell_classes import KERAS_ORDER, TF1_ORDER
 from lstmdump.report.explain.section import Line, Section, Subject, table
 
 

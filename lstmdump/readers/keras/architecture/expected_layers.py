@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from lstmdump.model.kinds import kind_named
+from lstmdump.model.cell_classes import class_named
 from lstmdump.model.settings import DeferredSettings
 from lstmdump.model.tree import LayerPath
 from lstmdump.readers.keras.architecture.config import (
@@ -70,7 +70,7 @@ class LeafLayer(NamedTuple):
     @property
     def is_lstm(self) -> bool:
         """Whether its class is one of Keras's own LSTM classes."""
-        return kind_named(self.layer.kind).must_fit
+        return class_named(self.layer.kind).must_fit
 
     @property
     def is_gated(self) -> bool:
@@ -125,7 +125,7 @@ def stated_units(layer: ConfigLayer) -> int | None:
 
 def is_gated(layer: ConfigLayer) -> bool:
     """Whether the configuration of LAYER is that of a gated recurrent layer, of whatever class."""
-    return kind_named(layer.kind).must_fit or any(key in layer.settings for key in _GATED_SETTINGS)
+    return class_named(layer.kind).must_fit or any(key in layer.settings for key in _GATED_SETTINGS)
 
 
 def find_leaf_layers(layer: ConfigLayer, around: Steps = ()) -> Iterator[LeafLayer]:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from lstmdump.errors import CorruptModel
-from lstmdump.model.kinds import kind_named
+from lstmdump.model.cell_classes import class_named
 from lstmdump.model.tensor import Tensor
 from lstmdump.readers.keras.architecture.expected_layers import LeafLayer, session_numbers, without_session_number
 from lstmdump.readers.keras.architecture.names import names_in
@@ -140,7 +140,7 @@ def _fits(bucket: Bucket, leaf: LeafLayer) -> bool:
 
 def find_disagreement(bucket: Bucket, leaf: LeafLayer) -> str | None:
     """Return how the arrays of `bucket` differ from what the configuration of `leaf` states; None where they agree."""
-    gates = kind_named(leaf.layer.kind).gates
+    gates = class_named(leaf.layer.kind).gates
     if not leaf.certain or gates is None or bucket.units is None:
         return None
     kernel = bucket.arrays.get("kernel")  # Keras 1 stores an array per gate, so that there is less to disagree on

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from typing import NamedTuple
 
 from lstmdump.errors import CorruptModel
-from lstmdump.model.kinds import kind_named
+from lstmdump.model.cell_classes import class_named
 from lstmdump.model.settings import DeferredSettings
 from lstmdump.model.tensor import Tensor
 from lstmdump.model.tree import Layer, LayerPath, Sources
@@ -285,4 +285,4 @@ def drop_names_of_keras(found: list[PlacedLayer]) -> list[PlacedLayer]:
 
 def _may_be_only_cell(leaf: LeafLayer | None) -> bool:
     """Return whether `leaf` may be the only cell of a layer: an LSTM layer keeps the name that it was given."""
-    return leaf is None or (not kind_named(leaf.layer.kind).is_layer and leaf.in_stack < 2)
+    return leaf is None or (not class_named(leaf.layer.kind).is_layer and leaf.in_stack < 2)

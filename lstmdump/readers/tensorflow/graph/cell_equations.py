@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from lstmdump.errors import CannotReplay
-from lstmdump.model.kinds import BLOCK_OPERATIONS
+from lstmdump.model.cell_classes import BLOCK_OPERATIONS
 from lstmdump.readers.tensorflow.graph.cells import ADDING, PIECE, SPLIT, GraphCell, variables_behind
 from lstmdump.readers.tensorflow.graph.graph_def import Node, scalar
 from lstmdump.readers.tensorflow.graph.walk import Walk

@@ -6,7 +6,7 @@ list. The backward half of a bidirectional layer gets the input reversed. Measur
 
 from __future__ import annotations
 
-from lstmdump.model.kinds import BLOCK_OPERATIONS
+from lstmdump.model.cell_classes import BLOCK_OPERATIONS
 from lstmdump.readers.tensorflow.graph.cells import SPLIT, GraphCell
 from lstmdump.readers.tensorflow.graph.graph_def import Node
 from lstmdump.readers.tensorflow.graph.walk import Walk

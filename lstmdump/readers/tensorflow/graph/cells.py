@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from lstmdump.model.kinds import BLOCK_OPERATIONS
+from lstmdump.model.cell_classes import BLOCK_OPERATIONS
 from lstmdump.readers.tensorflow.graph import functions as graph_functions
 from lstmdump.readers.tensorflow.graph.graph_def import Graph, Node, Nodes, constant, scalar
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from lstmdump.model.kinds import kind_named
+from lstmdump.model.cell_classes import class_named
 from lstmdump.model.limits import DEFAULTS, Limits
 from lstmdump.model.settings import NOT_DESCRIBED, DeferredSettings
 from lstmdump.model.tree import LayerPath
@@ -141,7 +141,7 @@ def drop_names_of_keras(named: Sequence[Named]) -> list[Named]:
 def _is_lstm_layer(one: Named) -> bool:
     """Return whether the file states that this is a whole LSTM layer and not the cell of one."""
     way = one.holder.way
-    return bool(way) and not leads_to_cell(way) and kind_named(one.kind).is_layer
+    return bool(way) and not leads_to_cell(way) and class_named(one.kind).is_layer
 
 
 def _tell_holders_apart(named: Sequence[Named]) -> list[Named]:

@@ -17,10 +17,10 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
-from lstmdump.model.kinds import BLOCK_OPERATIONS, KINDS
+from lstmdump.model.cell_classes import BLOCK_OPERATIONS, CELL_CLASSES
 from lstmdump.readers.tensorflow.graph.cells import PIECE, SPLIT, GraphCell
 
-_CLASS_BY_SCOPE = {scope: kind.name for kind in KINDS.values() for scope in kind.scopes}
+_CLASS_BY_SCOPE = {scope: kind.name for kind in CELL_CLASSES.values() for scope in kind.scopes}
 _NUMBER = re.compile(r"_\d+$")
 
 _LEAVES = (
@@ -66,7 +66,7 @@ def find(names: Iterable[str], from_graph: Iterable[GraphCell]) -> list[TF1Cell]
         scope, leaf = taken_apart(name)
         kind = kind_of(scope)
         if leaf is not None and kind is not None:
-            cell = found.setdefault(scope, TF1Cell(scope, kind, KINDS[kind].forget_bias))
+            cell = found.setdefault(scope, TF1Cell(scope, kind, CELL_CLASSES[kind].forget_bias))
             cell.variables.setdefault(leaf, []).append(name)
     for cell in found.values():
         for pieces in cell.variables.values():
@@ -94,7 +94,7 @@ def remarks(names: Iterable[str]) -> list[str]:
         for steps in (scope.split("/") for scope in around)
         for length in range(1, min(len(steps) + 1, _MAX_STEPS))
     )
-    kinds = ((scope, KINDS[name]) for scope in scopes if (name := kind_of(scope)) is not None)
+    kinds = ((scope, CELL_CLASSES[name]) for scope in scopes if (name := kind_of(scope)) is not None)
     return [f"{scope} is a {kind.name}, {kind.difference}: left alone" for scope, kind in kinds if kind.difference]
 
 
@@ -139,7 +139,7 @@ def _add_computed(found: dict[str, TF1Cell], computed: GraphCell, known: set[str
         if computed.forget_bias is not None:
             cell.forget_bias = computed.forget_bias
         block = BLOCK_OPERATIONS.get(computed.operation)
-        if block is not None and block.names_class and KINDS[cell.kind].forget_bias is None:
+        if block is not None and block.names_class and CELL_CLASSES[cell.kind].forget_bias is None:
             cell.kind = block.name  # but not that of a CudnnCompatibleLSTMCell, which runs the same operation
         return scope
     stored = {leaf: there for leaf, names in variables.items() if (there := [name for name in names if name in known])}

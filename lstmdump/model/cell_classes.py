@@ -15,7 +15,7 @@ TF1_ORDER = "icfo"
 """The order of the gates in the cells of TensorFlow 1."""
 
 
-class Kind(NamedTuple):
+class CellClass(NamedTuple):
     """A class of layers or cells, and what follows from its name.
 
     Attributes:
@@ -77,57 +77,58 @@ BLOCK_OPERATIONS: Mapping[str, BlockOperation] = {
         BlockOperation("BlockLSTMV2", True, 1, 4, 0.0, 0.0, True),
     )
 }
-"""By name."""
+"""The operations that are a whole cell, by name."""
 
-KINDS: Mapping[str, Kind] = {
+CELL_CLASSES: Mapping[str, CellClass] = {
     kind.name: kind
     for kind in (
         # Keras; its LSTMCell has the name of one in TensorFlow 1
-        Kind("LSTM", must_fit=True, is_keras_lstm=True, is_layer=True, gates=4),
-        Kind("LSTMCell", must_fit=True, is_keras_lstm=True, gates=4, fused_order=TF1_ORDER, scopes=("lstmcell",)),
-        Kind("CuDNNLSTM", must_fit=True, is_keras_lstm=True, is_layer=True, is_cudnn=True, gates=4),
-        Kind("PeepholeLSTMCell", is_keras_lstm=True),  # tf.keras.experimental, TensorFlow 1.14 and later
-        Kind("GRU", is_other=True, gates=3),
-        Kind("GRUCell", is_other=True, gates=3, scopes=("grucell", "gru")),
-        Kind("CuDNNGRU", is_other=True, gates=3),
-        Kind("SimpleRNN", is_other=True, gates=1),
-        Kind("SimpleRNNCell", is_other=True),
-        Kind("ConvLSTM1D", is_other=True),
-        Kind("ConvLSTM2D", is_other=True),
-        Kind("ConvLSTM3D", is_other=True),
-        Kind("ConvLSTM2DCell", is_other=True),
-        Kind("ConvRecurrent2D", is_other=True),
+        CellClass("LSTM", must_fit=True, is_keras_lstm=True, is_layer=True, gates=4),
+        CellClass("LSTMCell", must_fit=True, is_keras_lstm=True, gates=4, fused_order=TF1_ORDER, scopes=("lstmcell",)),
+        CellClass("CuDNNLSTM", must_fit=True, is_keras_lstm=True, is_layer=True, is_cudnn=True, gates=4),
+        CellClass("PeepholeLSTMCell", is_keras_lstm=True),  # tf.keras.experimental, TensorFlow 1.14 and later
+        CellClass("GRU", is_other=True, gates=3),
+        CellClass("GRUCell", is_other=True, gates=3, scopes=("grucell", "gru")),
+        CellClass("CuDNNGRU", is_other=True, gates=3),
+        CellClass("SimpleRNN", is_other=True, gates=1),
+        CellClass("SimpleRNNCell", is_other=True),
+        CellClass("ConvLSTM1D", is_other=True),
+        CellClass("ConvLSTM2D", is_other=True),
+        CellClass("ConvLSTM3D", is_other=True),
+        CellClass("ConvLSTM2DCell", is_other=True),
+        CellClass("ConvRecurrent2D", is_other=True),
         # TensorFlow 1
-        Kind("BasicLSTMCell", fused_order=TF1_ORDER, scopes=("basiclstmcell",)),
-        Kind("LSTMBlockCell", fused_order=TF1_ORDER, block_operation="BlockLSTM", scopes=("lstmblockcell",)),
-        Kind("LSTMBlockFusedCell", fused_order=TF1_ORDER, block_operation="BlockLSTM",
-             scopes=("lstmblockfusedcell", "lstmblockwrapper", "lstmfusedcell")),
-        Kind("LayerNormBasicLSTMCell", fused_order=TF1_ORDER, scopes=("layernormbasiclstmcell",)),
-        Kind("CudnnCompatibleLSTMCell", fused_order=TF1_ORDER, forget_bias=0.0, block_operation="BlockLSTM",
-             scopes=("cudnncompatiblelstmcell",)),
-        Kind("BlockLSTM", fused_order=TF1_ORDER, block_operation="BlockLSTM"),
-        Kind("BlockLSTMV2", fused_order=KERAS_ORDER, block_operation="BlockLSTMV2"),
-        Kind("CoupledInputForgetGateLSTMCell", is_other=True, scopes=("coupledinputforgetgatelstmcell",),
-             difference="one of three gates"),
-        Kind("GridLSTMCell", is_other=True, scopes=("gridlstmcell", "bidirectionalgridlstmcell"),
-             difference="one of several dimensions"),
-        Kind("TimeFreqLSTMCell", is_other=True, scopes=("timefreqlstmcell",), difference="one over time and frequency"),
-        Kind("PhasedLSTMCell", is_other=True, scopes=("phasedlstmcell",), difference="one with a time gate"),
-        Kind("GLSTMCell", is_other=True, scopes=("glstmcell",), difference="one of groups"),
-        Kind("ConvLSTMCell", is_other=True, scopes=("convlstmcell",)),
-        Kind("Conv1DLSTMCell", is_other=True, scopes=("conv1dlstmcell",)),
-        Kind("Conv2DLSTMCell", is_other=True, scopes=("conv2dlstmcell",)),
-        Kind("BasicRNNCell", is_other=True, scopes=("basicrnncell",)),
-        Kind("UGRNNCell", is_other=True, scopes=("ugrnncell",)),
-        Kind("NASCell", is_other=True, scopes=("nascell",)),
-        Kind("IntersectionRNNCell", is_other=True, scopes=("intersectionrnncell",)),
+        CellClass("BasicLSTMCell", fused_order=TF1_ORDER, scopes=("basiclstmcell",)),
+        CellClass("LSTMBlockCell", fused_order=TF1_ORDER, block_operation="BlockLSTM", scopes=("lstmblockcell",)),
+        CellClass("LSTMBlockFusedCell", fused_order=TF1_ORDER, block_operation="BlockLSTM",
+                  scopes=("lstmblockfusedcell", "lstmblockwrapper", "lstmfusedcell")),
+        CellClass("LayerNormBasicLSTMCell", fused_order=TF1_ORDER, scopes=("layernormbasiclstmcell",)),
+        CellClass("CudnnCompatibleLSTMCell", fused_order=TF1_ORDER, forget_bias=0.0, block_operation="BlockLSTM",
+                  scopes=("cudnncompatiblelstmcell",)),
+        CellClass("BlockLSTM", fused_order=TF1_ORDER, block_operation="BlockLSTM"),
+        CellClass("BlockLSTMV2", fused_order=KERAS_ORDER, block_operation="BlockLSTMV2"),
+        CellClass("CoupledInputForgetGateLSTMCell", is_other=True, scopes=("coupledinputforgetgatelstmcell",),
+                  difference="one of three gates"),
+        CellClass("GridLSTMCell", is_other=True, scopes=("gridlstmcell", "bidirectionalgridlstmcell"),
+                  difference="one of several dimensions"),
+        CellClass("TimeFreqLSTMCell", is_other=True, scopes=("timefreqlstmcell",),
+                  difference="one over time and frequency"),
+        CellClass("PhasedLSTMCell", is_other=True, scopes=("phasedlstmcell",), difference="one with a time gate"),
+        CellClass("GLSTMCell", is_other=True, scopes=("glstmcell",), difference="one of groups"),
+        CellClass("ConvLSTMCell", is_other=True, scopes=("convlstmcell",)),
+        CellClass("Conv1DLSTMCell", is_other=True, scopes=("conv1dlstmcell",)),
+        CellClass("Conv2DLSTMCell", is_other=True, scopes=("conv2dlstmcell",)),
+        CellClass("BasicRNNCell", is_other=True, scopes=("basicrnncell",)),
+        CellClass("UGRNNCell", is_other=True, scopes=("ugrnncell",)),
+        CellClass("NASCell", is_other=True, scopes=("nascell",)),
+        CellClass("IntersectionRNNCell", is_other=True, scopes=("intersectionrnncell",)),
     )
 }  # fmt: skip
-"""By name."""
+"""The classes of recurrent layers and cells, by name."""
 
-_UNKNOWN = Kind("")
+_UNKNOWN = CellClass("")
 
 
-def kind_named(name: str | None) -> Kind:
+def class_named(name: str | None) -> CellClass:
     """Return what is known of a class; for one that is not in the table, or not stated, nothing is."""
-    return _UNKNOWN if name is None else KINDS.get(name, _UNKNOWN)
+    return _UNKNOWN if name is None else CELL_CLASSES.get(name, _UNKNOWN)
