@@ -142,7 +142,7 @@ def main() -> None:
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     gc.set_threshold(_OBJECTS)
     terminal.fill_streams()
-    sys.unraisablehook = _insist
+    sys.unraisablehook = _raise_again
     if _WRITING.intersection(sys.argv[1:2]):
         from lstmdump.cli import signals
 
@@ -152,7 +152,7 @@ def main() -> None:
     sys.exit(status)
 
 
-def _insist(dropped: UnraisableHookArgs) -> None:
+def _raise_again(dropped: UnraisableHookArgs) -> None:
     from lstmdump.cli import signals
 
-    signals.insist(dropped)
+    signals.raise_again(dropped)

@@ -47,7 +47,7 @@ def _leave_to_the_first() -> None:
             signal.signal(number, signal.SIG_DFL if number == signal.SIGTERM else signal.SIG_IGN)
 
 
-def insist(dropped: UnraisableHookArgs) -> None:
+def raise_again(dropped: UnraisableHookArgs) -> None:
     """Raise what ends the process anew where it is lost: Python drops what a weak reference's callback raises, say.
 
     h5py has such a callback for each object that it lets go; without this, one Ctrl-C in twenty changed nothing.

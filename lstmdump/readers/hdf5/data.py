@@ -90,7 +90,7 @@ class HDF5Data:
             self._taken_chunks.add(path)
             for chunk in iterate_chunks(dataset, path, self.declared.limits):
                 self._extents.take(f"a chunk of {path}", chunk.start, chunk.size)
-            self._extents.insist_on_own_places()
+            self._extents.require_disjoint()
 
     def describe(self, addresses: Iterable[int]) -> None:
         """Note that what describes a group or an array stands at each of ADDRESSES, counted as the file counts."""
@@ -103,8 +103,8 @@ class HDF5Data:
             CorruptModel: two lie over each other.
             RefusedModel: they declare far more.
         """
-        self._extents.insist_on_own_places()
-        self.declared.insist_on_stored()
+        self._extents.require_disjoint()
+        self.declared.require_stored()
 
     def text_length(self, holder: h5py.h5g.GroupID | h5py.h5d.DatasetID, name: bytes, count: int) -> int:
         """How many bytes HDF5 reads for the COUNT texts of variable length in the attribute NAME of HOLDER, at most.
