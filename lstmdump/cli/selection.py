@@ -18,7 +18,8 @@ from typing import Any, NamedTuple, TypeAlias, cast
 import click
 
 from lstmdump.errors import LstmdumpError, UnknownFormat, UnreadableModel
-from lstmdump.model import limits, locate
+from lstmdump.model import limits as model_limits
+from lstmdump.model import locate
 from lstmdump.model.limits import DEFAULTS, Limits
 from lstmdump.model.location import Location
 from lstmdump.readers.detect import detect
@@ -87,7 +88,7 @@ class Selection(NamedTuple):
             raise click.UsageError("--null goes with --files-from")
         if self.names_none:
             raise click.UsageError("no MODEL given")
-        return self._found(fail)
+        return self._find_inputs(fail)
 
     def named(self, path: str) -> Input:
         """Return the model at `path`, with the limits chosen."""
@@ -100,26 +101,26 @@ class Selection(NamedTuple):
             guard.start()  # before there are threads: to look below a URL takes some
         return guard
 
-    def _found(self, fail: Callable[[str, str], None]) -> Iterator[Input]:
+    def _find_inputs(self, fail: Callable[[str, str], None]) -> Iterator[Input]:
         yield from map(self.named, self.models)
         if self.files_from is not None:
             try:
-                yield from map(self.named, _listed(self.files_from, null=self.null))
+                yield from map(self.named, _read_list(self.files_from, null=self.null))
             except OSError as error:
                 fail(self.files_from, f"the list cannot be read: {error.strerror}")
         for directory in self.recursive:
-            for model in _below(directory, self.limits, fail):
+            for model in _find_models(directory, self.limits, fail):
                 yield Input(model, searched=True)
 
 
-class _Limit(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
+class _LimitOption(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
     """NAME=VALUE: one of the limits, and what it is raised to."""
 
     name = "NAME=VALUE"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
         try:
-            return value if isinstance(value, tuple) else limits.parse(str(value))
+            return value if isinstance(value, tuple) else model_limits.parse(str(value))
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
@@ -132,7 +133,7 @@ def model_options(command: Callable[..., int]) -> Callable[..., int]:
         selection = Selection(**{name: values.pop(name) for name in Selection._fields})
         return command(selection, **values)
 
-    return _with(with_selection, (
+    return _add_options(with_selection, (
         click.argument("models", metavar="MODEL...", nargs=-1, type=PATH),
         click.option("-T", "--files-from", metavar="FILE", type=click.Path(allow_dash=True, readable=False),
                      help="Read paths of models from FILE, one a line; - is stdin."),
@@ -151,7 +152,7 @@ def one_model_options(command: Callable[..., int]) -> Callable[..., int]:
         model, layer, quiet, limits = (values.pop(name) for name in ("models", "layer", "quiet", "limits"))
         return command(Selection((model,), None, False, (), layer, quiet, limits), **values)
 
-    return _with(with_selection, (click.argument("models", metavar="MODEL", type=PATH), *_any_model_options()))
+    return _add_options(with_selection, (click.argument("models", metavar="MODEL", type=PATH), *_any_model_options()))
 
 
 def _any_model_options() -> tuple[Decorator, ...]:
@@ -159,34 +160,34 @@ def _any_model_options() -> tuple[Decorator, ...]:
         click.option("-l", "--layer", metavar="GLOB", shell_complete=_complete_layers,
                      help="Only layers whose names match, e.g. 'encoder/*'."),
         click.option("-q", "--quiet", is_flag=True, help="No progress bar and no notes on stderr."),
-        click.option("--limit", "limits", metavar="NAME=VALUE", type=_Limit(), multiple=True,
+        click.option("--limit", "limits", metavar="NAME=VALUE", type=_LimitOption(), multiple=True,
                      callback=lambda _ctx, _param, chosen: Limits(**dict(chosen)),
-                     help=f"Trust models further than by default:\n\n\b\n{_limits_as_lines()}"),
+                     help=f"Trust models further than by default:\n\n\b\n{_list_limits()}"),
     )  # fmt: skip
 
 
-def _limits_as_lines() -> str:
+def _list_limits() -> str:
     """The limits with their defaults, in lines of their own: click's would break names at their hyphens."""
-    return textwrap.fill(limits.summary(), _HELP_WIDTH, break_on_hyphens=False)
+    return textwrap.fill(model_limits.summary(), _HELP_WIDTH, break_on_hyphens=False)
 
 
-def _with(command: Callable[..., int], options: Sequence[Decorator]) -> Callable[..., int]:
+def _add_options(command: Callable[..., int], options: Sequence[Decorator]) -> Callable[..., int]:
     for option in reversed(options):
         command = option(command)
     return command
 
 
-def _listed(file: str, *, null: bool) -> Iterator[str]:
+def _read_list(file: str, *, null: bool) -> Iterator[str]:
     """The paths in FILE, each as soon as it has been read: who writes them may not be done yet."""
-    with _list(file) as stream:
-        paths = _separated(stream, b"\0" if null else b"\n")
+    with _open_list(file) as stream:
+        paths = _split_paths(stream, b"\0" if null else b"\n")
         for path in itertools.chain([next(paths).removeprefix(codecs.BOM_UTF8)], paths):
             name = path if null else path.removesuffix(b"\r")
             if name:
                 yield os.fsdecode(name)
 
 
-def _list(file: str) -> AbstractContextManager[BufferedReader]:
+def _open_list(file: str) -> AbstractContextManager[BufferedReader]:
     if file != "-":
         return open(file, "rb")  # noqa: PTH123 - what gives a BufferedReader
     if sys.stdin is None:
@@ -194,7 +195,7 @@ def _list(file: str) -> AbstractContextManager[BufferedReader]:
     return nullcontext(cast("BufferedReader", sys.stdin.buffer))
 
 
-def _separated(stream: BufferedReader, end: bytes) -> Iterator[bytes]:
+def _split_paths(stream: BufferedReader, end: bytes) -> Iterator[bytes]:
     """What stands in STREAM before each END and after the last one; UTF-16 becomes the encoding of paths."""
     block = stream.read(2)
     if block in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
@@ -224,7 +225,7 @@ def marked_text(data: bytes) -> str | None:
     return None
 
 
-def _below(directory: str, limits: Limits, fail: Callable[[str, str], None]) -> Iterator[ModelPath]:
+def _find_models(directory: str, limits: Limits, fail: Callable[[str, str], None]) -> Iterator[ModelPath]:
     """Every model below DIRECTORY, by name; a directory that is a model is one, and links are not followed out."""
     try:
         waiting = [(locate.at(directory, limits), True)]
@@ -233,7 +234,7 @@ def _below(directory: str, limits: Limits, fail: Callable[[str, str], None]) -> 
         return
     while waiting:
         found, is_directory = waiting.pop()
-        if (model := _directory_model(found) if is_directory else _file_model(found)) is not None:
+        if (model := _detect_directory(found) if is_directory else _detect_file(found)) is not None:
             yield model
         elif is_directory:
             try:
@@ -244,7 +245,7 @@ def _below(directory: str, limits: Limits, fail: Callable[[str, str], None]) -> 
                 fail(found.path, str(error))
 
 
-def _directory_model(directory: Location) -> ModelPath | None:
+def _detect_directory(directory: Location) -> ModelPath | None:
     """Return the model that `directory` is as a whole; None where it is not one."""
     try:
         detected = detect(directory)
@@ -253,7 +254,7 @@ def _directory_model(directory: Location) -> ModelPath | None:
     return ModelPath(directory.path, directory.limits, detected) if detected.facts.is_directory else None
 
 
-def _file_model(file: Location) -> ModelPath | None:
+def _detect_file(file: Location) -> ModelPath | None:
     """Return the model in `file`; None where its content is of another kind."""
     try:
         return ModelPath(file.path, file.limits, detect(file))
@@ -271,10 +272,10 @@ def _complete_layers(ctx: click.Context, _param: click.Parameter, incomplete: st
         for path in (known,) if isinstance(known, str) else known:
             model = os.path.expanduser(path)  # noqa: PTH111 - as a shell does
             with suppress(Exception):  # a shell that completes a line shows no errors
-                names.update(dict.fromkeys(guard.run(_layers, ModelPath(model))))
+                names.update(dict.fromkeys(guard.run(_list_layers, ModelPath(model))))
     return [name for name in names if name.startswith(incomplete) and _CANNOT_ACT.fullmatch(name)]
 
 
-def _layers(model: ModelPath) -> list[str]:
+def _list_layers(model: ModelPath) -> list[str]:
     with model.open() as opened:
         return [lstm.name for lstm in opened.lstms]

@@ -70,7 +70,7 @@ def test_a_list_that_never_separates_is_one_path(tmp_path: Path) -> None:
 
 def test_a_list_is_not_read_before_a_model_is_taken() -> None:
     stream = io.BufferedReader(io.BytesIO(b"a\n" * 100_000))  # type: ignore[arg-type]
-    taken = selection._separated(stream, b"\n")
+    taken = selection._split_paths(stream, b"\n")
     next(taken)
     assert stream.tell() < 100_000
 
