@@ -18,7 +18,8 @@ from typing import Any, NamedTuple, TypeAlias, cast
 import click
 
 from lstmdump.errors import LstmdumpError, UnknownFormat, UnreadableModel
-from lstmdump.model import limits, locate
+from lstmdump.model import limits as model_limits
+from lstmdump.model import locate
 from lstmdump.model.limits import DEFAULTS, Limits
 from lstmdump.model.location import Location
 from lstmdump.readers.detect import detect
@@ -122,14 +123,14 @@ class Selection(NamedTuple):
                 yield Input(model, searched=True)
 
 
-class _Limit(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
+class _LimitOption(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
     """A limit and its value, written as NAME=VALUE."""
 
     name = "NAME=VALUE"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
         try:
-            return value if isinstance(value, tuple) else limits.parse(str(value))
+            return value if isinstance(value, tuple) else model_limits.parse(str(value))
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
@@ -169,7 +170,7 @@ def _any_model_options() -> tuple[Decorator, ...]:
         click.option("-l", "--layer", metavar="GLOB", shell_complete=_complete_layers,
                      help="Only layers whose names match, e.g. 'encoder/*'."),
         click.option("-q", "--quiet", is_flag=True, help="No progress bar and no notes on stderr."),
-        click.option("--limit", "limits", metavar="NAME=VALUE", type=_Limit(), multiple=True,
+        click.option("--limit", "limits", metavar="NAME=VALUE", type=_LimitOption(), multiple=True,
                      callback=lambda _ctx, _param, chosen: Limits(**dict(chosen)),
                      help=f"Raise a limit for each model. Defaults:\n\n\b\n{_limits_as_lines()}"),
     )  # fmt: skip
@@ -246,7 +247,7 @@ def _search(directory: str, limits: Limits, fail: Callable[[str, str], None]) ->
         return
     while waiting:
         found, is_directory = waiting.pop()
-        if (model := _directory_model(found) if is_directory else _file_model(found)) is not None:
+        if (model := _detect_directory(found) if is_directory else _detect_file(found)) is not None:
             yield model
         elif is_directory:
             try:
@@ -257,7 +258,7 @@ def _search(directory: str, limits: Limits, fail: Callable[[str, str], None]) ->
                 fail(found.path, str(error))
 
 
-def _directory_model(directory: Location) -> ModelPath | None:
+def _detect_directory(directory: Location) -> ModelPath | None:
     """Return the model that `directory` is as a whole; None where it is not one."""
     try:
         detected = detect(directory)
@@ -266,7 +267,7 @@ def _directory_model(directory: Location) -> ModelPath | None:
     return ModelPath(directory.path, directory.limits, detected) if detected.facts.is_directory else None
 
 
-def _file_model(file: Location) -> ModelPath | None:
+def _detect_file(file: Location) -> ModelPath | None:
     """Return the model in `file`; None where its content is of another kind."""
     try:
         return ModelPath(file.path, file.limits, detect(file))

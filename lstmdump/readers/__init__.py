@@ -1,17 +1,7 @@
-"""The door: a path's format chooses the reader, and only that reader is imported.
+"""Readers of model files: the content decides the format, and only the reader of that format is imported.
 
-============================  =========================================================================
-`.h5`                         `keras_h5`, `keras_0`; names by `keras_leaves`, `keras_match`, `keras_places`
-what Keras states             `keras_config`; of what a layer computes and takes `keras_settings`, `keras_sources`
-`.keras`, `.weights.h5`       `keras_zip`, `keras_weights`, `keras_shards`; groups by `keras_groups`,
-                              `keras_pairs`, `keras_walk`
-checkpoints, SavedModels      `checkpoint`, `saved_model`; of objects by `object_models`, `object_graph`,
-                              `saved_objects`, `object_scopes`, `keras_objects`
-TensorFlow 1, frozen graphs   `tf1_models`, `frozen_graph`; cells by `tf1_variables`, `tf1_cells`, `graph_cells`;
-                              what these compute and take by `tf1_settings`, `tf1_sources`, `cell_equations`,
-                              `cell_inputs`, on a `graph_walk`
-bytes, whatever they mean     `hdf5`; `protobuf`, `sstable`, `tensor_bundle`, `checkpoint_v1`, `graph_def`
-============================  =========================================================================
+Each family of formats is a package: `hdf5` and on top of it `keras`, and `tensorflow`. The formats are in the table
+`FORMATS` of `detect`.
 """
 
 import importlib

@@ -39,7 +39,7 @@ class Declared:
         if self._count > self.limits.objects:
             raise limit_exceeded("objects", f"more than {self.limits.objects:,} arrays", needed=2 * self._count)
 
-    def insist_on_stored(self) -> None:
+    def require_stored(self) -> None:
         """Check the sum of the declared bytes.
 
         Raises:
@@ -58,7 +58,7 @@ class Extents:
         head: the size in bytes of the file's header, which precedes all arrays.
 
     Attributes:
-        end: the end of the last array, valid after `insist_on_own_places`.
+        end: the end of the last array, valid after `require_disjoint`.
     """
 
     __slots__ = ("_head", "_last", "_objects", "_places", "_size", "_sorted", "end")
@@ -94,7 +94,7 @@ class Extents:
         """Record the offsets `places` of metadata that describes groups and arrays."""
         self._objects.extend(places)
 
-    def insist_on_own_places(self) -> None:
+    def require_disjoint(self) -> None:
         """Check that each byte belongs to one array only.
 
         Raises:

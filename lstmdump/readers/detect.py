@@ -138,10 +138,10 @@ def detect(location: Location) -> Format:
         if not location.exists() and location.name:
             if location.sibling(location.name + _INDEX).is_file():
                 return Format.CHECKPOINT
-            _tell_of_checkpoint(location)
+            _explain_missing_checkpoint(location)
         if location.exists() and not location.is_file():
             raise UnknownFormat("neither a file nor a directory")
-        if (told := _name_part(location)) is not None:
+        if (told := _describe_part(location)) is not None:
             raise UnknownFormat(told)
         with location.open() as file:
             return _detect_file(file, location.limits)
@@ -153,7 +153,7 @@ def detect(location: Location) -> Format:
         raise UnreadableModel(f"cannot be opened: {error.strerror or error}") from error
 
 
-def _tell_of_checkpoint(location: Location) -> None:
+def _explain_missing_checkpoint(location: Location) -> None:
     """Raise what helps who means a checkpoint by LOCATION, where there is no such file and no index of it."""
     prefix = location.name.rstrip(".")
     if prefix and location.sibling(prefix + _INDEX).is_file():
@@ -164,7 +164,7 @@ def _tell_of_checkpoint(location: Location) -> None:
         )
 
 
-def _name_part(location: Location) -> str | None:
+def _describe_part(location: Location) -> str | None:
     """What the file at LOCATION is a part of, by its name and what lies beside; None where it stands for itself."""
     if part := _CHECKPOINT_PART.fullmatch(location.name):
         if location.sibling(part[1] + _INDEX).is_file():
@@ -205,9 +205,9 @@ def _detect_file(file: BinaryIO, limits: Limits) -> Format:
         return Format.CHECKPOINT
     if (found := next((known for start, known in _STARTS if start.match(head)), None)) is not None:
         return found
-    if (words := _foreign_kind(head)) is not None:
+    if (words := _name_foreign(head)) is not None:
         raise UnknownFormat(words)
-    if (text := _as_text(head)) is not None:
+    if (text := _decode_text(head)) is not None:
         words = (
             "JSON text; an architecture alone holds no weights" if text.lstrip()[:1] in ("{", "[") else "a text file"
         )
@@ -217,7 +217,7 @@ def _detect_file(file: BinaryIO, limits: Limits) -> Format:
     raise UnknownFormat("no model file: its first bytes are those of no known format")
 
 
-def _foreign_kind(head: bytes) -> str | None:
+def _name_foreign(head: bytes) -> str | None:
     """Return what the file is that begins with `head`, and what to do; None where it is none of those known."""
     known = (words for start, words in _FOREIGN_STARTS if head.startswith(start))
     return next(known, None) or next((words for pattern, words in _FOREIGN_PATTERNS if re.match(pattern, head)), None)
@@ -253,7 +253,7 @@ def _detect_zip(file: BinaryIO, limits: Limits) -> Format:
     raise UnknownFormat("a zip archive that is no Keras model: it holds no config.json with model.weights.h5")
 
 
-def _as_text(head: bytes) -> str | None:
+def _decode_text(head: bytes) -> str | None:
     """HEAD as UTF-8 text, or None where it is none; a character cut at its end is forgiven."""
     try:
         text = head.decode("utf-8")

@@ -75,7 +75,7 @@ class Guard:
 
     def start(self) -> None:
         """Start the worker process now, before threads are started or much memory is used."""
-        if (worker := self._its_worker()) is not None:
+        if (worker := self._get_worker()) is not None:
             worker.start()
 
     def run(
@@ -93,12 +93,12 @@ class Guard:
             WorkerDied: The file crashed the HDF5 library or made it hang.
         """
         model = model.detected()
-        if _may_use_hdf5(model) and (worker := self._its_worker()) is not None:
+        if _may_use_hdf5(model) and (worker := self._get_worker()) is not None:
             result: Result = worker.do(work, model, *args, **options)
             return result
         return work(model, *args, **options)
 
-    def _its_worker(self) -> Worker | None:
+    def _get_worker(self) -> Worker | None:
         """Return the worker, or None if the system has no fork."""
         from lstmdump.sandbox import fork
         from lstmdump.sandbox.worker import Worker

@@ -11,9 +11,9 @@ from hostile.cases import Must, Scene
 from hostile.good_keras import Sizes
 from hostile.good_tensorflow import (
     BUNDLE,
-    CELL_CLASSES,
     CHECKPOINT,
     EXPORTED,
+    KINDS,
     SAVED_MODEL,
     WITH_GRAPH,
     Kind,
@@ -22,7 +22,7 @@ from hostile.telling import Lies
 
 LIES = Lies()
 
-for _kind in CELL_CLASSES:
+for _kind in KINDS:
     LIES.add(_kind, "nothing at all", Must.READ, lambda scene, size, write=_kind.write: write(scene.directory, size))
 
 

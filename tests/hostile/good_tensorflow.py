@@ -124,7 +124,7 @@ EXPORTED = Kind("exported", _exported, "lstm_1",
                 [f"model/{name}" for name in ("saved_model.pb", "assets/saved_model.json", *_SAVED[2:])])  # fmt: skip
 SAVED_GRAPH = Kind("saved graph", _saved_graph, CELL, [f"model/{name}" for name in (_SAVED[0], *_SAVED[2:])])
 WITH_GRAPH = Kind("bundle with graph", _with_graph, CELL, ["model.meta"])
-CELL_CLASSES: Sequence[Kind] = (
+KINDS: Sequence[Kind] = (
     CHECKPOINT,
     BUNDLE,
     FIRST_FORMAT,

@@ -140,7 +140,7 @@ def targets() -> Iterator[Target]:
         yield Target(f"genuine {suffix or 'directory'}", _of_genuine(suffix), "", is_sealed=False)
     yield Target("keras zip architecture", _of_config, good_keras.NAME, is_sealed=False)
     yield Target("keras 2 in chunks", _of_chunks, good_keras.NAME, is_sealed=False)
-    for kind in good_tensorflow.CELL_CLASSES:
+    for kind in good_tensorflow.KINDS:
         for part in kind.parts:
             sealed = not part.endswith(("saved_model.pb", "model.pb"))
             yield Target(f"{kind.name} {Path(part).name}", _of_part(kind, part), kind.layer, is_sealed=sealed)

@@ -220,11 +220,11 @@ def test_lstms_in_any_tree_of_groups_are_found_again_or_refused(place: Path, tre
 
 WORDS = ("class_name", "config", "layers", "layer", "backward_layer", "cell", "cells", "name", "units", "use_bias", "trainable",
          "registered_name", "module", "shared_object_id", "merge_mode", "dtype", "class", "build_config")  # fmt: skip
-CELL_CLASSES = ("LSTM", "GRU", "Sequential", "Functional", "Model", "Bidirectional", "TimeDistributed", "RNN", "StackedRNNCells",
+KINDS = ("LSTM", "GRU", "Sequential", "Functional", "Model", "Bidirectional", "TimeDistributed", "RNN", "StackedRNNCells",
          "LSTMCell", "Dense", "InputLayer", "demo>Mine", "ConvLSTM2D", "CuDNNLSTM", "Merge")  # fmt: skip
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
 some_json = st.recursive(
-    scalars | st.sampled_from([*CELL_CLASSES, "lstm_1", "dense_1", "4", "bfloat16"]),
+    scalars | st.sampled_from([*KINDS, "lstm_1", "dense_1", "4", "bfloat16"]),
     lambda inner: (
         st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(WORDS) | st.text(max_size=3), inner, max_size=5)
     ),
@@ -233,7 +233,7 @@ some_json = st.recursive(
 some_layers = st.deferred(
     lambda: st.fixed_dictionaries(
         {
-            "class_name": st.sampled_from(CELL_CLASSES),
+            "class_name": st.sampled_from(KINDS),
             "config": st.fixed_dictionaries(
                 {},
                 optional={
@@ -348,7 +348,7 @@ def _tensorflow(kind: good_tensorflow.Kind) -> Callable[[Path], Path]:
 
 
 CUT = {layout.name: (_keras(layout.name), layout.layer, "") for layout in good_keras.LAYOUTS if layout.name not in ("keras directory", "shards")} | {
-    f"{kind.name} {Path(part).name}": (_tensorflow(kind), kind.layer, part) for kind in good_tensorflow.CELL_CLASSES for part in kind.parts
+    f"{kind.name} {Path(part).name}": (_tensorflow(kind), kind.layer, part) for kind in good_tensorflow.KINDS for part in kind.parts
 }  # fmt: skip
 
 

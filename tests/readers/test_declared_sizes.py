@@ -15,7 +15,7 @@ def declared(*sizes: int, stored: int = 0) -> None:
     made.store(stored)
     for size in sizes:
         made.take(size)
-    made.insist_on_stored()
+    made.require_stored()
 
 
 def test_arrays_may_declare_the_allowed_multiple_and_the_free_bytes() -> None:
@@ -32,10 +32,10 @@ def test_the_bytes_of_several_files_are_added() -> None:
     made.store(1000)
     made.store(1000)
     made.take(FREE + 20_000)
-    made.insist_on_stored()
+    made.require_stored()
     made.take(1)
     with pytest.raises(RefusedModel):
-        made.insist_on_stored()
+        made.require_stored()
 
 
 def test_too_many_arrays_are_refused() -> None:
@@ -52,14 +52,14 @@ def test_the_limit_named_in_the_message_allows_the_arrays(stored: int) -> None:
     made = Declared(DEFAULTS._replace(unfolding=needed))
     made.store(max(1, stored))
     made.take(FREE + 123_456)
-    made.insist_on_stored()
+    made.require_stored()
 
 
 def test_adjacent_arrays_are_accepted_in_any_order() -> None:
     extents = Extents(40)
     for start in (20, 0, 30, 10):
         extents.take(f"at {start}", start, 10)
-    extents.insist_on_own_places()
+    extents.require_disjoint()
 
 
 @pytest.mark.parametrize(("start", "size"), [(10, 10), (5, 6), (19, 1), (0, 40), (12, 2)])
@@ -68,14 +68,14 @@ def test_overlapping_arrays_are_an_error(start: int, size: int) -> None:
     extents.take("one", 10, 10)
     extents.take("other", start, size)
     with pytest.raises(CorruptModel, match=r"(one and other|other and one) overlap in the file"):
-        extents.insist_on_own_places()
+        extents.require_disjoint()
 
 
 def test_an_empty_array_does_not_overlap() -> None:
     extents = Extents(40)
     extents.take("one", 10, 10)
     extents.take("none", 12, 0)
-    extents.insist_on_own_places()
+    extents.require_disjoint()
 
 
 @pytest.mark.parametrize(("start", "size"), [(40, 1), (39, 2), (0, 41), (41, 0), (2**64, 2**64)])
@@ -94,9 +94,9 @@ def test_arrays_are_an_error_only_if_they_share_a_byte(seed: int) -> None:
         extents.take("x", start, size)
         if own & owned:
             with pytest.raises(CorruptModel):
-                extents.insist_on_own_places()
+                extents.require_disjoint()
             return
         owned |= own
         if draw.random() < 0.5:
-            extents.insist_on_own_places()
-    extents.insist_on_own_places()
+            extents.require_disjoint()
+    extents.require_disjoint()

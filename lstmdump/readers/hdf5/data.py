@@ -90,7 +90,7 @@ class HDF5Data:
             self._taken_chunks.add(path)
             for chunk in iterate_chunks(dataset, path, self.declared.limits):
                 self._extents.take(f"a chunk of {path}", chunk.start, chunk.size)
-            self._extents.insist_on_own_places()
+            self._extents.require_disjoint()
 
     def describe(self, addresses: Iterable[int]) -> None:
         """Record the addresses in the file of the headers of groups and arrays."""
@@ -103,8 +103,8 @@ class HDF5Data:
             CorruptModel: Two arrays overlap.
             RefusedModel: The arrays declare far more bytes than are stored.
         """
-        self._extents.insist_on_own_places()
-        self.declared.insist_on_stored()
+        self._extents.require_disjoint()
+        self.declared.require_stored()
 
     def text_length(self, holder: h5py.h5g.GroupID | h5py.h5d.DatasetID, name: bytes, count: int) -> int:
         """Return an upper bound of the bytes that HDF5 reads for `count` variable-length texts in an attribute.

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from lstmdump.errors import CorruptModel, RefusedModel
-from lstmdump.model.limits import Limits
 from lstmdump.model.location import Location
 from lstmdump.model.tree import Model
 from lstmdump.readers import json_text
@@ -40,7 +39,7 @@ def read(location: Location) -> Model:
             root,
             architecture,
             format_word=Format.KERAS_ZIP.value,
-            producer=_read_producer(files, location.limits),
+            producer=_read_producer(files),
             limits=location.limits,
             release=files.close,
             files=files,
@@ -68,11 +67,11 @@ def _read_text(files: Container, name: str) -> str:
         raise CorruptModel(f"{name} is no text in UTF-8") from error
 
 
-def _read_producer(files: Container, limits: Limits) -> str:
+def _read_producer(files: Container) -> str:
     if not files.has(_METADATA):
         return "keras of an unknown version"
     try:
-        version = json_text.parse(_read_text(files, _METADATA), _METADATA, limits)["keras_version"]
+        version = json_text.parse(_read_text(files, _METADATA), _METADATA, files.limits)["keras_version"]
     except (KeyError, TypeError) as error:
         raise CorruptModel(f"{_METADATA} names no version of Keras") from error
     return f"keras {version}"

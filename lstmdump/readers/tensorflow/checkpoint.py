@@ -64,9 +64,7 @@ def _read_bundle(prefix: Location) -> Model:
             found = weights.holders(graph)
             named = keras_names.name(graph, found, _stored_metadata(bundle, graph))
             notes += [_LOST_CELLS] if weights.lacks_cells(graph, found) else []
-            return object_model.of_objects(
-                bundle, graph, named, kind, object_model.producer(graph), notes, bundle.limits
-            )
+            return object_model.of_objects(bundle, graph, named, kind, object_model.producer(graph), notes)
         from lstmdump.readers.tensorflow.tf1 import model as tf1_model
 
         return tf1_model.of_names(prefix, {name: bundle.tensor(name) for name in bundle.names()}, kind, notes, bundle)

@@ -36,7 +36,7 @@ def read(location: Location) -> Model:
     except OSError as error:
         raise UnreadableModel(f"cannot be read: {error.strerror or error}") from error
     found = [(node, tensor) for node in graph.running("Const") if (tensor := _array(node)) is not None]
-    _insist_on_stored(found, graph, location)
+    _require_stored(found, graph, location)
     closed: list[bool] = []
     constants = {node.name: _while_open(_streamed(tensor, node, graph, location), closed) for node, tensor in found}
     by_reader = {name: tensor for name, tensor in constants.items() if frozen_names.is_read(name)}
@@ -67,7 +67,7 @@ def read(location: Location) -> Model:
     )
 
 
-def _insist_on_stored(found: Iterable[tuple[Node, Tensor]], graph: Graph, location: Location) -> None:
+def _require_stored(found: Iterable[tuple[Node, Tensor]], graph: Graph, location: Location) -> None:
     """What the constants declare may be what is stored: of an abbreviated one, the last number fills up the rest.
 
     Raises:
@@ -77,7 +77,7 @@ def _insist_on_stored(found: Iterable[tuple[Node, Tensor]], graph: Graph, locati
     declared.store(graph.size)
     for _, tensor in found:
         declared.take(tensor.size * (dtypes.item_size(tensor.dtype) or 0))
-    declared.insist_on_stored()
+    declared.require_stored()
 
 
 def _streamed(tensor: Tensor, node: Node, graph: Graph, location: Location) -> Tensor:

@@ -88,7 +88,7 @@ def _read(meta_graph: Message, directory: Location, bundle: Bundle | None) -> Mo
         metadata = _metadata(graph, directory, found)
         named = keras_names.name(graph, found, metadata)
         model = object_model.of_objects(
-            bundle, graph, named, Format.SAVED_MODEL, object_model.producer(graph, version), notes, directory.limits
+            bundle, graph, named, Format.SAVED_MODEL, object_model.producer(graph, version), notes
         )
         described = partial(_described, metadata.get(0), directory.limits)
         return model._replace(sources=_sources(named, model.root, described))
@@ -100,7 +100,7 @@ def _read(meta_graph: Message, directory: Location, bundle: Bundle | None) -> Mo
         known = tf1_exports.architecture(directory.child("assets").child(_ARCHITECTURE))
         told = named if known is None else tf1_exports.with_architecture(named, known)
         model = object_model.of_objects(
-            bundle, graph, told, Format.SAVED_MODEL, f"tf.keras (tensorflow {version})", notes, directory.limits
+            bundle, graph, told, Format.SAVED_MODEL, f"tf.keras (tensorflow {version})", notes
         )
         return model._replace(sources=_sources(told, model.root, lambda: known))
     from lstmdump.readers.tensorflow.tf1 import model as tf1_model

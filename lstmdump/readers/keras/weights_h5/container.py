@@ -203,7 +203,7 @@ class ZipContainer:
         if name not in self._taken:
             self._taken.add(name)
             self._places.take(name, info.header_offset, _LOCAL_HEADER + info.compress_size)
-            self._places.insist_on_own_places()
+            self._places.require_disjoint()
         return info
 
     def _is_mostly_described(self, info: zipfile.ZipInfo) -> bool:

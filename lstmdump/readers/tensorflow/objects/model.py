@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from lstmdump.errors import CorruptModel
-from lstmdump.model.limits import Limits
 from lstmdump.model.tensor import Tensor, without_numbers
 from lstmdump.model.tree import NO_CLASSES, Model, Weight, grow
 from lstmdump.readers.detect import Format
@@ -30,7 +29,6 @@ def of_objects(
     kind: Format,
     producer: str,
     notes: Sequence[str],
-    limits: Limits,
 ) -> Model:
     """The model of the NAMED objects in GRAPH, whose variables have keys in the BUNDLE; without one, shapes only."""
     used = [number for one in named for number in one.holder.variables.values()]
@@ -45,7 +43,7 @@ def of_objects(
     settings = {one.path: one.settings for one in named}
     said = [*notes, *([] if kinds else [NO_CLASSES])]
     release = (lambda: None) if bundle is None else bundle.close
-    return Model(kind.value, producer, grow(weights, kinds, settings, limits), notes=tuple(said), release=release)
+    return Model(kind.value, producer, grow(weights, kinds, settings, graph.limits), notes=tuple(said), release=release)
 
 
 def _declared(graph: ObjectGraph) -> dict[int, Tensor]:

@@ -55,7 +55,7 @@ class CheckpointV1:
         if not places:
             raise CorruptModel(f"{name} is listed without a place where it is stored")
         spans = [partitions.resolved(place, shape) for place in places]
-        partitions.insist_on_whole(spans, shape)
+        partitions.require_whole(spans, shape)
         pieces = [(tuple(start for start, _ in span), self._piece(name, dtype, place, span))
                   for place, span in zip(places, spans, strict=True)]  # fmt: skip
         if len(pieces) == 1:

@@ -123,7 +123,7 @@ class Bundle:
         """
         missing = []
         for shard, places in sorted(self._places.items()):
-            places.insist_on_own_places()
+            places.require_disjoint()
             file = self._data_file_location(shard)
             if not file.is_file():
                 missing.append(file.name)
@@ -138,7 +138,7 @@ class Bundle:
             return self._open_tensor(name, entry)
         places = [partitions.spans_of(piece, len(entry.shape)) for piece in entry.slices]
         spans = [partitions.resolved(place, entry.shape) for place in places]
-        partitions.insist_on_whole(spans, entry.shape)
+        partitions.require_whole(spans, entry.shape)
         pieces = [(tuple(start for start, _ in span), self._open_piece(name, entry, place, span))
                   for place, span in zip(places, spans, strict=True)]  # fmt: skip
 

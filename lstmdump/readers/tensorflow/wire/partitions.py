@@ -58,7 +58,7 @@ def resolved(spans: Sequence[Span], shape: Sequence[int]) -> tuple[Span, ...]:
     return found
 
 
-def insist_on_whole(pieces: Sequence[Sequence[Span]], shape: Sequence[int]) -> None:
+def require_whole(pieces: Sequence[Sequence[Span]], shape: Sequence[int]) -> None:
     """Check that `pieces` cover each element of `shape` exactly once.
 
     They do if and only if their corners, counted as +1 and -1 in turn, add up to the corners of the whole tensor: a

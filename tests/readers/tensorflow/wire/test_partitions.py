@@ -100,7 +100,7 @@ def test_a_piece_outside_its_tensor_is_damage(span: tuple[int, int]) -> None:
 def test_pieces_that_cover_each_element_once_are_a_whole(
     pieces: list[tuple[tuple[int, int], ...]], shape: tuple[int, ...]
 ) -> None:
-    partitions.insist_on_whole(pieces, shape)
+    partitions.require_whole(pieces, shape)
 
 
 @pytest.mark.parametrize(
@@ -122,21 +122,21 @@ def test_pieces_that_lack_or_double_an_element_are_damage(
     pieces: list[tuple[tuple[int, int], ...]], shape: tuple[int, ...]
 ) -> None:
     with pytest.raises(CorruptModel, match="do not make up a tensor"):
-        partitions.insist_on_whole(pieces, shape)
+        partitions.require_whole(pieces, shape)
 
 
 def test_an_empty_piece_beside_others_is_damage() -> None:
     with pytest.raises(CorruptModel, match="do not make up a tensor"):
-        partitions.insist_on_whole([((0, 6),), ((2, 0),)], (6,))
+        partitions.require_whole([((0, 6),), ((2, 0),)], (6,))
 
 
 def test_a_hundred_thousand_pieces_are_checked_in_seconds() -> None:
     started = time.process_time()
-    partitions.insist_on_whole([((k, 1), (0, 4)) for k in range(100_000)], (100_000, 4))
+    partitions.require_whole([((k, 1), (0, 4)) for k in range(100_000)], (100_000, 4))
     assert time.process_time() - started < 10
 
 
 def test_a_partition_along_many_dimensions_is_refused() -> None:
     shape = (2,) * 12
     with pytest.raises(RefusedModel, match="12 dimensions"):
-        partitions.insist_on_whole([tuple((0, 1) for _ in shape), tuple((1, 1) for _ in shape)], shape)
+        partitions.require_whole([tuple((0, 1) for _ in shape), tuple((1, 1) for _ in shape)], shape)
