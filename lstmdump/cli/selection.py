@@ -178,7 +178,7 @@ def _any_model_options() -> tuple[Decorator, ...]:
 
 def _limits_as_lines() -> str:
     """Return the limits with their defaults, wrapped: click would break names at their hyphens."""
-    return textwrap.fill(limits.summary(), _HELP_WIDTH, break_on_hyphens=False)
+    return textwrap.fill(model_limits.summary(), _HELP_WIDTH, break_on_hyphens=False)
 
 
 def _add_options(command: Callable[..., int], options: Sequence[Decorator]) -> Callable[..., int]:
