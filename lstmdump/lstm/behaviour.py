@@ -1,6 +1,6 @@
-"""What an LSTM computes that its arrays do not tell: activations, direction, clipping, what it does where masked.
+"""What an LSTM computes beside its arrays: activations, direction, clipping, and its output at masked steps.
 
-The file's own word comes first. Where it has none, the defaults of the release that wrote it are taken:
+What the file states comes first. Where it states nothing, the defaults of the release that wrote it apply:
 
 ===============================================  ==========  ====================
 release                                          activation  recurrent activation
@@ -30,23 +30,23 @@ from lstmdump.model.settings import ActivationName, InvalidSetting, LayerSetting
 
 _T = TypeVar("_T")
 
-_NO_GRAPH = ("without its graph, nothing tells the cell's activations or whether its state is clipped: taken are tanh "
-             "and sigmoid, the defaults of TensorFlow 1, and no bounds; --activation says otherwise")  # fmt: skip
+_NO_GRAPH = ("without the graph, the activations of the cell and the bounds of its state are not known: assuming tanh "
+             "and sigmoid, the defaults of TensorFlow 1, and no bounds; --activation overrides it")  # fmt: skip
 
 
 class Behaviour(NamedTuple):
     """How a layer computes. The defaults are those of the cells of Keras 3 and of TensorFlow 1.
 
     Attributes:
-        activation: that of the candidate and of the output, by Keras's word, or as the configuration describes it.
-        recurrent_activation: that of the gates i, f and o.
-        keras: the Keras whose definitions of these words count: 1, 2 or 3.
-        go_backwards: whether the last step of the input is taken first.
-        is_aligned: whether the outputs of a layer that goes backwards are put in the order of the input again.
-        zero_output_for_mask: whether the output of a masked step is 0, instead of that of the step before.
-        cell_clip: the cell state is kept within ± this.
-        projection_clip: so is the output of the projection.
-        notes: what the file leaves open, and what was taken instead; how to say otherwise.
+        activation: The activation of the candidate and of the output: its name in Keras, or its configuration.
+        recurrent_activation: The activation of the gates i, f and o.
+        keras: The generation of Keras that defines these names: 1, 2 or 3.
+        go_backwards: Whether the last step of the input comes first.
+        is_aligned: Whether the outputs of a layer that goes backwards are put back into the order of the input.
+        zero_output_for_mask: Whether the output of a masked step is 0 instead of the output of the step before.
+        cell_clip: The bound of the cell state, which is kept within ± this; None for no bound.
+        projection_clip: The bound of the output of the projection.
+        notes: What the file does not state, what is assumed instead, and which option overrides it.
     """
 
     activation: ActivationName = "tanh"
@@ -61,14 +61,14 @@ class Behaviour(NamedTuple):
 
 
 class _Release(NamedTuple):
-    """Who wrote a file.
+    """The release that wrote a file.
 
     Attributes:
-        keras: 1, 2 or 3: the definitions of the words for activations.
-        words: what a note calls it.
-        recurrent_activation: the default of its LSTM layers.
-        doubt: who else writes such a file, with another default.
-        masks_halves: whether the halves of a Bidirectional that give a sequence give 0 where it is masked.
+        keras: The generation that defines the names of activations: 1, 2 or 3.
+        words: Its name in notes.
+        recurrent_activation: The default of its LSTM layers.
+        doubt: Another release that writes such files and has another default, as a sentence.
+        masks_halves: Whether the halves of a Bidirectional that return sequences return 0 at masked steps.
     """
 
     keras: int
@@ -79,10 +79,10 @@ class _Release(NamedTuple):
 
 
 class _Unstated(NamedTuple):
-    """What a file does not state: its name, what is taken for it, and the option that says otherwise."""
+    """A setting that a file does not state: its name, the value assumed, and the option that overrides it."""
 
-    what: str
-    taken: str
+    name: str
+    assumed: str
     option: str
 
 
@@ -90,29 +90,35 @@ _KERAS = re.compile(r"(?:tf\.)?keras (\d{1,9})(?:\.(\d{1,9}))?")
 _TENSORFLOW = re.compile(r"tensorflow (\d{1,9})")
 _HALVES = ("forward", "backward")
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
-_LONGEST_REASON = 400  # characters
+_MAX_REASON = 400  # characters
 _SHOWN = 40  # characters of a value that cannot be used
 
 _FIRST_WITH_SIGMOID = (2, 3)  # the release of Keras
 _FIRST_TO_MASK_HALVES = (2, 4)  # of those that state a plain number; tf.keras before that adds -tf
-_OF_BOTH_GENERATIONS = "2.2.4-tf"  # what tf.keras states in TensorFlow 1.13 to 1.15, and in 2.0
+_OF_BOTH_GENERATIONS = "2.2.4-tf"  # the version that tf.keras states in TensorFlow 1.13 to 1.15, and in 2.0
 _MASKING = ("2.2.4-tf", "2.3.0-tf")
-_ALSO_2_0 = "TensorFlow 2.0 writes such a file, too, and its default is sigmoid"
-_ALSO_1 = "TensorFlow 1.14 and 1.15 write such a file, too, and their default is hard_sigmoid"
+_ALSO_2_0 = "TensorFlow 2.0 writes such files, too, and its default is sigmoid"
+_ALSO_1 = "TensorFlow 1.14 and 1.15 write such files, too, and their default is hard_sigmoid"
 
 
 def of(lstm: LSTM, producer: str, said: Mapping[str, Any] = _NOTHING) -> Behaviour:
-    """The behaviour of LSTM, a layer of a model that PRODUCER wrote; what is SAID counts, whatever its settings are.
+    """Return the behaviour of a layer.
+
+    Args:
+        lstm: The layer.
+        producer: What wrote its model: `keras 2.2.4 (tensorflow)`.
+        said: Settings that override those of the file, by their names in a Keras configuration.
 
     Raises:
-        CannotReplay: the file says that it computes what the equations of an LSTM do not, or what is SAID cannot be.
+        CannotReplay: The file states that the layer computes more than the equations of an LSTM, or a setting is
+            invalid.
     """
     settings, release = lstm.settings.overridden(from_config(said)) if said else lstm.settings, _release(producer)
     if settings.cannot_replay is not None:
-        raise CannotReplay(settings.cannot_replay[:_LONGEST_REASON])
+        raise CannotReplay(settings.cannot_replay[:_MAX_REASON])
     stated_half = settings.direction
     if stated_half is not None and "go_backwards" in said:
-        raise CannotReplay("it is one half of a Bidirectional, which has its direction")
+        raise CannotReplay("it is one half of a Bidirectional, which determines its direction")
     direction = stated_half if "go_backwards" in said else half(lstm)
     stated_way = _require_valid(settings.go_backwards)
     go_backwards = direction == "backward" if stated_way is None else stated_way
@@ -131,7 +137,7 @@ def of(lstm: LSTM, producer: str, said: Mapping[str, Any] = _NOTHING) -> Behavio
 
 
 def half(lstm: LSTM) -> str | None:
-    """Which half of a Bidirectional LSTM is, `forward` or `backward`: by its name where the file says nothing of it."""
+    """Return which half of a Bidirectional a layer is, `forward` or `backward`; by name if none is stated."""
     return lstm.settings.direction or _half_by_name(lstm)
 
 
@@ -143,7 +149,7 @@ def _half_by_name(lstm: LSTM) -> str | None:
 
 
 def _release(producer: str) -> _Release:
-    """Who wrote a file, as its PRODUCER says: `keras 2.2.4 (tensorflow)`, `tf.keras 2 (tensorflow 1.15.5)`."""
+    """Return the release that `producer` names: `keras 2.2.4 (tensorflow)`, `tf.keras 2 (tensorflow 1.15.5)`."""
     keras, tensorflow = _KERAS.match(producer), _TENSORFLOW.search(producer)
     if keras is not None and keras[2] is not None:
         version = int(keras[1]), int(keras[2])
@@ -174,37 +180,37 @@ def _has_fixed_activations(lstm: LSTM) -> bool:
 
 
 def _require_valid(setting: _T | InvalidSetting | None) -> _T | None:
-    """Return `setting`, or None where the file does not state it.
+    """Return `setting`, or None if the file does not state it.
 
     Raises:
-        CannotReplay: the file states what cannot be used.
+        CannotReplay: The value that the file states is invalid.
     """
     if isinstance(setting, InvalidSetting):
         text = json.dumps(setting.value, default=str)
         shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
-        raise CannotReplay(f"its configuration says {shown} for {setting.key}, which is {setting.problem}")
+        raise CannotReplay(f"its configuration states {shown} for {setting.key}, which is {setting.problem}")
     return setting
 
 
 def _notes(lstm: LSTM, settings: LayerSettings, release: _Release, direction: str | None) -> Iterator[str]:
-    """What a careful reader would say of the behaviour of LSTM with these SETTINGS."""
+    """Yield notes on what the file does not state, and on what a replay does otherwise than Keras."""
     if not lstm.layout.is_of_tensorflow_1:
         if unstated := list(_unstated(lstm, settings, release, direction)):
-            yield _told(unstated, release)
+            yield _word_unstated(unstated, release)
         if settings.go_backwards is None and direction is not None:
             option = "--no-go-backwards" if direction == "backward" else "--go-backwards"
-            yield f"the file does not state its direction: by its name it goes {direction}s; {option} says otherwise"
+            yield f"the file does not state its direction: by its name it goes {direction}s; {option} overrides it"
         if lstm.kind_stated and not class_named(lstm.kind).is_keras_lstm:
-            yield f"{lstm.kind} is a class of its own, which may compute more than an LSTM"
+            yield f"{lstm.kind} is not a class of Keras and may compute more than an LSTM"
     elif settings.activation is None:
         yield _NO_GRAPH
     if _require_valid(settings.stateful):
-        yield "the layer is stateful: here its first state is 0 all the same, unless one is given"
+        yield "the layer is stateful, but its initial state is 0 here, unless one is given"
     if _require_valid(settings.time_major):
         yield "in Keras its input is (length, batch, d); here it is (batch, length, d)"
     if direction is not None and settings.go_backwards is (direction == "forward"):
-        yield ("the Bidirectional around it is made of a layer that goes backwards itself: Keras gives the steps in "
-               "reverse, here they are in the order of the input")  # fmt: skip
+        yield ("the layer in the Bidirectional around it goes backwards itself: Keras returns the steps in reverse, "
+               "here they are in the order of the input")  # fmt: skip
 
 
 def _unstated(lstm: LSTM, settings: LayerSettings, release: _Release, direction: str | None) -> Iterator[_Unstated]:
@@ -212,16 +218,16 @@ def _unstated(lstm: LSTM, settings: LayerSettings, release: _Release, direction:
         if settings.activation is None:
             yield _Unstated("activation", "tanh", "--activation")
         if settings.recurrent_activation is None:
-            taken = _default_recurrent_activation(lstm, release)
-            yield _Unstated("recurrent activation", taken, "--recurrent-activation")
+            assumed = _default_recurrent_activation(lstm, release)
+            yield _Unstated("recurrent activation", assumed, "--recurrent-activation")
     if settings.go_backwards is None and direction is None:
         yield _Unstated("direction", "forwards", "--go-backwards")
 
 
-def _told(unstated: list[_Unstated], release: _Release) -> str:
+def _word_unstated(unstated: list[_Unstated], release: _Release) -> str:
     one = len(unstated) == 1
-    what, taken, options = ([each[place] for each in unstated] for place in range(3))
-    words = (f"the file does not state its {conjoined(what)}: taken {'is' if one else 'are'} {conjoined(taken)}, the "
-             f"default{'' if one else 's'} of {release.words}; {conjoined(options)} {'says' if one else 'say'} "
-             "otherwise")  # fmt: skip
-    return f"{words} ({release.doubt})" if release.doubt and release.recurrent_activation in taken else words
+    names, assumed, options = ([each[place] for each in unstated] for place in range(3))
+    defaults, overrides = ("default", "overrides it") if one else ("defaults", "override them")
+    words = (f"the file does not state its {conjoined(names)}: assuming {conjoined(assumed)}, the {defaults} of "
+             f"{release.words}; {conjoined(options)} {overrides}")  # fmt: skip
+    return f"{words} ({release.doubt})" if release.doubt and release.recurrent_activation in assumed else words

@@ -55,7 +55,7 @@ class Layout(ABC):
         order: The order of the gates in the file: `ifco` or `icfo`.
         roles: By the name of an array in this layout, its role.
         has_columns: Whether the gates stand side by side in the columns of shared arrays.
-        has_fixed_activations: Whether only cells with tanh and sigmoid are stored so, if they do not say otherwise.
+        has_fixed_activations: Whether only cells with tanh and sigmoid are stored so, if the file states nothing else.
         is_of_tensorflow_1: Whether it is that of cells which add a forget bias when they run, and return (c, h).
     """
 
@@ -389,7 +389,7 @@ def _add_biases(name: str, bias: Tensor, columns: slice, units: int) -> Tensor:
 
 def _matrix_shape(layer: Layer, tensor: Tensor) -> tuple[int, int]:
     if len(tensor.shape) != 2 or 0 in tensor.shape:
-        raise NotAnLSTM(f"{layer.name}: {tensor.name} is {tensor.shape}, which is no matrix")
+        raise NotAnLSTM(f"{layer.name}: {tensor.name} is {tensor.shape}, not a matrix")
     return tensor.shape[0], tensor.shape[1]
 
 
@@ -407,4 +407,4 @@ def _note_extras(layer: Layer, used: Mapping[str, Tensor]) -> tuple[str, ...]:
     extra = [leaf for leaf, tensor in layer.weights.items() if tensor.name not in names]
     if not extra:
         return ()
-    return (f"also holds {', '.join(extra)}: a class of its own, which may compute more than an LSTM",)
+    return (f"also holds {', '.join(extra)}, which an LSTM does not have; the class may compute more",)

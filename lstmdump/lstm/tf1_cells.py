@@ -22,9 +22,9 @@ _ROLES = {
     **{f"{part}/{array}": Role.NORMALIZATION for part in _NORMALIZED_PARTS for array in ("gamma", "beta")},
 }
 _CELLS: Mapping[str | None, TensorFlowCell] = {"BlockLSTM": "block", "BlockLSTMV2": "block-v2"}
-_NO_FORGET_BIAS = ("the cell adds a forget bias to b_f at run time, which is not in this file (TensorFlow's default "
-                   "is 1.0)")  # fmt: skip
-_NORMALIZED = ("its gates are normalized before they act, which gamma and beta are for; W and U alone do not give "
+_NO_FORGET_BIAS = ("the cell adds a forget bias to b_f at run time, which this file does not store (TensorFlow's "
+                   "default is 1.0)")  # fmt: skip
+_NORMALIZED = ("the gates are normalized with gamma and beta before they are applied; W and U alone do not give "
                "them")  # fmt: skip
 
 
@@ -55,7 +55,7 @@ class FusedKernel(Layout):
         """Return what the kernel and the projection show."""
         kernel, projection = arrays["kernel"], arrays.get("projection/kernel")
         if len(kernel.shape) != 2 or (projection is not None and len(projection.shape) != 2):
-            raise NotAnLSTM(f"{layer.name}: {kernel.name} is {kernel.shape}, which is no matrix")
+            raise NotAnLSTM(f"{layer.name}: {kernel.name} is {kernel.shape}, not a matrix")
         input_dim, units, width = _read_sizes(kernel, projection)
         if kernel.shape[1] % len(GATES) or not units or input_dim < 1:
             raise NotAnLSTM(

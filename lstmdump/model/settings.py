@@ -19,7 +19,7 @@ class InvalidSetting(NamedTuple):
     Attributes:
         key: its name in the configuration.
         value: what the configuration has there.
-        problem: what is wrong with the value: `no activation`.
+        problem: what is wrong with the value: `not an activation`.
     """
 
     key: str
@@ -134,7 +134,7 @@ def bound(value: object, key: str) -> StatedBound:
     if value is None:
         return None
     number = finite_number(value)
-    return InvalidSetting(key, value, "no bound") if number is None or number <= 0 else number
+    return InvalidSetting(key, value, "not a positive number") if number is None or number <= 0 else number
 
 
 def _activation(config: Mapping[str, Any], key: str) -> StatedActivation:
@@ -145,7 +145,7 @@ def _activation(config: Mapping[str, Any], key: str) -> StatedActivation:
     if value is None:
         return "linear"
     if not value or not isinstance(value, (str, Mapping)):
-        return InvalidSetting(key, value, "no activation")
+        return InvalidSetting(key, value, "not an activation")
     return value
 
 

@@ -123,35 +123,34 @@ def test_a_cell_with_peepholes_has_the_default_of_tensorflow_1_in_all_releases()
     assert found.recurrent_activation == "hard_sigmoid"
 
 
-def test_a_note_says_what_was_taken_and_how_to_say_otherwise() -> None:
+def test_a_note_states_what_is_assumed_and_which_options_override_it() -> None:
     (note,) = of(producer="keras 2.2.4 (tensorflow)").notes
     assert note == (
-        "the file does not state its activation, recurrent activation and direction: taken are tanh, hard_sigmoid and "
-        "forwards, the defaults of Keras 2.2.4; --activation, --recurrent-activation and --go-backwards say otherwise"
+        "the file does not state its activation, recurrent activation and direction: assuming tanh, hard_sigmoid and "
+        "forwards, the defaults of Keras 2.2.4; --activation, --recurrent-activation and --go-backwards override them"
     )
 
 
-def test_of_a_layer_of_cudnn_only_the_direction_is_left_open() -> None:
+def test_only_the_direction_of_a_cudnn_layer_is_unknown() -> None:
     (note,) = of(producer="keras 2.2.4 (tensorflow)", kind="CuDNNLSTM").notes
     assert note == (
-        "the file does not state its direction: taken is forwards, the default of Keras 2.2.4; --go-backwards says "
-        "otherwise"
+        "the file does not state its direction: assuming forwards, the default of Keras 2.2.4; --go-backwards overrides it"
     )
 
 
 @pytest.mark.parametrize(
     ("producer", "words"),
     [
-        ("keras 2.2.4-tf (tensorflow)", "(TensorFlow 2.0 writes such a file, too, and its default is sigmoid)"),
+        ("keras 2.2.4-tf (tensorflow)", "(TensorFlow 2.0 writes such files, too, and its default is sigmoid)"),
         ("tf.keras 2 (tensorflow)",
-         "(TensorFlow 1.14 and 1.15 write such a file, too, and their default is hard_sigmoid)"),
+         "(TensorFlow 1.14 and 1.15 write such files, too, and their default is hard_sigmoid)"),
     ],
 )  # fmt: skip
-def test_the_note_tells_of_releases_that_write_the_same_with_another_default(producer: str, words: str) -> None:
+def test_the_note_names_releases_that_write_the_same_with_another_default(producer: str, words: str) -> None:
     assert of(producer=producer).notes[0].endswith(words)
 
 
-def test_no_such_doubt_is_told_where_the_recurrent_activation_is_stated() -> None:
+def test_a_stated_recurrent_activation_leaves_no_doubt() -> None:
     assert of(STATED, "keras 2.2.4-tf (tensorflow)").notes == ()
 
 
@@ -172,12 +171,10 @@ def test_the_backward_half_of_a_bidirectional_gives_its_steps_in_the_order_of_th
 
 
 @pytest.mark.parametrize(("direction", "backwards"), [("forward", True), ("backward", False)])
-def test_halves_the_other_way_round_are_both_in_the_order_of_the_input_and_a_note_says_so(
-    direction: str, backwards: bool
-) -> None:
+def test_reversed_halves_are_aligned_with_the_input_and_noted(direction: str, backwards: bool) -> None:
     found = of(STATED | {"go_backwards": backwards}, direction=direction)
     assert (found.go_backwards, found.is_aligned) == (backwards, backwards)
-    assert "Keras gives the steps in reverse" in found.notes[0]
+    assert "Keras returns the steps in reverse" in found.notes[0]
 
 
 @pytest.mark.parametrize(
@@ -190,38 +187,38 @@ def test_halves_the_other_way_round_are_both_in_the_order_of_the_input_and_a_not
         ("bidirectional/backwardness", False),
     ],
 )
-def test_where_the_file_says_nothing_the_half_is_told_by_its_name(name: str, backwards: bool) -> None:
+def test_a_half_goes_by_its_name_where_the_file_states_nothing(name: str, backwards: bool) -> None:
     found = of(name=name)
     assert (found.go_backwards, found.is_aligned) == (backwards, backwards)
 
 
 @pytest.mark.parametrize("value", ["both", "backward", 1, [], {"a": 1}, None])
-def test_a_direction_in_a_configuration_is_a_word_of_the_users(value: object) -> None:
+def test_a_key_called_direction_in_a_configuration_is_the_users_own(value: object) -> None:
     assert of(STATED | {"direction": value, "return_sequences": True}) == of(STATED)
 
 
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("b/backward_lstm_1", "by its name it goes backwards; --no-go-backwards says otherwise"),
-        ("b/forward_lstm_1", "by its name it goes forwards; --go-backwards says otherwise"),
+        ("b/backward_lstm_1", "by its name it goes backwards; --no-go-backwards overrides it"),
+        ("b/forward_lstm_1", "by its name it goes forwards; --go-backwards overrides it"),
     ],
 )
-def test_a_note_of_its_own_says_that_the_half_is_told_by_its_name(name: str, words: str) -> None:
+def test_a_note_states_that_the_direction_comes_from_the_name(name: str, words: str) -> None:
     defaults, direction = of(name=name, producer="keras 2.2.4 (tensorflow)").notes
     assert direction == f"the file does not state its direction: {words}"
     assert defaults == (
-        "the file does not state its activation and recurrent activation: taken are tanh and hard_sigmoid, the "
-        "defaults of Keras 2.2.4; --activation and --recurrent-activation say otherwise"
+        "the file does not state its activation and recurrent activation: assuming tanh and hard_sigmoid, the "
+        "defaults of Keras 2.2.4; --activation and --recurrent-activation override them"
     )
 
 
-def test_a_note_says_so_too_where_something_else_is_said() -> None:
+def test_the_note_on_the_name_stays_where_a_setting_is_overridden() -> None:
     found = behaviour.of(lstm(name="bidirectional_1/backward_lstm_1"), KERAS_3, {"activation": "relu"})
     assert any("by its name it goes backwards" in note for note in found.notes)
 
 
-def test_a_name_has_no_say_where_the_file_has() -> None:
+def test_a_name_does_not_count_where_the_file_states_the_direction() -> None:
     assert not of(STATED, name="model/backward_lstm").go_backwards
 
 
@@ -242,34 +239,34 @@ def test_a_name_has_no_say_where_the_file_has() -> None:
         ("tf.keras 2 (tensorflow 2.9.3)", True),
     ],
 )
-def test_a_half_that_gives_a_sequence_gives_0_for_a_masked_step_in_later_releases(producer: str, zero: bool) -> None:
+def test_halves_that_return_sequences_return_0_at_masked_steps_in_later_releases(producer: str, zero: bool) -> None:
     settings = STATED | {"return_sequences": True}
     assert of(settings, producer, direction="forward").zero_output_for_mask is zero
 
 
-def test_a_half_that_gives_the_last_output_only_does_not() -> None:
+def test_halves_that_return_the_last_output_do_not() -> None:
     assert not of(STATED | {"return_sequences": False}, direction="forward").zero_output_for_mask
 
 
-def test_a_layer_of_no_bidirectional_does_if_the_file_says_so() -> None:
+def test_a_layer_outside_a_bidirectional_does_if_the_file_states_it() -> None:
     assert of(STATED | {"zero_output_for_mask": True}).zero_output_for_mask
     assert not of(STATED | {"return_sequences": True}).zero_output_for_mask
 
 
 # `dynamic_rnn` past `sequence_length`
-def test_a_cell_of_tensorflow_1_gives_0_for_a_masked_step() -> None:
+def test_a_cell_of_tensorflow_1_returns_0_at_masked_steps() -> None:
     assert of({"activation": "tanh"}, "tensorflow 1", extra=Role.FUSED_KERNEL).zero_output_for_mask
 
 
-# --- what else there is to say
+# --- other notes
 
 
-def test_the_backward_half_of_tensorflow_1_goes_backwards_without_another_word() -> None:
+def test_the_backward_half_of_tensorflow_1_goes_backwards_without_a_note() -> None:
     found = of({"activation": "tanh"}, "tensorflow 1", direction="backward", extra=Role.FUSED_KERNEL)
     assert (found.go_backwards, found.is_aligned, found.notes) == (True, True, ())
 
 
-def test_cells_of_tensorflow_1_are_clipped_as_the_file_says() -> None:
+def test_cells_of_tensorflow_1_are_clipped_as_the_file_states() -> None:
     settings = {"activation": "tanh", "cell_clip": 3, "projection_clip": 0.5}
     found = of(settings, "tensorflow 1", extra=Role.FUSED_KERNEL)
     assert (found.cell_clip, found.projection_clip, found.notes) == (3.0, 0.5, ())
@@ -284,22 +281,21 @@ def test_a_cell_of_tensorflow_1_whose_graph_computes_something_else_cannot_be_re
 @pytest.mark.parametrize(("settings", "noted"), [({}, True), ({"activation": "tanh"}, False)])
 def test_a_cell_of_tensorflow_1_without_its_graph_has_a_note(settings: dict[str, Any], noted: bool) -> None:
     notes = of({"forget_bias": 1.0, **settings}, "tensorflow 1", extra=Role.FUSED_KERNEL).notes
-    assert [note.startswith("without its graph, nothing tells the cell's activations") for note in notes] == [
-        True
-    ] * noted
+    words = "without the graph, the activations of the cell and the bounds of its state are not known"
+    assert [note.startswith(words) for note in notes] == [True] * noted
 
 
-def test_a_class_of_its_own_is_replayed_with_a_note() -> None:
-    assert of(STATED, kind="MyLSTM").notes == ("MyLSTM is a class of its own, which may compute more than an LSTM",)
+def test_a_custom_class_is_replayed_with_a_note() -> None:
+    assert of(STATED, kind="MyLSTM").notes == ("MyLSTM is not a class of Keras and may compute more than an LSTM",)
 
 
-def test_a_stateful_layer_starts_at_0_and_a_note_says_so() -> None:
+def test_a_stateful_layer_starts_at_0_with_a_note() -> None:
     assert of(STATED | {"stateful": True}).notes == (
-        "the layer is stateful: here its first state is 0 all the same, unless one is given",
+        "the layer is stateful, but its initial state is 0 here, unless one is given",
     )
 
 
-def test_a_note_says_that_the_input_of_a_time_major_layer_is_not() -> None:
+def test_a_time_major_layer_has_a_note_on_its_input() -> None:
     assert of(STATED | {"time_major": True}).notes == (
         "in Keras its input is (length, batch, d); here it is (batch, length, d)",
     )
@@ -308,20 +304,22 @@ def test_a_note_says_that_the_input_of_a_time_major_layer_is_not() -> None:
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        ("activation", 5, "5 for activation, which is no activation"),
-        ("activation", "", '"" for activation, which is no activation'),
-        ("recurrent_activation", ["tanh"], '["tanh"] for recurrent_activation, which is no activation'),
+        ("activation", 5, "5 for activation, which is not an activation"),
+        ("activation", "", '"" for activation, which is not an activation'),
+        ("recurrent_activation", ["tanh"], '["tanh"] for recurrent_activation, which is not an activation'),
         ("go_backwards", "yes", '"yes" for go_backwards, which is neither true nor false'),
         ("go_backwards", 1, "1 for go_backwards, which is neither true nor false"),
         ("zero_output_for_mask", [], "[] for zero_output_for_mask, which is neither true nor false"),
         ("stateful", "x" * 1000, '"' + "x" * 39 + "… for stateful, which is neither true nor false"),
-        ("cell_clip", -1.0, "-1.0 for cell_clip, which is no bound"),
-        pytest.param("cell_clip", 10**400, "1" + "0" * 39 + "… for cell_clip, which is no bound", id="too large"),
-        ("cell_clip", True, "true for cell_clip, which is no bound"),
-        ("cell_clip", float("nan"), "NaN for cell_clip, which is no bound"),
+        ("cell_clip", -1.0, "-1.0 for cell_clip, which is not a positive number"),
+        pytest.param(
+            "cell_clip", 10**400, "1" + "0" * 39 + "… for cell_clip, which is not a positive number", id="too large"
+        ),
+        ("cell_clip", True, "true for cell_clip, which is not a positive number"),
+        ("cell_clip", float("nan"), "NaN for cell_clip, which is not a positive number"),
     ],
 )
-def test_a_configuration_of_other_types_is_refused_in_one_line(key: str, value: object, words: str) -> None:
+def test_a_setting_of_a_wrong_type_is_refused(key: str, value: object, words: str) -> None:
     with pytest.raises(CannotReplay) as caught:
         of(STATED | {key: value})
-    assert str(caught.value) == f"its configuration says {words}"
+    assert str(caught.value) == f"its configuration states {words}"

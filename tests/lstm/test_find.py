@@ -26,7 +26,7 @@ def test_each_layout_gives_the_same_sizes_and_the_same_count(shapes: dict[str, t
 
 
 @pytest.mark.parametrize(("shapes", "order"), [(THREE, "ifco"), (TWELVE, "icfo")])
-def test_the_order_of_the_gates_is_the_files(shapes: dict[str, tuple[int, ...]], order: str) -> None:
+def test_the_gate_order_is_that_of_the_file(shapes: dict[str, tuple[int, ...]], order: str) -> None:
     assert find(shapes)[0].gate_order == order
 
 
@@ -34,21 +34,21 @@ def test_columns_are_those_of_the_gates() -> None:
     assert find(THREE)[0].gate_columns == {"i": (0, 4), "f": (4, 8), "c": (8, 12), "o": (12, 16)}
 
 
-def test_twelve_arrays_have_no_columns_to_tell_apart() -> None:
+def test_twelve_arrays_have_no_columns_per_gate() -> None:
     assert find(TWELVE)[0].gate_columns is None
 
 
-def test_a_bias_of_eight_times_the_units_is_cudnns() -> None:
+def test_a_bias_of_eight_times_the_units_is_in_cudnn_layout() -> None:
     (lstm,) = find({**THREE, "bias": (32,)})
     assert (lstm.kind, lstm.parameters) == ("CuDNNLSTM", 4 * ((3 + 4) * 4 + 2 * 4))
 
 
-def test_cudnns_layout_is_said() -> None:
+def test_the_cudnn_layout_is_noted() -> None:
     assert "CuDNN's layout" in find({**THREE, "bias": (32,)})[0].notes[0]
 
 
 @pytest.mark.parametrize("kind", ["GRU", "SimpleRNN", "ConvLSTM2D"])
-def test_another_kind_is_none_whatever_its_shapes(kind: str) -> None:
+def test_a_layer_of_another_class_is_never_an_lstm(kind: str) -> None:
     assert find(THREE, kind) == ()
 
 
@@ -64,35 +64,35 @@ def test_another_kind_is_none_whatever_its_shapes(kind: str) -> None:
         {key: shape for key, shape in TWELVE.items() if key != "U_o"},
     ],
 )
-def test_other_shapes_are_no_lstm_but_an_error_where_the_file_says_so(shapes: dict[str, tuple[int, ...]]) -> None:
+def test_other_shapes_are_an_error_only_where_the_file_states_an_lstm(shapes: dict[str, tuple[int, ...]]) -> None:
     assert find(shapes) == ()
     with pytest.raises(NotAnLSTM):
         find(shapes, "LSTM")
 
 
 @pytest.mark.parametrize(("kind", "bias"), [("LSTM", (32,)), ("CuDNNLSTM", (16,))])
-def test_the_bias_must_be_that_of_the_kind(kind: str, bias: tuple[int, ...]) -> None:
+def test_the_bias_must_fit_the_class(kind: str, bias: tuple[int, ...]) -> None:
     with pytest.raises(NotAnLSTM, match="bias"):
         find({**THREE, "bias": bias}, kind)
 
 
-def test_whole_numbers_are_no_weights() -> None:
+def test_integer_arrays_are_not_weights() -> None:
     with pytest.raises(NotAnLSTM, match="kernel holds int8, not floating-point numbers"):
         find(THREE, "LSTM", "int8")
 
 
-def test_arrays_that_an_lstm_does_not_have_are_said() -> None:
+def test_additional_arrays_are_noted() -> None:
     (lstm,) = find({**THREE, "gamma": (4,)}, "LayerNormLSTM")
-    assert lstm.notes == ("also holds gamma: a class of its own, which may compute more than an LSTM",)
+    assert lstm.notes == ("also holds gamma, which an LSTM does not have; the class may compute more",)
 
 
-def test_an_array_without_rows_is_no_kernel() -> None:
+def test_an_array_without_rows_is_not_a_kernel() -> None:
     assert find({"kernel": (0, 16), "recurrent_kernel": (4, 16)}) == ()
 
 
 @pytest.mark.parametrize(("kind", "stated"), [("LSTM", True), (None, False)])
 @pytest.mark.parametrize("shapes", [THREE, TWELVE])
-def test_a_class_is_the_files_or_what_the_shapes_say(
+def test_the_class_comes_from_the_file_or_from_the_shapes(
     shapes: dict[str, tuple[int, ...]], kind: str | None, stated: bool
 ) -> None:
     (lstm,) = find(shapes, kind)

@@ -23,7 +23,7 @@ def test_side_by_side_cuts_columns_in_the_order_i_f_c_o(place: int, letter: str)
     assert gate.b.read().tolist() == bias[columns].tolist()
 
 
-def test_gates_go_by_the_layers_name() -> None:
+def test_gates_are_named_after_their_layer() -> None:
     gates = TWO_KERNELS.cut("bi/forward", tensor("k", np.zeros((3, 16))), tensor("u", np.zeros((4, 16))), None)
     assert (gates["f"].W.name, gates["c"].U.name) == ("bi/forward/W_f", "bi/forward/U_c")
 
@@ -36,7 +36,7 @@ def cudnn_from(gates: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("letter", "ifco")
-def test_cudnn_blocks_are_turned_into_those_of_an_lstm(letter: str) -> None:
+def test_cudnn_blocks_are_converted_to_those_of_an_lstm(letter: str) -> None:
     made = builders.gates(3, 4)
     kernel, recurrent = cudnn_from(made)
     gate = CUDNN.cut("l", tensor("k", kernel), tensor("u", recurrent), None)[letter]

@@ -33,7 +33,7 @@ def test_a_projection_is_fed_back_instead_of_the_units() -> None:
 
 
 @pytest.mark.parametrize("role", Role)
-def test_a_reason_comes_to_its_shape(role: Role) -> None:
+def test_a_formula_evaluates_to_its_shape(role: Role) -> None:
     extents = role.formula(SIZES).split("×")
     assert tuple(eval(extent.replace("·", "*"), {}) for extent in extents) == role.shape(SIZES)  # noqa: S307
 
@@ -62,5 +62,5 @@ def test_the_closed_form_of_a_count(biases: int, vectors: int, projection: bool,
         (Role.PROJECTION, "(m, p)"),
     ],
 )
-def test_a_shape_can_be_said_in_letters(role: Role, letters: str) -> None:
+def test_a_shape_can_be_written_in_letters(role: Role, letters: str) -> None:
     assert role.letters == letters

@@ -41,7 +41,7 @@ def evaluated(lstm: LSTM, letter: str, array: str) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(TESTS.parent)))
-def test_what_is_told_of_a_slice_gives_the_gates_numbers(path: Path) -> None:
+def test_a_slice_as_text_gives_the_numbers_of_the_gate(path: Path) -> None:
     with lstms(path) as found:
         for lstm, letter, array in product(found, GATES, "WUbV"):
             told, tensor = evaluated(lstm, letter, array), getattr(lstm.gates[letter], array)
@@ -69,7 +69,7 @@ def test_every_layout_is_among_the_files() -> None:
         ("keras-1.2.2-weather.h5", "f", "U", "U_f"),
     ],
 )
-def test_a_slice_is_told_as_numpy_has_it(sample: str, letter: str, array: str, told: str) -> None:
+def test_a_slice_is_written_as_in_numpy(sample: str, letter: str, array: str, told: str) -> None:
     with lstms(SAMPLES / sample) as (lstm,):
         assert [str(block) for block in stored_blocks(lstm, letter)[array]] == [told]
 
@@ -88,7 +88,7 @@ def cudnn(tmp_path: Path) -> Path:
         ("b", ["bias[6:12]", "bias[30:36]"]),
     ],
 )
-def test_cudnns_blocks_are_turned_and_its_biases_two(cudnn: Path, array: str, told: list[str]) -> None:
+def test_cudnn_blocks_are_transposed_and_there_are_two_biases(cudnn: Path, array: str, told: list[str]) -> None:
     with lstms(cudnn) as (lstm,):
         assert [str(block) for block in stored_blocks(lstm, "f")[array]] == told
 

@@ -45,7 +45,9 @@ def read(kind: str | None = "LSTMCell", forget_bias: float | None = 1.0, **array
         ("BlockLSTMV2", "ifco"),
     ],
 )
-def test_the_inputs_rows_come_first_and_columns_in_the_order_of_the_class(kind: str, order: str, letter: str) -> None:
+def test_rows_of_the_input_come_first_and_columns_are_in_the_order_of_the_class(
+    kind: str, order: str, letter: str
+) -> None:
     lstm = read(kind, kernel=kernel(order), bias=bias(order))
     gate = lstm.gates[letter]
     assert gate.W.read().tolist() == MADE[f"W_{letter}"].tolist()
@@ -60,17 +62,17 @@ def test_the_forget_bias_is_not_added_to_the_bias() -> None:
     assert (lstm.forget_bias, lstm.notes) == (1.0, ())
 
 
-def test_a_forget_bias_that_is_not_in_the_file_is_said_to_be_missing() -> None:
+def test_a_missing_forget_bias_is_noted() -> None:
     lstm = read(forget_bias=None, kernel=kernel(), bias=bias())
     assert lstm.forget_bias is None
-    assert "which is not in this file" in lstm.notes[0]
+    assert "which this file does not store" in lstm.notes[0]
 
 
 def test_a_cell_without_bias_has_gates_without() -> None:
     assert read(kernel=kernel()).gates["f"].b is None
 
 
-def test_a_projection_takes_the_states_place_in_the_kernel() -> None:
+def test_a_projection_replaces_the_state_in_the_kernel() -> None:
     width = 2
     lstm = read(kernel=builders.numbers(D + width, 4 * M), bias=bias(), projection__kernel=builders.numbers(M, width))
     assert (lstm.input_dim, lstm.units, lstm.projection) == (D, M, width)
@@ -89,7 +91,7 @@ def test_peepholes_go_to_their_gates() -> None:
     assert lstm.parameters == 4 * M * (D + M + 1) + 3 * M
 
 
-def test_normalization_is_counted_and_said() -> None:
+def test_normalization_is_counted_and_noted() -> None:
     parts = {
         f"{part}__{a}": np.ones(M, "f4")
         for part in ("input", "transform", "forget", "output", "state")
@@ -97,11 +99,11 @@ def test_normalization_is_counted_and_said() -> None:
     }
     lstm = read("LayerNormBasicLSTMCell", kernel=kernel(), **parts)
     assert lstm.parameters == 4 * M * (D + M) + 10 * M
-    assert "normalized before they act" in lstm.notes[0]
+    assert "normalized with gamma and beta" in lstm.notes[0]
 
 
 @pytest.mark.parametrize("shape", [(7, 15), (4, 16), (3, 16), (7, 0), (7,), (7, 16, 1), (0, 16)])
-def test_a_kernel_of_other_rows_or_columns_is_no_lstm(shape: tuple[int, ...]) -> None:
+def test_a_kernel_with_other_rows_or_columns_is_not_an_lstm(shape: tuple[int, ...]) -> None:
     with pytest.raises(NotAnLSTM, match="rnn/cell/kernel is"):
         read(kernel=np.zeros(shape, "f4"))
 
@@ -110,7 +112,7 @@ def test_a_kernel_of_other_rows_or_columns_is_no_lstm(shape: tuple[int, ...]) ->
     ("leaf", "shape"),
     [("bias", (15,)), ("w_i_diag", (5,)), ("projection__kernel", (4,)), ("projection__kernel", (5, 2))],
 )
-def test_another_array_of_another_shape_is_no_lstm(leaf: str, shape: tuple[int, ...]) -> None:
+def test_another_array_of_a_wrong_shape_is_not_an_lstm(leaf: str, shape: tuple[int, ...]) -> None:
     with pytest.raises(NotAnLSTM):
         read(kernel=kernel(), **{leaf: np.zeros(shape, "f4")})
 

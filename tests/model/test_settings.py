@@ -50,7 +50,7 @@ def test_a_direction_of_null_is_forwards() -> None:
 def test_a_setting_of_another_type_is_kept_with_its_name_and_what_is_wrong() -> None:
     assert from_config({"stateful": 1}).stateful == InvalidSetting("stateful", 1, "neither true nor false")
     assert from_config({"inner_activation": ""}).recurrent_activation == InvalidSetting(
-        "inner_activation", "", "no activation"
+        "inner_activation", "", "not an activation"
     )
 
 

@@ -61,12 +61,12 @@ def test_models_are_what_is_called_like_the_recording(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("model", "note", "options"),
     [
-        ("keras-2.0/v1lstm.h5", "…; --activation and --recurrent-activation say otherwise",
+        ("keras-2.0/v1lstm.h5", "…; --activation and --recurrent-activation override them",
          ("--recurrent-activation", "hard_sigmoid")),
-        ("keras-2.0/v1lstm.h5", "…; --activation says otherwise", ()),
-        ("keras-2.0/act_backwards.weights.h5", "…; --activation and --go-backwards say otherwise",
+        ("keras-2.0/v1lstm.h5", "…; --activation overrides it", ()),
+        ("keras-2.0/act_backwards.weights.h5", "…; --activation and --go-backwards override them",
          ("--activation", "relu", "--go-backwards")),
-        ("keras-2.0/weather.h5", "…; --recurrent-activation says otherwise", ()),
+        ("keras-2.0/weather.h5", "…; --recurrent-activation overrides it", ()),
     ],
 )  # fmt: skip
 def test_options_are_given_where_a_note_names_them(model: str, note: str, options: tuple[str, ...]) -> None:
