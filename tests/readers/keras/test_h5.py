@@ -304,7 +304,7 @@ def refuse(path: Path, error: type[Exception], words: str) -> None:
 def test_hdf5_of_something_else_is_named(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["data"] = np.zeros(3)
-    refuse(tmp_path / "a.h5", UnknownFormat, "HDF5, but no Keras model: it has no layer_names; it holds data")
+    refuse(tmp_path / "a.h5", UnknownFormat, "HDF5, but not a Keras model: it has no layer_names; it holds data")
 
 
 @pytest.mark.parametrize(
