@@ -273,7 +273,7 @@ def test_two_layers_of_one_full_name_leave_the_total_open(tmp_path: Path) -> Non
     with lstmdump.open(write(tmp_path / "a.h5", layers)) as model:
         assert (model.model.parameters, model.model.notes[1]) == (
             None,
-            "m1/sh and m2/sh have one name and one shape: they may be one shared layer, stored twice and not marked",
+            "m1/sh and m2/sh have the same name and shape: they may be one shared layer, stored twice and not marked",
         )
 
 
