@@ -221,5 +221,5 @@ def test_a_message_with_a_very_long_name_is_shortened(run: Run, tmp_path: Path) 
         outcome = run("show", *options, path)
         assert outcome.status == 2
         assert outcome.err.startswith(f"lstmdump: {path}: layer_names lists \\x1bxxx")
-        assert outcome.err.endswith("x, but the file does not hold it: a save that failed half-way\n")
+        assert outcome.err.endswith("x, but the file does not hold it: saving was not completed\n")
         assert max(map(len, (outcome.out + outcome.err).splitlines())) <= 4096

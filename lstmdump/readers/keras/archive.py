@@ -1,7 +1,7 @@
 """`.keras`, the format of whole models since Keras 2.12: a zip archive, or since 3.4 a directory, of three files.
 
-`config.json` is the architecture, `metadata.json` the version, and `model.weights.h5` holds the arrays; since Keras
-3.10 these may be spread over several files that `model.weights.json` lists.
+`config.json` is the architecture, `metadata.json` states the version, and `model.weights.h5` holds the arrays; since
+Keras 3.10 they may be split into shards that `model.weights.json` lists.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _PICKLED = "model.weights.npz"
 
 
 def read(location: Location) -> Model:
-    """The model in the zip archive or directory at LOCATION.
+    """Return the model in the zip archive or directory at `location`.
 
     Raises:
-        CorruptModel: cut short, damaged, or in contradiction with itself.
-        RefusedModel: it points outside itself, or past a limit, or holds pickled arrays.
+        CorruptModel: The model is truncated, damaged or inconsistent.
+        RefusedModel: The model refers to other files, exceeds a limit, or holds pickled arrays.
     """
     files: Container = DirectoryContainer(location) if location.is_dir() else ZipContainer(location)
     try:
@@ -55,16 +55,16 @@ def _read_weights(files: Container, *, opaque_is_bfloat16: bool) -> VariableGrou
     if files.has(_INDEX):
         return weights_h5.read_shards(files, _INDEX)
     if files.has(_PICKLED):
-        raise RefusedModel(f"{_PICKLED} holds pickled arrays, which are never unpickled here; save the model anew, "
+        raise RefusedModel(f"{_PICKLED} holds pickled arrays, which are never unpickled; save the model again, "
                            "with its weights as HDF5")  # fmt: skip
-    raise CorruptModel(f"a .keras model without its weights: there is no {_WEIGHTS} beside {_CONFIG}")
+    raise CorruptModel(f"a .keras model without its weights: {_WEIGHTS} is missing")
 
 
 def _read_text(files: Container, name: str) -> str:
     try:
         return files.text(name).decode("utf-8")
     except UnicodeDecodeError as error:
-        raise CorruptModel(f"{name} is no text in UTF-8") from error
+        raise CorruptModel(f"{name} is not valid UTF-8") from error
 
 
 def _read_producer(files: Container) -> str:
@@ -73,5 +73,5 @@ def _read_producer(files: Container) -> str:
     try:
         version = json_text.parse(_read_text(files, _METADATA), _METADATA, files.limits)["keras_version"]
     except (KeyError, TypeError) as error:
-        raise CorruptModel(f"{_METADATA} names no version of Keras") from error
+        raise CorruptModel(f"{_METADATA} does not state the version of Keras") from error
     return f"keras {version}"

@@ -1,8 +1,8 @@
-"""Keras's own HDF5 files, `.h5` and `.hdf5`: full models and weights alone, of Keras 0.x to 3, tf.keras included.
+"""Keras's HDF5 files, `.h5` and `.hdf5`: whole models and weights alone, of Keras 0.x to 3 and tf.keras.
 
-A full model holds `model_config` and the weights under `model_weights`; a file of weights alone holds them at its root.
-Layers are what the attribute `layer_names` lists and arrays what each `weight_names` lists, both relative to the group:
-walking the groups would find optimizer slots, and would lose layers whose names hold slashes.
+A whole model has the attribute `model_config` and its weights under `model_weights`; a file of weights alone has them
+at its root. The attribute `layer_names` lists the layers, and `weight_names` of each layer its arrays, both relative to
+their group. Walking the groups instead would find optimizer slots, and split the names of layers that contain slashes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _NO_PARAMETERS = frozenset({"seed_generator_state", "rnn_state"})
 
 
 class _FileContents:
-    """The contents of a file: arrays by top-level layer, the architecture if there is one, and the version of Keras."""
+    """The contents of a file: arrays by top-level layer, the architecture if stored, and the version of Keras."""
 
     def __init__(self, root: Group, architecture: ConfigLayer | None, version: str | None) -> None:
         self.root = root
@@ -35,35 +35,35 @@ class _FileContents:
         self.groups: dict[str, list[Bucket]] = {}
 
     def tensors(self) -> Iterator[Tensor]:
-        """All arrays of the layers, in the file's order."""
+        """Yield all arrays of the layers, in the order of the file."""
         for buckets in self.groups.values():
             for bucket in buckets:
                 yield from bucket.arrays.values()
 
     @property
     def major(self) -> int:
-        """The major version of Keras; files of weights alone carry a version since 2.0.0."""
+        """The major version of Keras; files of weights alone state a version since 2.0.0."""
         start = re.match(r"\d{1,9}", self.version or "")
         return int(start[0]) if start else 1
 
     @property
     def numbers_directions(self) -> bool:
-        """Whether `kernel_1` is a backward layer: before 2.0.3; stacked cells came with 2.0.9."""
+        """Whether `kernel_1` belongs to a backward layer (before 2.0.3); stacked cells were added in 2.0.9."""
         return re.match(r"2\.0\.[0-8](\D|$)", self.version or "") is not None
 
     @property
     def hides_frozen(self) -> bool:
-        """Whether freezing a whole model leaves no mark in the architecture: Keras itself up to 2.3, not tf.keras."""
+        """Whether the architecture does not record that a whole model is frozen: Keras up to 2.3, not tf.keras."""
         return re.fullmatch(r"2\.[0-3](\.\d+)*", self.version or "") is not None
 
 
 def read(location: Location) -> Model:
-    """The model in the HDF5 file at LOCATION.
+    """Return the model in the HDF5 file at `location`.
 
     Raises:
-        UnknownFormat: HDF5, but written by something else than Keras.
-        CorruptModel: cut short, damaged, or in contradiction with itself.
-        RefusedModel: it points outside itself.
+        UnknownFormat: The file is HDF5, but Keras did not write it.
+        CorruptModel: The file is truncated, damaged or inconsistent.
+        RefusedModel: The file refers to other files.
     """
     file = HDF5File(location)
     try:
@@ -90,7 +90,7 @@ def _read(location: Location, file: HDF5File) -> Model:
 
 
 def _is_legacy(file: HDF5File) -> bool:
-    """Whether FILE has one of the marks of this layout."""
+    """Return whether `file` has one of the attributes or groups of this layout."""
     marks = ("model_config", "layer_names", "layer_names0")
     return any(file.has_attribute(mark) for mark in marks) or file.group("model_weights") is not None
 
@@ -117,7 +117,7 @@ def _read_named(file: HDF5File) -> Model:
     if stored.architecture is None:
         notes.append(NO_CLASSES)
         if any(tensor.dtype == "bfloat16" for tensor in stored.tensors()):
-            notes.append("numbers of two bytes and of no known type are taken for bfloat16")
+            notes.append("two-byte numbers of unknown type are read as bfloat16")
     places = place_layers(
         stored.groups,
         stored.architecture,
@@ -144,18 +144,19 @@ def _unknown_file(file: HDF5File, config: str | None) -> Exception:
         return CorruptModel("the file holds a model's configuration, but no layer_names beside its weights")
     names = file.names()
     held = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
-    return UnknownFormat(f"HDF5, but no Keras model: it has no layer_names; it holds {held or 'nothing'}")
+    return UnknownFormat(f"HDF5, but not a Keras model: it has no layer_names; it holds {held or 'nothing'}")
 
 
 def _group_arrays(stored: _FileContents, layer: str, *, opaque_is_bfloat16: bool) -> list[Bucket]:
     """Group the arrays of the top-level layer `layer` by the layers within it.
 
-    Cells in one scope are numbered name by name: `bias` after `kernel_1` is the second cell's if the first has none. So
-    a kernel starts a cell, and what follows is that cell's, which is how Keras 2 lists them.
+    Cells that share a scope are numbered separately for each name of an array: a `bias` listed after `kernel_1` belongs
+    to the second cell if the first has no bias. Keras 2 lists the arrays cell by cell, kernel first, so a kernel starts
+    a cell, and the arrays that follow belong to it.
     """
     group = stored.root.group(layer)
     if group is None:
-        raise CorruptModel(f"layer_names lists {layer}, but the file does not hold it: a save that failed half-way")
+        raise CorruptModel(f"layer_names lists {layer}, but the file does not hold it: saving was not completed")
     buckets: dict[tuple[str, int], Bucket] = {}
     current: dict[str, Bucket] = {}
     for name in group.strings("weight_names") or []:
@@ -168,7 +169,7 @@ def _group_arrays(stored: _FileContents, layer: str, *, opaque_is_bfloat16: bool
             bucket = buckets.setdefault((parsed.scope, parsed.number), Bucket(layer, parsed.scope, parsed.number))
             current[parsed.scope] = bucket
         if parsed.leaf in bucket.arrays:
-            raise CorruptModel(f"{layer} lists an array {name} twice: a save that failed half-way")
+            raise CorruptModel(f"{layer} lists an array {name} twice: saving was not completed")
         bucket.arrays[parsed.leaf] = tensor
     place = {scope: index for index, scope in enumerate(current)}
     return sorted(buckets.values(), key=lambda bucket: (place[bucket.scope], bucket.number))

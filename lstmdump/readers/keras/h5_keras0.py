@@ -1,8 +1,8 @@
 """Weight files of Keras 0.x: `layer_k/param_n`, without names, classes or version.
 
-An LSTM is twelve arrays in the order W_i U_i b_i W_c U_c b_c W_f U_f b_f W_o U_o b_o (Keras 0.2.0 to 0.3.3,
-`layers/recurrent.py`). A `Graph` model, and a container within a Sequential, is one long list of arrays without borders
-between layers. HDF5 lists param_10 before param_2, so the number decides.
+An LSTM has twelve arrays in the order W_i U_i b_i W_c U_c b_c W_f U_f b_f W_o U_o b_o (Keras 0.2.0 to 0.3.3,
+`layers/recurrent.py`). A `Graph` model, or a container within a Sequential, is stored as one list of arrays that does
+not show where layers begin. HDF5 lists `param_10` before `param_2`, so arrays are read by number.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ _MAX_PARAMETERS = 100_000
 
 
 def is_keras_0(root: Group) -> bool:
-    """Whether ROOT is the root of such a file."""
+    """Return whether `root` is the root of a file with this layout."""
     graph = root.group(_GRAPH)
     return root.attribute("nb_layers") is not None or (graph is not None and graph.attribute("nb_params") is not None)
 
 
 def read_weights(root: Group) -> tuple[list[Weight], list[str]]:
-    """All arrays in the file's order, those of LSTM layers named by their gates, and notes.
+    """Return all arrays in the order of the file, those of LSTM layers named by their gates, and notes.
 
     Raises:
-        CorruptModel: a layer or an array that the file counts is not there.
+        CorruptModel: A layer or an array is missing.
     """
     weights: list[Weight] = []
     notes: list[str] = []
@@ -41,24 +41,24 @@ def read_weights(root: Group) -> tuple[list[Weight], list[str]]:
         runs = list(_split_runs(tensors))
         unsure = [run for run in runs if len(run) > 3 and not _is_lstms(run, tensors) and len(run) != 3 * _GRU_TRIPLES]
         notes.extend(f"{run[0].name} and the {len(run) - 1} arrays after it may be LSTM or GRU layers: the file "
-                     "does not say where one ends, so they are left alone" for run in unsure)  # fmt: skip
+                     "does not show where a layer ends, so they belong to no layer" for run in unsure)  # fmt: skip
         notes.extend(_note_doubts(group.path, runs, tensors))
         weights.extend(chain.from_iterable(_name_weights(group.path, run, tensors) for run in runs))
     return weights, notes
 
 
 def _note_doubts(group: str, runs: list[list[Tensor]], tensors: list[Tensor]) -> Iterator[str]:
-    """Yield a note for each run that is taken for one LSTM, and may be several layers as wide as their inputs."""
+    """Yield a note for each run that is read as one LSTM, but may be several layers as wide as their inputs."""
     for run in runs:
         whole_layer = len(run) == len(tensors) and group != _GRAPH
         if len(run) == 3 * _LSTM_TRIPLES and run[0].shape == run[1].shape and not whole_layer:
             layer = "/".join(_name_layer(group, run, tensors, 0))
-            yield (f"{layer}: twelve arrays of one size, taken for an LSTM; four SimpleRNN layers, or a GRU and a "
+            yield (f"{layer}: twelve arrays of one size, read as an LSTM; four SimpleRNN layers, or a GRU and a "
                    "SimpleRNN, would look the same")  # fmt: skip
 
 
 def _name_layer(group: str, run: list[Tensor], tensors: list[Tensor], start: int) -> LayerPath:
-    """Return the path of the LSTM that begins at `start` of `run`: that of the group, where it holds nothing else."""
+    """Return the path of the LSTM at `start` of `run`: the path of the group if it holds nothing else."""
     return (group,) if len(run) == len(tensors) == 12 else (group, run[start].name.rpartition("/")[2])
 
 
@@ -76,7 +76,7 @@ def _iterate_groups(root: Group) -> Iterator[Group]:
 def _read_count(group: Group, attribute: str) -> int:
     value = group.attribute(attribute)
     if not isinstance(value, int) or not 0 <= value <= _MAX_PARAMETERS:
-        raise CorruptModel(f"{attribute} of {group.path or '/'} is no count: {value!r}")
+        raise CorruptModel(f"{attribute} of {group.path or '/'} is not a valid count: {value!r}")
     return value
 
 
@@ -88,7 +88,7 @@ def _read_array(group: Group, number: int) -> Tensor:
 
 
 def _split_runs(tensors: list[Tensor]) -> Iterator[list[Tensor]]:
-    """Split `tensors` into runs of recurrent triples (d, m), (m, m), (m,) of one size, and single other arrays."""
+    """Split `tensors` into runs of recurrent triples (d, m), (m, m), (m,) of one size, and other single arrays."""
     start = 0
     while start < len(tensors):
         end = start
@@ -113,10 +113,10 @@ def _is_triple(tensors: list[Tensor]) -> bool:
 
 
 def _is_lstms(run: list[Tensor], tensors: list[Tensor]) -> bool:
-    """Whether RUN, out of all TENSORS of its group, is one LSTM or several.
+    """Return whether `run`, among all `tensors` of its group, is one LSTM or several.
 
-    A group that holds nothing else is one layer, so twelve arrays are an LSTM. In a longer list, four triples per LSTM
-    and three per GRU cannot be told apart where both counts divide the run.
+    A group that holds nothing else is one layer, so twelve arrays are an LSTM. In a longer list, LSTM layers (four
+    triples each) and GRU layers (three each) cannot be distinguished if both counts divide the run.
     """
     triples = len(run) // 3
     if len(run) == len(tensors) == 3 * _LSTM_TRIPLES:

@@ -273,7 +273,7 @@ def test_two_layers_of_one_full_name_leave_the_total_open(tmp_path: Path) -> Non
     with lstmdump.open(write(tmp_path / "a.h5", layers)) as model:
         assert (model.model.parameters, model.model.notes[1]) == (
             None,
-            "m1/sh and m2/sh have one name and one shape: they may be one shared layer, stored twice and not marked",
+            "m1/sh and m2/sh have the same name and shape: they may be one shared layer, stored twice and not marked",
         )
 
 
@@ -304,7 +304,7 @@ def refuse(path: Path, error: type[Exception], words: str) -> None:
 def test_hdf5_of_something_else_is_named(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["data"] = np.zeros(3)
-    refuse(tmp_path / "a.h5", UnknownFormat, "HDF5, but no Keras model: it has no layer_names; it holds data")
+    refuse(tmp_path / "a.h5", UnknownFormat, "HDF5, but not a Keras model: it has no layer_names; it holds data")
 
 
 @pytest.mark.parametrize(

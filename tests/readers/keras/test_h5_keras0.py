@@ -82,14 +82,14 @@ def test_an_array_that_is_counted_but_not_there_is_refused(tmp_path: Path) -> No
 def test_a_count_that_is_none_is_refused(count: object, tmp_path: Path) -> None:
     path = write_keras_0(tmp_path / "a.h5", [keras_0_lstm()])
     builders.change(path, lambda file: file.attrs.__setitem__("nb_layers", count))
-    with pytest.raises(CorruptModel, match="is no count"), lstmdump.open(path):
+    with pytest.raises(CorruptModel, match="is not a valid count"), lstmdump.open(path):
         pass
 
 
 def test_twelve_arrays_of_a_graph_that_may_be_something_else_are_said_to(tmp_path: Path) -> None:
     with lstmdump.open(write_keras_0(tmp_path / "a.h5", [keras_0_lstm(4, 4)], graph=True)) as model:
         assert model.model.notes[0] == (
-            "graph: twelve arrays of one size, taken for an LSTM; four SimpleRNN layers, or a GRU and a SimpleRNN, "
+            "graph: twelve arrays of one size, read as an LSTM; four SimpleRNN layers, or a GRU and a SimpleRNN, "
             "would look the same"
         )
 

@@ -1,1 +1,1 @@
-"""What a Keras configuration says: layers, their names, settings and connections."""
+"""Keras configurations: layers, with their names, settings and connections."""

@@ -1,13 +1,14 @@
-"""The architecture JSON that Keras stores beside the weights: classes and names, in the model's own order.
+"""The architecture JSON that Keras stores with the weights: classes and names, in the order of the model.
 
-Its shape by release: a Sequential's config is a bare list of layers up to 2.2.2, a dict with `layers` after; a
-functional model is `Model` up to TensorFlow 2.2, `Functional` after; wrappers hold their layer under `layer`, `RNN` its
-cell under `cell`, stacked cells under `cells`; Keras 3 adds `module` and `registered_name` to each object.
+The JSON differs by release: the config of a Sequential is a list of layers up to 2.2.2, a dict with `layers` later; the
+class of a functional model is `Model` up to TensorFlow 2.2, `Functional` later; wrappers hold their layer under
+`layer`, an `RNN` its cell under `cell`, stacked cells theirs under `cells`; Keras 3 adds `module` and
+`registered_name` to each object.
 
-Wrappers bear on what the layers within them compute. Up to Keras 2 a Bidirectional states one layer, whose copy runs
-backwards; Keras 3, and a user who gives a `backward_layer`, state both. The direction of a cell is that of the RNN
-around it. Of several cells in an RNN only the first reads the input: those after it read its outputs in the order in
-which it gives them.
+Wrappers affect what the layers within them compute. Up to Keras 2 a Bidirectional states one layer, whose copy runs
+backwards; with Keras 3, or a `backward_layer` of the user, both are stated. The direction of a cell is that of the RNN
+around it. Of several cells in an RNN only the first reads the input: each of the others reads the outputs of the
+previous cell, in the order in which it returns them.
 """
 
 from __future__ import annotations
@@ -21,20 +22,20 @@ from lstmdump.model.limits import DEFAULTS, Limits, limit_exceeded
 from lstmdump.model.settings import DeferredSettings, LayerSettings, finite_number, from_config
 from lstmdump.readers import json_text
 
-# Keys whose objects are no layers, though they have a class and some of them a name.
+# Keys whose objects are not layers, although they have a class, and some of them a name.
 _NO_LAYERS = frozenset({"dtype", "inbound_nodes", "build_config", "compile_config", "optimizer", "loss", "metrics"})
 _NO_LAYER_ENDINGS = ("_initializer", "_regularizer", "_constraint", "_activation")
 _NO_LAYER_CLASSES = frozenset({"InputLayer", "DTypePolicy", "Policy", "__keras_tensor__", "__lambda__", "__tuple__"})
 
-# Keys whose objects are layers even without a name: a class of the user's may leave it out of its configuration.
+# Keys whose objects are layers even without a name: a class of the user may omit it in its configuration.
 _LAYER_KEYS = frozenset({"layers", "layer", "backward_layer", "cell", "cells"})
 
-# Classes that hold layers and have no weights of their own: what they say of their layers can be relied on.
+# Classes that contain layers and have no weights of their own: all layers that they list must have their arrays.
 CONTAINERS = frozenset({"Sequential", "Model", "Functional", "Merge", "Bidirectional", "TimeDistributed", "RNN",
                         "StackedRNNCells"})  # fmt: skip
 
 Config = Mapping[str, Any]
-"""The configuration of a layer, out of JSON."""
+"""The configuration of a layer, parsed from JSON."""
 
 # What an RNN states for its cell.
 _OF_THE_RNN = ("go_backwards", "return_sequences", "stateful", "time_major", "zero_output_for_mask")
@@ -44,11 +45,11 @@ class ConfigLayer(NamedTuple):
     """One layer, wrapper or model of the architecture.
 
     Attributes:
-        name: as the user or Keras named it; None where a release stored none (an inner Sequential up to 2.2.2).
-        kind: its class without the package that registered it: `demo>MyLSTM` is `MyLSTM`.
-        settings: its configuration, layers within included.
-        children: the layers within, in order, each under the key that holds it.
-        shared_id: the number that Keras 2.5 and later give to an object that stands in the model more than once.
+        name: the name that the user or Keras chose; None for an inner Sequential up to 2.2.2, which has none.
+        kind: the class without the package that registered it: `MyLSTM` for `demo>MyLSTM`.
+        settings: the configuration, including the layers within.
+        children: the layers within, in order, each with the key that holds it.
+        shared_id: the number that Keras 2.5 and later give to an object that is in the model more than once.
     """
 
     name: str | None
@@ -58,15 +59,15 @@ class ConfigLayer(NamedTuple):
     shared_id: int | None = None
 
     def walk(self) -> Iterator[ConfigLayer]:
-        """This layer and all within."""
+        """Yield this layer and all layers within it."""
         yield self
         for _, child in self.children:
             yield from child.walk()
 
     def halves(self) -> tuple[tuple[str, ConfigLayer], ...]:
-        """Return the halves of a Bidirectional, each with its direction; empty for any other layer.
+        """Return the halves of a Bidirectional, each with its direction, or an empty tuple for any other layer.
 
-        A class of the user's is a Bidirectional if it states how to merge its halves.
+        A class of the user is a Bidirectional if it states how to merge its halves.
         """
         inner = dict(self.children)
         if "layer" not in inner or (self.kind != "Bidirectional" and "merge_mode" not in self.settings):
@@ -75,28 +76,28 @@ class ConfigLayer(NamedTuple):
 
 
 def parse_architecture(text: str, called: str = "model_config", limits: Limits = DEFAULTS) -> ConfigLayer:
-    """Parse a `model_config`, or a `config.json`, which is the same with more around it.
+    """Parse a `model_config` or a `config.json`, which has additional keys.
 
     Args:
         text: the JSON.
-        called: what messages call the text.
-        limits: how long and how deep it may be.
+        called: the name of the text in error messages.
+        limits: the limits on the length and the depth of the text.
 
     Raises:
-        CorruptModel: the text is not JSON, or not an architecture.
-        RefusedModel: the text exceeds one of the limits.
+        CorruptModel: The text is not JSON, or not an architecture.
+        RefusedModel: The text exceeds one of the limits.
     """
     layer = describe_architecture(json_text.parse(text, called, limits), limits)
     if layer is None:
-        raise CorruptModel(f"{called} is JSON, but describes no model")
+        raise CorruptModel(f"{called} is valid JSON, but not a Keras configuration")
     return layer
 
 
 def describe_architecture(value: object, limits: Limits = DEFAULTS) -> ConfigLayer | None:
-    """Return the architecture in `value`, parsed from JSON; None where it is not an architecture.
+    """Return the architecture in `value`, parsed from JSON, or None if it is not an architecture.
 
     Raises:
-        RefusedModel: the layers are nested more deeply than `limits` allows.
+        RefusedModel: The layers are nested more deeply than `limits` allows.
     """
     return _parse_layer(value, 0, limits.nesting, nameless=True)
 
@@ -135,13 +136,13 @@ def _parse_children(settings: Config, depth: int, most: int) -> Iterator[tuple[s
 
 
 class WrapperContext(NamedTuple):
-    """The wrappers around a layer, as far as they bear on what it computes.
+    """The wrappers around a layer, as far as they affect what it computes.
 
     Attributes:
-        direction: which half of a Bidirectional it is: `forward`, `backward`, or empty.
-        is_turned: whether its configuration is that of the other half.
-        rnn: the configuration of the layer whose cell it is.
-        follows: whether another cell of the same layer comes before it.
+        direction: the half of a Bidirectional that the layer is: `forward`, `backward`, or empty.
+        is_turned: whether the layer has the configuration of the other half, which runs in the other direction.
+        rnn: the configuration of the layer around a cell.
+        follows: whether the layer is a cell that reads the outputs of another cell of the same stack.
     """
 
     direction: str = ""
@@ -162,7 +163,7 @@ def context_within(
         layer: the wrapper.
         child: one of its layers.
         around: the context of the wrapper itself.
-        direction: which half of a Bidirectional the child is: `forward`, `backward`, or empty.
+        direction: the half of a Bidirectional that the child is: `forward`, `backward`, or empty.
     """
     if direction:
         stated = any(key == f"{direction}_layer" for key, _ in layer.children)
@@ -177,7 +178,7 @@ def context_within(
 def layer_settings(config: Config, around: WrapperContext) -> DeferredSettings:
     """Return the settings of a layer with the configuration `config`, with what the wrappers around it add or change.
 
-    The word `direction` in a configuration is one of the user's own: Keras has none.
+    A key `direction` in a configuration was added by the user and is ignored: Keras does not have this key.
     """
     return DeferredSettings(partial(_effective_settings, config, around), finite_number(config.get("forget_bias")))
 

@@ -1,4 +1,4 @@
-"""The layers of an architecture that may hold arrays, each with the names it can go by in a Keras HDF5 file."""
+"""The layers of an architecture that may hold arrays, each with the names it can have in a Keras HDF5 file."""
 
 from __future__ import annotations
 
@@ -25,15 +25,16 @@ Steps = tuple[tuple[str, ...], ...]
 
 
 class LeafLayer(NamedTuple):
-    """A layer of the architecture that holds no other and so may hold arrays.
+    """A layer of the architecture that contains no other layers, and so may hold arrays.
 
     Attributes:
-        steps: per name on the way to it, outermost first, the forms it can take in the file; the first is the default.
-        certain: whether all around it are classes of Keras's own, so that the arrays must be there.
+        steps: for each name in its path, outermost first, the forms it can have in the file; the first is the default.
+        layer: the layer.
+        certain: whether all layers around it are of Keras's own classes, so that its arrays must be stored.
         frozen: whether it is not trainable; Keras stores frozen layers after all others of their group.
-        in_stack: how many cells stand in one stack with it, itself included; 0 for what is no stacked cell.
-        shared: the number that marks it as standing in the model more than once, with its place in a wrapper.
-        around: the wrappers around it that bear on what it computes.
+        in_stack: the number of cells in its stack, including itself; 0 if it is not a stacked cell.
+        shared: the number that marks a layer that is in the model more than once, with the direction in a wrapper.
+        around: the wrappers around it that affect what it computes.
     """
 
     steps: Steps
@@ -46,7 +47,7 @@ class LeafLayer(NamedTuple):
 
     @property
     def settings(self) -> DeferredSettings:
-        """What its configuration states, with what the wrappers around it add or change."""
+        """The settings that its configuration states, with what the wrappers around it add or change."""
         return layer_settings(self.layer.settings, self.around)
 
     @property
@@ -56,14 +57,14 @@ class LeafLayer(NamedTuple):
 
     @property
     def input_dim(self) -> int | None:
-        """The width of the input that the configuration of a model's first layer states."""
+        """The width of the input, which the configuration of the first layer of a model states."""
         shape = self.layer.settings.get("batch_input_shape")
         last = shape[-1] if isinstance(shape, list) and shape else self.layer.settings.get("input_dim")
         return _read_whole_number(last)
 
     @property
     def use_bias(self) -> bool | None:
-        """Whether the configuration states a bias; Keras 1 states nothing, and always has one."""
+        """Whether the configuration states a bias; None for Keras 1, which does not state it and always has one."""
         value = self.layer.settings.get("use_bias")
         return value if isinstance(value, bool) else None
 
@@ -74,21 +75,21 @@ class LeafLayer(NamedTuple):
 
     @property
     def is_gated(self) -> bool:
-        """Whether its configuration is that of a gated recurrent layer, of whatever class."""
+        """Whether its configuration is that of a gated recurrent layer, of any class."""
         return is_gated(self.layer)
 
     def may_have(self, units: int) -> bool:
-        """Whether the configuration allows UNITS; that of an LSTMCell states none in Keras 2.0.9 to 2.1.0."""
+        """Return whether the configuration allows `units`; that of an LSTMCell omits them in Keras 2.0.9 to 2.1.0."""
         return self.units in (units, None)
 
     def path_in(self, scope: str) -> LayerPath:
-        """Its names, each in the form in which it stands in SCOPE."""
+        """Return the path of the layer, each name in the form that it has in `scope`."""
         return tuple(form or forms[0] for forms, (form, _) in zip(self.steps, self._find_steps(scope), strict=True))
 
     def rank_in(self, scope: str) -> tuple[int, int] | None:
-        """Return how well `scope` names the layer; None where its own name is not there, a higher rank is better.
+        """Return how well `scope` names the layer, or None if its own name is not in it; a higher rank is better.
 
-        First counts how many of its names are in the scope, then how far out its own name is.
+        The rank is the number of its names that are in the scope, then how far out its own name is.
         """
         along = self._find_steps(scope)
         if not along or along[-1][0] is None:
@@ -96,7 +97,9 @@ class LeafLayer(NamedTuple):
         return sum(form is not None for form, _ in along), -along[-1][1]
 
     def _find_steps(self, scope: str) -> list[tuple[str | None, int]]:
-        """Return the form of each step in `scope`, below those before it, and where; None for one that is missing."""
+        """Return the form that each step has in `scope`, after the step before it, and its offset; None if missing."""
+        # A step may contain slashes, so the scope is searched as text, with a slash at each end to find whole steps.
+        # A step that is missing is skipped: Keras leaves some wrappers out of the names of the arrays.
         found: list[tuple[str | None, int]] = []
         text, place = f"/{scope}/", 0
         for forms in self.steps:
@@ -108,7 +111,7 @@ class LeafLayer(NamedTuple):
 
 
 class _LeafContext(NamedTuple):
-    """What is known of a layer from the layers around it."""
+    """The context of a layer, from the layers around it."""
 
     steps: Steps
     certain: bool = True
@@ -119,27 +122,29 @@ class _LeafContext(NamedTuple):
 
 
 def stated_units(layer: ConfigLayer) -> int | None:
-    """The units that the configuration of LAYER states; None where it states no number."""
+    """Return the units that the configuration of `layer` states, or None if it does not state a number."""
     return _read_whole_number(layer.settings.get("units", layer.settings.get("output_dim")))
 
 
 def is_gated(layer: ConfigLayer) -> bool:
-    """Whether the configuration of LAYER is that of a gated recurrent layer, of whatever class."""
+    """Return whether the configuration of `layer` is that of a gated recurrent layer, of any class."""
     return class_named(layer.kind).must_fit or any(key in layer.settings for key in _GATED_SETTINGS)
 
 
 def find_leaf_layers(layer: ConfigLayer, around: Steps = ()) -> Iterator[LeafLayer]:
-    """Yield the layers in `layer` that hold no others, or itself, in the order of the model; halves one by one.
+    """Yield the layers within `layer`, or itself, that contain no others, in the order of the model.
+
+    The two halves of a Bidirectional are yielded separately, even if the configuration states one layer for both.
 
     Args:
-        layer: where to begin.
+        layer: the layer, wrapper or model.
         around: the names of the layers around it, each in the forms that it can have in a file.
     """
     yield from _find_leaves(layer, _list_forms(layer.name), _LeafContext(around))
 
 
 def expected_but_missing(expected: Iterable[LeafLayer], is_stored: Callable[[LeafLayer], bool]) -> str | None:
-    """Return the message for the first LSTM layer that must have arrays and has none; None where all have them."""
+    """Return the message for the first LSTM layer that must have arrays but does not, or None if all have them."""
     for leaf in expected:
         if leaf.is_lstm and leaf.certain and not is_stored(leaf):
             name = "/".join(forms[0] for forms in leaf.steps) or "without a name"
@@ -175,7 +180,7 @@ def _list_forms(name: str | None) -> tuple[str, ...]:
 
 
 def _list_direction_names(direction: str, layer: ConfigLayer) -> tuple[str, ...]:
-    """Return the names of a half of a Bidirectional: Keras 1.0.8 to 1.1 and Keras 3 store it with the direction."""
+    """Return the names of a half of a Bidirectional; Keras 1.0.8 to 1.1 and Keras 3 add the direction to them."""
     name = layer.name or "layer"
     if name.startswith(direction):
         return direction + name, name
@@ -183,12 +188,12 @@ def _list_direction_names(direction: str, layer: ConfigLayer) -> tuple[str, ...]
 
 
 def without_session_number(name: str) -> str:
-    """NAME without the number that TensorFlow adds to a scope that the session had seen before."""
+    """Return `name` without the number that TensorFlow adds to a scope that the session has used before."""
     return _SESSION_NUMBER.sub("", name)
 
 
 def session_numbers(scope: str) -> tuple[int, ...]:
-    """Those numbers in SCOPE, in order; 0 where a name has none."""
+    """Return the session number of each step of `scope`, or 0 for a step without one."""
     found = (_SESSION_NUMBER.search(step) for step in scope.split("/"))
     return tuple(int(number[0][1:]) if number else 0 for number in found)
 

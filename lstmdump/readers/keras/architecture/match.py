@@ -1,8 +1,8 @@
-"""Which stored arrays belong to which layer of the architecture, and so what the layer is called.
+"""The matching of stored arrays to the layers of the architecture.
 
-Keras stores all arrays below a top-level layer in one group, flattened, with names that lost some of the layers around
-them and in an order that puts frozen layers last. A layer is found by its own name in the arrays' scope, and where no
-name is kept, by order among those of its size.
+Keras stores all arrays below a top-level layer in one flat group. Their names omit some of the layers around them, and
+frozen layers come last. Arrays are matched by the name of the layer in their scope or, if names are not stored, by
+their order among the layers of the same size.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ class Bucket:
     """The arrays of one layer, as an HDF5 file groups them.
 
     Attributes:
-        group: the name of the top-level layer they are stored under.
+        group: the name of the top-level layer under which they are stored.
         scope: the part of their names that they share.
-        number: which of several layers of this very scope.
+        number: the index of the layer among those of the same scope.
+        arrays: the arrays by the rest of their names.
     """
 
     __slots__ = ("arrays", "group", "number", "scope")
@@ -38,7 +39,7 @@ class Bucket:
 
     @property
     def units(self) -> int | None:
-        """The rows of its recurrent kernel, if it has one."""
+        """The number of rows of the recurrent kernel, if there is one."""
         for leaf in _RECURRENT_LEAVES:
             if leaf in self.arrays and len(self.arrays[leaf].shape) == 2:
                 return self.arrays[leaf].shape[0]
@@ -50,27 +51,31 @@ def match_buckets(
 ) -> dict[int, LeafLayer]:
     """Match the arrays in one group of the file to layers of the architecture.
 
-    Three passes, from the surest evidence to the weakest: the scope of the arrays names one layer, and one only; it
-    names a layer but for the number that a TensorFlow session adds; it names none, and the first layer left that fits
-    in kind and size is taken. An LSTM layer is matched once.
+    There are three passes, from the strongest evidence to the weakest:
+
+    1. The scope of the arrays names exactly one layer.
+    2. The scope names a layer if the numbers that a TensorFlow session adds are ignored.
+    3. The scope names no layer, and the first unmatched layer of a fitting kind and size is taken.
+
+    An LSTM layer is matched once.
 
     Args:
         buckets: the arrays, by layer, in the order of the file.
         leaves: the layers of the architecture that may be in this group, in the order of the model.
-        hides_frozen: whether a model frozen as a whole leaves no mark in the architecture. Keras stores frozen layers
-            last, so the order in the file is then no guide among layers of one name; the numbers of the session are, as
-            they count layers in the order in which they were made.
+        hides_frozen: whether the architecture does not record that a whole model is frozen. Keras stores frozen layers
+            last, so the order of the file is then meaningless for layers of one name. The session numbers are used
+            instead, as they count layers in the order in which they were created.
 
     Returns:
         The layer for each bucket, by the index of the bucket; buckets without a layer are left out.
 
     Raises:
-        CorruptModel: the name of a layer stands in the file, but its arrays are of another size than it has.
+        CorruptModel: The arrays under the name of a layer have another size than the layer.
     """
     found: dict[int, LeafLayer] = {}
     taken: set[int] = set()
     as_stored = sorted(leaves, key=lambda leaf: leaf.frozen)
-    numbered = Counter(bucket.scope for bucket in buckets)  # layers that share a scope have no names in it
+    numbered = Counter(bucket.scope for bucket in buckets)  # a scope of several layers names none of them
     by_name = _list_by_name(as_stored)
     by_number = hides_frozen and not any(leaf.frozen for leaf in leaves)
     in_file = range(len(buckets))
@@ -81,12 +86,12 @@ def match_buckets(
             if index in found or numbered[bucket.scope] > 1:
                 continue
             best = _find_best(bucket.scope, by_name, form, taken)
-            if best is None or (form is str and len(best) > 1):  # ambiguous: others in the group may take some of these
+            if best is None or (form is str and len(best) > 1):  # ambiguous until others have taken some
                 continue
             if (words := find_disagreement(bucket, best[0])) is not None:
                 raise CorruptModel(words)
             found[index] = best[0]
-            if best[0].is_lstm:  # any other may be a class of the user's, with several layers of its own in it
+            if best[0].is_lstm:  # another class may be defined by the user, and contain several layers
                 taken.add(id(best[0]))
     for index, bucket in enumerate(buckets):
         if index in found or bucket.units is None:
@@ -110,17 +115,17 @@ def _list_by_name(leaves: Sequence[LeafLayer]) -> dict[str, list[LeafLayer]]:
 def _find_best(
     scope: str, by_name: dict[str, list[LeafLayer]], form: Callable[[str], str], taken: set[int]
 ) -> list[LeafLayer] | None:
-    """Return the layers that `scope` names best; None where it names none that is free.
+    """Return the layers that `scope` names best, or None if it names none that is unmatched.
 
-    Names are looked up in an index, since every run of steps in the scope may be a name: 528 lookups for a scope of 32
-    steps, instead of a comparison with every layer. Of layers of one name, the one wins of whose wrappers more stand in
-    the scope as well.
+    Every run of steps in the scope may be the name of a layer, as names may contain slashes. These runs are looked up
+    in an index: 528 lookups for a scope of 32 steps, instead of a comparison with every layer. Among layers of one
+    name, those win that have the most wrappers named in the scope.
 
     Args:
         scope: the scope of some arrays.
         by_name: the layers by each form of their own names.
-        form: changes each step of the scope before it is compared.
-        taken: the ids of the layers that have arrays already.
+        form: converts each step of the scope before it is compared.
+        taken: the ids of the layers that are matched already.
     """
     shown = "/".join(form(step) for step in scope.split("/"))
     named = {id(leaf): leaf for name in names_in(shown) for leaf in by_name.get(name, ()) if id(leaf) not in taken}
@@ -139,11 +144,11 @@ def _fits(bucket: Bucket, leaf: LeafLayer) -> bool:
 
 
 def find_disagreement(bucket: Bucket, leaf: LeafLayer) -> str | None:
-    """Return how the arrays of `bucket` differ from what the configuration of `leaf` states; None where they agree."""
+    """Return how the arrays of `bucket` differ from the configuration of `leaf`, or None if they agree."""
     gates = class_named(leaf.layer.kind).gates
     if not leaf.certain or gates is None or bucket.units is None:
         return None
-    kernel = bucket.arrays.get("kernel")  # Keras 1 stores an array per gate, so that there is less to disagree on
+    kernel = bucket.arrays.get("kernel")  # None for Keras 1, which has one per gate: units are compared
     rows, columns = kernel.shape if kernel is not None and len(kernel.shape) == 2 else (None, None)
     for what, by_config, by_arrays in (
         ("units", leaf.units, bucket.units),

@@ -1,15 +1,15 @@
-"""How Keras names weights inside HDF5, release by release, taken apart.
+"""The names of weights in Keras HDF5 files, by release.
 
 ==============================  =============================================================================
 Keras 1.x                       `lstm_1_W_i`, … (twelve), or `lstm_1_W`, `_U`, `_b` with consume_less='gpu'; a name
-                                met again in a TensorFlow session ends in `_1`: `lstm_W_i_1:0`
+                                that a TensorFlow session has used before ends in `_1`: `lstm_W_i_1:0`
 Keras 2, TensorFlow 1.13 - 2.1  `lstm_1/kernel:0`; a second cell in the same scope is `rnn_1/kernel_1:0`
-TensorFlow 2.2 and later        `lstm/lstm_cell/kernel:0`, the cell's number counting up through the session
+TensorFlow 2.2 and later        `lstm/lstm_cell/kernel:0`; the number of the cell counts all cells of the session
 Keras 3.0                       `kernel`
 Keras 3.3 and later             `sequential/lstm/lstm_cell/kernel`
 ==============================  =============================================================================
 
-TensorFlow's backend adds `:0`, Theano's and CNTK's do not.
+The TensorFlow backend adds `:0`; Theano and CNTK do not.
 
 Cells and stacks of cells that the user did not name have automatic names: `lstm_cell_3`, `stacked_rnn_cells`.
 """
@@ -28,16 +28,16 @@ _KERAS_1_LEAF = re.compile(r"(?P<scope>.+)_(?P<leaf>[WUb](?:_[ifco])?)(?:_(?P<nu
 _NUMBERED_LEAF = re.compile(r"(?P<leaf>kernel|recurrent_kernel|bias)_(?P<number>\d{1,9})")
 _AUTOMATIC_CELL = re.compile(r"(peephole_)?lstm_cell(_\d+)?")
 _AUTOMATIC_STACK = re.compile(r"stacked_rnn_cells(_\d+)?")
-_MAX_STEPS = 32  # the deepest genuine scope seen has 6
+_MAX_STEPS = 32  # the deepest genuine scope known has 6
 
 
 class WeightName(NamedTuple):
-    """A weight's name, taken apart.
+    """The parts of the name of a weight.
 
     Attributes:
-        scope: what stands before the leaf, in the file's own words: `sequential/lstm/lstm_cell`.
-        leaf: what the array is within its layer: `kernel`, `W_i`, `gamma`, …
-        number: which of several layers with this very scope, counted from 0.
+        scope: the part before the leaf, as in the file: `sequential/lstm/lstm_cell`.
+        leaf: the name of the array within its layer: `kernel`, `W_i`, `gamma`, …
+        number: the index, from 0, of the layer among those of the same scope.
     """
 
     scope: str
@@ -46,7 +46,7 @@ class WeightName(NamedTuple):
 
 
 def split_weight_name(name: str, keras_major: int) -> WeightName:
-    """Split `name`, an entry of `weight_names`, as the Keras of that major version put it together."""
+    """Split `name`, an entry of `weight_names`, by the rules of that major version of Keras."""
     scope, _, leaf = name.rpartition("/")
     leaf = _OUTPUT_NUMBER.sub("", leaf)
     if keras_major < 2 and (old := _KERAS_1_LEAF.fullmatch(f"{scope}/{leaf}" if scope else leaf)):
@@ -57,7 +57,7 @@ def split_weight_name(name: str, keras_major: int) -> WeightName:
 
 
 def names_in(scope: str) -> Iterator[str]:
-    """Every name that SCOPE may be made of: one step, or several, because a name may hold slashes itself."""
+    """Yield every name that `scope` may contain: one step or several, as a name may contain slashes."""
     steps = scope.split("/")[:_MAX_STEPS]
     for start in range(len(steps)):
         for stop in range(start + 1, len(steps) + 1):
@@ -65,13 +65,13 @@ def names_in(scope: str) -> Iterator[str]:
 
 
 def names_below(scope: str, group: str, *, alone: bool) -> tuple[str, ...]:
-    """Return the names in `scope` below a top-level layer, without its own and without that of a model before it.
+    """Return the names in `scope` below a top-level layer, without its own name and any model before it.
 
     Args:
         scope: the scope of some weights.
         group: the name of the top-level layer that they belong to.
-        alone: whether no other scope is in the group, so that a scope `lstm_1` in the group `lstm` is the layer itself,
-            renamed by a session that had seen it before.
+        alone: whether the group has no other scope, so that a scope `lstm_1` in the group `lstm` is the layer itself,
+            renamed by a session that has used the name before.
     """
     around = f"/{scope}/"
     place = around.find(f"/{group}/")
@@ -84,33 +84,33 @@ def names_below(scope: str, group: str, *, alone: bool) -> tuple[str, ...]:
 
 
 def is_automatic_cell(name: str) -> bool:
-    """Return whether Keras itself gives `name` to the cell of an LSTM layer, so that no user chose it."""
+    """Return whether `name` is one that Keras itself gives to the cell of an LSTM layer."""
     return _AUTOMATIC_CELL.fullmatch(name) is not None
 
 
 def drop_cell_name(path: LayerPath) -> LayerPath:
-    """Return `path` without the automatic name of a cell at its end; empty where the path is nothing but this name."""
+    """Return `path` without the automatic name of a cell at its end; empty if the path consists of this name."""
     return path[:-1] if path and is_automatic_cell(path[-1]) else path
 
 
 def drop_stack_names(path: LayerPath) -> LayerPath:
-    """Return `path` without the names that Keras gives to the cells in `RNN([cell, cell])`; the last one is kept."""
+    """Return `path` without the automatic names of stacks, as in `RNN([cell, cell])`; the last name is kept."""
     return (*[name for name in path[:-1] if _AUTOMATIC_STACK.fullmatch(name) is None], *path[-1:])
 
 
 def drop_automatic_names(
     paths: Sequence[LayerPath], may_be_cells: Sequence[bool], *, stacks: bool = True, may_merge: bool = False
 ) -> list[LayerPath]:
-    """Drop the names that Keras gave to stacks of cells, and to cells that are the only one of their layer.
+    """Drop the automatic names of stacks of cells, and of cells that are the only one of their layer.
 
     `rnn/stacked_rnn_cells/a` becomes `rnn/a`, and `lstm/lstm_cell_3` becomes `lstm`: such a name depends on the release
-    and on what the session built before, not on the model. A cell keeps it where it tells the cell from others.
+    and on the history of the session, not on the model. It is kept if it distinguishes the cell from others.
 
     Args:
         paths: the paths of all layers and cells that have arrays.
-        may_be_cells: for each path, whether it may lead to a cell: a user can call a whole layer `lstm_cell`.
+        may_be_cells: for each path, whether it may lead to a cell: a user can name a whole layer `lstm_cell`.
         stacks: whether the names of stacks are dropped, before the cells of a layer are counted.
-        may_merge: whether a cell may get the path of the layer around it even if that has arrays of its own.
+        may_merge: whether a cell may get the path of the layer around it even if that layer has arrays of its own.
     """
     unstacked = [drop_stack_names(path) for path in paths] if stacks else paths
     beside = Counter(path[:-1] for path in unstacked)
@@ -132,13 +132,13 @@ def tell_apart(
     *,
     keep_first: bool = False,
 ) -> list[LayerPath]:
-    """Return `paths` with others for the layers of one path whose arrays would get the same names.
+    """Return `paths`, changed for layers of the same path whose arrays would get the same names.
 
     Args:
         paths: the path of each layer.
-        arrays: the names of the arrays of each layer. Layers of one path that share none stay together.
-        rename: given a path and the indices of the layers to rename, returns a new path for each.
-        keep_first: whether only layers that clash with one before them are renamed, and not all of the path.
+        arrays: the names of the arrays of each layer. Layers of one path without a common name keep the path.
+        rename: returns a new path for each layer, given their path and the indices of the layers to rename.
+        keep_first: whether to rename only layers that clash with an earlier one, and not all of the path.
     """
     alike: dict[LayerPath, list[int]] = {}
     for index, path in enumerate(paths):

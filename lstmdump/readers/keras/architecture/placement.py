@@ -1,4 +1,4 @@
-"""The name and class of every layer whose arrays a Keras HDF5 file holds, from the architecture where it has one."""
+"""The placement of the arrays of a Keras HDF5 file: the path and the class of the layer that each belongs to."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class PlacedLayer(NamedTuple):
     """The arrays of one layer, with the place of the layer in the model.
 
     Attributes:
-        path: the names of the layer and those around it.
-        kind: its class, where the file names it.
+        path: the names of the layers around it and its own.
+        kind: its class, if the file states it.
         bucket: the arrays.
         leaf: the layer of the architecture that describes it, if there is one.
     """
@@ -33,7 +33,7 @@ class PlacedLayer(NamedTuple):
 
     @property
     def arrays(self) -> Mapping[str, Tensor]:
-        """The arrays by their own names."""
+        """The arrays by their names within the layer."""
         return self.bucket.arrays
 
 
@@ -42,8 +42,8 @@ class Placement(NamedTuple):
 
     Attributes:
         found: the layers.
-        notes: what a reader should know of them.
-        countable: whether the parameters can be counted: not where layers may be stored twice without a mark.
+        notes: notes on the layers.
+        countable: whether the parameters can be counted, as no layer may be stored twice without a mark.
     """
 
     found: tuple[PlacedLayer, ...]
@@ -52,29 +52,29 @@ class Placement(NamedTuple):
 
     @property
     def kinds(self) -> dict[LayerPath, str]:
-        """The classes that the file names."""
+        """The classes that the file states, by path."""
         return {place.path: place.kind for place in self.found if place.kind is not None}
 
     @property
     def described(self) -> list[tuple[LayerPath, LeafLayer]]:
-        """The layers whose classes the file names, each with the leaf of the architecture that describes it."""
+        """The layers whose classes the file states, each with the layer of the architecture that describes it."""
         return collect_described(self.found)
 
     @property
     def settings(self) -> dict[LayerPath, DeferredSettings]:
-        """What the configurations say of these layers."""
+        """The settings that the configurations state, by path."""
         return collect_settings(self.found)
 
 
 def collect_described(found: Iterable[PlacedLayer]) -> list[tuple[LayerPath, LeafLayer]]:
-    """Return the layers of `found` whose classes the file names, each with the layer that describes it."""
+    """Return the layers of `found` whose classes the file states, each with the layer that describes it."""
     return [(place.path, place.leaf) for place in found if place.kind is not None and place.leaf is not None]
 
 
 def find_sources_later(
     architecture: ConfigLayer | None, told: Sequence[tuple[LayerPath, LeafLayer]], root: Layer
 ) -> Callable[[], Sources]:
-    """Return a function that finds which layers directly follow which; it can be called after the file was closed.
+    """Return a function that returns the sources of all layers; it can be called after the file is closed.
 
     Args:
         architecture: the configuration of the model, if there is one.
@@ -91,7 +91,7 @@ def find_sources_later(
 
 
 def collect_settings(found: Iterable[PlacedLayer]) -> dict[LayerPath, DeferredSettings]:
-    """Return what the configurations state of the layers in `found`, by path."""
+    """Return the settings that the configurations state for the layers in `found`, by path."""
     return {path: leaf.settings for path, leaf in collect_described(found)}
 
 
@@ -102,20 +102,20 @@ def place_layers(
     numbers_directions: bool,
     hides_frozen: bool,
 ) -> Placement:
-    """Find the place in the model of all arrays of a file.
+    """Return the place in the model of all arrays of a file.
 
-    Group by group: arrays are matched to layers of the architecture (`match.py`); what is matched gets the names of the
-    architecture, what is not gets those of the file. Then, over all groups, copies of shared layers are dropped, names
-    that no user chose as well, and layers that would end in one place go by their scopes.
+    For each group, arrays are matched to layers of the architecture (`match.py`): matched arrays get the names of the
+    architecture, the others those of the file. Then, for all groups together, copies of shared layers and automatic
+    names are dropped, and layers that would get the same path are named after their scopes.
 
     Args:
-        groups: the arrays by layer, by the top-level layer under which they are stored.
+        groups: the arrays of each layer, by the top-level layer under which they are stored.
         architecture: the configuration of the model, if the file has one.
         numbers_directions: whether `kernel_1` is the backward half of a Bidirectional and not a second stacked cell.
-        hides_frozen: whether a model frozen as a whole leaves no mark in the architecture.
+        hides_frozen: whether the architecture does not record that a whole model is frozen.
 
     Raises:
-        CorruptModel: the architecture names an LSTM layer that has no arrays, or arrays of another size.
+        CorruptModel: The architecture names an LSTM layer that has no arrays, or arrays of another size.
     """
     found: list[PlacedLayer] = []
     leaves_by_group = _find_leaves_by_group(groups, architecture)
@@ -137,10 +137,10 @@ def place_layers(
 def _find_leaves_by_group(
     groups: Mapping[str, list[Bucket]], architecture: ConfigLayer | None
 ) -> dict[str, list[LeafLayer]]:
-    """Return the layers of the architecture whose arrays are in each group.
+    """Return the layers of the architecture that may have arrays in each group.
 
-    A group has the name of its layer. A Sequential up to Keras 2.2.2 has none: such layers belong to the groups without
-    a layer, in their order.
+    A group has the name of its layer. A Sequential up to Keras 2.2.2 has no name: such layers are assigned in order to
+    the groups that no layer is named after.
     """
     if architecture is None:
         return {}
@@ -159,11 +159,11 @@ def _find_leaves_by_group(
 def _find_by_name(architecture: ConfigLayer) -> dict[str, tuple[ConfigLayer, Steps]]:
     """Return each layer by its name, with the names around it; of two layers of one name, the outer one.
 
-    A group's layer is not always at the top: a Merge of Keras 1 is stored as the layers within it.
+    The layer of a group is not always at the top level: a Merge of Keras 1 is stored as the layers within it.
     """
     placed: dict[str, tuple[ConfigLayer, Steps]] = {}
     waiting: list[tuple[ConfigLayer, Steps]] = [(child, ()) for _, child in architecture.children]
-    for layer, around in waiting:  # outer before inner: the list grows while it is gone through
+    for layer, around in waiting:  # breadth first, outer before inner: the list grows in the loop
         if layer.name is not None:
             placed.setdefault(layer.name, (layer, around))
         inner = around if layer.name is None else (*around, (layer.name,))
@@ -183,10 +183,10 @@ class _GroupNaming:
                 self._turns.setdefault(bucket.scope, []).append(bucket.number)
 
     def place_bucket(self, bucket: Bucket, leaf: LeafLayer | None) -> PlacedLayer:
-        """Return the place of `bucket`, which `leaf` of the architecture describes, if there is one.
+        """Return the place of `bucket`, which matches `leaf` of the architecture, if that is given.
 
-        A layer that is not an LSTM may be a class of the user's with layers of its own, which the architecture does not
-        list: what the scope has below the layer's name is then the path within it.
+        A layer that is not an LSTM may be of a class of the user that contains layers which the architecture does not
+        list. Then the rest of the scope, after the name of the layer, is the path within it.
         """
         if leaf is None:
             return PlacedLayer(self._build_path(bucket), None, bucket, None)
@@ -210,7 +210,7 @@ class _GroupNaming:
 
 
 def _require_arrays(architecture: ConfigLayer, found: list[PlacedLayer]) -> None:
-    """Check that every LSTM layer that the architecture is certain to have is in `found`, once if it is shared."""
+    """Check that every LSTM layer that must have arrays is in `found`; a shared layer is stored once."""
     taken = {(id(place.leaf.layer), place.leaf.steps[-1:]) for place in found if place.leaf}
     shared = {place.leaf.shared for place in found if place.leaf and place.leaf.shared}
     expected = (leaf for _, child in architecture.children for leaf in find_leaf_layers(child))
@@ -223,7 +223,7 @@ def _require_arrays(architecture: ConfigLayer, found: list[PlacedLayer]) -> None
 
 
 def _drop_repeats(found: list[PlacedLayer], groups: Collection[str]) -> tuple[list[PlacedLayer], list[str]]:
-    """Return `found` with each shared layer once, where the file shows that it is shared, and notes on the others."""
+    """Return `found` with each layer that is marked as shared only once, and notes on the dropped copies."""
     once: list[PlacedLayer] = []
     notes: list[str] = []
     seen: dict[object, PlacedLayer] = {}
@@ -233,15 +233,15 @@ def _drop_repeats(found: list[PlacedLayer], groups: Collection[str]) -> tuple[li
         if first is candidate:
             once.append(candidate)
         else:
-            notes.append(f"{'/'.join(candidate.path)} is the layer {'/'.join(first.path)} once more: counted once")
+            notes.append(f"{'/'.join(candidate.path)} is the same layer as {'/'.join(first.path)}: counted once")
     return once, notes
 
 
 def _find_shared_mark(candidate: PlacedLayer, groups: Collection[str]) -> object:
-    """Return what two copies of a shared layer have in common, or None where nothing shows that it is shared.
+    """Return a key that is equal for all copies of a shared layer, or None if nothing shows that it is shared.
 
-    Keras 2.5 and later number shared objects. Keras 3 names a variable by the model in which it was built: a scope that
-    starts with the name of a top-level model is that model's, also where another model's group repeats it.
+    Keras 2.5 and later number shared objects. Keras 3 names a variable after the model in which it was built: a scope
+    that starts with the name of a top-level model belongs to that model, even if the group of another model repeats it.
     """
     if candidate.leaf is None:
         return None
@@ -252,7 +252,7 @@ def _find_shared_mark(candidate: PlacedLayer, groups: Collection[str]) -> object
 
 
 def _note_suspected_repeats(found: list[PlacedLayer]) -> Iterator[str]:
-    """Yield a note for each two layers of one full name in two groups: one variable, or two of models named alike."""
+    """Yield a note for each two layers with the same full name in two groups, as they may be one shared layer."""
     seen: dict[object, PlacedLayer] = {}
     for candidate in found:
         bucket = candidate.bucket
@@ -263,11 +263,11 @@ def _note_suspected_repeats(found: list[PlacedLayer]) -> Iterator[str]:
         first = seen.setdefault((name, bucket.number, shapes), candidate)
         if first.bucket.group != bucket.group:
             both = f"{'/'.join(first.path)} and {'/'.join(candidate.path)}"
-            yield f"{both} have one name and one shape: they may be one shared layer, stored twice and not marked"
+            yield f"{both} have the same name and shape: they may be one shared layer, stored twice and not marked"
 
 
 def _tell_places_apart(found: list[PlacedLayer]) -> list[PlacedLayer]:
-    """Return `found` with no two arrays of one path and name: layers that clash go by their scopes in the file."""
+    """Return `found` with unique names of arrays: layers that would clash are named after their scopes in the file."""
 
     def by_scope(_: LayerPath, clashing: Sequence[int]) -> Iterator[LayerPath]:
         buckets = (found[index].bucket for index in clashing)
@@ -278,11 +278,11 @@ def _tell_places_apart(found: list[PlacedLayer]) -> list[PlacedLayer]:
 
 
 def drop_names_of_keras(found: list[PlacedLayer]) -> list[PlacedLayer]:
-    """Return `found` with paths that have no names but those that a user may have chosen."""
+    """Return `found` without automatic names in the paths."""
     paths = drop_automatic_names([one.path for one in found], [_may_be_only_cell(one.leaf) for one in found])
     return [one._replace(path=path) for one, path in zip(found, paths, strict=True)]
 
 
 def _may_be_only_cell(leaf: LeafLayer | None) -> bool:
-    """Return whether `leaf` may be the only cell of a layer: an LSTM layer keeps the name that it was given."""
+    """Return whether `leaf` may be the only cell of a layer, and not a whole layer, which keeps its name."""
     return leaf is None or (not class_named(leaf.layer.kind).is_layer and leaf.in_stack < 2)

@@ -1,16 +1,16 @@
-"""Which recurrent layers directly follow which: the order of a Sequential, the nodes of a functional model.
+"""The connections between recurrent layers: the order of a Sequential, the nodes of a functional model.
 
-The nodes of a layer stand beside its configuration under `inbound_nodes`, one for each time that it is called:
+The nodes of a layer are stored next to its configuration under `inbound_nodes`, one for each call:
 
 ==================  ===================================================================================================
-Keras 1             `[["lstm_1", 0, 0]]`: for each tensor the layer, which of its calls, and which of its outputs
+Keras 1             `[["lstm_1", 0, 0]]`: for each tensor the layer, the index of its call, and that of the output
 Keras 2, tf.keras   `[["lstm_1", 0, 0, {}]]`: with keywords
 Keras 3             `{"args": [{"class_name": "__keras_tensor__", "config": {"keras_history": ["lstm", 0, 0]}}],
                     "kwargs": {}}`
 ==================  ===================================================================================================
 
-What is not understood tells nothing: a layer that is called several times, one with a first state of its own, a graph
-that contradicts itself. Nothing of it is an error, as none of it is needed to read a layer.
+Connections that are not understood are left out: those of a layer that is called several times, of one with a given
+initial state, or of an inconsistent graph. None of this is an error, as reading a layer does not depend on it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from lstmdump.readers.keras.architecture.config import ConfigLayer
 from lstmdump.readers.keras.architecture.expected_layers import LeafLayer
 
 Paths: TypeAlias = "Mapping[tuple[int, str], LayerPath]"
-"""The path of a layer by the identity of its place in the architecture and the half of the Bidirectional that it is."""
+"""The path of a layer, by the id of its place in the architecture and its direction in a Bidirectional."""
 
 _NOTHING_AT_INFERENCE = frozenset({
     "ActivityRegularization", "AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise", "Identity",
@@ -34,7 +34,7 @@ _HIDDEN, _TENSOR = "InputLayer", "__keras_tensor__"
 
 
 class _LayerOutput(NamedTuple):
-    """An output of a layer in a functional model, by the name of the layer; `scope` is the number of the model."""
+    """An output of a layer in a functional model: the number of the model, the layer's name and the output's index."""
 
     scope: int
     layer: str
@@ -42,14 +42,14 @@ class _LayerOutput(NamedTuple):
 
 
 _Signal: TypeAlias = "Source | _LayerOutput | None"
-"""What flows between layers: the outputs of recurrent layers, or of one that is met later, or anything else."""
+"""A value between layers: the outputs of recurrent layers, an output that is resolved later, or None for the rest."""
 
 _Tensor: TypeAlias = "tuple[str, int]"
-"""A layer's name and which of its outputs."""
+"""The name of a layer and the index of one of its outputs."""
 
 
 class _LayerCall(NamedTuple):
-    """What a layer is called with, and whether it is nothing but these tensors."""
+    """The tensors that a layer is called with, and whether no other argument affects its input."""
 
     tensors: Sequence[_Tensor]
     is_plain: bool
@@ -58,7 +58,7 @@ class _LayerCall(NamedTuple):
 def find_sources(
     architecture: ConfigLayer, described: Iterable[tuple[LayerPath, LeafLayer]], root: Layer
 ) -> dict[LayerPath, Source]:
-    """Return the source of each LSTM that directly follows others.
+    """Return the sources of each LSTM whose input is exactly the output of other LSTMs.
 
     Args:
         architecture: the configuration of the model.
@@ -72,7 +72,7 @@ def find_sources(
 
 
 def _is_lstm(layer: Layer) -> bool:
-    """Whether the arrays of LAYER, which a configuration describes, are an LSTM's and not a GRU's."""
+    """Return whether the arrays of `layer`, a gated layer by its configuration, are those of an LSTM, not a GRU."""
     recurrent = layer.weights.get("recurrent_kernel", layer.weights.get("U"))
     if recurrent is None:
         return "U_f" in layer.weights
@@ -80,7 +80,14 @@ def _is_lstm(layer: Layer) -> bool:
 
 
 class _SignalFlow:
-    """Follows the signals through the layers of a model, from its input on; its LSTMs have these `paths`."""
+    """A pass over the layers of a model that follows the signals from the input on.
+
+    The layers of a functional model are not listed in the order of their calls. So each output is recorded under its
+    name, inputs refer to these names, and they are resolved at the end.
+
+    Args:
+        paths: the paths of the LSTM layers.
+    """
 
     def __init__(self, paths: Paths) -> None:
         self._paths = paths
@@ -90,7 +97,7 @@ class _SignalFlow:
         self._elsewhere: set[tuple[str, str | None]] = set()
 
     def sources(self) -> dict[LayerPath, Source]:
-        """What was found; a layer that the architecture has twice, but the file once, is called more than once."""
+        """Return the sources, except of a layer that the architecture lists twice and the file once: it is shared."""
         resolved = ((path, cell, self._resolve(signal)) for path, cell, signal in self._taken)
         return {
             path: source
@@ -99,7 +106,7 @@ class _SignalFlow:
         }
 
     def _resolve(self, signal: _Signal) -> Source | None:
-        """Return where `signal` comes from; it is stored for all outputs on the way, so that no way is gone twice."""
+        """Return the source of `signal`, and store it for all outputs passed, so that no path is followed twice."""
         way: dict[_LayerOutput, None] = {}
         while isinstance(signal, _LayerOutput) and signal not in way:
             way[signal] = None
@@ -109,7 +116,7 @@ class _SignalFlow:
         return source
 
     def pass_layer(self, layer: ConfigLayer, inputs: Sequence[_Signal]) -> Sequence[_Signal]:
-        """Return the outputs of `layer`, as far as they are known, for these `inputs`."""
+        """Return the known outputs of `layer` for these `inputs`."""
         only = inputs[0] if len(inputs) == 1 else None
         listed = layer.settings.get("layers")
         if layer.kind == "Sequential" and isinstance(listed, list):
@@ -122,7 +129,7 @@ class _SignalFlow:
             return self._pass_halves(layer, [half for _, half in halves], only)
         if not layer.children or any(key == "cell" for key, _ in layer.children):
             return [self._pass_cells(layer, "", only)]
-        for _, child in layer.children:  # whatever it does with them, what is within each of them stays true
+        for _, child in layer.children:  # an unknown wrapper: the connections within each of its layers still hold
             self.pass_layer(child, [None])
         return []
 
@@ -157,7 +164,7 @@ class _SignalFlow:
         other = self._pass_cells(backward, "backward", signal)
         join = layer.settings.get("merge_mode", "concat")
         if forward.settings.get("go_backwards") is True:
-            return []  # both halves are in reverse
+            return []  # both halves are reversed
         if join is None:
             return [one, other]
         if one is None or other is None or join not in _JOINS:
@@ -165,7 +172,7 @@ class _SignalFlow:
         return [Source((*one.layers, *other.layers), join)]
 
     def _pass_cells(self, layer: ConfigLayer, direction: str, signal: _Signal) -> Source | None:
-        """Return the output of a recurrent layer at every step, each of its cells reading that of the one before."""
+        """Return the output of a recurrent layer at every step; each of its cells reads the output of the previous."""
         for cell in _list_cells(layer):
             path = self._paths.get((id(cell), direction))
             if path is None:
@@ -179,7 +186,7 @@ class _SignalFlow:
 
 
 def _does_nothing(layer: ConfigLayer) -> bool:
-    """Whether what LAYER gives at inference is what it takes."""
+    """Return whether `layer` returns its input unchanged at inference."""
     if layer.kind == "Activation":
         return layer.settings.get("activation") == "linear"
     if layer.kind == "TimeDistributed":
@@ -188,7 +195,7 @@ def _does_nothing(layer: ConfigLayer) -> bool:
 
 
 def _list_cells(layer: ConfigLayer) -> list[ConfigLayer]:
-    """Return what `layer` runs one after the other at each step: itself, its cell, or those stacked in it."""
+    """Return what `layer` runs in sequence at each step: itself, its cell, or the stacked cells."""
     cell = dict(layer.children).get("cell")
     if cell is None:
         return [layer]
@@ -196,7 +203,7 @@ def _list_cells(layer: ConfigLayer) -> list[ConfigLayer]:
 
 
 def _read_calls(listed: list[Any]) -> dict[str, _LayerCall]:
-    """Return how each of the `listed` layers is called, by its name, where it is called once."""
+    """Return the call of each of the `listed` layers that is called once, by the name of the layer."""
     found: dict[str, list[Any]] = {}
     for one in listed:
         name = _read_text(one, "name")
@@ -219,14 +226,14 @@ def _read_call(node: object) -> _LayerCall | None:
 
 
 def _change_nothing(keywords: object) -> bool:
-    """Whether KEYWORDS do not bear on what goes into a layer: a mask does so in each layer by itself."""
+    """Return whether `keywords` do not affect the input of a layer; each layer applies a mask by itself."""
     if not isinstance(keywords, dict):
         return keywords is None
     return all(key == "mask" or value is None or value is False for key, value in keywords.items())
 
 
 def _find_histories(value: object) -> Iterator[_Tensor]:
-    """Yield the tensors in the arguments of a call in Keras 3."""
+    """Yield the tensors in the arguments of a call of Keras 3."""
     if isinstance(value, list):
         for one in value:
             yield from _find_histories(one)
@@ -235,7 +242,7 @@ def _find_histories(value: object) -> Iterator[_Tensor]:
 
 
 def _read_tensors(value: object) -> list[_Tensor]:
-    """Return the tensors of which `value` lists layer, call and output; none where it lists anything else."""
+    """Return the tensors that `value` lists by layer, call and output; empty if it lists anything else."""
     if not isinstance(value, list) or not value:
         return []
     listed = value if isinstance(value[0], list) else [value]
@@ -245,7 +252,7 @@ def _read_tensors(value: object) -> list[_Tensor]:
 
 
 def _read_text(value: object, key: str) -> str | None:
-    """Return the text under `key` in a layer of a configuration, or in its own configuration."""
+    """Return the text under `key` in the entry of a layer, or else in the `config` of the entry."""
     if not isinstance(value, dict):
         return None
     found, config = value.get(key), value.get("config")

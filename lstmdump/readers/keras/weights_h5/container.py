@@ -1,7 +1,7 @@
-"""The few files that a Keras model is made of, in a zip archive or in a directory.
+"""The files of a Keras model, in a zip archive or in a directory.
 
-Names come from untrusted files, so nothing is ever unpacked by its name: what is opened is asked for by name, and only
-plain names of files are.
+The archive and its names are untrusted, so nothing is extracted under a name from the archive: members are opened by
+known names, and only plain file names are opened in a directory.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from lstmdump.readers.declared_sizes import Declared, Extents
 from lstmdump.readers.detect import ZIP_MAGIC
 from lstmdump.readers.hdf5.file import HDF5File
 
-_IN_MEMORY = 16 * 2**20  # bytes of an inflated member that are kept in memory, not in a temporary file
-_AT_ONCE = 8 * 2**20  # bytes of a stored member that are read when it is opened, where there are few numbers in it
+_IN_MEMORY = 16 * 2**20  # bytes; a larger decompressed member is kept in a temporary file
+_AT_ONCE = 8 * 2**20  # bytes; a smaller uncompressed member with few numbers in it is read when it is opened
 _PER_BYTE = 32  # of HDF5 per byte of the architecture; 1,000 layers of 8 units have 26, one of 64 units has 47
 _CHUNK = 2**20
 _LOCAL_HEADER = 30  # bytes before the name; APPNOTE.TXT 4.3.7
@@ -41,28 +41,28 @@ _FOREIGN_ERRORS = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotIm
 
 
 class Container(Protocol):
-    """The files of one model, wherever they are, with the limits for what is read of them."""
+    """The files of one model, with the limits on reading them."""
 
     limits: Limits
 
     def has(self, name: str) -> bool:
-        """Whether there is a file of that NAME."""
+        """Return whether the file `name` exists."""
 
     def text(self, name: str) -> bytes:
-        """What is in the file of that NAME, if it is no longer than a JSON text may be."""
+        """Return the content of the file `name`, if it does not exceed the limit on JSON texts."""
 
     def hdf5(self, name: str) -> HDF5File:
-        """The HDF5 file of that NAME, open until all are closed."""
+        """Open the HDF5 file `name`, which stays open until the container is closed."""
 
     def verify(self) -> None:
-        """Hold all that has been opened against its checksums, if it has any."""
+        """Compare all open files with their checksums, if there are any."""
 
     def close(self) -> None:
-        """Let go of all files."""
+        """Close all files."""
 
 
 def is_plain_file_name(name: str) -> bool:
-    """Return whether `name` is that of a file in the same directory, on every operating system."""
+    """Return whether `name` refers to a file in the same directory on every operating system."""
     plain = posixpath.basename(name) == name == ntpath.basename(name)
     return plain and name not in ("", ".", "..") and name.isprintable()
 
@@ -77,14 +77,14 @@ class DirectoryContainer:
         self._open: list[HDF5File] = []
 
     def has(self, name: str) -> bool:
-        """Whether there is a file of that NAME."""
+        """Return whether the file `name` exists."""
         return is_plain_file_name(name) and self._directory.child(name).is_file()
 
     def text(self, name: str) -> bytes:
-        """What is in the file of that NAME.
+        """Return the content of the file `name`.
 
         Raises:
-            RefusedModel: it is longer than a JSON text may be.
+            RefusedModel: The file exceeds the limit on JSON texts.
         """
         try:
             return json_text.content(self._directory.child(name))
@@ -92,19 +92,19 @@ class DirectoryContainer:
             raise UnreadableModel(f"{name} cannot be read: {error.strerror or error}") from error
 
     def hdf5(self, name: str) -> HDF5File:
-        """The HDF5 file of that NAME.
+        """Open the HDF5 file `name`.
 
         Raises:
-            CorruptModel: it is none, or damaged.
+            CorruptModel: The file is not HDF5 or is damaged.
         """
         self._open.append(HDF5File(self._directory.child(name), declared=self._declared))
         return self._open[-1]
 
     def verify(self) -> None:
-        """Nothing: files in a directory have no checksums."""
+        """Do nothing: files in a directory have no checksums."""
 
     def close(self) -> None:
-        """Let go of all files."""
+        """Close all files."""
         for file in self._open:
             file.close()
 
@@ -113,7 +113,7 @@ class ZipContainer:
     """The files of a model in a zip archive.
 
     Raises:
-        CorruptModel: it is cut short or damaged.
+        CorruptModel: The archive is truncated or damaged.
     """
 
     def __init__(self, location: Location) -> None:
@@ -136,15 +136,15 @@ class ZipContainer:
         self._unverified: list[_MemberWindow] = []
 
     def has(self, name: str) -> bool:
-        """Whether there is a member of that NAME."""
+        """Return whether the member `name` exists."""
         return name in self._members
 
     def text(self, name: str) -> bytes:
-        """What is in the member NAME.
+        """Return the content of the member `name`.
 
         Raises:
-            CorruptModel: it is damaged, or not there.
-            RefusedModel: it is longer than a JSON text may be, or encrypted.
+            CorruptModel: The member is damaged or missing.
+            RefusedModel: The member exceeds the limit on JSON texts, or is encrypted.
         """
         size = self._find_member(name).file_size
         if size > self.limits.json_size:
@@ -153,11 +153,13 @@ class ZipContainer:
             return member.read(size)
 
     def hdf5(self, name: str) -> HDF5File:
-        """The HDF5 file in the member NAME: where it is only stored, as Keras does, it is read in its place.
+        """Open the HDF5 file in the member `name`.
+
+        Keras stores it uncompressed; then it is read from the archive itself, without a copy.
 
         Raises:
-            CorruptModel: it is none, or damaged.
-            RefusedModel: it inflates to more than weights can, or is encrypted.
+            CorruptModel: The member is not HDF5 or is damaged.
+            RefusedModel: The member decompresses to far more than its stored size, or is encrypted.
         """
         info = self._find_member(name)
         if info.compress_type == zipfile.ZIP_STORED:
@@ -171,10 +173,10 @@ class ZipContainer:
         return self._open[-1]
 
     def verify(self) -> None:
-        """Hold every member that is read in its place against its checksum; the others were when they were inflated.
+        """Compare every uncompressed member with its checksum; decompression has checked the others.
 
         Raises:
-            CorruptModel: it is another.
+            CorruptModel: A checksum differs.
         """
         while self._unverified and not self._file.closed:
             with _convert_errors(self._unverified[-1].name):
@@ -182,7 +184,7 @@ class ZipContainer:
             self._unverified.pop()
 
     def close(self) -> None:
-        """Let go of the archive and all that has been opened in it."""
+        """Close the archive and all files opened in it."""
         for file in self._open:
             file.close()
         self._zip.close()
@@ -190,16 +192,16 @@ class ZipContainer:
 
     def _find_member(self, name: str) -> zipfile.ZipInfo:
         if name not in self._members:
-            raise CorruptModel(f"the zip archive holds no {name}")
+            raise CorruptModel(f"{name} is missing from the zip archive")
         if len(self._members[name]) > 1:
             raise CorruptModel(f"the zip archive holds more than one {name}")
         info = self._members[name][0]
         if info.flag_bits & _ENCRYPTED:
-            raise RefusedModel(f"{name} is encrypted; Keras encrypts nothing")
+            raise RefusedModel(f"{name} is encrypted; Keras does not encrypt files")
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise UnsupportedFormat(f"{name} is compressed in a way that Keras never uses; only deflate is read")
+            raise UnsupportedFormat(f"{name} is compressed by a method that is not supported; only deflate is")
         if stat.S_ISLNK(info.external_attr >> 16):
-            raise RefusedModel(f"{name} is a link to another file; Keras writes none")
+            raise RefusedModel(f"{name} is a symbolic link; Keras does not write links")
         if name not in self._taken:
             self._taken.add(name)
             self._places.take(name, info.header_offset, _LOCAL_HEADER + info.compress_size)
@@ -207,9 +209,9 @@ class ZipContainer:
         return info
 
     def _is_mostly_described(self, info: zipfile.ZipInfo) -> bool:
-        """Whether the numbers in the HDF5 file INFO are few beside what describes them, which is going to be read.
+        """Return whether the HDF5 file `info` consists mostly of metadata, which is going to be read anyway.
 
-        HDF5 asks for it in pieces of some hundred bytes. Through Python, those of 1,000 layers take 90 ms.
+        HDF5 reads metadata in pieces of some hundred bytes. Through Python, the pieces of 1,000 layers take 90 ms.
         """
         others = sum(other.file_size for other in self._zip.infolist() if other is not info)
         return self._is_here and info.file_size <= min(_AT_ONCE, _PER_BYTE * others)
@@ -233,21 +235,21 @@ class ZipContainer:
             start = info.header_offset + _LOCAL_HEADER + name_length + extra_length
             end = self._file.seek(0, io.SEEK_END)
             if header[:4] != ZIP_MAGIC or name != info.filename.encode() or start + info.file_size > end:
-                raise CorruptModel(f"{info.filename} does not lie where the zip archive says")
+                raise CorruptModel(f"{info.filename} is not at the offset that the zip archive states")
             return _MemberWindow(self._file, info.filename, start, info.file_size, info.CRC)
 
     def _unpack(self, info: zipfile.ZipInfo) -> BinaryIO:
         with self._open_inflated(info.filename) as member, _convert_errors(info.filename):
             budget.allow(info.file_size)
             into: BinaryIO = io.BytesIO() if info.file_size <= _IN_MEMORY else TemporaryFile()  # noqa: SIM115
-            # Never more than is declared: there zipfile stops, and compares the checksum.
+            # zipfile stops at the declared size, and compares the checksum there.
             while chunk := member.read(_CHUNK):
                 into.write(chunk)
             return into
 
 
 class _MemberWindow(PositionedFile):
-    """A member that is stored uncompressed, as a file of its own: `size` bytes of the archive from `start` on."""
+    """An uncompressed member as a file of its own: the `size` bytes of the archive from `start` on."""
 
     def __init__(self, file: BinaryIO, name: str, start: int, size: int, crc: int) -> None:
         super().__init__(size)
@@ -257,7 +259,7 @@ class _MemberWindow(PositionedFile):
         self._crc = crc
 
     def readall(self) -> bytes:
-        """All bytes from here on."""
+        """Return all bytes from the current position on."""
         self._file.seek(self._start + self._at)
         found = self._file.read(max(0, self._size - self._at))
         self._at += len(found)
@@ -268,10 +270,10 @@ class _MemberWindow(PositionedFile):
         return int(self._file.readinto(view))  # type: ignore[attr-defined]
 
     def verify(self) -> None:
-        """Read it all.
+        """Read the whole member and compare its checksum.
 
         Raises:
-            CorruptModel: its checksum is another.
+            CorruptModel: The checksum differs.
         """
         self.seek(0)
         crc, buffer = 0, memoryview(bytearray(_CHUNK))
@@ -279,9 +281,9 @@ class _MemberWindow(PositionedFile):
             budget.allow(count)
             crc = crc32(buffer[:count], crc)
         if crc != self._crc:
-            raise CorruptModel(f"{self.name} is damaged: its checksum is not the one in the zip archive")
+            raise CorruptModel(f"{self.name} is damaged: its checksum differs from the one in the zip archive")
 
 
 def _convert_errors(what: str) -> AbstractContextManager[None]:
-    """Convert what zipfile, zlib and the system raise over a damaged archive to `CorruptModel`; `what` is damaged."""
+    """Convert the errors of zipfile, zlib and the system to a `CorruptModel` that names `what` as damaged."""
     return foreign_errors.stopped(_FOREIGN_ERRORS, f"{what} cannot be read")

@@ -1,8 +1,8 @@
-"""The groups of a `.weights.h5`, as Keras's own saving writes them since 2.12: `layers/lstm_1/cell/vars/0`.
+"""The groups of a `.weights.h5`, as Keras writes them since 2.12: `layers/lstm_1/cell/vars/0`.
 
-A layer's arrays stand in its group `vars` under their numbers, the layers within it in groups called after the
-attribute that holds them, and those of a list in groups called after their classes, numbered. HDF5 lists `lstm_10`
-before `lstm_2`. Since Keras 3.6 the attribute `name` of `vars` is the layer's own name.
+The arrays of a layer are in its group `vars` under their numbers. The layers within it are in groups named after the
+attribute that holds them; those of a list are in groups named after their classes, with numbers. HDF5 lists `lstm_10`
+before `lstm_2`. Since Keras 3.6 the attribute `name` of `vars` is the name of the layer.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lstmdump.model.tensor import Tensor
 from lstmdump.readers.hdf5.file import Group, HDF5File
 from lstmdump.readers.hdf5.links import too_many_links
 
-LISTS = ("layers", "_layer_checkpoint_dependencies")  # where a model keeps its layers; the latter in 2.12 to 2.14
+LISTS = ("layers", "_layer_checkpoint_dependencies")  # the groups of a model's layers; the latter in 2.12 to 2.14
 _VARS = "vars"
 
 _NO_LAYERS = frozenset({"optimizer", "metrics", "_metrics", "_compile_metrics"})  # the attributes of a compiled model
@@ -32,14 +32,14 @@ class VariableGroup:
     """A group of variables and all groups below: a layer, a cell, or a list of layers.
 
     Attributes:
-        path: in the file.
-        key: its last step.
-        place: where it stands in the file, so that what was written first comes first.
-        name: the layer's own name, since Keras 3.6.
-        is_layer: whether it has a group `vars`; lists have none, and layers without arrays of their own may have none.
-        arrays: by their numbers, in order.
-        children: the groups below by their last steps.
-        size: of the root, how many bytes all arrays come to, those that are left out included.
+        path: the path of the group in the file.
+        key: the last step of the path.
+        place: the shard and the address of the group, which sort groups in the order in which they were written.
+        name: the name of the layer, since Keras 3.6.
+        is_layer: whether it has a group `vars`; lists do not, and layers without arrays of their own may not.
+        arrays: the arrays by number, in order.
+        children: the groups directly below, by key.
+        size: for the root only, the bytes of all arrays, including those that are left out.
     """
 
     path: str
@@ -52,17 +52,17 @@ class VariableGroup:
     size: int = 0
 
     def walk(self) -> Iterator[VariableGroup]:
-        """This group and all below it."""
+        """Yield this group and all groups below it."""
         yield self
         for child in self.children.values():
             yield from child.walk()
 
     def child(self, *keys: str) -> VariableGroup | None:
-        """The first there is of the children called KEYS."""
+        """Return the first child whose key is one of `keys`, in their order."""
         return next((self.children[key] for key in keys if key in self.children), None)
 
     def in_order(self) -> list[VariableGroup]:
-        """The children in the order in which they were written, but a forward layer before the backward one."""
+        """Return the children in the order in which they were written, but a forward layer before a backward one."""
         found = sorted(self.children.values(), key=lambda child: child.place)
         keys = [child.key for child in found]
         if "forward_layer" in keys and "backward_layer" in keys:
@@ -87,12 +87,12 @@ def read_groups(roots: Sequence[HDF5File], *, opaque_is_bfloat16: bool) -> Varia
 
     Args:
         roots: the files, each of which is one shard.
-        opaque_is_bfloat16: whether two bytes of no known type are a bfloat16 even where nothing says so, as in files of
-            Keras 2.
+        opaque_is_bfloat16: whether two-byte numbers of unknown type are bfloat16 even without the mark that Keras 3
+            writes, as in files of Keras 2.
 
     Raises:
-        CorruptModel: a file is damaged, or a group is within itself.
-        RefusedModel: there are more groups than a model has, or a link.
+        CorruptModel: A file is damaged, or a group contains itself.
+        RefusedModel: The number of groups exceeds the limit, or there is a link to another file.
     """
     tree = VariableGroup("", "", (0, 0))
     for shard, root in enumerate(roots):
@@ -116,10 +116,10 @@ class _ShardReader:
         self._seen: set[int] = set()
 
     def visit(self, group: Group, stored: VariableGroup, steps: tuple[str, ...]) -> None:
-        """Put GROUP, which is STORED, and all below it into the tree."""
+        """Add `group`, which `stored` describes, and all groups below it to the tree."""
         address = group.address
         if address in self._seen:
-            raise CorruptModel(f"the group {group.path} has two names, or stands within itself")
+            raise CorruptModel(f"the group {group.path} has two names, or contains itself")
         if len(steps) > self._limits.nesting:
             words = f"groups are nested more than {self._limits.nesting} deep"
             raise limit_exceeded("nesting", words, needed=2 * self._limits.nesting)
@@ -136,7 +136,7 @@ class _ShardReader:
                 self.visit(child, self._get_or_add(inner_steps, child.address), inner_steps)
 
     def _take_arrays(self, group: Group, stored: VariableGroup) -> list[str]:
-        """Put the arrays of GROUP into STORED, and give the names of all else in it."""
+        """Add the arrays of `group` to `stored`, and return the names of everything else in it."""
         rest = []
         stored.is_layer = True
         stored.name = group.text("name") or stored.name
@@ -146,9 +146,9 @@ class _ShardReader:
                 rest.append(key)
                 continue
             if tensor.dtype == "|V2":
-                raise CorruptModel(f"{tensor.name} holds numbers of two bytes, of which the file does not say the type")
+                raise CorruptModel(f"{tensor.name} holds two-byte numbers, and the file does not state their type")
             if stored.arrays.setdefault(key, tensor) is not tensor:
-                raise CorruptModel(f"{tensor.name} is in more than one of the files that the weights are spread over")
+                raise CorruptModel(f"{tensor.name} is stored in more than one shard")
             self._tree.size += tensor.size * _item_size(tensor.dtype)
         return rest
 
@@ -164,7 +164,7 @@ def require_all_arrays(tree: VariableGroup) -> None:
     """Check that the arrays of every layer in `tree` are numbered without a gap.
 
     Raises:
-        CorruptModel: an array is missing.
+        CorruptModel: An array is missing.
     """
     for stored in tree.walk():
         numbers = [int(key) for key in stored.arrays if re.fullmatch(r"[0-9]{1,9}", key)]
@@ -174,14 +174,14 @@ def require_all_arrays(tree: VariableGroup) -> None:
 
 
 def find_numbered(container: VariableGroup, word: str) -> list[tuple[int, VariableGroup]]:
-    """Return the children of `container` that are called `word`, after a class, with their numbers, in that order."""
+    """Return the children of `container` named `word`, a class name in snake case, with their numbers, in order."""
     pattern = re.compile(re.escape(word) + r"(?:_([0-9]{1,9}))?")
     found = ((pattern.fullmatch(key), child) for key, child in container.children.items())
     return sorted(((int(key[1] or 0), child) for key, child in found if key), key=lambda one: one[0])
 
 
 def _item_size(dtype: str) -> int:
-    """Return the bytes of one number of type `dtype`, whose name says the bits."""
+    """Return the size in bytes of one number of type `dtype`, whose name ends with the size in bits."""
     bits = re.search(r"\d+$", dtype)
     return int(bits[0]) // 8 if bits else 1
 
@@ -193,7 +193,7 @@ def _sort_key(key: str) -> tuple[int, int, str]:
 def _drop_other_groups(stored: VariableGroup, *, at_root: bool) -> None:
     """Remove from `stored` the groups that hold no parameters of the model."""
     if "forward_layer" in stored.children and "backward_layer" in stored.children:
-        stored.children.pop("layer", None)  # what a Bidirectional of Keras 2 copied its two layers from
+        stored.children.pop("layer", None)  # the layer that a Bidirectional of Keras 2 copied twice
     for key, child in list(stored.children.items()):
         if (at_root and key in _NO_LAYERS) or _is_training_state(key, child.arrays):
             del stored.children[key]
@@ -202,13 +202,13 @@ def _drop_other_groups(stored: VariableGroup, *, at_root: bool) -> None:
 
 
 def _is_training_state(key: str, arrays: Mapping[str, Tensor]) -> bool:
-    """Return whether a group called `key`, with these `arrays`, is the state of a seed, an optimizer or a metric."""
+    """Return whether the group `key` with these `arrays` is the state of a seed, an optimizer or a metric."""
     first = next(iter(arrays.values()), None)
     if first is None:
         return False
     counts = first.dtype in _NUMBERS
     seed = counts and len(arrays) == 1 and first.shape == (2,)
-    scalars = [tensor.shape == () for tensor in list(arrays.values())[:2]]  # the steps, and since Keras 3 the rate
+    scalars = [tensor.shape == () for tensor in list(arrays.values())[:2]]  # steps, and since Keras 3 the rate
     optimizer = counts and scalars[0] and (scalars == [True, True] or _OPTIMIZER.fullmatch(key) is not None)
     metric = _METRIC.fullmatch(key) is not None and all(math.prod(tensor.shape) == 1 for tensor in arrays.values())
     return seed or optimizer or metric

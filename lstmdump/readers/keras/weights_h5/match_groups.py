@@ -1,12 +1,12 @@
-"""Which group of a `.weights.h5` belongs to which layer of the architecture.
+"""The matching of the groups of a `.weights.h5` to the layers of the architecture.
 
-Wrappers hold their layers under attributes of known names. In a list, a group is called after the class of its layer,
-and numbered within the list:
+Wrappers hold their layers under attributes of known names. In a list, a group is named after the class of its layer,
+with a number within the list:
 
 ==============  =====================================================================================================
-since 3.6       the group says the layer's own name
-Keras 3         the number counts all layers of the class, also one that was stored before, elsewhere
-2.14 to 2.15    the number counts the layers of the class that are stored here
+since 3.6       the group also stores the name of the layer
+Keras 3         the number counts all layers of the class, including those that are stored elsewhere
+2.14 to 2.15    the number counts the layers of the class that are stored in this list
 2.12, 2.13      the same, but layers with weights count twice
 ==============  =====================================================================================================
 """
@@ -30,7 +30,7 @@ class GroupMatch:
     Attributes:
         stored: the group.
         layer: the layer.
-        prefix: what Keras 2 puts before the name of a Bidirectional's layer; the architecture has the name without.
+        prefix: the prefix that Keras 2 adds to the name of a Bidirectional's layer when it stores the layer.
         direction: which half of a Bidirectional the layer is: `forward`, `backward`, or empty.
     """
 
@@ -45,15 +45,18 @@ def match_groups(
 ) -> Iterator[GroupMatch]:
     """Match the groups within a group to the layers within a layer, in the order of the architecture.
 
-    Three passes, each over what the one before left: groups under the attributes that the layer is known to have, lists
-    of groups by class and number, and last any group of the right name. What is left then has no layer.
+    There are three passes, each over the groups that the previous one left: groups under the attributes that the layer
+    is known to have, lists of groups by class and number, and finally any group with a fitting name. The groups that
+    remain have no layer.
 
     Args:
         stored: the group.
         layer: the layer it belongs to.
         is_keras_2: whether Keras 2 wrote the file.
-        known: returns whether a layer was met before, under whatever model, so that it is not stored again.
+        known: returns whether a layer was visited before, under any model, so that it is not stored again.
     """
+    # Matches are collected before any is yielded: the last pass may only use groups that none of the first two took,
+    # but the layers that it serves stand among the others in the order of the architecture.
     left = {id(child): child for child in _list_layer_groups(stored)}
     waiting: list[ConfigLayer] = []
     found = [*_match_by_attribute(stored, layer, is_keras_2=is_keras_2, known=known)]
@@ -70,7 +73,7 @@ def match_groups(
 
 
 def _list_layer_groups(stored: VariableGroup) -> Iterator[VariableGroup]:
-    """Yield the groups of the layers below `stored`, those in lists included."""
+    """Yield the groups of the layers directly below `stored` and in its lists."""
     for child in stored.in_order():
         if child.is_layer or child.key == "cell" or child.key not in (*LISTS, "cells"):
             yield child
@@ -100,11 +103,12 @@ def _match_by_attribute(
 def _match_list(
     layers: Sequence[ConfigLayer], container: VariableGroup, *, is_keras_2: bool, known: IsKnown
 ) -> dict[int, VariableGroup]:
-    """Return the group in `container` of each of `layers`, by the layer's id; shared layers may have none.
+    """Return the group in `container` of each of `layers`, by the id of the layer; shared layers may have none.
 
-    Names decide where the groups have them (Keras 3.6 and later), else numbers. A shared layer was stored before, under
-    another model: Keras 3 counts it here all the same, so that the number of a group is the place of the layer among
-    those of its class; Keras 2 does not, so that the groups are those of the layers that are not known yet.
+    Groups are matched by names if they store them (Keras 3.6 and later), else by numbers. A shared layer is stored only
+    once, under the model that Keras visited first. In the other lists, Keras 3 still counts it, so that the number of a
+    group is the index of the layer among those of its class; Keras 2 does not, so that the groups in their order are
+    those of the layers that are not known yet.
     """
     found: dict[int, VariableGroup] = {}
     for word in dict.fromkeys(snake_case(layer.kind) for layer in layers):
@@ -138,6 +142,6 @@ def _take_fitting(layer: ConfigLayer, rest: list[VariableGroup]) -> VariableGrou
 
 
 def snake_case(kind: str) -> str:
-    """A class's name as it stands in a path: `MyLSTM` is `my_lstm`, `CuDNNLSTM` is `cu_dnnlstm`."""
+    """Return the name of a class as Keras writes it in a path: `my_lstm` for `MyLSTM`, `cu_dnnlstm` for `CuDNNLSTM`."""
     words = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", kind))
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", words).lower()

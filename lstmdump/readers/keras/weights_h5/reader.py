@@ -1,8 +1,8 @@
-"""Weights alone as Keras saves them since 2.12: `.weights.h5`, or `.weights.json` with several such files beside it.
+"""Weights alone as Keras saves them since 2.12: `.weights.h5`, or `.weights.json` with several shards beside it.
 
-The `weight_map` of `x.weights.json` (Keras 3.10 and later) says in which of `x_00000.weights.h5`, … the arrays of a
-layer are; those of one layer may be in several. Keras 3.10 leaves files out of the map where a layer runs over the end
-of one, and cannot load them itself; `total_size`, in bytes, shows it.
+The `weight_map` of `x.weights.json` (Keras 3.10 and later) states which shards `x_00000.weights.h5`, … hold the arrays
+of a layer; they may be in several. Keras 3.10 omits a shard from the map if a layer continues in it, and cannot load
+such a model itself; `total_size`, in bytes, shows that a shard is missing from the map.
 """
 
 from __future__ import annotations
@@ -26,27 +26,25 @@ from lstmdump.readers.keras.weights_h5.walk import collect_kinds, place_groups
 
 _SHARD = re.compile(r"(?P<model>.+)_\d{5}\.weights\.h5", re.DOTALL)
 _NO_LAYERS = "found by shape: the configuration lists no layers"
-_NO_NAMES = "named after the groups in the file, which keeps no names of layers"
-_OPAQUE = "numbers of two bytes and of no known type are taken for bfloat16"
-_LONE_SHARD = "the file is called like one of several that hold a model's weights: layers and arrays may be missing"
+_NO_NAMES = "layers are named after the groups in the file, which does not store their names"
+_OPAQUE = "two-byte numbers of unknown type are read as bfloat16"
+_LONE_SHARD = "the file has the name of one shard of several: layers and arrays may be missing"
 
 
 def read(location: Location, file: HDF5File) -> Model:
-    """The model whose weights, and nothing else, are in FILE, which is open at LOCATION.
+    """Return the model whose weights alone are in `file`, opened from `location`.
 
     Raises:
-        UnknownFormat: it is one of several files, and the one that lists them lies beside it.
+        UnknownFormat: The file is one shard of several, and the index that lists them is beside it.
     """
     notes = []
     if (part := _SHARD.fullmatch(location.name)) is not None:
         index = location.sibling(f"{part['model']}.weights.json")
         if index.is_file():
-            raise UnknownFormat(
-                f"one of several files that hold a model's weights; name {index.name}, which lists them"
-            )
+            raise UnknownFormat(f"one of several files with a model's weights; give {index.name}, which lists them")
         notes.append(_LONE_SHARD)
     own = file.group("vars")
-    marked = own is not None and own.text("name") is not None  # since Keras 3.6; Keras 2 marks no bfloat16, either
+    marked = own is not None and own.text("name") is not None  # since Keras 3.6; Keras 2 does not mark bfloat16 arrays
     root = read_groups([file], opaque_is_bfloat16=not marked)
     if not marked and any(tensor.dtype == "bfloat16" for stored in root.walk() for tensor in stored.arrays.values()):
         notes.append(_OPAQUE)
@@ -62,11 +60,11 @@ def read(location: Location, file: HDF5File) -> Model:
 
 
 def read_index(location: Location) -> Model:
-    """The model whose weights are spread over the files that the JSON file at LOCATION lists.
+    """Return the model whose weights are in the shards that the JSON file at `location` lists.
 
     Raises:
-        CorruptModel: the JSON lists no files, or one that is not there, or not all.
-        RefusedModel: it leads out of its directory.
+        CorruptModel: The JSON lists no files, a missing file, or not all of them.
+        RefusedModel: The JSON refers to another directory.
     """
     files = DirectoryContainer(location.parent)
     try:
@@ -101,14 +99,14 @@ def assemble(
         root: the groups of the file, with their arrays.
         architecture: the configuration, which names the layers; None if the file holds none.
         format_word: the word of the key `format` in the JSON output.
-        producer: who wrote the file.
-        limits: the limits.
+        producer: the program that wrote the file, with its version.
+        limits: the limits of the model.
         release: closes the file.
-        files: verified before the first array is read.
-        notes: notes on the model, to come before those on its names.
+        files: the container, which is verified before the first array is read.
+        notes: notes on the model, which precede those on its names.
 
     Raises:
-        CorruptModel: an array is missing, or the architecture and the arrays disagree.
+        CorruptModel: An array is missing, or the architecture and the arrays disagree.
     """
     require_all_arrays(root)
     has_names = any(stored.name is not None for stored in root.walk())
@@ -129,20 +127,20 @@ def assemble(
 
 
 def shard_name(index: str, number: int) -> str:
-    """Return the name that Keras gives to the file of that `number` beside `index`."""
+    """Return the name of the shard with that `number` beside `index`."""
     return f"{index.removesuffix('.json').replace('.weights', '')}_{number:05}.weights.h5"
 
 
 def read_shards(files: Container, index: str) -> VariableGroup:
-    """Read the groups of all the files that a JSON file lists.
+    """Read the groups of all shards that a JSON file lists.
 
     Args:
-        files: where these files are.
-        index: the name of the JSON file, which is one of them.
+        files: the container of the shards and of the JSON file.
+        index: the name of the JSON file.
 
     Raises:
-        CorruptModel: the JSON lists no files, or one that is not there, or not all.
-        RefusedModel: it leads out of its directory.
+        CorruptModel: The JSON lists no files, a missing file, or not all of them.
+        RefusedModel: The JSON refers to another directory.
     """
     listed, size = _list_shards(files.text(index), index, files.limits)
     names = [_require_shard(name, files, index) for name in listed]
@@ -152,12 +150,12 @@ def read_shards(files: Container, index: str) -> VariableGroup:
         opened |= {name: files.hdf5(name) for name in _find_numbered_shards(files, index) if name not in opened}
         tree = _read_opened(opened)
     if tree.size < size:
-        raise CorruptModel(f"{index} speaks of {size} bytes of arrays, but the files beside it hold {tree.size}")
+        raise CorruptModel(f"{index} states {size} bytes of arrays, but the files beside it hold {tree.size}")
     return tree
 
 
 def _guess_producer(root: VariableGroup, *, spread: bool = False) -> str:
-    """Who wrote the file, as far as its layout says; it holds no version."""
+    """Return the producer as far as the layout shows it; the file does not state a version."""
     if spread:
         return "keras 3.10 or later"
     if any(stored.name is not None for stored in root.walk()):
@@ -172,7 +170,7 @@ def _read_opened(opened: Mapping[str, HDF5File]) -> VariableGroup:
 
 
 def _list_shards(text: bytes, index: str, limits: Limits) -> tuple[list[object], float]:
-    """Return the names of the files, each once, and the bytes of all arrays: 0 where the JSON does not say."""
+    """Return the names of the files, each once, and the bytes of all arrays, or 0 if the JSON does not state them."""
     value: Any = json_text.parse(text, index, limits)
     try:
         entries = [[entry] if isinstance(entry, str) else entry for entry in value["weight_map"].values()]
@@ -185,14 +183,14 @@ def _list_shards(text: bytes, index: str, limits: Limits) -> tuple[list[object],
 
 def _require_shard(name: object, files: Container, index: str) -> str:
     if not isinstance(name, str) or not is_plain_file_name(name):
-        raise RefusedModel(f"{index} leads to {name!r}, which is no file beside it; nothing was opened there")
+        raise RefusedModel(f"{index} refers to {name!r}, which is not a file beside it; it was not opened")
     if not files.has(name):
-        raise CorruptModel(f"{index} lists {name}, which is not there")
+        raise CorruptModel(f"{index} lists {name}, which is missing")
     return name
 
 
 def _find_numbered_shards(files: Container, index: str) -> Iterator[str]:
-    """Return the names of the files beside `index` that are numbered as Keras numbers them."""
+    """Yield the names of the shards beside `index`, by their numbers."""
     number = 0
     while files.has(name := shard_name(index, number)):
         yield name

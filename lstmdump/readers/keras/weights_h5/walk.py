@@ -1,4 +1,4 @@
-"""The layers of a `.weights.h5` under the names and classes that the architecture, or else the file, gives them."""
+"""The layers of a `.weights.h5`, with the names and classes of the architecture or, without one, of the file."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _RECURRENT = ("kernel", "recurrent_kernel", "bias")
 
 @dataclass(frozen=True)
 class _GroupContext:
-    """What is known of the layer in a group from the layers around it.
+    """The context of the layer in a group, from the layers around it.
 
     Attributes:
-        path: the names around it; once the layer is known, with its own.
-        certain: whether all around are classes of Keras's own, so that the arrays must be there.
-        in_stack: how many cells stand in one stack with it.
+        path: the names of the layers around it; once the layer is known, including its own.
+        certain: whether all layers around it are of Keras's own classes, so that its arrays must be stored.
+        in_stack: the number of cells in the same stack.
         wrappers: the wrappers around it.
     """
 
@@ -49,10 +49,12 @@ class _GroupContext:
 
 
 class _GroupWalk:
-    """One pass over the groups and the architecture, side by side.
+    """A pass over the groups of the file and the layers of the architecture in parallel.
 
-    Groups and layers are matched level by level, since a group's name says the class and number of a layer within its
-    parent only. A shared layer is stored once, under the model that Keras met first; its other copies have no group.
+    The name of a group identifies a layer only within its parent (class and number), so groups and layers are matched
+    level by level, from the root down. A shared layer is stored once, under the model that Keras visited first. The
+    walk visits layers in the same order and remembers them, as the later copies have no group; layers without a group
+    are collected in `absent`, to be checked when all groups have been visited.
     """
 
     def __init__(self, *, is_keras_2: bool, has_names: bool) -> None:
@@ -62,18 +64,18 @@ class _GroupWalk:
         self.absent: list[tuple[ConfigLayer, _GroupContext]] = []
 
     def known(self, layer: ConfigLayer) -> bool:
-        """Whether a layer of this very name, class and content has been met before."""
+        """Return whether a layer with this name, class and content was visited before."""
         return layer.shared_id in self._met or _shared_key(layer) in self._met
 
     def place_group(
         self, stored: VariableGroup, layer: ConfigLayer | None, around: _GroupContext
     ) -> Iterator[PlacedLayer]:
-        """Yield the places of all arrays in a group and below.
+        """Yield the places of all arrays in a group and in the groups below it.
 
         Args:
             stored: the group.
-            layer: the layer it belongs to, if the architecture has it.
-            around: what is known of the layer, with its own path.
+            layer: the layer it belongs to, if the architecture lists it.
+            around: the context of the layer, with its own path.
         """
         cell = _find_own_cell(stored, layer) if around.path else None
         if stored.arrays or cell is not None:
@@ -102,7 +104,7 @@ class _GroupWalk:
             self._met.update(_list_keys(pair.layer))
 
     def _place_unlisted(self, stored: VariableGroup, around: _GroupContext) -> Iterator[PlacedLayer]:
-        """Yield the places of the arrays in a group that the architecture does not list, named as in the file."""
+        """Yield the places of the arrays in a group that the architecture does not list, with the names of the file."""
         silent = stored.key in LISTS or (self._has_names and not stored.is_layer)
         silent = silent or (stored.key in ("cell", "cells") and bool(around.path))
         path = around.path if silent and stored.name is None else (*around.path, stored.name or stored.key)
@@ -118,10 +120,10 @@ def place_groups(
         root: the groups of the file.
         architecture: the configuration of the model, if there is one.
         is_keras_2: whether Keras 2 wrote the file.
-        has_names: whether the file keeps the names of the layers.
+        has_names: whether the file stores the names of the layers.
 
     Raises:
-        CorruptModel: the architecture names an LSTM layer that has no arrays, or arrays of another size.
+        CorruptModel: The architecture names an LSTM layer that has no arrays, or arrays of another size.
     """
     walk = _GroupWalk(is_keras_2=is_keras_2, has_names=has_names)
     found = list(walk.place_group(root, architecture, _GroupContext()))
@@ -134,7 +136,7 @@ def place_groups(
 
 
 def _find_own_cell(stored: VariableGroup, layer: ConfigLayer | None) -> VariableGroup | None:
-    """Return the cell in `stored` that is part of the layer itself, as in an LSTM; the cell of an RNN is a layer."""
+    """Return the cell in `stored` if it is part of the layer, as in an LSTM; the cell of an RNN is a layer itself."""
     cell = stored.children.get("cell")
     if cell is None or not cell.arrays or (layer is not None and layer.children):
         return None
@@ -160,7 +162,7 @@ def _place_arrays(
 
 
 def _name_arrays(holder: VariableGroup, *, is_lstm: bool) -> dict[str, Tensor]:
-    """Return the arrays of `holder` by what they are in an LSTM, if it `is_lstm` or they have the shapes of one."""
+    """Return the arrays of `holder`, under the names of an LSTM's arrays if it is one by class or by shapes."""
     tensors = list(holder.arrays.values())
     count = min(len(tensors), 3) if is_lstm else _count_lstm_arrays([tensor.shape for tensor in tensors])
     names = [*_RECURRENT[:count], *(f"{holder.key}/vars/{key}" for key in list(holder.arrays)[count:])]
@@ -168,7 +170,7 @@ def _name_arrays(holder: VariableGroup, *, is_lstm: bool) -> dict[str, Tensor]:
 
 
 def _count_lstm_arrays(shapes: list[tuple[int, ...]]) -> int:
-    """Return how many of the first of `shapes` are an LSTM's: (d, 4m), (m, 4m) and perhaps a bias (4m,) or (8m,)."""
+    """Return how many of the leading `shapes` form an LSTM: (d, 4m), (m, 4m) and optionally a bias (4m,) or (8m,)."""
     if len(shapes) < 2 or len(shapes[0]) != 2 or len(shapes[1]) != 2:
         return 0
     units = shapes[1][0]
@@ -178,7 +180,7 @@ def _count_lstm_arrays(shapes: list[tuple[int, ...]]) -> int:
 
 
 def _require_arrays(walk: _GroupWalk, found: list[PlacedLayer]) -> None:
-    """Check that every LSTM layer that has no group, but must have arrays, is a copy of a layer in `found`."""
+    """Check that every LSTM layer that must have arrays, but has no group, is a copy of a layer in `found`."""
     stored = {_shared_key(place.leaf.layer) for place in found if place.leaf is not None}
     expected = (
         leaf
@@ -192,7 +194,7 @@ def _require_arrays(walk: _GroupWalk, found: list[PlacedLayer]) -> None:
 
 
 def _tell_places_apart(found: list[PlacedLayer]) -> list[PlacedLayer]:
-    """Return `found` with no two arrays of one path and name: all but the first of a path go by their groups."""
+    """Return `found` with unique names of arrays: of layers with one path, all but the first are named by groups."""
 
     def by_group(_: LayerPath, clashing: Sequence[int]) -> Iterator[LayerPath]:
         return (tuple(found[index].bucket.scope.split("/")) for index in clashing)
@@ -214,11 +216,11 @@ def _list_keys(layer: ConfigLayer) -> Iterator[object]:
 
 
 def _shared_key(layer: ConfigLayer) -> tuple[object, ...]:
-    """Return what two copies of a shared layer have in common."""
+    """Return a key that is equal for all copies of a shared layer."""
     inner = tuple(_shared_key(child) for _, child in layer.children)
     return (layer.kind, layer.name, stated_units(layer), inner)
 
 
 def collect_kinds(found: list[PlacedLayer]) -> Mapping[LayerPath, str]:
-    """Return the classes that the architecture gives to layers, by path."""
+    """Return the classes that the architecture states, by the path of the layer."""
     return {place.path: place.kind for place in found if place.kind is not None}

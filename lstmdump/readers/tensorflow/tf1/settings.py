@@ -1,4 +1,4 @@
-"""What else is known of a cell of TensorFlow 1, in the words that Keras has for it."""
+"""The settings of the cells of TensorFlow 1, from their graph and their names."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from lstmdump.model.tree import LayerPath, Sources
 from lstmdump.readers.tensorflow.tf1.cells import TF1Cell
 
 _HALVES = {"bw": ("fw", "backward"), "BW": ("FW", "backward"), "fw": ("bw", "forward"), "FW": ("BW", "forward")}
-"""By the scope of a half of a bidirectional network, that of the other half, and the direction."""
+"""The scope of the other half of a bidirectional network, and the direction, by the scope of a half."""
 
 
 def sources(cells: Mapping[LayerPath, TF1Cell], tensors: Mapping[str, Tensor]) -> Sources:
-    """The sources of CELLS, whose variables are among TENSORS."""
+    """Return the sources of `cells`, whose variables are among `tensors`."""
     from lstmdump.readers.tensorflow.tf1 import topology as tf1_topology
 
     return tf1_topology.of(cells, tensors)
 
 
 def of(cell: TF1Cell, places: Collection[LayerPath]) -> DeferredSettings:
-    """Return the settings of `cell`, one of those at `places`.
+    """Return the settings of `cell`, one of the cells at `places`.
 
-    With a graph they have the activations and the bounds, or, if that does not compute a plain LSTM, the reason.
+    If there is a graph, they include the activations and the bounds, or the reason why the cell is not a plain LSTM.
     """
     return DeferredSettings(partial(_settings, cell, places), finite_number(cell.forget_bias))
 
@@ -41,7 +41,7 @@ def _settings(cell: TF1Cell, places: Collection[LayerPath]) -> LayerSettings:
 
 
 def _equations(cell: TF1Cell) -> LayerSettings:
-    """Return what the graph of `cell` states of its equations."""
+    """Return the settings that the graph shows in the equations of `cell`."""
     is_normalized = any("/" in leaf and not leaf.startswith("projection/") for leaf in cell.variables)
     if cell.computed is None or is_normalized:
         return LayerSettings()
@@ -60,9 +60,9 @@ def _equations(cell: TF1Cell) -> LayerSettings:
 
 
 def _direction(cell: TF1Cell, places: Collection[LayerPath]) -> str | None:
-    """Return which half of a bidirectional network `cell` is.
+    """Return the direction of `cell` if it is a half of a bidirectional network, else None.
 
-    It is one by its name beside that of the other half, unless its graph differs.
+    It is a half if its name is next to that of the other half, and the graph does not contradict.
     """
     steps = tuple(filter(None, cell.scope.split("/")))
     for length in reversed(range(len(steps))):
@@ -75,7 +75,7 @@ def _direction(cell: TF1Cell, places: Collection[LayerPath]) -> str | None:
 
 
 def _is_turned(cell: TF1Cell) -> bool | None:
-    """Whether it gets the last step of its input first; None where no graph shows it."""
+    """Return whether `cell` reads the last step of its input first, or None if no graph shows it."""
     from lstmdump.readers.tensorflow.graph import cell_inputs
 
     return None if cell.computed is None else cell_inputs.is_turned(cell.computed)

@@ -165,7 +165,7 @@ def test_two_bytes_are_bfloat16(tmp_path: Path) -> None:
 
 def test_two_bytes_are_nothing_where_keras_3_would_say_what_they_are(tmp_path: Path) -> None:
     path = builders.saved(tmp_path / "a.weights.h5", {"layers/dense": [np.zeros((3, 4), "V2")]}, {"": "model"})
-    with pytest.raises(CorruptModel, match="numbers of two bytes, of which the file does not say the type"):
+    with pytest.raises(CorruptModel, match="two-byte numbers, and the file does not state their type"):
         lstmdump.open(path)
 
 
@@ -181,7 +181,7 @@ def test_a_gap_in_the_numbers_is_a_missing_array(tmp_path: Path) -> None:
 def test_a_group_within_itself_is_a_contradiction(tmp_path: Path) -> None:
     path = builders.saved(tmp_path / "a.weights.h5", {"layers/lstm/cell": CELL})
     builders.change(path, lambda file: file["layers/lstm"].__setitem__("again", file["layers"]))
-    with pytest.raises(CorruptModel, match="stands within itself"), lstmdump.open(path):
+    with pytest.raises(CorruptModel, match="contains itself"), lstmdump.open(path):
         pass
 
 
@@ -219,7 +219,7 @@ def test_hdf5_of_something_else_with_links_is_no_model(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["data"] = np.zeros(3)
         file["link"] = h5py.SoftLink("/data")
-    with pytest.raises(lstmdump.errors.UnknownFormat, match="no Keras model"), lstmdump.open(tmp_path / "a.h5"):
+    with pytest.raises(lstmdump.errors.UnknownFormat, match="not a Keras model"), lstmdump.open(tmp_path / "a.h5"):
         pass
 
 
@@ -261,14 +261,14 @@ def test_a_shard_that_keras_3_10_left_out_of_its_list_is_read(tmp_path: Path) ->
 def test_a_shard_that_is_neither_listed_nor_there_is_missed(tmp_path: Path) -> None:
     index = spread(tmp_path, {CELL_VARS: "x_00000.weights.h5"})
     (tmp_path / "x_00001.weights.h5").unlink()
-    refuse(index, CorruptModel, "speaks of 512 bytes of arrays, but the files beside it hold 192")
+    refuse(index, CorruptModel, "states 512 bytes of arrays, but the files beside it hold 192")
 
 
 def test_a_listed_shard_that_is_not_there_is_missed(tmp_path: Path) -> None:
     refuse(
         spread(tmp_path, {CELL_VARS: "x_00002.weights.h5"}),
         CorruptModel,
-        "lists x_00002.weights.h5, which is not there",
+        "lists x_00002.weights.h5, which is missing",
     )
 
 
@@ -276,7 +276,7 @@ def test_a_listed_shard_that_is_not_there_is_missed(tmp_path: Path) -> None:
     "name", ["../x.h5", "/etc/passwd", "a/b.h5", "a\\b.h5", "..", "", "c:x.h5", "a\nb", 3, None, {}]
 )
 def test_a_shard_elsewhere_is_never_opened(tmp_path: Path, name: Any) -> None:
-    refuse(spread(tmp_path, {CELL_VARS: [name]}), (RefusedModel, CorruptModel), "no file beside it|does not list")  # type: ignore[arg-type]
+    refuse(spread(tmp_path, {CELL_VARS: [name]}), (RefusedModel, CorruptModel), "not a file beside it|does not list")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("size", ["many", None, -1, {}])
@@ -288,12 +288,12 @@ def test_a_size_that_is_none_is_passed_over(tmp_path: Path, size: Any) -> None:
 def test_an_array_in_two_shards_is_a_contradiction(tmp_path: Path) -> None:
     index = spread(tmp_path, {CELL_VARS: ["x_00000.weights.h5", "x_00001.weights.h5"]})
     builders.saved(tmp_path / "x_00001.weights.h5", {"layers/lstm/cell": [KERNEL, RECURRENT, BIAS]})
-    refuse(index, CorruptModel, "layers/lstm/cell/vars/0 is in more than one of the files")
+    refuse(index, CorruptModel, "layers/lstm/cell/vars/0 is stored in more than one shard")
 
 
 def test_a_shard_alone_points_to_the_list(tmp_path: Path) -> None:
     index = spread(tmp_path, {CELL_VARS: ["x_00000.weights.h5", "x_00001.weights.h5"]})
-    refuse(tmp_path / "x_00001.weights.h5", lstmdump.errors.UnknownFormat, f"name {index.name}, which lists them")
+    refuse(tmp_path / "x_00001.weights.h5", lstmdump.errors.UnknownFormat, f"give {index.name}, which lists them")
 
 
 def test_a_shard_without_its_list_is_read_with_a_note(tmp_path: Path) -> None:
