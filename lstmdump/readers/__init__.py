@@ -13,18 +13,18 @@ from lstmdump.readers.detect import Format, detect
 
 
 def read(location: Location, detected: Format | None = None) -> Model:
-    """Open the model at `location`: names, shapes and dtypes are known, no numbers are read yet.
+    """Open the model at `location`; names, shapes and dtypes are read, but no numbers.
 
     Args:
-        location: where the model is.
-        detected: its format, where that is known already.
+        location: the location of the model.
+        detected: the format, if it was detected already.
 
     Raises:
-        UnreadableModel: what lies there is no model, or a damaged one; the message says which.
+        UnreadableModel: The file is not a model, or is damaged; the message states which.
     """
     try:
         module, _, function = (detected or detect(location)).facts.reader.partition(":")
         model: Model = getattr(importlib.import_module(module), function)(location)
     except RecursionError as error:
-        raise RefusedModel("what it nests is deeper than can be followed, whatever the limits allow") from error
+        raise RefusedModel("it is nested more deeply than can be read, whatever the limits allow") from error
     return model

@@ -1,6 +1,6 @@
-"""What lies at a location, told from its first bytes or, for a directory, from the files in it.
+"""The detection of formats: by the first bytes of a file or, for a directory, by the files in it.
 
-The suffix never decides: Keras 2.12 wrote HDF5 into files called `.keras`, and browsers save HTML pages as `.h5`.
+The suffix is ignored: Keras 2.12 wrote HDF5 into files named `.keras`, and browsers save HTML pages as `.h5`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from lstmdump.model.location import Location
 
 
 class Format(enum.Enum):
-    """The kinds of model, named as in the key `format` of the JSON output; HDF5 becomes one of two when it is read."""
+    """The formats, named as in the key `format` of the JSON output; reading distinguishes the two formats in HDF5."""
 
     HDF5 = "keras-h5"
     KERAS_ZIP = "keras-zip"
@@ -31,15 +31,16 @@ class Format(enum.Enum):
 
 
 class FormatFacts(NamedTuple):
-    """What the rest of the program needs to know about a format.
+    """The facts about a format that the rest of the program uses.
 
     Attributes:
-        label: its name in the table of `show`.
-        called: the name in the help; where that starts with a dot, it is the suffix of a Keras file.
-        suffixes: how the names of its files end that the pre-commit hook takes; detection looks at the content.
-        is_directory: whether a directory can be one model of this format. A directory of checkpoints may hold several.
-        uses_hdf5: whether the HDF5 library reads it, so that a damaged file can crash the process.
-        reader: the function that reads it, as `module:function`; imported when it is needed.
+        format: the format.
+        label: the name in the table of `show`.
+        called: the name in the help; if it starts with a dot, it is the suffix of a Keras file.
+        suffixes: the suffixes of the files that the pre-commit hook checks; detection ignores them.
+        is_directory: whether a directory can be one model of this format; a directory of checkpoints may hold several.
+        uses_hdf5: whether the HDF5 library reads the format, so that a damaged file can crash the process.
+        reader: the function that reads the format, as `module:function`; it is imported when needed.
     """
 
     format: Format
@@ -66,7 +67,7 @@ FORMATS = (
     FormatFacts(Format.GRAPH, "TensorFlow graph", "a frozen graph", ("pb",),
                 is_directory=False, uses_hdf5=False, reader=f"{_TENSORFLOW}.frozen_graph:read"),
 )  # fmt: skip
-"""The one table of formats: a new format is a member of `Format`, a row here, and a rule in `detect`."""
+"""The table of formats; a new format needs a member of `Format`, a row here, and a rule in `detect`."""
 
 _FACTS: dict[Format, FormatFacts] = {row.format: row for row in FORMATS}
 
@@ -74,26 +75,26 @@ _FACTS: dict[Format, FormatFacts] = {row.format: row for row in FORMATS}
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 ZIP_MAGIC = b"PK\x03\x04"  # the first member of an archive; APPNOTE.TXT 4.3.7
 PICKLE = rb"\x80[\x02-\x05]"  # a pattern: the protocols 2 to 5
-LEVELDB_MAGIC = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"  # the last 8 bytes of a LevelDB table, which an .index is
+LEVELDB_MAGIC = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"  # the last 8 bytes of a LevelDB table, such as an .index
 _HEAD = 1024
 _INDEX = ".index"
 _LEFT_OF_CHECKPOINT = (".meta", ".data-00000-of-00001")
 _SAVED_MODEL = ("saved_model.pb", "saved_model.pbtxt")
 _BESIDE_SAVED_MODEL = ("keras_metadata.pb", "fingerprint.pb")
-_BESIDE_CONFIG = ("metadata.json", "model.weights.h5", "model.weights.json")  # an unzipped .keras has two of these
+_BESIDE_CONFIG = ("metadata.json", "model.weights.h5", "model.weights.json")  # an extracted .keras has two of these
 
 _SAVED_MODEL_PB = re.compile(rb"\x08\x01\x12")  # schema_version 1, then a MetaGraphDef
 _CHECKPOINT_PART = re.compile(r"(.+)\.(?:meta|(?P<data>data-\d{5}-of-\d{5}))")
-_WEIGHT_MAP = re.compile(rb'\s*\{.*"weight_map"\s*:\s*\{\s*("/|\})', re.DOTALL)  # only Keras's entries begin with /
+_WEIGHT_MAP = re.compile(rb'\s*\{.*"weight_map"\s*:\s*\{\s*("/|\})', re.DOTALL)  # only entries of Keras begin with /
 _STARTS = ((_WEIGHT_MAP, Format.KERAS_WEIGHTS), (_SAVED_MODEL_PB, Format.SAVED_MODEL))
 _GRAPH_NODE = re.compile(  # a NodeDef of any length, whose first field is its name
     rb"\x0a[\x80-\xff]{0,4}[\x00-\x7f]\x0a[\x01-\x7f][A-Za-z0-9.]"
 )
 
-# What starts a file that is often taken for a model, and what to say of it. Sources: the formats' own specifications.
+# The first bytes of files that are often mistaken for models, and what they are. Sources: the formats' specifications.
 _FOREIGN_STARTS: tuple[tuple[bytes, str], ...] = (
     (b"version https://git-lfs", "a Git LFS pointer, not the model itself; fetch it with `git lfs pull`"),
-    (b"model_checkpoint_path:", "a list of checkpoints, not one itself; give its directory"),
+    (b"model_checkpoint_path:", "a list of checkpoints, not a checkpoint; give its directory"),
     (b"\x93NUMPY", "a NumPy .npy array"),
     (b"\x1f\x8b", "gzip-compressed; unpack it first"),
     (b"BZh", "bzip2-compressed; unpack it first"),
@@ -105,13 +106,13 @@ _FOREIGN_STARTS: tuple[tuple[bytes, str], ...] = (
     (b"\x89PNG", "a PNG picture"),
     (b"\x7fELF", "a program"),
 )
-# The same by a pattern, compiled when a file is met that is no HDF5, no archive and no checkpoint.
+# The same with patterns, which are compiled for a file that is neither HDF5 nor an archive nor a checkpoint.
 _FOREIGN_PATTERNS: tuple[tuple[bytes, str], ...] = (
     (rb"(?s).{4}TFL3", "a TensorFlow Lite model; lstmdump reads the Keras or TensorFlow model it was made from"),
     (rb"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19\.",  # torch.save before its zip format
      "a PyTorch file (a pickle); lstmdump reads Keras and TensorFlow models"),
     (PICKLE, "a Python pickle, which is never unpickled here; save the model itself"),
-    (rb"(?i)\s*<(!doctype html|html|\?xml|head|body)", "an HTML page, not the model; the download went wrong"),
+    (rb"(?i)\s*<(!doctype html|html|\?xml|head|body)", "an HTML page, not the model; the download failed"),
     (rb"\x08[\x03-\x20]\x12[\x01-\x40][\x20-\x7e]{1,64}",  # ir_version, then the producer's name
      "an ONNX model; lstmdump reads Keras and TensorFlow models"),
     (rb"(?s).{6}\x00\x00\{\"", "a safetensors file; lstmdump reads Keras and TensorFlow models"),
@@ -119,18 +120,18 @@ _FOREIGN_PATTERNS: tuple[tuple[bytes, str], ...] = (
 
 
 def formats_in_words() -> str:
-    """Return what a model may be, for the help: `a Keras file (.h5, …), … or a frozen graph`."""
+    """Return the list of formats for the help: `a Keras file (.h5, …), … or a frozen graph`."""
     suffixes = ", ".join(row.called for row in FORMATS if row.called.startswith("."))
     *others, last = (row.called for row in FORMATS if not row.called.startswith("."))
     return f"{', '.join((f'a Keras file ({suffixes})', *others))} or {last}"
 
 
 def detect(location: Location) -> Format:
-    """The format of what lies at LOCATION, which may also be a checkpoint's prefix.
+    """Return the format of the model at `location`, which may also be the prefix of a checkpoint.
 
     Raises:
-        UnknownFormat: something lies there, but no model; the message says what it was taken for.
-        UnreadableModel: nothing lies there, or it cannot be opened.
+        UnknownFormat: The file is not a model; the message states what it is.
+        UnreadableModel: The file does not exist, or cannot be opened.
     """
     try:
         if location.is_dir():
@@ -148,13 +149,13 @@ def detect(location: Location) -> Format:
     except FileNotFoundError as error:
         raise UnreadableModel("no such file or directory") from error
     except ValueError as error:  # a NUL in the name
-        raise UnreadableModel("not a path that a file can have") from error
+        raise UnreadableModel("not a valid path") from error
     except OSError as error:
         raise UnreadableModel(f"cannot be opened: {error.strerror or error}") from error
 
 
 def _explain_missing_checkpoint(location: Location) -> None:
-    """Raise what helps who means a checkpoint by LOCATION, where there is no such file and no index of it."""
+    """Raise a helpful error if `location`, which does not exist, looks like the prefix of a checkpoint."""
     prefix = location.name.rstrip(".")
     if prefix and location.sibling(prefix + _INDEX).is_file():
         raise UnreadableModel(f"no such file; the prefix of the checkpoint is {prefix}, without the dot")
@@ -165,7 +166,7 @@ def _explain_missing_checkpoint(location: Location) -> None:
 
 
 def _describe_part(location: Location) -> str | None:
-    """What the file at LOCATION is a part of, by its name and what lies beside; None where it stands for itself."""
+    """Return the message for a file that is part of a model, by its name and the files beside it, or None."""
     if part := _CHECKPOINT_PART.fullmatch(location.name):
         if location.sibling(part[1] + _INDEX).is_file():
             return f"a part of a checkpoint; give its prefix, {part[1]}, or its .index"
@@ -184,7 +185,7 @@ def _detect_directory(location: Location) -> Format:
     if location.child("checkpoint").is_file() or any(entry.name.endswith(_INDEX) for entry, _ in location.entries()):
         return Format.CHECKPOINT
     raise UnknownFormat(
-        "a directory that is no model: it holds no saved_model.pb, no config.json, no checkpoint; "
+        "a directory, but not a model: it holds no saved_model.pb, no config.json, no checkpoint; "
         "name a file in it, or use --recursive"
     )
 
@@ -211,20 +212,20 @@ def _detect_file(file: BinaryIO, limits: Limits) -> Format:
         words = (
             "JSON text; an architecture alone holds no weights" if text.lstrip()[:1] in ("{", "[") else "a text file"
         )
-        raise UnknownFormat(f"no model file: {words}")
+        raise UnknownFormat(f"not a model file: {words}")
     if _GRAPH_NODE.match(head):
         return Format.GRAPH
-    raise UnknownFormat("no model file: its first bytes are those of no known format")
+    raise UnknownFormat("not a model file: its first bytes are not those of a known format")
 
 
 def _name_foreign(head: bytes) -> str | None:
-    """Return what the file is that begins with `head`, and what to do; None where it is none of those known."""
+    """Return what the file that begins with `head` is, and what to do, or None if it is unknown."""
     known = (words for start, words in _FOREIGN_STARTS if head.startswith(start))
     return next(known, None) or next((words for pattern, words in _FOREIGN_PATTERNS if re.match(pattern, head)), None)
 
 
 def _is_hdf5(file: BinaryIO, size: int) -> bool:
-    """The signature stands at 0, or after a user block at 512, 1024, 2048, … (HDF5 file format, section II.A)."""
+    """Return whether the signature is at 0, or after a user block at 512, 1024, 2048, … (HDF5 file format, II.A)."""
     offset = 0
     while offset + len(HDF5_SIGNATURE) <= size:
         file.seek(offset)
@@ -243,18 +244,18 @@ def _detect_zip(file: BinaryIO, limits: Limits) -> Format:
         with zipfiles.opened(file, limits) as archive:
             members = archive.namelist()
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
-        raise UnknownFormat("a zip archive that is cut short or damaged") from error
+        raise UnknownFormat("a zip archive that is truncated or damaged") from error
     if "config.json" in members and any(name.startswith("model.weights.") for name in members):
         return Format.KERAS_ZIP
     if any(name.endswith("data.pkl") for name in members):
         raise UnknownFormat("a PyTorch file (zip with data.pkl); lstmdump reads Keras and TensorFlow models")
     if members and all(name.endswith(".npy") for name in members):
         raise UnknownFormat("a NumPy .npz archive")
-    raise UnknownFormat("a zip archive that is no Keras model: it holds no config.json with model.weights.h5")
+    raise UnknownFormat("a zip archive, but not a Keras model: it holds no config.json with model.weights.h5")
 
 
 def _decode_text(head: bytes) -> str | None:
-    """HEAD as UTF-8 text, or None where it is none; a character cut at its end is forgiven."""
+    """Return `head` as UTF-8 text, or None if it is not text; the last character may be incomplete."""
     try:
         text = head.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -40,15 +40,15 @@ FOREIGN = {
     "a PyTorch file (zip": zipped("archive/data.pkl", "archive/version"),
     "a NumPy .npy array": npy.getvalue(),
     "a NumPy .npz archive": zipped("a.npy", "b.npy"),
-    "a zip archive that is no Keras model": zipped("readme.txt"),
-    "a zip archive that is cut short": zipped("config.json")[:40],
+    "a zip archive, but not a Keras model": zipped("readme.txt"),
+    "a zip archive that is truncated": zipped("config.json")[:40],
     "an ONNX model": b"\x08\x07\x12\x07pytorch\x1a\x051.9.0",
     "a TensorFlow Lite model": b"\x1c\x00\x00\x00TFL3" + bytes(20),
     "a safetensors file": struct.pack("<Q", 20) + b'{"a":{"dtype":"F32"}}',
     "a tar archive": bytes(257) + b"ustar\x0000" + bytes(248) + HDF5 + bytes(512),
     "gzip-compressed": b"\x1f\x8b\x08\x00",
     "a GGUF file": b"GGUF\x03\x00\x00\x00",
-    "its first bytes are those of no known format": bytes(range(200, 256)),
+    "its first bytes are not those of a known format": bytes(range(200, 256)),
 }
 
 
@@ -56,7 +56,7 @@ FOREIGN = {
 def test_what_is_no_model_is_named_for_what_it_is(words: str, tmp_path: Path) -> None:
     path = tmp_path / "model.h5"
     path.write_bytes(FOREIGN[words])
-    with pytest.raises(UnknownFormat, match=rf"^(no model file: )?{re.escape(words)}"):
+    with pytest.raises(UnknownFormat, match=rf"^(not a model file: )?{re.escape(words)}"):
         detect(Location(path))
 
 
@@ -108,7 +108,7 @@ def test_a_checkpoint_is_known_by_its_prefix(tmp_path: Path) -> None:
 
 
 def test_a_directory_that_is_no_model_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UnknownFormat, match="a directory that is no model"):
+    with pytest.raises(UnknownFormat, match="a directory, but not a model"):
         detect(Location(tmp_path))
 
 
@@ -118,7 +118,7 @@ def test_a_missing_path_is_named(tmp_path: Path) -> None:
 
 
 def test_a_path_with_a_nul_is_no_path() -> None:
-    with pytest.raises(UnreadableModel, match="not a path"):
+    with pytest.raises(UnreadableModel, match="not a valid path"):
         detect(Location(Path("a\0b")))
 
 

@@ -1,6 +1,6 @@
-"""TensorFlow checkpoints: of objects (TensorFlow 2, `save_weights` of Keras 2) and of variables by name (TensorFlow 1).
+"""TensorFlow checkpoints of objects (TensorFlow 2, `save_weights` of Keras 2) and of named variables (TensorFlow 1).
 
-A checkpoint is named by its prefix, by its `.index`, or by its directory, whose file `checkpoint` names the latest.
+A checkpoint is given by its prefix, its `.index`, or its directory, whose file `checkpoint` names the latest one.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from lstmdump.readers.tensorflow.wire.mapped_file import content
 from lstmdump.readers.tensorflow.wire.sstable import Table
 
 _LOST_CELLS = (
-    "a layer has a cell without weights: some releases of Keras leave those of RNN([cell, cell]) out of checkpoints"
+    "a layer has a cell without weights: some releases of Keras omit those of RNN([cell, cell]) from checkpoints"
 )
 _LATEST = re.compile(rb'^model_checkpoint_path: "((?:[^"\\\n]|\\.)*)"', re.MULTILINE)
-_ESCAPED = re.compile(rb"\\(?:([0-7]{1,3})|(.))")  # as protocol buffers write text: octal, or a sign itself
+_ESCAPED = re.compile(rb"\\(?:([0-7]{1,3})|(.))")  # protobuf's text form: octal, or one character
 _INDEX = ".index"
 _STATE = "checkpoint"
-_BEGINNING = 1 << 20  # bytes of that file, which names the latest first
+_BEGINNING = 1 << 20  # bytes; the file names the latest checkpoint first
 
 
 def read(location: Location) -> Model:
-    """The model in the checkpoint at LOCATION: a prefix, an index, a single file of the first format, or a directory.
+    """Return the model in the checkpoint at `location`: a prefix, an index, a file of the first format, or a directory.
 
     Raises:
-        UnreadableModel: there is none, or several and no word which; or it is damaged.
+        UnreadableModel: There is no checkpoint, or several and none is named the latest; or it is damaged.
     """
     if not location.is_dir():
         return _read_one(location)
@@ -74,14 +74,14 @@ def _read_bundle(prefix: Location) -> Model:
 
 
 def _object_graph(bundle: Bundle) -> ObjectGraph:
-    """The graph that the bundle holds; where its data file is missing, the paths in the keys must do."""
+    """Return the object graph in `bundle`; if the data file is missing, it is derived from the paths in the keys."""
     if bundle.missing_files():
         return object_graph.of_keys(bundle.names(), bundle.limits)
     return object_graph.of_checkpoint(bundle.string(object_model.GRAPH_KEY), bundle.limits)
 
 
 def _stored_metadata(bundle: Bundle, graph: ObjectGraph) -> dict[int, dict[str, Any]]:
-    """The JSON that TensorFlow 1.13 stored for each Keras object, beside the variables."""
+    """Return the JSON that TensorFlow 1.13 stored for each Keras object, by node."""
     texts = {node.metadata for node in graph.nodes if node.metadata and node.metadata in bundle}
     values = {key: keras_names.metadata_in(bundle.string(key), key, bundle.limits) for key in texts}
     return {
@@ -90,15 +90,15 @@ def _stored_metadata(bundle: Bundle, graph: ObjectGraph) -> dict[int, dict[str, 
 
 
 def _is_index(location: Location) -> bool:
-    """Whether the table at LOCATION is the index of a bundle; a checkpoint of the first format is a table itself."""
+    """Return whether the table at `location` is the index of a bundle, and not a checkpoint of the first format."""
     header = Table(content(location), location.limits.objects).get(b"")
     return header is not None and wire_bundle.is_bundle_header(header)
 
 
 def _in_directory(directory: Location) -> tuple[Location, list[str]]:
-    """The checkpoint in DIRECTORY that its file `checkpoint` names, or the only one there is; and what to say of that.
+    """Return the checkpoint that the file `checkpoint` in `directory` names, or the only one, and notes on the choice.
 
-    Of the path in that file only the last name is used: it was true on the machine where it was written.
+    Only the last step of the path in that file is used, as the path is that of the machine where it was written.
     """
     prefixes = _prefixes(directory)
     latest = _latest(directory.child(_STATE))
@@ -108,9 +108,9 @@ def _in_directory(directory: Location) -> tuple[Location, list[str]]:
             f"{latest} is the latest of {len(prefixes)} checkpoints here"
         ] if several else []
     if len(prefixes) == 1:
-        gone = f"this is {prefixes[0]}; the file `{_STATE}` names {latest}, which is not here"
+        gone = f"this is {prefixes[0]}; the file `{_STATE}` names {latest}, which is missing"
         return directory.child(prefixes[0]), [gone] if latest else []
-    named = f"its file `{_STATE}` names {latest}, which is not there" if latest else "none is named the latest"
+    named = f"its file `{_STATE}` names {latest}, which is missing" if latest else "none is named the latest"
     if not prefixes:
         raise UnreadableModel(f"the directory holds no checkpoint: {named}")
     names = ", ".join(prefixes[:5])
@@ -118,7 +118,7 @@ def _in_directory(directory: Location) -> tuple[Location, list[str]]:
 
 
 def _prefixes(directory: Location) -> list[str]:
-    """The prefixes of the checkpoints in DIRECTORY; none where it may be looked into, but not listed."""
+    """Return the prefixes of the checkpoints in `directory`; none if the directory cannot be listed."""
     try:
         names = [entry.name for entry, _ in directory.entries()]
     except (OSError, UnreadableModel):
@@ -127,7 +127,7 @@ def _prefixes(directory: Location) -> list[str]:
 
 
 def _latest(state: Location) -> str:
-    """The last name of the path that the file STATE calls the latest checkpoint; empty where it calls none so."""
+    """Return the last step of the path of the latest checkpoint in the file `state`, or an empty text."""
     try:
         found = _LATEST.search(_beginning(state)) if state.is_file() else None
     except OSError as error:

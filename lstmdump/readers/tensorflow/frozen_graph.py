@@ -1,4 +1,4 @@
-"""Frozen graphs: a GraphDef in which the variables have become constants of the same names."""
+"""Frozen graphs: a GraphDef in which variables are replaced by constants of the same names."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _NOT_FROZEN = "the graph is not frozen: it declares variables, whose numbers are
 
 
 def read(location: Location) -> Model:
-    """The model in the GraphDef at LOCATION.
+    """Return the model in the GraphDef at `location`.
 
     Raises:
-        UnreadableModel: it cannot be read, or is damaged.
+        UnreadableModel: The graph cannot be read, or is damaged.
     """
     try:
         graph = Graph(content(location), location.limits)
@@ -68,10 +68,12 @@ def read(location: Location) -> Model:
 
 
 def _require_stored(found: Iterable[tuple[Node, Tensor]], graph: Graph, location: Location) -> None:
-    """What the constants declare may be what is stored: of an abbreviated one, the last number fills up the rest.
+    """Check that the constants do not declare far more bytes than the file stores.
+
+    A constant may store fewer numbers than its shape has: the last one is repeated.
 
     Raises:
-        RefusedModel: they declare far more.
+        RefusedModel: They declare far more.
     """
     declared = Declared(location.limits)
     declared.store(graph.size)
@@ -81,9 +83,9 @@ def _require_stored(found: Iterable[tuple[Node, Tensor]], graph: Graph, location
 
 
 def _streamed(tensor: Tensor, node: Node, graph: Graph, location: Location) -> Tensor:
-    """TENSOR, which NODE in GRAPH holds, with rows that come from the file at LOCATION, where it is here and large.
+    """Return `tensor`, which `node` holds, with rows that are read from the file if it is local and the tensor large.
 
-    The pages of a map stay in memory once they have been looked at, and the file may be larger than that.
+    The pages of a memory map stay resident once they are read, and the file may be larger than the memory.
     """
     width = dtypes.item_size(tensor.dtype) if tensor.dtype != "bfloat16" else None
     is_large = width is not None and tensor.size * width > BLOCK
@@ -102,31 +104,31 @@ def _streamed(tensor: Tensor, node: Node, graph: Graph, location: Location) -> T
 
 
 def _is_content(node: Node) -> bool:
-    """Whether the tensor that NODE holds is stored as bytes, not as numbers of a field each."""
+    """Return whether the tensor that `node` holds is stored as bytes, not as one field per number."""
     return node.value is not None and len(node.value.bytes(4)) > 0
 
 
 def _while_open(tensor: Tensor, closed: Sequence[bool]) -> Tensor:
-    """TENSOR, whose numbers can be read until CLOSED says something."""
+    """Return `tensor`, which can be read until `closed` has an item."""
 
     def check() -> None:
         if closed:
-            raise ModelClosed(f"{tensor.name} was asked for after the model had been closed")
+            raise ModelClosed(f"{tensor.name} was requested after the model had been closed")
 
     return tensor.guarded(check)
 
 
 def _array(node: Node) -> Tensor | None:
-    """The array of floating-point numbers that NODE, a constant, holds; None where it is something else."""
+    """Return the array of floating-point numbers that `node`, a constant, holds, or None if it holds another value."""
     tensor = constant(node)
     is_array = tensor is not None and tensor.shape and tensor.dtype.startswith(("float", "bfloat"))
     return tensor if is_array else None
 
 
 def _was_variable(graph: Graph, name: str) -> bool:
-    """Whether the constant NAME is read as a variable is: through a node that does nothing but hand it on.
+    """Return whether the constant `name` is read as a variable is, through a node that only passes it on.
 
-    A loop that is one node takes its initial states as it takes the variables: there the name must do.
+    A loop that is a single node reads its initial states and its variables alike; there the name decides.
     """
     if any(graph.node(name + ending) is not None for ending in _READING):
         return True

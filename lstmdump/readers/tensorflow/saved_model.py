@@ -1,9 +1,9 @@
-"""TensorFlow SavedModels: of Keras 2 and 3, of `tf.saved_model.save`, and of TensorFlow 1.
+"""TensorFlow SavedModels of Keras 2 and 3, `tf.saved_model.save` and TensorFlow 1.
 
-`saved_model.pb` holds the graph of the objects that were saved, or, of TensorFlow 1, that of the computation only.
-The numbers are in the bundle `variables/variables`. Keras 2 keeps its JSON within the objects (TensorFlow 1.15 to
-2.5) or in `keras_metadata.pb` (2.5 and later), and exports of TensorFlow 1 style keep theirs in
-`assets/saved_model.json`. Sources: `saved_model.proto`, `meta_graph.proto`, Keras's `saved_metadata.proto`.
+`saved_model.pb` holds the graph of the saved objects or, with TensorFlow 1, only that of the computation. The values
+are in the bundle `variables/variables`. Keras 2 stores its JSON within the objects (TensorFlow 1.15 to 2.5) or in
+`keras_metadata.pb` (2.5 and later); exports in the style of TensorFlow 1 have it in `assets/saved_model.json`.
+Sources: `saved_model.proto`, `meta_graph.proto`, Keras's `saved_metadata.proto`.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ _OBJECT_GRAPH = 7
 
 
 def read(location: Location) -> Model:
-    """The model in the SavedModel at LOCATION, its directory or the `saved_model.pb` in it.
+    """Return the model in the SavedModel at `location`, its directory or the `saved_model.pb` in it.
 
     Raises:
-        UnreadableModel: it is damaged, or in TensorFlow's text form.
+        UnreadableModel: The model is damaged, or in TensorFlow's text form.
     """
     directory = location if location.is_dir() else location.parent
     file = directory.child(_MODEL) if location.is_dir() else location
@@ -61,7 +61,7 @@ def _content(file: Location) -> Buffer:
 
 
 def _meta_graph(content: Buffer, limits: Limits) -> Message:
-    """The meta graph that serves, of several; else the first."""
+    """Return the meta graph with the tag `serve`, or else the first."""
     found = Message(content, limits.nodes).all_bytes(2)
     if not found:
         raise CorruptModel("a SavedModel without a graph")
@@ -111,7 +111,7 @@ def _read(meta_graph: Message, directory: Location, bundle: Bundle | None) -> Mo
 def _sources(
     named: Sequence[Named], root: Layer, architecture: Callable[[], ConfigLayer | None]
 ) -> Callable[[], Sources]:
-    """Which of the NAMED layers directly follow which in the ARCHITECTURE, worked out when called."""
+    """Return a function that returns the sources of the `named` layers by the `architecture`."""
 
     def work_out() -> Sources:
         from lstmdump.readers.keras.architecture.topology import find_sources
@@ -124,14 +124,14 @@ def _sources(
 
 
 def _described(told: object, limits: Limits) -> ConfigLayer | None:
-    """The architecture that the model's own JSON has TOLD."""
+    """Return the architecture in `told`, the JSON of the model itself."""
     from lstmdump.readers.keras.architecture.config import describe_architecture
 
     return describe_architecture(told, limits)
 
 
 def _give_keys(graph: ObjectGraph, bundle: Bundle | None) -> None:
-    """Tell each variable in GRAPH its key: the path that the key is made of leads to it."""
+    """Set the key of each variable in `graph`: the path that the key consists of leads to the variable."""
     for key in bundle.names() if bundle is not None else ():
         path = object_graph.path_of_key(key)
         number = None if path is None else graph.walk_to(path)
@@ -140,7 +140,7 @@ def _give_keys(graph: ObjectGraph, bundle: Bundle | None) -> None:
 
 
 def _metadata(graph: ObjectGraph, directory: Location, found: list[weights.Holder]) -> dict[int, dict[str, Any]]:
-    """Keras's JSON of all objects that lead to weights."""
+    """Return Keras's JSON of all objects on the way to weights, by node."""
     needed = {0} | {number for holder in found for _, number in holder.way}
     texts = {number: graph.nodes[number].metadata for number in needed}
     file = directory.child(_METADATA)

@@ -106,7 +106,7 @@ def test_of_several_none_is_taken_by_chance(state: str | bytes, tmp_path: Path) 
     ("state", "words"),
     [
         ("", "none is named the latest"),
-        ('model_checkpoint_path: "gone"', "its file `checkpoint` names gone, which is not there"),
+        ('model_checkpoint_path: "gone"', "its file `checkpoint` names gone, which is missing"),
     ],
 )
 def test_why_none_of_several_is_taken_is_said(state: str, words: str, tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_an_only_one_that_is_not_the_latest_is_said_to_be_none(tmp_path: Path) -
     write_bundle(tmp_path / "x", CELL)
     (tmp_path / "checkpoint").write_text('model_checkpoint_path: "gone"')
     with lstmdump.open(tmp_path) as model:
-        assert model.model.notes[0] == "this is x; the file `checkpoint` names gone, which is not here"
+        assert model.model.notes[0] == "this is x; the file `checkpoint` names gone, which is missing"
 
 
 def test_a_file_outside_the_directory_is_never_opened(tmp_path: Path) -> None:
@@ -252,7 +252,7 @@ def test_a_damaged_graph_beside_is_said_and_not_missed_in_silence(damaged: bytes
     path.with_name("x.meta").write_bytes(damaged)
     with lstmdump.open(path) as model:
         assert (model.lstms[0].forget_bias, gates(path)) == (None, EXPECTED)
-        assert model.model.notes[0].startswith("x.meta, which would tell more of its cells, cannot be read: ")
+        assert model.model.notes[0].startswith("x.meta, which describes the cells, cannot be read: ")
 
 
 # --- objects
@@ -269,7 +269,7 @@ def test_a_variable_that_the_index_lacks_is_damage(tmp_path: Path) -> None:
     path = write_checkpoint(
         tmp_path / "x", Object({"layer-0": layer("lstm")}), change=lambda entries: entries.pop(lost)
     )
-    with pytest.raises(CorruptModel, match="its object graph names layer-0/cell/kernel"):
+    with pytest.raises(CorruptModel, match="the object graph names layer-0/cell/kernel"):
         names(path)
 
 

@@ -1,1 +1,1 @@
-"""Object graphs of checkpoints and SavedModels."""
+"""The object graphs of checkpoints and SavedModels."""

@@ -1,8 +1,8 @@
-"""TensorFlow's object graphs: the Python objects that were saved, the attributes that joined them, and their variables.
+"""TensorFlow's object graphs: the saved Python objects, the attributes that connect them, and their variables.
 
 A checkpoint holds a TrackableObjectGraph, a SavedModel a SavedObjectGraph: nodes with named edges, of which the first
-is the root. A variable's key in the bundle is but one of the paths to it: a variable is found by its node, never by
-its key. Sources: `trackable_object_graph.proto`, `saved_object_graph.proto`.
+is the root. The key of a variable in the bundle is only one of the paths to it, so variables are identified by their
+nodes and not by their keys. Sources: `trackable_object_graph.proto`, `saved_object_graph.proto`.
 """
 
 from __future__ import annotations
@@ -25,14 +25,15 @@ from lstmdump.readers.tensorflow.wire.protobuf import (
 )
 
 KEY_ENDING = "/.ATTRIBUTES/VARIABLE_VALUE"
-_NODE, _NAME = 0x08, 0x12  # the keys of an edge's fields
+_NODE, _NAME = 0x08, 0x12  # the keys of the fields of an edge
 _VALUE, _CONFIG = "VARIABLE_VALUE", "OBJECT_CONFIG_JSON"
 
 
 class Variable:
-    """A variable of the graph. Shape and dtype are known in a SavedModel only, the key in a checkpoint only.
+    """A variable of the graph.
 
-    The shape is None, too, where the variable may hold arrays of several shapes.
+    A SavedModel states the shape and the dtype, a checkpoint the key. The shape is also None if the variable may hold
+    arrays of several shapes.
     """
 
     __slots__ = ("dtype", "full_name", "key", "shape")
@@ -47,14 +48,14 @@ class Variable:
 
 
 class Node:
-    """An object that was saved.
+    """A saved object.
 
     Attributes:
-        children: the name of each edge, and the node that it leads to.
-        variable: the variable that this node is, if it is one.
-        identifier: what kind of object a SavedModel says it is: `_tf_keras_layer`, `optimizer`, …
-        metadata: Keras's JSON about it, where there is any; or, of TensorFlow 1.13, the key that it is stored under.
-        has_slots: whether it is an optimizer that keeps slots.
+        children: the edges: name, and number of the node.
+        variable: the variable, if the object is one.
+        identifier: the kind of the object in a SavedModel: `_tf_keras_layer`, `optimizer`, …
+        metadata: the JSON of Keras for the object, if any; in TensorFlow 1.13, the key under which it is stored.
+        has_slots: whether the object is an optimizer with slots.
     """
 
     __slots__ = ("children", "has_slots", "identifier", "metadata", "variable")
@@ -68,20 +69,29 @@ class Node:
 
 
 class ObjectGraph:
-    """All nodes, and the numbers of those that are slots of an optimizer; `limits` are those of the model."""
+    """A graph of nodes.
+
+    Args:
+        nodes: the nodes, the root first.
+        slots: the numbers of the nodes that are slots of an optimizer.
+        limits: the limits of the model.
+
+    Raises:
+        CorruptModel: There are no nodes, or an edge leads to a node that does not exist.
+    """
 
     def __init__(self, nodes: list[Node], slots: set[int] | None = None, limits: Limits = DEFAULTS) -> None:
         self.limits = limits
         if not nodes:
             raise CorruptModel("an object graph without objects")
         if any(child >= len(nodes) for node in nodes for _, child in node.children):
-            raise CorruptModel("an object graph whose edges lead out of it")
+            raise CorruptModel("an object graph with edges to nodes that do not exist")
         self.nodes = nodes
         self.slots = slots or set()
         self._edges: dict[int, dict[str, int]] = {}
 
     def walk_to(self, path: Iterable[str]) -> int | None:
-        """The node at the end of the edges PATH from the root, or None where they lead nowhere."""
+        """Return the node at the end of `path`, the names of edges from the root on, or None if there is none."""
         here: int | None = 0
         for edge in path:
             if here is None:
@@ -90,14 +100,14 @@ class ObjectGraph:
         return here
 
     def edges(self, number: int) -> Mapping[str, int]:
-        """The node that each edge of the node NUMBER leads to, by the edge's name."""
+        """Return the nodes that the edges of the node `number` lead to, by the names of the edges."""
         if number not in self._edges:
             self._edges[number] = dict(self.nodes[number].children)
         return self._edges[number]
 
 
 def of_checkpoint(data: Buffer, limits: Limits = DEFAULTS) -> ObjectGraph:
-    """The graph in DATA, a checkpoint's TrackableObjectGraph, as far as `limits` allows."""
+    """Parse `data`, the TrackableObjectGraph of a checkpoint, within `limits`."""
     slots: set[int] = set()
     nodes = []
     for node, others in _nodes(data, slots, limits.nodes):
@@ -109,7 +119,7 @@ def of_checkpoint(data: Buffer, limits: Limits = DEFAULTS) -> ObjectGraph:
 
 
 def _tell_attribute(node: Node, data: Buffer) -> None:
-    """Tell NODE what is stored for it: a variable's numbers, or Keras's JSON."""
+    """Add to `node` what is stored for it: the key of a variable, or that of Keras's JSON."""
     attribute = dict(fields(data))
     name, key = (as_text(as_bytes(attribute.get(number, b""))) for number in (1, 3))
     if name == _VALUE:
@@ -119,11 +129,11 @@ def _tell_attribute(node: Node, data: Buffer) -> None:
 
 
 def of_saved_model(data: Buffer, limits: Limits = DEFAULTS) -> ObjectGraph:
-    """The graph in DATA, a SavedModel's SavedObjectGraph, as far as `limits` allows; keys are not in it."""
+    """Parse `data`, the SavedObjectGraph of a SavedModel, within `limits`; it does not hold the keys of variables."""
     slots: set[int] = set()
     nodes = []
     for node, others in _nodes(data, slots, limits.nodes):
-        kind = dict(others)  # of an object that is written twice, the last one counts
+        kind = dict(others)  # of a field that is written twice, the last one counts
         if 4 in kind:
             user_object = dict(fields(as_bytes(kind[4])))
             node.identifier, node.metadata = (as_text(as_bytes(user_object.get(number, b""))) for number in (1, 3))
@@ -139,10 +149,10 @@ def _saved_variable(saved: dict[int, Value]) -> Variable:
 
 
 def _nodes(data: Buffer, slots: set[int], most: int) -> Iterator[tuple[Node, list[tuple[int, Value]]]]:
-    """The nodes in DATA with their edges, and what else is said of each, by number; adds what are slots to SLOTS.
+    """Yield the nodes in `data` with their edges, each with its other fields, by number; add slots to `slots`.
 
     Raises:
-        RefusedModel: there are more than MOST nodes, or edges.
+        RefusedModel: There are more than `most` nodes or edges.
     """
     edges = 0
     for value in Message(data, most).all_bytes(1):
@@ -162,7 +172,8 @@ def _nodes(data: Buffer, slots: set[int], most: int) -> Iterator[tuple[Node, lis
 
 
 def _child(data: Buffer) -> tuple[str, int]:
-    """The name of an edge, and the node that it leads to: as most are written, else as any may be."""
+    """Return the name of an edge, and the number of the node that it leads to."""
+    # TensorFlow writes the number first, then the name, which is short: this form is decoded directly.
     if len(data) > 3 and data[0] == _NODE:
         number, start = (data[1], 2) if data[1] < 0x80 else varint(data, 1)
         name = data[start + 2 :]
@@ -173,7 +184,8 @@ def _child(data: Buffer) -> tuple[str, int]:
 
 
 def of_keys(keys: Iterable[str], limits: Limits = DEFAULTS) -> ObjectGraph:
-    """The graph that the paths in KEYS span, for a checkpoint whose own graph cannot be read."""
+    """Return the graph of the paths in `keys`, for a checkpoint whose own graph cannot be read."""
+    # Every step of a key becomes an edge, and keys that begin with the same steps share their nodes, as in a trie.
     nodes = [Node([])]
     places: dict[tuple[int, str], int] = {}
     for key in keys:
@@ -190,7 +202,7 @@ def of_keys(keys: Iterable[str], limits: Limits = DEFAULTS) -> ObjectGraph:
 
 
 def path_of_key(key: str) -> list[str] | None:
-    """The edges that KEY is made of; None for a slot's key, or one that is no variable's."""
+    """Return the names of the edges in `key`, or None if it is the key of a slot, or not of a variable."""
     if not key.endswith(KEY_ENDING) or "/.OPTIMIZER_SLOT/" in key:
         return None
     edges = key.removesuffix(KEY_ENDING).split("/")
@@ -198,7 +210,7 @@ def path_of_key(key: str) -> list[str] | None:
 
 
 def _unescaped(edge: str) -> str:
-    """An edge's name as it was, in which `/` is stored as `.S` and `.` as `..`."""
+    """Return the original name of an edge, in which `/` is stored as `.S` and `.` as `..`."""
     return "".join(_pieces(edge)) if "." in edge else edge
 
 

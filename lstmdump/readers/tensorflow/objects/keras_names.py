@@ -1,7 +1,7 @@
-"""What the layers in an object graph are called, and their classes, from what Keras left of them in the file.
+"""The names and classes of the layers in an object graph.
 
-Keras 2 stores JSON for each object of a SavedModel (and TensorFlow 1.13 for each in a checkpoint), with class and name.
-Elsewhere the variables' full names must do, or the way from the root.
+Keras 2 stores JSON for each object of a SavedModel (TensorFlow 1.13 also for each in a checkpoint), with class and
+name. Otherwise, names are derived from the full names of the variables, or from the edges that lead to the layer.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from lstmdump.readers.tensorflow.objects.scope_names import leads_to_cell, name_
 from lstmdump.readers.tensorflow.objects.weights import Holder, Way
 
 Metadata = Mapping[int, Mapping[str, Any]]
-"""Keras's JSON by the number of the node that it is about."""
+"""Keras's JSON by the number of the node that it describes."""
 
 _MODELS = frozenset({"Sequential", "Functional", "Model"})
 
 
 class Named(NamedTuple):
-    """A holder of variables with its path of names and, where the file tells them, its class and configuration."""
+    """A holder of variables with its path of names and, if the file states them, its class and settings."""
 
     holder: Holder
     path: LayerPath
@@ -36,7 +36,7 @@ class Named(NamedTuple):
 
 
 def name(graph: ObjectGraph, found: Sequence[Holder], metadata: Metadata) -> list[Named]:
-    """A path for each holder in FOUND, no two with the same."""
+    """Return each holder in `found` with a path, which no other holder has."""
     described = [_name_by_metadata(holder, graph, metadata) for holder in found]
     named = [
         _drop_own_cell(told or Named(holder, path, None))
@@ -46,18 +46,23 @@ def name(graph: ObjectGraph, found: Sequence[Holder], metadata: Metadata) -> lis
 
 
 def metadata_in(text: str | bytes, called: str, limits: Limits = DEFAULTS) -> dict[str, Any] | None:
-    """Keras's JSON in TEXT, which the message calls what it is CALLED; None where it describes nothing.
+    """Return the Keras JSON in `text`, or None if it is not an object.
+
+    Args:
+        text: the JSON.
+        called: the name of the text in error messages.
+        limits: the limits on the length and the depth of the text.
 
     Raises:
-        CorruptModel: it is no JSON.
-        RefusedModel: it goes past one of the limits.
+        CorruptModel: The text is not JSON.
+        RefusedModel: The text exceeds one of the limits.
     """
     value = json_text.parse(text, called, limits)
     return value if isinstance(value, dict) else None
 
 
 def _name_by_metadata(holder: Holder, graph: ObjectGraph, metadata: Metadata) -> Named | None:
-    """Return `holder` as the JSON of the objects on the way to it describes it; None where it has none itself."""
+    """Return `holder` as the JSON of the objects on the way to it describes it, or None if it has no JSON itself."""
     numbers = [0, *(number for _, number in holder.way)] if holder.way else []
     told = [metadata[number] for number in numbers if number in metadata]
     if not numbers or numbers[-1] not in metadata or not told:
@@ -71,7 +76,7 @@ def _name_by_metadata(holder: Holder, graph: ObjectGraph, metadata: Metadata) ->
 
 
 def _is_model(told: Mapping[str, Any], graph: ObjectGraph, numbers: Sequence[int]) -> bool:
-    """Whether the outermost object is a model, not a wrapper or a layer with a cell."""
+    """Return whether the outermost object is a model, not a wrapper or a layer with a cell."""
     if _read_text(told, "class_name") in _MODELS:
         return True
     identifiers = [graph.nodes[number].identifier for number in numbers[:2]]
@@ -80,7 +85,7 @@ def _is_model(told: Mapping[str, Any], graph: ObjectGraph, numbers: Sequence[int
 
 
 def _find_kind(way: Way, told: Sequence[Mapping[str, Any]]) -> str | None:
-    """Return the class of the last of `told`; for the only cell of a layer, that of the layer unless it is an RNN."""
+    """Return the class of the last object in `told`; for the cell of a layer other than an RNN, that of the layer."""
     own = _read_text(told[-1], "class_name")
     if len(told) > 1 and way[-1][0] == "cell":
         around = _read_text(told[-2], "class_name")
@@ -89,7 +94,7 @@ def _find_kind(way: Way, told: Sequence[Mapping[str, Any]]) -> str | None:
 
 
 def _find_settings(way: Way, graph: ObjectGraph, metadata: Metadata) -> DeferredSettings:
-    """Return what the configuration states of what `way` leads to, with what the wrappers around it add or change."""
+    """Return the settings of the object at the end of `way`, with what the wrappers around it add or change."""
     names, numbers = [edge for edge, _ in way], [0, *(number for _, number in way)]
     place = next(
         (place for place in (-1, -3) if names[place:][:1] == ["cell"] and names[place + 1 :][:1] != ["cell"]), None
@@ -105,7 +110,7 @@ def _find_settings(way: Way, graph: ObjectGraph, metadata: Metadata) -> Deferred
 
 
 def _find_direction(layer: int, numbers: Sequence[int], graph: ObjectGraph) -> str:
-    """Return which half of a Bidirectional among the nodes `numbers` the node `layer` is; empty if it is none."""
+    """Return the direction of the node `layer` in a Bidirectional among the nodes `numbers`, else an empty text."""
     for number in numbers:
         edges = graph.edges(number)
         for direction in ("forward", "backward"):
@@ -133,19 +138,19 @@ def _drop_own_cell(one: Named) -> Named:
 
 
 def drop_names_of_keras(named: Sequence[Named]) -> list[Named]:
-    """Return `named` with paths that have no names but those that a user may have chosen."""
+    """Return `named` without automatic names in the paths."""
     paths = drop_automatic_names([one.path for one in named], [not _is_lstm_layer(one) for one in named])
     return [one._replace(path=path) for one, path in zip(named, paths, strict=True)]
 
 
 def _is_lstm_layer(one: Named) -> bool:
-    """Return whether the file states that this is a whole LSTM layer and not the cell of one."""
+    """Return whether `one` is a whole LSTM layer by its class, and not the cell of one."""
     way = one.holder.way
     return bool(way) and not leads_to_cell(way) and class_named(one.kind).is_layer
 
 
 def _tell_holders_apart(named: Sequence[Named]) -> list[Named]:
-    """Return `named` with no path twice, whatever the arrays are called."""
+    """Return `named` with unique paths, whatever the names of the arrays."""
 
     def by_ways(path: LayerPath, clashing: Sequence[int]) -> list[LayerPath]:
         return _distinct_paths(path, [named[index].holder.way for index in clashing])
@@ -155,9 +160,9 @@ def _tell_holders_apart(named: Sequence[Named]) -> list[Named]:
 
 
 def _distinct_paths(path: LayerPath, ways: Sequence[Way]) -> list[LayerPath]:
-    """Return a different path for each of `ways`, all of which lead to layers or cells that are called `path`.
+    """Return a different path for each of `ways`, all of which lead to layers or cells named `path`.
 
-    Cells of a stack are numbered; layers of several models go by the names of these; others by the edges to them.
+    Cells of a stack are numbered, layers of several models get the name of the model, and others that of their edges.
     """
     if all(len(way) > 1 and way[-2][0] == "cells" for way in ways) and len({way[:-1] for way in ways}) == 1:
         return [(*path, f"cell_{way[-1][0]}") for way in ways]

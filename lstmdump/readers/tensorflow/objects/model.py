@@ -1,4 +1,4 @@
-"""Models out of the objects that TensorFlow 2 saved, in a checkpoint or in a SavedModel."""
+"""Models from the objects that TensorFlow 2 saved in a checkpoint or a SavedModel."""
 
 from __future__ import annotations
 
@@ -30,7 +30,19 @@ def of_objects(
     producer: str,
     notes: Sequence[str],
 ) -> Model:
-    """The model of the NAMED objects in GRAPH, whose variables have keys in the BUNDLE; without one, shapes only."""
+    """Return the model of the `named` objects in `graph`.
+
+    Args:
+        bundle: the bundle with the variables; if it is None, only names and shapes are known.
+        graph: the object graph.
+        named: the layers in the graph, with their names.
+        kind: the format of the model.
+        producer: the program that wrote the model.
+        notes: notes on the model, which precede those on its classes.
+
+    Raises:
+        CorruptModel: A variable is missing from the bundle, or has another shape.
+    """
     used = [number for one in named for number in one.holder.variables.values()]
     tensors = _declared(graph) if bundle is None else _stored(bundle, graph, used)
     weights = [
@@ -47,7 +59,7 @@ def of_objects(
 
 
 def _declared(graph: ObjectGraph) -> dict[int, Tensor]:
-    """The variables of GRAPH by node, for a model whose numbers are not there."""
+    """Return the variables of `graph` by node, for a model without a bundle."""
     known = {number: node.variable for number, node in enumerate(graph.nodes) if node.variable is not None}
     times = Counter(variable.full_name for variable in known.values())
     return {
@@ -62,10 +74,10 @@ def _declared(graph: ObjectGraph) -> dict[int, Tensor]:
 
 
 def _stored(bundle: Bundle, graph: ObjectGraph, used: Iterable[int]) -> dict[int, Tensor]:
-    """The variables of GRAPH at the nodes USED, as they are in BUNDLE; those that hold text are left out.
+    """Return the variables at the nodes `used` of `graph`, from `bundle`; those that hold text are left out.
 
     Raises:
-        CorruptModel: one is not there, or has another shape.
+        CorruptModel: A variable is missing from the bundle, or has another shape.
     """
     found = {}
     for number in used:
@@ -74,17 +86,17 @@ def _stored(bundle: Bundle, graph: ObjectGraph, used: Iterable[int]) -> dict[int
             continue
         if variable.key is None or variable.key not in bundle:
             name = variable.key or variable.full_name
-            raise CorruptModel(f"its object graph names {name}, but the index does not")
+            raise CorruptModel(f"the object graph names {name}, but the index does not list it")
         tensor = bundle.tensor(variable.key)
         if variable.shape not in (None, tensor.shape):
-            raise CorruptModel(f"{variable.key} is {tensor.shape}, but {variable.shape} in the object graph")
+            raise CorruptModel(f"{variable.key} has shape {tensor.shape}, but {variable.shape} in the object graph")
         if tensor.dtype != "string":
             found[number] = tensor
     return found
 
 
 def missing_files(bundle: Bundle) -> list[str]:
-    """What to say of data files that are not there."""
+    """Return the note on missing data files, if there are any."""
     missing = bundle.missing_files()
     if not missing:
         return []
@@ -95,7 +107,7 @@ def missing_files(bundle: Bundle) -> list[str]:
 
 
 def producer(graph: ObjectGraph, version: str = "") -> str:
-    """Who wrote GRAPH, as far as its objects tell; VERSION is TensorFlow's, where it is known."""
+    """Return the producer of `graph`, as far as its objects show it; `version` is that of TensorFlow, if known."""
     nodes = graph.nodes[:_FIRST]
     edges = {name for node in nodes for name, _ in node.children}
     tensorflow = f"tensorflow {version}" if version else "tensorflow"

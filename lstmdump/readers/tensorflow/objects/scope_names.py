@@ -1,7 +1,7 @@
-"""Names for the layers of an object graph out of their variables' full names, or else out of the edges to them.
+"""Names for the layers of an object graph, from the full names of their variables, or else the edges to them.
 
-Keras calls a variable `bidirectional/forward_lstm/lstm_cell/kernel`. Before that stands the name of the model, if it is
-a subclassed one, or a Sequential of Keras 3, or one of Keras 2 that was built when it first met data.
+Keras names a variable `bidirectional/forward_lstm/lstm_cell/kernel`. The name of the model precedes it if the model is
+subclassed, a Sequential of Keras 3, or a model of Keras 2 that was built when it was first called.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from lstmdump.readers.tensorflow.objects.graph import ObjectGraph
 from lstmdump.readers.tensorflow.objects.weights import Holder, Way
 
 _LAYER_LISTS = frozenset({"_operations", "_layers", "layers", "_functional"})
-_CHECKPOINTED = "model"  # what most people call the model in `tf.train.Checkpoint(model=model)`
+_CHECKPOINTED = "model"  # the usual name of the model in `tf.train.Checkpoint(model=model)`
 _KERAS_2_LAYERS = frozenset({"layer-0", "layer_with_weights-0"})
 _MODEL_EDGES = _KERAS_2_LAYERS | {"_functional", "_operations"}
 _AUTOMATIC_MODEL = re.compile(r"(sequential|model|functional)(_\d+)?")
 
 
 def name_by_scopes(graph: ObjectGraph, found: Sequence[Holder]) -> list[LayerPath]:
-    """Return a path for each of `found`, from the full names of its variables; two may have the same."""
+    """Return a path for each of `found`, from the full names of its variables; several may have the same path."""
     scopes = [_find_scope(holder, graph) for holder in found]
     cells_have_names = len(found) == 1 or any(
         len(scope) > 1 and is_automatic_cell(scope[-1]) and leads_to_cell(holder.way)
@@ -32,14 +32,15 @@ def name_by_scopes(graph: ObjectGraph, found: Sequence[Holder]) -> list[LayerPat
     )
     named: list[LayerPath] = []
     for holder, scope in zip(found, _drop_model_names(graph, found, scopes), strict=True):
-        # Where the other cells stand below the names of their layers, a cell's own name alone is no name of a layer.
+        # If the other cells have the names of their layers in their scopes, the automatic name of a cell alone does
+        # not name a layer.
         own = drop_cell_name(scope) if cells_have_names and leads_to_cell(holder.way) else scope
         named.append(scope if own else name_by_edges(holder.way))
     return named
 
 
 def name_by_edges(way: Way, start: int = 0) -> LayerPath:
-    """Return a path from the edges of `way` from `start` on: layers by number, as in Keras 2, and no cells."""
+    """Return a path from the edges of `way` from `start` on, with numbered layers as in Keras 2, and without cells."""
     names: list[str] = []
     steps = [edge for edge, _ in way]
     for place, edge in list(enumerate(steps))[start:]:
@@ -56,7 +57,7 @@ def leads_to_cell(way: Way) -> bool:
 
 
 def _find_scope(holder: Holder, graph: ObjectGraph) -> LayerPath:
-    """Return the names with which the full names of the variables of `holder` begin."""
+    """Return the scope of the variables of `holder`; if they differ, that of most of them."""
     variables = [graph.nodes[number].variable for number in holder.variables.values()]
     scopes = [variable.full_name.rpartition("/")[0] for variable in variables if variable is not None]
     scope = scopes[0] if len(set(scopes)) == 1 else Counter(scopes).most_common(1)[0][0]
@@ -64,7 +65,7 @@ def _find_scope(holder: Holder, graph: ObjectGraph) -> LayerPath:
 
 
 def _drop_model_names(graph: ObjectGraph, found: Sequence[Holder], scopes: Sequence[LayerPath]) -> list[LayerPath]:
-    """Return `scopes` without the name of a model, which is before all names in the model or before none."""
+    """Return `scopes` without the names of models; in one model, either all scopes begin with its name or none."""
     groups: dict[int, list[int]] = {}
     for index, holder in enumerate(found):
         groups.setdefault(_find_model(holder.way, graph), []).append(index)
@@ -92,14 +93,17 @@ def _list_edges(graph: ObjectGraph, number: int) -> AbstractSet[str]:
 
 
 def _begins_with_model(graph: ObjectGraph, model: int, ways: Sequence[Way], scopes: Sequence[LayerPath]) -> bool:
-    """Whether the first name in SCOPES is that of their MODEL: all begin with it, and none is left without a name."""
+    """Return whether the first name in `scopes` is that of their `model`.
+
+    All scopes must begin with it, and each layer must keep a name without it.
+    """
     if len({scope[:1] for scope in scopes}) != 1 or not scopes[0]:
         return False
     names = _list_edges(graph, model)
     if "_operations" in names and "_functional" not in names:
-        return False  # a functional model of Keras 3, which never puts its name first
+        return False  # a functional model of Keras 3, whose name is not in the scopes
     if len(set(scopes)) == 1 < len(scopes) and len(scopes[0]) == 1:
-        return True  # names that tell nothing but the model
+        return True  # the scopes consist of the name of the model
     own = [len(drop_cell_name(scope)) for scope in scopes]
     if min(map(len, scopes)) < 2 or max(own) < 2:
         return False

@@ -1,4 +1,4 @@
-"""Exports in the style of TensorFlow 1, which hold Keras's architecture beside a checkpoint of objects."""
+"""Exports in the style of TensorFlow 1, which contain Keras's architecture and a checkpoint of objects."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _STACKED = re.compile(r"cell_(\d{1,9})")
 
 
 def architecture(file: Location) -> ConfigLayer | None:
-    """The architecture in FILE; None where there is no such file.
+    """Return the architecture in `file`, or None if the file does not exist.
 
     Raises:
-        CorruptModel: it cannot be read, or holds no architecture.
-        RefusedModel: it goes past one of the limits.
+        CorruptModel: The file cannot be read, or is not an architecture.
+        RefusedModel: The file exceeds one of the limits.
     """
     if not file.is_file():
         return None
@@ -33,7 +33,7 @@ def architecture(file: Location) -> ConfigLayer | None:
 
 
 def with_architecture(named: Sequence[Named], known: ConfigLayer) -> Sequence[Named]:
-    """NAMED with the classes, and the names around and below, that the architecture KNOWN has for layers so called."""
+    """Return `named` with the classes and paths that the architecture `known` states for layers of these names."""
     told = [_as_described(one, leaf) for one, leaf in _with_leaves(named, known)]
     clashing = {path for path, times in Counter(one.path for one in told).items() if times > 1}
     return drop_names_of_keras(
@@ -42,12 +42,15 @@ def with_architecture(named: Sequence[Named], known: ConfigLayer) -> Sequence[Na
 
 
 def described(named: Sequence[Named], known: ConfigLayer) -> list[tuple[LayerPath, LeafLayer]]:
-    """Those of NAMED that the architecture KNOWN describes, each with its leaf there."""
+    """Return the path of each of `named` that the architecture `known` describes, with its layer there."""
     return [(one.path, leaf) for one, leaf in _with_leaves(named, known) if leaf is not None]
 
 
 def _with_leaves(named: Sequence[Named], known: ConfigLayer) -> list[tuple[Named, LeafLayer | None]]:
-    """Each of NAMED with the only leaf of the architecture KNOWN that has all its names, in their order."""
+    """Return each of `named` with the layer of the architecture `known` that has all its names, if it is the only one.
+
+    The names must be in the same order, but the layer may have others between them.
+    """
     leaves = [leaf for _, child in known.children for leaf in find_leaf_layers(child)]
     by_name: dict[str, list[LeafLayer]] = {}
     for leaf in leaves:

@@ -1,7 +1,7 @@
-"""The layers in an object graph: which objects hold variables, on which way from the root, in the model's own order.
+"""The objects that hold variables in an object graph, with the edges that lead to them, in the order of the model.
 
-What leads to no weight of the model is left out: optimizers with their slots, metrics, counters, random seeds, and the
-lists that Keras keeps beside the layers. A variable that two ways lead to counts once, at the first.
+Objects without weights of the model are left out: optimizers with their slots, metrics, counters, random seeds, and the
+lists that Keras keeps in addition to the layers. A variable that can be reached in two ways belongs to the first.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ Way = tuple[tuple[str, int], ...]
 
 
 class Holder:
-    """An object that holds variables: a layer, a cell, or nothing but their common name.
+    """An object that holds variables: a layer, a cell, or a common scope of variables.
 
     Attributes:
-        way: how the root leads to it; empty where only the names of its variables tell of it.
-        variables: by the name that the object gives to each, the number of the variable's node.
+        way: the edges from the root to it; empty if only the names of the variables show that it exists.
+        variables: the numbers of the nodes of the variables, by the name of the edge.
     """
 
     __slots__ = ("variables", "way")
@@ -49,10 +49,10 @@ class Holder:
 
 
 def holders(graph: ObjectGraph) -> list[Holder]:
-    """All objects in GRAPH that hold weights of the model, in its order.
+    """Return all objects in `graph` that hold weights of the model, in the order of the model.
 
     Raises:
-        RefusedModel: objects are nested deeper than in any model.
+        RefusedModel: Objects are nested more deeply than the limit.
     """
     walk = _Walk(graph)
     walk.below_root()
@@ -61,9 +61,9 @@ def holders(graph: ObjectGraph) -> list[Holder]:
 
 
 def lacks_cells(graph: ObjectGraph, found: Sequence[Holder]) -> bool:
-    """Whether a layer in GRAPH has a cell with nothing in it, and no list made up for it among those FOUND.
+    """Return whether a layer in `graph` has an empty cell whose weights are not in `found` in another way.
 
-    The layer that a Bidirectional was made with does not count: Keras 3.0 keeps it beside its copies, never built.
+    The layer that was passed to a Bidirectional does not count: Keras 3.0 stores it with its copies, but not built.
     """
     patterns = {
         graph.edges(number).get("layer") for number in range(len(graph.nodes)) if _is_bidirectional(graph, number)
@@ -77,6 +77,12 @@ def _is_bidirectional(graph: ObjectGraph, number: int) -> bool:
 
 
 class _Walk:
+    """A depth-first walk from the root along the edges that connect layers.
+
+    Each node is visited once, on the first way to it in the order of the model; slots count as visited from the start.
+    Variables that no layer leads to are taken from lists afterwards, so that each has its layer if there is one.
+    """
+
     def __init__(self, graph: ObjectGraph) -> None:
         self._graph = graph
         self._deepest = graph.limits.nesting
@@ -85,7 +91,7 @@ class _Walk:
         self.found: list[Holder] = []
 
     def below_root(self) -> None:
-        """Follow the edges that join layers to layers."""
+        """Collect the holders that the edges between layers lead to."""
         waiting: list[Way] = [()]
         while waiting:
             way = waiting.pop()
@@ -118,9 +124,9 @@ class _Walk:
             self.found.append(holder)
 
     def beside(self) -> None:
-        """Take what only lists lead to: the variables of an exported model, and weights that an optimizer alone holds.
+        """Collect variables that only lists lead to: those of an exported model, and those that an optimizer lists.
 
-        Keras 3 loses the cells of a list from a checkpoint, unless its optimizer was saved as well.
+        Keras 3 omits the cells of a list from a checkpoint, unless the optimizer was saved as well.
         """
         lists = [self._graph.walk_to(("variables",))]
         lists += [child for number in self._optimizers for name, child in self._graph.nodes[number].children
@@ -159,13 +165,13 @@ def _is_parameter(variable: Variable) -> bool:
 
 
 def _in_model_order(node: Node) -> list[tuple[str, int]]:
-    """The edges that may lead to weights; Keras 2 numbers a model's layers, in an order of its own among the edges."""
+    """Return the edges that may lead to weights, in the order of the model: Keras 2 numbers the layers of a model."""
     edges = [edge for edge in node.children if edge[0] not in _BESIDE]
     return sorted(edges, key=lambda edge: _turn(edge[0])) if len(edges) > 1 else edges
 
 
 def _turn(edge: str) -> tuple[int, int]:
-    """Where EDGE stands among its like: numbered layers and the items of lists by number, forward before backward."""
+    """Return the sort key of `edge`: numbered layers and items of lists by number, forward before backward."""
     if layer := _LAYER.fullmatch(edge):
         return 0, int(layer[1])
     if edge.isdecimal() and len(edge) < _LONGEST_NUMBER:

@@ -1,1 +1,1 @@
-"""Variables and cells of TensorFlow 1, by their names."""
+"""Variables and cells of TensorFlow 1, which are identified by their names."""

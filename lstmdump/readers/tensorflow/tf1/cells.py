@@ -1,4 +1,4 @@
-"""The cells of TensorFlow 1 among its variables, in all three generations of their names.
+"""The cells of TensorFlow 1 among its variables, in all three generations of names.
 
 ==============  =======================================================================================
 0.12            `RNN/BasicLSTMCell/Linear/Matrix`, `Bias`; `RNN/LSTMCell/W_0` (`W_1`, … hold further rows),
@@ -7,8 +7,8 @@
 1.2 and later   `rnn/basic_lstm_cell/kernel`, `bias`, `w_i_diag`, `projection/kernel`
 ==============  =======================================================================================
 
-A kernel and a bias alone do not tell a cell from a dense layer. So a scope is a cell if it is called as TensorFlow
-calls its cells, or if a graph is there and computes a cell with these variables.
+A kernel and a bias alone do not distinguish a cell from a dense layer. So a scope is a cell if it has the name that
+TensorFlow gives to a cell, or if a graph computes a cell with these variables.
 """
 
 from __future__ import annotations
@@ -36,9 +36,14 @@ _MAX_STEPS = 32  # no genuine scope is as deep
 
 
 class TF1Cell:
-    """A cell: its scope, its class, and its variables' names by what they are to it, pieces in order.
+    """A cell of TensorFlow 1.
 
-    `forget_bias` is what it adds at run time, None where that is not known; `computed` is what a graph shows of it.
+    Attributes:
+        scope: the scope of its variables.
+        kind: its class.
+        forget_bias: the forget bias that it adds at run time; None if unknown.
+        variables: the names of the variables by their role in the cell (`kernel`, `w_i_diag`, …), pieces in order.
+        computed: the cell in the graph, if there is one.
     """
 
     __slots__ = ("computed", "forget_bias", "kind", "scope", "variables")
@@ -59,7 +64,16 @@ class TF1Cell:
 
 
 def find(names: Iterable[str], from_graph: Iterable[GraphCell]) -> list[TF1Cell]:
-    """The cells whose variables are among NAMES; FROM_GRAPH are those that a graph computes."""
+    """Return the cells whose variables are among `names`.
+
+    First every scope with the name of a cell and variables with the names of a cell's variables is taken. Then the
+    cells of the graph are added to these, or matched to them by their kernels. If the graph has any of the cells, those
+    that are not in the graph are dropped: only their names are those of cells.
+
+    Args:
+        names: the names of all variables.
+        from_graph: the cells that the graph computes.
+    """
     found: dict[str, TF1Cell] = {}
     known = set(names := list(names))
     for name in names:
@@ -72,12 +86,12 @@ def find(names: Iterable[str], from_graph: Iterable[GraphCell]) -> list[TF1Cell]
         for pieces in cell.variables.values():
             pieces.sort(key=_piece_number)
     computed = [_add_computed(found, cell, known) for cell in from_graph]
-    sure = set(filter(None, computed))  # where a graph shows cells, what is only called so is none
+    sure = set(filter(None, computed))  # cells that the graph computes, if it has any
     return [cell for cell in found.values() if "kernel" in cell.variables and (not sure or cell.scope in sure)]
 
 
 def kind_of(scope: str) -> str | None:
-    """The class of the cell that TensorFlow calls by the last name of SCOPE, or None."""
+    """Return the class of the cell that the last step of `scope` names, or None."""
     return _kind_called(scope.rpartition("/")[2])
 
 
@@ -87,7 +101,7 @@ def _kind_called(name: str) -> str | None:
 
 
 def remarks(names: Iterable[str]) -> list[str]:
-    """What to say of cells among NAMES that are called LSTM and are not one of four gates."""
+    """Return notes on the cells among `names` whose class is called an LSTM but differs from one with four gates."""
     around = dict.fromkeys(name.rpartition("/")[0] for name in names if "/" in name)
     scopes = dict.fromkeys(
         "/".join(steps[:length])
@@ -95,11 +109,13 @@ def remarks(names: Iterable[str]) -> list[str]:
         for length in range(1, min(len(steps) + 1, _MAX_STEPS))
     )
     kinds = ((scope, CELL_CLASSES[name]) for scope in scopes if (name := kind_of(scope)) is not None)
-    return [f"{scope} is a {kind.name}, {kind.difference}: left alone" for scope, kind in kinds if kind.difference]
+    return [
+        f"{scope} is a {kind.name}, {kind.difference}: not read as an LSTM" for scope, kind in kinds if kind.difference
+    ]
 
 
 def taken_apart(name: str) -> tuple[str, str | None]:
-    """The scope of a cell's variable NAME and what it is to the cell; None for what is none of a cell's."""
+    """Return the scope of the variable `name` and its role in a cell; the role is None if it has none."""
     steps = PIECE.sub("", name).split("/")
     for length in range(min(_LONGEST_LEAF, len(steps) - 1), 0, -1):
         leaf = _leaf_called("/".join(steps[-length:]).lower())
@@ -128,7 +144,11 @@ def _piece_number(name: str) -> int:
 
 
 def _add_computed(found: dict[str, TF1Cell], computed: GraphCell, known: set[str]) -> str | None:
-    """Tell FOUND what a graph says of a cell: its forget bias, its operation, or that it is one; give its scope."""
+    """Add a cell of the graph to `found`, or what the graph shows to a cell that is there; return its scope.
+
+    The result is None if the kernel of the cell is not stored, the order of its gates is unknown, or its scope has the
+    name of another cell.
+    """
     variables = {leaf: list(dict.fromkeys(PIECE.sub("", name) for name in names))
                  for leaf, names in computed.variables.items()}  # fmt: skip
     kernel = variables["kernel"][0]
@@ -140,7 +160,7 @@ def _add_computed(found: dict[str, TF1Cell], computed: GraphCell, known: set[str
             cell.forget_bias = computed.forget_bias
         block = BLOCK_OPERATIONS.get(computed.operation)
         if block is not None and block.names_class and CELL_CLASSES[cell.kind].forget_bias is None:
-            cell.kind = block.name  # but not that of a CudnnCompatibleLSTMCell, which runs the same operation
+            cell.kind = block.name  # but not of a CudnnCompatibleLSTMCell, which runs the same operation
         return scope
     stored = {leaf: there for leaf, names in variables.items() if (there := [name for name in names if name in known])}
     if "kernel" not in stored or not computed.known_order or kind_of(scope) is not None:
@@ -155,5 +175,5 @@ def _add_computed(found: dict[str, TF1Cell], computed: GraphCell, known: set[str
 
 
 def leaf_map(cells: Iterable[TF1Cell]) -> Mapping[str, tuple[TF1Cell, str]]:
-    """By the name of each variable of CELLS, its cell and what it is to it."""
+    """Return the cell and the role of each variable of `cells`, by its name."""
     return {name: (cell, leaf) for cell in cells for leaf, names in cell.variables.items() for name in names}

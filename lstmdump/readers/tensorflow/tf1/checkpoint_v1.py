@@ -1,7 +1,7 @@
 """Checkpoints of TensorFlow's first format: one file, a LevelDB table of tensors or pieces of tensors.
 
-The value of the empty key lists names, shapes, types and pieces; each piece has an entry of its own, whose tensor tells
-neither shape nor type. Source: `saved_tensor_slice.proto`; still written by `Saver(write_version=V1)`.
+The value of the empty key lists names, shapes, types and pieces. Each piece has an entry of its own, whose tensor
+states neither shape nor type. Source: `saved_tensor_slice.proto`; still written by `Saver(write_version=V1)`.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from lstmdump.readers.tensorflow.wire.sstable import Table
 
 
 class CheckpointV1:
-    """The checkpoint in the file at LOCATION, open for reading.
+    """The checkpoint in the file at `location`, open for reading.
 
     Raises:
-        CorruptModel: it is damaged.
-        UnreadableModel: it cannot be opened.
+        CorruptModel: The checkpoint is damaged.
+        UnreadableModel: The file cannot be opened.
     """
 
     def __init__(self, location: Location) -> None:
@@ -42,18 +42,18 @@ class CheckpointV1:
             raise CorruptModel(f"a checkpoint that lists {twice} twice")
 
     def tensors(self) -> dict[str, Tensor]:
-        """All tensors by name, not yet read."""
+        """Return all tensors by name, not yet read."""
         return {name: self._tensor(name, entry) for name, entry in self._listed.items()}
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._table = None
 
     def _tensor(self, name: str, entry: Message) -> Tensor:
         shape, dtype = dtypes.shape_of(entry.message(2)), dtypes.dtype_name(entry.integer(3))
         places = [partitions.spans_of(piece, len(shape)) for piece in entry.messages(4)]
         if not places:
-            raise CorruptModel(f"{name} is listed without a place where it is stored")
+            raise CorruptModel(f"{name} is listed without any stored piece")
         spans = [partitions.resolved(place, shape) for place in places]
         partitions.require_whole(spans, shape)
         pieces = [(tuple(start for start, _ in span), self._piece(name, dtype, place, span))
@@ -71,14 +71,14 @@ class CheckpointV1:
 
         def fetch(cuts: Cuts) -> Array:
             if self._table is None:
-                raise ModelClosed(f"{name} was asked for after the model had been closed")
+                raise ModelClosed(f"{name} was requested after the model had been closed")
             stored = self._table.get(partitions.key_of(name, place))
             if stored is None:
                 raise CorruptModel(f"{name} is listed, but not stored")
             message = Message(stored).message(2).message(3)
             tensor = graph_def.tensor_in(message, name, shape, dtype, may_be_short=False)
             if tensor is None:
-                raise CorruptModel(f"{name} holds {dtype}, which is no array of numbers")
+                raise CorruptModel(f"{name} holds {dtype}, which is not an array of numbers")
             return tensor.fetch(cuts)
 
         return Tensor(name, shape, dtype, fetch)

@@ -1,4 +1,4 @@
-"""Models whose variables are known by name only, as TensorFlow 1 saved them, with their graph where it is there."""
+"""Models whose variables are known by name only, as TensorFlow 1 saved them, with their graph if it is stored."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lstmdump.readers.tensorflow.wire.bundle import Bundle
 from lstmdump.readers.tensorflow.wire.protobuf import Buffer, Message
 
 _META = ".meta"
-_COPIES = 4  # of what is read as a whole, in memory
+_COPIES = 4  # of a graph in memory
 
 
 def of_variables(
@@ -29,7 +29,7 @@ def of_variables(
     held: Bundle | CheckpointV1 | None,
     limits: Limits,
 ) -> Model:
-    """The model of TENSORS, which are known by their names only, and of the GRAPH that computes with them."""
+    """Return the model of `tensors`, which are known by name only, and of the `graph` that computes with them."""
     placed = tf1_variables.place(tensors, graph, () if graph is None else cells(graph))
     root = grow(placed.weights, placed.kinds, placed.settings, limits)
     version = "" if graph is None or not graph.version else f" {graph.version}"
@@ -39,7 +39,7 @@ def of_variables(
 
 
 def of_saved_model(meta_graph: Message, bundle: Bundle | None, notes: Sequence[str], limits: Limits) -> Model:
-    """The model of a SavedModel of TensorFlow 1; without its BUNDLE, of what its graph declares."""
+    """Return the model of a SavedModel of TensorFlow 1, of the variables in its graph if there is no `bundle`."""
     graph = of_meta_graph(meta_graph, limits)
     if bundle is None:
         tensors = {name: without_numbers(name, *kind) for name, kind in variables_declared(graph).items()}
@@ -51,7 +51,7 @@ def of_saved_model(meta_graph: Message, bundle: Bundle | None, notes: Sequence[s
 def of_names(
     prefix: Location, tensors: dict[str, Tensor], kind: Format, notes: Sequence[str], held: Bundle | CheckpointV1
 ) -> Model:
-    """The model of TENSORS and of the graph in the `.meta` beside them, which may be missing or damaged."""
+    """Return the model of `tensors` and of the graph in the `.meta` file, which may be missing or damaged."""
     meta = prefix.sibling(prefix.name + _META)
     if not meta.is_file():
         return of_variables(tensors, None, kind, notes, held, prefix.limits)
@@ -65,12 +65,12 @@ def of_names(
             prefix.limits,
         )
     except (CorruptModel, OSError) as error:
-        said = f"{meta.name}, which would tell more of its cells, cannot be read: {error}"
+        said = f"{meta.name}, which describes the cells, cannot be read: {error}"
         return of_variables(tensors, None, kind, [*notes, said], held, prefix.limits)
 
 
 def read_first_format(location: Location) -> Model:
-    """The model in the single file at LOCATION, a checkpoint of TensorFlow's first format."""
+    """Return the model in the single file at `location`, a checkpoint of TensorFlow's first format."""
     checkpoint = CheckpointV1(location)
     try:
         return of_names(location, checkpoint.tensors(), Format.CHECKPOINT, (), checkpoint)
@@ -80,10 +80,10 @@ def read_first_format(location: Location) -> Model:
 
 
 def _read(meta: Location) -> Buffer:
-    """What is in the file META.
+    """Return the content of the file `meta`.
 
     Raises:
-        RefusedModel: it is too long to be read as a whole.
+        RefusedModel: The file is too long to be read as a whole.
     """
     size, most = meta.size() or 0, meta.limits.memory // _COPIES
     if size > most:
@@ -92,7 +92,7 @@ def _read(meta: Location) -> Buffer:
 
 
 def of_meta_graph(meta_graph: Message, limits: Limits = DEFAULTS) -> Graph:
-    """The graph in a MetaGraphDef, as far as `limits` allows, with the version of TensorFlow that wrote it."""
+    """Return the graph in a MetaGraphDef, within `limits`, with the version of TensorFlow that wrote it."""
     graph = Graph(meta_graph.bytes(2), limits)
     graph.version = meta_graph.message(1).text(5)
     return graph

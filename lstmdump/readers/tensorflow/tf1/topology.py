@@ -1,9 +1,9 @@
-"""Which cells of TensorFlow 1 take nothing but the outputs of which others, by their graph, or by their names alone.
+"""The connections between cells of TensorFlow 1, by their graph or by their names.
 
-`MultiRNNCell` gives the output of `multi_rnn_cell/cell_0` (0.12: `MultiRNNCell/Cell0`) to `cell_1`, and
-`stack_bidirectional_rnn` those of `cell_0/bidirectional_rnn/fw` and `bw`, side by side, to both halves of `cell_1`.
-A wrapper may come between. One with variables of its own shows by these; one that adds the input to the output, and
-has no name, only fits where these are of one width.
+`MultiRNNCell` passes the output of `multi_rnn_cell/cell_0` (0.12: `MultiRNNCell/Cell0`) to `cell_1`, and
+`stack_bidirectional_rnn` passes the outputs of `cell_0/bidirectional_rnn/fw` and `bw`, concatenated, to both halves of
+`cell_1`. There may be a wrapper between them. If it has variables of its own, they show it; a residual wrapper, which
+adds the input to the output and has no name, is only possible if both have the same width.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _HALVES = ("fw", "bw")
 
 
 class _Placed:
-    """A cell at PATH, with the widths of its input and of its output."""
+    """A cell at `path`, with the widths of its input and of its output."""
 
     def __init__(self, path: LayerPath, cell: TF1Cell, tensors: Mapping[str, Tensor]) -> None:
         self.path = path
@@ -38,7 +38,7 @@ class _Placed:
 
 
 def of(cells: Mapping[LayerPath, TF1Cell], tensors: Mapping[str, Tensor]) -> dict[LayerPath, Source]:
-    """The sources of CELLS, whose variables are among TENSORS."""
+    """Return the sources of `cells`, whose variables are among `tensors`."""
     has_graph = any(cell.computed is not None for cell in cells.values())
     placed = [_Placed(path, cell, tensors) for path, cell in cells.items()]
     inside = {name for cell in cells.values() for names in cell.variables.values() for name in names}
@@ -71,7 +71,9 @@ def _output(computed: GraphCell, cell: TF1Cell) -> str:
 def _by_name(
     pattern: re.Pattern[str], parts: Sequence[str], placed: Iterable[_Placed], others: Collection[str]
 ) -> dict[LayerPath, Source]:
-    """The sources of the cells whose scope is of PATTERN, where each level has one for each of PARTS, and no more."""
+    """Return the sources of the cells whose scopes match `pattern`, if each level has exactly one cell per part."""
+    # A level is the cells of one number in a stack: one cell, or the halves `fw` and `bw`. Level k follows level k - 1
+    # if both are complete and the widths allow only a direct connection.
     levels: dict[tuple[str, int], list[tuple[int, _Placed]]] = {}
     for one in placed:
         if (match := pattern.fullmatch(one.scope)) is not None:
@@ -87,7 +89,7 @@ def _by_name(
 
 
 def _follow(below: Collection[_Placed], cells: Collection[_Placed], others: Collection[str]) -> bool:
-    """Whether all of CELLS take the outputs of those BELOW, as their widths tell, and nothing can come between."""
+    """Return whether `cells` read exactly the outputs of `below`, as the widths show, with no wrapper between them."""
     total = sum(one.output for one in below)
     may_add = any(one.input == one.output for one in below)
     fits = not may_add and all(one.input == total for one in cells)
@@ -95,6 +97,6 @@ def _follow(below: Collection[_Placed], cells: Collection[_Placed], others: Coll
 
 
 def _is_wrapped(one: _Placed, others: Collection[str]) -> bool:
-    """Whether something beside the cell has variables where it is."""
+    """Return whether the scope around the cell has variables that belong to no cell."""
     around = one.scope.rpartition("/")[0] + "/"
     return any(name.startswith(around) for name in others)

@@ -1,4 +1,4 @@
-"""A TensorFlow 1 model out of its variables' names: cells, other layers, and what is no weight of the model at all."""
+"""The layers of a TensorFlow 1 model by the names of its variables, without variables that are not weights."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _DIGITS = re.compile(r"(\d{1,18})")
 
 
 class Variables(NamedTuple):
-    """The weights of a model with, by layer, its class and what else is known of it."""
+    """The weights of a model, with the classes and settings of its layers."""
 
     weights: list[Weight]
     kinds: dict[LayerPath, str]
@@ -41,7 +41,20 @@ class Variables(NamedTuple):
 
 
 def place(tensors: Mapping[str, Tensor], graph: Graph | None, computed: Iterable[GraphCell] = ()) -> Variables:
-    """The layers of the variables in TENSORS; GRAPH, where there is one, computes with them the cells COMPUTED."""
+    """Return the layers of the variables in `tensors`.
+
+    Names are the only structure: a variable belongs to the cell whose scope and role its name states (`cells.py`), if
+    the shapes fit, and else to a layer of its scope. A graph adds what names do not show: how the pieces of a
+    partitioned variable are joined, the order in which variables were created, and cells with any name.
+
+    Args:
+        tensors: all stored tensors by name, including those of an optimizer.
+        graph: the graph, if it is stored.
+        computed: the cells that the graph computes.
+
+    Raises:
+        CorruptModel: The pieces of a variable cannot be joined.
+    """
     kept = {name: tensor for name, tensor in tensors.items() if _is_weight(name, tensor, tensors)}
     if graph is not None:
         kept = _put_together(kept, graph)
@@ -74,7 +87,7 @@ def _steps(scope: str) -> LayerPath:
 
 
 def _find_paths(names: Iterable[str]) -> dict[str, LayerPath]:
-    """Return the path for each scope in `names`, without the name that Keras gave to the only cell of a layer."""
+    """Return the path for each scope in `names`, without the automatic name of the only cell of a Keras layer."""
     scopes = dict.fromkeys(name.rpartition("/")[0] for name in names)
     of_keras = {name.rpartition("/")[0] for name in names if name.endswith("/recurrent_kernel")}
     may_be_cells = [scope in of_keras and bool(scope.rpartition("/")[0]) for scope in scopes]
@@ -83,7 +96,7 @@ def _find_paths(names: Iterable[str]) -> dict[str, LayerPath]:
 
 
 def _fits(cell: TF1Cell, tensors: Mapping[str, Tensor]) -> bool:
-    """Whether the variables of CELL have the shapes of one: a dense layer may be called so as well."""
+    """Return whether the variables of `cell` have the shapes of a cell; a dense layer may have the name of one."""
     if f"{cell.scope}/recurrent_kernel" in tensors:
         return False  # a cell of Keras, with two kernels
     kernel = _array(cell, "kernel", tensors).shape
@@ -95,7 +108,7 @@ def _fits(cell: TF1Cell, tensors: Mapping[str, Tensor]) -> bool:
 
 
 def _unnamed(tensors: Mapping[str, Tensor], inside: Mapping[str, object]) -> Iterator[str]:
-    """What to say of what may be a cell under a name of its own, which only a graph could tell."""
+    """Yield notes on scopes with the shapes of a cell but not its name; only a graph would show what they are."""
     for name in tensors:
         if name in inside:
             continue
@@ -103,11 +116,11 @@ def _unnamed(tensors: Mapping[str, Tensor], inside: Mapping[str, object]) -> Ite
         cell = TF1Cell(scope, "", None, {"kernel": [name], "bias": [f"{scope}/bias"]})
         has_both = leaf == "kernel" and f"{scope}/bias" in tensors
         if has_both and _LOOPS.search(scope) and tf1_cells.kind_of(scope) is None and _fits(cell, tensors):
-            yield f"{scope} has the shapes of an LSTM cell; whether it is one, only the graph (.meta) could tell"
+            yield f"{scope} has the shapes of an LSTM cell; only the graph (.meta) would show whether it is one"
 
 
 def _put_together(tensors: Mapping[str, Tensor], graph: Graph) -> dict[str, Tensor]:
-    """TENSORS with the pieces of a partitioned variable joined, where GRAPH shows how."""
+    """Return `tensors` with the pieces of partitioned variables joined as `graph` shows."""
     pieces: dict[str, list[str]] = {}
     for name in tensors:
         pieces.setdefault(graph_cells.PIECE.sub("", name), []).append(name)
@@ -124,23 +137,23 @@ def _put_together(tensors: Mapping[str, Tensor], graph: Graph) -> dict[str, Tens
 
 
 def _of_cell(cell: TF1Cell, tensors: Mapping[str, Tensor]) -> list[Weight]:
-    """The weights of CELL, the kernel first; TensorFlow 0.12 cut a kernel by rows."""
+    """Return the weights of `cell`, the kernel first; TensorFlow 0.12 splits a kernel by rows."""
     leaves = sorted(cell.variables, key=lambda leaf: (leaf != "kernel", leaf != "bias", leaf))
     path = _steps(cell.scope)
     return [Weight(path, leaf, _array(cell, leaf, tensors)) for leaf in leaves]
 
 
 def _array(cell: TF1Cell, leaf: str, tensors: Mapping[str, Tensor]) -> Tensor:
-    """What LEAF of CELL is, its pieces joined."""
+    """Return the array with the role `leaf` in `cell`, its pieces joined."""
     pieces = [tensors[name] for name in cell.variables[leaf]]
     return pieces[0] if len(pieces) == 1 else joined(pieces, 0)
 
 
 def joined(pieces: Sequence[Tensor], axis: int) -> Tensor:
-    """One tensor out of PIECES that follow each other along AXIS.
+    """Return the tensor of `pieces`, concatenated along `axis`.
 
     Raises:
-        CorruptModel: their other dimensions or their types differ.
+        CorruptModel: The other dimensions or the types of the pieces differ.
     """
     first = pieces[0]
     alike = {(*piece.shape[:axis], *piece.shape[axis + 1 :], piece.dtype, len(piece.shape)) for piece in pieces}
@@ -160,7 +173,7 @@ def joined(pieces: Sequence[Tensor], axis: int) -> Tensor:
 
 
 def _joint_name(names: Sequence[str]) -> str:
-    """One name for several, as a shell abbreviates them: `W_{0,1}`."""
+    """Return one name for several, with braces as in a shell: `W_{0,1}`."""
     start, _, _ = names[0].rpartition("_")
     if all(name.startswith(f"{start}_") for name in names):
         return f"{start}_{{{','.join(name[len(start) + 1 :] for name in names)}}}"
@@ -168,7 +181,10 @@ def _joint_name(names: Sequence[str]) -> str:
 
 
 def _is_weight(name: str, tensor: Tensor, all_tensors: Mapping[str, Tensor]) -> bool:
-    """Whether NAME is a weight: no counter, no text, and nothing that an optimizer keeps beside a weight."""
+    """Return whether `name` is a weight, and not a counter, a text or a slot of an optimizer."""
+    # The name of a slot contains that of its weight: `lstm/kernel/Adam`, or `train/lstm/kernel/Adam` in the scope of an
+    # optimizer. So a name is that of a slot if the steps before the last, or the end of them, name a tensor of its
+    # shape.
     if tensor.dtype == "string" or (
         not tensor.shape and (tensor.dtype.startswith(_INTEGERS) or _POWERS.fullmatch(name))
     ):
@@ -184,6 +200,6 @@ def _is_weight(name: str, tensor: Tensor, all_tensors: Mapping[str, Tensor]) -> 
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
-    """A key that sorts NAME as people count, and the forward half of a bidirectional layer first."""
+    """Return a key that sorts `name` with numbers by value, and the forward half of a bidirectional layer first."""
     steps = "/".join(_DIRECTIONS.get(step, step) for step in name.split("/"))
     return [(int(piece), "") if piece.isdecimal() else (-1, piece) for piece in _DIGITS.split(steps) if piece]

@@ -60,7 +60,7 @@ def listing(*extents: int, dtype: int = 1, pieces: bytes = b"") -> bytes:
 @pytest.mark.parametrize(
     ("listed", "words"),
     [
-        (listing(3, 4), "without a place where it is stored"),
+        (listing(3, 4), "is listed without any stored piece"),
         (listing(3, 4, pieces=counted(4, piece([(0, -1)]))), "1 dimensions, but its tensor has 2"),
         (listing(3, -4, pieces=counted(4, piece([(0, -1), (0, -1)]))), "which is not valid"),
         (b"\x0f", "wire type 7"),
@@ -97,7 +97,7 @@ def test_numbers_that_do_not_fit_the_list_are_damage(numbers: bytes, words: str,
 def test_strings_are_no_numbers(tmp_path: Path) -> None:
     listed = listing(3, 4, dtype=7, pieces=counted(4, piece([(0, -1), (0, -1)])))
     path = write_v1(tmp_path / "x", {"kernel": KERNEL}, change=lambda entries: entries.update({b"": listed}))
-    with pytest.raises(CorruptModel, match="holds string, which is no array of numbers"):
+    with pytest.raises(CorruptModel, match="holds string, which is not an array of numbers"):
         CheckpointV1(Location(path)).tensors()["kernel"].read()
 
 
