@@ -1,7 +1,6 @@
 """An LSTM in a model: its stored arrays with their roles, and its gates whatever the layout is."""
 
-from __future__ import annotations
-
+# Annotations are not postponed here: a NamedTuple compiles each that is, and every `show` would wait for it.
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -103,7 +102,7 @@ class LSTM:
         input_dim: int,
         units: int,
         weights: tuple[LSTMWeight, ...],
-        layout: Layout,
+        layout: "Layout",
         gates: Mapping[str, Gate],
         forget_bias: float | None = 0.0,
         projection: int | None = None,

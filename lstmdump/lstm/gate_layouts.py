@@ -22,9 +22,7 @@ from functools import partial
 from typing import Literal, TypeAlias
 
 from lstmdump.errors import NotAnLSTM
-from lstmdump.lstm import layout_words
 from lstmdump.lstm.cell import LSTM, Gate, Gates, LSTMWeight
-from lstmdump.lstm.layout_words import LayoutWords
 from lstmdump.lstm.roles import Role
 from lstmdump.model.cell_classes import KERAS_ORDER, class_named
 from lstmdump.model.tensor import Array, Tensor, derived
@@ -34,6 +32,9 @@ KERAS_1_ORDER = "icfo"
 
 TensorFlowCell: TypeAlias = Literal["keras", "keras-1", "cudnn", "keras-peephole", "tf1", "block", "block-v2"]
 """What `sandbox.tensorflow_server` calls the cells of TensorFlow that it runs."""
+
+LayoutForm: TypeAlias = Literal["gate arrays", "two kernels", "cudnn", "fused kernel"]
+"""What the arrays of a layout look like."""
 
 StoredPart: TypeAlias = tuple[Tensor, str]
 """A part of a stored array, and what makes a gate's array of it, in numpy's words: nothing, or `.T`."""
@@ -82,8 +83,8 @@ class Layout(ABC):
 
     @property
     @abstractmethod
-    def words(self) -> LayoutWords:
-        """What `show --explain` says of it."""
+    def form(self) -> LayoutForm:
+        """What the arrays look like, whatever the order; `report.explain` has words for each."""
 
     @abstractmethod
     def fits(self, layer: Layer) -> bool:
@@ -158,7 +159,7 @@ class GateArrays(Layout):
 
     kind = "LSTM"
     bias_role = Role.GATE_BIAS
-    words = layout_words.GATE_ARRAYS
+    form: LayoutForm = "gate arrays"
     has_columns = False
 
     def __init__(self, order: str) -> None:
@@ -207,7 +208,7 @@ class TwoKernels(Layout):
 
     kind = "LSTM"
     bias_role = Role.BIAS
-    words = layout_words.TWO_KERNELS
+    form: LayoutForm = "two kernels"
 
     def __init__(self, order: str) -> None:
         roles = {"kernel": Role.KERNEL, "recurrent_kernel": Role.RECURRENT_KERNEL, "bias": self.bias_role}
@@ -264,7 +265,7 @@ class CuDNN(TwoKernels):
 
     kind = "CuDNNLSTM"
     bias_role = Role.DOUBLED_BIAS
-    words = layout_words.CUDNN
+    form: LayoutForm = "cudnn"
     has_fixed_activations = True
 
     def fits(self, layer: Layer) -> bool:

@@ -4,8 +4,7 @@ Sizes: d is the width of the input, m the number of units, h the width of what i
 width p where there is one. 4 is the number of gates.
 """
 
-from __future__ import annotations
-
+# Annotations are not postponed here: a NamedTuple compiles each that is, and every `show` would wait for it.
 import enum
 import math
 from functools import lru_cache

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lstmdump.errors import NotAnLSTM
-from lstmdump.lstm import layout_words
 from lstmdump.lstm.cell import GATES, LSTM, Gate, Gates
-from lstmdump.lstm.gate_layouts import Layout, TensorFlowCell, gate_columns, with_peepholes
+from lstmdump.lstm.gate_layouts import Layout, LayoutForm, TensorFlowCell, gate_columns, with_peepholes
 from lstmdump.lstm.roles import Role
 from lstmdump.model.cell_classes import KERAS_ORDER, TF1_ORDER, class_named
 from lstmdump.model.tensor import Tensor
@@ -36,7 +35,7 @@ class FusedKernel(Layout):
 
     kind = "LSTMCell"
     bias_role = Role.BIAS
-    words = layout_words.FUSED_KERNEL
+    form: LayoutForm = "fused kernel"
     has_fixed_activations = True
     is_of_tensorflow_1 = True
 

@@ -3,8 +3,7 @@
 A class that is not in the table is one of the user's own: it is an LSTM if its arrays have the shapes of one.
 """
 
-from __future__ import annotations
-
+# Annotations are not postponed here: a NamedTuple compiles each that is, and every `show` would wait for it.
 from collections.abc import Mapping
 from typing import NamedTuple
 

@@ -1,7 +1,6 @@
 """The facts that every output shows, as plain frozen data: text and whole numbers, no arrays and no open file."""
 
-from __future__ import annotations
-
+# Annotations are not postponed here: a NamedTuple compiles each that is, and every `show` would wait for it.
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from itertools import accumulate

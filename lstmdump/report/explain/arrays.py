@@ -15,7 +15,7 @@ _EXPORT = "lstmdump export writes each as an array of its own."
 
 def rows(subject: Subject) -> Section:
     """Explain the rows of the kernels."""
-    words, text = subject.layout.words, subject.fill(subject.layout.words.rows)
+    words, text = subject.words, subject.fill(subject.words.rows)
     if subject.lstm.projection is not None:
         text += f" h has what the projection leaves of the {subject.size('m')} units: {subject.size('h')} numbers."
     return Section(subject.fill(words.rows_question), (Line(text),))
@@ -23,7 +23,7 @@ def rows(subject: Subject) -> Section:
 
 def columns(subject: Subject) -> Section:
     """Explain the columns of the kernels."""
-    words = subject.layout.words
+    words = subject.words
     text = words.columns + (words.bias if subject.lstm.use_bias else "")
     return Section(subject.fill(words.columns_question), (Line(subject.fill(text)),))
 
@@ -41,7 +41,7 @@ def slices(subject: Subject) -> Section:
         lines = table([
             (f"{array}_{letter}", cells[array]) for letter, cells in told.items() for array in used if cells[array]
         ])  # fmt: skip
-    before, after = subject.fill(subject.layout.words.slices), " ".join(_list_notes(subject))
+    before, after = subject.fill(subject.words.slices), " ".join(_list_notes(subject))
     return Section("Which slice is which gate?", (Line(before), *lines, *_list_stored_names(lstm), Line(after)))
 
 
@@ -77,8 +77,8 @@ def _name_blocks(lstm: LSTM, letter: str) -> dict[str, str]:
 
 
 def _list_notes(subject: Subject) -> Iterator[str]:
-    if subject.layout.words.after_slices:
-        yield subject.layout.words.after_slices
+    if subject.words.after_slices:
+        yield subject.words.after_slices
     if (projection := subject.lstm.projection_kernel) is not None:
         yield f"P {projection.shape} is projection/kernel."
     yield _EXPORT

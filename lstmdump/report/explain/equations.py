@@ -59,7 +59,7 @@ def activations(subject: Subject) -> Section:
     gates, states = word(behaviour.recurrent_activation), word(behaviour.activation)
     definitions = [_define(name, behaviour.keras) for name in dict.fromkeys((gates, states))]
     what = f"i, f and o: {gates}. The candidate, and c' on its way out: {states}."
-    text = " ".join(filter(None, [what, *definitions, subject.layout.words.activations]))
+    text = " ".join(filter(None, [what, *definitions, subject.words.activations]))
     return Section("Which activations?", (Line(text),))
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from lstmdump.lstm import GATES, LSTM, Role
 from lstmdump.lstm.behaviour import Behaviour
 from lstmdump.lstm.gate_layouts import Layout
+from lstmdump.report.explain.layout_words import LayoutWords, words_of
 from lstmdump.report.render.page import Piece, length
 
 TABLE_INDENT = 4
@@ -50,6 +51,11 @@ class Subject(NamedTuple):
     def layout(self) -> Layout:
         """The form in which the gates are stored."""
         return self.lstm.layout
+
+    @property
+    def words(self) -> LayoutWords:
+        """What is said of that form."""
+        return words_of(self.layout.form)
 
     def fill(self, text: str) -> str:
         """Return one of the `LayoutWords` with the sizes of the layer in it."""
