@@ -67,21 +67,21 @@ def whole_file(path: str | os.PathLike[str], *, overwrite: bool) -> Iterator[Bin
         directory = os.path.dirname(target) or os.curdir
         remove_leftovers(directory)
         hidden = os.path.join(directory, hidden_name())
-        descriptor, nameless = _in_directory(directory, made, lambda: _open(directory, hidden))
+        descriptor, nameless = _act_in_directory(directory, made, lambda: _open(directory, hidden))
         with os.fdopen(descriptor, "w+b") as file:
             if overwrite:
-                _take_after(target, descriptor)
+                _copy_permissions(target, descriptor)
             yield file
             file.flush()
             os.fsync(descriptor)
             if nameless:
-                _in_directory(directory, made, lambda: _name(descriptor, hidden, target, overwrite=overwrite))
+                _act_in_directory(directory, made, lambda: _give_name(descriptor, hidden, target, overwrite=overwrite))
             elif _RENAMES_OPEN_FILES:
                 _rename(hidden, target, overwrite=overwrite)
         if not nameless and not _RENAMES_OPEN_FILES:
             _rename(hidden, target, overwrite=overwrite)
         for changed in (directory, *map(os.path.dirname, made)):
-            _bring_to_disk(changed)
+            _sync_directory(changed)
     except BaseException as error:
         _remove_unfinished(hidden, made)
         if isinstance(error, OSError):
@@ -109,7 +109,7 @@ def _open_hidden(hidden: str) -> int:
         os.close(descriptor)  # before it was locked, another run took it for one that was left behind
 
 
-def _name(descriptor: int, hidden: str, target: str, *, overwrite: bool) -> None:
+def _give_name(descriptor: int, hidden: str, target: str, *, overwrite: bool) -> None:
     """Give a file without a name the name TARGET; by way of HIDDEN where it takes the place of another."""
     source = f"{_OPEN_FILES}/{descriptor}"
     try:
@@ -137,7 +137,7 @@ def _rename(hidden: str, target: str, *, overwrite: bool) -> None:
         os.replace(hidden, target)
 
 
-def _in_directory(directory: str, made: list[str], act: Callable[[], Result]) -> Result:
+def _act_in_directory(directory: str, made: list[str], act: Callable[[], Result]) -> Result:
     """What ACT gives; where DIRECTORY lacks, it is made first, and noted in MADE with what lacked above it."""
     try:
         return act()
@@ -159,7 +159,7 @@ def _make_directories(directory: str, made: list[str]) -> None:
             made.remove(lacking)
 
 
-def _take_after(target: str, descriptor: int) -> None:
+def _copy_permissions(target: str, descriptor: int) -> None:
     """Give an open file the permissions of the one at TARGET, if there is one and the system has them."""
     with suppress(FileNotFoundError):
         mode = os.stat(target).st_mode
@@ -169,7 +169,7 @@ def _take_after(target: str, descriptor: int) -> None:
             os.fchmod(descriptor, mode & 0o7777)
 
 
-def _bring_to_disk(directory: str) -> None:
+def _sync_directory(directory: str) -> None:
     """See to it that the names in DIRECTORY outlast a power cut, where it may be read and the system can do that."""
     if os.name == "posix":
         try:
@@ -193,7 +193,7 @@ def _remove_unfinished(hidden: str, made: list[str]) -> None:
 
 def hidden_name() -> str:
     """A name for a hidden file that no other file has."""
-    return f"{_BEGINNING}{_machine_mark()}-{os.urandom(8).hex()}.tmp"
+    return f"{_BEGINNING}{_read_machine_mark()}-{os.urandom(8).hex()}.tmp"
 
 
 def lock(descriptor: int) -> None:
@@ -217,7 +217,7 @@ def _remove_if_left(path: str, machine: str) -> None:
     there = os.lstat(path)
     if not stat.S_ISREG(there.st_mode) or (hasattr(os, "geteuid") and there.st_uid != os.geteuid()):
         return
-    if machine != _machine_mark() or not _HAS_LOCKS:
+    if machine != _read_machine_mark() or not _HAS_LOCKS:
         if time.time() - there.st_mtime > _DAY:
             os.unlink(path)
         return
@@ -231,7 +231,7 @@ def _remove_if_left(path: str, machine: str) -> None:
 
 
 @cache
-def _machine_mark() -> str:
+def _read_machine_mark() -> str:
     """A mark of the machine since its start, which its containers share, as they share its locks."""
     try:
         with open("/proc/sys/kernel/random/boot_id", "rb") as file:

@@ -58,16 +58,16 @@ def pieces(outputs: Sequence[ArrayOutput]) -> Iterator[tuple[int, Piece]]:
     """
     by_source: dict[int, list[int]] = {}
     for index, output in enumerate(outputs):
-        by_source.setdefault(id(_whole_array(output)), []).append(index)
+        by_source.setdefault(id(_get_whole_array(output)), []).append(index)
     for indices in by_source.values():
-        source = _whole_array(outputs[indices[0]])
+        source = _get_whole_array(outputs[indices[0]])
         if source.rows is not None and len(source.shape) in (1, 2):
             yield from _read_once(source, source.rows, [(index, outputs[index]) for index in indices])
         else:
             yield from ((index, piece) for index in indices for piece in _fetch(outputs[index]))
 
 
-def _whole_array(output: ArrayOutput) -> Tensor:
+def _get_whole_array(output: ArrayOutput) -> Tensor:
     return output.tensor if output.tensor.place is None else output.tensor.place.whole
 
 

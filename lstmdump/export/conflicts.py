@@ -26,7 +26,7 @@ def check_output_conflicts(
     """
     if len(places) < len(models):
         _refuse_pair(models, output, str)
-    if _may_be_alike(places) and (alike := _folding_of_disk(out)) is not None:
+    if _may_be_alike(places) and (alike := _find_folding(out)) is not None:
         _refuse_pair(models, output, alike, f", as the disk of {out} does not tell their names apart")
     if os.path.isdir(out):
         there = _list_file_numbers(map(output, models))
@@ -130,14 +130,14 @@ def _decompose(text: str) -> str:
     return unicodedata.normalize("NFD", text)
 
 
-def _folding_of_disk(out: str) -> Callable[[str], str] | None:
+def _find_folding(out: str) -> Callable[[str], str] | None:
     """What paths that the disk of OUT takes for one have in common; None where no two are one."""
-    if not _tells_capitals_apart(out):
+    if not _is_case_sensitive(out):
         return _fold_name
     return _decompose if sys.platform == "darwin" else None
 
 
-def _tells_capitals_apart(out: str) -> bool:
+def _is_case_sensitive(out: str) -> bool:
     """Whether the directory OUT, or the one in which it is to be made, has room for `a` beside `A`."""
     while not os.path.isdir(out) and out:
         out = os.path.dirname(out)

@@ -200,15 +200,15 @@ def _list_arrays(lstms: Sequence[LSTM], settings: Settings) -> Iterator[ArrayOut
         if settings.fold_forget_bias and lstm.forget_bias and lstm.gates["f"].b is None:
             kernel = lstm.gates["f"].W
             yield _plan_array(
-                chunks.filled(f"{lstm.name}/b_f", lstm.units, lstm.forget_bias, _dtype_as_stored(kernel)), settings
+                chunks.filled(f"{lstm.name}/b_f", lstm.units, lstm.forget_bias, _choose_stored_dtype(kernel)), settings
             )
 
 
 def _plan_array(tensor: Tensor, settings: Settings, *, added: float = 0.0) -> ArrayOutput:
     return ArrayOutput(
-        key(tensor.name), tensor, _dtype_as_stored(tensor) if settings.dtype == "keep" else settings.dtype, added
+        key(tensor.name), tensor, _choose_stored_dtype(tensor) if settings.dtype == "keep" else settings.dtype, added
     )
 
 
-def _dtype_as_stored(tensor: Tensor) -> str:
+def _choose_stored_dtype(tensor: Tensor) -> str:
     return "float32" if tensor.dtype == "bfloat16" else tensor.dtype

@@ -104,14 +104,14 @@ def require_joining_widths(chosen: Sequence[LSTM], sources: Mapping[str, Source]
     """
     by_name = {lstm.name: lstm for lstm in chosen}
     for name, source in sources.items():
-        widths_of = [_output_width(by_name[layer]) for layer in source.names]
+        widths_of = [_get_output_width(by_name[layer]) for layer in source.names]
         width = sum(widths_of) if source.join == "concat" else widths_of[0]
         if width != by_name[name].input_dim:
             raise CannotReplay(f"{name} takes {by_name[name].input_dim} numbers at each step, but what it follows "
                                f"gives {width}")  # fmt: skip
 
 
-def _output_width(lstm: LSTM) -> int:
+def _get_output_width(lstm: LSTM) -> int:
     return lstm.units if lstm.projection is None else lstm.projection
 
 

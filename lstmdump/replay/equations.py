@@ -170,13 +170,13 @@ def _run_in_blocks(
     batch, length = x.shape[:2]
     zero = equations.behaviour.zero_output_for_mask
     size = max(1, min(length, _BYTES // (batch * equations.bytes)))
-    z, gates, h, c = equations.room(size, batch)
+    z, gates, h, c = equations.allocate(size, batch)
     begun = np.zeros((batch, 1), bool)
     for start in range(0, length, size):
         steps = slice(start, min(start + size, length))
         count = steps.stop - start
         none = None if skipped is None else skipped[:, steps].T[:, :, None]
-        equations.of_input(x[:, steps], z[:count])
+        equations.multiply_input(x[:, steps], z[:count])
         for index in range(count):
             after = State(h[index], c[index])
             equations.step(z[index], state, gates[index], after)
@@ -222,14 +222,14 @@ class _CellEquations:
         self._recurrent_activation = activations.named(cell.behaviour.recurrent_activation, cell.behaviour.keras)
         self.bytes = (11 * cell.units + cell.input_dim) * self._bias.itemsize  # of one step of one sequence
 
-    def room(self, steps: int, batch: int) -> tuple[Array, Array, Array, Array]:
+    def allocate(self, steps: int, batch: int) -> tuple[Array, Array, Array, Array]:
         """For so many steps: z, (steps, batch, 4m), gates, (steps, 4, batch, m), h and c."""
         m, dtype = self._cell.units, self._cell.dtype
         shapes = (batch, 4 * m), (4, batch, m), (batch, self._cell.width), (batch, m)
         z, gates, h, c = (np.empty((steps, *shape), dtype) for shape in shapes)
         return z, gates, h, c
 
-    def of_input(self, x: Array, z: Array) -> None:
+    def multiply_input(self, x: Array, z: Array) -> None:
         """Write x·W + b to Z, where the steps come first."""
         values = x.swapaxes(0, 1).astype(z.dtype, order="C").reshape(-1, x.shape[2])
         np.matmul(values, self._kernel, out=z.reshape(-1, z.shape[2]))

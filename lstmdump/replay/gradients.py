@@ -69,8 +69,8 @@ class Backward:
         self.cell = cell
         self.activation = activations.named(behaviour.activation, behaviour.keras)
         self.recurrent_activation = activations.named(behaviour.recurrent_activation, behaviour.keras)
-        self.through = _Through(self.activation)
-        self.through_recurrent = _Through(self.recurrent_activation)
+        self.through = _ActivationPullBack(self.activation)
+        self.through_recurrent = _ActivationPullBack(self.recurrent_activation)
         gates = [cell.gates[letter] for letter in GATES]
         self.kernels = np.concatenate([np.concatenate([gate.U, gate.W]) for gate in gates], axis=1)
         self.bias = np.concatenate([gate.b for gate in gates])
@@ -90,11 +90,11 @@ class Step:
         activation, recurrent = backward.activation, backward.recurrent_activation
         through, through_recurrent = backward.through, backward.through_recurrent
         z_i, z_f, z_c, z_o = np.split(np.concatenate([before.h, x], 1) @ backward.kernels + backward.bias, 4, axis=1)
-        z_i, z_f = z_i + self._seen("i", before.c), z_f + self._seen("f", before.c)
+        z_i, z_f = z_i + self._apply_peephole("i", before.c), z_f + self._apply_peephole("f", before.c)
         i, self._f, candidate = recurrent(z_i), recurrent(z_f), activation(z_c)
         unclipped = self._f * before.c + i * candidate
         self._c_passes, c = _clip(unclipped, cell.behaviour.cell_clip)
-        z_o = z_o + self._seen("o", c)
+        z_o = z_o + self._apply_peephole("o", c)
         o, shown = recurrent(z_o), activation(c)
         self._to_z = {
             "i": through_recurrent(z_i, candidate),
@@ -110,26 +110,28 @@ class Step:
     def back(self, after: Adjoint) -> tuple[Adjoint, Array]:
         """The adjoint of the state before this step, and the gradients of x, (batch, r, d), from that AFTER it."""
         cell, m = self._cell, self._cell.units
-        of_output = _times(after.h, self._h_passes)
+        of_output = _apply_mask(after.h, self._h_passes)
         if cell.projection is not None:
             of_output = of_output @ cell.projection.T
         of_z = np.empty((*of_output.shape[:2], 4 * m))
         parts = {letter: of_z[..., k * m : (k + 1) * m] for k, letter in enumerate(GATES)}
         parts["o"][...] = self._to_z["o"](of_output)
-        of_c = _times(after.c + self._to_c(of_output) + self._seen("o", parts["o"]), self._c_passes)
+        of_c = _apply_mask(after.c + self._to_c(of_output) + self._apply_peephole("o", parts["o"]), self._c_passes)
         for letter in "ifc":
             parts[letter][...] = self._to_z[letter](of_c)
-        of_earlier_c = of_c * self._f[:, None] + self._seen("i", parts["i"]) + self._seen("f", parts["f"])
+        of_earlier_c = (
+            of_c * self._f[:, None] + self._apply_peephole("i", parts["i"]) + self._apply_peephole("f", parts["f"])
+        )
         both = (of_z.reshape(-1, 4 * m) @ self._backward.transposed).reshape(*of_z.shape[:2], -1)
         return Adjoint(both[..., : cell.width], of_earlier_c), both[..., cell.width :]
 
-    def _seen(self, letter: str, values: Array) -> Array | float:
+    def _apply_peephole(self, letter: str, values: Array) -> Array | float:
         """What goes through the peephole of a gate, either way: of c to z, or of the gradient of z to that of c."""
         peephole = self._cell.gates[letter].V
         return 0.0 if peephole is None else values * peephole
 
 
-class _Through:
+class _ActivationPullBack:
     """The way back through an ACTIVATION."""
 
     def __init__(self, activation: Activation) -> None:
@@ -152,5 +154,5 @@ def _clip(values: Array, bound: float | None) -> tuple[Array | None, Array]:
     return (np.abs(values) <= bound)[:, None], np.clip(values, -bound, bound)
 
 
-def _times(gradient: Array, passes: Array | None) -> Array:
+def _apply_mask(gradient: Array, passes: Array | None) -> Array:
     return gradient if passes is None else gradient * passes

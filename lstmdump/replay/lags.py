@@ -213,7 +213,7 @@ def _group_by_length(cell: CellNumbers, taken: Array, rows: int) -> Iterator[Arr
         yield from np.split(members, range(max(1, most), len(members), max(1, most)))
 
 
-def _without_direction(cell: CellNumbers) -> CellNumbers:
+def _drop_direction(cell: CellNumbers) -> CellNumbers:
     """CELL as it computes on steps in the order in which it takes them."""
     return replace(cell, behaviour=cell.behaviour._replace(go_backwards=False, is_aligned=False))
 
@@ -221,7 +221,7 @@ def _without_direction(cell: CellNumbers) -> CellNumbers:
 def _go_back(cell: CellNumbers, x: Array, rows: Array, squares: Array, members: Array) -> None:
     """Fill SQUARES, (sequences, lags, d), at MEMBERS, whose steps X are in the order in which they are taken."""
     with np.errstate(over="ignore", invalid="ignore"):  # what is too large is told
-        states = equations.replay(_without_direction(cell), x)
+        states = equations.replay(_drop_direction(cell), x)
         first = equations.zero_state(cell, len(x))
         backward = Backward(cell)
         adjoint = Adjoint.of(rows, len(x), cell.units)
@@ -254,7 +254,7 @@ def _settle(cell: CellNumbers) -> tuple[State, bool]:
     x = np.zeros((1, _BLOCK, cell.input_dim))
     with np.errstate(over="ignore", invalid="ignore"):
         for _ in range(0, _SETTLING, _BLOCK):
-            states = equations.replay(_without_direction(cell), x, initial=state)
+            states = equations.replay(_drop_direction(cell), x, initial=state)
             both = np.concatenate([np.concatenate(state, 1)[:, None], np.concatenate([states.h, states.c], 2)], 1)[0]
             change = np.abs(np.diff(both, axis=0)).max(1)
             if not np.isfinite(change).all():

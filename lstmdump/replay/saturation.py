@@ -52,15 +52,15 @@ def summarise(cell: CellNumbers, states: States, mask: Array | None = None) -> L
     Of a layer that goes backwards, STATES are in its own order, and MASK in that of the input.
     """
     batch, steps = states.i.shape[:2]
-    found = cell.behaviour
-    if mask is not None and found.go_backwards and not found.is_aligned:
+    how = cell.behaviour
+    if mask is not None and how.go_backwards and not how.is_aligned:
         mask = mask[:, ::-1]
     passed_over = 0 if mask is None else int(mask.size - np.count_nonzero(mask))
-    gates = {name: _summary(getattr(states, name), mask, *bounds) for name, bounds in BOUNDS.items()}
+    gates = {name: _summarise_gate(getattr(states, name), mask, *bounds) for name, bounds in BOUNDS.items()}
     return LayerSummary(cell.name, batch, steps, cell.units, passed_over, gates)
 
 
-def _summary(values: Array, mask: Array | None, low: float, high: float) -> GateSummary:
+def _summarise_gate(values: Array, mask: Array | None, low: float, high: float) -> GateSummary:
     """In float64, block by block; the spread is put together as Chan, Golub and LeVeque (1983) do."""
     count, mean, squares, below, above = 0, 0.0, 0.0, 0, 0
     least, most = np.inf, -np.inf
@@ -70,10 +70,10 @@ def _summary(values: Array, mask: Array | None, low: float, high: float) -> Gate
         taken = (block if mask is None else block[mask[first : first + step]]).astype(np.float64).reshape(-1)
         if not taken.size:
             continue
-        its_mean = float(taken.mean())
+        block_mean = float(taken.mean())
         total = count + taken.size
-        squares += float(np.square(taken - its_mean).sum()) + (its_mean - mean) ** 2 * count * taken.size / total
-        mean += (its_mean - mean) * taken.size / total
+        squares += float(np.square(taken - block_mean).sum()) + (block_mean - mean) ** 2 * count * taken.size / total
+        mean += (block_mean - mean) * taken.size / total
         count = total
         below += int(np.count_nonzero(taken < low))
         above += int(np.count_nonzero(taken > high))

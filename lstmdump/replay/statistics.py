@@ -104,9 +104,9 @@ def summarise(lstm: LSTM, gates: str = GATES, *, producer: str) -> LayerStatisti
     PRODUCER wrote the model, and decides on the activation of the forget gate where the file does not name it. Reads
     the weights.
     """
-    no_radius = _no_radius(lstm)
+    no_radius = _explain_no_radius(lstm)
     arrays = [
-        _statistics(tensor.name.rpartition("/")[2], tensor.read(), radius=no_radius is None)
+        _compute_statistics(tensor.name.rpartition("/")[2], tensor.read(), radius=no_radius is None)
         for tensor in lstm.arrays(gates)
     ]
     bias = lstm.gates["f"].b if "f" in gates else None
@@ -115,13 +115,15 @@ def summarise(lstm: LSTM, gates: str = GATES, *, producer: str) -> LayerStatisti
     if lstm.forget_bias is None:
         return LayerStatistics(lstm.name, tuple(arrays), None, no_radius, "the file does not hold the forget bias")
     try:
-        scales = _time_scales(bias.read(), lstm.forget_bias, behaviour.of(lstm, producer), peepholes=lstm.peepholes)
+        scales = _compute_time_scales(
+            bias.read(), lstm.forget_bias, behaviour.of(lstm, producer), peepholes=lstm.peepholes
+        )
     except CannotReplay as error:
         return LayerStatistics(lstm.name, tuple(arrays), None, no_radius, str(error).partition(";")[0])
     return LayerStatistics(lstm.name, tuple(arrays), scales, no_radius)
 
 
-def _no_radius(lstm: LSTM) -> str | None:
+def _explain_no_radius(lstm: LSTM) -> str | None:
     if lstm.projection is not None:
         return f"U is ({lstm.projection}, {lstm.units}) behind a projection, not square"
     if lstm.units > MOST_UNITS:
@@ -129,7 +131,7 @@ def _no_radius(lstm: LSTM) -> str | None:
     return None
 
 
-def _statistics(name: str, values: Array, *, radius: bool) -> ArrayStatistics:
+def _compute_statistics(name: str, values: Array, *, radius: bool) -> ArrayStatistics:
     wide = values.astype(np.float64)
     return ArrayStatistics(
         name,
@@ -138,11 +140,11 @@ def _statistics(name: str, values: Array, *, radius: bool) -> ArrayStatistics:
         float(wide.min()),
         float(wide.max()),
         float(np.linalg.norm(wide)),
-        _spectral_radius(wide) if radius and name.startswith("U_") else None,
+        _compute_spectral_radius(wide) if radius and name.startswith("U_") else None,
     )
 
 
-def _spectral_radius(square: Array) -> float:
+def _compute_spectral_radius(square: Array) -> float:
     """NaN where an element is no finite number."""
     if not np.isfinite(square).all():
         return np.nan
@@ -150,35 +152,35 @@ def _spectral_radius(square: Array) -> float:
     return float(np.abs(np.linalg.eigvals(square)).max())
 
 
-def _time_scales(bias: Array, forget_bias: float, its: Behaviour, *, peepholes: bool) -> TimeScales:
-    steps = _steps(bias.astype(np.float64) + forget_bias, its)
+def _compute_time_scales(bias: Array, forget_bias: float, how: Behaviour, *, peepholes: bool) -> TimeScales:
+    steps = _compute_steps(bias.astype(np.float64) + forget_bias, how)
     return TimeScales(
         forget_bias,
         float(steps.min()),
         float(np.median(steps)),
         float(steps.max()),
-        activations.word(its.recurrent_activation),
-        _bins(steps[np.isfinite(steps)]),
+        activations.word(how.recurrent_activation),
+        _choose_bins(steps[np.isfinite(steps)]),
         int(np.isinf(steps).sum()),
         peepholes,
     )
 
 
-def _steps(z: Array, its: Behaviour) -> Array:
+def _compute_steps(z: Array, how: Behaviour) -> Array:
     """The time scale of each unit, (m,): how many steps the cell state takes to shrink to 1/e or about that."""
     with np.errstate(over="ignore", divide="ignore"):
-        if its.recurrent_activation == "sigmoid":
+        if how.recurrent_activation == "sigmoid":
             return np.asarray(1.0 + np.exp(z))  # 1/(1-σ(z)), without the rounding of σ(z) to 1
-        gate = activations.named(its.recurrent_activation, its.keras)(z)
+        gate = activations.named(how.recurrent_activation, how.keras)(z)
         return np.where(np.abs(gate) < 1.0, 1.0 / (1.0 - gate), np.where(np.isnan(gate), np.nan, np.inf))
 
 
-def _bins(steps: Array) -> tuple[Bin, ...]:
+def _choose_bins(steps: Array) -> tuple[Bin, ...]:
     """As many as tell the units apart best, but few, and at edges that can be read."""
-    return next(bins for bins in (_counted(steps, ladder) for ladder in _LADDERS) if len(bins) <= _MOST_BINS)
+    return next(bins for bins in (_count_units(steps, ladder) for ladder in _LADDERS) if len(bins) <= _MOST_BINS)
 
 
-def _counted(steps: Array, ladder: tuple[float, ...]) -> tuple[Bin, ...]:
+def _count_units(steps: Array, ladder: tuple[float, ...]) -> tuple[Bin, ...]:
     """How many of STEPS lie where: bins between the edges of LADDER, from the first that is not empty to the last."""
     edges = (
         0.0,

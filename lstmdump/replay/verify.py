@@ -116,10 +116,10 @@ def compare(given: Case | LayerVerdict, tensorflow: TensorFlow, *, tolerance: fl
     theirs = tensorflow.run(request)
     with np.errstate(over="ignore", invalid="ignore"):  # NaN is an answer, too
         ours = equations.replay(given.numbers, request.x)
-        if (ours.h.shape, _last_cell_state(ours).shape) != (theirs.h.shape, theirs.c.shape):
+        if (ours.h.shape, _get_last_cell_state(ours).shape) != (theirs.h.shape, theirs.c.shape):
             raise TensorFlowFailed(f"TensorFlow makes {theirs.h.shape} of {name}, the replay {ours.h.shape}")
         difference = _largest_difference(ours, theirs)
-        notes = tuple(_notes(given, tolerance))
+        notes = tuple(_collect_notes(given, tolerance))
     return LayerVerdict(name, given.kind, theirs.cell, request.dtype, difference, difference <= tolerance, notes)
 
 
@@ -141,16 +141,16 @@ def _check_finite(arrays: Mapping[str, Array]) -> None:
 
 def _largest_difference(ours: States, theirs: States | Answer) -> float:
     """Return the largest between outputs of any step and last cell states; NaN if there is one on either side."""
-    differences = ours.h - theirs.h, _last_cell_state(ours) - _last_cell_state(theirs)
+    differences = ours.h - theirs.h, _get_last_cell_state(ours) - _get_last_cell_state(theirs)
     return float(np.max([np.abs(values).max() for values in differences]))
 
 
-def _last_cell_state(outcome: States | Answer) -> Array:
+def _get_last_cell_state(outcome: States | Answer) -> Array:
     """Return the last cell state, (batch, m)."""
     return outcome.c[:, -1] if isinstance(outcome, States) else outcome.c
 
 
-def _notes(given: Case, tolerance: float) -> Iterator[str]:
+def _collect_notes(given: Case, tolerance: float) -> Iterator[str]:
     if not given.knows_forget_bias:
         yield f"with a forget bias of {_DEFAULT_FORGET_BIAS} on both sides: the file does not hold it"
     alike = list(_find_alike(given.numbers, given.request.x, tolerance))

@@ -46,7 +46,7 @@ def test_models_that_a_disk_without_capitals_takes_for_one_are_refused(
 
 @pytest.mark.parametrize("models", ALIKE)
 def test_models_that_a_disk_tells_apart_are_all_written(models: list[str], tmp_path: Path) -> None:
-    if not conflicts._tells_capitals_apart(str(tmp_path)):
+    if not conflicts._is_case_sensitive(str(tmp_path)):
         pytest.skip("this disk does not")
     assert planned(models, tmp_path / "out") == 2
 
@@ -60,7 +60,7 @@ def test_models_whose_names_differ_in_more_than_capitals_are_written_to_any_disk
 
 
 def test_nothing_is_left_of_looking_whether_a_disk_has_capitals(tmp_path: Path) -> None:
-    conflicts._tells_capitals_apart(str(tmp_path))
+    conflicts._is_case_sensitive(str(tmp_path))
     assert list(tmp_path.iterdir()) == []
 
 

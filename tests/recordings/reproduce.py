@@ -114,7 +114,7 @@ def recordings(path: Path) -> Iterator[Recording]:
     """What the file at PATH holds, for each model beside it."""
     with np.load(path) as archive:
         arrays = dict(archive)
-    for model in _models(path) or [path]:  # which is no model, and told as none
+    for model in _find_models(path) or [path]:  # which is no model, and told as none
         if "x" in arrays:
             yield Recording(model, None, arrays["x"], {"h": arrays["h"], "c": arrays["states_c"]})
         for key, x in arrays.items():
@@ -123,7 +123,7 @@ def recordings(path: Path) -> Iterator[Recording]:
                 yield Recording(model, layer.replace("%", "/"), x, {"h": arrays[f"{layer}|y"]})
 
 
-def _models(path: Path) -> list[Path]:
+def _find_models(path: Path) -> list[Path]:
     stem = path.name.removesuffix(_ENDING).removesuffix(".")
     if not stem:
         return [other for other in sorted(path.parent.iterdir()) if other.is_dir()]
@@ -138,7 +138,7 @@ def reproduce(recording: Recording) -> Outcome:
         x, out = Path(place, "x.npy"), Path(place, "states.npz")
         np.save(x, recording.x)
         status, made, err = _trace(recording, x, out)
-        options = () if status else _options(recording.model, json.loads(made)["notes"])
+        options = () if status else _find_options(recording.model, json.loads(made)["notes"])
         if options:
             status, made, err = _trace(recording, x, out, *options, "--force")
         if status:
@@ -146,12 +146,12 @@ def reproduce(recording: Recording) -> Outcome:
         with np.load(out) as arrays:
             states = {name: arrays[name] for name in arrays.files}
     names = [layer["name"] for layer in json.loads(made)["layers"]]
-    return _compared(recording, names, states)._replace(options=options)
+    return _compare(recording, names, states)._replace(options=options)
 
 
 def _trace(recording: Recording, x: Path, out: Path, *options: str) -> tuple[int, str, str]:
     """The status, stdout and stderr of the command."""
-    glob = [] if recording.layer is None else ["-l", _glob(recording.layer)]
+    glob = [] if recording.layer is None else ["-l", _make_glob(recording.layer)]
     streams = [io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2)]
     with redirect_stdout(streams[0]), redirect_stderr(streams[1]):
         words = ["trace", str(recording.model), "-i", str(x), "-o", str(out), "--json", *glob, *options]
@@ -160,12 +160,12 @@ def _trace(recording: Recording, x: Path, out: Path, *options: str) -> tuple[int
     return status, out_text, err_text
 
 
-def _glob(layer: str) -> str:
+def _make_glob(layer: str) -> str:
     """What stands for the layer, and for what is in it where it is a wrapper and no layer itself."""
     return re.sub(r"([*?[])", r"[\1]", layer)
 
 
-def _options(model: Path, notes: Iterable[str]) -> tuple[str, ...]:
+def _find_options(model: Path, notes: Iterable[str]) -> tuple[str, ...]:
     """The options that NOTES name, with what is known of how MODEL was made."""
     made = next((options for part, options in _MADE if part in "/".join(model.parts[-3:])), {})
     said = " ".join(notes)
@@ -174,22 +174,22 @@ def _options(model: Path, notes: Iterable[str]) -> tuple[str, ...]:
     )
 
 
-def _compared(recording: Recording, names: Sequence[str], states: Mapping[str, np.ndarray]) -> Outcome:
+def _compare(recording: Recording, names: Sequence[str], states: Mapping[str, np.ndarray]) -> Outcome:
     worst = 0.0
     for member, wanted in recording.outputs.items():
         outputs = [states[f"{name}/{member}"] for name in names]
         if wanted.ndim == 2:
-            outputs = [_last(output, second=k == 1, of=len(outputs)) for k, output in enumerate(outputs)]
-        worst = max(worst, _difference(outputs, wanted))
+            outputs = [_take_last(output, second=k == 1, of=len(outputs)) for k, output in enumerate(outputs)]
+        worst = max(worst, _find_difference(outputs, wanted))
     return Outcome(recording, worst, f"differs by {worst:.1e} ({', '.join(names)})")
 
 
-def _last(output: np.ndarray, *, second: bool, of: int) -> np.ndarray:
+def _take_last(output: np.ndarray, *, second: bool, of: int) -> np.ndarray:
     """The step that was computed last: of the second of two layers, the halves of a Bidirectional, the first."""
     return output[:, 0] if second and of == 2 else output[:, -1]
 
 
-def _difference(outputs: Sequence[np.ndarray], wanted: np.ndarray) -> float:
+def _find_difference(outputs: Sequence[np.ndarray], wanted: np.ndarray) -> float:
     """The largest between OUTPUTS, joined in the way of Keras that comes nearest, and WANTED."""
     ways = ("concat",) if len(outputs) == 1 else ("concat", *_ONE_WIDTH)
     joined = [join(how, outputs) for how in ways]

@@ -55,7 +55,7 @@ def test_models_are_what_is_called_like_the_recording(tmp_path: Path) -> None:
     for name in ("a.io.npz", "a.h5", "a.index", "a.meta", "a.data-00000-of-00001", "ab.h5", "a_b.h5"):
         (tmp_path / name).write_bytes(b"")
     (tmp_path / "a").mkdir()
-    assert [path.name for path in reproduce._models(tmp_path / "a.io.npz")] == ["a", "a.h5", "a.index"]
+    assert [path.name for path in reproduce._find_models(tmp_path / "a.io.npz")] == ["a", "a.h5", "a.index"]
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_models_are_what_is_called_like_the_recording(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_options_are_given_where_a_note_names_them(model: str, note: str, options: tuple[str, ...]) -> None:
-    assert reproduce._options(Path(model), [note]) == options
+    assert reproduce._find_options(Path(model), [note]) == options
 
 
 @pytest.mark.parametrize("how", ["concat", "sum", "mul", "ave"])
@@ -81,5 +81,5 @@ def test_halves_are_joined_as_keras_joins_them(how: str, dimensions: int, tmp_pa
     wanted = {"concat": np.concatenate(outputs, -1), "sum": sum(outputs), "mul": np.prod(outputs, 0),
               "ave": np.mean(outputs, 0)}[how]  # fmt: skip
     recording = reproduce.Recording(tmp_path, "both", one, {"h": wanted})  # type: ignore[dict-item]
-    outcome = reproduce._compared(recording, ["f", "b"], {"f/h": one, "b/h": other})
+    outcome = reproduce._compare(recording, ["f", "b"], {"f/h": one, "b/h": other})
     assert outcome.difference < 1e-6

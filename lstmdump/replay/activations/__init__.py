@@ -73,9 +73,9 @@ def named(what: object, keras: int, option: str = "--activation") -> Activation:
     Raises:
         CannotReplay: it is none of Keras's own, has weights, or does not keep the shape.
     """
-    core = _core(what)
+    core = _unwrap(what)
     try:
-        found = _of_layer(core) or _of_word(_called(core), keras)
+        found = _make_from_layer(core) or _look_up_word(_find_name(core), keras)
     except ValueError:
         found = None
     if found is None:
@@ -87,7 +87,7 @@ def named(what: object, keras: int, option: str = "--activation") -> Activation:
 
 def doubt(what: object, keras: int, option: str = "--activation") -> str | None:
     """Why WHAT, written by Keras KERAS, may be another function than it is taken for; None if it can be no other."""
-    name = _called(_core(what))
+    name = _find_name(_unwrap(what))
     if name == "sparsemax" and keras > 2:
         return "sparsemax is taken as Keras 3.8 to 3.15 compute it; releases after them compute something else"
     for since, own in enumerate((_OF_KERAS_1, _NEW_IN_KERAS_2, _NEW_IN_KERAS_3), start=1):
@@ -101,21 +101,21 @@ def doubt(what: object, keras: int, option: str = "--activation") -> str | None:
 
 def word(what: object) -> str:
     """WHAT, as `named` takes it, in a few words that are safe to show."""
-    core = _core(what)
-    name = _called(core)
+    core = _unwrap(what)
+    name = _find_name(core)
     if name is None and isinstance(core, Mapping):
-        name = _title(core)
+        name = _make_title(core)
     return f"<{type(core).__name__}>" if name is None else visible(shortened(name, _SHOWN))
 
 
-def _core(what: object) -> object:
+def _unwrap(what: object) -> object:
     """WHAT, out of the layers that do nothing but apply it."""
     while isinstance(what, Mapping) and what.get("class_name") == "Activation" and _is_of_keras(what):
-        what = _config(what).get("activation", {})
+        what = _get_config(what).get("activation", {})
     return what
 
 
-def _called(core: object) -> str | None:
+def _find_name(core: object) -> str | None:
     """The word that CORE is, or that it holds as a function, None being linear; None where it is neither."""
     if core is None:
         return "linear"
@@ -134,23 +134,23 @@ def _is_of_keras(what: Mapping[str, Any]) -> bool:
     )
 
 
-def _title(what: Mapping[str, Any]) -> str:
+def _make_title(what: Mapping[str, Any]) -> str:
     """What an object is called, with its module unless that is Keras's, and with its settings."""
     names = [what.get("registered_name"), what.get("class_name"), "<lambda>"]
     name = next(name for name in names if isinstance(name, str))
     module = what.get("module")
     place = "" if module is None or _is_of_keras(what) or ">" in name else f"{module}."
-    settings = {key: finite_number(value) for key, value in _config(what).items() if key in _SETTINGS}
-    told = ", ".join(f"{key}={value:g}" for key, value in settings.items() if value is not None)
-    return f"{place}{name}" + (f"({told})" if told else "")
+    settings = {key: finite_number(value) for key, value in _get_config(what).items() if key in _SETTINGS}
+    shown = ", ".join(f"{key}={value:g}" for key, value in settings.items() if value is not None)
+    return f"{place}{name}" + (f"({shown})" if shown else "")
 
 
-def _of_word(name: str | None, keras: int) -> Activation | None:
+def _look_up_word(name: str | None, keras: int) -> Activation | None:
     known = _IN_KERAS_3 if keras > 2 else _BEFORE_KERAS_3
     return None if name is None else known.get(_OF_TENSORFLOW.get(name, name))
 
 
-def _of_layer(core: object) -> Activation | None:
+def _make_from_layer(core: object) -> Activation | None:
     """What a layer of Keras's own computes, where CORE is one.
 
     Raises:
@@ -160,45 +160,45 @@ def _of_layer(core: object) -> Activation | None:
         return None
     kind = core.get("class_name")
     make = _LAYERS.get(kind) if isinstance(kind, str) else None
-    return None if make is None else make(_config(core))
+    return None if make is None else make(_get_config(core))
 
 
-def _relu(config: Mapping[str, Any]) -> Activation:
+def _make_relu(config: Mapping[str, Any]) -> Activation:
     most = config.get("max_value")
     return elementwise.relu(
-        most=None if most is None else _setting(most),
-        negative_slope=_setting(config.get("negative_slope", 0.0)),
-        threshold=_setting(config.get("threshold", 0.0)),
+        most=None if most is None else _parse_setting(most),
+        negative_slope=_parse_setting(config.get("negative_slope", 0.0)),
+        threshold=_parse_setting(config.get("threshold", 0.0)),
     )
 
 
-def _leaky_relu(config: Mapping[str, Any]) -> Activation:
-    return elementwise.relu(negative_slope=_setting(config.get("negative_slope", config.get("alpha", 0.3))))
+def _make_leaky_relu(config: Mapping[str, Any]) -> Activation:
+    return elementwise.relu(negative_slope=_parse_setting(config.get("negative_slope", config.get("alpha", 0.3))))
 
 
-def _softmax(config: Mapping[str, Any]) -> Activation:
+def _make_softmax(config: Mapping[str, Any]) -> Activation:
     if config.get("axis", -1) not in (-1, 1, [-1], [1]):
         raise ValueError("an LSTM has an activation of (batch, m)")
     return softmax.softmax()
 
 
 _LAYERS: dict[str, Callable[[Mapping[str, Any]], Activation]] = {
-    "ELU": lambda config: elementwise.elu(_setting(config.get("alpha", 1.0))),
-    "LeakyReLU": _leaky_relu,
-    "ReLU": _relu,
-    "Softmax": _softmax,
-    "ThresholdedReLU": lambda config: elementwise.relu(threshold=_setting(config.get("theta", 1.0))),
+    "ELU": lambda config: elementwise.elu(_parse_setting(config.get("alpha", 1.0))),
+    "LeakyReLU": _make_leaky_relu,
+    "ReLU": _make_relu,
+    "Softmax": _make_softmax,
+    "ThresholdedReLU": lambda config: elementwise.relu(threshold=_parse_setting(config.get("theta", 1.0))),
 }
 _SETTINGS = frozenset({"alpha", "axis", "max_value", "negative_slope", "theta", "threshold"})
 
 
-def _setting(value: object) -> float:
+def _parse_setting(value: object) -> float:
     number = finite_number(value)
     if number is None or number < 0:
         raise ValueError("a number from 0 on is needed")
     return number
 
 
-def _config(what: Mapping[str, Any]) -> Mapping[str, Any]:
+def _get_config(what: Mapping[str, Any]) -> Mapping[str, Any]:
     config = what.get("config")
     return config if isinstance(config, Mapping) else {}

@@ -73,7 +73,7 @@ class _Ramp(Activation):
     def pull_back(self, z: Array, gradient: Array) -> Array:
         value = z * self._slope + self._middle
         slope = np.where((value <= self._low) | (value >= self._high), 0, self._slope)
-        return _given(gradient * slope, z)
+        return _finish(gradient * slope, z)
 
 
 class _ByElement(Activation):
@@ -84,11 +84,11 @@ class _ByElement(Activation):
 
     def __call__(self, z: Array, out: Array | None = None) -> Array:
         with np.errstate(over="ignore", invalid="ignore"):
-            return _given(self._value(z), z, out)
+            return _finish(self._value(z), z, out)
 
     def pull_back(self, z: Array, gradient: Array) -> Array:
         with np.errstate(over="ignore", invalid="ignore"):
-            return _given(gradient * self._slope(z), z)
+            return _finish(gradient * self._slope(z), z)
 
 
 def tanh() -> Activation:
@@ -142,7 +142,9 @@ def selu() -> Activation:
 
 def gelu() -> Activation:
     """f(z) = z·Φ(z), where Φ is the share of the normal distribution below z: not its approximation by tanh."""
-    return _ByElement(lambda z: z * _normal(z), lambda z: _normal(z) + z * np.exp(-z * z / 2) / math.sqrt(2 * math.pi))
+    return _ByElement(
+        lambda z: z * _normal_cdf(z), lambda z: _normal_cdf(z) + z * np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+    )
 
 
 def softplus() -> Activation:
@@ -225,7 +227,7 @@ def hard_shrink(threshold: float = 0.5) -> Activation:
     return _ByElement(lambda z: np.where(np.abs(z) <= threshold, 0, z), lambda z: np.abs(z) > threshold)
 
 
-def _given(value: Array, z: Array, out: Array | None = None) -> Array:
+def _finish(value: Array, z: Array, out: Array | None = None) -> Array:
     """VALUE as an array of Z's dtype that is not Z, or in OUT."""
     if out is None:
         result: Array = value.astype(z.dtype, copy=value is z)
@@ -245,7 +247,7 @@ def _softplus(z: Array) -> Array:
     return result
 
 
-def _normal(z: Array) -> Array:
+def _normal_cdf(z: Array) -> Array:
     """Φ of each number of Z, by the error function of C, which numpy does not have."""
     shares = (math.erfc(-number / math.sqrt(2)) / 2 for number in z.ravel().tolist())
     return np.fromiter(shares, z.dtype, z.size).reshape(z.shape)

@@ -8,13 +8,13 @@ from lstmdump.model.tensor import Array
 from lstmdump.replay.activations.elementwise import Activation
 
 
-class _OfAllUnits(Activation):
+class _MixingActivation(Activation):
     mixes_units = True
 
 
-class _Softmax(_OfAllUnits):
+class _Softmax(_MixingActivation):
     def __call__(self, z: Array, out: Array | None = None) -> Array:
-        value = np.exp(_below_its_largest(z), out=out)
+        value = np.exp(_subtract_largest(z), out=out)
         result: Array = np.divide(value, value.sum(axis=-1, keepdims=True), out=value)
         return result
 
@@ -24,9 +24,9 @@ class _Softmax(_OfAllUnits):
         return result
 
 
-class _LogSoftmax(_OfAllUnits):
+class _LogSoftmax(_MixingActivation):
     def __call__(self, z: Array, out: Array | None = None) -> Array:
-        shifted = _below_its_largest(z)
+        shifted = _subtract_largest(z)
         result: Array = np.subtract(shifted, np.log(np.exp(shifted).sum(axis=-1, keepdims=True)), out=out)
         return result
 
@@ -35,14 +35,14 @@ class _LogSoftmax(_OfAllUnits):
         return result
 
 
-class _Sparsemax(_OfAllUnits):
+class _Sparsemax(_MixingActivation):
     def __call__(self, z: Array, out: Array | None = None) -> Array:
-        _, threshold = _threshold(z)
+        _, threshold = _find_threshold(z)
         result: Array = np.maximum(z - threshold, 0, out=out)
         return result
 
     def pull_back(self, z: Array, gradient: Array) -> Array:
-        shares, threshold = _threshold(z)
+        shares, threshold = _find_threshold(z)
         kept = gradient * (z > threshold)
         result: Array = kept - shares * kept.sum(axis=-1, keepdims=True)
         return result
@@ -68,7 +68,7 @@ def sparsemax() -> Activation:
     return _Sparsemax()
 
 
-def _threshold(z: Array) -> tuple[Array, Array]:
+def _find_threshold(z: Array) -> tuple[Array, Array]:
     """What the threshold τ rises by with each number of Z, (…, m), and τ, (…, 1)."""
     order = np.argsort(-z, axis=-1)
     falling = np.take_along_axis(z, order, axis=-1)
@@ -80,6 +80,6 @@ def _threshold(z: Array) -> tuple[Array, Array]:
     return shares, (np.where(counted, sums, 0).sum(axis=-1, keepdims=True) - 1) / number
 
 
-def _below_its_largest(z: Array) -> Array:
+def _subtract_largest(z: Array) -> Array:
     result: Array = z - z.max(axis=-1, keepdims=True)
     return result
