@@ -1,6 +1,6 @@
-"""What the gates of a layer are like over all steps of an input: mean, spread, extremes, and how many are saturated.
+"""Summarise the gates of a layer over all steps of an input: mean, spread, extremes, and the share that is saturated.
 
-A gate is saturated where it is nearly shut or open: below 0.1 or above 0.9, as Karpathy, Johnson and Li (2015),
+A gate is saturated where it is nearly closed or open: below 0.1 or above 0.9, as Karpathy, Johnson and Li (2015),
 "Visualizing and Understanding Recurrent Networks", count it; a candidate where it is beyond ±0.9.
 """
 
@@ -14,17 +14,17 @@ from lstmdump.model.tensor import Array
 from lstmdump.replay.equations import CellNumbers, States
 
 BOUNDS = {"i": (0.1, 0.9), "f": (0.1, 0.9), "o": (0.1, 0.9), "candidate": (-0.9, 0.9)}
-"""By gate, below and above which its values are saturated."""
+"""By gate, the bounds below and above which a value is saturated."""
 
-_BLOCK = 1 << 20  # numbers that are looked at at once
+_BLOCK = 1 << 20  # numbers examined at once
 
 
 class GateSummary(NamedTuple):
-    """Of one gate, over all units and all steps that no mask passes over. NaN where there is no such step.
+    """The values of one gate over all units and all unmasked steps. NaN where there is no such step.
 
     Attributes:
-        low: the share of the values that lie below the lower bound.
-        high: the share of those above the upper one.
+        low: The share of the values below the lower bound.
+        high: The share of the values above the upper bound.
     """
 
     mean: float
@@ -36,7 +36,16 @@ class GateSummary(NamedTuple):
 
 
 class LayerSummary(NamedTuple):
-    """Of one layer: its GATES by name, of BATCH sequences of STEPS steps, of which PASSED_OVER by a mask."""
+    """The gates of one layer.
+
+    Attributes:
+        name: The name of the layer.
+        batch: The number of sequences.
+        steps: The number of steps of each sequence.
+        units: The number of units.
+        passed_over: The number of masked steps, over all sequences.
+        gates: The summary of each gate, by name.
+    """
 
     name: str
     batch: int
@@ -47,9 +56,9 @@ class LayerSummary(NamedTuple):
 
 
 def summarise(cell: CellNumbers, states: States, mask: Array | None = None) -> LayerSummary:
-    """What the gates of CELL are like in STATES, those steps left out where MASK, (batch, length), is false.
+    """Summarise the gates of `cell` in `states`, without the steps where `mask`, (batch, length), is false.
 
-    Of a layer that goes backwards, STATES are in its own order, and MASK in that of the input.
+    If the layer goes backwards, `states` are in the order of the layer, and `mask` in the order of the input.
     """
     batch, steps = states.i.shape[:2]
     how = cell.behaviour
@@ -61,7 +70,7 @@ def summarise(cell: CellNumbers, states: States, mask: Array | None = None) -> L
 
 
 def _summarise_gate(values: Array, mask: Array | None, low: float, high: float) -> GateSummary:
-    """In float64, block by block; the spread is put together as Chan, Golub and LeVeque (1983) do."""
+    """Compute in float64, block by block; the spreads are combined as in Chan, Golub and LeVeque (1983)."""
     count, mean, squares, below, above = 0, 0.0, 0.0, 0, 0
     least, most = np.inf, -np.inf
     step = max(1, _BLOCK // (values.shape[1] * values.shape[2]))

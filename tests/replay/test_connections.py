@@ -17,5 +17,5 @@ def test_outputs_are_joined_as_keras_merges_them(how: str, wanted: list[float]) 
 
 
 def test_outputs_are_not_joined_in_an_unknown_way() -> None:
-    with pytest.raises(CannotReplay, match=r"^outputs that are joined by maximum are not replayed$"):
+    with pytest.raises(CannotReplay, match=r"^outputs joined by maximum cannot be replayed$"):
         connections.join("maximum", [np.zeros((1, 1, 1))])

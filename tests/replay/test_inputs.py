@@ -98,7 +98,7 @@ def test_a_large_input_of_the_type_computed_in_takes_no_memory(path: Path, monke
         (b"PK\x03\x04" + bytes(100), "it is an .npz archive, which may hold several arrays; give the array as .npy"),
         (pickle.dumps([1.0]), "it is a Python pickle, which is never unpickled here; give the array as .npy"),
         (b"\x89HDF\r\n\x1a\n" + bytes(100), "it is an HDF5 file; give"),
-        (bytes(100), "it is no .npy array; give"),
+        (bytes(100), "it is not a .npy array; give"),
         (b"\x93NUMPY", "its header is cut short"),
         (b"\x93NUMPY\x01\x00\xff\x00{", "its header is cut short"),
         (b"\x93NUMPY\x02\x00\xff\xff\xff\xff" + bytes(100), "its header is too long"),
@@ -142,7 +142,7 @@ def test_what_a_header_declares_is_not_set_aside(path: Path) -> None:
         (np.zeros((0, 2, 3)), "it is (0, 2, 3), which is empty"),
         ([[1.0, 2.0], [np.nan, np.nan]], "it holds NaN at [1, 0]"),
         ([[[1.0, -np.inf]]], "it holds infinity at [0, 0, 1]"),
-        ([[1.0, 1e39]], "it holds 1e+39 at [0, 1], which is too large for float32; --dtype float64 takes it"),
+        ([[1.0, 1e39]], "it holds 1e+39 at [0, 1], which is too large for float32; use --dtype float64"),
     ],
 )
 def test_an_array_that_is_no_input_is_refused(values: object, words: str, path: Path) -> None:
@@ -165,9 +165,7 @@ def test_a_directory_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_url_is_refused() -> None:
-    with pytest.raises(
-        BadInput, match=r"^https://host/x\.npy: only models are read from elsewhere; download it first$"
-    ):
+    with pytest.raises(BadInput, match=r"^https://host/x\.npy: only models are read from URLs; download it first$"):
         inputs.sequences("https://host/x.npy", "float32")
 
 
@@ -194,10 +192,10 @@ def test_a_mask_goes_for_each_sequence(values: object, path: Path) -> None:
     ("values", "words"),
     [
         ([1, 0, 1], "it is (3,); a mask of this input is (2,) or (3, 2)"),
-        ([1, 2], "it holds 2 at [1]; a mask holds 1 for a step, 0 for none"),
-        ([1, np.nan], "it holds nan at [1]; a mask holds 1 for a step, 0 for none"),
+        ([1, 2], "it holds 2 at [1]; a mask holds 1 for a step, and 0 for one to skip"),
+        ([1, np.nan], "it holds nan at [1]; a mask holds 1 for a step, and 0 for one to skip"),
         (["a", "b"], "it holds text, not real numbers"),
-        ([0, 0], "it is 0 everywhere, so that no step is left; a mask holds 1 for a step, 0 for none"),
+        ([0, 0], "it masks every step; at least one element must be 1"),
     ],
 )
 def test_an_array_that_is_no_mask_is_refused(values: object, words: str, path: Path) -> None:
@@ -238,7 +236,7 @@ def test_what_are_no_first_states_is_refused(arrays: dict[str, object], words: s
 
 
 def test_first_states_in_no_archive_are_refused(path: Path) -> None:
-    words = r"x\.npy: it is no \.npz archive; write one with numpy\.savez\('state\.npz', h=h, c=c\)$"
+    words = r"x\.npy: it is not an \.npz archive; write one with numpy\.savez\('state\.npz', h=h, c=c\)$"
     with pytest.raises(BadInput, match=words):
         inputs.first_states(str(saved(path, [1.0])), WIDTHS, 1, "float32")
 

@@ -99,13 +99,11 @@ def test_of_a_layer_that_goes_backwards_lag_k_is_step_k_of_the_input(is_aligned:
     made = cell(go_backwards=True, is_aligned=is_aligned)
     found = lags.lags(made, X)
     np.testing.assert_allclose(found.norms, norms(jacobian(made, X)), rtol=1e-6)
-    assert found.notes == ("it goes backwards: t-k is step k of the input, from 0 on",)
+    assert found.notes == ("it goes backwards: t-k is step k of the input, counted from 0",)
 
 
 def test_that_masked_steps_are_no_lags_is_told() -> None:
-    assert lags.lags(cell(), X, mask=MASK).notes == (
-        "t-k is counted over the steps that are taken, without those that are masked",
-    )
+    assert lags.lags(cell(), X, mask=MASK).notes == ("t-k counts only the steps that are not masked",)
 
 
 MASK = np.array([[1, 1, 1, 1, 1], [0, 1, 0, 1, 1], [1, 1, 0, 1, 0]], bool)
@@ -131,7 +129,7 @@ def test_a_sequence_without_any_step_counts_as_one_without_influence() -> None:
 def test_no_more_lags_than_asked_for_are_gone_back_and_it_is_said() -> None:
     found = lags.lags(cell(), X, most=2)
     assert (found.norms, found.is_complete) == (lags.lags(cell(), X).norms[:2], False)
-    assert found.notes == ("steps before t-1 are not counted: the shares are of the others",)
+    assert found.notes == ("steps before t-1 are not counted: the shares are of the other steps",)
 
 
 def test_with_as_many_lags_as_steps_nothing_is_left_out() -> None:
@@ -205,7 +203,7 @@ def test_without_input_lags_that_do_not_fade_are_bounded() -> None:
     assert (len(found.norms), found.is_complete, found.notes[-1]) == (
         1_000,
         False,
-        "steps before t-999 are not counted: the shares are of the others",
+        "steps before t-999 are not counted: the shares are of the other steps",
     )
 
 
@@ -258,7 +256,7 @@ def test_what_is_too_large_for_float64_is_told_and_has_no_shares() -> None:
     exploding = one_unit(u_c=0.0, w_c=1e200)
     found = lags.lags(exploding, np.zeros((1, 2, 1)))
     assert (found.shares, found.lag_95) == ((None, None), None)
-    assert found.notes == ("from t-0 on, the influence is no finite number, so there are no shares",)
+    assert found.notes == ("from t-0 on, the influence is not finite, so there are no shares",)
 
 
 def test_a_model_that_holds_nan_is_told_and_takes_no_longer() -> None:

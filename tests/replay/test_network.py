@@ -80,17 +80,19 @@ def test_both_halves_by_their_names_may_be_first() -> None:
 
 def test_a_direction_in_a_configuration_makes_no_half() -> None:
     settings = {("x", name): {"direction": name} for name in ("forward", "backward")}
-    with pytest.raises(CannotReplay, match=r"^the file does not say that x/backward directly follows another LSTM"):
+    with pytest.raises(CannotReplay, match=r"^the file does not state that x/backward directly follows another LSTM"):
         read(opened({"x/forward": (3, 4), "x/backward": (3, 4)}, settings=settings), chain=True)
 
 
 def test_halves_of_two_bidirectionals_are_not_both_first() -> None:
-    with pytest.raises(CannotReplay, match=r"^the file does not say that y/backward_a directly follows another LSTM"):
+    with pytest.raises(CannotReplay, match=r"^the file does not state that y/backward_a directly follows another LSTM"):
         read(opened({"x/forward_a": (3, 4), "y/backward_a": (3, 4)}), chain=True)
 
 
 def test_what_lies_between_two_layers_is_not_replayed() -> None:
-    words = r"^c does not directly follow another LSTM layer: what lies between b and it is not replayed; choose layers"
+    words = (
+        r"^c does not directly follow another LSTM layer: the layers between b and it cannot be replayed; choose layers"
+    )
     with pytest.raises(CannotReplay, match=words):
         read(opened({"a": (3, 4), "b": (4, 3), "c": (3, 4)}, {("b",): Source((("a",),))}), chain=True)
 
@@ -109,12 +111,12 @@ def test_a_chain_may_begin_within_the_model() -> None:
 
 def test_layers_in_a_circle_are_no_chain() -> None:
     sources = {("b",): Source((("c",),)), ("c",): Source((("b",),))}
-    with pytest.raises(CorruptModel, match=r"^b takes its own output for its input, by way of other layers$"):
+    with pytest.raises(CorruptModel, match=r"^b takes its own output as input, through other layers$"):
         read(opened({"a": (3, 4), "b": (4, 4), "c": (4, 4)}, sources), chain=True)
 
 
 def test_a_layer_must_take_as_much_as_it_is_given() -> None:
-    with pytest.raises(CannotReplay, match=r"^b takes 5 numbers at each step, but what it follows gives 4$"):
+    with pytest.raises(CannotReplay, match=r"^b takes 5 numbers at each step, but the layers before it give 4$"):
         read(opened({"a": (3, 4), "b": (5, 4)}, {("b",): Source((("a",),))}), chain=True)
 
 
@@ -157,18 +159,18 @@ def test_an_unknown_activation_is_told_with_the_layer() -> None:
 
 def test_a_layer_that_goes_backwards_is_noted() -> None:
     model = opened({"a": (3, 4)}, settings={("a",): {"go_backwards": True}})
-    assert read(model).notes_on_states[-1] == "a: it goes backwards: its first step is at the last of the input"
+    assert read(model).notes_on_states[-1] == "a: it goes backwards: its first step is the last step of the input"
 
 
 def test_layers_with_one_note_share_it() -> None:
     settings = {(name,): {"go_backwards": True} for name in "ab"}
     model = opened({"a": (3, 4), "b": (3, 4)}, settings=settings)
-    assert read(model).notes_on_states[-1] == "a, b: it goes backwards: its first step is at the last of the input"
+    assert read(model).notes_on_states[-1] == "a, b: it goes backwards: its first step is the last step of the input"
 
 
 def test_a_forget_bias_that_the_file_holds_is_not_given_again() -> None:
     assert (
-        "a: --forget-bias is passed over: the file holds it, and it is 0.0"
+        "a: --forget-bias is ignored: the file holds a forget bias of 0.0"
         in read(opened({"a": (3, 4)}), forget_bias=1.0).notes
     )
 
@@ -177,7 +179,7 @@ def test_a_forget_bias_that_is_not_in_the_file_is_asked_for() -> None:
     model = opened({"a": (3, 4)})
     model.lstms[0].forget_bias = None
     with pytest.raises(
-        NoForgetBias, match=r"^a: the file does not hold its forget bias; say it with --forget-bias N: "
+        NoForgetBias, match=r"^a: the file does not hold its forget bias; give it with --forget-bias N: "
     ):
         read(model)
 

@@ -65,7 +65,7 @@ def test_only_recurrent_kernels_have_a_spectral_radius(model: Path) -> None:
 
 def test_behind_a_projection_the_recurrent_kernel_has_none(projected: Path) -> None:
     found = statistics_of(projected)
-    assert found.no_radius == "U is (2, 4) behind a projection, not square"
+    assert found.no_radius == "with a projection, U is (2, 4), not square"
     assert [array.spectral_radius for array in found.arrays] == [None] * len(found.arrays)
 
 

@@ -172,7 +172,7 @@ def test_a_long_name_is_shortened() -> None:
 def test_a_word_that_only_a_later_keras_has_is_doubted(what: object, keras: int, since: int) -> None:
     doubt = activations.doubt(what, keras, "--recurrent-activation")
     assert doubt == (
-        f"Keras {keras} has no activation {activations.word(what)} of its own; that of Keras {since} is taken, "
+        f"Keras {keras} has no activation {activations.word(what)} of its own; that of Keras {since} is used, "
         "unless --recurrent-activation names another"
     )
 
