@@ -166,7 +166,7 @@ def test_what_is_no_file_is_not_overwritten(tmp_path: Path, linked: bool) -> Non
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to("pipe")
     with (
-        pytest.raises(OutputUnwritable, match="pipe is no regular file"),
+        pytest.raises(OutputUnwritable, match="pipe is not a regular file"),
         whole_file(tmp_path / ("link" if linked else "pipe"), overwrite=True),
     ):
         pass

@@ -105,7 +105,7 @@ def test_numbers_of_the_other_byte_order_come_lowest_byte_first() -> None:
 
 
 def test_what_holds_no_numbers_is_an_error() -> None:
-    with pytest.raises(CorruptModel, match="t holds object, which are no numbers"):
+    with pytest.raises(CorruptModel, match="t holds object, which are not numbers"):
         _ = kept(Tensor("t", (1,), "object", lambda _: VALUES)).size
 
 

@@ -40,7 +40,7 @@ def test_models_that_a_disk_without_capitals_takes_for_one_are_refused(
 ) -> None:
     if there:
         (tmp_path / "out").mkdir()
-    with pytest.raises(OutputClash, match="does not tell their names apart; nothing was written"):
+    with pytest.raises(OutputClash, match="treats these names as equal; nothing was written"):
         planned(models, tmp_path / "out")
 
 
@@ -76,7 +76,7 @@ def test_a_directory_that_cannot_be_written_is_told_later(tmp_path: Path, monkey
 def test_models_that_links_lead_to_one_file_are_refused(tmp_path: Path) -> None:
     (tmp_path / "out" / "a").mkdir(parents=True)
     (tmp_path / "out" / "b").symlink_to("a")
-    with pytest.raises(OutputClash, match="to which links lead; nothing was written"):
+    with pytest.raises(OutputClash, match="through links; nothing was written"):
         planned(["a/new/x.h5", "b/new/x.h5"], tmp_path / "out")
 
 
@@ -85,7 +85,7 @@ def test_a_file_that_is_a_link_to_another_output_is_refused(tmp_path: Path) -> N
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "a.h5.npz").write_bytes(b"")
     (tmp_path / "out" / "b.h5.npz").symlink_to("a.h5.npz")
-    with pytest.raises(OutputClash, match="to which links lead; nothing was written"):
+    with pytest.raises(OutputClash, match="through links; nothing was written"):
         planned(["a.h5", "b.h5"], tmp_path / "out")
 
 

@@ -216,7 +216,7 @@ def test_two_urls_that_differ_in_their_queries_clash() -> None:
 @pytest.mark.parametrize("settings", [Settings(), Settings(force=True), Settings(skip_existing=True)])
 def test_what_is_no_file_is_no_output(settings: Settings, model: Path) -> None:
     os.mkfifo(model.with_suffix(".npz"))
-    with pytest.raises(OutputExists, match="is no regular file"):
+    with pytest.raises(OutputExists, match="is not a regular file"):
         export(Job(str(model), str(model.with_suffix(".npz"))), settings)
     assert model.with_suffix(".npz").is_fifo()
 

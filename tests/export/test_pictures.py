@@ -71,7 +71,7 @@ def test_nothing_to_draw_is_said(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["x.jpg", "x", "pdf"])
 def test_another_suffix_is_told_in_a_line(name: str, tmp_path: Path) -> None:
-    with pytest.raises(WrongSuffix, match=r"cannot be drawn: a picture is a \.png, \.svg or \.pdf$"):
+    with pytest.raises(WrongSuffix, match=r"is not a picture format; use \.png, \.svg or \.pdf$"):
         pictures.require_writable(str(tmp_path / name), overwrite=False)
 
 
@@ -82,7 +82,7 @@ def test_no_picture_goes_to_a_url() -> None:
 
 def test_what_is_there_stays_unless_told_otherwise(tmp_path: Path) -> None:
     (tmp_path / "x.png").write_text("mine")
-    with pytest.raises(OutputExists, match=r"is there already; use --force$"):
+    with pytest.raises(OutputExists, match=r"already exists; use --force$"):
         pictures.save(figures("a"), str(tmp_path / "x.png"), overwrite=False)
     assert (tmp_path / "x.png").read_text() == "mine"
 
@@ -92,7 +92,7 @@ def test_what_comes_into_being_meanwhile_stays_too(tmp_path: Path) -> None:
         (tmp_path / "x.pdf").write_text("mine")
         yield from figures("a")
 
-    with pytest.raises(OutputExists, match=r"is there already; use --force$"):
+    with pytest.raises(OutputExists, match=r"already exists; use --force$"):
         pictures.save(late(), str(tmp_path / "x.pdf"), overwrite=False)
     assert (tmp_path / "x.pdf").read_text() == "mine"
 

@@ -154,7 +154,7 @@ def test_a_model_that_holds_nan_is_run_in_silence(net: Network, tmp_path: Path) 
         ("s.npy", WrongSuffix, "does not end in .npz"),
         ("", WrongSuffix, "^an empty name does not end in .npz"),
         ("s3://bucket/s.npz", OutputUnwritable, "is a URL"),
-        ("there.npz", OutputExists, "is there already; use --force"),
+        ("there.npz", OutputExists, "already exists; use --force"),
         ("directory.npz", OutputExists, "is a directory"),
         ("model.npz", OutputClash, "is itself one of the models to be read"),
         ("state.npz", OutputClash, "is itself one of the files to be read"),
