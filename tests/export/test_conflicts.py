@@ -35,7 +35,7 @@ def without_capitals(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("without_capitals")
 @pytest.mark.parametrize("there", [True, False])
 @pytest.mark.parametrize("models", ALIKE)
-def test_models_that_a_disk_without_capitals_takes_for_one_are_refused(
+def test_models_that_differ_only_in_case_are_refused_on_a_case_insensitive_file_system(
     models: list[str], there: bool, tmp_path: Path
 ) -> None:
     if there:
@@ -45,7 +45,9 @@ def test_models_that_a_disk_without_capitals_takes_for_one_are_refused(
 
 
 @pytest.mark.parametrize("models", ALIKE)
-def test_models_that_a_disk_tells_apart_are_all_written(models: list[str], tmp_path: Path) -> None:
+def test_models_that_differ_only_in_case_are_written_on_a_case_sensitive_file_system(
+    models: list[str], tmp_path: Path
+) -> None:
     if not conflicts._is_case_sensitive(str(tmp_path)):
         pytest.skip("this disk does not")
     assert planned(models, tmp_path / "out") == 2
@@ -53,18 +55,16 @@ def test_models_that_a_disk_tells_apart_are_all_written(models: list[str], tmp_p
 
 @pytest.mark.usefixtures("without_capitals")
 @pytest.mark.parametrize("models", [["a/b.h5", "a_b.h5", "A_C.h5"], ["X/a.h5", "x/b.h5"], ["é.h5", "e.h5"]])
-def test_models_whose_names_differ_in_more_than_capitals_are_written_to_any_disk(
-    models: list[str], tmp_path: Path
-) -> None:
+def test_models_that_differ_in_more_than_case_are_written_on_any_file_system(models: list[str], tmp_path: Path) -> None:
     assert planned(models, tmp_path / "out") == len(models)
 
 
-def test_nothing_is_left_of_looking_whether_a_disk_has_capitals(tmp_path: Path) -> None:
+def test_the_check_for_case_sensitivity_leaves_no_file(tmp_path: Path) -> None:
     conflicts._is_case_sensitive(str(tmp_path))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_directory_that_cannot_be_written_is_told_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_directory_that_cannot_be_written_is_reported_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> int:
         raise PermissionError
 
@@ -73,7 +73,7 @@ def test_a_directory_that_cannot_be_written_is_told_later(tmp_path: Path, monkey
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links need a privilege elsewhere")
-def test_models_that_links_lead_to_one_file_are_refused(tmp_path: Path) -> None:
+def test_models_written_to_one_file_through_links_are_refused(tmp_path: Path) -> None:
     (tmp_path / "out" / "a").mkdir(parents=True)
     (tmp_path / "out" / "b").symlink_to("a")
     with pytest.raises(OutputClash, match="through links; nothing was written"):

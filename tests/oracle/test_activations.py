@@ -80,7 +80,7 @@ def test_every_object_gives_the_values_and_gradients_of_keras(acted: tuple[Path,
         assert_close(pulled, live[f"object {name}|pulled"], f"object {name}")
 
 
-def test_what_is_not_of_keras_is_refused(acted: tuple[Path, int]) -> None:
+def test_an_object_from_elsewhere_is_refused(acted: tuple[Path, int]) -> None:
     folder, keras = acted
     for config in json.loads((folder / "refused.json").read_text()).values():
         with pytest.raises(CannotReplay):

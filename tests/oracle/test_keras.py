@@ -83,7 +83,7 @@ def test_the_total_is_that_of_the_live_model(written: Path, suffix: str, case: s
 
 @suffixes(*WHOLE, *ALONE[:2])  # tf_keras keeps no names in weights alone
 @pytest.mark.parametrize("case", NAMES)
-def test_layers_go_by_the_names_they_were_given(written: Path, suffix: str, case: str) -> None:
+def test_layers_have_the_names_they_were_given(written: Path, suffix: str, case: str) -> None:
     with lstmdump.open(written / f"{case}{suffix}") as model:
         assert [lstm.name for lstm in model.lstms] == NAMES[case]
 
@@ -112,7 +112,7 @@ def test_the_gates_give_the_outputs_of_the_live_model(written: Path, case: str) 
     np.testing.assert_allclose(states.h, live["y"], atol=1e-5)
 
 
-def test_cudnn_blocks_are_turned_as_tensorflow_turns_them(tmp_path: Path) -> None:
+def test_cudnn_blocks_are_transposed_as_in_tensorflow(tmp_path: Path) -> None:
     pytest.importorskip("tensorflow", reason="needs the extra `oracle`")
     path = HERE / "tf.keras-2.8.4-cudnn.h5"
     python(HERE / "convert_cudnn.py", path, tmp_path / "live.npz")

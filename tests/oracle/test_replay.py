@@ -158,7 +158,7 @@ def cell(case: Case, direction: int, told: dict[str, np.ndarray], x: np.ndarray)
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_every_output_is_that_of_tensorflow(recorded: Path, name: str) -> None:
+def test_every_output_equals_that_of_tensorflow(recorded: Path, name: str) -> None:
     for told, ours in directions(recorded, name):
         tolerance = TOLERANCE[str(ours.h.dtype)]
         np.testing.assert_allclose(ours.h, told["h"], rtol=tolerance, atol=tolerance)

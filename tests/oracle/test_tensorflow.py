@@ -78,7 +78,7 @@ def test_there_are_bundles_of_many_kinds() -> None:
 
 
 @pytest.mark.parametrize("prefix", PREFIXES, ids=shown)
-def test_every_tensor_of_a_bundle_is_what_tensorflow_reads(prefix: Path, theirs: dict[Path, Path]) -> None:
+def test_every_tensor_of_a_bundle_equals_that_read_by_tensorflow(prefix: Path, theirs: dict[Path, Path]) -> None:
     bundle = Bundle(Location(prefix))
     try:
         assert differences({name: read(bundle, name) for name in bundle.names()}, theirs[prefix]) == []
@@ -87,7 +87,7 @@ def test_every_tensor_of_a_bundle_is_what_tensorflow_reads(prefix: Path, theirs:
 
 
 @pytest.mark.parametrize("path", FIRST_FORMAT, ids=shown)
-def test_every_tensor_of_the_first_format_is_what_tensorflow_reads(path: Path, theirs: dict[Path, Path]) -> None:
+def test_every_tensor_of_the_first_format_equals_that_read_by_tensorflow(path: Path, theirs: dict[Path, Path]) -> None:
     checkpoint = CheckpointV1(Location(path))
     tensors: dict[str, Tensor] = checkpoint.tensors()
     assert differences({name: tensor.read() for name, tensor in tensors.items()}, theirs[path]) == []

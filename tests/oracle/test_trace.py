@@ -47,7 +47,7 @@ def test_a_chain_of_layers_gives_the_output_of_keras(
 
 @pytest.mark.parametrize("library", MODELS)
 @pytest.mark.parametrize("network", NETWORKS)
-def test_a_mask_goes_along_the_chain(run: Run, networks: Path, library: str, network: str, tmp_path: Path) -> None:
+def test_a_mask_is_passed_along_the_chain(run: Run, networks: Path, library: str, network: str, tmp_path: Path) -> None:
     place = networks / f"{library}-{network}"
     found = traced(run, place, library, tmp_path, "--mask", place / "mask.npy")
     np.testing.assert_allclose(found, np.load(place / "masked.npy"), atol=1e-5)

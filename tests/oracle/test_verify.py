@@ -94,13 +94,13 @@ def test_peepholes_of_keras_agree(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("order", ["icfo", "fico", "ifoc"])
-def test_a_wrong_order_of_gates_is_found(run: Run, model: Path, monkeypatch: pytest.MonkeyPatch, order: str) -> None:
+def test_a_wrong_order_of_gates_is_detected(run: Run, model: Path, monkeypatch: pytest.MonkeyPatch, order: str) -> None:
     monkeypatch.setattr(TWO_KERNELS, "order", order)
     (layer,) = verified(run, model, status=1)
     assert (layer["agrees"], layer["difference"] > 0.01) == (False, True)
 
 
-def test_a_wrong_order_in_a_cell_of_tensorflow_1_is_found(
+def test_a_wrong_order_in_a_cell_of_tensorflow_1_is_detected(
     run: Run, cells: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wrong = FusedKernel("ifco")
@@ -108,7 +108,7 @@ def test_a_wrong_order_in_a_cell_of_tensorflow_1_is_found(
     assert [layer["agrees"] for layer in verified(run, cells / "plain", status=1)] == [False]
 
 
-def test_cudnn_blocks_that_are_not_turned_are_found(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cudnn_blocks_that_are_not_transposed_are_detected(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def unturned(name: str, kernel: Any, recurrent: Any, bias: Any) -> Any:
         return TWO_KERNELS.cut(name, kernel, recurrent, bias.part(slice(0, 32)))
 
@@ -135,7 +135,7 @@ def test_the_process_that_verifies_does_not_import_tensorflow(samples: Path) -> 
     assert done.stdout.splitlines()[-1] == "0 []"
 
 
-def test_the_manual_shows_what_comes_out(root: Path, samples: Path) -> None:
+def test_the_output_in_the_manual_is_real(root: Path, samples: Path) -> None:
     page = (root / "lstmdump" / "manual" / "verify.md").read_text("utf-8")
     (block,) = re.findall(r"```text\n\$ lstmdump (verify .*?)```", page, re.DOTALL)
     words, *said = block.splitlines()

@@ -176,11 +176,11 @@ def _find_options(model: Path, notes: Iterable[str]) -> tuple[str, ...]:
 
 def _compare(recording: Recording, names: Sequence[str], states: Mapping[str, np.ndarray]) -> Outcome:
     worst = 0.0
-    for member, wanted in recording.outputs.items():
+    for member, expected in recording.outputs.items():
         outputs = [states[f"{name}/{member}"] for name in names]
-        if wanted.ndim == 2:
+        if expected.ndim == 2:
             outputs = [_take_last(output, second=k == 1, of=len(outputs)) for k, output in enumerate(outputs)]
-        worst = max(worst, _find_difference(outputs, wanted))
+        worst = max(worst, _find_difference(outputs, expected))
     return Outcome(recording, worst, f"differs by {worst:.1e} ({', '.join(names)})")
 
 
@@ -189,9 +189,9 @@ def _take_last(output: np.ndarray, *, second: bool, of: int) -> np.ndarray:
     return output[:, 0] if second and of == 2 else output[:, -1]
 
 
-def _find_difference(outputs: Sequence[np.ndarray], wanted: np.ndarray) -> float:
+def _find_difference(outputs: Sequence[np.ndarray], expected: np.ndarray) -> float:
     """The largest between OUTPUTS, joined in the way of Keras that comes nearest, and WANTED."""
     ways = ("concat",) if len(outputs) == 1 else ("concat", *_ONE_WIDTH)
     joined = [join(how, outputs) for how in ways]
-    fitting = [np.abs(values - wanted).max() for values in joined if values.shape == wanted.shape]
+    fitting = [np.abs(values - expected).max() for values in joined if values.shape == expected.shape]
     return float(min(fitting, default=np.inf))
