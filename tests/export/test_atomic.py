@@ -19,14 +19,14 @@ from lstmdump.export.atomic import whole_file
 
 @pytest.fixture(params=["no name", "hidden name"], autouse=True)
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a file goes by until it is whole: no name where the system can do that, or a hidden one."""
+    """The name of an incomplete file: none where the system supports that, or a hidden one."""
     if request.param == "hidden name":
         monkeypatch.setattr(atomic, "_NAMELESS", 0)
 
 
 @pytest.fixture(autouse=True)
 def _forgetful() -> Iterator[None]:
-    """Each test is a run of its own."""
+    """Forget the directories searched for leftovers, so that each test is a new run."""
     atomic.remove_leftovers.cache_clear()
     yield
     atomic.remove_leftovers.cache_clear()
@@ -139,7 +139,7 @@ def test_missing_directories_are_made(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_directory_that_was_removed_meanwhile_is_made_again(tmp_path: Path) -> None:
     with whole_file(tmp_path / "new" / "a", overwrite=False) as file:
         file.write(b"x")
-        with suppress(OSError):  # a hidden name keeps it
+        with suppress(OSError):  # a hidden file keeps it
             (tmp_path / "new").rmdir()
     assert (tmp_path / "new" / "a").read_bytes() == b"x"
 
@@ -171,7 +171,7 @@ def test_a_path_that_is_not_a_file_is_not_overwritten(tmp_path: Path, linked: bo
     assert ((tmp_path / "pipe").is_fifo(), len(list(tmp_path.iterdir()))) == (True, 2)
 
 
-@pytest.mark.skipif(os.name != "posix", reason="elsewhere directories are not brought to the disk")
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere directories are not synced")
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EINVAL])
 def test_a_directory_that_cannot_be_synced_is_accepted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
@@ -201,7 +201,7 @@ with whole_file(sys.argv[1], overwrite=True) as file:
 """
 
 
-@pytest.mark.skipif(not atomic._NAMELESS, reason="files without a name are Linux's")
+@pytest.mark.skipif(not atomic._NAMELESS, reason="only Linux has files without a name")
 def test_a_process_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", KILLED, tmp_path / "a"], check=False)
     assert (done.returncode, list(tmp_path.iterdir())) == (-signal.SIGKILL, [])

@@ -17,14 +17,14 @@ from lstmdump.export.atomic import hidden_name, lock, remove_leftovers
 
 @pytest.fixture(autouse=True)
 def _forgetful() -> Iterator[None]:
-    """Each test is a run of its own."""
+    """Forget the directories searched for leftovers, so that each test is a new run."""
     remove_leftovers.cache_clear()
     yield
     remove_leftovers.cache_clear()
 
 
 def left_behind(directory: Path, *, mark: str = "", seconds: float = 0) -> Path:
-    """A hidden file of a run that was killed, on the machine with that MARK, this one if none, so many SECONDS ago."""
+    """Write the hidden file of a run killed so many seconds ago, on the machine with `mark`, or on this one."""
     name = hidden_name()
     path = directory / (name.replace(name.split("-")[1], mark) if mark else name)
     path.write_bytes(b"half")
@@ -34,7 +34,7 @@ def left_behind(directory: Path, *, mark: str = "", seconds: float = 0) -> Path:
 
 @contextmanager
 def at_work(path: Path) -> Iterator[None]:
-    """A run that has locked PATH."""
+    """Lock `path`, as an active run does."""
     with path.open("r+b") as file:
         lock(file.fileno())
         yield

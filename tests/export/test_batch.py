@@ -40,7 +40,7 @@ def test_each_outcome_names_its_job(make: Any) -> None:
 
 
 class Held(Executor):
-    """An executor that does nothing until it is told to."""
+    """An executor that runs no job by itself."""
 
     def __init__(self) -> None:
         self.futures: list[Future[Any]] = []

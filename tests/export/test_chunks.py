@@ -13,7 +13,7 @@ VALUES = np.arange(24, dtype="<f4").reshape(4, 6)
 
 
 class Source:
-    """A stored array that counts how often it is read, and gives its rows three at a time."""
+    """A stored array that counts how often it is read, and yields its rows three at a time."""
 
     def __init__(self, values: np.ndarray = VALUES) -> None:
         self.passes = 0
@@ -30,7 +30,7 @@ class Source:
 
 
 def joined(*outputs: ArrayOutput) -> list[list[float]]:
-    """The numbers of each of OUTPUTS, put together from its pieces."""
+    """Return the numbers of each of `outputs`, joined from its pieces."""
     data = [bytearray() for _ in outputs]
     for index, piece in pieces(outputs):
         data[index] += piece

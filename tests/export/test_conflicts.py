@@ -24,15 +24,15 @@ def planned(models: list[str], out: Path) -> int:
 
 
 @pytest.fixture
-def without_capitals(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A disk on which `a` and `A` are one file: each path is looked for in small letters."""
+def case_insensitive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A case-insensitive file system: each path is looked up in lower case."""
     looked_for = os.path.lexists
     monkeypatch.setattr(
         os.path, "lexists", lambda path: looked_for(str(path).replace(Path(path).name, Path(path).name.lower()))
     )
 
 
-@pytest.mark.usefixtures("without_capitals")
+@pytest.mark.usefixtures("case_insensitive")
 @pytest.mark.parametrize("there", [True, False])
 @pytest.mark.parametrize("models", ALIKE)
 def test_models_that_differ_only_in_case_are_refused_on_a_case_insensitive_file_system(
@@ -49,11 +49,11 @@ def test_models_that_differ_only_in_case_are_written_on_a_case_sensitive_file_sy
     models: list[str], tmp_path: Path
 ) -> None:
     if not conflicts._is_case_sensitive(str(tmp_path)):
-        pytest.skip("this disk does not")
+        pytest.skip("this file system is case-insensitive")
     assert planned(models, tmp_path / "out") == 2
 
 
-@pytest.mark.usefixtures("without_capitals")
+@pytest.mark.usefixtures("case_insensitive")
 @pytest.mark.parametrize("models", [["a/b.h5", "a_b.h5", "A_C.h5"], ["X/a.h5", "x/b.h5"], ["é.h5", "e.h5"]])
 def test_models_that_differ_in_more_than_case_are_written_on_any_file_system(models: list[str], tmp_path: Path) -> None:
     assert planned(models, tmp_path / "out") == len(models)

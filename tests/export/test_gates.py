@@ -153,7 +153,7 @@ def test_a_model_without_lstm_has_only_a_record(tmp_path: Path) -> None:
 
 
 def with_forget_bias(monkeypatch: pytest.MonkeyPatch, value: float | None) -> None:
-    """Let every model be read as one of TensorFlow 1, whose cells add a constant to b_f at run time."""
+    """Make every model one of TensorFlow 1, whose cells add a constant to b_f at run time."""
     opening = ModelPath.open
 
     def reading(model: ModelPath) -> OpenModel:

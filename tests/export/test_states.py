@@ -36,7 +36,7 @@ def net() -> Network:
 
 @pytest.fixture
 def chain() -> Network:
-    """`a` of 4 units on 3 inputs, `b` of 5 on what it gives, `c` of 2 on both."""
+    """Layers `a` of 4 units on 3 inputs, `b` of 5 on the output of `a`, `c` of 2 on both outputs."""
     return read(opened({"a": (3, 4), "b": (4, 5), "c": (9, 2)}, CHAIN), chain=True)
 
 

@@ -18,7 +18,7 @@ CHUNK = memoryview(bytes(1 << 26))
 
 
 class Forgetful(io.BytesIO):
-    """A file that keeps its length and the places of short writes, and forgets the long ones."""
+    """A file that keeps its length and the bytes of short writes, and discards those of long ones."""
 
     def __init__(self) -> None:
         super().__init__()

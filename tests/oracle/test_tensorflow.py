@@ -1,4 +1,4 @@
-"""Every tensor of every bundle against TensorFlow's own reader, which runs in a process of its own."""
+"""Compare every tensor of every bundle with TensorFlow's own reader, which runs in a separate process."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def shown(prefix: Path) -> str:
 
 @pytest.fixture(scope="session")
 def theirs(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, Path]:
-    """By prefix, the file with what TensorFlow read."""
+    """The file with the tensors that TensorFlow read, by prefix."""
     pytest.importorskip("tensorflow", reason="needs the extra `oracle`")
     found: dict[Path, Path] = {}
     every = [*PREFIXES, *FIRST_FORMAT]

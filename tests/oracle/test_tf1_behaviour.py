@@ -1,4 +1,4 @@
-"""What graphs of TensorFlow 1 tell of their cells, against what these cells computed: the replay gives the same."""
+"""Compare the replay of cells described by graphs of TensorFlow 1 with the outputs of these cells."""
 
 from __future__ import annotations
 

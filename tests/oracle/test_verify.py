@@ -1,4 +1,4 @@
-"""`lstmdump verify` with the real TensorFlow: that it agrees where all is right, and that it can disagree."""
+"""Test `lstmdump verify` with the real TensorFlow: it agrees where all is right, and it can disagree."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _needs_tensorflow() -> None:
 
 @pytest.fixture(scope="module")
 def cells(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory for each of CELLS, with the checkpoint that TensorFlow wrote and what the cell computed."""
+    """A directory for each of `CELLS`, with the checkpoint that TensorFlow wrote and the outputs of the cell."""
     out = tmp_path_factory.mktemp("cells")
     done = subprocess.run(
         [sys.executable, HERE / "write_cells.py", out], capture_output=True, text=True, check=False, timeout=600,
@@ -46,7 +46,7 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def verified(run: Run, *paths: Path, status: int = 0) -> list[dict[str, Any]]:
-    """The layers of the models at PATHS as `verify` has them."""
+    """Return the layers of the models at `paths` as `verify` reports them."""
     outcome = run("verify", "--json", "-q", *paths)
     assert (outcome.status, outcome.err) == (status, "")
     return [layer for line in outcome.out.splitlines() for layer in json.loads(line)["layers"]]
@@ -138,8 +138,8 @@ def test_the_process_that_verifies_does_not_import_tensorflow(samples: Path) -> 
 def test_the_output_in_the_manual_is_real(root: Path, samples: Path) -> None:
     page = (root / "lstmdump" / "manual" / "verify.md").read_text("utf-8")
     (block,) = re.findall(r"```text\n\$ lstmdump (verify .*?)```", page, re.DOTALL)
-    words, *said = block.splitlines()
+    words, *output = block.splitlines()
     command = [sys.executable, "-m", "lstmdump", *words.split()]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=samples)
-    number = re.compile(r"\S+e-\d+")  # rounding is the machine's own
-    assert [number.sub("…", line) for line in done.stdout.splitlines()] == [number.sub("…", line) for line in said]
+    number = re.compile(r"\S+e-\d+")  # rounding depends on the machine
+    assert [number.sub("…", line) for line in done.stdout.splitlines()] == [number.sub("…", line) for line in output]

@@ -14,13 +14,13 @@ X, BEFORE = RANDOM.standard_normal((4, 2)), State(RANDOM.standard_normal((4, 2))
 
 
 def after(cell: CellNumbers, x: np.ndarray, before: State) -> np.ndarray:
-    """What h and c are after a step, side by side."""
+    """Return h and c after a step, side by side."""
     states = equations.replay(cell, x[:, None], initial=before)
     return np.concatenate([states.h[:, 0], states.c[:, 0]], 1)
 
 
 def differences(of: str) -> np.ndarray:
-    """The derivatives of each number after the step with respect to x, h or c, by central differences."""
+    """Return the derivatives of each number after the step with respect to x, h or c, by central differences."""
     values = {"x": X, "h": BEFORE.h, "c": BEFORE.c}
     columns = []
     for j in range(values[of].shape[1]):

@@ -28,13 +28,13 @@ def cell(p: int | None = None, *, peepholes: bool = True, **behaviour: Any) -> C
 
 
 def last(cell: CellNumbers, x: np.ndarray, **given: Any) -> np.ndarray:
-    """The state h that the layer has in the end, (batch, units), whatever it gives for it."""
+    """Return the last state h of the layer, (batch, units), wherever the outputs have it."""
     states = equations.replay(cell, x, **given)
     return states.h[:, 0 if cell.behaviour.is_aligned and cell.behaviour.go_backwards else -1]
 
 
 def jacobian(cell: CellNumbers, x: np.ndarray, **given: Any) -> np.ndarray:
-    """The derivatives of the last h with respect to X, (batch, units, length, d), by central differences."""
+    """Return the derivatives of the last h with respect to `x`, (batch, units, length, d), by central differences."""
     found = np.empty((len(x), cell.width, *x.shape[1:]))
     for t, j in np.ndindex(*x.shape[1:]):
         off = np.zeros_like(x)
@@ -44,7 +44,7 @@ def jacobian(cell: CellNumbers, x: np.ndarray, **given: Any) -> np.ndarray:
 
 
 def norms(jacobian: np.ndarray) -> list[float]:
-    """By step of the input, the mean over the batch of the Frobenius norm."""
+    """Return the mean over the batch of the Frobenius norm, for each step of the input."""
     return list(np.sqrt((jacobian**2).sum((1, 3))).mean(0))
 
 
@@ -153,7 +153,7 @@ def sigma(z: float) -> float:
 
 
 def one_unit(*, u_c: float = 0.0, b_f: float = 0.0, w_c: float = 1.0, **behaviour: Any) -> CellNumbers:
-    """A cell of one unit on one input, of which only the candidate sees the input, and the output."""
+    """Return a cell of one unit on one input, where only the candidate depends on the input and on h."""
     kinds = {"i": (0.0, 0.0, 0.0), "f": (0.0, 0.0, b_f), "c": (w_c, u_c, 0.0), "o": (0.0, 0.0, 0.0)}
     gates = {
         letter: GateNumbers(np.array([[w]]), np.array([[u]]), np.array([b]), None)

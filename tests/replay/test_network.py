@@ -131,9 +131,9 @@ def test_a_recurrent_activation_of_the_file_can_be_overridden(word: str) -> None
 
 
 @pytest.mark.parametrize("stated", [True, False])
-@pytest.mark.parametrize("said", [True, False])
-def test_the_direction_of_the_file_can_be_overridden(stated: bool, said: bool) -> None:
-    assert behaviour({"go_backwards": stated}, go_backwards=said).go_backwards is said
+@pytest.mark.parametrize("given", [True, False])
+def test_the_direction_of_the_file_can_be_overridden(stated: bool, given: bool) -> None:
+    assert behaviour({"go_backwards": stated}, go_backwards=given).go_backwards is given
 
 
 def test_settings_that_are_not_overridden_are_those_of_the_file() -> None:

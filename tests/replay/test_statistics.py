@@ -102,14 +102,14 @@ def test_a_time_scale_is_right_where_the_gate_is_almost_1(tmp_path: Path) -> Non
 
 
 def gated(path: Path, word: object, producer: str = "keras 2.2.4") -> LayerStatistics:
-    """The statistics of the layer at PATH, if WORD were its recurrent activation, and PRODUCER had written it."""
+    """Return the statistics of the layer at `path`, with `word` as recurrent activation, as if written by `producer`."""
     with lstmdump.open(path) as model:
         lstm = changed(model.lstms[0], stated=stated({"recurrent_activation": word}))
         return summarise(lstm, producer=producer)
 
 
 def hard(path: Path, forget: list[float], producer: str = "keras 2.2.4") -> TimeScales:
-    """The time scales of two units with these biases of their FORGET gates, and hard sigmoids."""
+    """Return the time scales of two units with these biases of the forget gates, and hard sigmoids."""
     bias = np.array([0, 0, *forget, 0, 0, 0, 0], "f4")
     found = gated(builders.write(path / "h.h5", {"x": weights(bias)}), "hard_sigmoid", producer).time_scales
     assert found is not None

@@ -117,7 +117,7 @@ def test_a_normalized_cell_is_not_verified() -> None:
 
 
 class Echo:
-    """Gives one answer, whatever it is asked, and remembers what that was."""
+    """A stand-in that always gives the same answer, and records the request."""
 
     asked: Any = None
 
@@ -141,7 +141,7 @@ PROJECTED = {**FUSED, "w_i_diag": (1,), "w_f_diag": (1,), "w_o_diag": (1,), "pro
 
 
 def cell(shapes: dict[str, tuple[int, ...]], kind: str = "LSTM") -> LSTM:
-    """The LSTM of one unit on one input that a layer with arrays of these SHAPES is, all of ones."""
+    """Return the LSTM of one unit on one input whose arrays have these shapes and hold ones."""
     weights = {name: tensor(name, *np.ones(shape)) for name, shape in shapes.items()}
     return read_lstm(Layer(("one",), kind, weights, stated=DeferredSettings(LayerSettings, forget_bias=1.0)))
 

@@ -18,7 +18,7 @@ def values(what: object, *points: float, keras: int = 3) -> list[float]:
 
 
 def layer(kind: str, **config: object) -> dict[str, object]:
-    """An activation layer as Keras 3 has it in the config of another."""
+    """Return an activation layer as Keras 3 stores it in the configuration of another layer."""
     return {"module": "keras.layers", "class_name": kind, "config": {"name": "a", **config}, "registered_name": None}
 
 

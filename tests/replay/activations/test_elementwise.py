@@ -44,7 +44,7 @@ both_dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 
 def drawn(dtype: str = "float64") -> np.ndarray:
-    """Numbers (4, 6) from -4 to 4, none of them where a function has a kink."""
+    """Return numbers (4, 6) from -4 to 4, none of them at a kink of a function."""
     return np.random.default_rng(0).uniform(-4, 4, (4, 6)).astype(dtype)
 
 
