@@ -78,7 +78,7 @@ def test_both_halves_recognised_by_name_may_be_first() -> None:
     assert [found.taken(cell.name) for cell in found.cells] == [(), ()]
 
 
-def test_a_direction_in_a_configuration_makes_no_half() -> None:
+def test_a_direction_in_a_configuration_is_ignored() -> None:
     settings = {("x", name): {"direction": name} for name in ("forward", "backward")}
     with pytest.raises(CannotReplay, match=r"^the file does not state that x/backward directly follows another LSTM"):
         read(opened({"x/forward": (3, 4), "x/backward": (3, 4)}, settings=settings), chain=True)
