@@ -1,4 +1,4 @@
-"""Write what a model holds, whole or not at all: the gates of each LSTM layer, states, pictures."""
+"""Write the gates of LSTM layers, states and pictures to files that are complete or absent."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Files written whole or not at all, and the hidden files that killed runs have left behind.
+"""Write files completely or not at all, and remove the hidden files of killed runs.
 
-Where a file cannot be written without a name, it is hidden until it is whole. A hidden file is locked while its run is
-at work, and however a process ends, the system opens its locks: a file that can be locked was left behind. Locks may
-not reach from one machine to another: what bears the mark of another one, or of this one before it was started anew,
-was left behind when nothing has changed it for a day.
+Where a file cannot be written without a name, it is hidden until it is complete. A hidden file is locked while its run
+is at work, and however a process ends, the system releases its locks: a file that can be locked was left behind. Locks
+may not reach from one machine to another: a file with the mark of another machine, or of this one before a restart, was
+left behind if nothing has changed it for a day.
 """
 
 from __future__ import annotations
@@ -29,10 +29,14 @@ else:
     _HAS_LOCKS = True
 
 Result = TypeVar("Result")
-_OPEN_FILES = "/proc/self/fd"  # through it, Linux gives a name to a file that has none
+_OPEN_FILES = "/proc/self/fd"  # through this directory, Linux gives a name to a file without one
 _NAMELESS = getattr(os, "O_TMPFILE", 0) if os.path.isdir(_OPEN_FILES) else 0
-_HAS_NO_NAMELESS = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)  # the file system, or the kernel, has no such files
-_CANNOT_BE_SYNCED = (errno.EACCES, errno.EPERM, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)  # as a directory
+_HAS_NO_NAMELESS = (
+    errno.EOPNOTSUPP,
+    errno.EISDIR,
+    errno.EINVAL,
+)  # the file system, or the kernel, does not support them
+_CANNOT_BE_SYNCED = (errno.EACCES, errno.EPERM, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)  # a directory
 _RENAMES_OPEN_FILES = os.name == "posix"
 _HIDDEN = os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 _OPTIONS = "--force or --skip-existing"
@@ -40,25 +44,25 @@ _BEGINNING = ".lstmdump-"
 _NAME = re.compile(re.escape(_BEGINNING) + r"([0-9a-f]{8})-[0-9a-f]{16}\.tmp")
 _LOOK = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _DAY = 86_400  # seconds
-_DIRECTORIES = 1024  # that are remembered to have been looked through
+_DIRECTORIES = 1024  # remembered as searched
 
 
 def already_there(path: str, options: str = "--force") -> OutputExists:
-    """Return the error for an output that is there already, with the `options` that allow for it."""
-    return OutputExists(f"{path} is there already; use {options}")
+    """Return the error for an output that already exists, with the `options` that allow it."""
+    return OutputExists(f"{path} already exists; use {options}")
 
 
 @contextmanager
 def whole_file(path: str | os.PathLike[str], *, overwrite: bool) -> Iterator[BinaryIO]:
-    """A file that becomes PATH, or what PATH links to, when the block is left without an error, and vanishes otherwise.
+    """Open a file that replaces `path`, or the target of its link, if the block ends without an error; else discard it.
 
-    Until then it has no name where the system can do that (Linux, on most file systems), so that nothing is left of it
-    even by a process that is killed; elsewhere a hidden one in the same directory, from which the next run removes it.
-    It is brought to the disk before it gets its own.
+    Until then the file has no name where the system supports that (Linux, on most file systems), so that even a killed
+    process leaves nothing; elsewhere it is hidden in the same directory, from which the next run removes it. It is
+    synced to the disk before it gets its name.
 
     Raises:
-        OutputExists: PATH is there already and OVERWRITE is false.
-        OutputUnwritable: it cannot be written.
+        OutputExists: `path` exists and `overwrite` is false.
+        OutputUnwritable: `path` cannot be written.
     """
     target, hidden = os.fspath(path), ""
     made: list[str] = []
@@ -67,21 +71,21 @@ def whole_file(path: str | os.PathLike[str], *, overwrite: bool) -> Iterator[Bin
         directory = os.path.dirname(target) or os.curdir
         remove_leftovers(directory)
         hidden = os.path.join(directory, hidden_name())
-        descriptor, nameless = _in_directory(directory, made, lambda: _open(directory, hidden))
+        descriptor, nameless = _act_in_directory(directory, made, lambda: _open(directory, hidden))
         with os.fdopen(descriptor, "w+b") as file:
             if overwrite:
-                _take_after(target, descriptor)
+                _copy_permissions(target, descriptor)
             yield file
             file.flush()
             os.fsync(descriptor)
             if nameless:
-                _in_directory(directory, made, lambda: _name(descriptor, hidden, target, overwrite=overwrite))
+                _act_in_directory(directory, made, lambda: _give_name(descriptor, hidden, target, overwrite=overwrite))
             elif _RENAMES_OPEN_FILES:
                 _rename(hidden, target, overwrite=overwrite)
         if not nameless and not _RENAMES_OPEN_FILES:
             _rename(hidden, target, overwrite=overwrite)
         for changed in (directory, *map(os.path.dirname, made)):
-            _bring_to_disk(changed)
+            _sync_directory(changed)
     except BaseException as error:
         _remove_unfinished(hidden, made)
         if isinstance(error, OSError):
@@ -90,7 +94,7 @@ def whole_file(path: str | os.PathLike[str], *, overwrite: bool) -> Iterator[Bin
 
 
 def _open(directory: str, hidden: str) -> tuple[int, bool]:
-    """A new file in DIRECTORY, open for writing, and whether it is without a name; if not, it goes by HIDDEN."""
+    """Open a new file in `directory` for writing; return whether it has no name, else it is called `hidden`."""
     if _NAMELESS:
         try:
             return os.open(directory, _NAMELESS | os.O_RDWR, 0o666), True
@@ -106,14 +110,14 @@ def _open_hidden(hidden: str) -> int:
         lock(descriptor)
         if os.path.lexists(hidden):
             return descriptor
-        os.close(descriptor)  # before it was locked, another run took it for one that was left behind
+        os.close(descriptor)  # another run removed it as left behind before it was locked
 
 
-def _name(descriptor: int, hidden: str, target: str, *, overwrite: bool) -> None:
-    """Give a file without a name the name TARGET; by way of HIDDEN where it takes the place of another."""
+def _give_name(descriptor: int, hidden: str, target: str, *, overwrite: bool) -> None:
+    """Give a file without a name the name `target`; by way of `hidden` where it replaces another file."""
     source = f"{_OPEN_FILES}/{descriptor}"
     try:
-        os.link(source, target, src_dir_fd=descriptor, follow_symlinks=True)  # linkat(2), which alone follows
+        os.link(source, target, src_dir_fd=descriptor, follow_symlinks=True)  # linkat(2), the only call that follows
     except FileExistsError as error:
         if not overwrite:
             raise already_there(target, _OPTIONS) from error
@@ -127,7 +131,7 @@ def _rename(hidden: str, target: str, *, overwrite: bool) -> None:
         os.replace(hidden, target)
         return
     try:
-        os.link(hidden, target)  # unlike a rename, fails where TARGET has come into being meanwhile
+        os.link(hidden, target)  # unlike a rename, fails if `target` has been created meanwhile
         os.unlink(hidden)
     except FileExistsError as error:
         raise already_there(target, _OPTIONS) from error
@@ -137,8 +141,8 @@ def _rename(hidden: str, target: str, *, overwrite: bool) -> None:
         os.replace(hidden, target)
 
 
-def _in_directory(directory: str, made: list[str], act: Callable[[], Result]) -> Result:
-    """What ACT gives; where DIRECTORY lacks, it is made first, and noted in MADE with what lacked above it."""
+def _act_in_directory(directory: str, made: list[str], act: Callable[[], Result]) -> Result:
+    """Call `act`; if `directory` does not exist, make it first, and add all directories made to `made`."""
     try:
         return act()
     except FileNotFoundError:
@@ -152,25 +156,25 @@ def _make_directories(directory: str, made: list[str]) -> None:
         missing.append(directory)
         directory = os.path.dirname(directory)
     for lacking in reversed(missing):
-        made.append(lacking)  # before it is there: a signal may come as soon as it is
+        made.append(lacking)  # before it exists: a signal may arrive as soon as it does
         try:
             os.mkdir(lacking)
-        except FileExistsError:  # made by another process meanwhile
+        except FileExistsError:  # another process made it meanwhile
             made.remove(lacking)
 
 
-def _take_after(target: str, descriptor: int) -> None:
-    """Give an open file the permissions of the one at TARGET, if there is one and the system has them."""
+def _copy_permissions(target: str, descriptor: int) -> None:
+    """Give an open file the permissions of the one at `target`, if it exists and the system has them."""
     with suppress(FileNotFoundError):
         mode = os.stat(target).st_mode
         if not stat.S_ISREG(mode):
-            raise OutputUnwritable(f"{target} is no regular file; what is there is left as it is")
+            raise OutputUnwritable(f"{target} is not a regular file, so it is not overwritten")
         if hasattr(os, "fchmod"):
             os.fchmod(descriptor, mode & 0o7777)
 
 
-def _bring_to_disk(directory: str) -> None:
-    """See to it that the names in DIRECTORY outlast a power cut, where it may be read and the system can do that."""
+def _sync_directory(directory: str) -> None:
+    """Make the names in `directory` survive a power cut, where it may be read and the system supports that."""
     if os.name == "posix":
         try:
             descriptor = os.open(directory or os.curdir, os.O_RDONLY)
@@ -192,12 +196,12 @@ def _remove_unfinished(hidden: str, made: list[str]) -> None:
 
 
 def hidden_name() -> str:
-    """A name for a hidden file that no other file has."""
-    return f"{_BEGINNING}{_machine_mark()}-{os.urandom(8).hex()}.tmp"
+    """Return a unique name for a hidden file."""
+    return f"{_BEGINNING}{_read_machine_mark()}-{os.urandom(8).hex()}.tmp"
 
 
 def lock(descriptor: int) -> None:
-    """Lock an open file for as long as it is open, so that it is not taken for one that was left behind."""
+    """Lock an open file as long as it is open, so that it is not removed as left behind."""
     if _HAS_LOCKS:
         with suppress(OSError):  # a file system without locks
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -205,7 +209,7 @@ def lock(descriptor: int) -> None:
 
 @lru_cache(_DIRECTORIES)
 def remove_leftovers(directory: str) -> None:
-    """Remove the hidden files that were left behind in DIRECTORY, if this process has not done so before."""
+    """Remove the hidden files left behind in `directory`, once in a process."""
     with suppress(OSError), os.scandir(directory) as entries:
         for entry in entries:
             if entry.name.startswith(_BEGINNING) and (ours := _NAME.fullmatch(entry.name)):
@@ -217,7 +221,7 @@ def _remove_if_left(path: str, machine: str) -> None:
     there = os.lstat(path)
     if not stat.S_ISREG(there.st_mode) or (hasattr(os, "geteuid") and there.st_uid != os.geteuid()):
         return
-    if machine != _machine_mark() or not _HAS_LOCKS:
+    if machine != _read_machine_mark() or not _HAS_LOCKS:
         if time.time() - there.st_mtime > _DAY:
             os.unlink(path)
         return
@@ -231,8 +235,8 @@ def _remove_if_left(path: str, machine: str) -> None:
 
 
 @cache
-def _machine_mark() -> str:
-    """A mark of the machine since its start, which its containers share, as they share its locks."""
+def _read_machine_mark() -> str:
+    """Return a mark of the machine since its start, which is shared by its containers, as its locks are."""
     try:
         with open("/proc/sys/kernel/random/boot_id", "rb") as file:
             start = file.read()

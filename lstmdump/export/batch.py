@@ -1,8 +1,8 @@
-"""Many jobs: one after the other, or many at a time by whatever executes them; none that fails stops the rest.
+"""Run many jobs, one after the other or in an executor; a job that fails does not stop the others.
 
-Any `concurrent.futures.Executor` does: threads, processes, `lstmdump.sandbox.pool`, or an engine that spreads jobs over
-machines, such as Dask's `Client.get_executor(pure=False)`. What it does not do, such as to survive the death of a
-process, is not done here either.
+Any `concurrent.futures.Executor` will do: threads, processes, `lstmdump.sandbox.pool`, or an engine that spreads jobs
+over machines, such as Dask's `Client.get_executor(pure=False)`. What the executor does not do, such as survive the
+death of a process, is not done here either.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 AT_ONCE = 1000
-"""How many jobs are in an executor's hands: enough for the processors of a cluster, and little to remember."""
+"""The most jobs given to an executor at once: enough for the processors of a cluster, and small in memory."""
 
 
 @dataclass(frozen=True)
 class Outcome(Generic[Job, Result]):
-    """What became of a job: a result, or the error that it ended with."""
+    """The outcome of a job: its result, or the error that it ended with."""
 
     job: Job
     result: Result | None = None
@@ -39,14 +39,16 @@ def run(
     known: Callable[[Job], Result | None] | None = None,
     at_once: int = AT_ONCE,
 ) -> Generator[Outcome[Job, Result], None, None]:
-    """What WORK makes of each of JOBS, in their order, each as soon as it and all before it are done.
+    """Yield the outcome of `work` on each of `jobs`, in order, each as soon as it and all before it are done.
 
-    Jobs are taken when there is room for them: EXECUTOR has AT_ONCE of them at most, done ones that wait for one
-    before them included. Where it works in other processes, WORK, jobs and results go through pickle. Without one,
-    each job is done here when its outcome is asked for. KNOWN, if given, is asked here and first: where it has a
-    result, or raises, a job goes no further.
+    If the caller closes the iterator, or is interrupted, jobs that have not begun are cancelled.
 
-    Whoever stops asking, closes the iterator, or is interrupted, cancels what has not begun.
+    Args:
+        work: The function. An executor in other processes pickles it, the jobs and the results.
+        jobs: The jobs; each is taken when there is room for it.
+        executor: Runs the jobs; without one, each job is run here when its outcome is requested.
+        known: Called here before a job is run: if it returns a result, or raises, the job is not run.
+        at_once: The most jobs in the executor, including completed ones that wait for an earlier one.
     """
     if executor is None:
         for job in jobs:
@@ -73,7 +75,7 @@ def _do_here(
     try:
         result = known(job) if known is not None else None
         return Outcome(job, work(job) if result is None else result)
-    except Exception as error:  # noqa: BLE001 - one job, whatever is wrong with it, must not stop the rest
+    except Exception as error:  # noqa: BLE001 - one job, whatever its error, must not stop the others
         return Outcome(job, error=error)
 
 
@@ -88,7 +90,7 @@ def _submit(
         if result is None:
             return executor.submit(work, job)
         done.set_result(result)
-    except Exception as error:  # noqa: BLE001 - one job, or an executor that is broken or shut and takes no more
+    except Exception as error:  # noqa: BLE001 - one job, or an executor that is broken or closed
         done.set_exception(error)
     return done
 
@@ -96,5 +98,5 @@ def _submit(
 def _await_outcome(job: Job, future: Future[Result]) -> Outcome[Job, Result]:
     try:
         return Outcome(job, future.result())
-    except Exception as error:  # noqa: BLE001 - cancelled by others, too
+    except Exception as error:  # noqa: BLE001 - including cancellation by others
         return Outcome(job, error=error)

@@ -1,7 +1,7 @@
-"""Arrays on their way into a file: their bytes in pieces of bounded size, each stored array read only once.
+"""Give the bytes of arrays for a file, in pieces of bounded size; each stored array is read only once.
 
-The gates of a layer are columns of one stored kernel. So the kernel goes by once, in blocks of rows that are in the
-processor's cache, and each block is cut into what goes to i, f, c and o.
+The gates of a layer are columns of one stored kernel. So the kernel is read once, in blocks of rows that fit in the
+processor's cache, and each block is cut into the parts of i, f, c and o.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from lstmdump.errors import CorruptModel, DoesNotFit
 from lstmdump.export import npy
 from lstmdump.model.tensor import Array, Rows, Tensor, derived
 
-_BAND = 1 << 23  # bytes of an array that is computed, or fetched, at once
+_BAND = 1 << 23  # bytes of an array that are computed, or fetched, at once
 
 Piece = bytes | memoryview
 
@@ -23,10 +23,10 @@ class ArrayOutput(NamedTuple):
     """An array to be written.
 
     Attributes:
-        name: its name there.
-        tensor: where its numbers are from.
-        dtype: numpy's name of the type that they are written as.
-        added: what is added to each of them.
+        name: The name in the file.
+        tensor: The source of the numbers.
+        dtype: numpy's name of the type to write.
+        added: A number to add to each element.
     """
 
     name: str
@@ -36,46 +36,46 @@ class ArrayOutput(NamedTuple):
 
     @property
     def size(self) -> int:
-        """The bytes that are written.
+        """The number of bytes to write.
 
         Raises:
-            CorruptModel: it does not hold numbers.
+            CorruptModel: The tensor does not hold numbers.
         """
         width = npy.item_size(self.dtype)
         if width is None:
-            raise CorruptModel(f"{self.tensor.name} holds {self.dtype}, which are no numbers")
+            raise CorruptModel(f"{self.tensor.name} holds {self.dtype}, which are not numbers")
         return self.tensor.size * width
 
 
 def pieces(outputs: Sequence[ArrayOutput]) -> Iterator[tuple[int, Piece]]:
-    """The bytes of OUTPUTS, row by row, lowest byte first, each piece with the index of the output that it continues.
+    """Yield the bytes of `outputs`, row by row in little-endian order, each piece with the index of its output.
 
-    A piece is good until the next is asked for, and all are to be trusted only when the last was given.
+    A piece is valid until the next one is requested; the data are verified only when the last piece has been given.
 
     Raises:
-        DoesNotFit: a number is too large for the type that it is to be written as.
-        CorruptModel, UnreadableModel: the numbers cannot be read.
+        DoesNotFit: A number is too large for the type to write.
+        CorruptModel, UnreadableModel: The numbers cannot be read.
     """
     by_source: dict[int, list[int]] = {}
     for index, output in enumerate(outputs):
-        by_source.setdefault(id(_whole_array(output)), []).append(index)
+        by_source.setdefault(id(_get_whole_array(output)), []).append(index)
     for indices in by_source.values():
-        source = _whole_array(outputs[indices[0]])
+        source = _get_whole_array(outputs[indices[0]])
         if source.rows is not None and len(source.shape) in (1, 2):
             yield from _read_once(source, source.rows, [(index, outputs[index]) for index in indices])
         else:
             yield from ((index, piece) for index in indices for piece in _fetch(outputs[index]))
 
 
-def _whole_array(output: ArrayOutput) -> Tensor:
+def _get_whole_array(output: ArrayOutput) -> Tensor:
     return output.tensor if output.tensor.place is None else output.tensor.place.whole
 
 
 def _read_once(source: Tensor, rows: Rows, outputs: Sequence[tuple[int, ArrayOutput]]) -> Iterator[tuple[int, Piece]]:
-    """The pieces of OUTPUTS, all of them blocks of SOURCE, whose bytes are ROWS."""
+    """Yield the pieces of `outputs`, all of them blocks of `source`, whose bytes are `rows`."""
     width = npy.item_size(source.dtype)
     if width is None:
-        raise CorruptModel(f"{source.name} holds {source.dtype}, which are no numbers")
+        raise CorruptModel(f"{source.name} holds {source.dtype}, which are not numbers")
     length = math.prod(source.shape[1:]) * width
     blocks = [(index, output, _BlockCutter(output.tensor, width, length)) for index, output in outputs]
     first = 0
@@ -88,7 +88,7 @@ def _read_once(source: Tensor, rows: Rows, outputs: Sequence[tuple[int, ArrayOut
 
 
 class _BlockCutter:
-    """A block of rows and columns; LENGTH is that of a whole row, WIDTH that of a number, both in bytes."""
+    """A block of rows and columns; `length` is the size of a whole row, `width` that of a number, in bytes."""
 
     def __init__(self, tensor: Tensor, width: int, length: int) -> None:
         spans = tensor.place.spans if tensor.place is not None else tuple((0, extent) for extent in tensor.shape)
@@ -97,7 +97,7 @@ class _BlockCutter:
         self._length = length
 
     def cut(self, data: memoryview, first: int, last: int) -> Piece:
-        """What of the block is in DATA, the rows from FIRST to LAST."""
+        """Return the part of the block in `data`, the rows from `first` to `last`."""
         top, bottom = max(first, self._rows[0]), min(last, self._rows[1])
         if top >= bottom:
             return b""
@@ -109,7 +109,7 @@ class _BlockCutter:
 
 
 def _fetch(output: ArrayOutput) -> Iterator[Piece]:
-    """The pieces of OUTPUT, whose numbers have to be fetched."""
+    """Yield the pieces of `output`, whose numbers have to be fetched."""
     tensor = output.tensor
     if not tensor.size:
         return
@@ -138,10 +138,10 @@ def _change(values: Array, output: ArrayOutput) -> Array:
 
 
 def as_type(values: Array, dtype: str) -> Array:
-    """VALUES as DTYPE; the same array where they are of it already.
+    """Return `values` as `dtype`; the same array where they already have it.
 
     Raises:
-        DoesNotFit: a finite number would become infinite.
+        DoesNotFit: A finite number would become infinite.
     """
     import numpy as np
 
@@ -153,13 +153,13 @@ def as_type(values: Array, dtype: str) -> Array:
 
 
 def in_memory(name: str, values: Array) -> ArrayOutput:
-    """Return the output called `name` that holds `values`, an array that is in memory."""
+    """Return the output called `name` for `values`, an array in memory."""
     dtype = values.dtype.name
     return ArrayOutput(name, Tensor(name, values.shape, dtype, lambda cuts: values[cuts]), dtype)
 
 
 def filled(name: str, length: int, number: float, dtype: str) -> Tensor:
-    """A tensor of LENGTH times NUMBER."""
+    """Return a tensor of `length` elements, all equal to `number`."""
     import numpy as np
 
     return derived(name, (length,), dtype, lambda first, last: np.full(last - first, number, dtype))

@@ -1,4 +1,4 @@
-"""Outputs of which one would take the place of another, or of a model: told before anything is written."""
+"""Check, before anything is written, that no output replaces another one, a model, or another input."""
 
 from __future__ import annotations
 
@@ -16,22 +16,29 @@ from lstmdump.model.escape import visible
 def check_output_conflicts(
     models: Sequence[str], output: Callable[[str], str], out: str, places: Collection[str], directories: Iterable[str]
 ) -> None:
-    """Check that each of MODELS goes to a file of its own below OUT, in one of DIRECTORIES there.
+    """Check that each model is written to a file of its own below `out`.
 
-    PLACES are the absolute paths of MODELS, and OUTPUT gives the file for one. Two paths are one file, too, where links
-    lead from the one to the other, and where the disk does not tell capitals apart, or two ways of writing é.
+    Two paths are one file also where links lead from one to the other, and where the file system ignores case, or
+    treats the two encodings of é as equal.
+
+    Args:
+        models: The paths of the models.
+        output: Returns the file for a model.
+        out: The directory for all outputs.
+        places: The absolute paths of the models.
+        directories: The directories of the outputs, below `out`.
 
     Raises:
-        OutputClash: two go to one file, or one to a model.
+        OutputClash: Two models are written to one file, or one over a model.
     """
     if len(places) < len(models):
         _refuse_pair(models, output, str)
-    if _may_be_alike(places) and (alike := _folding_of_disk(out)) is not None:
-        _refuse_pair(models, output, alike, f", as the disk of {out} does not tell their names apart")
+    if _may_be_alike(places) and (alike := _find_folding(out)) is not None:
+        _refuse_pair(models, output, alike, f": the file system of {out} treats these names as equal")
     if os.path.isdir(out):
         there = _list_file_numbers(map(output, models))
         if len(set(there)) < len(there) or _has_links(out, directories):
-            _refuse_pair(models, output, os.path.realpath, ", to which links lead")
+            _refuse_pair(models, output, os.path.realpath, ", through links")
         _require_no_model(models, output, set(there))
 
 
@@ -39,25 +46,25 @@ def require_local_path(path: str) -> None:
     """Check that `path` is on this machine.
 
     Raises:
-        OutputUnwritable: it is a URL.
+        OutputUnwritable: `path` is a URL.
     """
     if locate.is_url(path):
         raise OutputUnwritable(f"{path} is a URL; files are written on this machine only")
 
 
 def require_writable(path: str, *, overwrite: bool, models: Iterable[str] = (), inputs: Iterable[str] = ()) -> None:
-    """Check that `path` may become an output: it is local, none of the files that are read, and not there already.
+    """Check that `path` may be written: it is local, not one of the files that are read, and does not exist yet.
 
     Args:
-        path: the output.
-        overwrite: whether it may be there already, as a file.
-        models: the paths of the models that are read.
-        inputs: the paths of other files that are read.
+        path: The output.
+        overwrite: Whether `path` may be an existing file.
+        models: The paths of the models that are read.
+        inputs: The paths of other files that are read.
 
     Raises:
-        OutputUnwritable: it is a URL.
-        OutputClash: it is one of `models` or `inputs`.
-        OutputExists: it is a directory, or there already and `overwrite` is false.
+        OutputUnwritable: `path` is a URL.
+        OutputClash: `path` is one of `models` or `inputs`.
+        OutputExists: `path` is a directory, or exists and `overwrite` is false.
     """
     require_local_path(path)
     for model in models:
@@ -73,23 +80,23 @@ def require_not_a_model(out: str, model: str) -> None:
     """Check that `out` is another file than `model`.
 
     Raises:
-        OutputClash: it is that file.
+        OutputClash: They are the same file.
     """
     _require_no_model([model], lambda _: out, set(_list_file_numbers([out])))
 
 
 def require_not_an_input(out: str, inputs: Iterable[str]) -> None:
-    """Check that `out` is another file than each of `inputs`, which the user gives beside the models.
+    """Check that `out` is another file than each of `inputs`, which the user gives in addition to the models.
 
     Raises:
-        OutputClash: it is one of them.
+        OutputClash: `out` is one of them.
     """
     if any(os.path.exists(path) and os.path.exists(out) and os.path.samefile(path, out) for path in inputs):
         raise OutputClash(f"{out} is itself one of the files to be read; nothing was written")
 
 
 def _require_no_model(models: Sequence[str], output: Callable[[str], str], there: set[int]) -> None:
-    """Files are compared, not their names: links lead to them on many ways."""
+    """Compare files, not their names: different links may lead to one file."""
     both = there.intersection(_list_file_numbers(models)) if there else there
     for path in map(output, models) if both else ():
         if both.intersection(_list_file_numbers([path])) and any(
@@ -111,7 +118,7 @@ def _refuse_pair(
 
 
 def _may_be_alike(places: Collection[str]) -> bool:
-    """Whether any disk could take two of PLACES, which differ, for one."""
+    """Return whether any file system could treat two of `places`, which differ, as equal."""
     text = "\0".join(places)
     if text.isascii() and text.lower() == text:
         return False
@@ -130,22 +137,22 @@ def _decompose(text: str) -> str:
     return unicodedata.normalize("NFD", text)
 
 
-def _folding_of_disk(out: str) -> Callable[[str], str] | None:
-    """What paths that the disk of OUT takes for one have in common; None where no two are one."""
-    if not _tells_capitals_apart(out):
+def _find_folding(out: str) -> Callable[[str], str] | None:
+    """Return a function that maps paths to one text if the file system of `out` treats them as equal, or None."""
+    if not _is_case_sensitive(out):
         return _fold_name
     return _decompose if sys.platform == "darwin" else None
 
 
-def _tells_capitals_apart(out: str) -> bool:
-    """Whether the directory OUT, or the one in which it is to be made, has room for `a` beside `A`."""
+def _is_case_sensitive(out: str) -> bool:
+    """Return whether the directory `out`, or the one in which it will be created, can hold both `a` and `A`."""
     while not os.path.isdir(out) and out:
         out = os.path.dirname(out)
     name = hidden_name()
     path = os.path.join(out, name)
     try:
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    except OSError:  # to be told when an output is written
+    except OSError:  # reported when an output is written
         return True
     try:
         lock(descriptor)
@@ -157,7 +164,7 @@ def _tells_capitals_apart(out: str) -> bool:
 
 
 def _has_links(out: str, directories: Iterable[str]) -> bool:
-    """Whether one of DIRECTORIES, all below OUT, lies behind a link from there."""
+    """Return whether there is a link on the way from `out` to one of `directories`, all below it."""
     seen = {out}
     for directory in directories:
         path = directory
@@ -170,7 +177,7 @@ def _has_links(out: str, directories: Iterable[str]) -> bool:
 
 
 def _list_file_numbers(paths: Iterable[str]) -> list[int]:
-    """The numbers that those files of PATHS have on their disks which are there."""
+    """Return the inode numbers of those `paths` that exist."""
     numbers = []
     for path in paths:
         with suppress(OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Gates into `.npz`: which model goes to which file, and what is in it."""
+"""Export gates to `.npz`: choose the file for each model, and write the arrays."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ DTYPES = ("keep", "float16", "float32", "float64")
 
 
 class Job(NamedTuple):
-    """One model and the file that its gates go to.
+    """One model and the file for its gates.
 
     Attributes:
-        directory: what paths are relative to; the current directory where it is empty.
+        directory: The directory that paths are relative to; the current one where it is empty.
     """
 
     model: str
@@ -41,10 +41,10 @@ class Settings:
     """How to export. The attributes are the options of the command.
 
     Attributes:
-        dtype: one of DTYPES; `keep` leaves each array as it is stored, bfloat16 as float32.
-        fold_forget_bias: add the constant of the run time to b_f.
-        layer_glob: only layers whose names match.
-        limits: how far models are trusted.
+        dtype: One of `DTYPES`; `keep` leaves each array as it is stored, bfloat16 as float32.
+        fold_forget_bias: Add the forget bias, a constant of the cell, to b_f.
+        layer_glob: Export only layers whose names match.
+        limits: The limits for reading models.
     """
 
     dtype: str = "keep"
@@ -61,9 +61,12 @@ _AS_STORED = Settings()
 
 @dataclass(frozen=True)
 class Exported:
-    """A job done: how many layers went into how many bytes, and what the arrays leave out that the cells compute with.
+    """The result of a job.
 
-    `layers` is None where the file was there and was left.
+    Attributes:
+        layers: The number of layers; None where an existing file was left.
+        bytes: The size of the file.
+        cautions: What the cells compute with, but the arrays do not include.
     """
 
     job: Job
@@ -74,15 +77,20 @@ class Exported:
 
 
 def plan(models: Sequence[str], out: str, *, directory: str = "") -> Iterator[Job]:
-    """The file for each of MODELS: OUT itself for one model where it ends in `.npz`, else one below OUT.
+    """Return the file for each of `models`: `out` itself for one model if it ends in `.npz`, else a file below `out`.
 
-    Below OUT lies the path of the model relative to the deepest directory that holds all models; a URL counts as a path
-    of scheme, host or bucket, and what follows. Clashes are found at once; the jobs are made one by one, so that they
-    take no memory beside the paths. DIRECTORY, if given, is the current one, for jobs that are done where another is.
+    The path below `out` is that of the model relative to the deepest directory that holds all models; a URL counts as a
+    path of scheme, host or bucket, and the rest. Conflicts are detected at once; the jobs are made one by one, so that
+    they need no memory apart from the paths.
+
+    Args:
+        models: The paths of the models.
+        out: A file or a directory.
+        directory: The current directory, for jobs that are run where another is current.
 
     Raises:
-        OutputClash: two models would go to one file, or one over a model.
-        OutputUnwritable: OUT is a URL.
+        OutputClash: Two models would be written to one file, or one over a model.
+        OutputUnwritable: `out` is a URL.
     """
     conflicts.require_local_path(out)
     if len(models) == 1 and out.endswith(".npz"):
@@ -101,19 +109,19 @@ def _name_output(model: str, top: str, out: str) -> str:
 
 
 def _place_below(place: str, top: str, out: str) -> str:
-    """What PLACE, which lies below TOP, is below OUT."""
+    """Return the path below `out` for `place`, which is below `top`."""
     return os.path.join(out, place[len(top) :].lstrip(os.sep))
 
 
 def export(job: Job, settings: Settings = _AS_STORED) -> Exported:
-    """Write the gates of the LSTM layers of one model. Its file is whole or as it was before.
+    """Write the gates of the LSTM layers of one model. The file is complete, or as it was before.
 
     Raises:
-        OutputExists: the file is there, and the settings say neither to overwrite nor to skip it.
-        NoForgetBias: it is to be folded, but the model does not hold it.
-        DoesNotFit: a number is too large for the dtype.
-        UnreadableModel, NotAnLSTM: the model cannot be read.
-        OutputUnwritable: the file cannot be written.
+        OutputExists: The file exists, and the settings neither overwrite nor skip it.
+        NoForgetBias: The forget bias is to be folded, but the model does not hold it.
+        DoesNotFit: A number is too large for the dtype.
+        UnreadableModel, NotAnLSTM: The model cannot be read.
+        OutputUnwritable: The file cannot be written.
     """
     path = job.model if locate.is_url(job.model) else os.path.join(job.directory, job.model)
     return export_model(ModelPath(path, settings.limits), job, settings)
@@ -137,18 +145,18 @@ def export_model(model: ModelPath, job: Job, settings: Settings = _AS_STORED) ->
 
 
 def skipped(job: Job, settings: Settings) -> Exported | None:
-    """What becomes of a job whose file is there and is to be left; None for one that is to be done.
+    """Return the result of a job whose file exists and is left as it is; None for a job to run.
 
     Raises:
-        OutputExists: the file is there, and the settings say neither to overwrite nor to skip it.
+        OutputExists: The file exists, and the settings neither overwrite nor skip it.
     """
     output = os.path.join(job.directory, job.output)
     try:
         there = os.stat(output)
-    except (OSError, ValueError):  # to be told when it is written
+    except (OSError, ValueError):  # reported when it is written
         return None
     if not S_ISREG(there.st_mode):
-        raise OutputExists(f"{job.output} is {'a directory' if S_ISDIR(there.st_mode) else 'no regular file'}")
+        raise OutputExists(f"{job.output} is {'a directory' if S_ISDIR(there.st_mode) else 'not a regular file'}")
     if settings.force:
         return None
     if settings.skip_existing:
@@ -158,15 +166,15 @@ def skipped(job: Job, settings: Settings) -> Exported | None:
 
 
 def _list_cautions(lstms: Sequence[LSTM], settings: Settings) -> Iterator[str]:
-    """What the arrays written do not hold, though the cells compute with it."""
+    """Yield what the cells compute with, but the written arrays do not include."""
     for lstm in lstms:
         if lstm.forget_bias and not settings.fold_forget_bias:
             yield (f"{lstm.name}: b_f does not include the {lstm.forget_bias} that the cell adds at run time; "
                    "--fold-forget-bias adds it")  # fmt: skip
         elif lstm.forget_bias is None:
-            yield f"{lstm.name}: b_f does not include what the cell adds at run time, which the file does not hold"
+            yield f"{lstm.name}: b_f does not include the forget bias of the cell, which the file does not hold"
         if any(weight.role is Role.NORMALIZATION for weight in lstm.weights):
-            yield f"{lstm.name}: its gates are normalized before they act, with arrays that are not written"
+            yield f"{lstm.name}: its gates are normalized before activation, with arrays that are not written"
 
 
 def _choose(opened: OpenModel, layer_glob: str | None) -> tuple[LSTM, ...]:
@@ -184,7 +192,7 @@ def _describe(opened: OpenModel, chosen: tuple[LSTM, ...], settings: Settings) -
     for layer in report.layers:
         if layer.forget_bias is None:
             words = f"{layer.name}: the file does not hold its forget bias, so it cannot be folded into b_f"
-            raise NoForgetBias(f"{words}; the graph (.meta) beside a checkpoint does")
+            raise NoForgetBias(f"{words}; export with the graph (.meta) beside the checkpoint")
     folded = tuple(layer._replace(forget_bias=0.0, use_bias=layer.use_bias or bool(layer.forget_bias))
                    for layer in report.layers)  # fmt: skip
     added = [f"{layer.name}: the forget bias {layer.forget_bias} is folded into b_f"
@@ -200,15 +208,15 @@ def _list_arrays(lstms: Sequence[LSTM], settings: Settings) -> Iterator[ArrayOut
         if settings.fold_forget_bias and lstm.forget_bias and lstm.gates["f"].b is None:
             kernel = lstm.gates["f"].W
             yield _plan_array(
-                chunks.filled(f"{lstm.name}/b_f", lstm.units, lstm.forget_bias, _dtype_as_stored(kernel)), settings
+                chunks.filled(f"{lstm.name}/b_f", lstm.units, lstm.forget_bias, _choose_stored_dtype(kernel)), settings
             )
 
 
 def _plan_array(tensor: Tensor, settings: Settings, *, added: float = 0.0) -> ArrayOutput:
     return ArrayOutput(
-        key(tensor.name), tensor, _dtype_as_stored(tensor) if settings.dtype == "keep" else settings.dtype, added
+        key(tensor.name), tensor, _choose_stored_dtype(tensor) if settings.dtype == "keep" else settings.dtype, added
     )
 
 
-def _dtype_as_stored(tensor: Tensor) -> str:
+def _choose_stored_dtype(tensor: Tensor) -> str:
     return "float32" if tensor.dtype == "bfloat16" else tensor.dtype

@@ -1,13 +1,13 @@
-"""The head of a `.npy` file: which numbers follow, and in which shape. Source: `numpy.lib.format`.
+"""Write the header of a `.npy` file: the dtype and shape of the numbers that follow. Source: `numpy.lib.format`.
 
-Written here, because importing numpy for it takes longer (100 ms and more) than a whole export of a small checkpoint.
+Written here because importing numpy for it takes longer (100 ms and more) than a whole export of a small checkpoint.
 """
 
 from __future__ import annotations
 
 _MAGIC = b"\x93NUMPY\x01\x00"
-_ALIGNMENT = 64  # bytes; so that the numbers of a mapped file lie well
-_DIGITS = 21  # for which numpy leaves room, so that the first axis can grow in place
+_ALIGNMENT = 64  # bytes; so that the numbers of a mapped file are aligned
+_DIGITS = 21  # numpy reserves so many for the first axis, so that it can grow in place
 _TYPES = {
     "bool": "|b1", "int8": "|i1", "uint8": "|u1", "int16": "<i2", "uint16": "<u2", "int32": "<i4", "uint32": "<u4",
     "int64": "<i8", "uint64": "<u8", "float16": "<f2", "float32": "<f4", "float64": "<f8", "complex64": "<c8",
@@ -16,17 +16,17 @@ _TYPES = {
 
 
 def item_size(dtype: str) -> int | None:
-    """Bytes of a number of the type that numpy calls DTYPE; None where it is none of numbers."""
+    """Return the bytes of a number of the type that numpy calls `dtype`; None for other types."""
     return int(_TYPES[dtype][2:]) if dtype in _TYPES else None
 
 
 def header(dtype: str, shape: tuple[int, ...]) -> bytes:
-    """The head before numbers of DTYPE, row by row, in that SHAPE."""
+    """Return the header for numbers of `dtype` in `shape`, row by row."""
     return _make_header(_TYPES[dtype], shape)
 
 
 def text(value: str) -> bytes:
-    """A whole file: VALUE as an array without dimensions, which `numpy.load` reads without unpickling."""
+    """Return a whole file: `value` as an array without dimensions, which `numpy.load` reads without unpickling."""
     return _make_header(f"<U{len(value)}", ()) + value.encode("utf-32-le", "surrogatepass")
 
 

@@ -1,6 +1,6 @@
-"""Writing `.npz` files: a zip archive of arrays, all of them or nothing, in memory that does not grow with them.
+"""Write `.npz` files: a zip archive of arrays, complete or absent, in memory that does not grow with them.
 
-numpy.savez wants all arrays in memory at once, takes some names for its own parameters, leaves half a file behind when
+numpy.savez needs all arrays in memory at once, takes some names for its own parameters, leaves half a file behind when
 it fails, and took 5 to 6 times the processor time of copying a file of 400 MB.
 """
 
@@ -16,7 +16,7 @@ from lstmdump.export.atomic import whole_file
 from lstmdump.export.chunks import ArrayOutput, pieces
 from lstmdump.export.zip_writer import ZipWriter
 
-_IN_MEMORY = 1 << 20  # bytes; a file of this size is put together in memory: one write instead of fifty
+_IN_MEMORY = 1 << 20  # bytes; a smaller file is built in memory: one write instead of fifty
 
 
 def write(
@@ -30,9 +30,9 @@ def write(
     """Write `texts` and `arrays`, by their names, to `path`, and return the bytes written.
 
     Raises:
-        DoesNotFit: a number is too large for the type that it is to be written as.
-        CorruptModel, UnreadableModel: the numbers cannot be read.
-        OutputExists, OutputUnwritable: see `writing`.
+        DoesNotFit: A number is too large for the type to write.
+        CorruptModel, UnreadableModel: The numbers cannot be read.
+        OutputExists, OutputUnwritable: See `writing`.
     """
     is_small = sum(array.size for array in arrays) <= _IN_MEMORY
     with writing(path, compress=compress, overwrite=overwrite, in_memory=is_small) as writer:
@@ -46,20 +46,19 @@ def write(
 def writing(
     path: str | os.PathLike[str], *, compress: bool, overwrite: bool, in_memory: bool = False
 ) -> Iterator[NpzWriter]:
-    """Return a writer of the `.npz` file at `path`, which is there when the block is left without an error.
+    """Open a writer of the `.npz` file at `path`, which exists when the block ends without an error.
 
-    Directories are made where they lack. Until all is on the disk, `path` is as it was; on any error it stays so, and
-    nothing else is left behind.
+    Missing directories are made. Until all is on the disk, `path` stays as it was; after an error nothing else is left.
 
     Args:
-        path: the file.
-        compress: deflate the arrays.
-        overwrite: take the place of a file that is there.
-        in_memory: put the file together in memory, and write it at once: for small ones.
+        path: The file.
+        compress: Deflate the arrays.
+        overwrite: Replace an existing file.
+        in_memory: Build the file in memory, and write it at once: for small files.
 
     Raises:
-        OutputExists: `path` is there already and `overwrite` is false.
-        OutputUnwritable: it cannot be written.
+        OutputExists: `path` exists and `overwrite` is false.
+        OutputUnwritable: `path` cannot be written.
     """
     with whole_file(path, overwrite=overwrite) as file:
         target = io.BytesIO() if in_memory else file
@@ -73,10 +72,10 @@ def writing(
 
 
 class NpzWriter:
-    """An `.npz` file that is being written, see `writing`.
+    """A writer of an `.npz` file, see `writing`.
 
     Attributes:
-        size: the bytes of the whole file, when it is there.
+        size: The bytes of the whole file, once it is complete.
     """
 
     def __init__(self, archive: ZipWriter, *, compress: bool) -> None:
@@ -94,11 +93,11 @@ class NpzWriter:
         member.close()
 
     def add(self, arrays: Sequence[ArrayOutput]) -> None:
-        """Add `arrays`; a stored array that several of them are parts of is read once, unless they are deflated.
+        """Add `arrays`; a stored array shared by several of them is read once, unless they are deflated.
 
         Raises:
-            DoesNotFit: a number is too large for the type that it is to be written as.
-            CorruptModel, UnreadableModel: the numbers cannot be read.
+            DoesNotFit: A number is too large for the type to write.
+            CorruptModel, UnreadableModel: The numbers cannot be read.
         """
         if self._compress:
             self._deflate(arrays)

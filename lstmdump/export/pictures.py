@@ -1,4 +1,4 @@
-"""Pictures that can stand in a paper, drawn by matplotlib, which is imported below this door and nowhere else."""
+"""Save pictures for a paper. Only this module and `report.plot` import matplotlib."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SUFFIXES = (".png", ".svg", ".pdf")
-"""What pictures can be saved as. A `.pdf` has as many pages as there are, the others hold one."""
+"""The formats of pictures. A `.pdf` has a page for each figure, the others hold one figure."""
 
 _PIP_LINE = "pip install matplotlib"
 _CREATOR = "lstmdump"
@@ -29,10 +29,10 @@ def require_writable(path: str, models: Iterable[str] = (), inputs: Iterable[str
     """Check, before anything is read, that pictures can be drawn, and saved at `path`.
 
     Raises:
-        WrongSuffix: `path` ends in none of the suffixes.
-        OutputUnwritable: it is a URL.
-        OutputExists: it is there already and `overwrite` is false, or it is a directory.
-        OutputClash: it is one of `models`, or of the other files that are read, `inputs`.
+        WrongSuffix: `path` has another suffix.
+        OutputUnwritable: `path` is a URL.
+        OutputExists: `path` exists and `overwrite` is false, or it is a directory.
+        OutputClash: `path` is one of `models`, or of the other files that are read, `inputs`.
         MissingDependency: matplotlib is not installed.
     """
     _require_suffix(path)
@@ -40,22 +40,23 @@ def require_writable(path: str, models: Iterable[str] = (), inputs: Iterable[str
     for model in models:
         conflicts.require_not_a_model(path, model)
     if importlib.util.find_spec("matplotlib") is None:
-        raise MissingDependency(f"to draw needs matplotlib, which is not installed; {_PIP_LINE}")
+        raise MissingDependency(f"drawing needs matplotlib, which is not installed; {_PIP_LINE}")
     conflicts.require_not_an_input(path, inputs)
 
 
 def save(figures: Iterable[Figure], path: str, *, overwrite: bool) -> None:
-    """Save FIGURES at PATH, each on a page of its own, in the format that its suffix names: all of them, or nothing.
+    """Save `figures` to `path`, one on each page, in the format that the suffix names: all of them, or nothing.
 
-    Each is asked for when the one before is written, within `style.applied`, so that but one needs to be in memory.
-    What is drawn alike is saved in the same bytes: nothing in them tells when.
+    Each figure is requested after the previous one is written, within `style.applied`, so that only one needs to be in
+    memory. Equal figures are saved as equal bytes: the file holds no time.
 
     Raises:
-        NothingToDraw: there are no FIGURES.
-        TooManyPages: there are more than PATH can hold.
+        NothingToDraw: There are no figures.
+        TooManyPages: There are more figures than `path` can hold.
         MissingDependency: matplotlib is not installed.
-        OutputExists: PATH is there already and OVERWRITE is false.
-        OutputUnwritable: it cannot be written, or ends in none of the suffixes.
+        OutputExists: `path` exists and `overwrite` is false.
+        OutputUnwritable: `path` cannot be written.
+        WrongSuffix: `path` has another suffix than those in `SUFFIXES`.
     """
     require_writable(path, overwrite=overwrite)
     with _silence_matplotlib():
@@ -69,7 +70,7 @@ def save(figures: Iterable[Figure], path: str, *, overwrite: bool) -> None:
 
 @contextmanager
 def _silence_matplotlib() -> Iterator[None]:
-    """Within, matplotlib says nothing of what it has to do without: a home directory, say, to keep a list of fonts."""
+    """Suppress matplotlib's messages about what it lacks: for example a home directory for its list of fonts."""
     logger = logging.getLogger("matplotlib")
     before = logger.level
     logger.setLevel(logging.CRITICAL)
@@ -86,7 +87,7 @@ def _save(pages: Iterator[Figure], path: str, *, overwrite: bool) -> None:
     try:
         with whole_file(path, overwrite=overwrite) as file:
             _write(chain((first,), pages), file, path)
-    except OutputExists as error:  # since we looked
+    except OutputExists as error:  # it was created after the check
         raise already_there(visible(path)) from error
 
 
@@ -111,5 +112,5 @@ def _write(pages: Iterator[Figure], file: BinaryIO, path: str) -> None:
 def _require_suffix(path: str) -> str:
     suffix = os.path.splitext(path)[1].lower()
     if suffix not in SUFFIXES:
-        raise WrongSuffix(f"{visible(path)} cannot be drawn: a picture is a .png, .svg or .pdf")
+        raise WrongSuffix(f"{visible(path)} is not a picture format; use .png, .svg or .pdf")
     return suffix

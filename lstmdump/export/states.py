@@ -1,7 +1,7 @@
-"""Write the states of LSTM layers at every step of an input to `.npz`, a layer at a time.
+"""Write the states of LSTM layers at every step of an input to `.npz`, one layer at a time.
 
-A layer is run and its arrays are written before the next one is run, so that what is in memory is the input, the states
-of one layer, and the outputs that later layers take. From Python::
+A layer is run and its arrays are written before the next one is run, so that memory holds the input, the states of one
+layer, and the outputs that later layers take. From Python::
 
     from lstmdump.export import states
 
@@ -36,9 +36,9 @@ class StatesFile(NamedTuple):
     """The file that states are written to.
 
     Attributes:
-        path: its path, which ends in `.npz`.
-        compress: whether the arrays are deflated.
-        force: whether a file that is there is overwritten.
+        path: The path, which ends in `.npz`.
+        compress: Whether the arrays are deflated.
+        force: Whether an existing file is overwritten.
     """
 
     path: str
@@ -50,19 +50,19 @@ def require_writable(file: StatesFile, model: str, inputs: Sequence[str]) -> Non
     """Check, before anything is computed, that `file` can be written, and is not one of the files that are read.
 
     Args:
-        file: the file to write.
-        model: the path of the model.
-        inputs: the paths of the arrays that the user gives.
+        file: The file to write.
+        model: The path of the model.
+        inputs: The paths of the arrays that the user gives.
 
     Raises:
-        WrongSuffix: the path does not end in `.npz`.
-        OutputUnwritable: it is a URL.
-        OutputClash: it is `model` or one of `inputs`.
-        OutputExists: it is there, and is not to be overwritten.
+        WrongSuffix: The path does not end in `.npz`.
+        OutputUnwritable: The path is a URL.
+        OutputClash: The path is `model` or one of `inputs`.
+        OutputExists: The file exists, and is not to be overwritten.
     """
     conflicts.require_local_path(file.path)
     if not file.path.endswith(ENDING):
-        raise WrongSuffix(f"{file.path or 'an empty name'} does not end in {ENDING}, which the states are written as")
+        raise WrongSuffix(f"{file.path or 'an empty name'} does not end in {ENDING}; states are written in this format")
     conflicts.require_writable(file.path, overwrite=file.force, models=[model], inputs=inputs)
 
 
@@ -74,25 +74,25 @@ def write(
     report: Report | None = None,
     seen: Callable[[CellNumbers, States], None] = lambda _cell, _states: None,
 ) -> int:
-    """Run the layers of `net` and write their states to `file`, which is written whole, or stays as it was.
+    """Run the layers of `net` and write their states to `file`, which is complete, or stays as it was.
 
-    The keys of the file are `x`, and behind the name of each layer `h`, `c`, `i`, `f`, `o` and `candidate`, each
+    The keys of the file are `x`, and after the name of each layer `h`, `c`, `i`, `f`, `o` and `candidate`, each
     (batch, length, m); h is (batch, length, p) where it is projected.
 
     Args:
-        net: the layers.
-        on: the input, with its mask and the states before the first step.
-        file: where to write.
-        report: on the model; without it, the record in the file says only how the layers were run.
-        seen: called with each layer and its states before they are written.
+        net: The layers.
+        on: The input, with its mask and the states before the first step.
+        file: The file to write.
+        report: The report on the model; without it, the record in the file states only how the layers were run.
+        seen: Called with each layer and its states before they are written.
 
     Returns:
-        The bytes written.
+        The number of bytes written.
 
     Raises:
-        OutputExists, OutputUnwritable: the file cannot be written.
-        BadInput: the shapes do not go together.
-        CannotReplay: the activations of a layer are unknown.
+        OutputExists, OutputUnwritable: The file cannot be written.
+        BadInput: The shapes do not match.
+        CannotReplay: The activations of a layer are unknown.
     """
     text = record.line(record_of(net, report))
     with npz.writing(file.path, compress=file.compress, overwrite=file.force) as writer:

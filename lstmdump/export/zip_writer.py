@@ -1,8 +1,8 @@
-"""Writing zip archives whose members grow side by side.
+"""Write zip archives whose members grow side by side.
 
-zipfile writes one member after the other and sums it with zlib: exporting 403 MB through it took 3.7 times the
-processor time of copying the file, where this takes 2. Four gates are columns of one kernel, which is read once only if
-all four can be written at once; as their sizes are known beforehand, each has its place. The bytes are those that
+zipfile writes one member after the other and computes checksums with zlib: exporting 403 MB through it took 3.7 times
+the processor time of copying the file; this takes 2 times. Four gates are columns of one kernel, which is read only
+once if all four are written together; their sizes are known in advance, so each has its place. The bytes are those that
 zipfile writes. Source: PKWARE's APPNOTE.TXT, sections 4.3 and 4.5.
 """
 
@@ -22,28 +22,30 @@ _UTF8 = 0x800
 _UNIX = 3
 _OWNER_MAY_READ_AND_WRITE = 0o600 << 16
 _DATE = 1 << 5 | 1  # 1 January 1980, so that equal contents give equal archives
-_IN_EXTRA = 0xFFFFFFFF  # "eight bytes in the extra field have it"
-_LIMIT = (1 << 31) - 1  # beyond which zipfile gives eight bytes, too, as some readers take four for signed
+_IN_EXTRA = 0xFFFFFFFF  # the number is in the extra field, in eight bytes
+_LIMIT = (1 << 31) - 1  # zipfile also uses eight bytes beyond it, as some readers take four for signed
 _MOST_COUNTED = (1 << 16) - 1
 _LONGEST_NAME = (1 << 16) - 1  # bytes
 _LOCAL, _LOCAL_EXTRA = "<4s5H3L2H", "<2H2Q"
 
 
 class ZipMember:
-    """A member of an archive: its bytes are given in order. Its SIZE is known beforehand, unless it is compressed.
+    """A member of an archive, whose bytes are written in order.
 
     Attributes:
-        end: the first byte in the file that is not its own; of a compressed one, when it is closed.
+        end: The position in the file after the member; known when it is closed if it is compressed.
 
     Raises:
-        OutputUnwritable: its name is longer than 65,535 bytes.
+        OutputUnwritable: The name is longer than 65,535 bytes.
     """
 
     def __init__(self, file: BinaryIO, name: str, start: int, size: int | None) -> None:
         self._file = file
         self._name = name.encode("utf-8")
         if len(self._name) > _LONGEST_NAME:
-            raise OutputUnwritable(f"{shortened(name)}: a zip archive has no names of {len(self._name):,} bytes")
+            raise OutputUnwritable(
+                f"{shortened(name)}: a name of {len(self._name):,} bytes is too long for a zip archive"
+            )
         self._start = start
         self._method = _DEFLATED if size is None else _STORED
         self._deflate = zlib.compressobj(wbits=-zlib.MAX_WBITS) if size is None else None
@@ -54,23 +56,23 @@ class ZipMember:
         self.end = self._data + (size or 0)
 
     def write(self, data: bytes | memoryview) -> None:
-        """Continue it with DATA."""
+        """Append `data`."""
         self._checksum = crc32(data, self._checksum)
         self._size += len(data)
         self._put(data if self._deflate is None else self._deflate.compress(data))
 
     def close(self) -> None:
-        """Write what stands before it, as it is whole now.
+        """Write the header before the data, which are complete now.
 
         Raises:
-            ValueError: it has another size than it was to have.
+            ValueError: The data have another size than announced.
         """
         if self._deflate is not None:
             self._put(self._deflate.flush())
             self._deflate = None
             self.end = self._data + self._taken
         if self._data + self._taken != self.end:
-            raise ValueError(f"{self._taken} bytes were written where {self.end - self._data} were to be")
+            raise ValueError(f"{self._taken} bytes were written, but {self.end - self._data} were announced")
         self._file.seek(self._start)
         self._file.write(
             struct.pack(_LOCAL, b"PK\3\4", _ZIP64, self._flags, self._method, 0, _DATE, self._checksum, _IN_EXTRA,
@@ -80,7 +82,7 @@ class ZipMember:
         )  # fmt: skip
 
     def entry(self) -> bytes:
-        """What the directory at the archive's end has of it."""
+        """Return the entry for the directory at the end of the archive."""
         long = self._size > _LIMIT or self._taken > _LIMIT
         far = self._start > _LIMIT
         numbers = (self._size, self._taken) * long + (self._start,) * far
@@ -105,7 +107,7 @@ class ZipMember:
 
 
 class ZipWriter:
-    """A zip archive that is written into FILE, which is empty and can be sought in."""
+    """A zip archive that is written to `file`, which is empty and seekable."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -113,15 +115,15 @@ class ZipWriter:
         self._end = 0
 
     def stored(self, name: str, size: int) -> ZipMember:
-        """A member of SIZE bytes, begun. Others may be begun before it is closed."""
+        """Begin a member of `size` bytes. Other members may be begun before it is closed."""
         return self._begin(name, size)
 
     def deflated(self, name: str) -> ZipMember:
-        """A member that is compressed, begun. It is closed before another is begun."""
+        """Begin a compressed member. It must be closed before another one is begun."""
         return self._begin(name, None)
 
     def close(self) -> None:
-        """Close all members, and write their directory behind them."""
+        """Close all members, and write the directory after them."""
         for member in self._members:
             member.close()
         start = self._members[-1].end if self._members else 0
@@ -136,7 +138,7 @@ class ZipWriter:
 
 
 def _pack_end(count: int, start: int, size: int) -> bytes:
-    """The end of an archive whose directory lists COUNT members and lies from START on in SIZE bytes."""
+    """Return the end of an archive whose directory has `count` entries and `size` bytes, from `start` on."""
     long = b""
     if count > _MOST_COUNTED or start > _LIMIT or size > _LIMIT:
         long = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, _ZIP64, _ZIP64, 0, 0, count, count, size, start)

@@ -1,4 +1,4 @@
-"""Run LSTM layers in numpy: states, gradients, and what follows from them."""
+"""Run LSTM layers in numpy: states, gates, gradients and statistics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The numbers of an LSTM, read: all that is needed to run it."""
+"""Read the numbers of an LSTM: all that is needed to run it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,13 @@ _PLAIN = Behaviour()
 
 @dataclass(frozen=True)
 class GateNumbers:
-    """One gate, read. W is (d, m), U (h, m), b (m,) with the forget bias added, zero where the layer has none.
+    """The numbers of one gate.
 
-    V, the peephole, is (m,), or None.
+    Attributes:
+        W: The kernel, (d, m).
+        U: The recurrent kernel, (h, m).
+        b: The bias, (m,), with the forget bias added; 0 where the layer has none.
+        V: The peephole, (m,), or None.
     """
 
     W: Array
@@ -34,11 +38,11 @@ class CellNumbers:
     """All that is needed to run an LSTM.
 
     Attributes:
-        name: the layer's name.
-        dtype: `float32` or `float64`: that of the numbers, and of all that is computed with them.
-        gates: by letter.
+        name: The name of the layer.
+        dtype: The dtype of the numbers and of all that is computed with them, `float32` or `float64`.
+        gates: The gates, by letter.
         projection: P, (m, p), or None.
-        behaviour: what its arrays do not tell.
+        behaviour: How the layer computes, apart from its arrays.
     """
 
     name: str
@@ -66,15 +70,15 @@ class CellNumbers:
 def read(
     lstm: LSTM, behaviour: Behaviour = _PLAIN, *, dtype: str = "float32", forget_bias: float | None = None
 ) -> CellNumbers:
-    """The numbers of LSTM as DTYPE. FORGET_BIAS stands in for one that the file does not hold.
+    """Read the numbers of `lstm` as `dtype`. `forget_bias` replaces one that the file does not hold.
 
     Raises:
-        CannotReplay: it is no cell of these equations.
-        NoForgetBias: the file does not hold it, and none is given.
-        UnreadableModel: the numbers cannot be read.
+        CannotReplay: The layer computes something else than the equations of an LSTM.
+        NoForgetBias: The file does not hold the forget bias, and none is given.
+        UnreadableModel: The numbers cannot be read.
     """
     if any(weight.role is Role.NORMALIZATION for weight in lstm.weights):
-        raise CannotReplay("its gates are normalized before they act, which the equations of an LSTM do not do")
+        raise CannotReplay("its gates are normalized before activation, which the LSTM equations do not include")
     added = forget_bias if lstm.forget_bias is None else lstm.forget_bias
     if added is None:
         raise NoForgetBias("the file does not hold its forget bias")

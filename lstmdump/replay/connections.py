@@ -1,4 +1,4 @@
-"""Which layers of a model are run on the input, and which on the outputs of others; whether the widths go together."""
+"""Decide which layers of a model run on the input and which on outputs of others, and check that the widths match."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from lstmdump.model.tree import Source
 
 
 def sources_by_name(opened: OpenModel) -> dict[str, Source]:
-    """By its name, the source of each layer that directly follows others, as far as the file says."""
+    """Return, by name, the source of each layer that directly follows others, as far as the file describes it."""
     return {"/".join(path): source for path, source in opened.model.sources().items()}
 
 
 def join(how: str, outputs: Sequence[Array]) -> Array:
-    """OUTPUTS, each (batch, length, m), as Keras's merge mode HOW makes one of them: concat, sum, mul or ave."""
+    """Join `outputs`, each (batch, length, m), as the merge mode `how` of Keras does: concat, sum, mul or ave."""
     if how == "concat":
         return outputs[0] if len(outputs) == 1 else np.concatenate(outputs, axis=-1)
     if how not in _JOINS:
-        raise CannotReplay(f"outputs that are joined by {how} are not replayed")
-    with np.errstate(over="ignore", invalid="ignore"):  # as the replay does
+        raise CannotReplay(f"outputs joined by {how} cannot be replayed")
+    with np.errstate(over="ignore", invalid="ignore"):  # as in the replay
         result: Array = _JOINS[how].reduce(outputs)
     return result / result.dtype.type(len(outputs)) if how == "ave" else result
 
@@ -34,10 +34,10 @@ _JOINS = {"sum": np.add, "mul": np.multiply, "ave": np.add}
 
 
 def sources(opened: OpenModel, chosen: Sequence[LSTM]) -> dict[str, Source]:
-    """What each layer of CHOSEN takes; those that are not in it take the input.
+    """Return the sources of the layers in `chosen`; a layer that is not in the result takes the input.
 
     Raises:
-        CannotReplay: the file does not say it, or it is not the output of other layers.
+        CannotReplay: The file does not describe the source of a layer, or it is not the output of other layers.
     """
     names = [lstm.name for lstm in chosen]
     every = sources_by_name(opened)
@@ -50,9 +50,9 @@ def sources(opened: OpenModel, chosen: Sequence[LSTM]) -> dict[str, Source]:
 
 
 def _are_halves(one: LSTM, other: LSTM) -> bool:
-    """Whether two layers are the halves of one Bidirectional."""
-    around, its = (lstm.name.rpartition("/")[0] for lstm in (one, other))
-    return around == its != "" and {behaviour.half(one), behaviour.half(other)} == {"forward", "backward"}
+    """Return whether two layers are the halves of one Bidirectional."""
+    one_parent, other_parent = (lstm.name.rpartition("/")[0] for lstm in (one, other))
+    return one_parent == other_parent != "" and {behaviour.half(one), behaviour.half(other)} == {"forward", "backward"}
 
 
 def _explain_no_source(name: str, names: Sequence[str], every: Mapping[str, Source]) -> str:
@@ -60,19 +60,23 @@ def _explain_no_source(name: str, names: Sequence[str], every: Mapping[str, Sour
         left_out = ", ".join(layer for layer in every[name].names if layer not in names)
         return f"{name} takes the output of {left_out}, which -l leaves out"
     if not every:
-        return f"the file does not say that {name} directly follows another LSTM layer; choose one with -l"
+        return f"the file does not state that {name} directly follows another LSTM layer; choose one with -l"
     before = names[names.index(name) - 1]
-    return (f"{name} does not directly follow another LSTM layer: what lies between {before} and it is not replayed; "
-            "choose layers that follow each other with -l")  # fmt: skip
+    return (f"{name} does not directly follow another LSTM layer: the layers between {before} and it cannot be "
+            "replayed; choose layers that follow each other with -l")  # fmt: skip
 
 
 def require_width(opened: OpenModel, lstms: Sequence[LSTM], input_dim: int, *, may_chain: bool) -> None:
-    """See to it that all of LSTMS, layers of OPENED, take an input of INPUT_DIM numbers at each step.
+    """Check that all `lstms`, layers of `opened`, take an input of `input_dim` numbers at each step.
 
-    MAY_CHAIN is whether the user could have them take each other's outputs instead.
+    Args:
+        opened: The model.
+        lstms: The layers that take the input.
+        input_dim: The width of the input.
+        may_chain: Whether the user could run the layers on each other's outputs instead.
 
     Raises:
-        BadInput: one takes another.
+        BadInput: A layer takes an input of another width.
     """
     names: dict[int, list[str]] = {}
     for lstm in lstms:
@@ -88,7 +92,7 @@ def require_width(opened: OpenModel, lstms: Sequence[LSTM], input_dim: int, *, m
 
 
 def _suggest_chain(opened: OpenModel, chosen: Sequence[LSTM]) -> str:
-    """That the layers may be chained instead, where the file says how."""
+    """Return a hint that the layers may be chained instead, if the file describes how."""
     try:
         sources(opened, chosen)
     except CannotReplay:
@@ -97,35 +101,35 @@ def _suggest_chain(opened: OpenModel, chosen: Sequence[LSTM]) -> str:
 
 
 def require_joining_widths(chosen: Sequence[LSTM], sources: Mapping[str, Source]) -> None:
-    """See to it that each layer takes as many numbers as those give that it follows.
+    """Check that each layer takes as many numbers as the layers before it give.
 
     Raises:
-        CannotReplay: one takes more or fewer.
+        CannotReplay: A layer takes more or fewer.
     """
     by_name = {lstm.name: lstm for lstm in chosen}
     for name, source in sources.items():
-        widths_of = [_output_width(by_name[layer]) for layer in source.names]
+        widths_of = [_get_output_width(by_name[layer]) for layer in source.names]
         width = sum(widths_of) if source.join == "concat" else widths_of[0]
         if width != by_name[name].input_dim:
-            raise CannotReplay(f"{name} takes {by_name[name].input_dim} numbers at each step, but what it follows "
-                               f"gives {width}")  # fmt: skip
+            raise CannotReplay(f"{name} takes {by_name[name].input_dim} numbers at each step, but the layers "
+                               f"before it give {width}")  # fmt: skip
 
 
-def _output_width(lstm: LSTM) -> int:
+def _get_output_width(lstm: LSTM) -> int:
     return lstm.units if lstm.projection is None else lstm.projection
 
 
 def in_order(chosen: Sequence[LSTM], sources: Mapping[str, Source]) -> list[LSTM]:
-    """CHOSEN, each behind those whose outputs it takes, else in the model's order.
+    """Return `chosen`, each layer after those whose outputs it takes, else in the order of the model.
 
     Raises:
-        CorruptModel: they go in a circle.
+        CorruptModel: The connections form a cycle.
     """
     waiting, done, ordered = list(chosen), set[str](), list[LSTM]()
     while waiting:
         ready = [lstm for lstm in waiting if lstm.name not in sources or done.issuperset(sources[lstm.name].names)]
         if not ready:
-            raise CorruptModel(f"{waiting[0].name} takes its own output for its input, by way of other layers")
+            raise CorruptModel(f"{waiting[0].name} takes its own output as input, through other layers")
         ordered.extend(ready)
         done.update(lstm.name for lstm in ready)
         waiting = [lstm for lstm in waiting if lstm.name not in done]

@@ -1,4 +1,4 @@
-"""The LSTM equations in numpy: what the gates of a layer make of an input, at every step.
+"""The LSTM equations in numpy: the states and gates of a layer at every step of an input.
 
 ::
 
@@ -9,9 +9,9 @@
     o = σ(x·W_o + h·U_o + b_o + c'·V_o)                 the output gate
     h' = (o∘tanh(c'))·P                                 the output
 
-h and c are those of the step before, and zero at first where no others are given. V, the peepholes, and P, the
-projection, are there in some cells only; tanh and σ are others in some layers, and some cells clip c' and h'. Source:
-the cells of Keras 2 and 3 and of TensorFlow 1, each reproduced from the numbers that it gave.
+h and c are those of the previous step; before the first step they are 0, or the initial state. Only some cells have V,
+the peepholes, and P, the projection; some layers replace tanh and σ by other activations, and some cells clip c' and
+h'. Source: the cells of Keras 2 and 3 and of TensorFlow 1, each reproduced from the numbers that it gave.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from lstmdump.replay.cell import CellNumbers, GateNumbers, read
 
 __all__ = ["CellNumbers", "GateNumbers", "State", "States", "read", "replay", "run"]
 
-_SEQUENCES = 256  # at a time, and of them so many steps as make
-_BYTES = 1 << 19  # which a processor's cache holds, and which are few beside those of the result
+_SEQUENCES = 256  # run together; their steps are run in blocks of
+_BYTES = 1 << 19  # which fit in a processor's cache, and are few compared with the result
 
 
 class State(NamedTuple):
-    """What goes from one step to the next: h, (batch, m), or (batch, p) if projected, and c, (batch, m)."""
+    """The state that one step passes to the next: h, (batch, m), or (batch, p) if projected, and c, (batch, m)."""
 
     h: Array
     c: Array
@@ -43,9 +43,9 @@ class State(NamedTuple):
 
 @dataclass(frozen=True)
 class States:
-    """What an LSTM computes, at every step: each array is (batch, length, m), and h is (batch, length, p) if projected.
+    """The states and gates at every step: each array is (batch, length, m), and h is (batch, length, p) if projected.
 
-    The gates i, f and o and the candidate are those that went into the c and h of the same step.
+    The gates i, f and o and the candidate are those that the c and h of the same step are computed from.
     """
 
     h: Array
@@ -65,9 +65,9 @@ def run(
     dtype: str = "float32",
     forget_bias: float | None = None,
 ) -> States:
-    """Run `lstm`, a layer of an open model, as its file says: return its states and gates at every step of `x`.
+    """Run `lstm`, a layer of an open model, as its file describes it: return its states and gates at every step of `x`.
 
-    What the file does not say is taken as `lstmdump.behaviour.of` describes it.
+    What the file does not describe is taken as in `lstmdump.behaviour.of`.
 
     ::
 
@@ -75,22 +75,22 @@ def run(
             states = lstmdump.replay.run(model.lstms[0], x)
 
     Args:
-        lstm: the layer.
-        x: the input, (length, d) or (batch, length, d).
-        initial: the states before the first step, (m,) or (batch, m); h is (p,) or (batch, p) where it is projected. 0
-            where not given.
-        mask: true where there is a step, (length,) or (batch, length); each is one where not given.
+        lstm: The layer.
+        x: The input, (length, d) or (batch, length, d).
+        initial: The states before the first step, (m,) or (batch, m); h is (p,) or (batch, p) where it is projected. 0
+            if not given.
+        mask: True where there is a step, (length,) or (batch, length). No step is masked if not given.
         dtype: `float32`, in which frameworks compute, or `float64`.
-        forget_bias: stands in for one that the file does not hold.
+        forget_bias: Replaces one that the file does not hold.
 
     Returns:
         Arrays of (length, m) or (batch, length, m), as `x` is; see `replay`.
 
     Raises:
-        BadInput: `x`, `initial` or `mask` have another shape.
-        CannotReplay: the layer computes something else than the equations of an LSTM.
-        NoForgetBias: the file does not hold it, and none is given.
-        UnreadableModel: the numbers cannot be read.
+        BadInput: `x`, `initial` or `mask` has another shape.
+        CannotReplay: The layer computes something else than the equations of an LSTM.
+        NoForgetBias: The file does not hold the forget bias, and none is given.
+        UnreadableModel: The numbers cannot be read.
     """
     cell = read(lstm, behaviour.of(lstm, lstm.producer), dtype=dtype, forget_bias=forget_bias)
     if x.ndim != 2:
@@ -101,20 +101,20 @@ def run(
 
 
 def replay(cell: CellNumbers, x: Array, *, initial: State | None = None, mask: Array | None = None) -> States:
-    """The states and gates of CELL at every step of X, (batch, length, d), from h = c = 0 or from INITIAL on.
+    """Return the states and gates of `cell` at every step of `x`, (batch, length, d), from h = c = 0 or from `initial`.
 
-    Where MASK, (batch, length), is false, a step is passed over: h and c stay, and the gates are NaN. Its output is
-    that of the step before, 0 before the first one; or 0 at any such step, where the behaviour says so.
+    A step where `mask`, (batch, length), is false is skipped: h and c stay, and the gates are NaN. Its output is that
+    of the previous step, and 0 before the first one; or 0 at every skipped step, where the behaviour requires it.
 
-    The steps are in the order in which the layer gives them, as in Keras: one that goes backwards has the last step of
-    X first, but for the backward half of a Bidirectional, whose outputs are put in the order of X again.
+    The steps are in the order in which the layer gives them, as in Keras: a layer that goes backwards gives the last
+    step of `x` first, except the backward half of a Bidirectional, whose outputs are put in the order of `x` again.
 
-    Numbers too large for the dtype become infinite or NaN as in the frameworks, and no warning is given. Beside what
-    is returned, the memory that it takes is that of the cell's numbers, and of 1 MiB or one step of 256 sequences.
+    Numbers too large for the dtype become infinite or NaN, as in the frameworks, without a warning. Apart from the
+    result, the memory used is that of the cell's numbers, and 1 MiB or one step of 256 sequences.
 
     Raises:
-        BadInput: X, INITIAL or MASK have another shape.
-        CannotReplay: the layer's activations are unknown.
+        BadInput: `x`, `initial` or `mask` has another shape.
+        CannotReplay: The layer's activations are unknown.
     """
     require_shapes(cell, x, initial, mask)
     equations, how = _CellEquations(cell), cell.behaviour
@@ -136,10 +136,10 @@ def replay(cell: CellNumbers, x: Array, *, initial: State | None = None, mask: A
 
 
 def require_shapes(cell: CellNumbers, x: Array, initial: State | None, mask: Array | None) -> None:
-    """See to it that CELL can be run on X, (batch, length, d), from INITIAL on, with MASK, (batch, length).
+    """Check that `cell` can be run on `x`, (batch, length, d), from `initial`, with `mask`, (batch, length).
 
     Raises:
-        BadInput: one of them has another shape.
+        BadInput: One of them has another shape.
     """
     if x.ndim != 3 or x.shape[2] != cell.input_dim:
         raise BadInput(f"the input is {x.shape}, but {cell.name} takes (batch, length, {cell.input_dim})")
@@ -152,7 +152,7 @@ def require_shapes(cell: CellNumbers, x: Array, initial: State | None, mask: Arr
 
 
 def zero_state(cell: CellNumbers, batch: int) -> State:
-    """That before the first step where no other is given: 0, for each sequence of a BATCH."""
+    """Return the state before the first step if no other is given: 0 for each of `batch` sequences."""
     return State(np.zeros((batch, cell.width), cell.dtype), np.zeros((batch, cell.units), cell.dtype))
 
 
@@ -163,20 +163,20 @@ def _reverse_steps(array: Array, backwards: bool) -> Array:
 def _run_in_blocks(
     equations: _CellEquations, x: Array, state: State, skipped: Array | None
 ) -> Iterator[tuple[slice, tuple[Array, ...]]]:
-    """Some steps of X, from STATE on, at a time: which, and i, f, o, candidate, output and c of them.
+    """Run a few steps of `x` at a time, from `state`; yield which steps, and their i, f, o, candidate, output and c.
 
-    Each of these is (steps, batch, ·), and is written over when the next are asked for.
+    The arrays are (steps, batch, ·), and are overwritten by the next block.
     """
     batch, length = x.shape[:2]
     zero = equations.behaviour.zero_output_for_mask
     size = max(1, min(length, _BYTES // (batch * equations.bytes)))
-    z, gates, h, c = equations.room(size, batch)
+    z, gates, h, c = equations.allocate(size, batch)
     begun = np.zeros((batch, 1), bool)
     for start in range(0, length, size):
         steps = slice(start, min(start + size, length))
         count = steps.stop - start
         none = None if skipped is None else skipped[:, steps].T[:, :, None]
-        equations.of_input(x[:, steps], z[:count])
+        equations.multiply_input(x[:, steps], z[:count])
         for index in range(count):
             after = State(h[index], c[index])
             equations.step(z[index], state, gates[index], after)
@@ -195,9 +195,9 @@ def _keep_state(skipped: Array, before: State, after: State) -> None:
 
 
 def _blank_skipped(skipped: Array, begun: Array, gates: Array, output: Array, *, zero: bool) -> None:
-    """Fill GATES with NaN where steps were SKIPPED, and OUTPUT with 0: if ZERO, there; else before a first step.
+    """Fill `gates` with NaN where steps were skipped, and `output` with 0: there if `zero`, else before the first step.
 
-    BEGUN, (batch, 1), says which sequences have had one.
+    `begun`, (batch, 1), tells which sequences have had a step, and is updated.
     """
     np.copyto(gates, np.nan, where=skipped[:, None])
     seen = np.logical_or.accumulate(~skipped) | begun
@@ -206,9 +206,9 @@ def _blank_skipped(skipped: Array, begun: Array, gates: Array, output: Array, *,
 
 
 class _CellEquations:
-    """Those of a cell, with its gates in the order i, f, o, c, so that the gates of one activation are one piece.
+    """The equations of one cell, with its gates in the order i, f, o, c, so that gates of one activation are adjacent.
 
-    What they make is (4, batch, m), where each gate is one piece, too: numpy is twice as fast as with (batch, 4m).
+    The gates are computed as (4, batch, m), where each gate is contiguous: numpy is twice as fast as with (batch, 4m).
     """
 
     def __init__(self, cell: CellNumbers) -> None:
@@ -222,21 +222,21 @@ class _CellEquations:
         self._recurrent_activation = activations.named(cell.behaviour.recurrent_activation, cell.behaviour.keras)
         self.bytes = (11 * cell.units + cell.input_dim) * self._bias.itemsize  # of one step of one sequence
 
-    def room(self, steps: int, batch: int) -> tuple[Array, Array, Array, Array]:
-        """For so many steps: z, (steps, batch, 4m), gates, (steps, 4, batch, m), h and c."""
+    def allocate(self, steps: int, batch: int) -> tuple[Array, Array, Array, Array]:
+        """Allocate arrays for so many steps: z, (steps, batch, 4m), gates, (steps, 4, batch, m), h and c."""
         m, dtype = self._cell.units, self._cell.dtype
         shapes = (batch, 4 * m), (4, batch, m), (batch, self._cell.width), (batch, m)
         z, gates, h, c = (np.empty((steps, *shape), dtype) for shape in shapes)
         return z, gates, h, c
 
-    def of_input(self, x: Array, z: Array) -> None:
-        """Write x·W + b to Z, where the steps come first."""
+    def multiply_input(self, x: Array, z: Array) -> None:
+        """Write x·W + b to `z`, (steps, batch, 4m)."""
         values = x.swapaxes(0, 1).astype(z.dtype, order="C").reshape(-1, x.shape[2])
         np.matmul(values, self._kernel, out=z.reshape(-1, z.shape[2]))
         z += self._bias
 
     def step(self, z: Array, before: State, gates: Array, after: State) -> None:
-        """Write to GATES and AFTER what comes BEFORE a step with x·W + b = Z."""
+        """Compute one step from the state `before` it and `z` = x·W + b; write to `gates` and `after`."""
         by_gate = (len(z), 4, -1)
         recurrent = before.h @ self._recurrent_kernel
         np.add(z.reshape(by_gate).swapaxes(0, 1), recurrent.reshape(by_gate).swapaxes(0, 1), out=gates)
@@ -265,7 +265,7 @@ class _CellEquations:
 
 
 def _stack_peepholes(peepholes: list[Array | None]) -> Array | None:
-    """(3, 1, m), zero for a gate without any; None for a cell without any."""
+    """Return (3, 1, m), 0 for a gate without a peephole; None for a cell without peepholes."""
     known = [peephole for peephole in peepholes if peephole is not None]
     if not known:
         return None

@@ -4,8 +4,8 @@
 
     h' = clip((o∘a(c'))·P)      c' = clip(f∘c + i∘candidate)      i, f, o, candidate = σ(z_i), σ(z_f), σ(z_o), a(z_c)
 
-as in `replay`. Of r outputs, the gradients with respect to an array (batch, m) are (batch, r, m). Those of the four z
-are put side by side, (batch, r, 4m), so that one product with the transposed kernels takes them all to h and x.
+as in `replay`. For r outputs, the gradients with respect to an array (batch, m) are (batch, r, m). Those of the four z
+are adjacent, (batch, r, 4m), so that one product with the transposed kernels propagates them all to h and x.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ class Adjoint:
 
     @classmethod
     def of(cls, rows: Array, batch: int, units: int) -> Adjoint:
-        """Those of the outputs that ROWS, (r, width of h), make of h itself."""
+        """Return the gradients of the outputs that `rows`, (r, width of h), compute from h itself."""
         return cls(np.tile(rows, (batch, 1, 1)), np.zeros((batch, len(rows), units)))
 
     def sizes(self) -> Array:
-        """By sequence, the sum of squares."""
+        """Return the sum of squares of each sequence, (batch,)."""
         sizes: Array = np.einsum("brm,brm->b", self.h, self.h) + np.einsum("brm,brm->b", self.c, self.c)
         return sizes
 
     def forget_below(self, least: float) -> bool:
-        """Make 0 what is smaller than LEAST in a whole sequence; say whether nothing is left."""
+        """Set gradients to 0 in sequences whose sum of squares is less than `least`; return whether all are 0."""
         small = self.sizes() < least
         if small.any():
             self.h[small] = 0
@@ -52,16 +52,16 @@ class Adjoint:
 
 
 class Backward:
-    """CELL on the way back: what all its steps have in common.
+    """The backward pass of a cell: what all its steps share.
 
     Attributes:
-        activation, recurrent_activation: those that `through` and `through_recurrent` lead back through.
-        kernels: the U of all gates above their W, side by side, (h+d, 4m).
-        transposed: the same, (4m, h+d), in memory row by row.
-        bias: their b, (4m,).
+        activation, recurrent_activation: The activations, whose gradients `through` and `through_recurrent` compute.
+        kernels: The U of all gates above their W, side by side, (h+d, 4m).
+        transposed: The same, (4m, h+d), contiguous in memory.
+        bias: The b of all gates, (4m,).
 
     Raises:
-        CannotReplay: its activations are unknown.
+        CannotReplay: The cell's activations are unknown.
     """
 
     def __init__(self, cell: CellNumbers) -> None:
@@ -69,20 +69,20 @@ class Backward:
         self.cell = cell
         self.activation = activations.named(behaviour.activation, behaviour.keras)
         self.recurrent_activation = activations.named(behaviour.recurrent_activation, behaviour.keras)
-        self.through = _Through(self.activation)
-        self.through_recurrent = _Through(self.recurrent_activation)
+        self.through = _ActivationPullBack(self.activation)
+        self.through_recurrent = _ActivationPullBack(self.recurrent_activation)
         gates = [cell.gates[letter] for letter in GATES]
         self.kernels = np.concatenate([np.concatenate([gate.U, gate.W]) for gate in gates], axis=1)
         self.bias = np.concatenate([gate.b for gate in gates])
         self.transposed = np.ascontiguousarray(self.kernels.T)
 
     def step(self, x: Array, before: State) -> Step:
-        """The step that takes X, (batch, d), in the state BEFORE it."""
+        """Return the step that takes `x`, (batch, d), in the state `before` it."""
         return Step(self, x, before)
 
 
 class Step:
-    """One step of a batch, on the way back."""
+    """The backward pass of one step of a batch."""
 
     def __init__(self, backward: Backward, x: Array, before: State) -> None:
         self._backward = backward
@@ -90,11 +90,11 @@ class Step:
         activation, recurrent = backward.activation, backward.recurrent_activation
         through, through_recurrent = backward.through, backward.through_recurrent
         z_i, z_f, z_c, z_o = np.split(np.concatenate([before.h, x], 1) @ backward.kernels + backward.bias, 4, axis=1)
-        z_i, z_f = z_i + self._seen("i", before.c), z_f + self._seen("f", before.c)
+        z_i, z_f = z_i + self._apply_peephole("i", before.c), z_f + self._apply_peephole("f", before.c)
         i, self._f, candidate = recurrent(z_i), recurrent(z_f), activation(z_c)
         unclipped = self._f * before.c + i * candidate
         self._c_passes, c = _clip(unclipped, cell.behaviour.cell_clip)
-        z_o = z_o + self._seen("o", c)
+        z_o = z_o + self._apply_peephole("o", c)
         o, shown = recurrent(z_o), activation(c)
         self._to_z = {
             "i": through_recurrent(z_i, candidate),
@@ -108,35 +108,40 @@ class Step:
             self._h_passes, _ = _clip((o * shown) @ cell.projection, cell.behaviour.projection_clip)
 
     def back(self, after: Adjoint) -> tuple[Adjoint, Array]:
-        """The adjoint of the state before this step, and the gradients of x, (batch, r, d), from that AFTER it."""
+        """Return the adjoint of the state before this step, and the gradients of x, (batch, r, d)."""
         cell, m = self._cell, self._cell.units
-        of_output = _times(after.h, self._h_passes)
+        of_output = _apply_mask(after.h, self._h_passes)
         if cell.projection is not None:
             of_output = of_output @ cell.projection.T
         of_z = np.empty((*of_output.shape[:2], 4 * m))
         parts = {letter: of_z[..., k * m : (k + 1) * m] for k, letter in enumerate(GATES)}
         parts["o"][...] = self._to_z["o"](of_output)
-        of_c = _times(after.c + self._to_c(of_output) + self._seen("o", parts["o"]), self._c_passes)
+        of_c = _apply_mask(after.c + self._to_c(of_output) + self._apply_peephole("o", parts["o"]), self._c_passes)
         for letter in "ifc":
             parts[letter][...] = self._to_z[letter](of_c)
-        of_earlier_c = of_c * self._f[:, None] + self._seen("i", parts["i"]) + self._seen("f", parts["f"])
+        of_earlier_c = (
+            of_c * self._f[:, None] + self._apply_peephole("i", parts["i"]) + self._apply_peephole("f", parts["f"])
+        )
         both = (of_z.reshape(-1, 4 * m) @ self._backward.transposed).reshape(*of_z.shape[:2], -1)
         return Adjoint(both[..., : cell.width], of_earlier_c), both[..., cell.width :]
 
-    def _seen(self, letter: str, values: Array) -> Array | float:
-        """What goes through the peephole of a gate, either way: of c to z, or of the gradient of z to that of c."""
+    def _apply_peephole(self, letter: str, values: Array) -> Array | float:
+        """Multiply by the peephole of a gate: c on its way to z, or the gradient of z on its way back to c."""
         peephole = self._cell.gates[letter].V
         return 0.0 if peephole is None else values * peephole
 
 
-class _Through:
-    """The way back through an ACTIVATION."""
+class _ActivationPullBack:
+    """The pull-back of gradients through an activation."""
 
     def __init__(self, activation: Activation) -> None:
         self._activation = activation
 
     def __call__(self, z: Array, factor: Array) -> _Pull:
-        """The way back through activation(Z)∘FACTOR, (batch, m): from its gradient, (batch, r, m), to that of Z."""
+        """Return the map from the gradient of activation(z)∘factor to that of z.
+
+        `z` and `factor` are (batch, m), the gradients (batch, r, m).
+        """
         if self._activation.mixes_units:
             return lambda gradient: self._activation.pull_back(
                 np.broadcast_to(z[:, None], gradient.shape), gradient * factor[:, None]
@@ -146,11 +151,11 @@ class _Through:
 
 
 def _clip(values: Array, bound: float | None) -> tuple[Array | None, Array]:
-    """What passes the clip to ± BOUND, (batch, 1, m), and what comes out; None where there is no clip."""
+    """Clip to ± `bound`; return where gradients pass, (batch, 1, m), or None without a bound, and the result."""
     if bound is None:
         return None, values
     return (np.abs(values) <= bound)[:, None], np.clip(values, -bound, bound)
 
 
-def _times(gradient: Array, passes: Array | None) -> Array:
+def _apply_mask(gradient: Array, passes: Array | None) -> Array:
     return gradient if passes is None else gradient * passes

@@ -1,7 +1,7 @@
-"""Arrays that the user gives: an input, a mask, first states. What is wrong with one is told in one line.
+"""Read the arrays that the user gives: an input, a mask, first states. Each error is one line that names the file.
 
-Read by hand, as far as that goes: `numpy.load` sets memory aside for what a header declares before it looks whether the
-file is that long, names no file in what it complains of, and takes archives and pickles for arrays.
+The headers are read here, because `numpy.load` allocates memory for what a header declares before it checks that the
+file is that long, names no file in its errors, and accepts archives and pickles as arrays.
 """
 
 from __future__ import annotations
@@ -25,20 +25,25 @@ from lstmdump.model import locate
 from lstmdump.model.tensor import Array
 from lstmdump.readers.detect import HDF5_SIGNATURE, PICKLE, ZIP_MAGIC
 
-_MAPPED = 1 << 26  # bytes of a file that is read as it is needed
-_BLOCK = 1 << 20  # numbers that are looked at or converted at once
+_MAPPED = 1 << 26  # bytes; larger arrays are mapped into memory
+_BLOCK = 1 << 20  # numbers checked or converted at once
 _MOST_NAMES = 8
-_HEAD = 10_000  # bytes; numpy reads no longer header
+_HEAD = 10_000  # bytes; numpy does not read a longer header
 _NUMBERS = "biuf"
 _OTHERS = {"c": "complex numbers", "S": "text", "U": "text", "V": "records", "m": "time spans", "M": "dates"}
 _SAVED = "give the array as .npy, as numpy.save writes it"
 _SAVED_STATES = "write one with numpy.savez('state.npz', h=h, c=c)"
-_ARCHIVES = (ZIP_MAGIC, b"PK\x05\x06")  # the second starts one without members
+_ARCHIVES = (ZIP_MAGIC, b"PK\x05\x06")  # the second is that of an archive without members
 _DAMAGED = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 
 
 class _ArrayHeader(NamedTuple):
-    """What the header of an array says: FORTRAN is whether the columns follow each other, and OFFSET where it ends."""
+    """The header of an array.
+
+    Attributes:
+        fortran: Whether the numbers are stored column by column.
+        offset: The position of the first number, in bytes.
+    """
 
     dtype: np.dtype[np.generic]
     shape: tuple[int, ...]
@@ -47,17 +52,18 @@ class _ArrayHeader(NamedTuple):
 
     @property
     def size(self) -> int:
-        """The bytes of its numbers."""
+        """The size of the numbers, in bytes."""
         return math.prod(self.shape) * self.dtype.itemsize
 
 
 def sequences(path: str, dtype: str) -> Array:
-    """The input in the `.npy` file at PATH, (batch, length, d) as DTYPE; one of (length, d) is a batch of one.
+    """Read the input in the `.npy` file at `path`, as `dtype` and (batch, length, d).
 
-    A large one that is of DTYPE is mapped into memory rather than read.
+    An array of (length, d) becomes a batch of one. A large array that already has this dtype is mapped into
+    memory instead of read.
 
     Raises:
-        BadInput: there is no such array, or it is empty, or holds NaN, infinity, or what is too large for DTYPE.
+        BadInput: There is no such array, or it is empty, or holds NaN, infinity, or a number too large for `dtype`.
     """
     with _open(path) as file:
         described = _read_header(file, path)
@@ -72,10 +78,10 @@ def sequences(path: str, dtype: str) -> Array:
 
 
 def mask(path: str, shape: tuple[int, int]) -> Array:
-    """The mask in the `.npy` file at PATH, bool of SHAPE, (batch, length); one of (length,) goes for each sequence.
+    """Read the mask in the `.npy` file at `path`, as bool of `shape`, (batch, length); one of (length,) is repeated.
 
     Raises:
-        BadInput: there is no such array, or it is of another shape, or holds something else than 0 and 1, or no 1.
+        BadInput: There is no such array, or it has another shape, or holds anything but 0 and 1, or no 1.
     """
     with _open(path) as file:
         described = _read_header(file, path)
@@ -86,26 +92,35 @@ def mask(path: str, shape: tuple[int, int]) -> Array:
     wrong = np.flatnonzero((values != 0) & (values != 1))
     if wrong.size:
         place = _index_of(wrong[0], values.shape)
-        raise BadInput(f"{path}: it holds {values[place]:g} at {list(place)}; a mask holds 1 for a step, 0 for none")
+        raise BadInput(
+            f"{path}: it holds {values[place]:g} at {list(place)}; a mask holds 1 for a step, and 0 for one to skip"
+        )
     if not values.any():
-        raise BadInput(f"{path}: it is 0 everywhere, so that no step is left; a mask holds 1 for a step, 0 for none")
+        raise BadInput(f"{path}: it masks every step; at least one element must be 1")
     return np.broadcast_to(values.astype(bool), shape)
 
 
 def first_states(path: str, widths: Mapping[str, int], batch: int, dtype: str) -> dict[str, Array]:
-    """The arrays in the `.npz` file at PATH by name, each (batch, width) as DTYPE; one of (width,) goes for all.
+    """Read the arrays in the `.npz` file at `path`, by name and as `dtype`.
 
-    WIDTHS has the names that the file may hold.
+    Args:
+        path: The file.
+        widths: The width of each array that the file may hold, by name.
+        batch: The number of sequences.
+        dtype: `float32` or `float64`.
+
+    Returns:
+        Arrays of (batch, width); an array of (width,) in the file applies to each sequence.
 
     Raises:
-        BadInput: there is no such file, or an array has another name or shape, or holds NaN, infinity, or what is too
-            large for DTYPE.
+        BadInput: There is no such file, or an array has another name or shape, or holds NaN, infinity, or a number too
+            large for `dtype`.
     """
     with _open(path, _SAVED_STATES) as file:
         try:
             archive = zipfile.ZipFile(file)
         except _DAMAGED as error:
-            raise BadInput(f"{path}: it is no .npz archive; {_SAVED_STATES}") from error
+            raise BadInput(f"{path}: it is not an .npz archive; {_SAVED_STATES}") from error
         members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
         if (unknown := next((name for name in members if name not in widths), None)) is not None:
             raise BadInput(f"{path}: it holds {unknown}; {_say_what_it_may_hold(widths)}")
@@ -144,13 +159,13 @@ def _say_what_it_may_hold(names: Iterable[str]) -> str:
 
 def _open(path: str, what_helps: str = _SAVED) -> BinaryIO:
     if locate.is_url(path):
-        raise BadInput(f"{path}: only models are read from elsewhere; download it first")
+        raise BadInput(f"{path}: only models are read from URLs; download it first")
     try:
         mode = os.stat(path).st_mode
         if stat.S_ISDIR(mode):
             raise BadInput(f"{path}: it is a directory; {what_helps}")
         if not stat.S_ISREG(mode):
-            raise BadInput(f"{path}: it is no regular file; {what_helps}")
+            raise BadInput(f"{path}: it is not a regular file; {what_helps}")
         return open(path, "rb")
     except FileNotFoundError as error:
         raise BadInput(f"{path}: no such file or directory") from error
@@ -161,7 +176,7 @@ def _open(path: str, what_helps: str = _SAVED) -> BinaryIO:
 
 
 def _read_header(file: BinaryIO, name: str) -> _ArrayHeader:
-    """What the header of the array says that FILE, open at its beginning, holds; FILE is left where it ends."""
+    """Read the header of the array that `file` holds, from its beginning; `file` is left behind the header."""
     head = file.read(12)
     if not head.startswith(np.lib.format.MAGIC_PREFIX):
         raise BadInput(f"{name}: {_describe_content(head + file.read(_BLOCK))}; {_SAVED}")
@@ -183,9 +198,9 @@ def _read_header(file: BinaryIO, name: str) -> _ArrayHeader:
 def _parse_header(text: bytes, name: str) -> tuple[tuple[int, ...], bool, np.dtype[np.generic]]:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of headers that Python 2 wrote
+            warnings.simplefilter("ignore")  # about headers that Python 2 wrote
             parsed = np.lib.format.read_array_header_2_0(io.BytesIO(len(text).to_bytes(4, "little") + text))
-    except Exception as error:  # numpy lets through what its parsers raise
+    except Exception as error:  # numpy passes on whatever its parsers raise
         raise BadInput(f"{name}: its header is damaged; {_SAVED}") from error
     shape = parsed[0]
     if any(length < 0 for length in shape):
@@ -204,7 +219,7 @@ def _describe_content(head: bytes) -> str:
         return "it is an HDF5 file"
     if b"\0" not in head:
         return "it is text; numpy.loadtxt(…, delimiter=',') reads tables"
-    return "it is no .npy array"
+    return "it is not a .npy array"
 
 
 def _require_whole(file: BinaryIO, described: _ArrayHeader, name: str) -> None:
@@ -219,7 +234,7 @@ def _say_cut_short(name: str, described: _ArrayHeader, there: int) -> str:
 
 
 def _read_values(file: BinaryIO, described: _ArrayHeader) -> Array:
-    """The numbers, row by row, read or, if there are many, mapped into memory."""
+    """Return the numbers, row by row, read or, if there are many, mapped into memory."""
     dtype, shape = described.dtype, described.shape[::-1] if described.fortran else described.shape
     if described.size > _MAPPED:
         values = np.asarray(np.memmap(file, dtype, "r", described.offset, shape))
@@ -229,7 +244,7 @@ def _read_values(file: BinaryIO, described: _ArrayHeader) -> Array:
 
 
 def _convert_finite(values: Array, dtype: np.dtype[np.generic], name: str) -> Array:
-    """VALUES as DTYPE, if all of them are finite."""
+    """Convert `values` to `dtype`, and check that all of them are finite."""
     flat = np.ascontiguousarray(values).reshape(-1)
     result = flat if flat.dtype == dtype else np.empty(flat.shape, dtype)
     for first in range(0, flat.size, _BLOCK):
@@ -243,7 +258,7 @@ def _convert_finite(values: Array, dtype: np.dtype[np.generic], name: str) -> Ar
             place = list(_index_of(first + at, values.shape))
             if np.isfinite(block[at]):
                 raise BadInput(f"{name}: it holds {block[at]:g} at {place}, which is too large for {dtype.name}"
-                               + ("; --dtype float64 takes it" if dtype.name == "float32" else ""))  # fmt: skip
+                               + ("; use --dtype float64" if dtype.name == "float32" else ""))  # fmt: skip
             raise BadInput(f"{name}: it holds {'NaN' if np.isnan(block[at]) else 'infinity'} at {place}")
     return result.reshape(values.shape)
 
@@ -253,6 +268,6 @@ def _index_of(index: int, shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def lacks(path: str, layer: str, member: str) -> BadInput:
-    """That the file at PATH holds no MEMBER, h or c, of the first state of LAYER, though the other one."""
+    """Return the error for a file with only one of h and c of the first state of `layer`, without `member`."""
     other = "c" if member == "h" else "h"
     return BadInput(f"{path}: it holds {other} of {layer}, but not {member}; a first state is both")

@@ -1,11 +1,11 @@
-"""How much of the last output of an LSTM comes from each step of its input: ‖∂h_T/∂x_{T-k}‖ for every lag k.
+"""Measure how much of the last output of an LSTM comes from each step of its input: ‖∂h_T/∂x_{T-k}‖ for every lag k.
 
-The Jacobian is exact: from the states of the replay, each step is gone back through by the chain rule, for all units
-of h_T at once. A step that is not at the kinks of its functions (the bounds of a clip, the ends of a hard sigmoid) has
-one derivative; at a kink it is the one of frameworks. In float64.
+The Jacobian is exact: from the states of the replay, the chain rule is applied backwards through each step, for all
+units of h_T at once. A step that is not at a kink of its functions (the bounds of a clip, the ends of a hard sigmoid)
+has one derivative; at a kink, the derivative of the frameworks is used. Computed in float64.
 
-T is the last step that the layer takes, and T-k the k-th one before: of a layer that goes backwards, T is the first
-step of the input. Steps that a mask passes over are none.
+T is the last step that the layer takes, and T-k the k-th one before: for a layer that goes backwards, T is the first
+step of the input. Masked steps are not counted.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from lstmdump.replay.gradients import Adjoint, Backward
 DTYPE = "float64"
 WITHOUT_INPUT = "x = 0, from the state reached there"
 NOT_BY_WEIGHTS = (
-    "the weights alone do not settle the question: each step back multiplies the Jacobian by factors that depend on "
-    "how far the gates are open, and so on the inputs and states that the layer meets; here they are those of one "
-    "point, x = 0, while -i takes real inputs"
+    "the weights alone do not determine the influence: each step back multiplies the Jacobian by factors that depend "
+    "on how far the gates are open, and so on the inputs and states of the layer; here they are those of one point, "
+    "x = 0; give real inputs with -i"
 )
 _MOST = 0.95
 _AT_LEAST = 10
 _LAGS_WITHOUT_INPUT = 1_000
-_REST = 1e-6  # of the influence of the state itself: what lies before has no digit in any figure that is shown
+_REST = 1e-6  # of the influence of the state itself: earlier steps change no digit of any figure that is shown
 _SETTLING = 10_000  # steps
-_SETTLED = 1e-9  # of the largest state, and in one step
-_UNSETTLED = (f"the state does not settle in {_SETTLING:,} steps of x = 0 from h = c = 0; it is taken as if it stayed "
-              "then")  # fmt: skip
+_SETTLED = 1e-9  # change in one step, relative to the largest state
+_UNSETTLED = (f"the state does not settle in {_SETTLING:,} steps of x = 0 from h = c = 0; the last "
+              "one is used")  # fmt: skip
 _BLOCK = 250  # steps
 _AT_ONCE = 1 << 19  # numbers of the largest array of a step
 _STATES_AT_ONCE = 1 << 19  # numbers of the states of all steps
-_UNDERFLOW = 1e-280  # a sum of squares; slower and without digits is what lies below the square of float64's least
+_UNDERFLOW = 1e-280  # a sum of squares; numbers below the square of float64's smallest are slow and imprecise
 
 
 @dataclass(frozen=True)
@@ -48,19 +48,19 @@ class LayerLags:
     """How much of the last output of one layer comes from each lag.
 
     Attributes:
-        name: the layer's.
+        name: The name of the layer.
         input_dim: d, the width of the input.
         units: m; or p, where the output is projected.
-        unit: the one whose influences these are; None for all, taken together.
-        length: how many steps the input has; None where there is none.
-        batch: how many sequences.
-        operating_point: where the Jacobian is taken, in words.
-        dtype: what it is computed in.
-        norms: by lag, ‖∂h_T/∂x_{T-k}‖_F, the mean over the sequences; of one without such a step, it is 0.
-        deviations: by lag, its standard deviation over the sequences.
-        by_feature: by lag and feature j, ‖∂h_T/∂x_{T-k,j}‖, the mean over the sequences; (lags, d).
-        notes: what to know about it.
-        is_complete: whether these are all lags that matter; if not, all shares are of those that are here.
+        unit: The unit whose influences these are; None for all, taken together.
+        length: The number of steps of the input; None without an input.
+        batch: The number of sequences.
+        operating_point: Where the Jacobian is taken, in words.
+        dtype: The dtype of the computation.
+        norms: By lag, ‖∂h_T/∂x_{T-k}‖_F, the mean over the sequences; 0 for a sequence without such a step.
+        deviations: By lag, the standard deviation over the sequences.
+        by_feature: By lag and feature j, ‖∂h_T/∂x_{T-k,j}‖, the mean over the sequences; (lags, d).
+        notes: Remarks on the result.
+        is_complete: Whether these are all lags that matter; if not, the shares are of the lags that are here.
     """
 
     name: str
@@ -84,12 +84,12 @@ class LayerLags:
 
     @property
     def shares(self) -> tuple[float | None, ...]:
-        """By lag, the norm's share of the total; None where the total is 0 or no number."""
+        """By lag, the norm's share of the total; None where the total is 0 or not finite."""
         return tuple(_divide_by_total(self.norms))
 
     @property
     def cumulative(self) -> tuple[float | None, ...]:
-        """By lag, the share of this one and all smaller ones."""
+        """By lag, the share of this lag and all smaller ones."""
         if not _can_divide_by(self.total):
             return (None,) * len(self.norms)
         sums = np.cumsum(self.norms)
@@ -103,7 +103,7 @@ class LayerLags:
 
     @property
     def telling(self) -> int:
-        """How many lags are worth seeing one by one: those that have 95 % of the total, and ten where there are."""
+        """The number of lags worth showing one by one: those that have 95 % of the total, and at least ten."""
         last = self.lag_95
         return min(len(self.norms), max(0 if last is None else last + 1, _AT_LEAST))
 
@@ -135,14 +135,18 @@ def lags(
     most: int | None = None,
     mask: Array | None = None,
 ) -> LayerLags:
-    """The influence on the last output of CELL, whose dtype must be float64, of each step of X, (batch, length, d).
+    """Return the influence of each step of `x` on the last output of `cell`.
 
-    UNIT is the only one of the outputs that counts, MOST how many lags are gone back. Where MASK, (batch, length),
-    is false, a step is passed over and no lag.
+    Args:
+        cell: The layer, as `float64`.
+        x: The input, (batch, length, d).
+        unit: The only unit of the output to consider.
+        most: The number of lags to compute.
+        mask: False where a step is skipped, (batch, length); such a step is not a lag.
 
     Raises:
-        BadInput: X or MASK have another shape, or no step is taken, or there is no such UNIT.
-        CannotReplay: the layer's activations are unknown.
+        BadInput: `x` or `mask` has another shape, or all steps are masked, or there is no such unit.
+        CannotReplay: The layer's activations are unknown.
     """
     rows = _select_rows(cell, unit)
     taken = _find_taken_steps(cell, x, mask)
@@ -158,13 +162,16 @@ def lags(
 
 
 def lags_without_input(cell: CellNumbers, *, unit: int | None = None, most: int | None = None) -> LayerLags:
-    """The influence on the output of CELL of each lag, where its input is 0 and its state is what this leads to.
+    """Return the influence of each lag on the output of `cell` at an input of 0, in the state that this input leads to.
 
-    As many lags as matter, or MOST.
+    Args:
+        cell: The layer, as `float64`.
+        unit: The only unit of the output to consider.
+        most: The number of lags to compute; as many as matter if not given.
 
     Raises:
-        BadInput: there is no such UNIT.
-        CannotReplay: the layer's activations are unknown.
+        BadInput: There is no such unit.
+        CannotReplay: The layer's activations are unknown.
     """
     rows = _select_rows(cell, unit)
     state, settled = _settle(cell)
@@ -175,20 +182,20 @@ def lags_without_input(cell: CellNumbers, *, unit: int | None = None, most: int 
 
 
 def _note_steps(cell: CellNumbers, taken: Array) -> Iterator[str]:
-    """What to know of lags where steps are TAKEN."""
+    """Yield remarks on how lags are counted."""
     if cell.behaviour.go_backwards:
-        yield "it goes backwards: t-k is step k of the input, from 0 on"
+        yield "it goes backwards: t-k is step k of the input, counted from 0"
     if not taken.all():
-        yield "t-k is counted over the steps that are taken, without those that are masked"
+        yield "t-k counts only the steps that are not masked"
 
 
 def _mark_incomplete(found: LayerLags) -> LayerLags:
-    note = f"steps before t-{len(found.norms) - 1} are not counted: the shares are of the others"
+    note = f"steps before t-{len(found.norms) - 1} are not counted: the shares are of the other steps"
     return replace(found, notes=(*found.notes, note), is_complete=False)
 
 
 def _select_rows(cell: CellNumbers, unit: int | None) -> Array:
-    """The units of h_T that count, as rows of ∂h_T/∂h_T."""
+    """Return the selected units of h_T, as rows of ∂h_T/∂h_T."""
     if unit is not None and not 0 <= unit < cell.width:
         raise BadInput(f"{cell.name} has no unit {unit}; its {cell.width} are numbered from 0 to {cell.width - 1}")
     identity = np.eye(cell.width)
@@ -196,16 +203,16 @@ def _select_rows(cell: CellNumbers, unit: int | None) -> Array:
 
 
 def _find_taken_steps(cell: CellNumbers, x: Array, mask: Array | None) -> Array:
-    """Which steps of X are taken, (batch, length)."""
+    """Return which steps of `x` are taken, (batch, length)."""
     equations.require_shapes(cell, x, None, mask)
     taken = np.ones(x.shape[:2], bool) if mask is None else mask.astype(bool)
     if not taken.any():
-        raise BadInput(f"no step of the input is taken, so nothing has an influence on {cell.name}")
+        raise BadInput(f"all steps of the input are masked, so nothing influences {cell.name}")
     return taken
 
 
 def _group_by_length(cell: CellNumbers, taken: Array, rows: int) -> Iterator[Array]:
-    """Numbers of sequences that have equally many steps, few enough for what is computed of them at a time."""
+    """Yield the indices of sequences with equally many steps, few enough to be computed together."""
     counts = taken.sum(1)
     for count in np.unique(counts[counts > 0]):
         members = np.flatnonzero(counts == count)
@@ -213,15 +220,15 @@ def _group_by_length(cell: CellNumbers, taken: Array, rows: int) -> Iterator[Arr
         yield from np.split(members, range(max(1, most), len(members), max(1, most)))
 
 
-def _without_direction(cell: CellNumbers) -> CellNumbers:
-    """CELL as it computes on steps in the order in which it takes them."""
+def _drop_direction(cell: CellNumbers) -> CellNumbers:
+    """Return `cell` for steps that are already in the order in which it takes them."""
     return replace(cell, behaviour=cell.behaviour._replace(go_backwards=False, is_aligned=False))
 
 
 def _go_back(cell: CellNumbers, x: Array, rows: Array, squares: Array, members: Array) -> None:
-    """Fill SQUARES, (sequences, lags, d), at MEMBERS, whose steps X are in the order in which they are taken."""
-    with np.errstate(over="ignore", invalid="ignore"):  # what is too large is told
-        states = equations.replay(_without_direction(cell), x)
+    """Fill `squares`, (sequences, lags, d), at `members`, whose steps `x` are in the order in which they are taken."""
+    with np.errstate(over="ignore", invalid="ignore"):  # numbers that are too large are reported
+        states = equations.replay(_drop_direction(cell), x)
         first = equations.zero_state(cell, len(x))
         backward = Backward(cell)
         adjoint = Adjoint.of(rows, len(x), cell.units)
@@ -234,7 +241,7 @@ def _go_back(cell: CellNumbers, x: Array, rows: Array, squares: Array, members: 
 
 
 def _go_back_at(cell: CellNumbers, state: State, rows: Array, most: int) -> tuple[Array, bool]:
-    """The squares, (1, lags, d), where each step is taken at x = 0 from STATE; and whether no more lags matter."""
+    """Return the squares, (1, lags, d), with each step taken at x = 0 from `state`; and whether no more lags matter."""
     found: list[Array] = []
     with np.errstate(over="ignore", invalid="ignore"):
         step = Backward(cell).step(np.zeros((1, cell.input_dim)), state)
@@ -249,12 +256,12 @@ def _go_back_at(cell: CellNumbers, state: State, rows: Array, most: int) -> tupl
 
 
 def _settle(cell: CellNumbers) -> tuple[State, bool]:
-    """The state to which inputs of 0 lead from 0, and whether it stays."""
+    """Return the state that inputs of 0 lead to from 0, and whether it has settled."""
     state = equations.zero_state(cell, 1)
     x = np.zeros((1, _BLOCK, cell.input_dim))
     with np.errstate(over="ignore", invalid="ignore"):
         for _ in range(0, _SETTLING, _BLOCK):
-            states = equations.replay(_without_direction(cell), x, initial=state)
+            states = equations.replay(_drop_direction(cell), x, initial=state)
             both = np.concatenate([np.concatenate(state, 1)[:, None], np.concatenate([states.h, states.c], 2)], 1)[0]
             change = np.abs(np.diff(both, axis=0)).max(1)
             if not np.isfinite(change).all():
@@ -276,7 +283,7 @@ def _summarise(
         by_feature = features.mean(0)
     broken = np.flatnonzero(~np.isfinite(means))
     if len(broken):
-        notes = (*notes, f"from t-{broken[0]} on, the influence is no finite number, so there are no shares")
+        notes = (*notes, f"from t-{broken[0]} on, the influence is not finite, so there are no shares")
     elif not means.any():
         notes = (*notes, "no step of the input has any influence: all derivatives are 0 there")
     return LayerLags(

@@ -1,4 +1,4 @@
-"""The LSTM layers of a model, read to be run: how each computes, and what it takes for its input."""
+"""Read the LSTM layers of a model so that they can be run: how each computes, and what it takes as input."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from lstmdump.replay.equations import CellNumbers
 
 
 class Wanted(NamedTuple):
-    """How layers are to be run: what a user says beside the file, or in its place. None is what the file says.
+    """How to run layers: what the user states in addition to the file, or instead of it. None leaves it to the file.
 
     Attributes:
         dtype: `float32`, in which frameworks compute, or `float64`.
-        chain: each layer takes the outputs of those that it follows; if not, each takes the input.
-        forget_bias: that of the layers whose file does not hold it.
+        chain: Each layer takes the outputs of the layers before it; if not, each takes the input.
+        forget_bias: The forget bias of layers whose file does not hold it.
     """
 
     dtype: str = "float32"
@@ -34,22 +34,22 @@ class Wanted(NamedTuple):
 
     @property
     def said(self) -> dict[str, Any]:
-        """What counts whatever the settings of a layer are, by the names that these have."""
+        """The settings that override those of the layers, by the names of these."""
         settings = {name: getattr(self, name) for name in ("activation", "recurrent_activation", "go_backwards")}
         return {name: value for name, value in settings.items() if value is not None}
 
 
-_BACKWARDS = "it goes backwards: its first step is at the last of the input"
+_BACKWARDS = "it goes backwards: its first step is the last step of the input"
 
 
 class Network(NamedTuple):
-    """Layers, read.
+    """Layers that have been read.
 
     Attributes:
-        cells: the layers, each after those whose outputs it takes.
-        sources: by the name of each layer that takes outputs of others, which and how joined; the rest take the input.
-        wanted: how they are to be run.
-        notes: what to know about how they are.
+        cells: The layers, each after those whose outputs it takes.
+        sources: The source of each layer that takes outputs of others, by name; the other layers take the input.
+        wanted: How the layers are run.
+        notes: Remarks on how the layers are run.
     """
 
     cells: tuple[CellNumbers, ...]
@@ -59,26 +59,26 @@ class Network(NamedTuple):
 
     @property
     def notes_on_states(self) -> tuple[str, ...]:
-        """The notes, and one on the order in which layers give their steps, where it is not that of the input."""
+        """The notes, and one on layers whose steps are not in the order of the input."""
         backwards = [cell.name for cell in self.cells if cell.behaviour.go_backwards and not cell.behaviour.is_aligned]
         return (*self.notes, *shared(((name, _BACKWARDS) for name in backwards), len(self.cells)))
 
     def taken(self, name: str) -> tuple[str, ...]:
-        """The names of the layers whose outputs the layer NAME takes; none where it takes the input."""
+        """Return the names of the layers whose outputs the layer `name` takes; empty if it takes the input."""
         return self.sources[name].names if name in self.sources else ()
 
     def joined(self, name: str, outputs: Mapping[str, Array]) -> Array:
-        """The input of the layer NAME, (batch, length, d), out of the OUTPUTS of others."""
+        """Return the input of the layer `name`, (batch, length, d), joined from the `outputs` of others."""
         return connections.join(self.sources[name].join, [outputs[layer] for layer in self.taken(name)])
 
 
 def read(opened: OpenModel, chosen: Sequence[LSTM], input_dim: int, wanted: Wanted = Wanted()) -> Network:  # noqa: B008
-    """The layers CHOSEN out of OPENED, to be run on an input of INPUT_DIM numbers at each step.
+    """Read the layers `chosen` of `opened`, to be run on an input of `input_dim` numbers at each step.
 
     Raises:
-        BadInput: the input has another width than a layer takes.
-        CannotReplay: the input of a layer is not known.
-        CannotReplay, NoForgetBias, UnreadableModel: see `read_each`.
+        BadInput: The input has another width than a layer takes.
+        CannotReplay: The input of a layer is not known.
+        CannotReplay, NoForgetBias, UnreadableModel: See `read_each`.
     """
     sources = connections.sources(opened, chosen) if wanted.chain else {}
     heads = [lstm for lstm in chosen if lstm.name not in sources]
@@ -89,12 +89,12 @@ def read(opened: OpenModel, chosen: Sequence[LSTM], input_dim: int, wanted: Want
 
 
 def read_each(lstms: Sequence[LSTM], producer: str, wanted: Wanted) -> tuple[tuple[CellNumbers, ...], tuple[str, ...]]:
-    """LSTMS, layers of a model that PRODUCER wrote, each to be run by itself; and what to know about how they are.
+    """Read `lstms`, layers of a model that `producer` wrote, each to be run by itself; return them with notes.
 
     Raises:
-        CannotReplay: a layer is no cell of the equations.
-        NoForgetBias: the file does not hold it, and none is wanted.
-        UnreadableModel: the numbers cannot be read.
+        CannotReplay: A layer computes something else than the equations of an LSTM.
+        NoForgetBias: The file does not hold the forget bias, and `wanted` gives none.
+        UnreadableModel: The numbers cannot be read.
     """
     behaviours = {lstm.name: _read_behaviour(lstm, producer, wanted) for lstm in lstms}
     cells = tuple(_read_cell(lstm, behaviours[lstm.name], wanted) for lstm in lstms)
@@ -102,7 +102,7 @@ def read_each(lstms: Sequence[LSTM], producer: str, wanted: Wanted) -> tuple[tup
 
 
 def _read_behaviour(lstm: LSTM, producer: str, wanted: Wanted) -> Behaviour:
-    """How LSTM computes, as the file says, or as is WANTED."""
+    """Return how `lstm` computes, according to the file, or to `wanted`."""
     try:
         found = behaviour.of(lstm, producer, wanted.said)
         for what, option in _list_activations(found):
@@ -113,7 +113,7 @@ def _read_behaviour(lstm: LSTM, producer: str, wanted: Wanted) -> Behaviour:
 
 
 def _list_activations(found: Behaviour) -> tuple[tuple[object, str], ...]:
-    """Its activations, each with the option that says otherwise."""
+    """Return the activations, each with the option that overrides it."""
     return (found.activation, "--activation"), (found.recurrent_activation, "--recurrent-activation")
 
 
@@ -121,14 +121,14 @@ def _read_cell(lstm: LSTM, found: Behaviour, wanted: Wanted) -> CellNumbers:
     try:
         return equations.read(lstm, found, dtype=wanted.dtype, forget_bias=wanted.forget_bias)
     except NoForgetBias as error:
-        raise NoForgetBias(f"{lstm.name}: {error}; say it with --forget-bias N: TensorFlow's cells add 1.0 where they "
-                           "are not told otherwise") from error  # fmt: skip
+        raise NoForgetBias(f"{lstm.name}: {error}; give it with --forget-bias N: TensorFlow's cells add 1.0 "
+                           "by default") from error  # fmt: skip
     except CannotReplay as error:
         raise CannotReplay(f"{lstm.name}: {error}") from error
 
 
 def _collect_notes(lstms: Iterable[LSTM], behaviours: Mapping[str, Behaviour], wanted: Wanted) -> Iterator[str]:
-    """What to know about how the layers are run."""
+    """Yield remarks on how the layers are run."""
     notes = ((lstm.name, note) for lstm in lstms for found in (behaviours[lstm.name],)
              for note in (*found.notes, *_note_layer(lstm, found, wanted)))  # fmt: skip
     return shared(notes, len(behaviours))
@@ -140,4 +140,4 @@ def _note_layer(lstm: LSTM, found: Behaviour, wanted: Wanted) -> Iterator[str]:
     if lstm.forget_bias is None:
         yield f"a forget bias of {wanted.forget_bias} is added to b_f, as given: the file does not hold it"
     elif wanted.forget_bias is not None and wanted.forget_bias != lstm.forget_bias:
-        yield f"--forget-bias is passed over: the file holds it, and it is {lstm.forget_bias}"
+        yield f"--forget-bias is ignored: the file holds a forget bias of {lstm.forget_bias}"

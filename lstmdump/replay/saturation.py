@@ -1,6 +1,6 @@
-"""What the gates of a layer are like over all steps of an input: mean, spread, extremes, and how many are saturated.
+"""Summarise the gates of a layer over all steps of an input: mean, spread, extremes, and the share that is saturated.
 
-A gate is saturated where it is nearly shut or open: below 0.1 or above 0.9, as Karpathy, Johnson and Li (2015),
+A gate is saturated where it is nearly closed or open: below 0.1 or above 0.9, as Karpathy, Johnson and Li (2015),
 "Visualizing and Understanding Recurrent Networks", count it; a candidate where it is beyond ±0.9.
 """
 
@@ -14,17 +14,17 @@ from lstmdump.model.tensor import Array
 from lstmdump.replay.equations import CellNumbers, States
 
 BOUNDS = {"i": (0.1, 0.9), "f": (0.1, 0.9), "o": (0.1, 0.9), "candidate": (-0.9, 0.9)}
-"""By gate, below and above which its values are saturated."""
+"""By gate, the bounds below and above which a value is saturated."""
 
-_BLOCK = 1 << 20  # numbers that are looked at at once
+_BLOCK = 1 << 20  # numbers examined at once
 
 
 class GateSummary(NamedTuple):
-    """Of one gate, over all units and all steps that no mask passes over. NaN where there is no such step.
+    """The values of one gate over all units and all unmasked steps. NaN where there is no such step.
 
     Attributes:
-        low: the share of the values that lie below the lower bound.
-        high: the share of those above the upper one.
+        low: The share of the values below the lower bound.
+        high: The share of the values above the upper bound.
     """
 
     mean: float
@@ -36,7 +36,16 @@ class GateSummary(NamedTuple):
 
 
 class LayerSummary(NamedTuple):
-    """Of one layer: its GATES by name, of BATCH sequences of STEPS steps, of which PASSED_OVER by a mask."""
+    """The gates of one layer.
+
+    Attributes:
+        name: The name of the layer.
+        batch: The number of sequences.
+        steps: The number of steps of each sequence.
+        units: The number of units.
+        passed_over: The number of masked steps, over all sequences.
+        gates: The summary of each gate, by name.
+    """
 
     name: str
     batch: int
@@ -47,21 +56,21 @@ class LayerSummary(NamedTuple):
 
 
 def summarise(cell: CellNumbers, states: States, mask: Array | None = None) -> LayerSummary:
-    """What the gates of CELL are like in STATES, those steps left out where MASK, (batch, length), is false.
+    """Summarise the gates of `cell` in `states`, without the steps where `mask`, (batch, length), is false.
 
-    Of a layer that goes backwards, STATES are in its own order, and MASK in that of the input.
+    If the layer goes backwards, `states` are in the order of the layer, and `mask` in the order of the input.
     """
     batch, steps = states.i.shape[:2]
-    found = cell.behaviour
-    if mask is not None and found.go_backwards and not found.is_aligned:
+    how = cell.behaviour
+    if mask is not None and how.go_backwards and not how.is_aligned:
         mask = mask[:, ::-1]
     passed_over = 0 if mask is None else int(mask.size - np.count_nonzero(mask))
-    gates = {name: _summary(getattr(states, name), mask, *bounds) for name, bounds in BOUNDS.items()}
+    gates = {name: _summarise_gate(getattr(states, name), mask, *bounds) for name, bounds in BOUNDS.items()}
     return LayerSummary(cell.name, batch, steps, cell.units, passed_over, gates)
 
 
-def _summary(values: Array, mask: Array | None, low: float, high: float) -> GateSummary:
-    """In float64, block by block; the spread is put together as Chan, Golub and LeVeque (1983) do."""
+def _summarise_gate(values: Array, mask: Array | None, low: float, high: float) -> GateSummary:
+    """Compute in float64, block by block; the spreads are combined as in Chan, Golub and LeVeque (1983)."""
     count, mean, squares, below, above = 0, 0.0, 0.0, 0, 0
     least, most = np.inf, -np.inf
     step = max(1, _BLOCK // (values.shape[1] * values.shape[2]))
@@ -70,10 +79,10 @@ def _summary(values: Array, mask: Array | None, low: float, high: float) -> Gate
         taken = (block if mask is None else block[mask[first : first + step]]).astype(np.float64).reshape(-1)
         if not taken.size:
             continue
-        its_mean = float(taken.mean())
+        block_mean = float(taken.mean())
         total = count + taken.size
-        squares += float(np.square(taken - its_mean).sum()) + (its_mean - mean) ** 2 * count * taken.size / total
-        mean += (its_mean - mean) * taken.size / total
+        squares += float(np.square(taken - block_mean).sum()) + (block_mean - mean) ** 2 * count * taken.size / total
+        mean += (block_mean - mean) * taken.size / total
         count = total
         below += int(np.count_nonzero(taken < low))
         above += int(np.count_nonzero(taken > high))

@@ -1,4 +1,4 @@
-"""What the numbers of a gate are like: mean, spread, extremes, norm, and how long the forget gate remembers."""
+"""Summarise the numbers of a gate: mean, spread, extremes, norm, and how long the forget gate remembers."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from lstmdump.model.tensor import Array
 from lstmdump.replay import activations
 
 MOST_UNITS = 1024
-"""Of how many the spectral radius is computed: it takes 1 s of 1,024, and 8 times that for twice as many."""
+"""The most units for which the spectral radius is computed: 1,024 take 1 s, and twice as many 8 times as long."""
 
 _LADDERS = (
     (1.0, 1.12, 1.25, 1.4, 1.6, 1.8, 2.0, 2.24, 2.5, 2.8, 3.15, 3.55, 4.0, 4.5, 5.0, 5.6, 6.3, 7.1, 8.0, 9.0),
     (1.0, 1.25, 1.6, 2.0, 2.5, 3.15, 4.0, 5.0, 6.3, 8.0),
     (1.0, 2.0, 5.0),
     (1.0,),
-)  # of edges within a decade, evenly spaced by their logarithms: preferred numbers
-_DECADES = 6  # whatever lasts longer than 10⁶ steps is in one bin
+)  # bin edges within a decade, evenly spaced in their logarithms: preferred numbers
+_DECADES = 6  # all time scales longer than 10⁶ steps share one bin
 _MOST_BINS = 8
-_EIGENVALUES = 20  # of n × n numbers are computed in the time of n³/20 bytes that are read, on slow machines, too
+_EIGENVALUES = 20  # those of n × n numbers take as long as reading n³/20 bytes, on slow machines, too
 
 
 @dataclass(frozen=True)
 class ArrayStatistics:
-    """Of one array, `W_f` or the projection `P`; computed in float64.
+    """The statistics of one array, `W_f` or the projection `P`; computed in float64.
 
     Attributes:
-        norm: the Frobenius norm.
-        spectral_radius: the largest modulus of an eigenvalue of a recurrent kernel; None where
-            `LayerStatistics.no_radius` says why, and of other arrays.
+        norm: The Frobenius norm.
+        spectral_radius: The largest modulus of an eigenvalue of a recurrent kernel; None for other arrays, and where
+            `LayerStatistics.no_radius` gives the reason.
     """
 
     name: str
@@ -49,7 +49,7 @@ class ArrayStatistics:
 
 @dataclass(frozen=True)
 class Bin:
-    """How many UNITS have a time scale of START steps or more, but of less than END."""
+    """The number of units with a time scale of at least `start` and less than `end` steps."""
 
     start: float
     end: float
@@ -60,15 +60,15 @@ class Bin:
 class TimeScales:
     """1/(1-σ(b_f + forget_bias)) over the units, in steps: how long the cell state lasts at x = h = 0.
 
-    This is how long a leaky integrator remembers, and the cell is one while its forget gate stands still: at x = h = 0.
-    Each input moves the gate. Source: Tallec and Ollivier, "Can recurrent neural networks warp time?", ICLR 2018.
+    This is how long a leaky integrator remembers; the cell is one as long as its forget gate does not move. Each input
+    moves the gate. Source: Tallec and Ollivier, "Can recurrent neural networks warp time?", ICLR 2018.
 
     Attributes:
-        forget_bias: what the cell adds to b_f.
-        activation: σ, as the file or the release that wrote it calls it.
-        bins: from that of the shortest to that of the longest time scale that is finite.
-        never_forget: how many units keep their whole state, so that they have none.
-        peepholes: whether the cell state moves the gate, too.
+        forget_bias: The constant that the cell adds to b_f.
+        activation: The name of σ in the file, or in the release that wrote it.
+        bins: The bins from the shortest to the longest finite time scale.
+        never_forget: The number of units that keep their whole state, and so have no finite time scale.
+        peepholes: Whether the cell state moves the gate, too.
     """
 
     forget_bias: float
@@ -83,12 +83,12 @@ class TimeScales:
 
 @dataclass(frozen=True)
 class LayerStatistics:
-    """Of one LSTM layer.
+    """The statistics of one LSTM layer.
 
     Attributes:
-        time_scales: None where the layer has no bias, or where `no_time_scales` says why.
-        no_radius: why its recurrent kernels have no spectral radius here; None where they have.
-        no_time_scales: what of the forget gate the file does not tell.
+        time_scales: None where the layer has no bias, or where `no_time_scales` gives a reason.
+        no_radius: Why the spectral radius of the recurrent kernels is not computed; None where it is.
+        no_time_scales: Why the time scales are not known: what the file does not hold, or an unknown activation.
     """
 
     name: str
@@ -99,14 +99,17 @@ class LayerStatistics:
 
 
 def summarise(lstm: LSTM, gates: str = GATES, *, producer: str) -> LayerStatistics:
-    """The statistics of the arrays of GATES, letters out of i, f, c and o; with all four, of the projection as well.
+    """Compute the statistics of a layer. Reads the weights.
 
-    PRODUCER wrote the model, and decides on the activation of the forget gate where the file does not name it. Reads
-    the weights.
+    Args:
+        lstm: The layer.
+        gates: Letters out of i, f, c and o; with all four, the projection is included.
+        producer: The release that wrote the model; it decides on the activation of the forget gate where the file does
+            not name it.
     """
-    no_radius = _no_radius(lstm)
+    no_radius = _explain_no_radius(lstm)
     arrays = [
-        _statistics(tensor.name.rpartition("/")[2], tensor.read(), radius=no_radius is None)
+        _compute_statistics(tensor.name.rpartition("/")[2], tensor.read(), radius=no_radius is None)
         for tensor in lstm.arrays(gates)
     ]
     bias = lstm.gates["f"].b if "f" in gates else None
@@ -115,21 +118,23 @@ def summarise(lstm: LSTM, gates: str = GATES, *, producer: str) -> LayerStatisti
     if lstm.forget_bias is None:
         return LayerStatistics(lstm.name, tuple(arrays), None, no_radius, "the file does not hold the forget bias")
     try:
-        scales = _time_scales(bias.read(), lstm.forget_bias, behaviour.of(lstm, producer), peepholes=lstm.peepholes)
+        scales = _compute_time_scales(
+            bias.read(), lstm.forget_bias, behaviour.of(lstm, producer), peepholes=lstm.peepholes
+        )
     except CannotReplay as error:
         return LayerStatistics(lstm.name, tuple(arrays), None, no_radius, str(error).partition(";")[0])
     return LayerStatistics(lstm.name, tuple(arrays), scales, no_radius)
 
 
-def _no_radius(lstm: LSTM) -> str | None:
+def _explain_no_radius(lstm: LSTM) -> str | None:
     if lstm.projection is not None:
-        return f"U is ({lstm.projection}, {lstm.units}) behind a projection, not square"
+        return f"with a projection, U is ({lstm.projection}, {lstm.units}), not square"
     if lstm.units > MOST_UNITS:
-        return f"of more than {MOST_UNITS:,} units it takes too long"
+        return f"it takes too long for more than {MOST_UNITS:,} units"
     return None
 
 
-def _statistics(name: str, values: Array, *, radius: bool) -> ArrayStatistics:
+def _compute_statistics(name: str, values: Array, *, radius: bool) -> ArrayStatistics:
     wide = values.astype(np.float64)
     return ArrayStatistics(
         name,
@@ -138,48 +143,48 @@ def _statistics(name: str, values: Array, *, radius: bool) -> ArrayStatistics:
         float(wide.min()),
         float(wide.max()),
         float(np.linalg.norm(wide)),
-        _spectral_radius(wide) if radius and name.startswith("U_") else None,
+        _compute_spectral_radius(wide) if radius and name.startswith("U_") else None,
     )
 
 
-def _spectral_radius(square: Array) -> float:
-    """NaN where an element is no finite number."""
+def _compute_spectral_radius(square: Array) -> float:
+    """Return NaN where an element is not finite."""
     if not np.isfinite(square).all():
         return np.nan
     budget.allow(len(square) ** 3 // _EIGENVALUES)
     return float(np.abs(np.linalg.eigvals(square)).max())
 
 
-def _time_scales(bias: Array, forget_bias: float, its: Behaviour, *, peepholes: bool) -> TimeScales:
-    steps = _steps(bias.astype(np.float64) + forget_bias, its)
+def _compute_time_scales(bias: Array, forget_bias: float, how: Behaviour, *, peepholes: bool) -> TimeScales:
+    steps = _compute_steps(bias.astype(np.float64) + forget_bias, how)
     return TimeScales(
         forget_bias,
         float(steps.min()),
         float(np.median(steps)),
         float(steps.max()),
-        activations.word(its.recurrent_activation),
-        _bins(steps[np.isfinite(steps)]),
+        activations.word(how.recurrent_activation),
+        _choose_bins(steps[np.isfinite(steps)]),
         int(np.isinf(steps).sum()),
         peepholes,
     )
 
 
-def _steps(z: Array, its: Behaviour) -> Array:
-    """The time scale of each unit, (m,): how many steps the cell state takes to shrink to 1/e or about that."""
+def _compute_steps(z: Array, how: Behaviour) -> Array:
+    """Return the time scale of each unit, (m,): about how many steps the cell state takes to shrink to 1/e."""
     with np.errstate(over="ignore", divide="ignore"):
-        if its.recurrent_activation == "sigmoid":
+        if how.recurrent_activation == "sigmoid":
             return np.asarray(1.0 + np.exp(z))  # 1/(1-σ(z)), without the rounding of σ(z) to 1
-        gate = activations.named(its.recurrent_activation, its.keras)(z)
+        gate = activations.named(how.recurrent_activation, how.keras)(z)
         return np.where(np.abs(gate) < 1.0, 1.0 / (1.0 - gate), np.where(np.isnan(gate), np.nan, np.inf))
 
 
-def _bins(steps: Array) -> tuple[Bin, ...]:
-    """As many as tell the units apart best, but few, and at edges that can be read."""
-    return next(bins for bins in (_counted(steps, ladder) for ladder in _LADDERS) if len(bins) <= _MOST_BINS)
+def _choose_bins(steps: Array) -> tuple[Bin, ...]:
+    """Return the finest bins that are few enough, with edges that are easy to read."""
+    return next(bins for bins in (_count_units(steps, ladder) for ladder in _LADDERS) if len(bins) <= _MOST_BINS)
 
 
-def _counted(steps: Array, ladder: tuple[float, ...]) -> tuple[Bin, ...]:
-    """How many of STEPS lie where: bins between the edges of LADDER, from the first that is not empty to the last."""
+def _count_units(steps: Array, ladder: tuple[float, ...]) -> tuple[Bin, ...]:
+    """Count `steps` in the bins between the edges of `ladder`, from the first that is not empty to the last."""
     edges = (
         0.0,
         *(round(10.0**decade * rung, 9) for decade in range(_DECADES) for rung in ladder),

@@ -1,7 +1,7 @@
-"""What the LSTM layers of a model make of an input, at every step: their states and gates.
+"""Run the LSTM layers of a model on an input, and give their states and gates at every step.
 
-A layer at a time is run, so that what is in memory is the input, the states of one layer, and the outputs that later
-layers take. From Python::
+One layer is run at a time, so that memory holds the input, the states of one layer, and the outputs that later layers
+take. From Python::
 
     x = numpy.load("x.npy")  # (batch, length, d)
     with lstmdump.open("weather.h5") as model:
@@ -25,12 +25,12 @@ from lstmdump.replay.network import Network
 
 
 class Given(NamedTuple):
-    """What layers are run on.
+    """The input of the layers.
 
     Attributes:
-        x: the input, (batch, length, d).
-        mask: true where there is a step, (batch, length); None where each is one.
-        initial: by the names of layers, the states before the first step; they are 0 where there is none.
+        x: The input, (batch, length, d).
+        mask: True where there is a step, (batch, length); None if no step is masked.
+        initial: The states before the first step, by the name of the layer; 0 for layers that are not in it.
     """
 
     x: Array
@@ -39,12 +39,12 @@ class Given(NamedTuple):
 
 
 def first_states(net: Network, path: str, batch: int) -> dict[str, State]:
-    """The states before the first step of each layer of NET that the `.npz` file at PATH has some for.
+    """Read the states before the first step from the `.npz` file at `path`, by the name of the layer.
 
-    It holds `h` and `c`, each (width,) or (batch, width), where there is one layer, and `<layer>/h`, `<layer>/c`.
+    The file holds `<layer>/h` and `<layer>/c`, each (width,) or (batch, width); `h` and `c` will do for a single layer.
 
     Raises:
-        BadInput: there is no such file, or it holds something else.
+        BadInput: The file does not exist, or holds something else.
     """
     widths = {(cell.name, member): width for cell in net.cells
               for member, width in (("h", cell.width), ("c", cell.units))}  # fmt: skip
@@ -65,11 +65,11 @@ def first_states(net: Network, path: str, batch: int) -> dict[str, State]:
 
 
 def run(net: Network, on: Given) -> Iterator[tuple[CellNumbers, States]]:
-    """Each layer of NET with its states, those before it whose outputs it takes.
+    """Run the layers of `net`, and yield each with its states, after the layers whose outputs it takes.
 
     Raises:
-        BadInput: the shapes do not go together.
-        CannotReplay: the activations of a layer are unknown.
+        BadInput: The shapes do not match.
+        CannotReplay: The activations of a layer are unknown.
     """
     outputs: dict[str, Array] = {}
     for number, cell in enumerate(net.cells):
@@ -79,4 +79,4 @@ def run(net: Network, on: Given) -> Iterator[tuple[CellNumbers, States]]:
         outputs = {name: h for name, h in {**outputs, cell.name: found.h}.items() if name in awaited}
         del x
         yield cell, found
-        del found  # before the next layer's are computed
+        del found  # before those of the next layer are computed

@@ -1,11 +1,11 @@
-"""Compare our slices with TensorFlow's own cells: the same stored arrays and random input, the largest difference.
+"""Compare the gates that this package cuts out with TensorFlow's own cells, on the same arrays and random input.
 
-What is compared is the layout: which slice is which gate, which rows are the input's, what is transposed, summed or
-added. TensorFlow gets the arrays as they are stored and does its own slicing; the replay gets the gates as `export`
+What is compared is the layout: which slice is which gate, which rows belong to the input, what is transposed, summed or
+added. TensorFlow gets the arrays as they are stored and slices them itself; the replay gets the gates as `export`
 writes them. Both apply tanh and the sigmoid, whatever the layer's own activations are, so these are not checked.
 
-Both compute in float64, where TensorFlow's cell can, so that what differs is the layout and not the rounding: in
-float32, a layer of 1024 units with standard normal weights amplifies it to 1e-2 within ten steps.
+Both compute in float64 where TensorFlow's cell can, so that the differences come from the layout and not from rounding:
+in float32, a layer of 1024 units with standard normal weights amplifies rounding to 1e-2 within ten steps.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from lstmdump.replay.equations import CellNumbers, States
 from lstmdump.sandbox.tensorflow_client import Answer, Request, TensorFlow
 
 TOLERANCE = 1e-5
-"""Far above rounding, which made 1e-6 at most in 2,222 layers of 40 releases, those that run in float32 among them;
-far below the effect of a wrong slice: the least in these layers was that of two exchanged gates, 0.016."""
+"""Far above rounding, which was 1e-6 at most in 2,222 layers of 40 releases, including those that run in float32;
+far below the effect of a wrong slice: the smallest in these layers was 0.016, from two exchanged gates."""
 
 _BATCH, _STEPS = 3, 10
-_DEFAULT_FORGET_BIAS = 1.0  # of every cell of TensorFlow 1 that has one
+_DEFAULT_FORGET_BIAS = 1.0  # the default of every cell of TensorFlow 1 that has one
 _FLOAT32_ONLY = frozenset({"block", "block-v2"})
 
 
@@ -40,11 +40,11 @@ class LayerVerdict:
     Attributes:
         layer: The name of the layer.
         kind: The class of the layer.
-        cell: What TensorFlow ran, by TensorFlow's name; None where the layer was not verified.
-        dtype: What both sides computed in.
-        difference: The largest between any two outputs or cell states; NaN where one of them is not a number.
-        agrees: Whether that is within the tolerance; None where the layer was not verified.
-        notes: What to know about the result; why the layer was not verified.
+        cell: The cell that TensorFlow ran, by TensorFlow's name; None where the layer was not verified.
+        dtype: The dtype that both sides computed in.
+        difference: The largest difference between two outputs or cell states; NaN where one of them is NaN.
+        agrees: Whether the difference is within the tolerance; None where the layer was not verified.
+        notes: Remarks on the result, or why the layer was not verified.
     """
 
     layer: str
@@ -73,13 +73,13 @@ class ModelVerdict:
 
 
 class Case(NamedTuple):
-    """A layer, read, to be run on both sides.
+    """A layer that has been read and can be run on both sides.
 
     Attributes:
         kind: The class of the layer.
         knows_forget_bias: Whether the file holds the forget bias that the cell adds.
-        request: What TensorFlow is to run.
-        numbers: What the replay is to run.
+        request: The request to TensorFlow.
+        numbers: The numbers for the replay.
     """
 
     kind: str
@@ -89,7 +89,7 @@ class Case(NamedTuple):
 
 
 def case(lstm: LSTM, *, seed: int = 0) -> Case | LayerVerdict:
-    """Return what is to be run to verify an LSTM; a verdict that says why, if it cannot be verified.
+    """Read an LSTM so that it can be run on both sides; return a verdict with the reason if it cannot be verified.
 
     Raises:
         UnreadableModel: The numbers cannot be read.
@@ -104,7 +104,7 @@ def case(lstm: LSTM, *, seed: int = 0) -> Case | LayerVerdict:
 
 
 def compare(given: Case | LayerVerdict, tensorflow: TensorFlow, *, tolerance: float = TOLERANCE) -> LayerVerdict:
-    """Run a case in TensorFlow and in the replay, and compare; return a verdict as it is.
+    """Run a case in TensorFlow and in the replay, and compare; return a verdict unchanged.
 
     Raises:
         MissingDependency: TensorFlow is not installed.
@@ -114,12 +114,14 @@ def compare(given: Case | LayerVerdict, tensorflow: TensorFlow, *, tolerance: fl
         return given
     request, name = given.request, given.request.layer
     theirs = tensorflow.run(request)
-    with np.errstate(over="ignore", invalid="ignore"):  # NaN is an answer, too
+    with np.errstate(over="ignore", invalid="ignore"):  # NaN is a valid result
         ours = equations.replay(given.numbers, request.x)
-        if (ours.h.shape, _last_cell_state(ours).shape) != (theirs.h.shape, theirs.c.shape):
-            raise TensorFlowFailed(f"TensorFlow makes {theirs.h.shape} of {name}, the replay {ours.h.shape}")
+        if (ours.h.shape, _get_last_cell_state(ours).shape) != (theirs.h.shape, theirs.c.shape):
+            raise TensorFlowFailed(
+                f"the output of {name} is {theirs.h.shape} in TensorFlow, but {ours.h.shape} in the replay"
+            )
         difference = _largest_difference(ours, theirs)
-        notes = tuple(_notes(given, tolerance))
+        notes = tuple(_collect_notes(given, tolerance))
     return LayerVerdict(name, given.kind, theirs.cell, request.dtype, difference, difference <= tolerance, notes)
 
 
@@ -127,7 +129,7 @@ def _make_request(lstm: LSTM, seed: int) -> Request:
     cell = lstm.layout.tensorflow_cell(lstm)
     dtype = "float32" if cell in _FLOAT32_ONLY else "float64"
     forget_bias = _DEFAULT_FORGET_BIAS if lstm.forget_bias is None else lstm.forget_bias
-    with np.errstate(over="ignore"):  # what no float32 can hold is told as infinite
+    with np.errstate(over="ignore"):  # values beyond float32 become infinite and are reported
         arrays = {weight.name: weight.tensor.read().astype(dtype) for weight in lstm.weights}
     x = np.random.default_rng(seed).standard_normal((_BATCH, _STEPS, lstm.input_dim)).astype(dtype)
     return Request(lstm.name, cell, lstm.units, forget_bias, dtype, x, arrays)
@@ -140,26 +142,26 @@ def _check_finite(arrays: Mapping[str, Array]) -> None:
 
 
 def _largest_difference(ours: States, theirs: States | Answer) -> float:
-    """Return the largest between outputs of any step and last cell states; NaN if there is one on either side."""
-    differences = ours.h - theirs.h, _last_cell_state(ours) - _last_cell_state(theirs)
+    """Return the largest difference of all outputs and the last cell states; NaN if either side has one."""
+    differences = ours.h - theirs.h, _get_last_cell_state(ours) - _get_last_cell_state(theirs)
     return float(np.max([np.abs(values).max() for values in differences]))
 
 
-def _last_cell_state(outcome: States | Answer) -> Array:
+def _get_last_cell_state(outcome: States | Answer) -> Array:
     """Return the last cell state, (batch, m)."""
     return outcome.c[:, -1] if isinstance(outcome, States) else outcome.c
 
 
-def _notes(given: Case, tolerance: float) -> Iterator[str]:
+def _collect_notes(given: Case, tolerance: float) -> Iterator[str]:
     if not given.knows_forget_bias:
         yield f"with a forget bias of {_DEFAULT_FORGET_BIAS} on both sides: the file does not hold it"
     alike = list(_find_alike(given.numbers, given.request.x, tolerance))
     if alike:
-        yield f"its numbers would not show an exchange of {', of '.join(alike)}"
+        yield f"the result would not reveal an exchange of {', of '.join(alike)}"
 
 
 def _find_alike(numbers: CellNumbers, x: Array, tolerance: float) -> Iterator[str]:
-    """Yield the pairs of gates that `x` does not tell apart: `i and o`."""
+    """Yield the pairs of gates whose exchange `x` does not reveal: `i and o`."""
     right = equations.replay(numbers, x)
     for one, other in combinations(GATES, 2):
         gates = {**numbers.gates, one: numbers.gates[other], other: numbers.gates[one]}

@@ -70,7 +70,7 @@ def test_a_second_run_refuses_or_skips_existing_outputs(scheduler: str, process:
     process(*words, cwd=model.parent)
     refused, skipped = process(*words, cwd=model.parent), process(*words, "--skip-existing", cwd=model.parent)
     assert (refused.returncode, skipped.returncode, skipped.stdout) == (2, 0, "")
-    assert refused.stderr == "lstmdump: model.h5: out/model.h5.npz is there already; use --force or --skip-existing\n"
+    assert refused.stderr == "lstmdump: model.h5: out/model.h5.npz already exists; use --force or --skip-existing\n"
 
 
 FROM_PYTHON = """

@@ -19,20 +19,20 @@ from lstmdump.export.atomic import whole_file
 
 @pytest.fixture(params=["no name", "hidden name"], autouse=True)
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a file goes by until it is whole: no name where the system can do that, or a hidden one."""
+    """The name of an incomplete file: none where the system supports that, or a hidden one."""
     if request.param == "hidden name":
         monkeypatch.setattr(atomic, "_NAMELESS", 0)
 
 
 @pytest.fixture(autouse=True)
 def _forgetful() -> Iterator[None]:
-    """Each test is a run of its own."""
+    """Forget the directories searched for leftovers, so that each test is a new run."""
     atomic.remove_leftovers.cache_clear()
     yield
     atomic.remove_leftovers.cache_clear()
 
 
-def test_a_file_is_there_when_all_is_written(tmp_path: Path) -> None:
+def test_a_file_exists_once_it_is_complete(tmp_path: Path) -> None:
     with whole_file(tmp_path / "a", overwrite=False) as file:
         file.write(b"x")
         assert not (tmp_path / "a").exists()
@@ -46,9 +46,7 @@ def test_an_error_leaves_nothing_behind(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_signal_leaves_no_directory_behind_that_was_just_made(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_signal_leaves_no_new_directory_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mkdir = os.mkdir
 
     def interrupted(path: str) -> None:
@@ -61,7 +59,7 @@ def test_a_signal_leaves_no_directory_behind_that_was_just_made(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_error_leaves_the_old_file_as_it_was(tmp_path: Path) -> None:
+def test_an_error_leaves_the_old_file_unchanged(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"old")
     with pytest.raises(KeyboardInterrupt), whole_file(tmp_path / "a", overwrite=True) as file:
         file.write(b"new")
@@ -69,12 +67,12 @@ def test_an_error_leaves_the_old_file_as_it_was(tmp_path: Path) -> None:
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a", b"old")]
 
 
-def test_a_url_is_no_place_for_an_output() -> None:
+def test_an_output_at_a_url_is_refused() -> None:
     with pytest.raises(OutputUnwritable, match=r"^s3://b/a\.npz is a URL; files are written on this machine only$"):
         conflicts.require_local_path("s3://b/a.npz")
 
 
-def test_a_full_disk_is_told_with_the_path_that_was_asked_for(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_with_the_requested_path(tmp_path: Path) -> None:
     with (
         pytest.raises(OutputUnwritable, match=r"a cannot be written: No space left on device"),
         whole_file(tmp_path / "a", overwrite=False),
@@ -83,13 +81,13 @@ def test_a_full_disk_is_told_with_the_path_that_was_asked_for(tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_in_place_of_a_directory_is_told(tmp_path: Path) -> None:
+def test_a_file_in_place_of_a_directory_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(OutputUnwritable, match="Not a directory"), whole_file(tmp_path / "file" / "a", overwrite=False):
         pass
 
 
-def test_a_file_that_came_into_being_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
+def test_a_file_created_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
     with pytest.raises(OutputExists), whole_file(tmp_path / "a", overwrite=False):
         (tmp_path / "a").write_bytes(b"theirs")
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"theirs"]
@@ -123,14 +121,14 @@ def test_a_file_that_is_overwritten_keeps_its_permissions(tmp_path: Path) -> Non
     assert (tmp_path / "a").stat().st_mode & 0o777 == 0o604
 
 
-def test_a_path_without_a_directory_lies_in_the_current_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_path_without_a_directory_is_in_the_current_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with whole_file("a", overwrite=False) as file:
         file.write(b"x")
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a", b"x")]
 
 
-def test_directories_that_lack_are_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_directories_are_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with whole_file("new/deep/a", overwrite=False):
         pass
@@ -141,7 +139,7 @@ def test_directories_that_lack_are_made(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_directory_that_was_removed_meanwhile_is_made_again(tmp_path: Path) -> None:
     with whole_file(tmp_path / "new" / "a", overwrite=False) as file:
         file.write(b"x")
-        with suppress(OSError):  # a hidden name keeps it
+        with suppress(OSError):  # a hidden file keeps it
             (tmp_path / "new").rmdir()
     assert (tmp_path / "new" / "a").read_bytes() == b"x"
 
@@ -152,7 +150,7 @@ def test_a_name_as_long_as_names_can_be_is_written(tmp_path: Path) -> None:
     assert [len(os.fsencode(path.name)) for path in tmp_path.iterdir()] == [254]
 
 
-def test_one_file_takes_the_place_of_another_though_it_is_being_read(tmp_path: Path) -> None:
+def test_a_file_can_be_replaced_while_it_is_being_read(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"old")
     with (tmp_path / "a").open("rb") as old:
         with whole_file(tmp_path / "a", overwrite=True) as file:
@@ -162,20 +160,20 @@ def test_one_file_takes_the_place_of_another_though_it_is_being_read(tmp_path: P
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes of POSIX")
 @pytest.mark.parametrize("linked", [False, True])
-def test_what_is_no_file_is_not_overwritten(tmp_path: Path, linked: bool) -> None:
+def test_a_path_that_is_not_a_file_is_not_overwritten(tmp_path: Path, linked: bool) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to("pipe")
     with (
-        pytest.raises(OutputUnwritable, match="pipe is no regular file"),
+        pytest.raises(OutputUnwritable, match="pipe is not a regular file"),
         whole_file(tmp_path / ("link" if linked else "pipe"), overwrite=True),
     ):
         pass
     assert ((tmp_path / "pipe").is_fifo(), len(list(tmp_path.iterdir()))) == (True, 2)
 
 
-@pytest.mark.skipif(os.name != "posix", reason="elsewhere directories are not brought to the disk")
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere directories are not synced")
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EINVAL])
-def test_a_directory_that_cannot_be_synced_is_no_failure(
+def test_a_directory_that_cannot_be_synced_is_accepted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     fsync = os.fsync
@@ -203,14 +201,14 @@ with whole_file(sys.argv[1], overwrite=True) as file:
 """
 
 
-@pytest.mark.skipif(not atomic._NAMELESS, reason="files without a name are Linux's")
+@pytest.mark.skipif(not atomic._NAMELESS, reason="only Linux has files without a name")
 def test_a_process_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", KILLED, tmp_path / "a"], check=False)
     assert (done.returncode, list(tmp_path.iterdir())) == (-signal.SIGKILL, [])
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
-def test_the_next_run_removes_what_a_process_left_that_was_killed(tmp_path: Path) -> None:
+def test_the_next_run_removes_what_a_killed_process_left(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"old")
     subprocess.run([sys.executable, "-c", KILLED, tmp_path / "a", "hidden name"], check=False)
     left = sorted(path.name for path in tmp_path.iterdir())
@@ -248,7 +246,7 @@ def test_a_file_is_locked_for_as_long_as_it_has_a_hidden_name(tmp_path: Path, mo
 
 
 @pytest.mark.skipif(os.name != "posix", reason="locks of POSIX")
-def test_a_file_that_was_taken_for_left_behind_before_it_was_locked_is_made_anew(
+def test_a_file_removed_as_left_behind_before_it_was_locked_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lock, removed = atomic.lock, []

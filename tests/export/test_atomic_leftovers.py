@@ -17,14 +17,14 @@ from lstmdump.export.atomic import hidden_name, lock, remove_leftovers
 
 @pytest.fixture(autouse=True)
 def _forgetful() -> Iterator[None]:
-    """Each test is a run of its own."""
+    """Forget the directories searched for leftovers, so that each test is a new run."""
     remove_leftovers.cache_clear()
     yield
     remove_leftovers.cache_clear()
 
 
 def left_behind(directory: Path, *, mark: str = "", seconds: float = 0) -> Path:
-    """A hidden file of a run that was killed, on the machine with that MARK, this one if none, so many SECONDS ago."""
+    """Write the hidden file of a run killed so many seconds ago, on the machine with `mark`, or on this one."""
     name = hidden_name()
     path = directory / (name.replace(name.split("-")[1], mark) if mark else name)
     path.write_bytes(b"half")
@@ -34,20 +34,20 @@ def left_behind(directory: Path, *, mark: str = "", seconds: float = 0) -> Path:
 
 @contextmanager
 def at_work(path: Path) -> Iterator[None]:
-    """A run that has locked PATH."""
+    """Lock `path`, as an active run does."""
     with path.open("r+b") as file:
         lock(file.fileno())
         yield
 
 
-def test_what_was_left_behind_is_removed(tmp_path: Path) -> None:
+def test_a_file_left_behind_is_removed(tmp_path: Path) -> None:
     left_behind(tmp_path)
     remove_leftovers(str(tmp_path))
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.skipif(os.name != "posix", reason="locks of POSIX")
-def test_the_file_of_a_run_at_work_stays(tmp_path: Path) -> None:
+def test_the_file_of_an_active_run_stays(tmp_path: Path) -> None:
     path = left_behind(tmp_path, seconds=1e6)
     with at_work(path):
         remove_leftovers(str(tmp_path))
@@ -96,7 +96,7 @@ def test_without_locks_a_file_stays_for_a_day(tmp_path: Path, monkeypatch: pytes
     ["model.npz", ".lstmdump-x.tmp", ".lstmdump-0123abcd-0123456789abcdef.tmp.npz", "lstmdump-0123abcd-0123456789abcdef.tmp",
      ".lstmdump-0123abcd-0123456789abcdef.tmp\n", ".lstmdump.json"],
 )  # fmt: skip
-def test_what_is_called_otherwise_stays(tmp_path: Path, name: str) -> None:
+def test_a_file_with_another_name_stays(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"")
     os.utime(tmp_path / name, (0, 0))
     remove_leftovers(str(tmp_path))
@@ -104,7 +104,7 @@ def test_what_is_called_otherwise_stays(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links need a privilege elsewhere")
-def test_a_link_stays_and_so_does_what_it_leads_to(tmp_path: Path) -> None:
+def test_a_link_and_its_target_stay(tmp_path: Path) -> None:
     (tmp_path / "target").write_bytes(b"")
     link = tmp_path / hidden_name()
     link.symlink_to("target")
@@ -113,7 +113,7 @@ def test_a_link_stays_and_so_does_what_it_leads_to(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes of POSIX")
-def test_what_is_no_file_stays_and_does_not_block(tmp_path: Path) -> None:
+def test_a_pipe_and_a_directory_stay_and_do_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / hidden_name())
     (tmp_path / hidden_name()).mkdir()
     remove_leftovers(str(tmp_path))
@@ -136,11 +136,11 @@ def test_a_directory_is_listed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert listed == [str(tmp_path)]
 
 
-def test_a_directory_that_is_not_there_or_may_not_be_listed_is_no_error(tmp_path: Path) -> None:
+def test_a_directory_that_is_missing_or_cannot_be_listed_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     remove_leftovers(str(tmp_path / "absent"))
     remove_leftovers(str(tmp_path / "file"))
 
 
-def test_no_two_hidden_names_are_alike() -> None:
+def test_hidden_names_are_unique() -> None:
     assert len({hidden_name() for _ in range(1000)}) == 1000

@@ -15,7 +15,7 @@ from lstmdump.export.batch import Outcome, run
 from lstmdump.sandbox.pool import ProcessPool
 
 
-def told(outcomes: Iterator[Outcome[int, int]]) -> list[object]:
+def results(outcomes: Iterator[Outcome[int, int]]) -> list[object]:
     return [outcome.result if outcome.error is None else repr(outcome.error) for outcome in outcomes]
 
 
@@ -28,9 +28,9 @@ EXECUTORS = {
 
 
 @pytest.mark.parametrize("make", EXECUTORS.values(), ids=EXECUTORS.keys())
-def test_outcomes_come_in_the_jobs_order_and_one_that_fails_stops_none(make: Any) -> None:
+def test_outcomes_are_in_order_and_a_failure_stops_no_other_job(make: Any) -> None:
     with make() as executor:
-        assert told(run(halved, [0, 1, 2, 4], executor)) == [0, "ValueError('1 is odd')", 1, 2]
+        assert results(run(halved, [0, 1, 2, 4], executor)) == [0, "ValueError('1 is odd')", 1, 2]
 
 
 @pytest.mark.parametrize("make", EXECUTORS.values(), ids=EXECUTORS.keys())
@@ -40,7 +40,7 @@ def test_each_outcome_names_its_job(make: Any) -> None:
 
 
 class Held(Executor):
-    """An executor that does nothing until it is told to."""
+    """An executor that runs no job by itself."""
 
     def __init__(self) -> None:
         self.futures: list[Future[Any]] = []
@@ -57,14 +57,14 @@ class Immediate(Executor):
         return done
 
 
-def test_what_is_done_is_handed_on_before_more_is_taken() -> None:
+def test_completed_jobs_are_yielded_before_more_are_taken() -> None:
     taken = itertools.count()
     outcomes = run(abs, taken, Immediate())
     assert [next(outcomes).job for _ in range(3)] == [0, 1, 2]
     assert next(taken) == 3
 
 
-def test_an_executor_has_so_many_jobs_at_most() -> None:
+def test_the_number_of_jobs_in_an_executor_is_limited() -> None:
     held, taken = Held(), itertools.count()
     with ThreadPoolExecutor(1) as other:
         first = other.submit(next, run(abs, taken, held, at_once=5))
@@ -75,7 +75,7 @@ def test_an_executor_has_so_many_jobs_at_most() -> None:
     assert (len(held.futures), next(taken)) == (5, 5)
 
 
-def test_whoever_stops_asking_cancels_what_has_not_begun() -> None:
+def test_closing_the_iterator_cancels_jobs_that_have_not_begun() -> None:
     held = Held()
     outcomes = run(abs, range(3), held)
     with ThreadPoolExecutor(1) as other:
@@ -88,7 +88,7 @@ def test_whoever_stops_asking_cancels_what_has_not_begun() -> None:
     assert [future.cancelled() for future in held.futures] == [False, True, True]
 
 
-def test_an_interrupt_of_the_work_is_one_of_the_batch() -> None:
+def test_an_interrupt_of_the_work_interrupts_the_batch() -> None:
     held = Held()
     outcomes = run(abs, [1, 2], held, at_once=1)
     with ThreadPoolExecutor(1) as other:
@@ -99,7 +99,7 @@ def test_an_interrupt_of_the_work_is_one_of_the_batch() -> None:
         assert isinstance(first.exception(60), KeyboardInterrupt)
 
 
-def test_a_job_that_somebody_else_cancels_is_one_that_fails() -> None:
+def test_a_job_cancelled_elsewhere_fails() -> None:
     class Cancelling(Held):
         def submit(self, work: Any, /, *_args: Any, **_options: Any) -> Future[Any]:
             future = super().submit(work)
@@ -109,19 +109,19 @@ def test_a_job_that_somebody_else_cancels_is_one_that_fails() -> None:
     assert [type(outcome.error) for outcome in run(abs, [1], Cancelling())] == [CancelledError]
 
 
-def test_what_is_known_goes_to_no_executor() -> None:
+def test_a_known_result_is_not_submitted() -> None:
     held = Held()
-    assert told(run(halved, [3], held, known=lambda job: job * 10)) == [30]
+    assert results(run(halved, [3], held, known=lambda job: job * 10)) == [30]
     assert held.futures == []
 
 
-def test_what_is_known_to_fail_goes_to_no_executor() -> None:
+def test_a_job_known_to_fail_is_not_submitted() -> None:
     held = Held()
-    assert told(run(abs, [3], held, known=halved)) == ["ValueError('3 is odd')"]
+    assert results(run(abs, [3], held, known=halved)) == ["ValueError('3 is odd')"]
     assert held.futures == []
 
 
-def test_an_executor_that_breaks_fails_its_jobs_and_ends_nothing() -> None:
+def test_a_broken_executor_fails_its_jobs_without_ending_the_batch() -> None:
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as executor:
         outcomes = list(run(died, [1, 2, 3], executor, at_once=1))
     assert [type(outcome.error) for outcome in outcomes] == [BrokenProcessPool] * 3

@@ -13,7 +13,7 @@ VALUES = np.arange(24, dtype="<f4").reshape(4, 6)
 
 
 class Source:
-    """A stored array that counts how often it is read, and gives its rows three at a time."""
+    """A stored array that counts how often it is read, and yields its rows three at a time."""
 
     def __init__(self, values: np.ndarray = VALUES) -> None:
         self.passes = 0
@@ -30,7 +30,7 @@ class Source:
 
 
 def joined(*outputs: ArrayOutput) -> list[list[float]]:
-    """The numbers of each of OUTPUTS, put together from its pieces."""
+    """Return the numbers of each of `outputs`, joined from its pieces."""
     data = [bytearray() for _ in outputs]
     for index, piece in pieces(outputs):
         data[index] += piece
@@ -66,7 +66,7 @@ def test_a_stored_array_of_one_dimension_has_elements_as_its_rows() -> None:
     assert joined(kept(tensor.part(slice(5, 9)))) == [[5, 6, 7, 8]]
 
 
-def test_a_part_of_no_columns_has_no_pieces() -> None:
+def test_a_part_without_columns_has_no_pieces() -> None:
     assert joined(kept(Source().tensor.part(slice(None), slice(2, 2)))) == [[]]
 
 
@@ -80,7 +80,7 @@ def test_a_constant_is_added_on_the_way() -> None:
     assert joined(ArrayOutput("a", tensor, "float32", 0.5)) == [(VALUES[0] + np.float32(0.5)).tolist()]
 
 
-def test_computed_numbers_are_taken_in_bands_of_bounded_size() -> None:
+def test_computed_numbers_are_fetched_in_bands_of_bounded_size() -> None:
     asked = []
 
     def compute(first: int, last: int) -> np.ndarray:
@@ -99,13 +99,13 @@ def test_computed_numbers_come_in_order() -> None:
     ]
 
 
-def test_numbers_of_the_other_byte_order_come_lowest_byte_first() -> None:
+def test_big_endian_numbers_are_written_in_little_endian_order() -> None:
     values = VALUES.astype(">f4")
     assert joined(kept(Tensor("t", (4, 6), "float32", lambda cuts: values[cuts]))) == [VALUES.ravel().tolist()]
 
 
-def test_what_holds_no_numbers_is_an_error() -> None:
-    with pytest.raises(CorruptModel, match="t holds object, which are no numbers"):
+def test_an_array_without_numbers_is_refused() -> None:
+    with pytest.raises(CorruptModel, match="t holds object, which are not numbers"):
         _ = kept(Tensor("t", (1,), "object", lambda _: VALUES)).size
 
 
@@ -115,7 +115,7 @@ def test_a_number_that_would_become_infinite_does_not_fit(number: float, dtype: 
         as_type(np.array([1.0, number]), dtype)
 
 
-def test_a_number_that_does_not_fit_is_told_with_the_outputs_name() -> None:
+def test_a_number_that_does_not_fit_is_reported_with_the_name_of_the_output() -> None:
     with pytest.raises(DoesNotFit, match=r"^W_i: it holds 70000, which is too large for float16$"):
         joined(ArrayOutput("W_i", Source(np.array([[7e4]], "f4")).tensor, "float16"))
 

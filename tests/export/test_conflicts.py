@@ -24,47 +24,47 @@ def planned(models: list[str], out: Path) -> int:
 
 
 @pytest.fixture
-def without_capitals(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A disk on which `a` and `A` are one file: each path is looked for in small letters."""
+def case_insensitive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A case-insensitive file system: each path is looked up in lower case."""
     looked_for = os.path.lexists
     monkeypatch.setattr(
         os.path, "lexists", lambda path: looked_for(str(path).replace(Path(path).name, Path(path).name.lower()))
     )
 
 
-@pytest.mark.usefixtures("without_capitals")
+@pytest.mark.usefixtures("case_insensitive")
 @pytest.mark.parametrize("there", [True, False])
 @pytest.mark.parametrize("models", ALIKE)
-def test_models_that_a_disk_without_capitals_takes_for_one_are_refused(
+def test_models_that_differ_only_in_case_are_refused_on_a_case_insensitive_file_system(
     models: list[str], there: bool, tmp_path: Path
 ) -> None:
     if there:
         (tmp_path / "out").mkdir()
-    with pytest.raises(OutputClash, match="does not tell their names apart; nothing was written"):
+    with pytest.raises(OutputClash, match="treats these names as equal; nothing was written"):
         planned(models, tmp_path / "out")
 
 
 @pytest.mark.parametrize("models", ALIKE)
-def test_models_that_a_disk_tells_apart_are_all_written(models: list[str], tmp_path: Path) -> None:
-    if not conflicts._tells_capitals_apart(str(tmp_path)):
-        pytest.skip("this disk does not")
+def test_models_that_differ_only_in_case_are_written_on_a_case_sensitive_file_system(
+    models: list[str], tmp_path: Path
+) -> None:
+    if not conflicts._is_case_sensitive(str(tmp_path)):
+        pytest.skip("this file system is case-insensitive")
     assert planned(models, tmp_path / "out") == 2
 
 
-@pytest.mark.usefixtures("without_capitals")
+@pytest.mark.usefixtures("case_insensitive")
 @pytest.mark.parametrize("models", [["a/b.h5", "a_b.h5", "A_C.h5"], ["X/a.h5", "x/b.h5"], ["é.h5", "e.h5"]])
-def test_models_whose_names_differ_in_more_than_capitals_are_written_to_any_disk(
-    models: list[str], tmp_path: Path
-) -> None:
+def test_models_that_differ_in_more_than_case_are_written_on_any_file_system(models: list[str], tmp_path: Path) -> None:
     assert planned(models, tmp_path / "out") == len(models)
 
 
-def test_nothing_is_left_of_looking_whether_a_disk_has_capitals(tmp_path: Path) -> None:
-    conflicts._tells_capitals_apart(str(tmp_path))
+def test_the_check_for_case_sensitivity_leaves_no_file(tmp_path: Path) -> None:
+    conflicts._is_case_sensitive(str(tmp_path))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_directory_that_cannot_be_written_is_told_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_directory_that_cannot_be_written_is_reported_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> int:
         raise PermissionError
 
@@ -73,10 +73,10 @@ def test_a_directory_that_cannot_be_written_is_told_later(tmp_path: Path, monkey
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links need a privilege elsewhere")
-def test_models_that_links_lead_to_one_file_are_refused(tmp_path: Path) -> None:
+def test_models_written_to_one_file_through_links_are_refused(tmp_path: Path) -> None:
     (tmp_path / "out" / "a").mkdir(parents=True)
     (tmp_path / "out" / "b").symlink_to("a")
-    with pytest.raises(OutputClash, match="to which links lead; nothing was written"):
+    with pytest.raises(OutputClash, match="through links; nothing was written"):
         planned(["a/new/x.h5", "b/new/x.h5"], tmp_path / "out")
 
 
@@ -85,7 +85,7 @@ def test_a_file_that_is_a_link_to_another_output_is_refused(tmp_path: Path) -> N
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "a.h5.npz").write_bytes(b"")
     (tmp_path / "out" / "b.h5.npz").symlink_to("a.h5.npz")
-    with pytest.raises(OutputClash, match="to which links lead; nothing was written"):
+    with pytest.raises(OutputClash, match="through links; nothing was written"):
         planned(["a.h5", "b.h5"], tmp_path / "out")
 
 

@@ -26,11 +26,11 @@ def exported(path: Path, settings: Settings = KEEP) -> dict[str, np.ndarray]:
         return {name: arrays[name] for name in arrays.files}
 
 
-def test_one_model_goes_to_the_file_that_is_named() -> None:
+def test_one_model_is_written_to_the_named_file() -> None:
     assert list(plan(["a/b.h5"], "x.npz")) == [Job("a/b.h5", "x.npz")]
 
 
-def test_one_model_goes_below_a_directory_under_its_own_name() -> None:
+def test_one_model_is_written_below_a_directory_under_its_own_name() -> None:
     assert list(plan(["a/b.h5"], "out")) == [Job("a/b.h5", os.path.join("out", "b.h5.npz"))]
 
 
@@ -42,7 +42,7 @@ def test_several_models_keep_their_places_below_the_deepest_common_directory() -
     ]
 
 
-def test_no_file_goes_to_a_url() -> None:
+def test_an_output_at_a_url_is_refused() -> None:
     with pytest.raises(OutputUnwritable, match="is a URL"):
         plan(["a/x.h5", "b/x.h5"], "s3://bucket/gates")
 
@@ -59,7 +59,7 @@ def test_a_model_is_not_overwritten_by_its_own_gates(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links need a privilege elsewhere")
-def test_a_model_is_not_overwritten_by_another_ones_gates_though_links_lead_there(tmp_path: Path) -> None:
+def test_a_model_is_not_overwritten_by_the_gates_of_another_through_links(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     models = [builders.one_lstm(tmp_path / "real" / name) for name in ("a", "a.npz")]
     (tmp_path / "out").symlink_to("real")
@@ -67,12 +67,12 @@ def test_a_model_is_not_overwritten_by_another_ones_gates_though_links_lead_ther
         plan([str(path) for path in models], str(tmp_path / "out"))
 
 
-def test_models_at_the_top_of_the_disk_go_below_the_directory() -> None:
+def test_models_in_the_root_directory_are_written_below_the_output_directory() -> None:
     top = Path.cwd().anchor
     assert next(plan([f"{top}a.h5"], "out")).output == os.path.join("out", "a.h5.npz")
 
 
-def test_every_gate_has_its_three_arrays_and_the_record_is_there(model: Path) -> None:
+def test_every_gate_has_three_arrays_and_the_file_has_a_record(model: Path) -> None:
     assert sorted(exported(model)) == sorted(
         ["__lstmdump__", *(f"lstm_1/{array}_{gate}" for gate in "ifco" for array in "WUb")]
     )
@@ -129,14 +129,14 @@ def test_force_overwrites(model: Path) -> None:
     assert "lstm_1/W_i" in exported(model, Settings(force=True))
 
 
-def test_skip_existing_leaves_it(model: Path) -> None:
+def test_skip_existing_leaves_the_file(model: Path) -> None:
     output = model.with_suffix(".npz")
     output.write_bytes(b"old")
     done = export(Job(str(model), str(output)), Settings(skip_existing=True))
     assert (done.skipped, output.read_bytes()) == (True, b"old")
 
 
-def test_a_directory_is_no_output(model: Path) -> None:
+def test_a_directory_as_an_output_is_refused(model: Path) -> None:
     model.with_suffix(".npz").mkdir()
     with pytest.raises(OutputExists, match="is a directory"):
         exported(model, Settings(force=True))
@@ -148,12 +148,12 @@ def test_only_the_chosen_layers_are_written(tmp_path: Path) -> None:
     assert {name.partition("/")[0] for name in arrays} == {"__lstmdump__", "b"}
 
 
-def test_a_model_without_lstm_leaves_the_record_alone(tmp_path: Path) -> None:
+def test_a_model_without_lstm_has_only_a_record(tmp_path: Path) -> None:
     assert list(exported(builders.write(tmp_path / "a.h5", {"d": builders.dense("d")}))) == ["__lstmdump__"]
 
 
 def with_forget_bias(monkeypatch: pytest.MonkeyPatch, value: float | None) -> None:
-    """Let every model be read as one of TensorFlow 1, whose cells add a constant to b_f at run time."""
+    """Make every model one of TensorFlow 1, whose cells add a constant to b_f at run time."""
     opening = ModelPath.open
 
     def reading(model: ModelPath) -> OpenModel:
@@ -171,7 +171,7 @@ def test_folding_adds_the_constant_to_the_forget_gates_bias_alone(model: Path, m
     assert arrays["lstm_1/b_i"].tolist() == made["b_i"].tolist()
 
 
-def test_what_was_folded_is_not_to_be_added_again(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folded_forget_bias_is_recorded_as_zero(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with_forget_bias(monkeypatch, 1.0)
     record = json.loads(exported(model, Settings(fold_forget_bias=True))["__lstmdump__"].item())
     assert (record["layers"][0]["forget_bias"], record["notes"][-1]) == (
@@ -180,7 +180,9 @@ def test_what_was_folded_is_not_to_be_added_again(model: Path, monkeypatch: pyte
     )
 
 
-def test_folding_what_the_file_does_not_hold_is_an_error(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folding_a_forget_bias_that_the_file_does_not_hold_is_refused(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with_forget_bias(monkeypatch, None)
     with pytest.raises(NoForgetBias, match="lstm_1: the file does not hold its forget bias"):
         exported(model, Settings(fold_forget_bias=True))
@@ -203,7 +205,7 @@ def test_folding_in_keras_changes_nothing(model: Path) -> None:
         (["s3://bucket/m.h5", "/here/m.h5"], ["s3/bucket/m.h5.npz", "here/m.h5.npz"]),
     ],
 )
-def test_an_output_lies_below_out_as_its_url_says(models: list[str], outputs: list[str]) -> None:
+def test_the_path_of_an_output_follows_its_url(models: list[str], outputs: list[str]) -> None:
     assert [job.output for job in plan(models, "out")] == [f"out/{output}" for output in outputs]
 
 
@@ -214,14 +216,14 @@ def test_two_urls_that_differ_in_their_queries_clash() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes of POSIX")
 @pytest.mark.parametrize("settings", [Settings(), Settings(force=True), Settings(skip_existing=True)])
-def test_what_is_no_file_is_no_output(settings: Settings, model: Path) -> None:
+def test_an_output_that_is_not_a_file_is_refused(settings: Settings, model: Path) -> None:
     os.mkfifo(model.with_suffix(".npz"))
-    with pytest.raises(OutputExists, match="is no regular file"):
+    with pytest.raises(OutputExists, match="is not a regular file"):
         export(Job(str(model), str(model.with_suffix(".npz"))), settings)
     assert model.with_suffix(".npz").is_fifo()
 
 
-def test_a_run_that_leaves_what_is_there_removes_what_was_left_behind(model: Path) -> None:
+def test_a_run_that_skips_existing_files_removes_leftovers(model: Path) -> None:
     model.with_suffix(".npz").write_bytes(b"old")
     (model.parent / atomic.hidden_name()).write_bytes(b"half")
     atomic.remove_leftovers.cache_clear()

@@ -41,5 +41,5 @@ def test_text_is_an_array_without_dimensions_that_needs_no_unpickling(text: str)
     assert (read.shape, read.item()) == ((), text)
 
 
-def test_what_is_no_number_has_no_size() -> None:
+def test_a_dtype_without_numbers_has_no_size() -> None:
     assert npy.item_size("object") is None

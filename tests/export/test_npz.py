@@ -49,13 +49,13 @@ def test_equal_arrays_give_equal_files(tmp_path: Path) -> None:
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
 
 
-def test_columns_are_written_as_the_numbers_they_are(tmp_path: Path) -> None:
+def test_columns_are_written_with_their_numbers(tmp_path: Path) -> None:
     written(tmp_path / "a.npz", output("a", np.arange(12).reshape(3, 4)[:, 1:3].T))
     assert np.load(tmp_path / "a.npz")["a"].tolist() == [[1, 5, 9], [2, 6, 10]]
 
 
 @pytest.mark.parametrize("length", [1, 1 << 20])
-def test_numbers_that_cannot_be_trusted_in_the_end_leave_no_file(tmp_path: Path, length: int) -> None:
+def test_numbers_that_fail_verification_at_the_end_leave_no_file(tmp_path: Path, length: int) -> None:
     def rows() -> Iterator[bytes]:
         yield bytes(length)
         raise RuntimeError

@@ -36,7 +36,7 @@ def net() -> Network:
 
 @pytest.fixture
 def chain() -> Network:
-    """`a` of 4 units on 3 inputs, `b` of 5 on what it gives, `c` of 2 on both."""
+    """Layers `a` of 4 units on 3 inputs, `b` of 5 on the output of `a`, `c` of 2 on both outputs."""
     return read(opened({"a": (3, 4), "b": (4, 5), "c": (9, 2)}, CHAIN), chain=True)
 
 
@@ -48,10 +48,10 @@ def written(net: Network, path: Path, **given: Any) -> dict[str, np.ndarray]:
 
 def test_each_layer_has_its_states_and_gates_of_every_step(net: Network, tmp_path: Path) -> None:
     arrays = written(net, tmp_path / "s.npz")
-    wanted = equations.replay(net.cells[0], X)
+    expected = equations.replay(net.cells[0], X)
     assert list(arrays) == ["__lstmdump__", "x", *(f"a/{member}" for member in MEMBERS)]
     for member in MEMBERS:
-        np.testing.assert_array_equal(arrays[f"a/{member}"], getattr(wanted, member))
+        np.testing.assert_array_equal(arrays[f"a/{member}"], getattr(expected, member))
 
 
 def test_the_input_is_written_beside_them(net: Network, tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_the_record_of_the_model_is_written_with_what_was_computed(net: Network,
     assert (record["layers"][0]["name"], record["trace"]["layers"][0]["activation"]) == ("a", "tanh")
 
 
-def test_without_a_report_the_record_says_how_the_layers_were_run(net: Network, tmp_path: Path) -> None:
+def test_without_a_report_the_record_states_how_the_layers_were_run(net: Network, tmp_path: Path) -> None:
     record = json.loads(written(net, tmp_path / "s.npz")["__lstmdump__"].item())
     assert (list(record), record["trace"]["layers"][0]["activation"]) == (["trace"], "tanh")
 
@@ -83,7 +83,7 @@ def test_layers_of_a_chain_are_run_on_the_outputs_of_others(chain: Network, tmp_
     np.testing.assert_array_equal(arrays["c/h"], c.h)
 
 
-def test_a_mask_goes_along_a_chain(chain: Network, tmp_path: Path) -> None:
+def test_a_mask_is_passed_along_a_chain(chain: Network, tmp_path: Path) -> None:
     mask = np.array([[True, True, False, True, False]] * 2)
     arrays = written(chain, tmp_path / "s.npz", mask=mask)
     assert [np.isnan(arrays[f"{name}/i"]).all(axis=(0, 2)).tolist() for name in "abc"] == [
@@ -110,7 +110,7 @@ def test_one_layer_at_a_time_is_in_memory(chain: Network, monkeypatch: pytest.Mo
     assert most == [0, 0, 0]
 
 
-def test_each_layer_is_computed_once(chain: Network, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_each_layer_is_computed_only_once(chain: Network, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(chunks, "_BAND", 1)  # each row is fetched by itself
     run: list[str] = []
     original = equations.replay
@@ -119,7 +119,7 @@ def test_each_layer_is_computed_once(chain: Network, monkeypatch: pytest.MonkeyP
     assert run == ["a", "b", "c"]
 
 
-def test_states_are_seen_while_they_are_there(chain: Network, tmp_path: Path) -> None:
+def test_seen_is_called_with_the_states_of_each_layer(chain: Network, tmp_path: Path) -> None:
     seen: list[tuple[str, tuple[int, ...]]] = []
     states.write(chain, Given(X), StatesFile(str(tmp_path / "s.npz")), seen=lambda cell, found: seen.append((cell.name, found.h.shape)))  # fmt: skip
     assert seen == [("a", (2, 5, 4)), ("b", (2, 5, 5)), ("c", (2, 5, 2))]
@@ -129,7 +129,7 @@ def test_names_are_escaped_as_in_an_export(tmp_path: Path) -> None:
     assert list(written(read(opened({"a:b": (3, 4)})), tmp_path / "s.npz"))[2] == "a%3Ab/h"
 
 
-def test_nothing_is_left_of_what_fails(net: Network, tmp_path: Path) -> None:
+def test_a_failure_leaves_no_file(net: Network, tmp_path: Path) -> None:
     with pytest.raises(BadInput):
         states.write(net, Given(X[:, :, :2]), StatesFile(str(tmp_path / "s.npz")))
     assert list(tmp_path.iterdir()) == []
@@ -143,7 +143,7 @@ def test_arrays_may_be_deflated(net: Network, tmp_path: Path) -> None:
     assert sizes[1] < sizes[0] / 2
 
 
-def test_a_model_that_holds_nan_is_run_in_silence(net: Network, tmp_path: Path) -> None:
+def test_a_model_that_holds_nan_gives_no_warning(net: Network, tmp_path: Path) -> None:
     net.cells[0].gates["i"].W[:] = np.inf
     assert np.isnan(written(net, tmp_path / "s.npz")["a/h"]).any()
 
@@ -154,13 +154,13 @@ def test_a_model_that_holds_nan_is_run_in_silence(net: Network, tmp_path: Path) 
         ("s.npy", WrongSuffix, "does not end in .npz"),
         ("", WrongSuffix, "^an empty name does not end in .npz"),
         ("s3://bucket/s.npz", OutputUnwritable, "is a URL"),
-        ("there.npz", OutputExists, "is there already; use --force"),
+        ("there.npz", OutputExists, "already exists; use --force"),
         ("directory.npz", OutputExists, "is a directory"),
         ("model.npz", OutputClash, "is itself one of the models to be read"),
         ("state.npz", OutputClash, "is itself one of the files to be read"),
     ],
 )
-def test_a_file_that_cannot_be_written_is_told_at_once(
+def test_a_file_that_cannot_be_written_is_reported_at_once(
     name: str, error: type[Exception], words: str, tmp_path: Path
 ) -> None:
     for there in ("there.npz", "model.npz", "state.npz"):
@@ -174,12 +174,12 @@ def test_a_file_that_cannot_be_written_is_told_at_once(
         )
 
 
-def test_what_is_there_may_be_overwritten(tmp_path: Path) -> None:
+def test_an_existing_file_may_be_overwritten(tmp_path: Path) -> None:
     (tmp_path / "s.npz").write_bytes(b"")
     states.require_writable(StatesFile(str(tmp_path / "s.npz"), force=True), "no.h5", ["no.npy"])
 
 
-def test_the_example_of_the_module_is_real(samples: Path, tmp_path: Path) -> None:
+def test_the_example_in_the_module_runs(samples: Path, tmp_path: Path) -> None:
     example = (states.__doc__ or "").partition("From Python::")[2]
     np.save(tmp_path / "x.npy", np.load(samples / "keras-2.2.0-weather.io.npz")["lstm_1|x"])
     (tmp_path / "weather.h5").symlink_to(samples / "keras-2.2.0-weather.h5")
@@ -188,7 +188,7 @@ def test_the_example_of_the_module_is_real(samples: Path, tmp_path: Path) -> Non
     assert np.load(tmp_path / "states.npz")["lstm_1/c"].shape == (2, 9, 6)
 
 
-def test_the_record_says_how_the_layers_are_run() -> None:
+def test_the_record_states_how_the_layers_are_run() -> None:
     settings = {("a",): {"activation": "sigmoid", "recurrent_activation": "hard_sigmoid"}}
     model = opened({"a": (3, 4), "b": (4, 4)}, {("b",): Source((("a",),))}, settings)
     made = states.record_of(read(model, chain=True, dtype="float64"), describe(model))

@@ -18,7 +18,7 @@ CHUNK = memoryview(bytes(1 << 26))
 
 
 class Forgetful(io.BytesIO):
-    """A file that keeps its length and the places of short writes, and forgets the long ones."""
+    """A file that keeps its length and the bytes of short writes, and discards those of long ones."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ def test_stored_members_are_written_as_zipfile_writes_them() -> None:
 
 
 @by_zipfile_of_today
-def test_members_that_grow_in_turns_are_written_as_zipfile_writes_them_one_after_the_other() -> None:
+def test_members_written_in_turns_equal_those_that_zipfile_writes_one_by_one() -> None:
     file = io.BytesIO()
     archive = ZipWriter(file)
     first, second = archive.stored("first", 4), archive.stored("second", 4)
@@ -125,15 +125,15 @@ def test_members_beyond_two_gibibytes_are_written_as_zipfile_writes_them() -> No
 
 
 @pytest.mark.parametrize("data", [b"123", b"12345"])
-def test_a_member_that_gets_another_size_than_was_said_is_an_error(data: bytes) -> None:
+def test_a_member_of_another_size_than_announced_is_refused(data: bytes) -> None:
     archive = ZipWriter(io.BytesIO())
     archive.stored("a", 4).write(data)
-    with pytest.raises(ValueError, match=f"{len(data)} bytes were written where 4 were to be"):
+    with pytest.raises(ValueError, match=f"{len(data)} bytes were written, but 4 were announced"):
         archive.close()
 
 
-def test_a_name_that_no_archive_can_have_is_refused() -> None:
+def test_a_name_too_long_for_an_archive_is_refused() -> None:
     ZipWriter(io.BytesIO()).stored("a" * 65_535, 0)
-    with pytest.raises(OutputUnwritable, match=r"a zip archive has no names of 65,536 bytes") as refused:
+    with pytest.raises(OutputUnwritable, match=r"a name of 65,536 bytes is too long for a zip archive") as refused:
         ZipWriter(io.BytesIO()).stored("a" * 65_536, 0)
     assert len(str(refused.value)) < 4096

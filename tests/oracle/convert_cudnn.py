@@ -1,6 +1,8 @@
-"""Run in a process of its own: let Keras 2 load a CuDNNLSTM's weights into an LSTM, which converts them.
+"""Let Keras 2 load the weights of a CuDNNLSTM into an LSTM, which converts them; run in a separate process.
 
-convert_cudnn.py MODEL OUT: writes OUT, an .npz with kernel, recurrent_kernel and bias of the LSTM.
+    convert_cudnn.py MODEL OUT
+
+Writes `OUT`, an .npz with the kernel, recurrent_kernel and bias of the LSTM.
 """
 
 from __future__ import annotations

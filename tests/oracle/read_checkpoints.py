@@ -1,4 +1,4 @@
-"""Run in a process of its own: let TensorFlow read every tensor of bundles, and write them where a test can read them.
+"""Let TensorFlow read every tensor of bundles, and write them where a test can read them; run in a separate process.
 
     read_checkpoints.py OUT < PREFIXES
 
@@ -27,7 +27,7 @@ def numbers(read: object) -> np.ndarray:
 
 
 def value(reader: Any, prefix: str, name: str) -> object:
-    """The tensor NAME; the reader refuses the pieces of the first format, which the operation that restores takes."""
+    """Return the tensor `name`; the reader refuses partitioned tensors of the first format, which `Restore` reads."""
     try:
         return reader.get_tensor(name)
     except tf.errors.UnimplementedError:

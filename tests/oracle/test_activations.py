@@ -1,4 +1,4 @@
-"""Our activations against those of Keras 3 and of Keras 2, which act in a process of their own."""
+"""Compare the activations with those of Keras 3 and of Keras 2, which run in separate processes."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ ROUNDED = {"rtol": 1e-6, "atol": 2e-8}
 ROUNDED_BY_TENSORFLOW = {
     "gelu", "leaky_relu", "object activation", "object leaky by default", "object tf.nn.leaky_relu"
 }  # fmt: skip
-"""What has, in float64, a √2 or a slope with the digits of float32."""
+"""Activations that use, in float64, a √2 or a slope of float32 precision."""
 both_dtypes = pytest.mark.parametrize("dtype", TOLERANCE)
 
 
 @pytest.fixture(scope="module", params=GENERATION)
 def acted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
-    """A directory with what the activations of one Keras gave, and its generation."""
+    """A directory with the results of the activations of one Keras, and its major version."""
     pytest.importorskip("tensorflow", reason="needs the extra `oracle`")
     out = tmp_path_factory.mktemp(request.param)
     done = subprocess.run(
@@ -80,7 +80,7 @@ def test_every_object_gives_the_values_and_gradients_of_keras(acted: tuple[Path,
         assert_close(pulled, live[f"object {name}|pulled"], f"object {name}")
 
 
-def test_what_is_not_of_keras_is_refused(acted: tuple[Path, int]) -> None:
+def test_an_object_from_elsewhere_is_refused(acted: tuple[Path, int]) -> None:
     folder, keras = acted
     for config in json.loads((folder / "refused.json").read_text()).values():
         with pytest.raises(CannotReplay):

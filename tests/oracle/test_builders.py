@@ -1,4 +1,4 @@
-"""The files that the tests put together by hand, held against TensorFlow's own readers, in a process of their own."""
+"""Check with TensorFlow's own readers the files that the tests build, in a separate process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Graphs that TensorFlow 2 froze, in which variables have no names, against the live layers of both Keras."""
+"""Compare graphs that TensorFlow 2 froze, whose variables have no names, with the live layers of both Keras."""
 
 from __future__ import annotations
 

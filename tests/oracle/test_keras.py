@@ -1,4 +1,4 @@
-"""Our reader against the live layers of Keras 3 and of Keras 2, which write the files in a process of their own."""
+"""Compare the readers with the live layers of Keras 3 and of Keras 2, which write the files in separate processes."""
 
 from __future__ import annotations
 
@@ -81,9 +81,9 @@ def test_the_total_is_that_of_the_live_model(written: Path, suffix: str, case: s
         assert model.model.parameters == np.load(written / f"{case}.npz")["total"]
 
 
-@suffixes(*WHOLE, *ALONE[:2])  # tf_keras keeps no names in weights alone
+@suffixes(*WHOLE, *ALONE[:2])  # tf_keras stores no names in files of weights
 @pytest.mark.parametrize("case", NAMES)
-def test_layers_go_by_the_names_they_were_given(written: Path, suffix: str, case: str) -> None:
+def test_layers_have_the_names_they_were_given(written: Path, suffix: str, case: str) -> None:
     with lstmdump.open(written / f"{case}{suffix}") as model:
         assert [lstm.name for lstm in model.lstms] == NAMES[case]
 
@@ -92,7 +92,7 @@ def test_layers_go_by_the_names_they_were_given(written: Path, suffix: str, case
 @pytest.mark.parametrize("case", CASES)
 def test_each_format_passes_against_the_record_of_any_other(written: Path, case: str) -> None:
     endings = [".h5", ".keras"]
-    if (written / f"{case}.weights.json").is_file():  # of Keras 3, whose weights alone keep names
+    if (written / f"{case}.weights.json").is_file():  # of Keras 3, which stores names in files of weights
         endings += [".weights.h5", ".weights.json"]
     reports = []
     for ending in endings:
@@ -112,7 +112,7 @@ def test_the_gates_give_the_outputs_of_the_live_model(written: Path, case: str) 
     np.testing.assert_allclose(states.h, live["y"], atol=1e-5)
 
 
-def test_cudnn_blocks_are_turned_as_tensorflow_turns_them(tmp_path: Path) -> None:
+def test_cudnn_blocks_are_transposed_as_in_tensorflow(tmp_path: Path) -> None:
     pytest.importorskip("tensorflow", reason="needs the extra `oracle`")
     path = HERE / "tf.keras-2.8.4-cudnn.h5"
     python(HERE / "convert_cudnn.py", path, tmp_path / "live.npz")

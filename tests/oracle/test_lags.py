@@ -1,4 +1,4 @@
-"""`lstmdump lags` against the gradients of TensorFlow, which derives the layers of Keras 2 and 3 and its own cells."""
+"""Compare `lstmdump lags` with TensorFlow's gradients of the layers of Keras 2 and 3 and of its own cells."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ MODELS = {"keras": "model.keras", "tf_keras": "model.h5", "tf1": "model.ckpt"}
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory for each of CASES with the model, its input and what TensorFlow derived."""
+    """A directory for each of `CASES` with the model, its input and the Jacobian from TensorFlow."""
     return children.run("write_gradients.py", tmp_path_factory.mktemp("gradients"), CASES)
 
 
 def in_order_taken(jacobian: np.ndarray, mask: np.ndarray, *, backwards: bool) -> np.ndarray:
-    """By sequence and lag, the squares by feature: the steps that are taken, the last one first."""
+    """Return the squares by sequence, lag and feature: the unmasked steps, the last one first."""
     squares = (jacobian**2).sum(1)
     found = np.zeros_like(squares)
     for one, (values, taken) in enumerate(zip(squares, mask.astype(bool), strict=True)):

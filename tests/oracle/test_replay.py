@@ -1,4 +1,4 @@
-"""The replay against the LSTMs of Keras 2 and 3 and of TensorFlow 1, which run in a process of their own."""
+"""Compare the replay with the LSTMs of Keras 2 and 3 and of TensorFlow 1, which run in separate processes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Case = dict[str, Any]
 
 
 def keras(library: str, *, behaviour: Case | None = None, **options: Any) -> Case:
-    """A layer with these OPTIONS; what of them is none of the layer's own goes to the case."""
+    """Return a case of a layer with these options; those that are not of the layer go to the case."""
     case = {key: options.pop(key) for key in ("dtype", "initial", "bidirectional") if key in options}
     if "mask" in options:
         case["mask"] = MASKS[options.pop("mask")]
@@ -118,12 +118,12 @@ CASES = KERAS | of_tf1() | BLOCK
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with what TensorFlow made of each of CASES."""
+    """A directory with the results of TensorFlow for each of `CASES`."""
     return children.run("write_states.py", tmp_path_factory.mktemp("states"), CASES)
 
 
 def directions(recorded: Path, name: str) -> list[tuple[dict[str, np.ndarray], States]]:
-    """What TensorFlow told of each direction of a case, and the replay of it."""
+    """Return the results of TensorFlow for each direction of a case, and the replay."""
     case = CASES[name]
     with np.load(recorded / f"{name}.npz") as file:
         arrays = dict(file)
@@ -132,47 +132,47 @@ def directions(recorded: Path, name: str) -> list[tuple[dict[str, np.ndarray], S
         mask = np.arange(arrays["x"].shape[1]) < np.array(case["lengths"])[:, None]
     made = []
     for n in range(2 if case.get("bidirectional") else 1):
-        told = {key[2:]: values for key, values in arrays.items() if key.startswith(f"{n}/")}
-        first = State(told["first_h"], told["first_c"]) if "first_h" in told else None
-        states = equations.replay(cell(case, n, told, arrays["x"]), arrays["x"], initial=first, mask=mask)
-        made.append((told, states))
+        results = {key[2:]: values for key, values in arrays.items() if key.startswith(f"{n}/")}
+        first = State(results["first_h"], results["first_c"]) if "first_h" in results else None
+        states = equations.replay(cell(case, n, results, arrays["x"]), arrays["x"], initial=first, mask=mask)
+        made.append((results, states))
     return made
 
 
-def cell(case: Case, direction: int, told: dict[str, np.ndarray], x: np.ndarray) -> CellNumbers:
-    """The numbers of a layer, cut by hand."""
-    kernel, order = told["kernel"], "ifco" if "keras" in case["library"] else "icfo"
+def cell(case: Case, direction: int, results: dict[str, np.ndarray], x: np.ndarray) -> CellNumbers:
+    """Return the numbers of a layer, cut by hand."""
+    kernel, order = results["kernel"], "ifco" if "keras" in case["library"] else "icfo"
     d, units = x.shape[2], kernel.shape[1] // 4
-    recurrent = told.get("recurrent_kernel", kernel[d:])
-    bias = told.get("bias", np.zeros(4 * units, x.dtype)).copy()
+    recurrent = results.get("recurrent_kernel", kernel[d:])
+    bias = results.get("bias", np.zeros(4 * units, x.dtype)).copy()
     gates = {}
     for place, letter in enumerate(order):
         at = slice(place * units, (place + 1) * units)
         bias[at] += case["options"].get("forget_bias", 0) if letter == "f" else 0
-        gates[letter] = GateNumbers(kernel[:d, at], recurrent[:, at], bias[at], told.get(f"w_{letter}_diag"))
+        gates[letter] = GateNumbers(kernel[:d, at], recurrent[:, at], bias[at], results.get(f"w_{letter}_diag"))
     options = dict(case["behaviour"])
     if direction:
         own = case["bidirectional"] if isinstance(case["bidirectional"], dict) else {}
         options |= {**own, "go_backwards": True, "is_aligned": True}
-    return CellNumbers("cell", str(x.dtype), gates, told.get("projection_kernel"), Behaviour(**options))
+    return CellNumbers("cell", str(x.dtype), gates, results.get("projection_kernel"), Behaviour(**options))
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_every_output_is_that_of_tensorflow(recorded: Path, name: str) -> None:
-    for told, ours in directions(recorded, name):
+def test_every_output_equals_that_of_tensorflow(recorded: Path, name: str) -> None:
+    for results, ours in directions(recorded, name):
         tolerance = TOLERANCE[str(ours.h.dtype)]
-        np.testing.assert_allclose(ours.h, told["h"], rtol=tolerance, atol=tolerance)
+        np.testing.assert_allclose(ours.h, results["h"], rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name not in BLOCK])
 def test_the_last_cell_state_is_that_of_tensorflow(recorded: Path, name: str) -> None:
-    for (told, ours), last in zip(directions(recorded, name), (-1, 0), strict=False):
+    for (results, ours), last in zip(directions(recorded, name), (-1, 0), strict=False):
         tolerance = TOLERANCE[str(ours.c.dtype)]
-        np.testing.assert_allclose(ours.c[:, last], told["last_c"], rtol=tolerance, atol=tolerance)
+        np.testing.assert_allclose(ours.c[:, last], results["last_c"], rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.parametrize("key", ["c", "i", "f", "o", "candidate"])
 @pytest.mark.parametrize("name", BLOCK)
 def test_every_state_and_gate_is_that_of_tensorflow(recorded: Path, name: str, key: str) -> None:
-    ((told, ours),) = directions(recorded, name)
-    np.testing.assert_allclose(getattr(ours, key), told[key], rtol=1e-5, atol=1e-5)
+    ((results, ours),) = directions(recorded, name)
+    np.testing.assert_allclose(getattr(ours, key), results[key], rtol=1e-5, atol=1e-5)

@@ -1,4 +1,4 @@
-"""Every tensor of every bundle against TensorFlow's own reader, which runs in a process of its own."""
+"""Compare every tensor of every bundle with TensorFlow's own reader, which runs in a separate process."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def shown(prefix: Path) -> str:
 
 @pytest.fixture(scope="session")
 def theirs(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, Path]:
-    """By prefix, the file with what TensorFlow read."""
+    """The file with the tensors that TensorFlow read, by prefix."""
     pytest.importorskip("tensorflow", reason="needs the extra `oracle`")
     found: dict[Path, Path] = {}
     every = [*PREFIXES, *FIRST_FORMAT]
@@ -78,7 +78,7 @@ def test_there_are_bundles_of_many_kinds() -> None:
 
 
 @pytest.mark.parametrize("prefix", PREFIXES, ids=shown)
-def test_every_tensor_of_a_bundle_is_what_tensorflow_reads(prefix: Path, theirs: dict[Path, Path]) -> None:
+def test_every_tensor_of_a_bundle_equals_that_read_by_tensorflow(prefix: Path, theirs: dict[Path, Path]) -> None:
     bundle = Bundle(Location(prefix))
     try:
         assert differences({name: read(bundle, name) for name in bundle.names()}, theirs[prefix]) == []
@@ -87,7 +87,7 @@ def test_every_tensor_of_a_bundle_is_what_tensorflow_reads(prefix: Path, theirs:
 
 
 @pytest.mark.parametrize("path", FIRST_FORMAT, ids=shown)
-def test_every_tensor_of_the_first_format_is_what_tensorflow_reads(path: Path, theirs: dict[Path, Path]) -> None:
+def test_every_tensor_of_the_first_format_equals_that_read_by_tensorflow(path: Path, theirs: dict[Path, Path]) -> None:
     checkpoint = CheckpointV1(Location(path))
     tensors: dict[str, Tensor] = checkpoint.tensors()
     assert differences({name: tensor.read() for name, tensor in tensors.items()}, theirs[path]) == []

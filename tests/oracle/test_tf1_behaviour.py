@@ -1,4 +1,4 @@
-"""What graphs of TensorFlow 1 tell of their cells, against what these cells computed: the replay gives the same."""
+"""Compare the replay of cells described by graphs of TensorFlow 1 with the outputs of these cells."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_the_replay_gives_what_the_cells_computed(written: Path, case: str, vers
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("case", UNKNOWN)
-def test_a_cell_with_an_activation_that_is_not_known_says_so(written: Path, case: str, version: int) -> None:
+def test_a_cell_with_an_unknown_activation_is_refused(written: Path, case: str, version: int) -> None:
     with lstmdump.open(written / f"{case}-checkpoint-{version}") as model, pytest.raises(CannotReplay):
         behaviour.of(model.lstms[0], model.model.producer)
 

@@ -1,4 +1,4 @@
-"""`lstmdump trace --chain` against Keras 2 and 3: networks of several LSTM layers, from their files alone."""
+"""Compare `lstmdump trace --chain` with Keras 2 and 3: networks of several LSTM layers, from their files alone."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Run = Callable[..., Any]
 
 @pytest.fixture(scope="module")
 def networks(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Directories of a model each, with what its library makes of an input."""
+    """Directories with one model each, its input and the output of its library."""
     return children.run("write_networks.py", tmp_path_factory.mktemp("networks"))
 
 
 def traced(run: Run, place: Path, library: str, out: Path, *options: object) -> np.ndarray:
-    """What the last layer gives at every step."""
+    """Return the output of the last layer at every step."""
     model = place / MODELS[library]
     outcome = run("trace", model, "-i", place / "x.npy", "-o", out / "states.npz", "--chain", *options)
     assert outcome.status == 0, outcome.err
@@ -47,7 +47,7 @@ def test_a_chain_of_layers_gives_the_output_of_keras(
 
 @pytest.mark.parametrize("library", MODELS)
 @pytest.mark.parametrize("network", NETWORKS)
-def test_a_mask_goes_along_the_chain(run: Run, networks: Path, library: str, network: str, tmp_path: Path) -> None:
+def test_a_mask_is_passed_along_the_chain(run: Run, networks: Path, library: str, network: str, tmp_path: Path) -> None:
     place = networks / f"{library}-{network}"
     found = traced(run, place, library, tmp_path, "--mask", place / "mask.npy")
     np.testing.assert_allclose(found, np.load(place / "masked.npy"), atol=1e-5)

@@ -1,4 +1,4 @@
-"""`lstmdump verify` with the real TensorFlow: that it agrees where all is right, and that it can disagree."""
+"""Test `lstmdump verify` with the real TensorFlow: it agrees where all is right, and it can disagree."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _needs_tensorflow() -> None:
 
 @pytest.fixture(scope="module")
 def cells(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory for each of CELLS, with the checkpoint that TensorFlow wrote and what the cell computed."""
+    """A directory for each of `CELLS`, with the checkpoint that TensorFlow wrote and the outputs of the cell."""
     out = tmp_path_factory.mktemp("cells")
     done = subprocess.run(
         [sys.executable, HERE / "write_cells.py", out], capture_output=True, text=True, check=False, timeout=600,
@@ -46,7 +46,7 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def verified(run: Run, *paths: Path, status: int = 0) -> list[dict[str, Any]]:
-    """The layers of the models at PATHS as `verify` has them."""
+    """Return the layers of the models at `paths` as `verify` reports them."""
     outcome = run("verify", "--json", "-q", *paths)
     assert (outcome.status, outcome.err) == (status, "")
     return [layer for line in outcome.out.splitlines() for layer in json.loads(line)["layers"]]
@@ -94,13 +94,13 @@ def test_peepholes_of_keras_agree(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("order", ["icfo", "fico", "ifoc"])
-def test_a_wrong_order_of_gates_is_found(run: Run, model: Path, monkeypatch: pytest.MonkeyPatch, order: str) -> None:
+def test_a_wrong_order_of_gates_is_detected(run: Run, model: Path, monkeypatch: pytest.MonkeyPatch, order: str) -> None:
     monkeypatch.setattr(TWO_KERNELS, "order", order)
     (layer,) = verified(run, model, status=1)
     assert (layer["agrees"], layer["difference"] > 0.01) == (False, True)
 
 
-def test_a_wrong_order_in_a_cell_of_tensorflow_1_is_found(
+def test_a_wrong_order_in_a_cell_of_tensorflow_1_is_detected(
     run: Run, cells: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wrong = FusedKernel("ifco")
@@ -108,7 +108,7 @@ def test_a_wrong_order_in_a_cell_of_tensorflow_1_is_found(
     assert [layer["agrees"] for layer in verified(run, cells / "plain", status=1)] == [False]
 
 
-def test_cudnn_blocks_that_are_not_turned_are_found(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cudnn_blocks_that_are_not_transposed_are_detected(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def unturned(name: str, kernel: Any, recurrent: Any, bias: Any) -> Any:
         return TWO_KERNELS.cut(name, kernel, recurrent, bias.part(slice(0, 32)))
 
@@ -135,11 +135,11 @@ def test_the_process_that_verifies_does_not_import_tensorflow(samples: Path) -> 
     assert done.stdout.splitlines()[-1] == "0 []"
 
 
-def test_the_manual_shows_what_comes_out(root: Path, samples: Path) -> None:
+def test_the_output_in_the_manual_is_real(root: Path, samples: Path) -> None:
     page = (root / "lstmdump" / "manual" / "verify.md").read_text("utf-8")
     (block,) = re.findall(r"```text\n\$ lstmdump (verify .*?)```", page, re.DOTALL)
-    words, *said = block.splitlines()
+    words, *output = block.splitlines()
     command = [sys.executable, "-m", "lstmdump", *words.split()]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=samples)
-    number = re.compile(r"\S+e-\d+")  # rounding is the machine's own
-    assert [number.sub("…", line) for line in done.stdout.splitlines()] == [number.sub("…", line) for line in said]
+    number = re.compile(r"\S+e-\d+")  # rounding depends on the machine
+    assert [number.sub("…", line) for line in done.stdout.splitlines()] == [number.sub("…", line) for line in output]

@@ -1,10 +1,10 @@
-"""Run in a process of its own: let the activations of Keras 3 or Keras 2 (tf_keras) act, and record what they give.
+"""Run the activations of Keras 3 or Keras 2 (tf_keras) and record their results, in a separate process.
 
     write_activations.py keras|tf_keras OUT
 
-Writes OUT/<dtype>.npz with `z`, `gradient` and, for each word and each object of CONFIGS, `<name>|value` and
-`<name>|pulled`; OUT/configs.json: name -> the object as a layer's config holds it; OUT/words.json: every word that this
-Keras knows.
+Writes OUT/<dtype>.npz with `z`, `gradient` and, for each word and each object of `CONFIGS`, `<name>|value` and
+`<name>|pulled`; OUT/configs.json: name -> the object as the configuration of a layer holds it; OUT/words.json: every
+word that this Keras knows.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def record(dtype: str) -> None:
 
 
 def configs(objects: dict[str, Callable[[], Any]]) -> dict[str, Any]:
-    """Each object as the config of a layer has it."""
+    """Return each object as the configuration of a layer holds it."""
     return {name: layers.LSTM(2, activation=make()).get_config()["activation"] for name, make in objects.items()}
 
 

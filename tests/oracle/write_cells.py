@@ -1,4 +1,4 @@
-"""Run in a process of its own: let the cells of TensorFlow 1 run, and write them as checkpoints with their graphs.
+"""Run the cells of TensorFlow 1, and write them as checkpoints with their graphs, in a separate process.
 
     write_cells.py OUT
 

@@ -1,8 +1,8 @@
-"""Run in a process of its own: freeze models as TensorFlow 2 does, and record what the live layers hold.
+"""Freeze models as TensorFlow 2 does, and record the weights of the live layers, in a separate process.
 
     write_frozen.py keras|tf_keras OUT
 
-Writes OUT/<case>-<lowered>.pb and OUT/<case>.npz with `<k>|<array>` of the k-th LSTM cell in the model's own order.
+Writes OUT/<case>-<lowered>.pb and OUT/<case>.npz with `<k>|<array>` of the k-th LSTM cell in the order of the model.
 """
 
 from __future__ import annotations

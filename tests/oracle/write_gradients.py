@@ -1,8 +1,8 @@
-"""Run in a process of its own: let TensorFlow derive the last outputs of LSTMs by every number of their inputs.
+"""Compute the Jacobians of the last outputs of LSTMs by their inputs in TensorFlow, in a separate process.
 
     write_gradients.py OUT < CASES
 
-CASES is a JSON object: by name, `library` ("keras", "tf_keras" or "tf1"), `options` of the layer or cell, and optionally
+`CASES` is a JSON object: by name, `library` ("keras", "tf_keras" or "tf1"), `options` of the layer or cell, and optionally
 `dtype`, `mask` (rows of 0 and 1) and `bidirectional`. Writes OUT/<name>, the model as its library saves it, with x.npy,
 mask.npy, and jacobian.npy, (batch, outputs, length, d); the outputs of a Bidirectional are those of both directions.
 """

@@ -1,9 +1,9 @@
-"""Run in a process of its own: let Keras 3 or Keras 2 (tf_keras) write models, and record what the live layers hold.
+"""Write models with Keras 3 or Keras 2 (tf_keras), and record the weights of the live layers, in a separate process.
 
     write_models.py keras|tf_keras OUT
 
-Writes OUT/<case>.h5, .keras, .weights.h5 and, where this Keras does, .weights.json, and OUT/<case>.npz with
-`<k>|kernel`, `<k>|recurrent_kernel` and `<k>|bias` of the k-th LSTM cell in the model's own order, `total`, `x` and, where the model is one LSTM that returns sequences, `y`.
+Writes OUT/<case>.h5, .keras, .weights.h5 and, where this Keras supports it, .weights.json, and OUT/<case>.npz with
+`<k>|kernel`, `<k>|recurrent_kernel` and `<k>|bias` of the k-th LSTM cell in the order of the model, `total`, `x` and, where the model is one LSTM that returns sequences, `y`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 keras: Any = importlib.import_module(sys.argv[1])
 layers: Any = keras.layers
 LENGTH, WIDTH = 5, 3
-LARGEST = 800  # bytes of a shard: no less than any array has
+LARGEST = 800  # bytes of a shard: at least as many as any array has
 
 
 def sequential(*stack: Any) -> Any:
@@ -82,7 +82,7 @@ CASES: dict[str, Callable[[], Any]] = {
 
 
 def cells(layer: Any, seen: set[int]) -> list[Any]:
-    """All LSTM cells in LAYER, each once, in the model's order."""
+    """Return all LSTM cells in `layer`, each once, in the order of the model."""
     if id(layer) in seen:
         return []
     seen.add(id(layer))

@@ -1,4 +1,4 @@
-"""Run in a process of its own: let Keras run networks of several LSTM layers.
+"""Run networks of several LSTM layers in Keras, in a separate process.
 
     write_networks.py OUT
 

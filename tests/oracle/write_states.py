@@ -1,11 +1,11 @@
-"""Run in a process of its own: let the LSTMs of Keras 2 and 3 and of TensorFlow 1 run.
+"""Run the LSTMs of Keras 2 and 3 and of TensorFlow 1, in a separate process.
 
     write_states.py OUT < CASES
 
-CASES is a JSON object: by name, `library` ("keras", "tf_keras", "tf1" or "block"), `options` of the layer or cell, and
+`CASES` is a JSON object: by name, `library` ("keras", "tf_keras", "tf1" or "block"), `options` of the layer or cell, and
 optionally `dtype`, `mask` (rows of 0 and 1), `initial` (true for first states that are not zero), `lengths` (of the
 sequences, in TensorFlow 1) and `bidirectional` (true, or the options of the backward layer). Writes OUT/<name>.npz with
-`x`, (batch, length, d), and `mask`, and for each direction `<n>/` its weights by their leaf names, `first_h` and
+`x`, (batch, length, d), and `mask`, and for each direction `<n>/` the weights by their leaf names, `first_h` and
 `first_c`, and of its outputs `h`, (batch, length, ·), and what else is known.
 """
 
@@ -52,13 +52,13 @@ def of_keras(case: Arrays, x: np.ndarray, random: Any) -> Arrays:
     for n in range(count):
         weights = dict(zip(("kernel", "recurrent_kernel", "bias"), arrays[n * each : (n + 1) * each], strict=False))
         states = dict(zip(("last_h", "last_c"), made[count + 2 * n :], strict=False))
-        said = {"h": made[n], "first_h": first[2 * n], "first_c": first[2 * n + 1], **states, **weights}
-        found |= {f"{n}/{key}": values for key, values in said.items()}
+        results = {"h": made[n], "first_h": first[2 * n], "first_c": first[2 * n + 1], **states, **weights}
+        found |= {f"{n}/{key}": values for key, values in results.items()}
     return found
 
 
 def of_tf1(case: Arrays, x: np.ndarray, random: Any) -> Arrays:
-    """By the loops of TensorFlow 1, in a graph of its own."""
+    """Run the loops of TensorFlow 1, in a separate graph."""
     v1 = tf.compat.v1
     options = dict(case["options"])
     options |= {"activation": getattr(tf.nn, options["activation"])} if "activation" in options else {}
@@ -74,8 +74,12 @@ def of_tf1(case: Arrays, x: np.ndarray, random: Any) -> Arrays:
             variable.load(numbers(random, variable.shape, str(x.dtype)), session)
         found: Arrays = {}
         for n, cell in enumerate(cells):
-            told = {"h": h[n], "last_c": states[n][0], **{_leaf(variable.name): variable for variable in cell.weights}}
-            found |= {f"{n}/{key}": session.run(values) for key, values in told.items()}
+            results = {
+                "h": h[n],
+                "last_c": states[n][0],
+                **{_leaf(variable.name): variable for variable in cell.weights},
+            }
+            found |= {f"{n}/{key}": session.run(values) for key, values in results.items()}
     return found
 
 
@@ -85,7 +89,7 @@ def _leaf(name: str) -> str:
 
 
 def of_block(case: Arrays, x: np.ndarray, random: Any) -> Arrays:
-    """One operation, which tells every gate."""
+    """Run one operation, which returns every gate."""
     shapes = {"kernel": (D + M, 4 * M), "bias": (4 * M,), "w_i_diag": (M,), "w_f_diag": (M,), "w_o_diag": (M,)}
     weights = {key: numbers(random, shape, "float32") for key, shape in shapes.items()}
     peepholes = case["options"].get("use_peephole", False)
@@ -96,10 +100,10 @@ def of_block(case: Arrays, x: np.ndarray, random: Any) -> Arrays:
         **{"cell_clip": -1.0, "use_peephole": False, "forget_bias": 0.0, **case["options"]},
     )  # fmt: skip
     made = {"h": h, "c": c, "i": i, "f": f, "o": o, "candidate": candidate}
-    told = {key: np.asarray(values).swapaxes(0, 1) for key, values in made.items()}
-    told |= {"first_h": first[0], "first_c": first[1]}
+    results = {key: np.asarray(values).swapaxes(0, 1) for key, values in made.items()}
+    results |= {"first_h": first[0], "first_c": first[1]}
     known = {key: values for key, values in weights.items() if peepholes or "diag" not in key}
-    return {f"0/{key}": values for key, values in (told | known).items()}
+    return {f"0/{key}": values for key, values in (results | known).items()}
 
 
 RUN = {"keras": of_keras, "tf_keras": of_keras, "tf1": of_tf1, "block": of_block}

@@ -1,10 +1,10 @@
-"""Run in a process of its own: let cells of TensorFlow 1 run in all ways that they can be built, and write them.
+"""Run cells of TensorFlow 1, built in all supported ways, and write them, in a separate process.
 
     write_tf1_cells.py OUT
 
 Writes OUT/<case>/ (a checkpoint with its graph, a SavedModel or a frozen graph) and OUT/<case>.npz with `x`,
-(batch, length, d), and for each cell in the model's order `h0`, `h1`, … of every step and `c0`, `c1`, … of the last
-one taken; `mask` where sequences have lengths of their own.
+(batch, length, d), and for each cell in the order of the model `h0`, `h1`, … of every step and `c0`, `c1`, … of the last
+unmasked one; `mask` where the sequences have different lengths.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`python tests/recordings DIR`: see `reproduce`."""
+"""Run `python tests/recordings DIR`: see `reproduce`."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""Runs `lstmdump trace` on inputs that were recorded from frameworks, and says how far it is from their outputs.
+"""Run `lstmdump trace` on inputs recorded from frameworks, and report the differences from their outputs.
 
-For `X.io.npz` below a directory, the models are the files and directories beside it that are called `X`, or `X.` and
-something: the recordings hold `layer|x` and `layer|y` for layers of theirs, with `%` in the place of `/`. For `io.npz`,
-they are all directories beside it, and for a recording of `x`, `h` and `states_c`, the layer is the only one.
+For `X.io.npz` below a directory, the models are the files and directories next to it with the name `X`, or `X.` and a
+suffix: the recording holds `layer|x` and `layer|y` for layers of these models, with `%` instead of `/`. For `io.npz`,
+they are all directories next to it; in a recording of `x`, `h` and `states_c`, the layer is the only one.
 
-A file that holds weights only does not say all that its layers compute. `trace` says so in its notes, with the options
-that say otherwise: those that a note names are given, as far as it is known here how the model was made.
+A file that holds only weights does not describe all that its layers compute. `trace` states this in notes, which name
+the options that override its assumptions: these options are given here, as far as it is known how the model was made.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ from lstmdump.replay.connections import join
 
 TOLERANCE = 1e-5
 _ENDING = "io.npz"
-_PARTS = re.compile(r"\.(meta|data-\d+-of-\d+|pbtxt|txt|json)$")  # of checkpoints, which their .index stands for
+_PARTS = re.compile(
+    r"\.(meta|data-\d+-of-\d+|pbtxt|txt|json)$"
+)  # of checkpoints, which are represented by their .index
 _ONE_WIDTH = ("sum", "mul", "ave")
 
 Options = Mapping[str, tuple[str, ...]]
@@ -38,14 +40,14 @@ _MADE: tuple[tuple[str, Options], ...] = (
     ("tf.keras-1.", _HARD),
     ("tf.keras-2.", _SIGMOID),
 )
-"""How models were made whose weights alone do not tell it, by a part of their paths: the first that is there."""
+"""How models were made whose weights alone do not show it, by a part of the path: the first match counts."""
 
 
 class Recording(NamedTuple):
-    """What a framework made of an input, and the MODEL in which LAYER did; None is the only layer.
+    """An input, and the outputs that a framework computed from it with a layer; None is the only layer of the model.
 
     Attributes:
-        outputs: by `h` or `c`, (batch, length, m), or (batch, m) for the step that was computed last.
+        outputs: By `h` or `c`, (batch, length, m), or (batch, m) for the step that was computed last.
     """
 
     model: Path
@@ -55,12 +57,12 @@ class Recording(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What became of a recording.
+    """The outcome of a recording.
 
     Attributes:
-        difference: the largest; infinite where nothing could be compared.
-        words: why it is not reproduced.
-        options: those that were given, as the file does not tell what they say.
+        difference: The largest difference; infinite where nothing could be compared.
+        words: Why it is not reproduced.
+        options: The options that were given, because the file does not describe this.
     """
 
     recording: Recording
@@ -70,12 +72,12 @@ class Outcome(NamedTuple):
 
     @property
     def is_reproduced(self) -> bool:
-        """Whether the difference is none but that of rounding."""
+        """Whether the difference is only due to rounding."""
         return self.difference <= TOLERANCE
 
 
 def main(words: Sequence[str]) -> int:
-    """Reproduce the recordings below the directories that are given; the status is 1 where one is not, or none is."""
+    """Reproduce the recordings below the given directories; return 1 if one fails, or there is none."""
     parser = argparse.ArgumentParser(prog="python tests/recordings", description=__doc__)
     parser.add_argument("directories", metavar="DIR", nargs="+", type=Path)
     outcomes = []
@@ -88,7 +90,7 @@ def main(words: Sequence[str]) -> int:
         print(f"{outcome.recording.model}: {outcome.recording.layer or 'its layer'}: {outcome.words}")
     with_options = sum(bool(outcome.options) for outcome in outcomes)
     if with_options:
-        print(f"{with_options} of {len(outcomes)} with options, as the file does not hold what the layer computes")
+        print(f"{with_options} of {len(outcomes)} with options, as the file does not describe the whole layer")
     print(f"{len(outcomes) - len(failed)} reproduced, {len(failed)} not")
     return 1 if failed or not outcomes else 0
 
@@ -101,7 +103,7 @@ def _tally(release: str, outcomes: Sequence[Outcome]) -> str:
 
 
 def by_release(directory: Path) -> Iterator[tuple[str, list[Outcome]]]:
-    """What becomes of the recordings below DIRECTORY, by the directories in it."""
+    """Yield the outcomes of the recordings below `directory`, by its subdirectories."""
     found: dict[str, list[Path]] = {}
     for path in sorted(directory.rglob(f"*{_ENDING}")):
         place = path.relative_to(directory).parts
@@ -111,10 +113,10 @@ def by_release(directory: Path) -> Iterator[tuple[str, list[Outcome]]]:
 
 
 def recordings(path: Path) -> Iterator[Recording]:
-    """What the file at PATH holds, for each model beside it."""
+    """Yield the recordings in the file at `path`, for each model next to it."""
     with np.load(path) as archive:
         arrays = dict(archive)
-    for model in _models(path) or [path]:  # which is no model, and told as none
+    for model in _find_models(path) or [path]:  # which is not a model, and is reported as such
         if "x" in arrays:
             yield Recording(model, None, arrays["x"], {"h": arrays["h"], "c": arrays["states_c"]})
         for key, x in arrays.items():
@@ -123,7 +125,7 @@ def recordings(path: Path) -> Iterator[Recording]:
                 yield Recording(model, layer.replace("%", "/"), x, {"h": arrays[f"{layer}|y"]})
 
 
-def _models(path: Path) -> list[Path]:
+def _find_models(path: Path) -> list[Path]:
     stem = path.name.removesuffix(_ENDING).removesuffix(".")
     if not stem:
         return [other for other in sorted(path.parent.iterdir()) if other.is_dir()]
@@ -133,12 +135,12 @@ def _models(path: Path) -> list[Path]:
 
 
 def reproduce(recording: Recording) -> Outcome:
-    """Run the layer of RECORDING and compare."""
+    """Run the layer of `recording` and compare."""
     with tempfile.TemporaryDirectory() as place:
         x, out = Path(place, "x.npy"), Path(place, "states.npz")
         np.save(x, recording.x)
         status, made, err = _trace(recording, x, out)
-        options = () if status else _options(recording.model, json.loads(made)["notes"])
+        options = () if status else _find_options(recording.model, json.loads(made)["notes"])
         if options:
             status, made, err = _trace(recording, x, out, *options, "--force")
         if status:
@@ -146,12 +148,12 @@ def reproduce(recording: Recording) -> Outcome:
         with np.load(out) as arrays:
             states = {name: arrays[name] for name in arrays.files}
     names = [layer["name"] for layer in json.loads(made)["layers"]]
-    return _compared(recording, names, states)._replace(options=options)
+    return _compare(recording, names, states)._replace(options=options)
 
 
 def _trace(recording: Recording, x: Path, out: Path, *options: str) -> tuple[int, str, str]:
-    """The status, stdout and stderr of the command."""
-    glob = [] if recording.layer is None else ["-l", _glob(recording.layer)]
+    """Return the status, stdout and stderr of the command."""
+    glob = [] if recording.layer is None else ["-l", _make_glob(recording.layer)]
     streams = [io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2)]
     with redirect_stdout(streams[0]), redirect_stderr(streams[1]):
         words = ["trace", str(recording.model), "-i", str(x), "-o", str(out), "--json", *glob, *options]
@@ -160,38 +162,38 @@ def _trace(recording: Recording, x: Path, out: Path, *options: str) -> tuple[int
     return status, out_text, err_text
 
 
-def _glob(layer: str) -> str:
-    """What stands for the layer, and for what is in it where it is a wrapper and no layer itself."""
+def _make_glob(layer: str) -> str:
+    """Return a pattern for the layer, and for the layers in it if it is a wrapper."""
     return re.sub(r"([*?[])", r"[\1]", layer)
 
 
-def _options(model: Path, notes: Iterable[str]) -> tuple[str, ...]:
-    """The options that NOTES name, with what is known of how MODEL was made."""
+def _find_options(model: Path, notes: Iterable[str]) -> tuple[str, ...]:
+    """Return the options that `notes` name, with what is known of how `model` was made."""
     made = next((options for part, options in _MADE if part in "/".join(model.parts[-3:])), {})
-    said = " ".join(notes)
+    text = " ".join(notes)
     return tuple(
-        word for option, words in made.items() if re.search(rf"(?<!\S){option}\b(?!-)", said) for word in words
+        word for option, words in made.items() if re.search(rf"(?<!\S){option}\b(?!-)", text) for word in words
     )
 
 
-def _compared(recording: Recording, names: Sequence[str], states: Mapping[str, np.ndarray]) -> Outcome:
+def _compare(recording: Recording, names: Sequence[str], states: Mapping[str, np.ndarray]) -> Outcome:
     worst = 0.0
-    for member, wanted in recording.outputs.items():
+    for member, expected in recording.outputs.items():
         outputs = [states[f"{name}/{member}"] for name in names]
-        if wanted.ndim == 2:
-            outputs = [_last(output, second=k == 1, of=len(outputs)) for k, output in enumerate(outputs)]
-        worst = max(worst, _difference(outputs, wanted))
+        if expected.ndim == 2:
+            outputs = [_take_last(output, second=k == 1, of=len(outputs)) for k, output in enumerate(outputs)]
+        worst = max(worst, _find_difference(outputs, expected))
     return Outcome(recording, worst, f"differs by {worst:.1e} ({', '.join(names)})")
 
 
-def _last(output: np.ndarray, *, second: bool, of: int) -> np.ndarray:
-    """The step that was computed last: of the second of two layers, the halves of a Bidirectional, the first."""
+def _take_last(output: np.ndarray, *, second: bool, of: int) -> np.ndarray:
+    """Return the step computed last: for the second of two layers, the halves of a Bidirectional, the first one."""
     return output[:, 0] if second and of == 2 else output[:, -1]
 
 
-def _difference(outputs: Sequence[np.ndarray], wanted: np.ndarray) -> float:
-    """The largest between OUTPUTS, joined in the way of Keras that comes nearest, and WANTED."""
+def _find_difference(outputs: Sequence[np.ndarray], expected: np.ndarray) -> float:
+    """Return the largest difference from `expected` of `outputs`, joined in the way of Keras that comes nearest."""
     ways = ("concat",) if len(outputs) == 1 else ("concat", *_ONE_WIDTH)
     joined = [join(how, outputs) for how in ways]
-    fitting = [np.abs(values - wanted).max() for values in joined if values.shape == wanted.shape]
+    fitting = [np.abs(values - expected).max() for values in joined if values.shape == expected.shape]
     return float(min(fitting, default=np.inf))

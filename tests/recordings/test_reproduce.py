@@ -21,18 +21,18 @@ def folder(samples: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_what_was_recorded_beside_the_sample_models_is_reproduced(samples: Path) -> None:
+def test_the_recordings_of_the_sample_models_are_reproduced(samples: Path) -> None:
     command = [sys.executable, str(Path(__file__).parent), str(samples)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr, done.stdout.splitlines()[-1]) == (0, "", "3 reproduced, 0 not")
 
 
-def test_what_was_recorded_beside_genuine_files_is_reproduced(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_recordings_of_genuine_files_are_reproduced(capsys: pytest.CaptureFixture[str]) -> None:
     genuine = Path(__file__).parents[1] / "genuine"
     assert (reproduce.main([str(genuine)]), capsys.readouterr().out.splitlines()[-1]) == (0, "9 reproduced, 0 not")
 
 
-def test_another_output_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_another_output_is_reported(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recorded = dict(np.load(folder / f"{NAME}.io.npz"))
     recorded["lstm_1|y"][0, 0] += 1e-3
     np.savez(folder / f"{NAME}.io.npz", **recorded)
@@ -47,15 +47,15 @@ def test_a_recording_without_a_model_is_not_reproduced(folder: Path, capsys: pyt
     assert (reproduce.main([str(folder)]), capsys.readouterr().out.splitlines()[-1]) == (1, "0 reproduced, 1 not")
 
 
-def test_nothing_to_reproduce_is_no_success(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_directory_without_recordings_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (reproduce.main([str(tmp_path)]), capsys.readouterr().out) == (1, "0 reproduced, 0 not\n")
 
 
-def test_models_are_what_is_called_like_the_recording(tmp_path: Path) -> None:
+def test_models_have_the_name_of_the_recording(tmp_path: Path) -> None:
     for name in ("a.io.npz", "a.h5", "a.index", "a.meta", "a.data-00000-of-00001", "ab.h5", "a_b.h5"):
         (tmp_path / name).write_bytes(b"")
     (tmp_path / "a").mkdir()
-    assert [path.name for path in reproduce._models(tmp_path / "a.io.npz")] == ["a", "a.h5", "a.index"]
+    assert [path.name for path in reproduce._find_models(tmp_path / "a.io.npz")] == ["a", "a.h5", "a.index"]
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_models_are_what_is_called_like_the_recording(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_options_are_given_where_a_note_names_them(model: str, note: str, options: tuple[str, ...]) -> None:
-    assert reproduce._options(Path(model), [note]) == options
+    assert reproduce._find_options(Path(model), [note]) == options
 
 
 @pytest.mark.parametrize("how", ["concat", "sum", "mul", "ave"])
@@ -78,8 +78,8 @@ def test_options_are_given_where_a_note_names_them(model: str, note: str, option
 def test_halves_are_joined_as_keras_joins_them(how: str, dimensions: int, tmp_path: Path) -> None:
     one, other = builders.numbers(2, 5, 4, seed=1), builders.numbers(2, 5, 4, seed=2)
     outputs = [one, other] if dimensions == 3 else [one[:, -1], other[:, 0]]
-    wanted = {"concat": np.concatenate(outputs, -1), "sum": sum(outputs), "mul": np.prod(outputs, 0),
+    expected = {"concat": np.concatenate(outputs, -1), "sum": sum(outputs), "mul": np.prod(outputs, 0),
               "ave": np.mean(outputs, 0)}[how]  # fmt: skip
-    recording = reproduce.Recording(tmp_path, "both", one, {"h": wanted})  # type: ignore[dict-item]
-    outcome = reproduce._compared(recording, ["f", "b"], {"f/h": one, "b/h": other})
+    recording = reproduce.Recording(tmp_path, "both", one, {"h": expected})  # type: ignore[dict-item]
+    outcome = reproduce._compare(recording, ["f", "b"], {"f/h": one, "b/h": other})
     assert outcome.difference < 1e-6

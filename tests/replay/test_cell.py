@@ -14,8 +14,8 @@ from lstmdump.replay import equations
 
 
 def test_the_forget_bias_is_added_to_b_f() -> None:
-    wanted = reference.one_unit(X, NUMBERS | {"b_f": NUMBERS["b_f"] + 1.5})
-    np.testing.assert_allclose(states(one_unit(NUMBERS, forget_bias=1.5)).c[0, -1, 0], wanted[-1]["c"], rtol=1e-12)
+    expected = reference.one_unit(X, NUMBERS | {"b_f": NUMBERS["b_f"] + 1.5})
+    np.testing.assert_allclose(states(one_unit(NUMBERS, forget_bias=1.5)).c[0, -1, 0], expected[-1]["c"], rtol=1e-12)
 
 
 def test_a_forget_bias_that_the_file_does_not_hold_can_be_given() -> None:
@@ -32,8 +32,8 @@ def test_a_forget_bias_that_the_file_holds_stays() -> None:
 
 def test_a_layer_without_bias_adds_none() -> None:
     bare = {name: value for name, value in NUMBERS.items() if not name.startswith("b")}
-    wanted = reference.one_unit(X, {"b_i": 0.0, "b_f": 0.0, "b_c": 0.0, "b_o": 0.0, **bare})
-    np.testing.assert_allclose(states(one_unit(bare)).h[0, -1, 0], wanted[-1]["h"], rtol=1e-12)
+    expected = reference.one_unit(X, {"b_i": 0.0, "b_f": 0.0, "b_c": 0.0, "b_o": 0.0, **bare})
+    np.testing.assert_allclose(states(one_unit(bare)).h[0, -1, 0], expected[-1]["h"], rtol=1e-12)
 
 
 def test_a_normalized_cell_is_refused() -> None:
@@ -43,7 +43,7 @@ def test_a_normalized_cell_is_refused() -> None:
         equations.read(LSTM("one", "x", 1, 1, (weight,), lstm.layout, lstm.gates))
 
 
-def test_what_they_take_on_their_way_is_allowed(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_memory_for_reading_a_cell_is_requested(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     allowed: list[tuple[int, int]] = []
     monkeypatch.setattr("lstmdump.model.budget.allow", lambda size, *, copies=0: allowed.append((size, copies)))
     with lstmdump.open(model) as opened:

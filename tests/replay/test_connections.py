@@ -8,14 +8,14 @@ from lstmdump.replay import connections
 
 
 @pytest.mark.parametrize(
-    ("how", "wanted"), [("concat", [1, 2, 3, 5]), ("sum", [4, 7]), ("mul", [3, 10]), ("ave", [2, 3.5])]
+    ("how", "expected"), [("concat", [1, 2, 3, 5]), ("sum", [4, 7]), ("mul", [3, 10]), ("ave", [2, 3.5])]
 )
-def test_outputs_are_joined_as_keras_merges_them(how: str, wanted: list[float]) -> None:
+def test_outputs_are_joined_as_keras_merges_them(how: str, expected: list[float]) -> None:
     outputs = [np.array([[[1, 2]]], np.float32), np.array([[[3, 5]]], np.float32)]
     joined = connections.join(how, outputs)
-    assert (joined.dtype, joined.tolist()) == (np.float32, [[wanted]])
+    assert (joined.dtype, joined.tolist()) == (np.float32, [[expected]])
 
 
-def test_outputs_are_not_joined_in_an_unknown_way() -> None:
-    with pytest.raises(CannotReplay, match=r"^outputs that are joined by maximum are not replayed$"):
+def test_an_unknown_merge_mode_is_refused() -> None:
+    with pytest.raises(CannotReplay, match=r"^outputs joined by maximum cannot be replayed$"):
         connections.join("maximum", [np.zeros((1, 1, 1))])

@@ -18,8 +18,8 @@ from lstmdump.replay.equations import State, States
 @pytest.mark.parametrize("key", ["h", "c", "i", "f", "o", "candidate"])
 @pytest.mark.parametrize("numbers", [NUMBERS, NUMBERS | PEEPHOLES, NUMBERS | {"P": -2.0}], ids=["plain", "V", "P"])
 def test_every_step_has_the_states_and_gates_of_the_equations(numbers: dict[str, float], key: str) -> None:
-    wanted = [step[key] for step in reference.one_unit(X, numbers)]
-    np.testing.assert_allclose(getattr(states(one_unit(numbers)), key)[0, :, 0], wanted, rtol=1e-12)
+    expected = [step[key] for step in reference.one_unit(X, numbers)]
+    np.testing.assert_allclose(getattr(states(one_unit(numbers)), key)[0, :, 0], expected, rtol=1e-12)
 
 
 def random(*shape: int) -> np.ndarray:
@@ -40,14 +40,14 @@ def test_a_projection_makes_h_of_another_width() -> None:
     assert (made.h.shape, made.c.shape, made.o.shape) == ((4, 6, 2), (4, 6, 5), (4, 6, 5))
 
 
-def test_each_sequence_of_a_batch_is_its_own() -> None:
+def test_each_sequence_of_a_batch_is_independent() -> None:
     cell, x = random_cell(3, 5, None, "float64"), np.random.default_rng(1).standard_normal((4, 6, 3))
     alone = np.concatenate([equations.replay(cell, one[None]).h for one in x])
     np.testing.assert_allclose(equations.replay(cell, x).h, alone, rtol=1e-12)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_all_is_of_the_dtype_asked_for(dtype: str) -> None:
+def test_all_arrays_have_the_requested_dtype(dtype: str) -> None:
     made = equations.replay(random_cell(3, 5, 2, dtype), np.ones((1, 2, 3)))
     assert {values.dtype for values in vars(made).values()} == {np.dtype(dtype)}
 
@@ -57,11 +57,11 @@ def test_activations_are_those_of_the_behaviour() -> None:
     x = np.ones((1, 1, 3))
     z = {letter: x[0, 0] @ gate.W + gate.b for letter, gate in cell.gates.items()}
     c = np.tanh(z["i"]) / (1 + np.exp(-z["c"]))
-    wanted = np.tanh(z["o"] + c * cell.gates["o"].V) / (1 + np.exp(-c))
-    np.testing.assert_allclose(equations.replay(cell, x).h[0, 0], wanted)
+    expected = np.tanh(z["o"] + c * cell.gates["o"].V) / (1 + np.exp(-c))
+    np.testing.assert_allclose(equations.replay(cell, x).h[0, 0], expected)
 
 
-def test_no_step_at_all_is_no_error() -> None:
+def test_an_input_without_steps_is_accepted() -> None:
     assert equations.replay(random_cell(3, 5, None, "float32"), np.zeros((2, 0, 3))).h.shape == (2, 0, 5)
 
 
@@ -76,25 +76,25 @@ ALL = slice(None)
 EITHER = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 
-def test_a_sequence_of_more_steps_than_are_run_at_a_time_is_one_sequence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sequence_longer_than_a_block_is_one_sequence(monkeypatch: pytest.MonkeyPatch) -> None:
     cell, x = random_cell(3, 5, 2, "float64"), random(4, 11, 3)
     whole = equations.replay(cell, x)
     monkeypatch.setattr(equations, "_BYTES", 3 * 4 * 11 * 5 * 8)  # of three steps
     same(equations.replay(cell, x), whole)
 
 
-def test_a_batch_of_more_sequences_than_are_run_at_a_time_is_one_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_larger_than_a_block_is_one_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     cell, x, first = random_cell(3, 5, None, "float64"), random(7, 4, 3), State(random(7, 5), random(7, 5))
     whole = equations.replay(cell, x, initial=first)
     monkeypatch.setattr(equations, "_SEQUENCES", 3)
     same(equations.replay(cell, x, initial=first), whole)
 
 
-def test_no_sequence_at_all_is_no_error() -> None:
+def test_an_empty_batch_is_accepted() -> None:
     assert equations.replay(random_cell(3, 5, None, "float32"), np.zeros((0, 4, 3))).c.shape == (0, 4, 5)
 
 
-def test_a_sequence_goes_on_from_the_state_that_is_given() -> None:
+def test_a_sequence_continues_from_the_given_state() -> None:
     cell, x = random_cell(3, 5, 2, "float64"), random(4, 6, 3)
     whole = equations.replay(cell, x)
     same(
@@ -106,8 +106,8 @@ def test_a_sequence_goes_on_from_the_state_that_is_given() -> None:
 def test_a_first_state_of_another_shape_is_refused(letter: str, shapes: tuple[tuple[int, int], ...]) -> None:
     with pytest.raises(BadInput) as caught:
         equations.replay(random_cell(3, 5, 2, "float32"), np.zeros((4, 6, 3)), initial=State(*map(np.zeros, shapes)))
-    wanted = (4, 2) if letter == "h" else (4, 5)
-    assert str(caught.value) == f"the initial {letter} is {shapes[letter == 'c']}, but random takes {wanted}"
+    expected = (4, 2) if letter == "h" else (4, 5)
+    assert str(caught.value) == f"the initial {letter} is {shapes[letter == 'c']}, but random takes {expected}"
 
 
 def test_a_mask_of_another_shape_is_refused() -> None:
@@ -120,15 +120,15 @@ def test_a_mask_of_another_shape_is_refused() -> None:
 
 def test_backwards_is_the_reversed_sequence() -> None:
     x = random(4, 6, 3)
-    wanted = equations.replay(random_cell(3, 5, None, "float64"), x[:, ::-1])
-    same(equations.replay(random_cell(3, 5, None, "float64", go_backwards=True), x), wanted)
+    expected = equations.replay(random_cell(3, 5, None, "float64"), x[:, ::-1])
+    same(equations.replay(random_cell(3, 5, None, "float64", go_backwards=True), x), expected)
 
 
-def test_backwards_and_aligned_has_each_step_where_the_input_has_it() -> None:
+def test_backwards_and_aligned_keeps_the_step_order_of_the_input() -> None:
     x = random(4, 6, 3)
-    wanted = equations.replay(random_cell(3, 5, None, "float64"), x[:, ::-1])
+    expected = equations.replay(random_cell(3, 5, None, "float64"), x[:, ::-1])
     made = equations.replay(random_cell(3, 5, None, "float64", go_backwards=True, is_aligned=True), x)
-    same(made, part(wanted, ALL, slice(None, None, -1)))
+    same(made, part(expected, ALL, slice(None, None, -1)))
 
 
 # --- masks
@@ -139,7 +139,7 @@ def test_a_mask_of_all_steps_changes_nothing() -> None:
     same(equations.replay(cell, x, mask=np.ones((4, 6), bool)), equations.replay(cell, x))
 
 
-def test_steps_that_are_taken_have_the_states_of_the_sequence_without_the_others() -> None:
+def test_unmasked_steps_have_the_states_of_the_sequence_without_masked_steps() -> None:
     cell, x, taken = random_cell(3, 5, 2, "float64"), random(4, 6, 3), [1, 2, 4]
     mask = np.isin(np.arange(6), taken) | np.zeros((4, 1), bool)
     same(part(equations.replay(cell, x, mask=mask), ALL, taken), equations.replay(cell, x[:, taken]))
@@ -152,7 +152,7 @@ def test_each_sequence_has_its_own_mask() -> None:
         same(part(made, slice(k, k + 1)), equations.replay(cell, x[k : k + 1], mask=mask[k : k + 1]))
 
 
-def test_a_mask_holds_beyond_the_steps_that_are_run_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mask_applies_across_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     cell, x, mask = random_cell(3, 5, None, "float64"), random(4, 11, 3), random(4, 11) > 0.7
     whole = equations.replay(cell, x, initial=State(random(4, 5), random(4, 5)), mask=mask)
     monkeypatch.setattr(equations, "_BYTES", 1)
@@ -160,7 +160,7 @@ def test_a_mask_holds_beyond_the_steps_that_are_run_at_a_time(monkeypatch: pytes
 
 
 @pytest.mark.parametrize("key", ["h", "c"])
-def test_a_masked_step_keeps_what_was(key: str) -> None:
+def test_a_masked_step_keeps_the_state(key: str) -> None:
     mask = np.array([[True, False, False, True]])
     states = getattr(equations.replay(random_cell(3, 5, None, "float64"), random(1, 4, 3), mask=mask), key)
     assert (states[0, 1] == states[0, 0]).all()
@@ -176,27 +176,27 @@ def test_a_masked_step_has_no_gates(key: str) -> None:
     assert (np.isnan(gates).any(2) == ~mask).all()
 
 
-def test_what_a_masked_step_has_as_input_does_not_matter() -> None:
+def test_the_input_of_a_masked_step_does_not_matter() -> None:
     cell, x, mask = random_cell(3, 5, None, "float64"), random(4, 6, 3), random(4, 6) > 0
-    wanted = equations.replay(cell, x, mask=mask)
+    expected = equations.replay(cell, x, mask=mask)
     x[~mask] = np.nan
-    same(equations.replay(cell, x, mask=mask), wanted)
+    same(equations.replay(cell, x, mask=mask), expected)
 
 
-def test_the_output_before_the_first_step_that_is_taken_is_zero_and_the_state_is_the_first() -> None:
+def test_before_the_first_unmasked_step_the_output_is_zero_and_the_state_is_the_initial_one() -> None:
     first, mask = State(random(2, 5), random(2, 5)), np.array([[False, False, True]] * 2)
     made = equations.replay(random_cell(3, 5, None, "float64"), random(2, 3, 3), initial=first, mask=mask)
     assert not made.h[:, :2].any()
     assert (made.c[:, :2] == first.c[:, None]).all()
 
 
-def test_the_first_state_outlasts_masked_steps() -> None:
+def test_masked_steps_keep_the_initial_state() -> None:
     cell, x, first = random_cell(3, 5, None, "float64"), random(2, 3, 3), State(random(2, 5), random(2, 5))
     made = equations.replay(cell, x, initial=first, mask=np.array([[False, False, True]] * 2))
     same(part(made, ALL, [2]), equations.replay(cell, x[:, 2:], initial=first))
 
 
-def test_a_masked_output_is_zero_where_the_layer_has_it_so_and_the_state_is_kept() -> None:
+def test_zero_output_for_mask_zeroes_the_output_and_keeps_the_state() -> None:
     x, mask = random(4, 6, 3), random(4, 6) > 0
     kept = equations.replay(random_cell(3, 5, None, "float64"), x, mask=mask)
     made = equations.replay(random_cell(3, 5, None, "float64", zero_output_for_mask=True), x, mask=mask)
@@ -204,16 +204,16 @@ def test_a_masked_output_is_zero_where_the_layer_has_it_so_and_the_state_is_kept
     same(made, kept, "c", "i")
 
 
-def test_backwards_the_mask_goes_backwards_too() -> None:
+def test_backwards_reverses_the_mask_too() -> None:
     x, mask = random(4, 6, 3), random(4, 6) > 0
-    wanted = equations.replay(random_cell(3, 5, None, "float64"), x[:, ::-1], mask=mask[:, ::-1])
-    same(equations.replay(random_cell(3, 5, None, "float64", go_backwards=True), x, mask=mask), wanted)
+    expected = equations.replay(random_cell(3, 5, None, "float64"), x[:, ::-1], mask=mask[:, ::-1])
+    same(equations.replay(random_cell(3, 5, None, "float64", go_backwards=True), x, mask=mask), expected)
 
 
 # --- clipping, and what is too large
 
 
-def test_the_cell_state_is_clipped_before_the_output_is_made_of_it() -> None:
+def test_the_cell_state_is_clipped_before_the_output_is_computed() -> None:
     made = equations.replay(random_cell(3, 5, None, "float64", cell_clip=0.25), random(4, 6, 3))
     c = made.f[:, 1:] * made.c[:, :-1] + made.i[:, 1:] * made.candidate[:, 1:]
     assert (abs(c) > 0.25).any()
@@ -237,17 +237,17 @@ def test_numbers_too_large_give_no_warning(dtype: str, size: float) -> None:
     assert equations.replay(random_cell(3, 5, 2, dtype), x).h.shape == (1, 3, 2)
 
 
-def test_other_sequences_do_not_suffer_from_what_is_not_finite_in_one() -> None:
+def test_a_sequence_that_is_not_finite_does_not_affect_the_others() -> None:
     cell, x = random_cell(3, 5, None, "float64"), random(4, 6, 3)
-    wanted = part(equations.replay(cell, x), slice(1, None))
+    expected = part(equations.replay(cell, x), slice(1, None))
     x[0, 2] = np.inf
-    same(part(equations.replay(cell, x), slice(1, None)), wanted)
+    same(part(equations.replay(cell, x), slice(1, None)), expected)
 
 
 # --- what is given stays as it was, and memory
 
 
-def test_nothing_that_is_given_is_changed() -> None:
+def test_the_arguments_are_not_modified() -> None:
     x, first, mask = random(4, 6, 3), State(random(4, 5), random(4, 5)), random(4, 6) > 0
     before = [array.copy() for array in (x, *first, mask)]
     equations.replay(random_cell(3, 5, None, "float64", go_backwards=True), x, initial=first, mask=mask)
@@ -257,7 +257,7 @@ def test_nothing_that_is_given_is_changed() -> None:
 @pytest.mark.parametrize(
     ("shape", "units"), [((1, 20_000, 8), 16), ((20_000, 1, 8), 16), ((32, 820, 8), 16), ((1, 4_000, 1_000), 1)]
 )
-def test_memory_is_that_of_the_states_and_little_more(shape: tuple[int, ...], units: int) -> None:
+def test_little_more_memory_is_used_than_that_of_the_states(shape: tuple[int, ...], units: int) -> None:
     cell, x = random_cell(shape[2], units, None, "float32"), np.zeros(shape)
     tracemalloc.start()
     try:
@@ -269,7 +269,7 @@ def test_memory_is_that_of_the_states_and_little_more(shape: tuple[int, ...], un
 
 
 @pytest.mark.parametrize("name", ["keras-1.2.2-weather", "keras-2.2.0-weather"])
-def test_a_layer_of_a_model_runs_as_in_the_keras_that_wrote_it(name: str, samples: Path) -> None:
+def test_a_layer_of_a_model_gives_the_output_of_the_keras_that_wrote_it(name: str, samples: Path) -> None:
     recorded = np.load(samples / f"{name}.io.npz")
     with lstmdump.open(samples / f"{name}.h5") as model:
         made = equations.run(model.lstms[0], recorded["lstm_1|x"])
@@ -287,6 +287,6 @@ def test_one_sequence_is_run_without_an_axis_for_the_batch(model: Path) -> None:
     same(one, part(both, 1))
 
 
-def test_an_input_of_another_width_is_an_error(model: Path) -> None:
+def test_an_input_of_another_width_is_refused(model: Path) -> None:
     with lstmdump.open(model) as opened, pytest.raises(BadInput, match=r"lstm_1 takes \(batch, length, 3\)$"):
         equations.run(opened.lstms[0], random(5, 2))

@@ -14,13 +14,13 @@ X, BEFORE = RANDOM.standard_normal((4, 2)), State(RANDOM.standard_normal((4, 2))
 
 
 def after(cell: CellNumbers, x: np.ndarray, before: State) -> np.ndarray:
-    """What h and c are after a step, side by side."""
+    """Return h and c after a step, side by side."""
     states = equations.replay(cell, x[:, None], initial=before)
     return np.concatenate([states.h[:, 0], states.c[:, 0]], 1)
 
 
 def differences(of: str) -> np.ndarray:
-    """The derivatives of each number after the step with respect to x, h or c, by central differences."""
+    """Return the derivatives of each number after the step with respect to x, h or c, by central differences."""
     values = {"x": X, "h": BEFORE.h, "c": BEFORE.c}
     columns = []
     for j in range(values[of].shape[1]):
@@ -34,18 +34,18 @@ def differences(of: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("of", ["x", "h", "c"])
-def test_gradients_of_h_and_c_go_back_to_all_that_a_step_takes(of: str) -> None:
+def test_gradients_of_h_and_c_reach_all_inputs_of_a_step(of: str) -> None:
     both = np.tile(np.eye(5), (4, 1, 1))
     adjoint, of_x = Backward(CELL).step(X, BEFORE).back(Adjoint(both[..., :2], both[..., 2:]))
     found = {"x": of_x, "h": adjoint.h, "c": adjoint.c}[of]
     np.testing.assert_allclose(found, differences(of), rtol=1e-6, atol=1e-9)
 
 
-def test_a_sequence_with_next_to_no_gradient_is_left_with_none() -> None:
+def test_a_negligible_gradient_of_a_sequence_becomes_zero() -> None:
     adjoint = Adjoint(np.full((2, 1, 1), 1e-3), np.zeros((2, 1, 1)))
     adjoint.h[1] = 1e-200
     assert (adjoint.forget_below(1e-280), adjoint.h.ravel().tolist()) == (False, [1e-3, 0.0])
 
 
-def test_it_is_said_when_nothing_is_left() -> None:
+def test_forget_below_returns_true_when_all_gradients_are_zero() -> None:
     assert Adjoint(np.full((2, 1, 1), 1e-200), np.zeros((2, 1, 1))).forget_below(1e-280)

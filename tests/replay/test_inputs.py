@@ -43,19 +43,19 @@ def test_an_input_of_two_dimensions_is_a_batch_of_one(path: Path) -> None:
     assert inputs.sequences(str(path), "float32").tolist() == [[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]]
 
 
-def test_an_input_of_three_dimensions_is_taken_as_it_is(path: Path) -> None:
+def test_an_input_of_three_dimensions_is_unchanged(path: Path) -> None:
     saved(path, np.arange(24.0).reshape(2, 3, 4))
     np.testing.assert_array_equal(inputs.sequences(str(path), "float32"), np.arange(24.0).reshape(2, 3, 4))
 
 
 @pytest.mark.parametrize("dtype", ["bool", "int8", "uint16", "int64", "float16", ">f4", "<f8", ">f8", "longdouble"])
-def test_numbers_of_every_type_become_those_that_are_computed_in(dtype: str, path: Path) -> None:
+def test_numbers_of_every_dtype_are_converted(dtype: str, path: Path) -> None:
     saved(path, np.array([[0, 1], [1, 0]], dtype))
     values = inputs.sequences(str(path), "float32")
     assert (values.dtype, values.tolist()) == (np.float32, [[[0.0, 1.0], [1.0, 0.0]]])
 
 
-def test_columns_that_follow_each_other_are_put_in_rows(path: Path) -> None:
+def test_an_array_in_fortran_order_is_read(path: Path) -> None:
     saved(path, np.asfortranarray(np.arange(24.0).reshape(2, 3, 4)))
     np.testing.assert_array_equal(inputs.sequences(str(path), "float64"), np.arange(24.0).reshape(2, 3, 4))
 
@@ -73,13 +73,13 @@ def test_a_header_that_python_2_wrote_is_read(path: Path) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_large_input_is_mapped_and_the_same(dtype: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_input_is_mapped_with_the_same_values(dtype: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     saved(path, np.arange(24, dtype=np.float32).reshape(2, 3, 4))
     monkeypatch.setattr(inputs, "_MAPPED", 10)
     np.testing.assert_array_equal(inputs.sequences(str(path), dtype), np.arange(24.0).reshape(2, 3, 4))
 
 
-def test_a_large_input_of_the_type_computed_in_takes_no_memory(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_input_of_the_computed_dtype_uses_no_memory(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     saved(path, np.zeros((100, 1000, 20), np.float32))
     monkeypatch.setattr(inputs, "_MAPPED", 10)
     tracemalloc.start()
@@ -98,7 +98,7 @@ def test_a_large_input_of_the_type_computed_in_takes_no_memory(path: Path, monke
         (b"PK\x03\x04" + bytes(100), "it is an .npz archive, which may hold several arrays; give the array as .npy"),
         (pickle.dumps([1.0]), "it is a Python pickle, which is never unpickled here; give the array as .npy"),
         (b"\x89HDF\r\n\x1a\n" + bytes(100), "it is an HDF5 file; give"),
-        (bytes(100), "it is no .npy array; give"),
+        (bytes(100), "it is not a .npy array; give"),
         (b"\x93NUMPY", "its header is cut short"),
         (b"\x93NUMPY\x01\x00\xff\x00{", "its header is cut short"),
         (b"\x93NUMPY\x02\x00\xff\xff\xff\xff" + bytes(100), "its header is too long"),
@@ -114,12 +114,12 @@ def test_a_large_input_of_the_type_computed_in_takes_no_memory(path: Path, monke
         (header(f"({2**62}, 3)") + bytes(24), "it is cut short: "),
     ],
 )  # fmt: skip
-def test_what_is_no_array_is_named_for_what_it_is(data: bytes, words: str, path: Path) -> None:
+def test_a_file_that_is_not_an_array_is_named_for_what_it_is(data: bytes, words: str, path: Path) -> None:
     path.write_bytes(data)
     assert refusal(path).startswith(words)
 
 
-def test_what_a_header_declares_is_not_set_aside(path: Path) -> None:
+def test_memory_for_a_declared_size_is_not_allocated(path: Path) -> None:
     path.write_bytes(header("(1000, 1000, 1000)") + bytes(100))
     tracemalloc.start()
     try:
@@ -142,21 +142,21 @@ def test_what_a_header_declares_is_not_set_aside(path: Path) -> None:
         (np.zeros((0, 2, 3)), "it is (0, 2, 3), which is empty"),
         ([[1.0, 2.0], [np.nan, np.nan]], "it holds NaN at [1, 0]"),
         ([[[1.0, -np.inf]]], "it holds infinity at [0, 0, 1]"),
-        ([[1.0, 1e39]], "it holds 1e+39 at [0, 1], which is too large for float32; --dtype float64 takes it"),
+        ([[1.0, 1e39]], "it holds 1e+39 at [0, 1], which is too large for float32; use --dtype float64"),
     ],
 )
-def test_an_array_that_is_no_input_is_refused(values: object, words: str, path: Path) -> None:
+def test_an_array_that_is_not_an_input_is_refused(values: object, words: str, path: Path) -> None:
     assert refusal(saved(path, values)) == words
 
 
-def test_the_first_of_many_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_of_many_bad_numbers_is_reported(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inputs, "_BLOCK", 4)
     values = np.zeros((3, 5))
     values[1, 4] = values[2, 2] = np.nan
     assert refusal(saved(path, values)) == "it holds NaN at [1, 4]"
 
 
-def test_float64_takes_what_is_too_large_for_float32(path: Path) -> None:
+def test_float64_accepts_a_number_too_large_for_float32(path: Path) -> None:
     assert inputs.sequences(str(saved(path, [[1e39]])), "float64").tolist() == [[[1e39]]]
 
 
@@ -165,17 +165,15 @@ def test_a_directory_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_url_is_refused() -> None:
-    with pytest.raises(
-        BadInput, match=r"^https://host/x\.npy: only models are read from elsewhere; download it first$"
-    ):
+    with pytest.raises(BadInput, match=r"^https://host/x\.npy: only models are read from URLs; download it first$"):
         inputs.sequences("https://host/x.npy", "float32")
 
 
-def test_what_is_not_there_is_told(path: Path) -> None:
+def test_a_missing_file_is_reported(path: Path) -> None:
     assert refusal(path) == "no such file or directory"
 
 
-def test_what_cannot_be_opened_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_cannot_be_opened_is_reported(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(_path: str, _mode: str) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
@@ -185,7 +183,7 @@ def test_what_cannot_be_opened_is_told(path: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("values", [[True, False], [1, 0], [1.0, 0.0], [[True, False], [True, False]]])
-def test_a_mask_goes_for_each_sequence(values: object, path: Path) -> None:
+def test_a_mask_of_one_dimension_applies_to_each_sequence(values: object, path: Path) -> None:
     found = inputs.mask(str(saved(path, values)), (2, 2))
     assert (found.dtype, found.tolist()) == (np.bool_, [[True, False], [True, False]])
 
@@ -194,19 +192,19 @@ def test_a_mask_goes_for_each_sequence(values: object, path: Path) -> None:
     ("values", "words"),
     [
         ([1, 0, 1], "it is (3,); a mask of this input is (2,) or (3, 2)"),
-        ([1, 2], "it holds 2 at [1]; a mask holds 1 for a step, 0 for none"),
-        ([1, np.nan], "it holds nan at [1]; a mask holds 1 for a step, 0 for none"),
+        ([1, 2], "it holds 2 at [1]; a mask holds 1 for a step, and 0 for one to skip"),
+        ([1, np.nan], "it holds nan at [1]; a mask holds 1 for a step, and 0 for one to skip"),
         (["a", "b"], "it holds text, not real numbers"),
-        ([0, 0], "it is 0 everywhere, so that no step is left; a mask holds 1 for a step, 0 for none"),
+        ([0, 0], "it masks every step; at least one element must be 1"),
     ],
 )
-def test_an_array_that_is_no_mask_is_refused(values: object, words: str, path: Path) -> None:
+def test_an_array_that_is_not_a_mask_is_refused(values: object, words: str, path: Path) -> None:
     with pytest.raises(BadInput) as caught:
         inputs.mask(str(saved(path, values)), (3, 2))
     assert str(caught.value) == f"{path}: {words}"
 
 
-def test_first_states_are_spread_over_the_batch(tmp_path: Path) -> None:
+def test_first_states_are_broadcast_over_the_batch(tmp_path: Path) -> None:
     path = tmp_path / "s.npz"
     np.savez(path, h=np.arange(4), c=np.arange(8.0).reshape(2, 4))
     found = inputs.first_states(str(path), WIDTHS, 2, "float32")
@@ -229,7 +227,7 @@ def test_first_states_may_be_compressed(tmp_path: Path) -> None:
         ({"c": [1, 2, 3, "a"]}, "c: it holds text, not real numbers"),
     ],
 )
-def test_what_are_no_first_states_is_refused(arrays: dict[str, object], words: str, tmp_path: Path) -> None:
+def test_arrays_that_are_not_first_states_are_refused(arrays: dict[str, object], words: str, tmp_path: Path) -> None:
     path = tmp_path / "s.npz"
     np.savez(path, **arrays)  # type: ignore[arg-type]
     with pytest.raises(BadInput) as caught:
@@ -237,13 +235,13 @@ def test_what_are_no_first_states_is_refused(arrays: dict[str, object], words: s
     assert str(caught.value) == f"{path}: {words}"
 
 
-def test_first_states_in_no_archive_are_refused(path: Path) -> None:
-    words = r"x\.npy: it is no \.npz archive; write one with numpy\.savez\('state\.npz', h=h, c=c\)$"
+def test_first_states_outside_an_archive_are_refused(path: Path) -> None:
+    words = r"x\.npy: it is not an \.npz archive; write one with numpy\.savez\('state\.npz', h=h, c=c\)$"
     with pytest.raises(BadInput, match=words):
         inputs.first_states(str(saved(path, [1.0])), WIDTHS, 1, "float32")
 
 
-def test_first_states_in_a_directory_are_refused_with_what_helps(tmp_path: Path) -> None:
+def test_a_directory_instead_of_first_states_is_refused_with_advice(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"it is a directory; write one with numpy\.savez"):
         inputs.first_states(str(tmp_path), WIDTHS, 1, "float32")
 
@@ -258,14 +256,14 @@ def test_two_first_states_of_one_name_are_refused(tmp_path: Path) -> None:
         inputs.first_states(str(path), WIDTHS, 1, "float32")
 
 
-def test_of_many_names_of_first_states_some_are_told(tmp_path: Path) -> None:
+def test_only_some_of_many_names_of_first_states_are_listed(tmp_path: Path) -> None:
     path = tmp_path / "s.npz"
     np.savez(path, H=np.ones(4))
     with pytest.raises(BadInput, match=r"it may hold 0, 1, 2, 3, 4, 5, 6, 7, …$"):
         inputs.first_states(str(path), {str(k): 4 for k in range(9)}, 1, "float32")
 
 
-def test_a_damaged_member_is_told(tmp_path: Path) -> None:
+def test_a_damaged_member_is_reported(tmp_path: Path) -> None:
     path, file = tmp_path / "s.npz", io.BytesIO()
     np.save(file, np.ones(4))
     with zipfile.ZipFile(path, "w") as archive:
@@ -275,7 +273,7 @@ def test_a_damaged_member_is_told(tmp_path: Path) -> None:
         inputs.first_states(str(path), WIDTHS, 1, "float32")
 
 
-def test_a_member_that_is_cut_short_is_told(tmp_path: Path) -> None:
+def test_a_truncated_member_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "s.npz"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("h.npy", header("(4,)") + bytes(15))

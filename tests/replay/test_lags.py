@@ -28,13 +28,13 @@ def cell(p: int | None = None, *, peepholes: bool = True, **behaviour: Any) -> C
 
 
 def last(cell: CellNumbers, x: np.ndarray, **given: Any) -> np.ndarray:
-    """The state h that the layer has in the end, (batch, units), whatever it gives for it."""
+    """Return the last state h of the layer, (batch, units), wherever the outputs have it."""
     states = equations.replay(cell, x, **given)
     return states.h[:, 0 if cell.behaviour.is_aligned and cell.behaviour.go_backwards else -1]
 
 
 def jacobian(cell: CellNumbers, x: np.ndarray, **given: Any) -> np.ndarray:
-    """The derivatives of the last h with respect to X, (batch, units, length, d), by central differences."""
+    """Return the derivatives of the last h with respect to `x`, (batch, units, length, d), by central differences."""
     found = np.empty((len(x), cell.width, *x.shape[1:]))
     for t, j in np.ndindex(*x.shape[1:]):
         off = np.zeros_like(x)
@@ -44,7 +44,7 @@ def jacobian(cell: CellNumbers, x: np.ndarray, **given: Any) -> np.ndarray:
 
 
 def norms(jacobian: np.ndarray) -> list[float]:
-    """By step of the input, the mean over the batch of the Frobenius norm."""
+    """Return the mean over the batch of the Frobenius norm, for each step of the input."""
     return list(np.sqrt((jacobian**2).sum((1, 3))).mean(0))
 
 
@@ -64,9 +64,9 @@ def norms(jacobian: np.ndarray) -> list[float]:
     ],
 )
 def test_the_norms_are_those_of_central_differences(made: CellNumbers) -> None:
-    wanted = norms(jacobian(made, X))
-    assert min(wanted) > 1e-6
-    np.testing.assert_allclose(lags.lags(made, X).norms, wanted[::-1], rtol=1e-6, atol=1e-9)
+    expected = norms(jacobian(made, X))
+    assert min(expected) > 1e-6
+    np.testing.assert_allclose(lags.lags(made, X).norms, expected[::-1], rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -74,24 +74,24 @@ def test_the_norms_are_those_of_central_differences(made: CellNumbers) -> None:
     [("activation", "softmax"), ("activation", "log_softmax"), ("recurrent_activation", "softmax"),
      ("recurrent_activation", "sparsemax")],
 )  # fmt: skip
-def test_activations_that_mix_units_are_gone_back_through(place: str, name: str) -> None:
+def test_gradients_pass_through_activations_that_mix_units(place: str, name: str) -> None:
     made = cell(2, **{place: name})
     np.testing.assert_allclose(lags.lags(made, X).norms, norms(jacobian(made, X))[::-1], rtol=1e-6, atol=1e-9)
 
 
 def test_one_unit_has_its_row_of_the_jacobian() -> None:
-    wanted = norms(jacobian(cell(), X)[:, 1:2])
-    np.testing.assert_allclose(lags.lags(cell(), X, unit=1).norms, wanted[::-1], rtol=1e-6)
+    expected = norms(jacobian(cell(), X)[:, 1:2])
+    np.testing.assert_allclose(lags.lags(cell(), X, unit=1).norms, expected[::-1], rtol=1e-6)
 
 
 def test_each_feature_has_its_column_of_the_jacobian() -> None:
-    wanted = np.sqrt((jacobian(cell(), X) ** 2).sum(1)).mean(0)
-    np.testing.assert_allclose(lags.lags(cell(), X).by_feature, wanted[::-1], rtol=1e-6)
+    expected = np.sqrt((jacobian(cell(), X) ** 2).sum(1)).mean(0)
+    np.testing.assert_allclose(lags.lags(cell(), X).by_feature, expected[::-1], rtol=1e-6)
 
 
 def test_the_deviation_is_that_over_the_batch() -> None:
-    wanted = np.sqrt((jacobian(cell(), X) ** 2).sum((1, 3))).std(0)
-    np.testing.assert_allclose(lags.lags(cell(), X).deviations, wanted[::-1], rtol=1e-5)
+    expected = np.sqrt((jacobian(cell(), X) ** 2).sum((1, 3))).std(0)
+    np.testing.assert_allclose(lags.lags(cell(), X).deviations, expected[::-1], rtol=1e-5)
 
 
 @pytest.mark.parametrize("is_aligned", [False, True])
@@ -99,13 +99,11 @@ def test_of_a_layer_that_goes_backwards_lag_k_is_step_k_of_the_input(is_aligned:
     made = cell(go_backwards=True, is_aligned=is_aligned)
     found = lags.lags(made, X)
     np.testing.assert_allclose(found.norms, norms(jacobian(made, X)), rtol=1e-6)
-    assert found.notes == ("it goes backwards: t-k is step k of the input, from 0 on",)
+    assert found.notes == ("it goes backwards: t-k is step k of the input, counted from 0",)
 
 
-def test_that_masked_steps_are_no_lags_is_told() -> None:
-    assert lags.lags(cell(), X, mask=MASK).notes == (
-        "t-k is counted over the steps that are taken, without those that are masked",
-    )
+def test_a_note_states_that_masked_steps_are_not_lags() -> None:
+    assert lags.lags(cell(), X, mask=MASK).notes == ("t-k counts only the steps that are not masked",)
 
 
 MASK = np.array([[1, 1, 1, 1, 1], [0, 1, 0, 1, 1], [1, 1, 0, 1, 0]], bool)
@@ -113,38 +111,38 @@ MASK = np.array([[1, 1, 1, 1, 1], [0, 1, 0, 1, 1], [1, 1, 0, 1, 0]], bool)
 
 @pytest.mark.parametrize("go_backwards", [False, True])
 @pytest.mark.parametrize("zero_output_for_mask", [False, True])
-def test_steps_that_a_mask_passes_over_are_no_lags(go_backwards: bool, zero_output_for_mask: bool) -> None:
+def test_masked_steps_are_not_lags(go_backwards: bool, zero_output_for_mask: bool) -> None:
     behaviour = {"go_backwards": go_backwards, "zero_output_for_mask": zero_output_for_mask}
-    wanted = np.zeros((BATCH, LENGTH))
+    expected = np.zeros((BATCH, LENGTH))
     for one, (x, taken) in enumerate(zip(X, MASK, strict=True)):
         steps = np.sqrt((jacobian(cell(go_backwards=go_backwards), x[None, taken]) ** 2).sum((1, 3)))[0]
-        wanted[one, : len(steps)] = steps if go_backwards else steps[::-1]
-    np.testing.assert_allclose(lags.lags(cell(**behaviour), X, mask=MASK).norms, wanted.mean(0), rtol=1e-6)
+        expected[one, : len(steps)] = steps if go_backwards else steps[::-1]
+    np.testing.assert_allclose(lags.lags(cell(**behaviour), X, mask=MASK).norms, expected.mean(0), rtol=1e-6)
 
 
-def test_a_sequence_without_any_step_counts_as_one_without_influence() -> None:
+def test_a_fully_masked_sequence_has_no_influence() -> None:
     mask = np.array([[1] * LENGTH, [1] * LENGTH, [0] * LENGTH], bool)
-    wanted = np.array(lags.lags(cell(), X[:2]).norms) * 2 / 3
-    np.testing.assert_allclose(lags.lags(cell(), X, mask=mask).norms, wanted, rtol=1e-12)
+    expected = np.array(lags.lags(cell(), X[:2]).norms) * 2 / 3
+    np.testing.assert_allclose(lags.lags(cell(), X, mask=mask).norms, expected, rtol=1e-12)
 
 
-def test_no_more_lags_than_asked_for_are_gone_back_and_it_is_said() -> None:
+def test_only_the_requested_lags_are_computed_and_a_note_states_it() -> None:
     found = lags.lags(cell(), X, most=2)
     assert (found.norms, found.is_complete) == (lags.lags(cell(), X).norms[:2], False)
-    assert found.notes == ("steps before t-1 are not counted: the shares are of the others",)
+    assert found.notes == ("steps before t-1 are not counted: the shares are of the other steps",)
 
 
-def test_with_as_many_lags_as_steps_nothing_is_left_out() -> None:
+def test_as_many_lags_as_steps_are_complete() -> None:
     found = lags.lags(cell(), X, most=LENGTH)
     assert (found.notes, found.is_complete) == ((), True)
 
 
-def test_with_as_many_lags_as_steps_are_taken_nothing_is_left_out() -> None:
+def test_as_many_lags_as_unmasked_steps_are_complete() -> None:
     mask = np.arange(LENGTH) < np.full((BATCH, 1), 2)
     assert lags.lags(cell(), X, most=2, mask=mask).is_complete
 
 
-def test_sequences_computed_apart_come_to_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sequences_computed_separately_give_the_same_result(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = lags.lags(cell(), X)
     monkeypatch.setattr(lags, "_AT_ONCE", 1)
     np.testing.assert_allclose(lags.lags(cell(), X).norms, whole.norms, rtol=1e-12)
@@ -155,7 +153,7 @@ def sigma(z: float) -> float:
 
 
 def one_unit(*, u_c: float = 0.0, b_f: float = 0.0, w_c: float = 1.0, **behaviour: Any) -> CellNumbers:
-    """A cell of one unit on one input, of which only the candidate sees the input, and the output."""
+    """Return a cell of one unit on one input, where only the candidate depends on the input and on h."""
     kinds = {"i": (0.0, 0.0, 0.0), "f": (0.0, 0.0, b_f), "c": (w_c, u_c, 0.0), "o": (0.0, 0.0, 0.0)}
     gates = {
         letter: GateNumbers(np.array([[w]]), np.array([[u]]), np.array([b]), None)
@@ -170,31 +168,31 @@ def test_a_cell_of_one_unit_computed_by_hand() -> None:
     f = sigma(1.0)
     c = f * tanh(first) / 2 + tanh(second) / 2
     slope = (1 - tanh(c) ** 2) / 2
-    wanted = [slope * (1 - tanh(second) ** 2) / 2, slope * f * (1 - tanh(first) ** 2) / 2]
+    expected = [slope * (1 - tanh(second) ** 2) / 2, slope * f * (1 - tanh(first) ** 2) / 2]
     found = lags.lags(one_unit(b_f=1.0), np.array([[[first], [second]]]))
-    np.testing.assert_allclose(found.norms, wanted, rtol=1e-12)
-    assert found.total == pytest.approx(sum(wanted))
-    assert found.shares == pytest.approx([value / sum(wanted) for value in wanted])
-    assert found.cumulative == pytest.approx([wanted[0] / sum(wanted), 1.0])
+    np.testing.assert_allclose(found.norms, expected, rtol=1e-12)
+    assert found.total == pytest.approx(sum(expected))
+    assert found.shares == pytest.approx([value / sum(expected) for value in expected])
+    assert found.cumulative == pytest.approx([expected[0] / sum(expected), 1.0])
 
 
 def test_without_input_the_state_stays_and_each_lag_takes_the_same_step() -> None:
     # at x = 0, h = c = 0 stays: ∂h_T/∂x_{T-k} = 1/2 · f^k · 1/2 with f = σ(1)
     found = lags.lags_without_input(one_unit(b_f=1.0))
-    wanted = [sigma(1.0) ** k / 4 for k in range(len(found.norms))]
-    np.testing.assert_allclose(found.norms, wanted, rtol=1e-12)
+    expected = [sigma(1.0) ** k / 4 for k in range(len(found.norms))]
+    np.testing.assert_allclose(found.norms, expected, rtol=1e-12)
     assert found.total == pytest.approx(1 / 4 / (1 - sigma(1.0)), rel=1e-5)
     assert (found.length, found.operating_point) == (None, "x = 0, from the state reached there")
     assert (found.is_complete, found.notes) == (True, (lags.NOT_BY_WEIGHTS,))
 
 
-def test_without_input_it_is_taken_at_the_state_that_zeros_lead_to() -> None:
+def test_without_input_the_state_is_the_one_that_zeros_lead_to() -> None:
     states = equations.replay(cell(), np.zeros((1, 300, D)))
-    wanted = norms(jacobian(cell(), np.zeros((1, 5, D)), initial=State(states.h[:, -1], states.c[:, -1])))
-    np.testing.assert_allclose(lags.lags_without_input(cell()).norms[:5], wanted[::-1], rtol=1e-5)
+    expected = norms(jacobian(cell(), np.zeros((1, 5, D)), initial=State(states.h[:, -1], states.c[:, -1])))
+    np.testing.assert_allclose(lags.lags_without_input(cell()).norms[:5], expected[::-1], rtol=1e-5)
 
 
-def test_without_input_a_state_that_never_settles_is_told() -> None:
+def test_without_input_a_state_that_never_settles_is_noted() -> None:
     made = one_unit(b_f=9.0, recurrent_activation="hard_sigmoid")  # f = 1
     drifting = replace(made, gates={**made.gates, "c": replace(made.gates["c"], b=np.array([1.0]))})
     assert lags.lags_without_input(drifting, most=3).notes[0].startswith("the state does not settle in 10,000 steps")
@@ -205,7 +203,7 @@ def test_without_input_lags_that_do_not_fade_are_bounded() -> None:
     assert (len(found.norms), found.is_complete, found.notes[-1]) == (
         1_000,
         False,
-        "steps before t-999 are not counted: the shares are of the others",
+        "steps before t-999 are not counted: the shares are of the other steps",
     )
 
 
@@ -220,7 +218,7 @@ def test_the_lag_that_completes_95_percent(values: tuple[float, ...], lag: int) 
     assert summary(*values).lag_95 == lag
 
 
-def test_of_many_lags_the_sum_is_taken_a_few_times_only() -> None:
+def test_the_sum_of_many_lags_is_computed_only_a_few_times() -> None:
     class Norms(tuple[float, ...]):
         __slots__ = ()
         sums = 0
@@ -235,7 +233,7 @@ def test_of_many_lags_the_sum_is_taken_a_few_times_only() -> None:
 
 
 @pytest.mark.parametrize(("count", "telling"), [(5, 5), (12, 12), (10, 10)])
-def test_lags_worth_seeing_are_those_that_have_95_percent_and_ten_at_least(count: int, telling: int) -> None:
+def test_lags_worth_showing_have_95_percent_of_the_total_and_are_at_least_ten(count: int, telling: int) -> None:
     assert summary(*(1.0,) * count).telling == telling
     assert summary(100.0, *(0.01,) * 50).telling == 10
 
@@ -244,7 +242,7 @@ def test_features_have_their_shares_over_all_lags() -> None:
     assert summary(1.0, 1.0, features=((1.0, 3.0), (1.0, 5.0))).feature_shares == (0.2, 0.8)
 
 
-def test_where_nothing_has_an_influence_there_are_no_shares() -> None:
+def test_without_any_influence_there_are_no_shares() -> None:
     shut = one_unit(recurrent_activation="hard_sigmoid")
     shut = replace(shut, gates={**shut.gates, "i": replace(shut.gates["i"], b=np.array([-9.0]))})
     found = lags.lags(shut, np.ones((1, 2, 1)))
@@ -254,20 +252,20 @@ def test_where_nothing_has_an_influence_there_are_no_shares() -> None:
     assert found.notes == ("no step of the input has any influence: all derivatives are 0 there",)
 
 
-def test_what_is_too_large_for_float64_is_told_and_has_no_shares() -> None:
+def test_an_influence_too_large_for_float64_is_noted_and_has_no_shares() -> None:
     exploding = one_unit(u_c=0.0, w_c=1e200)
     found = lags.lags(exploding, np.zeros((1, 2, 1)))
     assert (found.shares, found.lag_95) == ((None, None), None)
-    assert found.notes == ("from t-0 on, the influence is no finite number, so there are no shares",)
+    assert found.notes == ("from t-0 on, the influence is not finite, so there are no shares",)
 
 
-def test_a_model_that_holds_nan_is_told_and_takes_no_longer() -> None:
+def test_a_model_that_holds_nan_is_noted_and_takes_no_longer() -> None:
     found = lags.lags_without_input(one_unit(b_f=np.nan))
     assert (len(found.norms), found.lag_95) == (1, None)
     assert found.notes[0].startswith("the state does not settle")
 
 
-def test_what_is_smaller_than_the_smallest_number_is_zero() -> None:
+def test_an_influence_below_the_smallest_number_is_zero() -> None:
     found = lags.lags(one_unit(b_f=-200.0), np.zeros((1, 400, 1)))
     assert (found.norms[0], found.norms[3:], len(found.norms)) == (0.25, (0.0,) * 397, 400)
 
@@ -285,13 +283,13 @@ def test_a_mask_of_another_shape_is_refused_with_both_shapes() -> None:
     assert str(caught.value) == "the mask is (3, 2), but the input has (batch, length) = (3, 5)"
 
 
-def test_an_input_without_any_step_is_refused() -> None:
+def test_a_fully_masked_input_is_refused() -> None:
     with pytest.raises(BadInput):
         lags.lags(cell(), X, mask=np.zeros((BATCH, LENGTH), bool))
 
 
 @pytest.mark.parametrize("unit", [-1, 3])
-def test_a_unit_that_is_none_is_refused(unit: int) -> None:
+def test_a_unit_out_of_range_is_refused(unit: int) -> None:
     with pytest.raises(BadInput) as caught:
         lags.lags(cell(), X, unit=unit)
     assert str(caught.value) == f"random has no unit {unit}; its 3 are numbered from 0 to 2"

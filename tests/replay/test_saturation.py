@@ -20,7 +20,7 @@ def summary(values: np.ndarray = VALUES, mask: np.ndarray | None = None, **behav
     return saturation.summarise(cell(**behaviour), States(*[values] * 6), mask)
 
 
-def test_a_gate_is_saturated_below_a_tenth_and_above_nine() -> None:
+def test_a_gate_is_saturated_below_one_and_above_nine_tenths() -> None:
     assert {(gate.low, gate.high) for name, gate in summary().gates.items() if name != "candidate"} == {(2 / 8, 2 / 8)}
 
 
@@ -43,19 +43,19 @@ def test_masked_steps_are_left_out() -> None:
     assert (found.passed_over, found.gates["i"].min, found.gates["i"].max) == (5, 0.1, 0.5)
 
 
-def test_the_mask_of_a_layer_that_goes_backwards_is_turned() -> None:
+def test_the_mask_of_a_layer_that_goes_backwards_is_reversed() -> None:
     mask = np.array([[True, False, False, False]] * 2)
     assert summary(mask=mask, go_backwards=True).gates["i"].min == 0.9
 
 
-def test_the_mask_of_a_half_that_is_aligned_is_not_turned() -> None:
+def test_the_mask_of_an_aligned_half_is_not_reversed() -> None:
     mask = np.array([[True, False, False, False]] * 2)
     assert summary(mask=mask, go_backwards=True, is_aligned=True).gates["i"].min == -0.95
 
 
-def test_without_a_step_there_are_no_numbers() -> None:
+def test_without_a_step_the_summary_is_nan() -> None:
     assert all(np.isnan(summary(mask=np.zeros((2, 4), bool)).gates["f"]))
 
 
-def test_a_summary_knows_its_layer() -> None:
+def test_a_summary_holds_the_sizes_of_the_layer() -> None:
     assert summary()[:5] == ("a", 2, 4, 1, 0)

@@ -48,7 +48,7 @@ def test_the_spectral_radius_of_a_rotation_is_the_factor_by_which_it_stretches(t
     }  # fmt: skip
 
 
-def test_what_is_fed_back_to_nothing_has_the_spectral_radius_0_whatever_its_norm(tmp_path: Path) -> None:
+def test_the_spectral_radius_of_a_nilpotent_kernel_is_0_whatever_its_norm(tmp_path: Path) -> None:
     recurrent = np.zeros((2, 8), "f4")
     recurrent[:, :2] = [[0, 100], [0, 0]]  # nilpotent
     found = statistics_of(builders.write(tmp_path / "a.h5", {"x": weights(np.zeros(8, "f4"), recurrent)}), "i").arrays[
@@ -63,14 +63,14 @@ def test_only_recurrent_kernels_have_a_spectral_radius(model: Path) -> None:
     }  # fmt: skip
 
 
-def test_behind_a_projection_the_recurrent_kernel_has_none(projected: Path) -> None:
+def test_with_a_projection_there_is_no_spectral_radius(projected: Path) -> None:
     found = statistics_of(projected)
-    assert found.no_radius == "U is (2, 4) behind a projection, not square"
+    assert found.no_radius == "with a projection, U is (2, 4), not square"
     assert [array.spectral_radius for array in found.arrays] == [None] * len(found.arrays)
 
 
 @pytest.mark.parametrize(("most", "has"), [(4, True), (3, False)])
-def test_of_more_units_than_eigenvalues_are_computed_of_there_is_none(
+def test_with_too_many_units_there_is_no_spectral_radius(
     most: int, has: bool, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lstmdump.replay.statistics.MOST_UNITS", most)
@@ -79,14 +79,14 @@ def test_of_more_units_than_eigenvalues_are_computed_of_there_is_none(
 
 
 @pytest.mark.parametrize("strange", [np.nan, np.inf])
-def test_a_recurrent_kernel_that_holds_no_number_has_none_either(strange: float, tmp_path: Path) -> None:
+def test_the_spectral_radius_of_a_kernel_that_is_not_finite_is_nan(strange: float, tmp_path: Path) -> None:
     recurrent = np.full((2, 8), strange, "f4")
     with np.errstate(invalid="ignore"):
         found = statistics_of(builders.write(tmp_path / "a.h5", {"x": weights(np.zeros(8, "f4"), recurrent)}))
     assert np.isnan(found.arrays[1].spectral_radius)
 
 
-def test_the_time_that_eigenvalues_take_is_allowed(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_time_for_eigenvalues_is_requested(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     allowed: list[int] = []
     monkeypatch.setattr("lstmdump.model.budget.allow", lambda size, **_: allowed.append(size))
     statistics_of(model)
@@ -102,14 +102,14 @@ def test_a_time_scale_is_right_where_the_gate_is_almost_1(tmp_path: Path) -> Non
 
 
 def gated(path: Path, word: object, producer: str = "keras 2.2.4") -> LayerStatistics:
-    """The statistics of the layer at PATH, if WORD were its recurrent activation, and PRODUCER had written it."""
+    """Return the statistics of the layer at `path`, with `word` as recurrent activation, as if written by `producer`."""
     with lstmdump.open(path) as model:
         lstm = changed(model.lstms[0], stated=stated({"recurrent_activation": word}))
         return summarise(lstm, producer=producer)
 
 
 def hard(path: Path, forget: list[float], producer: str = "keras 2.2.4") -> TimeScales:
-    """The time scales of two units with these biases of their FORGET gates, and hard sigmoids."""
+    """Return the time scales of two units with these biases of the forget gates, and hard sigmoids."""
     bias = np.array([0, 0, *forget, 0, 0, 0, 0], "f4")
     found = gated(builders.write(path / "h.h5", {"x": weights(bias)}), "hard_sigmoid", producer).time_scales
     assert found is not None
@@ -151,9 +151,7 @@ def test_an_unknown_activation_leaves_no_time_scales_and_is_named(model: Path) -
 
 
 @pytest.mark.parametrize("z", [40.0, -40.0])
-def test_a_gate_that_turns_the_state_round_but_does_not_shrink_it_never_forgets_either(
-    z: float, tmp_path: Path
-) -> None:
+def test_a_gate_of_minus_1_never_forgets_either(z: float, tmp_path: Path) -> None:
     bias = np.array([0, 0, z, 0, 0, 0, 0, 0], "f4")
     scales = gated(builders.write(tmp_path / "h.h5", {"x": weights(bias)}), "tanh").time_scales  # ±1, and 0
     assert scales is not None
@@ -176,7 +174,7 @@ def test_a_forget_bias_that_the_file_does_not_hold_leaves_no_time_scales(project
         ([1.5, 2e9], [(1.0, 10.0, 1), (10.0, 100.0, 0), (100.0, 1e3, 0), (1e3, 1e4, 0), (1e4, 1e5, 0), (1e5, 1e6, 0), (1e6, math.inf, 1)]),
     ],
 )  # fmt: skip
-def test_units_are_told_apart_by_a_few_bins_at_round_edges(
+def test_units_are_counted_in_a_few_bins_with_round_edges(
     steps: list[float], bins: list[tuple[float, float, int]], tmp_path: Path
 ) -> None:
     bias = np.zeros(4 * len(steps))
@@ -193,5 +191,5 @@ def test_without_a_bias_there_is_no_time_scale(tmp_path: Path) -> None:
     assert statistics_of(builders.write(tmp_path / "a.h5", {"x": weights(np.zeros(8))[:2]})).time_scales is None
 
 
-def test_only_the_gates_that_are_asked_for(model: Path) -> None:
+def test_only_the_requested_gates_are_summarised(model: Path) -> None:
     assert [array.name for array in statistics_of(model, "f").arrays] == ["W_f", "U_f", "b_f"]

@@ -31,7 +31,7 @@ def net() -> Network:
 
 @pytest.fixture
 def chain() -> Network:
-    """`a` of 4 units on 3 inputs, `b` of 5 on what it gives, `c` of 2 on both."""
+    """Layers `a` of 4 units on 3 inputs, `b` of 5 on the output of `a`, `c` of 2 on both outputs."""
     return read(opened({"a": (3, 4), "b": (4, 5), "c": (9, 2)}, CHAIN), chain=True)
 
 
@@ -60,19 +60,19 @@ def test_first_states_of_several_layers_need_names(chain: Network, tmp_path: Pat
         trace.first_states(chain, str(tmp_path / "s.npz"), 2)
 
 
-def test_a_first_state_is_given_once(net: Network, tmp_path: Path) -> None:
+def test_a_first_state_given_twice_is_refused(net: Network, tmp_path: Path) -> None:
     np.savez(tmp_path / "s.npz", **{"h": np.ones(4), "c": np.ones(4), "a/h": np.ones(4)})  # type: ignore[arg-type]
     with pytest.raises(BadInput, match=r"it holds h of a twice, once as a/h$"):
         trace.first_states(net, str(tmp_path / "s.npz"), 2)
 
 
-def test_a_first_state_is_both_h_and_c(net: Network, tmp_path: Path) -> None:
+def test_a_first_state_without_c_is_refused(net: Network, tmp_path: Path) -> None:
     np.savez(tmp_path / "s.npz", h=np.ones(4))
     with pytest.raises(BadInput, match=r"it holds h of a, but not c; a first state is both$"):
         trace.first_states(net, str(tmp_path / "s.npz"), 2)
 
 
-def test_the_example_of_the_module_is_real(samples: Path, tmp_path: Path) -> None:
+def test_the_example_in_the_module_runs(samples: Path, tmp_path: Path) -> None:
     example = (trace.__doc__ or "").partition("From Python::")[2]
     x = np.load(samples / "keras-2.2.0-weather.io.npz")["lstm_1|x"]
     np.save(tmp_path / "x.npy", x)
@@ -82,5 +82,5 @@ def test_the_example_of_the_module_is_real(samples: Path, tmp_path: Path) -> Non
     assert done.stdout == "lstm_1 (2, 9, 6)\n"
 
 
-def test_what_python_runs_is_public() -> None:
+def test_the_module_is_public() -> None:
     assert lstmdump.trace is trace

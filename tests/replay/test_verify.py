@@ -62,7 +62,7 @@ def test_an_input_is_drawn_with_the_seed(model: Path) -> None:
     assert (np.array_equal(one, again), np.array_equal(one, other)) == (True, False)
 
 
-def test_a_difference_within_the_tolerance_is_none(model: Path) -> None:
+def test_a_difference_within_the_tolerance_agrees(model: Path) -> None:
     class Off(Standin):
         def run(self, request: Any) -> Answer:
             answer = super().run(request)
@@ -73,7 +73,7 @@ def test_a_difference_within_the_tolerance_is_none(model: Path) -> None:
     assert verdict(model, Off(), tolerance=0.24).agrees is False
 
 
-def test_outputs_that_are_no_numbers_do_not_agree(model: Path) -> None:
+def test_outputs_that_are_nan_do_not_agree(model: Path) -> None:
     class Lost(Standin):
         def run(self, request: Any) -> Answer:
             answer = super().run(request)
@@ -89,16 +89,17 @@ def test_outputs_of_another_shape_are_a_failure(model: Path) -> None:
             answer = super().run(request)
             return Answer(answer.cell, answer.h[:, :, :1], answer.c)
 
-    with pytest.raises(TensorFlowFailed, match=r"^TensorFlow makes \(3, 10, 1\) of lstm_1, the replay \(3, 10, 4\)$"):
+    words = r"^the output of lstm_1 is \(3, 10, 1\) in TensorFlow, but \(3, 10, 4\) in the replay$"
+    with pytest.raises(TensorFlowFailed, match=words):
         verdict(model, Narrow())
 
 
-def test_gates_that_no_input_tells_apart_are_told(tmp_path: Path) -> None:
+def test_gates_whose_exchange_makes_no_difference_are_noted(tmp_path: Path) -> None:
     arrays = builders.gates(3, 4)
     arrays |= {f"{array}_o": arrays[f"{array}_i"] for array in "WUb"}
     weights = [(f"lstm_1/{leaf}:0", values) for leaf, values in builders.fused(arrays).items()]
     path = builders.write(tmp_path / "a.h5", {"lstm_1": weights})
-    assert verdict(path, Standin()).notes == ("its numbers would not show an exchange of i and o",)
+    assert verdict(path, Standin()).notes == ("the result would not reveal an exchange of i and o",)
 
 
 def test_numbers_that_are_not_finite_are_not_verified(tmp_path: Path) -> None:
@@ -116,7 +117,7 @@ def test_a_normalized_cell_is_not_verified() -> None:
 
 
 class Echo:
-    """Gives one answer, whatever it is asked, and remembers what that was."""
+    """A stand-in that always gives the same answer, and records the request."""
 
     asked: Any = None
 
@@ -125,7 +126,7 @@ class Echo:
         return Answer("an echo", np.zeros((3, 10, 1)), np.zeros((3, 1)))
 
 
-def test_a_forget_bias_that_is_not_in_the_file_is_one_on_both_sides_and_told() -> None:
+def test_a_forget_bias_that_is_not_in_the_file_is_one_on_both_sides_and_noted() -> None:
     echo = Echo()
     made = verify(one_unit(NUMBERS, forget_bias=None), echo)
     assert echo.asked.forget_bias == 1.0
@@ -140,13 +141,13 @@ PROJECTED = {**FUSED, "w_i_diag": (1,), "w_f_diag": (1,), "w_o_diag": (1,), "pro
 
 
 def cell(shapes: dict[str, tuple[int, ...]], kind: str = "LSTM") -> LSTM:
-    """The LSTM of one unit on one input that a layer with arrays of these SHAPES is, all of ones."""
+    """Return the LSTM of one unit on one input whose arrays have these shapes and hold ones."""
     weights = {name: tensor(name, *np.ones(shape)) for name, shape in shapes.items()}
     return read_lstm(Layer(("one",), kind, weights, stated=DeferredSettings(LayerSettings, forget_bias=1.0)))
 
 
 @pytest.mark.parametrize(
-    ("shapes", "kind", "wanted"),
+    ("shapes", "kind", "expected"),
     [
         ({**KERAS, "bias": (4,)}, "LSTM", "keras"),
         (KERAS, "LSTM", "keras"),
@@ -164,8 +165,8 @@ def cell(shapes: dict[str, tuple[int, ...]], kind: str = "LSTM") -> LSTM:
         (FUSED, "BlockLSTMV2", "block-v2"),
     ],
 )
-def test_each_layout_has_its_cell(shapes: dict[str, tuple[int, ...]], kind: str, wanted: str) -> None:
-    assert case(cell(shapes, kind)).request.cell == wanted
+def test_each_layout_has_its_cell(shapes: dict[str, tuple[int, ...]], kind: str, expected: str) -> None:
+    assert case(cell(shapes, kind)).request.cell == expected
 
 
 def test_tensorflow_runs_every_cell_that_a_layout_names() -> None:
@@ -173,16 +174,16 @@ def test_tensorflow_runs_every_cell_that_a_layout_names() -> None:
 
 
 @pytest.mark.parametrize(("kind", "dtype"), [("LSTMCell", "float64"), ("LSTMBlockCell", "float32")])
-def test_it_computes_in_float64_where_the_cell_can(kind: str, dtype: str) -> None:
+def test_float64_is_used_where_the_cell_supports_it(kind: str, dtype: str) -> None:
     echo = Echo()
     verify(cell(FUSED, kind), echo)
     assert (echo.asked.dtype, echo.asked.x.dtype, echo.asked.arrays["bias"].dtype) == (dtype, dtype, dtype)
 
 
 @pytest.mark.parametrize(
-    ("layers", "wanted"),
+    ("layers", "expected"),
     [((), None), ((None,), None), ((None, True), True), ((True, False), False), ((False, None), False)],
 )
-def test_a_model_agrees_if_all_layers_do_that_were_verified(layers: tuple[bool | None, ...], wanted: object) -> None:
+def test_a_model_agrees_if_all_verified_layers_agree(layers: tuple[bool | None, ...], expected: object) -> None:
     verdicts = tuple(LayerVerdict("a", "LSTM", agrees=agrees) for agrees in layers)
-    assert ModelVerdict("m.h5", verdicts, 1e-5, 0).agrees is wanted
+    assert ModelVerdict("m.h5", verdicts, 1e-5, 0).agrees is expected

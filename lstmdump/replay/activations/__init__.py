@@ -1,4 +1,4 @@
-"""Which function a layer of Keras means by the word or the object that stands for its activation."""
+"""Find the function that a layer of Keras means by the word or the object in its configuration."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _NEW_IN_KERAS_2: dict[str, Activation] = {
     "swish": elementwise.silu(),
 }
 _NEW_IN_KERAS_3: dict[str, Activation] = {
-    "celu": elementwise.elu(),  # the same while alpha is 1
+    "celu": elementwise.elu(),  # equal to elu while alpha is 1
     "hard_shrink": elementwise.hard_shrink(),
     "hard_sigmoid": elementwise.ramp(1 / 6, 0.5, low=0, high=1),
     "hard_silu": elementwise.hard_silu(),
@@ -51,31 +51,35 @@ _NEW_IN_KERAS_3: dict[str, Activation] = {
 _BEFORE_KERAS_3 = {**_NEW_IN_KERAS_3, **_NEW_IN_KERAS_2, **_OF_KERAS_1}
 _IN_KERAS_3 = {**_OF_KERAS_1, **_NEW_IN_KERAS_2, **_NEW_IN_KERAS_3}
 _OF_TENSORFLOW = {"log_softmax_v2": "log_softmax", "softmax_v2": "softmax"}
-"""What a config calls functions of TensorFlow that stood in the place of a word, and that word."""
+"""The names that a configuration gives TensorFlow functions passed instead of a word, and that word."""
 
 _SHOWN = 120  # characters
 _OWN_MODULES = ("builtins", "keras", "tf_keras")
 
 NAMES = tuple(sorted(_IN_KERAS_3))
-"""The words that are known, whichever Keras has them.
+"""The known words of all releases of Keras.
 
-`glu` and `threshold` of Keras 3 are none: an LSTM cannot have the one, which halves the width, nor the other, which
-needs arguments.
+`glu` and `threshold` of Keras 3 are not among them: the first halves the width, which no LSTM allows, and the
+second needs arguments.
 """
 
 
 def named(what: object, keras: int, option: str = "--activation") -> Activation:
-    """The activation that Keras KERAS (1, 2 or 3) means by WHAT: a word, None, or the object in a layer's config.
+    """Return the activation that Keras `keras` (1, 2 or 3) means by `what`.
 
-    A word that only a later Keras has is taken as there; `doubt` says so. OPTION is that of the command line by which
-    another is named.
+    A word that only a later Keras has is taken from there; `doubt` reports it.
+
+    Args:
+        what: A word, None, or the object in the configuration of a layer.
+        keras: The major version of Keras.
+        option: The option of the command line that overrides the activation.
 
     Raises:
-        CannotReplay: it is none of Keras's own, has weights, or does not keep the shape.
+        CannotReplay: It is not one of Keras's own, has weights, or does not keep the shape.
     """
-    core = _core(what)
+    core = _unwrap(what)
     try:
-        found = _of_layer(core) or _of_word(_called(core), keras)
+        found = _make_from_layer(core) or _look_up_word(_find_name(core), keras)
     except ValueError:
         found = None
     if found is None:
@@ -86,37 +90,37 @@ def named(what: object, keras: int, option: str = "--activation") -> Activation:
 
 
 def doubt(what: object, keras: int, option: str = "--activation") -> str | None:
-    """Why WHAT, written by Keras KERAS, may be another function than it is taken for; None if it can be no other."""
-    name = _called(_core(what))
+    """Return why `what`, written by Keras `keras`, may be another function than assumed; None if there is no doubt."""
+    name = _find_name(_unwrap(what))
     if name == "sparsemax" and keras > 2:
-        return "sparsemax is taken as Keras 3.8 to 3.15 compute it; releases after them compute something else"
+        return "sparsemax is computed as in Keras 3.8 to 3.15; later releases compute something else"
     for since, own in enumerate((_OF_KERAS_1, _NEW_IN_KERAS_2, _NEW_IN_KERAS_3), start=1):
         if name in own:
             return None if since <= keras else (
-                f"Keras {keras} has no activation {name} of its own; that of Keras {since} is taken, "
+                f"Keras {keras} has no activation {name} of its own; that of Keras {since} is used, "
                 f"unless {option} names another"
             )  # fmt: skip
     return None
 
 
 def word(what: object) -> str:
-    """WHAT, as `named` takes it, in a few words that are safe to show."""
-    core = _core(what)
-    name = _called(core)
+    """Return a short text for `what`, as `named` takes it, that is safe to show."""
+    core = _unwrap(what)
+    name = _find_name(core)
     if name is None and isinstance(core, Mapping):
-        name = _title(core)
+        name = _make_title(core)
     return f"<{type(core).__name__}>" if name is None else visible(shortened(name, _SHOWN))
 
 
-def _core(what: object) -> object:
-    """WHAT, out of the layers that do nothing but apply it."""
+def _unwrap(what: object) -> object:
+    """Remove the layers that do nothing but apply an activation."""
     while isinstance(what, Mapping) and what.get("class_name") == "Activation" and _is_of_keras(what):
-        what = _config(what).get("activation", {})
+        what = _get_config(what).get("activation", {})
     return what
 
 
-def _called(core: object) -> str | None:
-    """The word that CORE is, or that it holds as a function, None being linear; None where it is neither."""
+def _find_name(core: object) -> str | None:
+    """Return the word that `core` is, or that it holds as a function, `linear` for None; None for other objects."""
     if core is None:
         return "linear"
     if isinstance(core, Mapping) and core.get("class_name") == "function" and _is_of_keras(core):
@@ -125,7 +129,7 @@ def _called(core: object) -> str | None:
 
 
 def _is_of_keras(what: Mapping[str, Any]) -> bool:
-    """Whether an object is none that the user registered, nor one of a module of the user's."""
+    """Return whether an object belongs to Keras, and is neither registered by the user nor from a module of theirs."""
     module, registered = what.get("module"), what.get("registered_name")
     is_own = module is None or (isinstance(module, str) and module.partition(".")[0] in _OWN_MODULES)
     return is_own and (
@@ -134,71 +138,71 @@ def _is_of_keras(what: Mapping[str, Any]) -> bool:
     )
 
 
-def _title(what: Mapping[str, Any]) -> str:
-    """What an object is called, with its module unless that is Keras's, and with its settings."""
+def _make_title(what: Mapping[str, Any]) -> str:
+    """Return the name of an object with its settings, and with its module unless that is Keras's."""
     names = [what.get("registered_name"), what.get("class_name"), "<lambda>"]
     name = next(name for name in names if isinstance(name, str))
     module = what.get("module")
     place = "" if module is None or _is_of_keras(what) or ">" in name else f"{module}."
-    settings = {key: finite_number(value) for key, value in _config(what).items() if key in _SETTINGS}
-    told = ", ".join(f"{key}={value:g}" for key, value in settings.items() if value is not None)
-    return f"{place}{name}" + (f"({told})" if told else "")
+    settings = {key: finite_number(value) for key, value in _get_config(what).items() if key in _SETTINGS}
+    shown = ", ".join(f"{key}={value:g}" for key, value in settings.items() if value is not None)
+    return f"{place}{name}" + (f"({shown})" if shown else "")
 
 
-def _of_word(name: str | None, keras: int) -> Activation | None:
+def _look_up_word(name: str | None, keras: int) -> Activation | None:
     known = _IN_KERAS_3 if keras > 2 else _BEFORE_KERAS_3
     return None if name is None else known.get(_OF_TENSORFLOW.get(name, name))
 
 
-def _of_layer(core: object) -> Activation | None:
-    """What a layer of Keras's own computes, where CORE is one.
+def _make_from_layer(core: object) -> Activation | None:
+    """Return the activation that a layer of Keras computes; None if `core` is not one.
 
     Raises:
-        ValueError: a setting is none that Keras takes.
+        ValueError: A setting has a value that Keras does not accept.
     """
     if not isinstance(core, Mapping) or not _is_of_keras(core):
         return None
     kind = core.get("class_name")
     make = _LAYERS.get(kind) if isinstance(kind, str) else None
-    return None if make is None else make(_config(core))
+    return None if make is None else make(_get_config(core))
 
 
-def _relu(config: Mapping[str, Any]) -> Activation:
+def _make_relu(config: Mapping[str, Any]) -> Activation:
     most = config.get("max_value")
     return elementwise.relu(
-        most=None if most is None else _setting(most),
-        negative_slope=_setting(config.get("negative_slope", 0.0)),
-        threshold=_setting(config.get("threshold", 0.0)),
+        most=None if most is None else _parse_setting(most),
+        negative_slope=_parse_setting(config.get("negative_slope", 0.0)),
+        threshold=_parse_setting(config.get("threshold", 0.0)),
     )
 
 
-def _leaky_relu(config: Mapping[str, Any]) -> Activation:
-    return elementwise.relu(negative_slope=_setting(config.get("negative_slope", config.get("alpha", 0.3))))
+def _make_leaky_relu(config: Mapping[str, Any]) -> Activation:
+    return elementwise.relu(negative_slope=_parse_setting(config.get("negative_slope", config.get("alpha", 0.3))))
 
 
-def _softmax(config: Mapping[str, Any]) -> Activation:
+def _make_softmax(config: Mapping[str, Any]) -> Activation:
     if config.get("axis", -1) not in (-1, 1, [-1], [1]):
-        raise ValueError("an LSTM has an activation of (batch, m)")
+        raise ValueError("the activation of an LSTM must act on the last axis of (batch, m)")
     return softmax.softmax()
 
 
 _LAYERS: dict[str, Callable[[Mapping[str, Any]], Activation]] = {
-    "ELU": lambda config: elementwise.elu(_setting(config.get("alpha", 1.0))),
-    "LeakyReLU": _leaky_relu,
-    "ReLU": _relu,
-    "Softmax": _softmax,
-    "ThresholdedReLU": lambda config: elementwise.relu(threshold=_setting(config.get("theta", 1.0))),
+    "ELU": lambda config: elementwise.elu(_parse_setting(config.get("alpha", 1.0))),
+    "LeakyReLU": _make_leaky_relu,
+    "ReLU": _make_relu,
+    "Softmax": _make_softmax,
+    "ThresholdedReLU": lambda config: elementwise.relu(threshold=_parse_setting(config.get("theta", 1.0))),
 }
 _SETTINGS = frozenset({"alpha", "axis", "max_value", "negative_slope", "theta", "threshold"})
 
 
-def _setting(value: object) -> float:
+def _parse_setting(value: object) -> float:
     number = finite_number(value)
     if number is None or number < 0:
-        raise ValueError("a number from 0 on is needed")
+        raise ValueError("the setting must be a number of at least 0")
     return number
 
 
-def _config(what: Mapping[str, Any]) -> Mapping[str, Any]:
+def _get_config(what: Mapping[str, Any]) -> Mapping[str, Any]:
     config = what.get("config")
     return config if isinstance(config, Mapping) else {}

@@ -1,7 +1,7 @@
-"""The functions that gates and states go through, number by number, in numpy, and what each does to a gradient.
+"""The activations that act on each number, in numpy, and their gradients.
 
-Each keeps shape and dtype, passes NaN on, and neither overflows nor warns where its value is finite. Where a function
-has no derivative, as relu at 0, the one taken at 0 is that which TensorFlow takes.
+Each keeps shape and dtype, passes NaN on, and neither overflows nor warns where the result is finite. Where a function
+has no derivative, as relu at 0, the one used is that of TensorFlow.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ class Activation(ABC):
     """A function of arrays (…, m) that keeps their shape and dtype.
 
     Attributes:
-        mixes_units: whether a number of the value depends on others along the last axis than the one in its place.
+        mixes_units: Whether a result depends on other numbers along the last axis than the one at its own index.
     """
 
     mixes_units = False
 
     @abstractmethod
     def __call__(self, z: Array, out: Array | None = None) -> Array:
-        """Its value at Z, written to OUT, which may be Z itself, where that is given."""
+        """Return the value at `z`, written to `out` if given; `out` may be `z` itself."""
 
     @abstractmethod
     def pull_back(self, z: Array, gradient: Array) -> Array:
-        """The gradient with respect to Z, (…, m), where GRADIENT, (…, m), is that with respect to the value at Z."""
+        """Return the gradient with respect to `z`, from that with respect to the value at `z`; both (…, m)."""
 
 
 class _Tanh(Activation):
@@ -45,7 +45,7 @@ class _Tanh(Activation):
 
 
 class _Sigmoid(Activation):
-    """Taken as (1 + tanh(z/2))/2, which cannot overflow, and is the faster in float32."""
+    """The sigmoid as (1 + tanh(z/2))/2, which cannot overflow, and is faster in float32."""
 
     def __call__(self, z: Array, out: Array | None = None) -> Array:
         half = z.dtype.type(0.5)
@@ -73,41 +73,41 @@ class _Ramp(Activation):
     def pull_back(self, z: Array, gradient: Array) -> Array:
         value = z * self._slope + self._middle
         slope = np.where((value <= self._low) | (value >= self._high), 0, self._slope)
-        return _given(gradient * slope, z)
+        return _finish(gradient * slope, z)
 
 
 class _ByElement(Activation):
-    """A function of each number, of this VALUE and, as its derivative, this SLOPE."""
+    """A function of each number, given by its value and its derivative."""
 
     def __init__(self, value: _Function, slope: _Function) -> None:
         self._value, self._slope = value, slope
 
     def __call__(self, z: Array, out: Array | None = None) -> Array:
         with np.errstate(over="ignore", invalid="ignore"):
-            return _given(self._value(z), z, out)
+            return _finish(self._value(z), z, out)
 
     def pull_back(self, z: Array, gradient: Array) -> Array:
         with np.errstate(over="ignore", invalid="ignore"):
-            return _given(gradient * self._slope(z), z)
+            return _finish(gradient * self._slope(z), z)
 
 
 def tanh() -> Activation:
-    """The hyperbolic tangent."""
+    """Return the hyperbolic tangent."""
     return _Tanh()
 
 
 def sigmoid() -> Activation:
-    """f(z) = 1/(1 + exp(-z)), to within a rounding error of 1."""
+    """Return f(z) = 1/(1 + exp(-z)), exact to a rounding error of 1."""
     return _Sigmoid()
 
 
 def ramp(slope: float = 1.0, middle: float = 0.0, *, low: float, high: float) -> Activation:
-    """The line SLOPE·z + MIDDLE, where that is between LOW and HIGH, and these beyond."""
+    """Return f(z) = `slope`·z + `middle`, limited to between `low` and `high`."""
     return _Ramp(slope, middle, low, high)
 
 
 def relu(*, most: float | None = None, negative_slope: float = 0.0, threshold: float = 0.0) -> Activation:
-    """Z above THRESHOLD, but MOST at most; below it NEGATIVE_SLOPE·(z - THRESHOLD)."""
+    """Return f(z) = z above `threshold`, but at most `most`; below it `negative_slope`·(z - `threshold`)."""
 
     def value(z: Array) -> Array:
         kept: Array = np.where(z <= threshold, 0, z) if threshold else np.maximum(z, 0)
@@ -121,7 +121,7 @@ def relu(*, most: float | None = None, negative_slope: float = 0.0, threshold: f
 
 
 def elu(alpha: float = 1.0) -> Activation:
-    """f(z) = z above 0, and ALPHA·(exp(z) - 1) below."""
+    """Return f(z) = z above 0, and `alpha`·(exp(z) - 1) below."""
     return _ByElement(
         lambda z: np.where(z > 0, z, alpha * np.expm1(np.minimum(z, 0))),
         lambda z: np.where(z > 0, 1, alpha * np.exp(np.minimum(z, 0))),
@@ -129,9 +129,9 @@ def elu(alpha: float = 1.0) -> Activation:
 
 
 def selu() -> Activation:
-    """f(z) = λ·z above 0, and λ·α·(exp(z) - 1) below, by which numbers of mean 0 and variance 1 stay so.
+    """Return f(z) = λ·z above 0, and λ·α·(exp(z) - 1) below, which keeps a mean of 0 and a variance of 1.
 
-    Source: Klambauer and others 2017, "Self-Normalizing Neural Networks".
+    Source: Klambauer et al. 2017, "Self-Normalizing Neural Networks".
     """
     alpha, scale = 1.6732632423543772, 1.0507009873554805
     return _ByElement(
@@ -141,42 +141,44 @@ def selu() -> Activation:
 
 
 def gelu() -> Activation:
-    """f(z) = z·Φ(z), where Φ is the share of the normal distribution below z: not its approximation by tanh."""
-    return _ByElement(lambda z: z * _normal(z), lambda z: _normal(z) + z * np.exp(-z * z / 2) / math.sqrt(2 * math.pi))
+    """Return f(z) = z·Φ(z), where Φ is the normal distribution function: not its approximation by tanh."""
+    return _ByElement(
+        lambda z: z * _normal_cdf(z), lambda z: _normal_cdf(z) + z * np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+    )
 
 
 def softplus() -> Activation:
-    """f(z) = log(1 + exp(z))."""
+    """Return f(z) = log(1 + exp(z))."""
     return _ByElement(_softplus, _sigmoid)
 
 
 def log_sigmoid() -> Activation:
-    """f(z) = -log(1 + exp(-z)), the logarithm of the sigmoid."""
+    """Return f(z) = -log(1 + exp(-z)), the logarithm of the sigmoid."""
     return _ByElement(lambda z: -_softplus(-z), lambda z: _sigmoid(-z))
 
 
 def softsign() -> Activation:
-    """f(z) = z/(1 + |z|)."""
+    """Return f(z) = z/(1 + |z|)."""
     return _ByElement(lambda z: z / (1 + np.abs(z)), lambda z: 1 / (1 + np.abs(z)) ** 2)
 
 
 def silu() -> Activation:
-    """f(z) = z/(1 + exp(-z)), z times its sigmoid."""
+    """Return f(z) = z/(1 + exp(-z)), z times its sigmoid."""
     return _ByElement(lambda z: z * _sigmoid(z), lambda z: _sigmoid(z) * (1 + z * _sigmoid(-z)))
 
 
 def hard_silu() -> Activation:
-    """Z times its hard sigmoid, of slope 1/6."""
+    """Return f(z) = z·hard_sigmoid(z), of slope 1/6."""
     gate = ramp(1 / 6, 0.5, low=0, high=1)
     return _ByElement(lambda z: z * gate(z), lambda z: gate(z) + gate.pull_back(z, z))
 
 
 def mish() -> Activation:
-    """f(z) = z·tanh(log(1 + exp(z)))."""
+    """Return f(z) = z·tanh(log(1 + exp(z)))."""
 
     def slope(z: Array) -> Array:
         twice = 2 * _softplus(z)
-        change = 4 * _sigmoid(twice) * _sigmoid(-twice)  # 1 - tanh², without the difference of near numbers
+        change = 4 * _sigmoid(twice) * _sigmoid(-twice)  # 1 - tanh², without cancellation
         result: Array = np.tanh(twice / 2) + z * change * _sigmoid(z)
         return result
 
@@ -184,10 +186,10 @@ def mish() -> Activation:
 
 
 def squareplus() -> Activation:
-    """f(z) = (z + √(z² + 4))/2."""
+    """Return f(z) = (z + √(z² + 4))/2."""
 
     def value(z: Array) -> Array:
-        larger = (np.hypot(z, 2) + np.abs(z)) / 2  # of the roots of y² = z·y + 1, whose product is -1
+        larger = (np.hypot(z, 2) + np.abs(z)) / 2  # root of y² = z·y + 1; the product of both roots is -1
         result: Array = np.where(z < 0, 1 / larger, larger)
         return result
 
@@ -195,38 +197,38 @@ def squareplus() -> Activation:
 
 
 def sparse_plus() -> Activation:
-    """f(z) = 0 up to -1, z from 1 on, and (z + 1)²/4 between."""
+    """Return f(z) = 0 up to -1, z from 1 on, and (z + 1)²/4 between."""
     gate = ramp(0.5, 0.5, low=0, high=1)
     return _ByElement(lambda z: gate(z) ** 2 + np.maximum(z - 1, 0), gate)
 
 
 def exponential() -> Activation:
-    """f(z) = exp(z), infinite where the dtype has no larger number."""
+    """Return f(z) = exp(z), infinite where the dtype cannot hold it."""
     return _ByElement(np.exp, np.exp)
 
 
 def linear() -> Activation:
-    """f(z) = z."""
+    """Return f(z) = z."""
     return _ByElement(lambda z: z, np.ones_like)
 
 
 def tanh_shrink() -> Activation:
-    """f(z) = z - tanh(z)."""
+    """Return f(z) = z - tanh(z)."""
     return _ByElement(lambda z: z - np.tanh(z), lambda z: np.tanh(z) ** 2)
 
 
 def soft_shrink(threshold: float = 0.5) -> Activation:
-    """Z, nearer to 0 by THRESHOLD, or 0 if it is no further away."""
+    """Return f(z) = z moved towards 0 by `threshold`, and 0 where |z| is at most `threshold`."""
     return _ByElement(lambda z: z - np.clip(z, -threshold, threshold), lambda z: np.abs(z) > threshold)
 
 
 def hard_shrink(threshold: float = 0.5) -> Activation:
-    """Z, or 0 if it is no further than THRESHOLD away from 0."""
+    """Return f(z) = z, and 0 where |z| is at most `threshold`."""
     return _ByElement(lambda z: np.where(np.abs(z) <= threshold, 0, z), lambda z: np.abs(z) > threshold)
 
 
-def _given(value: Array, z: Array, out: Array | None = None) -> Array:
-    """VALUE as an array of Z's dtype that is not Z, or in OUT."""
+def _finish(value: Array, z: Array, out: Array | None = None) -> Array:
+    """Return `value` in the dtype of `z` as an array that is not `z`, or write it to `out`."""
     if out is None:
         result: Array = value.astype(z.dtype, copy=value is z)
         return result
@@ -235,7 +237,7 @@ def _given(value: Array, z: Array, out: Array | None = None) -> Array:
 
 
 def _sigmoid(z: Array) -> Array:
-    """The sigmoid, to within a few rounding errors of itself, however small; exp may overflow to a good end."""
+    """Return the sigmoid, precise even where it is tiny; exp may overflow, which gives the right result."""
     result: Array = 1 / (1 + np.exp(-z))
     return result
 
@@ -245,7 +247,7 @@ def _softplus(z: Array) -> Array:
     return result
 
 
-def _normal(z: Array) -> Array:
-    """Φ of each number of Z, by the error function of C, which numpy does not have."""
+def _normal_cdf(z: Array) -> Array:
+    """Return Φ of each number of `z`, from the error function of C, which numpy lacks."""
     shares = (math.erfc(-number / math.sqrt(2)) / 2 for number in z.ravel().tolist())
     return np.fromiter(shares, z.dtype, z.size).reshape(z.shape)

@@ -53,7 +53,7 @@ def test_an_existing_output_is_refused_with_the_options_that_allow_it(run: Run, 
     outcome = run("export", model, "-o", tmp_path / "x.npz")
     assert (outcome.status, outcome.err) == (
         2,
-        f"lstmdump: {model}: {tmp_path / 'x.npz'} is there already; use --force or --skip-existing\n",
+        f"lstmdump: {model}: {tmp_path / 'x.npz'} already exists; use --force or --skip-existing\n",
     )
 
 

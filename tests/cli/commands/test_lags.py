@@ -79,7 +79,7 @@ def test_people_get_bars_and_the_answer(run: Run, model: Path, x: Path) -> None:
 def test_without_input_the_operating_point_and_its_limits_are_told(run: Run, model: Path) -> None:
     outcome = run("lags", model)
     assert "  at x = 0, from the state reached there\n" in outcome.out
-    assert "note: lstm_1: the weights alone do not settle the question: " in outcome.out
+    assert "note: lstm_1: the weights alone do not determine the influence: " in outcome.out
     made = record(run, model)
     assert made["layers"][0]["operating_point"] == "x = 0, from the state reached there"
     assert any("the weights alone do not settle the question" in note for note in made["notes"])
@@ -107,7 +107,7 @@ def test_the_only_layer_is_not_to_be_chosen_where_the_input_does_not_fit(run: Ru
 def test_a_direction_is_noted_once(run: Run, model: Path, x: Path) -> None:
     notes = record(run, model, "-i", x, "--go-backwards")["notes"]
     assert [note for note in notes if "backwards" in note] == [
-        "lstm_1: it goes backwards: t-k is step k of the input, from 0 on"
+        "lstm_1: it goes backwards: t-k is step k of the input, counted from 0"
     ]
 
 
@@ -146,7 +146,7 @@ def test_features_are_told_where_they_are_asked_for(run: Run, model: Path, x: Pa
 def test_lags_can_be_bounded(run: Run, model: Path, x: Path) -> None:
     made = record(run, model, "-i", x, "--lags", "2")
     assert [lag["lag"] for lag in made["layers"][0]["lags"]] == [0, 1]
-    assert "lstm_1: steps before t-1 are not counted: the shares are of the others" in made["notes"]
+    assert "lstm_1: steps before t-1 are not counted: the shares are of the other steps" in made["notes"]
 
 
 def test_steps_can_be_masked(run: Run, model: Path, x: Path, tmp_path: Path) -> None:
@@ -244,7 +244,7 @@ def test_a_picture_that_is_there_stays_without_force(run: Run, model: Path, tmp_
     path.write_text("mine")
     refused = run("lags", model, "--plot", path)
     assert (refused.status, refused.out, path.read_text()) == (2, "", "mine")
-    assert refused.err == f"lstmdump: {path} is there already; use --force\n"
+    assert refused.err == f"lstmdump: {path} already exists; use --force\n"
     assert (run("lags", model, "--plot", path, "-f").status, path.read_text() != "mine") == (0, True)
 
 

@@ -147,7 +147,9 @@ def test_a_forget_bias_is_a_finite_number(run: Run, model: Path, x: Path, out: P
 
 def test_notes_go_to_stderr(run: Run, model: Path, x: Path, out: Path) -> None:
     outcome = run("trace", model, "-i", x, "-o", out, "--go-backwards")
-    assert f"lstmdump: {model}: lstm_1: it goes backwards: its first step is at the last of the input\n" in outcome.err
+    assert (
+        f"lstmdump: {model}: lstm_1: it goes backwards: its first step is the last step of the input\n" in outcome.err
+    )
 
 
 def test_quiet_leaves_out_the_notes(run: Run, model: Path, x: Path, out: Path) -> None:
@@ -195,7 +197,7 @@ def test_what_is_no_array_is_told_by_its_path(run: Run, model: Path, x: Path, ou
 def test_an_output_that_is_there_is_left(run: Run, model: Path, x: Path, out: Path) -> None:
     out.write_bytes(b"mine")
     outcome = run("trace", model, "-i", x, "-o", out)
-    assert (outcome.status, outcome.err) == (2, f"lstmdump: {model}: {out} is there already; use --force\n")
+    assert (outcome.status, outcome.err) == (2, f"lstmdump: {model}: {out} already exists; use --force\n")
     assert out.read_bytes() == b"mine"
 
 

@@ -18,7 +18,7 @@ def values(what: object, *points: float, keras: int = 3) -> list[float]:
 
 
 def layer(kind: str, **config: object) -> dict[str, object]:
-    """An activation layer as Keras 3 has it in the config of another."""
+    """Return an activation layer as Keras 3 stores it in the configuration of another layer."""
     return {"module": "keras.layers", "class_name": kind, "config": {"name": "a", **config}, "registered_name": None}
 
 
@@ -35,7 +35,7 @@ def test_the_hard_sigmoid_has_a_slope_of_one_sixth_in_keras_3() -> None:
     assert values("hard_sigmoid", -3, -1.5, 0, 3) == [0, 0.25, 0.5, 1]
 
 
-def test_no_activation_is_the_linear_one() -> None:
+def test_an_activation_of_none_is_linear() -> None:
     assert values(None, -2, 0, 3) == values("linear", -2, 0, 3) == [-2, 0, 3]
 
 
@@ -62,7 +62,7 @@ def test_a_refusal_names_the_option_that_helps() -> None:
 
 
 @pytest.mark.parametrize(
-    ("what", "wanted"),
+    ("what", "expected"),
     [
         (layer("LeakyReLU", negative_slope=0.1), [-0.2, 2]),
         (layer("LeakyReLU"), [-0.6, 2]),
@@ -83,8 +83,8 @@ def test_a_refusal_names_the_option_that_helps() -> None:
     ],
     ids=str,
 )
-def test_an_object_of_keras_is_what_its_settings_say(what: object, wanted: list[float]) -> None:
-    np.testing.assert_allclose(values(what, -2, 2), wanted, rtol=1e-15)
+def test_an_object_of_keras_follows_its_settings(what: object, expected: list[float]) -> None:
+    np.testing.assert_allclose(values(what, -2, 2), expected, rtol=1e-15)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_an_object_of_keras_is_what_its_settings_say(what: object, wanted: list[
     ],
     ids=str,
 )
-def test_what_is_not_of_keras_is_refused_by_its_name(what: object, shown: str) -> None:
+def test_an_object_from_elsewhere_is_refused_by_name(what: object, shown: str) -> None:
     with pytest.raises(CannotReplay) as refused:
         activations.named(what, 3)
     assert str(refused.value).startswith(f"the activation {shown} cannot be replayed; ")
@@ -131,13 +131,13 @@ _JSON: st.SearchStrategy[Any] = st.recursive(
 
 @given(_JSON)
 def test_any_value_is_named_or_refused_in_one_line(what: Any) -> None:
-    told = f"{activations.word(what)} {activations.doubt(what, 2)}"
+    shown = f"{activations.word(what)} {activations.doubt(what, 2)}"
     with contextlib.suppress(CannotReplay):
         activations.named(what, 2)
-    assert told.isprintable()
+    assert shown.isprintable()
 
 
-def test_an_object_of_any_depth_is_refused() -> None:
+def test_a_deeply_nested_object_is_refused() -> None:
     deep: list[object] = []
     other: list[object] = []
     for _ in range(100_000):
@@ -169,10 +169,10 @@ def test_a_long_name_is_shortened() -> None:
 @pytest.mark.parametrize(
     ("what", "keras", "since"), [("gelu", 1, 2), ("celu", 2, 3), (function("hard_swish"), 2, 3)], ids=str
 )
-def test_a_word_that_only_a_later_keras_has_is_doubted(what: object, keras: int, since: int) -> None:
+def test_a_word_of_a_later_keras_is_doubted(what: object, keras: int, since: int) -> None:
     doubt = activations.doubt(what, keras, "--recurrent-activation")
     assert doubt == (
-        f"Keras {keras} has no activation {activations.word(what)} of its own; that of Keras {since} is taken, "
+        f"Keras {keras} has no activation {activations.word(what)} of its own; that of Keras {since} is used, "
         "unless --recurrent-activation names another"
     )
 
@@ -180,7 +180,7 @@ def test_a_word_that_only_a_later_keras_has_is_doubted(what: object, keras: int,
 @pytest.mark.parametrize(
     ("what", "keras"), [("hard_sigmoid", 1), ("gelu", 2), ("celu", 3), (None, 1), (layer("ReLU"), 2), ("mine", 1)], ids=str
 )  # fmt: skip
-def test_others_are_not_doubted(what: object, keras: int) -> None:
+def test_other_activations_are_not_doubted(what: object, keras: int) -> None:
     assert activations.doubt(what, keras) is None
 
 

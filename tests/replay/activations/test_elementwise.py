@@ -44,12 +44,12 @@ both_dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 
 def drawn(dtype: str = "float64") -> np.ndarray:
-    """Numbers (4, 6) from -4 to 4, none of them where a function has a kink."""
+    """Return numbers (4, 6) from -4 to 4, none of them at a kink of a function."""
     return np.random.default_rng(0).uniform(-4, 4, (4, 6)).astype(dtype)
 
 
 @pytest.mark.parametrize(
-    ("name", "z", "wanted"),
+    ("name", "z", "expected"),
     [
         ("elu", -1, 1 / math.e - 1),
         ("elu", 2, 2),
@@ -98,18 +98,18 @@ def drawn(dtype: str = "float64") -> np.ndarray:
     ],
 )
 @both_dtypes
-def test_a_known_point(name: str, z: float, wanted: float, dtype: str) -> None:
+def test_a_known_point(name: str, z: float, expected: float, dtype: str) -> None:
     (value,) = ALL[name](np.array([z], dtype))
     assert float(value) == pytest.approx(
-        wanted, rel=1e-15 if dtype == "float64" else 2e-7, abs=float(np.finfo(dtype).eps) / 2
+        expected, rel=1e-15 if dtype == "float64" else 2e-7, abs=float(np.finfo(dtype).eps) / 2
     )
 
 
 @both_dtypes
 def test_the_sigmoid_is_exact_to_a_rounding_error_of_one(dtype: str) -> None:
     z = np.linspace(-40, 40, 1001).astype(dtype)
-    wanted = [1 / (1 + math.exp(-number)) for number in z.tolist()]
-    assert np.abs(elementwise.sigmoid()(z) - np.array(wanted)).max() <= np.finfo(dtype).eps
+    expected = [1 / (1 + math.exp(-number)) for number in z.tolist()]
+    assert np.abs(elementwise.sigmoid()(z) - np.array(expected)).max() <= np.finfo(dtype).eps
 
 
 @every_function
@@ -121,7 +121,7 @@ def test_the_dtype_and_shape_are_kept(name: str, dtype: str) -> None:
 
 
 @every_function
-def test_the_input_is_left_as_it_is(name: str) -> None:
+def test_the_input_is_not_modified(name: str) -> None:
     z = drawn()
     ALL[name](z)[...] = 0
     ALL[name].pull_back(z, z)[...] = 0
@@ -131,9 +131,9 @@ def test_the_input_is_left_as_it_is(name: str) -> None:
 @every_function
 def test_the_value_can_be_written_over_the_input(name: str) -> None:
     z = drawn("float32")
-    wanted = ALL[name](z)
+    expected = ALL[name](z)
     assert ALL[name](z, out=z) is z
-    np.testing.assert_array_equal(z, wanted)
+    np.testing.assert_array_equal(z, expected)
 
 
 @every_function
@@ -169,7 +169,7 @@ def test_the_gradient_is_that_of_central_differences(name: str) -> None:
 
 
 @every_function
-def test_units_are_mixed_where_one_bears_on_the_value_of_another(name: str) -> None:
+def test_mixes_units_is_true_where_a_unit_affects_another(name: str) -> None:
     z = np.array([0.1, 0.2, 0.3])
     moved = ALL[name](np.array([0.11, 0.2, 0.3]))
     assert (moved[1:] != ALL[name](z)[1:]).any() == ALL[name].mixes_units

@@ -11,7 +11,7 @@ ALL = {"softmax": softmax.softmax(), "log_softmax": softmax.log_softmax(), "spar
 
 
 @pytest.mark.parametrize(
-    ("name", "z", "wanted"),
+    ("name", "z", "expected"),
     [
         ("softmax", [0, math.log(3)], [0.25, 0.75]),
         ("softmax", [1000, -1000], [1, 0]),
@@ -23,12 +23,12 @@ ALL = {"softmax": softmax.softmax(), "log_softmax": softmax.log_softmax(), "spar
     ],
 )
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_what_is_taken_along_the_last_axis(name: str, z: list[float], wanted: list[float], dtype: str) -> None:
+def test_values_are_computed_along_the_last_axis(name: str, z: list[float], expected: list[float], dtype: str) -> None:
     value = ALL[name](np.array([z, z], dtype))
-    np.testing.assert_allclose(value, [wanted, wanted], rtol=2e-7 if dtype == "float32" else 1e-15)
+    np.testing.assert_allclose(value, [expected, expected], rtol=2e-7 if dtype == "float32" else 1e-15)
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_nan_is_passed_on_in_its_row_alone(name: str) -> None:
+def test_nan_is_passed_on_within_its_row_only(name: str) -> None:
     value = ALL[name](np.array([[np.nan, np.nan], [0.0, np.nan], [0.0, 1.0]]))
     assert np.isnan(value)[:, 1].tolist() == [True, True, False]
