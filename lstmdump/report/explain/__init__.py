@@ -48,7 +48,7 @@ def explanation(lstms: Sequence[LSTM], producer: str, *, width: int | None, colo
         if place:
             page.blank()
             page.blank()
-        page.line(Piece("explained: "), Piece(_make_title(chapter.lstms, len(lstms)), "bold cyan"))
+        page.line(Piece(_make_title(chapter.lstms, len(lstms)), "bold cyan"), Piece(", explained"))
         if in_letters:
             page.line(Piece(_describe_sizes(chapter.lstms)), indent=INDENT)
         _add_chapter(page, chapter)

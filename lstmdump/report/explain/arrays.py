@@ -10,14 +10,14 @@ from lstmdump.model.escape import visible
 from lstmdump.report.explain.section import TABLE_INDENT, Line, Section, Subject, table
 from lstmdump.report.render.words import count
 
-_EXPORT = "lstmdump export writes each as an array of its own."
+_EXPORT = "lstmdump export writes each as a separate array."
 
 
 def rows(subject: Subject) -> Section:
     """Explain the rows of the kernels."""
     words, text = subject.layout.words, subject.fill(subject.layout.words.rows)
     if subject.lstm.projection is not None:
-        text += f" h has what the projection leaves of the {subject.size('m')} units: {subject.size('h')} numbers."
+        text += f" The projection reduces the {subject.size('m')} units to an h of {subject.size('h')} numbers."
     return Section(subject.fill(words.rows_question), (Line(text),))
 
 
@@ -88,5 +88,5 @@ def _list_stored_names(lstm: LSTM) -> Iterator[Line]:
     """Yield the names of the arrays in the file, where they differ."""
     apart = [weight for weight in lstm.weights if not weight.tensor.name.removesuffix(":0").endswith(weight.name)]
     if apart:
-        yield Line("The file calls them:")
+        yield Line("Their names in the file:")
         yield from table([(weight.name, visible(weight.tensor.name)) for weight in apart])

@@ -31,11 +31,11 @@ def equations(subject: Subject) -> Section:
         (f"i = {sigma}({_write_sum(lstm, 'i')})", "what comes in"),
         (f"f = {sigma}({_write_sum(lstm, 'f')})", "what is kept"),
         (f"candidate = {squash}({_write_sum(lstm, 'c')})", "what could come in"),
-        (f"c' = {_write_clipped(memory, behaviour.cell_clip)}", "the new memory"),
+        (f"c' = {_write_clipped(memory, behaviour.cell_clip)}", "the new cell state"),
         (f"o = {sigma}({_write_sum(lstm, 'o')})", "what goes out"),
         (f"h' = {_write_clipped(output, behaviour.projection_clip)}", "the new output"),
     ]
-    before = "At each step, from its input x, and from h and c of the step before:"
+    before = "At each step, from the input x and the previous h and c:"
     return Section("The six equations", (Line(before), *table(told), Line(" ".join(_explain_signs(lstm)))))
 
 
@@ -50,7 +50,7 @@ def shapes(subject: Subject) -> Section:
     told = [("each gate", f"{gate} = {m}"), ("c'", f"{m}∘{m} + {m}∘{m} = {m}"), ("h'", f"{output} = {h}")]
     if lstm.peepholes:
         told[:1] = [("i, f, o", f"{gate} + {m}∘{m} = {m}"), ("candidate", f"{gate} = {m}")]
-    return Section("The same in shapes", tuple(table(told)))
+    return Section("The same equations in shapes", tuple(table(told)))
 
 
 def activations(subject: Subject) -> Section:
@@ -58,17 +58,17 @@ def activations(subject: Subject) -> Section:
     behaviour = subject.behaviour
     gates, states = word(behaviour.recurrent_activation), word(behaviour.activation)
     definitions = [_define(name, behaviour.keras) for name in dict.fromkeys((gates, states))]
-    what = f"i, f and o: {gates}. The candidate, and c' on its way out: {states}."
+    what = f"Gates i, f and o: {gates}. Candidate and output: {states}."
     text = " ".join(filter(None, [what, *definitions, subject.layout.words.activations]))
     return Section("Which activations?", (Line(text),))
 
 
 def granted(subject: Subject) -> Section | None:
     """List the assumptions where the file leaves something open; None where it does not."""
-    lines = [Line(f"By lstmdump trace: {visible(note)}.") for note in subject.behaviour.notes]
+    lines = [Line(f"In lstmdump trace: {visible(note)}.") for note in subject.behaviour.notes]
     if subject.doubt:
-        lines.append(Line(f"Here: that it computes what an LSTM usually does. But {visible(subject.doubt)}."))
-    return Section("What is taken for granted?", tuple(lines)) if lines else None
+        lines.append(Line(f"Here: that the layer computes the usual equations. But {visible(subject.doubt)}."))
+    return Section("What is assumed?", tuple(lines)) if lines else None
 
 
 def _define(name: str, keras: int) -> str:
@@ -95,13 +95,13 @@ def _write_sum(lstm: LSTM, letter: str) -> str:
 
 
 def _explain_signs(lstm: LSTM) -> Iterator[str]:
-    yield "· is the matrix product, ∘ multiplies number by number; c' and h' are the new c and h."
+    yield "· is the matrix product, ∘ the elementwise product; c' and h' are the new c and h."
     if lstm.peepholes:
-        yield "V are the peepholes, by which gates see c."
+        yield "V are the peepholes, through which the gates read c."
     if lstm.projection is not None:
         yield "P is the projection."
     if _is_normalized(lstm):
-        yield "norm brings the units' mean to 0 and their variance to 1, multiplies by gamma and adds beta."
+        yield "norm scales the units to mean 0 and variance 1, multiplies by gamma and adds beta."
 
 
 def _is_normalized(lstm: LSTM) -> bool:

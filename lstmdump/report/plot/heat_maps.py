@@ -109,17 +109,17 @@ def _head(layer: LayerNumbers, *, with_model: bool) -> Iterator[str]:
     about = f"{layer.kind} · {_count(layer.input_dim, 'input')}, {_count(layer.units, 'unit')}"
     yield about if layer.projection is None else f"{about}, projected to {_count(layer.projection, 'output')}"
     if "f" in layer.gates and layer.forget_bias is None:
-        yield "what the cell adds to b_f at run time is not in the file"
+        yield "b_f as stored; the forget bias added at run time is not in the file"
     elif "f" in layer.gates and layer.forget_bias:
-        yield f"b_f as it is stored: the cell adds {layer.forget_bias:g} at run time"
+        yield f"b_f as stored; the cell adds {layer.forget_bias:g} at run time"
 
 
 def _caveats(layer: LayerNumbers, rows: Iterable[_FigureRow]) -> Iterator[str]:
     """What is to be known of colours and points."""
     if any(row.block != (1, 1) for row in rows):
-        yield "a point is the largest of several numbers, by modulus"
+        yield "each point is the largest of several numbers, by modulus"
     if not all(np.isfinite(values).all() for values in layer.arrays.values()):
-        yield "grey: no finite number"
+        yield "grey: not a finite number"
 
 
 def _count(number: int, noun: str) -> str:

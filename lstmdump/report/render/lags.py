@@ -92,7 +92,7 @@ def _answer(layer: LayerLags) -> str:
     """The sentence that answers the question."""
     lag = layer.lag_95
     if lag is None:
-        return "How much of the influence on h_T comes from which lag cannot be said."
+        return "The influence on h_T has no shares: it is 0, or not a finite number."
     share = _percent(layer.shares[lag])
     begin = "95 % of the influence on h_T" if layer.is_complete else "Of these lags alone, 95 %"
     if lag == 0:

@@ -1,6 +1,6 @@
 """The table of `show`: every shape with its reason, every count with its closed form.
 
-The column of parameters adds up: the arrays of a layer to the layer, the layers and all else to the whole model.
+The column of parameters adds up: the arrays of a layer to the layer, these and the other layers to the whole model.
 """
 
 from __future__ import annotations
@@ -108,10 +108,10 @@ def _total_rows(report: Report) -> Iterator[Row]:
     share = f"{count(report.lstm_parameters)} of {count(report.total or 0)}" if apart else ""
     yield _row(chosen, share, report.lstm_parameters)
     if report.total is None:
-        yield _row("whole model", "the file does not tell", None)
+        yield _row("whole model", "not stated in the file", None)
         return
     if report.total != report.lstm_parameters:
-        yield _row("all else", "", report.total - report.lstm_parameters)
+        yield _row("other layers", "", report.total - report.lstm_parameters)
     yield _row("whole model", "", report.total, "bold")
 
 
