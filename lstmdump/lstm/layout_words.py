@@ -61,8 +61,8 @@ TWO_KERNELS = LayoutWords(
 
 CUDNN = TWO_KERNELS._replace(
     bias=" The bias has two numbers for each column, one for x and one for h: {bias}.",
-    after_slices="CuDNN stores each block transposed: .T undoes that, after .reshape where the shape was not transposed "
-    "with the numbers. The two biases are added.",
+    after_slices="CuDNN stores each block transposed: .T undoes that, after .reshape where the shape was not "
+    "transposed with the numbers. The two biases are added.",
     activations="CuDNN supports no others.",
 )
 

@@ -1,4 +1,4 @@
-"""The six equations of a layer, the same in shapes, and the functions in them."""
+"""Explanations of the equations of a layer: in symbols, in shapes, and the activations in them."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _DEFINITIONS = {
 
 
 def equations(subject: Subject) -> Section:
-    """Write the six equations with the functions, forget bias, peepholes, projection and clipping of this layer."""
+    """Write the six equations with the activations, forget bias, peepholes, projection and clipping of the layer."""
     lstm, behaviour = subject.lstm, subject.behaviour
     squash, sigma = _name_function(behaviour.activation), _name_function(behaviour.recurrent_activation)
     memory, output = "f∘c + i∘candidate", f"o∘{squash}(c')"
     memory = f"norm({memory})" if _is_normalized(lstm) else memory
     output = output if lstm.projection is None else f"({output})·P"
-    told = [
+    lines = [
         (f"i = {sigma}({_write_sum(lstm, 'i')})", "what comes in"),
         (f"f = {sigma}({_write_sum(lstm, 'f')})", "what is kept"),
         (f"candidate = {squash}({_write_sum(lstm, 'c')})", "what could come in"),
@@ -36,25 +36,25 @@ def equations(subject: Subject) -> Section:
         (f"h' = {_write_clipped(output, behaviour.projection_clip)}", "the new output"),
     ]
     before = "At each step, from the input x and the previous h and c:"
-    return Section("The six equations", (Line(before), *table(told), Line(" ".join(_explain_signs(lstm)))))
+    return Section("The six equations", (Line(before), *table(lines), Line(" ".join(_explain_signs(lstm)))))
 
 
 def shapes(subject: Subject) -> Section:
-    """Write the equations with nothing but shapes."""
+    """Write the equations with the shapes of the operands in place of their names."""
     lstm = subject.lstm
     shape = {role: str(role.shape(lstm.sizes)) for role in Role}
     m, h = shape[Role.GATE_BIAS], f"({lstm.sizes.h},)"
     gate = f"({lstm.input_dim},)·{shape[Role.GATE_KERNEL]} + {h}·{shape[Role.GATE_RECURRENT_KERNEL]}"
     gate += f" + {m}" if lstm.use_bias else ""
     output = f"{m}∘{m}" if lstm.projection is None else f"({m}∘{m})·{shape[Role.PROJECTION]}"
-    told = [("each gate", f"{gate} = {m}"), ("c'", f"{m}∘{m} + {m}∘{m} = {m}"), ("h'", f"{output} = {h}")]
+    lines = [("each gate", f"{gate} = {m}"), ("c'", f"{m}∘{m} + {m}∘{m} = {m}"), ("h'", f"{output} = {h}")]
     if lstm.peepholes:
-        told[:1] = [("i, f, o", f"{gate} + {m}∘{m} = {m}"), ("candidate", f"{gate} = {m}")]
-    return Section("The same equations in shapes", tuple(table(told)))
+        lines[:1] = [("i, f, o", f"{gate} + {m}∘{m} = {m}"), ("candidate", f"{gate} = {m}")]
+    return Section("The same equations in shapes", tuple(table(lines)))
 
 
 def activations(subject: Subject) -> Section:
-    """Name the functions that the layer uses, and define them."""
+    """Name and define the activations of the layer."""
     behaviour = subject.behaviour
     gates, states = word(behaviour.recurrent_activation), word(behaviour.activation)
     definitions = [_define(name, behaviour.keras) for name in dict.fromkeys((gates, states))]
@@ -64,7 +64,7 @@ def activations(subject: Subject) -> Section:
 
 
 def granted(subject: Subject) -> Section | None:
-    """List the assumptions where the file leaves something open; None where it does not."""
+    """List the assumptions about what the file does not state; return None if it states everything."""
     lines = [Line(f"In lstmdump trace: {visible(note)}.") for note in subject.behaviour.notes]
     if subject.doubt:
         lines.append(Line(f"Here: that the layer computes the usual equations. But {visible(subject.doubt)}."))
@@ -78,12 +78,12 @@ def _define(name: str, keras: int) -> str:
 
 
 def _name_function(name: object) -> str:
-    """Return what stands for an activation in an equation: its name without the settings."""
+    """Return the symbol of an activation in an equation: σ, or the name without the settings."""
     return "σ" if name == "sigmoid" else word(name).partition("(")[0]
 
 
 def _write_sum(lstm: LSTM, letter: str) -> str:
-    """Return what the function of a gate acts on."""
+    """Return the argument of the activation of a gate."""
     gate = lstm.gates[letter]
     text = f"x·W_{letter} + h·U_{letter}"
     text = f"norm({text})" if _is_normalized(lstm) else text

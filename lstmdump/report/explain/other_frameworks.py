@@ -1,4 +1,4 @@
-"""Where the forget bias is, and how Keras, TensorFlow 1 and CuDNN store one and the same layer."""
+"""Explanations of the forget bias, and of the same layer in Keras, TensorFlow 1 and CuDNN."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lstmdump.report.explain.section import Line, Section, Subject, table
 
 
 def forget_bias(subject: Subject) -> Section:
-    """Say where the forget bias is: in the stored b_f, or added at run time."""
+    """Explain where the forget bias is: in the stored b_f, or added at run time."""
     text = _explain_tensorflow_1(subject) if subject.layout.is_of_tensorflow_1 else _explain_keras(subject)
     return Section("Where is the forget bias?", (Line(text),))
 
@@ -18,7 +18,7 @@ def elsewhere(subject: Subject) -> Section:
     """Compare the layer in Keras, in TensorFlow 1 and in CuDNN's layout."""
     kernel, recurrent = subject.shape(Role.KERNEL), subject.shape(Role.RECURRENT_KERNEL)
     order, fused_order = " ".join(KERAS_ORDER), " ".join(TF1_ORDER)
-    told = [
+    rows = [
         ("", "Keras 2 and 3", "TensorFlow 1", "CuDNN (Keras)"),
         ("kernel", kernel, subject.shape(Role.FUSED_KERNEL), kernel),
         ("recurrent_kernel", recurrent, "part of kernel", recurrent),
@@ -29,7 +29,7 @@ def elsewhere(subject: Subject) -> Section:
         ("gates", "σ or hard_sigmoid", "σ", "σ"),
         ("candidate", "tanh or another", "tanh or another", "tanh"),
     ]
-    lines = table(told)
+    lines = table(rows)
     if subject.lstm.peepholes or subject.lstm.projection is not None:
         lines.append(Line("But Keras's LSTM and CuDNNLSTM have neither peepholes nor a projection."))
     return Section("How do other frameworks store the same layer?", tuple(lines))
@@ -42,7 +42,7 @@ def _explain_keras(subject: Subject) -> str:
 
 
 def _explain_beginning(lstm: LSTM) -> str:
-    """Say what b_f was before the training, as far as the configuration says."""
+    """Explain how b_f was initialized, as far as the configuration states it."""
     settings = lstm.settings
     if settings.get("unit_forget_bias") is True or settings.get("forget_bias_init") == "one":
         return "According to the configuration, it was initialized to 1, and then trained."
@@ -68,6 +68,6 @@ def _explain_tensorflow_1(subject: Subject) -> str:
 
 
 def _name_slice(subject: Subject) -> str:
-    """Return where b_f is stored, after a comma; nothing where the text holds for several layers."""
-    found = " + ".join(map(str, stored_blocks(subject.lstm, "f")["b"]))
-    return "" if subject.in_letters or found in ("", "b_f") else f", {found}"
+    """Return the slice that holds b_f, after a comma; an empty text if the section is on layers of several sizes."""
+    blocks = " + ".join(map(str, stored_blocks(subject.lstm, "f")["b"]))
+    return "" if subject.in_letters or blocks in ("", "b_f") else f", {blocks}"

@@ -1,4 +1,4 @@
-"""What goes from step to step: time, direction, h and c."""
+"""Explanations of time steps, their direction, and the states h and c."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def time(subject: Subject) -> Section:
 
 
 def data(subject: Subject) -> Section | None:
-    """Return the shape of the data that the layer was built for; None where the file does not say."""
+    """Give the shape of the data that the layer was built for; return None if the file does not state it."""
     steps, d = _find_time_steps(subject.lstm.settings), subject.lstm.input_dim
     if steps is None:
         return None
@@ -35,7 +35,7 @@ def data(subject: Subject) -> Section | None:
 
 
 def direction(subject: Subject) -> Section | None:
-    """Say in which direction the steps are taken; None for a plain forward layer."""
+    """Explain the direction of the steps; return None for a plain forward layer."""
     half, backwards = behaviour.half(subject.lstm), subject.behaviour.go_backwards
     if half is None and not backwards:
         return None
@@ -48,26 +48,26 @@ def direction(subject: Subject) -> Section | None:
 
 
 def states(subject: Subject) -> Section:
-    """Explain h and c, and what returns them."""
+    """Explain h and c, and which calls return them."""
     m, h = subject.size("m"), subject.size("h")
     both = f"both are (batch, {m})" if h == m else f"they are (batch, {h}) and (batch, {m})"
     what = (f"h ({h},) is the output of a step, c ({m},) the cell state, which stays inside. Each sequence of a batch "
             f"has its own, so {both}. Before the first step they are 0.")  # fmt: skip
     if subject.layout.is_of_tensorflow_1:
-        who = (f"dynamic_rnn and static_rnn return h of every step, but c of the last one only, in the state (c, h). "
+        calls = (f"dynamic_rnn and static_rnn return h of every step, but c of the last one only, in the state (c, h). "
                f"{_EVERY_STEP}")  # fmt: skip
-        return Section("What are h and c?", (Line(what), Line(who)))
-    told = [
+        return Section("What are h and c?", (Line(what), Line(calls)))
+    rows = [
         ("return_sequences=False", f"h of the last step, (batch, {h})"),
         ("return_sequences=True", f"h of every step, (batch, time_steps, {h})"),
         ("return_state=True", f"also the last h and the last c, (batch, {m}) each"),
     ]
     after = f"It never returns c of earlier steps. {_EVERY_STEP}"
-    return Section("What are h and c?", (Line(f"{what} What Keras returns:"), *table(told), Line(after)))
+    return Section("What are h and c?", (Line(f"{what} What Keras returns:"), *table(rows), Line(after)))
 
 
 def returned(subject: Subject) -> Section | None:
-    """Say what this layer returns; None where the file does not say."""
+    """Explain what the layer returns; return None if the file does not state it."""
     settings, m = subject.lstm.settings, subject.lstm.units
     sequences, state = settings.get("return_sequences"), settings.get("return_state", False)
     if not isinstance(sequences, bool) or not isinstance(state, bool):
@@ -75,12 +75,12 @@ def returned(subject: Subject) -> Section | None:
     text = f"h of every step, (batch, time_steps, {m})" if sequences else f"h of the last step, (batch, {m})"
     if state:
         text += f", and the last h and the last c, (batch, {m}) each"
-    says = f"return_sequences={sequences}" + (f", return_state={state}" if "return_state" in settings else "")
-    return Section("What does this layer return?", (Line(f"With {says}: {text}."),))
+    options = f"return_sequences={sequences}" + (f", return_state={state}" if "return_state" in settings else "")
+    return Section("What does this layer return?", (Line(f"With {options}: {text}."),))
 
 
 def _find_time_steps(settings: Mapping[str, Any]) -> int | None:
-    """Return the number of time steps that a layer of Keras was built for, if its configuration has it."""
+    """Return the number of time steps that a Keras layer was built for, or None if the settings lack it."""
     shape = settings.get("batch_input_shape", settings.get("batch_shape"))
     if isinstance(shape, Mapping):  # as TensorFlow writes a tuple
         shape = shape.get("items")
