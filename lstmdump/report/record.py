@@ -119,26 +119,26 @@ def parse(text: str) -> list[RecordedModel]:
         try:
             value, position = decoder.raw_decode(text, position)
         except (ValueError, RecursionError) as error:
-            raise BadExpectation(f"{place} is no JSON; give what `lstmdump show --json` wrote") from error
+            raise BadExpectation(f"{place} is not valid JSON; give the output of `lstmdump show --json`") from error
         records.append(_parse_model(value, place))
     return records
 
 
 def _parse_model(value: object, place: str) -> RecordedModel:
     if isinstance(value, dict) and isinstance(value.get("error"), str):
-        raise BadExpectation(f"{place} records that {value.get('model')} could not be read, not what it holds")
+        raise BadExpectation(f"{place} records that {value.get('model')} could not be read; record it again")
     if (
         not isinstance(value, dict)
         or not isinstance(value.get("model"), str)
         or not isinstance(value.get("layers"), list)
     ):
-        raise BadExpectation(f"{place} is no record of a model; give what `lstmdump show --json` wrote")
+        raise BadExpectation(f"{place} is not the record of a model; give the output of `lstmdump show --json`")
     return RecordedModel(value["model"], tuple(_parse_layer(layer, place) for layer in value["layers"]))
 
 
 def _parse_layer(value: object, place: str) -> RecordedLayer:
     required = {"name": str, "class": str, "input_dim": int, "units": int, "parameters": int}
     if not isinstance(value, dict) or any(not isinstance(value.get(key), kind) for key, kind in required.items()):
-        raise BadExpectation(f"{place}: a layer lacks one of {', '.join(required)}, or has it of another type")
+        raise BadExpectation(f"{place}: a layer lacks one of {', '.join(required)}, or one has the wrong type")
     stated = value.get("class_from") != "shapes"
     return RecordedLayer(value["name"], value["class"], value["input_dim"], value["units"], value["parameters"], stated)
