@@ -172,7 +172,7 @@ def _any_model_options() -> tuple[Decorator, ...]:
         click.option("-q", "--quiet", is_flag=True, help="No progress bar and no notes on stderr."),
         click.option("--limit", "limits", metavar="NAME=VALUE", type=_LimitOption(), multiple=True,
                      callback=lambda _ctx, _param, chosen: Limits(**dict(chosen)),
-                     help=f"Raise a limit for each model. Defaults:\n\n\b\n{_limits_as_lines()}"),
+                     help=f"Raise a limit for models you trust. Defaults:\n\n\b\n{_limits_as_lines()}"),
     )  # fmt: skip
 
 

@@ -1,1 +1,1 @@
-"""What is reported of a model: facts, their JSON, and text and pictures made of them."""
+"""Reports on models: the facts, and the JSON, text and pictures that show them."""

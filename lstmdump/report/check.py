@@ -1,4 +1,4 @@
-"""Expectations and what is there: a difference is a value, not an exception."""
+"""Comparison of models with expectations; a difference is a value, not an exception."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Mismatch:
     """One difference.
 
     Attributes:
-        layer: the layer it is in; None for the model as a whole.
-        what: what differs: `parameters`, `units`, `layer`, …
-        expected, actual: both sides; None where there is nothing on that side.
+        layer: The name of the layer; None for the model as a whole.
+        what: The quantity that differs: `parameters`, `units`, `layer`, …
+        expected, actual: Both sides; None where one is missing.
         rule: `is` for an expected value, `at most` for a limit.
     """
 
@@ -32,7 +32,7 @@ class Mismatch:
 
     @property
     def delta(self) -> int | None:
-        """Actual minus expected, where both are numbers."""
+        """Actual minus expected if both are numbers, else None."""
         if isinstance(self.expected, int) and isinstance(self.actual, int):
             return self.actual - self.expected
         return None
@@ -40,9 +40,9 @@ class Mismatch:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of one model: its report and its differences, or the error that kept it from being read.
+    """The result for one model: the report and the differences, or the error if it could not be read.
 
-    RECORDED is the record that it was compared with, if there was one.
+    `recorded` is the record that the model was compared with, if there was one.
     """
 
     model: str
@@ -53,13 +53,13 @@ class Verdict:
 
     @property
     def good(self) -> bool:
-        """Whether it was read and all agreed."""
+        """Whether the model was read and agrees with all expectations."""
         return self.error is None and not self.mismatches
 
 
 @dataclass(frozen=True)
 class Expectations:
-    """What every model is held against. None and empty expect nothing."""
+    """The values that every model is compared with; None and empty expect nothing."""
 
     params: int | None = None
     total: int | None = None
@@ -73,15 +73,15 @@ class Expectations:
 
 
 def compare(report: Report, expected: Expectations) -> Iterator[Mismatch]:
-    """The differences between a model and what was expected of every model."""
-    for what, wanted, there in (("LSTM parameters", expected.params, report.lstm_parameters),
+    """Yield the differences between a model and the expectations."""
+    for what, value, actual in (("LSTM parameters", expected.params, report.lstm_parameters),
                                 ("total parameters", expected.total, report.total)):  # fmt: skip
-        if wanted is not None and wanted != there:
-            yield Mismatch(None, what, wanted, there)
-    for what, limit, there in (("LSTM parameters", expected.max_params, report.lstm_parameters),
+        if value is not None and value != actual:
+            yield Mismatch(None, what, value, actual)
+    for what, limit, actual in (("LSTM parameters", expected.max_params, report.lstm_parameters),
                                ("total parameters", expected.max_total, report.total)):  # fmt: skip
-        if limit is not None and (there is None or there > limit):
-            yield Mismatch(None, what, limit, there, "at most")
+        if limit is not None and (actual is None or actual > limit):
+            yield Mismatch(None, what, limit, actual, "at most")
     yield from _compare_layers({layer.name: layer for layer in report.layers}, expected)
 
 
@@ -98,31 +98,31 @@ def _compare_layers(layers: Mapping[str, LayerFacts], expected: Expectations) ->
 
 
 def compare_with_record(report: Report, expected: RecordedModel) -> Iterator[Mismatch]:
-    """The differences between a model and the record that was once made of it, maybe of another format of it.
+    """Yield the differences between a model and an earlier record of it, which may be of another format.
 
-    Classes are compared where both sides state them: a checkpoint of `RNN(LSTMCell)` holds the shapes of an LSTM only.
+    Classes are compared if both sides state them: a checkpoint of `RNN(LSTMCell)` holds only the shapes of an LSTM.
     """
-    there = {layer.name: layer for layer in report.layers}
-    for wanted in expected.layers:
-        layer = there.pop(wanted.name, None)
+    unmatched = {layer.name: layer for layer in report.layers}
+    for recorded in expected.layers:
+        layer = unmatched.pop(recorded.name, None)
         if layer is None:
-            yield Mismatch(wanted.name, "layer", "present", None)
+            yield Mismatch(recorded.name, "layer", "present", None)
             continue
-        stated = wanted.kind_stated and layer.kind_stated
+        stated = recorded.kind_stated and layer.kind_stated
         for what, before, now in (
-            ("class", wanted.kind, layer.kind if stated else wanted.kind),
-            ("input_dim", wanted.input_dim, layer.input_dim),
-            ("units", wanted.units, layer.units),
-            ("parameters", wanted.parameters, layer.parameters),
+            ("class", recorded.kind, layer.kind if stated else recorded.kind),
+            ("input_dim", recorded.input_dim, layer.input_dim),
+            ("units", recorded.units, layer.units),
+            ("parameters", recorded.parameters, layer.parameters),
         ):
             if before != now:
-                yield Mismatch(wanted.name, what, before, now)
-    for name in there:
+                yield Mismatch(recorded.name, what, before, now)
+    for name in unmatched:
         yield Mismatch(name, "layer", None, "present")
 
 
 def only_layers(entry: RecordedModel, layer_glob: str | None) -> RecordedModel:
-    """The record with only those layers whose names match LAYER_GLOB; all where it is None."""
+    """Return the record with only those layers whose names match `layer_glob`; with all of them if it is None."""
     if layer_glob is None:
         return entry
     chosen = matching([layer.name for layer in entry.layers], layer_glob)
@@ -130,13 +130,13 @@ def only_layers(entry: RecordedModel, layer_glob: str | None) -> RecordedModel:
 
 
 def pair(models: Sequence[str], records: Sequence[RecordedModel], file: str) -> list[RecordedModel | None]:
-    """For each of MODELS its record out of those in FILE, or None; each record belongs to one model.
+    """Return the record of each of `models`, or None; each record belongs to at most one model.
 
-    A record belongs to the model with its path, as written or else relative to FILE. One model and one record always
-    belong together.
+    A record belongs to the model at the path in it, taken as written, or else relative to `file`, which holds the
+    records. One model and one record always belong together.
 
     Raises:
-        BadExpectation: FILE holds two records of one path.
+        BadExpectation: `file` holds two records of one path.
     """
     names = Counter(entry.model for entry in records)
     for name, times in names.items():
@@ -144,25 +144,25 @@ def pair(models: Sequence[str], records: Sequence[RecordedModel], file: str) -> 
             raise BadExpectation(f"{file} records {name} {times} times")
     if len(models) == len(records) == 1:
         return [records[0]]
-    left = {id(entry): entry for entry in records}
-    found: list[RecordedModel | None] = [None] * len(models)
-    for place in (_resolve_as_written, _resolve_beside):
-        by_path = {place(entry, file): entry for entry in left.values()}
+    unpaired = {id(entry): entry for entry in records}
+    paired: list[RecordedModel | None] = [None] * len(models)
+    for resolve in (_resolve_as_written, _resolve_beside):
+        by_path = {resolve(entry, file): entry for entry in unpaired.values()}
         for index, model in enumerate(models):
-            entry = by_path.pop(os.path.realpath(model), None) if found[index] is None else None
+            entry = by_path.pop(os.path.realpath(model), None) if paired[index] is None else None
             if entry is not None:
-                found[index] = left.pop(id(entry))
-    return found
+                paired[index] = unpaired.pop(id(entry))
+    return paired
 
 
 def path_of(entry: RecordedModel, file: str) -> str:
-    """Where the model of a record lies: its path as written, or else relative to FILE."""
+    """Return the path of the model of a record: as written or, if only that exists, relative to `file`."""
     beside = os.path.join(os.path.dirname(file), entry.model)  # noqa: PTH118, PTH120
     return beside if not Path(entry.model).exists() and Path(beside).exists() else entry.model
 
 
 def leads_to(entry: RecordedModel, file: str, model: str) -> bool:
-    """Whether the path in a record of FILE, in either way of reading it, is that of MODEL."""
+    """Return whether the path in a record in `file`, as written or relative to `file`, is that of `model`."""
     return os.path.realpath(model) in (_resolve_as_written(entry, file), _resolve_beside(entry, file))
 
 

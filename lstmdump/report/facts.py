@@ -1,4 +1,4 @@
-"""The facts that every output shows, as plain frozen data: text and whole numbers, no arrays and no open file."""
+"""The facts about a model, as frozen data of text and whole numbers, without arrays or open files."""
 
 # Annotations are not postponed here: a NamedTuple compiles each that is, and every `show` would wait for it.
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from lstmdump.model.tensor import Tensor
 
 
 class WeightFacts(NamedTuple):
-    """A stored array of an LSTM layer: its name in the layer, its path in the file, its shape and the reason for it."""
+    """A stored array of an LSTM layer: name in the layer, path in the file, shape, and formula of the shape."""
 
     name: str
     tensor: str
@@ -25,7 +25,7 @@ class WeightFacts(NamedTuple):
 
 
 class LayerFacts(NamedTuple):
-    """An LSTM layer or cell. The attributes are those of `lstmdump.LSTM`; `kind` is the key `class` of the JSON."""
+    """An LSTM layer or cell, with the attributes of `lstmdump.LSTM`; `kind` is `class` in the JSON."""
 
     name: str
     kind: str
@@ -44,7 +44,7 @@ class LayerFacts(NamedTuple):
 
 
 class OtherFacts(NamedTuple):
-    """A stored array that belongs to no LSTM."""
+    """A stored array that is not part of an LSTM layer."""
 
     tensor: str
     shape: tuple[int, ...]
@@ -53,16 +53,17 @@ class OtherFacts(NamedTuple):
 
 
 class Report(NamedTuple):
-    """All that is told of a model.
+    """The report on a model.
 
     Attributes:
-        model: the path, as it was given.
-        lstms: how many LSTM layers the model has, those that are not in this report included.
-        lstm_parameters: those of the layers in this report.
-        total: those of the whole model without optimizer slots, each stored array once; None where unknown.
-        layers: the LSTM layers in the model's order.
-        others: the model's other arrays.
-        notes: what a careful reader would say aloud.
+        model: The path, as given.
+        lstms: The number of LSTM layers of the model, including those that are not in this report.
+        lstm_parameters: The number of parameters of the layers in this report.
+        total: The number of parameters of the whole model without optimizer slots, each stored array counted once;
+            None if unknown.
+        layers: The LSTM layers in the model's order.
+        others: The model's other arrays.
+        notes: Remarks that a careful reader should know.
     """
 
     model: str
@@ -77,7 +78,7 @@ class Report(NamedTuple):
 
 
 def describe(opened: OpenModel, chosen: tuple[LSTM, ...] | None = None) -> Report:
-    """Return the report on an open model, with the LSTM layers `chosen`, or all of them; no numbers are read."""
+    """Return the report on an open model with the LSTM layers `chosen`, or all of them, without reading numbers."""
     chosen = opened.lstms if chosen is None else chosen
     layers = tuple(map(_describe_layer, chosen))
     inside = {weight.tensor.name for lstm in opened.lstms for weight in lstm.weights}
@@ -95,16 +96,16 @@ def describe(opened: OpenModel, chosen: tuple[LSTM, ...] | None = None) -> Repor
 
 
 def _collect_notes(lstms: tuple[LSTM, ...]) -> tuple[str, ...]:
-    """What the layers have to say, each sentence once, behind the names of those that say it."""
+    """Return the notes on the layers, each note once, behind the names of its layers."""
     notes = grouped((lstm.name, note) for lstm in lstms for note in lstm.notes)
     return tuple(f"{', '.join(names)}: {note}" for note, names in notes.items())
 
 
 def select(lstms: tuple[LSTM, ...], layer_glob: str | None) -> tuple[LSTM, ...]:
-    """Return those of `lstms`, the layers of a model, whose names match `layer_glob`, a shell pattern; all for None.
+    """Return those of `lstms` whose names match the shell pattern `layer_glob`; all of them if it is None.
 
     Raises:
-        NoSuchLayer: there are layers, but none of them matches.
+        NoSuchLayer: There are layers, but none of them matches.
     """
     if layer_glob is None:
         return lstms
@@ -115,12 +116,12 @@ def select(lstms: tuple[LSTM, ...], layer_glob: str | None) -> tuple[LSTM, ...]:
 
 
 def matching(names: Sequence[str], layer_glob: str) -> frozenset[str]:
-    """Those of NAMES that match LAYER_GLOB, a shell pattern; if there is none, those within layers that match it.
+    """Return those of `names` that match the shell pattern `layer_glob`, or else those inside a layer that matches.
 
-    So `bidirectional` stands for both of its halves.
+    So `bidirectional` selects both of its halves.
     """
-    found = frozenset(name for name in names if fnmatchcase(name, layer_glob))
-    return found or frozenset(
+    matches = frozenset(name for name in names if fnmatchcase(name, layer_glob))
+    return matches or frozenset(
         name
         for name in names
         if any(fnmatchcase(outer, layer_glob) for outer in accumulate(name.split("/"), _join_names))

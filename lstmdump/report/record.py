@@ -1,4 +1,4 @@
-"""The record of a model: the JSON object that `show` prints, `export` stores and `check` reads and compares with."""
+"""The record of a model: the JSON object that `show` prints, `export` stores, and `check` compares with."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from lstmdump.model.escape import with_unseen
 from lstmdump.report.facts import LayerFacts, Report
 
 KEY = "__lstmdump__"
-"""What the record is called in an archive of arrays."""
+"""The key of the record in an archive of arrays."""
 
 FROM_FILE, FROM_SHAPES = "file", "shapes"
-"""Where a class is from, as the key `class_from` says."""
+"""The values of the key `class_from`: the class is stated by the file, or derived from the shapes."""
 
 
 class RecordedLayer(NamedTuple):
-    """What a record says of one layer; `kind` is its key `class`, stated by the model's file or by the shapes only."""
+    """The part of a record on one layer; `kind` is its key `class`, and `kind_stated` whether the file states it."""
 
     name: str
     kind: str
@@ -30,28 +30,28 @@ class RecordedLayer(NamedTuple):
 
 
 class RecordedModel(NamedTuple):
-    """What a record says of one model."""
+    """The part of a record that `check` reads."""
 
     model: str
     layers: tuple[RecordedLayer, ...]
 
 
 def line(value: Mapping[str, Any]) -> str:
-    """VALUE as one line of JSON that can be written as UTF-8, and shown: what cannot be seen is escaped."""
+    """Return `value` as one line of JSON that is valid UTF-8; invisible characters are escaped."""
     return with_unseen(json.dumps(value, ensure_ascii=False, allow_nan=False), _escape)
 
 
-def _escape(sign: str) -> str:
-    return json.dumps(sign)[1:-1]
+def _escape(character: str) -> str:
+    return json.dumps(character)[1:-1]
 
 
 def finite(number: float | None) -> float | None:
-    """NUMBER, or None where it is NaN or infinite, which JSON has not."""
+    """Return `number`, or None if it is NaN or infinite, which JSON cannot represent."""
     return number if number is not None and math.isfinite(number) else None
 
 
 def of(report: Report, *, with_others: bool = False) -> dict[str, Any]:
-    """The record of `show --json`; its keys are in `lstmdump help json`."""
+    """Return the record that `show --json` prints; `lstmdump help json` lists the keys."""
     fields: dict[str, Any] = {
         "model": report.model,
         "format": report.format,
@@ -69,7 +69,7 @@ def of(report: Report, *, with_others: bool = False) -> dict[str, Any]:
 
 
 def error(model: str, message: str) -> dict[str, str]:
-    """The record of a model that could not be handled."""
+    """Return the record of a model that could not be processed."""
     return {"model": model, "error": message}
 
 
@@ -103,10 +103,10 @@ def _record_layer(layer: LayerFacts) -> dict[str, Any]:
 
 
 def parse(text: str) -> list[RecordedModel]:
-    """The records in TEXT: one JSON object after the other, each on a line as `show` writes them, or laid out freely.
+    """Return the records in `text`: JSON objects in sequence, one per line as `show` writes them, or over lines.
 
     Raises:
-        BadExpectation: the text is no such thing; the message says where.
+        BadExpectation: The text is not a sequence of records; the message names the line.
     """
     records: list[RecordedModel] = []
     decoder = json.JSONDecoder()
@@ -119,26 +119,26 @@ def parse(text: str) -> list[RecordedModel]:
         try:
             value, position = decoder.raw_decode(text, position)
         except (ValueError, RecursionError) as error:
-            raise BadExpectation(f"{place} is no JSON; give what `lstmdump show --json` wrote") from error
+            raise BadExpectation(f"{place} is not valid JSON; give the output of `lstmdump show --json`") from error
         records.append(_parse_model(value, place))
     return records
 
 
 def _parse_model(value: object, place: str) -> RecordedModel:
     if isinstance(value, dict) and isinstance(value.get("error"), str):
-        raise BadExpectation(f"{place} records that {value.get('model')} could not be read, not what it holds")
+        raise BadExpectation(f"{place} records that {value.get('model')} could not be read; record it again")
     if (
         not isinstance(value, dict)
         or not isinstance(value.get("model"), str)
         or not isinstance(value.get("layers"), list)
     ):
-        raise BadExpectation(f"{place} is no record of a model; give what `lstmdump show --json` wrote")
+        raise BadExpectation(f"{place} is not the record of a model; give the output of `lstmdump show --json`")
     return RecordedModel(value["model"], tuple(_parse_layer(layer, place) for layer in value["layers"]))
 
 
 def _parse_layer(value: object, place: str) -> RecordedLayer:
-    wanted = {"name": str, "class": str, "input_dim": int, "units": int, "parameters": int}
-    if not isinstance(value, dict) or any(not isinstance(value.get(key), kind) for key, kind in wanted.items()):
-        raise BadExpectation(f"{place}: a layer lacks one of {', '.join(wanted)}, or has it of another type")
+    required = {"name": str, "class": str, "input_dim": int, "units": int, "parameters": int}
+    if not isinstance(value, dict) or any(not isinstance(value.get(key), kind) for key, kind in required.items()):
+        raise BadExpectation(f"{place}: a layer lacks one of {', '.join(required)}, or one has the wrong type")
     stated = value.get("class_from") != "shapes"
     return RecordedLayer(value["name"], value["class"], value["input_dim"], value["units"], value["parameters"], stated)

@@ -53,12 +53,12 @@ def test_records_may_be_laid_out_over_lines() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("nonsense", "line 1 is no JSON"),
-        ('{"model": "m", "layers": []}\n[1]', "line 2 is no record of a model"),
-        ('{"layers": []}', "line 1 is no record of a model"),
+        ("nonsense", "line 1 is not valid JSON"),
+        ('{"model": "m", "layers": []}\n[1]', "line 2 is not the record of a model"),
+        ('{"layers": []}', "line 1 is not the record of a model"),
         ('{"model": "m", "error": "gone"}', "line 1 records that m could not be read"),
         ('{"model": "m", "layers": [{"name": "a"}]}', "line 1: a layer lacks one of name, class"),
-        ("[" * 100_000, "line 1 is no JSON"),
+        ("[" * 100_000, "line 1 is not valid JSON"),
     ],
 )
 def test_what_is_no_record_is_named_with_its_line(text: str, words: str) -> None:

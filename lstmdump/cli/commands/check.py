@@ -1,4 +1,4 @@
-"""`lstmdump check`: parameter counts and shapes against what is expected, for CI."""
+"""`lstmdump check`: compare parameter counts and shapes with expected values, for CI."""
 
 from __future__ import annotations
 
@@ -41,19 +41,19 @@ Examples:
 
 
 class _Count(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
-    """A whole number, which may be written as it is shown: 19,712 or 19_712."""
+    """A whole number, with or without separators: 19,712 or 19_712."""
 
     name = "N"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
         number = value if isinstance(value, int) else _parse_count(str(value))
         if number is None:
-            self.fail(f"{value!r} is no count", param, ctx)
+            self.fail(f"{value!r} is not a whole number", param, ctx)
         return number
 
 
 class _PerLayer(click.ParamType):  # type: ignore[type-arg]
-    """NAME=VALUE; the name may hold an equals sign itself."""
+    """A pair `NAME=VALUE`; the name may contain an equals sign."""
 
     def __init__(self, name: str, value: Callable[[str], object]) -> None:
         self.name = name
@@ -70,8 +70,8 @@ class _PerLayer(click.ParamType):  # type: ignore[type-arg]
 
 
 def _parse_shape(text: str) -> tuple[int, int] | None:
-    found = re.fullmatch(r"(\d{1,18})[xX×](\d{1,18})", text)
-    return (int(found[1]), int(found[2])) if found else None
+    sizes = re.fullmatch(r"(\d{1,18})[xX×](\d{1,18})", text)
+    return (int(sizes[1]), int(sizes[2])) if sizes else None
 
 
 def _parse_count(text: str) -> int | None:
@@ -81,33 +81,33 @@ def _parse_count(text: str) -> int | None:
 
 @click.command("check", epilog=_EPILOG)
 @model_options
-@click.option("--params", type=_Count(), help="What all LSTM layers together must have.")
-@click.option("--total", type=_Count(), help="What the whole model must have.")
+@click.option("--params", type=_Count(), help="Expected parameters of all LSTM layers together.")
+@click.option("--total", type=_Count(), help="Expected parameters of the whole model.")
 @click.option(
     "--layer-params",
     metavar="NAME=N",
     type=_PerLayer("NAME=N", _parse_count),
     multiple=True,
-    help="What a layer must have.",
+    help="Expected parameters of a layer.",
 )
 @click.option(
     "--layer-shape",
     metavar="NAME=DxM",
     type=_PerLayer("NAME=DxM", _parse_shape),
     multiple=True,
-    help="A layer's inputs and units.",
+    help="Expected inputs and units of a layer.",
 )
-@click.option("--max-params", type=_Count(), help="What all LSTM layers together may have at most.")
-@click.option("--max-total", type=_Count(), help="What the whole model may have at most.")
+@click.option("--max-params", type=_Count(), help="Most parameters of all LSTM layers together.")
+@click.option("--max-total", type=_Count(), help="Most parameters of the whole model.")
 @click.option(
     "--against",
     metavar="FILE",
     type=PATH,
-    help="Compare with what `lstmdump show --json` once wrote; without MODEL, all models recorded there.",
+    help="Compare with an earlier output of `lstmdump show --json`; without MODEL, check all models in it.",
 )
-@click.option("--update", is_flag=True, help="Write the file of --against anew and print what changed.")
+@click.option("--update", is_flag=True, help="Rewrite the file of --against and print what changed.")
 @click.option("--format", "output_format", type=click.Choice(["text", "json", "github", "junit"]), default="text",
-              show_default=True, help="How differences are printed.")  # fmt: skip
+              show_default=True, help="Format of the output.")  # fmt: skip
 def check_command(
     selection: Selection,
     *,
@@ -121,10 +121,10 @@ def check_command(
     update: bool,
     output_format: str,
 ) -> int:
-    """Hold each MODEL against expectations. Exit status 0: all agree; 1: a difference; 2: it could not be checked."""
+    """Compare each MODEL with expectations. Exit status 0: all agree; 1: a difference; 2: it could not be checked."""
     expected = Expectations(params, total, max_params, max_total, layer_params, layer_shape)
     if not expected and against is None:
-        raise click.UsageError("nothing to check against: give --params, --total, --layer-shape, … or --against")
+        raise click.UsageError("nothing to compare with: give --params, --total, --layer-shape, … or --against")
     if update and (against is None or expected or output_format != "text"):
         raise click.UsageError("--update goes with --against, and with no other expectation or format")
     records = [] if against is None else _read_records(against, may_lack=update)
@@ -143,7 +143,7 @@ def check_command(
 
 
 def _read_records(file: str, *, may_lack: bool) -> list[RecordedModel]:
-    """The records in FILE; none where it is not there but MAY_LACK."""
+    """Return the records in `file`; none if it does not exist and `may_lack`."""
     try:
         data = Path(file).read_bytes()
     except FileNotFoundError as error:
@@ -155,26 +155,26 @@ def _read_records(file: str, *, may_lack: bool) -> list[RecordedModel]:
     try:
         return record.parse(marked_text(data) or data.decode("utf-8"))
     except (BadExpectation, UnicodeDecodeError) as error:
-        reason = error if isinstance(error, BadExpectation) else "it is no text"
+        reason = error if isinstance(error, BadExpectation) else "it is not valid UTF-8"
         raise BadExpectation(f"{file}: {reason}") from error
 
 
 @dataclass(frozen=True)
 class _Record:
-    """What was once recorded, and the file it lies in."""
+    """The recorded models, and the file that holds them."""
 
     models: list[RecordedModel]
     file: str
 
     def of(self, inputs: list[Input]) -> list[RecordedModel | None]:
-        """The record of each input."""
+        """Return the record of each input, or None."""
         return pair([item.path for item in inputs], self.models, self.file)
 
 
 def _check_all(
     run: Run, inputs: list[Input], selection: Selection, expected: Expectations, recorded: _Record | None
 ) -> Iterator[Verdict]:
-    """What becomes of each input, and of each record that no input belongs to."""
+    """Yield the verdict on each input, and on each record without an input."""
     entries = recorded.of(inputs) if recorded is not None else [None] * len(inputs)
     with selection.guard() as guard:
         for item, entry in zip(inputs, entries, strict=True):
@@ -206,7 +206,7 @@ def _check_model(
         report = guard.run(_described, item.model, layer)
     except UnknownFormat as error:
         return None if item.searched else Verdict(item.path, None, error=terminal.sentence(error))
-    except Exception as error:  # noqa: BLE001 - one model, whatever is wrong with it, must not stop the rest
+    except Exception as error:  # noqa: BLE001 - a failure of one model must not stop the rest
         return Verdict(item.path, None, error=terminal.sentence(error))
     mismatches = list(compare(report, expected))
     if against:
@@ -229,9 +229,9 @@ def _print(run: Run, verdicts: Iterator[Verdict], output_format: str) -> int:
     if output_format == "junit":
         terminal.write(render.junit(list(verdicts)))
         return run.status
-    told = []
+    printed = []
     for verdict in verdicts:
-        told.append(verdict)
+        printed.append(verdict)
         if output_format == "json":
             terminal.write_json(render.json_line(verdict))
             continue
@@ -241,27 +241,27 @@ def _print(run: Run, verdicts: Iterator[Verdict], output_format: str) -> int:
     if output_format == "github" and summary:
         try:
             with Path(summary).open("a", encoding="utf-8") as file:
-                file.write(render.github_summary(told))
+                file.write(render.github_summary(printed))
         except OSError as error:
             run.fail(summary, f"the summary cannot be written: {error.strerror}")
     return run.status
 
 
 def _update(run: Run, inputs: list[Input], selection: Selection, records: list[RecordedModel], file: str) -> int:
-    """Write FILE anew, but not if a model cannot be read: its record would be lost."""
+    """Rewrite `file`, unless a model cannot be read, whose record would be lost."""
     if selection.layer is not None:
         raise click.UsageError("--update records all layers: leave --layer out")
     verdicts = list(_check_all(run, inputs, selection, Expectations(), _Record(records, file)))
     if run.status == FAILED:
-        terminal.tell(f"{file}: left as it was, because not all models could be read")
+        terminal.tell(f"{file}: not updated, because not all models could be read")
         return FAILED
     reports = []
     for verdict in verdicts:
         terminal.write("".join(f"{line}\n" for line in render.text_lines(verdict)) if verdict.mismatches else "")
         if verdict.report is not None:
             entry = verdict.recorded
-            spelt = entry.model if entry is not None and leads_to(entry, file, verdict.model) else verdict.model
-            reports.append(verdict.report._replace(model=spelt))
+            spelling = entry.model if entry is not None and leads_to(entry, file, verdict.model) else verdict.model
+            reports.append(verdict.report._replace(model=spelling))
     with whole_file(Path(file), overwrite=True) as out:
         out.write("".join(record.line(record.of(report)) + "\n" for report in reports).encode("utf-8"))
     changed, removed = sum(bool(verdict.mismatches) for verdict in verdicts), len(verdicts) - len(reports)

@@ -1,4 +1,4 @@
-"""`lstmdump export`: the gates of each model into an `.npz` file."""
+"""`lstmdump export`: write the gates of each model to an `.npz` file."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ Examples:
   python -c "import numpy; print(numpy.load('weather.npz')['lstm_1/W_f'])" """
 
 
-_MOST_WORKERS = 61  # what Windows allows
+_MOST_WORKERS = 61  # the limit of Windows
 
 
 @click.command("export", epilog=_EPILOG)
 @model_options
 @click.option("-o", "--output", "out", metavar="OUT", required=True, type=PATH,
-              help="A file where OUT ends in .npz and there is one model, else a directory.")  # fmt: skip
-@click.option("--dtype", type=click.Choice(DTYPES), default="keep", show_default=True, help="Convert the numbers.")
-@click.option("--compress", is_flag=True, help="Deflate the arrays.")
-@click.option("--fold-forget-bias", is_flag=True, help="Add the forget bias of the run time to b_f.")
-@click.option("-f", "--force", is_flag=True, help="Overwrite what is there.")
-@click.option("--skip-existing", is_flag=True, help="Leave what is there.")
-@click.option("-j", "--jobs", metavar="N", type=click.IntRange(1, 256), help="Work in N processes; 1 where not given.")
+              help="A file if OUT ends in .npz and there is one model, else a directory.")  # fmt: skip
+@click.option("--dtype", type=click.Choice(DTYPES), default="keep", show_default=True, help="Type of the arrays.")
+@click.option("--compress", is_flag=True, help="Compress the arrays (deflate).")
+@click.option("--fold-forget-bias", is_flag=True, help="Include in b_f the forget bias added at run time.")
+@click.option("-f", "--force", is_flag=True, help="Overwrite existing outputs.")
+@click.option("--skip-existing", is_flag=True, help="Skip models whose output exists.")
+@click.option("-j", "--jobs", metavar="N", type=click.IntRange(1, 256), help="Use N processes; 1 by default.")
 @click.option(
     "--dask",
     metavar="SCHEDULER",
-    help="Work on the workers of the Dask scheduler at this address, e.g. tcp://host:8786.",
+    help="Use the workers of the Dask scheduler at this address, e.g. tcp://host:8786.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per model and line.")
 def export_command(
@@ -64,13 +64,13 @@ def export_command(
 ) -> int:
     """Write the gates of each MODEL's LSTM layers: <layer>/W_i, U_i, b_i, and so for f, c and o.
 
-    Every array has one form whatever the model's layout was: z = x·W + h·U + b. An output is whole, or as it was.
+    Arrays have the same form for every layout: z = x·W + h·U + b. An output is written whole or not at all.
     """
     if force and skip_existing:
-        raise click.UsageError("--force overwrites what --skip-existing leaves: give one of them")
+        raise click.UsageError("--force overwrites outputs that --skip-existing leaves: give one of them")
     if dask is not None and jobs is not None:
         raise click.UsageError(
-            "--dask has the workers of its scheduler, --jobs those of this machine: give one of them"
+            "--dask uses the workers of a scheduler, --jobs processes of this machine: give one of them"
         )
     run = Run(as_json=as_json)
     with selection.guard() as guard:
@@ -93,7 +93,7 @@ def export_command(
 
 
 def _start_executor(jobs: int, dask: str | None) -> AbstractContextManager[Executor | None]:
-    """Who does the work; None where there is one process for it."""
+    """Return the executor of the jobs; None if this process runs them."""
     if dask is not None:
         from lstmdump.cli.dask_executor import dask_executor
 

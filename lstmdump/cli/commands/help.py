@@ -1,4 +1,4 @@
-"""`lstmdump help`: the pages of the manual, and the help of each command."""
+"""`lstmdump help`: show the pages of the manual, and the help of each command."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from lstmdump.cli import terminal
 from lstmdump.cli.exit_status import DONE
 
 _SUFFIX = ".md"
-_WIDEST = 100  # columns, as the help of commands
-_PAGER_OPTIONS = "-FRX"  # of less: end at once where a page fits, keep colours, leave the page on the screen
+_WIDEST = 100  # columns, as in the help of commands
+_PAGER_OPTIONS = "-FRX"  # of less: exit if a page fits, keep colours, leave the page on the screen
 _HINT = "`lstmdump help TOPIC` shows a page of the manual, `lstmdump help COMMAND` the help of a command."
 _EPILOG = """\b
 Examples:
@@ -32,7 +32,7 @@ def _complete_names(ctx: click.Context, _param: click.Parameter, incomplete: str
 @click.argument("name", metavar="[COMMAND|TOPIC]", required=False, shell_complete=_complete_names)
 @click.pass_context
 def help_command(ctx: click.Context, *, name: str | None) -> int:
-    """Show a page of the manual or the help of a command; list both where none is named."""
+    """Show a page of the manual or the help of a command; list both if none is named."""
     _write_paged(_list_all(ctx) if name is None else _describe(ctx, name))
     return DONE
 
@@ -57,7 +57,7 @@ def _describe(ctx: click.Context, name: str) -> str:
     """Return the help of the command called `name`, and the page of the manual on it.
 
     Raises:
-        click.ClickException: there is neither.
+        click.ClickException: There is neither.
     """
     subcommand = _find_group(ctx).get_command(ctx.find_root(), name)
     parts = []
@@ -72,7 +72,7 @@ def _describe(ctx: click.Context, name: str) -> str:
 
 
 def _suggest(name: str, names: list[str]) -> str:
-    """Say that nothing is called `name`, and which of `names` may have been meant."""
+    """Return the error for an unknown `name`, with the nearest of `names`."""
     near = [known for known in names if known.startswith(name.lower())] if name else []
     near = near or difflib.get_close_matches(name.lower(), names, n=1)
     hint = f'did you mean "{near[0]}"?' if near else "`lstmdump help` lists them"
@@ -88,7 +88,7 @@ def _find_group(ctx: click.Context) -> click.Group:
 
 
 def _read_pages() -> Mapping[str, str]:
-    """Return the pages of the manual by their topics, in the order of the alphabet."""
+    """Return the pages of the manual by their topics, in alphabetical order."""
     files = [file for file in resources.files("lstmdump").joinpath("manual").iterdir() if file.name.endswith(_SUFFIX)]
     files.sort(key=lambda file: file.name)
     return {file.name.removesuffix(_SUFFIX): file.read_text("utf-8") for file in files}
@@ -100,7 +100,7 @@ def _extract_summary(page: str) -> str:
 
 
 def _fold_page(page: str) -> str:
-    """Return `page` folded to the terminal's width, or as it is where stdout is not a terminal."""
+    """Return `page` folded to the width of the terminal, or unchanged if stdout is not a terminal."""
     width = terminal.width()
     if width is None:
         return page
@@ -110,7 +110,7 @@ def _fold_page(page: str) -> str:
 
 
 def _write_paged(text: str) -> None:
-    """Write `text`, on a terminal through the user's pager."""
+    """Write `text`; on a terminal, through the user's pager."""
     if terminal.width() is None:
         terminal.write(text)
         return

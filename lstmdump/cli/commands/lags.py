@@ -1,4 +1,4 @@
-"""`lstmdump lags`: how much of the last output comes from each step of the input."""
+"""`lstmdump lags`: show how much of the last output comes from each step of the input."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ Examples:
 @click.command("lags", epilog=_EPILOG)
 @model_options
 @click.option("-i", "--input", "x", metavar="X.npy", type=PATH,
-              help="Real inputs: (length, d) or (batch, length, d). Without, x = 0, which settles less.")  # fmt: skip
+              help="Real inputs: (length, d) or (batch, length, d). Without them, x = 0, which says less.")  # fmt: skip
 @click.option("--unit", metavar="N", type=click.IntRange(min=0),
-              help="Only this unit of h_T, numbered from 0; all of them where not given.")  # fmt: skip
-@click.option("--by-feature", is_flag=True, help="The share of each input feature as well.")
-@click.option("--lags", "most", metavar="N", type=click.IntRange(min=1), help="Go back no further than N lags.")
+              help="Only this unit of h_T, counted from 0; all units by default.")  # fmt: skip
+@click.option("--by-feature", is_flag=True, help="Show the share of each input feature as well.")
+@click.option("--lags", "most", metavar="N", type=click.IntRange(min=1), help="Only lags below N.")
 @running_options
-@click.option("--plot", metavar="OUT", type=PATH, help="Draw the bars into OUT: .png, .svg or .pdf.")
-@click.option("-f", "--force", is_flag=True, help="Overwrite what is there.")
+@click.option("--plot", metavar="OUT", type=PATH, help="Draw the bars to OUT: .png, .svg or .pdf.")
+@click.option("-f", "--force", is_flag=True, help="With --plot: overwrite an existing file.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per model and line.")
 def lags_command(
     selection: Selection,
@@ -54,13 +54,13 @@ def lags_command(
     force: bool,
     as_json: bool,
 ) -> int:
-    """How much of the last output of each LSTM layer of MODEL comes from x_{T-k}, k steps before the last: t-k.
+    """Show how much of the last output of each LSTM layer comes from x_{T-k}, k steps before the last: t-k.
 
-    For every lag k, the norm of the Jacobian ∂h_T/∂x_{T-k}, exact, by the chain rule through all steps, averaged over
-    the sequences, with its share of the sum; then the lags that have 95 % of it. What an LSTM looks back on depends on
-    its inputs, not on its weights alone: give real ones.
+    For every lag k, this is the norm of the Jacobian ∂h_T/∂x_{T-k} (exact, by the chain rule through all steps, mean
+    over the sequences) and its share of the sum; then, the lags that have 95 % of the sum. How far an LSTM looks back
+    depends on the inputs, not on the weights alone: give real ones.
 
-    T is the last step that the layer takes: of a layer that goes backwards, t-k is step k of the input.
+    T is the last step that the layer processes: if the layer goes backwards, t-k is step k of the input.
     """
     if running.mask is not None and x is None:
         raise click.UsageError("--mask goes with --input")
@@ -68,7 +68,7 @@ def lags_command(
         raise click.UsageError("--force goes with --plot")
     wanted = running.wanted("float64")
     run = Run(as_json=as_json)
-    found: list[LayerLags] = []
+    computed: list[LayerLags] = []
     with selection.guard() as guard:
         inputs = list(selection.inputs(run.fail))
         if plot is not None:
@@ -79,12 +79,12 @@ def lags_command(
             for item in items:
                 with run.each(item):
                     lags = _compute_lags(item, guard, selection, wanted, given, unit, most)
-                    _print(lags, as_json=as_json, by_feature=by_feature, first=not found)
-                    found += lags.layers
-    if plot is not None and found:
-        _draw(found, plot, by_feature=by_feature, overwrite=force)
-    if not found and not run.status:
-        if selection.quiet or not selection.names_one:  # of one that is named, it is told already
+                    _print(lags, as_json=as_json, by_feature=by_feature, first=not computed)
+                    computed += lags.layers
+    if plot is not None and computed:
+        _draw(computed, plot, by_feature=by_feature, overwrite=force)
+    if not computed and not run.status:
+        if selection.quiet or not selection.names_one:  # a single named model has its own message already
             terminal.tell("no LSTM layer found" if inputs else "no model found")
         run.status = FAILED
     return run.status
@@ -132,7 +132,7 @@ def _compute_layer_lags(cell: CellNumbers, given: Given | None, unit: int | None
 def _read(
     model: ModelPath, layer: str | None, wanted: Wanted, input_dim: int | None
 ) -> tuple[Sequence[CellNumbers], Sequence[str]]:
-    """The layers of a model, to be run on an input of INPUT_DIM numbers at each step, if there is one; and notes."""
+    """Return the layers of a model, and notes; with `input_dim`, the layers must take that many numbers a step."""
     from lstmdump.replay import connections, network
 
     with model.open() as opened:
@@ -146,12 +146,12 @@ def _read(
 
 
 def _note_source(name: str, source: Source) -> str:
-    """That the input given is not what the layer NAME, which follows others, takes in the model."""
-    return f"{name}: takes the input given, though in the model it takes the output of {' and '.join(source.names)}"
+    """Return the note that the input given replaces the output that the layer `name` takes in the model."""
+    return f"{name}: takes the input given, although in the model it takes the output of {' and '.join(source.names)}"
 
 
 def _print(lags: ModelLags, *, as_json: bool, by_feature: bool, first: bool) -> None:
-    """Print LAGS at once: the next model may take its time."""
+    """Print `lags` and flush, because the next model may take long."""
     from lstmdump.report.render import lags as render
 
     if as_json:
@@ -165,7 +165,7 @@ def _print(lags: ModelLags, *, as_json: bool, by_feature: bool, first: bool) -> 
 def _draw(layers: list[LayerLags], path: str, *, by_feature: bool, overwrite: bool) -> None:
     from lstmdump.export import pictures as plot
 
-    def figures() -> Iterator[Any]:  # matplotlib is imported when `plot` has seen to it that it can be
+    def figures() -> Iterator[Any]:  # matplotlib is imported only after `save` has checked that it is installed
         from lstmdump.report.plot.lags import figure
 
         yield from (figure(layer, by_feature=by_feature) for layer in layers)

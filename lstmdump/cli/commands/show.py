@@ -1,4 +1,4 @@
-"""`lstmdump show`: a table for people, or a JSON object per model."""
+"""`lstmdump show`: print a table or a JSON object per model."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ Examples:
 @click.command("show", epilog=_EPILOG)
 @model_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per model and line.")
-@click.option("--all", "with_others", is_flag=True, help="The model's other arrays as well.")
-@click.option("--values", is_flag=True, help="The arrays of every gate, and the projection, summarised.")
+@click.option("--all", "with_others", is_flag=True, help="List the model's other arrays as well.")
+@click.option("--values", is_flag=True, help="Print the arrays of every gate, and the projection, summarised.")
 @click.option("-g", "--gate", "gates", type=click.Choice(list(GATES)), multiple=True,
               help="With --values, --stats or --plot: only this gate.")  # fmt: skip
 @click.option("--stats", is_flag=True,
-              help="Mean, std, extremes, norm per gate; spectral radius of U; the units' time scales.")  # fmt: skip
-@click.option("--explain", is_flag=True, help="What it all means: equations, shapes, slices, counts, in words.")
+              help="Print mean, std, extremes, norm per gate; spectral radius of U; time scales.")  # fmt: skip
+@click.option("--explain", is_flag=True, help="Explain equations, shapes, slices and counts in words.")
 @click.option("--plot", metavar="FILE", type=PATH,
-              help="Heat maps of every gate, a page for each layer: .pdf, or .png or .svg of one layer.")  # fmt: skip
-@click.option("-f", "--force", is_flag=True, help="With --plot: overwrite what is there.")
+              help="Draw heat maps of every gate, a page for each layer: .pdf; .png or .svg for one.")  # fmt: skip
+@click.option("-f", "--force", is_flag=True, help="With --plot: overwrite an existing file.")
 def show_command(
     selection: Selection,
     *,
@@ -61,7 +61,7 @@ def show_command(
     Reads names and shapes only; --values, --stats and --plot read the numbers, too.
     """
     if values and as_json:
-        raise click.UsageError("--values prints text; for numbers that a program reads, use lstmdump export")
+        raise click.UsageError("--values prints text; for numbers that a program can read, use lstmdump export")
     if explain and as_json:
         raise click.UsageError("--explain prints text; leave one of --explain and --json out")
     values = values or (bool(gates) and not stats and plot is None)
@@ -70,7 +70,7 @@ def show_command(
     if force and plot is None:
         raise click.UsageError("--force goes with --plot")
     chosen_gates = "".join(letter for letter in GATES if letter in gates) or GATES
-    wanted = _ShowRequest(
+    request = _ShowRequest(
         selection.layer, chosen_gates, as_json, with_others, values, stats, explain, plot is not None,
         terminal.width(), terminal.colour(),
     )  # fmt: skip
@@ -78,13 +78,13 @@ def show_command(
     with selection.guard() as guard:
         inputs = selection.inputs(run.fail)
         if plot is None:
-            for _ in _print_each(inputs, guard, wanted, run, quiet=selection.quiet):
+            for _ in _print_each(inputs, guard, request, run, quiet=selection.quiet):
                 pass
         else:
             named = list(inputs)
             _require_writable(plot, named, overwrite=force)
             guard.start()  # before matplotlib is imported
-            layers = _print_each(named, guard, wanted, run, quiet=selection.quiet)
+            layers = _print_each(named, guard, request, run, quiet=selection.quiet)
             _plot(layers, plot, overwrite=force, with_model=not selection.names_one)
     return run.status
 
@@ -96,10 +96,10 @@ def _require_writable(path: str, inputs: Iterable[Input], *, overwrite: bool) ->
 
 
 def _plot(layers: Iterator[LayerNumbers], path: str, *, overwrite: bool, with_model: bool) -> None:
-    """Draw LAYERS as they come, and save them at PATH."""
+    """Draw `layers` one by one, and save the pages to `path`."""
     from lstmdump.export import pictures as plot
 
-    def pages() -> Iterator[Figure]:  # matplotlib is imported when `plot` has seen to it that it can be
+    def pages() -> Iterator[Figure]:  # matplotlib is imported only after `save` has checked that it is installed
         from lstmdump.report.plot import heat_maps
 
         yield from (heat_maps.page(layer, with_model=with_model) for layer in layers)
@@ -108,17 +108,17 @@ def _plot(layers: Iterator[LayerNumbers], path: str, *, overwrite: bool, with_mo
 
 
 def _print_each(
-    inputs: Iterable[Input], guard: Guard, wanted: _ShowRequest, run: Run, *, quiet: bool
+    inputs: Iterable[Input], guard: Guard, request: _ShowRequest, run: Run, *, quiet: bool
 ) -> Iterator[LayerNumbers]:
-    """Print what is WANTED of each model, and give what is to be drawn of it."""
+    """Print what is requested of each model, and yield the layers to draw."""
     first = True
-    found = False
+    any_model = False
     for item in inputs:
-        found = True
+        any_model = True
         layers: tuple[LayerNumbers, ...] = ()
         with run.each(item):
-            shown = guard.run(_show, item.model, wanted)
-            if wanted.as_json:
+            shown = guard.run(_show, item.model, request)
+            if request.as_json:
                 terminal.write_json(shown.text)
             else:
                 terminal.write(shown.text if first else "\n" + shown.text)
@@ -127,12 +127,12 @@ def _print_each(
                 terminal.tell(f"{item.path}: {shown.caution}")
             layers = shown.layers
         yield from layers
-    if not found and not run.status:
+    if not any_model and not run.status:
         terminal.tell("no model found")
 
 
 class _ShowRequest(NamedTuple):
-    """What is to be shown of each model; WIDTH and COLOUR are those of the terminal."""
+    """What to show of each model; `width` and `colour` are those of the terminal."""
 
     layer: str | None
     gates: str
@@ -147,61 +147,61 @@ class _ShowRequest(NamedTuple):
 
 
 class _Shown(NamedTuple):
-    """What is written of a model; where there is something, what is told beside, and what is drawn."""
+    """The output on a model: the text, a caution for stderr if there is one, and the layers to draw."""
 
     text: str
     caution: str | None
     layers: tuple[LayerNumbers, ...] = ()
 
 
-def _show(model: ModelPath, wanted: _ShowRequest) -> _Shown:
+def _show(model: ModelPath, request: _ShowRequest) -> _Shown:
     with model.open() as opened:
         try:
-            chosen = select(opened.lstms, wanted.layer)
+            chosen = select(opened.lstms, request.layer)
             caution = None if chosen else "no LSTM layer in this model"
         except NoSuchLayer as error:
             chosen, caution = (), str(error)
-        report, show = describe(opened, chosen), _make_line if wanted.as_json else _make_table
-        return _Shown(show(opened, chosen, report, wanted), caution, _read_drawn(opened, chosen, wanted))
+        report, show = describe(opened, chosen), _make_line if request.as_json else _make_table
+        return _Shown(show(opened, chosen, report, request), caution, _read_drawn(opened, chosen, request))
 
 
-def _read_drawn(opened: OpenModel, chosen: tuple[LSTM, ...], wanted: _ShowRequest) -> tuple[LayerNumbers, ...]:
-    """Read what is to be drawn."""
-    if not wanted.plot:
+def _read_drawn(opened: OpenModel, chosen: tuple[LSTM, ...], request: _ShowRequest) -> tuple[LayerNumbers, ...]:
+    """Read the numbers to draw; none without `--plot`."""
+    if not request.plot:
         return ()
     from lstmdump.report.plot import arrays as numbers
 
-    return tuple(numbers.read(lstm, opened.path, wanted.gates) for lstm in chosen)
+    return tuple(numbers.read(lstm, opened.path, request.gates) for lstm in chosen)
 
 
-def _make_line(opened: OpenModel, chosen: tuple[LSTM, ...], report: Report, wanted: _ShowRequest) -> str:
-    fields = record.of(report, with_others=wanted.with_others)
-    if wanted.stats:
+def _make_line(opened: OpenModel, chosen: tuple[LSTM, ...], report: Report, request: _ShowRequest) -> str:
+    fields = record.of(report, with_others=request.with_others)
+    if request.stats:
         from lstmdump.replay.statistics import summarise
         from lstmdump.report.render.values import statistics_record
 
         fields["stats"] = {
-            lstm.name: statistics_record(summarise(lstm, wanted.gates, producer=opened.producer)) for lstm in chosen
+            lstm.name: statistics_record(summarise(lstm, request.gates, producer=opened.producer)) for lstm in chosen
         }
     return record.line(fields)
 
 
-def _make_table(opened: OpenModel, chosen: tuple[LSTM, ...], report: Report, wanted: _ShowRequest) -> str:
+def _make_table(opened: OpenModel, chosen: tuple[LSTM, ...], report: Report, request: _ShowRequest) -> str:
     from lstmdump.report.render.table import table
 
-    text = table(report, width=wanted.width, colour=wanted.colour, with_others=wanted.with_others)
-    if wanted.explain and report.layers:
+    text = table(report, width=request.width, colour=request.colour, with_others=request.with_others)
+    if request.explain and report.layers:
         from lstmdump.report.explain import explanation
 
-        text += "\n" + explanation(chosen, opened.producer, width=wanted.width, colour=wanted.colour)
-    if wanted.stats or wanted.values:
+        text += "\n" + explanation(chosen, opened.producer, width=request.width, colour=request.colour)
+    if request.stats or request.values:
         from lstmdump.replay.statistics import summarise
         from lstmdump.report.render import values as numbers
 
-        if wanted.stats:
+        if request.stats:
             text += "\n" + numbers.statistics(
-                [summarise(lstm, wanted.gates, producer=opened.producer) for lstm in chosen]
+                [summarise(lstm, request.gates, producer=opened.producer) for lstm in chosen]
             )
-        if wanted.values:
-            text += "\n" + numbers.arrays(chosen, wanted.gates)
+        if request.values:
+            text += "\n" + numbers.arrays(chosen, request.gates)
     return text

@@ -1,4 +1,4 @@
-"""`lstmdump trace`: the states and gates of every step of an input, into an `.npz` file."""
+"""`lstmdump trace`: write the states and gates of every step of an input to an `.npz` file."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ Examples:
 @one_model_options
 @click.option("-i", "--input", "x", metavar="X.npy", required=True, type=PATH,
               help="The input: (length, d) or (batch, length, d).")  # fmt: skip
-@click.option("-o", "--output", "out", metavar="OUT.npz", required=True, type=PATH, help="Write the states there.")
+@click.option("-o", "--output", "out", metavar="OUT.npz", required=True, type=PATH, help="File to write the states to.")
 @running_options
 @click.option("--initial-state", metavar="STATE.npz", type=PATH,
-              help="Begin with its h and c, (m,) or (batch, m), instead of 0; of several layers, <layer>/h and "
-                   "<layer>/c.")  # fmt: skip
-@click.option("--chain", is_flag=True, help="Feed each layer the output of the one that it directly follows.")
+              help="Start from the h and c in this file, (m,) or (batch, m), instead of 0; for several layers, "
+                   "<layer>/h and <layer>/c.")  # fmt: skip
+@click.option("--chain", is_flag=True, help="Feed each layer the output of the layer that it directly follows.")
 @click.option("--dtype", type=click.Choice(("float32", "float64")), default="float32", show_default=True,
-              help="Compute in it.")  # fmt: skip
-@click.option("--stats", is_flag=True, help="Print what the gates are like: mean, std, extremes, share saturated.")
-@click.option("--compress", is_flag=True, help="Deflate the arrays.")
-@click.option("-f", "--force", is_flag=True, help="Overwrite what is there.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+              help="Type of all numbers.")  # fmt: skip
+@click.option("--stats", is_flag=True, help="Print statistics of the gates: mean, std, extremes, share saturated.")
+@click.option("--compress", is_flag=True, help="Compress the arrays (deflate).")
+@click.option("-f", "--force", is_flag=True, help="Overwrite an existing file.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def trace_command(
     selection: Selection,
     *,
@@ -62,8 +62,8 @@ def trace_command(
 ) -> int:
     """Run the LSTM layers of MODEL on an input, and write the states of every step: <layer>/h, c, i, f, o, candidate.
 
-    Each array is (batch, length, m). The layers compute as the file says, in numpy. Several layers each take the input
-    itself, or, with --chain, the output of the layer before.
+    Each array is (batch, length, m). The layers run in numpy, with the settings in the file. Several layers each take
+    the input itself or, with --chain, the output of the previous layer.
     """
     from lstmdump.export import states
     from lstmdump.replay import inputs, trace
@@ -76,7 +76,7 @@ def trace_command(
         with selection.guard() as guard:
             states.require_writable(file, item.path, [path for path in (x, running.mask, initial_state) if path])
             net, report = guard.run(_network, item.model, selection.layer, values.shape[2], wanted)
-    except Exception as error:  # noqa: BLE001 - whatever is wrong with the model or the file
+    except Exception as error:  # noqa: BLE001 - any failure of the model or of the output is reported
         run.fail(item.path, terminal.sentence(error))
         return run.status
     passed = None if running.mask is None else inputs.mask(running.mask, values.shape[:2])

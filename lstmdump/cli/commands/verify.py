@@ -1,4 +1,4 @@
-"""`lstmdump verify`: the layers in TensorFlow and in numpy, on the same random input."""
+"""`lstmdump verify`: run the layers in TensorFlow and in numpy on the same random input, and compare."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ Examples:
 @click.command("verify", epilog=_EPILOG)
 @model_options
 @click.option("--tolerance", type=NumberType("DIFFERENCE", is_positive=True), default=TOLERANCE, show_default=True,
-              help="The largest difference that is none.")  # fmt: skip
+              help="Largest difference that counts as agreement.")  # fmt: skip
 @click.option("--seed", metavar="N", type=click.IntRange(min=0), default=0, show_default=True,
-              help="Draw the input with it.")  # fmt: skip
+              help="Seed of the random input.")  # fmt: skip
 @click.option("--timeout", type=NumberType("SECONDS", is_positive=True), default=120.0, show_default=True,
-              help="What TensorFlow has for its start, and for each layer.")  # fmt: skip
+              help="Time limit for the start of TensorFlow, and for each layer.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per model and line.")
 def verify_command(selection: Selection, *, tolerance: float, seed: int, timeout: float, as_json: bool) -> int:
-    """Hold the gates of each MODEL against TensorFlow, which gets the arrays as they are stored.
+    """Compare the gates of each MODEL with TensorFlow, which gets the arrays as they are stored.
 
-    TensorFlow's own cell and the equations in numpy run on the same random input, with tanh and sigmoid whatever the
-    layer's activations are: what is checked is the layout (which slice is which gate), not the activations.
+    TensorFlow's own cell and the equations in numpy run on the same random input, always with tanh and sigmoid: this
+    checks the layout (which slice is which gate), not the activations of the layer.
 
     Exit status 0: all agree; 1: a difference; 2: it could not be verified.
     """
@@ -73,7 +73,7 @@ def _cases(model: ModelPath, layer: str | None, seed: int) -> list[Case | LayerV
 
 
 def _print(verdict: ModelVerdict, run: Run) -> None:
-    """Print VERDICT at once: the next model may take its time."""
+    """Print `verdict` and flush, because the next model may take long."""
     if run.as_json:
         terminal.write_json(render.json_line(verdict))
     else:

@@ -1,4 +1,4 @@
-"""`lstmdump version`: what a bug report needs."""
+"""`lstmdump version`: print the versions that a bug report needs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lstmdump.cli.exit_status import DONE
 from lstmdump.model.escape import shortened, visible
 
 _MISSING = "not installed"
-_LONGEST = 300  # characters of an error
+_LONGEST = 300  # characters of an error message
 _REQUIRED = ("click", "crc32c", "isal", "rich")
 _OPTIONAL = ("distributed", "fsspec", "matplotlib", "tensorflow", "tf-keras")
 _EPILOG = """\b
@@ -24,7 +24,7 @@ Example:
 
 @click.command("version", epilog=_EPILOG)
 def version_command() -> int:
-    """Print what a bug report needs: the versions of lstmdump, Python, its libraries and the system."""
+    """Print the versions that a bug report needs: of lstmdump, Python, the libraries and the system."""
     rows = list(_collect_versions())
     width = max(len(name) for name, _ in rows)
     terminal.write("".join(f"{name:{width}}  {version}\n" for name, version in rows))
@@ -32,7 +32,7 @@ def version_command() -> int:
 
 
 def _collect_versions() -> Iterator[tuple[str, str]]:
-    """Yield the name and the version of everything that a bug may be due to."""
+    """Yield the name and version of each component that a bug may depend on."""
     yield "lstmdump", lstmdump.__version__
     yield "Python", f"{platform.python_version()} ({platform.python_implementation()})"
     yield "numpy", _find_version("numpy")
@@ -50,7 +50,7 @@ def _find_version(package: str) -> str:
 
 
 def _find_hdf5_version() -> str:
-    """Return the version of the library below h5py, or why it is not known."""
+    """Return the version of the HDF5 library, or the reason why it is not known."""
     try:
         from lstmdump.readers.hdf5.file import library_version
     except Exception as error:  # noqa: BLE001 - a broken installation is what this command is for

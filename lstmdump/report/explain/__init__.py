@@ -1,4 +1,4 @@
-"""The text of `show --explain`: all lessons on each layer, but what holds for every layer only once."""
+"""The text of `show --explain`: all sections on each layer, those that are the same for several layers once."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ _LESSONS = (
     equations, shapes, rows, columns, time, data, direction, slices, states, returned, parameters, forget_bias,
     activations, granted, elsewhere,
 )  # fmt: skip
-_WIDEST, _USUAL = 100, 80  # columns that are good to read
+_WIDEST, _USUAL = 100, 80  # columns; longer lines of prose are hard to read
 _MOST_NAMES = 8
 
 
 class _Chapter(NamedTuple):
-    """Sections that hold for the same layers, each with its place among the lessons, in order."""
+    """Sections that are the same for some layers, each behind the index of its lesson in `_LESSONS`."""
 
     lstms: tuple[LSTM, ...]
     sections: list[tuple[int, Section]]
 
 
 def explanation(lstms: Sequence[LSTM], producer: str, *, width: int | None, colour: bool) -> str:
-    """Return the lessons on the layers of a model, as text for people.
+    """Return the explanation of the layers of a model as text.
 
     Args:
         lstms: The layers.
-        producer: Who wrote the model.
-        width: The columns of the terminal; None for no terminal.
+        producer: The program that wrote the model.
+        width: The width of the terminal in columns; None if stdout is not a terminal.
         colour: Whether to use colours.
     """
     page = Page(min(width or _USUAL, _WIDEST), colour=colour)
@@ -48,7 +48,7 @@ def explanation(lstms: Sequence[LSTM], producer: str, *, width: int | None, colo
         if place:
             page.blank()
             page.blank()
-        page.line(Piece("explained: "), Piece(_make_title(chapter.lstms, len(lstms)), "bold cyan"))
+        page.line(Piece(_make_title(chapter.lstms, len(lstms)), "bold cyan"), Piece(", explained"))
         if in_letters:
             page.line(Piece(_describe_sizes(chapter.lstms)), indent=INDENT)
         _add_chapter(page, chapter)
@@ -56,16 +56,21 @@ def explanation(lstms: Sequence[LSTM], producer: str, *, width: int | None, colo
 
 
 def _make_chapters(subjects: Sequence[Subject]) -> list[_Chapter]:
-    """Return the chapters on the subjects: each section once, what holds for many layers before what holds for few."""
+    """Return the chapters on the subjects.
+
+    Every lesson gives a section for every subject. Equal sections are kept once, with all of their layers, and the
+    sections of the same layers make a chapter. Chapters are in the order of their first layers; of those that begin
+    with one layer, the chapter on most layers is first.
+    """
     places = {subject.lstm: place for place, subject in enumerate(subjects)}
-    sayers: dict[tuple[int, Section], list[LSTM]] = {}
+    layers_of: dict[tuple[int, Section], list[LSTM]] = {}
     for subject in subjects:
         for lesson_place, lesson in enumerate(_LESSONS):
             if (section := lesson(subject)) is not None:
-                sayers.setdefault((lesson_place, section), []).append(subject.lstm)
+                layers_of.setdefault((lesson_place, section), []).append(subject.lstm)
     chapters: dict[tuple[LSTM, ...], _Chapter] = {}
-    for said, lstms in sayers.items():
-        chapters.setdefault(tuple(lstms), _Chapter(tuple(lstms), [])).sections.append(said)
+    for section_of_lesson, lstms in layers_of.items():
+        chapters.setdefault(tuple(lstms), _Chapter(tuple(lstms), [])).sections.append(section_of_lesson)
     return sorted(chapters.values(), key=lambda chapter: (places[chapter.lstms[0]], -len(chapter.lstms)))
 
 
@@ -81,7 +86,7 @@ def _are_of_one_size(lstms: Sequence[LSTM]) -> bool:
 
 
 def _make_title(lstms: Sequence[LSTM], of: int) -> str:
-    """Return the title of a chapter on some of that many layers."""
+    """Return the title of a chapter on `lstms`, which are some or all of the `of` layers of the model."""
     if len(lstms) == of > 1:
         return f"all {plural(of, 'layer')}"
     shown = ", ".join(map(_name_layer, lstms[:_MOST_NAMES]))
@@ -89,7 +94,7 @@ def _make_title(lstms: Sequence[LSTM], of: int) -> str:
 
 
 def _describe_sizes(lstms: Sequence[LSTM]) -> str:
-    """Return the sizes of the layers if they are the same, else what the letters stand for."""
+    """Return the sizes of the layers if they are the same, else the meaning of the letters."""
     first = lstms[0]
     sizes = {"d": "inputs", "m": "units"} | ({} if first.projection is None else {"p": "outputs, projected"})
     if _are_of_one_size(lstms):
@@ -98,13 +103,13 @@ def _describe_sizes(lstms: Sequence[LSTM]) -> str:
 
 
 def _name_layer(lstm: LSTM) -> str:
-    """Return the name of a layer, and which half of a Bidirectional it is if the name does not say so."""
+    """Return the name of a layer, with the half of a Bidirectional that it is unless the name contains that."""
     half = behaviour.half(lstm)
     return visible(lstm.name) + (f" ({half})" if half is not None and half not in lstm.name else "")
 
 
 def _add_chapter(page: Page, chapter: _Chapter) -> None:
-    for _, section in sorted(chapter.sections, key=lambda said: said[0]):
+    for _, section in sorted(chapter.sections, key=lambda numbered: numbered[0]):
         page.blank()
         page.line(Piece(section.title, "bold"))
         for line in section.lines:

@@ -1,4 +1,4 @@
-"""The arrays of a layer: why their rows and columns, which slice is which gate, how many numbers."""
+"""Explanations of the arrays of a layer: rows and columns, the slice of each gate, the number of parameters."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from lstmdump.model.escape import visible
 from lstmdump.report.explain.section import TABLE_INDENT, Line, Section, Subject, table
 from lstmdump.report.render.words import count
 
-_EXPORT = "lstmdump export writes each as an array of its own."
+_EXPORT = "lstmdump export writes each as a separate array."
 
 
 def rows(subject: Subject) -> Section:
     """Explain the rows of the kernels."""
     words, text = subject.words, subject.fill(subject.words.rows)
     if subject.lstm.projection is not None:
-        text += f" h has what the projection leaves of the {subject.size('m')} units: {subject.size('h')} numbers."
+        text += f" The projection reduces the {subject.size('m')} units to an h of {subject.size('h')} numbers."
     return Section(subject.fill(words.rows_question), (Line(text),))
 
 
@@ -31,15 +31,15 @@ def columns(subject: Subject) -> Section:
 def slices(subject: Subject) -> Section:
     """List which slice of which stored array belongs to which gate."""
     lstm = subject.lstm
-    told = {letter: _name_blocks(lstm, letter) for letter in lstm.gate_order}
-    used = [array for array in "WUbV" if any(cells[array] for cells in told.values())]
+    blocks = {letter: _name_blocks(lstm, letter) for letter in lstm.gate_order}
+    used = [array for array in "WUbV" if any(cells[array] for cells in blocks.values())]
     head = ("", *(f"{array} {getattr(lstm.gates['i'], array).shape}" for array in used))
     lines = table([
-        head, *((letter, *(cells[array] for array in used)) for letter, cells in told.items())
+        head, *((letter, *(cells[array] for array in used)) for letter, cells in blocks.items())
     ])  # fmt: skip
     if max(len(line.text) for line in lines) + TABLE_INDENT > subject.width:
         lines = table([
-            (f"{array}_{letter}", cells[array]) for letter, cells in told.items() for array in used if cells[array]
+            (f"{array}_{letter}", cells[array]) for letter, cells in blocks.items() for array in used if cells[array]
         ])  # fmt: skip
     before, after = subject.fill(subject.words.slices), " ".join(_list_notes(subject))
     return Section("Which slice is which gate?", (Line(before), *lines, *_list_stored_names(lstm), Line(after)))
@@ -50,15 +50,15 @@ def parameters(subject: Subject) -> Section:
     lstm = subject.lstm
     gate = lstm.gates["i"]
     d, m, h, _ = lstm.sizes
-    told = [("W of one gate", f"{d}·{m}", gate.W.size), ("U of one gate", f"{h}·{m}", gate.U.size)]
+    steps = [("W of one gate", f"{d}·{m}", gate.W.size), ("U of one gate", f"{h}·{m}", gate.U.size)]
     if gate.b is not None:
-        told.append(("b of one gate", f"{lstm.biases}·{m}" if lstm.biases > 1 else "", lstm.biases * gate.b.size))
-    one = sum(number for *_, number in told)
-    told += [("one gate", "", one), ("four gates", f"4·{count(one)}", 4 * one)]
+        steps.append(("b of one gate", f"{lstm.biases}·{m}" if lstm.biases > 1 else "", lstm.biases * gate.b.size))
+    one = sum(number for *_, number in steps)
+    steps += [("one gate", "", one), ("four gates", f"4·{count(one)}", 4 * one)]
     others = list(_count_other_arrays(lstm))
     if others:
-        told += [*others, ("together", "", 4 * one + sum(number for *_, number in others))]
-    lines = table([(name, how, count(number)) for name, how, number in told], numbers=True)
+        steps += [*others, ("together", "", 4 * one + sum(number for *_, number in others))]
+    lines = table([(name, how, count(number)) for name, how, number in steps], numbers=True)
     return Section("How many parameters?", tuple(lines))
 
 
@@ -72,7 +72,7 @@ def _count_other_arrays(lstm: LSTM) -> Iterator[tuple[str, str, int]]:
 
 
 def _name_blocks(lstm: LSTM, letter: str) -> dict[str, str]:
-    """Return the text of each array of a gate: the slice that it is cut out of, or the sum of two."""
+    """Return, for each array of a gate, the slice of the stored array in words, or the sum of two slices."""
     return {array: " + ".join(map(str, blocks)) for array, blocks in stored_blocks(lstm, letter).items()}
 
 
@@ -85,8 +85,8 @@ def _list_notes(subject: Subject) -> Iterator[str]:
 
 
 def _list_stored_names(lstm: LSTM) -> Iterator[Line]:
-    """Yield the names of the arrays in the file, where they differ."""
-    apart = [weight for weight in lstm.weights if not weight.tensor.name.removesuffix(":0").endswith(weight.name)]
-    if apart:
-        yield Line("The file calls them:")
-        yield from table([(weight.name, visible(weight.tensor.name)) for weight in apart])
+    """Yield the names of the arrays in the file if they differ from those in the layer."""
+    renamed = [weight for weight in lstm.weights if not weight.tensor.name.removesuffix(":0").endswith(weight.name)]
+    if renamed:
+        yield Line("Their names in the file:")
+        yield from table([(weight.name, visible(weight.tensor.name)) for weight in renamed])

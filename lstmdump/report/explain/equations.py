@@ -1,4 +1,4 @@
-"""The six equations of a layer, the same in shapes, and the functions in them."""
+"""Explanations of the equations of a layer: in symbols, in shapes, and the activations in them."""
 
 from __future__ import annotations
 
@@ -21,54 +21,54 @@ _DEFINITIONS = {
 
 
 def equations(subject: Subject) -> Section:
-    """Write the six equations with the functions, forget bias, peepholes, projection and clipping of this layer."""
+    """Write the six equations with the activations, forget bias, peepholes, projection and clipping of the layer."""
     lstm, behaviour = subject.lstm, subject.behaviour
     squash, sigma = _name_function(behaviour.activation), _name_function(behaviour.recurrent_activation)
     memory, output = "f∘c + i∘candidate", f"o∘{squash}(c')"
     memory = f"norm({memory})" if _is_normalized(lstm) else memory
     output = output if lstm.projection is None else f"({output})·P"
-    told = [
+    lines = [
         (f"i = {sigma}({_write_sum(lstm, 'i')})", "what comes in"),
         (f"f = {sigma}({_write_sum(lstm, 'f')})", "what is kept"),
         (f"candidate = {squash}({_write_sum(lstm, 'c')})", "what could come in"),
-        (f"c' = {_write_clipped(memory, behaviour.cell_clip)}", "the new memory"),
+        (f"c' = {_write_clipped(memory, behaviour.cell_clip)}", "the new cell state"),
         (f"o = {sigma}({_write_sum(lstm, 'o')})", "what goes out"),
         (f"h' = {_write_clipped(output, behaviour.projection_clip)}", "the new output"),
     ]
-    before = "At each step, from its input x, and from h and c of the step before:"
-    return Section("The six equations", (Line(before), *table(told), Line(" ".join(_explain_signs(lstm)))))
+    before = "At each step, from the input x and the previous h and c:"
+    return Section("The six equations", (Line(before), *table(lines), Line(" ".join(_explain_signs(lstm)))))
 
 
 def shapes(subject: Subject) -> Section:
-    """Write the equations with nothing but shapes."""
+    """Write the equations with the shapes of the operands in place of their names."""
     lstm = subject.lstm
     shape = {role: str(role.shape(lstm.sizes)) for role in Role}
     m, h = shape[Role.GATE_BIAS], f"({lstm.sizes.h},)"
     gate = f"({lstm.input_dim},)·{shape[Role.GATE_KERNEL]} + {h}·{shape[Role.GATE_RECURRENT_KERNEL]}"
     gate += f" + {m}" if lstm.use_bias else ""
     output = f"{m}∘{m}" if lstm.projection is None else f"({m}∘{m})·{shape[Role.PROJECTION]}"
-    told = [("each gate", f"{gate} = {m}"), ("c'", f"{m}∘{m} + {m}∘{m} = {m}"), ("h'", f"{output} = {h}")]
+    lines = [("each gate", f"{gate} = {m}"), ("c'", f"{m}∘{m} + {m}∘{m} = {m}"), ("h'", f"{output} = {h}")]
     if lstm.peepholes:
-        told[:1] = [("i, f, o", f"{gate} + {m}∘{m} = {m}"), ("candidate", f"{gate} = {m}")]
-    return Section("The same in shapes", tuple(table(told)))
+        lines[:1] = [("i, f, o", f"{gate} + {m}∘{m} = {m}"), ("candidate", f"{gate} = {m}")]
+    return Section("The same equations in shapes", tuple(table(lines)))
 
 
 def activations(subject: Subject) -> Section:
-    """Name the functions that the layer uses, and define them."""
+    """Name and define the activations of the layer."""
     behaviour = subject.behaviour
     gates, states = word(behaviour.recurrent_activation), word(behaviour.activation)
     definitions = [_define(name, behaviour.keras) for name in dict.fromkeys((gates, states))]
-    what = f"i, f and o: {gates}. The candidate, and c' on its way out: {states}."
+    what = f"Gates i, f and o: {gates}. Candidate and output: {states}."
     text = " ".join(filter(None, [what, *definitions, subject.words.activations]))
     return Section("Which activations?", (Line(text),))
 
 
 def granted(subject: Subject) -> Section | None:
-    """List the assumptions where the file leaves something open; None where it does not."""
-    lines = [Line(f"By lstmdump trace: {visible(note)}.") for note in subject.behaviour.notes]
+    """List the assumptions about what the file does not state; return None if it states everything."""
+    lines = [Line(f"In lstmdump trace: {visible(note)}.") for note in subject.behaviour.notes]
     if subject.doubt:
-        lines.append(Line(f"Here: that it computes what an LSTM usually does. But {visible(subject.doubt)}."))
-    return Section("What is taken for granted?", tuple(lines)) if lines else None
+        lines.append(Line(f"Here: that the layer computes the usual equations. But {visible(subject.doubt)}."))
+    return Section("What is assumed?", tuple(lines)) if lines else None
 
 
 def _define(name: str, keras: int) -> str:
@@ -78,12 +78,12 @@ def _define(name: str, keras: int) -> str:
 
 
 def _name_function(name: object) -> str:
-    """Return what stands for an activation in an equation: its name without the settings."""
+    """Return the symbol of an activation in an equation: σ, or the name without the settings."""
     return "σ" if name == "sigmoid" else word(name).partition("(")[0]
 
 
 def _write_sum(lstm: LSTM, letter: str) -> str:
-    """Return what the function of a gate acts on."""
+    """Return the argument of the activation of a gate."""
     gate = lstm.gates[letter]
     text = f"x·W_{letter} + h·U_{letter}"
     text = f"norm({text})" if _is_normalized(lstm) else text
@@ -95,13 +95,13 @@ def _write_sum(lstm: LSTM, letter: str) -> str:
 
 
 def _explain_signs(lstm: LSTM) -> Iterator[str]:
-    yield "· is the matrix product, ∘ multiplies number by number; c' and h' are the new c and h."
+    yield "· is the matrix product, ∘ the elementwise product; c' and h' are the new c and h."
     if lstm.peepholes:
-        yield "V are the peepholes, by which gates see c."
+        yield "V are the peepholes, through which the gates read c."
     if lstm.projection is not None:
         yield "P is the projection."
     if _is_normalized(lstm):
-        yield "norm brings the units' mean to 0 and their variance to 1, multiplies by gamma and adds beta."
+        yield "norm scales the units to mean 0 and variance 1, multiplies by gamma and adds beta."
 
 
 def _is_normalized(lstm: LSTM) -> bool:

@@ -40,36 +40,38 @@ _KERAS_ACTIVATIONS = ("Keras's defaults: tanh, and for the gates hard_sigmoid up
 
 _GATE_ARRAYS = LayoutWords(
     "Why twelve arrays?",
-    "Keras 1 keeps a W, a U and a b for each of the four gates. W meets x and has a row for each of its numbers, {d}; "
-    "U meets h and has {h}.",
+    "Keras 1 stores a W, a U and a b for each of the four gates. W is multiplied by x and has a row for each of its "
+    "numbers, {d}; U is multiplied by h and has {h}.",
     "Why {m} columns?",
-    "One for each unit. Keras 2 lays the four gates side by side, and has {columns} columns.",
+    "One for each unit. Keras 2 stores the four gates side by side, in {columns} columns.",
     "",
-    "None: each gate has arrays of its own, called by its letter: {order}.",
+    "None: each gate has its own arrays, named by its letter: {order}.",
     activations=_KERAS_ACTIVATIONS,
 )
 
 _TWO_KERNELS = LayoutWords(
     "Why two kernels, and why these rows?",
-    "kernel meets x and has a row for each of its numbers, {d}; recurrent_kernel meets h and has {h}. Keras keeps them "
-    "apart because each has an initializer and a regularizer of its own. TensorFlow 1 stacks them: {dh} rows.",
+    "kernel is multiplied by x and has a row for each of its numbers, {d}; recurrent_kernel is multiplied by h and has "
+    "{h}. Keras separates them because each has its own initializer and regularizer. TensorFlow 1 stacks them: {dh} "
+    "rows.",
     "Why {columns} columns?",
-    "Each of the four gates has {m}, one for each unit, and they lie side by side: one product serves them all.",
+    "Each of the four gates has {m}, one for each unit. They are side by side, so one product computes all of them.",
     " The bias has a number for each column: {bias}.",
-    "The gates stand in the order {order}. As numpy cuts them:",
+    "The gates are in the order {order}. In numpy:",
     activations=_KERAS_ACTIVATIONS,
 )
 
 _CUDNN = _TWO_KERNELS._replace(
-    bias=" The bias has a number for each column twice over, one bias with x and one with h: {bias}.",
-    after_slices="CuDNN's blocks are transposed: .T turns them, after .reshape where the shape was not transposed with "
-    "the numbers. Its two biases are added up.",
-    activations="CuDNN knows no others.",
+    bias=" The bias has two numbers for each column, one for x and one for h: {bias}.",
+    after_slices="CuDNN stores each block transposed: .T undoes that, after .reshape where the shape was not "
+    "transposed with the numbers. The two biases are added.",
+    activations="CuDNN supports no others.",
 )
 
 _FUSED_KERNEL = _TWO_KERNELS._replace(
     rows_question="Why does the kernel have {dh} rows?",
-    rows="x and h lie end to end, [x, h], and meet one kernel. Its first {d} rows are W, its last {h} are U.",
+    rows="x and h are concatenated, [x, h], and multiplied by one kernel. The first {d} rows are W, the last {h} are "
+    "U.",
     activations="",
 )
 

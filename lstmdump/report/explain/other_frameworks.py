@@ -1,4 +1,4 @@
-"""Where the forget bias is, and how Keras, TensorFlow 1 and CuDNN store one and the same layer."""
+"""Explanations of the forget bias, and of the same layer in Keras, TensorFlow 1 and CuDNN."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lstmdump.report.explain.section import Line, Section, Subject, table
 
 
 def forget_bias(subject: Subject) -> Section:
-    """Say where the forget bias is: in the stored b_f, or added at run time."""
+    """Explain where the forget bias is: in the stored b_f, or added at run time."""
     text = _explain_tensorflow_1(subject) if subject.layout.is_of_tensorflow_1 else _explain_keras(subject)
     return Section("Where is the forget bias?", (Line(text),))
 
@@ -18,58 +18,56 @@ def elsewhere(subject: Subject) -> Section:
     """Compare the layer in Keras, in TensorFlow 1 and in CuDNN's layout."""
     kernel, recurrent = subject.shape(Role.KERNEL), subject.shape(Role.RECURRENT_KERNEL)
     order, fused_order = " ".join(KERAS_ORDER), " ".join(TF1_ORDER)
-    told = [
+    rows = [
         ("", "Keras 2 and 3", "TensorFlow 1", "CuDNN (Keras)"),
         ("kernel", kernel, subject.shape(Role.FUSED_KERNEL), kernel),
         ("recurrent_kernel", recurrent, "part of kernel", recurrent),
         ("bias", subject.shape(Role.BIAS), subject.shape(Role.BIAS), subject.shape(Role.DOUBLED_BIAS)),
         ("gate order", order, fused_order, order),
-        ("a gate's block", "as it is", "as it is", "transposed"),
+        ("a gate's block", "as is", "as is", "transposed"),
         ("forget bias", "in the stored b_f", "added at run time", "in the stored b_f"),
         ("gates", "σ or hard_sigmoid", "σ", "σ"),
         ("candidate", "tanh or another", "tanh or another", "tanh"),
     ]
-    lines = table(told)
+    lines = table(rows)
     if subject.lstm.peepholes or subject.lstm.projection is not None:
-        lines.append(Line("The LSTM of Keras, and CuDNN's in it, have neither peepholes nor a projection, though."))
-    return Section("How do others store the same layer?", tuple(lines))
+        lines.append(Line("But Keras's LSTM and CuDNNLSTM have neither peepholes nor a projection."))
+    return Section("How do other frameworks store the same layer?", tuple(lines))
 
 
 def _explain_keras(subject: Subject) -> str:
     if not subject.lstm.use_bias:
         return "Nowhere: the layer has no bias."
-    return (
-        f"Within the stored b_f{_name_slice(subject)}. {_explain_beginning(subject.lstm)} Nothing is added at run time."
-    )
+    return f"In the stored b_f{_name_slice(subject)}. {_explain_beginning(subject.lstm)} Nothing is added at run time."
 
 
 def _explain_beginning(lstm: LSTM) -> str:
-    """Say what b_f was before the training, as far as the configuration says."""
-    began_at_1 = lstm.settings.unit_forget_bias
-    if began_at_1:
-        return "It began at 1, as its configuration says, and training took it from there."
-    if began_at_1 is False:
-        return "It did not begin at 1, as its configuration says unit_forget_bias=False."
-    return "Keras has it begin at 1 where nobody says otherwise, and training takes it from there."
+    """Explain how b_f was initialized, as far as the configuration states it."""
+    begins_at_1 = lstm.settings.unit_forget_bias
+    if begins_at_1:
+        return "According to the configuration, it was initialized to 1, and then trained."
+    if begins_at_1 is False:
+        return "According to the configuration (unit_forget_bias=False), it was not initialized to 1."
+    return "By default, Keras initializes it to 1, and training changes it."
 
 
 def _explain_tensorflow_1(subject: Subject) -> str:
     added, has_bias = subject.lstm.forget_bias, subject.lstm.use_bias
     where = "b_f" if has_bias else "the forget gate"
     if added is None:
-        return (f"Not in the stored numbers: the cell adds it to {where} at run time. This file does not say how much; "
-                "TensorFlow's default is 1.0.")  # fmt: skip
+        return (f"Not in the stored numbers: the cell adds it to {where} at run time. This file does not hold the "
+                "value; TensorFlow's default is 1.0.")  # fmt: skip
     if added == 0:
         return f"There is none: at run time, the cell adds 0 to {where}."
     if not has_bias:
         return f"Not in the stored numbers: the cell adds {added} to {where} at run time."
     return (
-        f"Not in the stored b_f{_name_slice(subject)}: the cell adds {added} to it at run time. Whoever moves the "
-        "numbers to Keras has to add it once; lstmdump export --fold-forget-bias does."
+        f"Not in the stored b_f{_name_slice(subject)}: the cell adds {added} to it at run time. To move the "
+        "numbers to Keras, add it once: lstmdump export --fold-forget-bias does so."
     )
 
 
 def _name_slice(subject: Subject) -> str:
-    """Return where b_f is stored, after a comma; nothing where the text holds for several layers."""
-    found = " + ".join(map(str, stored_blocks(subject.lstm, "f")["b"]))
-    return "" if subject.in_letters or found in ("", "b_f") else f", {found}"
+    """Return the slice that holds b_f, after a comma; an empty text if the section is on layers of several sizes."""
+    blocks = " + ".join(map(str, stored_blocks(subject.lstm, "f")["b"]))
+    return "" if subject.in_letters or blocks in ("", "b_f") else f", {blocks}"

@@ -1,4 +1,4 @@
-"""The parts of a lesson: the subject, and lines below a title."""
+"""The parts of an explanation: the layer, and sections of lines below a title."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _GATE_WORDS = {"i": "i (input)", "f": "f (forget)", "c": "c (candidate)", "o": "
 
 
 class Line(NamedTuple):
-    """A line of prose; with `is_row`, one of a table, which is indented further."""
+    """A line of prose, or, with `is_row`, a row of a table, which is indented further."""
 
     text: str
     is_row: bool = False
@@ -35,10 +35,10 @@ class Subject(NamedTuple):
 
     Attributes:
         lstm: The layer.
-        behaviour: What it computes.
-        in_letters: Whether sizes are letters, so that the text holds for layers of other sizes, too.
-        width: The columns of the page.
-        doubt: Why it may compute something else.
+        behaviour: The settings it is run with.
+        in_letters: Whether sizes are given as letters, so that the text is the same for layers of other sizes.
+        width: The width of the page in columns.
+        doubt: The reason why the layer may compute something else; empty if there is none.
     """
 
     lstm: LSTM
@@ -49,7 +49,7 @@ class Subject(NamedTuple):
 
     @property
     def layout(self) -> Layout:
-        """The form in which the gates are stored."""
+        """The layout of the gates in the stored arrays."""
         return self.lstm.layout
 
     @property
@@ -58,7 +58,7 @@ class Subject(NamedTuple):
         return words_of(self.layout.form)
 
     def fill(self, text: str) -> str:
-        """Return one of the `LayoutWords` with the sizes of the layer in it."""
+        """Return `text`, one of the `LayoutWords`, with the sizes of the layer filled in."""
         return text.format(
             d=self.size("d"),
             h=self.size("h"),
@@ -82,18 +82,18 @@ class Subject(NamedTuple):
         return str(role.shape(self.lstm.sizes))
 
     def total(self, *letters: str) -> str:
-        """Return the sum of sizes and what it comes to: `12+64 = 76`."""
+        """Return a sum of sizes and the result: `12+64 = 76`."""
         text = "+".join(map(self.size, letters))
         return text if self.in_letters else f"{text} = {sum(getattr(self.lstm.sizes, letter) for letter in letters)}"
 
     def columns(self) -> str:
-        """Return the columns of all gates and what they come to: `4·64 = 256`."""
+        """Return the number of columns of all gates: `4·64 = 256`."""
         text = f"{len(GATES)}·{self.size('m')}"
         return text if self.in_letters else f"{text} = {len(GATES) * self.lstm.units}"
 
 
 def table(rows: Sequence[Sequence[str]], *, numbers: bool = False) -> list[Line]:
-    """Return rows of as many cells each as lines in columns; with `numbers`, the last column is aligned right."""
+    """Return `rows`, all of the same length, as aligned lines; with `numbers`, the last column is aligned right."""
     widths = [max(length(Piece(cell)) for cell in column) for column in zip(*rows, strict=True)]
     return [Line(_format_row(row, widths, numbers=numbers), is_row=True) for row in rows]
 

@@ -1,4 +1,4 @@
-"""What goes from step to step: time, direction, h and c."""
+"""Explanations of time steps, their direction, and the states h and c."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from lstmdump.lstm import behaviour
 from lstmdump.model.settings import InvalidSetting
 from lstmdump.report.explain.section import Line, Section, Subject, table
 
-_PAIR = ("A Bidirectional has two halves with arrays of their own: the forward half goes from the first step to the "
-         "last, the backward half from the last to the first. What they return is joined")  # fmt: skip
+_PAIR = ("A Bidirectional has two halves, each with its own arrays: the forward half goes from the first step to the "
+         "last, the backward half from the last to the first. Their outputs are joined")  # fmt: skip
 _EVERY_STEP = "lstmdump trace MODEL -i x.npy -o states.npz gives h and c of every step."
 
 
@@ -16,23 +16,23 @@ def time(subject: Subject) -> Section:
     d = subject.size("d")
     text = (
         f"In no shape. The data is (batch, time_steps, {d}); the layer takes it step by step, (batch, {d}) at a time, "
-        "with the same arrays at every step. A longer sequence takes longer, but no more numbers. All that one step "
-        "hands to the next is h and c."
+        "with the same arrays at every step. A longer sequence takes more time, but no more parameters. Only h and c "
+        "are passed from one step to the next."
     )
     return Section("Where is time_steps?", (Line(text),))
 
 
 def data(subject: Subject) -> Section | None:
-    """Return the shape of the data that the layer was built for; None where the file does not say."""
+    """Give the shape of the data that the layer was built for; return None if the file does not state it."""
     steps, d = subject.lstm.settings.time_steps, subject.lstm.input_dim
     if steps is None:
         return None
-    text = f"(batch, {steps}, {d}), says its configuration: {steps} time steps. It takes others with the same arrays."
-    return Section("Which data was it built for?", (Line(text),))
+    text = f"(batch, {steps}, {d}), according to the configuration. The same arrays work for any number of time steps."
+    return Section("Which data was the layer built for?", (Line(text),))
 
 
 def direction(subject: Subject) -> Section | None:
-    """Say in which direction the steps are taken; None for a plain forward layer."""
+    """Explain the direction of the steps; return None for a plain forward layer."""
     half, backwards = behaviour.half(subject.lstm), subject.behaviour.go_backwards
     if half is None and not backwards:
         return None
@@ -40,31 +40,31 @@ def direction(subject: Subject) -> Section | None:
     if half is not None:
         text = _PAIR if backwards == (half == "backward") else f"{text}. It is the {half} half of a Bidirectional"
     elif not subject.behaviour.is_aligned:
-        text += " (go_backwards), and so are its outputs ordered"
+        text += " (go_backwards), which is also the order of the outputs"
     return Section("In which direction?", (Line(f"{text}."),))
 
 
 def states(subject: Subject) -> Section:
-    """Explain h and c, and what returns them."""
+    """Explain h and c, and which calls return them."""
     m, h = subject.size("m"), subject.size("h")
     both = f"both are (batch, {m})" if h == m else f"they are (batch, {h}) and (batch, {m})"
-    what = (f"h ({h},) is the output of a step, c ({m},) the memory, which stays inside. Each sequence of a batch has "
-            f"its own, so that {both}. Before the first step they are 0.")  # fmt: skip
+    what = (f"h ({h},) is the output of a step, c ({m},) the cell state, which stays inside. Each sequence of a batch "
+            f"has its own, so {both}. Before the first step they are 0.")  # fmt: skip
     if subject.layout.is_of_tensorflow_1:
-        who = (f"dynamic_rnn and static_rnn return h of every step, but c of the last one only, in the state (c, h). "
+        calls = (f"dynamic_rnn and static_rnn return h of every step, but c of the last one only, in the state (c, h). "
                f"{_EVERY_STEP}")  # fmt: skip
-        return Section("What are h and c?", (Line(what), Line(who)))
-    told = [
+        return Section("What are h and c?", (Line(what), Line(calls)))
+    rows = [
         ("return_sequences=False", f"h of the last step, (batch, {h})"),
         ("return_sequences=True", f"h of every step, (batch, time_steps, {h})"),
         ("return_state=True", f"also the last h and the last c, (batch, {m}) each"),
     ]
-    after = f"but never c of the steps before. {_EVERY_STEP}"
-    return Section("What are h and c?", (Line(f"{what} Keras returns, with"), *table(told), Line(after)))
+    after = f"It never returns c of earlier steps. {_EVERY_STEP}"
+    return Section("What are h and c?", (Line(f"{what} What Keras returns:"), *table(rows), Line(after)))
 
 
 def returned(subject: Subject) -> Section | None:
-    """Say what this layer returns; None where the file does not say."""
+    """Explain what the layer returns; return None if the file does not state it."""
     settings, m = subject.lstm.settings, subject.lstm.units
     sequences, state = settings.return_sequences, settings.return_state
     if not isinstance(sequences, bool) or isinstance(state, InvalidSetting):
@@ -72,5 +72,5 @@ def returned(subject: Subject) -> Section | None:
     text = f"h of every step, (batch, time_steps, {m})" if sequences else f"h of the last step, (batch, {m})"
     if state:
         text += f", and the last h and the last c, (batch, {m}) each"
-    says = f"return_sequences={sequences}" + ("" if state is None else f", return_state={state}")
-    return Section("What does this layer return?", (Line(f"With its {says}: {text}."),))
+    options = f"return_sequences={sequences}" + ("" if state is None else f", return_state={state}")
+    return Section("What does this layer return?", (Line(f"With {options}: {text}."),))

@@ -1,1 +1,1 @@
-"""Figures of gates and lags; see `lstmdump.export.pictures` for how they become files."""
+"""Figures of gates and lags; `lstmdump.export.pictures` saves them."""

@@ -1,4 +1,4 @@
-"""The numbers of a layer that a picture is drawn of. They are read where models are, and drawn elsewhere."""
+"""The numbers of a layer to draw: read in the process that opens the model, and drawn in another."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from lstmdump.model.tensor import Array
 
 
 class LayerNumbers(NamedTuple):
-    """An LSTM layer, read.
+    """An LSTM layer with its numbers.
 
     Attributes:
-        model: the path of its model.
-        name: its name there.
-        kind: its class.
+        model: The path of the model.
+        name: The name of the layer.
+        kind: The class of the layer.
         input_dim: d.
         units: m.
         projection: p, or None.
-        forget_bias: what the cell adds to b_f at run time; None where unknown.
-        gates: the letters of those that were read.
-        arrays: by name, `W_i` to `V_o`, and `P` where all gates were read and the output is projected.
+        forget_bias: The constant that the cell adds to b_f at run time; None if unknown.
+        gates: The letters of the gates that were read.
+        arrays: The arrays by name, `W_i` to `V_o`, and `P` if all gates were read and the output is projected.
     """
 
     model: str
@@ -37,10 +37,10 @@ class LayerNumbers(NamedTuple):
 
 
 def read(lstm: LSTM, model: str, gates: str = GATES) -> LayerNumbers:
-    """The numbers of the GATES of LSTM, a layer of MODEL.
+    """Return the numbers of `gates` of a layer of the model at the path `model`.
 
     Raises:
-        UnreadableModel: they cannot be read.
+        UnreadableModel: The numbers cannot be read.
     """
     arrays = {}
     for tensor in lstm.arrays(gates):

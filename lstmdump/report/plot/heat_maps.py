@@ -1,7 +1,7 @@
-"""The gates of a layer as heat maps, on a page: rows W, U, b, and V where there are peepholes; a column for each gate.
+"""Heat maps of the gates of a layer on one page: a row each for W, U, b, and V (peepholes), a column for each gate.
 
-The matrices of a row have one scale, with 0 in its middle, so that the gates compare. Where a matrix has more numbers
-than can be seen, a point is the one of largest modulus of a block of them: a mean of them would be about 0.
+The matrices of a row share one scale, centred at 0, so that gates can be compared. If a matrix has more numbers than
+can be printed, each point shows the number of largest modulus in a block: the mean of a block would be about 0.
 """
 
 from __future__ import annotations
@@ -22,31 +22,29 @@ from lstmdump.model.tensor import Array
 from lstmdump.report.plot import style
 from lstmdump.report.plot.arrays import LayerNumbers
 
-_LEFT, _RIGHT, _BOTTOM = 0.55, 0.7, 0.42  # inches around all
-_LINE, _ABOVE = 0.16, 0.2  # of the head: a line, and the middle of the first one
-_GAP, _TITLE, _AXIS = 0.18, 0.29, 0.3  # between columns, of a row's titles, and below a row that has an axis of its own
-_NARROWEST, _WIDEST = 0.9, 1.4  # of a matrix
-_LOWEST, _HIGHEST = 0.34, 2.8
-_NUMBER = 0.22  # a number at the most
-_BAR, _TO_BAR = 0.07, 0.1  # a colour bar, and what is before it
+_LEFT, _RIGHT, _BOTTOM = 0.55, 0.7, 0.42  # margins, in inches as all that follow
+_LINE, _ABOVE = 0.16, 0.2  # heights in the head: of a line, and down to the middle of the first one
+_GAP, _TITLE, _AXIS = 0.18, 0.29, 0.3  # between columns, for titles, below a row with an axis
+_NARROWEST, _WIDEST = 0.9, 1.4  # widths of a matrix
+_LOWEST, _HIGHEST = 0.34, 2.8  # heights of a matrix
+_NUMBER = 0.22  # largest side of a number
+_BAR, _TO_BAR = 0.07, 0.1  # width of a colour bar, and of the gap before it
 _NARROWEST_PAGE = 4.1
-_SIGN, _BOLD_SIGN = 0.062, 0.1  # one of a text
-_IN_VECTORS = (
-    1024  # numbers of a matrix at the most; of more, each would be a shape to draw, and is a point of a raster
-)
-_POINTS = 280  # to an inch of a raster at the most, so that each is seen where it is printed
+_CHARACTER, _BOLD_CHARACTER = 0.062, 0.1  # widths in text
+_IN_VECTORS = 1024  # most numbers of a matrix drawn as vector shapes; a larger matrix is a raster image
+_POINTS = 280  # most points per inch of a raster, so that each can be seen in print
 _TICKS = 5
-_SMALLEST, _LARGEST = 1e-300, 1e300  # that matplotlib can divide and add
+_SMALLEST, _LARGEST = 1e-300, 1e300  # limits of a scale that matplotlib can compute with
 
 
 class _FigureRow(NamedTuple):
-    """Matrices that stand side by side and have one scale.
+    """Matrices in one row of the page, with one scale.
 
     Attributes:
-        names: one for each column; None where there is nothing.
-        shape: of each of them.
-        across: what the columns of a matrix stand for.
-        down: what its rows stand for; empty where there is but one.
+        names: The name of the matrix in each column; None if there is none.
+        shape: The shape of each matrix.
+        across: The meaning of the columns of a matrix.
+        down: The meaning of the rows of a matrix; empty if it has one row.
     """
 
     names: tuple[str | None, ...]
@@ -56,24 +54,24 @@ class _FigureRow(NamedTuple):
 
     @property
     def width(self) -> float:
-        """Of a matrix, in inches."""
+        """The width of a matrix in inches."""
         return min(max(self.shape[1] * _NUMBER, _NARROWEST), _WIDEST)
 
     @property
     def height(self) -> float:
-        """That at which numbers are squares, as far as they are seen then, and as the page can hold."""
-        lowest = max(_LOWEST, len(self.down) * _SIGN)
+        """The height of a matrix in inches: numbers are squares, unless they get too small or the page too high."""
+        lowest = max(_LOWEST, len(self.down) * _CHARACTER)
         return min(max(self.shape[0] * min(self.width / self.shape[1], _NUMBER), lowest), _HIGHEST)
 
     @property
     def block(self) -> tuple[int, int]:
-        """How many numbers, down and across, are one point."""
+        """The size of the block of numbers, rows and columns, that one point shows."""
         rows, columns = self.shape
         return math.ceil(rows / (self.height * _POINTS)), math.ceil(columns / (self.width * _POINTS))
 
 
 def page(layer: LayerNumbers, *, with_model: bool = False) -> Figure:
-    """The heat maps of LAYER, and the name of its model, too, if WITH_MODEL."""
+    """Return the heat maps of `layer`, headed by its name and, if `with_model`, the path of its model."""
     rows = list(_rows(layer))
     lines = [*_head(layer, with_model=with_model), *_caveats(layer, rows)]
     between = sum(_AXIS for row, below in pairwise(rows) if row.across != below.across)
@@ -109,17 +107,17 @@ def _head(layer: LayerNumbers, *, with_model: bool) -> Iterator[str]:
     about = f"{layer.kind} · {_count(layer.input_dim, 'input')}, {_count(layer.units, 'unit')}"
     yield about if layer.projection is None else f"{about}, projected to {_count(layer.projection, 'output')}"
     if "f" in layer.gates and layer.forget_bias is None:
-        yield "what the cell adds to b_f at run time is not in the file"
+        yield "b_f as stored; the forget bias added at run time is not in the file"
     elif "f" in layer.gates and layer.forget_bias:
-        yield f"b_f as it is stored: the cell adds {layer.forget_bias:g} at run time"
+        yield f"b_f as stored; the cell adds {layer.forget_bias:g} at run time"
 
 
 def _caveats(layer: LayerNumbers, rows: Iterable[_FigureRow]) -> Iterator[str]:
-    """What is to be known of colours and points."""
+    """Yield the remarks on colours and points."""
     if any(row.block != (1, 1) for row in rows):
-        yield "a point is the largest of several numbers, by modulus"
+        yield "each point is the largest of several numbers, by modulus"
     if not all(np.isfinite(values).all() for values in layer.arrays.values()):
-        yield "grey: no finite number"
+        yield "grey: not a finite number"
 
 
 def _count(number: int, noun: str) -> str:
@@ -127,7 +125,7 @@ def _count(number: int, noun: str) -> str:
 
 
 class _Sheet:
-    """A page that is filled from its top. What it measures is inches."""
+    """A page that is filled from top to bottom; all lengths are in inches."""
 
     def __init__(self, figure: Figure) -> None:
         self.figure = figure
@@ -135,9 +133,9 @@ class _Sheet:
         self.top = _ABOVE
 
     def write(self, lines: list[str]) -> None:
-        """Add LINES, of which the first is the title."""
+        """Add `lines`, of which the first is the title."""
         for number, line in enumerate(lines):
-            most = int((self.width - _LEFT) / (_SIGN if number else _BOLD_SIGN))
+            most = int((self.width - _LEFT) / (_CHARACTER if number else _BOLD_CHARACTER))
             look: Any = {"color": style.FAINT} if number else {"fontsize": 9, "fontweight": "bold"}
             where = _LEFT / self.width, 1 - self.top / self.height
             self.figure.text(*where, style.legible(line, most), va="center", **look)
@@ -145,7 +143,7 @@ class _Sheet:
         self.top -= 0.6 * _LINE
 
     def add(self, row: _FigureRow, layer: LayerNumbers, column: float, *, has_axis: bool) -> None:
-        """Add ROW of LAYER, in columns that are COLUMN wide."""
+        """Add `row` of `layer`, in columns of the width `column`."""
         matrices = {name: np.atleast_2d(layer.arrays[name]) for name in row.names if name is not None}
         limit = _limit(matrices.values())
         self.top += _TITLE
@@ -165,7 +163,7 @@ class _Sheet:
 
 
 def _limit(matrices: Iterable[Array]) -> float:
-    """The end of the scale: the largest modulus, rounded up to two digits."""
+    """Return the end of the scale: the largest modulus, rounded up to two digits."""
     largest = max(float(np.abs(values[np.isfinite(values)]).max(initial=0)) for values in matrices)
     if largest < _SMALLEST:
         return 1.0 if largest == 0 else _SMALLEST
@@ -180,14 +178,14 @@ def _draw(axes: Axes, values: Array, block: tuple[int, int], limit: float) -> No
     if values.size > _IN_VECTORS or block != (1, 1):
         bottom, right = (points * extent - 0.5 for points, extent in zip(shown.shape, block, strict=True))
         axes.imshow(shown, aspect="auto", interpolation="nearest", extent=(-0.5, right, bottom, -0.5), **look)
-    else:  # no gaps between shapes where a viewer smoothes their edges
+    else:  # edges in the colour of the face avoid gaps in viewers that smooth the edges of shapes
         edges = np.arange(columns + 1) - 0.5, np.arange(rows + 1) - 0.5
         axes.pcolormesh(*edges, shown, edgecolors="face", linewidth=0.1, **look)
     axes.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5))
 
 
 def _largest(values: Array, down: int, across: int) -> Array:
-    """Of each block of DOWN × ACROSS, the number of largest modulus; NaN where one is NaN."""
+    """Return the number of largest modulus of each block of `down` × `across`; NaN if the block has one."""
     if (down, across) == (1, 1):
         return values
     high, low = (
@@ -202,7 +200,7 @@ def _largest(values: Array, down: int, across: int) -> Array:
 
 
 def _colours() -> Colormap:
-    """White at 0, and grey for what is no number."""
+    """Return the colours: white at 0, and grey for NaN and infinities."""
     return colormaps[style.DIVERGING].with_extremes(bad=style.MISSING)
 
 
@@ -218,7 +216,7 @@ def _label(axes: Axes, row: _FigureRow, *, is_first: bool, has_axis: bool) -> No
 
 
 def _ticks(extent: int) -> list[int]:
-    """A few round numbers from 0 on, below EXTENT."""
+    """Return a few round numbers from 0 up to `extent`, excluding it."""
     steps = (step * 10**power for power in range(9) for step in (1, 2, 5))
     step = next(step for step in steps if (extent - 1) // step < _TICKS)
     return list(range(0, extent, step))

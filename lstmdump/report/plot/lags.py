@@ -1,4 +1,4 @@
-"""The influence of each lag as a picture: a bar per lag, and, on request, the share of each input feature in it."""
+"""Figure of the influence of each lag: a bar per lag and, on request, the share of each input feature."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 _HEIGHT = 2.4  # inches, of the bars
 _ROW = 0.16  # inches, of a feature
-_TALLEST = 8.0
-_BEYOND = 1.25  # times the lags that have 95 %: how far down the bars go
+_TALLEST = 8.0  # inches, of all features
+_BEYOND = 1.25  # the number of bars, as a multiple of the lags that have 95 %
 _NORM = r"\|\partial h_T / \partial x_{T-k}\|_F"
 
 
 def figure(layer: LayerLags, *, by_feature: bool = False) -> Figure:
-    """A page on LAYER: the share of each lag in ‖∂h_T/∂x_{T-k}‖, as far back as is telling, and a little beyond."""
+    """Return a page on `layer`: the share of each lag in ‖∂h_T/∂x_{T-k}‖, a little beyond the lags that have 95 %."""
     below = min(_TALLEST, 0.6 + _ROW * layer.input_dim) if by_feature else 0.0
     page = style.page(height=_HEIGHT + below)
     page.suptitle(_title(layer))

@@ -1,4 +1,4 @@
-"""How all pictures look: fonts, lines, colours, and what they hold of text from a file."""
+"""The style of all figures: fonts, lines and colours; and text from files made safe to draw."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from matplotlib.font_manager import FontProperties, findfont, get_font
 from lstmdump.model.escape import visible
 
 WIDTH = 7.2
-"""Inches: a page of a paper between its margins, over both columns."""
+"""Width in inches of a page of a paper between the margins, over both columns."""
 
 INK, FAINT, BAR = "#1a1a1a", "#666666", "#3b6ea5"
-"""The colours of text and lines, of what stands back, and of bars and curves."""
+"""The colours of text and lines, of secondary text, and of bars and curves."""
 
 DIVERGING = "RdBu_r"
-"""The colours of signed numbers, white at 0: told apart by the colour-blind, too (Brewer)."""
+"""The colour map of signed numbers, white at 0; the colour-blind can distinguish its sides (Brewer)."""
 
 MISSING = "#a6a6a6"
-"""The colour of what is no number, which is none of those."""
+"""The colour of NaN and infinities, which the colour map does not contain."""
 
 _FONT = "DejaVu Sans"  # comes with matplotlib
-_LONGEST = 100  # signs of a name; a line has no more
-_READ = 2000  # characters of it that are looked at
+_LONGEST = 100  # characters of a name, as many as fit on a line
+_READ = 2000  # characters of a name that are examined
 _OURS = {
     "axes.edgecolor": INK, "axes.labelcolor": INK, "axes.labelsize": 7, "axes.linewidth": 0.5,
     "axes.spines.right": False, "axes.spines.top": False, "axes.titlecolor": INK, "axes.titlesize": 8,
@@ -44,37 +44,37 @@ _THE_USERS = frozenset({"backend", "backend_fallback", "interactive", "toolbar",
 
 @contextmanager
 def applied() -> Iterator[None]:
-    """Within, matplotlib draws by its own defaults and ours, whatever the user has set; after, all is as it was.
+    """Draw with matplotlib's defaults and our style, whatever the user has set, and restore the settings on exit.
 
-    A user's `matplotlibrc` could have every text go through TeX, and so what is called in a file.
+    A user's `matplotlibrc` could send every text through TeX, including names from an untrusted file.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a picture is good or not; its reader sees no warnings
+        warnings.simplefilter("ignore")  # they are about fonts and layout, and do not help the user of the command
         settings: Any = {name: value for name, value in mpl.rcParamsDefault.items() if name not in _THE_USERS}
         with mpl.rc_context(settings | _OURS):
             yield
 
 
 def page(width: float = WIDTH, height: float = WIDTH / 2, *, is_laid_out: bool = False) -> Figure:
-    """An empty figure of WIDTH × HEIGHT inches, in which axes find their places by themselves, unless IS_LAID_OUT."""
+    """Return an empty figure of `width` × `height` inches; axes are placed automatically unless `is_laid_out`."""
     return Figure(figsize=(width, height), layout=None if is_laid_out else "constrained")
 
 
 def legible(text: str, most: int = _LONGEST) -> str:
-    """TEXT from a file, as it may stand in a picture: of MOST signs at most, those that the font lacks escaped."""
-    shown = "".join(sign if _has(sign) else _escaped(sign) for sign in visible(text[:_READ]))
+    """Return `text` from a file for a figure: at most `most` characters, those that the font lacks escaped."""
+    shown = "".join(character if _has(character) else _escaped(character) for character in visible(text[:_READ]))
     half = (most - 1) // 2
     return shown if len(shown) <= most else f"{shown[:half]}…{shown[-half:]}"
 
 
 @lru_cache(maxsize=1)
-def _signs() -> frozenset[int]:
+def _list_characters() -> frozenset[int]:
     return frozenset(get_font(findfont(FontProperties(family=[_FONT]))).get_charmap())
 
 
-def _has(sign: str) -> bool:
-    return ord(sign) in _signs()
+def _has(character: str) -> bool:
+    return ord(character) in _list_characters()
 
 
-def _escaped(sign: str) -> str:
-    return sign.encode("unicode_escape").decode("ascii")
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")

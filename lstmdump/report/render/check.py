@@ -1,4 +1,4 @@
-"""The outcome of a check in its four formats: text, JSON, GitHub's annotations and JUnit's XML."""
+"""The result of a check in four formats: text, JSON, GitHub annotations and JUnit XML."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from lstmdump.report import record
 from lstmdump.report.check import Mismatch, Verdict
 from lstmdump.report.render.words import count, plural
 
-_MARKDOWN = re.compile(r"[\\|`*~$\[\]]|(?<![^\W_])_|_(?![^\W_])")  # an underscore within a word is none of its signs
+_MARKDOWN = re.compile(
+    r"[\\|`*~$\[\]]|(?<![^\W_])_|_(?![^\W_])"
+)  # an underscore within a word has no meaning in Markdown
 
 
 def difference(mismatch: Mismatch) -> str:
-    """One difference in words: `lstm_1: parameters: expected 240, found 250 (+10)`."""
+    """Return one difference as text: `lstm_1: parameters: expected 240, found 250 (+10)`."""
     where = f"{visible(mismatch.layer)}: " if mismatch.layer is not None else ""
     if mismatch.expected is None:
         return f"{where}new {mismatch.what}, not expected"
@@ -35,7 +37,7 @@ def _side(value: int | str | None) -> str:
 
 
 def text_lines(verdict: Verdict) -> Iterator[str]:
-    """A line per difference, or one line that all is well; none for a model that could not be read."""
+    """Yield a line per difference, or one line if all agrees; none for a model that could not be read."""
     name = visible(verdict.model)
     for mismatch in verdict.mismatches:
         yield f"{name}: {difference(mismatch)}"
@@ -45,7 +47,7 @@ def text_lines(verdict: Verdict) -> Iterator[str]:
 
 
 def json_line(verdict: Verdict) -> str:
-    """The verdict as one line of JSON."""
+    """Return the verdict as one line of JSON."""
     if verdict.error is not None:
         return record.line(record.error(verdict.model, verdict.error))
     differences = [
@@ -56,7 +58,7 @@ def json_line(verdict: Verdict) -> str:
 
 
 def github_lines(verdict: Verdict) -> Iterator[str]:
-    """An annotation per difference, escaped as GitHub's runner unescapes it."""
+    """Yield an annotation per difference, escaped as GitHub's runner unescapes it."""
     if verdict.error is not None:
         yield _annotation(verdict.model, "cannot be checked", verdict.error)
     for mismatch in verdict.mismatches:
@@ -68,18 +70,18 @@ def _annotation(file: str, title: str, message: str) -> str:
 
 
 def _data(text: str) -> str:
-    """Source: `escapeData` in actions/toolkit, packages/core/src/command.ts."""
+    """Escape `text` as `escapeData` in actions/toolkit, packages/core/src/command.ts, does."""
     text = "\n".join(map(visible, text.split("\n")))
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:
-    """Source: `escapeProperty` in the same file."""
+    """Escape `text` as `escapeProperty` in the same file does."""
     return _data(text).replace(":", "%3A").replace(",", "%2C")
 
 
 def github_summary(verdicts: Sequence[Verdict]) -> str:
-    """A table in Markdown for the page of the workflow's run."""
+    """Return a Markdown table for the page of the workflow run."""
     rows = ["| model | LSTM layers | LSTM parameters | outcome |", "| --- | ---: | ---: | --- |"]
     for verdict in verdicts:
         layers = len(verdict.report.layers) if verdict.report else ""
@@ -91,12 +93,12 @@ def github_summary(verdicts: Sequence[Verdict]) -> str:
 
 
 def _cell(text: str) -> str:
-    """TEXT as it is to be read: Markdown's own signs, and those of HTML, are escaped."""
+    """Return `text` with the special characters of Markdown and HTML escaped."""
     return _MARKDOWN.sub(r"\\\g<0>", visible(text)).replace("&", "&amp;").replace("<", "&lt;")
 
 
 def junit(verdicts: Sequence[Verdict]) -> str:
-    """The verdicts as a test suite with a test case per model."""
+    """Return the verdicts as a test suite with a test case per model."""
     failures = sum(bool(verdict.mismatches) for verdict in verdicts)
     errors = sum(verdict.error is not None for verdict in verdicts)
     counts = {"tests": str(len(verdicts)), "failures": str(failures), "errors": str(errors)}

@@ -1,4 +1,4 @@
-"""The outcome of `lags`: bars for people, or a JSON object per model."""
+"""The result of `lags`: bars as text, or a JSON object per model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lstmdump.replay.lags import LayerLags
 from lstmdump.report import record
 from lstmdump.report.render.words import bar, count, plural
 
-_WIDTH = 80  # columns, where there is no terminal
+_WIDTH = 80  # columns, if stdout is not a terminal
 _NARROWEST = 40
 _NONE = "—"
 _TIE = "\N{NO-BREAK SPACE}"
@@ -22,7 +22,7 @@ _CELL = 9  # columns of a number in the table of features
 
 @dataclass(frozen=True)
 class ModelLags:
-    """What became of the layers of one model; the notes begin with the names of the layers that they are about."""
+    """The lags of the layers of one model; each note begins with the names of its layers."""
 
     model: str
     layers: tuple[LayerLags, ...]
@@ -30,7 +30,13 @@ class ModelLags:
 
 
 def text(model: ModelLags, *, width: int | None, by_feature: bool) -> str:
-    """A line per lag, as far as 95 % of the influence go, and the answer in a sentence. WIDTH is the terminal's."""
+    """Return a line per lag up to 95 % of the influence, and the answer in a sentence.
+
+    Args:
+        model: The lags of the layers of a model.
+        width: The width of the terminal in columns; None if stdout is not a terminal.
+        by_feature: Whether to add the shares of the input features.
+    """
     columns = _WIDTH if width is None else max(width, _NARROWEST)
     lines = [visible(model.model)]
     for layer in model.layers:
@@ -43,7 +49,7 @@ def text(model: ModelLags, *, width: int | None, by_feature: bool) -> str:
 
 
 def _point(layer: LayerLags) -> str:
-    """Where the Jacobian is taken: `2 sequences of 9 steps`."""
+    """Return where the Jacobian is computed: `mean over 2 sequences of 9 steps`."""
     if layer.length is None:
         return f"at {layer.operating_point}"
     sequences = f"{plural(layer.batch, 'sequence')} of {plural(layer.length, 'step')}"
@@ -51,7 +57,7 @@ def _point(layer: LayerLags) -> str:
 
 
 def _measure(layer: LayerLags) -> str:
-    """What the norm is that of: `‖∂h_T/∂x_{T-k}‖ of 6 units, 3 inputs`."""
+    """Return the Jacobian whose norm is shown: `‖∂h_T/∂x_{T-k}‖ of 6 units, 3 inputs`."""
     of = plural(layer.units, "unit") if layer.unit is None else f"unit {layer.unit}"
     return f"‖∂h_T/∂x_{{T-k}}‖ of {of}, {plural(layer.input_dim, 'input')}"
 
@@ -79,7 +85,7 @@ def _lag_lines(layer: LayerLags, width: int) -> Iterator[str]:
 
 
 def _feature_lines(layer: LayerLags, width: int) -> Iterator[str]:
-    """A line per input feature: its share, and that of each lag in it."""
+    """Yield a line per input feature: its share, and the part of each lag in it."""
     total = sum(layer.feature_norms)
     lags = min(layer.telling, max(1, (width - len("  feature") - _CELL) // _CELL))
     yield "  feature" + f"{'share':>{_CELL}}" + "".join(f"{_lag(lag):>{_CELL}}" for lag in range(lags))
@@ -89,10 +95,10 @@ def _feature_lines(layer: LayerLags, width: int) -> Iterator[str]:
 
 
 def _answer(layer: LayerLags) -> str:
-    """The sentence that answers the question."""
+    """Return the number of steps that have 95 % of the influence, as a sentence."""
     lag = layer.lag_95
     if lag is None:
-        return "How much of the influence on h_T comes from which lag cannot be said."
+        return "The influence on h_T has no shares: it is 0, or not a finite number."
     share = _percent(layer.shares[lag])
     begin = "95 % of the influence on h_T" if layer.is_complete else "Of these lags alone, 95 %"
     if lag == 0:
@@ -101,7 +107,7 @@ def _answer(layer: LayerLags) -> str:
 
 
 def _folded(sentence: str, width: int, indent: str = "") -> list[str]:
-    """SENTENCE in lines of WIDTH; a number stays beside its per cent sign."""
+    """Return `sentence` in lines of `width` columns; a number stays on the line of its per cent sign."""
     whole = sentence.replace(" %", f"{_TIE}%")
     lines = textwrap.wrap(whole, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
     return [line.replace(_TIE, " ") for line in lines]
@@ -116,14 +122,14 @@ def _number(norm: float) -> str:
 
 
 def _percent(share: float | None) -> str:
-    """SHARE as people write it: `12.3 %`; what is more than nothing is not shown as nothing."""
+    """Return `share` as a percentage: `12.3 %`; a share above 0 is not shown as 0."""
     if share is None:
         return _NONE
     return "< 0.1 %" if 0 < share < 0.0005 else f"{100 * share:.1f} %"
 
 
 def json_line(model: ModelLags, *, by_feature: bool) -> str:
-    """The outcome as one line of JSON; its keys are in `lstmdump help json`."""
+    """Return the result as one line of JSON; `lstmdump help json` lists the keys."""
     layers = [_layer(layer) | ({"by_feature": _features(layer)} if by_feature else {}) for layer in model.layers]
     return record.line({"model": model.model, "layers": layers, "notes": list(model.notes)})
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import groupby
 
 _FENCE = "```"
-_INDENT = 4  # columns before code, as far as there is room for them
+_INDENT = 4  # columns before code, if there is room for them
 _BOLD, _PLAIN = "\x1b[1m", "\x1b[0m"
 _ITEM = re.compile(r"(?:-|\d+\.) ")
 _SPAN = re.compile(r"`[^`]+`")
@@ -19,7 +19,7 @@ _LINK = re.compile(r"\[([^]]*)\]\(([^)]*)\)")
 def fold(text: str, *, width: int, colour: bool) -> str:
     """Return the Markdown `text` in lines of at most `width` columns; code and tables keep their lines.
 
-    Headings are bold where there is `colour`.
+    Headings are bold with `colour`.
     """
     blocks = [_fold_block(lines, width, colour=colour) for lines in _split_blocks(text)]
     return "\n\n".join(blocks) + "\n"

@@ -1,7 +1,7 @@
-"""Lines and columns of text for people, at the width of a terminal.
+"""Lines and columns of text at the width of a terminal.
 
-What fits is set here. What has to be folded, or holds signs that may be two columns wide, is left to rich: to import it
-takes 40 ms, and it needs 1.5 ms for a table of three columns, of which a model may have a thousand.
+Text that fits is laid out here. Text that must be folded, or has characters that may be two columns wide, is left to
+rich, which takes 40 ms to import and 1.5 ms for a table of three columns, of which a model may have a thousand.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ INDENT = 2
 _GAP = 2
 _UNBOUNDED = 10_000
 _NARROWEST = 40
-_SHORTEST = 12  # columns of a reason that gives way
+_SHORTEST = 12  # columns of the reason, if it has to be folded
 _CODES = {"bold": "1", "dim": "2", "bold cyan": "1;36", "yellow": "33"}
-_NARROW = re.compile(r"[ -~×·]*")  # ASCII, and of ours beyond it what is one column wide, too
+_NARROW = re.compile(r"[ -~×·]*")  # ASCII, and those of our other characters that are certain to be one column wide
 
 
 class Piece(NamedTuple):
-    """A run of TEXT in one STYLE: `bold`, `dim`, `bold cyan`, `yellow`, or none."""
+    """Text in one style: `bold`, `dim`, `bold cyan`, `yellow`, or empty for none."""
 
     text: str
     style: str = ""
 
 
 class Row(NamedTuple):
-    """Three columns: a name, a reason, and a number, which stands on the right and in a style of its own."""
+    """A row of three columns: a name, a reason, and a number, which is aligned right and has its own style."""
 
     name: str
     reason: str
@@ -40,7 +40,7 @@ class Row(NamedTuple):
 
 
 class Folding:
-    """Blocks of text folded by rich to lines of `width` columns; rich is imported when the first is made."""
+    """A layout by rich in lines of `width` columns; rich is imported when the first one is created."""
 
     def __init__(self, width: int, *, colour: bool) -> None:
         from rich.console import Console
@@ -56,7 +56,7 @@ class Folding:
         )
 
     def line(self, pieces: Sequence[Piece], indent: int) -> str:
-        """PIECES one after the other, cut where they must be."""
+        """Return `pieces` in sequence, folded at the width."""
         from rich.padding import Padding
         from rich.text import Text
 
@@ -64,7 +64,7 @@ class Folding:
         return self._set(Padding(joined, (0, 0, 0, indent)) if indent else joined)
 
     def hanging(self, label: Piece, text: str) -> str:
-        """LABEL, and TEXT beside it, all lines of which begin in one column."""
+        """Return `label` and `text` next to it; all lines of the text begin in one column."""
         from rich.table import Table
         from rich.text import Text
 
@@ -75,7 +75,7 @@ class Folding:
     def columns(
         self, rows: Sequence[Row], widths: Sequence[int], *, folds: int, spare: int, gap: int, indent: int
     ) -> str:
-        """ROWS in columns of WIDTHS, of which the column FOLDS takes what the others SPARE."""
+        """Return `rows` in columns of `widths`; the column with the index `folds` is folded to `spare`."""
         from rich.padding import Padding
         from rich.table import Table
         from rich.text import Text
@@ -100,7 +100,12 @@ class Folding:
 
 
 class Page:
-    """A text that grows line by line. WIDTH is the terminal's; None is as wide as needed, so that nothing is folded."""
+    """A text that is built line by line.
+
+    Args:
+        width: The width of the terminal in columns; with None, nothing is folded.
+        colour: Whether to use colours.
+    """
 
     def __init__(self, width: int | None, *, colour: bool) -> None:
         self.width = _UNBOUNDED if width is None else max(width, _NARROWEST)
@@ -112,21 +117,21 @@ class Page:
         return Folding(self.width, colour=self.colour)
 
     def line(self, *pieces: Piece, indent: int = 0) -> None:
-        """Add PIECES side by side, on one line if they fit."""
+        """Add `pieces` next to each other, on one line if they fit."""
         if _is_narrow(*(piece.text for piece in pieces)) and indent + length(*pieces) <= self.width:
             self._add(" " * indent + "".join(map(self._styled, pieces)))
         else:
             self._add(self._folding.line(pieces, indent))
 
     def hanging(self, label: Piece, text: str) -> None:
-        """Add LABEL and TEXT, whose further lines begin where the first one does."""
+        """Add `label` and `text`; further lines of the text begin in the column of its first line."""
         if _is_narrow(text) and length(label, Piece(text)) <= self.width:
             self._add(self._styled(label) + text)
         else:
             self._add(self._folding.hanging(label, text))
 
     def columns(self, rows: Sequence[Row], widths: Sequence[int], *, folds: int) -> None:
-        """Add ROWS in columns of WIDTHS; the column FOLDS gives way where they do not fit."""
+        """Add `rows` in columns of `widths`; the column with the index `folds` is folded if they do not fit."""
         name, reason, number = widths
         spare = self.width - INDENT - 2 * _GAP - sum(widths) + widths[folds]
         narrow = spare >= widths[folds] and _is_narrow(*(row.name + row.reason for row in rows))
@@ -143,7 +148,7 @@ class Page:
         self._add("")
 
     def text(self) -> str:
-        """All of it, without spaces at the lines' ends."""
+        """Return the whole text, without spaces at the ends of lines."""
         return "\n".join(line.rstrip() for block in self._blocks for line in block.splitlines() or [""]) + "\n"
 
     def _add(self, block: str) -> None:
@@ -155,12 +160,12 @@ class Page:
 
 
 def length(*pieces: Piece) -> int:
-    """How many columns of a terminal PIECES take side by side."""
+    """Return the number of columns of a terminal that `pieces` take."""
     return sum(_columns(piece.text) for piece in pieces)
 
 
 def widths(rows: Sequence[Row]) -> tuple[int, ...]:
-    """The width of each column that ROWS need."""
+    """Return the width that `rows` need of each column."""
     columns = zip(*((row.name, row.reason, row.number.text) for row in rows), strict=True)
     return tuple(max(map(_columns, set(column))) for column in columns) or (0, 0, 0)
 
@@ -174,5 +179,5 @@ def _columns(text: str) -> int:
 
 
 def _is_narrow(*texts: str) -> bool:
-    """Whether each sign in TEXTS is certain to take one column."""
+    """Return whether each character in `texts` is certain to take one column."""
     return _NARROW.fullmatch("".join(texts)) is not None

@@ -1,6 +1,6 @@
-"""The table of `show`: every shape with its reason, every count with its closed form.
+"""The table of `show`: every shape with the reason for it, every count with the closed form.
 
-The column of parameters adds up: the arrays of a layer to the layer, the layers and all else to the whole model.
+The column of parameters adds up: the arrays of a layer to the layer, these and the other layers to the whole model.
 """
 
 from __future__ import annotations
@@ -20,9 +20,13 @@ _NAME, _REASON = range(2)
 
 
 def table(report: Report, *, width: int | None, colour: bool, with_others: bool = False) -> str:
-    """The report as text for people.
+    """Return the report as a table.
 
-    WIDTH is the terminal's. None is no terminal: as wide as the text needs, so that no line is folded.
+    Args:
+        report: The report.
+        width: The width of the terminal in columns; None if stdout is not a terminal, so that no line is folded.
+        colour: Whether to use colours.
+        with_others: Whether to list the other arrays of the model.
     """
     page = Page(width, colour=colour)
     blocks = [list(_layer_rows(layer)) for layer in report.layers]
@@ -50,7 +54,7 @@ def _add_head(page: Page, report: Report) -> None:
 
 
 def _add_title(page: Page, layer: LayerFacts) -> None:
-    """The name and what it names, on one line, or on two where one is too short."""
+    """Add the name of a layer and its description, on one line, or on two if they do not fit."""
     name = (Piece(visible(layer.name), "bold cyan"), Piece("  " + visible(layer.kind)))
     about = _DOT.join(_about(layer))
     page.blank()
@@ -108,10 +112,10 @@ def _total_rows(report: Report) -> Iterator[Row]:
     share = f"{count(report.lstm_parameters)} of {count(report.total or 0)}" if apart else ""
     yield _row(chosen, share, report.lstm_parameters)
     if report.total is None:
-        yield _row("whole model", "the file does not tell", None)
+        yield _row("whole model", "not stated in the file", None)
         return
     if report.total != report.lstm_parameters:
-        yield _row("all else", "", report.total - report.lstm_parameters)
+        yield _row("other layers", "", report.total - report.lstm_parameters)
     yield _row("whole model", "", report.total, "bold")
 
 

@@ -1,4 +1,4 @@
-"""The outcome of `trace`: a table of what the gates were like, or a JSON object."""
+"""The result of `trace`: a table of gate statistics, or a JSON object."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LEGEND = ("low, high: the share of values below 0.1 and above 0.9, of the candi
 
 
 def statistics(layers: Sequence[LayerSummary]) -> str:
-    """A line per gate: what its values were like over all units and steps."""
+    """Return a line per gate: statistics over all units and steps."""
     return "\n".join("\n".join((*_lines(layer), "")) for layer in layers) + "\n" + _LEGEND
 
 
@@ -45,7 +45,7 @@ def _percent(share: float) -> str:
 def json_line(
     network: Network, layers: Sequence[LayerSummary], model: str, output: str, size: int, *, with_statistics: bool
 ) -> str:
-    """The outcome as one line of JSON; its keys are in `lstmdump help json`."""
+    """Return the result as one line of JSON; `lstmdump help json` lists the keys."""
     summaries = {layer.name: layer for layer in layers}
     return record.line({
         "model": model,
@@ -60,15 +60,15 @@ def json_line(
 
 
 def layer_record(network: Network, cell: CellNumbers) -> dict[str, Any]:
-    """Return how the layer `cell` of `network` is run, for JSON."""
-    found = cell.behaviour
+    """Return how the layer `cell` of `network` is run, as JSON."""
+    settings = cell.behaviour
     source = network.sources.get(cell.name)
     return {
         "name": cell.name,
         "units": cell.units,
-        "activation": activations.word(found.activation),
-        "recurrent_activation": activations.word(found.recurrent_activation),
-        "go_backwards": found.go_backwards,
+        "activation": activations.word(settings.activation),
+        "recurrent_activation": activations.word(settings.recurrent_activation),
+        "go_backwards": settings.go_backwards,
         "takes": list(network.taken(cell.name)),
         "join": source.join if source is not None and len(source.layers) > 1 else None,
     }

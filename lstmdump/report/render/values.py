@@ -1,4 +1,4 @@
-"""The numbers of gates: arrays as numpy prints them, statistics as a table of text and as JSON."""
+"""The numbers of gates: arrays as numpy prints them, statistics as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ from lstmdump.report.render.words import bar
 _COLUMNS = ("mean", "std", "min", "max", "norm")
 _RADIUS = "spectral radius"
 _BAR = 36  # columns
-_LONGEST = 40  # characters of what a file calls its activation
+_LONGEST = 40  # characters of the name of an activation in a file
 
 
 def arrays(lstms: Sequence[LSTM], gates: str) -> str:
-    """The arrays of GATES of each layer, each under its name; of all gates, the projection too. Reads the weights."""
+    """Return the arrays of `gates` of each layer under their names; with all gates, the projection too.
+
+    This reads the weights.
+    """
     blocks = []
     for lstm in lstms:
         for tensor in lstm.arrays(gates):
@@ -31,7 +34,7 @@ def arrays(lstms: Sequence[LSTM], gates: str) -> str:
 
 
 def statistics(layers: Sequence[LayerStatistics]) -> str:
-    """One line per array, and the time scales of each layer with how many units have which."""
+    """Return a line per array, and the time scales of each layer with the number of units in each range."""
     return "\n".join(line for layer in layers for line in (visible(layer.name), *_layer_lines(layer), ""))
 
 
@@ -91,7 +94,7 @@ def _edge(steps: float) -> str:
 
 
 def statistics_record(layer: LayerStatistics) -> dict[str, Any]:
-    """The same for JSON; what is no finite number becomes null."""
+    """Return the statistics of a layer as JSON; NaN and infinities become null."""
     scales = None if layer.time_scales is None else _scales_record(layer.time_scales)
     return {array.name: _array_record(array) for array in layer.arrays} | {"time_scale": scales}
 

@@ -1,4 +1,4 @@
-"""The outcome of `verify`: a line per layer, or a JSON object per model."""
+"""The result of `verify`: a line per layer, or a JSON object per model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lstmdump.report import record
 
 
 def text_lines(verdict: ModelVerdict) -> Iterator[str]:
-    """A line per layer: `weather.h5: lstm_1: agrees with tf_keras.layers.LSTM, largest difference 2.2e-16`."""
+    """Yield a line per layer: `weather.h5: lstm_1: agrees with tf_keras.layers.LSTM, largest difference 2.2e-16`."""
     for layer in verdict.layers:
         yield f"{visible(verdict.model)}: {visible(layer.layer)}: {_outcome(layer, verdict.tolerance)}"
 
@@ -29,7 +29,7 @@ def _outcome(layer: LayerVerdict, tolerance: float) -> str:
 
 
 def json_line(verdict: ModelVerdict) -> str:
-    """The verdict as one line of JSON; its keys are in `lstmdump help json`."""
+    """Return the verdict as one line of JSON; `lstmdump help json` lists the keys."""
     return record.line({
         "model": verdict.model,
         "ok": verdict.agrees,

@@ -70,11 +70,11 @@ def test_an_unreadable_model_is_worse_than_a_difference(run: Run, model: Path, t
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "nothing to check against"),
-        (["--params", "many"], "'many' is no count"),
+        ([], "nothing to compare with"),
+        (["--params", "many"], "'many' is not a whole number"),
         (["--layer-params", "lstm_1"], "'lstm_1' is not NAME=N"),
         (["--layer-shape", "lstm_1=3"], "'lstm_1=3' is not NAME=DxM"),
-        (["--update"], "nothing to check against"),
+        (["--update"], "nothing to compare with"),
         (["--update", "--params", "1"], "--update goes with --against"),
         (["--format", "yaml"], "'yaml' is not one of"),
     ],
@@ -147,7 +147,7 @@ def test_a_record_that_is_none_is_told(run: Run, model: Path, tmp_path: Path) ->
     outcome = run("check", model, "--against", tmp_path / "x.jsonl")
     assert (outcome.status, outcome.err) == (
         2,
-        f"lstmdump: {tmp_path / 'x.jsonl'}: line 1 is no JSON; give what `lstmdump show --json` wrote\n",
+        f"lstmdump: {tmp_path / 'x.jsonl'}: line 1 is not valid JSON; give the output of `lstmdump show --json`\n",
     )
 
 

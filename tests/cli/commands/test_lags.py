@@ -218,7 +218,7 @@ def test_a_forget_bias_that_is_no_number_is_a_usage_error(run: Run, model: Path,
 def test_what_follows_another_layer_is_told_where_it_gets_the_input_itself(run: Run, two: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "wide.npy", builders.numbers(2, 6, 4))
     made = record(run, two, "-i", tmp_path / "wide.npy", "-l", "two")
-    assert "two: takes the input given, though in the model it takes the output of one" in made["notes"]
+    assert "two: takes the input given, although in the model it takes the output of one" in made["notes"]
 
 
 def test_a_note_on_several_layers_comes_once(run: Run, two: Path) -> None:

@@ -43,12 +43,13 @@ def test_a_fused_kernel_has_a_row_for_each_number_of_x_and_h() -> None:
 def test_a_projection_makes_h_narrower() -> None:
     told = text(rows(subject(PROJECTED)))
     assert "5+4 = 9 rows" in told
-    assert "h has what the projection leaves of the 6 units: 4 numbers." in told
+    assert "The projection reduces the 6 units to an h of 4 numbers." in told
 
 
 def test_two_kernels_have_their_rows_apart() -> None:
     told = text(rows(subject(KERAS_2)))
-    assert "kernel meets x and has a row for each of its numbers, 3; recurrent_kernel meets h and has 6." in told
+    assert told.startswith("Why two kernels, and why these rows?\nkernel is multiplied by x and has a row for each")
+    assert "numbers, 3; recurrent_kernel is multiplied by h and has 6." in told
 
 
 def test_keras_1_has_twelve_arrays_for_a_reason() -> None:
@@ -60,7 +61,9 @@ def test_columns_have_their_reason(path: Path, why: str) -> None:
     assert columns(subject(path)).title == why
 
 
-@pytest.mark.parametrize(("path", "shape"), [(TF1, ": (256,)."), (CUDNN, "one bias with x and one with h: (32,).")])
+@pytest.mark.parametrize(
+    ("path", "shape"), [(TF1, ": (256,)."), (CUDNN, "two numbers for each column, one for x and one for h: (32,).")]
+)
 def test_the_bias_goes_with_the_columns(path: Path, shape: str) -> None:
     assert text(columns(subject(path))).endswith(shape)
 
@@ -94,7 +97,7 @@ def test_slices_of_the_weather_model() -> None:
 
 
 def test_nothing_is_cut_in_keras_1() -> None:
-    assert slices(subject(KERAS_1)).lines[0].text.startswith("None: each gate has arrays of its own")
+    assert slices(subject(KERAS_1)).lines[0].text.startswith("None: each gate has its own arrays")
 
 
 def test_each_column_of_slices_has_the_shape_of_a_gates_array() -> None:
@@ -123,7 +126,7 @@ def test_arrays_that_the_file_calls_otherwise_are_named() -> None:
 
 
 def test_arrays_that_the_file_calls_so_are_not_named_again() -> None:
-    assert "The file calls them" not in text(slices(subject(KERAS_1)))
+    assert "Their names in the file" not in text(slices(subject(KERAS_1)))
 
 
 def test_the_count_of_64_units_on_12_inputs() -> None:

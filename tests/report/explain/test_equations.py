@@ -118,13 +118,13 @@ def test_hard_sigmoid_is_defined_as_it_is_computed(lstm: LSTM, keras: int) -> No
 
 def test_the_layers_activations_are_named(lstm: LSTM) -> None:
     told = text(activations(Subject(lstm, Behaviour("softsign", "hard_sigmoid"))))
-    assert told.startswith("i, f and o: hard_sigmoid. The candidate, and c' on its way out: softsign.")
+    assert told.startswith("Gates i, f and o: hard_sigmoid. Candidate and output: softsign.")
 
 
 def test_what_the_file_leaves_open_is_said(lstm: LSTM) -> None:
     section = granted(Subject(lstm, Behaviour(notes=("the file does not state it",))))
     assert section is not None
-    assert text(section) == "By lstmdump trace: the file does not state it."
+    assert text(section) == "In lstmdump trace: the file does not state it."
 
 
 def test_where_nothing_is_open_nothing_is_taken_for_granted(lstm: LSTM) -> None:
@@ -149,14 +149,14 @@ def test_a_long_name_of_an_activation_is_shortened(lstm: LSTM) -> None:
 def test_an_activation_that_is_described_goes_by_its_name(lstm: LSTM, described: dict[str, Any], word: str) -> None:
     subject = Subject(lstm, Behaviour()._replace(activation=described))
     assert told(equations(subject), "h' =") == f"o∘{word}(c')"
-    assert f"out: {word}." in text(activations(subject))
+    assert f"output: {word}." in text(activations(subject))
 
 
 def test_the_settings_of_an_activation_are_told_beside_the_equations(lstm: LSTM) -> None:
     leaky = {"class_name": "LeakyReLU", "config": {"negative_slope": 0.1}}
     subject = Subject(lstm, Behaviour()._replace(activation=leaky))
     assert told(equations(subject), "h' =") == "o∘LeakyReLU(c')"
-    assert "out: LeakyReLU(negative_slope=0.1)." in text(activations(subject))
+    assert "output: LeakyReLU(negative_slope=0.1)." in text(activations(subject))
 
 
 _PARTS = ("input", "transform", "forget", "output", "state")

@@ -67,36 +67,37 @@ def test_with_colour_the_words_are_the_same() -> None:
 
 def test_one_layer_is_explained_in_its_own_numbers() -> None:
     told = explained(TF1)
-    assert told.startswith("explained: rnn/basic_lstm_cell\n")
+    assert told.startswith("rnn/basic_lstm_cell, explained\n")
     assert "12+64 = 76 rows" in told
 
 
 def test_what_holds_for_every_layer_is_said_once(two: Path) -> None:
     told = explained(two)
-    assert told.startswith("explained: all 2 layers\n  d inputs, m units\n")
+    assert told.startswith("all 2 layers, explained\n  d inputs, m units\n")
     assert told.count("Where is time_steps?") == 1
 
 
 def test_each_layer_has_its_own_slices(two: Path) -> None:
-    _, first, second = explained(two).split("explained: ")[1:]
-    assert first.startswith("first\n  d = 3 inputs, m = 4 units\n")
-    assert second.startswith("second\n  d = 4 inputs, m = 5 units\n")
+    text, _, second = explained(two).partition("\nsecond, explained\n")
+    first = text.partition("\nfirst, explained\n")[2]
+    assert first.startswith("  d = 3 inputs, m = 4 units\n")
+    assert second.startswith("  d = 4 inputs, m = 5 units\n")
     assert "kernel[:, 4:8]" in first
     assert "kernel[:, 5:10]" in second
 
 
 def test_layers_that_are_alike_are_explained_together(alike: Path) -> None:
     told = explained(alike)
-    assert told.startswith("explained: all 12 layers\n")
+    assert told.startswith("all 12 layers, explained\n")
     assert told.count("Which slice is which gate?") == 1
 
 
 def test_the_halves_of_a_bidirectional_are_explained_together() -> None:
     told = explained(GENUINE / "keras-3.6.0-full-bidir_named.h5").splitlines()
-    assert [line for line in told if line.startswith("explained")] == [
-        "explained: all 4 layers",
-        "explained: bi/forward_enc, bi/backward_enc",
-        "explained: bidirectional/forward_lstm, bidirectional/backward_lstm",
+    assert [line for line in told if line.endswith(", explained")] == [
+        "all 4 layers, explained",
+        "bi/forward_enc, bi/backward_enc, explained",
+        "bidirectional/forward_lstm, bidirectional/backward_lstm, explained",
     ]
 
 
@@ -106,13 +107,13 @@ def test_a_half_that_is_not_called_so_is_said_to_be_one(two: Path) -> None:
         told = explanation(
             [first, changed(second, stated=stated({}, "backward"))], model.producer, width=80, colour=False
         )
-    assert "explained: second (backward)\n  d = 4 inputs, m = 5 units\n" in told
+    assert "second (backward), explained\n  d = 4 inputs, m = 5 units\n" in told
 
 
 def test_what_holds_for_some_layers_is_said_once_for_them(tmp_path: Path) -> None:
     layers = {name: builders.keras_2_weights(name) for name in ("a", "b")} | {"c": builders.keras_2_weights("c", 4, 5)}
     told = explained(builders.write(tmp_path / "a.h5", layers))
-    assert "explained: a, b\n" in told
+    assert "a, b, explained\n" in told
     assert told.count(" kernel[:, 4:8] ") == 1
 
 
@@ -120,12 +121,12 @@ def test_of_many_names_a_few_are_shown(tmp_path: Path) -> None:
     layers = {f"l{k}": builders.keras_2_weights(f"l{k}", seed=k) for k in range(9)}
     layers["other"] = builders.keras_2_weights("other", 4, 5)
     told = explained(builders.write(tmp_path / "a.h5", layers))
-    assert "explained: l0, l1, l2, l3, l4, l5, l6, l7 and 1 other layer\n" in told
+    assert "l0, l1, l2, l3, l4, l5, l6, l7 and 1 other layer, explained\n" in told
 
 
 def test_a_name_with_unseen_signs_is_escaped(tmp_path: Path) -> None:
     told = explained(builders.write(tmp_path / "a.h5", {"\x1b[31m": builders.keras_2_weights("\x1b[31m")}))
-    assert told.startswith("explained: \\x1b[31m\n")
+    assert told.startswith("\\x1b[31m, explained\n")
 
 
 def test_a_layer_that_computes_something_else_is_told_as_usual_with_a_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,7 +135,7 @@ def test_a_layer_that_computes_something_else_is_told_as_usual_with_a_doubt(monk
 
     monkeypatch.setattr("lstmdump.lstm.behaviour.of", refuse)
     told = " ".join(explained(TF1).split())
-    assert "that it computes what an LSTM usually does. But its activation is a class of its own." in told
+    assert "that the layer computes the usual equations. But its activation is a class of its own." in told
 
 
 def test_a_model_without_layers_has_nothing_to_explain() -> None:

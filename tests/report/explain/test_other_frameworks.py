@@ -50,7 +50,7 @@ def test_a_forget_bias_of_0_is_none() -> None:
 
 def test_a_forget_bias_that_the_file_does_not_hold_is_said_not_to_be_there() -> None:
     lstm = changed(only(TF1), forget_bias=None)
-    assert "This file does not say how much; TensorFlow's default is 1.0." in told(lstm)
+    assert "This file does not hold the value; TensorFlow's default is 1.0." in told(lstm)
 
 
 @pytest.mark.parametrize(
@@ -67,21 +67,21 @@ def test_without_a_bias_it_is_the_gate_that_something_is_added_to(added: float, 
 
 
 def test_keras_has_its_forget_bias_in_the_stored_b_f(lstm: LSTM) -> None:
-    assert told(lstm).startswith("Within the stored b_f, bias[4:8]. ")
+    assert told(lstm).startswith("In the stored b_f, bias[4:8]. ")
     assert told(lstm).endswith("Nothing is added at run time.")
 
 
 def test_a_slice_is_told_for_one_layer_only(lstm: LSTM) -> None:
-    assert told(lstm, in_letters=True).startswith("Within the stored b_f. ")
+    assert told(lstm, in_letters=True).startswith("In the stored b_f. ")
 
 
 @pytest.mark.parametrize(
     ("settings", "beginning"),
     [
-        ({"unit_forget_bias": True}, "It began at 1,"),
-        ({"forget_bias_init": "one"}, "It began at 1,"),
-        ({"unit_forget_bias": False}, "It did not begin at 1,"),
-        ({}, "Keras has it begin at 1 where nobody says otherwise,"),
+        ({"unit_forget_bias": True}, "it was initialized to 1,"),
+        ({"forget_bias_init": "one"}, "it was initialized to 1,"),
+        ({"unit_forget_bias": False}, "it was not initialized to 1."),
+        ({}, "By default, Keras initializes it to 1,"),
     ],
 )
 def test_where_b_f_began_is_what_the_configuration_says(lstm: LSTM, settings: dict[str, Any], beginning: str) -> None:
@@ -109,4 +109,4 @@ def test_the_same_layer_is_told_of_keras_tensorflow_1_and_cudnn(row: list[str]) 
 
 def test_what_keras_cannot_do_is_said() -> None:
     section = elsewhere(Subject(only(GENUINE / "keras-2.12.0-tf1_ckpt-lstm_peephole_proj"), Behaviour()))
-    assert section.lines[-1].text.endswith("neither peepholes nor a projection, though.")
+    assert section.lines[-1].text.endswith("neither peepholes nor a projection.")

@@ -47,7 +47,7 @@ def test_time_steps_are_in_the_data_and_in_no_shape(lstm: LSTM) -> None:
     ],
 )
 def test_the_data_that_the_layer_was_built_for_is_told(lstm: LSTM, settings: dict[str, Any]) -> None:
-    assert text(data(on(lstm, settings))).startswith("(batch, 9, 3), says its configuration: 9 time steps.")
+    assert text(data(on(lstm, settings))).startswith("(batch, 9, 3), according to the configuration.")
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_half_that_goes_the_other_way_says_so(lstm: LSTM) -> None:
 
 def test_h_and_c_have_their_shapes(lstm: LSTM) -> None:
     told = text(states(on(lstm)))
-    assert told.startswith("h (4,) is the output of a step, c (4,) the memory")
+    assert told.startswith("h (4,) is the output of a step, c (4,) the cell state")
     assert "both are (batch, 4)" in told
 
 

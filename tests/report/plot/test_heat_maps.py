@@ -137,8 +137,8 @@ def test_the_head_names_the_model_where_there_are_several() -> None:
 @pytest.mark.parametrize(
     ("forget_bias", "words"),
     [
-        (1.0, "b_f as it is stored: the cell adds 1 at run time"),
-        (None, "what the cell adds to b_f at run time is not in the file"),
+        (1.0, "b_f as stored; the cell adds 1 at run time"),
+        (None, "b_f as stored; the forget bias added at run time is not in the file"),
     ],
 )
 def test_what_is_added_at_run_time_is_said(forget_bias: float | None, words: str) -> None:
@@ -181,7 +181,7 @@ def test_many_numbers_are_where_the_axes_say() -> None:
 
 @pytest.mark.parametrize(("m", "said"), [(300, False), (1000, True)])
 def test_points_that_are_several_numbers_are_said_to_be(m: int, said: bool) -> None:
-    assert ("a point is the largest of several numbers, by modulus" in texts(drawn(layer(1, m)))) is said
+    assert ("each point is the largest of several numbers, by modulus" in texts(drawn(layer(1, m)))) is said
 
 
 @pytest.mark.parametrize("m", [4, 40])
@@ -191,7 +191,7 @@ def test_what_is_no_number_is_grey_and_said_to_be(strange: float, m: int) -> Non
     recurrent[0, 1] = strange
     figure = drawn(layer(m=m, U_f=recurrent))
     mask = np.ma.getmaskarray(np.ma.asarray(picture(matrices(figure)["U_f"]).get_array()))
-    assert (np.argwhere(mask).tolist(), texts(figure)[-1]) == ([[0, 1]], "grey: no finite number")
+    assert (np.argwhere(mask).tolist(), texts(figure)[-1]) == ([[0, 1]], "grey: not a finite number")
 
 
 @pytest.mark.parametrize(

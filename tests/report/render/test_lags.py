@@ -78,7 +78,7 @@ def test_where_lags_are_left_out_the_answer_is_about_the_others() -> None:
 def test_where_there_are_no_shares_there_is_a_dash() -> None:
     lines = text(replace(LAYER, norms=(0.0, 0.0), deviations=(0.0, 0.0)))
     assert "  t-0          0        —" in lines
-    assert lines[-1] == "How much of the influence on h_T comes from which lag cannot be said."
+    assert lines[-1] == "The influence on h_T has no shares: it is 0, or not a finite number."
 
 
 def test_what_is_more_than_nothing_is_not_shown_as_nothing() -> None:
