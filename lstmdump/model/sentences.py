@@ -29,7 +29,7 @@ def listed(names: Sequence[str]) -> str:
 
 
 def grouped(notes: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    """Group `notes`, each behind the name of its layer: return each note once, with the names of all its layers."""
+    """Return each note once, with the names of its layers; `notes` are pairs of the name of a layer and a note."""
     names: dict[str, list[str]] = {}
     for name, note in notes:
         names.setdefault(note, []).append(name)
@@ -37,11 +37,11 @@ def grouped(notes: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
 
 
 def shared(notes: Iterable[tuple[str, str]], layers: int) -> Iterator[str]:
-    """Return each of `notes` once, behind the names of its layers: `all 3 layers: …`.
+    """Yield each note once, after the names of its layers: `all 3 layers: …`.
 
     Args:
-        notes: each behind the name of its layer.
-        layers: how many layers there are.
+        notes: Pairs of the name of a layer and a note.
+        layers: The number of layers of the model.
     """
     for note, names in grouped(notes).items():
         yield f"{f'all {layers:,} layers' if len(names) == layers > 2 else listed(names)}: {note}"

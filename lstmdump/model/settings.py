@@ -1,7 +1,7 @@
-"""What a file states of how a layer computes, in one type for all formats."""
+"""The settings of a layer that a file states, in one type for all formats."""
 
-# Every command imports this module, so its annotations are evaluated: typing compiles each annotation of a NamedTuple
-# that is a string, which takes longer than all the rest.
+# Every command imports this module. Its annotations are not strings, because typing compiles each string annotation of
+# a NamedTuple, which takes longer than the rest of the import.
 
 import math
 from collections.abc import Callable, Mapping
@@ -10,16 +10,16 @@ from typing import Any, NamedTuple, TypeAlias
 _MOST_STEPS = 2**31
 
 ActivationName: TypeAlias = str | Mapping[str, Any]
-"""An activation as a configuration has it: Keras's word for it, or the JSON of an object or a function."""
+"""An activation as in a configuration: its Keras name, or the JSON of an object or a function."""
 
 
 class InvalidSetting(NamedTuple):
     """A setting whose value in the file cannot be used.
 
     Attributes:
-        key: its name in the configuration.
-        value: what the configuration has there.
-        problem: what is wrong with the value: `not an activation`.
+        key: Its name in the configuration.
+        value: The value in the configuration.
+        problem: What is wrong with the value: `not an activation`.
     """
 
     key: str
@@ -33,24 +33,24 @@ StatedBound: TypeAlias = float | InvalidSetting | None
 
 
 class LayerSettings(NamedTuple):
-    """What a file states of how a layer computes; None where it does not.
+    """The settings of a layer; None stands for what the file does not state.
 
     Attributes:
-        is_described: whether the file describes the layer at all, by a configuration or a graph.
-        direction: the half of a Bidirectional that the layer is, `forward` or `backward`.
-        activation: the activation of the candidate and of the output.
-        recurrent_activation: the activation of the gates i, f and o.
-        go_backwards: whether the layer takes the last step first; of a half, as this half has it.
-        return_sequences: whether the layer returns the output of every step.
-        return_state: whether the layer also returns its last states.
-        stateful: whether the last states of a batch are the first of the next.
-        time_major: whether the input is (length, batch, d).
-        zero_output_for_mask: whether the output of a masked step is 0.
-        cell_clip: the bound of the cell state.
-        projection_clip: the bound of the projected output.
-        unit_forget_bias: whether the forget bias was 1 before the training.
-        time_steps: the length of the sequences that the layer was built for.
-        cannot_replay: why the layer does not compute what an LSTM computes.
+        is_described: Whether the file describes the layer at all, by a configuration or a graph.
+        direction: The half of a Bidirectional that the layer is, `forward` or `backward`.
+        activation: The activation of the candidate and of the output.
+        recurrent_activation: The activation of the gates i, f and o.
+        go_backwards: Whether the layer takes the last step first; of a half, as this half has it.
+        return_sequences: Whether the layer returns the output of every step.
+        return_state: Whether the layer also returns its last states.
+        stateful: Whether the last states of a batch are the first of the next.
+        time_major: Whether the input is (length, batch, d).
+        zero_output_for_mask: Whether the output of a masked step is 0.
+        cell_clip: The bound of the cell state.
+        projection_clip: The bound of the projected output.
+        unit_forget_bias: Whether the forget bias was 1 before the training.
+        time_steps: The length of the sequences that the layer was built for.
+        cannot_replay: Why the layer does not compute what an LSTM computes.
     """
 
     is_described: bool = False
@@ -70,18 +70,18 @@ class LayerSettings(NamedTuple):
     cannot_replay: str | None = None
 
     def overridden(self, by: "LayerSettings") -> "LayerSettings":
-        """Return these settings, but what `by` states as it is there; the file describes the layer as before."""
+        """Return these settings, replaced by those that `by` states; `is_described` stays as it is."""
         stated = {name: value for name, value in by._asdict().items() if value is not None}
         return self._replace(**{**stated, "is_described": self.is_described})
 
 
 class DeferredSettings:
-    """The settings of a layer, worked out when they are first asked for.
+    """The settings of a layer, worked out when they are first requested.
 
-    Most commands never ask, and for a cell in a graph the answer takes a walk through the graph.
+    Most commands never request them, and for a cell in a graph they take a walk through the graph.
 
     Attributes:
-        forget_bias: what the cell adds to b_f at run time, which is known at once; None where it is not known.
+        forget_bias: The constant that the cell adds to b_f at run time; None if unknown.
     """
 
     __slots__ = ("_settings", "_work_out", "forget_bias")
@@ -99,15 +99,15 @@ class DeferredSettings:
 
 
 NOT_DESCRIBED = DeferredSettings(LayerSettings)
-"""Of a layer that the file does not describe."""
+"""The settings of a layer that the file does not describe."""
 
 
 def from_config(config: Mapping[str, Any], direction: str | None = None) -> LayerSettings:
     """Return the settings that a configuration of Keras, of any release, states.
 
     Args:
-        config: the configuration of a layer or of its cell, with what holds for it of those around it.
-        direction: the half of a Bidirectional that the layer is.
+        config: The configuration of a layer or its cell, with what applies to it from the layers around it.
+        direction: The half of a Bidirectional that the layer is.
     """
     return LayerSettings(
         is_described=bool(config) or direction is not None,
@@ -130,7 +130,7 @@ def from_config(config: Mapping[str, Any], direction: str | None = None) -> Laye
 
 
 def bound(value: object, key: str) -> StatedBound:
-    """Return the bound that `value`, the setting `key`, is; None where it is None."""
+    """Return `value`, that of the setting `key`, as a bound; None if it is None."""
     if value is None:
         return None
     number = finite_number(value)
@@ -138,7 +138,7 @@ def bound(value: object, key: str) -> StatedBound:
 
 
 def _activation(config: Mapping[str, Any], key: str) -> StatedActivation:
-    """Return the activation under `key`. Keras means by null what it calls linear."""
+    """Return the activation under `key`; null stands for linear in Keras."""
     if key not in config:
         return None
     value = config[key]
@@ -150,7 +150,7 @@ def _activation(config: Mapping[str, Any], key: str) -> StatedActivation:
 
 
 def _flag(config: Mapping[str, Any], key: str, *, null: bool | None = None) -> StatedFlag:
-    """Return the flag under `key`, `null` where the configuration has null there."""
+    """Return the flag under `key`, or `null` if the configuration has null there."""
     if key not in config:
         return None
     value = config[key]
@@ -176,7 +176,7 @@ def _time_steps(config: Mapping[str, Any]) -> int | None:
 
 
 def finite_number(setting: object) -> float | None:
-    """Return `setting` as a number; None where it is anything else, too large, or not finite."""
+    """Return `setting` as a number; None if it is not a number, too large or not finite."""
     if isinstance(setting, bool) or not isinstance(setting, (int, float)):
         return None
     try:

@@ -34,7 +34,7 @@ class Tensor:
     Attributes:
         name: The path in the file, or the name of the block.
         shape: The shape.
-        dtype: numpy's name of the element type, or `bfloat16`.
+        dtype: The element type as named by numpy, or `bfloat16`.
         fetch: Returns the elements that one slice with plain bounds per dimension selects; bfloat16 becomes float32.
         rows: Yields all bytes in order, little-endian, as blocks of whole rows; the rows of an array of one dimension
             are its elements. A block is valid until the next is requested, and the data is verified only when the

@@ -34,11 +34,11 @@ class Layer:
     """A node of the model: a layer, a cell, or a nested model.
 
     Attributes:
-        path: the names that lead here from the model, outermost first; empty for the model itself.
-        kind: the class as the file says, or None where it does not.
-        weights: the arrays stored right here, by their own names (`kernel`, `W_i`, …).
-        children: the layers within, in the model's order.
-        stated: what the file states of how the layer computes, not yet worked out.
+        path: The names of the layers around it and its own, outermost first; empty for the model itself.
+        kind: The class that the file states, if any.
+        weights: The arrays of this layer itself, by their own names (`kernel`, `W_i`, …).
+        children: The layers directly within, by name, in the order of the model.
+        stated: What the file states about the computation of the layer, worked out on request.
     """
 
     __slots__ = ("children", "kind", "path", "stated", "weights")

@@ -20,7 +20,7 @@ def test_an_order_has_each_gate_once(kind: CellClass) -> None:
 
 
 @pytest.mark.parametrize("kind", CELL_CLASSES.values(), ids=CELL_CLASSES)
-def test_a_scope_is_written_as_scopes_are_compared(kind: CellClass) -> None:
+def test_a_scope_is_in_lower_case_without_underscores(kind: CellClass) -> None:
     assert all(scope == scope.lower().replace("_", "") for scope in kind.scopes)
 
 
@@ -30,7 +30,7 @@ def test_a_scope_is_that_of_one_class() -> None:
 
 
 @pytest.mark.parametrize("name", [None, "", "MyLSTM"])
-def test_of_a_class_that_is_not_in_the_table_nothing_is_known(name: str | None) -> None:
+def test_nothing_is_known_of_a_class_outside_of_the_table(name: str | None) -> None:
     kind = class_named(name)
     assert not any((kind.must_fit, kind.is_other, kind.is_keras_lstm, kind.gates, kind.fused_order, kind.scopes))
 

@@ -14,7 +14,7 @@ from lstmdump.model.settings import (
 )
 
 
-def test_settings_are_worked_out_when_they_are_first_asked_for() -> None:
+def test_settings_are_worked_out_when_first_requested() -> None:
     times = []
     deferred = DeferredSettings(lambda: times.append(1) or LayerSettings(activation="tanh"), forget_bias=1.0)
     assert (deferred.forget_bias, times) == (1.0, [])
@@ -32,7 +32,7 @@ def test_a_configuration_or_a_bidirectional_describes_a_layer(config: dict[str, 
 
 
 @pytest.mark.parametrize("key", ["cannot_replay", "direction", "is_described", "time_steps", "dropout"])
-def test_what_is_not_a_setting_of_keras_is_not_taken_from_a_configuration(key: str) -> None:
+def test_other_keys_of_a_configuration_are_ignored(key: str) -> None:
     assert from_config({key: "backward"}) == LayerSettings(is_described=True)
 
 
@@ -47,30 +47,30 @@ def test_a_direction_of_null_is_forwards() -> None:
     assert from_config({"go_backwards": None}).go_backwards is False
 
 
-def test_a_setting_of_another_type_is_kept_with_its_name_and_what_is_wrong() -> None:
+def test_a_setting_of_the_wrong_type_is_kept_as_invalid() -> None:
     assert from_config({"stateful": 1}).stateful == InvalidSetting("stateful", 1, "neither true nor false")
     assert from_config({"inner_activation": ""}).recurrent_activation == InvalidSetting(
         "inner_activation", "", "not an activation"
     )
 
 
-def test_settings_are_overridden_by_those_that_others_state() -> None:
+def test_stated_settings_override_others() -> None:
     settings = from_config({"activation": "relu", "go_backwards": True, "stateful": True}, "forward")
     changed = settings.overridden(from_config({"activation": None, "go_backwards": False}))
     assert changed == settings._replace(activation="linear", go_backwards=False)
 
 
-def test_a_layer_that_is_not_described_stays_so_where_a_setting_is_overridden() -> None:
+def test_overriding_a_setting_does_not_make_a_layer_described() -> None:
     assert LayerSettings().overridden(from_config({"activation": "relu"})) == LayerSettings(activation="relu")
 
 
 @pytest.mark.parametrize(("setting", "number"), [(2, 2.0), (-0.5, -0.5), (0, 0.0)])
-def test_a_setting_that_is_a_number_is_taken_as_one(setting: object, number: float) -> None:
+def test_a_number_is_returned_as_a_float(setting: object, number: float) -> None:
     assert finite_number(setting) == number
 
 
 @pytest.mark.parametrize(
     "setting", [None, "1", [1.0], {}, True, float("nan"), float("inf"), pytest.param(10**400, id="too large")]
 )
-def test_a_setting_that_is_no_finite_number_is_taken_for_none(setting: object) -> None:
+def test_anything_but_a_finite_number_becomes_none(setting: object) -> None:
     assert finite_number(setting) is None
