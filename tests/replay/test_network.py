@@ -142,7 +142,7 @@ def test_settings_that_are_not_overridden_are_those_of_the_file() -> None:
 
 
 def test_a_half_of_a_bidirectional_keeps_its_direction() -> None:
-    with pytest.raises(CannotReplay, match=r"^a: it is one half of a Bidirectional, which has its direction$"):
+    with pytest.raises(CannotReplay, match=r"^a: it is one half of a Bidirectional, which determines its direction$"):
         read(opened({"a": (3, 4)}, directions={("a",): "forward"}), go_backwards=True)
 
 

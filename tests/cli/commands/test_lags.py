@@ -82,7 +82,7 @@ def test_without_input_the_operating_point_and_its_limits_are_told(run: Run, mod
     assert "note: lstm_1: the weights alone do not determine the influence: " in outcome.out
     made = record(run, model)
     assert made["layers"][0]["operating_point"] == "x = 0, from the state reached there"
-    assert any("the weights alone do not settle the question" in note for note in made["notes"])
+    assert any("the weights alone do not determine the influence" in note for note in made["notes"])
 
 
 def test_without_input_each_layer_is_at_its_own_width(run: Run, two: Path) -> None:
