@@ -16,6 +16,7 @@ from lstmdump.cli.selection import PATH, Input, Selection, marked_text, model_op
 from lstmdump.errors import BadExpectation, UnknownFormat
 from lstmdump.export.atomic import whole_file
 from lstmdump.model.escape import visible
+from lstmdump.model.sentences import plural
 from lstmdump.report import record
 from lstmdump.report.check import (
     Expectations,
@@ -266,5 +267,5 @@ def _update(run: Run, inputs: list[Input], selection: Selection, records: list[R
         out.write("".join(record.line(record.of(report)) + "\n" for report in reports).encode("utf-8"))
     changed, removed = sum(bool(verdict.mismatches) for verdict in verdicts), len(verdicts) - len(reports)
     counts = f"{changed - removed} changed or new, {removed} removed" if changed else "no change"
-    terminal.write(f"{visible(file)}: {len(reports)} models recorded, {counts}\n")
+    terminal.write(f"{visible(file)}: {plural(len(reports), 'model')} recorded, {counts}\n")
     return DONE

@@ -11,9 +11,8 @@ from lstmdump.report import record
 from lstmdump.report.check import Mismatch, Verdict
 from lstmdump.report.render.words import count, plural
 
-_MARKDOWN = re.compile(
-    r"[\\|`*~$\[\]]|(?<![^\W_])_|_(?![^\W_])"
-)  # an underscore within a word has no meaning in Markdown
+# An underscore within a word has no meaning in Markdown.
+_MARKDOWN = re.compile(r"[\\|`*~$\[\]]|(?<![^\W_])_|_(?![^\W_])")
 
 
 def difference(mismatch: Mismatch) -> str:

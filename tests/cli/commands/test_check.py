@@ -162,7 +162,7 @@ def test_a_missing_record_is_told(run: Run, model: Path, tmp_path: Path) -> None
 @pytest.mark.skipif(os.name != "posix", reason="no such names elsewhere")
 def test_the_name_of_a_file_that_is_updated_is_shown_escaped(run: Run, model: Path, tmp_path: Path) -> None:
     out = run("check", model, "--against", tmp_path / "a\x1b[2J.jsonl", "--update").out
-    assert out.splitlines()[-1].startswith(f"{tmp_path}/a\\x1b[2J.jsonl: 1 models recorded")
+    assert out.splitlines()[-1].startswith(f"{tmp_path}/a\\x1b[2J.jsonl: 1 model recorded")
 
 
 def test_update_makes_the_file_that_check_then_agrees_with(run: Run, models: tuple[Path, Path], tmp_path: Path) -> None:
