@@ -204,7 +204,7 @@ def _check_model(
 ) -> Verdict | None:
     layer = selection.layer
     try:
-        report = guard.run(_described, item.model, layer)
+        report = guard.run(_describe_model, item.model, layer)
     except UnknownFormat as error:
         return None if item.searched else Verdict(item.path, None, error=terminal.sentence(error))
     except Exception as error:  # noqa: BLE001 - a failure of one model must not stop the rest
@@ -215,7 +215,7 @@ def _check_model(
     return Verdict(item.path, report, tuple(mismatches), recorded=entry)
 
 
-def _described(model: ModelPath, layer: str | None) -> Report:
+def _describe_model(model: ModelPath, layer: str | None) -> Report:
     with model.open() as opened:
         return describe(opened, select(opened.lstms, layer))
 
