@@ -1,4 +1,4 @@
-"""README, the manual and the other documents: what they show is what comes out, and nothing is missing in them."""
+"""README, the manual and the other documents: the outputs in them are real, and the lists complete."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ DOCUMENTS = {
 README = DOCUMENTS["README.md"]
 DEVELOPMENT = {name: (ROOT / name).read_text("utf-8") for name in ("tests/README.md", "tests/benchmarks/README.md")}
 
-CUT = "[…]"  # stands for lines of the output that a document leaves out
+CUT = "[…]"  # lines of the output that a document omits
 COMMANDS = ("show", "export", "check", "trace", "lags", "verify")
 
 
 class Example(NamedTuple):
-    """A block of a document: the lines within it, and where it stands."""
+    """A block of a document: its lines, and its index among the blocks of its kind."""
 
     document: str
     place: int
@@ -62,38 +62,38 @@ def run(words: list[str], folder: Path) -> list[str]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A directory with the sample models in it."""
+    """A directory with the sample models."""
     for path in SAMPLES.iterdir():
         (tmp_path / path.name).symlink_to(path)
     return tmp_path
 
 
 def unwrapped(text: str) -> str:
-    """TEXT without the ends of its lines."""
+    """Return `text` on one line."""
     return " ".join(text.split())
 
 
-# What is shown and run
+# Blocks and commands
 
 
 @pytest.mark.parametrize("example", [pytest.param(one, id=f"{one[0]}: {one[2][0]}") for one in blocks("console")])
-def test_what_a_document_shows_is_what_comes_out(example: Example, folder: Path) -> None:
-    first, *said = example.lines
+def test_a_console_block_shows_the_real_output(example: Example, folder: Path) -> None:
+    first, *shown = example.lines
     outputs = [run(shlex.split(words), folder) for words in first.split("$ lstmdump ")[1:]]
     if len(outputs) == 1:
-        if CUT in said:
-            pattern = "\n".join(".*" if line == CUT else re.escape(line) for line in said)
+        if CUT in shown:
+            pattern = "\n".join(".*" if line == CUT else re.escape(line) for line in shown)
             assert re.fullmatch(pattern, "\n".join(outputs[0]), re.DOTALL)
         else:
-            assert said == outputs[0]
+            assert shown == outputs[0]
         return
     width = len("$ lstmdump keras-1.2.2-weather.h5") + 24  # where the second column starts
     rows = itertools.zip_longest(*outputs, fillvalue="")
-    assert said == [f"{left:{width}}{right}".rstrip() for left, right in rows]
+    assert shown == [f"{left:{width}}{right}".rstrip() for left, right in rows]
 
 
 BATCH = "keras-1.2.2-weather.h5 1\nkeras-2.2.0-weather.h5 1\n"
-COMES_OUT = {
+PYTHON_OUTPUTS = {
     ("README.md", 0): r"lstm_1 3 6 240\n\[\[.*\]\]\n\(2, 9, 6\)\n",
     ("sample_models/README.md", 0): r"\(1, 60, 30\)\n",
     ("lstmdump/manual/python.md", 0): r"lstm_1 3 6 240\n\[\[.*\]\]\n",
@@ -105,23 +105,23 @@ COMES_OUT = {
 
 
 @pytest.mark.parametrize("example", [pytest.param(one, id=f"{one[0]}: {one[1]}") for one in blocks("python")])
-def test_what_a_document_does_from_python_works(example: Example, folder: Path) -> None:
+def test_a_python_block_runs(example: Example, folder: Path) -> None:
     words = [sys.executable, "-c", "\n".join(example.lines)]
     done = subprocess.run(words, capture_output=True, text=True, cwd=folder, check=True)
-    assert re.fullmatch(COMES_OUT[example.document, example.place], done.stdout, re.DOTALL)
+    assert re.fullmatch(PYTHON_OUTPUTS[example.document, example.place], done.stdout, re.DOTALL)
     assert done.stderr == ""
 
 
-def test_no_block_of_python_has_gone() -> None:
-    assert {(example.document, example.place) for example in blocks("python")} == set(COMES_OUT)
+def test_the_python_blocks_are_those_listed() -> None:
+    assert {(example.document, example.place) for example in blocks("python")} == set(PYTHON_OUTPUTS)
 
 
-NOT_HERE = {"lstmdump s3://bucket/weather.h5", "lstmdump verify weather.h5"}  # they need a network, and TensorFlow
+NOT_RUN = {"lstmdump s3://bucket/weather.h5", "lstmdump verify weather.h5"}  # they require a network and TensorFlow
 TASKS = re.findall(r"^\| .*? \| `(lstmdump .*?)` \|$", README.partition("## I want to")[2], re.MULTILINE)
 
 
-@pytest.mark.parametrize("words", [words for words in TASKS if words not in NOT_HERE])
-def test_what_readme_advises_works(words: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("words", [words for words in TASKS if words not in NOT_RUN])
+def test_a_command_in_readme_runs(words: str, tmp_path: Path) -> None:
     if "--plot" in words:
         pytest.importorskip("matplotlib")
     for name in ("keras-1.2.2-weather.h5", "keras-2.2.0-weather.h5"):
@@ -132,9 +132,9 @@ def test_what_readme_advises_works(words: str, tmp_path: Path) -> None:
     assert run(shlex.split(words)[1:], tmp_path) or "--plot" in words
 
 
-def test_readme_advises_a_dozen_things() -> None:
+def test_readme_has_13_tasks() -> None:
     assert len(TASKS) == 13
-    assert set(TASKS) >= NOT_HERE
+    assert set(TASKS) >= NOT_RUN
 
 
 # README
@@ -155,7 +155,7 @@ def test_the_workflow_runs_the_two_commands() -> None:
 
 
 @pytest.mark.parametrize("word", ["pip install lstmdump", "lstmdump["])
-def test_nobody_is_sent_to_a_name_that_is_not_registered(word: str) -> None:
+def test_no_document_installs_from_an_unregistered_name(word: str) -> None:
     assert [name for name, text in {**DOCUMENTS, **DEVELOPMENT}.items() if word in text] == []
 
 
@@ -171,8 +171,8 @@ def test_a_page_begins_with_its_topic_and_a_sentence(topic: str) -> None:
 
 
 @pytest.mark.parametrize("topic", PAGES)
-def test_what_a_page_sets_apart_fits_80_columns(topic: str) -> None:
-    """Output that is shown as it comes out may be wider."""
+def test_code_and_tables_of_a_page_fit_80_columns(topic: str) -> None:
+    """Console output may be wider."""
     ours = re.sub(r"```(console|text)\n.*?```", "", PAGES[topic], flags=re.DOTALL)
     code = "".join(re.findall(r"```\w*\n(.*?)```", ours, re.DOTALL)).splitlines()
     apart = [line for line in ours.splitlines() if line.startswith(("    ", "|"))]
@@ -185,7 +185,7 @@ def test_every_command_has_its_page() -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_page_of_a_command_names_every_option(name: str) -> None:
-    """Those that say which models are on a page of their own."""
+    """The options that select models are on the page `models`."""
     ctx = command.make_context("lstmdump", [name, "x"], resilient_parsing=True)
     subcommand = command.get_command(ctx, name)
     assert subcommand is not None
@@ -196,7 +196,7 @@ def test_the_page_of_a_command_names_every_option(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_page_names_no_option_that_is_not_there(name: str) -> None:
+def test_a_page_names_existing_options_only(name: str) -> None:
     ctx = command.make_context("lstmdump", [name, "x"], resilient_parsing=True)
     known = {"--version", "--print0"}
     for other in COMMANDS:
@@ -222,13 +222,13 @@ def test_the_manual_has_the_changes_of_this_release() -> None:
     assert re.findall(r"^## (.*)$", PAGES["changes"], re.MULTILINE)[0] == lstmdump.__version__
 
 
-def test_every_exception_that_the_manual_names_is_there() -> None:
+def test_every_exception_in_the_manual_exists() -> None:
     named = {word for page in PAGES.values() for word in re.findall(r"`(\w*Error|ModelClosed|NotAnLSTM)`", page)}
     assert {word for word in named if not hasattr(lstmdump.errors, word)} == set()
 
 
 def public_names() -> set[str]:
-    """The names of the package that the documents use, but for those of earlier releases, as `replay.run`."""
+    """Return the names of the package in the documents, except in the page on changes."""
     texts = [text for name, text in DOCUMENTS.items() if not name.endswith("changes.md")]
     found = {name for text in texts for name in re.findall(r"(?<![\w/.-])lstmdump\.([A-Za-z_][\w.]*\w)", text)}
     found |= {
@@ -238,7 +238,7 @@ def public_names() -> set[str]:
 
 
 @pytest.mark.parametrize("name", sorted(public_names()))
-def test_a_name_that_the_documents_use_is_public_and_there_at_once(name: str) -> None:
+def test_a_name_in_the_documents_is_public_and_importable(name: str) -> None:
     assert name.partition(".")[0] in lstmdump.__all__
     subprocess.run([sys.executable, "-c", f"import lstmdump; lstmdump.{name}"], check=True)
 
@@ -247,7 +247,7 @@ def test_a_name_that_the_documents_use_is_public_and_there_at_once(name: str) ->
 
 
 def keys_in(made: object) -> set[str]:
-    """All keys in what was MADE, but those of `stats`, which are names of layers and arrays."""
+    """Return all keys in `made`, except those in `stats`, which are names of layers and arrays."""
     if isinstance(made, list):
         return {key for one in made for key in keys_in(one)}
     if not isinstance(made, dict):
@@ -256,7 +256,7 @@ def keys_in(made: object) -> set[str]:
 
 
 def missing_keys(made: dict[str, Any], heading: str) -> set[str]:
-    """Those keys in what was MADE that the manual does not name below HEADING."""
+    """Return the keys in `made` that the manual does not name below `heading`."""
     section = PAGES["json"].partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     return {key for key in keys_in(made) if f"`{key}`" not in section}
 
@@ -313,7 +313,7 @@ def test_the_manual_names_every_key_of_verify() -> None:
     assert missing_keys(made, "verify --json") == set()
 
 
-def test_the_manual_names_the_key_of_what_failed(folder: Path) -> None:
+def test_the_manual_names_the_keys_of_a_failure(folder: Path) -> None:
     made = made_by("show", "--json", "nothing.h5", folder=folder)
     assert {key for key in made if f'"{key}": …' not in PAGES["json"].partition("\n## ")[0]} == set()
 
@@ -353,7 +353,7 @@ def test_the_slices_of_cudnn_in_the_manual_are_the_gates() -> None:
             np.testing.assert_array_equal(getattr(lstm.gates["f"], array).read(), eval(expression, names))  # noqa: S307
 
 
-def test_the_shares_of_the_lags_are_those_of_the_table() -> None:
+def test_the_shares_of_lags_in_the_text_are_those_of_the_table() -> None:
     text = DOCUMENTS["sample_models/README.md"]
     table = dict(re.findall(r"^  t-(\d) +\S+ +(\S+) %", text, re.MULTILINE))
     named = re.findall(r"t-(\d) has (\S+) % \(the row t-(\d)\)", text)
@@ -365,7 +365,7 @@ def test_the_shares_of_the_lags_are_those_of_the_table() -> None:
 
 
 @pytest.mark.parametrize("name", [*DOCUMENTS, *DEVELOPMENT])
-def test_links_to_files_lead_somewhere(name: str) -> None:
+def test_links_to_files_have_targets(name: str) -> None:
     text = {**DOCUMENTS, **DEVELOPMENT}[name]
     places = re.findall(r"\]\(([^)]*)\)", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
     here = [place for place in places if "://" not in place]
@@ -373,7 +373,7 @@ def test_links_to_files_lead_somewhere(name: str) -> None:
 
 
 @pytest.mark.parametrize("place", re.findall(r"!\[[^]]*\]\(([^)]*)\)", DOCUMENTS["sample_models/README.md"]))
-def test_the_pictures_are_there(place: str) -> None:
+def test_the_pictures_exist(place: str) -> None:
     assert (SAMPLES / place).read_bytes().startswith(b"\x89PNG")
 
 

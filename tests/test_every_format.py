@@ -1,4 +1,4 @@
-"""One model that Keras 3.15.1 wrote in every format it has: all must say the same of it, name for name and bit for bit."""
+"""One model in every format of Keras 3.15.1: the names and numbers must be the same in all of them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OTHERS = [name for name in FORMATS if name != FIRST]
 
 
 def layers_of(name: str) -> list[dict[str, Any]]:
-    """The record's layers without what differs by format: the paths of the arrays, and whether classes are stated."""
+    """Return the layers of the record without the keys that differ by format."""
     with lstmdump.open(FOLDER / name) as model:
         layers: list[dict[str, Any]] = record.of(describe(model))["layers"]
     for layer in layers:
@@ -36,7 +36,7 @@ def arrays_of(name: str) -> dict[str, np.ndarray]:
         return {tensor.name: tensor.read() for tensor in tensors}
 
 
-def test_every_format_is_here() -> None:
+def test_every_format_is_tested() -> None:
     assert FORMATS == [
         "checkpoint",
         "exported",
@@ -49,19 +49,19 @@ def test_every_format_is_here() -> None:
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_every_format_tells_the_same_layers(name: str) -> None:
+def test_every_format_has_the_same_layers(name: str) -> None:
     assert layers_of(name) == layers_of(FIRST)
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_every_format_counts_the_same(name: str) -> None:
+def test_every_format_has_the_same_count(name: str) -> None:
     # two of 4·((3+4)·4 + 4), one of 4·((8+5)·5) without bias, and a dense layer of 5·2 + 2
     with lstmdump.open(FOLDER / name) as model:
         assert model.model.parameters == 2 * 128 + 260 + 12
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_every_format_gives_the_same_gates(name: str) -> None:
+def test_every_format_has_the_same_gates(name: str) -> None:
     ours, first = arrays_of(name), arrays_of(FIRST)
     assert list(ours) == list(first)
     assert all(np.array_equal(ours[key], first[key]) for key in ours)
@@ -69,7 +69,7 @@ def test_every_format_gives_the_same_gates(name: str) -> None:
 
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize("recorded", FORMATS)
-def test_every_format_passes_against_the_record_of_any_other(
+def test_every_format_agrees_with_the_record_of_any_other(
     recorded: str, name: str, run: Callable[..., Any], tmp_path: Path
 ) -> None:
     against = tmp_path / "record.jsonl"

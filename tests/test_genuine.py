@@ -1,4 +1,4 @@
-"""Files that the releases of Keras wrote themselves, with the hashes of the live layers' own arrays."""
+"""Files written by releases of Keras and TensorFlow, with hashes of the arrays of the live layers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import lstmdump
 HERE = Path(__file__).parent / "genuine"
 ROWS: list[dict[str, Any]] = json.loads((HERE / "manifest.json").read_text("utf-8"))
 
-# The names that users gave, read off the configurations and, where there is none, off the arrays' names.
+# The names given by users, taken from the configurations or, without one, from the names of the arrays.
 NAMES = {
     "keras-0.3.3-th0.8.2-py27-embedding_lstm.weights.h5": ["layer_1"],
     "keras-1.0.8-tf0.12.1-py27-merge_legacy.model.h5": ["merge_1/lstm_1", "merge_1/lstm_2"],
@@ -107,7 +107,7 @@ NAMES = {
     "keras-3.0.5-tfsm-stateful": ["lstm"],
 }
 
-# What was given to the constructor, or TensorFlow's default of 1.0; a CudnnCompatibleLSTMCell adds nothing.
+# The argument of the constructor, or TensorFlow's default of 1.0; a CudnnCompatibleLSTMCell adds nothing.
 FORGET_BIASES = {
     "tf-0.12.1-py27-basic_fb0.ckpt": 0.0,
     "tf-0.12.1-py27-lstm_peephole.ckpt": 1.0,
@@ -164,8 +164,8 @@ def test_layers_have_the_parameters_of_the_live_ones(row: dict[str, Any]) -> Non
 @rows()
 def test_gates_have_the_numbers_of_the_live_ones(row: dict[str, Any]) -> None:
     with lstmdump.open(HERE / row["file"]) as model:
-        wanted = [json.dumps(layer["gates"], sort_keys=True) for layer in row["layers"]]
-        assert sorted(wanted) == sorted(json.dumps(gates_of(lstm), sort_keys=True) for lstm in model.lstms)
+        expected = [json.dumps(layer["gates"], sort_keys=True) for layer in row["layers"]]
+        assert sorted(expected) == sorted(json.dumps(gates_of(lstm), sort_keys=True) for lstm in model.lstms)
 
 
 @pytest.mark.parametrize("row", [pytest.param(row, id=row["file"]) for row in ROWS if row["total"] is not None])
@@ -175,25 +175,25 @@ def test_the_whole_model_has_the_parameters_of_the_live_one(row: dict[str, Any])
 
 
 @pytest.mark.parametrize("file", NAMES)
-def test_layers_have_the_names_that_users_gave_in_the_models_order(file: str) -> None:
+def test_layers_have_the_names_given_by_users_in_the_models_order(file: str) -> None:
     with lstmdump.open(HERE / file) as model:
         assert [lstm.name for lstm in model.lstms] == NAMES[file]
 
 
 @rows()
-def test_closed_forms_come_to_the_counts(row: dict[str, Any]) -> None:
+def test_closed_forms_give_the_counts(row: dict[str, Any]) -> None:
     with lstmdump.open(HERE / row["file"]) as model:
         for lstm in model.lstms:
             assert eval(lstm.parameters_formula.replace("·", "*"), {}) == lstm.parameters  # noqa: S307 - digits only
 
 
 @pytest.mark.parametrize(("file", "added"), FORGET_BIASES.items())
-def test_what_a_cell_adds_to_its_forget_gate_is_what_was_asked_for(file: str, added: float) -> None:
+def test_the_forget_bias_is_that_of_the_constructor(file: str, added: float) -> None:
     with lstmdump.open(HERE / file) as model:
         assert {lstm.forget_bias for lstm in model.lstms} == {added}
 
 
 @pytest.mark.parametrize(("file", "order"), ORDERS.items())
-def test_the_gates_stand_in_the_order_of_the_cell(file: str, order: str) -> None:
+def test_the_gates_are_in_the_order_of_the_cell(file: str, order: str) -> None:
     with lstmdump.open(HERE / file) as model:
         assert {lstm.gate_order for lstm in model.lstms} == {order}

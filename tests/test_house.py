@@ -1,4 +1,4 @@
-"""What the project promises of itself: its imports are light, its files are what they should be."""
+"""Properties of the whole project: light imports, typed and documented public names."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_every_option_has_help() -> None:
 
 
 @pytest.mark.parametrize(
-    ("statement", "unwanted"),
+    ("statement", "heavy"),
     [
         ("import lstmdump", {"numpy", "h5py", "rich", "click", "tensorflow"}),
         ("import lstmdump.cli", {"numpy", "h5py", "rich", "tensorflow", "concurrent", "multiprocessing"}),
@@ -35,12 +35,12 @@ def test_every_option_has_help() -> None:
         ("from lstmdump import cli; cli.run(['export', {sample!r}, '-o', {out!r}])", {"rich", "tensorflow", "keras"}),
     ],
 )
-def test_heavy_libraries_stay_behind_their_doors(statement: str, unwanted: set[str], tmp_path: Path) -> None:
+def test_heavy_libraries_are_not_imported(statement: str, heavy: set[str], tmp_path: Path) -> None:
     sample = str(ROOT / "sample_models" / "keras-2.2.0-weather.h5")
     code = statement.format(sample=sample, out=str(tmp_path / "x.npz"))
     check = f"{code}\nimport sys, json; print(json.dumps(sorted({{name.partition('.')[0] for name in sys.modules}})))"
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
-    assert unwanted & set(json.loads(done.stdout.splitlines()[-1])) == set()
+    assert heavy & set(json.loads(done.stdout.splitlines()[-1])) == set()
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_a_bundle_is_exported_without_numpy(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["tf-1.12-basic-lstm-cell", "tf-1.12-basic-lstm-cell-checkpoint", "keras-3.15-every-format/exported"]
 )
-def test_a_bundle_is_recorded_without_libraries_that_name_files(name: str) -> None:
+def test_a_bundle_is_recorded_without_libraries_for_paths(name: str) -> None:
     code = f"""
 import click, json, sys
 before = set(sys.modules)
@@ -76,13 +76,13 @@ print(json.dumps(sorted(set(sys.modules) - before)), file=sys.stderr)"""
     assert {"pathlib", "urllib", "urllib.parse", "fsspec", "tempfile"} & set(json.loads(done.stderr)) == set()
 
 
-def test_the_top_level_holds_what_was_agreed() -> None:
+def test_the_top_level_holds_the_listed_entries_only() -> None:
     tracked = subprocess.run(["git", "ls-files"], capture_output=True, text=True, cwd=ROOT, check=False)
     if tracked.returncode:
         pytest.skip("no checkout")
     top = {line.partition("/")[0] for line in tracked.stdout.splitlines()}
-    agreed = {"pyproject.toml", "lstmdump", "tests", "sample_models", "README.md"}
-    assert {name for name in top if not name.startswith(".")} == agreed
+    listed = {"pyproject.toml", "lstmdump", "tests", "sample_models", "README.md"}
+    assert {name for name in top if not name.startswith(".")} == listed
 
 
 def test_the_package_is_typed() -> None:
@@ -94,7 +94,7 @@ def test_the_public_names_are_documented() -> None:
     assert undocumented == []
 
 
-def test_all_exceptions_are_drawn_in_the_tree() -> None:
-    drawn = lstmdump.errors.__doc__ or ""
+def test_all_exceptions_are_in_the_documented_tree() -> None:
+    tree = lstmdump.errors.__doc__ or ""
     names = [name for name, value in vars(lstmdump.errors).items() if isinstance(value, type)]
-    assert [name for name in names if name not in drawn] == []
+    assert [name for name in names if name not in tree] == []

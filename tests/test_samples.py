@@ -1,4 +1,4 @@
-"""Every file in `sample_models/` against its answers in `samples.json` and against the framework's recorded outputs."""
+"""The files in `sample_models/`, compared with `samples.json` and with outputs recorded in the frameworks."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def record_of(name: str) -> dict[str, Any]:
 
 def test_every_sample_has_its_answers() -> None:
     files = [answer.get(key, []) for answer in ANSWERS.values() for key in ("recorded", "input", "pictures")]
-    beside = {name for found in files for name in ([found] if isinstance(found, str) else found)}
+    others = {name for names in files for name in ([names] if isinstance(names, str) else names)}
     folders = {name.partition("/")[0] for name in ANSWERS}
-    assert {path.name for path in SAMPLES.iterdir()} == {"README.md", "samples.json", *folders, *beside}
+    assert {path.name for path in SAMPLES.iterdir()} == {"README.md", "samples.json", *folders, *others}
 
 
 @pytest.mark.parametrize("name", [name for name, answer in ANSWERS.items() if {"input", "recorded"} <= answer.keys()])
-def test_the_input_beside_a_sample_is_the_one_that_its_outputs_were_recorded_for(name: str) -> None:
+def test_the_input_of_a_sample_is_that_of_the_recorded_outputs(name: str) -> None:
     recorded = np.load(SAMPLES / ANSWERS[name]["recorded"])
     x = recorded["x" if "x" in recorded else "lstm_1|x"]
     np.testing.assert_array_equal(np.load(SAMPLES / ANSWERS[name]["input"]), x)
@@ -40,7 +40,7 @@ def test_the_input_beside_a_sample_is_the_one_that_its_outputs_were_recorded_for
 
 @pytest.mark.parametrize("name", ANSWERS)
 @pytest.mark.parametrize("key", ["producer", "format"])
-def test_a_sample_is_known_for_what_it_is(name: str, key: str) -> None:
+def test_a_sample_has_the_format_and_producer_of_its_answer(name: str, key: str) -> None:
     assert record_of(name)[key] == ANSWERS[name][key]
 
 
@@ -59,7 +59,7 @@ def test_a_sample_has_the_counts_of_its_answer(name: str) -> None:
     assert record_of(name)["parameters"] == {"lstm": ANSWERS[name]["lstm"], "total": ANSWERS[name]["total"]}
 
 
-def test_the_weather_models_have_one_count_from_twelve_arrays_and_from_three() -> None:
+def test_both_weather_models_have_the_same_count() -> None:
     # 4 gates, each with a kernel of 3 rows, a recurrent kernel of 6 rows, and a bias, for 6 units
     assert [record_of(f"keras-{release}-weather.h5")["parameters"]["lstm"] for release in ("1.2.2", "2.2.0")] == [
         4 * (3 * 6 + 6 * 6 + 6)
@@ -83,11 +83,11 @@ def test_the_first_network_has_its_counts() -> None:
 
 @pytest.mark.parametrize("name", ["tf-1.12-basic-lstm-cell", "tf-1.12-basic-lstm-cell-checkpoint"])
 def test_the_first_network_adds_a_forget_bias_at_run_time(name: str) -> None:
-    assert record_of(name)["layers"][0]["forget_bias"] == 1.0  # BasicLSTMCell's default, which nobody changed
+    assert record_of(name)["layers"][0]["forget_bias"] == 1.0  # the default of BasicLSTMCell
 
 
 @pytest.mark.parametrize("name", ["tf-1.12-basic-lstm-cell", "tf-1.12-basic-lstm-cell-checkpoint"])
-def test_the_first_network_gives_the_states_that_tensorflow_recorded(name: str) -> None:
+def test_the_first_network_gives_the_states_recorded_in_tensorflow(name: str) -> None:
     recorded = np.load(SAMPLES / ANSWERS[name]["recorded"])
     with lstmdump.open(SAMPLES / name) as model:
         states = equations.replay(equations.read(model.lstms[0]), recorded["x"])
@@ -96,7 +96,7 @@ def test_the_first_network_gives_the_states_that_tensorflow_recorded(name: str) 
 
 
 @pytest.mark.parametrize("name", [name for name, answer in ANSWERS.items() if "weather" in answer.get("recorded", "")])
-def test_the_gates_give_the_outputs_that_keras_recorded(name: str) -> None:
+def test_the_gates_give_the_outputs_recorded_in_keras(name: str) -> None:
     recorded = np.load(SAMPLES / ANSWERS[name]["recorded"])
     with lstmdump.open(SAMPLES / name) as model:
         cell = equations.read(model.lstms[0], Behaviour(recurrent_activation="hard_sigmoid", keras=2))

@@ -41,16 +41,16 @@ DIFFER = [
 
 
 @pytest.mark.parametrize("expected", AGREE)
-def test_what_agrees_is_no_difference(expected: Expectations, report: Report) -> None:
+def test_a_met_expectation_gives_no_difference(expected: Expectations, report: Report) -> None:
     assert list(compare(report, expected)) == []
 
 
 @pytest.mark.parametrize(("expected", "difference"), DIFFER)
-def test_what_differs_is_told_with_both_sides(expected: Expectations, difference: Mismatch, report: Report) -> None:
+def test_a_difference_has_both_sides(expected: Expectations, difference: Mismatch, report: Report) -> None:
     assert list(compare(report, expected)) == [difference]
 
 
-def test_a_total_that_the_file_does_not_tell_keeps_no_limit(report: Report) -> None:
+def test_an_unknown_total_is_never_within_a_limit(report: Report) -> None:
     unknown = report._replace(total=None)
     assert [m.actual for m in compare(unknown, Expectations(total=133, max_total=10**9))] == [None, None]
 
@@ -60,7 +60,7 @@ def test_a_delta_is_actual_minus_expected(expected: int | str | None, actual: in
     assert Mismatch("x", "y", expected, actual).delta == delta
 
 
-def test_no_expectation_is_false() -> None:
+def test_empty_expectations_are_false() -> None:
     assert not Expectations()
 
 
@@ -106,7 +106,7 @@ def test_a_record_belongs_to_the_model_with_its_path() -> None:
     assert pair(["./b.h5", "a.h5"], entries, "x/models.jsonl") == [entries[1], entries[0]]
 
 
-def test_a_record_belongs_to_the_model_at_its_path_beside_the_file() -> None:
+def test_a_record_belongs_to_the_model_at_its_path_relative_to_the_file() -> None:
     entries = records("a.h5", "b.h5")
     assert pair(["ci/b.h5", "ci/a.h5"], entries, "ci/models.jsonl") == [entries[1], entries[0]]
 
@@ -116,7 +116,7 @@ def test_a_record_belongs_to_one_model_only() -> None:
     assert pair(["a.h5", "ci/a.h5"], entries, "ci/models.jsonl") == [entries[0], None]
 
 
-def test_two_records_of_one_path_are_no_expectation() -> None:
+def test_two_records_of_one_path_are_refused() -> None:
     with pytest.raises(BadExpectation, match=r"models\.jsonl records a\.h5 2 times"):
         pair(["a.h5"], records("a.h5", "a.h5"), "models.jsonl")
 
@@ -137,18 +137,18 @@ def test_a_model_without_a_record_has_none() -> None:
     assert pair(["c.h5"], records("a.h5", "b.h5"), "models.jsonl") == [None]
 
 
-def test_layers_that_are_not_asked_for_are_not_expected() -> None:
+def test_layers_that_are_not_selected_are_not_expected() -> None:
     layers = tuple(RecordedLayer(name, "LSTM", 3, 4, 128) for name in ("a", "b"))
     assert [layer.name for layer in only_layers(RecordedModel("m", layers), "b").layers] == ["b"]
 
 
-@pytest.mark.parametrize(("recorded_stated", "stated", "found"), [
+@pytest.mark.parametrize(("recorded_stated", "stated", "expected"), [
     (True, True, [Mismatch("lstm_1", "class", "LSTMCell", "LSTM")]), (True, False, []), (False, True, []),
 ])  # fmt: skip
-def test_a_class_that_only_the_shapes_tell_is_not_compared(
-    report: Report, recorded: RecordedModel, recorded_stated: bool, stated: bool, found: list[Mismatch]
+def test_a_class_derived_from_shapes_is_not_compared(
+    report: Report, recorded: RecordedModel, recorded_stated: bool, stated: bool, expected: list[Mismatch]
 ) -> None:
     before = recorded.layers[0]._replace(kind="LSTMCell", kind_stated=recorded_stated)
     now = report.layers[0]._replace(kind="LSTM", kind_stated=stated)
     differences = compare_with_record(report._replace(layers=(now,)), recorded._replace(layers=(before,)))
-    assert list(differences) == found
+    assert list(differences) == expected

@@ -23,12 +23,12 @@ def test_a_report_reads_no_numbers(model: Path, monkeypatch: pytest.MonkeyPatch)
     assert report_on(model).lstm_parameters == 4 * ((3 + 4) * 4 + 4)
 
 
-def test_the_total_is_the_lstms_and_all_else(model: Path) -> None:
+def test_the_total_counts_the_lstms_and_the_other_layers(model: Path) -> None:
     report = report_on(model)
     assert (report.lstm_parameters, report.total) == (128, 128 + 4 + 1)
 
 
-def test_other_arrays_and_those_of_the_lstms_make_the_total(model: Path) -> None:
+def test_the_lstms_and_the_other_arrays_add_up_to_the_total(model: Path) -> None:
     report = report_on(model)
     assert report.lstm_parameters + sum(other.parameters for other in report.others) == report.total
 
@@ -38,23 +38,23 @@ def test_other_arrays_and_those_of_the_lstms_make_the_total(model: Path) -> None
     [("both", {"both/back", "both/there"}), ("both/b*", {"both/back"}), ("enc", {"enc"}), ("enc/*", {"enc/deep"}),
      ("bot", set()), ("back", set()), ("", set())],
 )  # fmt: skip
-def test_a_glob_stands_for_layers_or_else_for_those_within_others(glob: str, chosen: set[str]) -> None:
+def test_a_glob_matches_layers_or_else_the_layers_inside_a_match(glob: str, chosen: set[str]) -> None:
     assert matching(["both/there", "both/back", "enc", "enc/deep"], glob) == chosen
 
 
-def test_a_glob_chooses_layers(tmp_path: Path) -> None:
+def test_a_glob_selects_layers(tmp_path: Path) -> None:
     layers = {name: builders.keras_2_weights(name) for name in ("enc_a", "enc_b", "dec")}
     report = report_on(builders.write(tmp_path / "a.h5", layers), "enc_*")
     assert [layer.name for layer in report.layers] == ["enc_a", "enc_b"]
 
 
-def test_chosen_layers_alone_are_counted_as_lstm(tmp_path: Path) -> None:
+def test_only_selected_layers_count_as_lstm_parameters(tmp_path: Path) -> None:
     layers = {name: builders.keras_2_weights(name) for name in ("a", "b")}
     report = report_on(builders.write(tmp_path / "a.h5", layers), "a")
     assert (report.lstm_parameters, report.total) == (128, 256)
 
 
-def test_layers_that_say_the_same_say_it_once(tmp_path: Path) -> None:
+def test_a_note_on_several_layers_is_given_once(tmp_path: Path) -> None:
     layers = {
         name: [*builders.keras_2_weights(name)[:2], (f"{name}/bias:0", builders.numbers(32))] for name in ("a", "b")
     }
@@ -71,5 +71,5 @@ def test_a_pattern_that_matches_no_layer_is_an_error(model: Path) -> None:
         report_on(model, "x*")
 
 
-def test_of_a_model_without_lstm_layers_any_pattern_selects_none(tmp_path: Path) -> None:
+def test_any_pattern_is_allowed_for_a_model_without_lstm_layers(tmp_path: Path) -> None:
     assert report_on(builders.write(tmp_path / "a.h5", {"dense": builders.dense("dense")}), "x*").layers == ()

@@ -26,10 +26,10 @@ def test_a_record_has_the_documented_keys(model: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "wanted"), [(0.5, 0.5), (None, None), (math.nan, None), (math.inf, None), (-math.inf, None)]
+    ("number", "expected"), [(0.5, 0.5), (None, None), (math.nan, None), (math.inf, None), (-math.inf, None)]
 )
-def test_what_is_no_finite_number_is_none_in_json(number: float | None, wanted: float | None) -> None:
-    assert record.finite(number) == wanted
+def test_a_number_that_is_not_finite_is_none(number: float | None, expected: float | None) -> None:
+    assert record.finite(number) == expected
 
 
 def test_a_record_is_read_back(model: Path) -> None:
@@ -45,7 +45,7 @@ def test_a_line_has_no_lone_surrogates_though_a_path_may() -> None:
     assert json.loads(line.encode("utf-8"))["model"] == "a\udcffb"
 
 
-def test_records_may_be_laid_out_over_lines() -> None:
+def test_a_record_may_span_several_lines() -> None:
     text = json.dumps({"model": "m", "layers": [LAYER]}, indent=2)
     assert [read.model for read in record.parse(f"{text}\n\n{text}\n")] == ["m", "m"]
 
@@ -61,14 +61,14 @@ def test_records_may_be_laid_out_over_lines() -> None:
         ("[" * 100_000, "line 1 is not valid JSON"),
     ],
 )
-def test_what_is_no_record_is_named_with_its_line(text: str, words: str) -> None:
+def test_invalid_records_are_reported_with_the_line(text: str, words: str) -> None:
     with pytest.raises(BadExpectation, match=words):
         record.parse(text)
 
 
 @pytest.mark.parametrize(
-    ("said", "stated"), [({"class_from": "shapes"}, False), ({"class_from": "file"}, True), ({}, True)]
+    ("fields", "stated"), [({"class_from": "shapes"}, False), ({"class_from": "file"}, True), ({}, True)]
 )
-def test_a_record_says_where_a_class_is_from(said: dict[str, str], stated: bool) -> None:
-    (read,) = record.parse(json.dumps({"model": "m", "layers": [{**LAYER, **said}]}))
+def test_a_record_states_where_a_class_is_from(fields: dict[str, str], stated: bool) -> None:
+    (read,) = record.parse(json.dumps({"model": "m", "layers": [{**LAYER, **fields}]}))
     assert read.layers[0].kind_stated is stated

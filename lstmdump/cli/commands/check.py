@@ -16,6 +16,7 @@ from lstmdump.cli.selection import PATH, Input, Selection, marked_text, model_op
 from lstmdump.errors import BadExpectation, UnknownFormat
 from lstmdump.export.atomic import whole_file
 from lstmdump.model.escape import visible
+from lstmdump.model.sentences import plural
 from lstmdump.report import record
 from lstmdump.report.check import (
     Expectations,
@@ -203,7 +204,7 @@ def _check_model(
 ) -> Verdict | None:
     layer = selection.layer
     try:
-        report = guard.run(_described, item.model, layer)
+        report = guard.run(_describe_model, item.model, layer)
     except UnknownFormat as error:
         return None if item.searched else Verdict(item.path, None, error=terminal.sentence(error))
     except Exception as error:  # noqa: BLE001 - a failure of one model must not stop the rest
@@ -214,7 +215,7 @@ def _check_model(
     return Verdict(item.path, report, tuple(mismatches), recorded=entry)
 
 
-def _described(model: ModelPath, layer: str | None) -> Report:
+def _describe_model(model: ModelPath, layer: str | None) -> Report:
     with model.open() as opened:
         return describe(opened, select(opened.lstms, layer))
 
@@ -266,5 +267,5 @@ def _update(run: Run, inputs: list[Input], selection: Selection, records: list[R
         out.write("".join(record.line(record.of(report)) + "\n" for report in reports).encode("utf-8"))
     changed, removed = sum(bool(verdict.mismatches) for verdict in verdicts), len(verdicts) - len(reports)
     counts = f"{changed - removed} changed or new, {removed} removed" if changed else "no change"
-    terminal.write(f"{visible(file)}: {len(reports)} models recorded, {counts}\n")
+    terminal.write(f"{visible(file)}: {plural(len(reports), 'model')} recorded, {counts}\n")
     return DONE

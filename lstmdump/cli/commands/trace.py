@@ -75,7 +75,7 @@ def trace_command(
     try:
         with selection.guard() as guard:
             states.require_writable(file, item.path, [path for path in (x, running.mask, initial_state) if path])
-            net, report = guard.run(_network, item.model, selection.layer, values.shape[2], wanted)
+            net, report = guard.run(_read_network, item.model, selection.layer, values.shape[2], wanted)
     except Exception as error:  # noqa: BLE001 - any failure of the model or of the output is reported
         run.fail(item.path, terminal.sentence(error))
         return run.status
@@ -88,7 +88,7 @@ def trace_command(
     return run.status
 
 
-def _network(model: ModelPath, layer: str | None, input_dim: int, wanted: Wanted) -> tuple[Network, Report]:
+def _read_network(model: ModelPath, layer: str | None, input_dim: int, wanted: Wanted) -> tuple[Network, Report]:
     """Read the chosen layers of a model, and describe it."""
     from lstmdump.replay import network
 

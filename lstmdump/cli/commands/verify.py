@@ -60,14 +60,14 @@ def verify_command(selection: Selection, *, tolerance: float, seed: int, timeout
 def _verify_model(
     item: Input, guard: Guard, selection: Selection, tensorflow: TensorFlow, tolerance: float, seed: int
 ) -> ModelVerdict:
-    cases = guard.run(_cases, item.model, selection.layer, seed)
+    cases = guard.run(_read_cases, item.model, selection.layer, seed)
     if not cases and not selection.quiet:
         terminal.tell(f"{item.path}: no LSTM layer in this model")
     layers = tuple(compare(case, tensorflow, tolerance=tolerance) for case in cases)
     return ModelVerdict(item.path, layers, tolerance, seed)
 
 
-def _cases(model: ModelPath, layer: str | None, seed: int) -> list[Case | LayerVerdict]:
+def _read_cases(model: ModelPath, layer: str | None, seed: int) -> list[Case | LayerVerdict]:
     with model.open() as opened:
         return [case(lstm, seed=seed) for lstm in select(opened.lstms, layer)]
 

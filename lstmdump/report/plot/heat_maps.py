@@ -72,8 +72,8 @@ class _FigureRow(NamedTuple):
 
 def page(layer: LayerNumbers, *, with_model: bool = False) -> Figure:
     """Return the heat maps of `layer`, headed by its name and, if `with_model`, the path of its model."""
-    rows = list(_rows(layer))
-    lines = [*_head(layer, with_model=with_model), *_caveats(layer, rows)]
+    rows = list(_make_rows(layer))
+    lines = [*_write_head(layer, with_model=with_model), *_list_caveats(layer, rows)]
     between = sum(_AXIS for row, below in pairwise(rows) if row.across != below.across)
     column = max(rows[0].width, _NARROWEST)
     width = max(_LEFT + len(layer.gates) * (column + _GAP) - _GAP + _RIGHT, _NARROWEST_PAGE)
@@ -85,34 +85,34 @@ def page(layer: LayerNumbers, *, with_model: bool = False) -> Figure:
     return sheet.figure
 
 
-def _rows(layer: LayerNumbers) -> Iterator[_FigureRow]:
+def _make_rows(layer: LayerNumbers) -> Iterator[_FigureRow]:
     before = "unit" if layer.projection is None else "output"
     for kind, down in (("W", "input"), ("U", f"{before} at t − 1"), ("b", ""), ("V", "")):
         names = tuple(name if (name := f"{kind}_{gate}") in layer.arrays else None for gate in layer.gates)
         if any(names):
-            yield _FigureRow(names, _shape(layer, names), "unit", down)
+            yield _FigureRow(names, _find_shape(layer, names), "unit", down)
     if "P" in layer.arrays:
-        yield _FigureRow(("P",), _shape(layer, ("P",)), "output", "unit")
+        yield _FigureRow(("P",), _find_shape(layer, ("P",)), "output", "unit")
 
 
-def _shape(layer: LayerNumbers, names: Iterable[str | None]) -> tuple[int, int]:
+def _find_shape(layer: LayerNumbers, names: Iterable[str | None]) -> tuple[int, int]:
     rows, columns = np.atleast_2d(layer.arrays[next(filter(None, names))]).shape
     return rows, columns
 
 
-def _head(layer: LayerNumbers, *, with_model: bool) -> Iterator[str]:
+def _write_head(layer: LayerNumbers, *, with_model: bool) -> Iterator[str]:
     yield layer.name
     if with_model:
         yield layer.model
-    about = f"{layer.kind} · {_count(layer.input_dim, 'input')}, {_count(layer.units, 'unit')}"
-    yield about if layer.projection is None else f"{about}, projected to {_count(layer.projection, 'output')}"
+    about = f"{layer.kind} · {_format_count(layer.input_dim, 'input')}, {_format_count(layer.units, 'unit')}"
+    yield about if layer.projection is None else f"{about}, projected to {_format_count(layer.projection, 'output')}"
     if "f" in layer.gates and layer.forget_bias is None:
         yield "b_f as stored; the forget bias added at run time is not in the file"
     elif "f" in layer.gates and layer.forget_bias:
         yield f"b_f as stored; the cell adds {layer.forget_bias:g} at run time"
 
 
-def _caveats(layer: LayerNumbers, rows: Iterable[_FigureRow]) -> Iterator[str]:
+def _list_caveats(layer: LayerNumbers, rows: Iterable[_FigureRow]) -> Iterator[str]:
     """Yield the remarks on colours and points."""
     if any(row.block != (1, 1) for row in rows):
         yield "each point is the largest of several numbers, by modulus"
@@ -120,7 +120,7 @@ def _caveats(layer: LayerNumbers, rows: Iterable[_FigureRow]) -> Iterator[str]:
         yield "grey: not a finite number"
 
 
-def _count(number: int, noun: str) -> str:
+def _format_count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
@@ -145,24 +145,24 @@ class _Sheet:
     def add(self, row: _FigureRow, layer: LayerNumbers, column: float, *, has_axis: bool) -> None:
         """Add `row` of `layer`, in columns of the width `column`."""
         matrices = {name: np.atleast_2d(layer.arrays[name]) for name in row.names if name is not None}
-        limit = _limit(matrices.values())
+        limit = _find_limit(matrices.values())
         self.top += _TITLE
         for place, name in enumerate(row.names):
             if name is not None:
-                axes = self._axes(_LEFT + place * (column + _GAP), row.width, row.height)
+                axes = self._add_axes(_LEFT + place * (column + _GAP), row.width, row.height)
                 _draw(axes, matrices[name], row.block, limit)
                 axes.set_title(f"{name}  {layer.arrays[name].shape}", pad=4.5)
                 _label(axes, row, is_first=place == 0, has_axis=has_axis)
         left = _LEFT + (len(row.names) - 1) * (column + _GAP) + row.width + _TO_BAR
-        _add_scale(self._axes(left, _BAR, row.height), limit)
+        _add_scale(self._add_axes(left, _BAR, row.height), limit)
         self.top += row.height + (_AXIS if has_axis else 0)
 
-    def _axes(self, left: float, width: float, height: float) -> Axes:
+    def _add_axes(self, left: float, width: float, height: float) -> Axes:
         bottom = self.height - self.top - height
         return self.figure.add_axes((left / self.width, bottom / self.height, width / self.width, height / self.height))
 
 
-def _limit(matrices: Iterable[Array]) -> float:
+def _find_limit(matrices: Iterable[Array]) -> float:
     """Return the end of the scale: the largest modulus, rounded up to two digits."""
     largest = max(float(np.abs(values[np.isfinite(values)]).max(initial=0)) for values in matrices)
     if largest < _SMALLEST:
@@ -173,8 +173,8 @@ def _limit(matrices: Iterable[Array]) -> float:
 
 def _draw(axes: Axes, values: Array, block: tuple[int, int], limit: float) -> None:
     rows, columns = values.shape
-    shown = np.ma.masked_invalid(_largest(values, *block))
-    look: Any = {"cmap": _colours(), "vmin": -limit, "vmax": limit}
+    shown = np.ma.masked_invalid(_take_largest(values, *block))
+    look: Any = {"cmap": _make_colours(), "vmin": -limit, "vmax": limit}
     if values.size > _IN_VECTORS or block != (1, 1):
         bottom, right = (points * extent - 0.5 for points, extent in zip(shown.shape, block, strict=True))
         axes.imshow(shown, aspect="auto", interpolation="nearest", extent=(-0.5, right, bottom, -0.5), **look)
@@ -184,7 +184,7 @@ def _draw(axes: Axes, values: Array, block: tuple[int, int], limit: float) -> No
     axes.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5))
 
 
-def _largest(values: Array, down: int, across: int) -> Array:
+def _take_largest(values: Array, down: int, across: int) -> Array:
     """Return the number of largest modulus of each block of `down` × `across`; NaN if the block has one."""
     if (down, across) == (1, 1):
         return values
@@ -199,7 +199,7 @@ def _largest(values: Array, down: int, across: int) -> Array:
     return np.where(high >= -low, high, low)
 
 
-def _colours() -> Colormap:
+def _make_colours() -> Colormap:
     """Return the colours: white at 0, and grey for NaN and infinities."""
     return colormaps[style.DIVERGING].with_extremes(bad=style.MISSING)
 
@@ -207,15 +207,15 @@ def _colours() -> Colormap:
 def _label(axes: Axes, row: _FigureRow, *, is_first: bool, has_axis: bool) -> None:
     rows, columns = row.shape
     axes.spines[:].set_visible(True)
-    axes.set_xticks(_ticks(columns), labels=None if has_axis else [])
-    axes.set_yticks(_ticks(rows) if row.down else [], labels=None if is_first else [])
+    axes.set_xticks(_choose_ticks(columns), labels=None if has_axis else [])
+    axes.set_yticks(_choose_ticks(rows) if row.down else [], labels=None if is_first else [])
     if has_axis:
         axes.set_xlabel(row.across)
     if is_first:
         axes.set_ylabel(row.down)
 
 
-def _ticks(extent: int) -> list[int]:
+def _choose_ticks(extent: int) -> list[int]:
     """Return a few round numbers from 0 up to `extent`, excluding it."""
     steps = (step * 10**power for power in range(9) for step in (1, 2, 5))
     step = next(step for step in steps if (extent - 1) // step < _TICKS)
@@ -223,10 +223,10 @@ def _ticks(extent: int) -> list[int]:
 
 
 def _add_scale(axes: Axes, limit: float) -> None:
-    colours = ScalarMappable(Normalize(-limit, limit), _colours())
-    axes.figure.colorbar(colours, cax=axes, ticks=[-limit, 0, limit], format=_signed)
+    colours = ScalarMappable(Normalize(-limit, limit), _make_colours())
+    axes.figure.colorbar(colours, cax=axes, ticks=[-limit, 0, limit], format=_format_signed)
     axes.tick_params(length=2, pad=2)
 
 
-def _signed(number: float, _: int) -> str:
+def _format_signed(number: float, _: int) -> str:
     return f"{number:+.2g}".replace("-", "−") if number else "0"

@@ -26,30 +26,30 @@ def figure(layer: LayerLags, *, by_feature: bool = False) -> Figure:
     """Return a page on `layer`: the share of each lag in ‖∂h_T/∂x_{T-k}‖, a little beyond the lags that have 95 %."""
     below = min(_TALLEST, 0.6 + _ROW * layer.input_dim) if by_feature else 0.0
     page = style.page(height=_HEIGHT + below)
-    page.suptitle(_title(layer))
+    page.suptitle(_write_title(layer))
     if not by_feature:
-        _bars(page.add_subplot(), layer)
+        _draw_bars(page.add_subplot(), layer)
         return page
     upper, lower = page.subplots(2, sharex=True, height_ratios=(_HEIGHT, below))
-    _bars(upper, layer)
+    _draw_bars(upper, layer)
     upper.set_xlabel("")
-    _features(lower, layer)
+    _draw_features(lower, layer)
     return page
 
 
-def _title(layer: LayerLags) -> str:
+def _write_title(layer: LayerLags) -> str:
     of = f"{layer.units} units" if layer.unit is None else f"unit {layer.unit}"
     sequences = "1 sequence" if layer.batch == 1 else f"{layer.batch} sequences"
     where = layer.operating_point if layer.length is None else f"{sequences} of {layer.length} steps"
     return f"{style.legible(layer.name)}\ninfluence of each step on the last output ({of}; {where})"
 
 
-def _drawn(layer: LayerLags) -> int:
+def _count_bars(layer: LayerLags) -> int:
     return min(len(layer.norms), math.ceil(_BEYOND * layer.telling))
 
 
-def _bars(axes: Axes, layer: LayerLags) -> None:
-    shares = [100 * (share or 0.0) for share in layer.shares[: _drawn(layer)]]
+def _draw_bars(axes: Axes, layer: LayerLags) -> None:
+    shares = [100 * (share or 0.0) for share in layer.shares[: _count_bars(layer)]]
     axes.bar(range(len(shares)), shares, width=0.8, color=style.BAR)
     axes.set_ylabel(rf"share of ${_NORM}$ in %", parse_math=True)
     axes.set_xlabel("lag $k$", parse_math=True)
@@ -63,9 +63,9 @@ def _bars(axes: Axes, layer: LayerLags) -> None:
                       ha="right", va="top", color=style.FAINT)  # fmt: skip
 
 
-def _features(axes: Axes, layer: LayerLags) -> None:
+def _draw_features(axes: Axes, layer: LayerLags) -> None:
     total = sum(layer.feature_norms)
-    shares = 100 * np.array(layer.by_feature[: _drawn(layer)]).T / (total if layer.lag_95 is not None else 1.0)
+    shares = 100 * np.array(layer.by_feature[: _count_bars(layer)]).T / (total if layer.lag_95 is not None else 1.0)
     image = axes.imshow(shares, cmap="Blues", vmin=0, aspect="auto", interpolation="nearest")
     axes.set_ylabel("input feature")
     axes.set_xlabel("lag $k$", parse_math=True)

@@ -62,7 +62,7 @@ def page(width: float = WIDTH, height: float = WIDTH / 2, *, is_laid_out: bool =
 
 def legible(text: str, most: int = _LONGEST) -> str:
     """Return `text` from a file for a figure: at most `most` characters, those that the font lacks escaped."""
-    shown = "".join(character if _has(character) else _escaped(character) for character in visible(text[:_READ]))
+    shown = "".join(character if _has_glyph(character) else _escape(character) for character in visible(text[:_READ]))
     half = (most - 1) // 2
     return shown if len(shown) <= most else f"{shown[:half]}…{shown[-half:]}"
 
@@ -72,9 +72,9 @@ def _list_characters() -> frozenset[int]:
     return frozenset(get_font(findfont(FontProperties(family=[_FONT]))).get_charmap())
 
 
-def _has(character: str) -> bool:
+def _has_glyph(character: str) -> bool:
     return ord(character) in _list_characters()
 
 
-def _escaped(character: str) -> str:
+def _escape(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")

@@ -11,9 +11,8 @@ from lstmdump.report import record
 from lstmdump.report.check import Mismatch, Verdict
 from lstmdump.report.render.words import count, plural
 
-_MARKDOWN = re.compile(
-    r"[\\|`*~$\[\]]|(?<![^\W_])_|_(?![^\W_])"
-)  # an underscore within a word has no meaning in Markdown
+# An underscore within a word has no meaning in Markdown.
+_MARKDOWN = re.compile(r"[\\|`*~$\[\]]|(?<![^\W_])_|_(?![^\W_])")
 
 
 def difference(mismatch: Mismatch) -> str:
@@ -22,17 +21,18 @@ def difference(mismatch: Mismatch) -> str:
     if mismatch.expected is None:
         return f"{where}new {mismatch.what}, not expected"
     if mismatch.actual is None:
-        return f"{where}{mismatch.what} missing" + _wanted(mismatch)
+        return f"{where}{mismatch.what} missing" + _format_expected(mismatch)
     limit = "at most " if mismatch.rule == "at most" else ""
     delta = f" ({mismatch.delta:+,})" if mismatch.delta is not None else ""
-    return f"{where}{mismatch.what}: expected {limit}{_side(mismatch.expected)}, found {_side(mismatch.actual)}{delta}"
+    expected, actual = _format_value(mismatch.expected), _format_value(mismatch.actual)
+    return f"{where}{mismatch.what}: expected {limit}{expected}, found {actual}{delta}"
 
 
-def _wanted(mismatch: Mismatch) -> str:
-    return "" if mismatch.expected == "present" else f": expected {_side(mismatch.expected)}"
+def _format_expected(mismatch: Mismatch) -> str:
+    return "" if mismatch.expected == "present" else f": expected {_format_value(mismatch.expected)}"
 
 
-def _side(value: int | str | None) -> str:
+def _format_value(value: int | str | None) -> str:
     return count(value) if isinstance(value, int) else visible(str(value))
 
 
@@ -60,24 +60,26 @@ def json_line(verdict: Verdict) -> str:
 def github_lines(verdict: Verdict) -> Iterator[str]:
     """Yield an annotation per difference, escaped as GitHub's runner unescapes it."""
     if verdict.error is not None:
-        yield _annotation(verdict.model, "cannot be checked", verdict.error)
+        yield _format_annotation(verdict.model, "cannot be checked", verdict.error)
     for mismatch in verdict.mismatches:
-        yield _annotation(verdict.model, mismatch.what, difference(mismatch))
+        yield _format_annotation(verdict.model, mismatch.what, difference(mismatch))
 
 
-def _annotation(file: str, title: str, message: str) -> str:
-    return f"::error file={_property(file)},title={_property('lstmdump: ' + title)}::{_data(message)}"
+def _format_annotation(file: str, title: str, message: str) -> str:
+    return (
+        f"::error file={_escape_property(file)},title={_escape_property('lstmdump: ' + title)}::{_escape_data(message)}"
+    )
 
 
-def _data(text: str) -> str:
+def _escape_data(text: str) -> str:
     """Escape `text` as `escapeData` in actions/toolkit, packages/core/src/command.ts, does."""
     text = "\n".join(map(visible, text.split("\n")))
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
-def _property(text: str) -> str:
+def _escape_property(text: str) -> str:
     """Escape `text` as `escapeProperty` in the same file does."""
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+    return _escape_data(text).replace(":", "%3A").replace(",", "%2C")
 
 
 def github_summary(verdicts: Sequence[Verdict]) -> str:
@@ -87,12 +89,12 @@ def github_summary(verdicts: Sequence[Verdict]) -> str:
         layers = len(verdict.report.layers) if verdict.report else ""
         parameters = count(verdict.report.lstm_parameters) if verdict.report else ""
         words = [verdict.error] if verdict.error is not None else [difference(m) for m in verdict.mismatches] or ["ok"]
-        outcome = "<br>".join(_cell(word) for word in words)
-        rows.append(f"| {_cell(verdict.model)} | {layers} | {parameters} | {outcome} |")
+        outcome = "<br>".join(_format_cell(word) for word in words)
+        rows.append(f"| {_format_cell(verdict.model)} | {layers} | {parameters} | {outcome} |")
     return "\n".join(["### lstmdump check", "", *rows, "", ""])
 
 
-def _cell(text: str) -> str:
+def _format_cell(text: str) -> str:
     """Return `text` with the special characters of Markdown and HTML escaped."""
     return _MARKDOWN.sub(r"\\\g<0>", visible(text)).replace("&", "&amp;").replace("<", "&lt;")
 

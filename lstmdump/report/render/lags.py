@@ -40,15 +40,15 @@ def text(model: ModelLags, *, width: int | None, by_feature: bool) -> str:
     columns = _WIDTH if width is None else max(width, _NARROWEST)
     lines = [visible(model.model)]
     for layer in model.layers:
-        lines += ["", *_title(layer, columns), *_lag_lines(layer, columns)]
+        lines += ["", *_format_title(layer, columns), *_list_lags(layer, columns)]
         if by_feature:
-            lines += ["", *_feature_lines(layer, columns)]
-        lines += ["", *_folded(_answer(layer), columns)]
-    notes = [line for note in model.notes for line in _folded(f"note: {visible(note)}", columns, "      ")]
+            lines += ["", *_list_features(layer, columns)]
+        lines += ["", *_fold(_write_answer(layer), columns)]
+    notes = [line for note in model.notes for line in _fold(f"note: {visible(note)}", columns, "      ")]
     return "\n".join([*lines, *([""] if notes else []), *notes, ""])
 
 
-def _point(layer: LayerLags) -> str:
+def _describe_point(layer: LayerLags) -> str:
     """Return where the Jacobian is computed: `mean over 2 sequences of 9 steps`."""
     if layer.length is None:
         return f"at {layer.operating_point}"
@@ -56,72 +56,72 @@ def _point(layer: LayerLags) -> str:
     return f"over {sequences}" if layer.batch == 1 else f"mean over {sequences}"
 
 
-def _measure(layer: LayerLags) -> str:
+def _describe_norm(layer: LayerLags) -> str:
     """Return the Jacobian whose norm is shown: `‖∂h_T/∂x_{T-k}‖ of 6 units, 3 inputs`."""
     of = plural(layer.units, "unit") if layer.unit is None else f"unit {layer.unit}"
     return f"‖∂h_T/∂x_{{T-k}}‖ of {of}, {plural(layer.input_dim, 'input')}"
 
 
-def _title(layer: LayerLags, width: int) -> list[str]:
-    parts = visible(layer.name), _measure(layer), _point(layer)
+def _format_title(layer: LayerLags, width: int) -> list[str]:
+    parts = visible(layer.name), _describe_norm(layer), _describe_point(layer)
     whole = " · ".join(parts)
     return [whole] if len(whole) <= width else [parts[0], f"  {parts[1]}", f"  {parts[2]}"]
 
 
-def _lag_lines(layer: LayerLags, width: int) -> Iterator[str]:
+def _list_lags(layer: LayerLags, width: int) -> Iterator[str]:
     shown = layer.telling
-    label = max(len("lag"), len(_lag(shown - 1)))
+    label = max(len("lag"), len(_name_lag(shown - 1)))
     yield f"  {'lag':{label}}  {'norm':>9}  {'share':>7}"
     shares = layer.shares
     largest = max((share for share in shares if share is not None), default=0.0)
     room = width - len(f"  {'':{label}}  {'':>9}  {'':>7}  ")
     for lag, (norm, share) in enumerate(zip(layer.norms[:shown], shares, strict=False)):
         drawn = bar(share / largest, room) if share is not None else ""
-        yield f"  {_lag(lag):{label}}  {_number(norm):>9}  {_percent(share):>7}  {drawn}".rstrip()
+        yield f"  {_name_lag(lag):{label}}  {_format_norm(norm):>9}  {_format_percent(share):>7}  {drawn}".rstrip()
     if shown < len(layer.norms):
         rest = None if shares[0] is None else sum(share or 0.0 for share in shares[shown:])
-        first, last = _lag(shown), _lag(len(layer.norms) - 1)
-        yield f"  {first if first == last else f'{first} … {last}'}: {_percent(rest)}"
+        first, last = _name_lag(shown), _name_lag(len(layer.norms) - 1)
+        yield f"  {first if first == last else f'{first} … {last}'}: {_format_percent(rest)}"
 
 
-def _feature_lines(layer: LayerLags, width: int) -> Iterator[str]:
+def _list_features(layer: LayerLags, width: int) -> Iterator[str]:
     """Yield a line per input feature: its share, and the part of each lag in it."""
     total = sum(layer.feature_norms)
     lags = min(layer.telling, max(1, (width - len("  feature") - _CELL) // _CELL))
-    yield "  feature" + f"{'share':>{_CELL}}" + "".join(f"{_lag(lag):>{_CELL}}" for lag in range(lags))
+    yield "  feature" + f"{'share':>{_CELL}}" + "".join(f"{_name_lag(lag):>{_CELL}}" for lag in range(lags))
     for feature, share in enumerate(layer.feature_shares):
         parts = [None if share is None else norms[feature] / total for norms in layer.by_feature[:lags]]
-        yield f"  {feature:<7}" + "".join(f"{_percent(part):>{_CELL}}" for part in (share, *parts))
+        yield f"  {feature:<7}" + "".join(f"{_format_percent(part):>{_CELL}}" for part in (share, *parts))
 
 
-def _answer(layer: LayerLags) -> str:
+def _write_answer(layer: LayerLags) -> str:
     """Return the number of steps that have 95 % of the influence, as a sentence."""
     lag = layer.lag_95
     if lag is None:
         return "The influence on h_T has no shares: it is 0, or not a finite number."
-    share = _percent(layer.shares[lag])
+    share = _format_percent(layer.shares[lag])
     begin = "95 % of the influence on h_T" if layer.is_complete else "Of these lags alone, 95 %"
     if lag == 0:
         return f"{begin} comes from the last step alone: t-0 has {share}."
-    return f"{begin} comes from the last {count(lag + 1)} steps (t-0 … {_lag(lag)}); {_lag(lag)} has {share}."
+    return f"{begin} comes from the last {count(lag + 1)} steps (t-0 … {_name_lag(lag)}); {_name_lag(lag)} has {share}."
 
 
-def _folded(sentence: str, width: int, indent: str = "") -> list[str]:
+def _fold(sentence: str, width: int, indent: str = "") -> list[str]:
     """Return `sentence` in lines of `width` columns; a number stays on the line of its per cent sign."""
     whole = sentence.replace(" %", f"{_TIE}%")
     lines = textwrap.wrap(whole, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
     return [line.replace(_TIE, " ") for line in lines]
 
 
-def _lag(lag: int) -> str:
+def _name_lag(lag: int) -> str:
     return f"t-{lag}"
 
 
-def _number(norm: float) -> str:
+def _format_norm(norm: float) -> str:
     return f"{norm:.3g}" if math.isfinite(norm) else _NONE
 
 
-def _percent(share: float | None) -> str:
+def _format_percent(share: float | None) -> str:
     """Return `share` as a percentage: `12.3 %`; a share above 0 is not shown as 0."""
     if share is None:
         return _NONE
@@ -130,11 +130,13 @@ def _percent(share: float | None) -> str:
 
 def json_line(model: ModelLags, *, by_feature: bool) -> str:
     """Return the result as one line of JSON; `lstmdump help json` lists the keys."""
-    layers = [_layer(layer) | ({"by_feature": _features(layer)} if by_feature else {}) for layer in model.layers]
+    layers = [
+        _record_layer(layer) | ({"by_feature": _record_features(layer)} if by_feature else {}) for layer in model.layers
+    ]
     return record.line({"model": model.model, "layers": layers, "notes": list(model.notes)})
 
 
-def _layer(layer: LayerLags) -> dict[str, Any]:
+def _record_layer(layer: LayerLags) -> dict[str, Any]:
     parts = zip(layer.norms, layer.deviations, layer.shares, layer.cumulative, strict=True)
     return {
         "name": layer.name,
@@ -161,7 +163,7 @@ def _layer(layer: LayerLags) -> dict[str, Any]:
     }
 
 
-def _features(layer: LayerLags) -> list[dict[str, Any]]:
+def _record_features(layer: LayerLags) -> list[dict[str, Any]]:
     return [
         {
             "feature": feature,

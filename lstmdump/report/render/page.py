@@ -61,7 +61,7 @@ class Folding:
         from rich.text import Text
 
         joined = Text.assemble(*pieces, overflow="fold")
-        return self._set(Padding(joined, (0, 0, 0, indent)) if indent else joined)
+        return self._render(Padding(joined, (0, 0, 0, indent)) if indent else joined)
 
     def hanging(self, label: Piece, text: str) -> str:
         """Return `label` and `text` next to it; all lines of the text begin in one column."""
@@ -70,7 +70,7 @@ class Folding:
 
         grid = Table.grid(padding=0)
         grid.add_row(Text(label.text, label.style), Text(text, overflow="fold"))
-        return self._set(grid)
+        return self._render(grid)
 
     def columns(
         self, rows: Sequence[Row], widths: Sequence[int], *, folds: int, spare: int, gap: int, indent: int
@@ -91,9 +91,9 @@ class Folding:
                 Text(row.reason, overflow="fold"),
                 Text(row.number.text, row.number.style),
             )
-        return self._set(Padding(grid, (0, 0, 0, indent)))
+        return self._render(Padding(grid, (0, 0, 0, indent)))
 
-    def _set(self, block: RenderableType) -> str:
+    def _render(self, block: RenderableType) -> str:
         with self._console.capture() as captured:
             self._console.print(block)
         return captured.get()
@@ -119,14 +119,14 @@ class Page:
     def line(self, *pieces: Piece, indent: int = 0) -> None:
         """Add `pieces` next to each other, on one line if they fit."""
         if _is_narrow(*(piece.text for piece in pieces)) and indent + length(*pieces) <= self.width:
-            self._add(" " * indent + "".join(map(self._styled, pieces)))
+            self._add(" " * indent + "".join(map(self._apply_style, pieces)))
         else:
             self._add(self._folding.line(pieces, indent))
 
     def hanging(self, label: Piece, text: str) -> None:
         """Add `label` and `text`; further lines of the text begin in the column of its first line."""
         if _is_narrow(text) and length(label, Piece(text)) <= self.width:
-            self._add(self._styled(label) + text)
+            self._add(self._apply_style(label) + text)
         else:
             self._add(self._folding.hanging(label, text))
 
@@ -140,7 +140,7 @@ class Page:
             return
         for row in rows:
             text, style = row.number
-            last = self._styled(Piece(text.rjust(number), style)) if text else ""
+            last = self._apply_style(Piece(text.rjust(number), style)) if text else ""
             self._add(" " * INDENT + row.name.ljust(name + _GAP) + row.reason.ljust(reason + _GAP) + last)
 
     def blank(self) -> None:
@@ -154,23 +154,23 @@ class Page:
     def _add(self, block: str) -> None:
         self._blocks.append(block)
 
-    def _styled(self, piece: Piece) -> str:
+    def _apply_style(self, piece: Piece) -> str:
         code = _CODES.get(piece.style) if self.colour else None
         return f"\x1b[{code}m{piece.text}\x1b[0m" if code and piece.text else piece.text
 
 
 def length(*pieces: Piece) -> int:
     """Return the number of columns of a terminal that `pieces` take."""
-    return sum(_columns(piece.text) for piece in pieces)
+    return sum(_count_columns(piece.text) for piece in pieces)
 
 
 def widths(rows: Sequence[Row]) -> tuple[int, ...]:
     """Return the width that `rows` need of each column."""
     columns = zip(*((row.name, row.reason, row.number.text) for row in rows), strict=True)
-    return tuple(max(map(_columns, set(column))) for column in columns) or (0, 0, 0)
+    return tuple(max(map(_count_columns, set(column))) for column in columns) or (0, 0, 0)
 
 
-def _columns(text: str) -> int:
+def _count_columns(text: str) -> int:
     if _is_narrow(text):
         return len(text)
     from rich.cells import cell_len

@@ -29,8 +29,8 @@ def table(report: Report, *, width: int | None, colour: bool, with_others: bool 
         with_others: Whether to list the other arrays of the model.
     """
     page = Page(width, colour=colour)
-    blocks = [list(_layer_rows(layer)) for layer in report.layers]
-    totals = list(_total_rows(report)) if report.layers or with_others else []
+    blocks = [list(_list_layer_rows(layer)) for layer in report.layers]
+    totals = list(_list_total_rows(report)) if report.layers or with_others else []
     needed = widths([*(row for block in blocks for row in block), *totals])
     _add_head(page, report)
     for layer, block in zip(report.layers, blocks, strict=True):
@@ -56,7 +56,7 @@ def _add_head(page: Page, report: Report) -> None:
 def _add_title(page: Page, layer: LayerFacts) -> None:
     """Add the name of a layer and its description, on one line, or on two if they do not fit."""
     name = (Piece(visible(layer.name), "bold cyan"), Piece("  " + visible(layer.kind)))
-    about = _DOT.join(_about(layer))
+    about = _DOT.join(_describe_layer(layer))
     page.blank()
     if length(*name) + len(_DOT) + len(about) <= page.width:
         page.line(*name, Piece(_DOT + about))
@@ -66,7 +66,7 @@ def _add_title(page: Page, layer: LayerFacts) -> None:
 
 
 def _add_others(page: Page, report: Report) -> None:
-    rows = [_row(visible(other.tensor), str(other.shape), other.parameters) for other in report.others]
+    rows = [_make_row(visible(other.tensor), str(other.shape), other.parameters) for other in report.others]
     page.blank()
     page.line(Piece("other arrays", "bold"))
     page.columns(rows, widths(rows), folds=_NAME)
@@ -79,7 +79,7 @@ def _add_notes(page: Page, report: Report) -> None:
         page.hanging(Piece("note: ", "yellow"), visible(note))
 
 
-def _about(layer: LayerFacts) -> Iterator[str]:
+def _describe_layer(layer: LayerFacts) -> Iterator[str]:
     yield f"{plural(layer.input_dim, 'input')}, {plural(layer.units, 'unit')}"
     if layer.projection is not None:
         yield f"projected to {layer.projection}"
@@ -97,27 +97,27 @@ def _about(layer: LayerFacts) -> Iterator[str]:
         yield visible(", ".join(dtypes))
 
 
-def _layer_rows(layer: LayerFacts) -> Iterator[Row]:
+def _list_layer_rows(layer: LayerFacts) -> Iterator[Row]:
     for weight in layer.weights:
-        yield _row(visible(weight.name), shape_with_reason(weight.shape, weight.formula), weight.parameters, "dim")
+        yield _make_row(visible(weight.name), shape_with_reason(weight.shape, weight.formula), weight.parameters, "dim")
     if layer.gate_columns is not None:
         columns = " · ".join(f"{gate} {start}:{stop}" for gate, (start, stop) in layer.gate_columns.items())
-        yield _row("columns", columns, None)
-    yield _row("parameters", f"{layer.formula} = {count(layer.parameters)}", layer.parameters, "bold")
+        yield _make_row("columns", columns, None)
+    yield _make_row("parameters", f"{layer.formula} = {count(layer.parameters)}", layer.parameters, "bold")
 
 
-def _total_rows(report: Report) -> Iterator[Row]:
+def _list_total_rows(report: Report) -> Iterator[Row]:
     chosen = "all LSTM layers" if len(report.layers) == report.lstms else "these layers"
     apart = report.total not in (None, report.lstm_parameters)
     share = f"{count(report.lstm_parameters)} of {count(report.total or 0)}" if apart else ""
-    yield _row(chosen, share, report.lstm_parameters)
+    yield _make_row(chosen, share, report.lstm_parameters)
     if report.total is None:
-        yield _row("whole model", "not stated in the file", None)
+        yield _make_row("whole model", "not stated in the file", None)
         return
     if report.total != report.lstm_parameters:
-        yield _row("other layers", "", report.total - report.lstm_parameters)
-    yield _row("whole model", "", report.total, "bold")
+        yield _make_row("other layers", "", report.total - report.lstm_parameters)
+    yield _make_row("whole model", "", report.total, "bold")
 
 
-def _row(name: str, reason: str, parameters: int | None, style: str = "") -> Row:
+def _make_row(name: str, reason: str, parameters: int | None, style: str = "") -> Row:
     return Row(name, reason, Piece("" if parameters is None else count(parameters), style))

@@ -22,23 +22,23 @@ _LEGEND = ("low, high: the share of values below 0.1 and above 0.9, of the candi
 
 def statistics(layers: Sequence[LayerSummary]) -> str:
     """Return a line per gate: statistics over all units and steps."""
-    return "\n".join("\n".join((*_lines(layer), "")) for layer in layers) + "\n" + _LEGEND
+    return "\n".join("\n".join((*_list_gates(layer), "")) for layer in layers) + "\n" + _LEGEND
 
 
-def _lines(layer: LayerSummary) -> Iterator[str]:
-    yield f"{visible(layer.name)}  {_about(layer)}"
+def _list_gates(layer: LayerSummary) -> Iterator[str]:
+    yield f"{visible(layer.name)}  {_describe_layer(layer)}"
     yield f"  {'':9}" + "".join(f"{column:>11}" for column in (*_NUMBERS, *_SHARES))
     for name, gate in layer.gates.items():
         numbers = "".join(f"{getattr(gate, column):>11.4g}" for column in _NUMBERS)
-        yield f"  {name:9}" + numbers + "".join(f"{_percent(getattr(gate, column)):>11}" for column in _SHARES)
+        yield f"  {name:9}" + numbers + "".join(f"{_format_percent(getattr(gate, column)):>11}" for column in _SHARES)
 
 
-def _about(layer: LayerSummary) -> str:
+def _describe_layer(layer: LayerSummary) -> str:
     words = f"{plural(layer.batch, 'sequence')} of {plural(layer.steps, 'step')}, {plural(layer.units, 'unit')}"
     return f"{words}; {count(layer.passed_over)} masked steps left out" if layer.passed_over else words
 
 
-def _percent(share: float) -> str:
+def _format_percent(share: float) -> str:
     return f"{100 * share:.1f} %" if math.isfinite(share) else "nan"
 
 
@@ -51,7 +51,7 @@ def json_line(
         "model": model,
         "output": output,
         "layers": [
-            _layer(layer_record(network, cell), summaries[cell.name], with_statistics=with_statistics)
+            _record_layer(layer_record(network, cell), summaries[cell.name], with_statistics=with_statistics)
             for cell in network.cells
         ],
         "bytes": size,
@@ -84,8 +84,8 @@ def trace_record(network: Network) -> dict[str, Any]:
     }
 
 
-def _layer(about: Mapping[str, Any], summary: LayerSummary, *, with_statistics: bool) -> dict[str, Any]:
-    saturated = {name: _columns(gate, _SHARES) for name, gate in summary.gates.items()}
+def _record_layer(about: Mapping[str, Any], summary: LayerSummary, *, with_statistics: bool) -> dict[str, Any]:
+    saturated = {name: _select_columns(gate, _SHARES) for name, gate in summary.gates.items()}
     made = {
         **about,
         "steps": summary.steps,
@@ -93,9 +93,9 @@ def _layer(about: Mapping[str, Any], summary: LayerSummary, *, with_statistics: 
         "saturated": saturated,
     }
     if with_statistics:
-        made["stats"] = {name: _columns(gate, _NUMBERS) for name, gate in summary.gates.items()}
+        made["stats"] = {name: _select_columns(gate, _NUMBERS) for name, gate in summary.gates.items()}
     return made
 
 
-def _columns(gate: GateSummary, names: Sequence[str]) -> dict[str, float | None]:
+def _select_columns(gate: GateSummary, names: Sequence[str]) -> dict[str, float | None]:
     return {name: record.finite(getattr(gate, name)) for name in names}

@@ -35,10 +35,10 @@ def arrays(lstms: Sequence[LSTM], gates: str) -> str:
 
 def statistics(layers: Sequence[LayerStatistics]) -> str:
     """Return a line per array, and the time scales of each layer with the number of units in each range."""
-    return "\n".join(line for layer in layers for line in (visible(layer.name), *_layer_lines(layer), ""))
+    return "\n".join(line for layer in layers for line in (visible(layer.name), *_list_statistics(layer), ""))
 
 
-def _layer_lines(layer: LayerStatistics) -> Iterator[str]:
+def _list_statistics(layer: LayerStatistics) -> Iterator[str]:
     has_radius = any(array.spectral_radius is not None for array in layer.arrays)
     yield f"  {'':4}" + "".join(f"{column:>11}" for column in _COLUMNS) + (f"{_RADIUS:>17}" if has_radius else "")
     for array in layer.arrays:
@@ -50,12 +50,12 @@ def _layer_lines(layer: LayerStatistics) -> Iterator[str]:
     if layer.no_time_scales is not None:
         yield f"  no time scale: {visible(layer.no_time_scales)}"
     if layer.time_scales is not None:
-        yield from (f"  {line}" for line in _scale_lines(layer.time_scales))
+        yield from (f"  {line}" for line in _list_scales(layer.time_scales))
 
 
-def _scale_lines(scales: TimeScales) -> Iterator[str]:
-    yield f"time scale {_formula(scales)}: {_range(scales)}"
-    rows = [(_steps(one), one.units) for one in scales.bins]
+def _list_scales(scales: TimeScales) -> Iterator[str]:
+    yield f"time scale {_write_formula(scales)}: {_format_range(scales)}"
+    rows = [(_format_bin(one), one.units) for one in scales.bins]
     if scales.never_forget:
         rows.append(("never forget", scales.never_forget))
     labels = max((len(label) for label, _ in rows), default=0)
@@ -66,45 +66,45 @@ def _scale_lines(scales: TimeScales) -> Iterator[str]:
     yield f"At x = h = 0 only: {movers} move the gate (Tallec & Ollivier 2018)"
 
 
-def _formula(scales: TimeScales) -> str:
+def _write_formula(scales: TimeScales) -> str:
     bias = f"b_f{scales.forget_bias:+}" if scales.forget_bias else "b_f"
     sigma = "σ" if scales.activation == "sigmoid" else visible(shortened(scales.activation, _LONGEST))
     return f"1/(1-{sigma}({bias}))"
 
 
-def _range(scales: TimeScales) -> str:
+def _format_range(scales: TimeScales) -> str:
     if scales.min == math.inf:
         return "without end"
-    shortest, median, longest = (_number(steps) for steps in (scales.min, scales.median, scales.max))
+    shortest, median, longest = (_format_steps(steps) for steps in (scales.min, scales.median, scales.max))
     return f"{shortest} to {longest} steps, median {median}"
 
 
-def _number(steps: float) -> str:
+def _format_steps(steps: float) -> str:
     return "∞" if steps == math.inf else f"{steps:.3g}"
 
 
-def _steps(one: Bin) -> str:
+def _format_bin(one: Bin) -> str:
     if one.end == math.inf:
-        return f"{_edge(one.start)} steps or more"
-    return f"{_edge(one.start)} to {_edge(one.end)} step{'' if one.end == 1 else 's'}"
+        return f"{_format_edge(one.start)} steps or more"
+    return f"{_format_edge(one.start)} to {_format_edge(one.end)} step{'' if one.end == 1 else 's'}"
 
 
-def _edge(steps: float) -> str:
+def _format_edge(steps: float) -> str:
     return f"{steps:g}" if steps < 1000 else f"{steps:,.0f}"
 
 
 def statistics_record(layer: LayerStatistics) -> dict[str, Any]:
     """Return the statistics of a layer as JSON; NaN and infinities become null."""
-    scales = None if layer.time_scales is None else _scales_record(layer.time_scales)
-    return {array.name: _array_record(array) for array in layer.arrays} | {"time_scale": scales}
+    scales = None if layer.time_scales is None else _record_scales(layer.time_scales)
+    return {array.name: _record_array(array) for array in layer.arrays} | {"time_scale": scales}
 
 
-def _array_record(array: ArrayStatistics) -> dict[str, float | None]:
+def _record_array(array: ArrayStatistics) -> dict[str, float | None]:
     columns = (*_COLUMNS, "spectral_radius") if array.name.startswith("U_") else _COLUMNS
     return {column: record.finite(getattr(array, column)) for column in columns}
 
 
-def _scales_record(scales: TimeScales) -> dict[str, Any]:
+def _record_scales(scales: TimeScales) -> dict[str, Any]:
     return {
         "min": record.finite(scales.min),
         "median": record.finite(scales.median),

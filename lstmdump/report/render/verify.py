@@ -12,10 +12,10 @@ from lstmdump.report import record
 def text_lines(verdict: ModelVerdict) -> Iterator[str]:
     """Yield a line per layer: `weather.h5: lstm_1: agrees with tf_keras.layers.LSTM, largest difference 2.2e-16`."""
     for layer in verdict.layers:
-        yield f"{visible(verdict.model)}: {visible(layer.layer)}: {_outcome(layer, verdict.tolerance)}"
+        yield f"{visible(verdict.model)}: {visible(layer.layer)}: {_describe_outcome(layer, verdict.tolerance)}"
 
 
-def _outcome(layer: LayerVerdict, tolerance: float) -> str:
+def _describe_outcome(layer: LayerVerdict, tolerance: float) -> str:
     remarks = "; ".join(map(visible, layer.notes))
     if layer.difference is None:
         return remarks

@@ -22,7 +22,7 @@ def models(tmp_path: Path) -> tuple[Path, Path]:
 
 @pytest.fixture
 def recorded(run: Run, models: tuple[Path, Path], tmp_path: Path) -> Path:
-    """What `show --json` says of them."""
+    """A file with the output of `show --json` for both models."""
     path = tmp_path / "models.jsonl"
     path.write_text(run("show", "--json", *models).out, "utf-8")
     return path
@@ -40,7 +40,7 @@ def recorded(run: Run, models: tuple[Path, Path], tmp_path: Path) -> Path:
         ["--layer-shape", "lstm_1=3×4", "--params", "128"],
     ],
 )
-def test_what_agrees_has_status_0(arguments: list[str], run: Run, model: Path) -> None:
+def test_a_met_expectation_has_status_0(arguments: list[str], run: Run, model: Path) -> None:
     outcome = run("check", model, *arguments)
     assert (outcome.status, outcome.out) == (0, f"{model}: ok (1 LSTM layer, 128 parameters)\n")
 
@@ -86,18 +86,18 @@ def test_a_wrong_expectation_is_a_usage_error(arguments: list[str], words: str, 
     assert outcome.err.count("\n") == 1
 
 
-def test_models_agree_with_what_show_once_wrote(run: Run, models: tuple[Path, Path], recorded: Path) -> None:
+def test_models_agree_with_an_earlier_output_of_show(run: Run, models: tuple[Path, Path], recorded: Path) -> None:
     assert run("check", *models, "--against", recorded).status == 0
 
 
-def test_without_a_model_those_recorded_are_checked(run: Run, models: tuple[Path, Path], recorded: Path) -> None:
+def test_without_a_model_the_recorded_models_are_checked(run: Run, models: tuple[Path, Path], recorded: Path) -> None:
     assert run("check", "--against", recorded).out.splitlines() == [
         f"{models[0]}: ok (1 LSTM layer, 128 parameters)",
         f"{models[1]}: ok (1 LSTM layer, 180 parameters)",
     ]
 
 
-def test_records_belong_to_models_beside_their_file(
+def test_records_may_have_paths_relative_to_their_file(
     run: Run, models: tuple[Path, Path], recorded: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recorded.write_text(recorded.read_text("utf-8").replace(f"{recorded.parent}/", ""), "utf-8")
@@ -142,7 +142,7 @@ def test_a_record_may_be_in_the_encodings_that_shells_write(
     assert run("check", *models, "--against", recorded).status == 0
 
 
-def test_a_record_that_is_none_is_told(run: Run, model: Path, tmp_path: Path) -> None:
+def test_an_invalid_record_is_reported(run: Run, model: Path, tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").write_text("hello")
     outcome = run("check", model, "--against", tmp_path / "x.jsonl")
     assert (outcome.status, outcome.err) == (
@@ -151,7 +151,7 @@ def test_a_record_that_is_none_is_told(run: Run, model: Path, tmp_path: Path) ->
     )
 
 
-def test_a_missing_record_is_told(run: Run, model: Path, tmp_path: Path) -> None:
+def test_a_missing_record_is_reported(run: Run, model: Path, tmp_path: Path) -> None:
     outcome = run("check", model, "--against", tmp_path / "x.jsonl")
     assert (outcome.status, outcome.err) == (
         2,
@@ -162,10 +162,10 @@ def test_a_missing_record_is_told(run: Run, model: Path, tmp_path: Path) -> None
 @pytest.mark.skipif(os.name != "posix", reason="no such names elsewhere")
 def test_the_name_of_a_file_that_is_updated_is_shown_escaped(run: Run, model: Path, tmp_path: Path) -> None:
     out = run("check", model, "--against", tmp_path / "a\x1b[2J.jsonl", "--update").out
-    assert out.splitlines()[-1].startswith(f"{tmp_path}/a\\x1b[2J.jsonl: 1 models recorded")
+    assert out.splitlines()[-1].startswith(f"{tmp_path}/a\\x1b[2J.jsonl: 1 model recorded")
 
 
-def test_update_makes_the_file_that_check_then_agrees_with(run: Run, models: tuple[Path, Path], tmp_path: Path) -> None:
+def test_update_creates_a_file_that_agrees(run: Run, models: tuple[Path, Path], tmp_path: Path) -> None:
     path = tmp_path / "new.jsonl"
     assert run("check", *models, "--against", path, "--update").status == 0
     assert run("check", *models, "--against", path).status == 0
@@ -191,7 +191,7 @@ def test_update_leaves_the_file_if_a_model_cannot_be_read(run: Run, models: tupl
     assert (outcome.status, recorded.read_bytes()) == (2, before)
 
 
-def test_update_does_not_overwrite_what_is_no_record(run: Run, model: Path) -> None:
+def test_update_does_not_overwrite_a_file_that_is_not_a_record(run: Run, model: Path) -> None:
     before = model.read_bytes()
     assert run("check", model, "--against", model, "--update").status == 2
     assert model.read_bytes() == before
@@ -202,7 +202,7 @@ def test_json_is_a_line_per_model(run: Run, models: tuple[Path, Path]) -> None:
     assert [json.loads(line)["ok"] for line in outcome.out.splitlines()] == [True, False]
 
 
-def test_json_tells_of_an_unreadable_model(run: Run, tmp_path: Path) -> None:
+def test_json_has_an_error_for_an_unreadable_model(run: Run, tmp_path: Path) -> None:
     outcome = run("check", tmp_path / "none.h5", "--params", "1", "--format", "json")
     assert json.loads(outcome.out) == {"model": str(tmp_path / "none.h5"), "error": "no such file or directory"}
 
@@ -242,7 +242,7 @@ def test_update_keeps_the_spelling_of_paths(run: Run, models: tuple[Path, Path],
     assert recorded.read_text("utf-8") == before
 
 
-def test_update_says_what_it_removes(run: Run, models: tuple[Path, Path], recorded: Path) -> None:
+def test_update_prints_removed_models(run: Run, models: tuple[Path, Path], recorded: Path) -> None:
     (recorded.parent / "third.h5").write_bytes(models[0].read_bytes())
     outcome = run("check", models[0], recorded.parent / "third.h5", "--against", recorded, "--update")
     assert outcome.out.splitlines() == [
@@ -252,23 +252,23 @@ def test_update_says_what_it_removes(run: Run, models: tuple[Path, Path], record
     ]
 
 
-def test_a_glob_that_matches_nothing_is_no_success(run: Run, model: Path) -> None:
+def test_a_glob_that_matches_nothing_has_status_2(run: Run, model: Path) -> None:
     outcome = run("check", model, "--max-params", "1", "-l", "typo*")
     assert (outcome.status, outcome.err) == (2, f"lstmdump: {model}: no layer matches typo*; it has 1 LSTM layer\n")
 
 
-def test_checking_nothing_is_no_success(run: Run, tmp_path: Path) -> None:
+def test_checking_nothing_has_status_2(run: Run, tmp_path: Path) -> None:
     outcome = run("check", "-r", tmp_path, "--params", "1")
     assert (outcome.status, outcome.err) == (2, "lstmdump: no model found, so nothing was checked\n")
 
 
 @pytest.mark.parametrize("option", ["--params", "--layer-params"])
-def test_a_number_beyond_all_measure_is_a_usage_error(option: str, run: Run, model: Path) -> None:
+def test_an_excessive_number_is_a_usage_error(option: str, run: Run, model: Path) -> None:
     outcome = run("check", model, option, "x=" * (option != "--params") + "9" * 5000)
     assert (outcome.status, outcome.err.count("\n"), "a bug" in outcome.err) == (2, 1, False)
 
 
-def test_a_summary_that_cannot_be_written_is_named(run: Run, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unwritable_summary_is_reported(run: Run, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", "/dev/null/summary.md")
     outcome = run("check", model, "--params", "128", "--format", "github")
     assert (outcome.status, outcome.err) == (
@@ -277,10 +277,10 @@ def test_a_summary_that_cannot_be_written_is_named(run: Run, model: Path, monkey
     )
 
 
-def test_update_keeps_the_spelling_beside_files_that_are_no_models(run: Run, recorded: Path) -> None:
+def test_update_keeps_the_spelling_of_paths_next_to_other_files(run: Run, recorded: Path) -> None:
     import h5py
 
-    h5py.File(recorded.parent / "a_dataset.h5", "w").close()  # found first, and then left out
+    h5py.File(recorded.parent / "a_dataset.h5", "w").close()  # listed first, then skipped
     recorded.write_text(recorded.read_text("utf-8").replace(f"{recorded.parent}/", ""), "utf-8")
     before = recorded.read_text("utf-8")
     run("check", "-r", recorded.parent, "--against", recorded, "--update")

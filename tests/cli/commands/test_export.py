@@ -16,7 +16,7 @@ from support import builders
 
 Run = Callable[..., Any]
 
-ASKED = """
+IMPORTED_IN_WORKER = """
 import sys
 from support import jobs
 from lstmdump.cli.commands.export import _start_executor
@@ -29,20 +29,20 @@ def test_the_path_written_is_printed(run: Run, model: Path, tmp_path: Path) -> N
     assert run("export", model, "-o", tmp_path / "x.npz").out == f"{tmp_path / 'x.npz'}\n"
 
 
-def test_what_takes_long_to_import_counts_for_no_model_of_a_batch() -> None:
-    command = [sys.executable, "-c", ASKED]
+def test_slow_imports_do_not_count_for_the_models_of_a_batch() -> None:
+    command = [sys.executable, "-c", IMPORTED_IN_WORKER]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     assert subprocess.run(command, env=environment, check=False, timeout=60).returncode == 0
 
 
-def test_json_says_what_was_written(run: Run, model: Path, tmp_path: Path) -> None:
+def test_json_has_the_output(run: Run, model: Path, tmp_path: Path) -> None:
     out = tmp_path / "x.npz"
     assert json.loads(run("export", "--json", model, "-o", out).out) == {
         "model": str(model), "output": str(out), "layers": 1, "bytes": out.stat().st_size
     }  # fmt: skip
 
 
-def test_json_says_what_failed(run: Run, model: Path, tmp_path: Path) -> None:
+def test_json_has_an_error_for_a_failure(run: Run, model: Path, tmp_path: Path) -> None:
     (tmp_path / "x.npz").write_bytes(b"old")
     outcome = run("export", "--json", model, "-o", tmp_path / "x.npz")
     assert (outcome.status, list(json.loads(outcome.out))) == (2, ["model", "error"])
@@ -78,7 +78,7 @@ def test_a_second_run_does_only_the_rest(run: Run, model: Path, tmp_path: Path) 
     assert outcome.out == f"{tmp_path / 'out' / 'other.h5.npz'}\n"
 
 
-def test_force_and_skip_contradict_each_other(run: Run, model: Path) -> None:
+def test_force_and_skip_exclude_each_other(run: Run, model: Path) -> None:
     assert run("export", model, "-o", "x", "-f", "--skip-existing").status == 2
 
 
@@ -95,7 +95,7 @@ def test_two_models_for_one_output_write_nothing(run: Run, model: Path, tmp_path
     assert (outcome.status, (tmp_path / "out").exists()) == (2, False)
 
 
-def test_a_file_in_the_way_of_the_directory_is_told(run: Run, model: Path, tmp_path: Path) -> None:
+def test_a_file_in_place_of_the_directory_is_reported(run: Run, model: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     outcome = run("export", model, "-o", tmp_path / "file" / "x.npz")
     assert (outcome.status, outcome.err) == (
@@ -110,7 +110,7 @@ def test_a_model_that_cannot_be_read_leaves_no_directory(run: Run, tmp_path: Pat
     assert not (tmp_path / "out").exists()
 
 
-def test_a_model_without_lstm_is_written_and_said(run: Run, tmp_path: Path) -> None:
+def test_a_model_without_lstm_is_written_and_reported(run: Run, tmp_path: Path) -> None:
     path = builders.write(tmp_path / "a.h5", {"dense": builders.dense("dense")})
     outcome = run("export", path, "-o", tmp_path / "x.npz")
     assert (outcome.status, outcome.err) == (0, f"lstmdump: {path}: no LSTM layer written\n")
@@ -126,7 +126,7 @@ def test_options_reach_the_file(run: Run, model: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "key"), [("a\x1bb", "a%1Bb"), ("..\\..\\x", "..%5C..%5Cx"), ("C:x", "C%3Ax"), ("100%", "100%25")]
 )
-def test_a_name_that_is_no_path_everywhere_is_escaped_in_the_keys(
+def test_a_name_that_is_not_a_portable_path_is_escaped_in_the_keys(
     name: str, key: str, run: Run, tmp_path: Path
 ) -> None:
     path = builders.write(tmp_path / "a.h5", {"l": builders.keras_2_weights(f"l/{name}")})
@@ -134,7 +134,7 @@ def test_a_name_that_is_no_path_everywhere_is_escaped_in_the_keys(
     assert f"l/{key}/W_i" in np.load(tmp_path / "x.npz").files
 
 
-def test_layers_whose_names_are_alike_are_told_apart(run: Run, tmp_path: Path) -> None:
+def test_layers_with_similar_names_have_different_keys(run: Run, tmp_path: Path) -> None:
     names = ["a/b", "a_b", "A_B", "a%2Fb", "a:b", "a?b"]
     layers = {name: builders.keras_2_weights(name, seed=seed) for seed, name in enumerate(names)}
     run("export", builders.write(tmp_path / "a.h5", layers), "-o", tmp_path / "x.npz")
@@ -148,14 +148,14 @@ def test_layers_whose_names_are_alike_are_told_apart(run: Run, tmp_path: Path) -
 SAMPLE = "tf-1.12-basic-lstm-cell"
 
 
-def test_a_forget_bias_that_is_not_folded_is_told(run: Callable[..., Any], samples: Path, tmp_path: Path) -> None:
+def test_a_forget_bias_that_is_not_folded_is_reported(run: Callable[..., Any], samples: Path, tmp_path: Path) -> None:
     outcome = run("export", samples / SAMPLE, "-o", tmp_path / "a.npz")
     assert outcome.status == 0
     assert "b_f does not include the 1.0 that the cell adds at run time; --fold-forget-bias adds it" in outcome.err
 
 
 @pytest.mark.parametrize("option", ["--fold-forget-bias", "--quiet"])
-def test_nothing_is_told_of_a_forget_bias_that_is_folded_or_when_asked_to_be_quiet(
+def test_a_folded_forget_bias_is_not_reported_and_quiet_hides_the_note(
     option: str, run: Callable[..., Any], samples: Path, tmp_path: Path
 ) -> None:
     assert run("export", samples / SAMPLE, "-o", tmp_path / "a.npz", option).err == ""

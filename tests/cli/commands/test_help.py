@@ -65,19 +65,21 @@ def test_help_of_a_command_is_its_help_and_its_page(command: str, run: Run) -> N
         ("", "`lstmdump help` lists them"),
     ],
 )
-def test_an_unknown_topic_is_reported_in_a_line(name: str, hint: str, run: Run) -> None:
+def test_an_unknown_topic_is_reported_on_one_line(name: str, hint: str, run: Run) -> None:
     outcome = run("help", name)
     assert (outcome.status, outcome.out) == (2, "")
     assert outcome.err == f'lstmdump: no command or topic "{name}"; {hint}\n'
 
 
-def test_a_second_topic_is_an_error_of_usage(run: Run) -> None:
+def test_a_second_topic_is_a_usage_error(run: Run) -> None:
     outcome = run("help", "json", "export")
     assert (outcome.status, outcome.out) == (2, "")
     assert outcome.err.count("\n") == 1
 
 
-def test_a_command_goes_before_a_file_of_its_name(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_takes_precedence_over_a_file_of_its_name(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "help").write_bytes(b"")
     assert run("help").out.startswith("Commands:\n")
@@ -125,7 +127,7 @@ def test_the_pager_is_the_users_own(tmp_path: Path) -> None:
 def _read(terminal_: int) -> bytes:
     try:
         return os.read(terminal_, 1 << 16)
-    except OSError:  # how Linux says that nobody writes there any more
+    except OSError:  # Linux raises it when the other end is closed
         return b""
 
 
@@ -139,5 +141,5 @@ def test_names_are_completed(typed: str, completed: list[str]) -> None:
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_the_manual_says_how_completion_is_switched_on(shell: str) -> None:
+def test_the_manual_explains_how_to_enable_completion(shell: str) -> None:
     assert f"_LSTMDUMP_COMPLETE={shell}_source lstmdump" in page("completion")

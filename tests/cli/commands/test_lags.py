@@ -53,7 +53,7 @@ def layer(run: Run, *arguments: object) -> dict[str, Any]:
     return made
 
 
-def found(run: Run, *arguments: object) -> list[float]:
+def read_norms(run: Run, *arguments: object) -> list[float]:
     return [lag["norm"] for lag in layer(run, *arguments)["lags"]]
 
 
@@ -65,10 +65,10 @@ def test_the_norms_are_those_of_the_input_given(run: Run, model: Path, x: Path) 
 
 def test_one_sequence_is_a_batch_of_one(run: Run, model: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "one.npy", X[0])
-    assert found(run, model, "-i", tmp_path / "one.npy") == pytest.approx(norms(model, X[:1]))
+    assert read_norms(run, model, "-i", tmp_path / "one.npy") == pytest.approx(norms(model, X[:1]))
 
 
-def test_people_get_bars_and_the_answer(run: Run, model: Path, x: Path) -> None:
+def test_the_text_has_bars_and_the_answer(run: Run, model: Path, x: Path) -> None:
     outcome = run("lags", model, "-i", x)
     assert outcome.out.startswith(f"{model}\n\nlstm_1 ")
     assert "\n  t-0 " in outcome.out
@@ -76,7 +76,7 @@ def test_people_get_bars_and_the_answer(run: Run, model: Path, x: Path) -> None:
     assert (outcome.status, outcome.err) == (0, "")
 
 
-def test_without_input_the_operating_point_and_its_limits_are_told(run: Run, model: Path) -> None:
+def test_without_input_the_operating_point_and_its_limits_are_reported(run: Run, model: Path) -> None:
     outcome = run("lags", model)
     assert "  at x = 0, from the state reached there\n" in outcome.out
     assert "note: lstm_1: the weights alone do not determine the influence: " in outcome.out
@@ -85,7 +85,7 @@ def test_without_input_the_operating_point_and_its_limits_are_told(run: Run, mod
     assert any("the weights alone do not determine the influence" in note for note in made["notes"])
 
 
-def test_without_input_each_layer_is_at_its_own_width(run: Run, two: Path) -> None:
+def test_without_input_each_layer_has_its_own_width(run: Run, two: Path) -> None:
     assert [(each["name"], each["input_dim"]) for each in record(run, two)["layers"]] == [("one", 3), ("two", 4)]
 
 
@@ -98,7 +98,7 @@ def test_a_layer_that_takes_another_width_than_the_input_is_an_error(run: Run, t
     )
 
 
-def test_the_only_layer_is_not_to_be_chosen_where_the_input_does_not_fit(run: Run, model: Path, tmp_path: Path) -> None:
+def test_choosing_layers_is_not_suggested_for_a_single_layer(run: Run, model: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "wide.npy", np.ones((6, 5)))
     outcome = run("lags", model, "-i", tmp_path / "wide.npy")
     assert outcome.err == f"lstmdump: {model}: the input has 5 numbers at each step, but lstm_1 takes 3\n"
@@ -111,16 +111,16 @@ def test_a_direction_is_noted_once(run: Run, model: Path, x: Path) -> None:
     ]
 
 
-def test_what_is_true_of_several_layers_is_noted_once(run: Run, two: Path) -> None:
+def test_a_note_on_the_weights_of_several_layers_comes_once(run: Run, two: Path) -> None:
     notes = record(run, two)["notes"]
     assert [note.partition(": ")[0] for note in notes if "weights alone" in note] == ["one, two"]
 
 
-def test_only_layers_that_match_count(run: Run, two: Path, x: Path) -> None:
+def test_only_matching_layers_are_computed(run: Run, two: Path, x: Path) -> None:
     assert layer(run, two, "-i", x, "-l", "one")["name"] == "one"
 
 
-def test_a_pattern_that_matches_none_is_an_error(run: Run, model: Path) -> None:
+def test_a_pattern_without_a_match_is_an_error(run: Run, model: Path) -> None:
     outcome = run("lags", model, "-l", "x")
     assert (outcome.status, outcome.err) == (2, f"lstmdump: {model}: no layer matches x; it has 1 LSTM layer\n")
 
@@ -131,14 +131,14 @@ def test_one_unit_can_be_chosen(run: Run, model: Path, x: Path) -> None:
     assert [lag["norm"] for lag in made["lags"]] == pytest.approx(norms(model, unit=2))
 
 
-def test_a_unit_that_is_none_is_an_error(run: Run, model: Path, x: Path) -> None:
+def test_a_missing_unit_is_an_error(run: Run, model: Path, x: Path) -> None:
     outcome = run("lags", model, "-i", x, "--unit", "4")
     assert (outcome.status, outcome.err) == (
         2, f"lstmdump: {model}: lstm_1 has no unit 4; its 4 are numbered from 0 to 3\n",
     )  # fmt: skip
 
 
-def test_features_are_told_where_they_are_asked_for(run: Run, model: Path, x: Path) -> None:
+def test_features_are_shown_on_request(run: Run, model: Path, x: Path) -> None:
     assert "\n  feature " in run("lags", model, "-i", x, "--by-feature").out
     assert len(layer(run, model, "-i", x, "--by-feature")["by_feature"]) == 3
 
@@ -152,8 +152,8 @@ def test_lags_can_be_bounded(run: Run, model: Path, x: Path) -> None:
 def test_steps_can_be_masked(run: Run, model: Path, x: Path, tmp_path: Path) -> None:
     mask = np.array([[1, 1, 1, 0, 0, 0], [1, 0, 1, 1, 1, 1]])
     np.save(tmp_path / "mask.npy", mask)
-    wanted = norms(model, mask=mask.astype(bool))
-    assert found(run, model, "-i", x, "--mask", tmp_path / "mask.npy") == pytest.approx(wanted)
+    expected = norms(model, mask=mask.astype(bool))
+    assert read_norms(run, model, "-i", x, "--mask", tmp_path / "mask.npy") == pytest.approx(expected)
 
 
 def test_a_mask_without_an_input_is_a_usage_error(run: Run, model: Path, x: Path) -> None:
@@ -164,8 +164,8 @@ def test_a_mask_without_an_input_is_a_usage_error(run: Run, model: Path, x: Path
 @pytest.mark.parametrize(
     "options", [["--activation", "sigmoid"], ["--recurrent-activation", "tanh"], ["--go-backwards"]]
 )
-def test_what_the_file_says_can_be_overruled(run: Run, model: Path, x: Path, options: list[str]) -> None:
-    assert found(run, model, "-i", x, *options) != pytest.approx(norms(model))
+def test_settings_of_the_file_can_be_overridden(run: Run, model: Path, x: Path, options: list[str]) -> None:
+    assert read_norms(run, model, "-i", x, *options) != pytest.approx(norms(model))
 
 
 def test_an_unknown_activation_is_an_error_that_names_the_option(run: Run, model: Path, x: Path) -> None:
@@ -181,12 +181,12 @@ def test_a_model_that_cannot_be_read_does_not_stop_the_rest(run: Run, model: Pat
     )  # fmt: skip
 
 
-def test_models_are_set_apart_by_an_empty_line(run: Run, model: Path, x: Path) -> None:
+def test_models_are_separated_by_an_empty_line(run: Run, model: Path, x: Path) -> None:
     once = run("lags", model, "-i", x).out
     assert run("lags", model, model, "-i", x).out == f"{once}\n{once}"
 
 
-def test_a_model_without_lstm_alone_is_a_failure(run: Run, tmp_path: Path) -> None:
+def test_a_single_model_without_lstm_is_a_failure(run: Run, tmp_path: Path) -> None:
     path = builders.write(tmp_path / "a.h5", {"dense": builders.dense("dense")})
     outcome = run("lags", path)
     assert (outcome.status, outcome.out, outcome.err) == (
@@ -197,12 +197,12 @@ def test_a_model_without_lstm_alone_is_a_failure(run: Run, tmp_path: Path) -> No
     assert run("lags", path, "-q").err == "lstmdump: no LSTM layer found\n"
 
 
-def test_an_empty_directory_is_told(run: Run, tmp_path: Path) -> None:
+def test_an_empty_directory_is_reported(run: Run, tmp_path: Path) -> None:
     outcome = run("lags", "-r", tmp_path)
     assert (outcome.status, outcome.err) == (2, "lstmdump: no model found\n")
 
 
-def test_an_input_that_is_none_is_told_once_before_any_model(run: Run, model: Path, tmp_path: Path) -> None:
+def test_an_invalid_input_is_reported_once_before_any_model(run: Run, model: Path, tmp_path: Path) -> None:
     (tmp_path / "x.npy").write_text("1,2,3\n")
     outcome = run("lags", model, model, "-i", tmp_path / "x.npy")
     assert (outcome.status, outcome.out, outcome.err.count("\n")) == (2, "", 1)
@@ -210,12 +210,12 @@ def test_an_input_that_is_none_is_told_once_before_any_model(run: Run, model: Pa
 
 
 @pytest.mark.parametrize("number", ["nan", "inf", "x"])
-def test_a_forget_bias_that_is_no_number_is_a_usage_error(run: Run, model: Path, number: str) -> None:
+def test_a_forget_bias_that_is_not_a_number_is_a_usage_error(run: Run, model: Path, number: str) -> None:
     outcome = run("lags", model, "--forget-bias", number)
     assert (outcome.status, f"'{number}' is not a finite number" in outcome.err) == (2, True)
 
 
-def test_what_follows_another_layer_is_told_where_it_gets_the_input_itself(run: Run, two: Path, tmp_path: Path) -> None:
+def test_a_note_names_the_layer_that_the_input_replaces(run: Run, two: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "wide.npy", builders.numbers(2, 6, 4))
     made = record(run, two, "-i", tmp_path / "wide.npy", "-l", "two")
     assert "two: takes the input given, although in the model it takes the output of one" in made["notes"]
@@ -226,19 +226,19 @@ def test_a_note_on_several_layers_comes_once(run: Run, two: Path) -> None:
     assert [note[:10] for note in notes if "the file does not state" in note] == ["one, two: "]
 
 
-def test_the_first_that_is_shown_has_no_empty_line_before(run: Run, model: Path, tmp_path: Path) -> None:
+def test_there_is_no_empty_line_before_the_first_output(run: Run, model: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.h5").write_bytes(b"")
     assert run("lags", tmp_path / "bad.h5", model).out == run("lags", model).out
 
 
-def test_a_picture_is_drawn_of_all_layers(run: Run, two: Path, tmp_path: Path) -> None:
+def test_all_layers_are_drawn(run: Run, two: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     outcome = run("lags", two, "--plot", tmp_path / "a.pdf")
     assert (outcome.status, outcome.err) == (0, "")
     assert (tmp_path / "a.pdf").read_bytes().count(b"/Type /Page ") == 2
 
 
-def test_a_picture_that_is_there_stays_without_force(run: Run, model: Path, tmp_path: Path) -> None:
+def test_an_existing_picture_is_kept_without_force(run: Run, model: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     path = tmp_path / "a.svg"
     path.write_text("mine")
@@ -248,7 +248,7 @@ def test_a_picture_that_is_there_stays_without_force(run: Run, model: Path, tmp_
     assert (run("lags", model, "--plot", path, "-f").status, path.read_text() != "mine") == (0, True)
 
 
-def test_a_picture_does_not_take_the_place_of_a_model(run: Run, model: Path, tmp_path: Path) -> None:
+def test_a_picture_does_not_overwrite_a_model(run: Run, model: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     path = model.rename(tmp_path / "model.png")
     outcome = run("lags", path, "--plot", path, "--force")
@@ -256,9 +256,7 @@ def test_a_picture_does_not_take_the_place_of_a_model(run: Run, model: Path, tmp
 
 
 @pytest.mark.parametrize("option", ["-i", "--mask"])
-def test_a_picture_does_not_take_the_place_of_an_input(
-    run: Run, model: Path, x: Path, option: str, tmp_path: Path
-) -> None:
+def test_a_picture_does_not_overwrite_an_input(run: Run, model: Path, x: Path, option: str, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     np.save(tmp_path / "mask.npy", np.ones((2, 6)))
     same = (x if option == "-i" else tmp_path / "mask.npy").rename(tmp_path / "same.png")
@@ -268,7 +266,7 @@ def test_a_picture_does_not_take_the_place_of_an_input(
     assert "is itself one of the files to be read" in outcome.err
 
 
-def test_a_picture_does_not_take_the_place_of_a_directory(run: Run, model: Path, tmp_path: Path) -> None:
+def test_a_picture_does_not_overwrite_a_directory(run: Run, model: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     (tmp_path / "a.png").mkdir()
     outcome = run("lags", model, "--plot", tmp_path / "a.png", "--force")

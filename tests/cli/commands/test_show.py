@@ -21,7 +21,7 @@ def test_options_may_come_before_the_model(run: Run, model: Path) -> None:
     assert json.loads(run("--json", model).out)["model"] == str(model)
 
 
-def test_the_shapes_come_with_their_reason(run: Run, model: Path) -> None:
+def test_shapes_have_their_reason(run: Run, model: Path) -> None:
     out = run(model).out
     assert "(3, 16) = 3×4·4" in out
     assert "(16,) = 4·4" in out
@@ -63,7 +63,7 @@ def test_values_prints_each_gate_under_its_name(run: Run, model: Path) -> None:
     ]
 
 
-def test_values_are_the_models(run: Run, model: Path) -> None:
+def test_values_are_those_of_the_model(run: Run, model: Path) -> None:
     first = builders.gates(3, 4)["b_f"][0]
     out = run("show", "-g", "f", model).out
     assert f"{first:.5f}"[:6] in out.partition("lstm_1/b_f")[2]
@@ -110,7 +110,7 @@ def test_one_page_names_no_model_but_one_of_several_found_does(run: Run, model: 
     assert [f">{model}</text>" in (tmp_path / name).read_text() for name in ("one.svg", "found.svg")] == [False, True]
 
 
-def test_a_bad_model_is_told_and_the_rest_is_plotted(run: Run, model: Path, tmp_path: Path) -> None:
+def test_a_bad_model_is_reported_and_the_rest_is_plotted(run: Run, model: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.h5").write_bytes(b"")
     outcome = run("show", tmp_path / "bad.h5", model, "--plot", tmp_path / "x.pdf")
     assert (outcome.status, outcome.err.count("\n"), (tmp_path / "x.pdf").is_file()) == (2, 1, True)
@@ -122,7 +122,7 @@ def test_a_gate_alone_is_plotted(run: Run, model: Path, tmp_path: Path) -> None:
     assert ("W_f  (3, 4)" in drawn, "W_i  (3, 4)" in drawn) == (True, False)
 
 
-def test_several_layers_do_not_go_into_one_page(run: Run, tmp_path: Path) -> None:
+def test_several_layers_do_not_fit_on_one_page(run: Run, tmp_path: Path) -> None:
     path = builders.write(tmp_path / "a.h5", {name: builders.keras_2_weights(name) for name in ("a", "b")})
     outcome = run("show", path, "--plot", tmp_path / "x.png")
     assert (outcome.status, (tmp_path / "x.png").exists()) == (2, False)
@@ -141,7 +141,7 @@ def test_without_a_layer_there_is_nothing_to_plot(run: Run, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("name", ["x.jpg", "there.pdf"])
-def test_a_plot_that_cannot_be_is_told_before_anything_is_read(
+def test_an_impossible_plot_is_reported_before_anything_is_read(
     name: str, run: Run, model: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "there.pdf").write_text("mine")
@@ -150,14 +150,14 @@ def test_a_plot_that_cannot_be_is_told_before_anything_is_read(
     assert (tmp_path / "there.pdf").read_text() == "mine"
 
 
-def test_a_plot_is_overwritten_where_told_to(run: Run, model: Path, tmp_path: Path) -> None:
+def test_a_plot_is_overwritten_with_force(run: Run, model: Path, tmp_path: Path) -> None:
     (tmp_path / "x.pdf").write_text("mine")
     assert run("show", "-f", model, "--plot", tmp_path / "x.pdf").status == 0
     assert (tmp_path / "x.pdf").read_bytes().startswith(b"%PDF")
 
 
 @pytest.mark.parametrize("found", [False, True])
-def test_a_plot_does_not_take_the_place_of_a_model(run: Run, model: Path, tmp_path: Path, found: bool) -> None:
+def test_a_plot_does_not_overwrite_a_model(run: Run, model: Path, tmp_path: Path, found: bool) -> None:
     pytest.importorskip("matplotlib")
     path = model.rename(tmp_path / "model.png")
     before = path.read_bytes()
@@ -170,13 +170,13 @@ def test_force_without_a_plot_is_a_usage_error(run: Run, model: Path) -> None:
     assert run("show", "-f", model).err == "lstmdump: --force goes with --plot; see `lstmdump show --help`\n"
 
 
-def test_values_and_json_do_not_go_together(run: Run, model: Path) -> None:
+def test_values_and_json_exclude_each_other(run: Run, model: Path) -> None:
     outcome = run("show", "--values", "--json", model)
     assert (outcome.status, outcome.out) == (2, "")
     assert outcome.err.startswith("lstmdump: --values prints text")
 
 
-def test_a_gate_for_json_needs_statistics(run: Run, model: Path) -> None:
+def test_a_gate_with_json_requires_statistics_or_a_plot(run: Run, model: Path) -> None:
     outcome = run("show", "-g", "f", "--json", model)
     assert (outcome.status, outcome.out) == (2, "")
     assert outcome.err.startswith("lstmdump: with --json, --gate goes with --stats or --plot;")
@@ -189,7 +189,7 @@ def test_a_bad_model_does_not_stop_the_rest(run: Run, model: Path, tmp_path: Pat
     assert "lstm_1" in outcome.out
 
 
-def test_a_bad_model_leaves_a_record_in_json(run: Run, tmp_path: Path) -> None:
+def test_json_has_an_error_for_a_bad_model(run: Run, tmp_path: Path) -> None:
     (tmp_path / "bad.h5").write_bytes(b"")
     assert json.loads(run("show", "--json", tmp_path / "bad.h5").out) == {
         "model": str(tmp_path / "bad.h5"),
@@ -197,19 +197,19 @@ def test_a_bad_model_leaves_a_record_in_json(run: Run, tmp_path: Path) -> None:
     }
 
 
-def test_a_model_without_an_lstm_is_no_error(run: Run, tmp_path: Path) -> None:
+def test_a_model_without_an_lstm_is_not_an_error(run: Run, tmp_path: Path) -> None:
     path = builders.write(tmp_path / "a.h5", {"dense": builders.dense("dense")})
     outcome = run("show", "--json", path)
     assert (outcome.status, json.loads(outcome.out)["layers"]) == (0, [])
     assert outcome.err == f"lstmdump: {path}: no LSTM layer in this model\n"
 
 
-def test_quiet_says_nothing_of_it(run: Run, tmp_path: Path) -> None:
+def test_quiet_hides_the_note_on_a_model_without_an_lstm(run: Run, tmp_path: Path) -> None:
     path = builders.write(tmp_path / "a.h5", {"dense": builders.dense("dense")})
     assert run("show", "-q", path).err == ""
 
 
-def test_a_glob_that_matches_nothing_is_said(run: Run, model: Path) -> None:
+def test_a_glob_that_matches_nothing_is_reported(run: Run, model: Path) -> None:
     assert run("show", "-l", "gru*", model).err == f"lstmdump: {model}: no layer matches gru*; it has 1 LSTM layer\n"
 
 
@@ -218,7 +218,7 @@ def test_models_are_listed_in_a_file(run: Run, model: Path, tmp_path: Path) -> N
     assert len(run("show", "--json", "-T", tmp_path / "list").out.splitlines()) == 2
 
 
-def test_models_are_listed_with_nul_between(run: Run, tmp_path: Path) -> None:
+def test_models_are_listed_with_nul_separators(run: Run, tmp_path: Path) -> None:
     path = builders.one_lstm(tmp_path / "a\nb.h5")
     (tmp_path / "list").write_bytes(os.fsencode(path) + b"\0")
     assert json.loads(run("show", "--json", "-0", "-T", tmp_path / "list").out)["model"] == str(path)
@@ -229,11 +229,11 @@ def test_models_are_listed_on_stdin(process: Run, model: Path) -> None:
     assert json.loads(done.stdout)["model"] == str(model)
 
 
-def test_null_needs_a_list(run: Run, model: Path) -> None:
+def test_null_requires_a_list(run: Run, model: Path) -> None:
     assert run("show", "-0", model).err == "lstmdump: --null goes with --files-from; see `lstmdump show --help`\n"
 
 
-def test_a_list_that_is_not_there_is_told(run: Run, tmp_path: Path) -> None:
+def test_a_missing_list_is_reported(run: Run, tmp_path: Path) -> None:
     outcome = run("show", "-T", tmp_path / "none")
     assert (outcome.status, outcome.err) == (
         2,
@@ -241,7 +241,7 @@ def test_a_list_that_is_not_there_is_told(run: Run, tmp_path: Path) -> None:
     )
 
 
-def test_recursion_finds_models_and_skips_what_is_none(run: Run, tmp_path: Path) -> None:
+def test_recursion_finds_models_and_skips_other_files(run: Run, tmp_path: Path) -> None:
     import h5py
 
     (tmp_path / "b" / "c").mkdir(parents=True)
@@ -258,7 +258,7 @@ def test_recursion_finds_models_and_skips_what_is_none(run: Run, tmp_path: Path)
     ]
 
 
-def test_recursion_takes_an_unzipped_model_for_one_and_shards_for_one(run: Run, tmp_path: Path) -> None:
+def test_recursion_takes_a_directory_or_shards_for_one_model(run: Run, tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     cell = builders.cell()
     config = builders.sequential(builders.lstm_config("only"))
@@ -274,12 +274,12 @@ def test_recursion_takes_an_unzipped_model_for_one_and_shards_for_one(run: Run, 
     ]
 
 
-def test_recursion_tells_of_a_model_that_is_damaged(run: Run, model: Path) -> None:
+def test_recursion_reports_a_damaged_model(run: Run, model: Path) -> None:
     model.write_bytes(model.read_bytes()[:-50])
     assert "cut short" in run("show", "-r", model.parent).err
 
 
-def test_a_missing_directory_is_told(run: Run, tmp_path: Path) -> None:
+def test_a_missing_directory_is_reported(run: Run, tmp_path: Path) -> None:
     outcome = run("show", "-r", tmp_path / "none")
     assert (outcome.status, outcome.err) == (
         2,
@@ -287,7 +287,7 @@ def test_a_missing_directory_is_told(run: Run, tmp_path: Path) -> None:
     )
 
 
-def test_what_cannot_be_searched_does_not_stop_the_rest(run: Run, model: Path, tmp_path: Path) -> None:
+def test_an_unreadable_directory_does_not_stop_the_rest(run: Run, model: Path, tmp_path: Path) -> None:
     outcome = run("show", "--json", model, "-r", tmp_path / "none", "-T", tmp_path / "no list")
     assert (outcome.status, len(outcome.err.splitlines())) == (2, 2)
     assert [json.loads(line)["model"] for line in outcome.out.splitlines() if "error" not in line] == [str(model)]
@@ -302,7 +302,7 @@ def test_a_deep_tree_is_searched_to_its_end(run: Run, tmp_path: Path) -> None:
     assert json.loads(run("show", "--json", "-r", tmp_path).out)["model"] == str(deep / "a.h5")
 
 
-def test_nothing_found_is_said(run: Run, tmp_path: Path) -> None:
+def test_a_search_without_models_is_reported(run: Run, tmp_path: Path) -> None:
     outcome = run("show", "-r", tmp_path)
     assert (outcome.status, outcome.err) == (0, "lstmdump: no model found\n")
 
@@ -313,14 +313,14 @@ def test_a_list_may_be_in_the_encodings_that_shells_write(encoding: str, run: Ru
     assert run("show", "--json", "-T", tmp_path / "list").status == 0
 
 
-def test_layers_left_out_are_said_to_be(run: Run, tmp_path: Path) -> None:
+def test_the_table_says_that_layers_are_left_out(run: Run, tmp_path: Path) -> None:
     path = builders.write(tmp_path / "a.h5", {name: builders.keras_2_weights(name) for name in ("a", "b")})
     out = run("show", "-l", "a", path).out
     assert "1 of 2 LSTM layers" in out
     assert "these layers" in out
 
 
-def test_the_time_scale_is_the_forget_gates(run: Run, model: Path) -> None:
+def test_the_time_scale_is_shown_with_the_forget_gate_only(run: Run, model: Path) -> None:
     assert "time scale" not in run("show", "--stats", "-g", "i", model).out
 
 
@@ -334,7 +334,7 @@ def test_a_path_with_control_characters_is_shown_escaped(run: Run, tmp_path: Pat
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="file names of other systems are text")
-def test_a_path_that_is_no_text_is_handed_on_in_json(process: Run, tmp_path: Path) -> None:
+def test_a_path_that_is_not_valid_text_is_kept_in_json(process: Run, tmp_path: Path) -> None:
     path = os.fsencode(builders.one_lstm(tmp_path / "a.h5"))
     other = path.replace(b"a.h5", b"a\xff.h5")
     Path(os.fsdecode(path)).rename(os.fsdecode(other))
@@ -343,9 +343,7 @@ def test_a_path_that_is_no_text_is_handed_on_in_json(process: Run, tmp_path: Pat
 
 
 @pytest.mark.parametrize(("variable", "coloured"), [("FORCE_COLOR", True), ("NO_COLOR", False), ("TERM", False)])
-def test_colour_is_for_terminals_and_for_those_who_ask(
-    variable: str, coloured: bool, process: Run, model: Path
-) -> None:
+def test_colour_is_for_terminals_or_on_request(variable: str, coloured: bool, process: Run, model: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR")}
     done = process("show", model, env={**environment, variable: "1"})
     assert ("\x1b[" in done.stdout) == coloured
@@ -361,7 +359,7 @@ def test_layer_names_complete(command_name: list[str], model: Path) -> None:
     assert [item.value for item in completer.get_completions([*command_name, str(model), "-l"], "lst")] == ["lstm_1"]
 
 
-def test_files_complete_in_the_place_of_a_command() -> None:
+def test_files_complete_in_place_of_a_command() -> None:
     from click.shell_completion import ShellComplete
 
     from lstmdump.cli import command
@@ -370,24 +368,24 @@ def test_files_complete_in_the_place_of_a_command() -> None:
     assert ("file", "w") in [(item.type, item.value) for item in completer.get_completions([], "w")]
 
 
-def test_explain_comes_below_the_table(run: Run, model: Path) -> None:
+def test_the_explanation_is_below_the_table(run: Run, model: Path) -> None:
     assert run("show", "--explain", model).out.startswith(run("show", model).out + "\nlstm_1, explained\n")
 
 
-def test_explain_tells_of_the_chosen_layers_only(run: Run, tmp_path: Path) -> None:
+def test_only_selected_layers_are_explained(run: Run, tmp_path: Path) -> None:
     layers = {"a": builders.keras_2_weights("a"), "b": builders.keras_2_weights("b", 4, 5)}
     path = builders.write(tmp_path / "two.h5", layers)
     out = run("show", "--explain", "-l", "b", path).out
     assert [line for line in out.splitlines() if line.endswith("explained")] == ["b, explained"]
 
 
-def test_explain_and_json_do_not_go_together(run: Run, model: Path) -> None:
+def test_explain_and_json_exclude_each_other(run: Run, model: Path) -> None:
     outcome = run("show", "--explain", "--json", model)
     assert (outcome.status, outcome.out) == (2, "")
     assert outcome.err.startswith("lstmdump: --explain prints text")
 
 
-def test_explain_has_nothing_to_say_of_a_model_without_an_lstm(run: Run, tmp_path: Path) -> None:
+def test_explain_adds_nothing_for_a_model_without_an_lstm(run: Run, tmp_path: Path) -> None:
     path = builders.write(tmp_path / "a.h5", {"dense": builders.dense("dense")})
     assert run("show", "--explain", path).out == run("show", path).out
 

@@ -44,7 +44,7 @@ def test_the_path_written_is_printed(run: Run, model: Path, x: Path, out: Path) 
     assert (outcome.status, outcome.out, np.load(out)["lstm_1/c"].shape) == (0, f"{out}\n", (2, 9, 4))
 
 
-def test_json_says_what_was_computed(run: Run, model: Path, x: Path, out: Path) -> None:
+def test_json_has_the_layers_computed(run: Run, model: Path, x: Path, out: Path) -> None:
     made = json.loads(run("trace", model, "-i", x, "-o", out, "--json").out)
     assert list(made) == ["model", "output", "layers", "bytes", "notes"]
     assert (made["model"], made["output"], made["bytes"]) == (str(model), str(out), out.stat().st_size)
@@ -72,7 +72,7 @@ def test_float64_is_computed_and_written(run: Run, model: Path, x: Path, out: Pa
     assert {np.load(out)[key].dtype for key in ("x", "lstm_1/h")} == {np.dtype("float64")}
 
 
-def test_an_input_that_takes_more_memory_than_there_is_is_told_in_one_line(
+def test_lack_of_memory_is_reported_on_one_line(
     run: Run, model: Path, x: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object, **__: object) -> NoReturn:
@@ -84,7 +84,7 @@ def test_an_input_that_takes_more_memory_than_there_is_is_told_in_one_line(
     assert outcome.err == f"lstmdump: {model}: not enough memory: Unable to allocate 1.34 GiB\n"
 
 
-def test_the_states_of_a_masked_step_are_those_before(
+def test_the_states_of_a_masked_step_are_those_of_the_previous_step(
     run: Run, model: Path, x: Path, out: Path, tmp_path: Path
 ) -> None:
     np.save(tmp_path / "mask.npy", [1, 1, 0, 1, 1, 1, 1, 1, 1])
@@ -93,7 +93,7 @@ def test_the_states_of_a_masked_step_are_those_before(
     assert (c[:, 2] == c[:, 1]).all()
 
 
-def test_a_first_state_goes_on_where_another_run_ended(run: Run, model: Path, x: Path, tmp_path: Path) -> None:
+def test_an_initial_state_continues_another_run(run: Run, model: Path, x: Path, tmp_path: Path) -> None:
     values = np.load(x)
     np.save(tmp_path / "begin.npy", values[:, :4])
     np.save(tmp_path / "rest.npy", values[:, 4:])
@@ -114,19 +114,19 @@ def test_go_backwards_takes_the_last_step_first(run: Run, model: Path, x: Path, 
     np.testing.assert_allclose(np.load(out)["lstm_1/h"], np.load(tmp_path / "turned.npz")["lstm_1/h"], atol=1e-6)
 
 
-def test_an_activation_may_be_named(run: Run, model: Path, x: Path, out: Path) -> None:
+def test_an_activation_can_be_given(run: Run, model: Path, x: Path, out: Path) -> None:
     made = json.loads(run("trace", model, "-i", x, "-o", out, "--json", "--recurrent-activation", "hard_sigmoid").out)
     assert made["layers"][0]["recurrent_activation"] == "hard_sigmoid"
 
 
-def test_an_unknown_activation_is_one_line(run: Run, model: Path, x: Path, out: Path) -> None:
+def test_an_unknown_activation_is_reported_on_one_line(run: Run, model: Path, x: Path, out: Path) -> None:
     outcome = run("trace", model, "-i", x, "-o", out, "--activation", "nonsense")
     assert (outcome.status, outcome.err.count("\n"), "nonsense" in outcome.err, out.exists()) == (2, 1, True, False)
 
 
 @pytest.mark.parametrize("word", ["Tanh", ""])
 @pytest.mark.parametrize("option", ["--activation", "--recurrent-activation"])
-def test_a_word_that_is_no_activation_is_told_with_those_that_are(
+def test_an_unknown_activation_is_reported_with_the_known_ones(
     run: Run, model: Path, x: Path, out: Path, option: str, word: str
 ) -> None:
     outcome = run("trace", model, "-i", x, "-o", out, option, word)
@@ -156,7 +156,7 @@ def test_quiet_leaves_out_the_notes(run: Run, model: Path, x: Path, out: Path) -
     assert run("trace", model, "-i", x, "-o", out, "--go-backwards", "-q").err == ""
 
 
-def test_layers_of_other_widths_are_told(run: Run, stacked: Path, x: Path, out: Path) -> None:
+def test_layers_of_other_widths_are_reported(run: Run, stacked: Path, x: Path, out: Path) -> None:
     outcome = run("trace", stacked, "-i", x, "-o", out)
     assert (outcome.status, outcome.err) == (
         2,
@@ -169,7 +169,7 @@ def test_a_layer_can_be_chosen(run: Run, stacked: Path, x: Path, out: Path) -> N
     assert [key for key in np.load(out).files if key.startswith("two")] == []
 
 
-def test_a_pattern_that_matches_none_is_an_error(run: Run, model: Path, x: Path, out: Path) -> None:
+def test_a_pattern_without_a_match_is_an_error(run: Run, model: Path, x: Path, out: Path) -> None:
     outcome = run("trace", model, "-i", x, "-o", out, "-l", "no")
     assert (outcome.status, outcome.err) == (2, f"lstmdump: {model}: no layer matches no; it has 1 LSTM layer\n")
 
@@ -180,13 +180,13 @@ def test_a_model_without_lstm_has_no_states(run: Run, x: Path, out: Path, tmp_pa
     assert (outcome.status, outcome.err) == (2, f"lstmdump: {path}: no LSTM layer in this model\n")
 
 
-def test_a_model_that_cannot_be_read_leaves_a_record(run: Run, x: Path, out: Path) -> None:
+def test_json_has_an_error_for_an_unreadable_model(run: Run, x: Path, out: Path) -> None:
     outcome = run("trace", "no.h5", "-i", x, "-o", out, "--json")
     assert (outcome.status, list(json.loads(outcome.out))) == (2, ["model", "error"])
 
 
 @pytest.mark.parametrize("option", ["-i", "--mask", "--initial-state"])
-def test_what_is_no_array_is_told_by_its_path(run: Run, model: Path, x: Path, out: Path, tmp_path: Path, option: str) -> None:  # fmt: skip
+def test_an_invalid_array_is_reported_with_its_path(run: Run, model: Path, x: Path, out: Path, tmp_path: Path, option: str) -> None:  # fmt: skip
     (tmp_path / "table.csv").write_text("1,2\n")
     given = [] if option == "-i" else ["-i", x]
     outcome = run("trace", model, "-o", out, *given, option, tmp_path / "table.csv")
@@ -194,14 +194,14 @@ def test_what_is_no_array_is_told_by_its_path(run: Run, model: Path, x: Path, ou
     assert outcome.err.startswith(f"lstmdump: {tmp_path / 'table.csv'}: it is ")
 
 
-def test_an_output_that_is_there_is_left(run: Run, model: Path, x: Path, out: Path) -> None:
+def test_an_existing_output_is_kept(run: Run, model: Path, x: Path, out: Path) -> None:
     out.write_bytes(b"mine")
     outcome = run("trace", model, "-i", x, "-o", out)
     assert (outcome.status, outcome.err) == (2, f"lstmdump: {model}: {out} already exists; use --force\n")
     assert out.read_bytes() == b"mine"
 
 
-def test_force_overwrites_it(run: Run, model: Path, x: Path, out: Path) -> None:
+def test_force_overwrites_an_existing_output(run: Run, model: Path, x: Path, out: Path) -> None:
     out.write_bytes(b"mine")
     assert (run("trace", model, "-i", x, "-o", out, "-f").status, len(np.load(out).files)) == (0, 8)
 
@@ -230,7 +230,7 @@ def test_a_layer_has_the_same_states_in_every_format(run: Run, samples: Path, tm
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_leaves_nothing_half_done(number: signal.Signals, status: int, model: Path, tmp_path: Path) -> None:
+def test_a_signal_leaves_no_unfinished_files(number: signal.Signals, status: int, model: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.zeros((1, 300_000, 3), np.float32))
     command = [sys.executable, "-m", "lstmdump", "trace", str(model), "-i", str(tmp_path / "x.npy"),
                "-o", str(tmp_path / "new" / "s.npz")]  # fmt: skip

@@ -16,7 +16,7 @@ Run = Callable[..., Any]
 
 @pytest.fixture
 def standin(monkeypatch: pytest.MonkeyPatch) -> Standin:
-    """In TensorFlow's place. Its `order` can be changed, so that it takes other columns than we do."""
+    """A replacement of TensorFlow, whose `order` can be changed so that it reads other columns than we do."""
     made = Standin()
     monkeypatch.setattr(command, "TensorFlow", lambda *_, **__: made)
     return made
@@ -56,7 +56,7 @@ def test_json_is_an_object_per_model(run: Run, model: Path) -> None:
     )  # fmt: skip
 
 
-def test_only_layers_that_match_are_verified(run: Run, standin: Standin, tmp_path: Path) -> None:
+def test_only_matching_layers_are_verified(run: Run, standin: Standin, tmp_path: Path) -> None:
     layers = {name: builders.keras_2_weights(name) for name in ("one", "two")}
     path = builders.write(tmp_path / "a.h5", layers)
     outcome = run("verify", path, "-l", "t*")
@@ -64,13 +64,13 @@ def test_only_layers_that_match_are_verified(run: Run, standin: Standin, tmp_pat
 
 
 @pytest.mark.usefixtures("standin")
-def test_a_pattern_that_matches_none_is_an_error(run: Run, model: Path) -> None:
+def test_a_pattern_without_a_match_is_an_error(run: Run, model: Path) -> None:
     outcome = run("verify", model, "-l", "x")
     assert (outcome.status, outcome.err) == (2, f"lstmdump: {model}: no layer matches x; it has 1 LSTM layer\n")
 
 
 @pytest.mark.usefixtures("standin")
-def test_a_model_without_lstm_is_told_and_alone_verifies_nothing(run: Run, tmp_path: Path) -> None:
+def test_a_single_model_without_lstm_is_a_failure(run: Run, tmp_path: Path) -> None:
     path = builders.write(tmp_path / "a.h5", {"dense": builders.dense("dense")})
     outcome = run("verify", path)
     assert (outcome.status, outcome.err) == (
@@ -80,7 +80,7 @@ def test_a_model_without_lstm_is_told_and_alone_verifies_nothing(run: Run, tmp_p
 
 
 @pytest.mark.usefixtures("standin")
-def test_a_model_without_lstm_beside_others_is_no_failure(run: Run, model: Path, tmp_path: Path) -> None:
+def test_a_model_without_lstm_among_others_is_not_a_failure(run: Run, model: Path, tmp_path: Path) -> None:
     path = builders.write(tmp_path / "a.h5", {"dense": builders.dense("dense")})
     assert run("verify", path, model).status == 0
 
@@ -93,12 +93,12 @@ def test_an_empty_directory_verifies_nothing(run: Run, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", ["0", "-1", "nan", "inf", "x"])
 @pytest.mark.parametrize("option", ["--tolerance", "--timeout"])
-def test_a_number_that_makes_no_sense_is_a_usage_error(run: Run, option: str, number: str, model: Path) -> None:
+def test_an_invalid_number_is_a_usage_error(run: Run, option: str, number: str, model: Path) -> None:
     outcome = run("verify", model, option, number)
     assert (outcome.status, f"'{number}' is not a positive number" in outcome.err) == (2, True)
 
 
-def test_without_tensorflow_each_model_gets_the_line_that_helps(
+def test_without_tensorflow_each_model_gets_a_line_with_the_remedy(
     run: Run, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "none").mkdir()
@@ -112,7 +112,7 @@ def test_without_tensorflow_each_model_gets_the_line_that_helps(
     )
 
 
-def test_a_tensorflow_that_hangs_gets_no_more_than_its_time(
+def test_a_hanging_tensorflow_is_stopped_after_the_time_limit(
     run: Run, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "slow").mkdir()

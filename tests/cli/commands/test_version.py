@@ -1,4 +1,4 @@
-"""`lstmdump version`: what a bug report needs."""
+"""`lstmdump version`: the versions that a bug report needs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def rows(run: Run) -> dict[str, str]:
     }
 
 
-def test_version_begins_with_what_every_report_needs(run: Run) -> None:
+def test_version_begins_with_the_main_components(run: Run) -> None:
     assert list(rows(run))[:6] == ["lstmdump", "Python", "numpy", "h5py", "HDF5", "platform"]
 
 
@@ -36,11 +36,11 @@ def test_version_begins_with_what_every_report_needs(run: Run) -> None:
         *((name, metadata.version(name)) for name in ("numpy", "h5py", "click", "crc32c", "rich")),
     ],
 )
-def test_a_version_is_that_of_what_is_installed(name: str, version: str, run: Run) -> None:
+def test_versions_are_those_installed(name: str, version: str, run: Run) -> None:
     assert rows(run)[name] == version
 
 
-def test_what_is_not_installed_is_reported(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_packages_are_reported(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def version(package: str) -> str:
         raise metadata.PackageNotFoundError(package)
 
@@ -59,7 +59,9 @@ def test_version_takes_no_model(run: Run) -> None:
     assert run("version", "x.h5").status == 2
 
 
-def test_a_command_goes_before_a_file_of_its_name(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_takes_precedence_over_a_file_of_its_name(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "version").write_bytes(b"")
     assert run("version").out.startswith("lstmdump ")

@@ -41,38 +41,38 @@ def test_a_fused_kernel_has_a_row_for_each_number_of_x_and_h() -> None:
 
 
 def test_a_projection_makes_h_narrower() -> None:
-    told = text(rows(subject(PROJECTED)))
-    assert "5+4 = 9 rows" in told
-    assert "The projection reduces the 6 units to an h of 4 numbers." in told
+    words = text(rows(subject(PROJECTED)))
+    assert "5+4 = 9 rows" in words
+    assert "The projection reduces the 6 units to an h of 4 numbers." in words
 
 
-def test_two_kernels_have_their_rows_apart() -> None:
-    told = text(rows(subject(KERAS_2)))
-    assert told.startswith("Why two kernels, and why these rows?\nkernel is multiplied by x and has a row for each")
-    assert "numbers, 3; recurrent_kernel is multiplied by h and has 6." in told
+def test_the_rows_of_two_kernels_are_explained_separately() -> None:
+    words = text(rows(subject(KERAS_2)))
+    assert words.startswith("Why two kernels, and why these rows?\nkernel is multiplied by x and has a row for each")
+    assert "numbers, 3; recurrent_kernel is multiplied by h and has 6." in words
 
 
-def test_keras_1_has_twelve_arrays_for_a_reason() -> None:
+def test_the_twelve_arrays_of_keras_1_are_explained() -> None:
     assert rows(subject(KERAS_1)).title == "Why twelve arrays?"
 
 
 @pytest.mark.parametrize(("path", "why"), [(TF1, "Why 4·64 = 256 columns?"), (KERAS_1, "Why 6 columns?")])
-def test_columns_have_their_reason(path: Path, why: str) -> None:
+def test_the_number_of_columns_is_explained(path: Path, why: str) -> None:
     assert columns(subject(path)).title == why
 
 
 @pytest.mark.parametrize(
     ("path", "shape"), [(TF1, ": (256,)."), (CUDNN, "two numbers for each column, one for x and one for h: (32,).")]
 )
-def test_the_bias_goes_with_the_columns(path: Path, shape: str) -> None:
+def test_the_bias_is_explained_with_the_columns(path: Path, shape: str) -> None:
     assert text(columns(subject(path))).endswith(shape)
 
 
-def test_a_layer_without_bias_has_no_word_of_one() -> None:
+def test_a_bias_is_not_mentioned_for_a_layer_without_one() -> None:
     assert "bias" not in text(columns(subject(GENUINE / "keras-2.12.0-full-nobias.h5")))
 
 
-def test_what_holds_for_many_sizes_is_told_in_letters() -> None:
+def test_sizes_can_be_given_as_letters() -> None:
     assert rows(subject(TF1, in_letters=True)).title == "Why does the kernel have d+m rows?"
     assert columns(subject(TF1, in_letters=True)).title == "Why 4·m columns?"
 
@@ -85,18 +85,18 @@ def test_a_projection_is_p_in_letters() -> None:
 def test_the_table_of_slices_holds_the_blocks_of_each_gate(path: Path) -> None:
     on = subject(path)
     table = cells(slices(on))[1 : 1 + len(GATES)]
-    wanted = [
-        [letter, *(str(found[0]) for found in stored_blocks(on.lstm, letter).values() if found)]
+    expected = [
+        [letter, *(str(blocks[0]) for blocks in stored_blocks(on.lstm, letter).values() if blocks)]
         for letter in on.lstm.gate_order
     ]
-    assert table == wanted
+    assert table == expected
 
 
 def test_slices_of_the_weather_model() -> None:
     assert ["f", "kernel[:, 6:12]", "recurrent_kernel[:, 6:12]", "bias[6:12]"] in cells(slices(subject(KERAS_2)))
 
 
-def test_nothing_is_cut_in_keras_1() -> None:
+def test_keras_1_has_no_slices() -> None:
     assert slices(subject(KERAS_1)).lines[0].text.startswith("None: each gate has its own arrays")
 
 
@@ -121,11 +121,11 @@ def test_the_projection_is_named() -> None:
     assert "P (6, 4) is projection/kernel." in text(slices(subject(PROJECTED)))
 
 
-def test_arrays_that_the_file_calls_otherwise_are_named() -> None:
+def test_other_names_in_the_file_are_listed() -> None:
     assert ["kernel", "layers/lstm/cell/vars/0"] in cells(slices(subject(SAMPLES / "keras-3.15-func30.keras")))
 
 
-def test_arrays_that_the_file_calls_so_are_not_named_again() -> None:
+def test_equal_names_in_the_file_are_not_listed() -> None:
     assert "Their names in the file" not in text(slices(subject(KERAS_1)))
 
 
@@ -140,14 +140,14 @@ def test_the_count_of_64_units_on_12_inputs() -> None:
 
 
 @pytest.mark.parametrize("path", [*sorted(GENUINE.glob("*.h5")), PROJECTED, TF1], ids=lambda path: path.name)
-def test_the_steps_come_to_the_count(path: Path) -> None:
+def test_the_steps_add_up_to_the_count(path: Path) -> None:
     with lstmdump.open(path) as model:
         for lstm in model.lstms:
             last = cells(parameters(Subject(lstm, Behaviour())))[-1][-1]
             assert last == f"{lstm.parameters:,}"
 
 
-def test_an_array_named_with_unseen_signs_is_escaped(tmp_path: Path) -> None:
+def test_control_characters_in_the_name_of_an_array_are_escaped(tmp_path: Path) -> None:
     lstm: LSTM = subject(builders.one_lstm(tmp_path / "a.h5")).lstm
     weight = lstm.weights[0]
     weight.tensor.name = "\x1b[31m"

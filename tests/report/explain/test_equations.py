@@ -36,8 +36,8 @@ def lstm(tmp_path: Path) -> LSTM:
     return only(builders.one_lstm(tmp_path / "a.h5"))
 
 
-def told(section: Section, start: str) -> str:
-    """The row of a table that begins with START."""
+def read_row(section: Section, start: str) -> str:
+    """Return the first cell after `start` in the row of a table that begins with it."""
     (row,) = [line.text for line in section.lines if line.is_row and line.text.startswith(start)]
     return re.split(r" {3,}", row.removeprefix(start).strip())[0]
 
@@ -54,7 +54,7 @@ def told(section: Section, start: str) -> str:
     ],
 )
 def test_a_plain_lstm_has_the_six_equations(lstm: LSTM, left: str, right: str) -> None:
-    assert told(equations(Subject(lstm, Behaviour())), left) == right
+    assert read_row(equations(Subject(lstm, Behaviour())), left) == right
 
 
 @pytest.mark.parametrize(
@@ -67,34 +67,34 @@ def test_a_plain_lstm_has_the_six_equations(lstm: LSTM, left: str, right: str) -
     ],
 )
 def test_peepholes_projection_and_forget_bias_are_in_the_equations(left: str, right: str) -> None:
-    assert told(equations(Subject(only(PEEPHOLES), Behaviour())), left) == right
+    assert read_row(equations(Subject(only(PEEPHOLES), Behaviour())), left) == right
 
 
-def test_a_forget_bias_that_the_file_does_not_hold_is_a_word(lstm: LSTM) -> None:
+def test_an_unknown_forget_bias_is_a_name_in_the_equation(lstm: LSTM) -> None:
     assert (
-        told(equations(Subject(changed(lstm, forget_bias=None), Behaviour())), "f =")
+        read_row(equations(Subject(changed(lstm, forget_bias=None), Behaviour())), "f =")
         == "σ(x·W_f + h·U_f + b_f + forget_bias)"
     )
 
 
 def test_a_layer_without_bias_has_none_in_its_equations() -> None:
     lstm = only(GENUINE / "keras-2.12.0-full-nobias.h5")
-    assert told(equations(Subject(lstm, Behaviour())), "i =") == "σ(x·W_i + h·U_i)"
+    assert read_row(equations(Subject(lstm, Behaviour())), "i =") == "σ(x·W_i + h·U_i)"
 
 
 def test_the_layers_own_activations_are_in_the_equations(lstm: LSTM) -> None:
     section = equations(Subject(lstm, Behaviour("relu", "hard_sigmoid")))
-    assert told(section, "i =") == "hard_sigmoid(x·W_i + h·U_i + b_i)"
-    assert told(section, "h' =") == "o∘relu(c')"
+    assert read_row(section, "i =") == "hard_sigmoid(x·W_i + h·U_i + b_i)"
+    assert read_row(section, "h' =") == "o∘relu(c')"
 
 
-def test_a_cell_that_clips_says_so(lstm: LSTM) -> None:
+def test_clipping_is_in_the_equations(lstm: LSTM) -> None:
     section = equations(Subject(lstm, Behaviour(cell_clip=3.0)))
-    assert told(section, "c' =") == "clip(f∘c + i∘candidate, ±3.0)"
+    assert read_row(section, "c' =") == "clip(f∘c + i∘candidate, ±3.0)"
 
 
 @pytest.mark.parametrize("path", [PEEPHOLES, ROOT / "sample_models" / "tf-1.12-basic-lstm-cell"], ids=lambda p: p.name)
-def test_shapes_come_to_what_the_equations_give(path: Path) -> None:
+def test_the_shapes_are_those_that_numpy_computes(path: Path) -> None:
     for line in shapes(Subject(only(path), Behaviour())).lines:
         left, right = re.split(r" {3,}", line.text)[-1].rsplit(" = ", 1)
         ones = re.sub(r"\((\d+(?:, \d+|,))\)", r"np.ones((\1))", left).replace("·", "@").replace("∘", "*")
@@ -103,35 +103,37 @@ def test_shapes_come_to_what_the_equations_give(path: Path) -> None:
 
 def test_the_shapes_of_64_units_on_12_inputs() -> None:
     lstm = only(ROOT / "sample_models" / "tf-1.12-basic-lstm-cell")
-    assert told(shapes(Subject(lstm, Behaviour())), "each gate") == "(12,)·(12, 64) + (64,)·(64, 64) + (64,) = (64,)"
+    assert (
+        read_row(shapes(Subject(lstm, Behaviour())), "each gate") == "(12,)·(12, 64) + (64,)·(64, 64) + (64,) = (64,)"
+    )
 
 
 @pytest.mark.parametrize("keras", [1, 2, 3])
 def test_hard_sigmoid_is_defined_as_it_is_computed(lstm: LSTM, keras: int) -> None:
-    told = text(activations(Subject(lstm, Behaviour("tanh", "hard_sigmoid", keras))))
-    found = re.search(r"hard_sigmoid\(z\) is (\S+) \+ 0\.5, kept between 0 and 1", told)
-    assert found is not None
+    words = text(activations(Subject(lstm, Behaviour("tanh", "hard_sigmoid", keras))))
+    definition = re.search(r"hard_sigmoid\(z\) is (\S+) \+ 0\.5, kept between 0 and 1", words)
+    assert definition is not None
     z = np.linspace(-4, 4, 81)
-    slope = eval(found[1].replace("·", "*"), {"z": z})  # noqa: S307 - our own text
+    slope = eval(definition[1].replace("·", "*"), {"z": z})  # noqa: S307 - our own text
     assert np.allclose(np.clip(slope + 0.5, 0, 1), functions.named("hard_sigmoid", keras)(z), atol=1e-6)
 
 
 def test_the_layers_activations_are_named(lstm: LSTM) -> None:
-    told = text(activations(Subject(lstm, Behaviour("softsign", "hard_sigmoid"))))
-    assert told.startswith("Gates i, f and o: hard_sigmoid. Candidate and output: softsign.")
+    words = text(activations(Subject(lstm, Behaviour("softsign", "hard_sigmoid"))))
+    assert words.startswith("Gates i, f and o: hard_sigmoid. Candidate and output: softsign.")
 
 
-def test_what_the_file_leaves_open_is_said(lstm: LSTM) -> None:
+def test_assumptions_are_listed(lstm: LSTM) -> None:
     section = granted(Subject(lstm, Behaviour(notes=("the file does not state it",))))
     assert section is not None
     assert text(section) == "In lstmdump trace: the file does not state it."
 
 
-def test_where_nothing_is_open_nothing_is_taken_for_granted(lstm: LSTM) -> None:
+def test_without_assumptions_there_is_no_section_on_them(lstm: LSTM) -> None:
     assert granted(Subject(lstm, Behaviour())) is None
 
 
-def test_an_activation_with_unseen_signs_is_escaped(lstm: LSTM) -> None:
+def test_control_characters_in_an_activation_are_escaped(lstm: LSTM) -> None:
     assert "\x1b" not in text(equations(Subject(lstm, Behaviour("\x1b[31mrelu"))))
 
 
@@ -146,16 +148,16 @@ def test_a_long_name_of_an_activation_is_shortened(lstm: LSTM) -> None:
         ({"class_name": "function", "config": "swishy", "registered_name": "swishy"}, "swishy"),
     ],
 )
-def test_an_activation_that_is_described_goes_by_its_name(lstm: LSTM, described: dict[str, Any], word: str) -> None:
+def test_an_activation_given_as_a_description_is_named(lstm: LSTM, described: dict[str, Any], word: str) -> None:
     subject = Subject(lstm, Behaviour()._replace(activation=described))
-    assert told(equations(subject), "h' =") == f"o∘{word}(c')"
+    assert read_row(equations(subject), "h' =") == f"o∘{word}(c')"
     assert f"output: {word}." in text(activations(subject))
 
 
-def test_the_settings_of_an_activation_are_told_beside_the_equations(lstm: LSTM) -> None:
+def test_the_settings_of_an_activation_are_given_below_the_equations(lstm: LSTM) -> None:
     leaky = {"class_name": "LeakyReLU", "config": {"negative_slope": 0.1}}
     subject = Subject(lstm, Behaviour()._replace(activation=leaky))
-    assert told(equations(subject), "h' =") == "o∘LeakyReLU(c')"
+    assert read_row(equations(subject), "h' =") == "o∘LeakyReLU(c')"
     assert "output: LeakyReLU(negative_slope=0.1)." in text(activations(subject))
 
 
@@ -180,5 +182,5 @@ def normalized(tmp_path: Path) -> LSTM:
         ("c' =", "norm(f∘c + i∘candidate)"),
     ],
 )
-def test_gates_that_are_normalized_say_so(normalized: LSTM, left: str, right: str) -> None:
-    assert told(equations(Subject(normalized, Behaviour())), left) == right
+def test_normalization_is_in_the_equations(normalized: LSTM, left: str, right: str) -> None:
+    assert read_row(equations(Subject(normalized, Behaviour())), left) == right

@@ -29,7 +29,7 @@ def text(section: Section) -> str:
     return "\n".join(line.text for line in section.lines)
 
 
-def told(lstm: LSTM, *, in_letters: bool = False) -> str:
+def explain_forget_bias(lstm: LSTM, *, in_letters: bool = False) -> str:
     return text(forget_bias(Subject(lstm, Behaviour(), in_letters)))
 
 
@@ -40,17 +40,19 @@ def lstm(tmp_path: Path) -> LSTM:
 
 
 def test_tensorflow_1_adds_its_forget_bias_at_run_time() -> None:
-    assert told(only(TF1)).startswith("Not in the stored b_f, bias[128:192]: the cell adds 1.0 to it at run time.")
+    assert explain_forget_bias(only(TF1)).startswith(
+        "Not in the stored b_f, bias[128:192]: the cell adds 1.0 to it at run time."
+    )
 
 
-def test_a_forget_bias_of_0_is_none() -> None:
+def test_a_forget_bias_of_0_is_reported_as_none() -> None:
     lstm = changed(only(TF1), forget_bias=0.0)
-    assert told(lstm) == "There is none: at run time, the cell adds 0 to b_f."
+    assert explain_forget_bias(lstm) == "There is none: at run time, the cell adds 0 to b_f."
 
 
-def test_a_forget_bias_that_the_file_does_not_hold_is_said_not_to_be_there() -> None:
+def test_an_unknown_forget_bias_is_reported_with_the_default() -> None:
     lstm = changed(only(TF1), forget_bias=None)
-    assert "This file does not hold the value; TensorFlow's default is 1.0." in told(lstm)
+    assert "This file does not hold the value; TensorFlow's default is 1.0." in explain_forget_bias(lstm)
 
 
 @pytest.mark.parametrize(
@@ -60,19 +62,19 @@ def test_a_forget_bias_that_the_file_does_not_hold_is_said_not_to_be_there() -> 
         (0.0, "There is none: at run time, the cell adds 0 to the forget gate."),
     ],
 )
-def test_without_a_bias_it_is_the_gate_that_something_is_added_to(added: float, words: str) -> None:
+def test_without_a_bias_the_constant_is_added_to_the_gate(added: float, words: str) -> None:
     lstm = only(TF1)
     kernel = lstm.weights[:1]
-    assert told(changed(lstm, weights=kernel, forget_bias=added)) == words
+    assert explain_forget_bias(changed(lstm, weights=kernel, forget_bias=added)) == words
 
 
 def test_keras_has_its_forget_bias_in_the_stored_b_f(lstm: LSTM) -> None:
-    assert told(lstm).startswith("In the stored b_f, bias[4:8]. ")
-    assert told(lstm).endswith("Nothing is added at run time.")
+    assert explain_forget_bias(lstm).startswith("In the stored b_f, bias[4:8]. ")
+    assert explain_forget_bias(lstm).endswith("Nothing is added at run time.")
 
 
-def test_a_slice_is_told_for_one_layer_only(lstm: LSTM) -> None:
-    assert told(lstm, in_letters=True).startswith("In the stored b_f. ")
+def test_a_slice_is_given_for_layers_of_one_size_only(lstm: LSTM) -> None:
+    assert explain_forget_bias(lstm, in_letters=True).startswith("In the stored b_f. ")
 
 
 @pytest.mark.parametrize(
@@ -84,12 +86,12 @@ def test_a_slice_is_told_for_one_layer_only(lstm: LSTM) -> None:
         ({}, "By default, Keras initializes it to 1,"),
     ],
 )
-def test_where_b_f_began_is_what_the_configuration_says(lstm: LSTM, settings: dict[str, Any], beginning: str) -> None:
-    assert beginning in told(changed(lstm, stated=stated(settings)))
+def test_the_initial_b_f_is_that_of_the_configuration(lstm: LSTM, settings: dict[str, Any], beginning: str) -> None:
+    assert beginning in explain_forget_bias(changed(lstm, stated=stated(settings)))
 
 
 def test_without_a_bias_there_is_no_forget_bias() -> None:
-    assert told(only(GENUINE / "keras-2.12.0-full-nobias.h5")) == "Nowhere: the layer has no bias."
+    assert explain_forget_bias(only(GENUINE / "keras-2.12.0-full-nobias.h5")) == "Nowhere: the layer has no bias."
 
 
 @pytest.mark.parametrize(
@@ -102,11 +104,11 @@ def test_without_a_bias_there_is_no_forget_bias() -> None:
         ["forget bias", "in the stored b_f", "added at run time", "in the stored b_f"],
     ],
 )
-def test_the_same_layer_is_told_of_keras_tensorflow_1_and_cudnn(row: list[str]) -> None:
+def test_keras_tensorflow_1_and_cudnn_are_compared(row: list[str]) -> None:
     section = elsewhere(Subject(only(TF1), Behaviour()))
     assert row in [re.split(r" {3,}", line.text) for line in section.lines]
 
 
-def test_what_keras_cannot_do_is_said() -> None:
+def test_features_that_keras_lacks_are_named() -> None:
     section = elsewhere(Subject(only(GENUINE / "keras-2.12.0-tf1_ckpt-lstm_peephole_proj"), Behaviour()))
     assert section.lines[-1].text.endswith("neither peepholes nor a projection.")

@@ -34,7 +34,7 @@ def text(section: Section | None) -> str:
     return "\n".join(line.text for line in section.lines)
 
 
-def test_time_steps_are_in_the_data_and_in_no_shape(lstm: LSTM) -> None:
+def test_time_steps_are_in_the_data_but_not_in_any_shape(lstm: LSTM) -> None:
     assert text(time(on(lstm))).startswith("In no shape. The data is (batch, time_steps, 3);")
 
 
@@ -46,46 +46,48 @@ def test_time_steps_are_in_the_data_and_in_no_shape(lstm: LSTM) -> None:
         {"batch_input_shape": {"class_name": "__tuple__", "items": [None, 9, 3]}},
     ],
 )
-def test_the_data_that_the_layer_was_built_for_is_told(lstm: LSTM, settings: dict[str, Any]) -> None:
+def test_the_shape_of_the_data_is_that_of_the_configuration(lstm: LSTM, settings: dict[str, Any]) -> None:
     assert text(data(on(lstm, settings))).startswith("(batch, 9, 3), according to the configuration.")
 
 
 @pytest.mark.parametrize(
     "shape", [None, [None, None, 3], [None, 9], "9", {"items": 9}, [None, True, 3], [None, -1, 3], [None, 10**99, 3]]
 )
-def test_data_of_another_kind_is_not_told(lstm: LSTM, shape: object) -> None:
+def test_an_unusual_shape_of_the_data_is_left_out(lstm: LSTM, shape: object) -> None:
     assert data(on(lstm, {"batch_input_shape": shape})) is None
 
 
-def test_a_layer_that_goes_forwards_has_no_word_of_it(lstm: LSTM) -> None:
+def test_a_forward_layer_has_no_section_on_its_direction(lstm: LSTM) -> None:
     assert direction(on(lstm)) is None
 
 
-def test_a_layer_that_goes_backwards_says_so(lstm: LSTM) -> None:
+def test_the_direction_of_a_backward_layer_is_explained(lstm: LSTM) -> None:
     assert text(direction(on(lstm, go_backwards=True))).startswith("From the last step to the first (go_backwards)")
 
 
 @pytest.mark.parametrize(("half", "backwards"), [("forward", False), ("backward", True)])
-def test_both_halves_of_a_bidirectional_are_told_alike(lstm: LSTM, half: str, backwards: bool) -> None:
-    told = text(direction(on(lstm, half=half, go_backwards=backwards, is_aligned=backwards)))
-    assert "the forward half goes from the first step to the last, the backward half from the last to the first" in told
+def test_both_halves_of_a_bidirectional_have_the_same_text(lstm: LSTM, half: str, backwards: bool) -> None:
+    words = text(direction(on(lstm, half=half, go_backwards=backwards, is_aligned=backwards)))
+    assert (
+        "the forward half goes from the first step to the last, the backward half from the last to the first" in words
+    )
 
 
-def test_a_half_that_goes_the_other_way_says_so(lstm: LSTM) -> None:
-    told = text(direction(on(lstm, half="forward", go_backwards=True, is_aligned=True)))
-    assert told == "From the last step to the first. It is the forward half of a Bidirectional."
+def test_a_half_with_the_other_direction_is_explained(lstm: LSTM) -> None:
+    words = text(direction(on(lstm, half="forward", go_backwards=True, is_aligned=True)))
+    assert words == "From the last step to the first. It is the forward half of a Bidirectional."
 
 
 def test_h_and_c_have_their_shapes(lstm: LSTM) -> None:
-    told = text(states(on(lstm)))
-    assert told.startswith("h (4,) is the output of a step, c (4,) the cell state")
-    assert "both are (batch, 4)" in told
+    words = text(states(on(lstm)))
+    assert words.startswith("h (4,) is the output of a step, c (4,) the cell state")
+    assert "both are (batch, 4)" in words
 
 
 def test_a_projected_h_is_narrower_than_c() -> None:
     with lstmdump.open(ROOT / "tests" / "genuine" / "keras-2.12.0-tf1_ckpt-lstm_peephole_proj") as model:
-        told = text(states(Subject(model.lstms[0], Behaviour())))
-    assert "they are (batch, 4) and (batch, 6)" in told
+        words = text(states(Subject(model.lstms[0], Behaviour())))
+    assert "they are (batch, 4) and (batch, 6)" in words
 
 
 @pytest.mark.parametrize(
@@ -96,20 +98,20 @@ def test_a_projected_h_is_narrower_than_c() -> None:
         ("return_state=True", "also the last h and the last c, (batch, 4) each"),
     ],
 )
-def test_what_keras_can_return_is_told(lstm: LSTM, option: str, given: str) -> None:
+def test_what_keras_can_return_is_listed(lstm: LSTM, option: str, given: str) -> None:
     lines = [line.text for line in states(on(lstm)).lines if line.is_row]
     assert any(line.startswith(option) and line.endswith(given) for line in lines)
 
 
-def test_the_way_to_c_of_every_step_is_told(lstm: LSTM) -> None:
+def test_the_command_for_c_of_every_step_is_given(lstm: LSTM) -> None:
     assert "lstmdump trace MODEL -i x.npy -o states.npz" in text(states(on(lstm)))
 
 
-def test_cells_of_tensorflow_1_return_otherwise() -> None:
+def test_tensorflow_1_has_its_own_text_on_returned_states() -> None:
     with lstmdump.open(ROOT / "sample_models" / "tf-1.12-basic-lstm-cell") as model:
-        told = text(states(Subject(model.lstms[0], Behaviour())))
-    assert "dynamic_rnn" in told
-    assert "return_sequences" not in told
+        words = text(states(Subject(model.lstms[0], Behaviour())))
+    assert "dynamic_rnn" in words
+    assert "return_sequences" not in words
 
 
 @pytest.mark.parametrize(
@@ -121,10 +123,10 @@ def test_cells_of_tensorflow_1_return_otherwise() -> None:
         ({"return_sequences": False}, "return_sequences=False: h of the last step, (batch, 4)."),
     ],
 )  # fmt: skip
-def test_what_this_layer_returns_is_told(lstm: LSTM, settings: dict[str, Any], given: str) -> None:
+def test_what_the_layer_returns_is_explained(lstm: LSTM, settings: dict[str, Any], given: str) -> None:
     assert text(returned(on(lstm, settings))).endswith(given)
 
 
 @pytest.mark.parametrize("settings", [{}, {"return_sequences": "yes"}, {"return_sequences": True, "return_state": 1}])
-def test_what_is_not_told_is_not_guessed(lstm: LSTM, settings: dict[str, Any]) -> None:
+def test_invalid_settings_are_not_explained(lstm: LSTM, settings: dict[str, Any]) -> None:
     assert returned(on(lstm, settings)) is None

@@ -18,24 +18,24 @@ def test_the_arrays_are_those_of_the_gates(model: Path) -> None:
         np.testing.assert_array_equal(read.arrays[name], values)
 
 
-def test_only_the_gates_that_are_asked_for_are_read(model: Path) -> None:
+def test_only_the_selected_gates_are_read(model: Path) -> None:
     with lstmdump.open(model) as opened:
         assert list(plot_arrays.read(opened.lstms[0], "m.h5", "f").arrays) == ["W_f", "U_f", "b_f"]
 
 
-def test_the_projection_and_the_forget_bias_are_the_cells(projected: Path) -> None:
+def test_the_projection_and_the_forget_bias_are_those_of_the_cell(projected: Path) -> None:
     with lstmdump.open(projected) as opened:
         read = plot_arrays.read(opened.lstms[0], "m")
     assert (read.projection, read.forget_bias, read.arrays["P"].shape) == (2, 1.0, (4, 2))
 
 
-def test_they_outlast_the_model_and_go_from_one_process_to_another(model: Path) -> None:
+def test_the_numbers_outlast_the_model_and_can_be_pickled(model: Path) -> None:
     with lstmdump.open(model) as opened:
         read = plot_arrays.read(opened.lstms[0], "m.h5")
     assert pickle.loads(pickle.dumps(read)).arrays["U_o"].shape == (4, 4)  # noqa: S301 - our own
 
 
-def test_what_they_take_on_their_way_is_allowed(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_memory_of_all_copies_is_in_the_budget(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     allowed: list[tuple[int, int]] = []
     monkeypatch.setattr("lstmdump.model.budget.allow", lambda size, *, copies=0: allowed.append((size, copies)))
     with lstmdump.open(model) as opened:

@@ -27,7 +27,7 @@ def layer(
     name: str = "lstm_1",
     **arrays: np.ndarray,
 ) -> LayerNumbers:
-    """A layer of random numbers, with ARRAYS in the place of some, or beside them."""
+    """Return a layer of random numbers, with `arrays` added or in place of some."""
     draw = np.random.default_rng(0).standard_normal
     made = {f"{kind}_{gate}": draw(shape) for kind, shape in (("W", (d, m)), ("U", (m, m)), ("b", m)) for gate in gates}
     projection = arrays["P"].shape[1] if "P" in arrays else None
@@ -40,7 +40,7 @@ def drawn(given: LayerNumbers, *, with_model: bool = False) -> Figure:
 
 
 def matrices(figure: Figure) -> dict[str, Axes]:
-    """The axes by the names in their titles."""
+    """Return the axes by the names in their titles."""
     return {axes.get_title().partition("  ")[0]: axes for axes in figure.axes if axes.get_title()}
 
 
@@ -60,10 +60,10 @@ def scales(figure: Figure) -> list[Axes]:
 @pytest.mark.parametrize("m", [4, 40])
 def test_each_matrix_is_that_of_its_gate(m: int) -> None:
     given = layer(m=m)
-    found = matrices(drawn(given))
-    assert list(found) == [f"{kind}_{gate}" for kind in "WUb" for gate in "ifco"]
+    by_name = matrices(drawn(given))
+    assert list(by_name) == [f"{kind}_{gate}" for kind in "WUb" for gate in "ifco"]
     for name, values in given.arrays.items():
-        np.testing.assert_array_equal(np.asarray(picture(found[name]).get_array()), np.atleast_2d(values))
+        np.testing.assert_array_equal(np.asarray(picture(by_name[name]).get_array()), np.atleast_2d(values))
 
 
 @pytest.mark.parametrize("m", [4, 40])
@@ -73,21 +73,21 @@ def test_the_first_row_is_above(m: int) -> None:
 
 
 def test_the_matrices_of_a_kind_have_one_scale_with_0_in_its_middle() -> None:
-    found = matrices(drawn(layer(W_c=np.full((3, 4), -7.26), U_o=np.full((4, 4), 0.5))))
-    assert {picture(found[f"W_{gate}"]).get_clim() for gate in "ifco"} == {(-7.3, 7.3)}
-    assert len({picture(found[f"U_{gate}"]).get_clim() for gate in "ifco"}) == 1
+    by_name = matrices(drawn(layer(W_c=np.full((3, 4), -7.26), U_o=np.full((4, 4), 0.5))))
+    assert {picture(by_name[f"W_{gate}"]).get_clim() for gate in "ifco"} == {(-7.3, 7.3)}
+    assert len({picture(by_name[f"U_{gate}"]).get_clim() for gate in "ifco"}) == 1
 
 
-def test_no_number_lies_beyond_the_scale() -> None:
+def test_no_number_is_beyond_the_scale() -> None:
     given = layer(12, 64)
     for name, axes in matrices(drawn(given)).items():
         assert np.abs(given.arrays[name]).max() <= picture(axes).get_clim()[1]
 
 
-def test_each_kind_has_a_scale_beside_it_that_says_where_it_ends() -> None:
-    found = scales(drawn(layer(**{f"W_{gate}": np.full((3, 4), 0.125) for gate in "ifco"})))
-    assert len(found) == 3
-    assert [label.get_text() for label in found[0].get_yticklabels()] == ["−0.13", "0", "+0.13"]
+def test_each_row_has_a_scale_with_its_ends() -> None:
+    bars = scales(drawn(layer(**{f"W_{gate}": np.full((3, 4), 0.125) for gate in "ifco"})))
+    assert len(bars) == 3
+    assert [label.get_text() for label in bars[0].get_yticklabels()] == ["−0.13", "0", "+0.13"]
 
 
 def test_a_title_has_the_name_and_the_shape() -> None:
@@ -97,10 +97,10 @@ def test_a_title_has_the_name_and_the_shape() -> None:
     ]  # fmt: skip
 
 
-def test_the_axes_say_what_rows_and_columns_are() -> None:
-    found = matrices(drawn(layer()))
-    assert [found[name].get_ylabel() for name in ("W_i", "U_i", "b_i")] == ["input", "unit at t − 1", ""]
-    assert [found[name].get_xlabel() for name in ("W_i", "U_i", "b_i")] == ["", "", "unit"]
+def test_the_axes_name_rows_and_columns() -> None:
+    by_name = matrices(drawn(layer()))
+    assert [by_name[name].get_ylabel() for name in ("W_i", "U_i", "b_i")] == ["input", "unit at t − 1", ""]
+    assert [by_name[name].get_xlabel() for name in ("W_i", "U_i", "b_i")] == ["", "", "unit"]
 
 
 def test_peepholes_have_a_row_without_the_candidate() -> None:
@@ -110,16 +110,16 @@ def test_peepholes_have_a_row_without_the_candidate() -> None:
 
 def test_a_projection_is_below_with_its_outputs_across() -> None:
     given = layer(P=np.ones((4, 2)), **{f"U_{gate}": np.ones((2, 4)) for gate in "ifco"})
-    found = matrices(drawn(given))
-    assert (found["P"].get_xlabel(), found["P"].get_ylabel()) == ("output", "unit")
-    assert (found["U_i"].get_ylabel(), found["b_i"].get_xlabel()) == ("output at t − 1", "unit")
+    by_name = matrices(drawn(given))
+    assert (by_name["P"].get_xlabel(), by_name["P"].get_ylabel()) == ("output", "unit")
+    assert (by_name["U_i"].get_ylabel(), by_name["b_i"].get_xlabel()) == ("output at t − 1", "unit")
 
 
 def test_a_layer_without_bias_has_no_row_for_it() -> None:
     given = layer()
     without = given._replace(arrays={name: values for name, values in given.arrays.items() if name[0] != "b"})
-    found = matrices(drawn(without))
-    assert (len(found), found["U_i"].get_xlabel()) == (8, "unit")
+    by_name = matrices(drawn(without))
+    assert (len(by_name), by_name["U_i"].get_xlabel()) == (8, "unit")
 
 
 def test_a_gate_alone_has_a_column_of_its_own() -> None:
@@ -141,20 +141,20 @@ def test_the_head_names_the_model_where_there_are_several() -> None:
         (None, "b_f as stored; the forget bias added at run time is not in the file"),
     ],
 )
-def test_what_is_added_at_run_time_is_said(forget_bias: float | None, words: str) -> None:
+def test_the_head_names_the_forget_bias_added_at_run_time(forget_bias: float | None, words: str) -> None:
     assert texts(drawn(layer(forget_bias=forget_bias)))[-1] == words
 
 
-def test_of_what_is_added_to_another_gate_nothing_is_said() -> None:
+def test_the_forget_bias_is_named_only_with_the_forget_gate() -> None:
     assert len(texts(drawn(layer(gates="i", forget_bias=1.0)))) == 2
 
 
 def block(m: int = 1000) -> int:
-    """How many rows, and columns, of a matrix of M × M are one point."""
+    """Return the number of rows, and of columns, of a matrix of `m` × `m` in one point."""
     return -(-m // np.asarray(picture(matrices(drawn(layer(1, m)))["U_i"]).get_array()).shape[0])
 
 
-def test_a_point_is_the_number_of_largest_modulus_where_there_are_more_numbers_than_can_be_seen() -> None:
+def test_a_point_of_a_large_matrix_is_the_number_of_largest_modulus() -> None:
     size = block()
     assert size > 1
     recurrent = np.full((1000, 1000), 0.1)
@@ -164,14 +164,14 @@ def test_a_point_is_the_number_of_largest_modulus_where_there_are_more_numbers_t
     assert (shown[0, 0], shown[1, 2], shown[-1, -1], np.median(shown)) == (-3.0, 2.0, -1.0, 0.1)
 
 
-def test_what_is_no_number_is_seen_among_many() -> None:
+def test_nan_is_visible_in_a_large_matrix() -> None:
     recurrent = np.ones((1000, 1000))
     recurrent[7, 999] = np.nan
     shown = picture(matrices(drawn(layer(1, 1000, U_f=recurrent)))["U_f"]).get_array()
     assert np.argwhere(np.ma.getmaskarray(shown)).tolist() == [[7 // block(), shown.shape[1] - 1]]
 
 
-def test_many_numbers_are_where_the_axes_say() -> None:
+def test_the_points_of_a_large_matrix_are_where_the_axes_say() -> None:
     axes = matrices(drawn(layer(1, 1000)))["U_f"]
     left, right, bottom, top = axes.images[0].get_extent()
     size = block()
@@ -179,14 +179,14 @@ def test_many_numbers_are_where_the_axes_say() -> None:
     assert (axes.get_xlim(), axes.get_ylim()) == ((-0.5, 999.5), (999.5, -0.5))
 
 
-@pytest.mark.parametrize(("m", "said"), [(300, False), (1000, True)])
-def test_points_that_are_several_numbers_are_said_to_be(m: int, said: bool) -> None:
-    assert ("each point is the largest of several numbers, by modulus" in texts(drawn(layer(1, m)))) is said
+@pytest.mark.parametrize(("m", "expected"), [(300, False), (1000, True)])
+def test_the_head_says_whether_a_point_is_several_numbers(m: int, expected: bool) -> None:
+    assert ("each point is the largest of several numbers, by modulus" in texts(drawn(layer(1, m)))) is expected
 
 
 @pytest.mark.parametrize("m", [4, 40])
 @pytest.mark.parametrize("strange", [np.nan, np.inf, -np.inf])
-def test_what_is_no_number_is_grey_and_said_to_be(strange: float, m: int) -> None:
+def test_nan_and_infinities_are_grey_and_in_the_head(strange: float, m: int) -> None:
     recurrent = np.ones((m, m))
     recurrent[0, 1] = strange
     figure = drawn(layer(m=m, U_f=recurrent))
@@ -217,7 +217,7 @@ def test_a_page_of_a_layer_of_any_size_fits_on_paper(d: int, m: int) -> None:
 
 @pytest.mark.parametrize(("d", "m"), [(1, 1), (3, 6), (12, 64), (2000, 5), (1, 4096)])
 @pytest.mark.parametrize("gates", ["ifco", "f"])
-def test_nothing_is_cut_off_or_covered(d: int, m: int, gates: str) -> None:
+def test_nothing_is_cut_off_or_overlaps(d: int, m: int, gates: str) -> None:
     with style.applied():
         figure = heat_maps.page(layer(d, m, gates, 1.0, name="n" * 900), with_model=True)
         figure.draw_without_rendering()

@@ -20,7 +20,7 @@ def test_each_bar_is_as_high_as_the_share_of_its_lag() -> None:
     assert [bar.get_height() for bar in axes.patches] == [75.0, 25.0]
 
 
-def test_bars_go_a_little_beyond_the_lags_that_have_95_percent() -> None:
+def test_there_are_a_few_bars_beyond_95_percent() -> None:
     assert LAYER.lag_95 == 15  # 9.5 of 9.9 are 95.96 %
     (axes,) = figure(LAYER).axes
     assert len(axes.patches) == 20
@@ -28,7 +28,7 @@ def test_bars_go_a_little_beyond_the_lags_that_have_95_percent() -> None:
 
 
 @pytest.mark.parametrize(("is_complete", "words"), [(True, "95 %"), (False, "95 % of these lags")])
-def test_the_line_says_what_95_percent_are_of(is_complete: bool, words: str) -> None:
+def test_the_line_at_95_percent_is_labelled(is_complete: bool, words: str) -> None:
     (axes,) = figure(replace(LAYER, is_complete=is_complete)).axes
     assert [text.get_text() for text in axes.texts] == [words]
 
@@ -44,18 +44,18 @@ def test_the_title_of_one_unit_without_input() -> None:
     assert figure(layer).get_suptitle().endswith("(unit 2; x = 0, from the state reached there)")
 
 
-def test_features_are_rows_below_with_their_shares() -> None:
+def test_the_shares_of_features_are_rows_below() -> None:
     _, below, _ = figure(replace(LAYER, norms=(1.0,), by_feature=((1.0, 3.0),)), by_feature=True).axes
     assert below.images[0].get_array().tolist() == [[25.0], [75.0]]
 
 
-def test_where_there_are_no_shares_there_are_no_bars() -> None:
+def test_without_shares_bars_have_no_height() -> None:
     axes, *_ = figure(replace(LAYER, norms=(0.0, 0.0), by_feature=((0.0, 0.0),) * 2), by_feature=True).axes
     assert [bar.get_height() for bar in axes.patches] == [0.0, 0.0]
 
 
 @pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
-def test_it_is_saved_without_a_warning(suffix: str, tmp_path: Path) -> None:
+def test_the_figure_is_saved_without_a_warning(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"lags{suffix}"
     pictures.save((figure(layer, by_feature=True) for layer in [LAYER]), str(path), overwrite=False)
     assert path.stat().st_size > 1000

@@ -10,12 +10,12 @@ import pytest
 from lstmdump.report.plot import style
 
 
-def test_what_the_user_has_set_does_not_count() -> None:
+def test_settings_of_the_user_are_ignored() -> None:
     with mpl.rc_context({"text.usetex": True, "lines.linewidth": 9.0}), style.applied():
         assert (mpl.rcParams["text.usetex"], mpl.rcParams["lines.linewidth"]) == (False, 1.5)
 
 
-def test_what_the_user_has_set_is_as_it_was_thereafter() -> None:
+def test_settings_of_the_user_are_restored() -> None:
     before = dict(mpl.rcParams)
     with style.applied():
         assert mpl.rcParams["svg.fonttype"] == "none"
@@ -24,11 +24,11 @@ def test_what_the_user_has_set_is_as_it_was_thereafter() -> None:
 
 def test_no_warning_is_shown() -> None:
     with warnings.catch_warnings(record=True) as shown, style.applied():
-        warnings.warn("a sign is not in the font", stacklevel=1)
+        warnings.warn("a glyph is not in the font", stacklevel=1)
     assert shown == []
 
 
-def test_a_warning_is_shown_thereafter() -> None:
+def test_a_later_warning_is_shown() -> None:
     with style.applied():
         pass
     with pytest.warns(UserWarning, match="after"):
@@ -46,7 +46,7 @@ def test_a_figure_needs_no_display_and_no_pyplot() -> None:
     ("text", "shown"),
     [("lstm_1/é", "lstm_1/é"), ("a\x1b[2J", "a\\x1b[2J"), ("日本", "\\u65e5\\u672c"), ("😈\u200b", "😈\\u200b")],
 )
-def test_what_cannot_be_seen_or_the_font_lacks_is_escaped(text: str, shown: str) -> None:
+def test_characters_that_cannot_be_drawn_are_escaped(text: str, shown: str) -> None:
     assert style.legible(text) == shown
 
 

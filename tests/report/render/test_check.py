@@ -60,7 +60,7 @@ def test_json_of_an_unreadable_model_is_its_error() -> None:
     assert json.loads(render_check.json_line(BROKEN)) == {"model": "x.h5", "error": "an empty file"}
 
 
-def test_an_annotation_is_escaped_as_github_wants_it() -> None:
+def test_an_annotation_is_escaped_as_github_requires() -> None:
     assert next(render_check.github_lines(DIFFERENT)) == (
         "::error file=a%2Cb%3Ac.h5,title=lstmdump%3A parameters::lstm_1: parameters: expected 19,712, found 19,968 (+256)"
     )

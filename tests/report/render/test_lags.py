@@ -30,28 +30,28 @@ def test_each_lag_has_a_line_with_its_norm_its_share_and_a_bar() -> None:
     ]
 
 
-def test_what_is_measured_stands_beside_the_name_of_the_layer() -> None:
+def test_the_measure_is_next_to_the_name_of_the_layer() -> None:
     assert text(replace(LAYER, batch=1))[2] == (
         "lstm_1 · ‖∂h_T/∂x_{T-k}‖ of 4 units, 2 inputs · over 1 sequence of 12 steps"
     )
 
 
-def test_what_is_measured_stands_below_where_it_does_not_fit_beside() -> None:
+def test_the_measure_is_below_the_name_if_it_does_not_fit() -> None:
     assert text()[2:5] == [
         "lstm_1", "  ‖∂h_T/∂x_{T-k}‖ of 4 units, 2 inputs", "  mean over 3 sequences of 12 steps",
     ]  # fmt: skip
 
 
-def test_lags_beyond_are_one_line_with_their_share() -> None:
+def test_the_remaining_lags_are_one_line_with_their_share() -> None:
     assert "  t-10 … t-11: 0.1 %" in text()
 
 
-def test_one_lag_beyond_has_no_range() -> None:
+def test_one_remaining_lag_has_no_range() -> None:
     layer = replace(LAYER, norms=NORMS[:11], deviations=(0.0,) * 11)
     assert "  t-10: 0.1 %" in text(layer)
 
 
-def test_lags_are_shown_as_far_as_95_percent_go() -> None:
+def test_lags_are_shown_up_to_95_percent() -> None:
     layer = replace(LAYER, norms=(1.0,) * 40, deviations=(0.0,) * 40)
     lines = text(layer)
     assert [line.split()[0] for line in lines if line.startswith("  t-")] == [*(f"t-{k}" for k in range(38)), "t-38"]
@@ -68,20 +68,20 @@ def test_the_answer_for_one_step() -> None:
     assert text(layer)[-1] == "95 % of the influence on h_T comes from the last step alone: t-0 has 100.0 %."
 
 
-def test_where_lags_are_left_out_the_answer_is_about_the_others() -> None:
+def test_with_limited_lags_the_answer_is_about_these() -> None:
     assert text(replace(LAYER, is_complete=False))[-2:] == [
         "Of these lags alone, 95 % comes from the last 5 steps (t-0 … t-4); t-4 has",
         "5.0 %.",
     ]
 
 
-def test_where_there_are_no_shares_there_is_a_dash() -> None:
+def test_missing_shares_are_dashes() -> None:
     lines = text(replace(LAYER, norms=(0.0, 0.0), deviations=(0.0, 0.0)))
     assert "  t-0          0        —" in lines
     assert lines[-1] == "The influence on h_T has no shares: it is 0, or not a finite number."
 
 
-def test_what_is_more_than_nothing_is_not_shown_as_nothing() -> None:
+def test_a_share_above_0_is_not_shown_as_0() -> None:
     layer = replace(LAYER, norms=(1.0, 1e-9), deviations=(0.0, 0.0))
     assert any(line.startswith("  t-1      1e-09  < 0.1 %  ▏") for line in text(layer))
 
@@ -101,7 +101,7 @@ def test_no_line_is_wider_than_the_terminal(width: int | None) -> None:
     assert max(map(len, lines)) <= (width or 80)
 
 
-def test_notes_hang_behind_their_label() -> None:
+def test_notes_are_indented_below_their_text() -> None:
     assert text(LAYER, "lstm_1: " + "abc " * 30)[-2:] == [
         "note: lstm_1: " + " ".join(["abc"] * 16), "      " + " ".join(["abc"] * 14)
     ]  # fmt: skip
@@ -114,7 +114,7 @@ def test_features_have_a_line_each_with_their_shares_by_lag() -> None:
     assert lines[first + 1].split() == ["0", "75.0", "%", "75.0", "%", *["0.0", "%"] * 5]
 
 
-def test_names_that_terminals_act_on_are_escaped() -> None:
+def test_control_characters_in_names_are_escaped() -> None:
     assert "\x1b" not in "".join(text(replace(LAYER, name="a\x1bb"), "a\x1bb: note"))
 
 
@@ -123,7 +123,7 @@ def json_of(layer: LayerLags, *, by_feature: bool = False) -> dict[str, Any]:
     return made
 
 
-def test_json_has_each_lag_and_what_they_come_to() -> None:
+def test_json_has_each_lag_and_the_total() -> None:
     layer = replace(LAYER, norms=(3.0, 1.0), deviations=(0.5, 0.25))
     assert json_of(layer) == {
         "model": "m.h5",
@@ -142,7 +142,7 @@ def test_json_has_each_lag_and_what_they_come_to() -> None:
     }  # fmt: skip
 
 
-def test_json_has_features_where_they_are_asked_for() -> None:
+def test_json_has_features_on_request() -> None:
     layer = replace(LAYER, norms=(3.0, 1.0), deviations=(0.5, 0.25), by_feature=((2.0, 1.0), (1.0, 0.0)))
     assert json_of(layer, by_feature=True)["layers"][0]["by_feature"] == [
         {"feature": 0, "norm": 3.0, "share": 0.75, "lags": [2.0, 1.0]},
@@ -151,7 +151,7 @@ def test_json_has_features_where_they_are_asked_for() -> None:
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf])
-def test_what_is_no_number_is_null(number: float) -> None:
+def test_nan_and_infinities_are_null(number: float) -> None:
     made = json_of(replace(LAYER, norms=(number,), deviations=(number,)))["layers"][0]
     assert (made["lags"], made["lag_95"], made["total"]) == (
         [{"lag": 0, "norm": None, "std": None, "share": None, "cumulative": None}], None, None,

@@ -1,4 +1,4 @@
-"""Pages of Markdown, fold to the width of a terminal."""
+"""Markdown folded to the width of a terminal."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ def test_paragraphs_stay_apart() -> None:
     assert fold("one\n\n\ntwo\n", width=40, colour=False) == "one\n\ntwo\n"
 
 
-def test_an_item_of_a_list_hangs_below_its_mark() -> None:
+def test_an_item_of_a_list_is_indented_by_its_mark() -> None:
     assert fold("- one two\n  three\n- four\n", width=10, colour=False) == "- one two\n  three\n- four\n"
 
 
-def test_a_numbered_item_hangs_as_far() -> None:
+def test_a_numbered_item_is_indented_by_its_mark() -> None:
     assert fold("10. one two three\n", width=12, colour=False) == "10. one two\n    three\n"
 
 
-def test_a_dash_within_a_paragraph_begins_no_item() -> None:
+def test_a_dash_within_a_paragraph_does_not_begin_an_item() -> None:
     assert fold("one -\ntwo\n", width=40, colour=False) == "one - two\n"
 
 
@@ -32,7 +32,7 @@ def test_fenced_code_keeps_its_lines_and_is_indented() -> None:
 
 
 @pytest.mark.parametrize(("width", "indent"), [(14, 4), (13, 3), (10, 0), (5, 0)])
-def test_fenced_code_is_indented_as_far_as_there_is_room(width: int, indent: int) -> None:
+def test_fenced_code_is_indented_as_far_as_it_fits(width: int, indent: int) -> None:
     assert fold(f"```\n{'x' * 10}\n```\n", width=width, colour=False) == " " * indent + "x" * 10 + "\n"
 
 
@@ -44,19 +44,19 @@ def test_a_table_keeps_its_lines() -> None:
     assert fold("| a | b |\n| --- | --- |\n", width=8, colour=False) == "| a | b |\n| --- | --- |\n"
 
 
-def test_code_right_behind_a_paragraph_is_apart_from_it() -> None:
+def test_code_after_a_paragraph_is_a_block_of_its_own() -> None:
     assert fold("one\n```\na\n```\ntwo\n", width=40, colour=False) == "one\n\n    a\n\ntwo\n"
 
 
-def test_a_heading_is_bold_where_there_is_colour() -> None:
+def test_a_heading_is_bold_with_colour() -> None:
     assert fold("# one\n", width=40, colour=True) == "\x1b[1m# one\x1b[0m\n"
 
 
-def test_a_heading_keeps_its_sign_where_there_is_none() -> None:
+def test_a_heading_is_unchanged_without_colour() -> None:
     assert fold("## one\n", width=40, colour=False) == "## one\n"
 
 
-def test_a_link_shows_where_it_leads() -> None:
+def test_a_link_shows_its_target() -> None:
     assert fold("see [the\npage](https://a.b/c-d).\n", width=80, colour=False) == "see the page <https://a.b/c-d>.\n"
 
 

@@ -1,4 +1,4 @@
-"""What is set here is what rich would set; rich is asked for the rest."""
+"""The layout of a page is that of rich, which lays out what does not fit."""
 
 from __future__ import annotations
 
@@ -26,13 +26,15 @@ def written(width: int | None, *, colour: bool, name: str = "lstm") -> str:
 
 @pytest.mark.parametrize("colour", [False, True])
 @pytest.mark.parametrize("width", [None, 40, 44, 45, 80])  # the columns take 44
-def test_what_fits_is_set_as_rich_sets_it(width: int | None, colour: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_that_fits_is_laid_out_as_by_rich(
+    width: int | None, colour: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plain = written(width, colour=colour)
     monkeypatch.setattr(pages, "_is_narrow", lambda *_: False)
     assert written(width, colour=colour) == plain
 
 
-def test_the_columns_stand_below_each_other() -> None:
+def test_columns_are_aligned() -> None:
     assert written(80, colour=False).splitlines()[3:6] == [
         "  kernel      (3, 16) = 3×4·4           48",
         "  columns     i 0:4 · f 4:8",
@@ -44,20 +46,20 @@ def test_no_line_is_longer_than_the_terminal_is_wide() -> None:
     assert max(map(len, written(40, colour=False, name="a_layer_of_a_long_name" * 3).splitlines())) == 40
 
 
-def test_a_sign_may_take_two_columns_or_none() -> None:
+def test_a_character_may_take_two_columns_or_none() -> None:
     assert [length(Piece(text)) for text in ("層", "e\u0301", "×·", "a b")] == [2, 1, 2, 3]
 
 
-def test_a_word_that_is_too_long_is_cut() -> None:
+def test_a_word_longer_than_the_line_is_folded() -> None:
     assert Folding(40, colour=False).line([Piece("x" * 50)], 0) == "x" * 40 + "\n" + "x" * 10 + "\n"
 
 
-def test_further_lines_of_a_note_begin_beside_its_label() -> None:
+def test_further_lines_of_a_note_are_indented_by_its_label() -> None:
     lines = Folding(16, colour=False).hanging(Piece("note: "), "one two three four").splitlines()
     assert [line.rstrip() for line in lines] == ["note: one two", "      three four"]
 
 
-def test_one_column_gives_way_to_the_others() -> None:
+def test_one_column_is_folded_to_make_room() -> None:
     rows = [Row("kernel", "a reason of several words", Piece("48"))]
     text = Folding(30, colour=False).columns(rows, (6, 25, 2), folds=1, spare=16, gap=2, indent=2)
     assert [line.rstrip() for line in text.splitlines()] == [

@@ -1,4 +1,4 @@
-"""The table, compared whole with texts under `golden/`; each of them must also add up."""
+"""The table, compared with the texts in `golden/`; the column of parameters must also add up."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def cases(tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in GOLDEN.glob("*.txt")))
-def test_the_table_is_the_golden_one(name: str, cases: dict[str, str], golden: Callable[[str, str], str]) -> None:
+def test_the_table_equals_the_golden_text(name: str, cases: dict[str, str], golden: Callable[[str, str], str]) -> None:
     assert cases[name] == golden(name, cases[name])
 
 
@@ -76,35 +76,35 @@ def test_the_column_of_parameters_adds_up(name: str, cases: dict[str, str]) -> N
     assert layers + named.get("other layers", 0) == named["whole model"]
 
 
-def test_what_a_file_names_cannot_colour_the_table(tmp_path: Path) -> None:
+def test_markup_in_names_is_printed_as_text(tmp_path: Path) -> None:
     weights = {"l": builders.keras_2_weights("l/[red]\x1b[31mx[/red]")}
     text = table(report_on(builders.write(tmp_path / "a.h5", weights)), width=80, colour=False)
     assert "l/[red]\\x1b[31mx[/red]  LSTM" in text
 
 
-def test_without_colour_there_is_no_escape(cases: dict[str, str]) -> None:
+def test_without_colour_there_are_no_escape_sequences(cases: dict[str, str]) -> None:
     assert not [name for name, text in cases.items() if "\x1b" in text and "colour" not in name]
 
 
-def test_a_forget_bias_of_the_run_time_is_said(model: Path) -> None:
+def test_a_forget_bias_added_at_run_time_is_shown(model: Path) -> None:
     report = report_on(model)
     added = report._replace(layers=(report.layers[0]._replace(forget_bias=1.0),))
     assert "gates i f c o · forget bias 1.0 added at run time\n" in table(added, width=None, colour=False)
 
 
-def test_a_forget_bias_that_is_not_in_the_file_is_said(model: Path) -> None:
+def test_a_forget_bias_that_is_not_in_the_file_is_reported(model: Path) -> None:
     report = report_on(model)
     unknown = report._replace(layers=(report.layers[0]._replace(forget_bias=None),))
     assert "forget bias not in the file" in table(unknown, width=None, colour=False)
 
 
-def test_an_unusual_dtype_and_a_missing_bias_are_said(tmp_path: Path) -> None:
+def test_an_unusual_dtype_and_a_missing_bias_are_shown(tmp_path: Path) -> None:
     weights = [(name, values.astype("f2")) for name, values in builders.keras_2_weights("x")[:2]]
     text = table(report_on(builders.write(tmp_path / "a.h5", {"x": weights})), width=None, colour=False)
     assert "x  LSTM · 3 inputs, 4 units · gates i f c o · no bias · float16\n" in text
 
 
-def test_a_total_that_is_not_known_is_said(model: Path) -> None:
+def test_an_unknown_total_is_reported(model: Path) -> None:
     assert "whole model       not stated in the file" in table(
         report_on(model)._replace(total=None), width=None, colour=False
     )

@@ -33,7 +33,7 @@ def test_json_has_no_nan() -> None:
     assert (layer["saturated"]["candidate"], layer["stats"]["candidate"]["mean"]) == ({"low": None, "high": 0.0}, None)
 
 
-def test_json_has_statistics_where_they_are_asked_for() -> None:
+def test_json_has_statistics_on_request_only() -> None:
     summaries = [LAYER._replace(name="a")]
     line = render_trace.json_line(read(opened({"a": (3, 4)})), summaries, "m.h5", "s.npz", 7, with_statistics=False)
     assert "stats" not in json.loads(line)["layers"][0]

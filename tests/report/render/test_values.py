@@ -19,13 +19,13 @@ def lines(scales: TimeScales | None = None, **layer: str) -> list[str]:
 @pytest.mark.parametrize(
     ("added", "formula"), [(0.0, "1/(1-σ(b_f))"), (1.0, "1/(1-σ(b_f+1.0))"), (-0.5, "1/(1-σ(b_f-0.5))")]
 )
-def test_the_time_scale_says_what_is_added_to_the_bias(added: float, formula: str) -> None:
+def test_the_time_scale_includes_the_forget_bias(added: float, formula: str) -> None:
     text = values.statistics([LayerStatistics("a", (), TimeScales(added, 2.0, 3.0, 4.0))])
     assert f"time scale {formula}: 2 to 4 steps, median 3" in text
 
 
 @pytest.mark.parametrize(("gates", "shown"), [("ifco", True), ("f", False)])
-def test_the_projection_belongs_to_all_gates_together(gates: str, shown: bool, projected: Path) -> None:
+def test_the_projection_is_printed_with_all_gates_only(gates: str, shown: bool, projected: Path) -> None:
     with lstmdump.open(projected) as model:
         assert ("rnn/lstm_cell/P  (4, 2) float32" in values.arrays(model.lstms, gates)) is shown
 
@@ -62,11 +62,11 @@ def test_the_caveat_names_its_source(peepholes: bool, movers: str) -> None:
     ("three", "words"),
     [((2.0, 2.5, math.inf), "2 to ∞ steps, median 2.5"), ((math.inf,) * 3, "without end")],
 )
-def test_what_never_ends_is_said_to(three: tuple[float, float, float], words: str) -> None:
+def test_an_infinite_time_scale_is_printed(three: tuple[float, float, float], words: str) -> None:
     assert lines(TimeScales(0.0, *three, never_forget=1))[2] == f"  time scale 1/(1-σ(b_f)): {words}"
 
 
-def test_why_something_is_not_there_is_told() -> None:
+def test_reasons_for_missing_statistics_are_printed() -> None:
     assert lines(no_radius="it is not square", no_time_scales="the file does not hold the forget bias")[2:4] == [
         "  no spectral radius: it is not square",
         "  no time scale: the file does not hold the forget bias",
@@ -74,7 +74,7 @@ def test_why_something_is_not_there_is_told() -> None:
 
 
 @pytest.mark.parametrize("activation", ["sigmoid", "hard_sigmoid"])
-def test_statistics_are_80_columns_wide_at_the_most(activation: str) -> None:
+def test_statistics_have_at_most_80_columns(activation: str) -> None:
     array = ArrayStatistics("U_f", -1.23456e-10, -1.23456e-10, -1.23456e-10, 1.0, 1.0, -1.23456e-10)
     scales = TimeScales(0.0, 1.111, 2.222, 3.333, activation, HISTOGRAM, 1, peepholes=True)
     text = values.statistics([LayerStatistics("a", (array,), scales)])
@@ -86,7 +86,7 @@ def test_a_column_without_numbers_is_left_out() -> None:
     assert "spectral" not in values.statistics([LayerStatistics("a", (array,), None)])
 
 
-def test_the_record_has_a_spectral_radius_below_recurrent_kernels() -> None:
+def test_the_record_has_a_spectral_radius_for_recurrent_kernels() -> None:
     arrays = tuple(
         ArrayStatistics(name, 0.0, 0.0, 0.0, 0.0, 0.0, 0.5 if name == "U_i" else None) for name in ("W_i", "U_i")
     )
@@ -94,7 +94,7 @@ def test_the_record_has_a_spectral_radius_below_recurrent_kernels() -> None:
     assert (record["U_i"]["spectral_radius"], "spectral_radius" in record["W_i"]) == (0.5, False)
 
 
-def test_the_record_has_null_for_what_is_no_finite_number() -> None:
+def test_the_record_has_null_for_nan_and_infinities() -> None:
     array = ArrayStatistics("U_i", math.nan, 0.0, -math.inf, 0.0, 0.0, math.nan)
     scales = TimeScales(0.0, 2.0, 2.5, math.inf, bins=HISTOGRAM[-1:], never_forget=1)
     record = values.statistics_record(LayerStatistics("a", (array,), scales))

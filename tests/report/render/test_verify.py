@@ -25,12 +25,12 @@ def test_each_layer_has_a_line() -> None:
     ]
 
 
-def test_names_that_terminals_act_on_are_escaped() -> None:
+def test_control_characters_in_names_are_escaped() -> None:
     (line,) = render_verify.text_lines(model(LayerVerdict("a\x1bb", "LSTM", "x", "float64", 0.0, True)))
     assert "\x1b" not in line
 
 
-def test_json_has_all_of_a_layer_and_the_notes_by_layer() -> None:
+def test_json_has_layers_and_notes_with_the_layer() -> None:
     assert json.loads(render_verify.json_line(model(BAD, LEFT))) == {
         "model": "m.h5", "ok": False, "tolerance": 1e-5, "seed": 7,
         "layers": [
@@ -43,6 +43,6 @@ def test_json_has_all_of_a_layer_and_the_notes_by_layer() -> None:
     }  # fmt: skip
 
 
-def test_a_difference_that_is_no_number_is_null() -> None:
+def test_a_difference_of_nan_is_null() -> None:
     line = render_verify.json_line(model(LayerVerdict("a", "LSTM", "x", "float64", math.nan, False)))
     assert json.loads(line)["layers"][0]["difference"] is None
