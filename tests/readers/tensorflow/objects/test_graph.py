@@ -109,25 +109,25 @@ def test_a_key_of_very_many_steps_is_read_in_less_than_five_seconds() -> None:
 @pytest.mark.parametrize("number", [0, 127, 128, 20_000, 3_000_000])  # which takes 1, 1, 2, 3 and 4 bytes
 @pytest.mark.parametrize("name", ["cell", "n" * 200, "ü"])
 def test_an_edge_is_read_whatever_the_length_of_its_number_and_name(number: int, name: str) -> None:
-    assert object_graph._child(integer(1, number) + counted(2, name)) == (name, number)
+    assert object_graph._decode_edge(integer(1, number) + counted(2, name)) == (name, number)
 
 
 def test_an_edge_is_read_whatever_the_order_of_its_fields() -> None:
-    assert object_graph._child(counted(2, "cell") + integer(1, 5)) == ("cell", 5)
+    assert object_graph._decode_edge(counted(2, "cell") + integer(1, 5)) == ("cell", 5)
 
 
 def test_the_last_name_of_an_edge_with_two_names_counts() -> None:
-    assert object_graph._child(integer(1, 5) + counted(2, "a") + counted(2, "b")) == ("b", 5)
+    assert object_graph._decode_edge(integer(1, 5) + counted(2, "a") + counted(2, "b")) == ("b", 5)
 
 
 def test_an_edge_without_a_number_leads_to_the_root() -> None:
-    assert object_graph._child(counted(2, "root")) == ("root", 0)
+    assert object_graph._decode_edge(counted(2, "root")) == ("root", 0)
 
 
 @pytest.mark.parametrize("data", [b"\x08", b"\x08\xff", b"\x08\x05\x12", b"\x08\x05\x12\x09abc"])
 def test_a_truncated_edge_is_corrupt(data: bytes) -> None:
     with pytest.raises(CorruptModel, match="damaged protocol buffer"):
-        object_graph._child(data)
+        object_graph._decode_edge(data)
 
 
 @pytest.mark.parametrize("read", [object_graph.of_checkpoint, object_graph.of_saved_model])
