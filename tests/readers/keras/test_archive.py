@@ -162,8 +162,8 @@ def test_no_more_of_a_text_is_read_than_its_declared_size(tmp_path: Path) -> Non
     path, text = tmp_path / "m.keras", FILES["config.json"]
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("config.json", text + bytes(1 << 25))
-        told = archive.getinfo("config.json")
-        told.file_size, told.CRC = len(text), zlib.crc32(text)
+        info = archive.getinfo("config.json")
+        info.file_size, info.CRC = len(text), zlib.crc32(text)
         archive.writestr("model.weights.h5", WEIGHTS)
     tracemalloc.start()
     try:

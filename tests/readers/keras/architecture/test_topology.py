@@ -420,7 +420,7 @@ def test_a_layer_that_two_models_share_has_no_source(tmp_path: Path) -> None:
 # --- SavedModels
 
 
-def told(class_name: str, **config: Any) -> dict[str, Any]:
+def object_json(class_name: str, **config: Any) -> dict[str, Any]:
     return {"class_name": class_name, "name": config["name"], "config": config}
 
 
@@ -428,10 +428,10 @@ def test_the_json_of_a_saved_model_gives_the_sources(tmp_path: Path) -> None:
     layers = {"one": layer("one/lstm_cell", 4, 4), "two": layer("two/lstm_cell", 4, 4, seed=1)}
     root = Object({f"layer-{k}": one for k, one in enumerate(layers.values())}, identifier="_tf_keras_sequential")
     configs = [lstm_config(name, return_sequences=True) for name in layers]
-    metadata: dict[Object, Any] = {root: told("Sequential", name="model", layers=configs)}
+    metadata: dict[Object, Any] = {root: object_json("Sequential", name="model", layers=configs)}
     for name, one_layer in layers.items():
-        metadata[one_layer] = told("LSTM", name=name)
-        metadata[one_layer.children["cell"]] = told("LSTMCell", name="lstm_cell")  # type: ignore[index]
+        metadata[one_layer] = object_json("LSTM", name=name)
+        metadata[one_layer.children["cell"]] = object_json("LSTMCell", name="lstm_cell")  # type: ignore[index]
     with lstmdump.open(write_saved_model(tmp_path / "m", root, metadata=metadata)) as model:
         assert described(model) == FOLLOWS
 

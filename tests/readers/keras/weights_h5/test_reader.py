@@ -195,7 +195,7 @@ def test_groups_are_nested_up_to_the_limit(tmp_path: Path) -> None:
 
 def test_groups_nested_deeper_than_python_can_follow_are_refused(tmp_path: Path) -> None:
     path = builders.saved(tmp_path / "a.weights.h5", {"layers/" + "/".join("a" * 1500): CELL})
-    with pytest.raises(RefusedModel, match="deeper than can be followed"):
+    with pytest.raises(RefusedModel, match="nested more deeply than can be read"):
         lstmdump.open(path, limits=Limits(nesting=10_000, name_length=10_000))
 
 

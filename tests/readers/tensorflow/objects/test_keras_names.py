@@ -176,23 +176,23 @@ def test_a_name_with_a_slash_or_a_dot_is_kept(tmp_path: Path) -> None:
 # --- settings
 
 
-def told(class_name: str, **config: Any) -> dict[str, Any]:
+def object_json(class_name: str, **config: Any) -> dict[str, Any]:
     """Return Keras's JSON for an object of that class with this `config`."""
     return {"class_name": class_name, "name": config["name"], "config": config}
 
 
 def settings(tmp_path: Path, root: Object, metadata: dict[Object, dict[str, Any]]) -> list[LayerSettings]:
-    whole = {root: told("Sequential", name="sequential"), **metadata}
+    whole = {root: object_json("Sequential", name="sequential"), **metadata}
     with lstmdump.open(write_saved_model(tmp_path / "m", root, metadata=whole)) as model:
         return [one.settings for one in model.lstms]
 
 
-CELL = told("LSTMCell", name="lstm_cell", activation="relu", recurrent_activation="softsign")
+CELL = object_json("LSTMCell", name="lstm_cell", activation="relu", recurrent_activation="softsign")
 
 
 def test_a_cell_has_its_own_settings_and_the_direction_of_its_layer(tmp_path: Path) -> None:
     one = layer("lstm/lstm_cell")
-    around = told("LSTM", name="lstm", activation="relu", go_backwards=True, return_sequences=True, unroll=False)
+    around = object_json("LSTM", name="lstm", activation="relu", go_backwards=True, return_sequences=True, unroll=False)
     (found,) = settings(tmp_path, Object({"layer-0": one}), {one: around, one.children["cell"]: CELL})
     assert found == LayerSettings(
         is_described=True,
@@ -206,9 +206,9 @@ def test_a_cell_has_its_own_settings_and_the_direction_of_its_layer(tmp_path: Pa
 def test_each_half_of_a_bidirectional_has_its_direction_and_its_own_settings(tmp_path: Path) -> None:
     halves = {way: layer(f"bi/{way}_lstm/lstm_cell", seed=k) for k, way in enumerate(("forward", "backward"))}
     wrapper = Object({f"{way}_layer": half for way, half in halves.items()})
-    metadata = {wrapper: told("Bidirectional", name="bi")}
+    metadata = {wrapper: object_json("Bidirectional", name="bi")}
     for way, half in halves.items():
-        metadata[half] = told("LSTM", name=f"{way}_lstm", go_backwards=way == "backward")
+        metadata[half] = object_json("LSTM", name=f"{way}_lstm", go_backwards=way == "backward")
         metadata[half.children["cell"]] = CELL
     found = settings(tmp_path, Object({"layer-0": wrapper}), metadata)
     assert [(one.direction, one.go_backwards, one.activation) for one in found] == [
@@ -219,8 +219,8 @@ def test_each_half_of_a_bidirectional_has_its_direction_and_its_own_settings(tmp
 def test_a_half_that_is_reached_through_a_list_has_its_direction(tmp_path: Path) -> None:
     half = layer("bi/backward_lstm/lstm_cell")
     wrapper = Object({"_layers": Object({"1": half}), "backward_layer": half})
-    metadata = {wrapper: told("Bidirectional", name="bi"),
-                half: told("LSTM", name="backward_lstm", go_backwards=True), half.children["cell"]: CELL}  # fmt: skip
+    metadata = {wrapper: object_json("Bidirectional", name="bi"),
+                half: object_json("LSTM", name="backward_lstm", go_backwards=True), half.children["cell"]: CELL}  # fmt: skip
     (found,) = settings(tmp_path, Object({"layer-0": wrapper}), metadata)
     assert found.direction == "backward"
 
@@ -229,8 +229,11 @@ def test_only_the_first_of_stacked_cells_that_go_backwards_reverses_the_order(tm
     cells = {str(k): layer(f"rnn/lstm_cell_{k}", 4, 4, seed=k).children["cell"] for k in range(2)}
     stack = Object({"cells": Object(cells)})
     whole = Object({"cell": stack})
-    metadata = {whole: told("RNN", name="rnn", go_backwards=True), stack: told("StackedRNNCells", name="stack")}
-    metadata |= {cell: told("LSTMCell", name=f"lstm_cell_{k}") for k, cell in cells.items()}
+    metadata = {
+        whole: object_json("RNN", name="rnn", go_backwards=True),
+        stack: object_json("StackedRNNCells", name="stack"),
+    }
+    metadata |= {cell: object_json("LSTMCell", name=f"lstm_cell_{k}") for k, cell in cells.items()}
     found = settings(tmp_path, Object({"layer-0": whole}), metadata)
     assert [one.go_backwards for one in found] == [True, False]
 
@@ -240,6 +243,6 @@ def test_a_configuration_of_another_form_is_ignored(config: Any, tmp_path: Path)
     one = layer("lstm/lstm_cell")
     of_cell = {"class_name": "LSTMCell", "name": "lstm_cell", "config": config}
     (found,) = settings(
-        tmp_path, Object({"layer-0": one}), {one: told("LSTM", name="lstm"), one.children["cell"]: of_cell}
+        tmp_path, Object({"layer-0": one}), {one: object_json("LSTM", name="lstm"), one.children["cell"]: of_cell}
     )
     assert found == LayerSettings()
