@@ -78,7 +78,7 @@ PICKLE = rb"\x80[\x02-\x05]"  # a pattern: the protocols 2 to 5
 LEVELDB_MAGIC = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"  # the last 8 bytes of a LevelDB table, such as an .index
 _HEAD = 1024
 _INDEX = ".index"
-_LEFT_OF_CHECKPOINT = (".meta", ".data-00000-of-00001")
+_CHECKPOINT_LEFTOVERS = (".meta", ".data-00000-of-00001")
 _SAVED_MODEL = ("saved_model.pb", "saved_model.pbtxt")
 _BESIDE_SAVED_MODEL = ("keras_metadata.pb", "fingerprint.pb")
 _BESIDE_CONFIG = ("metadata.json", "model.weights.h5", "model.weights.json")  # an extracted .keras has two of these
@@ -142,8 +142,8 @@ def detect(location: Location) -> Format:
             _explain_missing_checkpoint(location)
         if location.exists() and not location.is_file():
             raise UnknownFormat("neither a file nor a directory")
-        if (told := _describe_part(location)) is not None:
-            raise UnknownFormat(told)
+        if (words := _describe_part(location)) is not None:
+            raise UnknownFormat(words)
         with location.open() as file:
             return _detect_file(file, location.limits)
     except FileNotFoundError as error:
@@ -159,7 +159,7 @@ def _explain_missing_checkpoint(location: Location) -> None:
     prefix = location.name.rstrip(".")
     if prefix and location.sibling(prefix + _INDEX).is_file():
         raise UnreadableModel(f"no such file; the prefix of the checkpoint is {prefix}, without the dot")
-    if any(location.sibling(location.name + ending).is_file() for ending in _LEFT_OF_CHECKPOINT):
+    if any(location.sibling(location.name + ending).is_file() for ending in _CHECKPOINT_LEFTOVERS):
         raise UnreadableModel(
             f"a checkpoint whose index, {location.name}{_INDEX}, is missing; nothing can be read without it"
         )

@@ -53,7 +53,7 @@ FOREIGN = {
 
 
 @pytest.mark.parametrize("words", FOREIGN)
-def test_what_is_no_model_is_named_for_what_it_is(words: str, tmp_path: Path) -> None:
+def test_the_error_for_another_file_states_what_it_is(words: str, tmp_path: Path) -> None:
     path = tmp_path / "model.h5"
     path.write_bytes(FOREIGN[words])
     with pytest.raises(UnknownFormat, match=rf"^(not a model file: )?{re.escape(words)}"):
@@ -61,7 +61,7 @@ def test_what_is_no_model_is_named_for_what_it_is(words: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("offset", [0, 512, 1024, 4096])
-def test_hdf5_is_known_by_its_signature_also_after_a_user_block(offset: int, tmp_path: Path) -> None:
+def test_hdf5_is_detected_by_its_signature_also_after_a_user_block(offset: int, tmp_path: Path) -> None:
     path = tmp_path / "model.keras"
     path.write_bytes(bytes(offset) + HDF5 + bytes(100))
     assert detect(Location(path)) is Format.HDF5
@@ -80,7 +80,7 @@ def test_hdf5_is_known_by_its_signature_also_after_a_user_block(offset: int, tmp
         (b"\x0a\xff\xff\xff\xff\x07\x0a\x06kernel", Format.GRAPH),  # and one of 2 GiB
     ],
 )
-def test_other_models_are_known_by_their_bytes(content: bytes, expected: Format, tmp_path: Path) -> None:
+def test_other_models_are_detected_by_their_first_bytes(content: bytes, expected: Format, tmp_path: Path) -> None:
     path = tmp_path / "model.h5"
     path.write_bytes(content)
     assert detect(Location(path)) is expected
@@ -96,33 +96,33 @@ def test_other_models_are_known_by_their_bytes(content: bytes, expected: Format,
         (["checkpoint", "x.index"], Format.CHECKPOINT),
     ],
 )
-def test_directories_are_known_by_the_files_in_them(names: list[str], expected: Format, tmp_path: Path) -> None:
+def test_directories_are_detected_by_the_files_in_them(names: list[str], expected: Format, tmp_path: Path) -> None:
     for name in names:
         (tmp_path / name).write_bytes(b"x")
     assert detect(Location(tmp_path)) is expected
 
 
-def test_a_checkpoint_is_known_by_its_prefix(tmp_path: Path) -> None:
+def test_a_checkpoint_is_detected_by_its_prefix(tmp_path: Path) -> None:
     (tmp_path / "model.ckpt.index").write_bytes(b"x")
     assert detect(Location(tmp_path / "model.ckpt")) is Format.CHECKPOINT
 
 
-def test_a_directory_that_is_no_model_is_named(tmp_path: Path) -> None:
+def test_a_directory_that_is_not_a_model_is_reported(tmp_path: Path) -> None:
     with pytest.raises(UnknownFormat, match="a directory, but not a model"):
         detect(Location(tmp_path))
 
 
-def test_a_missing_path_is_named(tmp_path: Path) -> None:
+def test_a_missing_path_is_reported(tmp_path: Path) -> None:
     with pytest.raises(UnreadableModel, match="no such file or directory"):
         detect(Location(tmp_path / "none.h5"))
 
 
-def test_a_path_with_a_nul_is_no_path() -> None:
+def test_a_path_with_a_nul_is_not_valid() -> None:
     with pytest.raises(UnreadableModel, match="not a valid path"):
         detect(Location(Path("a\0b")))
 
 
-def test_text_cut_within_a_character_is_still_text(tmp_path: Path) -> None:
+def test_text_that_ends_within_a_character_is_detected_as_text(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(("x" * 1023 + "é" * 10).encode())
     with pytest.raises(UnknownFormat, match="a text file"):
@@ -140,30 +140,32 @@ def test_text_cut_within_a_character_is_still_text(tmp_path: Path) -> None:
         (["saved_model.pb", "fingerprint.pb"], "fingerprint.pb", "a part of a SavedModel; give its directory"),
     ],
 )
-def test_a_part_of_a_model_leads_to_the_whole(files: list[str], named: str, words: str, tmp_path: Path) -> None:
+def test_the_error_for_a_part_of_a_model_names_the_whole(
+    files: list[str], named: str, words: str, tmp_path: Path
+) -> None:
     for name in files:
         (tmp_path / name).write_bytes(b"x")
     with pytest.raises(UnreadableModel, match=words):
         detect(Location(tmp_path / named))
 
 
-def test_every_format_has_its_row() -> None:
+def test_every_format_has_a_row() -> None:
     assert [row.format for row in FORMATS] == list(Format)
 
 
 @pytest.mark.parametrize("row", FORMATS, ids=lambda row: row.format.value)
-def test_the_reader_of_each_format_takes_a_location_and_gives_a_model(row: FormatFacts) -> None:
+def test_the_reader_of_each_format_takes_a_location_and_returns_a_model(row: FormatFacts) -> None:
     module, _, function = row.reader.partition(":")
     read = getattr(importlib.import_module(module), function)
     assert read.__annotations__ == {"location": "Location", "return": "Model"}
 
 
-def test_no_two_formats_are_called_the_same() -> None:
+def test_no_two_formats_have_the_same_name() -> None:
     names = [name for row in FORMATS for name in (row.label, row.called, row.reader)]
     assert len(set(names)) == len(names)
 
 
-def test_the_pre_commit_hooks_take_the_files_of_each_format() -> None:
+def test_the_pre_commit_hooks_match_the_files_of_each_format() -> None:
     hooks = (Path(__file__).parents[2] / ".pre-commit-hooks.yaml").read_text(encoding="utf-8")
     suffixes = dict.fromkeys(suffix for row in FORMATS for suffix in row.suffixes)
     taken = re.findall(r"files: \\\.\((.*)\)\$", hooks)

@@ -29,7 +29,7 @@ _LATEST = re.compile(rb'^model_checkpoint_path: "((?:[^"\\\n]|\\.)*)"', re.MULTI
 _ESCAPED = re.compile(rb"\\(?:([0-7]{1,3})|(.))")  # protobuf's text form: octal, or one character
 _INDEX = ".index"
 _STATE = "checkpoint"
-_BEGINNING = 1 << 20  # bytes; the file names the latest checkpoint first
+_MAX_STATE = 1 << 20  # bytes; the file names the latest checkpoint first
 
 
 def read(location: Location) -> Model:
@@ -40,9 +40,9 @@ def read(location: Location) -> Model:
     """
     if not location.is_dir():
         return _read_one(location)
-    found, said = _in_directory(location)
+    found, notes = _choose_checkpoint(location)
     model = _read_one(found)
-    return model._replace(notes=(*said, *model.notes)) if said else model
+    return model._replace(notes=(*notes, *model.notes)) if notes else model
 
 
 def _read_one(location: Location) -> Model:
@@ -60,9 +60,9 @@ def _read_bundle(prefix: Location) -> Model:
     try:
         notes = object_model.missing_files(bundle)
         if object_model.GRAPH_KEY in bundle:
-            graph = _object_graph(bundle)
+            graph = _read_object_graph(bundle)
             found = weights.holders(graph)
-            named = keras_names.name(graph, found, _stored_metadata(bundle, graph))
+            named = keras_names.name(graph, found, _read_metadata(bundle, graph))
             notes += [_LOST_CELLS] if weights.lacks_cells(graph, found) else []
             return object_model.of_objects(bundle, graph, named, kind, object_model.producer(graph), notes)
         from lstmdump.readers.tensorflow.tf1 import model as tf1_model
@@ -73,14 +73,14 @@ def _read_bundle(prefix: Location) -> Model:
         raise
 
 
-def _object_graph(bundle: Bundle) -> ObjectGraph:
+def _read_object_graph(bundle: Bundle) -> ObjectGraph:
     """Return the object graph in `bundle`; if the data file is missing, it is derived from the paths in the keys."""
     if bundle.missing_files():
         return object_graph.of_keys(bundle.names(), bundle.limits)
     return object_graph.of_checkpoint(bundle.string(object_model.GRAPH_KEY), bundle.limits)
 
 
-def _stored_metadata(bundle: Bundle, graph: ObjectGraph) -> dict[int, dict[str, Any]]:
+def _read_metadata(bundle: Bundle, graph: ObjectGraph) -> dict[int, dict[str, Any]]:
     """Return the JSON that TensorFlow 1.13 stored for each Keras object, by node."""
     texts = {node.metadata for node in graph.nodes if node.metadata and node.metadata in bundle}
     values = {key: keras_names.metadata_in(bundle.string(key), key, bundle.limits) for key in texts}
@@ -95,13 +95,13 @@ def _is_index(location: Location) -> bool:
     return header is not None and wire_bundle.is_bundle_header(header)
 
 
-def _in_directory(directory: Location) -> tuple[Location, list[str]]:
+def _choose_checkpoint(directory: Location) -> tuple[Location, list[str]]:
     """Return the checkpoint that the file `checkpoint` in `directory` names, or the only one, and notes on the choice.
 
     Only the last step of the path in that file is used, as the path is that of the machine where it was written.
     """
-    prefixes = _prefixes(directory)
-    latest = _latest(directory.child(_STATE))
+    prefixes = _list_prefixes(directory)
+    latest = _read_latest(directory.child(_STATE))
     if latest and any(directory.child(latest + ending).is_file() for ending in (_INDEX, "")):
         several = len(prefixes) > 1
         return directory.child(latest), [
@@ -117,7 +117,7 @@ def _in_directory(directory: Location) -> tuple[Location, list[str]]:
     raise UnreadableModel(f"the directory holds {len(prefixes)} checkpoints and {named}; give one: {names}")
 
 
-def _prefixes(directory: Location) -> list[str]:
+def _list_prefixes(directory: Location) -> list[str]:
     """Return the prefixes of the checkpoints in `directory`; none if the directory cannot be listed."""
     try:
         names = [entry.name for entry, _ in directory.entries()]
@@ -126,10 +126,10 @@ def _prefixes(directory: Location) -> list[str]:
     return [name.removesuffix(_INDEX) for name in names if name.endswith(_INDEX)]
 
 
-def _latest(state: Location) -> str:
+def _read_latest(state: Location) -> str:
     """Return the last step of the path of the latest checkpoint in the file `state`, or an empty text."""
     try:
-        found = _LATEST.search(_beginning(state)) if state.is_file() else None
+        found = _LATEST.search(_read_beginning(state)) if state.is_file() else None
     except OSError as error:
         raise UnreadableModel(f"its file `{_STATE}` cannot be read: {error.strerror or error}") from error
     if found is None:
@@ -139,6 +139,6 @@ def _latest(state: Location) -> str:
     return os.path.basename(last)  # noqa: PTH119 - on Windows, without a drive: `D:x` is in that drive's own current directory
 
 
-def _beginning(file: Location) -> bytes:
+def _read_beginning(file: Location) -> bytes:
     with file.open() as opened:
-        return opened.read(_BEGINNING)
+        return opened.read(_MAX_STATE)

@@ -20,7 +20,7 @@ from lstmdump.readers.tensorflow.wire import dtypes
 from lstmdump.readers.tensorflow.wire.mapped_file import content
 
 _READING = ("/read", "/Read/ReadVariableOp", "/ReadVariableOp")
-_HANDING_ON = frozenset({"Identity", "Enter"})
+_PASSING_ON = frozenset({"Identity", "Enter"})
 _LEAVES = frozenset({"kernel", "recurrent_kernel", "bias"})
 _NOT_FROZEN = "the graph is not frozen: it declares variables, whose numbers are in a checkpoint"
 
@@ -35,10 +35,12 @@ def read(location: Location) -> Model:
         graph = Graph(content(location), location.limits)
     except OSError as error:
         raise UnreadableModel(f"cannot be read: {error.strerror or error}") from error
-    found = [(node, tensor) for node in graph.running("Const") if (tensor := _array(node)) is not None]
+    found = [(node, tensor) for node in graph.running("Const") if (tensor := _read_array(node)) is not None]
     _require_stored(found, graph, location)
     closed: list[bool] = []
-    constants = {node.name: _while_open(_streamed(tensor, node, graph, location), closed) for node, tensor in found}
+    constants = {
+        node.name: _require_open(_stream_rows(tensor, node, graph, location), closed) for node, tensor in found
+    }
     by_reader = {name: tensor for name, tensor in constants.items() if frozen_names.is_read(name)}
     if by_reader:
         root = grow(frozen_names.place(by_reader), {}, limits=location.limits)
@@ -82,7 +84,7 @@ def _require_stored(found: Iterable[tuple[Node, Tensor]], graph: Graph, location
     declared.require_stored()
 
 
-def _streamed(tensor: Tensor, node: Node, graph: Graph, location: Location) -> Tensor:
+def _stream_rows(tensor: Tensor, node: Node, graph: Graph, location: Location) -> Tensor:
     """Return `tensor`, which `node` holds, with rows that are read from the file if it is local and the tensor large.
 
     The pages of a memory map stay resident once they are read, and the file may be larger than the memory.
@@ -108,7 +110,7 @@ def _is_content(node: Node) -> bool:
     return node.value is not None and len(node.value.bytes(4)) > 0
 
 
-def _while_open(tensor: Tensor, closed: Sequence[bool]) -> Tensor:
+def _require_open(tensor: Tensor, closed: Sequence[bool]) -> Tensor:
     """Return `tensor`, which can be read until `closed` has an item."""
 
     def check() -> None:
@@ -118,7 +120,7 @@ def _while_open(tensor: Tensor, closed: Sequence[bool]) -> Tensor:
     return tensor.guarded(check)
 
 
-def _array(node: Node) -> Tensor | None:
+def _read_array(node: Node) -> Tensor | None:
     """Return the array of floating-point numbers that `node`, a constant, holds, or None if it holds another value."""
     tensor = constant(node)
     is_array = tensor is not None and tensor.shape and tensor.dtype.startswith(("float", "bfloat"))
@@ -133,4 +135,4 @@ def _was_variable(graph: Graph, name: str) -> bool:
     if any(graph.node(name + ending) is not None for ending in _READING):
         return True
     readers = {reader.operation for reader in graph.taking(name)}
-    return bool(readers & _HANDING_ON) or (not readers.isdisjoint(LOOPS) and name.rpartition("/")[2] in _LEAVES)
+    return bool(readers & _PASSING_ON) or (not readers.isdisjoint(LOOPS) and name.rpartition("/")[2] in _LEAVES)

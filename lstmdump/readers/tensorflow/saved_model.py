@@ -45,7 +45,7 @@ def read(location: Location) -> Model:
     file = directory.child(_MODEL) if location.is_dir() else location
     if not file.is_file() and directory.child(_TEXT_MODEL).is_file():
         raise UnsupportedFormat("a SavedModel in text form (saved_model.pbtxt); save it with as_text=False")
-    meta_graph = _meta_graph(_content(file), directory.limits)
+    meta_graph = _choose_meta_graph(_map_file(file), directory.limits)
     prefix = directory.child("variables").child("variables")
     bundle = Bundle(prefix) if prefix.sibling("variables.index").is_file() else None
     try:
@@ -56,11 +56,11 @@ def read(location: Location) -> Model:
         raise
 
 
-def _content(file: Location) -> Buffer:
+def _map_file(file: Location) -> Buffer:
     return content(file, file.name)
 
 
-def _meta_graph(content: Buffer, limits: Limits) -> Message:
+def _choose_meta_graph(content: Buffer, limits: Limits) -> Message:
     """Return the meta graph with the tag `serve`, or else the first."""
     found = Message(content, limits.nodes).all_bytes(2)
     if not found:
@@ -83,32 +83,32 @@ def _read(meta_graph: Message, directory: Location, bundle: Bundle | None) -> Mo
     )
     if _OBJECT_GRAPH in meta_graph:
         graph = object_graph.of_saved_model(meta_graph.bytes(_OBJECT_GRAPH), directory.limits)
-        _give_keys(graph, bundle)
+        _set_keys(graph, bundle)
         found = weights.holders(graph)
-        metadata = _metadata(graph, directory, found)
+        metadata = _read_metadata(graph, directory, found)
         named = keras_names.name(graph, found, metadata)
         model = object_model.of_objects(
             bundle, graph, named, Format.SAVED_MODEL, object_model.producer(graph, version), notes
         )
-        described = partial(_described, metadata.get(0), directory.limits)
-        return model._replace(sources=_sources(named, model.root, described))
+        described = partial(_parse_architecture, metadata.get(0), directory.limits)
+        return model._replace(sources=_find_sources_later(named, model.root, described))
     if bundle is not None and object_model.GRAPH_KEY in bundle and not bundle.missing_files():
         from lstmdump.readers.tensorflow.objects import tf1_exports
 
         graph = object_graph.of_checkpoint(bundle.string(object_model.GRAPH_KEY), directory.limits)
         named = keras_names.name(graph, weights.holders(graph), {})
         known = tf1_exports.architecture(directory.child("assets").child(_ARCHITECTURE))
-        told = named if known is None else tf1_exports.with_architecture(named, known)
+        updated = named if known is None else tf1_exports.with_architecture(named, known)
         model = object_model.of_objects(
-            bundle, graph, told, Format.SAVED_MODEL, f"tf.keras (tensorflow {version})", notes
+            bundle, graph, updated, Format.SAVED_MODEL, f"tf.keras (tensorflow {version})", notes
         )
-        return model._replace(sources=_sources(told, model.root, lambda: known))
+        return model._replace(sources=_find_sources_later(updated, model.root, lambda: known))
     from lstmdump.readers.tensorflow.tf1 import model as tf1_model
 
     return tf1_model.of_saved_model(meta_graph, bundle, notes, directory.limits)
 
 
-def _sources(
+def _find_sources_later(
     named: Sequence[Named], root: Layer, architecture: Callable[[], ConfigLayer | None]
 ) -> Callable[[], Sources]:
     """Return a function that returns the sources of the `named` layers by the `architecture`."""
@@ -123,14 +123,14 @@ def _sources(
     return work_out
 
 
-def _described(told: object, limits: Limits) -> ConfigLayer | None:
-    """Return the architecture in `told`, the JSON of the model itself."""
+def _parse_architecture(config: object, limits: Limits) -> ConfigLayer | None:
+    """Return the architecture in `config`, the JSON of the model itself."""
     from lstmdump.readers.keras.architecture.config import describe_architecture
 
-    return describe_architecture(told, limits)
+    return describe_architecture(config, limits)
 
 
-def _give_keys(graph: ObjectGraph, bundle: Bundle | None) -> None:
+def _set_keys(graph: ObjectGraph, bundle: Bundle | None) -> None:
     """Set the key of each variable in `graph`: the path that the key consists of leads to the variable."""
     for key in bundle.names() if bundle is not None else ():
         path = object_graph.path_of_key(key)
@@ -139,13 +139,13 @@ def _give_keys(graph: ObjectGraph, bundle: Bundle | None) -> None:
             variable.key = key
 
 
-def _metadata(graph: ObjectGraph, directory: Location, found: list[weights.Holder]) -> dict[int, dict[str, Any]]:
+def _read_metadata(graph: ObjectGraph, directory: Location, found: list[weights.Holder]) -> dict[int, dict[str, Any]]:
     """Return Keras's JSON of all objects on the way to weights, by node."""
     needed = {0} | {number for holder in found for _, number in holder.way}
     texts = {number: graph.nodes[number].metadata for number in needed}
     file = directory.child(_METADATA)
     if file.is_file():
-        for data in Message(_content(file), directory.limits.nodes).all_bytes(1):
+        for data in Message(_map_file(file), directory.limits.nodes).all_bytes(1):
             node = dict(fields(data))
             number = as_integer(node.get(2, 0))
             if number in needed:

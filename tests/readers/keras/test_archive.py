@@ -43,12 +43,12 @@ def test_a_zip_archive_is_read(keras: Path) -> None:
     np.testing.assert_array_equal(only_gate(keras), builders.gates(3, 4)["W_f"])
 
 
-def test_a_deflated_one_as_well(tmp_path: Path) -> None:
+def test_a_deflated_archive_is_read(tmp_path: Path) -> None:
     path = builders.zipped(tmp_path / "m.keras", FILES, zipfile.ZIP_DEFLATED)
     np.testing.assert_array_equal(only_gate(path), builders.gates(3, 4)["W_f"])
 
 
-def test_an_unzipped_one_as_well(tmp_path: Path) -> None:
+def test_an_extracted_archive_is_read(tmp_path: Path) -> None:
     for name, content in FILES.items():
         (tmp_path / name).write_bytes(content)
     np.testing.assert_array_equal(only_gate(tmp_path), builders.gates(3, 4)["W_f"])
@@ -58,12 +58,12 @@ def test_the_suffix_does_not_matter(keras: Path) -> None:
     assert only_gate(keras.rename(keras.with_suffix(".h5"))).shape == (3, 4)
 
 
-def test_its_format_and_producer_are_told(keras: Path) -> None:
+def test_the_format_and_the_producer_are_reported(keras: Path) -> None:
     with lstmdump.open(keras) as model:
         assert (model.format, model.producer) == ("keras-zip", "keras 3.9.0")
 
 
-def test_a_layer_goes_by_the_name_and_class_in_the_configuration(keras: Path) -> None:
+def test_a_layer_has_the_name_and_class_in_the_configuration(keras: Path) -> None:
     with lstmdump.open(keras) as model:
         assert [(lstm.name, lstm.kind) for lstm in model.lstms] == [("only", "LSTM")]
 
@@ -73,7 +73,7 @@ def test_the_path_in_the_file_is_that_in_the_weights(keras: Path) -> None:
         assert model.lstms[0].weights[0].tensor.name == "layers/lstm/cell/vars/0"
 
 
-def test_numbers_are_gone_when_the_model_is_closed(keras: Path) -> None:
+def test_numbers_cannot_be_read_after_the_model_is_closed(keras: Path) -> None:
     with lstmdump.open(keras) as model:
         pass
     with pytest.raises(ModelClosed):
@@ -98,7 +98,7 @@ def test_shards_are_read(tmp_path: Path) -> None:
     np.testing.assert_array_equal(only_gate(builders.zipped(tmp_path / "m.keras", files)), builders.gates(3, 4)["W_f"])
 
 
-# --- what cannot be
+# --- invalid files
 
 
 def test_pickled_arrays_are_refused(tmp_path: Path) -> None:
@@ -107,19 +107,19 @@ def test_pickled_arrays_are_refused(tmp_path: Path) -> None:
     refuse(builders.zipped(tmp_path / "m.keras", files), RefusedModel, "pickled arrays, which are never unpickled")
 
 
-def test_a_directory_without_weights_is_named(tmp_path: Path) -> None:
+def test_a_directory_without_weights_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_bytes(FILES["config.json"])
     (tmp_path / "metadata.json").write_bytes(FILES["metadata.json"])
     refuse(tmp_path, CorruptModel, "without its weights: model.weights.h5 is missing")
 
 
 @pytest.mark.parametrize("text", [b"{", b"[1]", b"\xff", b'{"class_name": 3}'])
-def test_a_configuration_that_is_none_is_told(tmp_path: Path, text: bytes) -> None:
+def test_an_invalid_configuration_is_refused(tmp_path: Path, text: bytes) -> None:
     refuse(builders.zipped(tmp_path / "m.keras", FILES | {"config.json": text}), CorruptModel, "config.json is ")
 
 
 @pytest.mark.parametrize("text", [b"{", b"[]", b"{}", b"\xff"])
-def test_metadata_without_a_version_is_told(tmp_path: Path, text: bytes) -> None:
+def test_metadata_without_a_version_is_refused(tmp_path: Path, text: bytes) -> None:
     refuse(
         builders.zipped(tmp_path / "m.keras", FILES | {"metadata.json": text}),
         CorruptModel,
@@ -133,7 +133,7 @@ def test_two_members_of_one_name_are_refused(keras: Path) -> None:
     refuse(keras, CorruptModel, "more than one model.weights.h5")
 
 
-def test_an_archive_without_a_configuration_is_told(tmp_path: Path) -> None:
+def test_an_archive_without_a_configuration_is_refused(tmp_path: Path) -> None:
     path = builders.zipped(tmp_path / "m.keras", {"model.weights.h5": WEIGHTS})
     with pytest.raises(CorruptModel, match=r"config\.json is missing from the zip archive"):
         keras_archive.read(Location(path))
@@ -158,12 +158,12 @@ def test_an_encrypted_member_is_refused(keras: Path) -> None:
     refuse(keras, RefusedModel, "config.json is encrypted")
 
 
-def test_of_a_text_no_more_is_read_than_it_has_bytes(tmp_path: Path) -> None:
+def test_no_more_of_a_text_is_read_than_its_declared_size(tmp_path: Path) -> None:
     path, text = tmp_path / "m.keras", FILES["config.json"]
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("config.json", text + bytes(1 << 25))
-        told = archive.getinfo("config.json")
-        told.file_size, told.CRC = len(text), zlib.crc32(text)
+        info = archive.getinfo("config.json")
+        info.file_size, info.CRC = len(text), zlib.crc32(text)
         archive.writestr("model.weights.h5", WEIGHTS)
     tracemalloc.start()
     try:
@@ -178,7 +178,7 @@ def test_another_compression_is_refused(tmp_path: Path) -> None:
     refuse(path, UnsupportedFormat, "only deflate is")
 
 
-def test_a_changed_bit_is_found_before_numbers_are_read(keras: Path) -> None:
+def test_a_changed_bit_is_detected_before_numbers_are_read(keras: Path) -> None:
     data = keras.read_bytes()
     row = builders.cell()[0][:1].tobytes()
     assert data.count(row) == 1
@@ -187,7 +187,7 @@ def test_a_changed_bit_is_found_before_numbers_are_read(keras: Path) -> None:
         model.lstms[0].gates["o"].U.read()
 
 
-def test_a_changed_bit_is_found_in_a_deflated_member(tmp_path: Path) -> None:
+def test_a_changed_bit_in_a_deflated_member_is_detected(tmp_path: Path) -> None:
     path = builders.zipped(tmp_path / "m.keras", FILES, zipfile.ZIP_DEFLATED)
     with zipfile.ZipFile(path) as archive:
         place = archive.getinfo("model.weights.h5").header_offset + 400
@@ -197,14 +197,14 @@ def test_a_changed_bit_is_found_in_a_deflated_member(tmp_path: Path) -> None:
     refuse(path, CorruptModel, "model.weights.h5 cannot be read")
 
 
-def test_a_member_that_inflates_beyond_reason_is_refused(tmp_path: Path) -> None:
+def test_a_member_that_decompresses_far_beyond_its_stored_size_is_refused(tmp_path: Path) -> None:
     files = FILES | {"model.weights.h5": WEIGHTS + bytes(65 * 2**20)}
     path = builders.zipped(tmp_path / "m.keras", files, zipfile.ZIP_DEFLATED)
     refuse(path, RefusedModel, r"inflates from [0-9,]+ bytes to 68,1[0-9,]+; --limit unfolding=[0-9]+x allows it")
 
 
 def zeros(*, times: int) -> bytes:
-    """A `.weights.h5` whose arrays, of zeros, inflate to TIMES a MiB."""
+    """Return a `.weights.h5` whose arrays of zeros decompress to `times` MiB."""
     content = io.BytesIO()
     with h5py.File(content, "w") as file:
         for number in range(times):
@@ -212,7 +212,7 @@ def zeros(*, times: int) -> bytes:
     return content.getvalue()
 
 
-def test_what_is_packed_in_what_is_packed_counts_as_it_is_stored(tmp_path: Path) -> None:
+def test_compressed_data_within_a_compressed_member_counts_by_its_stored_size(tmp_path: Path) -> None:
     path = builders.zipped(
         tmp_path / "m.keras", builders.members(builders.sequential(), zeros(times=66)), zipfile.ZIP_DEFLATED
     )
@@ -223,7 +223,7 @@ def test_what_is_packed_in_what_is_packed_counts_as_it_is_stored(tmp_path: Path)
         assert model.model.parameters == 66 * 2**18
 
 
-def test_members_that_lie_over_each_other_are_told(keras: Path) -> None:
+def test_overlapping_members_are_refused(keras: Path) -> None:
     data = bytearray(keras.read_bytes())
     start, length = data.find(b"PK\x01\x02"), 46
     config = zipfile.ZipFile(keras).getinfo("config.json")
@@ -242,24 +242,24 @@ def test_members_that_lie_over_each_other_are_told(keras: Path) -> None:
     archive.close()
 
 
-def test_a_configuration_beyond_reason_is_refused(tmp_path: Path) -> None:
+def test_a_huge_configuration_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model.weights.h5").write_bytes(WEIGHTS)
     with (tmp_path / "config.json").open("wb") as file:
         file.truncate(65 * 2**20)
     refuse(tmp_path, RefusedModel, "config.json has 68,157,440 bytes; --limit json-size=65MiB allows it")
 
 
-def test_a_packed_configuration_beyond_reason_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+def test_a_huge_compressed_configuration_is_refused_before_decompression(tmp_path: Path) -> None:
     path = builders.zipped(tmp_path / "m.keras", FILES | {"config.json": bytes(17 * 2**20)}, zipfile.ZIP_DEFLATED)
     refuse(path, RefusedModel, "config.json has 17,825,792 bytes; --limit json-size=17MiB allows it")
 
 
-def test_a_member_that_lies_elsewhere_is_told(keras: Path) -> None:
+def test_a_member_at_another_offset_is_refused(keras: Path) -> None:
     data = keras.read_bytes()
     keras.write_bytes(data.replace(b"model.weights.h5", b"mOdel.weights.h5", 1))
     refuse(keras, CorruptModel, "is not at the offset that the zip archive states")
 
 
-def test_weights_that_are_no_hdf5_are_told(tmp_path: Path) -> None:
+def test_weights_that_are_not_hdf5_are_refused(tmp_path: Path) -> None:
     path = builders.zipped(tmp_path / "m.keras", FILES | {"model.weights.h5": b"nothing"})
     refuse(path, CorruptModel, "HDF5, but it cannot be opened")

@@ -18,7 +18,7 @@ def names(path: Path) -> list[str]:
         return [lstm.name for lstm in model.lstms]
 
 
-def test_twelve_arrays_are_an_lstm_named_by_its_place(tmp_path: Path) -> None:
+def test_twelve_arrays_are_an_lstm_named_after_the_group(tmp_path: Path) -> None:
     assert names(write_keras_0(tmp_path / "a.h5", [[numbers(9, 3)], keras_0_lstm(), []])) == ["layer_1"]
 
 
@@ -29,7 +29,7 @@ def test_the_arrays_are_in_the_order_i_c_f_o(place: int, letter: str, tmp_path: 
         assert model.lstms[0].gates[letter].U.read().tolist() == arrays[3 * place + 1].tolist()
 
 
-def test_arrays_are_taken_by_number_not_by_the_alphabet(tmp_path: Path) -> None:
+def test_arrays_are_sorted_by_number_not_alphabetically(tmp_path: Path) -> None:
     with lstmdump.open(write_keras_0(tmp_path / "a.h5", [keras_0_lstm()])) as model:
         tensors = [weight.tensor.name for weight in model.lstms[0].weights]
     assert tensors == [f"layer_0/param_{n}" for n in range(12)]
@@ -44,18 +44,18 @@ def test_a_graph_is_one_list_of_arrays(tmp_path: Path) -> None:
     assert names(write_keras_0(tmp_path / "a.h5", [arrays], graph=True)) == ["graph/param_1", "graph/param_13"]
 
 
-def test_two_lstms_of_one_size_in_a_row_are_two(tmp_path: Path) -> None:
+def test_two_consecutive_lstms_of_one_size_are_two_layers(tmp_path: Path) -> None:
     arrays = [*keras_0_lstm(4, 4), *keras_0_lstm(4, 4, 1), numbers(4, 1)]
     path = write_keras_0(tmp_path / "a.h5", [arrays], graph=True)
     assert names(path) == ["graph/param_0", "graph/param_12"]
 
 
-def test_three_grus_of_one_size_are_not_taken_for_lstms(tmp_path: Path) -> None:
+def test_three_grus_of_one_size_are_not_read_as_lstms(tmp_path: Path) -> None:
     path = write_keras_0(tmp_path / "a.h5", [[*GRU, *GRU, *GRU]], graph=True)
     assert names(path) == []
 
 
-def test_a_row_that_may_be_either_is_left_alone_with_a_note(tmp_path: Path) -> None:
+def test_an_ambiguous_run_of_arrays_belongs_to_no_layer_and_has_a_note(tmp_path: Path) -> None:
     arrays = [*keras_0_lstm(4, 4), *keras_0_lstm(4, 4, 1), *keras_0_lstm(4, 4, 2)]  # or four GRUs: 36 = 3·12 = 4·9
     with lstmdump.open(write_keras_0(tmp_path / "a.h5", [arrays], graph=True)) as model:
         assert "graph/param_0 and the 35 arrays after it may be LSTM or GRU layers" in model.model.notes[0]
@@ -71,7 +71,7 @@ def test_the_producer_is_keras_0(tmp_path: Path) -> None:
         assert model.producer == "keras 0.x"
 
 
-def test_an_array_that_is_counted_but_not_there_is_refused(tmp_path: Path) -> None:
+def test_an_array_that_is_counted_but_missing_is_refused(tmp_path: Path) -> None:
     path = write_keras_0(tmp_path / "a.h5", [keras_0_lstm()])
     builders.change(path, lambda file: file["layer_0"].attrs.modify("nb_params", 13))
     with pytest.raises(CorruptModel, match="layer_0 counts an array param_12"), lstmdump.open(path):
@@ -79,14 +79,14 @@ def test_an_array_that_is_counted_but_not_there_is_refused(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("count", [-1, 10**9, "many", np.zeros(2)])
-def test_a_count_that_is_none_is_refused(count: object, tmp_path: Path) -> None:
+def test_an_invalid_count_is_refused(count: object, tmp_path: Path) -> None:
     path = write_keras_0(tmp_path / "a.h5", [keras_0_lstm()])
     builders.change(path, lambda file: file.attrs.__setitem__("nb_layers", count))
     with pytest.raises(CorruptModel, match="is not a valid count"), lstmdump.open(path):
         pass
 
 
-def test_twelve_arrays_of_a_graph_that_may_be_something_else_are_said_to(tmp_path: Path) -> None:
+def test_twelve_arrays_of_a_graph_that_may_be_other_layers_have_a_note(tmp_path: Path) -> None:
     with lstmdump.open(write_keras_0(tmp_path / "a.h5", [keras_0_lstm(4, 4)], graph=True)) as model:
         assert model.model.notes[0] == (
             "graph: twelve arrays of one size, read as an LSTM; four SimpleRNN layers, or a GRU and a SimpleRNN, "
@@ -94,6 +94,6 @@ def test_twelve_arrays_of_a_graph_that_may_be_something_else_are_said_to(tmp_pat
         )
 
 
-def test_twelve_arrays_of_a_graph_on_another_width_are_an_lstm(tmp_path: Path) -> None:
+def test_twelve_arrays_of_a_graph_with_another_input_width_are_an_lstm(tmp_path: Path) -> None:
     with lstmdump.open(write_keras_0(tmp_path / "a.h5", [keras_0_lstm(3, 4)], graph=True)) as model:
         assert model.model.notes == ("found by shape: the file holds no layer classes",)

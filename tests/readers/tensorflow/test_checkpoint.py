@@ -49,10 +49,10 @@ def gates(path: Path) -> dict[str, Any]:
 EXPECTED = {name: values.tolist() for name, values in MADE.items()}
 
 
-# --- where it lies
+# --- locations
 
 
-def test_a_checkpoint_goes_by_its_prefix_its_index_or_its_directory(tmp_path: Path) -> None:
+def test_a_checkpoint_is_given_by_prefix_index_or_directory(tmp_path: Path) -> None:
     prefix = write_bundle(tmp_path / "x", CELL)
     for path in (prefix, tmp_path / "x.index", tmp_path):
         assert names(path) == ["rnn/lstm_cell"]
@@ -78,17 +78,19 @@ def two(tmp_path: Path, state: str | bytes) -> Path:
         "/etc/../ckpt-2",
     ],
 )
-def test_the_latest_of_several_is_the_one_named_wherever_it_once_lay(path: str, tmp_path: Path) -> None:
+def test_the_latest_checkpoint_is_the_named_one_whatever_its_former_directory(path: str, tmp_path: Path) -> None:
     state = f'model_checkpoint_path: "{path}"\nall_model_checkpoint_paths: "ckpt-1"\n'
     assert names(two(tmp_path, state)) == ["new/lstm_cell"]
 
 
-def test_of_the_latest_no_drive_counts_where_there_are_drives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_drive_in_the_path_of_the_latest_is_ignored_on_windows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(os.path, "basename", ntpath.basename)
     assert names(two(tmp_path, 'model_checkpoint_path: "D:ckpt-2"\n')) == ["new/lstm_cell"]
 
 
-def test_of_what_names_the_latest_only_the_beginning_is_read(tmp_path: Path) -> None:
+def test_only_the_beginning_of_the_state_file_is_read(tmp_path: Path) -> None:
     two(tmp_path, 'model_checkpoint_path: "ckpt-2"\n')
     os.truncate(tmp_path / "checkpoint", 2**40)
     assert names(tmp_path) == ["new/lstm_cell"]
@@ -97,7 +99,7 @@ def test_of_what_names_the_latest_only_the_beginning_is_read(tmp_path: Path) -> 
 @pytest.mark.parametrize("state", ["", "nonsense", 'model_checkpoint_path: "gone"', 'model_checkpoint_path: ".."',
                                    'model_checkpoint_path: ""', 'model_checkpoint_path: "a\\000b"', b"\xff\xfe",
                                    'all_model_checkpoint_paths: "ckpt-2"', 'model_checkpoint_path: "ckpt-2'])  # fmt: skip
-def test_of_several_none_is_taken_by_chance(state: str | bytes, tmp_path: Path) -> None:
+def test_no_checkpoint_of_several_is_chosen_by_chance(state: str | bytes, tmp_path: Path) -> None:
     with pytest.raises(UnreadableModel, match=r"holds 2 checkpoints and .*; give one: ckpt-1, ckpt-2"):
         names(two(tmp_path, state))
 
@@ -109,17 +111,17 @@ def test_of_several_none_is_taken_by_chance(state: str | bytes, tmp_path: Path) 
         ('model_checkpoint_path: "gone"', "its file `checkpoint` names gone, which is missing"),
     ],
 )
-def test_why_none_of_several_is_taken_is_said(state: str, words: str, tmp_path: Path) -> None:
+def test_the_reason_why_none_of_several_is_chosen_is_reported(state: str, words: str, tmp_path: Path) -> None:
     with pytest.raises(UnreadableModel, match=f"holds 2 checkpoints and {words}; give one"):
         names(two(tmp_path, state))
 
 
-def test_which_of_several_was_taken_is_said(tmp_path: Path) -> None:
+def test_the_choice_among_several_has_a_note(tmp_path: Path) -> None:
     with lstmdump.open(two(tmp_path, 'model_checkpoint_path: "ckpt-2"')) as model:
         assert model.model.notes[0] == "ckpt-2 is the latest of 2 checkpoints here"
 
 
-def test_an_only_one_that_is_not_the_latest_is_said_to_be_none(tmp_path: Path) -> None:
+def test_an_only_checkpoint_that_is_not_the_latest_has_a_note(tmp_path: Path) -> None:
     write_bundle(tmp_path / "x", CELL)
     (tmp_path / "checkpoint").write_text('model_checkpoint_path: "gone"')
     with lstmdump.open(tmp_path) as model:
@@ -142,20 +144,20 @@ def test_a_name_beyond_ascii_is_escaped_in_the_state_file(tmp_path: Path) -> Non
     assert names(tmp_path) == ["rnn/lstm_cell"]
 
 
-def test_the_only_one_is_taken_though_the_state_file_names_another(tmp_path: Path) -> None:
+def test_the_only_checkpoint_is_read_although_the_state_file_names_another(tmp_path: Path) -> None:
     write_bundle(tmp_path / "x", CELL)
     (tmp_path / "checkpoint").write_text('model_checkpoint_path: "gone"')
     assert names(tmp_path) == ["rnn/lstm_cell"]
 
 
-def test_a_state_file_that_is_a_directory_is_passed_over(tmp_path: Path) -> None:
+def test_a_state_file_that_is_a_directory_is_ignored(tmp_path: Path) -> None:
     write_bundle(tmp_path / "x", CELL)
     (tmp_path / "checkpoint").mkdir()
     assert names(tmp_path) == ["rnn/lstm_cell"]
 
 
-def test_a_prefix_as_long_as_names_can_be_is_opened(tmp_path: Path) -> None:
-    prefix = tmp_path / ("x" * 245)  # its index is; its data file would be too long a name
+def test_a_prefix_of_the_maximum_length_is_opened(tmp_path: Path) -> None:
+    prefix = tmp_path / ("x" * 245)  # with `.index`; the name of a data file would be too long
     index = write_bundle(tmp_path / "y", CELL).with_name("y.index")
     index.rename(prefix.with_name(prefix.name + ".index"))
     assert names(prefix) == ["rnn/lstm_cell"]
@@ -174,7 +176,7 @@ def test_shapes_are_known_without_the_data_file(tmp_path: Path) -> None:
             model.lstms[0].gates["f"].W.read()
 
 
-def test_of_many_missing_files_three_are_named(tmp_path: Path) -> None:
+def test_three_of_many_missing_files_are_named(tmp_path: Path) -> None:
     path = write_bundle(tmp_path / "x", {f"t{k}": np.ones(1, "f4") for k in range(20)}, shards=10)
     for file in tmp_path.glob("x.data*"):
         file.unlink()
@@ -183,7 +185,7 @@ def test_of_many_missing_files_three_are_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("write", [write_bundle, tf.write_v1])
-def test_numbers_are_gone_when_the_model_is_closed(write: Any, tmp_path: Path) -> None:
+def test_numbers_cannot_be_read_after_the_model_is_closed(write: Any, tmp_path: Path) -> None:
     model = lstmdump.open(write(tmp_path / "x", CELL))
     model.close()
     assert model.lstms[0].gates["f"].W.shape == (3, 4)
@@ -192,7 +194,7 @@ def test_numbers_are_gone_when_the_model_is_closed(write: Any, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("kind", ["names", "objects", "v1", "saved model", "graph"])
-def test_a_look_takes_no_numpy(kind: str, tmp_path: Path) -> None:
+def test_showing_a_checkpoint_does_not_import_numpy(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "x"
     if kind == "names":
         write_bundle(path, CELL)
@@ -223,7 +225,7 @@ def test_a_cell_has_the_gates_of_its_kernel(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("forget_bias", [0.3, 1.0, 0.0])
-def test_the_forget_bias_is_in_the_graph_beside(forget_bias: float, tmp_path: Path) -> None:
+def test_the_forget_bias_is_read_from_the_meta_graph(forget_bias: float, tmp_path: Path) -> None:
     path = write_bundle(tmp_path / "x", CELL)
     graph = weights("rnn/lstm_cell") + split_cell("rnn/lstm_cell", forget_bias)
     path.with_name("x.meta").write_bytes(meta_graph(graph=graph, version="1.4.1"))
@@ -231,12 +233,12 @@ def test_the_forget_bias_is_in_the_graph_beside(forget_bias: float, tmp_path: Pa
         assert (model.lstms[0].forget_bias, model.producer) == (forget_bias, "tensorflow 1.4.1")
 
 
-def test_without_a_graph_the_forget_bias_is_not_known(tmp_path: Path) -> None:
+def test_the_forget_bias_is_unknown_without_a_graph(tmp_path: Path) -> None:
     with lstmdump.open(write_bundle(tmp_path / "x", CELL)) as model:
         assert (model.lstms[0].forget_bias, model.producer) == (None, "tensorflow 1")
 
 
-def test_a_graph_beside_the_variables_that_takes_too_much_memory_is_refused(tmp_path: Path) -> None:
+def test_a_meta_graph_that_needs_too_much_memory_is_refused(tmp_path: Path) -> None:
     path = write_bundle(tmp_path / "x", {"rnn/lstm_cell/kernel": np.zeros((7, 16), "f4")})
     path.with_name("x.meta").write_bytes(meta_graph(graph=weights("rnn/lstm_cell") * 1000))
     size = path.with_name("x.meta").stat().st_size
@@ -247,7 +249,7 @@ def test_a_graph_beside_the_variables_that_takes_too_much_memory_is_refused(tmp_
 @pytest.mark.parametrize(
     "damaged", [b"\x0f", b"\x12\x7f", meta_graph(graph=weights("a") + tf.counted(1, tf.counted(2, "Split") + b"\x0f"))]
 )
-def test_a_damaged_graph_beside_is_said_and_not_missed_in_silence(damaged: bytes, tmp_path: Path) -> None:
+def test_a_damaged_meta_graph_has_a_note(damaged: bytes, tmp_path: Path) -> None:
     path = write_bundle(tmp_path / "x", CELL)
     path.with_name("x.meta").write_bytes(damaged)
     with lstmdump.open(path) as model:
@@ -264,7 +266,7 @@ def test_a_layer_of_objects_has_the_gates_of_its_variables(tmp_path: Path) -> No
     assert names(path) == ["lstm"]
 
 
-def test_a_variable_that_the_index_lacks_is_damage(tmp_path: Path) -> None:
+def test_a_variable_that_is_missing_from_the_index_is_corrupt(tmp_path: Path) -> None:
     lost = b"layer-0/cell/kernel/.ATTRIBUTES/VARIABLE_VALUE"
     path = write_checkpoint(
         tmp_path / "x", Object({"layer-0": layer("lstm")}), change=lambda entries: entries.pop(lost)
@@ -274,12 +276,12 @@ def test_a_variable_that_the_index_lacks_is_damage(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("graph", [b"", b"\x0f", b"\x0a\x7f", [], [b"a", b"b"], np.zeros(2, "f4")], ids=str)
-def test_a_damaged_object_graph_is_an_error_of_ours(graph: Any, tmp_path: Path) -> None:
+def test_a_damaged_object_graph_is_reported(graph: Any, tmp_path: Path) -> None:
     with pytest.raises(CorruptModel):
         names(write_bundle(tmp_path / "x", {"_CHECKPOINTABLE_OBJECT_GRAPH": graph}))
 
 
-def test_where_the_object_graph_is_lost_with_its_file_the_keys_must_do(tmp_path: Path) -> None:
+def test_the_keys_replace_an_object_graph_whose_file_is_missing(tmp_path: Path) -> None:
     root = Object({"encoder": layer("lstm/lstm_cell"), "decoder": layer("lstm_1/lstm_cell", 5, 6)})
     path = write_checkpoint(tmp_path / "x", root)
     path.with_name("x.data-00000-of-00001").unlink()
@@ -290,7 +292,7 @@ def test_where_the_object_graph_is_lost_with_its_file_the_keys_must_do(tmp_path:
         ]
 
 
-def test_tensorflow_1_13_keeps_classes_and_names_beside_the_variables(tmp_path: Path) -> None:
+def test_classes_and_names_of_tensorflow_1_13_are_read_from_the_bundle(tmp_path: Path) -> None:
     one = layer("lstm/lstm_cell", config={"class_name": "LSTM", "config": {"name": "told"}})
     root = Object({"layer-0": one}, config={"class_name": "Sequential", "config": {"name": "model"}})
     one.children["cell"].config = {"class_name": "LSTMCell", "config": {"name": "lstm_cell"}}  # type: ignore[union-attr]
@@ -299,7 +301,7 @@ def test_tensorflow_1_13_keeps_classes_and_names_beside_the_variables(tmp_path: 
 
 
 @pytest.mark.parametrize("text", [b"{", b"\xff", b'"text"', b"[]", json.dumps({"config": 5}).encode()])
-def test_damaged_json_beside_the_variables_is_an_error_of_ours_or_tells_nothing(text: bytes, tmp_path: Path) -> None:
+def test_damaged_json_in_the_bundle_is_reported_or_ignored(text: bytes, tmp_path: Path) -> None:
     key = "layer-0/.ATTRIBUTES/OBJECT_CONFIG_JSON"
     root = Object({"layer-0": layer("lstm/lstm_cell", config={})})
     known = tf.numbered(root)
@@ -312,7 +314,7 @@ def test_damaged_json_beside_the_variables_is_an_error_of_ours_or_tells_nothing(
         assert "is not valid JSON" in str(error)  # noqa: PT017 - either is right
 
 
-def test_optimizer_slots_are_no_layers(tmp_path: Path) -> None:
+def test_optimizer_slots_are_not_layers(tmp_path: Path) -> None:
     one = layer("lstm/lstm_cell")
     kernel = one.children["cell"].children["kernel"]  # type: ignore[union-attr]
     slot = Variable("Adam/lstm/lstm_cell/kernel/m", np.zeros((3, 16), "f4"))

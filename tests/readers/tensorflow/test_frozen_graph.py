@@ -39,18 +39,18 @@ def test_constants_that_were_variables_are_the_weights(letter: str, tmp_path: Pa
         assert lstm.gates[letter].U.read().tolist() == MADE[f"U_{letter}"].tolist()
 
 
-def test_a_cell_called_otherwise_is_found_by_what_it_computes(tmp_path: Path) -> None:
+def test_a_cell_with_another_name_is_identified_by_its_equations(tmp_path: Path) -> None:
     with lstmdump.open(write(tmp_path, frozen("my/own") + split_cell("my/own"))) as model:
         assert [(lstm.name, lstm.forget_bias) for lstm in model.lstms] == [("my/own", 1.0)]
 
 
-def test_constants_that_were_never_variables_are_no_weights(tmp_path: Path) -> None:
+def test_constants_that_were_never_variables_are_not_weights(tmp_path: Path) -> None:
     other = constant("table", np.zeros((5, 5), "f4")) + node("use", "MatMul", "x", "table")
     with lstmdump.open(write(tmp_path, frozen() + split_cell("rnn/lstm_cell") + other)) as model:
         assert model.model.parameters == 7 * 16 + 16
 
 
-def test_numbers_are_gone_when_the_model_is_closed(tmp_path: Path) -> None:
+def test_numbers_cannot_be_read_after_the_model_is_closed(tmp_path: Path) -> None:
     model = lstmdump.open(write(tmp_path, frozen() + split_cell("rnn/lstm_cell")))
     model.close()
     with pytest.raises(ModelClosed, match="after the model had been closed"):
@@ -67,23 +67,23 @@ def test_a_graph_that_is_not_frozen_has_shapes_only(tmp_path: Path) -> None:
 
 
 def abbreviated(name: str, *extents: int) -> bytes:
-    """A constant of which one number is stored."""
+    """Return a constant with one stored number."""
     one = integer(1, 1) + counted(2, tf.shape(extents)) + counted(5, bytes(4))
     return node(name, "Const", dtype=integer(6, 1), value=counted(8, one)) + node(f"{name}/read", "Identity", name)
 
 
-def test_a_constant_of_which_one_number_is_stored_is_filled_up(tmp_path: Path) -> None:
+def test_a_constant_with_one_stored_number_is_filled(tmp_path: Path) -> None:
     with lstmdump.open(write(tmp_path, abbreviated("l/lstm_cell/kernel", 7, 16))) as model:
         assert model.lstms[0].gates["f"].W.read().tolist() == np.zeros((3, 4)).tolist()
 
 
-def test_a_constant_that_is_declared_and_hardly_stored_is_refused(tmp_path: Path) -> None:
+def test_a_constant_that_declares_far_more_than_it_stores_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path, abbreviated("l/lstm_cell/kernel", 2**31, 2**20))
     with pytest.raises(RefusedModel, match="its arrays declare 9,007,199,254,740,992 bytes"), lstmdump.open(path):
         pass
 
 
-def test_what_many_constants_declare_counts_together(tmp_path: Path) -> None:
+def test_the_declared_sizes_of_constants_are_added_up(tmp_path: Path) -> None:
     path = write(tmp_path, b"".join(abbreviated(f"a{number}", 2**10, 2**12) for number in range(5)))
     with (
         pytest.raises(RefusedModel, match=r"its arrays declare 83,886,080 bytes, .*; --limit unfolding=\d+x"),
@@ -94,7 +94,7 @@ def test_what_many_constants_declare_counts_together(tmp_path: Path) -> None:
         assert model.model.parameters == 5 * 2**22
 
 
-def test_a_constant_of_another_size_than_its_shape_is_damage(tmp_path: Path) -> None:
+def test_a_constant_of_another_size_than_its_shape_is_corrupt(tmp_path: Path) -> None:
     short = integer(1, 1) + counted(2, tf.shape((7, 16))) + counted(4, bytes(12))
     with pytest.raises(CorruptModel, match="but 12 are stored"):
         lstmdump.open(write(tmp_path, node("l/kernel", "Const", value=counted(8, short))))
@@ -104,7 +104,7 @@ LARGE = np.arange(300 * 1024, dtype="<f4").reshape(-1, 1024)  # 1.2 MB
 
 
 def large(tmp_path: Path, value: bytes) -> Path:
-    """A graph whose variable `dense/kernel` has the attribute VALUE."""
+    """Write a graph whose variable `dense/kernel` has the attribute `value`."""
     held = counted(1, counted(1, "dense/kernel") + counted(2, "Const") + value)
     return write(
         tmp_path, frozen() + held + node("dense/kernel/read", "Identity", "dense/kernel") + split_cell("rnn/lstm_cell")
@@ -133,7 +133,7 @@ def test_the_rows_of_a_large_constant_are_its_numbers(value: bytes, tmp_path: Pa
         assert b"".join(map(bytes, tensor.rows())) == LARGE.tobytes() == tensor.read().tobytes()
 
 
-def test_a_large_constant_of_numbers_that_are_a_field_each_has_no_rows(tmp_path: Path) -> None:
+def test_a_large_constant_stored_as_one_field_per_number_has_no_rows(tmp_path: Path) -> None:
     filled = integer(1, 1) + counted(2, tf.shape(LARGE.shape)) + tf.float32(5, 0.5)
     with lstmdump.open(large(tmp_path, attribute("value", counted(8, filled)))) as model:
         (tensor,) = [one for one in model.model.tensors() if one.name == "dense/kernel"]
@@ -141,7 +141,7 @@ def test_a_large_constant_of_numbers_that_are_a_field_each_has_no_rows(tmp_path:
         assert tensor.part(slice(7, 8), slice(3, 5)).read().tolist() == [[0.5, 0.5]]
 
 
-def test_the_rows_of_a_large_constant_are_gone_when_the_model_is_closed(tmp_path: Path) -> None:
+def test_the_rows_of_a_large_constant_cannot_be_read_after_the_model_is_closed(tmp_path: Path) -> None:
     model = lstmdump.open(large(tmp_path, attribute("value", counted(8, tf.tensor(LARGE)))))
     model.close()
     (tensor,) = [one for one in model.model.tensors() if one.name == "dense/kernel"]
@@ -151,7 +151,7 @@ def test_the_rows_of_a_large_constant_are_gone_when_the_model_is_closed(tmp_path
 
 
 @pytest.mark.parametrize("kept", [1 / 3, 0.9, 0.999])
-def test_a_graph_with_a_large_constant_that_is_cut_short_is_damage(kept: float, tmp_path: Path) -> None:
+def test_a_graph_with_a_truncated_large_constant_is_corrupt(kept: float, tmp_path: Path) -> None:
     path = large(tmp_path, attribute("value", counted(8, tf.tensor(LARGE))))
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * kept)])
     with pytest.raises(CorruptModel, match="cut short"):

@@ -28,7 +28,7 @@ def simple(tmp_path: Path, **options: Any) -> Path:
     return write_saved_model(tmp_path / "m", Object({"layer-0": layer("lstm/lstm_cell")}), **options)
 
 
-def test_a_saved_model_goes_by_its_directory_or_its_file(tmp_path: Path) -> None:
+def test_a_saved_model_is_given_by_its_directory_or_its_file(tmp_path: Path) -> None:
     path = simple(tmp_path)
     assert names(path) == names(path / "saved_model.pb") == ["lstm"]
 
@@ -40,7 +40,7 @@ def test_gates_are_those_of_the_variables(letter: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("inline", [False, True])
-def test_keras_tells_class_and_name_within_the_graph_or_beside_it(inline: bool, tmp_path: Path) -> None:
+def test_classes_and_names_are_read_from_the_graph_or_the_metadata_file(inline: bool, tmp_path: Path) -> None:
     told = {"class_name": "LSTM", "name": "mine", "config": {"name": "mine"}}
     of_cell = {"class_name": "LSTMCell", "name": "lstm_cell", "config": {"name": "lstm_cell"}}
     of_model = {"class_name": "Sequential", "name": "sequential", "config": {"name": "sequential"}}
@@ -56,21 +56,21 @@ def test_keras_tells_class_and_name_within_the_graph_or_beside_it(inline: bool, 
 
 
 @pytest.mark.parametrize("text", ["{", "["])
-def test_metadata_that_is_no_json_is_damage(text: str, tmp_path: Path) -> None:
+def test_metadata_that_is_not_json_is_corrupt(text: str, tmp_path: Path) -> None:
     root = Object({"layer-0": layer("lstm/lstm_cell")})
     with pytest.raises(CorruptModel, match="not valid JSON"):
         names(write_saved_model(tmp_path / "m", root, metadata={root: text}))
 
 
 @pytest.mark.parametrize("text", ["5", "null", "[]", '{"name": 5, "config": []}', '{"class_name": null}'])
-def test_metadata_of_another_form_tells_nothing(text: str, tmp_path: Path) -> None:
+def test_metadata_of_another_form_is_ignored(text: str, tmp_path: Path) -> None:
     root = Object({"layer-0": layer("lstm/lstm_cell")})
     assert names(write_saved_model(tmp_path / "m", root, metadata={root: text, root.children["layer-0"]: text})) == [
         "lstm"
     ]  # type: ignore[dict-item]
 
 
-def test_a_variable_of_no_certain_shape_is_no_hindrance(tmp_path: Path) -> None:
+def test_a_variable_of_unknown_shape_can_be_read(tmp_path: Path) -> None:
     path = simple(tmp_path)
     anything = counted(1, counted(7, integer(1, 1) + counted(2, integer(3, 1)) + counted(6, "any")))
     graph = tf.saved_object_graph(Object({"layer-0": layer("lstm/lstm_cell")})) + anything
@@ -78,7 +78,7 @@ def test_a_variable_of_no_certain_shape_is_no_hindrance(tmp_path: Path) -> None:
     assert names(path) == ["lstm"]
 
 
-def test_without_its_variables_it_has_shapes_only(tmp_path: Path) -> None:
+def test_a_saved_model_without_variables_has_shapes_only(tmp_path: Path) -> None:
     path = simple(tmp_path)
     (path / "variables" / "variables.index").unlink()
     with lstmdump.open(path) as model:
@@ -88,14 +88,14 @@ def test_without_its_variables_it_has_shapes_only(tmp_path: Path) -> None:
             model.lstms[0].gates["f"].W.read()
 
 
-def test_numbers_are_gone_when_the_model_is_closed(tmp_path: Path) -> None:
+def test_numbers_cannot_be_read_after_the_model_is_closed(tmp_path: Path) -> None:
     model = lstmdump.open(simple(tmp_path))
     model.close()
     with pytest.raises(ModelClosed):
         model.lstms[0].gates["f"].W.read()
 
 
-def test_of_several_graphs_the_one_that_serves_counts(tmp_path: Path) -> None:
+def test_the_serving_graph_of_several_is_read(tmp_path: Path) -> None:
     path = simple(tmp_path)
     file = path / "saved_model.pb"
     training = counted(2, tf.meta_graph(objects=tf.saved_object_graph(Object()), tags=["train"]))
@@ -103,7 +103,7 @@ def test_of_several_graphs_the_one_that_serves_counts(tmp_path: Path) -> None:
     assert names(path) == ["lstm"]
 
 
-def test_the_text_form_is_named_so(tmp_path: Path) -> None:
+def test_the_text_form_is_refused(tmp_path: Path) -> None:
     (tmp_path / "saved_model.pbtxt").write_text("saved_model_schema_version: 1")
     with pytest.raises(UnsupportedFormat, match="as_text=False"):
         names(tmp_path)
@@ -115,14 +115,14 @@ def test_the_text_form_is_named_so(tmp_path: Path) -> None:
      saved_model(objects=counted(1, counted(1, integer(1, 9)))), saved_model(graph=b"\x0a\x7f"),
      saved_model(objects=integer(2, 1)), integer(1, 1) + b"\x12\xff\xff\xff\x7f"],
 )  # fmt: skip
-def test_damage_is_an_error_of_ours(data: bytes, tmp_path: Path) -> None:
+def test_a_damaged_saved_model_is_reported(data: bytes, tmp_path: Path) -> None:
     path = simple(tmp_path)
     (path / "saved_model.pb").write_bytes(data)
     with pytest.raises(UnreadableModel):
         names(path)
 
 
-def test_a_tensorflow_1_graph_tells_the_forget_bias(tmp_path: Path) -> None:
+def test_a_tensorflow_1_graph_gives_the_forget_bias(tmp_path: Path) -> None:
     kernel = np.concatenate([np.concatenate([MADE[f"W_{g}"], MADE[f"U_{g}"]]) for g in "icfo"], axis=1)
     cell = "rnn/basic_lstm_cell"
     write_bundle(tmp_path / "variables" / "variables", {f"{cell}/kernel": kernel, f"{cell}/bias": np.zeros(16, "f4")})
@@ -136,7 +136,7 @@ def test_a_tensorflow_1_graph_tells_the_forget_bias(tmp_path: Path) -> None:
         assert [(lstm.name, lstm.units) for lstm in model.lstms] == [(cell, 4)]
 
 
-def test_an_export_of_tensorflow_1_has_its_architecture_beside(tmp_path: Path) -> None:
+def test_an_export_of_tensorflow_1_has_the_architecture_in_assets(tmp_path: Path) -> None:
     tf.write_checkpoint(tmp_path / "variables" / "variables", Object({"layer-0": layer("mine")}))
     (tmp_path / "saved_model.pb").write_bytes(saved_model(version="1.15.5"))
     (tmp_path / "assets").mkdir()
@@ -148,7 +148,7 @@ def test_an_export_of_tensorflow_1_has_its_architecture_beside(tmp_path: Path) -
         names(tmp_path)
 
 
-def test_that_architecture_tells_what_a_layer_computes_and_what_it_follows(tmp_path: Path) -> None:
+def test_the_architecture_in_assets_gives_settings_and_sources(tmp_path: Path) -> None:
     layers = {"layer-0": layer("mine", 4, 4), "layer-1": layer("other", 4, 4, seed=1)}
     tf.write_checkpoint(tmp_path / "variables" / "variables", Object(layers))
     (tmp_path / "saved_model.pb").write_bytes(saved_model(version="1.15.5"))
@@ -163,7 +163,7 @@ def test_that_architecture_tells_what_a_layer_computes_and_what_it_follows(tmp_p
         assert model.model.sources() == {("other",): Source((("mine",),))}
 
 
-def test_an_architecture_beside_that_is_too_long_is_not_read(tmp_path: Path) -> None:
+def test_an_architecture_in_assets_that_is_too_long_is_refused(tmp_path: Path) -> None:
     tf.write_checkpoint(tmp_path / "variables" / "variables", Object({"layer-0": layer("mine")}))
     (tmp_path / "saved_model.pb").write_bytes(saved_model(version="1.15.5"))
     (tmp_path / "assets").mkdir()
@@ -173,13 +173,13 @@ def test_an_architecture_beside_that_is_too_long_is_not_read(tmp_path: Path) -> 
         names(tmp_path)
 
 
-def test_a_weight_that_the_index_lacks_is_damage_and_no_smaller_model(tmp_path: Path) -> None:
+def test_a_weight_that_is_missing_from_the_index_is_corrupt(tmp_path: Path) -> None:
     lost = b"layer-0/cell/recurrent_kernel/.ATTRIBUTES/VARIABLE_VALUE"
     with pytest.raises(CorruptModel, match="lstm/lstm_cell/recurrent_kernel"):
         names(simple(tmp_path, change=lambda entries: entries.pop(lost)))
 
 
-def test_a_weight_of_another_shape_than_the_graph_says_is_damage(tmp_path: Path) -> None:
+def test_a_weight_of_another_shape_than_in_the_graph_is_corrupt(tmp_path: Path) -> None:
     path = simple(tmp_path)
     other = Object({"layer-0": layer("lstm/lstm_cell", 5, 4)})
     (path / "saved_model.pb").write_bytes(saved_model(objects=tf.saved_object_graph(other)))

@@ -72,20 +72,20 @@ def collect_described(found: Iterable[PlacedLayer]) -> list[tuple[LayerPath, Lea
 
 
 def find_sources_later(
-    architecture: ConfigLayer | None, told: Sequence[tuple[LayerPath, LeafLayer]], root: Layer
+    architecture: ConfigLayer | None, described: Sequence[tuple[LayerPath, LeafLayer]], root: Layer
 ) -> Callable[[], Sources]:
     """Return a function that returns the sources of all layers; it can be called after the file is closed.
 
     Args:
         architecture: the configuration of the model, if there is one.
-        told: the layers that the architecture describes, by path.
+        described: the layers that the architecture describes, by path.
         root: the tree of all layers.
     """
 
     def work_out() -> Sources:
         from lstmdump.readers.keras.architecture.topology import find_sources
 
-        return {} if architecture is None else find_sources(architecture, told, root)
+        return {} if architecture is None else find_sources(architecture, described, root)
 
     return work_out
 

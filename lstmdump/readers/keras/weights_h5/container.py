@@ -30,9 +30,9 @@ from lstmdump.readers.declared_sizes import Declared, Extents
 from lstmdump.readers.detect import ZIP_MAGIC
 from lstmdump.readers.hdf5.file import HDF5File
 
-_IN_MEMORY = 16 * 2**20  # bytes; a larger decompressed member is kept in a temporary file
-_AT_ONCE = 8 * 2**20  # bytes; a smaller uncompressed member with few numbers in it is read when it is opened
-_PER_BYTE = 32  # of HDF5 per byte of the architecture; 1,000 layers of 8 units have 26, one of 64 units has 47
+_MAX_IN_MEMORY = 16 * 2**20  # bytes; a larger decompressed member is kept in a temporary file
+_MAX_READ_WHOLE = 8 * 2**20  # bytes; a smaller uncompressed member with few numbers in it is read when it is opened
+_METADATA_PER_BYTE = 32  # of HDF5 per byte of the architecture; 1,000 layers of 8 units have 26, one of 64 units has 47
 _CHUNK = 2**20
 _LOCAL_HEADER = 30  # bytes before the name; APPNOTE.TXT 4.3.7
 _ENCRYPTED = 0x1
@@ -214,7 +214,7 @@ class ZipContainer:
         HDF5 reads metadata in pieces of some hundred bytes. Through Python, the pieces of 1,000 layers take 90 ms.
         """
         others = sum(other.file_size for other in self._zip.infolist() if other is not info)
-        return self._is_here and info.file_size <= min(_AT_ONCE, _PER_BYTE * others)
+        return self._is_here and info.file_size <= min(_MAX_READ_WHOLE, _METADATA_PER_BYTE * others)
 
     @contextmanager
     def _open_inflated(self, name: str) -> Iterator[BinaryIO]:
@@ -241,7 +241,7 @@ class ZipContainer:
     def _unpack(self, info: zipfile.ZipInfo) -> BinaryIO:
         with self._open_inflated(info.filename) as member, _convert_errors(info.filename):
             budget.allow(info.file_size)
-            into: BinaryIO = io.BytesIO() if info.file_size <= _IN_MEMORY else TemporaryFile()  # noqa: SIM115
+            into: BinaryIO = io.BytesIO() if info.file_size <= _MAX_IN_MEMORY else TemporaryFile()  # noqa: SIM115
             # zipfile stops at the declared size, and compares the checksum there.
             while chunk := member.read(_CHUNK):
                 into.write(chunk)

@@ -117,13 +117,13 @@ def assemble(
         for place in places
         for leaf, tensor in place.arrays.items()
     ]
-    said = list(notes)
+    all_notes = list(notes)
     if architecture is None or not architecture.children:
-        said.append(NO_CLASSES if architecture is None else _NO_LAYERS)
-        said.extend([] if has_names else [_NO_NAMES])
+        all_notes.append(NO_CLASSES if architecture is None else _NO_LAYERS)
+        all_notes.extend([] if has_names else [_NO_NAMES])
     tree = grow(weights, collect_kinds(places), collect_settings(places), limits)
     sources = find_sources_later(architecture, collect_described(places), tree)
-    return Model(format_word, producer, tree, notes=tuple(said), release=release, sources=sources)
+    return Model(format_word, producer, tree, notes=tuple(all_notes), release=release, sources=sources)
 
 
 def shard_name(index: str, number: int) -> str:

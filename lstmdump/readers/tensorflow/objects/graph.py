@@ -110,15 +110,15 @@ def of_checkpoint(data: Buffer, limits: Limits = DEFAULTS) -> ObjectGraph:
     """Parse `data`, the TrackableObjectGraph of a checkpoint, within `limits`."""
     slots: set[int] = set()
     nodes = []
-    for node, others in _nodes(data, slots, limits.nodes):
+    for node, others in _iterate_nodes(data, slots, limits.nodes):
         for number, value in others:
             if number == 2:
-                _tell_attribute(node, as_bytes(value))
+                _add_attribute(node, as_bytes(value))
         nodes.append(node)
     return ObjectGraph(nodes, slots, limits)
 
 
-def _tell_attribute(node: Node, data: Buffer) -> None:
+def _add_attribute(node: Node, data: Buffer) -> None:
     """Add to `node` what is stored for it: the key of a variable, or that of Keras's JSON."""
     attribute = dict(fields(data))
     name, key = (as_text(as_bytes(attribute.get(number, b""))) for number in (1, 3))
@@ -132,23 +132,23 @@ def of_saved_model(data: Buffer, limits: Limits = DEFAULTS) -> ObjectGraph:
     """Parse `data`, the SavedObjectGraph of a SavedModel, within `limits`; it does not hold the keys of variables."""
     slots: set[int] = set()
     nodes = []
-    for node, others in _nodes(data, slots, limits.nodes):
+    for node, others in _iterate_nodes(data, slots, limits.nodes):
         kind = dict(others)  # of a field that is written twice, the last one counts
         if 4 in kind:
             user_object = dict(fields(as_bytes(kind[4])))
             node.identifier, node.metadata = (as_text(as_bytes(user_object.get(number, b""))) for number in (1, 3))
         elif 7 in kind:
-            node.variable = _saved_variable(dict(fields(as_bytes(kind[7]))))
+            node.variable = _decode_variable(dict(fields(as_bytes(kind[7]))))
         nodes.append(node)
     return ObjectGraph(nodes, slots, limits)
 
 
-def _saved_variable(saved: dict[int, Value]) -> Variable:
+def _decode_variable(saved: dict[int, Value]) -> Variable:
     shape = known_shape_in(as_bytes(saved.get(2, b"")))
     return Variable(as_text(as_bytes(saved.get(6, b""))), None, shape, dtype_name(as_integer(saved.get(1, 0))))
 
 
-def _nodes(data: Buffer, slots: set[int], most: int) -> Iterator[tuple[Node, list[tuple[int, Value]]]]:
+def _iterate_nodes(data: Buffer, slots: set[int], most: int) -> Iterator[tuple[Node, list[tuple[int, Value]]]]:
     """Yield the nodes in `data` with their edges, each with its other fields, by number; add slots to `slots`.
 
     Raises:
@@ -159,7 +159,7 @@ def _nodes(data: Buffer, slots: set[int], most: int) -> Iterator[tuple[Node, lis
         node, others = Node([]), []
         for number, part in fields_up_to(most, bytes(value)):
             if number == 1:
-                node.children.append(_child(as_bytes(part)))
+                node.children.append(_decode_edge(as_bytes(part)))
                 continue
             if number == 3:
                 node.has_slots = True
@@ -171,7 +171,7 @@ def _nodes(data: Buffer, slots: set[int], most: int) -> Iterator[tuple[Node, lis
         yield node, others
 
 
-def _child(data: Buffer) -> tuple[str, int]:
+def _decode_edge(data: Buffer) -> tuple[str, int]:
     """Return the name of an edge, and the number of the node that it leads to."""
     # TensorFlow writes the number first, then the name, which is short: this form is decoded directly.
     if len(data) > 3 and data[0] == _NODE:
@@ -206,15 +206,15 @@ def path_of_key(key: str) -> list[str] | None:
     if not key.endswith(KEY_ENDING) or "/.OPTIMIZER_SLOT/" in key:
         return None
     edges = key.removesuffix(KEY_ENDING).split("/")
-    return [_unescaped(edge) for edge in edges] if "." in key[: -len(KEY_ENDING)] else edges
+    return [_unescape(edge) for edge in edges] if "." in key[: -len(KEY_ENDING)] else edges
 
 
-def _unescaped(edge: str) -> str:
+def _unescape(edge: str) -> str:
     """Return the original name of an edge, in which `/` is stored as `.S` and `.` as `..`."""
-    return "".join(_pieces(edge)) if "." in edge else edge
+    return "".join(_unescape_characters(edge)) if "." in edge else edge
 
 
-def _pieces(edge: str) -> Iterator[str]:
+def _unescape_characters(edge: str) -> Iterator[str]:
     position = 0
     while position < len(edge):
         pair = edge[position : position + 2]

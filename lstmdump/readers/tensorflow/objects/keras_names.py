@@ -39,8 +39,8 @@ def name(graph: ObjectGraph, found: Sequence[Holder], metadata: Metadata) -> lis
     """Return each holder in `found` with a path, which no other holder has."""
     described = [_name_by_metadata(holder, graph, metadata) for holder in found]
     named = [
-        _drop_own_cell(told or Named(holder, path, None))
-        for holder, told, path in zip(found, described, name_by_scopes(graph, found), strict=True)
+        _drop_own_cell(known or Named(holder, path, None))
+        for holder, known, path in zip(found, described, name_by_scopes(graph, found), strict=True)
     ]
     return drop_names_of_keras(_tell_holders_apart(named))
 
@@ -64,31 +64,33 @@ def metadata_in(text: str | bytes, called: str, limits: Limits = DEFAULTS) -> di
 def _name_by_metadata(holder: Holder, graph: ObjectGraph, metadata: Metadata) -> Named | None:
     """Return `holder` as the JSON of the objects on the way to it describes it, or None if it has no JSON itself."""
     numbers = [0, *(number for _, number in holder.way)] if holder.way else []
-    told = [metadata[number] for number in numbers if number in metadata]
-    if not numbers or numbers[-1] not in metadata or not told:
+    objects = [metadata[number] for number in numbers if number in metadata]
+    if not numbers or numbers[-1] not in metadata or not objects:
         return None
-    outermost_is_model = len(told) > 1 and _is_model(told[0], graph, numbers)
-    names = [_read_text(value, "name") for value in (told[1:] if outermost_is_model else told)]
+    outermost_is_model = len(objects) > 1 and _is_model(objects[0], graph, numbers)
+    names = [_read_text(value, "name") for value in (objects[1:] if outermost_is_model else objects)]
     path = tuple(step for step in names if step)
     return (
-        Named(holder, path, _find_kind(holder.way, told), _find_settings(holder.way, graph, metadata)) if path else None
+        Named(holder, path, _find_kind(holder.way, objects), _find_settings(holder.way, graph, metadata))
+        if path
+        else None
     )
 
 
-def _is_model(told: Mapping[str, Any], graph: ObjectGraph, numbers: Sequence[int]) -> bool:
-    """Return whether the outermost object is a model, not a wrapper or a layer with a cell."""
-    if _read_text(told, "class_name") in _MODELS:
+def _is_model(outermost: Mapping[str, Any], graph: ObjectGraph, numbers: Sequence[int]) -> bool:
+    """Return whether `outermost` is a model, not a wrapper or a layer with a cell."""
+    if _read_text(outermost, "class_name") in _MODELS:
         return True
     identifiers = [graph.nodes[number].identifier for number in numbers[:2]]
     return any(identifier.startswith(("_tf_keras_model", "_tf_keras_network", "_tf_keras_sequential"))
-               for identifier in identifiers) or not isinstance(told.get("config"), dict)  # fmt: skip
+               for identifier in identifiers) or not isinstance(outermost.get("config"), dict)  # fmt: skip
 
 
-def _find_kind(way: Way, told: Sequence[Mapping[str, Any]]) -> str | None:
-    """Return the class of the last object in `told`; for the cell of a layer other than an RNN, that of the layer."""
-    own = _read_text(told[-1], "class_name")
-    if len(told) > 1 and way[-1][0] == "cell":
-        around = _read_text(told[-2], "class_name")
+def _find_kind(way: Way, objects: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return the class of the last of `objects`; for the cell of a layer other than an RNN, that of the layer."""
+    own = _read_text(objects[-1], "class_name")
+    if len(objects) > 1 and way[-1][0] == "cell":
+        around = _read_text(objects[-2], "class_name")
         own = own if around == "RNN" else around
     return None if own is None else own.rpartition(">")[2]
 

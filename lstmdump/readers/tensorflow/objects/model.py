@@ -18,8 +18,8 @@ GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
 
 _KERAS_3 = frozenset({"_all_variables", "_functional", "_operations", "_tracked", "_inbound_nodes"})
 _KERAS_2 = frozenset({"layer-0", "layer_with_weights-0"})
-_FIRST = 50  # nodes, among which the model and its first layers are
-_MOST_NAMED = 3
+_FIRST_NODES = 50  # nodes, among which the model and its first layers are
+_MAX_NAMED = 3
 
 
 def of_objects(
@@ -44,7 +44,7 @@ def of_objects(
         CorruptModel: A variable is missing from the bundle, or has another shape.
     """
     used = [number for one in named for number in one.holder.variables.values()]
-    tensors = _declared(graph) if bundle is None else _stored(bundle, graph, used)
+    tensors = _list_declared(graph) if bundle is None else _list_stored(bundle, graph, used)
     weights = [
         Weight(one.path, leaf, tensors[number])
         for one in named
@@ -53,12 +53,14 @@ def of_objects(
     ]
     kinds = {one.path: one.kind for one in named if one.kind is not None}
     settings = {one.path: one.settings for one in named}
-    said = [*notes, *([] if kinds else [NO_CLASSES])]
+    all_notes = [*notes, *([] if kinds else [NO_CLASSES])]
     release = (lambda: None) if bundle is None else bundle.close
-    return Model(kind.value, producer, grow(weights, kinds, settings, graph.limits), notes=tuple(said), release=release)
+    return Model(
+        kind.value, producer, grow(weights, kinds, settings, graph.limits), notes=tuple(all_notes), release=release
+    )
 
 
-def _declared(graph: ObjectGraph) -> dict[int, Tensor]:
+def _list_declared(graph: ObjectGraph) -> dict[int, Tensor]:
     """Return the variables of `graph` by node, for a model without a bundle."""
     known = {number: node.variable for number, node in enumerate(graph.nodes) if node.variable is not None}
     times = Counter(variable.full_name for variable in known.values())
@@ -73,7 +75,7 @@ def _declared(graph: ObjectGraph) -> dict[int, Tensor]:
     }
 
 
-def _stored(bundle: Bundle, graph: ObjectGraph, used: Iterable[int]) -> dict[int, Tensor]:
+def _list_stored(bundle: Bundle, graph: ObjectGraph, used: Iterable[int]) -> dict[int, Tensor]:
     """Return the variables at the nodes `used` of `graph`, from `bundle`; those that hold text are left out.
 
     Raises:
@@ -100,15 +102,15 @@ def missing_files(bundle: Bundle) -> list[str]:
     missing = bundle.missing_files()
     if not missing:
         return []
-    more = f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
-    names = ", ".join(missing[:_MOST_NAMED]) + more
+    more = f" and {len(missing) - _MAX_NAMED} more" if len(missing) > _MAX_NAMED else ""
+    names = ", ".join(missing[:_MAX_NAMED]) + more
     are = "is" if len(missing) == 1 else "are"
     return [f"{names} {are} missing: names and shapes are known, but no numbers can be exported"]
 
 
 def producer(graph: ObjectGraph, version: str = "") -> str:
     """Return the producer of `graph`, as far as its objects show it; `version` is that of TensorFlow, if known."""
-    nodes = graph.nodes[:_FIRST]
+    nodes = graph.nodes[:_FIRST_NODES]
     edges = {name for node in nodes for name, _ in node.children}
     tensorflow = f"tensorflow {version}" if version else "tensorflow"
     if edges & _KERAS_2 or any(node.identifier.startswith("_tf_keras") for node in nodes):

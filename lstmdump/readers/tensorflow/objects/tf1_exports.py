@@ -34,19 +34,19 @@ def architecture(file: Location) -> ConfigLayer | None:
 
 def with_architecture(named: Sequence[Named], known: ConfigLayer) -> Sequence[Named]:
     """Return `named` with the classes and paths that the architecture `known` states for layers of these names."""
-    told = [_as_described(one, leaf) for one, leaf in _with_leaves(named, known)]
-    clashing = {path for path, times in Counter(one.path for one in told).items() if times > 1}
+    updated = [_describe(one, leaf) for one, leaf in _match_leaves(named, known)]
+    clashing = {path for path, times in Counter(one.path for one in updated).items() if times > 1}
     return drop_names_of_keras(
-        [before if after.path in clashing else after for before, after in zip(named, told, strict=True)]
+        [before if after.path in clashing else after for before, after in zip(named, updated, strict=True)]
     )
 
 
 def described(named: Sequence[Named], known: ConfigLayer) -> list[tuple[LayerPath, LeafLayer]]:
     """Return the path of each of `named` that the architecture `known` describes, with its layer there."""
-    return [(one.path, leaf) for one, leaf in _with_leaves(named, known) if leaf is not None]
+    return [(one.path, leaf) for one, leaf in _match_leaves(named, known) if leaf is not None]
 
 
-def _with_leaves(named: Sequence[Named], known: ConfigLayer) -> list[tuple[Named, LeafLayer | None]]:
+def _match_leaves(named: Sequence[Named], known: ConfigLayer) -> list[tuple[Named, LeafLayer | None]]:
     """Return each of `named` with the layer of the architecture `known` that has all its names, if it is the only one.
 
     The names must be in the same order, but the layer may have others between them.
@@ -56,20 +56,20 @@ def _with_leaves(named: Sequence[Named], known: ConfigLayer) -> list[tuple[Named
     for leaf in leaves:
         for name in {form for forms in leaf.steps for form in forms}:
             by_name.setdefault(name, []).append(leaf)
-    return [(one, _leaf(one, leaves, by_name)) for one in named]
+    return [(one, _find_leaf(one, leaves, by_name)) for one in named]
 
 
-def _leaf(one: Named, leaves: Sequence[LeafLayer], by_name: Mapping[str, Sequence[LeafLayer]]) -> LeafLayer | None:
+def _find_leaf(one: Named, leaves: Sequence[LeafLayer], by_name: Mapping[str, Sequence[LeafLayer]]) -> LeafLayer | None:
     path, turn = one.path, None
     if (number := _STACKED.fullmatch(path[-1])) and len(one.holder.way) > 1 and one.holder.way[-2][0] == "cells":
         path, turn = path[:-1], int(number[1])
-    fitting = [leaf for leaf in (by_name.get(path[-1], ()) if path else leaves) if _names_all(leaf, path)]
+    fitting = [leaf for leaf in (by_name.get(path[-1], ()) if path else leaves) if _has_names(leaf, path)]
     if turn is not None:
         fitting = fitting[turn : turn + 1]
     return fitting[0] if len(fitting) == 1 else None
 
 
-def _as_described(one: Named, leaf: LeafLayer | None) -> Named:
+def _describe(one: Named, leaf: LeafLayer | None) -> Named:
     if leaf is None:
         return one
     steps = tuple(forms[0] for forms in leaf.steps)
@@ -80,6 +80,6 @@ def _as_described(one: Named, leaf: LeafLayer | None) -> Named:
     )
 
 
-def _names_all(leaf: LeafLayer, path: LayerPath) -> bool:
+def _has_names(leaf: LeafLayer, path: LayerPath) -> bool:
     steps = iter(leaf.steps)
     return all(any(name in forms for forms in steps) for name in path)

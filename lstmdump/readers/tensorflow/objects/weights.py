@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from lstmdump.model.limits import limit_exceeded
 from lstmdump.readers.tensorflow.objects.graph import Node, ObjectGraph, Variable
 
-_BESIDE = frozenset({
+_OTHER_EDGES = frozenset({
     "variables", "trainable_variables", "non_trainable_variables", "regularization_losses", "keras_api",
     "signatures", "serve", "_all_variables", "_misc_assets", "_compiled_trainable_state", "metrics",
     "_metrics", "compiled_metrics", "_compile_metrics", "compiled_loss", "_compile_loss", "_loss_tracker", "states",
@@ -25,7 +25,7 @@ _OPTIMIZER_EDGE = "optimizer"
 _OPTIMIZER_EDGES = ({"_iterations", "_learning_rate"}, {"iter", "learning_rate"}, {"_iterations", "_variables"})
 _METRIC, _METRIC_EDGES = "_tf_keras_metric", {"total", "count"}
 _NO_PARAMETERS = ("seed_generator_state", "rnn_state")
-_LONGEST_NUMBER = 10
+_MAX_DIGITS = 10
 _INTEGERS = ("int", "uint")
 _LAYER = re.compile(r"layer-(\d{1,9})")
 
@@ -55,8 +55,8 @@ def holders(graph: ObjectGraph) -> list[Holder]:
         RefusedModel: Objects are nested more deeply than the limit.
     """
     walk = _Walk(graph)
-    walk.below_root()
-    walk.beside()
+    walk.collect_below_root()
+    walk.collect_listed()
     return walk.found
 
 
@@ -85,19 +85,19 @@ class _Walk:
 
     def __init__(self, graph: ObjectGraph) -> None:
         self._graph = graph
-        self._deepest = graph.limits.nesting
+        self._max_depth = graph.limits.nesting
         self._seen: set[int] = set(graph.slots)
         self._optimizers: list[int] = []
         self.found: list[Holder] = []
 
-    def below_root(self) -> None:
+    def collect_below_root(self) -> None:
         """Collect the holders that the edges between layers lead to."""
         waiting: list[Way] = [()]
         while waiting:
             way = waiting.pop()
-            if len(way) > self._deepest:
-                words = f"objects are nested more than {self._deepest} deep"
-                raise limit_exceeded("nesting", words, needed=2 * self._deepest)
+            if len(way) > self._max_depth:
+                words = f"objects are nested more than {self._max_depth} deep"
+                raise limit_exceeded("nesting", words, needed=2 * self._max_depth)
             number = way[-1][1] if way else 0
             if number in self._seen:
                 continue
@@ -110,11 +110,11 @@ class _Walk:
                 continue
             if not node.children:
                 continue
-            edges = _in_model_order(node)
-            self._hold(Holder(way), edges)
+            edges = _sort_edges(node)
+            self._collect_variables(Holder(way), edges)
             waiting.extend((*way, edge) for edge in reversed(edges) if self._graph.nodes[edge[1]].variable is None)
 
-    def _hold(self, holder: Holder, edges: list[tuple[str, int]]) -> None:
+    def _collect_variables(self, holder: Holder, edges: list[tuple[str, int]]) -> None:
         for name, number in edges:
             variable = self._graph.nodes[number].variable
             if variable is not None and number not in self._seen and _is_weight(name, variable, holder.way):
@@ -123,7 +123,7 @@ class _Walk:
         if holder.variables:
             self.found.append(holder)
 
-    def beside(self) -> None:
+    def collect_listed(self) -> None:
         """Collect variables that only lists lead to: those of an exported model, and those that an optimizer lists.
 
         Keras 3 omits the cells of a list from a checkpoint, unless the optimizer was saved as well.
@@ -164,16 +164,16 @@ def _is_parameter(variable: Variable) -> bool:
     return variable.full_name.rpartition("/")[2] not in _NO_PARAMETERS
 
 
-def _in_model_order(node: Node) -> list[tuple[str, int]]:
+def _sort_edges(node: Node) -> list[tuple[str, int]]:
     """Return the edges that may lead to weights, in the order of the model: Keras 2 numbers the layers of a model."""
-    edges = [edge for edge in node.children if edge[0] not in _BESIDE]
-    return sorted(edges, key=lambda edge: _turn(edge[0])) if len(edges) > 1 else edges
+    edges = [edge for edge in node.children if edge[0] not in _OTHER_EDGES]
+    return sorted(edges, key=lambda edge: _sort_key(edge[0])) if len(edges) > 1 else edges
 
 
-def _turn(edge: str) -> tuple[int, int]:
+def _sort_key(edge: str) -> tuple[int, int]:
     """Return the sort key of `edge`: numbered layers and items of lists by number, forward before backward."""
     if layer := _LAYER.fullmatch(edge):
         return 0, int(layer[1])
-    if edge.isdecimal() and len(edge) < _LONGEST_NUMBER:
+    if edge.isdecimal() and len(edge) < _MAX_DIGITS:
         return 1, int(edge)
     return (3 if edge == "backward_layer" else 2), 0

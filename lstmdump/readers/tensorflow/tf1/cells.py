@@ -30,8 +30,8 @@ _LEAVES = (
     (r"w_\g<1>_diag", re.compile(r"w_([ifo])_diag|wc([ifo])")),
     (r"\g<0>", re.compile(r"(?:input|transform|forget|output|state)/(?:gamma|beta)")),
 )
-_BESIDE = ("w_i_diag", "w_f_diag", "w_o_diag", "projection/kernel", "projection/weights")
-_LONGEST_LEAF = 2
+_OPTIONAL_VARIABLES = ("w_i_diag", "w_f_diag", "w_o_diag", "projection/kernel", "projection/weights")
+_MAX_LEAF_STEPS = 2
 _MAX_STEPS = 32  # no genuine scope is as deep
 
 
@@ -84,7 +84,7 @@ def find(names: Iterable[str], from_graph: Iterable[GraphCell]) -> list[TF1Cell]
             cell.variables.setdefault(leaf, []).append(name)
     for cell in found.values():
         for pieces in cell.variables.values():
-            pieces.sort(key=_piece_number)
+            pieces.sort(key=_read_piece_number)
     computed = [_add_computed(found, cell, known) for cell in from_graph]
     sure = set(filter(None, computed))  # cells that the graph computes, if it has any
     return [cell for cell in found.values() if "kernel" in cell.variables and (not sure or cell.scope in sure)]
@@ -92,11 +92,11 @@ def find(names: Iterable[str], from_graph: Iterable[GraphCell]) -> list[TF1Cell]
 
 def kind_of(scope: str) -> str | None:
     """Return the class of the cell that the last step of `scope` names, or None."""
-    return _kind_called(scope.rpartition("/")[2])
+    return _find_kind(scope.rpartition("/")[2])
 
 
 @lru_cache(maxsize=1024)
-def _kind_called(name: str) -> str | None:
+def _find_kind(name: str) -> str | None:
     return _CLASS_BY_SCOPE.get(_NUMBER.sub("", name).replace("_", "").lower())
 
 
@@ -117,28 +117,28 @@ def remarks(names: Iterable[str]) -> list[str]:
 def taken_apart(name: str) -> tuple[str, str | None]:
     """Return the scope of the variable `name` and its role in a cell; the role is None if it has none."""
     steps = PIECE.sub("", name).split("/")
-    for length in range(min(_LONGEST_LEAF, len(steps) - 1), 0, -1):
-        leaf = _leaf_called("/".join(steps[-length:]).lower())
+    for length in range(min(_MAX_LEAF_STEPS, len(steps) - 1), 0, -1):
+        leaf = _find_leaf("/".join(steps[-length:]).lower())
         if leaf is not None:
             return "/".join(steps[:-length]), leaf
     return name.rpartition("/")[0], None
 
 
 @lru_cache(maxsize=1024)
-def _leaf_called(ending: str) -> str | None:
+def _find_leaf(ending: str) -> str | None:
     for leaf, pattern in _LEAVES:
         if (match := pattern.fullmatch(ending)) is not None:
-            return _expanded(leaf, match)
+            return _expand_leaf(leaf, match)
     return None
 
 
-def _expanded(leaf: str, match: re.Match[str]) -> str:
+def _expand_leaf(leaf: str, match: re.Match[str]) -> str:
     if leaf == r"\g<0>":
         return match[0]
     return f"w_{match[1] or match[2]}_diag" if match.groups() else leaf
 
 
-def _piece_number(name: str) -> int:
+def _read_piece_number(name: str) -> int:
     number = re.search(r"_(\d{1,9})$", name)
     return int(number[1]) if number else 0
 
@@ -168,7 +168,11 @@ def _add_computed(found: dict[str, TF1Cell], computed: GraphCell, known: set[str
     kind = "LSTMCell" if computed.operation == SPLIT else computed.operation
     own_scope = scope if leaf == "kernel" and scope and scope not in found else kernel
     if own_scope == scope:
-        beside = {taken_apart(name)[1] or "": [name] for ending in _BESIDE if (name := f"{scope}/{ending}") in known}
+        beside = {
+            taken_apart(name)[1] or "": [name]
+            for ending in _OPTIONAL_VARIABLES
+            if (name := f"{scope}/{ending}") in known
+        }
         stored = beside | stored
     found[own_scope] = TF1Cell(own_scope, kind, computed.forget_bias, stored, computed)
     return own_scope

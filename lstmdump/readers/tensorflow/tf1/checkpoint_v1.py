@@ -43,20 +43,20 @@ class CheckpointV1:
 
     def tensors(self) -> dict[str, Tensor]:
         """Return all tensors by name, not yet read."""
-        return {name: self._tensor(name, entry) for name, entry in self._listed.items()}
+        return {name: self._describe_tensor(name, entry) for name, entry in self._listed.items()}
 
     def close(self) -> None:
         """Close the file."""
         self._table = None
 
-    def _tensor(self, name: str, entry: Message) -> Tensor:
+    def _describe_tensor(self, name: str, entry: Message) -> Tensor:
         shape, dtype = dtypes.shape_of(entry.message(2)), dtypes.dtype_name(entry.integer(3))
         places = [partitions.spans_of(piece, len(shape)) for piece in entry.messages(4)]
         if not places:
             raise CorruptModel(f"{name} is listed without any stored piece")
         spans = [partitions.resolved(place, shape) for place in places]
         partitions.require_whole(spans, shape)
-        pieces = [(tuple(start for start, _ in span), self._piece(name, dtype, place, span))
+        pieces = [(tuple(start for start, _ in span), self._describe_piece(name, dtype, place, span))
                   for place, span in zip(places, spans, strict=True)]  # fmt: skip
         if len(pieces) == 1:
             return Tensor(name, shape, dtype, pieces[0][1].fetch)
@@ -66,7 +66,7 @@ class CheckpointV1:
 
         return Tensor(name, shape, dtype, fetch)
 
-    def _piece(self, name: str, dtype: str, place: tuple[Span, ...], span: tuple[Span, ...]) -> Tensor:
+    def _describe_piece(self, name: str, dtype: str, place: tuple[Span, ...], span: tuple[Span, ...]) -> Tensor:
         shape = tuple(length for _, length in span)
 
         def fetch(cuts: Cuts) -> Array:

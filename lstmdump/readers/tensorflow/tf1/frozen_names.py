@@ -45,11 +45,11 @@ def place(tensors: Mapping[str, Tensor]) -> list[Weight]:
     return [
         Weight(paths[scope], leaf or _ENDING, tensor)
         for scope, arrays in scopes.items()
-        for leaf, tensor in (_as_lstm(arrays) or arrays).items()
+        for leaf, tensor in (_name_lstm_arrays(arrays) or arrays).items()
     ]
 
 
-def _as_lstm(arrays: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
+def _name_lstm_arrays(arrays: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
     """Return `arrays` under the names of an LSTM's arrays, or None; a dense layer has no recurrent kernel."""
     named = {_LEAVES[reader]: tensor for reader, tensor in arrays.items() if reader in _LEAVES}
     if len(named) != len(arrays) or not {"kernel", "recurrent_kernel"} <= set(named):

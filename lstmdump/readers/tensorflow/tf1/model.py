@@ -58,15 +58,15 @@ def of_names(
     try:
         return of_variables(
             tensors,
-            of_meta_graph(Message(_read(meta), prefix.limits.nodes), prefix.limits),
+            of_meta_graph(Message(_read_meta(meta), prefix.limits.nodes), prefix.limits),
             kind,
             notes,
             held,
             prefix.limits,
         )
     except (CorruptModel, OSError) as error:
-        said = f"{meta.name}, which describes the cells, cannot be read: {error}"
-        return of_variables(tensors, None, kind, [*notes, said], held, prefix.limits)
+        note = f"{meta.name}, which describes the cells, cannot be read: {error}"
+        return of_variables(tensors, None, kind, [*notes, note], held, prefix.limits)
 
 
 def read_first_format(location: Location) -> Model:
@@ -79,7 +79,7 @@ def read_first_format(location: Location) -> Model:
         raise
 
 
-def _read(meta: Location) -> Buffer:
+def _read_meta(meta: Location) -> Buffer:
     """Return the content of the file `meta`.
 
     Raises:

@@ -27,11 +27,11 @@ def of(cell: TF1Cell, places: Collection[LayerPath]) -> DeferredSettings:
 
     If there is a graph, they include the activations and the bounds, or the reason why the cell is not a plain LSTM.
     """
-    return DeferredSettings(partial(_settings, cell, places), finite_number(cell.forget_bias))
+    return DeferredSettings(partial(_read_settings, cell, places), finite_number(cell.forget_bias))
 
 
-def _settings(cell: TF1Cell, places: Collection[LayerPath]) -> LayerSettings:
-    equations, direction = _equations(cell), _direction(cell, places)
+def _read_settings(cell: TF1Cell, places: Collection[LayerPath]) -> LayerSettings:
+    equations, direction = _read_equations(cell), _find_direction(cell, places)
     return equations._replace(
         is_described=True,
         direction=direction,
@@ -40,7 +40,7 @@ def _settings(cell: TF1Cell, places: Collection[LayerPath]) -> LayerSettings:
     )
 
 
-def _equations(cell: TF1Cell) -> LayerSettings:
+def _read_equations(cell: TF1Cell) -> LayerSettings:
     """Return the settings that the graph shows in the equations of `cell`."""
     is_normalized = any("/" in leaf and not leaf.startswith("projection/") for leaf in cell.variables)
     if cell.computed is None or is_normalized:
@@ -59,7 +59,7 @@ def _equations(cell: TF1Cell) -> LayerSettings:
     )
 
 
-def _direction(cell: TF1Cell, places: Collection[LayerPath]) -> str | None:
+def _find_direction(cell: TF1Cell, places: Collection[LayerPath]) -> str | None:
     """Return the direction of `cell` if it is a half of a bidirectional network, else None.
 
     It is a half if its name is next to that of the other half, and the graph does not contradict.

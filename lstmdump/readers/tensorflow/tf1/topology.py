@@ -24,7 +24,7 @@ _STACKED_HALF = re.compile(r"(.*/)?cell_(\d{1,4})/bidirectional_rnn/(fw|bw)/[^/]
 _HALVES = ("fw", "bw")
 
 
-class _Placed:
+class _PlacedCell:
     """A cell at `path`, with the widths of its input and of its output."""
 
     def __init__(self, path: LayerPath, cell: TF1Cell, tensors: Mapping[str, Tensor]) -> None:
@@ -40,41 +40,43 @@ class _Placed:
 def of(cells: Mapping[LayerPath, TF1Cell], tensors: Mapping[str, Tensor]) -> dict[LayerPath, Source]:
     """Return the sources of `cells`, whose variables are among `tensors`."""
     has_graph = any(cell.computed is not None for cell in cells.values())
-    placed = [_Placed(path, cell, tensors) for path, cell in cells.items()]
+    placed = [_PlacedCell(path, cell, tensors) for path, cell in cells.items()]
     inside = {name for cell in cells.values() for names in cell.variables.values() for name in names}
     others = [name for name in tensors if name not in inside]
-    found = _by_graph(cells) if has_graph else _by_name(_STACKED, ("",), placed, others)
-    return {**_by_name(_STACKED_HALF, _HALVES, placed, others), **found}
+    found = _find_by_graph(cells) if has_graph else _find_by_name(_STACKED, ("",), placed, others)
+    return {**_find_by_name(_STACKED_HALF, _HALVES, placed, others), **found}
 
 
-def _by_graph(cells: Mapping[LayerPath, TF1Cell]) -> dict[LayerPath, Source]:
+def _find_by_graph(cells: Mapping[LayerPath, TF1Cell]) -> dict[LayerPath, Source]:
     computed = {path: cell.computed for path, cell in cells.items() if cell.computed is not None}
-    outputs = {(one.node.home, name): path for path, one in computed.items() if (name := _output(one, cells[path]))}
-    taken = {path: (one.node.home, _input(one)) for path, one in computed.items()}
+    outputs = {
+        (one.node.home, name): path for path, one in computed.items() if (name := _find_output(one, cells[path]))
+    }
+    taken = {path: (one.node.home, _find_input(one)) for path, one in computed.items()}
     return {path: Source((outputs[key],)) for path, key in taken.items() if key in outputs}
 
 
-def _input(computed: GraphCell) -> str:
+def _find_input(computed: GraphCell) -> str:
     try:
         return cell_inputs.source(computed) or ""
     except CannotReplay:
         return ""
 
 
-def _output(computed: GraphCell, cell: TF1Cell) -> str:
+def _find_output(computed: GraphCell, cell: TF1Cell) -> str:
     try:
         return cell_equations.read(computed, cell.variables).output
     except CannotReplay:
         return ""
 
 
-def _by_name(
-    pattern: re.Pattern[str], parts: Sequence[str], placed: Iterable[_Placed], others: Collection[str]
+def _find_by_name(
+    pattern: re.Pattern[str], parts: Sequence[str], placed: Iterable[_PlacedCell], others: Collection[str]
 ) -> dict[LayerPath, Source]:
     """Return the sources of the cells whose scopes match `pattern`, if each level has exactly one cell per part."""
     # A level is the cells of one number in a stack: one cell, or the halves `fw` and `bw`. Level k follows level k - 1
     # if both are complete and the widths allow only a direct connection.
-    levels: dict[tuple[str, int], list[tuple[int, _Placed]]] = {}
+    levels: dict[tuple[str, int], list[tuple[int, _PlacedCell]]] = {}
     for one in placed:
         if (match := pattern.fullmatch(one.scope)) is not None:
             levels.setdefault((match[1] or "", int(match[2])), []).append((parts.index(match[3]), one))
@@ -88,7 +90,7 @@ def _by_name(
     return found
 
 
-def _follow(below: Collection[_Placed], cells: Collection[_Placed], others: Collection[str]) -> bool:
+def _follow(below: Collection[_PlacedCell], cells: Collection[_PlacedCell], others: Collection[str]) -> bool:
     """Return whether `cells` read exactly the outputs of `below`, as the widths show, with no wrapper between them."""
     total = sum(one.output for one in below)
     may_add = any(one.input == one.output for one in below)
@@ -96,7 +98,7 @@ def _follow(below: Collection[_Placed], cells: Collection[_Placed], others: Coll
     return fits and not any(_is_wrapped(one, others) for one in (*below, *cells))
 
 
-def _is_wrapped(one: _Placed, others: Collection[str]) -> bool:
+def _is_wrapped(one: _PlacedCell, others: Collection[str]) -> bool:
     """Return whether the scope around the cell has variables that belong to no cell."""
     around = one.scope.rpartition("/")[0] + "/"
     return any(name.startswith(around) for name in others)

@@ -57,7 +57,7 @@ def place(tensors: Mapping[str, Tensor], graph: Graph | None, computed: Iterable
     """
     kept = {name: tensor for name, tensor in tensors.items() if _is_weight(name, tensor, tensors)}
     if graph is not None:
-        kept = _put_together(kept, graph)
+        kept = _join_partitions(kept, graph)
     found = tf1_cells.find(kept, computed)
     cells = [cell for cell in found if _fits(cell, kept)]
     inside = tf1_cells.leaf_map(cells)
@@ -65,24 +65,24 @@ def place(tensors: Mapping[str, Tensor], graph: Graph | None, computed: Iterable
     paths = _find_paths(kept)
     weights: list[Weight] = []
     done: set[str] = set()
-    for name in sorted(kept, key=lambda name: (rank.get(name, 0), _natural(name))):
+    for name in sorted(kept, key=lambda name: (rank.get(name, 0), _natural_key(name))):
         if name not in inside:
             scope, _, leaf = name.rpartition("/")
             weights.append(Weight(paths[scope], leaf, kept[name]))
         elif name not in done:
-            weights.extend(_of_cell(inside[name][0], kept))
+            weights.extend(_list_weights(inside[name][0], kept))
             done.update(piece for pieces in inside[name][0].variables.values() for piece in pieces)
-    by_path = {_steps(cell.scope): cell for cell in cells}
+    by_path = {_split_scope(cell.scope): cell for cell in cells}
     return Variables(
         weights,
         {path: cell.kind for path, cell in by_path.items()},
         {path: tf1_settings.of(cell, by_path) for path, cell in by_path.items()},
-        [*tf1_cells.remarks(kept), *([] if graph is not None else _unnamed(kept, inside))],
+        [*tf1_cells.remarks(kept), *([] if graph is not None else _note_unnamed_cells(kept, inside))],
         lambda: tf1_settings.sources(by_path, kept),
     )
 
 
-def _steps(scope: str) -> LayerPath:
+def _split_scope(scope: str) -> LayerPath:
     return tuple(filter(None, scope.split("/")))
 
 
@@ -92,14 +92,14 @@ def _find_paths(names: Iterable[str]) -> dict[str, LayerPath]:
     of_keras = {name.rpartition("/")[0] for name in names if name.endswith("/recurrent_kernel")}
     may_be_cells = [scope in of_keras and bool(scope.rpartition("/")[0]) for scope in scopes]
     paths = drop_automatic_names([tuple(scope.split("/")) for scope in scopes], may_be_cells, stacks=False)
-    return {scope: _steps("/".join(path)) for scope, path in zip(scopes, paths, strict=True)}
+    return {scope: _split_scope("/".join(path)) for scope, path in zip(scopes, paths, strict=True)}
 
 
 def _fits(cell: TF1Cell, tensors: Mapping[str, Tensor]) -> bool:
     """Return whether the variables of `cell` have the shapes of a cell; a dense layer may have the name of one."""
     if f"{cell.scope}/recurrent_kernel" in tensors:
         return False  # a cell of Keras, with two kernels
-    kernel = _array(cell, "kernel", tensors).shape
+    kernel = _join_pieces(cell, "kernel", tensors).shape
     bias = [tensors[name].shape for name in cell.variables.get("bias", ())]
     width = [tensors[name].shape[-1:] for name in cell.variables.get("projection/kernel", ())]
     if len(kernel) != 2 or kernel[1] % 4 or (bias and bias != [kernel[1:]]):
@@ -107,7 +107,7 @@ def _fits(cell: TF1Cell, tensors: Mapping[str, Tensor]) -> bool:
     return kernel[0] > (width[0][0] if width and width[0] else kernel[1] // 4) > 0
 
 
-def _unnamed(tensors: Mapping[str, Tensor], inside: Mapping[str, object]) -> Iterator[str]:
+def _note_unnamed_cells(tensors: Mapping[str, Tensor], inside: Mapping[str, object]) -> Iterator[str]:
     """Yield notes on scopes with the shapes of a cell but not its name; only a graph would show what they are."""
     for name in tensors:
         if name in inside:
@@ -119,7 +119,7 @@ def _unnamed(tensors: Mapping[str, Tensor], inside: Mapping[str, object]) -> Ite
             yield f"{scope} has the shapes of an LSTM cell; only the graph (.meta) would show whether it is one"
 
 
-def _put_together(tensors: Mapping[str, Tensor], graph: Graph) -> dict[str, Tensor]:
+def _join_partitions(tensors: Mapping[str, Tensor], graph: Graph) -> dict[str, Tensor]:
     """Return `tensors` with the pieces of partitioned variables joined as `graph` shows."""
     pieces: dict[str, list[str]] = {}
     for name in tensors:
@@ -127,7 +127,7 @@ def _put_together(tensors: Mapping[str, Tensor], graph: Graph) -> dict[str, Tens
     axes = graph_cells.joining_axes(graph) if any(names != [base] for base, names in pieces.items()) else {}
     whole: dict[str, Tensor] = {}
     for base, names in pieces.items():
-        ordered = sorted(names, key=_natural)
+        ordered = sorted(names, key=_natural_key)
         axis = axes.get(ordered[0])
         if axis is None or base in names:
             whole.update({name: tensors[name] for name in names})
@@ -136,14 +136,14 @@ def _put_together(tensors: Mapping[str, Tensor], graph: Graph) -> dict[str, Tens
     return whole
 
 
-def _of_cell(cell: TF1Cell, tensors: Mapping[str, Tensor]) -> list[Weight]:
+def _list_weights(cell: TF1Cell, tensors: Mapping[str, Tensor]) -> list[Weight]:
     """Return the weights of `cell`, the kernel first; TensorFlow 0.12 splits a kernel by rows."""
     leaves = sorted(cell.variables, key=lambda leaf: (leaf != "kernel", leaf != "bias", leaf))
-    path = _steps(cell.scope)
-    return [Weight(path, leaf, _array(cell, leaf, tensors)) for leaf in leaves]
+    path = _split_scope(cell.scope)
+    return [Weight(path, leaf, _join_pieces(cell, leaf, tensors)) for leaf in leaves]
 
 
-def _array(cell: TF1Cell, leaf: str, tensors: Mapping[str, Tensor]) -> Tensor:
+def _join_pieces(cell: TF1Cell, leaf: str, tensors: Mapping[str, Tensor]) -> Tensor:
     """Return the array with the role `leaf` in `cell`, its pieces joined."""
     pieces = [tensors[name] for name in cell.variables[leaf]]
     return pieces[0] if len(pieces) == 1 else joined(pieces, 0)
@@ -169,10 +169,10 @@ def joined(pieces: Sequence[Tensor], axis: int) -> Tensor:
 
     shape = (*first.shape[:axis], length, *first.shape[axis + 1 :])
     rows = chained(pieces) if axis == 0 else None
-    return Tensor(_joint_name([piece.name for piece in pieces]), shape, first.dtype, fetch, rows)
+    return Tensor(_join_names([piece.name for piece in pieces]), shape, first.dtype, fetch, rows)
 
 
-def _joint_name(names: Sequence[str]) -> str:
+def _join_names(names: Sequence[str]) -> str:
     """Return one name for several, with braces as in a shell: `W_{0,1}`."""
     start, _, _ = names[0].rpartition("_")
     if all(name.startswith(f"{start}_") for name in names):
@@ -199,7 +199,7 @@ def _is_weight(name: str, tensor: Tensor, all_tensors: Mapping[str, Tensor]) -> 
     return True
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
+def _natural_key(name: str) -> list[tuple[int, str]]:
     """Return a key that sorts `name` with numbers by value, and the forward half of a bidirectional layer first."""
     steps = "/".join(_DIRECTIONS.get(step, step) for step in name.split("/"))
     return [(int(piece), "") if piece.isdecimal() else (-1, piece) for piece in _DIGITS.split(steps) if piece]

@@ -1,4 +1,4 @@
-"""Keras's architecture JSON taken apart, and what it says of each layer in every layout of Keras's own files."""
+"""Tests of the architecture JSON and of the settings of each layer, in every layout of Keras's files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def names(config: object) -> list[tuple[str | None, str]]:
     return [(layer.name, layer.kind) for layer in parse_architecture(json.dumps(config)).walk()]
 
 
-def test_a_sequential_of_keras_1_is_a_bare_list() -> None:
+def test_a_sequential_of_keras_1_is_a_list() -> None:
     config = {"class_name": "Sequential", "config": [lstm_config("lstm_1")]}
     assert names(config) == [(None, "Sequential"), ("lstm_1", "LSTM")]
 
@@ -49,7 +49,7 @@ def test_a_backward_layer_that_is_stated_is_the_backward_half() -> None:
     assert halves("Bidirectional", **stated) == [("forward", "a"), ("backward", "b")]
 
 
-def test_a_class_of_the_users_that_merges_has_halves() -> None:
+def test_a_custom_class_with_a_merge_mode_has_halves() -> None:
     assert halves("demo>Both", layer=lstm_config("a"), merge_mode="sum") == [("forward", "a"), ("backward", "a")]
 
 
@@ -58,14 +58,14 @@ def test_another_wrapper_has_no_halves() -> None:
     assert halves("Bidirectional") == []
 
 
-def test_stacked_cells_are_held_by_their_stack() -> None:
+def test_stacked_cells_are_children_of_their_stack() -> None:
     cells = [lstm_config("c1", kind="LSTMCell"), lstm_config("c2", kind="LSTMCell")]
     stack = {"class_name": "StackedRNNCells", "config": {"name": "stack", "cells": cells}}
     rnn = {"class_name": "RNN", "config": {"name": "rnn", "cell": stack}}
     assert [name for name, _ in names(sequential(rnn))] == ["sequential", "rnn", "stack", "c1", "c2"]
 
 
-def test_initializers_and_dtype_policies_are_no_layers() -> None:
+def test_initializers_and_dtype_policies_are_not_layers() -> None:
     lstm = lstm_config(
         "a",
         kernel_initializer={"class_name": "GlorotUniform", "config": {"name": "x"}},
@@ -74,12 +74,12 @@ def test_initializers_and_dtype_policies_are_no_layers() -> None:
     assert names(sequential(lstm)) == [("sequential", "Sequential"), ("a", "LSTM")]
 
 
-def test_the_package_of_a_custom_class_is_no_part_of_its_name() -> None:
+def test_the_package_of_a_custom_class_is_dropped() -> None:
     assert names(sequential(lstm_config("a", kind="demo>MyLSTM")))[1] == ("a", "MyLSTM")
 
 
 @pytest.mark.parametrize("text", ["{", "[1, 2]", "null", '{"class_name": 3}'])
-def test_what_is_no_architecture_is_corrupt(text: str) -> None:
+def test_text_that_is_not_an_architecture_is_corrupt(text: str) -> None:
     with pytest.raises(CorruptModel, match="model_config"):
         parse_architecture(text)
 
@@ -103,25 +103,25 @@ def wrapped(kind: str, name: str, **settings: Any) -> dict[str, Any]:
 
 
 def bidirectional(**settings: Any) -> dict[str, Any]:
-    """The configuration of a Bidirectional that the user called `bi`."""
+    """Return the configuration of a Bidirectional named `bi`."""
     return wrapped("Bidirectional", "bi", **settings)
 
 
 def found(path: Path) -> dict[str, LayerSettings]:
-    """The settings of each LSTM in the file at PATH, by its name."""
+    """Return the settings of each LSTM in the file at `path`, by name."""
     with lstmdump.open(path) as model:
         return {one.name: one.settings for one in model.lstms}
 
 
 def in_h5(path: Path, layer: dict[str, Any], *scopes: str) -> dict[str, LayerSettings]:
-    """What a Keras 2 `.h5` of this one LAYER tells, whose arrays lie in these SCOPES."""
+    """Return the settings in a Keras 2 `.h5` of one `layer`, whose arrays are in these `scopes`."""
     name = layer["config"]["name"]
     weights = [weight for seed, scope in enumerate(scopes) for weight in keras_2_weights(scope, 4, 4, seed=seed)]
     return found(write(path / "a.h5", {name: weights}, config=sequential(layer)))
 
 
 def in_zip(path: Path, layer: dict[str, Any], *groups: str, version: str = "3.9.0") -> dict[str, LayerSettings]:
-    """What a `.keras` of this one LAYER tells, whose arrays lie in these GROUPS."""
+    """Return the settings in a `.keras` of one `layer`, whose arrays are in these `groups`."""
     arrays = {group: builders.cell(4, 4, seed) for seed, group in enumerate(groups)}
     return found(builders.keras_zip(path / "a.keras", sequential(layer), arrays, version=version))
 
@@ -135,7 +135,7 @@ def test_the_settings_of_a_layer_are_its_configuration(tmp_path: Path) -> None:
     assert in_zip(tmp_path, layer, "layers/lstm/cell") == expected
 
 
-def test_a_file_of_weights_alone_has_none(tmp_path: Path) -> None:
+def test_a_file_of_weights_alone_has_no_settings(tmp_path: Path) -> None:
     assert found(write(tmp_path / "a.h5", {"lstm": keras_2_weights("lstm")})) == {"lstm": LayerSettings()}
     (settings,) = found(builders.saved(tmp_path / "b.h5", {"layers/lstm/cell": builders.cell()})).values()
     assert settings == LayerSettings()
@@ -152,16 +152,14 @@ def ways(settings: dict[str, LayerSettings]) -> list[tuple[str, Any]]:
 
 
 @pytest.mark.parametrize("backwards", [False, True])
-def test_the_backward_half_goes_the_other_way_than_the_one_layer_that_is_stated(
-    backwards: bool, tmp_path: Path
-) -> None:
+def test_the_backward_half_reverses_the_direction_of_the_stated_layer(backwards: bool, tmp_path: Path) -> None:
     layer = bidirectional(layer=lstm_config("lstm", go_backwards=backwards))
     expected = [("forward", backwards), ("backward", not backwards)]
     assert ways(in_h5(tmp_path, layer, *HALVES_H5)) == expected
     assert ways(in_zip(tmp_path, layer, *HALVES_ZIP, version="2.15.0")) == expected
 
 
-def test_a_backward_layer_that_is_stated_goes_its_own_way(tmp_path: Path) -> None:
+def test_a_stated_backward_layer_keeps_its_direction(tmp_path: Path) -> None:
     halves = {"layer": lstm_config("lstm", go_backwards=False),
               "backward_layer": lstm_config("lstm", go_backwards=True, activation="relu")}  # fmt: skip
     for settings in (
@@ -172,7 +170,7 @@ def test_a_backward_layer_that_is_stated_goes_its_own_way(tmp_path: Path) -> Non
         assert [one.activation for one in settings.values()] == [None, "relu"]
 
 
-def test_a_direction_that_is_no_direction_stays_as_it_is(tmp_path: Path) -> None:
+def test_an_invalid_go_backwards_is_an_invalid_setting(tmp_path: Path) -> None:
     settings = in_h5(tmp_path, bidirectional(layer=lstm_config("lstm", go_backwards="yes")), *HALVES_H5)
     assert [one.go_backwards for one in settings.values()] == 2 * [
         InvalidSetting("go_backwards", "yes", "neither true nor false")
@@ -196,7 +194,7 @@ def stack(*names: str) -> dict[str, Any]:
     return wrapped("StackedRNNCells", "stacked_rnn_cells", cells=cells)
 
 
-def test_of_stacked_cells_that_go_backwards_only_the_first_turns_the_order(tmp_path: Path) -> None:
+def test_only_the_first_of_stacked_cells_that_go_backwards_reverses_the_order(tmp_path: Path) -> None:
     layer = rnn(stack("one", "two"), go_backwards=True)
     for settings in (
         in_h5(tmp_path, layer, "rnn/one", "rnn/two"),
@@ -205,7 +203,7 @@ def test_of_stacked_cells_that_go_backwards_only_the_first_turns_the_order(tmp_p
         assert [one.go_backwards for one in settings.values()] == [True, False]
 
 
-def test_in_the_backward_half_all_of_them_go_backwards_and_are_aligned(tmp_path: Path) -> None:
+def test_all_stacked_cells_of_a_backward_half_go_backwards_and_are_aligned(tmp_path: Path) -> None:
     layer = bidirectional(layer=rnn(stack("one", "two"), go_backwards=False))
     scopes = [f"bi/{way}_rnn/{cell}" for way in ("forward", "backward") for cell in ("one", "two")]
     settings = in_h5(tmp_path, layer, *scopes)
@@ -214,14 +212,14 @@ def test_in_the_backward_half_all_of_them_go_backwards_and_are_aligned(tmp_path:
     ]  # fmt: skip
 
 
-def test_layers_within_a_layer_or_a_model_have_their_own(tmp_path: Path) -> None:
+def test_layers_within_a_layer_or_a_model_have_their_own_settings(tmp_path: Path) -> None:
     inner = sequential(lstm_config("lstm", activation="relu"), name="inner")
     layer = wrapped("TimeDistributed", "td", layer=inner, go_backwards=True)
     (settings,) = in_h5(tmp_path, layer, "td/lstm/lstm_cell").values()
     assert settings == LayerSettings(is_described=True, activation="relu", recurrent_activation="sigmoid")
 
 
-def test_a_class_of_the_users_has_its_configuration(tmp_path: Path) -> None:
+def test_a_custom_class_has_the_settings_of_its_configuration(tmp_path: Path) -> None:
     layer = lstm_config("mine", kind="demo>MyLSTM", activation="relu")
     assert in_h5(tmp_path, layer, "mine/lstm_cell") == {
         "mine": LayerSettings(is_described=True, activation="relu", recurrent_activation="sigmoid")

@@ -32,7 +32,7 @@ from lstmdump.readers.keras.architecture.names import (
         ("sequential/a:0/lstm_cell/kernel", 3, "sequential/a:0/lstm_cell", "kernel", 0),
     ],
 )
-def test_names_are_taken_apart_as_their_release_put_them_together(
+def test_names_are_split_by_the_rules_of_their_release(
     name: str, major: int, scope: str, leaf: str, number: int
 ) -> None:
     assert split_weight_name(name, major) == WeightName(scope, leaf, number)
@@ -53,7 +53,7 @@ def test_names_are_taken_apart_as_their_release_put_them_together(
         ("", "lstm", True, ()),
     ],
 )
-def test_below_a_layer_its_own_name_and_the_models_are_left_out(
+def test_names_below_a_layer_omit_its_own_name_and_that_of_the_model(
     scope: str, group: str, alone: bool, expected: tuple[str, ...]
 ) -> None:
     assert names_below(scope, group, alone=alone) == expected
@@ -68,7 +68,7 @@ def test_automatic_cells_are_those_that_keras_counts() -> None:
     assert [is_automatic_cell(name) for name in names] == [True, True, False, False]
 
 
-def test_the_name_of_a_stack_is_left_out_unless_it_is_the_last() -> None:
+def test_the_name_of_a_stack_is_dropped_unless_it_is_the_last() -> None:
     assert drop_stack_names(("rnn", "stacked_rnn_cells_2", "a")) == ("rnn", "a")
     assert drop_stack_names(("rnn", "stacked_rnn_cells")) == ("rnn", "stacked_rnn_cells")
 
@@ -84,7 +84,7 @@ def shortened(*paths: str, may_be_cell: bool = True, **options: bool) -> list[st
     return ["/".join(path) for path in drop_automatic_names(split, [may_be_cell] * len(paths), **options)]
 
 
-def test_the_only_cell_of_a_layer_goes_by_the_name_of_the_layer() -> None:
+def test_the_only_cell_of_a_layer_gets_the_name_of_the_layer() -> None:
     assert shortened("a/lstm_cell_1", "b/lstm_cell_2") == ["a", "b"]
 
 
@@ -92,12 +92,12 @@ def test_a_cell_keeps_its_name_beside_another_layer() -> None:
     assert shortened("a/lstm_cell", "a/dense") == ["a/lstm_cell", "a/dense"]
 
 
-def test_a_cell_keeps_its_name_where_the_layer_has_arrays_of_its_own_unless_they_may_be_merged() -> None:
+def test_a_cell_keeps_its_name_if_the_layer_has_arrays_unless_they_may_be_merged() -> None:
     assert shortened("a", "a/lstm_cell") == ["a", "a/lstm_cell"]
     assert shortened("a", "a/lstm_cell", may_merge=True) == ["a", "a"]
 
 
-def test_what_is_not_a_cell_keeps_the_name_of_one() -> None:
+def test_a_layer_that_is_not_a_cell_keeps_the_name_of_one() -> None:
     assert shortened("a/lstm_cell", may_be_cell=False) == ["a/lstm_cell"]
 
 
@@ -105,13 +105,13 @@ def test_a_cell_without_a_layer_keeps_its_name() -> None:
     assert shortened("lstm_cell") == ["lstm_cell"]
 
 
-def test_the_only_cell_of_a_stack_goes_by_the_name_of_the_layer_if_stacks_are_dropped() -> None:
+def test_the_only_cell_of_a_stack_gets_the_name_of_the_layer_if_stacks_are_dropped() -> None:
     assert shortened("rnn/stacked_rnn_cells/lstm_cell") == ["rnn"]
     assert shortened("rnn/stacked_rnn_cells/lstm_cell", stacks=False) == ["rnn/stacked_rnn_cells"]
 
 
 def apart(*layers: tuple[str, str], keep_first: bool = False) -> list[str]:
-    """The names of layers, given as a name and the names of the arrays, each renamed to `new` and its index."""
+    """Return the names of layers, given as name and names of arrays; renamed ones are `new` and their index."""
     paths = tell_apart(
         [(name,) for name, _ in layers],
         [arrays.split() for _, arrays in layers],
@@ -121,11 +121,11 @@ def apart(*layers: tuple[str, str], keep_first: bool = False) -> list[str]:
     return ["/".join(path) for path in paths]
 
 
-def test_layers_of_one_path_and_no_common_array_stay_together() -> None:
+def test_layers_with_one_path_and_no_common_array_keep_the_path() -> None:
     assert apart(("a", "kernel"), ("a", "bias")) == ["a", "a"]
 
 
-def test_all_layers_of_a_path_are_renamed_where_two_of_them_clash() -> None:
+def test_all_layers_of_a_path_are_renamed_if_two_of_them_clash() -> None:
     layers = (("a", "kernel"), ("b", "kernel"), ("a", "kernel bias"), ("a", "gamma"))
     assert apart(*layers) == ["new 0", "b", "new 2", "new 3"]
 

@@ -1,4 +1,4 @@
-"""Which LSTM takes nothing but the outputs of which others, by the architectures that the releases of Keras write."""
+"""Tests of the connections between LSTMs, with architectures as the releases of Keras write them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from support.tensorflow_builders import Object, layer, write_saved_model
 import lstmdump
 
 Found = dict[str, tuple[list[str], str]]
-"""By the name of a layer, those that it follows, and how they are joined."""
+"""The layers that a layer follows, and how they are merged, by the name of the layer."""
 
 
 def described(model: lstmdump.OpenModel) -> Found:
@@ -22,7 +22,7 @@ def described(model: lstmdump.OpenModel) -> Found:
 
 
 def sources(tmp_path: Path, config: Any, *scopes: str) -> Found:
-    """What a `.h5` with this CONFIG tells of LSTMs of 4 units on 4 inputs, which have their arrays in these SCOPES."""
+    """Return the sources in a `.h5` with `config`, whose LSTMs of 4 units on 4 inputs have arrays in `scopes`."""
     groups: dict[str, Any] = {}
     for scope in scopes:
         groups.setdefault(scope.partition("/")[0], []).extend(keras_2_weights(scope, 4, 4))
@@ -31,7 +31,7 @@ def sources(tmp_path: Path, config: Any, *scopes: str) -> Found:
 
 
 def stacked(tmp_path: Path, *between: dict[str, Any], **settings: Any) -> Found:
-    """What is told of two LSTMs of a Sequential with these layers BETWEEN them; SETTINGS are those of the first."""
+    """Return the sources of two LSTMs of a Sequential with layers `between` them; `settings` are for the first."""
     one = lstm_config("one", **{"return_sequences": True, **settings})
     return sources(tmp_path, sequential(one, *between, lstm_config("two")), "one", "two")
 
@@ -43,11 +43,11 @@ def plain(kind: str, name: str = "between", **settings: Any) -> dict[str, Any]:
 FOLLOWS = {"two": (["one"], "concat")}
 
 
-def test_in_a_sequential_a_layer_follows_the_one_before(tmp_path: Path) -> None:
+def test_a_layer_of_a_sequential_follows_the_previous_one(tmp_path: Path) -> None:
     assert stacked(tmp_path) == FOLLOWS
 
 
-def test_one_that_gives_its_last_output_only_is_followed_by_none(tmp_path: Path) -> None:
+def test_a_layer_that_returns_its_last_output_only_is_not_a_source(tmp_path: Path) -> None:
     assert stacked(tmp_path, return_sequences=False) == {}
 
 
@@ -63,7 +63,9 @@ def test_one_that_gives_its_last_output_only_is_followed_by_none(tmp_path: Path)
     ],
     ids=lambda config: config["class_name"],
 )
-def test_what_does_nothing_at_inference_does_not_count(between: dict[str, Any], tmp_path: Path) -> None:
+def test_a_layer_without_effect_at_inference_does_not_separate_two_lstms(
+    between: dict[str, Any], tmp_path: Path
+) -> None:
     assert stacked(tmp_path, between) == FOLLOWS
 
 
@@ -80,11 +82,11 @@ def test_what_does_nothing_at_inference_does_not_count(between: dict[str, Any], 
     ],
     ids=lambda config: str(config["class_name"]),
 )
-def test_anything_else_between_two_layers_parts_them(between: dict[str, Any], tmp_path: Path) -> None:
+def test_any_other_layer_separates_two_lstms(between: dict[str, Any], tmp_path: Path) -> None:
     assert stacked(tmp_path, between) == {}
 
 
-def test_it_can_be_asked_for_when_the_model_is_closed(tmp_path: Path) -> None:
+def test_sources_are_available_after_the_model_is_closed(tmp_path: Path) -> None:
     config = sequential(lstm_config("one", return_sequences=True), lstm_config("two"))
     path = write(tmp_path / "a.h5", {name: keras_2_weights(name, 4, 4) for name in ("one", "two")}, config=config)
     with lstmdump.open(path) as model:
@@ -92,23 +94,23 @@ def test_it_can_be_asked_for_when_the_model_is_closed(tmp_path: Path) -> None:
     assert described(model) == while_open == FOLLOWS
 
 
-def test_a_file_of_weights_alone_tells_nothing(tmp_path: Path) -> None:
+def test_a_file_of_weights_alone_has_no_sources(tmp_path: Path) -> None:
     with lstmdump.open(write(tmp_path / "a.h5", {"one": keras_2_weights("one")})) as model:
         assert described(model) == {}
 
 
-def test_a_bare_list_of_layers_is_a_sequential_of_older_releases(tmp_path: Path) -> None:
+def test_a_list_of_layers_is_a_sequential_of_older_releases(tmp_path: Path) -> None:
     config = {"class_name": "Sequential", "config": [lstm_config("one", return_sequences=True), lstm_config("two")]}
     assert sources(tmp_path, config, "one", "two") == FOLLOWS
 
 
-def test_the_layer_that_stands_for_the_input_is_no_hindrance(tmp_path: Path) -> None:
+def test_an_input_layer_is_ignored(tmp_path: Path) -> None:
     inner = sequential(plain("InputLayer", "start"), lstm_config("two"), name="inner")
     config = sequential(plain("InputLayer", "start"), lstm_config("one", return_sequences=True), inner)
     assert sources(tmp_path, config, "one", "inner/two") == {"inner/two": (["one"], "concat")}
 
 
-def test_a_zip_archive_tells_the_same(tmp_path: Path) -> None:
+def test_a_zip_archive_has_the_same_sources(tmp_path: Path) -> None:
     config = sequential(lstm_config("one", return_sequences=True), plain("Dropout"), lstm_config("two"))
     groups = {f"layers/lstm{number}/cell": builders.cell(4, 4) for number in ("", "_1")}
     with lstmdump.open(builders.keras_zip(tmp_path / "a.keras", config, groups)) as model:
@@ -118,7 +120,7 @@ def test_a_zip_archive_tells_the_same(tmp_path: Path) -> None:
 # --- nested models
 
 
-def test_layers_follow_each_other_into_a_model_and_out_of_it(tmp_path: Path) -> None:
+def test_connections_lead_into_a_nested_model_and_out_of_it(tmp_path: Path) -> None:
     inner = sequential(lstm_config("two", return_sequences=True), lstm_config("three", return_sequences=True),
                        name="inner")  # fmt: skip
     config = sequential(lstm_config("one", return_sequences=True), inner, lstm_config("four"))
@@ -129,7 +131,7 @@ def test_layers_follow_each_other_into_a_model_and_out_of_it(tmp_path: Path) -> 
     }
 
 
-def test_within_a_layer_that_runs_a_model_they_follow_each_other_as_well(tmp_path: Path) -> None:
+def test_layers_are_connected_within_a_layer_that_runs_a_model(tmp_path: Path) -> None:
     inner = sequential(lstm_config("two", return_sequences=True), lstm_config("three", return_sequences=True),
                        name="inner")  # fmt: skip
     config = sequential(lstm_config("one", return_sequences=True), plain("TimeDistributed", "td", layer=inner),
@@ -151,27 +153,27 @@ def after_bidirectional(tmp_path: Path, *, join: Any = "concat", inner: dict[str
 
 
 @pytest.mark.parametrize("join", ["concat", "sum", "mul", "ave"])
-def test_what_follows_a_bidirectional_takes_both_halves_joined_as_it_says(join: str, tmp_path: Path) -> None:
+def test_a_layer_after_a_bidirectional_reads_both_halves_merged_as_stated(join: str, tmp_path: Path) -> None:
     assert after_bidirectional(tmp_path, join=join) == {"two": (HALVES, join)}
 
 
 @pytest.mark.parametrize("join", [5, ["concat"], "mean", {}])
-def test_a_join_that_is_none_tells_nothing(join: Any, tmp_path: Path) -> None:
+def test_an_unknown_merge_mode_gives_no_source(join: Any, tmp_path: Path) -> None:
     assert after_bidirectional(tmp_path, join=join) == {}
 
 
-def test_halves_that_are_not_joined_are_two_outputs_of_which_a_sequential_goes_on_with_the_first(
+def test_a_sequential_continues_with_the_first_of_two_unmerged_halves(
     tmp_path: Path,
 ) -> None:
     assert after_bidirectional(tmp_path, join=None) == {"two": (HALVES[:1], "concat")}
 
 
-def test_halves_that_both_come_in_reverse_tell_nothing(tmp_path: Path) -> None:
+def test_halves_that_are_both_reversed_give_no_source(tmp_path: Path) -> None:
     inner = lstm_config("one", return_sequences=True, go_backwards=True)
     assert after_bidirectional(tmp_path, inner=inner) == {}
 
 
-def test_both_halves_follow_the_layer_before(tmp_path: Path) -> None:
+def test_both_halves_follow_the_previous_layer(tmp_path: Path) -> None:
     config = sequential(
         lstm_config("two", return_sequences=True), plain("Bidirectional", "bi", layer=lstm_config("one"))
     )
@@ -183,7 +185,7 @@ def rnn(*names: str, **settings: Any) -> dict[str, Any]:
     return plain("RNN", "rnn", cell=plain("StackedRNNCells", "stacked_rnn_cells", cells=cells), **settings)
 
 
-def test_stacked_cells_feed_each_other_and_the_last_what_follows(tmp_path: Path) -> None:
+def test_stacked_cells_feed_each_other_and_the_last_feeds_the_next_layer(tmp_path: Path) -> None:
     config = sequential(lstm_config("zero", return_sequences=True), rnn("one", "two", return_sequences=True),
                         lstm_config("three"))  # fmt: skip
     assert sources(tmp_path, config, "zero", "rnn/one", "rnn/two", "three") == {
@@ -193,12 +195,12 @@ def test_stacked_cells_feed_each_other_and_the_last_what_follows(tmp_path: Path)
     }
 
 
-def test_they_do_so_also_where_the_last_output_only_is_given(tmp_path: Path) -> None:
+def test_stacked_cells_feed_each_other_if_only_the_last_output_is_returned(tmp_path: Path) -> None:
     config = sequential(rnn("one", "two", return_sequences=False), lstm_config("three"))
     assert sources(tmp_path, config, "rnn/one", "rnn/two", "three") == {"rnn/two": (["rnn/one"], "concat")}
 
 
-def test_a_gru_is_no_source(tmp_path: Path) -> None:
+def test_a_gru_is_not_a_source(tmp_path: Path) -> None:
     gru = [("one/kernel:0", numbers(4, 12)), ("one/recurrent_kernel:0", numbers(4, 12)), ("one/bias:0", numbers(12))]
     config = sequential(lstm_config("one", kind="GRU", return_sequences=True), lstm_config("two"))
     path = write(tmp_path / "a.h5", {"one": gru, "two": keras_2_weights("two", 4, 4)}, config=config)
@@ -246,7 +248,7 @@ def one(**settings: Any) -> dict[str, Any]:
 
 
 @ALL
-def test_in_a_functional_model_nodes_tell_what_follows_what(node: Any, tmp_path: Path) -> None:
+def test_the_nodes_of_a_functional_model_give_the_sources(node: Any, tmp_path: Path) -> None:
     config = functional(
         called(lstm_config("two"), node(("between", 0))),  # in any order
         called(plain("Dropout"), node(("one", 0))),
@@ -263,27 +265,27 @@ def test_a_state_is_not_the_outputs_of_all_steps(node: Any, tmp_path: Path) -> N
 
 
 @ALL
-def test_a_layer_with_a_first_state_of_its_own_takes_more(node: Any, tmp_path: Path) -> None:
+def test_a_layer_with_a_given_initial_state_has_no_source(node: Any, tmp_path: Path) -> None:
     tensors = [("one", 0), ("one", 1), ("one", 2)]
     config = functional(called(one(return_state=True), node(START)), called(lstm_config("two"), node(*tensors)))
     assert sources(tmp_path, config, "one", "two") == {}
 
 
 @SINCE_KERAS_2
-def test_so_it_does_where_that_state_goes_by_a_keyword(node: Any, tmp_path: Path) -> None:
+def test_a_layer_with_an_initial_state_in_a_keyword_has_no_source(node: Any, tmp_path: Path) -> None:
     state = node(("one", 1), ("one", 2))
     two = called(lstm_config("two"), node(("one", 0), initial_state=state))
     assert sources(tmp_path, functional(called(one(), node(START)), two), "one", "two") == {}
 
 
 @SINCE_KERAS_2
-def test_a_mask_changes_nothing_of_what_goes_in(node: Any, tmp_path: Path) -> None:
+def test_a_mask_does_not_change_the_source(node: Any, tmp_path: Path) -> None:
     two = called(lstm_config("two"), node(("one", 0), mask=node(("masking", 0))))
     assert sources(tmp_path, functional(called(one(), node(START)), two), "one", "two") == FOLLOWS
 
 
 @SINCE_KERAS_2
-def test_a_dropout_that_is_at_work_at_inference_parts_them(node: Any, tmp_path: Path) -> None:
+def test_a_dropout_that_is_active_at_inference_separates_two_lstms(node: Any, tmp_path: Path) -> None:
     config = functional(
         called(one(), node(START)),
         called(plain("Dropout"), node(("one", 0), training=True)),
@@ -293,7 +295,7 @@ def test_a_dropout_that_is_at_work_at_inference_parts_them(node: Any, tmp_path: 
 
 
 @ALL
-def test_a_layer_that_is_called_twice_follows_none_and_is_followed_by_none(node: Any, tmp_path: Path) -> None:
+def test_a_layer_that_is_called_twice_has_no_source_and_is_not_one(node: Any, tmp_path: Path) -> None:
     config = functional(
         called(lstm_config("zero", return_sequences=True), node(START)),
         called(one(), node(START), node(("zero", 0))),
@@ -303,7 +305,7 @@ def test_a_layer_that_is_called_twice_follows_none_and_is_followed_by_none(node:
 
 
 @ALL
-def test_two_layers_may_follow_one(node: Any, tmp_path: Path) -> None:
+def test_one_layer_can_be_the_source_of_two(node: Any, tmp_path: Path) -> None:
     config = functional(
         called(one(), node(START)),
         called(lstm_config("two"), node(("one", 0))),
@@ -314,7 +316,7 @@ def test_two_layers_may_follow_one(node: Any, tmp_path: Path) -> None:
 
 @ALL
 @pytest.mark.parametrize("flat", [False, True])
-def test_the_way_leads_through_a_model_in_a_model(node: Any, flat: bool, tmp_path: Path) -> None:
+def test_connections_lead_through_a_model_in_a_model(node: Any, flat: bool, tmp_path: Path) -> None:
     ends, begins = ["two", 0, 0], ["inner_input", 0, 0]
     inner = functional(
         called(lstm_config("two", return_sequences=True), node(("inner_input", 0))),
@@ -332,14 +334,14 @@ def test_the_way_leads_through_a_model_in_a_model(node: Any, flat: bool, tmp_pat
 
 
 @ALL
-def test_a_model_that_is_called_twice_keeps_what_is_within(node: Any, tmp_path: Path) -> None:
+def test_a_model_that_is_called_twice_keeps_the_connections_within_it(node: Any, tmp_path: Path) -> None:
     inner = sequential(lstm_config("two", return_sequences=True), lstm_config("three"), name="inner")
     config = functional(called(one(), node(START)), called(inner, node(START), node(("one", 0))))
     assert sources(tmp_path, config, "one", "inner/two", "inner/three") == {"inner/three": (["inner/two"], "concat")}
 
 
 @ALL
-def test_what_several_layers_give_together_is_no_source(node: Any, tmp_path: Path) -> None:
+def test_the_merged_output_of_several_layers_is_not_a_source(node: Any, tmp_path: Path) -> None:
     config = functional(
         called(one(), node(START)),
         called(plain("Concatenate"), node(("one", 0), ("one", 0))),
@@ -348,11 +350,11 @@ def test_what_several_layers_give_together_is_no_source(node: Any, tmp_path: Pat
     assert sources(tmp_path, config, "one", "two") == {}
 
 
-# --- architectures that make no sense
+# --- invalid architectures
 
 
 @ALL
-def test_a_circle_tells_nothing(node: Any, tmp_path: Path) -> None:
+def test_a_cycle_gives_no_source(node: Any, tmp_path: Path) -> None:
     config = functional(
         called(plain("Dropout", "a"), node(("b", 0))),
         called(plain("Dropout", "b"), node(("a", 0))),
@@ -361,7 +363,7 @@ def test_a_circle_tells_nothing(node: Any, tmp_path: Path) -> None:
     assert sources(tmp_path, config, "one") == {}
 
 
-def test_a_layer_that_follows_itself_says_so_and_nothing_goes_on_for_ever(tmp_path: Path) -> None:
+def test_a_layer_that_follows_itself_is_its_own_source(tmp_path: Path) -> None:
     config = functional(called(one(), keras_2(("one", 0))))
     assert sources(tmp_path, config, "one") == {"one": (["one"], "concat")}
 
@@ -373,25 +375,25 @@ BROKEN = [5, None, "one", [], {}, [[]], [5], [[5, 0, 0]], [["one"]], [["one", 0,
 
 
 @pytest.mark.parametrize("node", BROKEN, ids=str)
-def test_a_node_of_another_form_tells_nothing(node: Any, tmp_path: Path) -> None:
+def test_a_node_of_another_form_gives_no_source(node: Any, tmp_path: Path) -> None:
     config = functional(called(one(), keras_2(START)), called(lstm_config("two"), node))
     assert sources(tmp_path, config, "one", "two") == {}
 
 
 @pytest.mark.parametrize("nodes", [5, None, "x", {}, [], [[["one", 0, 0]]] * 3])
-def test_nor_do_nodes_that_are_no_list_or_too_many(nodes: Any, tmp_path: Path) -> None:
+def test_nodes_that_are_not_a_list_or_too_many_give_no_source(nodes: Any, tmp_path: Path) -> None:
     two = called(lstm_config("two")) | {"inbound_nodes": nodes}
     assert sources(tmp_path, functional(called(one(), keras_2(START)), two), "one", "two") == {}
 
 
 @pytest.mark.parametrize("ends", [5, "x", {"a": 1}, [5], [["two"]]])
-def test_nor_do_ends_of_another_form(ends: Any, tmp_path: Path) -> None:
+def test_outputs_of_another_form_give_no_source(ends: Any, tmp_path: Path) -> None:
     inner = functional(called(one(), keras_2(("inner_input", 0))), name="inner", ends=ends, begins=ends)
     config = functional(called(inner, keras_2(START)), called(lstm_config("two"), keras_2(("inner", 0))))
     assert sources(tmp_path, config, "inner/one", "two") == {}
 
 
-def test_a_long_way_is_gone_once(tmp_path: Path) -> None:
+def test_a_long_chain_of_layers_is_followed(tmp_path: Path) -> None:
     count = 2000
     drops = [called(plain("Dropout", f"d{k}"), keras_2((f"d{k - 1}" if k else "one", 0))) for k in range(count)]
     config = functional(
@@ -400,10 +402,10 @@ def test_a_long_way_is_gone_once(tmp_path: Path) -> None:
     assert sources(tmp_path, config, "one", "two") == FOLLOWS
 
 
-# --- layers that stand in two models
+# --- layers in two models
 
 
-def test_a_layer_that_two_models_share_follows_none(tmp_path: Path) -> None:
+def test_a_layer_that_two_models_share_has_no_source(tmp_path: Path) -> None:
     first = sequential(lstm_config("one", return_sequences=True), lstm_config("two"), name="m1")
     second = sequential(lstm_config("three", return_sequences=True), lstm_config("two"), name="m2")
     config = functional(called(first, keras_2(START)), called(second, keras_2(START)))
@@ -418,23 +420,23 @@ def test_a_layer_that_two_models_share_follows_none(tmp_path: Path) -> None:
 # --- SavedModels
 
 
-def told(class_name: str, **config: Any) -> dict[str, Any]:
+def object_json(class_name: str, **config: Any) -> dict[str, Any]:
     return {"class_name": class_name, "name": config["name"], "config": config}
 
 
-def test_in_a_saved_model_the_models_own_json_tells(tmp_path: Path) -> None:
+def test_the_json_of_a_saved_model_gives_the_sources(tmp_path: Path) -> None:
     layers = {"one": layer("one/lstm_cell", 4, 4), "two": layer("two/lstm_cell", 4, 4, seed=1)}
     root = Object({f"layer-{k}": one for k, one in enumerate(layers.values())}, identifier="_tf_keras_sequential")
     configs = [lstm_config(name, return_sequences=True) for name in layers]
-    metadata: dict[Object, Any] = {root: told("Sequential", name="model", layers=configs)}
+    metadata: dict[Object, Any] = {root: object_json("Sequential", name="model", layers=configs)}
     for name, one_layer in layers.items():
-        metadata[one_layer] = told("LSTM", name=name)
-        metadata[one_layer.children["cell"]] = told("LSTMCell", name="lstm_cell")  # type: ignore[index]
+        metadata[one_layer] = object_json("LSTM", name=name)
+        metadata[one_layer.children["cell"]] = object_json("LSTMCell", name="lstm_cell")  # type: ignore[index]
     with lstmdump.open(write_saved_model(tmp_path / "m", root, metadata=metadata)) as model:
         assert described(model) == FOLLOWS
 
 
-def test_one_without_json_tells_nothing(tmp_path: Path) -> None:
+def test_a_saved_model_without_json_has_no_sources(tmp_path: Path) -> None:
     root = Object({"layer-0": layer("one/lstm_cell", 4, 4), "layer-1": layer("two/lstm_cell", 4, 4, seed=1)})
     with lstmdump.open(write_saved_model(tmp_path / "m", root)) as model:
         assert described(model) == {}

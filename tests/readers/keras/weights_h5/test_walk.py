@@ -1,4 +1,4 @@
-"""Names, classes and order of a `.keras` model's layers: which group belongs to which layer of the configuration."""
+"""Tests of the names, classes and order of the layers of a `.keras` model."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def read(
     version: str = KERAS_3_0,
     own: dict[str, str] | None = None,
 ) -> list[tuple[str, str, int]]:
-    """The name, class and units of each LSTM."""
+    """Return the name, class and units of each LSTM."""
     with lstmdump.open(builders.keras_zip(folder / "m.keras", config, groups, own, version)) as model:
         return [(one.name, one.kind, one.units) for one in model.lstms]
 
@@ -50,7 +50,7 @@ def test_groups_are_ordered_by_number(tmp_path: Path) -> None:
     assert names(tmp_path, config, groups) == [f"n{k}" for k in range(12)]
 
 
-def test_numbers_that_count_twice_are_no_matter(tmp_path: Path) -> None:
+def test_numbers_that_count_layers_twice_are_matched(tmp_path: Path) -> None:
     config = builders.sequential(*(lstm(f"n{k}") for k in range(7)))
     groups = {f"_layer_checkpoint_dependencies/lstm{f'_{2 * k}' if k else ''}/cell": CELL for k in range(7)}
     assert names(tmp_path, config, groups, "2.12.0") == [f"n{k}" for k in range(7)]
@@ -78,7 +78,7 @@ def test_a_layer_of_a_custom_class_keeps_its_class(tmp_path: Path) -> None:
     assert read(tmp_path, config, groups) == [("own", "MyLSTM", 4), ("usual", "LSTM", 4)]
 
 
-def test_a_custom_class_may_hold_arrays_of_its_own(tmp_path: Path) -> None:
+def test_a_custom_class_can_hold_arrays_of_its_own(tmp_path: Path) -> None:
     config = builders.sequential(lstm("own", kind="zoo>MyLSTM"))
     with lstmdump.open(
         builders.keras_zip(tmp_path / "m.keras", config, {"layers/my_lstm": DENSE, "layers/my_lstm/cell": CELL})
@@ -86,28 +86,28 @@ def test_a_custom_class_may_hold_arrays_of_its_own(tmp_path: Path) -> None:
         assert (model.lstms[0].parameters, model.model.parameters) == (128, 128 + 5)
 
 
-def test_a_layer_inside_a_custom_one_goes_by_its_attribute(tmp_path: Path) -> None:
+def test_a_layer_within_a_custom_class_is_named_after_its_attribute(tmp_path: Path) -> None:
     config = builders.sequential(layer("zoo>Holder", "hold"))
     assert names(tmp_path, config, {"layers/holder/inner_lstm/cell": CELL}) == ["hold/inner_lstm"]
 
 
-def test_or_by_its_own_name_where_the_file_keeps_it(tmp_path: Path) -> None:
+def test_a_layer_within_a_custom_class_has_the_name_in_the_file(tmp_path: Path) -> None:
     config = builders.sequential(layer("zoo>Holder", "hold"))
     own = {"layers/holder": "hold", "layers/holder/inner_lstm": "mine"}
     assert names(tmp_path, config, {"layers/holder/inner_lstm/cell": CELL}, KERAS_3_6, own) == ["hold/mine"]
 
 
-def test_or_by_that_in_the_configuration_of_the_custom_one(tmp_path: Path) -> None:
+def test_a_layer_within_a_custom_class_has_the_name_in_its_configuration(tmp_path: Path) -> None:
     config = builders.sequential(layer("zoo>Keeper", "keep", rnn=lstm("kept")))
     assert read(tmp_path, config, {"layers/keeper/rnn/cell": CELL}) == [("keep/kept", "LSTM", 4)]
 
 
-def test_a_cell_that_is_its_layers_only_one_goes_by_the_layer(tmp_path: Path) -> None:
+def test_the_only_cell_of_a_layer_is_named_after_the_layer(tmp_path: Path) -> None:
     config = builders.sequential(layer("RNN", "r", cell=lstm("lstm_cell_3", kind="LSTMCell")))
     assert read(tmp_path, config, {"layers/rnn/cell": CELL}) == [("r", "LSTMCell", 4)]
 
 
-def test_stacked_cells_go_by_their_names_without_the_stack(tmp_path: Path) -> None:
+def test_stacked_cells_have_paths_without_the_stack(tmp_path: Path) -> None:
     cells = [lstm("first", kind="LSTMCell"), layer("GRUCell", "g"), lstm("last", 2, kind="LSTMCell")]
     config = builders.sequential(layer("RNN", "r", cell=layer("StackedRNNCells", "stacked_rnn_cells_1", cells=cells)))
     stack = "layers/rnn/cell/cells"
@@ -115,7 +115,7 @@ def test_stacked_cells_go_by_their_names_without_the_stack(tmp_path: Path) -> No
     assert names(tmp_path, config, groups) == ["r/first", "r/last"]
 
 
-def test_models_within_models_are_followed(tmp_path: Path) -> None:
+def test_layers_of_models_within_models_are_matched(tmp_path: Path) -> None:
     inner = builders.sequential(lstm("deep"), name="inner")
     config = builders.sequential(
         layer("TimeDistributed", "each", layer=inner), builders.sequential(lstm("deep", 2), name="b")
@@ -139,7 +139,7 @@ SHARED = {
 
 def test_a_shared_layer_is_stored_once_and_counted_once_by_keras_2(tmp_path: Path) -> None:
     config = two([lstm("sh"), lstm("a")], [lstm("sh"), lstm("b", 2)])
-    groups = SHARED | {"layers/sequential_1/layers/lstm/cell": OTHER}  # its number leaves out what is stored before
+    groups = SHARED | {"layers/sequential_1/layers/lstm/cell": OTHER}  # its number does not count the shared layer
     assert names(tmp_path, config, groups, KERAS_2) == ["m1/sh", "m1/a", "m2/b"]
 
 
@@ -149,7 +149,7 @@ def test_a_shared_layer_is_stored_once_and_counted_twice_by_keras_3(tmp_path: Pa
     assert names(tmp_path, config, groups, KERAS_3_0) == ["m1/sh", "m1/a", "m2/b"]
 
 
-def test_layers_that_are_alike_are_not_shared_where_both_are_stored(tmp_path: Path) -> None:
+def test_equal_layers_are_not_shared_if_both_are_stored(tmp_path: Path) -> None:
     config = two([lstm("sh"), lstm("a")], [lstm("sh"), lstm("a")])
     groups = SHARED | {path.replace("sequential", "sequential_1"): CELL for path in SHARED}
     assert names(tmp_path, config, groups) == ["m1/sh", "m1/a", "m2/sh", "m2/a"]
@@ -171,7 +171,7 @@ def test_a_layer_without_a_name_in_its_configuration_counts(tmp_path: Path) -> N
     assert names(tmp_path, config, groups) == ["mine/a", "second/a"]
 
 
-# --- what cannot be
+# --- invalid files
 
 
 @pytest.mark.parametrize(
@@ -181,30 +181,30 @@ def test_a_layer_without_a_name_in_its_configuration_counts(tmp_path: Path) -> N
         (lstm("only", use_bias=False), "on the bias of only: none by the configuration, one by the arrays"),
     ],
 )
-def test_a_configuration_of_another_size_is_a_contradiction(tmp_path: Path, config: Any, words: str) -> None:
+def test_a_configuration_of_another_size_is_refused(tmp_path: Path, config: Any, words: str) -> None:
     with pytest.raises(CorruptModel, match=words):
         read(tmp_path, builders.sequential(config), {"layers/lstm/cell": CELL})
 
 
-def test_columns_of_another_number_are_a_contradiction(tmp_path: Path) -> None:
+def test_another_number_of_columns_is_refused(tmp_path: Path) -> None:
     arrays = [builders.numbers(3, 12), builders.numbers(4, 12), builders.numbers(12)]
     with pytest.raises(CorruptModel, match="on the columns of only: 16 by the configuration, 12 by the arrays"):
         read(tmp_path, builders.sequential(lstm("only")), {"layers/lstm/cell": arrays})
 
 
 @pytest.mark.parametrize("groups", [{"layers/dense": DENSE}, {"layers/dense": DENSE, "layers/lstm/cell": []}])
-def test_an_lstm_without_arrays_is_a_contradiction(tmp_path: Path, groups: dict[str, Any]) -> None:
+def test_an_lstm_without_arrays_is_refused(tmp_path: Path, groups: dict[str, Any]) -> None:
     config = builders.sequential(lstm("lost"), layer("Dense", "dense"))
     with pytest.raises(CorruptModel, match="names an LSTM layer lost, but no arrays are stored for it"):
         read(tmp_path, config, groups)
 
 
 @pytest.mark.parametrize("units", [[], {"class_name": "x"}, None, "4"])
-def test_units_that_are_no_number_state_none(units: Any, tmp_path: Path) -> None:
+def test_units_that_are_not_a_number_are_ignored(units: Any, tmp_path: Path) -> None:
     assert read(tmp_path, builders.sequential(lstm("only", units=units)), {"layers/lstm/cell": CELL}) == [
         ("only", "LSTM", 4)
     ]
 
 
-def test_a_model_that_was_never_built_has_none(tmp_path: Path) -> None:
+def test_a_model_that_was_never_built_has_no_lstms(tmp_path: Path) -> None:
     assert names(tmp_path, builders.sequential(lstm("only")), {"layers/lstm/cell": []}) == []

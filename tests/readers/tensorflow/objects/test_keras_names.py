@@ -12,7 +12,7 @@ from lstmdump.model.settings import LayerSettings
 
 
 def found(root: Object, tmp_path: Path) -> list[str]:
-    """The names of the LSTMs below ROOT, and that a checkpoint and a SavedModel agree on them."""
+    """Return the names of the LSTMs below `root`, which must be equal in a checkpoint and a SavedModel."""
     with lstmdump.open(write_checkpoint(tmp_path / "x", root)) as model:
         names = [one.name for one in model.lstms]
     with lstmdump.open(write_saved_model(tmp_path / "m", root)) as model:
@@ -20,7 +20,7 @@ def found(root: Object, tmp_path: Path) -> list[str]:
     return names
 
 
-def test_layers_of_keras_2_go_by_the_names_of_their_variables(tmp_path: Path) -> None:
+def test_layers_of_keras_2_are_named_after_their_variables(tmp_path: Path) -> None:
     root = Object(
         {"layer-0": Object(), "layer-1": layer("encoder/lstm_cell"), "layer-2": layer("decoder/lstm_cell_1", 4, 2)}
     )
@@ -34,7 +34,7 @@ def test_layers_before_tensorflow_2_2_have_no_cell_in_their_names(tmp_path: Path
     ]
 
 
-def test_both_halves_of_a_bidirectional_layer_go_by_their_names(tmp_path: Path) -> None:
+def test_both_halves_of_a_bidirectional_layer_have_their_names(tmp_path: Path) -> None:
     halves = {
         f"{way}_layer": layer(f"bidirectional/{way}_lstm/lstm_cell_{k}", seed=k)
         for k, way in enumerate(("forward", "backward"))
@@ -48,7 +48,7 @@ def test_a_functional_model_of_keras_3_keeps_its_names(tmp_path: Path) -> None:
     assert found(root, tmp_path) == ["enc", "dec"]
 
 
-def test_a_sequential_of_keras_3_puts_its_name_before_which_is_left_out(tmp_path: Path) -> None:
+def test_the_prefixed_name_of_a_sequential_of_keras_3_is_dropped(tmp_path: Path) -> None:
     layers = Object(
         {
             "_operations": Object(
@@ -59,18 +59,18 @@ def test_a_sequential_of_keras_3_puts_its_name_before_which_is_left_out(tmp_path
     assert found(Object({"_functional": layers}), tmp_path) == ["lstm", "lstm_1"]
 
 
-def test_items_of_a_list_come_as_people_count_them(tmp_path: Path) -> None:
+def test_items_of_a_list_are_sorted_by_number(tmp_path: Path) -> None:
     layers = {str(k): layer(f"l{k}/lstm_cell", seed=k) for k in (0, 10, 9, 1)}
     assert found(Object({"_operations": Object(dict(layers))}), tmp_path) == ["l0", "l1", "l9", "l10"]
 
 
-def test_a_subclassed_model_puts_its_name_before_which_is_left_out(tmp_path: Path) -> None:
+def test_the_prefixed_name_of_a_subclassed_model_is_dropped(tmp_path: Path) -> None:
     blocks = Object({str(k): layer(f"my_model/lstm_{k}/lstm_cell", 4 + 2 * k, 6, seed=k) for k in range(2)})
     root = Object({"enc": layer("my_model/enc/lstm_cell"), "blocks": blocks})
     assert found(root, tmp_path) == ["enc", "lstm_0", "lstm_1"]
 
 
-def test_two_models_in_one_checkpoint_are_told_apart(tmp_path: Path) -> None:
+def test_two_models_in_one_checkpoint_have_different_paths(tmp_path: Path) -> None:
     models = {
         side: Object({"layer-0": Object(), "layer-1": layer("lstm/lstm_cell", seed=k)})
         for k, side in enumerate(("teacher", "student"))
@@ -78,7 +78,7 @@ def test_two_models_in_one_checkpoint_are_told_apart(tmp_path: Path) -> None:
     assert found(Object(dict(models)), tmp_path) == ["teacher/lstm", "student/lstm"]
 
 
-def test_stacked_cells_of_one_name_are_told_apart_by_number(tmp_path: Path) -> None:
+def test_stacked_cells_of_one_name_are_numbered(tmp_path: Path) -> None:
     cells = Object({str(k): Object(dict(lstm("rnn", 3 + k, 4, k))) for k in range(3)})
     dense = Object({"kernel": Variable("dense/kernel", lstm("x")["bias"].values)})
     root = Object({"layer-0": Object(), "layer-1": Object({"cell": Object({"cells": cells})}), "layer-2": dense})
@@ -96,7 +96,7 @@ def test_stacked_cells_with_names_of_their_own_keep_them(tmp_path: Path) -> None
     assert found(root, tmp_path) == ["rnn/one", "rnn/two"]
 
 
-def test_names_that_are_empty_give_way_to_edges(tmp_path: Path) -> None:
+def test_layers_with_empty_names_are_named_after_edges(tmp_path: Path) -> None:
     root = Object({"encoder": layer(""), "decoder": layer("", 4, 2)})
     for one in (root.children["encoder"], root.children["decoder"]):
         for leaf, variable in one.children["cell"].children.items():  # type: ignore[union-attr]
@@ -104,7 +104,7 @@ def test_names_that_are_empty_give_way_to_edges(tmp_path: Path) -> None:
     assert found(root, tmp_path) == ["encoder", "decoder"]
 
 
-def test_an_exported_model_goes_by_its_variables(tmp_path: Path) -> None:
+def test_layers_of_an_exported_model_are_named_after_variables(tmp_path: Path) -> None:
     weights = [*lstm("sequential/a/lstm_cell").values(), *lstm("sequential/b/lstm_cell", 4, 2).values()]
     listed = Object({str(k): one for k, one in enumerate(weights)})
     assert found(Object({"variables": listed, "_all_variables": listed}), tmp_path) == ["a", "b"]
@@ -114,7 +114,7 @@ def keras(kind: str, name: str, **config: Any) -> dict[str, Any]:
     return {"class_name": kind, "name": name, "config": {"name": name, **config}}
 
 
-def test_classes_and_names_of_the_json_come_before_all_others(tmp_path: Path) -> None:
+def test_classes_and_names_in_the_json_take_precedence(tmp_path: Path) -> None:
     forward, backward = layer("x/lstm_cell"), layer("x/lstm_cell", seed=1)
     both = Object({"forward_layer": forward, "backward_layer": backward})
     mine = layer("y/lstm_cell", seed=2)
@@ -131,7 +131,7 @@ def test_classes_and_names_of_the_json_come_before_all_others(tmp_path: Path) ->
         ]
 
 
-def test_a_gru_is_no_lstm_though_its_shapes_could_be(tmp_path: Path) -> None:
+def test_a_gru_with_the_shapes_of_an_lstm_is_not_an_lstm(tmp_path: Path) -> None:
     one = layer("gru/gru_cell")
     root = Object({"layer-0": one}, identifier="_tf_keras_sequential")
     metadata = {
@@ -143,14 +143,14 @@ def test_a_gru_is_no_lstm_though_its_shapes_could_be(tmp_path: Path) -> None:
         assert model.lstms == ()
 
 
-def test_a_layer_that_two_models_share_counts_once(tmp_path: Path) -> None:
+def test_a_layer_that_two_models_share_is_counted_once(tmp_path: Path) -> None:
     shared = layer("shared/lstm_cell")
     root = Object({"layer-0": Object({"layer-0": shared}), "layer-1": Object({"layer-0": shared})})
     with lstmdump.open(write_checkpoint(tmp_path / "x", root)) as model:
         assert ([one.name for one in model.lstms], model.model.parameters) == (["shared"], 128)
 
 
-def test_layers_whose_names_clash_are_all_there(tmp_path: Path) -> None:
+def test_all_layers_with_clashing_names_are_listed(tmp_path: Path) -> None:
     root = Object({f"part{k}": Object({"inner": layer("same/lstm_cell", seed=k)}) for k in range(3)})
     names = found(root, tmp_path)
     assert len(set(names)) == 3
@@ -176,23 +176,23 @@ def test_a_name_with_a_slash_or_a_dot_is_kept(tmp_path: Path) -> None:
 # --- settings
 
 
-def told(class_name: str, **config: Any) -> dict[str, Any]:
-    """Keras's JSON about an object of that class with this CONFIG."""
+def object_json(class_name: str, **config: Any) -> dict[str, Any]:
+    """Return Keras's JSON for an object of that class with this `config`."""
     return {"class_name": class_name, "name": config["name"], "config": config}
 
 
 def settings(tmp_path: Path, root: Object, metadata: dict[Object, dict[str, Any]]) -> list[LayerSettings]:
-    whole = {root: told("Sequential", name="sequential"), **metadata}
+    whole = {root: object_json("Sequential", name="sequential"), **metadata}
     with lstmdump.open(write_saved_model(tmp_path / "m", root, metadata=whole)) as model:
         return [one.settings for one in model.lstms]
 
 
-CELL = told("LSTMCell", name="lstm_cell", activation="relu", recurrent_activation="softsign")
+CELL = object_json("LSTMCell", name="lstm_cell", activation="relu", recurrent_activation="softsign")
 
 
-def test_the_settings_are_those_of_the_cell_with_the_direction_of_its_layer(tmp_path: Path) -> None:
+def test_a_cell_has_its_own_settings_and_the_direction_of_its_layer(tmp_path: Path) -> None:
     one = layer("lstm/lstm_cell")
-    around = told("LSTM", name="lstm", activation="relu", go_backwards=True, return_sequences=True, unroll=False)
+    around = object_json("LSTM", name="lstm", activation="relu", go_backwards=True, return_sequences=True, unroll=False)
     (found,) = settings(tmp_path, Object({"layer-0": one}), {one: around, one.children["cell"]: CELL})
     assert found == LayerSettings(
         is_described=True,
@@ -206,9 +206,9 @@ def test_the_settings_are_those_of_the_cell_with_the_direction_of_its_layer(tmp_
 def test_each_half_of_a_bidirectional_has_its_direction_and_its_own_settings(tmp_path: Path) -> None:
     halves = {way: layer(f"bi/{way}_lstm/lstm_cell", seed=k) for k, way in enumerate(("forward", "backward"))}
     wrapper = Object({f"{way}_layer": half for way, half in halves.items()})
-    metadata = {wrapper: told("Bidirectional", name="bi")}
+    metadata = {wrapper: object_json("Bidirectional", name="bi")}
     for way, half in halves.items():
-        metadata[half] = told("LSTM", name=f"{way}_lstm", go_backwards=way == "backward")
+        metadata[half] = object_json("LSTM", name=f"{way}_lstm", go_backwards=way == "backward")
         metadata[half.children["cell"]] = CELL
     found = settings(tmp_path, Object({"layer-0": wrapper}), metadata)
     assert [(one.direction, one.go_backwards, one.activation) for one in found] == [
@@ -216,30 +216,33 @@ def test_each_half_of_a_bidirectional_has_its_direction_and_its_own_settings(tmp
     ]  # fmt: skip
 
 
-def test_a_half_that_a_list_leads_to_first_has_its_direction_as_well(tmp_path: Path) -> None:
+def test_a_half_that_is_reached_through_a_list_has_its_direction(tmp_path: Path) -> None:
     half = layer("bi/backward_lstm/lstm_cell")
     wrapper = Object({"_layers": Object({"1": half}), "backward_layer": half})
-    metadata = {wrapper: told("Bidirectional", name="bi"),
-                half: told("LSTM", name="backward_lstm", go_backwards=True), half.children["cell"]: CELL}  # fmt: skip
+    metadata = {wrapper: object_json("Bidirectional", name="bi"),
+                half: object_json("LSTM", name="backward_lstm", go_backwards=True), half.children["cell"]: CELL}  # fmt: skip
     (found,) = settings(tmp_path, Object({"layer-0": wrapper}), metadata)
     assert found.direction == "backward"
 
 
-def test_of_stacked_cells_that_go_backwards_only_the_first_turns_the_order(tmp_path: Path) -> None:
+def test_only_the_first_of_stacked_cells_that_go_backwards_reverses_the_order(tmp_path: Path) -> None:
     cells = {str(k): layer(f"rnn/lstm_cell_{k}", 4, 4, seed=k).children["cell"] for k in range(2)}
     stack = Object({"cells": Object(cells)})
     whole = Object({"cell": stack})
-    metadata = {whole: told("RNN", name="rnn", go_backwards=True), stack: told("StackedRNNCells", name="stack")}
-    metadata |= {cell: told("LSTMCell", name=f"lstm_cell_{k}") for k, cell in cells.items()}
+    metadata = {
+        whole: object_json("RNN", name="rnn", go_backwards=True),
+        stack: object_json("StackedRNNCells", name="stack"),
+    }
+    metadata |= {cell: object_json("LSTMCell", name=f"lstm_cell_{k}") for k, cell in cells.items()}
     found = settings(tmp_path, Object({"layer-0": whole}), metadata)
     assert [one.go_backwards for one in found] == [True, False]
 
 
 @pytest.mark.parametrize("config", [None, [], "x"])
-def test_a_configuration_of_another_form_tells_nothing(config: Any, tmp_path: Path) -> None:
+def test_a_configuration_of_another_form_is_ignored(config: Any, tmp_path: Path) -> None:
     one = layer("lstm/lstm_cell")
     of_cell = {"class_name": "LSTMCell", "name": "lstm_cell", "config": config}
     (found,) = settings(
-        tmp_path, Object({"layer-0": one}), {one: told("LSTM", name="lstm"), one.children["cell"]: of_cell}
+        tmp_path, Object({"layer-0": one}), {one: object_json("LSTM", name="lstm"), one.children["cell"]: of_cell}
     )
     assert found == LayerSettings()

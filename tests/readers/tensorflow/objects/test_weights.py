@@ -27,17 +27,17 @@ def variable(name: str, *shape: int, dtype: str = "f4") -> Variable:
 THREE = ["kernel", "recurrent_kernel", "bias"]
 
 
-def test_layers_come_by_their_numbers_not_by_the_order_of_edges() -> None:
+def test_layers_are_sorted_by_number_not_by_the_order_of_edges() -> None:
     root = Object({f"layer-{k}": layer(f"l{k}") for k in (10, 9, 2)})
     assert found(root) == [("layer-2/cell", THREE), ("layer-9/cell", THREE), ("layer-10/cell", THREE)]
 
 
-def test_a_layer_on_two_ways_counts_once() -> None:
+def test_a_layer_with_two_paths_is_counted_once() -> None:
     shared = layer("shared")
     assert found(Object({"a": shared, "b": Object({"again": shared})})) == [("a/cell", THREE)]
 
 
-def test_objects_that_hold_each_other_end() -> None:
+def test_objects_that_refer_to_each_other_are_visited_once() -> None:
     inner = Object({"v": variable("v", 2)})
     root = Object({"inner": inner})
     inner.children["outer"] = root
@@ -47,13 +47,13 @@ def test_objects_that_hold_each_other_end() -> None:
 @pytest.mark.parametrize(
     "beside", ["variables", "trainable_variables", "_all_variables", "keras_api", "signatures", "states"]
 )
-def test_lists_beside_the_layers_are_no_layers(beside: str) -> None:
+def test_additional_lists_of_variables_are_not_layers(beside: str) -> None:
     one = layer("lstm")
     again = Object({str(k): v for k, v in enumerate(one.children["cell"].children.values())})  # type: ignore[union-attr]
     assert found(Object({beside: again, "layer-0": one})) == [("layer-0/cell", THREE)]
 
 
-def test_an_optimizer_is_no_layer() -> None:
+def test_an_optimizer_is_not_a_layer() -> None:
     one = layer("lstm")
     kernel = one.children["cell"].children["kernel"]  # type: ignore[union-attr]
     slot = variable("Adam/kernel/m", 3, 16)
@@ -67,27 +67,27 @@ def test_an_optimizer_is_no_layer() -> None:
 
 
 @pytest.mark.parametrize("edge", ["optimizer", "adam"])
-def test_what_an_optimizer_alone_holds_of_the_model_is_found(edge: str) -> None:
+def test_weights_that_only_an_optimizer_lists_are_read(edge: str) -> None:
     weights = tf.lstm("sequential/rnn/lstm_cell")
     optimizer = Object({"_iterations": variable("iteration", dtype="i8"), "_learning_rate": variable("rate"),
                         "_trainable_variables": Object({str(k): v for k, v in enumerate(weights.values())})})  # fmt: skip
     assert found(Object({edge: optimizer})) == [("", THREE)]
 
 
-def test_a_metric_is_no_layer() -> None:
+def test_a_metric_is_not_a_layer() -> None:
     metric = Object({"total": variable("total"), "count": variable("count")})
     marked = Object({"mean": variable("mean", 3)}, identifier="_tf_keras_metric")
     assert found(Object({"a": metric, "b": marked, "layer-0": layer("lstm")})) == [("layer-0/cell", THREE)]
 
 
-def test_counters_and_seeds_are_no_weights() -> None:
+def test_counters_and_seeds_are_not_weights() -> None:
     root = Object({"save_counter": variable("save_counter", dtype="i8"), "n": variable("n", dtype="i4"),
                    "dropout": Object({"seed": variable("d/seed_generator_state", 2, dtype="i8")}),
                    "lstm": Object({"h": variable("lstm/rnn_state", 2, 4)}), "free": variable("free", 2)})  # fmt: skip
     assert found(root) == [("", ["free"])]
 
 
-def test_an_exported_models_variables_are_found_by_their_names() -> None:
+def test_variables_of_an_exported_model_are_grouped_by_their_names() -> None:
     weights = [*tf.lstm("sequential/lstm/lstm_cell").values(), *tf.lstm("sequential/lstm_1/lstm_cell").values()]
     listed = Object({str(k): one for k, one in enumerate(weights)})
     assert found(Object({"variables": listed, "_all_variables": listed})) == [("", THREE), ("", THREE)]
@@ -101,7 +101,7 @@ def test_two_exported_layers_of_one_name_are_two() -> None:
     ]
 
 
-def test_objects_nested_without_end_are_refused() -> None:
+def test_deeply_nested_objects_are_refused() -> None:
     nodes = [Node([("x", number + 1)]) for number in range(100_000)] + [Node([])]
     started = time.process_time()
     with pytest.raises(RefusedModel, match="nested more than 100 deep"):
@@ -109,7 +109,7 @@ def test_objects_nested_without_end_are_refused() -> None:
     assert time.process_time() - started < 5
 
 
-def test_very_many_layers_take_no_minutes() -> None:
+def test_very_many_layers_are_read_in_less_than_five_seconds() -> None:
     count = 50_000
     edges = [(f"layer-{k}", k + 1) for k in range(count)] + [(f"other{k}", k + 1) for k in range(count)]
     started = time.process_time()
@@ -117,7 +117,7 @@ def test_very_many_layers_take_no_minutes() -> None:
     assert time.process_time() - started < 5
 
 
-# --- cells that were left out
+# --- cells that Keras omitted
 
 
 def notes(root: Object, tmp_path: Path) -> str:
@@ -125,11 +125,11 @@ def notes(root: Object, tmp_path: Path) -> str:
         return "\n".join(model.model.notes)
 
 
-def test_cells_that_keras_left_out_are_missed(tmp_path: Path) -> None:
+def test_cells_that_keras_omitted_are_reported(tmp_path: Path) -> None:
     stack = Object({"_operations": Object({"1": layer("lstm"), "2": Object({"cell": Object()})})})
     assert "a layer has a cell without weights" in notes(stack, tmp_path)
 
 
-def test_the_pattern_of_a_bidirectional_layer_is_not_missed(tmp_path: Path) -> None:
+def test_the_layer_passed_to_a_bidirectional_is_not_reported_as_missing(tmp_path: Path) -> None:
     halves = {"forward_layer": layer("b/f"), "backward_layer": layer("b/b"), "layer": Object({"cell": Object()})}
     assert "without weights" not in notes(Object({"_operations": Object({"1": Object(dict(halves))})}), tmp_path)

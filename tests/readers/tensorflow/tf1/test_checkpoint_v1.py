@@ -27,19 +27,19 @@ def test_all_tensors_are_listed_with_shape_and_type(tmp_path: Path) -> None:
         "kernel": ((3, 4), "float32"), "b": ((2,), "float32"), "s": ((), "float32")}  # fmt: skip
 
 
-def test_numbers_are_those_written(tmp_path: Path) -> None:
+def test_numbers_are_read_as_written(tmp_path: Path) -> None:
     kernel = CheckpointV1(Location(write_v1(tmp_path / "x", {"kernel": KERNEL}))).tensors()["kernel"]
     assert kernel.read().tolist() == KERNEL.tolist()
     assert kernel.part(slice(1, 2), slice(0, 2)).read().tolist() == [[4, 5]]
 
 
 @pytest.mark.parametrize("cut", [ROWS, [[(0, -1), (0, 3)], [(0, -1), (3, 1)]]], ids=["rows", "columns"])
-def test_pieces_are_put_together(cut: Any, tmp_path: Path) -> None:
+def test_pieces_are_joined(cut: Any, tmp_path: Path) -> None:
     kernel = CheckpointV1(Location(write_v1(tmp_path / "x", {"kernel": KERNEL}, {"kernel": cut}))).tensors()["kernel"]
     assert kernel.read().tolist() == KERNEL.tolist()
 
 
-def test_no_numbers_are_looked_at_before_they_are_asked_for(tmp_path: Path) -> None:
+def test_no_numbers_are_read_before_they_are_requested(tmp_path: Path) -> None:
     path = write_v1(tmp_path / "x", {"kernel": KERNEL}, change=lambda entries: entries.pop(WHOLE))
     kernel = CheckpointV1(Location(path)).tensors()["kernel"]
     assert kernel.shape == (3, 4)
@@ -48,7 +48,7 @@ def test_no_numbers_are_looked_at_before_they_are_asked_for(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("cut", [ROWS[:1], [*ROWS, ROWS[0]]], ids=["lacks", "twice"])
-def test_pieces_make_up_the_whole(cut: Any, tmp_path: Path) -> None:
+def test_pieces_must_cover_the_whole_tensor(cut: Any, tmp_path: Path) -> None:
     with pytest.raises(CorruptModel, match="do not make up a tensor"):
         CheckpointV1(Location(write_v1(tmp_path / "x", {"kernel": KERNEL}, {"kernel": cut}))).tensors()
 
@@ -66,13 +66,13 @@ def listing(*extents: int, dtype: int = 1, pieces: bytes = b"") -> bytes:
         (b"\x0f", "wire type 7"),
     ],
 )
-def test_a_list_that_contradicts_itself_is_damage(listed: bytes, words: str, tmp_path: Path) -> None:
+def test_an_inconsistent_list_is_corrupt(listed: bytes, words: str, tmp_path: Path) -> None:
     path = write_v1(tmp_path / "x", {"kernel": KERNEL}, change=lambda entries: entries.update({b"": listed}))
     with pytest.raises(CorruptModel, match=words):
         CheckpointV1(Location(path)).tensors()
 
 
-def test_a_file_without_its_list_is_damage(tmp_path: Path) -> None:
+def test_a_file_without_a_list_is_corrupt(tmp_path: Path) -> None:
     with pytest.raises(CorruptModel, match="without its list of tensors"):
         CheckpointV1(Location(write_v1(tmp_path / "x", {"kernel": KERNEL}, change=lambda entries: entries.pop(b""))))
 
@@ -87,21 +87,21 @@ def test_a_file_without_its_list_is_damage(tmp_path: Path) -> None:
         (counted(4, bytes(44)), "48 bytes, but 44 are stored"),
     ],
 )
-def test_numbers_that_do_not_fit_the_list_are_damage(numbers: bytes, words: str, tmp_path: Path) -> None:
+def test_numbers_that_do_not_fit_the_list_are_corrupt(numbers: bytes, words: str, tmp_path: Path) -> None:
     stored = counted(2, counted(3, numbers))
     path = write_v1(tmp_path / "x", {"kernel": KERNEL}, change=lambda entries: entries.update({WHOLE: stored}))
     with pytest.raises(CorruptModel, match=words):
         CheckpointV1(Location(path)).tensors()["kernel"].read()
 
 
-def test_strings_are_no_numbers(tmp_path: Path) -> None:
+def test_strings_cannot_be_read_as_numbers(tmp_path: Path) -> None:
     listed = listing(3, 4, dtype=7, pieces=counted(4, piece([(0, -1), (0, -1)])))
     path = write_v1(tmp_path / "x", {"kernel": KERNEL}, change=lambda entries: entries.update({b"": listed}))
     with pytest.raises(CorruptModel, match="holds string, which is not an array of numbers"):
         CheckpointV1(Location(path)).tensors()["kernel"].read()
 
 
-def test_reading_after_close_says_so(tmp_path: Path) -> None:
+def test_reading_after_close_is_reported(tmp_path: Path) -> None:
     checkpoint = CheckpointV1(Location(write_v1(tmp_path / "x", {"kernel": KERNEL})))
     kernel = checkpoint.tensors()["kernel"]
     checkpoint.close()
@@ -109,14 +109,14 @@ def test_reading_after_close_says_so(tmp_path: Path) -> None:
         kernel.read()
 
 
-def test_a_file_that_is_not_there_or_empty_is_an_error_of_ours(tmp_path: Path) -> None:
+def test_a_missing_or_empty_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "empty").write_bytes(b"")
     for name, words in (("none", "cannot be read"), ("empty", "is empty")):
         with pytest.raises(UnreadableModel, match=words):
             CheckpointV1(Location(tmp_path / name))
 
 
-def test_a_changed_byte_is_found(tmp_path: Path) -> None:
+def test_a_changed_byte_is_detected(tmp_path: Path) -> None:
     path = write_v1(tmp_path / "x", {"kernel": KERNEL})
     data = path.read_bytes()
     path.write_bytes(data.replace(KERNEL.tobytes(), (KERNEL + 1).tobytes()))
@@ -124,14 +124,14 @@ def test_a_changed_byte_is_found(tmp_path: Path) -> None:
         CheckpointV1(Location(path))
 
 
-def test_ten_thousand_tensors_in_one_block_take_no_minutes(tmp_path: Path) -> None:
+def test_ten_thousand_tensors_in_one_block_are_read_in_less_than_five_seconds(tmp_path: Path) -> None:
     path = write_v1(tmp_path / "x", {f"t{k:04d}": np.full((2,), k, "f4") for k in range(10_000)})
     started = time.process_time()
     assert [tensor.read()[0] for tensor in CheckpointV1(Location(path)).tensors().values()] == list(range(10_000))
     assert time.process_time() - started < 5
 
 
-def test_a_tensor_that_is_listed_twice_is_damage(tmp_path: Path) -> None:
+def test_a_tensor_that_is_listed_twice_is_corrupt(tmp_path: Path) -> None:
     one = counted(1, counted(1, "kernel") + counted(2, shape((3, 4))) + integer(3, 1))
     path = write_v1(
         tmp_path / "x", {"kernel": KERNEL}, change=lambda entries: entries.update({b"": counted(1, one * 2)})
@@ -140,7 +140,7 @@ def test_a_tensor_that_is_listed_twice_is_damage(tmp_path: Path) -> None:
         CheckpointV1(Location(path))
 
 
-def test_what_is_listed_is_counted(tmp_path: Path) -> None:
+def test_listed_tensors_are_limited(tmp_path: Path) -> None:
     path = write_v1(tmp_path / "x", {"a": KERNEL, "b": KERNEL, "c": KERNEL})
     assert len(CheckpointV1(at(path, DEFAULTS._replace(objects=4))).tensors()) == 3  # and the list itself
     one = b"".join(counted(1, counted(1, f"{number}")) for number in range(5))

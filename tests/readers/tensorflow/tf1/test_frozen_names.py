@@ -35,7 +35,7 @@ def dense(scope: str) -> bytes:
     [("Read", "Read_1", "Read_2"), ("MatMul", "MatMul_1", "BiasAdd"), ("split", "", "split_1"),
      ("Cast", "Cast_1", "BiasAdd_1")],
 )  # fmt: skip
-def test_arrays_are_told_by_what_reads_them(readers: tuple[str, ...], tmp_path: Path) -> None:
+def test_arrays_are_identified_by_the_nodes_that_read_them(readers: tuple[str, ...], tmp_path: Path) -> None:
     with lstmdump.open(write(tmp_path, read_by("model/reader/lstm_cell", *readers), dense("model/out"))) as model:
         (lstm,) = model.lstms
         assert (lstm.name, lstm.kind, lstm.forget_bias) == ("reader", "LSTM", 0.0)
@@ -47,12 +47,12 @@ def test_arrays_are_told_by_what_reads_them(readers: tuple[str, ...], tmp_path: 
         ]
 
 
-def test_a_dense_layer_is_none(tmp_path: Path) -> None:
+def test_a_dense_layer_is_not_an_lstm(tmp_path: Path) -> None:
     with lstmdump.open(write(tmp_path, dense("model/a"), dense("model/b"))) as model:
         assert model.lstms == ()
 
 
-def test_the_total_is_not_claimed_where_names_are_lost(tmp_path: Path) -> None:
+def test_the_total_is_unknown_if_names_are_lost(tmp_path: Path) -> None:
     with lstmdump.open(write(tmp_path, read_by("model/reader", "Read", "Read_1", "Read_2"))) as model:
         assert model.model.parameters is None
 

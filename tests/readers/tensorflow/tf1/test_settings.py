@@ -32,7 +32,7 @@ def settings(tmp_path: Path, scopes: list[str], graph: bytes = b"") -> list[Laye
         return [lstm.settings for lstm in model.lstms]
 
 
-def test_a_graph_tells_how_a_cell_computes(tmp_path: Path) -> None:
+def test_a_graph_gives_the_activations_of_a_cell(tmp_path: Path) -> None:
     data = lstm_cell("rnn/lstm_cell", activations=("Relu", "Relu"), clip=(-2.0, 2.0))
     assert settings(tmp_path, ["rnn/lstm_cell"], data) == [
         LayerSettings(
@@ -45,17 +45,17 @@ def test_a_graph_tells_how_a_cell_computes(tmp_path: Path) -> None:
     ]
 
 
-def test_without_a_graph_nothing_is_said_of_activations(tmp_path: Path) -> None:
+def test_activations_are_unknown_without_a_graph(tmp_path: Path) -> None:
     assert settings(tmp_path, ["rnn/lstm_cell"]) == [LayerSettings(is_described=True, zero_output_for_mask=True)]
 
 
-def test_a_cell_that_computes_something_else_says_so_instead(tmp_path: Path) -> None:
+def test_a_cell_with_other_equations_states_the_reason(tmp_path: Path) -> None:
     (said,) = settings(tmp_path, ["rnn/lstm_cell"], lstm_cell("rnn/lstm_cell", activations=("Relu", "Tanh")))
     assert said.cannot_replay == "its candidate goes through relu, but its cell state through tanh"
     assert said.activation is None
 
 
-def test_the_graph_is_looked_at_when_more_than_the_forget_bias_is_asked_for(
+def test_the_graph_is_read_when_more_than_the_forget_bias_is_requested(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = []
@@ -80,7 +80,7 @@ def directions(tmp_path: Path, scopes: list[str], graph: bytes = b"") -> list[tu
 
 
 @pytest.mark.parametrize(("fw", "bw"), [("fw", "bw"), ("FW", "BW")])
-def test_halves_beside_each_other_have_directions(fw: str, bw: str, tmp_path: Path) -> None:
+def test_two_halves_of_a_network_have_directions(fw: str, bw: str, tmp_path: Path) -> None:
     scopes = [f"around/{fw}/a/lstm_cell", f"around/{bw}/a/lstm_cell_1"]
     assert directions(tmp_path, scopes) == [("forward", False), ("backward", True)]
 
@@ -91,7 +91,7 @@ def test_a_half_without_the_other_has_no_direction(scopes: list[str], tmp_path: 
 
 
 def half(scope: str, *reversing: str) -> bytes:
-    """A loop over the input as dynamic_rnn has it, which is turned round before, if at all."""
+    """Return a loop over the input as `dynamic_rnn` builds it, after the operations `reversing`, if any."""
     at, data = "x", b""
     for operation in reversing:
         data, at = data + node(f"{scope}/{operation}", operation, at, "axis"), f"{scope}/{operation}"
@@ -105,12 +105,12 @@ def half(scope: str, *reversing: str) -> bytes:
 
 
 @pytest.mark.parametrize("operation", ["ReverseV2", "ReverseSequence", "Reverse"])
-def test_the_backward_half_gets_its_input_turned_round(operation: str, tmp_path: Path) -> None:
+def test_the_backward_half_reads_its_input_reversed(operation: str, tmp_path: Path) -> None:
     data = node("x", "Placeholder") + half(HALVES[0]) + half(HALVES[1], operation)
     assert directions(tmp_path, HALVES, data) == [("forward", False), ("backward", True)]
 
 
-def test_a_half_called_backward_whose_input_is_not_turned_round_has_no_direction(tmp_path: Path) -> None:
+def test_a_backward_half_whose_input_is_not_reversed_has_no_direction(tmp_path: Path) -> None:
     data = node("x", "Placeholder") + half(HALVES[0]) + half(HALVES[1])
     assert directions(tmp_path, HALVES, data) == [("forward", False), (None, None)]
 
@@ -123,12 +123,12 @@ def unrolled(first_of_backward: int, behind: str = "x") -> bytes:
 
 
 @pytest.mark.parametrize(("first", "behind"), [(2, "x"), (0, "turned")])
-def test_the_backward_half_of_a_list_gets_the_last_step_first(first: int, behind: str, tmp_path: Path) -> None:
+def test_the_backward_half_of_a_list_reads_the_last_step_first(first: int, behind: str, tmp_path: Path) -> None:
     assert directions(tmp_path, HALVES, unrolled(first, behind)) == [("forward", False), ("backward", True)]
 
 
 @pytest.mark.parametrize("first", [0, 1])
-def test_a_half_that_gets_another_step_first_has_no_direction(first: int, tmp_path: Path) -> None:
+def test_a_half_that_reads_another_step_first_has_no_direction(first: int, tmp_path: Path) -> None:
     assert directions(tmp_path, HALVES, unrolled(first)) == [("forward", False), (None, None)]
 
 
@@ -149,7 +149,7 @@ def test_a_half_that_gets_another_step_first_has_no_direction(first: int, tmp_pa
         ("tf-keras-2.21.0-tf1_savedmodel-block_lstm", None),
     ],
 )  # fmt: skip
-def test_the_cells_of_all_releases_are_plain_ones(name: str, clip: float | None) -> None:
+def test_the_cells_of_all_releases_are_plain_lstms(name: str, clip: float | None) -> None:
     with lstmdump.open(GENUINE / name) as model:
         (said,) = [lstm.settings for lstm in model.lstms]
     assert (said.activation, said.cell_clip, said.cannot_replay) == ("tanh", clip, None)

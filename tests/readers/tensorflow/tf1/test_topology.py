@@ -12,7 +12,7 @@ from lstmdump.readers.tensorflow import checkpoint
 
 GENUINE = Path(__file__).parents[3] / "genuine"
 Widths = dict[str, tuple[int, int]]
-"""By the scope of a cell, d and m."""
+"""The widths d and m, by the scope of the cell."""
 
 
 def sources(tmp_path: Path, widths: Widths, graph: bytes = b"", others: tuple[str, ...] = ()) -> dict[str, list[str]]:
@@ -34,17 +34,17 @@ def sources(tmp_path: Path, widths: Widths, graph: bytes = b"", others: tuple[st
 FIRST, SECOND, THIRD = (f"rnn/multi_rnn_cell/cell_{k}/lstm_cell" for k in range(3))
 
 
-def test_a_cell_of_a_stack_takes_the_output_of_the_one_before(tmp_path: Path) -> None:
+def test_a_cell_of_a_stack_reads_the_output_of_the_previous_one(tmp_path: Path) -> None:
     widths = {FIRST: (3, 4), SECOND: (4, 2), THIRD: (2, 5)}
     assert sources(tmp_path, widths) == {SECOND: [FIRST], THIRD: [SECOND]}
 
 
-def test_the_first_releases_called_a_stack_otherwise(tmp_path: Path) -> None:
+def test_a_stack_has_another_name_in_the_first_releases(tmp_path: Path) -> None:
     first, second = (f"RNN/MultiRNNCell/Cell{k}/BasicLSTMCell" for k in range(2))
     assert sources(tmp_path, {first: (3, 4), second: (4, 2)}) == {second: [first]}
 
 
-def test_two_stacks_are_two(tmp_path: Path) -> None:
+def test_cells_of_two_stacks_are_not_connected(tmp_path: Path) -> None:
     first, second = (f"b/multi_rnn_cell/cell_{k}/lstm_cell" for k in range(2))
     assert sources(tmp_path, {FIRST: (3, 4), second: (4, 4)}) == {}
     assert sources(tmp_path, {FIRST: (3, 4), SECOND: (4, 2), first: (5, 4), second: (4, 2)}) == {
@@ -54,16 +54,16 @@ def test_two_stacks_are_two(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("widths", [{FIRST: (3, 4), SECOND: (7, 2)}, {FIRST: (3, 4), THIRD: (4, 2)}, {FIRST: (3, 4)}])
-def test_where_widths_do_not_fit_or_a_cell_is_missing_there_is_no_source(widths: Widths, tmp_path: Path) -> None:
+def test_there_is_no_source_if_widths_differ_or_a_cell_is_missing(widths: Widths, tmp_path: Path) -> None:
     assert sources(tmp_path, widths) == {}
 
 
-def test_a_cell_whose_input_may_be_added_to_its_output_is_no_source(tmp_path: Path) -> None:
+def test_a_cell_whose_input_may_be_added_to_its_output_is_not_a_source(tmp_path: Path) -> None:
     assert sources(tmp_path, {FIRST: (4, 4), SECOND: (4, 2), THIRD: (2, 5)}) == {THIRD: [SECOND]}
 
 
 @pytest.mark.parametrize("level", [0, 1])
-def test_a_wrapper_with_variables_of_its_own_comes_between(level: int, tmp_path: Path) -> None:
+def test_a_wrapper_with_variables_of_its_own_separates_cells(level: int, tmp_path: Path) -> None:
     other = f"rnn/multi_rnn_cell/cell_{level}/attention/kernel"
     assert sources(tmp_path, {FIRST: (3, 4), SECOND: (4, 2)}, others=(other,)) == {}
 
@@ -73,7 +73,7 @@ HALVES = [
 ]
 
 
-def test_both_halves_of_a_stacked_network_take_both_outputs_side_by_side(tmp_path: Path) -> None:
+def test_both_halves_of_a_stacked_network_read_both_outputs_concatenated(tmp_path: Path) -> None:
     widths = dict(zip(HALVES, [(3, 4), (3, 5), (9, 2), (9, 2)], strict=True))
     assert sources(tmp_path, widths) == {HALVES[2]: HALVES[:2], HALVES[3]: HALVES[:2]}
 
@@ -87,7 +87,7 @@ def test_the_outputs_of_both_halves_must_fit(tmp_path: Path) -> None:
 SAME: Widths = {FIRST: (4, 4), SECOND: (4, 4)}
 
 
-def test_the_graph_shows_what_a_cell_takes(tmp_path: Path) -> None:
+def test_the_graph_shows_the_source_of_a_cell(tmp_path: Path) -> None:
     assert sources(tmp_path, SAME, lstm_cell(FIRST) + lstm_cell(SECOND, f"{FIRST}/h")) == {SECOND: [FIRST]}
 
 
@@ -96,12 +96,12 @@ def test_the_sum_of_input_and_output_is_another_source(tmp_path: Path) -> None:
     assert sources(tmp_path, SAME, data) == {}
 
 
-def test_a_cell_that_computes_something_else_is_no_source(tmp_path: Path) -> None:
+def test_a_cell_with_other_equations_is_not_a_source(tmp_path: Path) -> None:
     data = lstm_cell(FIRST, activations=("Rint", "Rint")) + lstm_cell(SECOND, f"{FIRST}/h")
     assert sources(tmp_path, SAME, data) == {}
 
 
-def test_a_graph_with_more_before_a_cell_than_any_genuine_one_tells_no_source(tmp_path: Path) -> None:
+def test_a_graph_with_very_many_nodes_before_a_cell_gives_no_source(tmp_path: Path) -> None:
     many = [f"n{k}" for k in range(6000)]
     mask = node("mask", "Floor", *many) + b"".join(node(name, "Rint") for name in many)
     data = node("dropped", "Mul", "scaled", "mask") + node("scaled", "Div", f"{FIRST}/h", "rate") + mask
@@ -122,12 +122,12 @@ def random(rate: str) -> bytes:
     ],
     ids=["floor", "cast", "select"],
 )  # fmt: skip
-def test_a_dropout_between_two_cells_does_not_count(dropout: bytes, tmp_path: Path) -> None:
+def test_a_dropout_between_two_cells_does_not_separate_them(dropout: bytes, tmp_path: Path) -> None:
     data = random("GreaterEqual") + dropout + lstm_cell(FIRST) + lstm_cell(SECOND, "dropped")
     assert sources(tmp_path, SAME, data) == {SECOND: [FIRST]}
 
 
-def test_a_mask_that_is_not_drawn_at_random_counts(tmp_path: Path) -> None:
+def test_a_mask_that_is_not_random_separates_cells(tmp_path: Path) -> None:
     data = random("GreaterEqual").replace(b"RandomUniform", b"PlaceholderV2")
     data += node("scaled", "Mul", f"{FIRST}/h", "rate") + node("dropped", "SelectV2", "kept", "scaled", "zero")
     assert sources(tmp_path, SAME, data + lstm_cell(FIRST) + lstm_cell(SECOND, "dropped")) == {}
@@ -140,7 +140,7 @@ def test_the_cells_of_a_genuine_stack_follow_each_other() -> None:
 
 
 @pytest.mark.parametrize("shape", [(), (4,)])
-def test_a_projection_that_is_no_matrix_does_no_harm(shape: tuple[int, ...], tmp_path: Path) -> None:
+def test_a_projection_that_is_not_a_matrix_is_ignored(shape: tuple[int, ...], tmp_path: Path) -> None:
     tensors = {f"{FIRST}/kernel": np.zeros((7, 16), "f4"), f"{SECOND}/kernel": np.zeros((6, 8), "f4")}
     tensors[f"{FIRST}/projection/kernel"] = np.zeros(shape, "f4")
     with checkpoint.read(Location(write_bundle(tmp_path / "x", tensors).with_suffix(".index"))) as model:

@@ -59,7 +59,7 @@ def names(tmp_path: Path, tensors: Mapping[str, np.ndarray], graph: bytes = b"")
         ("lstm_fused_cell/kernel", "lstm_fused_cell/bias", "lstm_fused_cell", "LSTMBlockFusedCell"),
     ],
 )
-def test_cells_of_all_generations_are_found(kernel: str, bias: str, scope: str, kind: str, tmp_path: Path) -> None:
+def test_cells_of_all_generations_are_read(kernel: str, bias: str, scope: str, kind: str, tmp_path: Path) -> None:
     with opened(tmp_path, {kernel: KERNEL, bias: BIAS}) as model:
         assert [(lstm.name, lstm.kind) for lstm in model.lstms] == [(scope, kind)]
         assert model.lstms[0].gates["f"].W.read().tolist() == builders.gates(D, M)["W_f"].tolist()
@@ -70,7 +70,7 @@ def test_cells_of_all_generations_are_found(kernel: str, bias: str, scope: str, 
     "leaves",
     [("W_I_diag", "W_F_diag", "W_O_diag"), ("w_i_diag", "w_f_diag", "w_o_diag"), ("wci", "wcf", "wco")],
 )
-def test_peepholes_of_all_generations_are_found(leaves: tuple[str, ...], tmp_path: Path) -> None:
+def test_peepholes_of_all_generations_are_read(leaves: tuple[str, ...], tmp_path: Path) -> None:
     peepholes = {f"rnn/lstm_cell/{leaf}": builders.numbers(M, seed=k) for k, leaf in enumerate(leaves)}
     with opened(tmp_path, {"rnn/lstm_cell/kernel": KERNEL, "rnn/lstm_cell/bias": BIAS, **peepholes}) as model:
         for letter, values in zip("ifo", peepholes.values(), strict=True):
@@ -80,7 +80,7 @@ def test_peepholes_of_all_generations_are_found(leaves: tuple[str, ...], tmp_pat
 
 
 @pytest.mark.parametrize("leaf", ["W_P_0", "projection/weights", "projection/kernel"])
-def test_projections_of_all_generations_are_found(leaf: str, tmp_path: Path) -> None:
+def test_projections_of_all_generations_are_read(leaf: str, tmp_path: Path) -> None:
     tensors = {"rnn/lstm_cell/kernel": builders.numbers(D + 2, 4 * M), f"rnn/lstm_cell/{leaf}": builders.numbers(M, 2)}
     with opened(tmp_path, tensors) as model:
         assert [(lstm.input_dim, lstm.units, lstm.projection) for lstm in model.lstms] == [(D, M, 2)]
@@ -109,9 +109,7 @@ def test_eleven_pieces_are_joined_in_the_order_of_their_numbers(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(("axis", "cuts"), [(0, [(0, 2), (2, 7)]), (1, [(0, 9), (9, 16)])], ids=["rows", "columns"])
-def test_pieces_that_a_graph_joins_are_joined_as_it_does(
-    axis: int, cuts: list[tuple[int, int]], tmp_path: Path
-) -> None:
+def test_pieces_are_joined_as_in_the_graph(axis: int, cuts: list[tuple[int, int]], tmp_path: Path) -> None:
     scope = "rnn/lstm_cell"
     cut = [KERNEL[a:b] if axis == 0 else KERNEL[:, a:b] for a, b in cuts]
     tensors = {f"{scope}/kernel/part_{k}": values for k, values in enumerate(cut)} | {f"{scope}/bias": BIAS}
@@ -130,20 +128,20 @@ def lazily(name: str, *shape: int, dtype: str = "float32") -> Tensor:
 
 
 @pytest.mark.parametrize("other", [lazily("b", 3, 5), lazily("b", 3, 4, dtype="float64"), lazily("b", 3), lazily("b")])
-def test_pieces_that_do_not_fit_together_are_damage(other: Tensor) -> None:
+def test_pieces_that_do_not_fit_together_are_corrupt(other: Tensor) -> None:
     with pytest.raises(CorruptModel, match="do not fit together"):
         tf1_variables.joined([lazily("a", 3, 4), other], 0)
 
 
-def test_a_joined_array_is_called_by_all_its_pieces() -> None:
+def test_a_joined_array_is_named_after_all_its_pieces() -> None:
     assert tf1_variables.joined([lazily("W_0", 3, 4), lazily("W_1", 2, 4)], 0).name == "W_{0,1}"
     assert tf1_variables.joined([lazily("W_0", 3, 4), lazily("W_1", 2, 4)], 0).shape == (5, 4)
 
 
-# --- what is no weight
+# --- variables that are not weights
 
 
-def test_optimizer_slots_and_counters_are_no_weights(tmp_path: Path) -> None:
+def test_optimizer_slots_and_counters_are_not_weights(tmp_path: Path) -> None:
     scope = "rnn/lstm_cell"
     tensors: dict[str, Any] = {f"{scope}/kernel": KERNEL, f"{scope}/bias": BIAS}
     for name, values in list(tensors.items()):
@@ -156,19 +154,19 @@ def test_optimizer_slots_and_counters_are_no_weights(tmp_path: Path) -> None:
         assert model.model.parameters == KERNEL.size + BIAS.size
 
 
-def test_a_dense_layer_is_no_cell(tmp_path: Path) -> None:
+def test_a_dense_layer_is_not_a_cell(tmp_path: Path) -> None:
     assert names(tmp_path, {"dense/kernel": KERNEL, "dense/bias": BIAS}) == []
 
 
 @pytest.mark.parametrize("cell", ["gru_cell", "basic_rnn_cell", "conv_lstm_cell", "glstm_cell", "grid_lstm_cell"])
-def test_other_cells_are_no_lstms(cell: str, tmp_path: Path) -> None:
+def test_other_cells_are_not_lstms(cell: str, tmp_path: Path) -> None:
     assert names(tmp_path, {f"rnn/{cell}/kernel": KERNEL, f"rnn/{cell}/bias": BIAS}) == []
 
 
 # --- order
 
 
-def test_cells_come_as_people_count_them_and_forward_first(tmp_path: Path) -> None:
+def test_cells_are_sorted_by_number_and_forward_first(tmp_path: Path) -> None:
     scopes = [f"rnn/multi_rnn_cell/cell_{k}/lstm_cell" for k in (10, 9, 1)]
     scopes += [f"bidirectional_rnn/{way}/lstm_cell" for way in ("bw", "fw")]
     assert names(tmp_path, {f"{scope}/kernel": KERNEL for scope in scopes}) == [
@@ -178,7 +176,7 @@ def test_cells_come_as_people_count_them_and_forward_first(tmp_path: Path) -> No
     ]
 
 
-def test_a_graph_tells_the_order_in_which_variables_were_made(tmp_path: Path) -> None:
+def test_a_graph_gives_the_order_in_which_variables_were_created(tmp_path: Path) -> None:
     graph = b"".join(variable(f"{scope}/lstm_cell/kernel", (7, 16)) for scope in ("zeta", "alpha"))
     assert names(tmp_path, {f"{scope}/lstm_cell/kernel": KERNEL for scope in ("alpha", "zeta")}, graph) == [
         "zeta/lstm_cell",
@@ -187,13 +185,13 @@ def test_a_graph_tells_the_order_in_which_variables_were_made(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("name", ["²", "1²", "a/³", "١٢", "1" * 5000, "a_" + "9" * 5000])
-def test_strange_digits_in_names_are_sorted_somehow(name: str) -> None:
+def test_unusual_digits_in_names_can_be_sorted(name: str) -> None:
     placed = tf1_variables.place({name: lazily(name, 2), "rnn/lstm_cell/kernel": lazily("kernel", 7, 16)}, None)
     assert sorted(found.tensor.size for found in placed.weights) == [2, 7 * 16]
 
 
 @pytest.mark.parametrize("name", ["a/" * 200_000 + "kernel", "/" * 400_000, "x" * 400_000 + "/lstm_cell/kernel"])
-def test_a_name_of_very_many_steps_takes_no_minutes(name: str) -> None:
+def test_a_name_of_very_many_steps_is_read_in_less_than_five_seconds(name: str) -> None:
     started = time.process_time()
     placed = tf1_variables.place({name: lazily(name, 7, 16), "b": lazily("b", 2)}, None)
     assert len(placed.weights) == 2
@@ -203,7 +201,7 @@ def test_a_name_of_very_many_steps_takes_no_minutes(name: str) -> None:
 # --- with a graph
 
 
-def test_what_a_graph_computes_is_a_cell_under_any_name(tmp_path: Path) -> None:
+def test_a_cell_that_a_graph_computes_can_have_any_name(tmp_path: Path) -> None:
     graph = variable("my/own/kernel", (7, 16)) + variable("my/own/bias", (16,)) + split_cell("my/own", 0.5)
     with opened(tmp_path, {"my/own/kernel": KERNEL, "my/own/bias": BIAS}, graph) as model:
         assert [(lstm.name, lstm.kind, lstm.forget_bias) for lstm in model.lstms] == [("my/own", "LSTMCell", 0.5)]
@@ -219,12 +217,12 @@ def test_what_a_graph_computes_is_a_cell_under_any_name(tmp_path: Path) -> None:
         ("", None),
     ],
 )
-def test_the_last_name_of_a_scope_tells_the_class(scope: str, kind: str | None) -> None:
+def test_the_last_name_of_a_scope_gives_the_class(scope: str, kind: str | None) -> None:
     assert tf1_cells.kind_of(scope) == kind
 
 
 @pytest.mark.parametrize(("axis", "whole"), [(0, b"ab"), (1, None)])
-def test_pieces_give_rows_where_they_stand_one_below_the_other(axis: int, whole: bytes | None) -> None:
+def test_pieces_joined_along_the_first_axis_have_rows(axis: int, whole: bytes | None) -> None:
     pieces = [Tensor(text, (1, 1), "uint8", lambda _: np.zeros((1, 1)), lambda text=text: iter([text.encode()]))
               for text in "ab"]  # fmt: skip
     rows = tf1_variables.joined(pieces, axis).rows
