@@ -83,17 +83,17 @@ def test_an_interrupt_during_an_export_leaves_no_file(jobs: int, tmp_path: Path)
 
 DEADLY = """
 import os, signal, sys
-import lstmdump
 from lstmdump import cli
+from lstmdump.sandbox.guard import ModelPath
 
-opening = lstmdump.open
+opening = ModelPath.open
 
-def deadly(path, **options):
-    if "deadly" in path:
+def deadly(model):
+    if "deadly" in model.path:
         os.kill(os.getpid(), signal.SIGKILL)
-    return opening(path, **options)
+    return opening(model)
 
-lstmdump.open = deadly
+ModelPath.open = deadly
 sys.exit(cli.run(sys.argv[1:]))
 """
 

@@ -88,7 +88,7 @@ def test_an_interrupt_gives_the_exit_status_that_shells_expect(monkeypatch: pyte
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("lstmdump.sandbox.guard.Guard.do", interrupted)
+    monkeypatch.setattr("lstmdump.sandbox.guard.Guard.run", interrupted)
     assert cli.run([str(model)]) == 128 + signal.SIGINT
 
 
@@ -106,7 +106,7 @@ def work(*_):
     for _ in range(10**9):
         pass
 
-Guard.do = work
+Guard.run = work
 cli.main()
 """
 
