@@ -9,7 +9,6 @@ import pytest
 from support import builders
 from support.cells import changed
 
-import lstmdump
 from lstmdump.errors import DoesNotFit, NoForgetBias, OutputClash, OutputExists, OutputUnwritable
 from lstmdump.export import atomic
 from lstmdump.export.gates import Job, Settings, export, plan
@@ -118,7 +117,7 @@ def test_a_number_that_does_not_fit_is_named_and_nothing_is_written(tmp_path: Pa
 
 def test_an_output_that_exists_is_refused_before_anything_is_read(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model.with_suffix(".npz").write_bytes(b"old")
-    monkeypatch.delattr(lstmdump, "open")
+    monkeypatch.delattr(ModelPath, "open")
     with pytest.raises(OutputExists, match="use --force or --skip-existing"):
         exported(model)
     assert model.with_suffix(".npz").read_bytes() == b"old"
