@@ -4,7 +4,7 @@ Each family of formats is a package: `hdf5` and on top of it `keras`, and `tenso
 `FORMATS` of `detect`.
 """
 
-import importlib
+from typing import NoReturn
 
 from lstmdump.errors import RefusedModel
 from lstmdump.model.location import Location
@@ -23,8 +23,42 @@ def read(location: Location, detected: Format | None = None) -> Model:
         UnreadableModel: The file is not a model, or is damaged; the message states which.
     """
     try:
-        module, _, function = (detected or detect(location)).facts.reader.partition(":")
-        model: Model = getattr(importlib.import_module(module), function)(location)
+        return _read(location, detected or detect(location))
     except RecursionError as error:
         raise RefusedModel("it is nested more deeply than can be read, whatever the limits allow") from error
-    return model
+
+
+def _read(location: Location, detected: Format) -> Model:
+    """Import the reader of a format and call it; mypy reports a format that has no case here."""
+    match detected:
+        case Format.HDF5:
+            from lstmdump.readers.keras import h5
+
+            return h5.read(location)
+        case Format.KERAS_ZIP:
+            from lstmdump.readers.keras import archive
+
+            return archive.read(location)
+        case Format.KERAS_WEIGHTS:
+            from lstmdump.readers.keras.weights_h5 import reader
+
+            return reader.read_index(location)
+        case Format.SAVED_MODEL:
+            from lstmdump.readers.tensorflow import saved_model
+
+            return saved_model.read(location)
+        case Format.CHECKPOINT:
+            from lstmdump.readers.tensorflow import checkpoint
+
+            return checkpoint.read(location)
+        case Format.GRAPH:
+            from lstmdump.readers.tensorflow import frozen_graph
+
+            return frozen_graph.read(location)
+        case _:
+            return assert_never(detected)
+
+
+def assert_never(value: NoReturn) -> NoReturn:
+    """Let mypy check that no case is forgotten, as `typing.assert_never` does from Python 3.11 on."""
+    raise AssertionError(f"no case for {value!r}")

@@ -40,7 +40,6 @@ class FormatFacts(NamedTuple):
         suffixes: the suffixes of the files that the pre-commit hook checks; detection ignores them.
         is_directory: whether a directory can be one model of this format; a directory of checkpoints may hold several.
         uses_hdf5: whether the HDF5 library reads the format, so that a damaged file can crash the process.
-        reader: the function that reads the format, as `module:function`; it is imported when needed.
     """
 
     format: Format
@@ -49,25 +48,24 @@ class FormatFacts(NamedTuple):
     suffixes: tuple[str, ...]
     is_directory: bool
     uses_hdf5: bool
-    reader: str
 
 
-_KERAS, _TENSORFLOW = "lstmdump.readers.keras", "lstmdump.readers.tensorflow"
 FORMATS = (
     FormatFacts(Format.HDF5, "Keras HDF5", ".h5", ("h5", "hdf5"),
-                is_directory=False, uses_hdf5=True, reader=f"{_KERAS}.h5:read"),
+                is_directory=False, uses_hdf5=True),
     FormatFacts(Format.KERAS_ZIP, "Keras model", ".keras", ("keras",),
-                is_directory=True, uses_hdf5=True, reader=f"{_KERAS}.archive:read"),
+                is_directory=True, uses_hdf5=True),
     FormatFacts(Format.KERAS_WEIGHTS, "Keras weights", ".weights.h5", ("weights.json",),
-                is_directory=False, uses_hdf5=True, reader=f"{_KERAS}.weights_h5.reader:read_index"),
+                is_directory=False, uses_hdf5=True),
     FormatFacts(Format.SAVED_MODEL, "SavedModel", "a SavedModel's directory", ("pb",),
-                is_directory=True, uses_hdf5=False, reader=f"{_TENSORFLOW}.saved_model:read"),
+                is_directory=True, uses_hdf5=False),
     FormatFacts(Format.CHECKPOINT, "TensorFlow checkpoint", "a checkpoint (its prefix, .index or directory)",
-                ("index",), is_directory=False, uses_hdf5=False, reader=f"{_TENSORFLOW}.checkpoint:read"),
+                ("index",), is_directory=False, uses_hdf5=False),
     FormatFacts(Format.GRAPH, "TensorFlow graph", "a frozen graph", ("pb",),
-                is_directory=False, uses_hdf5=False, reader=f"{_TENSORFLOW}.frozen_graph:read"),
+                is_directory=False, uses_hdf5=False),
 )  # fmt: skip
-"""The table of formats; a new format needs a member of `Format`, a row here, and a rule in `detect`."""
+"""The table of formats; a new format needs a member of `Format`, a row here, a rule in `detect`, and a case in
+`readers.read`."""
 
 _FACTS: dict[Format, FormatFacts] = {row.format: row for row in FORMATS}
 
