@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -98,3 +100,41 @@ def test_all_exceptions_are_in_the_documented_tree() -> None:
     tree = lstmdump.errors.__doc__ or ""
     names = [name for name, value in vars(lstmdump.errors).items() if isinstance(value, type)]
     assert [name for name in names if name not in tree] == []
+
+
+ACRONYMS = {"API", "CNTK", "CPU", "CRC", "CVE", "GRU", "HDF", "HTML", "HTTP", "ICLR", "JSON", "LSTM", "LZF", "PKWARE",
+            "RNN", "SIGTERM", "URL", "UTF"}  # fmt: skip
+SHOWN_BY_HELP = {"FORMATS", "MODEL", "NAME", "VALUE"}
+"""Metavars in the docstrings of commands, which `--help` prints; `FORMATS` is replaced there."""
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_docstrings_have_parameters_in_backticks_not_in_capitals(path: Path) -> None:
+    nodes = ast.walk(ast.parse(path.read_text("utf-8")))
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    texts = (ast.get_docstring(node) or "" for node in nodes if isinstance(node, documented))
+    words = {
+        word for text in texts for word in re.findall(r"(?<![\w.])[A-Z]{3,}\b(?![\w.(])", re.sub(r"`[^`]*`", "", text))
+    }
+    assert words - ACRONYMS - (SHOWN_BY_HELP if "cli" in path.parts or path.name == "limits.py" else set()) == set()
+
+
+def imports_of(path: Path) -> set[str]:
+    """The modules of the tests that a module imports, by their first names."""
+    modules = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            modules.add(node.module)
+        elif isinstance(node, ast.Import):
+            modules.update(alias.name for alias in node.names)
+    return {name for name in modules if (ROOT / "tests" / name.partition(".")[0]).exists()
+            or (ROOT / "tests" / f"{name.partition('.')[0]}.py").exists() or name.startswith("test_")}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "tests").rglob("test_*.py")), ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_a_test_module_imports_from_support_or_the_tool_that_it_tests(path: Path) -> None:
+    tool = path.relative_to(ROOT / "tests").parts[0]
+    packages = {name.partition(".")[0] for name in imports_of(path)}
+    assert packages <= {"support", tool if tool in ("benchmarks", "hostile", "recordings") else "support"}
