@@ -7,24 +7,16 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any
 
 from lstmdump.errors import UnreadableModel
 from lstmdump.model.location import Location
 from lstmdump.model.tree import Model
 from lstmdump.readers.detect import Format
-from lstmdump.readers.tensorflow.objects import graph as object_graph
-from lstmdump.readers.tensorflow.objects import keras_names, weights
-from lstmdump.readers.tensorflow.objects import model as object_model
-from lstmdump.readers.tensorflow.objects.graph import ObjectGraph
 from lstmdump.readers.tensorflow.wire import bundle as wire_bundle
-from lstmdump.readers.tensorflow.wire.bundle import Bundle
+from lstmdump.readers.tensorflow.wire.bundle import OBJECT_GRAPH_KEY, Bundle, note_missing_files
 from lstmdump.readers.tensorflow.wire.mapped_file import content
 from lstmdump.readers.tensorflow.wire.sstable import Table
 
-_LOST_CELLS = (
-    "a layer has a cell without weights: some releases of Keras omit those of RNN([cell, cell]) from checkpoints"
-)
 _LATEST = re.compile(rb'^model_checkpoint_path: "((?:[^"\\\n]|\\.)*)"', re.MULTILINE)
 _ESCAPED = re.compile(rb"\\(?:([0-7]{1,3})|(.))")  # protobuf's text form: octal, or one character
 _INDEX = ".index"
@@ -58,35 +50,17 @@ def _read_one(location: Location) -> Model:
 def _read_bundle(prefix: Location) -> Model:
     kind, bundle = Format.CHECKPOINT, Bundle(prefix)
     try:
-        notes = object_model.missing_files(bundle)
-        if object_model.GRAPH_KEY in bundle:
-            graph = _read_object_graph(bundle)
-            found = weights.holders(graph)
-            named = keras_names.name(graph, found, _read_metadata(bundle, graph))
-            notes += [_LOST_CELLS] if weights.lacks_cells(graph, found) else []
-            return object_model.of_objects(bundle, graph, named, kind, object_model.producer(graph), notes)
+        notes = note_missing_files(bundle)
+        if OBJECT_GRAPH_KEY in bundle:
+            from lstmdump.readers.tensorflow.objects import checkpoint
+
+            return checkpoint.read(bundle, notes)
         from lstmdump.readers.tensorflow.tf1 import model as tf1_model
 
         return tf1_model.of_names(prefix, {name: bundle.tensor(name) for name in bundle.names()}, kind, notes, bundle)
     except BaseException:
         bundle.close()
         raise
-
-
-def _read_object_graph(bundle: Bundle) -> ObjectGraph:
-    """Return the object graph in `bundle`; if the data file is missing, it is derived from the paths in the keys."""
-    if bundle.missing_files():
-        return object_graph.of_keys(bundle.names(), bundle.limits)
-    return object_graph.of_checkpoint(bundle.string(object_model.GRAPH_KEY), bundle.limits)
-
-
-def _read_metadata(bundle: Bundle, graph: ObjectGraph) -> dict[int, dict[str, Any]]:
-    """Return the JSON that TensorFlow 1.13 stored for each Keras object, by node."""
-    texts = {node.metadata for node in graph.nodes if node.metadata and node.metadata in bundle}
-    values = {key: keras_names.metadata_in(bundle.string(key), key, bundle.limits) for key in texts}
-    return {
-        number: value for number, node in enumerate(graph.nodes) if (value := values.get(node.metadata)) is not None
-    }
 
 
 def _is_index(location: Location) -> bool:

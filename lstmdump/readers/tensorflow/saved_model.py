@@ -22,7 +22,7 @@ from lstmdump.readers.tensorflow.objects import keras_names, weights
 from lstmdump.readers.tensorflow.objects import model as object_model
 from lstmdump.readers.tensorflow.objects.graph import ObjectGraph
 from lstmdump.readers.tensorflow.objects.keras_names import Named
-from lstmdump.readers.tensorflow.wire.bundle import Bundle
+from lstmdump.readers.tensorflow.wire.bundle import OBJECT_GRAPH_KEY, Bundle, note_missing_files
 from lstmdump.readers.tensorflow.wire.mapped_file import content
 from lstmdump.readers.tensorflow.wire.protobuf import Buffer, Message, as_bytes, as_integer, as_text, fields
 
@@ -77,9 +77,7 @@ def _choose_meta_graph(content: Buffer, limits: Limits) -> Message:
 def _read(meta_graph: Message, directory: Location, bundle: Bundle | None) -> Model:
     version = meta_graph.message(1).text(5)
     notes = (
-        object_model.missing_files(bundle)
-        if bundle
-        else ["variables/variables.index is missing; no numbers can be exported"]
+        note_missing_files(bundle) if bundle else ["variables/variables.index is missing; no numbers can be exported"]
     )
     if _OBJECT_GRAPH in meta_graph:
         graph = object_graph.of_saved_model(meta_graph.bytes(_OBJECT_GRAPH), directory.limits)
@@ -92,10 +90,10 @@ def _read(meta_graph: Message, directory: Location, bundle: Bundle | None) -> Mo
         )
         described = partial(_parse_architecture, metadata.get(0), directory.limits)
         return model._replace(sources=_find_sources_later(named, model.root, described))
-    if bundle is not None and object_model.GRAPH_KEY in bundle and not bundle.missing_files():
+    if bundle is not None and OBJECT_GRAPH_KEY in bundle and not bundle.missing_files():
         from lstmdump.readers.tensorflow.objects import tf1_exports
 
-        graph = object_graph.of_checkpoint(bundle.string(object_model.GRAPH_KEY), directory.limits)
+        graph = object_graph.of_checkpoint(bundle.string(OBJECT_GRAPH_KEY), directory.limits)
         named = keras_names.name(graph, weights.holders(graph), {})
         known = tf1_exports.architecture(directory.child("assets").child(_ARCHITECTURE))
         updated = named if known is None else tf1_exports.with_architecture(named, known)

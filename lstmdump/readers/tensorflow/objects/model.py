@@ -13,13 +13,9 @@ from lstmdump.readers.tensorflow.objects.graph import ObjectGraph
 from lstmdump.readers.tensorflow.objects.keras_names import Named
 from lstmdump.readers.tensorflow.wire.bundle import Bundle
 
-GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
-"""The tensor of a bundle that holds the object graph."""
-
 _KERAS_3 = frozenset({"_all_variables", "_functional", "_operations", "_tracked", "_inbound_nodes"})
 _KERAS_2 = frozenset({"layer-0", "layer_with_weights-0"})
 _FIRST_NODES = 50  # nodes, among which the model and its first layers are
-_MAX_NAMED = 3
 
 
 def of_objects(
@@ -95,17 +91,6 @@ def _list_stored(bundle: Bundle, graph: ObjectGraph, used: Iterable[int]) -> dic
         if tensor.dtype != "string":
             found[number] = tensor
     return found
-
-
-def missing_files(bundle: Bundle) -> list[str]:
-    """Return the note on missing data files, if there are any."""
-    missing = bundle.missing_files()
-    if not missing:
-        return []
-    more = f" and {len(missing) - _MAX_NAMED} more" if len(missing) > _MAX_NAMED else ""
-    names = ", ".join(missing[:_MAX_NAMED]) + more
-    are = "is" if len(missing) == 1 else "are"
-    return [f"{names} {are} missing: names and shapes are known, but no numbers can be exported"]
 
 
 def producer(graph: ObjectGraph, version: str = "") -> str:

@@ -30,6 +30,10 @@ _WRONG_CHECKSUM = "the checksum of {} does not match: the file is damaged"
 _MAX_SHARDS = 99_999  # five digits in the file name
 _VERSION = 1  # kTensorBundleVersion: the newest version of the format that is supported
 _COPIES = 4  # in memory, of data that is read as a whole: the bytes, and the objects made from them
+_MAX_NAMED = 3  # of the data files that are missing
+
+OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
+"""The tensor that holds the object graph, in a bundle that TensorFlow 2 wrote."""
 
 
 class Entry(NamedTuple):
@@ -294,3 +298,14 @@ def _parse_entry(value: bytes) -> Entry:
         as_fixed32(found.get(6, bytes(4))),
         tuple(Message(value).messages(7)) if 7 in found else (),
     )
+
+
+def note_missing_files(bundle: Bundle) -> list[str]:
+    """Return the note on missing data files, if there are any."""
+    missing = bundle.missing_files()
+    if not missing:
+        return []
+    more = f" and {len(missing) - _MAX_NAMED} more" if len(missing) > _MAX_NAMED else ""
+    names = ", ".join(missing[:_MAX_NAMED]) + more
+    are = "is" if len(missing) == 1 else "are"
+    return [f"{names} {are} missing: names and shapes are known, but no numbers can be exported"]
