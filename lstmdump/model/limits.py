@@ -4,7 +4,7 @@ A few bytes in a model file can demand gigabytes or hours. Each limit is far abo
 and can be raised by users who know where a model comes from.
 """
 
-from __future__ import annotations
+# Annotations are not postponed: typing compiles each postponed annotation of a NamedTuple when it is imported.
 
 import re
 from typing import NamedTuple

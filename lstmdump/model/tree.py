@@ -1,6 +1,6 @@
 """The result of every reader: a tree of layers with their stored arrays, independent of formats and of LSTMs."""
 
-from __future__ import annotations
+# Annotations are not postponed: typing compiles each postponed annotation of a NamedTuple when it is imported.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
@@ -62,7 +62,7 @@ class Layer:
         """The path joined by slashes, without the name of the model: `bidirectional/forward_lstm`."""
         return "/".join(self.path)
 
-    def walk(self) -> Iterator[Layer]:
+    def walk(self) -> Iterator["Layer"]:
         """Yield this layer and all below it, outer before inner, in the order of the model."""
         waiting = [self]
         while waiting:
@@ -175,7 +175,7 @@ class Model(NamedTuple):
         """Close the file. Names, shapes and dtypes remain; reading values raises `ModelClosed`."""
         self.release()
 
-    def __enter__(self) -> Model:
+    def __enter__(self) -> "Model":
         return self
 
     def __exit__(

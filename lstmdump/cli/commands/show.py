@@ -13,7 +13,6 @@ from lstmdump.cli.selection import PATH, Input, Selection, model_options
 from lstmdump.errors import NoSuchLayer
 from lstmdump.lstm import GATES, LSTM
 from lstmdump.lstm.open_model import OpenModel
-from lstmdump.report import record
 from lstmdump.report.facts import Report, describe, select
 from lstmdump.sandbox.guard import Guard, ModelPath
 
@@ -175,6 +174,8 @@ def _read_drawn(opened: OpenModel, chosen: tuple[LSTM, ...], request: _ShowReque
 
 
 def _make_line(opened: OpenModel, chosen: tuple[LSTM, ...], report: Report, request: _ShowRequest) -> str:
+    from lstmdump.report import record
+
     fields = record.of(report, with_others=request.with_others)
     if request.stats:
         from lstmdump.replay.statistics import summarise
