@@ -1,7 +1,7 @@
-"""What `show --explain` says of each layout, in one place: mypy asks for the words of a new one.
+"""The texts of `show --explain` on each layout; mypy reports a new layout that has none.
 
-The texts are filled in with the sizes of a layer, by `str.format`: `d` and `h`, the widths of input and output, `dh`,
-their sum, `m`, the units, `columns`, four times as many, and `bias`, the shape of the bias.
+`str.format` fills in the sizes of a layer: `d` and `h`, the widths of input and output, and their sum `dh`; `m`, the
+number of units; `columns`, four times `m`; and `bias`, the shape of the bias.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from lstmdump.lstm.gate_layouts import LayoutForm
 
 
 class LayoutWords(NamedTuple):
-    """The sentences about a layout.
+    """The texts on a layout.
 
     Attributes:
-        rows_question: What one asks about the rows of its arrays.
-        rows: Why they have these rows.
-        columns_question: What one asks about the columns.
-        columns: Why they have these columns.
-        bias: What is added to that in a layer with a bias.
-        slices: What stands before the table of slices; `order` is the order of the gates.
-        after_slices: What stands after it.
-        activations: Which activations such a layer can have.
+        rows_question: The title of the section on the rows of the arrays.
+        rows: The reason for the number of rows.
+        columns_question: The title of the section on the columns.
+        columns: The reason for the number of columns.
+        bias: An addition to `columns` for a layer with a bias.
+        slices: The line before the table of slices; `order` is the order of the gates.
+        after_slices: The line after the table.
+        activations: The activations that a layer with this layout can have.
     """
 
     rows_question: str
@@ -77,7 +77,7 @@ _FUSED_KERNEL = _TWO_KERNELS._replace(
 
 
 def words_of(form: LayoutForm) -> LayoutWords:
-    """Return what is said of a form of layouts."""
+    """Return the texts on a form of layout."""
     match form:
         case "gate arrays":
             return _GATE_ARRAYS

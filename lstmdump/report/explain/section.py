@@ -54,7 +54,7 @@ class Subject(NamedTuple):
 
     @property
     def words(self) -> LayoutWords:
-        """What is said of that form."""
+        """The texts on that layout."""
         return words_of(self.layout.form)
 
     def fill(self, text: str) -> str:
