@@ -5,6 +5,8 @@
     LstmdumpError
     ├─ UnreadableModel
     │  ├─ UnknownFormat        not a model file; the message says what it is
+    │  │  ├─ BrokenModel       meant to be a model, but the file holds something else
+    │  │  └─ ModelPart         a part of a model; the message says what to give
     │  ├─ UnsupportedFormat    a model in a format that this version does not read
     │  ├─ CorruptModel         a model that is damaged or contradicts itself
     │  ├─ RefusedModel         a model that refers to other files or exceeds a limit
@@ -41,6 +43,14 @@ class UnreadableModel(LstmdumpError):
 
 class UnknownFormat(UnreadableModel):
     """The path exists, but is not a model file; the message says what it is."""
+
+
+class BrokenModel(UnknownFormat):
+    """The file was meant to be a model, but it is a Git LFS pointer, empty, an HTML page or text."""
+
+
+class ModelPart(UnknownFormat):
+    """The file is a part of a model, which has another path."""
 
 
 class UnsupportedFormat(UnreadableModel):

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeAlias, cast
 
 import click
 
-from lstmdump.errors import LstmdumpError, UnknownFormat, UnreadableModel
+from lstmdump.errors import BrokenModel, LstmdumpError, ModelPart, UnknownFormat, UnreadableModel
 from lstmdump.model import limits as model_limits
 from lstmdump.model import locate
 from lstmdump.model.limits import DEFAULTS, Limits
@@ -29,6 +29,8 @@ PATH = click.Path(readable=False)
 """A path whose access click does not check, so that one without access does not stop the others."""
 
 Decorator: TypeAlias = Callable[[Callable[..., int]], Callable[..., int]]
+Fail: TypeAlias = Callable[[str, str], None]
+PassOver: TypeAlias = Callable[[], None]
 
 _BLOCK = 1 << 16
 _HELP_WIDTH = 44  # columns next to the names of the options on a terminal of 80 columns
@@ -85,11 +87,12 @@ class Selection(NamedTuple):
         """Whether exactly one model is chosen, by name."""
         return len(self.models) == 1 and not self.recursive and self.files_from is None
 
-    def inputs(self, fail: Callable[[str, str], None]) -> Iterator[Input]:
+    def inputs(self, fail: Fail, pass_over: PassOver = lambda: None) -> Iterator[Input]:
         """Return an iterator over all models in the order of the options; it reads lists and directories as it goes.
 
         Args:
             fail: Called with path and message of a list or directory that cannot be read.
+            pass_over: Called for each file that a search finds and that is neither a model nor a part of one.
 
         Raises:
             click.UsageError: No model is chosen.
@@ -98,7 +101,7 @@ class Selection(NamedTuple):
             raise click.UsageError("--null goes with --files-from")
         if self.names_none:
             raise click.UsageError("no MODEL given")
-        return self._generate(fail)
+        return self._generate(fail, pass_over)
 
     def named(self, path: str) -> Input:
         """Return the model at `path`, with the chosen limits."""
@@ -111,7 +114,7 @@ class Selection(NamedTuple):
             guard.start()  # before searching below a URL starts threads
         return guard
 
-    def _generate(self, fail: Callable[[str, str], None]) -> Iterator[Input]:
+    def _generate(self, fail: Fail, pass_over: PassOver) -> Iterator[Input]:
         yield from map(self.named, self.models)
         if self.files_from is not None:
             try:
@@ -119,8 +122,7 @@ class Selection(NamedTuple):
             except OSError as error:
                 fail(self.files_from, f"the list cannot be read: {error.strerror}")
         for directory in self.recursive:
-            for model in _search(directory, self.limits, fail):
-                yield Input(model, searched=True)
+            yield from _search(directory, self.limits, fail, pass_over)
 
 
 class _LimitOption(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
@@ -235,7 +237,7 @@ def marked_text(data: bytes) -> str | None:
     return None
 
 
-def _search(directory: str, limits: Limits, fail: Callable[[str, str], None]) -> Iterator[ModelPath]:
+def _search(directory: str, limits: Limits, fail: Fail, pass_over: PassOver) -> Iterator[Input]:
     """Yield all models below `directory` by name, without searching linked directories.
 
     A directory that is a model as a whole is not searched.
@@ -247,34 +249,46 @@ def _search(directory: str, limits: Limits, fail: Callable[[str, str], None]) ->
         return
     while waiting:
         found, is_directory = waiting.pop()
-        if (model := _detect_directory(found) if is_directory else _detect_file(found)) is not None:
-            yield model
-        elif is_directory:
-            try:
+        try:
+            if (item := _detect_directory(found) if is_directory else _detect_file(found)) is not None:
+                yield item
+            elif is_directory:
                 waiting.extend(reversed(found.entries()))
-            except OSError as error:
-                fail(found.path, f"cannot be searched: {error.strerror}")
-            except UnreadableModel as error:
-                fail(found.path, str(error))
+        except UnknownFormat:
+            pass_over()
+        except OSError as error:
+            fail(found.path, f"cannot be searched: {error.strerror}")
+        except UnreadableModel as error:
+            fail(found.path, str(error))
 
 
-def _detect_directory(directory: Location) -> ModelPath | None:
+def _detect_directory(directory: Location) -> Input | None:
     """Return the model that `directory` is as a whole; None where it is not one."""
     try:
         detected = detect(directory)
     except LstmdumpError:
         return None
-    return ModelPath(directory.path, directory.limits, detected) if detected.facts.is_directory else None
-
-
-def _detect_file(file: Location) -> ModelPath | None:
-    """Return the model in `file`; None where its content is of another kind."""
-    try:
-        return ModelPath(file.path, file.limits, detect(file))
-    except UnknownFormat:
+    if not detected.facts.is_directory:
         return None
+    return Input(ModelPath(directory.path, directory.limits, detected), searched=True)
+
+
+def _detect_file(file: Location) -> Input | None:
+    """Return the model in `file`, also where it is broken; None where it is a part of one.
+
+    Raises:
+        UnknownFormat: The file is neither.
+    """
+    try:
+        return Input(ModelPath(file.path, file.limits, detect(file)), searched=True)
+    except ModelPart:
+        return None
+    except BrokenModel:
+        return Input(ModelPath(file.path, file.limits))  # reported when it is its turn
+    except UnknownFormat:
+        raise
     except UnreadableModel:
-        return ModelPath(file.path, file.limits)  # reported when it is its turn
+        return Input(ModelPath(file.path, file.limits))
 
 
 def _complete_layers(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:

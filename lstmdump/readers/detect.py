@@ -9,7 +9,7 @@ import enum
 import re
 from typing import BinaryIO, NamedTuple
 
-from lstmdump.errors import UnknownFormat, UnreadableModel
+from lstmdump.errors import BrokenModel, ModelPart, UnknownFormat, UnreadableModel
 from lstmdump.model.limits import Limits
 from lstmdump.model.location import Location
 
@@ -85,14 +85,18 @@ _SAVED_MODEL_PB = re.compile(rb"\x08\x01\x12")  # schema_version 1, then a MetaG
 _CHECKPOINT_PART = re.compile(r"(.+)\.(?:meta|(?P<data>data-\d{5}-of-\d{5}))")
 _WEIGHT_MAP = re.compile(rb'\s*\{.*"weight_map"\s*:\s*\{\s*("/|\})', re.DOTALL)  # only entries of Keras begin with /
 _STARTS = ((_WEIGHT_MAP, Format.KERAS_WEIGHTS), (_SAVED_MODEL_PB, Format.SAVED_MODEL))
+_LFS_POINTER = b"version https://git-lfs"
+_CHECKPOINT_LIST = b"model_checkpoint_path:"
+_HTML = rb"(?i)\s*<(!doctype html|html|\?xml|head|body)"
+_MODEL_SUFFIXES = (  # of files that are meant to be models, whoever reads them
+    ".h5", ".hdf5", ".keras", ".pb", ".index", ".pt", ".pth", ".onnx", ".tflite", ".safetensors"
+)  # fmt: skip
 _GRAPH_NODE = re.compile(  # a NodeDef of any length, whose first field is its name
     rb"\x0a[\x80-\xff]{0,4}[\x00-\x7f]\x0a[\x01-\x7f][A-Za-z0-9.]"
 )
 
 # The first bytes of files that are often mistaken for models, and what they are. Sources: the formats' specifications.
 _FOREIGN_STARTS: tuple[tuple[bytes, str], ...] = (
-    (b"version https://git-lfs", "a Git LFS pointer, not the model itself; fetch it with `git lfs pull`"),
-    (b"model_checkpoint_path:", "a list of checkpoints, not a checkpoint; give its directory"),
     (b"\x93NUMPY", "a NumPy .npy array"),
     (b"\x1f\x8b", "gzip-compressed; unpack it first"),
     (b"BZh", "bzip2-compressed; unpack it first"),
@@ -110,7 +114,6 @@ _FOREIGN_PATTERNS: tuple[tuple[bytes, str], ...] = (
     (rb"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19\.",  # torch.save before its zip format
      "a PyTorch file (a pickle); lstmdump reads Keras and TensorFlow models"),
     (PICKLE, "a Python pickle, which is never unpickled here; save the model itself"),
-    (rb"(?i)\s*<(!doctype html|html|\?xml|head|body)", "an HTML page, not the model; the download failed"),
     (rb"\x08[\x03-\x20]\x12[\x01-\x40][\x20-\x7e]{1,64}",  # ir_version, then the producer's name
      "an ONNX model; lstmdump reads Keras and TensorFlow models"),
     (rb"(?s).{6}\x00\x00\{\"", "a safetensors file; lstmdump reads Keras and TensorFlow models"),
@@ -129,6 +132,8 @@ def detect(location: Location) -> Format:
 
     Raises:
         UnknownFormat: The file is not a model; the message states what it is.
+        BrokenModel: The file is not a model, but its name or content shows that it was meant to be one.
+        ModelPart: The file is a part of a model.
         UnreadableModel: The file does not exist, or cannot be opened.
     """
     try:
@@ -141,9 +146,11 @@ def detect(location: Location) -> Format:
         if location.exists() and not location.is_file():
             raise UnknownFormat("neither a file nor a directory")
         if (words := _describe_part(location)) is not None:
-            raise UnknownFormat(words)
+            with location.open() as file:
+                _refuse_lfs_pointer(file.read(_HEAD))
+            raise ModelPart(words)
         with location.open() as file:
-            return _detect_file(file, location.limits)
+            return _detect_file(file, location)
     except FileNotFoundError as error:
         raise UnreadableModel("no such file or directory") from error
     except ValueError as error:  # a NUL in the name
@@ -188,13 +195,14 @@ def _detect_directory(location: Location) -> Format:
     )
 
 
-def _detect_file(file: BinaryIO, limits: Limits) -> Format:
+def _detect_file(file: BinaryIO, location: Location) -> Format:
     head = file.read(_HEAD)
     size = file.seek(0, 2)
+    broken = BrokenModel if location.name.lower().endswith(_MODEL_SUFFIXES) else UnknownFormat
     if not size:
-        raise UnknownFormat("an empty file")
+        raise broken("an empty file")
     if head.startswith(ZIP_MAGIC):
-        return _detect_zip(file, limits)
+        return _detect_zip(file, location.limits)
     if head[257:262] == b"ustar":
         raise UnknownFormat("a tar archive; unpack it first")
     if _is_hdf5(file, size):
@@ -204,16 +212,32 @@ def _detect_file(file: BinaryIO, limits: Limits) -> Format:
         return Format.CHECKPOINT
     if (found := next((known for start, known in _STARTS if start.match(head)), None)) is not None:
         return found
+    _refuse_foreign(head, broken)
+    if _GRAPH_NODE.match(head):
+        return Format.GRAPH
+    raise UnknownFormat("not a model file: its first bytes are not those of a known format")
+
+
+def _refuse_lfs_pointer(head: bytes) -> None:
+    """Raise an error if the file that begins with `head` stands for one that Git LFS has not fetched."""
+    if head.startswith(_LFS_POINTER):
+        raise BrokenModel("a Git LFS pointer, not the model itself; fetch it with `git lfs pull`")
+
+
+def _refuse_foreign(head: bytes, broken: type[UnknownFormat]) -> None:
+    """Raise an error if it is known what begins with `head`: `broken` for what may stand in place of a model."""
+    _refuse_lfs_pointer(head)
+    if head.startswith(_CHECKPOINT_LIST):
+        raise ModelPart("a list of checkpoints, not a checkpoint; give its directory")
+    if re.match(_HTML, head):
+        raise broken("an HTML page, not the model; the download failed")
     if (words := _name_foreign(head)) is not None:
         raise UnknownFormat(words)
     if (text := _decode_text(head)) is not None:
         words = (
             "JSON text; an architecture alone holds no weights" if text.lstrip()[:1] in ("{", "[") else "a text file"
         )
-        raise UnknownFormat(f"not a model file: {words}")
-    if _GRAPH_NODE.match(head):
-        return Format.GRAPH
-    raise UnknownFormat("not a model file: its first bytes are not those of a known format")
+        raise broken(f"not a model file: {words}")
 
 
 def _name_foreign(head: bytes) -> str | None:

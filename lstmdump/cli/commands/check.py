@@ -41,6 +41,9 @@ Examples:
   lstmdump check models/*.h5 --against models.jsonl --format github"""
 
 
+_NOTHING_CHECKED = "no model found, so nothing was checked"
+
+
 class _Count(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
     """A whole number, with or without separators: 19,712 or 19_712."""
 
@@ -133,14 +136,14 @@ def check_command(
     if against is not None and selection.names_none and records:
         inputs = [selection.named(path_of(entry, against)) for entry in records]
     else:
-        inputs = list(selection.inputs(run.fail))
-    if not inputs and not run.status:
-        run.status = FAILED
-        terminal.tell("no model found, so nothing was checked")
+        inputs = list(selection.inputs(run.fail, run.pass_over))
     if against is not None and update:
-        return _update(run, inputs, selection, records, against)
+        _update(run, inputs, selection, records, against)
+        return run.status
     verdicts = _check_all(run, inputs, selection, expected, None if against is None else _Record(records, against))
-    return _print(run, verdicts, output_format)
+    _print(run, verdicts, output_format)
+    run.require_models(_NOTHING_CHECKED)
+    return run.status
 
 
 def _read_records(file: str, *, may_lack: bool) -> list[RecordedModel]:
@@ -179,12 +182,16 @@ def _check_all(
     entries = recorded.of(inputs) if recorded is not None else [None] * len(inputs)
     with selection.guard() as guard:
         for item, entry in zip(inputs, entries, strict=True):
-            verdict = _check_model(item, guard, selection, expected, entry, against=recorded is not None)
-            if verdict is None:
+            try:
+                verdict = _check_model(item, guard, selection, expected, entry, against=recorded is not None)
+            except UnknownFormat as error:
+                run.refuse(item, error)
                 continue
             if verdict.error is not None:
                 run.fail(item.path, verdict.error)
-            elif verdict.mismatches:
+            else:
+                run.done += 1
+            if verdict.mismatches:
                 run.differ()
             yield verdict
     for entry in recorded.models if recorded is not None else ():
@@ -201,13 +208,18 @@ def _check_model(
     entry: RecordedModel | None,
     *,
     against: bool,
-) -> Verdict | None:
+) -> Verdict:
+    """Return the verdict on `item`.
+
+    Raises:
+        UnknownFormat: A search found the file, and it is not a model.
+    """
     layer = selection.layer
     try:
         report = guard.run(_describe_model, item.model, layer)
-    except UnknownFormat as error:
-        return None if item.searched else Verdict(item.path, None, error=terminal.sentence(error))
-    except Exception as error:  # noqa: BLE001 - a failure of one model must not stop the rest
+    except Exception as error:
+        if item.searched and isinstance(error, UnknownFormat):
+            raise
         return Verdict(item.path, None, error=terminal.sentence(error))
     mismatches = list(compare(report, expected))
     if against:
@@ -226,10 +238,10 @@ def _compare_with_entry(report: Report, layer: str | None, entry: RecordedModel 
     return list(compare_with_record(report, only_layers(entry, layer)))
 
 
-def _print(run: Run, verdicts: Iterator[Verdict], output_format: str) -> int:
+def _print(run: Run, verdicts: Iterator[Verdict], output_format: str) -> None:
     if output_format == "junit":
         terminal.write(render.junit(list(verdicts)))
-        return run.status
+        return
     printed = []
     for verdict in verdicts:
         printed.append(verdict)
@@ -245,17 +257,17 @@ def _print(run: Run, verdicts: Iterator[Verdict], output_format: str) -> int:
                 file.write(render.github_summary(printed))
         except OSError as error:
             run.fail(summary, f"the summary cannot be written: {error.strerror}")
-    return run.status
 
 
-def _update(run: Run, inputs: list[Input], selection: Selection, records: list[RecordedModel], file: str) -> int:
+def _update(run: Run, inputs: list[Input], selection: Selection, records: list[RecordedModel], file: str) -> None:
     """Rewrite `file`, unless a model cannot be read, whose record would be lost."""
     if selection.layer is not None:
         raise click.UsageError("--update records all layers: leave --layer out")
     verdicts = list(_check_all(run, inputs, selection, Expectations(), _Record(records, file)))
+    run.require_models(_NOTHING_CHECKED)
     if run.status == FAILED:
         terminal.tell(f"{file}: not updated, because not all models could be read")
-        return FAILED
+        return
     reports = []
     for verdict in verdicts:
         terminal.write("".join(f"{line}\n" for line in render.text_lines(verdict)) if verdict.mismatches else "")
@@ -268,4 +280,4 @@ def _update(run: Run, inputs: list[Input], selection: Selection, records: list[R
     changed, removed = sum(bool(verdict.mismatches) for verdict in verdicts), len(verdicts) - len(reports)
     counts = f"{changed - removed} changed or new, {removed} removed" if changed else "no change"
     terminal.write(f"{visible(file)}: {plural(len(reports), 'model')} recorded, {counts}\n")
-    return DONE
+    run.status = DONE

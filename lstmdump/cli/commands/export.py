@@ -74,10 +74,9 @@ def export_command(
         )
     run = Run(as_json=as_json)
     with selection.guard() as guard:
-        inputs = list(selection.inputs(run.fail))
+        inputs = list(selection.inputs(run.fail, run.pass_over))
         if not inputs:
-            if not run.status:
-                terminal.tell("no model found")
+            run.require_models()
             return run.status
         settings = Settings(dtype, compress, fold_forget_bias, force, skip_existing, selection.layer, selection.limits)
         directory = "" if dask is None else os.getcwd()  # noqa: PTH109 - as text
@@ -89,6 +88,7 @@ def export_command(
         ):
             for item, outcome in zip(inputs, results, strict=True):
                 _report(run, item, outcome, quiet=selection.quiet)
+        run.require_models()
     return run.status
 
 
@@ -117,9 +117,12 @@ def _export_all(
 
 def _report(run: Run, item: Input, outcome: Outcome[Job, Exported], *, quiet: bool) -> None:
     result = outcome.result
-    with run.each(item):
-        if outcome.error is not None:
-            raise outcome.error
+    if result is not None and result.skipped:
+        run.skip()
+    else:
+        with run.each(item):
+            if outcome.error is not None:
+                raise outcome.error
     if result is None:
         return
     job = result.job

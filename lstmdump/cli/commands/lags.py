@@ -70,7 +70,7 @@ def lags_command(
     run = Run(as_json=as_json)
     computed: list[LayerLags] = []
     with selection.guard() as guard:
-        inputs = list(selection.inputs(run.fail))
+        inputs = list(selection.inputs(run.fail, run.pass_over))
         if plot is not None:
             arrays = [path for path in (x, running.mask) if path is not None]
             _require_writable(plot, [item.path for item in inputs], arrays, overwrite=force)
@@ -83,9 +83,10 @@ def lags_command(
                     computed += lags.layers
     if plot is not None and computed:
         _draw(computed, plot, by_feature=by_feature, overwrite=force)
+    run.require_models()
     if not computed and not run.status:
         if selection.quiet or not selection.names_one:  # a single named model has its own message already
-            terminal.tell("no LSTM layer found" if inputs else "no model found")
+            terminal.tell("no LSTM layer found")
         run.status = FAILED
     return run.status
 

@@ -75,7 +75,7 @@ def show_command(
     )  # fmt: skip
     run = Run(as_json=as_json)
     with selection.guard() as guard:
-        inputs = selection.inputs(run.fail)
+        inputs = selection.inputs(run.fail, run.pass_over)
         if plot is None:
             for _ in _print_each(inputs, guard, request, run, quiet=selection.quiet):
                 pass
@@ -85,6 +85,7 @@ def show_command(
             guard.start()  # before matplotlib is imported
             layers = _print_each(named, guard, request, run, quiet=selection.quiet)
             _plot(layers, plot, overwrite=force, with_model=not selection.names_one)
+        run.require_models()
     return run.status
 
 
@@ -111,9 +112,7 @@ def _print_each(
 ) -> Iterator[LayerNumbers]:
     """Print what is requested of each model, and yield the layers to draw."""
     first = True
-    any_model = False
     for item in inputs:
-        any_model = True
         layers: tuple[LayerNumbers, ...] = ()
         with run.each(item):
             shown = guard.run(_show, item.model, request)
@@ -126,8 +125,6 @@ def _print_each(
                 terminal.tell(f"{item.path}: {shown.caution}")
             layers = shown.layers
         yield from layers
-    if not any_model and not run.status:
-        terminal.tell("no model found")
 
 
 class _ShowRequest(NamedTuple):

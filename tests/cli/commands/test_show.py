@@ -248,7 +248,6 @@ def test_recursion_finds_models_and_skips_other_files(run: Run, tmp_path: Path) 
     builders.one_lstm(tmp_path / "z.h5")
     builders.one_lstm(tmp_path / "b" / "c" / "model.dat")
     (tmp_path / "b" / "readme.txt").write_text("hello")
-    (tmp_path / "b" / "lfs.h5").write_text("version https://git-lfs.github.com/spec/v1\n")
     h5py.File(tmp_path / "b" / "data.h5", "w").close()
     outcome = run("show", "--json", "-r", tmp_path)
     assert (outcome.status, outcome.err) == (0, "")
@@ -304,7 +303,7 @@ def test_a_deep_tree_is_searched_to_its_end(run: Run, tmp_path: Path) -> None:
 
 def test_a_search_without_models_is_reported(run: Run, tmp_path: Path) -> None:
     outcome = run("show", "-r", tmp_path)
-    assert (outcome.status, outcome.err) == (0, "lstmdump: no model found\n")
+    assert (outcome.status, outcome.err) == (2, "lstmdump: no model found\n")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from lstmdump.errors import CorruptModel, RefusedModel, UnknownFormat
+from lstmdump.errors import CorruptModel, ModelPart, RefusedModel
 from lstmdump.model.limits import Limits
 from lstmdump.model.location import Location
 from lstmdump.model.tree import NO_CLASSES, Model, Weight, grow
@@ -35,13 +35,13 @@ def read(location: Location, file: HDF5File) -> Model:
     """Return the model whose weights alone are in `file`, opened from `location`.
 
     Raises:
-        UnknownFormat: The file is one shard of several, and the index that lists them is beside it.
+        ModelPart: The file is one shard of several, and the index that lists them is beside it.
     """
     notes = []
     if (part := _SHARD.fullmatch(location.name)) is not None:
         index = location.sibling(f"{part['model']}.weights.json")
         if index.is_file():
-            raise UnknownFormat(f"one of several files with a model's weights; give {index.name}, which lists them")
+            raise ModelPart(f"one of several files with a model's weights; give {index.name}, which lists them")
         notes.append(_LONE_SHARD)
     own = file.group("vars")
     marked = own is not None and own.text("name") is not None  # since Keras 3.6; Keras 2 does not mark bfloat16 arrays
