@@ -1,7 +1,7 @@
 """The facts about a model, as frozen data of text and whole numbers, without arrays or open files."""
 
 # Annotations are not postponed here: a NamedTuple compiles each that is, and every `show` would wait for it.
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from itertools import accumulate
 from typing import NamedTuple
@@ -12,6 +12,7 @@ from lstmdump.lstm.behaviour import Stated
 from lstmdump.lstm.open_model import OpenModel
 from lstmdump.model.sentences import grouped, plural
 from lstmdump.model.tensor import Tensor
+from lstmdump.model.tree import FOUND_BY_SHAPE
 
 
 class WeightFacts(NamedTuple):
@@ -98,8 +99,13 @@ def describe(opened: OpenModel, chosen: tuple[LSTM, ...] | None = None) -> Repor
         total=opened.model.parameters,
         layers=layers,
         others=tuple(_describe_other(tensor) for tensor in opened.model.tensors() if tensor.name not in inside),
-        notes=(*opened.model.notes, *_collect_notes(chosen)),
+        notes=(*_select_notes(opened), *_collect_notes(chosen)),
     )
+
+
+def _select_notes(opened: OpenModel) -> Iterator[str]:
+    """Yield the notes on the model; that layers were found by shape only if there are some."""
+    return (note for note in opened.model.notes if opened.lstms or not note.startswith(FOUND_BY_SHAPE))
 
 
 def _collect_notes(lstms: tuple[LSTM, ...]) -> tuple[str, ...]:
