@@ -87,7 +87,7 @@ def test_a_console_block_shows_the_real_output(example: Example, folder: Path) -
         else:
             assert shown == outputs[0]
         return
-    width = len("$ lstmdump keras-1.2.2-weather.h5") + 24  # where the second column starts
+    width = len("$ lstmdump keras-1.2.2-weather.h5") + 28  # where the second column starts
     rows = itertools.zip_longest(*outputs, fillvalue="")
     assert shown == [f"{left:{width}}{right}".rstrip() for left, right in rows]
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import lstmdump
+from lstmdump.lstm.behaviour import Stated
 from lstmdump.report import record
 from lstmdump.report.facts import describe
 
@@ -25,6 +26,8 @@ def layers_of(name: str) -> list[dict[str, Any]]:
         layers: list[dict[str, Any]] = record.of(describe(model))["layers"]
     for layer in layers:
         del layer["class_from"]
+        for key in Stated._fields:
+            del layer[key]
         for weight in layer["weights"]:
             del weight["tensor"]
     return layers
@@ -51,6 +54,14 @@ def test_every_format_is_tested() -> None:
 @pytest.mark.parametrize("name", OTHERS)
 def test_every_format_has_the_same_layers(name: str) -> None:
     assert layers_of(name) == layers_of(FIRST)
+
+
+@pytest.mark.parametrize("name", ["model.keras", "unzipped"])
+def test_what_a_layer_computes_is_the_same_in_every_format_that_states_it(name: str) -> None:
+    with lstmdump.open(FOLDER / name) as model, lstmdump.open(FOLDER / FIRST) as first:
+        stated = [layer.computes for layer in describe(model).layers]
+        assert stated == [layer.computes for layer in describe(first).layers]
+        assert None not in {one.recurrent_activation for one in stated}
 
 
 @pytest.mark.parametrize("name", FORMATS)

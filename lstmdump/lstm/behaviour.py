@@ -14,8 +14,7 @@ CuDNNLSTM, the cells of TensorFlow 1             tanh        sigmoid
 Source: the layers' `__init__` in each of these releases.
 """
 
-from __future__ import annotations
-
+# Every `show` imports this module. Its annotations are not strings, as in `model.settings`.
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -23,10 +22,11 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 from lstmdump.errors import CannotReplay
-from lstmdump.lstm import LSTM
-from lstmdump.model.cell_classes import class_named
+from lstmdump.lstm.activation_names import word_with_slope
+from lstmdump.lstm.cell import LSTM
+from lstmdump.model.cell_classes import CELL_CLASSES, class_named
 from lstmdump.model.sentences import conjoined
-from lstmdump.model.settings import ActivationName, InvalidSetting, LayerSettings, from_config
+from lstmdump.model.settings import ActivationName, InvalidSetting, LayerSettings, StatedActivation, from_config
 
 _T = TypeVar("_T")
 
@@ -58,6 +58,26 @@ class Behaviour(NamedTuple):
     cell_clip: float | None = None
     projection_clip: float | None = None
     notes: tuple[str, ...] = ()
+
+
+class Stated(NamedTuple):
+    """What a file states of what a layer computes beside its arrays; None where the file is silent.
+
+    Attributes:
+        activation: The activation of the candidate and of the output, in words; a hard sigmoid with its slope.
+        recurrent_activation: That of the gates i, f and o.
+        go_backwards: Whether the last step of the input comes first.
+        return_sequences: Whether the output of every step is returned.
+        stateful: Whether the last states of a batch are the first of the next.
+        cell_clip: The bound of the cell state.
+    """
+
+    activation: str | None = None
+    recurrent_activation: str | None = None
+    go_backwards: bool | None = None
+    return_sequences: bool | None = None
+    stateful: bool | None = None
+    cell_clip: float | None = None
 
 
 class _Release(NamedTuple):
@@ -136,6 +156,48 @@ def of(lstm: LSTM, producer: str, said: Mapping[str, Any] = _NOTHING) -> Behavio
     )
 
 
+def stated(lstm: LSTM, producer: str) -> Stated:
+    """Return what the file states of what a layer in a model written by `producer` computes, without assumptions.
+
+    The class CuDNNLSTM states its activations, because it has no others.
+    """
+    settings = lstm.settings
+    generation = _release(producer).keras if _states_generation(producer) else None
+    fixed = lstm.kind_stated and class_named(lstm.kind).is_cudnn
+    return Stated(
+        _name_activation(settings.activation, generation) or ("tanh" if fixed else None),
+        _name_activation(settings.recurrent_activation, generation) or ("sigmoid" if fixed else None),
+        _drop_invalid(settings.go_backwards),
+        _drop_invalid(settings.return_sequences),
+        _drop_invalid(settings.stateful),
+        _drop_invalid(settings.cell_clip),
+    )
+
+
+def cautions(lstm: LSTM) -> Iterator[str]:
+    """Yield notes on what the file states of a layer that a reader of its arrays should know."""
+    settings = lstm.settings
+    if is_of_the_user(lstm):
+        yield f"{_word_own_class(lstm)}: the order of its gates is assumed to be that of Keras"
+    if settings.policy is not None:
+        stored = conjoined(sorted({weight.tensor.dtype for weight in lstm.weights}))
+        yield f"the policy is {settings.policy}: the weights are {stored}, Keras computes in {computing_type(lstm)}"
+    for value in settings:
+        if isinstance(value, InvalidSetting):
+            yield _word_invalid(value)
+
+
+def is_of_the_user(lstm: LSTM) -> bool:
+    """Return whether the file states that the class of a layer is neither one of Keras nor one of TensorFlow."""
+    return lstm.kind_stated and lstm.kind not in CELL_CLASSES
+
+
+def computing_type(lstm: LSTM) -> str | None:
+    """Return the type in which Keras computes a layer by its policy; None if it is that of the weights."""
+    policy = lstm.settings.policy
+    return None if policy is None else policy.removeprefix("mixed_")
+
+
 def half(lstm: LSTM) -> str | None:
     """Return which half of a Bidirectional a layer is, `forward` or `backward`; by name if none is stated."""
     return lstm.settings.direction or _half_by_name(lstm)
@@ -186,10 +248,32 @@ def _require_valid(setting: _T | InvalidSetting | None) -> _T | None:
         CannotReplay: The value that the file states is invalid.
     """
     if isinstance(setting, InvalidSetting):
-        text = json.dumps(setting.value, default=str)
-        shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
-        raise CannotReplay(f"its configuration states {shown} for {setting.key}, which is {setting.problem}")
+        raise CannotReplay(_word_invalid(setting))
     return setting
+
+
+def _drop_invalid(setting: _T | InvalidSetting | None) -> _T | None:
+    return None if isinstance(setting, InvalidSetting) else setting
+
+
+def _word_invalid(setting: InvalidSetting) -> str:
+    text = json.dumps(setting.value, default=str)
+    shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    return f"its configuration states {shown} for {setting.key}, which is {setting.problem}"
+
+
+def _states_generation(producer: str) -> bool:
+    """Return whether `producer` states which generation of Keras wrote the model."""
+    return not producer.startswith("keras") or _KERAS.match(producer) is not None
+
+
+def _name_activation(activation: StatedActivation, generation: int | None) -> str | None:
+    stated_name = _drop_invalid(activation)
+    return None if stated_name is None else word_with_slope(stated_name, generation)
+
+
+def _word_own_class(lstm: LSTM) -> str:
+    return f"{lstm.kind} is a class of its own, which may compute more than an LSTM"
 
 
 def _notes(lstm: LSTM, settings: LayerSettings, release: _Release, direction: str | None) -> Iterator[str]:
@@ -201,7 +285,7 @@ def _notes(lstm: LSTM, settings: LayerSettings, release: _Release, direction: st
             option = "--no-go-backwards" if direction == "backward" else "--go-backwards"
             yield f"the file does not state its direction: by its name it goes {direction}s; {option} overrides it"
         if lstm.kind_stated and not class_named(lstm.kind).is_keras_lstm:
-            yield f"{lstm.kind} is not a class of Keras and may compute more than an LSTM"
+            yield _word_own_class(lstm)
     elif settings.activation is None:
         yield _NO_GRAPH
     if _require_valid(settings.stateful):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 _MOST_STEPS = 2**31
+_MIXED_POLICIES = ("mixed_float16", "mixed_bfloat16")
 
 ActivationName: TypeAlias = str | Mapping[str, Any]
 """An activation as in a configuration: its Keras name, or the JSON of an object or a function."""
@@ -50,6 +51,7 @@ class LayerSettings(NamedTuple):
         projection_clip: The bound of the projected output.
         unit_forget_bias: Whether the forget bias was 1 before the training.
         time_steps: The length of the sequences that the layer was built for.
+        policy: The policy of Keras that computes in another type than that of the weights: `mixed_float16`.
         cannot_replay: Why the layer does not compute what an LSTM computes.
     """
 
@@ -67,6 +69,7 @@ class LayerSettings(NamedTuple):
     projection_clip: StatedBound = None
     unit_forget_bias: bool | None = None
     time_steps: int | None = None
+    policy: str | None = None
     cannot_replay: str | None = None
 
     def overridden(self, by: "LayerSettings") -> "LayerSettings":
@@ -126,6 +129,7 @@ def from_config(config: Mapping[str, Any], direction: str | None = None) -> Laye
         projection_clip=bound(config.get("projection_clip"), "projection_clip"),
         unit_forget_bias=_unit_forget_bias(config),
         time_steps=_time_steps(config),
+        policy=_mixed_policy(config),
     )
 
 
@@ -173,6 +177,14 @@ def _time_steps(config: Mapping[str, Any]) -> int | None:
     if not isinstance(shape, (list, tuple)) or len(shape) != 3:
         return None
     return shape[1] if type(shape[1]) is int and 0 < shape[1] < _MOST_STEPS else None
+
+
+def _mixed_policy(config: Mapping[str, Any]) -> str | None:
+    """Return the policy under `dtype`, a word or an object, if it is one of two types."""
+    policy = config.get("dtype")
+    if isinstance(policy, Mapping) and isinstance(policy.get("config"), Mapping):
+        policy = policy["config"].get("name")
+    return policy if policy in _MIXED_POLICIES else None
 
 
 def finite_number(setting: object) -> float | None:

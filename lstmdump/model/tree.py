@@ -12,7 +12,8 @@ from lstmdump.model.settings import NOT_DESCRIBED, DeferredSettings
 from lstmdump.model.tensor import Tensor
 
 LayerPath = tuple[str, ...]
-NO_CLASSES = "found by shape: the file holds no layer classes"
+FOUND_BY_SHAPE = "found by shape: "
+NO_CLASSES = f"{FOUND_BY_SHAPE}the file holds no layer classes"
 _SHOWN = 40  # characters of a name that is too long
 
 

@@ -137,6 +137,8 @@ def _collect_notes(lstms: Iterable[LSTM], behaviours: Mapping[str, Behaviour], w
 def _note_layer(lstm: LSTM, found: Behaviour, wanted: Wanted) -> Iterator[str]:
     doubts = (activations.doubt(what, found.keras, option) for what, option in _list_activations(found))
     yield from filter(None, doubts)
+    if (computed := behaviour.computing_type(lstm)) is not None:
+        yield f"the policy is {lstm.settings.policy}: Keras computes in {computed}, the replay in {wanted.dtype}"
     if lstm.forget_bias is None:
         yield f"a forget bias of {wanted.forget_bias} is added to b_f, as given: the file does not hold it"
     elif wanted.forget_bias is not None and wanted.forget_bias != lstm.forget_bias:

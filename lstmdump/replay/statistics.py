@@ -9,6 +9,7 @@ import numpy as np
 
 from lstmdump.errors import CannotReplay
 from lstmdump.lstm import GATES, LSTM, behaviour
+from lstmdump.lstm.activation_names import word
 from lstmdump.lstm.behaviour import Behaviour
 from lstmdump.model import budget
 from lstmdump.model.tensor import Array
@@ -162,7 +163,7 @@ def _compute_time_scales(bias: Array, forget_bias: float, how: Behaviour, *, pee
         float(steps.min()),
         float(np.median(steps)),
         float(steps.max()),
-        activations.word(how.recurrent_activation),
+        word(how.recurrent_activation),
         _choose_bins(steps[np.isfinite(steps)]),
         int(np.isinf(steps).sum()),
         peepholes,

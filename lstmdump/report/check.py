@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lstmdump.errors import BadExpectation
 from lstmdump.report.facts import LayerFacts, Report, matching
-from lstmdump.report.record import RecordedModel
+from lstmdump.report.record import RecordedLayer, RecordedModel
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,8 @@ def _compare_layers(layers: Mapping[str, LayerFacts], expected: Expectations) ->
 def compare_with_record(report: Report, expected: RecordedModel) -> Iterator[Mismatch]:
     """Yield the differences between a model and an earlier record of it, which may be of another format.
 
-    Classes are compared if both sides state them: a checkpoint of `RNN(LSTMCell)` holds only the shapes of an LSTM.
+    Classes, and what a layer computes, are compared if both sides state them: a checkpoint of `RNN(LSTMCell)` holds
+    only the shapes of an LSTM.
     """
     unmatched = {layer.name: layer for layer in report.layers}
     for recorded in expected.layers:
@@ -117,8 +118,22 @@ def compare_with_record(report: Report, expected: RecordedModel) -> Iterator[Mis
         ):
             if before != now:
                 yield Mismatch(recorded.name, what, before, now)
+        yield from _compare_computes(recorded, layer)
     for name in unmatched:
         yield Mismatch(name, "layer", None, "present")
+
+
+def _compare_computes(recorded: RecordedLayer, layer: LayerFacts) -> Iterator[Mismatch]:
+    """Yield the differences in what the layer computes beside its arrays, where both sides state it."""
+    now = layer.computes._asdict()
+    for what, before in recorded.computes._asdict().items():
+        if None not in (before, now[what]) and before != now[what]:
+            yield Mismatch(recorded.name, what, _word_setting(before), _word_setting(now[what]))
+
+
+def _word_setting(value: str | float | bool) -> str:
+    """Return a setting as in JSON, so that it is not taken for a count."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def only_layers(entry: RecordedModel, layer_glob: str | None) -> RecordedModel:

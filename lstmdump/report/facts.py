@@ -1,16 +1,18 @@
 """The facts about a model, as frozen data of text and whole numbers, without arrays or open files."""
 
 # Annotations are not postponed here: a NamedTuple compiles each that is, and every `show` would wait for it.
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from itertools import accumulate
 from typing import NamedTuple
 
 from lstmdump.errors import NoSuchLayer
-from lstmdump.lstm import LSTM
+from lstmdump.lstm import LSTM, behaviour
+from lstmdump.lstm.behaviour import Stated
 from lstmdump.lstm.open_model import OpenModel
 from lstmdump.model.sentences import grouped, plural
 from lstmdump.model.tensor import Tensor
+from lstmdump.model.tree import FOUND_BY_SHAPE
 
 
 class WeightFacts(NamedTuple):
@@ -25,7 +27,11 @@ class WeightFacts(NamedTuple):
 
 
 class LayerFacts(NamedTuple):
-    """An LSTM layer or cell, with the attributes of `lstmdump.LSTM`; `kind` is `class` in the JSON."""
+    """An LSTM layer or cell, with the attributes of `lstmdump.LSTM`.
+
+    In the JSON, `kind` is `class`, and the fields of `computes` are keys of the layer. `half` is the half of a
+    Bidirectional that the layer is.
+    """
 
     name: str
     kind: str
@@ -41,6 +47,8 @@ class LayerFacts(NamedTuple):
     formula: str
     weights: tuple[WeightFacts, ...]
     kind_stated: bool = True
+    computes: Stated = Stated()
+    half: str | None = None
 
 
 class OtherFacts(NamedTuple):
@@ -80,7 +88,7 @@ class Report(NamedTuple):
 def describe(opened: OpenModel, chosen: tuple[LSTM, ...] | None = None) -> Report:
     """Return the report on an open model with the LSTM layers `chosen`, or all of them, without reading numbers."""
     chosen = opened.lstms if chosen is None else chosen
-    layers = tuple(map(_describe_layer, chosen))
+    layers = tuple([_describe_layer(lstm, opened.producer) for lstm in chosen])
     inside = {weight.tensor.name for lstm in opened.lstms for weight in lstm.weights}
     return Report(
         model=opened.path,
@@ -91,13 +99,18 @@ def describe(opened: OpenModel, chosen: tuple[LSTM, ...] | None = None) -> Repor
         total=opened.model.parameters,
         layers=layers,
         others=tuple(_describe_other(tensor) for tensor in opened.model.tensors() if tensor.name not in inside),
-        notes=(*opened.model.notes, *_collect_notes(chosen)),
+        notes=(*_select_notes(opened), *_collect_notes(chosen)),
     )
+
+
+def _select_notes(opened: OpenModel) -> Iterator[str]:
+    """Yield the notes on the model; that layers were found by shape only if there are some."""
+    return (note for note in opened.model.notes if opened.lstms or not note.startswith(FOUND_BY_SHAPE))
 
 
 def _collect_notes(lstms: tuple[LSTM, ...]) -> tuple[str, ...]:
     """Return the notes on the layers, each note once, behind the names of its layers."""
-    notes = grouped((lstm.name, note) for lstm in lstms for note in lstm.notes)
+    notes = grouped((lstm.name, note) for lstm in lstms for note in (*lstm.notes, *behaviour.cautions(lstm)))
     return tuple(f"{', '.join(names)}: {note}" for note, names in notes.items())
 
 
@@ -132,7 +145,7 @@ def _join_names(outer: str, name: str) -> str:
     return f"{outer}/{name}"
 
 
-def _describe_layer(lstm: LSTM) -> LayerFacts:
+def _describe_layer(lstm: LSTM, producer: str) -> LayerFacts:
     return LayerFacts(
         name=lstm.name,
         kind=lstm.kind,
@@ -153,6 +166,8 @@ def _describe_layer(lstm: LSTM) -> LayerFacts:
             ]
         ),
         kind_stated=lstm.kind_stated,
+        computes=behaviour.stated(lstm, producer),
+        half=lstm.settings.direction,
     )
 
 

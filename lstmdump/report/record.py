@@ -8,18 +8,23 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from lstmdump.errors import BadExpectation
+from lstmdump.lstm.behaviour import Stated
 from lstmdump.model.escape import with_unseen
 from lstmdump.report.facts import LayerFacts, Report
 
 KEY = "__lstmdump__"
 """The key of the record in an archive of arrays."""
 
+_WORDS = ("activation", "recurrent_activation")
 FROM_FILE, FROM_SHAPES = "file", "shapes"
 """The values of the key `class_from`: the class is stated by the file, or derived from the shapes."""
 
 
 class RecordedLayer(NamedTuple):
-    """The part of a record on one layer; `kind` is its key `class`, and `kind_stated` whether the file states it."""
+    """The part of a record on one layer.
+
+    `kind` is its key `class`, and `kind_stated` whether the file states it; `computes` has the keys of that name.
+    """
 
     name: str
     kind: str
@@ -27,6 +32,7 @@ class RecordedLayer(NamedTuple):
     units: int
     parameters: int
     kind_stated: bool = True
+    computes: Stated = Stated()
 
 
 class RecordedModel(NamedTuple):
@@ -86,6 +92,7 @@ def _record_layer(layer: LayerFacts) -> dict[str, Any]:
         "gate_order": layer.gate_order,
         "gate_columns": layer.gate_columns,
         "forget_bias": layer.forget_bias,
+        **layer.computes._asdict(),
         "parameters": layer.parameters,
         "formula": layer.formula,
         "weights": [
@@ -140,5 +147,20 @@ def _parse_layer(value: object, place: str) -> RecordedLayer:
     required = {"name": str, "class": str, "input_dim": int, "units": int, "parameters": int}
     if not isinstance(value, dict) or any(not isinstance(value.get(key), kind) for key, kind in required.items()):
         raise BadExpectation(f"{place}: a layer lacks one of {', '.join(required)}, or one has the wrong type")
-    stated = value.get("class_from") != "shapes"
-    return RecordedLayer(value["name"], value["class"], value["input_dim"], value["units"], value["parameters"], stated)
+    stated, computes = value.get("class_from") != "shapes", _parse_computes(value, place)
+    return RecordedLayer(
+        value["name"], value["class"], value["input_dim"], value["units"], value["parameters"], stated, computes
+    )
+
+
+def _parse_computes(layer: Mapping[str, Any], place: str) -> Stated:
+    """Return what a record states of what a layer computes; records of earlier releases state nothing."""
+    found = {key: layer[key] for key in Stated._fields if layer.get(key) is not None}
+    for key, value in found.items():
+        if key == "cell_clip":
+            fits = isinstance(value, (int, float)) and not isinstance(value, bool)
+        else:
+            fits = isinstance(value, str if key in _WORDS else bool)
+        if not fits:
+            raise BadExpectation(f"{place}: a layer has a {key} of the wrong type")
+    return Stated(**found)

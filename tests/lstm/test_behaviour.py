@@ -154,6 +154,89 @@ def test_a_stated_recurrent_activation_leaves_no_doubt() -> None:
     assert of(STATED, "keras 2.2.4-tf (tensorflow)").notes == ()
 
 
+# --- what the file states, without assumptions
+
+
+def stated_of(settings: dict[str, Any] | None = None, producer: str = KERAS_3, **options: Any) -> behaviour.Stated:
+    return behaviour.stated(lstm(settings, **options), producer)
+
+
+def test_a_file_that_states_nothing_gives_none_instead_of_defaults() -> None:
+    assert stated_of() == (None, None, None, None, None, None)
+
+
+def test_settings_are_stated_as_the_file_has_them() -> None:
+    settings = STATED | {"return_sequences": True, "stateful": False, "cell_clip": 3}
+    assert stated_of(settings) == ("relu", "softsign", False, True, False, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("producer", "words"),
+    [
+        ("keras 1.2.2 (theano)", "hard_sigmoid(0.2x+0.5)"),
+        ("keras 2.2.4-tf (tensorflow)", "hard_sigmoid(0.2x+0.5)"),
+        ("keras 2.15.0", "hard_sigmoid(0.2x+0.5)"),
+        ("tf.keras 2 (tensorflow 2.9.3)", "hard_sigmoid(0.2x+0.5)"),
+        ("keras 3.0.5", "hard_sigmoid(x/6+0.5)"),
+        ("keras 3 (tensorflow 2.16.1)", "hard_sigmoid(x/6+0.5)"),
+        ("keras of an unknown version", "hard_sigmoid"),
+    ],
+)
+def test_a_hard_sigmoid_has_the_slope_of_its_release(producer: str, words: str) -> None:
+    found = stated_of({"activation": "hard_sigmoid", "recurrent_activation": "hard_sigmoid"}, producer)
+    assert (found.activation, found.recurrent_activation) == (words, words)
+
+
+def test_a_function_of_the_user_called_hard_sigmoid_has_no_slope() -> None:
+    own = {"module": "mine", "class_name": "function", "config": "hard_sigmoid", "registered_name": "function"}
+    assert "0.5" not in str(stated_of({"activation": own}).activation)
+
+
+def test_the_class_cudnnlstm_states_its_activations() -> None:
+    found = stated_of({"stateful": False}, kind="CuDNNLSTM")
+    assert (found.activation, found.recurrent_activation) == ("tanh", "sigmoid")
+
+
+def test_shapes_of_cudnn_alone_state_no_activations() -> None:
+    found = stated_of(kind="CuDNNLSTM", kind_stated=False, extra=Role.DOUBLED_BIAS)
+    assert (found.activation, found.recurrent_activation) == (None, None)
+
+
+def test_an_invalid_setting_is_not_stated_but_noted() -> None:
+    broken = lstm({"activation": 7, "stateful": "yes"})
+    assert behaviour.stated(broken, KERAS_3).activation is None
+    assert list(behaviour.cautions(broken)) == [
+        "its configuration states 7 for activation, which is not an activation",
+        'its configuration states "yes" for stateful, which is neither true nor false',
+    ]
+
+
+@pytest.mark.parametrize(
+    "policy",
+    ["mixed_float16", {"class_name": "Policy", "config": {"name": "mixed_float16"}},
+     {"module": "keras", "class_name": "DTypePolicy", "config": {"name": "mixed_float16"}, "registered_name": None}],
+)  # fmt: skip
+def test_a_mixed_policy_is_noted_with_both_types(policy: object) -> None:
+    made = lstm({"dtype": policy}, extra=Role.PEEPHOLE)
+    assert list(behaviour.cautions(made)) == [
+        "the policy is mixed_float16: the weights are float32, Keras computes in float16"
+    ]
+
+
+@pytest.mark.parametrize("policy", ["float32", "float16", None, 7, {"config": 7}, {"config": {"name": ["x"]}}])
+def test_a_policy_of_one_type_is_not_noted(policy: object) -> None:
+    assert list(behaviour.cautions(lstm({"dtype": policy}))) == []
+
+
+def test_a_class_of_the_user_is_noted() -> None:
+    assert list(behaviour.cautions(lstm(kind="Hand"))) == [
+        (
+            "Hand is a class of its own, which may compute more than an LSTM: the order of its gates is assumed to be "
+            "that of Keras"
+        )
+    ]
+
+
 # --- direction
 
 
@@ -286,7 +369,7 @@ def test_a_cell_of_tensorflow_1_without_its_graph_has_a_note(settings: dict[str,
 
 
 def test_a_custom_class_is_replayed_with_a_note() -> None:
-    assert of(STATED, kind="MyLSTM").notes == ("MyLSTM is not a class of Keras and may compute more than an LSTM",)
+    assert of(STATED, kind="MyLSTM").notes == ("MyLSTM is a class of its own, which may compute more than an LSTM",)
 
 
 def test_a_stateful_layer_starts_at_0_with_a_note() -> None:

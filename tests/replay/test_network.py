@@ -162,6 +162,13 @@ def test_a_layer_that_goes_backwards_is_noted() -> None:
     assert read(model).notes_on_states[-1] == "a: it goes backwards: its first step is the last step of the input"
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_mixed_policy_is_noted_with_the_type_of_the_replay(dtype: str) -> None:
+    stated = {"activation": "tanh", "recurrent_activation": "sigmoid", "go_backwards": False, "dtype": "mixed_float16"}
+    found = read(opened({"a": (3, 4)}, settings={("a",): stated}), dtype=dtype)
+    assert found.notes == (f"a: the policy is mixed_float16: Keras computes in float16, the replay in {dtype}",)
+
+
 def test_layers_with_one_note_share_it() -> None:
     settings = {(name,): {"go_backwards": True} for name in "ab"}
     model = opened({"a": (3, 4), "b": (3, 4)}, settings=settings)

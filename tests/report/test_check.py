@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import lstmdump
 from lstmdump.errors import BadExpectation
+from lstmdump.lstm.behaviour import Stated
 from lstmdump.report import record
 from lstmdump.report.check import Expectations, Mismatch, compare, compare_with_record, only_layers, pair
 from lstmdump.report.facts import Report, describe
@@ -82,6 +84,35 @@ def test_each_fact_of_a_record_is_compared(
 ) -> None:
     other = recorded._replace(layers=(recorded.layers[0]._replace(**change),))  # type: ignore[arg-type]
     assert [mismatch.what for mismatch in compare_with_record(report, other)] == [what]
+
+
+COMPUTES = Stated("tanh", "sigmoid", False, True, False, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "difference"),
+    [
+        ({"activation": "relu"}, ("activation", "relu", "tanh")),
+        ({"recurrent_activation": "hard_sigmoid(0.2x+0.5)"},
+         ("recurrent_activation", "hard_sigmoid(0.2x+0.5)", "sigmoid")),
+        ({"go_backwards": True}, ("go_backwards", "true", "false")),
+        ({"return_sequences": False}, ("return_sequences", "false", "true")),
+        ({"stateful": True}, ("stateful", "true", "false")),
+        ({"cell_clip": 10.0}, ("cell_clip", "10.0", "3.0")),
+    ],
+)  # fmt: skip
+def test_a_change_of_what_a_layer_computes_is_a_difference(
+    change: dict[str, Any], difference: tuple[str, str, str], report: Report, recorded: RecordedModel
+) -> None:
+    now = report._replace(layers=(report.layers[0]._replace(computes=COMPUTES),))
+    before = recorded._replace(layers=(recorded.layers[0]._replace(computes=COMPUTES._replace(**change)),))
+    assert list(compare_with_record(now, before)) == [Mismatch("lstm_1", *difference)]
+
+
+def test_settings_are_compared_only_where_both_sides_state_them(report: Report, recorded: RecordedModel) -> None:
+    stated = report._replace(layers=(report.layers[0]._replace(computes=COMPUTES),))
+    known = recorded._replace(layers=(recorded.layers[0]._replace(computes=COMPUTES),))
+    assert list(compare_with_record(stated, recorded)) == list(compare_with_record(report, known)) == []
 
 
 def test_missing_and_new_layers_are_differences(report: Report, recorded: RecordedModel) -> None:

@@ -54,6 +54,13 @@ def test_only_selected_layers_count_as_lstm_parameters(tmp_path: Path) -> None:
     assert (report.lstm_parameters, report.total) == (128, 256)
 
 
+def test_layers_are_said_to_be_found_by_shape_only_if_there_are_some(tmp_path: Path) -> None:
+    note = "found by shape: the file holds no layer classes"
+    found = report_on(builders.write(tmp_path / "a.h5", {"a": builders.keras_2_weights("a")}))
+    none = report_on(builders.write(tmp_path / "b.h5", {"dense": builders.dense("dense")}))
+    assert (found.notes, none.notes) == ((note,), ())
+
+
 def test_a_note_on_several_layers_is_given_once(tmp_path: Path) -> None:
     layers = {
         name: [*builders.keras_2_weights(name)[:2], (f"{name}/bias:0", builders.numbers(32))] for name in ("a", "b")

@@ -8,6 +8,7 @@ import pytest
 
 import lstmdump
 from lstmdump.errors import BadExpectation
+from lstmdump.lstm.behaviour import Stated
 from lstmdump.report import record
 from lstmdump.report.facts import describe
 
@@ -20,7 +21,8 @@ def test_a_record_has_the_documented_keys(model: Path) -> None:
     assert list(made) == ["model", "format", "producer", "parameters", "layers", "notes"]
     assert list(made["layers"][0]) == [
         "name", "class", "class_from", "input_dim", "units", "projection", "peepholes", "use_bias", "gate_order", "gate_columns",
-        "forget_bias", "parameters", "formula", "weights",
+        "forget_bias", "activation", "recurrent_activation", "go_backwards", "return_sequences", "stateful", "cell_clip",
+        "parameters", "formula", "weights",
     ]  # fmt: skip
     assert list(made["layers"][0]["weights"][0]) == ["name", "tensor", "shape", "dtype", "parameters", "formula"]
 
@@ -37,6 +39,26 @@ def test_a_record_is_read_back(model: Path) -> None:
         line = record.line(record.of(describe(opened)))
     (read,) = record.parse(line)
     assert (read.model, read.layers[0].name, read.layers[0].units) == (str(model), "lstm_1", 4)
+
+
+def test_what_a_layer_computes_is_read_back(model: Path) -> None:
+    computes = Stated("relu", "hard_sigmoid(0.2x+0.5)", True, False, True, 3.0)
+    with lstmdump.open(model) as opened:
+        report = describe(opened)
+    changed = report._replace(layers=(report.layers[0]._replace(computes=computes),))
+    (read,) = record.parse(record.line(record.of(changed)))
+    assert read.layers[0].computes == computes
+
+
+def test_a_record_of_an_earlier_release_states_nothing_of_what_a_layer_computes() -> None:
+    (read,) = record.parse(json.dumps({"model": "m", "layers": [LAYER]}))
+    assert read.layers[0].computes == Stated()
+
+
+@pytest.mark.parametrize(("key", "value"), [("activation", 7), ("stateful", "no"), ("cell_clip", True)])
+def test_a_setting_of_the_wrong_type_is_refused(key: str, value: object) -> None:
+    with pytest.raises(BadExpectation, match=rf"^line 1: a layer has a {key} of the wrong type$"):
+        record.parse(json.dumps({"model": "m", "layers": [LAYER | {key: value}]}))
 
 
 def test_a_line_has_no_lone_surrogates_though_a_path_may() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lstmdump.errors import CannotReplay
-from lstmdump.model.escape import shortened, visible
+from lstmdump.lstm.activation_names import find_name, get_config, is_of_keras, unwrap, word
 from lstmdump.model.settings import finite_number
 from lstmdump.replay.activations import elementwise, softmax
 from lstmdump.replay.activations.elementwise import Activation
@@ -53,8 +53,6 @@ _IN_KERAS_3 = {**_OF_KERAS_1, **_NEW_IN_KERAS_2, **_NEW_IN_KERAS_3}
 _OF_TENSORFLOW = {"log_softmax_v2": "log_softmax", "softmax_v2": "softmax"}
 """The names that a configuration gives TensorFlow functions passed instead of a word, and that word."""
 
-_SHOWN = 120  # characters
-_OWN_MODULES = ("builtins", "keras", "tf_keras")
 
 NAMES = tuple(sorted(_IN_KERAS_3))
 """The known words of all releases of Keras.
@@ -77,9 +75,9 @@ def named(what: object, keras: int, option: str = "--activation") -> Activation:
     Raises:
         CannotReplay: It is not one of Keras's own, has weights, or does not keep the shape.
     """
-    core = _unwrap(what)
+    core = unwrap(what)
     try:
-        found = _make_from_layer(core) or _look_up_word(_find_name(core), keras)
+        found = _make_from_layer(core) or _look_up_word(find_name(core), keras)
     except ValueError:
         found = None
     if found is None:
@@ -91,7 +89,7 @@ def named(what: object, keras: int, option: str = "--activation") -> Activation:
 
 def doubt(what: object, keras: int, option: str = "--activation") -> str | None:
     """Return why `what`, written by Keras `keras`, may be another function than assumed; None if there is no doubt."""
-    name = _find_name(_unwrap(what))
+    name = find_name(unwrap(what))
     if name == "sparsemax" and keras > 2:
         return "sparsemax is computed as in Keras 3.8 to 3.15; later releases compute something else"
     for since, own in enumerate((_OF_KERAS_1, _NEW_IN_KERAS_2, _NEW_IN_KERAS_3), start=1):
@@ -101,52 +99,6 @@ def doubt(what: object, keras: int, option: str = "--activation") -> str | None:
                 f"unless {option} names another"
             )  # fmt: skip
     return None
-
-
-def word(what: object) -> str:
-    """Return a short text for `what`, as `named` takes it, that is safe to show."""
-    core = _unwrap(what)
-    name = _find_name(core)
-    if name is None and isinstance(core, Mapping):
-        name = _make_title(core)
-    return f"<{type(core).__name__}>" if name is None else visible(shortened(name, _SHOWN))
-
-
-def _unwrap(what: object) -> object:
-    """Remove the layers that do nothing but apply an activation."""
-    while isinstance(what, Mapping) and what.get("class_name") == "Activation" and _is_of_keras(what):
-        what = _get_config(what).get("activation", {})
-    return what
-
-
-def _find_name(core: object) -> str | None:
-    """Return the word that `core` is, or that it holds as a function, `linear` for None; None for other objects."""
-    if core is None:
-        return "linear"
-    if isinstance(core, Mapping) and core.get("class_name") == "function" and _is_of_keras(core):
-        core = core.get("config")
-    return core if isinstance(core, str) else None
-
-
-def _is_of_keras(what: Mapping[str, Any]) -> bool:
-    """Return whether an object belongs to Keras, and is neither registered by the user nor from a module of theirs."""
-    module, registered = what.get("module"), what.get("registered_name")
-    is_own = module is None or (isinstance(module, str) and module.partition(".")[0] in _OWN_MODULES)
-    return is_own and (
-        registered is None
-        or (isinstance(registered, str) and registered in ("function", what.get("class_name"), what.get("config")))
-    )
-
-
-def _make_title(what: Mapping[str, Any]) -> str:
-    """Return the name of an object with its settings, and with its module unless that is Keras's."""
-    names = [what.get("registered_name"), what.get("class_name"), "<lambda>"]
-    name = next(name for name in names if isinstance(name, str))
-    module = what.get("module")
-    place = "" if module is None or _is_of_keras(what) or ">" in name else f"{module}."
-    settings = {key: finite_number(value) for key, value in _get_config(what).items() if key in _SETTINGS}
-    shown = ", ".join(f"{key}={value:g}" for key, value in settings.items() if value is not None)
-    return f"{place}{name}" + (f"({shown})" if shown else "")
 
 
 def _look_up_word(name: str | None, keras: int) -> Activation | None:
@@ -160,11 +112,11 @@ def _make_from_layer(core: object) -> Activation | None:
     Raises:
         ValueError: A setting has a value that Keras does not accept.
     """
-    if not isinstance(core, Mapping) or not _is_of_keras(core):
+    if not isinstance(core, Mapping) or not is_of_keras(core):
         return None
     kind = core.get("class_name")
     make = _LAYERS.get(kind) if isinstance(kind, str) else None
-    return None if make is None else make(_get_config(core))
+    return None if make is None else make(get_config(core))
 
 
 def _make_relu(config: Mapping[str, Any]) -> Activation:
@@ -193,7 +145,6 @@ _LAYERS: dict[str, Callable[[Mapping[str, Any]], Activation]] = {
     "Softmax": _make_softmax,
     "ThresholdedReLU": lambda config: elementwise.relu(threshold=_parse_setting(config.get("theta", 1.0))),
 }
-_SETTINGS = frozenset({"alpha", "axis", "max_value", "negative_slope", "theta", "threshold"})
 
 
 def _parse_setting(value: object) -> float:
@@ -201,8 +152,3 @@ def _parse_setting(value: object) -> float:
     if number is None or number < 0:
         raise ValueError("the setting must be a number of at least 0")
     return number
-
-
-def _get_config(what: Mapping[str, Any]) -> Mapping[str, Any]:
-    config = what.get("config")
-    return config if isinstance(config, Mapping) else {}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lstmdump.lstm import LSTM, Role
+from lstmdump.lstm.activation_names import word
 from lstmdump.model.escape import visible
-from lstmdump.replay.activations import word
 from lstmdump.report.explain.section import Line, Section, Subject, table
 
 _HARD_SIGMOID = "hard_sigmoid(z) is {} + 0.5, kept between 0 and 1 (in {} it is {} + 0.5)."

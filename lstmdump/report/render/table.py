@@ -103,7 +103,26 @@ def _list_layer_rows(layer: LayerFacts) -> Iterator[Row]:
     if layer.gate_columns is not None:
         columns = " · ".join(f"{gate} {start}:{stop}" for gate, (start, stop) in layer.gate_columns.items())
         yield _make_row("columns", columns, None)
+    if computes := _DOT.join(_describe_unusual(layer)):
+        yield _make_row("computes", visible(computes), None)
     yield _make_row("parameters", f"{layer.formula} = {count(layer.parameters)}", layer.parameters, "bold")
+
+
+def _describe_unusual(layer: LayerFacts) -> Iterator[str]:
+    """Yield what a layer computes, as far as the file states it; nothing for a usual layer."""
+    computes = layer.computes
+    usual = (computes.activation or "tanh", computes.recurrent_activation or "sigmoid") == ("tanh", "sigmoid")
+    turned = bool(computes.go_backwards) and layer.half != "backward"
+    if usual and not turned and computes.cell_clip is None:
+        return
+    if computes.activation is not None:
+        yield computes.activation
+    if computes.recurrent_activation is not None:
+        yield f"gates {computes.recurrent_activation}"
+    if turned:
+        yield "from the last step to the first"
+    if computes.cell_clip is not None:
+        yield f"cell state within ±{computes.cell_clip:g}"
 
 
 def _list_total_rows(report: Report) -> Iterator[Row]:

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from lstmdump.lstm.activation_names import word
 from lstmdump.model.escape import visible
-from lstmdump.replay import activations
 from lstmdump.replay.cell import CellNumbers
 from lstmdump.replay.network import Network
 from lstmdump.replay.saturation import GateSummary, LayerSummary
@@ -66,8 +66,8 @@ def layer_record(network: Network, cell: CellNumbers) -> dict[str, Any]:
     return {
         "name": cell.name,
         "units": cell.units,
-        "activation": activations.word(settings.activation),
-        "recurrent_activation": activations.word(settings.recurrent_activation),
+        "activation": word(settings.activation),
+        "recurrent_activation": word(settings.recurrent_activation),
         "go_backwards": settings.go_backwards,
         "takes": list(network.taken(cell.name)),
         "join": source.join if source is not None and len(source.layers) > 1 else None,

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lstmdump.errors import CannotReplay
+from lstmdump.lstm import activation_names
 from lstmdump.replay import activations
 
 
@@ -131,7 +132,7 @@ _JSON: st.SearchStrategy[Any] = st.recursive(
 
 @given(_JSON)
 def test_any_value_is_named_or_refused_in_one_line(what: Any) -> None:
-    shown = f"{activations.word(what)} {activations.doubt(what, 2)}"
+    shown = f"{activation_names.word(what)} {activations.doubt(what, 2)}"
     with contextlib.suppress(CannotReplay):
         activations.named(what, 2)
     assert shown.isprintable()
@@ -159,11 +160,11 @@ def test_a_deeply_nested_object_is_refused() -> None:
     ids=str,
 )  # fmt: skip
 def test_an_activation_is_shown_in_few_words(what: object, shown: str) -> None:
-    assert activations.word(what) == shown
+    assert activation_names.word(what) == shown
 
 
 def test_a_long_name_is_shortened() -> None:
-    assert len(activations.word("a" * 10_000)) <= 120
+    assert len(activation_names.word("a" * 10_000)) <= 120
 
 
 @pytest.mark.parametrize(
@@ -172,7 +173,7 @@ def test_a_long_name_is_shortened() -> None:
 def test_a_word_of_a_later_keras_is_doubted(what: object, keras: int, since: int) -> None:
     doubt = activations.doubt(what, keras, "--recurrent-activation")
     assert doubt == (
-        f"Keras {keras} has no activation {activations.word(what)} of its own; that of Keras {since} is used, "
+        f"Keras {keras} has no activation {activation_names.word(what)} of its own; that of Keras {since} is used, "
         "unless --recurrent-activation names another"
     )
 

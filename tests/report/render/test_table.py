@@ -10,6 +10,7 @@ import pytest
 from support import builders
 
 import lstmdump
+from lstmdump.lstm.behaviour import Stated
 from lstmdump.report.facts import Report, describe
 from lstmdump.report.render.table import table
 
@@ -102,6 +103,28 @@ def test_an_unusual_dtype_and_a_missing_bias_are_shown(tmp_path: Path) -> None:
     weights = [(name, values.astype("f2")) for name, values in builders.keras_2_weights("x")[:2]]
     text = table(report_on(builders.write(tmp_path / "a.h5", {"x": weights})), width=None, colour=False)
     assert "x  LSTM · 3 inputs, 4 units · gates i f c o · no bias · float16\n" in text
+
+
+@pytest.mark.parametrize(
+    ("computes", "half", "words"),
+    [
+        (Stated(recurrent_activation="hard_sigmoid(0.2x+0.5)"), None, "gates hard_sigmoid(0.2x+0.5)"),
+        (Stated("tanh", "hard_sigmoid(x/6+0.5)"), None, "tanh · gates hard_sigmoid(x/6+0.5)"),
+        (Stated("relu", "sigmoid"), None, "relu · gates sigmoid"),
+        (Stated("tanh", "sigmoid", True), None, "tanh · gates sigmoid · from the last step to the first"),
+        (Stated("tanh", "sigmoid", cell_clip=3.0), None, "tanh · gates sigmoid · cell state within ±3"),
+        (Stated("tanh", "sigmoid", True), "backward", None),
+        (Stated("tanh", "sigmoid", False, True, True), None, None),
+        (Stated(), None, None),
+    ],
+)
+def test_what_an_unusual_layer_computes_has_a_line(
+    computes: Stated, half: str | None, words: str | None, model: Path
+) -> None:
+    report = report_on(model)
+    changed = report._replace(layers=(report.layers[0]._replace(computes=computes, half=half),))
+    found = re.search(r"^  computes +(.*?) *$", table(changed, width=None, colour=False), re.MULTILINE)
+    assert (found and found[1]) == words
 
 
 def test_an_unknown_total_is_reported(model: Path) -> None:

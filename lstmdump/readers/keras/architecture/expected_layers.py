@@ -96,6 +96,11 @@ class LeafLayer(NamedTuple):
             return None
         return sum(form is not None for form, _ in along), -along[-1][1]
 
+    def scope_from(self, scope: str) -> str | None:
+        """Return `scope` from the layer's own name on, or None if the name is not in it."""
+        along = self._find_steps(scope)
+        return None if not along or along[-1][0] is None else scope[along[-1][1] :]
+
     def _find_steps(self, scope: str) -> list[tuple[str | None, int]]:
         """Return the form that each step has in `scope`, after the step before it, and its offset; None if missing."""
         # A step may contain slashes, so the scope is searched as text, with a slash at each end to find whole steps.

@@ -193,10 +193,13 @@ class _GroupNaming:
         path = leaf.path_in(bucket.scope)
         if leaf.is_lstm:
             return PlacedLayer(path, leaf.layer.kind, bucket, leaf)
-        rest = names_below(bucket.scope, path[-1], alone=self._alone) if leaf.rank_in(bucket.scope) else ()
+        # Names may repeat, as in `hand/hand`, the cell `hand` of the layer `hand`: the scope begins with the second.
+        named = leaf.scope_from(bucket.scope)
+        rest = () if named is None else names_below(named, path[-1], alone=self._alone)
         own = not rest or (len(rest) == 1 and is_automatic_cell(rest[0]) and leaf.is_gated)
+        is_recurrent = leaf.is_gated or (named is not None and bucket.units is not None)
         return PlacedLayer(
-            path if own else (*path, *rest), leaf.layer.kind if own and leaf.is_gated else None, bucket, leaf
+            path if own else (*path, *rest), leaf.layer.kind if own and is_recurrent else None, bucket, leaf
         )
 
     def _build_path(self, bucket: Bucket) -> LayerPath:

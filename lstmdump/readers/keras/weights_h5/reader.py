@@ -14,7 +14,7 @@ from typing import Any
 from lstmdump.errors import CorruptModel, ModelPart, RefusedModel
 from lstmdump.model.limits import Limits
 from lstmdump.model.location import Location
-from lstmdump.model.tree import NO_CLASSES, Model, Weight, grow
+from lstmdump.model.tree import FOUND_BY_SHAPE, NO_CLASSES, Model, Weight, grow
 from lstmdump.readers import json_text
 from lstmdump.readers.detect import Format
 from lstmdump.readers.hdf5.file import HDF5File
@@ -25,7 +25,7 @@ from lstmdump.readers.keras.weights_h5.groups import VariableGroup, read_groups,
 from lstmdump.readers.keras.weights_h5.walk import collect_kinds, place_groups
 
 _SHARD = re.compile(r"(?P<model>.+)_\d{5}\.weights\.h5", re.DOTALL)
-_NO_LAYERS = "found by shape: the configuration lists no layers"
+_NO_LAYERS = f"{FOUND_BY_SHAPE}the configuration lists no layers"
 _NO_NAMES = "layers are named after the groups in the file, which does not store their names"
 _OPAQUE = "two-byte numbers of unknown type are read as bfloat16"
 _LONE_SHARD = "the file has the name of one shard of several: layers and arrays may be missing"

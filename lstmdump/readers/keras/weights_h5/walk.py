@@ -153,12 +153,12 @@ def _place_arrays(
     if layer is not None:
         steps = tuple((name,) for name in around.path)
         leaf = LeafLayer(steps, layer, around.certain, False, around.in_stack, None, around.wrappers)
-    gated = leaf is not None and leaf.is_gated
     arrays = _name_arrays(holder, is_lstm=leaf is not None and leaf.is_lstm)
+    is_recurrent = leaf is not None and (leaf.is_gated or (holder is stored and _RECURRENT[0] in arrays))
     if holder is cell:
         arrays |= {f"vars/{key}": tensor for key, tensor in stored.arrays.items()}
     bucket = Bucket("", holder.path, 0, arrays)
-    return PlacedLayer(path, leaf.layer.kind if leaf is not None and gated else None, bucket, leaf)
+    return PlacedLayer(path, leaf.layer.kind if leaf is not None and is_recurrent else None, bucket, leaf)
 
 
 def _name_arrays(holder: VariableGroup, *, is_lstm: bool) -> dict[str, Tensor]:
