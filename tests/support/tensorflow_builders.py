@@ -347,10 +347,20 @@ def saved_model(
     return integer(1, 1) + counted(2, meta_graph(objects=objects, graph=graph, version=version, tags=tags))
 
 
-def meta_graph(*, objects: bytes = b"", graph: bytes = b"", version: str = "1.4.1", tags: Iterable[str] = ()) -> bytes:
-    """Return a MetaGraphDef."""
+def meta_graph(
+    *,
+    objects: bytes = b"",
+    graph: bytes = b"",
+    version: str = "1.4.1",
+    tags: Iterable[str] = (),
+    trainable: Iterable[str] | None = None,
+) -> bytes:
+    """Return a MetaGraphDef; `trainable` are the names of the variables in its collection of trainable ones."""
     info = b"".join(counted(4, tag) for tag in tags) + counted(5, version)
-    return counted(1, info) + counted(2, graph) + (counted(7, objects) if objects else b"")
+    listed = b"".join(counted(1, counted(1, f"{name}:0")) for name in trainable or ())
+    collection = counted(4, counted(1, "trainable_variables") + counted(2, counted(2, listed)))
+    return (counted(1, info) + counted(2, graph) + (b"" if trainable is None else collection)
+            + (counted(7, objects) if objects else b""))  # fmt: skip
 
 
 def write_saved_model(

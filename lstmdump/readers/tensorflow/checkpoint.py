@@ -20,6 +20,7 @@ from lstmdump.readers.tensorflow.wire.sstable import Table
 _LATEST = re.compile(rb'^model_checkpoint_path: "((?:[^"\\\n]|\\.)*)"', re.MULTILINE)
 _ESCAPED = re.compile(rb"\\(?:([0-7]{1,3})|(.))")  # protobuf's text form: octal, or one character
 _INDEX = ".index"
+_VARIABLES = "variables"  # a SavedModel's folder, and the prefix in it
 _STATE = "checkpoint"
 _MAX_STATE = 1 << 20  # bytes; the file names the latest checkpoint first
 
@@ -50,7 +51,7 @@ def _read_one(location: Location) -> Model:
 def _read_bundle(prefix: Location) -> Model:
     kind, bundle = Format.CHECKPOINT, Bundle(prefix)
     try:
-        notes = note_missing_files(bundle)
+        notes = [*_note_saved_model(prefix), *note_missing_files(bundle)]
         if OBJECT_GRAPH_KEY in bundle:
             from lstmdump.readers.tensorflow.objects import checkpoint
 
@@ -61,6 +62,17 @@ def _read_bundle(prefix: Location) -> Model:
     except BaseException:
         bundle.close()
         raise
+
+
+def _note_saved_model(prefix: Location) -> list[str]:
+    """Return the note that the checkpoint at `prefix` is the `variables` of a SavedModel, which knows more, or none."""
+    folder = prefix.parent
+    here = folder.path == os.curdir
+    if prefix.name != _VARIABLES or not (here or folder.name == _VARIABLES):
+        return []
+    model = Location(os.pardir, limits=prefix.limits) if here else folder.parent
+    is_model = any(model.child(name).is_file() for name in ("saved_model.pb", "saved_model.pbtxt"))
+    return [f"a part of a SavedModel; give {model.path}"] if is_model else []
 
 
 def _is_index(location: Location) -> bool:

@@ -321,3 +321,37 @@ def test_optimizer_slots_are_not_layers(tmp_path: Path) -> None:
     root = Object({"layer-0": one, "optimizer": Object(slots=[(kernel, "m", slot)])})  # type: ignore[list-item]
     with lstmdump.open(write_checkpoint(tmp_path / "x", root)) as model:
         assert (names(tmp_path / "x"), model.model.parameters) == (["lstm"], 128)
+
+
+# --- the variables of a SavedModel, named alone
+
+
+def saved(tmp_path: Path) -> Path:
+    return tf.write_saved_model(tmp_path / "model", tf.Object({"layer_with_weights-0": tf.layer("lstm")}))
+
+
+@pytest.mark.parametrize("named", ["variables", "variables/variables", "variables/variables.index"])
+def test_the_variables_of_a_saved_model_point_to_it(named: str, tmp_path: Path) -> None:
+    with lstmdump.open(saved(tmp_path) / named) as model:
+        assert model.model.notes[0] == f"a part of a SavedModel; give {tmp_path / 'model'}"
+
+
+def test_the_variables_point_to_the_model_also_without_their_data(tmp_path: Path) -> None:
+    (data,) = saved(tmp_path).glob("variables/*.data*")
+    data.unlink()
+    with lstmdump.open(tmp_path / "model" / "variables") as model:
+        assert model.model.notes[0].startswith("a part of a SavedModel")
+
+
+def test_the_variables_point_to_the_model_from_within_their_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(saved(tmp_path) / "variables")
+    with lstmdump.open("variables.index") as model:
+        assert model.model.notes[0] == "a part of a SavedModel; give .."
+
+
+def test_variables_without_a_saved_model_around_them_have_no_such_note(tmp_path: Path) -> None:
+    (saved(tmp_path) / "saved_model.pb").unlink()
+    with lstmdump.open(tmp_path / "model" / "variables") as model:
+        assert not any("SavedModel" in note for note in model.model.notes)

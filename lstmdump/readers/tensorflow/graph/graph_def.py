@@ -109,6 +109,7 @@ class Graph(Nodes):
     Attributes:
         limits: how far the graph is trusted.
         version: the version of TensorFlow that wrote the graph, or "" if it is unknown.
+        trainable: the names of the variables that training changes; None if no meta graph lists them.
 
     Raises:
         CorruptModel: `data` is not a GraphDef.
@@ -122,6 +123,7 @@ class Graph(Nodes):
         self._nodes: dict[int, Node] = {}
         self._rest = Message(memoryview(self._data)[self._index.end :], limits.nodes)
         self.version = ""
+        self.trainable: frozenset[str] | None = None
         if 1 in self._rest:
             raise CorruptModel("the nodes of the graph are not stored together")
 

@@ -19,6 +19,7 @@ _OTHER_EDGES = frozenset({
     "_states", "_random_generator", "seed_generator", "_seed_generator", "_seed_generators",
     "_saved_model_inputs_spec",
 })  # fmt: skip
+_LISTS = ("variables", "trainable_variables", "non_trainable_variables")
 _COUNTERS = frozenset({"save_counter", "step", "global_step", "epoch"})
 _OPTIMIZERS = frozenset({"optimizer", "experimentalOptimizer"})
 _OPTIMIZER_EDGE = "optimizer"
@@ -124,11 +125,11 @@ class _Walk:
             self.found.append(holder)
 
     def collect_listed(self) -> None:
-        """Collect variables that only lists lead to: those of an exported model, and those that an optimizer lists.
+        """Collect variables that only lists lead to: those of the root, as exported models have, and of an optimizer.
 
         Keras 3 omits the cells of a list from a checkpoint, unless the optimizer was saved as well.
         """
-        lists = [self._graph.walk_to(("variables",))]
+        lists = [self._graph.walk_to((edge,)) for edge in _LISTS]
         lists += [child for number in self._optimizers for name, child in self._graph.nodes[number].children
                   if name == "_trainable_variables"]  # fmt: skip
         scopes: dict[str, Holder] = {}

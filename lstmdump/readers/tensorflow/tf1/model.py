@@ -15,9 +15,10 @@ from lstmdump.readers.tensorflow.graph.graph_def import Graph, variables_declare
 from lstmdump.readers.tensorflow.tf1 import variables as tf1_variables
 from lstmdump.readers.tensorflow.tf1.checkpoint_v1 import CheckpointV1
 from lstmdump.readers.tensorflow.wire.bundle import Bundle
-from lstmdump.readers.tensorflow.wire.protobuf import Buffer, Message
+from lstmdump.readers.tensorflow.wire.protobuf import Buffer, Message, as_text
 
 _META = ".meta"
+_TRAINABLE = "trainable_variables"
 _COPIES = 4  # of a graph in memory
 
 
@@ -95,4 +96,24 @@ def of_meta_graph(meta_graph: Message, limits: Limits = DEFAULTS) -> Graph:
     """Return the graph in a MetaGraphDef, within `limits`, with the version of TensorFlow that wrote it."""
     graph = Graph(meta_graph.bytes(2), limits)
     graph.version = meta_graph.message(1).text(5)
+    graph.trainable = _list_trainable(meta_graph)
     return graph
+
+
+def _list_trainable(meta_graph: Message) -> frozenset[str] | None:
+    """Return the names in the collection of trainable variables, or None if there is no such collection."""
+    for entry in meta_graph.messages(4):
+        if entry.text(1) == _TRAINABLE:
+            collection = entry.message(2)  # a CollectionDef of VariableDefs, which begin with the name of the variable
+            stored = collection.message(2).all_bytes(1) or collection.message(1).all_bytes(1)
+            return frozenset(_read_variable_name(value) for value in stored)
+    return None
+
+
+def _read_variable_name(value: Buffer) -> str:
+    """Return the name in a VariableDef, or in the plain text that TensorFlow writes for a variable without one."""
+    try:
+        name = Message(value).text(1)
+    except CorruptModel:
+        name = as_text(value)
+    return name.partition(":")[0]

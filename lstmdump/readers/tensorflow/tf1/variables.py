@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from lstmdump.errors import CorruptModel
@@ -24,6 +24,11 @@ _POWERS = re.compile(r"(.*/)?beta[12]_power(_\d+)?")
 _OPTIMIZER = re.compile(r"training(_\d+)?/(Adam|Adamax|Nadam|SGD|RMSprop|Adagrad|Adadelta|TFOptimizer)\w*/.*|"
                         r"(Adam|Adamax|Nadam|SGD|RMSprop|Adagrad|Adadelta)(_\d+)?/(iterations|iter|lr|learning_rate|"
                         r"beta_1|beta_2|decay|rho|momentum)")  # fmt: skip
+_COUNTERS = re.compile(r"(.*/)?(?:global_)?step(_\d+)?|(.*/)?[^/]*_(?:step|counter|monitor)(_\d+)?|"
+                       r"(.*/)?[^/]*(?:monitor|metric)[^/]*/[^/]+|(.*/)?(?:learning_rate|lr|epoch|count)(_\d+)?",
+                       re.IGNORECASE)  # fmt: skip
+"""The names of single numbers that count or watch a training; TensorFlow's own counters are integers or floats."""
+
 _DIRECTIONS = {"fw": "0fw", "bw": "1bw", "FW": "0FW", "BW": "1BW"}
 _LOOPS = re.compile(r"(^|/)(rnn|RNN|fw|bw|FW|BW|cell_\d+|Cell\d+|multi_rnn_cell)/[^/]+$")
 _MAX_STEPS = 32  # no genuine scope is as deep
@@ -55,7 +60,9 @@ def place(tensors: Mapping[str, Tensor], graph: Graph | None, computed: Iterable
     Raises:
         CorruptModel: The pieces of a variable cannot be joined.
     """
-    kept = {name: tensor for name, tensor in tensors.items() if _is_weight(name, tensor, tensors)}
+    trainable = None if graph is None else graph.trainable
+    kept = {name: tensor for name, tensor in tensors.items() if _is_weight(name, tensor, tensors)
+            and not _is_counter(name, tensor, trainable)}  # fmt: skip
     if graph is not None:
         kept = _join_partitions(kept, graph)
     found = tf1_cells.find(kept, computed)
@@ -197,6 +204,16 @@ def _is_weight(name: str, tensor: Tensor, all_tensors: Mapping[str, Tensor]) -> 
         if owner is not None:
             return owner.shape != tensor.shape and bool(tensor.shape)
     return True
+
+
+def _is_counter(name: str, tensor: Tensor, trainable: Collection[str] | None) -> bool:
+    """Return whether `name` is a single number that training does not learn, by its name or by the graph.
+
+    The graph alone does not do: a variable is in its collection `trainable` unless its author said otherwise.
+    """
+    if tensor.shape:
+        return False
+    return _COUNTERS.fullmatch(name) is not None or (trainable is not None and name not in trainable)
 
 
 def _natural_key(name: str) -> list[tuple[int, str]]:

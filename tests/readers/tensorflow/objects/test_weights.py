@@ -93,6 +93,21 @@ def test_variables_of_an_exported_model_are_grouped_by_their_names() -> None:
     assert found(Object({"variables": listed, "_all_variables": listed})) == [("", THREE), ("", THREE)]
 
 
+@pytest.mark.parametrize("edge", ["trainable_variables", "non_trainable_variables"])
+def test_variables_that_only_a_list_of_the_root_holds_are_weights(edge: str) -> None:
+    listed = Object({"0": variable("dense/kernel", 4, 2)})
+    assert found(Object({edge: listed, "layer-0": layer("lstm")})) == [("layer-0/cell", THREE), ("", ["kernel"])]
+
+
+def test_variables_without_names_in_a_list_of_the_root_are_all_counted(tmp_path: Path) -> None:
+    # as tf.train.list_variables shows them: 3·16 + 4·16 + 16, and 4·2 of another layer
+    listed = Object({str(k): variable("", *shape) for k, shape in enumerate([(3, 16), (4, 16), (16,)])})
+    root = Object({"trainable_variables": listed, "dense": Object({"kernel": variable("k", 4, 2)})})
+    with lstmdump.open(write_checkpoint(tmp_path / "x", root)) as model:
+        assert model.model.parameters == 136
+        assert sorted(tensor.shape for tensor in model.model.tensors()) == [(3, 16), (4, 2), (4, 16), (16,)]
+
+
 def test_two_exported_layers_of_one_name_are_two() -> None:
     weights = [*tf.lstm("rnn", seed=1).values(), *tf.lstm("rnn", seed=2).values()]
     assert found(Object({"variables": Object({str(k): one for k, one in enumerate(weights)})})) == [

@@ -154,6 +154,45 @@ def test_optimizer_slots_and_counters_are_not_weights(tmp_path: Path) -> None:
         assert model.model.parameters == KERNEL.size + BIAS.size
 
 
+def count(tmp_path: Path, others: Mapping[str, Any], trainable: list[str] | None = None) -> int | None:
+    """Return the total of a model of a cell, of 128 numbers, and of `others`."""
+    path = write_bundle(tmp_path / "x", {"rnn/lstm_cell/kernel": KERNEL, "rnn/lstm_cell/bias": BIAS, **others})
+    if trainable is not None:
+        path.with_name("x.meta").write_bytes(meta_graph(trainable=["rnn/lstm_cell/kernel", *trainable]))
+    with lstmdump.open(path) as model:
+        return model.model.parameters
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["global_step", "train/global_step", "step", "Model/lr", "learning_rate", "eval/loss_monitor/count",
+     "eval/loss_monitor/sum_mean_loss", "train/metrics/total", "epoch", "save_counter", "global_step_1"],
+)  # fmt: skip
+def test_a_counter_is_not_a_parameter_whatever_its_type(name: str, tmp_path: Path) -> None:
+    assert count(tmp_path, {name: np.array(70280.0, "f4")}) == 128
+
+
+@pytest.mark.parametrize("name", ["temperature", "stepwise", "account", "gamma"])
+def test_a_single_number_of_another_name_is_a_parameter(name: str, tmp_path: Path) -> None:
+    assert count(tmp_path, {name: np.array(0.5, "f4")}) == 129
+
+
+def test_a_vector_named_like_a_counter_is_a_parameter(tmp_path: Path) -> None:
+    assert count(tmp_path, {"model/step": np.zeros(3, "f4")}) == 131
+
+
+def test_a_single_number_that_a_graph_does_not_train_is_not_a_parameter(tmp_path: Path) -> None:
+    others = {"temperature": np.array(0.5, "f4"), "watched": np.array(2.5, "f4")}
+    assert count(tmp_path, others, ["temperature"]) == 129
+
+
+def test_a_counter_is_not_a_parameter_although_its_graph_calls_it_trainable(tmp_path: Path) -> None:
+    assert (
+        count(tmp_path, {"evaluation/loss_monitor/count": np.array(2.5, "f4")}, ["evaluation/loss_monitor/count"])
+        == 128
+    )
+
+
 def test_a_dense_layer_is_not_a_cell(tmp_path: Path) -> None:
     assert names(tmp_path, {"dense/kernel": KERNEL, "dense/bias": BIAS}) == []
 
