@@ -1,4 +1,4 @@
-"""`python tests/hostile`: see `command`."""
+"""Run `python tests/hostile`: see `command`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 if sys.platform == "win32":
-    sys.exit("hostile: files are tried in processes that are forked, which this system has none of")
+    sys.exit("hostile: the files are tried in forked processes, which this system does not support")
 
 sys.path[0] = str(Path(__file__).parents[1])  # the builders of the tests write the files
 

@@ -1,4 +1,4 @@
-"""Lies that zip archives can tell."""
+"""Zip archives whose structure contradicts their content."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _archive(must: Must) -> Callable[[Archiving], Archiving]:
 
 
 def lies() -> Iterator[Lie]:
-    """All of them."""
+    """Return all lies about archives."""
     for must, write in _ARCHIVES:
         yield Lie("keras zip", words(write), _with_archive(must, write))
 
@@ -223,7 +223,7 @@ def _weights_are_an_archive(path: Path, members: Members, _: Scene) -> None:
 
 
 def _zip_of(members: list[tuple[str, bytes]]) -> bytes:
-    """An archive, two members of one name included."""
+    """Return an archive of `members`, of which two may have the same name."""
     into = io.BytesIO()
     with zipfile.ZipFile(into, "w") as archive:
         for name, data in members:
@@ -240,7 +240,7 @@ def _zip_of(members: list[tuple[str, bytes]]) -> bytes:
 
 def _patched(path: Path, members: Members, name: str, *, central: tuple[int, bytes] | None = None,
              local: tuple[int, bytes] | None = None, deflated: bool = False) -> None:  # fmt: skip
-    """An archive of MEMBERS with bytes written over, from a place on, in NAME's entry of the directory or its header."""
+    """Write an archive, with the bytes at an offset of `name`'s `central` directory entry or `local` header overwritten."""
     builders.zipped(path, members, zipfile.ZIP_DEFLATED if deflated else zipfile.ZIP_STORED)
     data = bytearray(path.read_bytes())
     encoded = name.encode()

@@ -1,4 +1,4 @@
-"""Lies in the attributes of Keras's HDF5 files: lists of names, names of layers, versions, counts."""
+"""Wrong attributes in the HDF5 files of Keras: lists of names, names of layers, versions, counts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _KERAS_0 = ("keras 0",)
 _TOP = {**dict.fromkeys(_LEGACY, "model_weights"), **dict.fromkeys(_NUMBERED, "layers"), "keras 0": "/"}
 
 Spoil = Callable[[h5py.Group, h5py.Group, Scene], object]
-"""Is given the group of all layers, that of the LSTM, and the scene."""
+"""A function of the group of all layers, the group of the LSTM, and the scene."""
 
 
 class _Known(NamedTuple):
@@ -42,7 +42,7 @@ def _attribute(layouts: Sequence[str], must: Must, *, may_differ: bool = False) 
 
 
 def lies() -> Iterator[Lie]:
-    """All of them."""
+    """Return all lies about attributes."""
     for layout in LAYOUTS:
         for known in _LIES:
             if layout.name in known.layouts:
@@ -68,7 +68,7 @@ def _maker(layout: Layout, known: _Known) -> Callable[[Scene], Case]:
 
 
 def _rename(top: h5py.Group, layer: h5py.Group, name: str) -> None:
-    """The layer called NAME, in its list, its arrays and the architecture."""
+    """Rename the layer to `name` in the list of layers, the arrays and the architecture."""
     arrays = [text.decode().replace(NAME, name) for text in layer.attrs["weight_names"]]
     values = [layer[text.decode()][()] for text in layer.attrs["weight_names"]]
     del top[NAME]

@@ -1,4 +1,4 @@
-"""Lies about the files that a checkpoint or a SavedModel is made of."""
+"""Missing, linked and damaged files in checkpoints and SavedModels."""
 
 from __future__ import annotations
 

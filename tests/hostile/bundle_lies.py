@@ -1,4 +1,4 @@
-"""Lies that tables can tell: bundles, and checkpoints of the first format. Their checksums are right."""
+"""Bundles, and checkpoints of the first format, with wrong entries but valid checksums."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LIES = Lies()
 
 
 def _of_index(called: str, must: Must, change: Callable[[Entries, Random], object]) -> None:
-    """A lie in the index of a bundle, whose checksums are right."""
+    """Add a lie in the index of a bundle, whose checksums are valid."""
 
     def write(scene: Scene, size: Sizes) -> Path:
         return BUNDLE.write(scene.directory, size, change=lambda entries: change(entries, scene.random))
@@ -38,7 +38,7 @@ def _of_index(called: str, must: Must, change: Callable[[Entries, Random], objec
 
 
 def _replaced(**by: Any) -> Callable[[Entries, Random], None]:
-    """The kernel's entry with fields that are drawn from those given."""
+    """Return a change of the kernel's entry: each field gets one of the values given for it."""
 
     def change(entries: Entries, random: Random) -> None:
         told = {"dtype": "float32", "extents": _extents(entries[KERNEL]), "shard": 0, "offset": 0, "size": _size(entries[KERNEL]),
@@ -50,7 +50,7 @@ def _replaced(**by: Any) -> Callable[[Entries, Random], None]:
 
 
 def _extents(data: bytes) -> tuple[int, ...]:
-    """The extents in an entry of two dimensions, each below 128, as the builder wrote it."""
+    """Return the extents in an entry of two dimensions, each below 128, as the builder writes it."""
     return data[7], data[11]
 
 

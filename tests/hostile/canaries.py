@@ -1,4 +1,4 @@
-"""Files to which no model may lead."""
+"""Secret files that no model may cause to be opened."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from support import builders
 from support import tensorflow_builders as tensorflow
 
 SECRET = 31337.0078125
-"""The number that they are full of."""
+"""The number that fills the secret files."""
 
 
 def write(directory: Path) -> Path:
-    """Write them into DIRECTORY: HDF5, raw numbers, JSON, a bundle's two files, an archive."""
+    """Write the secret files into `directory`: HDF5, raw numbers, JSON, the two files of a bundle, an archive."""
     directory.mkdir(parents=True, exist_ok=True)
     values = np.full((64, 64), SECRET, np.float32)
     with h5py.File(directory / "secret.h5", "w") as file:

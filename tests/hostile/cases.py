@@ -1,4 +1,4 @@
-"""What a hostile file is, and the place in which one is made."""
+"""Hostile files, and the directories in which they are made."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from typing import NamedTuple
 import numpy as np
 
 Gates = Mapping[str, np.ndarray]
-"""What `export` is to write, by the keys of the archive."""
+"""The arrays that `export` must write, by the keys of the archive."""
 
 
 class Must(enum.Enum):
-    """What is to become of a file."""
+    """The required outcome for a file."""
 
-    REFUSED = "refused"  # `export` writes nothing and says why
-    READ = "read"  # every number is written, as the good file has it
-    EITHER = "either"  # refused, or the numbers that are written are the good file's
+    REFUSED = "refused"  # `export` writes nothing and reports the reason
+    READ = "read"  # every number of the good file is written
+    EITHER = "either"  # refused, or only numbers of the good file are written
 
 
 class Case(NamedTuple):
     """A hostile file.
 
     Attributes:
-        reader: whose input it is: `keras 2`, `tensor bundle`.
-        kind: what is wrong with it, in one word or a few.
-        path: what the command line is given.
-        gates: the good file's.
-        may_differ: whether what is spoiled may be the numbers themselves, or what says where they are.
+        reader: The reader of the file: `keras 2`, `tensor bundle`.
+        kind: The fault of the file, in a few words.
+        path: The argument of the command line.
+        gates: The arrays of the good file.
+        may_differ: Whether the fault may change the numbers, or their location in the file.
     """
 
     reader: str
@@ -42,17 +42,17 @@ class Case(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Reader and kind in one word."""
+        """The reader and the kind, joined to one word."""
         return f"{self.reader}-{self.kind}".replace(" ", "_")
 
 
 class Scene(NamedTuple):
-    """Where a hostile file is made.
+    """The inputs for making a hostile file.
 
     Attributes:
-        directory: an empty one for this file alone.
-        secrets: files that no model may lead to, and that are told when they are opened.
-        random: draws all that is left open, so that one seed gives one file.
+        directory: An empty directory for this file alone.
+        secrets: The directory of files that no model may cause to be opened; it is watched.
+        random: The source of all random choices, so that the same seed gives the same file.
     """
 
     directory: Path
@@ -69,10 +69,10 @@ class Lie(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Reader and kind in one word."""
+        """The reader and the kind, joined to one word."""
         return f"{self.reader}-{self.kind}".replace(" ", "_")
 
 
 def words(function: Callable[..., object]) -> str:
-    """The name of FUNCTION, which says what it does."""
+    """Return the name of `function` as words."""
     return function.__name__.strip("_").replace("_", " ")

@@ -1,4 +1,4 @@
-"""What must hold of a run, one by one: each says in words what does not."""
+"""Checks of a run, each of which yields a description of every violation."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from hostile.running import Ran
 
 from lstmdump.model.escape import visible
 
-_MEMORY = 400 << 20  # bytes; the process that runs takes 100 MiB before it begins
-_LONGEST = 4096  # signs of a line on stderr
-_SHORT = 500  # signs of a name that is shown whole
+_MEMORY = 400 << 20  # bytes; the process uses 100 MiB before it begins
+_LONGEST = 4096  # characters of a line on stderr
+_SHORT = 500  # characters of a name that is shown in full
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _RECORD = "__lstmdump__"
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """The arrays in PATH, without the record."""
+    """Return the arrays in the archive at `path`, without the record."""
     with closing(np.load(path, allow_pickle=False)) as archive:
         return {key: archive[key] for key in archive.files if key != _RECORD}
 
@@ -36,13 +36,13 @@ def of_run(command: str, ran: Ran) -> Iterator[str]:
         yield f"{command} has a bug: {said.strip().splitlines()[-1][:200]}"
     lines = said.splitlines()
     if ran.status == 2 and len(lines) != 1:
-        yield f"{command} tells {len(lines)} lines, not one: {said[:300]!r}"
+        yield f"{command} reports {len(lines)} lines instead of one: {said[:300]!r}"
     if any(not line.startswith("lstmdump: ") for line in lines):
-        yield f"{command} tells a line that is not its own: {said[:300]!r}"
+        yield f"{command} reports a line without the prefix `lstmdump: `: {said[:300]!r}"
     if any(len(line) > _LONGEST for line in lines):
-        yield f"{command} tells a line of {max(map(len, lines))} signs"
+        yield f"{command} reports a line of {max(map(len, lines))} characters"
     if ran.memory > _MEMORY:
-        yield f"{command} took {ran.memory >> 20} MiB"
+        yield f"{command} used {ran.memory >> 20} MiB"
     if ran.left:
         yield f"{command} left a process behind"
     for stream in (ran.out, ran.err):
@@ -53,36 +53,36 @@ def _of_text(command: str, stream: bytes) -> Iterator[str]:
     try:
         text = stream.decode("utf-8")
     except UnicodeDecodeError:
-        yield f"{command} writes what is no UTF-8"
+        yield f"{command} writes invalid UTF-8"
         return
     if not text.isascii() or not text.replace("\n", "").isprintable():
         for sign in {sign for sign in text if sign != "\n" and unicodedata.category(sign) in _UNSEEN}:
-            yield f"{command} writes the sign U+{ord(sign):04X}"
+            yield f"{command} writes the character U+{ord(sign):04X}"
     if str(SECRET) in text:
         yield f"{command} writes the secret"
 
 
 def of_record(shown: Ran) -> Iterator[str]:
-    """The one line of JSON says the same as the exit status."""
+    """Check that there is one line of JSON, and that it agrees with the exit status."""
     if shown.status not in (0, 2):
         return
     lines = shown.out.splitlines()
     if len(lines) != 1:
-        yield f"show writes {len(lines)} lines, not one"
+        yield f"show writes {len(lines)} lines instead of one"
         return
     if ("error" in json.loads(lines[0])) != (shown.status == 2):
-        yield "the record and the exit status of show differ"
+        yield "the record and the exit status of show disagree"
 
 
 def of_table(table: Ran, shown: Ran) -> Iterator[str]:
-    """The table has the names in the record as they are, but for what cannot be seen: none of them is markup."""
+    """Check that the table shows the names in the record literally, with invisible characters escaped."""
     if table.status:
-        yield f"show ended with {table.status}, though with --json it did not"
+        yield f"show ended with {table.status}, but with 0 with --json"
         return
     text = table.out.decode("utf-8", "replace")
     for layer in json.loads(shown.out)["layers"]:
         if visible(layer["name"]) not in text and len(layer["name"]) < _SHORT:
-            yield f"the table has no layer {layer['name']!r}"
+            yield f"the table lacks the layer {layer['name']!r}"
 
 
 def of_arrays(written: Gates) -> Iterator[str]:
@@ -95,7 +95,7 @@ def of_arrays(written: Gates) -> Iterator[str]:
 
 
 def same(written: Gates, good: Gates) -> bool:
-    """Whether each array written is a good one; where it has a good one's name, that one."""
+    """Return whether each array in `written` is in `good`, under the same name if `good` has this name."""
     known = {(values.shape, values.tobytes()) for values in map(_as_float32, good.values())}
     return all(
         (_as_float32(values).shape, _as_float32(values).tobytes()) in known

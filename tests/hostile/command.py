@@ -1,4 +1,4 @@
-"""Makes hostile files, has the command line read them, and says what became of them and what must not have."""
+"""Make hostile files, read them with the command line, and report the outcomes and the violations."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BECAME = ("refused", "read", "other")
 
 
 class Tried(NamedTuple):
-    """A case that was tried. GROUP is what it is counted under."""
+    """The outcome of a case, which is counted under its `group`."""
 
     name: str
     group: str
@@ -28,27 +28,27 @@ class Tried(NamedTuple):
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Try hostile files; the status is 1 where one of them did what none may."""
+    """Try hostile files; return 1 if one of them causes a violation."""
     options = _parser().parse_args(words)
     with TemporaryDirectory(prefix="hostile-", dir=options.dir) as place:
         tried = list(_try_all(Path(place), options))
     if not tried:
-        print("hostile: no case has such a name")
+        print("hostile: no case matches --only; try without it")
         return 2
     print(_tally(tried))
     failed = [one for one in tried if one.judged.wrong]
-    print(f"{len(tried)} files, {len(failed)} did what none may; seed {options.seed}")
+    print(f"{len(tried)} files, {len(failed)} with violations; seed {options.seed}")
     return int(bool(failed))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python tests/hostile", description=__doc__)
-    parser.add_argument("--seed", type=int, default=1, help="one seed gives the same files each time")
-    parser.add_argument("--mutations", type=int, default=1000, metavar="N", help="how many files with changed bytes")
-    parser.add_argument("--only", default="", metavar="REGEX", help="only cases whose names match")
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the files that did what none may")
-    parser.add_argument("--anew", action="store_true", help="start Python for each file, as users do; slower")
-    parser.add_argument("--dir", type=Path, metavar="DIR", help="where to work")
+    parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same files (1)")
+    parser.add_argument("--mutations", type=int, default=1000, metavar="N", help="number of mutated files (1000)")
+    parser.add_argument("--only", default="", metavar="REGEX", help="run only the cases whose names match")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the files that cause violations in DIR")
+    parser.add_argument("--anew", action="store_true", help="start a new Python process for each file; slower")
+    parser.add_argument("--dir", type=Path, metavar="DIR", help="the directory for temporary files")
     return parser
 
 
@@ -66,7 +66,7 @@ def _try_all(place: Path, options: argparse.Namespace) -> Iterator[Tried]:
 
 
 def _cases(place: Path, hidden: Path, options: argparse.Namespace) -> Iterator[tuple[str, str, Case]]:
-    """Name, group and file of each case, one at a time in one place."""
+    """Yield the name, group and file of each case; each file replaces the one before."""
     wanted = re.compile(options.only)
     for lie in making.LIES:
         if wanted.search(lie.name):
@@ -80,7 +80,7 @@ def _cases(place: Path, hidden: Path, options: argparse.Namespace) -> Iterator[t
 
 
 def _tally(tried: Sequence[Tried]) -> str:
-    """A line for each group: how many files, and what became of them."""
+    """Return a table with a row for each group: the number of files, and of each outcome."""
     groups = sorted({one.group for one in tried})
     width = max(map(len, groups))
     lines = [f"{'':{width}} {'files':>7} " + " ".join(f"{became:>7}" for became in _BECAME) + f" {'failed':>7}"]

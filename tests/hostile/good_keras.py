@@ -1,4 +1,4 @@
-"""Good Keras models in every layout that is HDF5, to be spoiled: each holds one LSTM and a Dense."""
+"""Good Keras models of one LSTM and a Dense layer, in every layout of HDF5, for hostile files to be made of."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LEAVES = ("kernel", "recurrent_kernel", "bias")
 
 
 class Sizes(NamedTuple):
-    """Of an LSTM: D inputs, M units, and the SEED of its numbers."""
+    """The sizes of an LSTM, `d` inputs and `m` units, and the `seed` of the numbers."""
 
     d: int
     m: int
@@ -25,14 +25,14 @@ class Sizes(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """How a release of Keras stores a model.
+    """The layout in which a release of Keras stores a model.
 
     Attributes:
-        write: writes the HDF5 file.
-        arrays: where the LSTM's arrays are in it.
-        package: makes the model of the HDF5 file, in a directory; the file itself, as a rule.
-        layer: what the layer is called.
-        states_classes: whether it says which layers are LSTMs, so that one without its arrays is an error.
+        write: Writes the HDF5 file.
+        arrays: The paths of the LSTM's arrays in the HDF5 file.
+        package: Makes the model from the HDF5 file, in a directory; usually the model is the file itself.
+        layer: The name of the LSTM layer.
+        states_classes: Whether the model states the layer classes, so that an LSTM without its arrays is an error.
     """
 
     name: str
@@ -44,17 +44,17 @@ class Layout(NamedTuple):
 
 
 def sizes(random: Random) -> Sizes:
-    """Some sizes."""
+    """Draw sizes."""
     return Sizes(random.randint(2, 5), random.randint(2, 5), random.randint(1, 10_000))
 
 
 def gates(size: Sizes, layer: str = NAME) -> Gates:
-    """What `export` writes for an LSTM of that SIZE."""
+    """Return the arrays that `export` must write for an LSTM of this `size`."""
     return {f"{layer}/{key}": values for key, values in builders.gates(*size).items()}
 
 
 def config(size: Sizes, layer: str = NAME) -> dict[str, Any]:
-    """The architecture."""
+    """Return the configuration of the model."""
     dense = {"class_name": "Dense", "config": {"name": "dense_1", "units": 1, "use_bias": True}}
     return builders.sequential(builders.lstm_config(layer, size.m), dense)
 
@@ -119,7 +119,7 @@ def _in_shards(file: Path, directory: Path, _: Sizes) -> Path:
 
 
 def write_index(path: Path, entries: Any) -> Path:
-    """The JSON file that says which shards hold what."""
+    """Write the index of the shards."""
     path.write_text(json.dumps({"metadata": {"total_size": 0}, "weight_map": entries}), "utf-8")
     return path
 
@@ -140,14 +140,14 @@ LAYOUTS: Sequence[Layout] = (
 
 
 def make(layout: Layout, directory: Path, size: Sizes, spoil: Callable[[Path], object] = lambda _: None) -> Path:
-    """A model in LAYOUT below DIRECTORY, the HDF5 file in it spoiled before it is packed."""
+    """Make a model in `layout` below `directory`, and call `spoil` on the HDF5 file before it is packed."""
     file = layout.write(directory / "being-made.h5", size)
     spoil(file)
     return layout.package(file, directory, size)
 
 
 def members(size: Sizes) -> dict[str, bytes]:
-    """The files that a `.keras` model is made of."""
+    """Return the files that make up a `.keras` model."""
     groups = {f"layers/{NAME}/cell": builders.cell(*size),
               "layers/dense_1": [builders.numbers(size.m, 1), builders.numbers(1)]}  # fmt: skip
     return builders.members(

@@ -1,4 +1,4 @@
-"""Good TensorFlow models of every kind that is read, to be spoiled: each holds one LSTM and another array."""
+"""Good TensorFlow models of one LSTM and another array, in every format, for hostile files to be made of."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ GRAPH_KEY = b"_CHECKPOINTABLE_OBJECT_GRAPH"
 
 
 class Kind(NamedTuple):
-    """A kind of model.
+    """A format of models.
 
     Attributes:
-        write: writes one into a directory, with options of the builder, and gives the path of it.
-        layer: what the LSTM is called.
-        parts: the files that it is made of.
+        write: Writes a model into a directory, with options of the builder, and returns its path.
+        layer: The name of the LSTM.
+        parts: The files that make up the model.
     """
 
     name: str
@@ -34,25 +34,25 @@ class Kind(NamedTuple):
 
 
 def gates(size: Sizes, layer: str) -> Gates:
-    """What `export` writes for an LSTM of that SIZE."""
+    """Return the arrays that `export` must write for an LSTM of this `size`."""
     return {f"{layer}/{key}": values for key, values in builders.gates(*size).items()}
 
 
 def cell(size: Sizes) -> dict[str, np.ndarray]:
-    """An LSTM as TensorFlow 1 stores it, beside another array."""
+    """Return the variables of an LSTM as TensorFlow 1 stores them, and another one."""
     fused = builders.fused(builders.gates(*size), "icfo")
     kernel = np.concatenate([fused["kernel"], fused["recurrent_kernel"]])
     return {f"{CELL}/kernel": kernel, f"{CELL}/bias": fused["bias"], "dense/kernel": builders.numbers(size.m, 2)}
 
 
 def objects(size: Sizes) -> Object:
-    """An LSTM as an object of Keras 2, beside another layer."""
+    """Return an object graph of Keras 2 with an LSTM and another layer."""
     dense = Object({"kernel": Variable("dense_1/kernel", builders.numbers(size.m, 2))}, identifier="_tf_keras_layer")
     return Object({"layer-0": tensorflow.layer("lstm_1/lstm_cell", *size), "layer-1": dense})
 
 
 def graph(size: Sizes) -> bytes:
-    """A frozen graph."""
+    """Return a frozen graph."""
     read = b"".join(tensorflow.node(f"{name}/read", "Identity", name) for name in cell(size))
     constants = b"".join(tensorflow.constant(name, values) for name, values in cell(size).items())
     return constants + read + tensorflow.split_cell(CELL, 1.0)
@@ -77,7 +77,7 @@ def _saved_model(directory: Path, size: Sizes, **options: Any) -> Path:
 
 
 def _exported(directory: Path, size: Sizes, **options: Any) -> Path:
-    """As TensorFlow 1.13 and later export Keras's models: the objects in a checkpoint, the architecture beside."""
+    """Write a Keras model as TensorFlow 1.13 and later export it: a checkpoint of objects, and the configuration."""
     path = directory / "model"
     root = Object({"layer-0": tensorflow.layer("lstm_1", *size)})
     tensorflow.write_checkpoint(path / "variables" / "variables", root, **options)
@@ -88,7 +88,7 @@ def _exported(directory: Path, size: Sizes, **options: Any) -> Path:
 
 
 def _computing(size: Sizes) -> bytes:
-    """The graph of a cell whose variables are in a bundle."""
+    """Return the graph of a cell whose variables are in a bundle."""
     variables = b"".join(tensorflow.variable(name, values.shape) for name, values in cell(size).items())
     return variables + tensorflow.split_cell(CELL, 1.0)
 

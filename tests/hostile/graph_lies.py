@@ -1,4 +1,4 @@
-"""Lies that frozen graphs can tell."""
+"""Frozen graphs with wrong constants, cycles and excessive sizes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _constant(name: str, extents: Any, content: bytes, dtype: int = 1) -> bytes:
 
 
 def _instead(size: Sizes, kernel: bytes) -> bytes:
-    """A frozen graph with this node for its kernel."""
+    """Return a frozen graph with this node for the kernel."""
     bias = cell(size)[f"{CELL}/bias"]
     return (kernel + tensorflow.constant(f"{CELL}/bias", bias) + node(f"{CELL}/bias/read", "Identity", f"{CELL}/bias")
             + tensorflow.split_cell(CELL, 1.0))  # fmt: skip

@@ -1,4 +1,4 @@
-"""Lies that any HDF5 file can tell, told in each layout of Keras."""
+"""HDF5 files with wrong links, declarations, chunks and groups, in each layout of Keras."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _EXTREMES = (0, 1, 8, 1 << 31, (1 << 32) - 1, 1 << 40, (1 << 63) - 1, 1 << 63, (
 
 
 class Spoiling(NamedTuple):
-    """An open HDF5 file that is to be spoiled, and one of the LSTM's arrays in it.
+    """An open HDF5 file to be spoiled, and one of the LSTM's arrays in it.
 
     Attributes:
-        array: the path of that array.
-        values: its numbers.
-        arrays: the paths of all of them.
+        array: The path of the array.
+        values: The numbers in the array.
+        arrays: The paths of all arrays.
     """
 
     file: h5py.File
@@ -35,23 +35,23 @@ class Spoiling(NamedTuple):
     scene: Scene
 
     def put(self, values: np.ndarray | None = None, **options: object) -> h5py.Dataset:
-        """The array anew, stored with these OPTIONS of h5py's."""
+        """Store the array again, with `options` for h5py."""
         del self.file[self.array]
         return self.file.create_dataset(self.array, data=self.values if values is None else values, **options)
 
     def declare(self, **options: object) -> h5py.Dataset:
-        """The array anew, without its numbers."""
+        """Create the array again, without the numbers."""
         del self.file[self.array]
         return self.file.create_dataset(self.array, **options)
 
     @property
     def other(self) -> str:
-        """Another one of the arrays."""
+        """The path of another of the arrays."""
         return self.scene.random.choice([array for array in self.arrays if array != self.array])
 
     @property
     def secrets(self) -> str:
-        """The way to the secrets, in one of the ways there are."""
+        """A random absolute or relative path of the secrets."""
         away = os.path.relpath(self.scene.secrets, self.scene.directory)
         return self.scene.random.choice([str(self.scene.secrets), away, f"./{away}"])
 
@@ -71,10 +71,12 @@ _LIES: dict[str, _Known] = {}
 
 
 def _lie(must: Must, *, lost: bool = False, by_class: bool = False) -> Callable[[Spoil], Spoil]:
-    """A lie called as its function is, which may return what is to be done to the file's bytes.
+    """Register the decorated function as a lie with the function's name; it may return a change of the file's bytes.
 
-    LOST: whether what is read need not be the good numbers. BY_CLASS: whether it is none where no classes are stated,
-    as the layer is no LSTM then.
+    Args:
+        must: The required outcome.
+        lost: Whether the numbers that are read may differ from the good ones.
+        by_class: Whether `must` holds only in layouts that state classes; in others, the layer is not an LSTM then.
     """
 
     def remember(spoil: Spoil) -> Spoil:
@@ -85,7 +87,7 @@ def _lie(must: Must, *, lost: bool = False, by_class: bool = False) -> Callable[
 
 
 def lies() -> Iterator[Lie]:
-    """Every lie in every layout."""
+    """Return every lie in every layout."""
     for layout in LAYOUTS:
         for kind, known in _LIES.items():
             yield Lie(layout.name, kind, _maker(layout, kind, known))
@@ -140,7 +142,7 @@ def _garbage_behind_the_file(spoiling: Spoiling) -> After:
     return lambda data: data + spoiling.scene.random.randbytes(spoiling.scene.random.randint(1, 3000))
 
 
-# --- ways out
+# --- links to other files
 
 
 @_lie(Must.REFUSED)
@@ -197,7 +199,7 @@ def _array_is_a_view_of_another_array(spoiling: Spoiling) -> None:
     spoiling.file.create_virtual_dataset(spoiling.array, layout)
 
 
-# --- what is not there, or is something else
+# --- arrays that are missing or of another kind
 
 
 @_lie(Must.REFUSED, by_class=True)
@@ -303,7 +305,7 @@ def _numbers_of_an_odd_type(spoiling: Spoiling) -> None:
     made.write(h5py.h5s.ALL, h5py.h5s.ALL, spoiling.values)
 
 
-# --- sizes that are not those of what is stored
+# --- sizes that differ from those of the stored data
 
 
 @_lie(Must.REFUSED)
@@ -353,7 +355,7 @@ def _array_lies_in_the_head_of_the_file(spoiling: Spoiling) -> After:
 
 
 def _moved(spoiling: Spoiling, place: int) -> After:
-    """The file with the array's place written over, which stands in its header with the bytes that it takes."""
+    """Overwrite the array's offset in the file, which precedes the number of bytes in the object header."""
     dataset = spoiling.file[spoiling.array]
     size = _PAGES.pack(dataset.id.get_storage_size())
     old = _PAGES.pack(dataset.id.get_offset()) + size
@@ -498,7 +500,7 @@ def _a_name_that_is_no_text(spoiling: Spoiling) -> None:
 
 
 def strange_name(scene: Scene) -> str:
-    """A name that a terminal, a path or a markup would act on."""
+    """Draw a name that a terminal, a path or a markup language would interpret."""
     random = scene.random
     return random.choice([
         "\x1b[31mred\x1b[0m", "a\rb", "tab\there", "bell\x07", "del\x7f", "c1\x9b31m", "\u202egnp.exe", "zero\u200bwidth",

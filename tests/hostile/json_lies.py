@@ -1,4 +1,4 @@
-"""JSON that is not what it should be: bombs, other types, no JSON at all. Each is bytes made of a good value."""
+"""Wrong JSON: bombs, values of other types, invalid text. Each function returns bytes made from a good value."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ODD: tuple[Any, ...] = (None, True, 0, -1, 1.5, 1e308, 10**30, -(10**18), "", "
 
 
 def lies() -> Mapping[str, Change]:
-    """The ways to spoil JSON, each by its name."""
+    """Return the ways to spoil JSON, by name."""
     return {name.strip("_").replace("_", " "): how for name, how in globals().items() if name.startswith("_json")}
 
 
@@ -25,7 +25,7 @@ def _text(value: Any) -> bytes:
 
 
 def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The way to every value within VALUE."""
+    """Yield the path of every value within `value`."""
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, child in inner:
         yield (*path, key)
@@ -33,7 +33,7 @@ def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]
 
 
 def _replaced(value: Any, random: Random, by: Callable[[Any], Any]) -> Any:
-    """VALUE with something in it replaced."""
+    """Return `value` with a random part of it replaced."""
     changed = deepcopy(value)
     places = list(_places(changed))
     if not places:

@@ -1,4 +1,4 @@
-"""What must hold of every run on a hostile file, whatever the file is."""
+"""Conditions that every run on a hostile file must meet."""
 
 from __future__ import annotations
 
@@ -17,16 +17,19 @@ _SHOW = ("show", "--json", "--all")
 
 
 class Judged(NamedTuple):
-    """What became of a case: what does not hold, and whether it was `refused`, `read`, or read as something `other`."""
+    """The outcome of a case: the violations, and `refused`, `read`, or `other` for other numbers than those of the good file."""
 
     wrong: tuple[str, ...]
     became: str
 
 
 class Judge:
-    """Runs the command line on cases, in a WORKSPACE of its own, and says what does not hold.
+    """A judge that runs the command line on cases, and reports the violations.
 
-    SECRETS: the directory of which nothing may be opened. ANEW: whether each run starts a process from nothing.
+    Args:
+        workspace: A directory for this judge alone.
+        secrets: The directory in which no file may be opened.
+        anew: Whether each run starts a new Python process.
     """
 
     def __init__(self, workspace: Path, secrets: Path, *, anew: bool = False) -> None:
@@ -46,7 +49,7 @@ class Judge:
         self._watch.close()
 
     def judge(self, case: Case) -> Judged:
-        """What became of CASE."""
+        """Run the command line on `case`, and return the outcome."""
         before = _tree(case.path)
         self._watch.opened()
         shown = self._run_in("show", [*_SHOW, str(case.path)])
@@ -56,13 +59,13 @@ class Judge:
             wrong = [*checks.of_run("show", shown), *checks.of_run("export", exported), *checks.of_record(shown)]
             wrong += [f"opened {name}" for name in sorted(self._watch.opened())]
             wrong += [] if _tree(case.path) == before else ["the input was changed"]
-            wrong += [f"{left.name} was left where it ran" for left in self._workspace.glob("runs/*/*")]
+            wrong += [f"{left.name} was left in the working directory" for left in self._workspace.glob("runs/*/*")]
             files = [path for path in output.rglob("*") if not path.is_dir()]
             if exported.status:
                 wrong += [f"export failed, but left {path.name}" for path in files]
                 wrong += ["a good file was refused"] if case.must is Must.READ else []
                 return Judged(tuple(wrong), "refused")
-            wrong += ["export is done, but show is not"] if shown.status else self._of_table(case, shown)
+            wrong += ["export succeeded, but show failed"] if shown.status else self._of_table(case, shown)
             return self._judge_output(case, files, wrong)
         finally:
             for made in (output, self._workspace / "runs"):
@@ -77,20 +80,20 @@ class Judge:
         if case.must is Must.REFUSED:
             wrong.append("a bad file was read")
         elif case.must is Must.READ and not (same and len(written) == len(case.gates)):
-            wrong.append("the numbers are not those of the good file")
+            wrong.append("not all numbers are those of the good file")
         elif case.must is Must.EITHER and not case.may_differ and not same:
-            wrong.append("numbers are not those of the good file")
+            wrong.append("some numbers are not those of the good file")
         if not same:
             wrong += self._of_memory(case, written)
         return Judged(tuple(wrong), "read" if same else "other")
 
     def _of_table(self, case: Case, shown: Ran) -> list[str]:
-        """The table for people says what the record does."""
+        """Check that the table agrees with the record."""
         table = self._run_in("table", ["show", "--all", str(case.path)])
         return [*checks.of_run("show", table), *checks.of_table(table, shown)]
 
     def _of_memory(self, case: Case, written: Gates) -> Iterator[str]:
-        """Numbers that are another in a process whose memory was filled with another byte are in no file."""
+        """Check that numbers do not come from uninitialised memory: they are the same if it is filled with another byte."""
         if len(self._servers) == 1:
             self._servers.append(Server(0xAA))
         for server in self._servers[1:]:
@@ -100,20 +103,20 @@ class Judge:
             again = checks.read_npz(found[0]) if found else {}
             shutil.rmtree(output, ignore_errors=True)
             if run.status == 0 and not checks.same_arrays(again, written):
-                yield "the numbers are not those of any file: another run gives others"
+                yield "the numbers come from uninitialised memory: another run gives others"
 
     def _run_in(self, name: str, words: list[str]) -> Ran:
         return self._run(words, self._directory(name))
 
     def _directory(self, command: str) -> Path:
-        """Where COMMAND is run, made."""
+        """Create the working directory for `command`."""
         directory = self._workspace / "runs" / command
         directory.mkdir(parents=True)
         return directory
 
 
 def _tree(path: Path) -> list[object]:
-    """All that lies beside PATH and below: names, kinds, sizes, and when each was changed."""
+    """Return name, mode, size and time of change of all files next to `path` and below."""
     return sorted(
         (str(one), stat.st_mode, stat.st_size, stat.st_mtime_ns)
         for one in path.parent.rglob("*")

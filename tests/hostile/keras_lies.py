@@ -1,4 +1,4 @@
-"""Lies of Keras's own: about architectures, and about the files that a model is made of."""
+"""Wrong configurations of Keras models, and missing, linked and damaged files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WEIGHTS = "model.weights.h5"
 
 
 def lies() -> Iterator[Lie]:
-    """All of them."""
+    """Return all lies about Keras models."""
     yield from _of_architectures()
     yield from _of_directories()
     yield from _of_shards()

@@ -1,4 +1,4 @@
-"""Every lie there is, some of them, and the files that they make."""
+"""All lies, a selection of them, and the files made by them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _JSON = "json"
 
 
 def some(seed: int, times: int = 1) -> list[Lie]:
-    """Each lie, told by TIMES of the readers that it can be told to; and all good files."""
+    """Return each kind of lie for at most `times` readers, and all good files."""
     kinds: dict[str, list[Lie]] = {}
     for lie in LIES:
         start = lie.kind.find(_JSON)
@@ -52,17 +52,17 @@ def some(seed: int, times: int = 1) -> list[Lie]:
 
 
 def lie(lie: Lie, directory: Path, secrets: Path, seed: int) -> Case:
-    """The file that LIE makes of SEED below DIRECTORY, which is made."""
+    """Create `directory`, and make the file of `lie` for `seed` in it."""
     directory.mkdir(parents=True)
     return lie.make(Scene(directory, secrets, drawing(seed, lie.name)))
 
 
 def mutant(target: Target, number: int, directory: Path, secrets: Path, seed: int) -> Case:
-    """The file of that NUMBER that TARGET makes of SEED below DIRECTORY, which is made."""
+    """Create `directory`, and make the mutant `number` of `target` for `seed` in it."""
     directory.mkdir(parents=True)
     return mutations.make(target, Scene(directory, secrets, drawing(seed, target.reader, number)))
 
 
 def drawing(*seeds: object) -> Random:
-    """What draws by SEEDS."""
-    return Random(" ".join(map(str, seeds)))  # noqa: S311 - one seed gives one file
+    """Return a random generator for `seeds`."""
+    return Random(" ".join(map(str, seeds)))  # noqa: S311 - the same seed must give the same file

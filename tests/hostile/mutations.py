@@ -1,4 +1,4 @@
-"""Good files of every reader with some of their bytes changed: what a bad disk does, and what a patient liar tries."""
+"""Good files of every reader with some bytes changed, as by a bad disk or a patient attacker."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _number(data: bytearray, random: Random) -> None:
 
 
 def _counted(data: bytearray, random: Random) -> None:
-    """A number a little larger or smaller."""
+    """Make a random number in `data` a little larger or smaller."""
     place = _place(data, random)
     data[place] = (data[place] + random.choice([-8, -2, -1, 1, 2, 8])) % 256
 
@@ -95,7 +95,7 @@ MUTATIONS: Sequence[Mutation] = (_bits, _bits, _bytes, _bytes, _run, _number, _n
 
 
 def mutated(data: bytes, random: Random) -> tuple[str, bytes]:
-    """What was done to DATA, and what it is then; never what it was."""
+    """Return the name of a mutation, and `data` after it, which always differs."""
     changed, done = bytearray(data), []
     while changed == data or random.random() < 0.3:
         if not changed:
@@ -107,12 +107,12 @@ def mutated(data: bytes, random: Random) -> tuple[str, bytes]:
 
 
 class Target(NamedTuple):
-    """Some files to mutate.
+    """Files to mutate.
 
     Attributes:
-        reader: whose they are.
-        write: writes the good model into a directory, with something mutated; gives the path and what was done.
-        is_sealed: whether checksums stand for all numbers and for what says where they are, so that none can change.
+        reader: The reader of the files.
+        write: Writes a mutated model into a directory; returns the path and the name of the mutation.
+        is_sealed: Whether checksums cover all numbers and their locations, so that no change goes unnoticed.
     """
 
     reader: str
@@ -122,7 +122,7 @@ class Target(NamedTuple):
 
 
 def make(target: Target, scene: Scene) -> Case:
-    """A mutated file."""
+    """Make a mutated file."""
     size = good_keras.sizes(scene.random)
     path, done = target.write(scene, size)
     gates = good_tensorflow.gates(size, target.layer)
@@ -130,7 +130,7 @@ def make(target: Target, scene: Scene) -> Case:
 
 
 def targets() -> Iterator[Target]:
-    """All there are."""
+    """Yield all targets."""
     for layout in good_keras.LAYOUTS:
         packed = layout.name == "keras zip"
         yield Target(layout.name, _of_hdf5(layout), layout.layer, is_sealed=False)
@@ -149,7 +149,7 @@ def targets() -> Iterator[Target]:
 
 
 def _of_hdf5(layout: good_keras.Layout) -> Callable[[Scene, Sizes], tuple[Path, str]]:
-    """The HDF5 file of LAYOUT mutated, before it is packed."""
+    """Return a function that writes a model in `layout`, with the HDF5 file mutated before it is packed."""
 
     def write(scene: Scene, size: Sizes) -> tuple[Path, str]:
         done = []
@@ -176,7 +176,7 @@ def _of_part(kind: good_tensorflow.Kind, part: str) -> Callable[[Scene, Sizes], 
 
 
 def _of_entries(kind: good_tensorflow.Kind) -> Callable[[Scene, Sizes], tuple[Path, str]]:
-    """An entry of a table mutated, with checksums that are right again."""
+    """Return a function that mutates an entry of a table and makes the checksums valid again."""
 
     def write(scene: Scene, size: Sizes) -> tuple[Path, str]:
         done = []
@@ -202,7 +202,7 @@ def _of_config(scene: Scene, size: Sizes) -> tuple[Path, str]:
 
 
 def _of_chunks(scene: Scene, size: Sizes) -> tuple[Path, str]:
-    """The newer structures of HDF5, and chunks."""
+    """Mutate a file with the newer structures of HDF5, and chunks."""
     path = scene.directory / "model.h5"
     weights = dict(builders.keras_2_weights(good_keras.NAME, *size))
     options = scene.random.choice(
@@ -218,7 +218,7 @@ def _of_chunks(scene: Scene, size: Sizes) -> tuple[Path, str]:
 
 
 def _of_genuine(suffix: str) -> Callable[[Scene, Sizes], tuple[Path, str]]:
-    """A file that a framework wrote, with that SUFFIX, or one of the files in a directory that it wrote."""
+    """Return a function that mutates a framework's file with this `suffix`, or a file in a framework's directory."""
     found = sorted(path for path in _GENUINE.iterdir() if path.is_dir() != bool(suffix) and path.name.endswith(suffix))
 
     def write(scene: Scene, _: Sizes) -> tuple[Path, str]:

@@ -1,4 +1,4 @@
-"""Lies that graphs of objects can tell, in checkpoints and in SavedModels."""
+"""Wrong object graphs in checkpoints and SavedModels, and damaged SavedModels."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LIES = Lies()
 
 
 def _of_objects(called: str, must: Must, change: Callable[[Object, Sizes, Scene], object]) -> None:
-    """A lie that a checkpoint and a SavedModel can tell."""
+    """Add a lie for a checkpoint and for a SavedModel."""
 
     def checkpoint(scene: Scene, size: Sizes) -> Path:
         root = objects(size)
@@ -58,7 +58,7 @@ def _wide(root: Object, _: Sizes, __: Scene) -> None:
 
 def _many_ways(root: Object, _: Sizes, __: Scene) -> None:
     here = root
-    for _ in range(40):  # two edges each: 2**40 ways to the end
+    for _ in range(40):  # two edges each: 2**40 paths to the end
         inner = Object()
         here.children |= {"one": inner, "other": inner}
         here = inner
@@ -97,7 +97,7 @@ _of_objects("weights that are slots", Must.EITHER, _slotted)
 
 
 def _of_graph_bytes(called: str, must: Must, data: Callable[[Scene], bytes]) -> None:
-    """A lie in the bytes of an object graph."""
+    """Add a lie in the bytes of an object graph."""
 
     def checkpoint(scene: Scene, size: Sizes) -> Path:
         root = objects(size)
@@ -171,7 +171,7 @@ _of_saved_model(
 
 
 def _with_metadata(change: json_lies.Change) -> Write:
-    """A SavedModel beside which something else than Keras's JSON about its objects stands."""
+    """Add a SavedModel with changed Keras metadata of the objects."""
     good = {"class_name": "LSTM", "name": "lstm_1", "config": {"name": "lstm_1", "units": 4}}
 
     def write(scene: Scene, size: Sizes) -> Path:
@@ -188,7 +188,7 @@ for _called, _change in json_lies.lies().items():
 
 
 def _with_architecture(change: json_lies.Change) -> Write:
-    """An export beside which something else than Keras's architecture stands."""
+    """Add an exported model with a changed Keras configuration."""
 
     def write(scene: Scene, size: Sizes) -> Path:
         path = EXPORTED.write(scene.directory, size)

@@ -1,4 +1,4 @@
-"""The command line, run on hostile files: by a server that forks, or in a process that starts from nothing."""
+"""Runs of the command line on hostile files, by a forking server or in a new Python process."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ _SERVER = Path(__file__).with_name("server.py")
 
 
 class Ran(NamedTuple):
-    """What a run came to: the exit status, or the negative number of the signal that ended it.
+    """The outcome of a run.
 
     Attributes:
-        memory: resident bytes at most.
-        left: whether it left a process behind.
+        status: The exit status, or the negative number of the signal that ended the process.
+        memory: The peak of resident memory in bytes.
+        left: Whether a child process was left running.
     """
 
     status: int
@@ -30,7 +31,7 @@ class Ran(NamedTuple):
 
 
 class Server:
-    """The forking server. All memory that it hands out is filled with the byte PERTURBATION before (glibc)."""
+    """The forking server. With glibc, allocated memory is filled with the byte `perturbation`."""
 
     def __init__(self, perturbation: int = 0x55) -> None:
         environment = {name: value for name, value in os.environ.items() if name != "LSTMDUMP_DEBUG"}
@@ -40,7 +41,7 @@ class Server:
         )
 
     def run(self, words: Sequence[str], directory: Path) -> Ran:
-        """`lstmdump` with WORDS, in DIRECTORY, which is also where it may put temporary files."""
+        """Run `lstmdump` with `words` in `directory`, which is also for temporary files."""
         out, err = (directory.with_name(f"{directory.name}.{stream}") for stream in ("out", "err"))
         job = {"words": words, "directory": str(directory), "out": str(out), "err": str(err)}
         to, back = cast("IO[str]", self._process.stdin), cast("IO[str]", self._process.stdout)
@@ -55,7 +56,7 @@ class Server:
 
 
 def run_anew(words: Sequence[str], directory: Path) -> Ran:
-    """`python -m lstmdump` with WORDS."""
+    """Run `python -m lstmdump` with `words` in `directory`."""
     environment = {name: value for name, value in os.environ.items() if name != "LSTMDUMP_DEBUG"}
     done = subprocess.run(
         [sys.executable, "-m", "lstmdump", *words],

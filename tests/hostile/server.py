@@ -1,7 +1,7 @@
-"""Runs the command line many times, each in a process of its own that is forked from one that has imported it all.
+"""Run the command line many times, each time in a process forked from this one, which has imported all modules.
 
-A line of JSON on stdin says what to run, a line on stdout what became of it. A process that takes more processor time,
-memory or patience than any file may cost is killed by the system.
+Requests are lines of JSON on stdin, and outcomes are lines of JSON on stdout. The system kills a process that exceeds
+the limits of CPU time, memory or wall time, which are higher than any file may need.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import time
 from contextlib import suppress
 from typing import Any, NoReturn
 
-CPU = 20  # seconds; the slowest good case takes a tenth of one
-ADDRESSES = 4 << 30  # bytes; so that no file takes the machine down
+CPU = 20  # seconds; the slowest good case takes 0.1 s
+ADDRESSES = 4 << 30  # bytes; so that no file exhausts the machine's memory
 PATIENCE = 120  # seconds
 
 
@@ -31,7 +31,7 @@ def _serve() -> None:
 
 
 def _import_all() -> None:
-    """Import what any run may need, so that none has to."""
+    """Import all modules that a run may need, so that runs are fast."""
     import lstmdump
 
     for module in pkgutil.walk_packages(lstmdump.__path__, "lstmdump."):
@@ -60,7 +60,7 @@ def _run(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def _kill_group(leader: int) -> bool:
-    """End what the process LEADER has left behind; whether that was anything."""
+    """Kill the process group of `leader`; return whether a process was left in it."""
     try:
         os.killpg(leader, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
@@ -69,7 +69,7 @@ def _kill_group(leader: int) -> bool:
 
 
 def _become(job: dict[str, Any]) -> NoReturn:
-    """Be the command line, with the words, the directory and the outputs that JOB says."""
+    """Replace this process by the command line, with the words, the directory and the output files of `job`."""
     status = 70
     try:
         os.setsid()
@@ -80,7 +80,7 @@ def _become(job: dict[str, Any]) -> NoReturn:
             os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), descriptor)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_CPU, (CPU, CPU + 1))
-        with suppress(ValueError, OSError):  # macOS has no such limit
+        with suppress(ValueError, OSError):  # macOS does not support this limit
             resource.setrlimit(resource.RLIMIT_AS, (ADDRESSES, ADDRESSES))
         sys.argv = ["lstmdump", *job["words"]]
         status = _status()

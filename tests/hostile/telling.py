@@ -1,4 +1,4 @@
-"""The lies that TensorFlow's files tell, as they are put down."""
+"""Lists of lies about the files of TensorFlow."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from hostile.good_tensorflow import Kind, gates
 EXTREMES = (0, 1, 255, (1 << 31) - 1, 1 << 31, (1 << 32) - 1, 1 << 40, (1 << 63) - 1, 1 << 63, (1 << 64) - 1)
 
 Write = Callable[[Scene, Sizes], Path]
-"""Writes a file about an LSTM of some sizes, and gives the path of the model."""
+"""A function that writes a model with an LSTM of the given sizes, and returns the path."""
 
 
 class Lies(list[Lie]):
-    """Those of one kind of file."""
+    """The lies about one kind of file."""
 
     def told_by(self, kind: Kind, must: Must) -> Callable[[Write], Write]:
-        """A lie called as its function is."""
+        """Register the decorated function as a lie with the function's name."""
 
         def remember(write: Write) -> Write:
             self.add(kind, words(write), must, write)
@@ -29,7 +29,7 @@ class Lies(list[Lie]):
         return remember
 
     def add(self, kind: Kind, called: str, must: Must, write: Write) -> None:
-        """A lie that is CALLED so."""
+        """Add a lie with the name `called`."""
 
         def make(scene: Scene) -> Case:
             size = good_keras.sizes(scene.random)

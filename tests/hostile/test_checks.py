@@ -1,4 +1,4 @@
-"""Whoever judges can tell a good run from a bad one."""
+"""Tests that the judge distinguishes good runs from bad ones."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def judge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judge]:
         yield made
 
 
-forking = pytest.mark.skipif(not HAS_FORK, reason="files are tried in processes that are forked")
+forking = pytest.mark.skipif(not HAS_FORK, reason="the files are tried in forked processes")
 
 
 @pytest.mark.parametrize("ran", [GOOD, REFUSED])
@@ -43,17 +43,17 @@ def test_a_good_run_is_good(ran: Ran) -> None:
     [
         (GOOD._replace(status=1), "show ended with 1"),
         (GOOD._replace(status=-11), "show ended with -11"),
-        (REFUSED._replace(err=b""), "show tells 0 lines, not one"),
-        (REFUSED._replace(err=REFUSED.err * 2), "show tells 2 lines, not one"),
+        (REFUSED._replace(err=b""), "show reports 0 lines instead of one"),
+        (REFUSED._replace(err=REFUSED.err * 2), "show reports 2 lines instead of one"),
         (REFUSED._replace(err=b"lstmdump: x: a bug in lstmdump: KeyError\n"), "show has a bug"),
         (GOOD._replace(err=b"HDF5-DIAG: Error detected\n"), "show has a bug"),
-        (GOOD._replace(err=b"warning: x\n"), "show tells a line that is not its own"),
-        (REFUSED._replace(err=b"lstmdump: " + b"x" * 5000), "show tells a line of 5010 signs"),
-        (GOOD._replace(out="a\u202eb\n".encode()), "show writes the sign U+202E"),
-        (GOOD._replace(err=b"lstmdump: \x1b[2J"), "show writes the sign U+001B"),
-        (GOOD._replace(out=b"\xff\n"), "show writes what is no UTF-8"),
+        (GOOD._replace(err=b"warning: x\n"), "show reports a line without the prefix"),
+        (REFUSED._replace(err=b"lstmdump: " + b"x" * 5000), "show reports a line of 5010 characters"),
+        (GOOD._replace(out="a\u202eb\n".encode()), "show writes the character U+202E"),
+        (GOOD._replace(err=b"lstmdump: \x1b[2J"), "show writes the character U+001B"),
+        (GOOD._replace(out=b"\xff\n"), "show writes invalid UTF-8"),
         (GOOD._replace(out=b'{"x": 31337.0078125}\n'), "show writes the secret"),
-        (GOOD._replace(memory=1 << 30), "show took 1024 MiB"),
+        (GOOD._replace(memory=1 << 30), "show used 1024 MiB"),
         (GOOD._replace(left=True), "show left a process behind"),
     ],
 )
@@ -64,9 +64,9 @@ def test_a_bad_run_is_told(ran: Ran, words: str) -> None:
 @pytest.mark.parametrize(
     ("ran", "words"),
     [
-        (GOOD._replace(out=b""), "show writes 0 lines, not one"),
-        (GOOD._replace(out=REFUSED.out), "the record and the exit status of show differ"),
-        (REFUSED._replace(out=GOOD.out), "the record and the exit status of show differ"),
+        (GOOD._replace(out=b""), "show writes 0 lines instead of one"),
+        (GOOD._replace(out=REFUSED.out), "the record and the exit status of show disagree"),
+        (REFUSED._replace(out=GOOD.out), "the record and the exit status of show disagree"),
     ],
 )
 def test_a_record_that_contradicts_the_status_is_told(ran: Ran, words: str) -> None:
@@ -76,7 +76,7 @@ def test_a_record_that_contradicts_the_status_is_told(ran: Ran, words: str) -> N
 def test_a_name_that_the_table_takes_for_markup_is_told() -> None:
     shown = GOOD._replace(out=b'{"layers": [{"name": "[bold]x"}, {"name": "y\\u001b"}]}')
     table = GOOD._replace(out=b"LSTM x  y\\x1b  LSTM")
-    assert list(checks.of_table(table, shown)) == ["the table has no layer '[bold]x'"]
+    assert list(checks.of_table(table, shown)) == ["the table lacks the layer '[bold]x'"]
 
 
 def test_good_arrays_are_the_same_under_other_names_and_in_other_types() -> None:
@@ -103,7 +103,7 @@ def test_secrets_and_strange_keys_are_told() -> None:
     assert list(checks.of_arrays(written)) == ["a key of the archive is 'a\\x1b'", "b holds the secret"]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has inotify")
 def test_a_file_that_is_opened_is_seen(tmp_path: Path) -> None:
     for name in ("one", "other"):
         (tmp_path / name).touch()
@@ -127,8 +127,8 @@ def test_the_server_tells_what_the_command_line_came_to(model: Path, tmp_path: P
 @pytest.mark.parametrize(
     ("must", "gates", "words"),
     [
-        (Must.READ, {"lstm_1/W_i": np.zeros((3, 4))}, "the numbers are not those of the good file"),
-        (Must.EITHER, {"lstm_1/W_i": np.zeros((3, 4))}, "numbers are not those of the good file"),
+        (Must.READ, {"lstm_1/W_i": np.zeros((3, 4))}, "not all numbers are those of the good file"),
+        (Must.EITHER, {"lstm_1/W_i": np.zeros((3, 4))}, "some numbers are not those of the good file"),
         (Must.REFUSED, {}, "a bad file was read"),
     ],
 )
@@ -153,7 +153,7 @@ def test_what_is_left_where_the_command_ran_is_told(judge: Judge, model: Path, m
 
     monkeypatch.setattr(judge, "_run", littering)
     judged = judge.judge(Case("keras 2", "good", Must.REFUSED, model, {}))
-    assert judged.wrong == ("litter was left where it ran",) * 2
+    assert judged.wrong == ("litter was left in the working directory",) * 2
 
 
 def test_one_seed_gives_one_file_and_another_seed_another(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The fuzz targets without their engine: what was found once, a few hundred damaged inputs each, and whether they see."""
+"""The fuzz targets without the engine: regressions, some hundred damaged inputs each, and the detection of failures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hostile.fuzz.target import BYTES, Parts, Target
 
 from lstmdump.errors import CorruptModel
 
-EXECUTIONS = 300  # of each target; a long run is for `python tests/hostile/fuzz`
+EXECUTIONS = 300  # of each target; `python tests/hostile/fuzz` is the long run
 MOST_KEPT = 300_000  # bytes of all regressions
 FEW = 8  # seeds, the smallest
 KEPT = [
@@ -25,7 +25,7 @@ KEPT = [
     for name in registry.TARGETS
     for path in registry.regressions(name)
 ]
-UNREADABLE = ("detection",)  # targets whose seeds are not all good ones
+UNREADABLE = ("detection",)  # targets whose seeds are not all valid
 
 
 def told(found: watching.Finding | None) -> str:
@@ -81,7 +81,7 @@ def test_every_other_exception_is_one(error: type[Exception]) -> None:
     assert found.kind == f"{error.__name__} in test_fuzz.fail"
 
 
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no timers of processes")
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no CPU timers")
 def test_so_is_a_parser_that_does_not_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
     def go_on(_: Parts) -> None:
         while True:
@@ -113,7 +113,7 @@ def test_a_message_is_put_together_as_it_was() -> None:
 def test_damage_to_a_message_leaves_a_message() -> None:
     inner = messages.put_together([(0x0A, b"name"), (0x10, b"\1")])
     data = messages.put_together([(0x0A, inner), (0x12, inner)])
-    random = Random(1)  # noqa: S311 - nothing is kept secret here
+    random = Random(1)  # noqa: S311 - not for cryptography
     found = [messages.damaged_message(data, data, random, lambda content: content + b"!") for _ in range(200)]
     assert all(messages.taken_apart(one) is not None for one in found)
     assert len(set(found)) > 50
@@ -150,10 +150,10 @@ def test_who_has_no_engine_is_told_what_to_install(
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     assert command.main(["protobuf", "--dir", str(tmp_path)]) == 2
-    assert capsys.readouterr().err == "fuzz: needs atheris; pip install -e '.[fuzz]'\n"
+    assert capsys.readouterr().err == "fuzz: atheris is not installed; pip install -e '.[fuzz]'\n"
 
 
-@pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="the engine is in the extra `fuzz`")
+@pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="atheris is in the extra `fuzz`")
 def test_a_short_run_tells_what_it_came_to(root: Path, tmp_path: Path) -> None:
     words = [sys.executable, str(root / "tests" / "hostile" / "fuzz"), "keras_0", "--minutes", "0.05"]
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""A quick run: each lie to some readers, and some mutants of every file. `python tests/hostile` is the long one."""
+"""A quick run: each lie for some readers, and some mutants of every file. `python tests/hostile` is the long run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hostile.mutations import Target
 
 from lstmdump.sandbox.fork import HAS_FORK
 
-pytestmark = pytest.mark.skipif(not HAS_FORK, reason="files are tried, and guarded, in processes that are forked")
+pytestmark = pytest.mark.skipif(not HAS_FORK, reason="the files are tried in forked processes")
 
 SEED = 1
 MUTANTS = 2

@@ -1,4 +1,4 @@
-"""Names that a file holds, in everything that is printed of it."""
+"""Names from a file in everything that is printed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MARKUP = "[bold red]x[/] [link=file:///y]z[/link] :smile: <b>&amp;"
 
 
 def named(value: Any, name: str) -> Any:
-    """VALUE, facts of a report, with NAME in the place of every text."""
+    """Return the facts of a report, `value`, with every text replaced by `name`."""
     if isinstance(value, str):
         return name
     if isinstance(value, tuple):
@@ -51,7 +51,7 @@ def report(model: Path) -> Callable[[str], Report]:
 
 
 def unseen(text: str) -> set[str]:
-    """The characters of TEXT that a terminal acts on or hides."""
+    """Return the characters of `text` that a terminal interprets or hides."""
     return {sign for sign in text if unicodedata.category(sign) in ("Cc", "Cf", "Cs", "Zl", "Zp")} - {"\n"}
 
 

@@ -1,4 +1,4 @@
-"""Outputs of runs that are killed, run out of room, get in each other's way, or meet bad models among good ones."""
+"""Outputs of runs that are killed, exceed the file size limit, run at the same time, or read bad models among good ones."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ cli.main()
 
 
 def content(path: Path) -> dict[str, bytes]:
-    """The members of an archive that is whole, but for the record, which has the model's path."""
+    """Return the members of a complete archive, without the record, which has the model's path."""
     with zipfile.ZipFile(path) as archive:
         assert archive.testzip() is None
         return {name: archive.read(name) for name in archive.namelist() if name != "__lstmdump__.npy"}
@@ -42,7 +42,7 @@ def content(path: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Two models of 5 MB with other numbers, and what is exported of each beside it."""
+    """Two models of 5 MB with different numbers, and the exported archive of each next to it."""
     place = tmp_path_factory.mktemp("models")
     paths = []
     for seed, name in enumerate(("old.h5", "new.h5")):
@@ -115,9 +115,9 @@ def test_six_runs_into_one_directory_leave_whole_files_only(
 
 @pytest.fixture
 def batch(tmp_path: Path) -> tuple[Path, set[str]]:
-    """A directory of 300 models, and the names of those 30 that are cut short."""
+    """A directory of 300 models, and the names of the 30 truncated ones."""
     whole = builders.one_lstm(tmp_path / "whole.h5").read_bytes()
-    draw = random.Random(1)  # noqa: S311 - the same each time
+    draw = random.Random(1)  # noqa: S311 - the same choice each time
     bad = {f"{number:03}.h5" for number in draw.sample(range(300), 30)}
     (tmp_path / "in").mkdir()
     for number in range(300):
@@ -138,7 +138,7 @@ def test_of_many_models_exactly_the_bad_ones_are_named(
     assert (written & bad, len(written)) == (set(), 270)
 
 
-@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="descriptors as Linux lists them")
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux lists descriptors in /proc")
 def test_many_models_leave_no_descriptor_open(batch: tuple[Path, set[str]], tmp_path: Path) -> None:
     place, bad = batch
     counts = []

@@ -1,4 +1,4 @@
-"""What holds for anything that hypothesis can think of. HOSTILE_EXAMPLES=2000 has it think longer."""
+"""Properties that hold for all inputs of hypothesis; `HOSTILE_EXAMPLES=2000` sets the number of examples."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ anything = settings(
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory in which each example writes over the one before."""
+    """A directory in which each example overwrites the one before."""
     return tmp_path_factory.mktemp("examples")
 
 
 def read(path: Path) -> dict[str, np.ndarray] | None:
-    """All gates of the model at PATH, described and read; None where it is refused."""
+    """Describe and read all gates of the model at `path`; return None if it is refused."""
     try:
         with lstmdump.open(path) as model:
             line = record.line(record.of(describe(model), with_others=True))
@@ -73,7 +73,7 @@ def assert_one_line(text: str) -> None:
 
 
 def same(found: dict[str, np.ndarray] | None, good: Any) -> bool:
-    """Whether FOUND is nothing, or no array that GOOD does not have."""
+    """Return whether `found` is None, or has only arrays that `good` has."""
     return found is None or all(key in good and np.array_equal(good[key], values) for key, values in found.items())
 
 
@@ -291,7 +291,7 @@ objects = st.tuples(st.lists(st.tuples(edges, st.integers(0, 8)), max_size=4), s
 @anything
 @given(st.lists(st.tuples(edges, st.integers(0, 8)), max_size=4), st.lists(objects, max_size=6))
 def test_any_graph_of_objects_is_refused_or_its_numbers_are_right(place: Path, roots: Any, others: Any) -> None:
-    """The root leads to a cell and wherever else; the cell's three variables come next, and then the others."""
+    """Build a root with edges to a cell and other nodes; the next nodes are the cell's three variables, then the others."""
     fused = list(builders.fused(builders.gates(*SIZE)).items())
     cell = [(leaf, number + 2) for number, (leaf, _) in enumerate(fused)]
     nodes = [([("layer-0", 1), *roots], 3), (cell, 3), *(([], number) for number in range(3)), *others]

@@ -1,4 +1,4 @@
-"""`python tests/hostile/fuzz`: see `command`."""
+"""Run `python tests/hostile/fuzz`: see `command`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python tests/hostile/fuzz TARGET... --minutes 20`: fuzzes our parsers, guided by what of them each input reaches."""
+"""Fuzz the parsers, guided by the code that each input reaches: `python tests/hostile/fuzz TARGET... --minutes 20`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FINDING, _NOT_RUN = 1, 2
 
 
 class Came(NamedTuple):
-    """What the run of a target came to."""
+    """The statistics and findings of a run."""
 
     executions: int
     seconds: float
@@ -33,17 +33,17 @@ class Came(NamedTuple):
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Fuzz the targets that are asked for; the status is 1 where something was found, 2 where nothing could be run."""
+    """Fuzz the requested targets; return 1 if there are findings, 2 if the engine is missing."""
     options = _parser().parse_args(words)
     names = list(registry.TARGETS) if "all" in options.targets else options.targets
     options.dir.mkdir(parents=True, exist_ok=True)
     if options.distil:
         for name in names:
             kept = distilled(registry.TARGETS[name], options.dir / name / "corpus", options.findings / name)
-            print(f"{name}: {kept} inputs kept", flush=True)
+            print(f"{name}: {kept} inputs kept as regressions", flush=True)
         return 0
     if importlib.util.find_spec("atheris") is None:
-        print("fuzz: needs atheris; pip install -e '.[fuzz]'", file=sys.stderr)
+        print("fuzz: atheris is not installed; pip install -e '.[fuzz]'", file=sys.stderr)
         return _NOT_RUN
     with ThreadPoolExecutor(options.jobs) as threads:
         found = list(threads.map(lambda name: _fuzz(name, options), names))
@@ -53,22 +53,22 @@ def main(words: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python tests/hostile/fuzz", description=__doc__)
     parser.add_argument("targets", nargs="+", metavar="TARGET", choices=[*registry.TARGETS, "all"],
-                        help=f"one of {', '.join(registry.TARGETS)}; or all")  # fmt: skip
-    parser.add_argument("--minutes", type=float, default=1.0, help="of the processor, for each target (1)")
-    parser.add_argument("-j", "--jobs", type=int, default=1, help="so many targets at a time (1)")
+                        help=f"{', '.join(registry.TARGETS)}, or all")  # fmt: skip
+    parser.add_argument("--minutes", type=float, default=1.0, help="CPU minutes for each target (1)")
+    parser.add_argument("-j", "--jobs", type=int, default=1, help="the number of targets to fuzz at a time (1)")
     parser.add_argument("--dir", type=Path, default=Path(tempfile.gettempdir()) / "lstmdump-fuzz",
-                        help="where logs, and the inputs that reach something new, stay for the next run (%(default)s)")  # fmt: skip
+                        help="a directory for logs and for inputs that reach new code, kept for the next run (%(default)s)")  # fmt: skip
     parser.add_argument("--models", type=Path, action="append", default=[],
-                        help="a directory of genuine models that inputs are made of, besides those of the tests")  # fmt: skip
+                        help="a directory of genuine models to make inputs from, in addition to those of the tests")  # fmt: skip
     parser.add_argument("--findings", type=Path, default=registry.REGRESSIONS,
-                        help="where what is found is kept, as small as it can be made (tests/hostile/regressions)")  # fmt: skip
+                        help="a directory for the minimised inputs of findings (tests/hostile/regressions)")  # fmt: skip
     parser.add_argument("--distil", action="store_true",
-                        help="fuzz nothing; of the inputs of earlier runs, keep as regressions those that reach more")  # fmt: skip
+                        help="do not fuzz; keep those inputs of earlier runs as regressions that reach more code")  # fmt: skip
     return parser
 
 
 def _fuzz(name: str, options: argparse.Namespace) -> bool:
-    """Run the target NAME, anew where its process dies, and tell what it came to; whether something was found."""
+    """Run the target `name`, again if its process dies, and report the outcome; return whether there are findings."""
     place, log = options.dir / name, options.dir / f"{name}.log"
     (place / "corpus").mkdir(parents=True, exist_ok=True)
     executions, seconds, slowest, findings, deaths = 0, 0.0, 0.0, [], 0
@@ -79,10 +79,10 @@ def _fuzz(name: str, options: argparse.Namespace) -> bool:
         findings += [one for one in came.findings if one not in findings]
         if died:
             deaths += 1
-            findings += _kept(place, options.findings / name) or [f"{name}: it died, see {log}"]
+            findings += _kept(place, options.findings / name) or [f"{name}: the process died, see {log}"]
     reached = _REACHED.findall(log.read_text("utf-8", "replace"))
     edges, features, kept = reached[-1] if reached else (0, 0, 0)
-    told = (f"{name}: {executions:,} executions in {seconds / 60:.2f} minutes of the processor; {edges} edges, "
+    told = (f"{name}: {executions:,} executions in {seconds / 60:.2f} CPU minutes;  {edges} edges, "
             f"{features} features, {kept} inputs, the slowest {slowest:.2f} s; {len(findings) or 'no'} findings")  # fmt: skip
     words = "\n".join([*map(str, findings), told])
     with log.open("a") as file:
@@ -92,7 +92,7 @@ def _fuzz(name: str, options: argparse.Namespace) -> bool:
 
 
 def _run(name: str, place: Path, log: Path, seconds: float, options: argparse.Namespace) -> tuple[Came, bool]:
-    """One process: what it came to, and whether it died."""
+    """Run one process; return the outcome, and whether the process died."""
     progress = place / "progress.json"
     progress.unlink(missing_ok=True)
     command = [sys.executable, str(Path(__file__).with_name("engine.py")), name, str(place / "corpus"),
@@ -106,7 +106,7 @@ def _run(name: str, place: Path, log: Path, seconds: float, options: argparse.Na
 
 
 def _kept(place: Path, findings: Path) -> list[str]:
-    """Move what a process died of to the FINDINGS."""
+    """Move the inputs of which processes died to `findings`."""
     found = []
     for path in place.glob("died-*"):
         findings.mkdir(parents=True, exist_ok=True)

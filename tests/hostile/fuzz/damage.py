@@ -1,4 +1,4 @@
-"""Damage to inputs that leaves the rest of them whole, so that it reaches deep into a parser."""
+"""Damage to inputs that keeps the rest valid, so that they reach deep into a parser."""
 
 from __future__ import annotations
 
@@ -15,12 +15,18 @@ ByteDamage = Callable[[bytes], bytes]
 
 _NUMBERS = (0, 1, -1, 2, 127, 128, 255, 256, 2**31 - 1, 2**31, 2**32, 2**53, 2**63, 2**64, 1e308, float("nan"), 0.5)
 _OTHERS = (None, True, "", "lstm", "LSTM", "a/b", "..", "\ud800", [], {}, [[]], {"class_name": "LSTM", "config": {}})
-_LONGEST = 64  # bytes that are put in at once
+_LONGEST = 64  # bytes inserted at once
 _DEEPEST = 400
 
 
 class Damage:
-    """Damage to inputs of TARGET, which may also get parts of OTHERS; single bytes are damaged by BYTES_DAMAGE."""
+    """Damage to inputs of a target.
+
+    Args:
+        target: The target.
+        others: Inputs whose parts may replace those of the damaged one.
+        bytes_damage: Damages the bytes of a part.
+    """
 
     def __init__(self, target: Target, others: Sequence[Parts], bytes_damage: ByteDamage | None = None) -> None:
         self._target = target
@@ -28,8 +34,8 @@ class Damage:
         self._bytes_damage = bytes_damage
 
     def apply(self, data: bytes, seed: int, longest: int = 1 << 20) -> bytes:
-        """DATA, damaged in a way that SEED decides; no more than LONGEST bytes."""
-        random = Random(seed)  # noqa: S311 - nothing is kept secret here
+        """Return `data` with damage that depends on `seed`, in at most `longest` bytes."""
+        random = Random(seed)  # noqa: S311 - not for cryptography
         parts = self._target.padded(sections.unpacked(data))
         for _ in range(random.choice((1, 1, 1, 2, 4))):
             self._damage_one(parts, random)
@@ -61,7 +67,7 @@ class Damage:
             parts[place] = damaged_bytes(parts[place])
 
     def _damage_list(self, parts: Parts, place: int, random: Random) -> None:
-        """Take out, repeat or exchange a whole group of the repeated parts."""
+        """Remove, repeat or exchange a whole group of the repeated parts."""
         start, step = len(self._target.kinds), len(self._target.repeated)
         first = start + (place - start) // step * step
         group = parts[first : first + step]
@@ -75,7 +81,7 @@ class Damage:
             parts[first : first + step] = other[at : at + step]
 
     def _other(self, place: int, random: Random) -> bytes:
-        """A part of another input, of the same kind as the one at PLACE."""
+        """Return a part of another input, of the same kind as the one at `place`."""
         other = random.choice(self._others)
         start, step = len(self._target.kinds), len(self._target.repeated)
         if place >= start and len(other) > start:
@@ -84,7 +90,7 @@ class Damage:
 
 
 def damaged(data: bytes, random: Random) -> bytes:
-    """DATA with a few bytes changed, put in, taken out or repeated."""
+    """Return `data` with a few bytes changed, inserted, removed or repeated."""
     at = random.randrange(len(data) + 1)
     stop = min(len(data), at + random.choice((1, 1, 2, 4, 8, random.randrange(1, _LONGEST))))
     choice = random.randrange(6)
@@ -103,7 +109,7 @@ def damaged(data: bytes, random: Random) -> bytes:
 
 
 def damaged_json(data: bytes, other: bytes, random: Random) -> bytes:
-    """DATA, JSON, with a value in it changed, taken out, wrapped, or replaced by one out of OTHER."""
+    """Return the JSON `data` with a value changed, removed, wrapped, or replaced by one from the JSON `other`."""
     try:
         value, spare = json.loads(data), json.loads(other or b"0")
     except (ValueError, RecursionError):
@@ -134,7 +140,7 @@ def damaged_json(data: bytes, other: bytes, random: Random) -> bytes:
 
 
 def _place(holder: Any, random: Random) -> tuple[Any, Any]:
-    """A place somewhere in HOLDER: the list or object, and the key there."""
+    """Return a random place within `holder`: the list or object, and the index or key."""
     at, key = holder, ""
     while isinstance(at[key], (dict, list)) and at[key] and random.random() < 0.8:
         at = at[key]

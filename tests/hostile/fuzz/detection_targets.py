@@ -1,4 +1,4 @@
-"""What a path is taken for, by its bytes and its name."""
+"""The detection of formats by content and name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hostile.fuzz.target import BYTES, Parts, Target
 from lstmdump.model.location import Location
 from lstmdump.readers.detect import Format, detect
 
-_HEAD = 1500  # bytes: more than are looked at, of what is no zip archive
+_HEAD = 1500  # bytes: more than the detection reads of a file that is not a zip archive
 _LONGEST_NAME = 60
 _STARTS = (b"version https://git-lfs.github.com/spec/v1\n", b"\x93NUMPY\1\0", b"\x1f\x8b\x08\0", b"GGUF\3\0\0\0", b"\x80\4\x95",
            b"\x80\2\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.", b" <!DOCTYPE html>", b"\x08\7\x12\7pytorch", b"\x40\0\0\0\0\0\0\0{\"a\":1}",

@@ -1,4 +1,4 @@
-"""Which inputs of a long run are worth keeping: those that reach lines of ours that no good input reaches."""
+"""Selection of the inputs of a long run that reach lines of lstmdump that no good input reaches."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from hostile.fuzz.target import Target
 import lstmdump
 
 _PACKAGE = str(Path(lstmdump.__file__).parent)
-_LARGEST = 2500  # bytes of an input that is kept
-_MOST_TRIES = 150  # to make an input smaller
+_LARGEST = 2500  # bytes of a kept input
+_MOST_TRIES = 150  # tries to make an input smaller
 
 Lines = set[tuple[str, int]]
 
 
 def distilled(target: Target, corpus: Path, folder: Path) -> int:
-    """Write to FOLDER what of the inputs in CORPUS reaches lines that nothing kept reaches, made small; how many."""
+    """Minimise the inputs in `corpus` that reach new lines, and write them to `folder`; return the number of them."""
     reached: Lines = set()
     for data in [*registry.seeds(target), *(path.read_bytes() for path in registry.regressions(target.name))]:
         reached |= lines(target, data)
@@ -40,12 +40,12 @@ def distilled(target: Target, corpus: Path, folder: Path) -> int:
 
 
 def _smallest(target: Target, data: bytes, wanted: Lines) -> bytes:
-    """DATA without what is not needed to reach the lines WANTED."""
+    """Return `data` without the bytes that are not needed to reach the lines `wanted`."""
     return minimised(data, lambda smaller: wanted <= lines(target, smaller), _MOST_TRIES)
 
 
 def lines(target: Target, data: bytes) -> Lines:
-    """The lines of ours that TARGET runs through over the input DATA."""
+    """Return the lines of lstmdump that `target` executes for the input `data`."""
     found: Lines = set()
 
     def trace(frame: FrameType, event: str, _: Any) -> Any:

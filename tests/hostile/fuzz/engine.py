@@ -1,7 +1,7 @@
-"""One target under atheris, in a process of its own: `python engine.py TARGET CORPUS FINDINGS SECONDS MODELS...`.
+"""Fuzz one target with atheris in this process: `python engine.py TARGET CORPUS FINDINGS SECONDS MODELS...`.
 
-Its output is the log. The time is that of the processor. What it has come to stands in the file `progress.json` in CORPUS's
-parent, from time to time and in the end.
+The output is the log, and the seconds are CPU time. The statistics are written to `progress.json` in the parent directory
+of the corpus, every second and at the end.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from hostile.fuzz.minimising import minimised
 from hostile.fuzz.sections import unpacked
 from hostile.fuzz.target import Target
 
-_MOST_MEMORY = 512 << 20  # bytes beside what the process has when it starts
+_MOST_MEMORY = 512 << 20  # bytes in addition to those of the process at its start
 _LONGEST = 1 << 17  # bytes of an input
-_HANGS_AFTER = 120  # seconds of the wall's clock without an answer, where no Python runs that could be stopped
-_OFTEN = 64  # executions after which the time is looked at
+_HANGS_AFTER = 120  # seconds of wall time for one input, for hangs outside Python, which cannot be interrupted
+_OFTEN = 64  # executions between checks of the time
 
 
 class Run:
-    """The run of TARGET for so many SECONDS, with what it finds in the directory FINDINGS."""
+    """A run of `target` for `seconds`, which writes the inputs that fail to the directory `findings`."""
 
     def __init__(self, target: Target, findings: Path, progress: Path, seconds: float) -> None:
         self._target = target
@@ -47,7 +47,7 @@ class Run:
         self._parent = os.getppid()
 
     def one(self, data: bytes) -> None:
-        """Try DATA."""
+        """Run the target on `data`, and keep the input if it fails in a new way."""
         self._executions += 1
         start = time.process_time()
         found = watching.finding(self._target, data)
@@ -81,11 +81,11 @@ class Run:
             self._progress.with_suffix(".new").replace(self._progress)
         if used > self._seconds or os.getppid() != self._parent:
             sys.stderr.flush()
-            os._exit(0)  # libFuzzer has no other end than a number of runs, or the wall's clock
+            os._exit(0)  # libFuzzer can only stop after a number of runs or a wall time
 
 
 def main() -> None:
-    """Fuzz until the time is over, or the process dies of what it reads."""
+    """Fuzz until the time is over, or the process dies."""
     name, corpus, findings, seconds, *models = sys.argv[1:]
     target, place = registry.TARGETS[name], Path(corpus)
     seeds = registry.seeds(target, tuple(map(Path, models)))
@@ -105,7 +105,7 @@ def main() -> None:
 
 def _limit_memory() -> None:
     sizes = Path("/proc/self/statm")
-    if sizes.is_file():  # on Linux; macOS keeps no such limit
+    if sizes.is_file():  # on Linux; macOS does not enforce this limit
         most = int(sizes.read_text().split()[0]) * resource.getpagesize() + _MOST_MEMORY
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
 

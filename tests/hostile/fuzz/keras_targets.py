@@ -1,4 +1,4 @@
-"""Keras's files: JSON, zip archives and names are damaged, the HDF5 is genuine; and headers that are read without h5py."""
+"""Files of Keras with damaged JSON, zip archives and names but genuine HDF5; and headers that are read without h5py."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ from lstmdump.readers.keras.weights_h5 import reader as weights_h5
 
 _ROOT = Path(__file__).parents[3]
 _WEIGHTS, _SHARD = "model.weights.h5", "model_00000.weights.h5"
-_EDIT = struct.Struct("<HBB")  # where, how, and a byte
+_EDIT = struct.Struct("<HBB")  # place, kind of edit, and a byte
 _DEFLATED, _UNPACKED, _TWICE = 1, 2, 4
 _LARGEST_SEED = 30_000  # bytes
-_LARGEST_ATTRIBUTE = 60_000  # HDF5's own limit is a little higher
-_MOST_READ = 2  # arrays, whose numbers HDF5 gives
-_HEADER = 272  # bytes of the header of a dataset as h5py writes it
+_LARGEST_ATTRIBUTE = 60_000  # the limit of HDF5 is a little higher
+_MOST_READ = 2  # arrays, whose numbers HDF5 reads
+_HEADER = 272  # bytes of a dataset's header as h5py writes it
 
 
 @cache
 def _genuine(name: str) -> Path | None:
-    """The genuine file of that NAME, which a part of an input names in the place of its HDF5; None where there is none."""
+    """Return the genuine file `name`, which a part of an input names instead of holding HDF5; None if it does not exist."""
     folders = (_ROOT / "tests" / "genuine", _ROOT / "sample_models")
     return next((path for folder in folders for path in folder.iterdir() if path.name == name), None)
 
 
 @cache
 def _zipped(name: str) -> dict[str, bytes]:
-    """The members of the genuine `.keras` of that NAME."""
+    """Return the members of the genuine `.keras` file `name`."""
     path = _genuine(name)
     if path is None:
         return {}
@@ -71,7 +71,7 @@ def _read_archive(parts: Parts) -> None:
 
 
 def _archive(files: dict[str, bytes], weights: bytes, how: bytes) -> bytes:
-    """A zip archive of FILES; all but its WEIGHTS, where they are only stored, is edited as HOW says."""
+    """Return a zip archive of `files`, edited as `how` says, except in `weights` that are stored uncompressed."""
     flags, into = how[0] if how else 0, io.BytesIO()
     with zipfile.ZipFile(into, "w") as archive:
         for name, content in files.items():
@@ -85,7 +85,7 @@ def _archive(files: dict[str, bytes], weights: bytes, how: bytes) -> bytes:
     edited = bytearray(head + tail)
     border = len(head)
     for place, manner, value in _EDIT.iter_unpack(how[1 : 1 + (len(how) - 1) // _EDIT.size * _EDIT.size]):
-        at = len(edited) - 1 - place % len(edited)  # counted from the end, where what is found first stands
+        at = len(edited) - 1 - place % len(edited)  # counted from the end, where readers of zip archives begin
         if manner % 4 == 0:
             edited[at] = value
         elif manner % 4 == 1:
@@ -115,7 +115,7 @@ def _read_named(parts: Parts) -> None:
     if source is None:
         return
     into = io.BytesIO(source.read_bytes())
-    with suppress(Exception), h5py.File(into, "r+") as file:  # as far as h5py can write what is told
+    with suppress(Exception), h5py.File(into, "r+") as file:  # as far as h5py can write the described file
         root = file.get("model_weights", file)
         if config and len(config) < _LARGEST_ATTRIBUTE:
             file.attrs.modify("model_config", config)
@@ -166,7 +166,7 @@ def _config_seeds(roots: Sequence[Path]) -> Iterator[Parts]:
 
 
 class _Listed:
-    """A group of Keras 0.x as JSON tells it: `{"nb_layers": 1, "layer_0": {"nb_params": 1, "param_0": [3, 4]}}`."""
+    """A group of Keras 0.x described by JSON: `{"nb_layers": 1, "layer_0": {"nb_params": 1, "param_0": [3, 4]}}`."""
 
     def __init__(self, told: dict[str, Any], path: str = "") -> None:
         self._told = told
@@ -212,7 +212,7 @@ def _keras_0_seeds(_: Sequence[Path]) -> Iterator[Parts]:
 
 @cache
 def _plain() -> tuple[bytes, int]:
-    """A file with one plain dataset, and where its header stands."""
+    """Return a file with one plain dataset, and the offset of the dataset's header."""
     into = io.BytesIO()
     with h5py.File(into, "w") as file:
         file["x"] = builders.numbers(3, 4)
@@ -231,7 +231,7 @@ def _read_header(parts: Parts) -> None:
     with suppress(OSError, KeyError, ValueError, RuntimeError, TypeError), h5py.File(io.BytesIO(data)) as file:
         dataset = file["x"]
         said = (dataset.shape, dataset.id.get_offset(), dataset.id.get_storage_size())
-        assert (*said, dataset.dtype.str, dataset.chunks) == (*plain, "<f4", None), f"h5py says {said}, we say {plain}"
+        assert (*said, dataset.dtype.str, dataset.chunks) == (*plain, "<f4", None), f"h5py: {said}, lstmdump: {plain}"
 
 
 def _header_seeds(_: Sequence[Path]) -> Iterator[Parts]:
@@ -240,7 +240,7 @@ def _header_seeds(_: Sequence[Path]) -> Iterator[Parts]:
 
 
 def _read_texts(parts: Parts) -> None:
-    """The first 8 bytes say where the object's header stands in the others, which are a file."""
+    """Read texts from a file; the first 8 bytes are the offset of the object header in the other bytes, the file."""
     address, data = int.from_bytes(parts[0][:8], "little"), parts[0][8:]
     length = AttributeTexts(io.BytesIO(data), 0).length(address, b"names", 3)
     assert length is None or length >= 0
@@ -251,7 +251,7 @@ def _text_seeds(_: Sequence[Path]) -> Iterator[Parts]:
         into = io.BytesIO()
         with h5py.File(into, "w", libver=version) as file:
             group = file.create_group("group")
-            for number in range(6):  # enough that the header goes on elsewhere
+            for number in range(6):  # so many that the header continues in another block
                 group.attrs[f"filling {number}"] = "x" * 10
             group.attrs["names"] = ["x" * 30, "y" * 50, ""]
             address = h5py.h5o.get_info(group.id).addr

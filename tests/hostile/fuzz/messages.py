@@ -1,4 +1,4 @@
-"""Damage to protocol buffers that keeps the lengths around it right. Takes them apart and puts them together itself."""
+"""Damage to protocol buffers that keeps the lengths around it valid; independent of the parser of lstmdump."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _DEEPEST = 8
 _MOST_WRAPPED = 300
 
 Field = tuple[int, bytes]
-"""Its key, number and wire type, and its content: of a number the bytes of the varint, else without the length."""
+"""The key (number and wire type) and the content of a field: the bytes of a varint, or the bytes after the length."""
 
 
 def taken_apart(data: bytes) -> list[Field] | None:
-    """The fields of DATA; None where it is no message."""
+    """Return the fields of `data`; None if it is not a message."""
     found, position = [], 0
     while position < len(data):
         key, position = _number(data, position)
@@ -39,17 +39,17 @@ def taken_apart(data: bytes) -> list[Field] | None:
 
 
 def put_together(found: list[Field]) -> bytes:
-    """A message of the fields FOUND."""
+    """Return a message of the fields `found`."""
     return b"".join(varint(key) + (varint(len(content)) if key & 7 == 2 else b"") + content for key, content in found)
 
 
 def number_in(data: bytes) -> int:
-    """The varint that is DATA."""
+    """Return the value of the varint `data`."""
     return _number(data, 0)[0]
 
 
 def _number(data: bytes, position: int) -> tuple[int, int]:
-    """The varint in DATA at POSITION and where it ends: behind DATA, where it is cut short."""
+    """Return the varint in `data` at `position`, and the end of it: after the end of `data` if it is truncated."""
     value = shift = 0
     while position < len(data):
         byte = data[position]
@@ -66,7 +66,7 @@ def _number(data: bytes, position: int) -> tuple[int, int]:
 def damaged_message(
     data: bytes, other: bytes, random: Random, damaged_bytes: Callable[[bytes], bytes], depth: int = 0
 ) -> bytes:
-    """DATA, a message, with one field somewhere in it damaged; it may get one of the message OTHER."""
+    """Return the message `data` with one field damaged at any depth, or replaced by one of the message `other`."""
     found = taken_apart(data)
     if found is None or (not found and not other):
         return damaged_bytes(data)
@@ -86,7 +86,7 @@ def damaged_message(
 def _damage_field(
     found: list[Field], at: int, spare: list[Field], random: Random, damaged_bytes: Callable[[bytes], bytes]
 ) -> None:
-    """Damage what stands AT that place of FOUND; a field out of SPARE may come in."""
+    """Damage the field `at` of `found`, or insert a field of `spare`."""
     key, content = found[at]
     choice = random.randrange(7)
     if choice == 0:
@@ -113,7 +113,7 @@ def _resized(key: int, content: bytes) -> bytes:
 
 
 def _of_another_kind(key: int, random: Random) -> Field:
-    """A field with the number of KEY, or one near it, that holds something else."""
+    """Return a field of another type with the number of `key`, or one near it."""
     number = random.choice((key >> 3, key >> 3, random.randrange(1, 20)))
     kind = random.choice((0, 0, 1, 2, 5))
     if kind == 0:

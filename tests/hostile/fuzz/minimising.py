@@ -1,4 +1,4 @@
-"""The smallest input that does the same: what is kept of a finding."""
+"""Minimisation of the input of a finding."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _MOST_TRIES = 2000
 
 
 def minimised(data: bytes, does_the_same: Callable[[bytes], bool], most_tries: int = _MOST_TRIES) -> bytes:
-    """DATA without all parts, and runs of bytes in them, that can be left out one after the other."""
+    """Return `data` without the parts and runs of bytes that are not needed to keep `does_the_same` true."""
     tries = 0
     shrinks = True
     while shrinks:
@@ -26,7 +26,7 @@ def minimised(data: bytes, does_the_same: Callable[[bytes], bool], most_tries: i
 
 
 def _smaller(data: bytes) -> Iterator[bytes]:
-    """DATA with less in it, beginning with what is left out most of."""
+    """Yield `data` with parts or bytes removed, most of them first."""
     parts = sections.unpacked(data)
     for place in reversed(range(len(parts))):
         yield sections.packed(parts[:place] + parts[place + 1 :])

@@ -1,4 +1,4 @@
-"""What all targets that read whole models share: files in a directory, and a look at all that a model promises."""
+"""Helpers for targets that read whole models: files in a directory, and checks of the model interface."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from lstmdump.model.tensor import Tensor
 from lstmdump.model.tree import Model
 from lstmdump.report.facts import describe
 
-_MEMORY = Path("/dev/shm")  # noqa: S108 - a directory of our own is made in it
-_MANY, _TOO_MANY = 1 << 20, 1 << 24  # elements: those in between are read, but it takes long; more are refused
+_MEMORY = Path("/dev/shm")  # noqa: S108 - a private directory is created in it
+_MANY, _TOO_MANY = 1 << 20, 1 << 24  # elements: between them, reading is slow; more are refused
 
 
 @contextmanager
 def written(files: Mapping[str, bytes]) -> Iterator[Path]:
-    """A directory with FILES in it, for as long as it is needed."""
+    """Create a temporary directory with `files`."""
     with tempfile.TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None, ignore_cleanup_errors=True) as name:
         directory = Path(name)
         for path, content in files.items():
@@ -36,10 +36,10 @@ def written(files: Mapping[str, bytes]) -> Iterator[Path]:
 
 
 def examine(model: Model, *, most: int = 1000) -> None:
-    """Look at all of MODEL: its layers, what is said of it, the numbers of at MOST so many arrays; and whether it closes.
+    """Read all of `model`: layers, description, and the numbers of at most `most` arrays; and check that it closes.
 
     Raises:
-        AssertionError: it gives something else than it promised.
+        AssertionError: The model contradicts itself.
     """
     with model:
         lstms: tuple[LSTM, ...] = ()
@@ -53,22 +53,22 @@ def examine(model: Model, *, most: int = 1000) -> None:
     for tensor in read:
         with suppress(LstmdumpError):
             tensor.read()
-            raise AssertionError(f"{tensor} could be read when the model was closed")
+            raise AssertionError(f"{tensor} could be read after the model was closed")
 
 
 def _ask(model: Model, lstms: Sequence[LSTM]) -> None:
-    """Ask how LSTMS compute, and which layers of MODEL follow which."""
+    """Read the behaviour of `lstms`, and the layers of `model` that each of them follows."""
     for lstm in lstms:
         with suppress(LstmdumpError):
             behaviour.of(lstm, model.producer)
     with suppress(LstmdumpError):
         paths = {layer.path for layer in model.root.walk()}
         for path, source in model.sources().items():
-            assert {path, *source.layers} <= paths, f"{path} or what it follows is no layer"
+            assert {path, *source.layers} <= paths, f"{path} or the layer before it is not a layer of the model"
 
 
 def _examine(tensor: Tensor) -> bool:
-    """Read TENSOR; whether it has numbers."""
+    """Read `tensor`; return whether it has numbers."""
     assert all(isinstance(extent, int) and extent >= 0 for extent in tensor.shape), tensor
     if _MANY < math.prod(tensor.shape) <= _TOO_MANY:
         return False
@@ -80,8 +80,8 @@ def _examine(tensor: Tensor) -> bool:
     assert values.dtype == np.dtype("float32" if tensor.dtype == "bfloat16" else tensor.dtype)
     octets = np.ascontiguousarray(values, values.dtype.newbyteorder("<")).tobytes()
     if tensor.rows is not None:
-        assert b"".join(map(bytes, tensor.rows())) == octets, f"{tensor} has other rows than numbers"
+        assert b"".join(map(bytes, tensor.rows())) == octets, f"the rows of {tensor} differ from the whole"
     if tensor.shape:
         cut = slice(tensor.shape[0] // 3, tensor.shape[0])
-        assert tensor.part(cut).read().tobytes() == values[cut].tobytes(), f"a part of {tensor} is another"
+        assert tensor.part(cut).read().tobytes() == values[cut].tobytes(), f"a part of {tensor} differs from the whole"
     return bool(values.size)

@@ -1,4 +1,4 @@
-"""All targets, and where their seeds and regressions lie."""
+"""All targets, and the directories of seeds and regressions."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ TARGETS: dict[str, Target] = {target.name: target for place in _PLACES for targe
 ROOT = Path(__file__).parents[3]
 MODELS = (ROOT / "sample_models", ROOT / "tests" / "genuine")
 REGRESSIONS = ROOT / "tests" / "hostile" / "regressions"
-_LARGEST = 60_000  # bytes of a seed: what is larger only makes each try take longer
+_LARGEST = 60_000  # bytes of a seed: larger ones only make each execution slower
 
 
 def seeds(target: Target, roots: tuple[Path, ...] = MODELS) -> list[bytes]:
-    """The good inputs of TARGET, made of the models in ROOTS, smallest first."""
+    """Return the good inputs of `target`, made from the models in `roots`, smallest first."""
     found = {packed(target.padded(parts)) for parts in target.seeds(roots)}
     return sorted((data for data in found if len(data) <= _LARGEST), key=lambda data: (len(data), data))
 
 
 def regressions(name: str) -> list[Path]:
-    """The inputs that are kept for the target NAME."""
+    """Return the inputs that are kept for the target `name`."""
     return sorted((REGRESSIONS / name).glob("*"))

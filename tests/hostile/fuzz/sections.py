@@ -1,6 +1,6 @@
-"""What a target takes: the parts of a model, each of which can be damaged without moving the others.
+"""Inputs of targets: the parts of a model, each of which can be damaged without moving the others.
 
-They are kept in one file, each after its length in four bytes. Any file is some list of parts.
+They are stored in one file, each after the length in four bytes. Any file is a valid list of parts.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ _LENGTH = struct.Struct("<I")
 
 
 def packed(parts: Sequence[bytes]) -> bytes:
-    """PARTS in one."""
+    """Join `parts`."""
     return b"".join(_LENGTH.pack(len(part)) + part for part in parts)
 
 
 def unpacked(data: bytes) -> list[bytes]:
-    """The parts in DATA, the last of them perhaps cut short."""
+    """Return the parts in `data`; the last of them may be truncated."""
     parts, position = [], 0
     while position + _LENGTH.size <= len(data):
         start = position + _LENGTH.size

@@ -1,4 +1,4 @@
-"""What is fuzzed: a parser, and what it is fed with."""
+"""Targets of fuzzing: a parser and the kind of input."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import NamedTuple
 Parts = list[bytes]
 
 BYTES, MESSAGE, JSON, KEPT = "bytes", "message", "json", "kept"
-"""The kinds of part, each damaged in its own way: bytes, a protocol buffer, JSON; and what stays as in some seed."""
+"""The kinds of part, each damaged differently: bytes, a protocol buffer, JSON; and parts that stay as in a seed."""
 
 
 class Target(NamedTuple):
-    """A parser of ours.
+    """A parser of lstmdump.
 
     Attributes:
-        name: what the command line calls it.
-        kinds: what each part of its input is.
-        repeated: what the parts behind those are, over and over; empty where there are none.
-        run: has the parser read what is in the parts. Raises an `AssertionError` where it reads something wrong.
-        seeds: good inputs, out of the genuine models in the directories that it is given.
-        checks_sums: whether checksums that do not hold would stop nearly every damaged input; then all are taken as good.
+        name: The name on the command line.
+        kinds: The kind of each part of an input.
+        repeated: The kinds of the parts after those, repeatedly; empty if there are none.
+        run: Runs the parser on the parts; raises an `AssertionError` if the result is wrong.
+        seeds: Yields good inputs, made from the genuine models in the given directories.
+        checks_sums: Whether wrong checksums would stop nearly all damaged inputs; then all checksums are accepted.
     """
 
     name: str
@@ -32,12 +32,12 @@ class Target(NamedTuple):
     checks_sums: bool = False
 
     def kind(self, place: int) -> str:
-        """What the part at PLACE is."""
+        """Return the kind of the part at `place`."""
         if place < len(self.kinds):
             return self.kinds[place]
         return self.repeated[(place - len(self.kinds)) % len(self.repeated)] if self.repeated else BYTES
 
     def padded(self, parts: Parts) -> Parts:
-        """PARTS, as many as the target takes: empty ones where some are missing."""
+        """Return `parts`, with empty ones for those that are missing."""
         missing = [b""] * (len(self.kinds) - len(parts))
         return [*parts, *missing] if self.repeated else [*parts, *missing][: len(self.kinds)]

@@ -1,4 +1,4 @@
-"""Checkpoints of both formats, SavedModels and graphs: their messages are damaged, their tables and files stay whole."""
+"""Checkpoints of both formats, SavedModels and graphs, with damaged messages but valid tables and files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from lstmdump.readers.tensorflow.wire.sstable import Table
 
 _LARGEST_SEED = 24_000  # bytes
 _MOST_COMPARED = 8  # tensors
-_ENTRY = (BYTES, MESSAGE)  # of a table: key and value
+_ENTRY = (BYTES, MESSAGE)  # the parts of a table: key and value
 
 
 def _read_checkpoint(parts: Parts) -> None:
@@ -40,10 +40,12 @@ def _read_checkpoint(parts: Parts) -> None:
 
 
 def _check_bytes(directory: Path, listed: Mapping[bytes, bytes]) -> None:
-    """What is read as numbers is what lies where the index says, which is looked up here without our reader, once.
+    """Check that the numbers are those at the offsets in the index, and that no array overlaps another.
+
+    The index is read here independently of the reader of lstmdump.
 
     Raises:
-        AssertionError: it is something else.
+        AssertionError: The numbers differ, or arrays overlap.
     """
     bundle = Bundle(Location(directory / "model"))
     shards = Message(listed.get(b"", b"")).integer(1)
@@ -61,13 +63,13 @@ def _check_bytes(directory: Path, listed: Mapping[bytes, bytes]) -> None:
             file = directory / f"model.data-{shard:05}-of-{shards:05}"
             assert found is None or found == (file.read_bytes()[offset : offset + size] if size else b"")
             places = {(shard, place) for place in range(offset, offset + size)} if found is not None else set()
-            assert taken.isdisjoint(places), f"{name} lies over another"
+            assert taken.isdisjoint(places), f"{name} overlaps another array"
             taken |= places
     bundle.close()
 
 
 def _bundle(prefix: str, graph: bytes, data: Sequence[bytes], listed: Parts) -> dict[str, bytes]:
-    """The files of a bundle of what is LISTED, key by value, and of an object GRAPH behind its first DATA."""
+    """Return the files of a bundle with the keys and values `listed` in turn, and `graph` after the first `data`."""
     entries = list(zip(listed[::2], listed[1::2], strict=False))
     first, second = data
     if graph:
@@ -152,7 +154,7 @@ def _graph_seeds(roots: Sequence[Path]) -> Iterator[Parts]:
 
 
 def _files(roots: Sequence[Path], pattern: str, build: object) -> Iterator[Path]:
-    """The files in ROOTS that fit PATTERN and are small, after those that BUILD writes."""
+    """Yield the files that `build` writes, then the small files in `roots` that match `pattern`."""
     with tempfile.TemporaryDirectory() as name:
         build(Path(name))  # type: ignore[operator]
         for root in (Path(name), *roots):
@@ -193,7 +195,7 @@ def _built_graphs(folder: Path) -> None:
 
 
 def _taken_out_of_bundle(index: Path) -> list[bytes]:
-    """The object graph, the data of two files, and the keys and values of the bundle with that INDEX."""
+    """Return the object graph, the data of two files, and the keys and values of the bundle at `index`."""
     entries = dict(Table(index.read_bytes()).items())
     bundle = Bundle(Location(index.with_suffix("")))
     graph = bundle.string(GRAPH_KEY) if entries.pop(GRAPH_KEY.encode(), None) else b""
@@ -206,12 +208,12 @@ def _taken_out_of_bundle(index: Path) -> list[bytes]:
 
 
 def _without(message: bytes, numbers: set[int]) -> bytes:
-    """MESSAGE without the fields NUMBERS."""
+    """Return `message` without the fields `numbers`."""
     return put_together([(key, content) for key, content in taken_apart(message) or () if key >> 3 not in numbers])
 
 
 def _without_graphs(model: bytes) -> bytes:
-    """A SavedModel without what no reader looks at where there is an object graph: functions, and the graph itself."""
+    """Return the SavedModel `model` without functions and graph, which are not read if there is an object graph."""
     found = []
     for key, content in taken_apart(model) or ():
         if key >> 3 == 2:

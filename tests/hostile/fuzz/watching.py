@@ -1,4 +1,4 @@
-"""What a parser may do with an input: read it, or refuse it with an error of ours, before long."""
+"""Check that a parser reads an input or refuses it with an `LstmdumpError`, within seconds."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ import lstmdump
 from lstmdump.errors import LstmdumpError
 from lstmdump.readers.tensorflow.wire import crc32c as wire_crc32c
 
-MOST_SECONDS = 5  # of the processor, for one input of some kilobytes: a thousand times what most take
+MOST_SECONDS = 5  # of CPU time for one input of some kilobytes: a thousand times what most inputs need
 _PACKAGE = str(Path(lstmdump.__file__).parent)
 
 
 class TookTooLong(BaseException):
-    """The parser was still at it when its time was over. No `Exception`, so that nothing takes it for one of its own."""
+    """The time limit of a parser. Not an `Exception`, so that no parser catches it."""
 
 
 class Finding(NamedTuple):
-    """What went wrong: its `kind`, by which one that was found before is known again, and all of its words."""
+    """A failure: the `kind`, which identifies duplicates, and the traceback."""
 
     kind: str
     words: str
 
 
 def finding(target: Target, data: bytes) -> Finding | None:
-    """What is wrong with how TARGET takes the input DATA; None where nothing is."""
+    """Run `target` on the input `data`; return the failure, or None."""
     parts = target.padded(sections.unpacked(data))
     try:
         with _limited(), sums_that_hold(target):
             target.run(parts)
     except LstmdumpError:
         return None
-    except (Exception, TookTooLong) as error:  # noqa: BLE001 - all of them are what is looked for
+    except (Exception, TookTooLong) as error:  # noqa: BLE001 - every other exception is a finding
         return Finding(_kind(error), "".join(traceback.format_exception(error)))
     return None
 
 
 def _kind(error: BaseException) -> str:
-    """The class of ERROR and the last place of ours that it passed; the line does not count, as it moves."""
+    """Return the class of `error` and the last function of lstmdump in the traceback, without the line, which may change."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.name != _stop.__name__]
     ours = [frame for frame in frames if frame.filename.startswith(_PACKAGE)] or frames
     return f"{type(error).__name__} in {Path(ours[-1].filename).stem}.{ours[-1].name}"
@@ -53,7 +53,7 @@ def _kind(error: BaseException) -> str:
 
 @contextmanager
 def _limited() -> Iterator[None]:
-    if not hasattr(signal, "setitimer"):  # Windows, where an input that hangs has to be seen by who waits
+    if not hasattr(signal, "setitimer"):  # Windows, where a hang is not detected
         yield
         return
     before = signal.signal(signal.SIGPROF, _stop)
@@ -66,11 +66,11 @@ def _limited() -> Iterator[None]:
 
 
 def _stop(*_: object) -> None:
-    raise TookTooLong(f"more than {MOST_SECONDS} seconds of the processor")
+    raise TookTooLong(f"more than {MOST_SECONDS} seconds of CPU time")
 
 
 class _AnySum(int):
-    """A checksum that is equal to all others."""
+    """A checksum that compares equal to all others."""
 
     def __eq__(self, other: object) -> bool:
         return True
@@ -83,7 +83,7 @@ class _AnySum(int):
 
 @contextmanager
 def sums_that_hold(target: Target) -> Iterator[None]:
-    """For a target that checks them, every checksum of a table or a tensor is the right one."""
+    """Accept every checksum of a table or a tensor, if `target` checks them."""
     if not target.checks_sums:
         yield
         return

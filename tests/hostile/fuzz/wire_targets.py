@@ -1,4 +1,4 @@
-"""The formats that know nothing of what they hold: protocol buffers and tables."""
+"""Formats independent of their content: protocol buffers and tables."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lstmdump.readers.tensorflow.wire import protobuf
 from lstmdump.readers.tensorflow.wire.protobuf import Message
 from lstmdump.readers.tensorflow.wire.sstable import Table
 
-_LARGEST_SEED = 16_000  # bytes: what is larger only makes each try take longer
+_LARGEST_SEED = 16_000  # bytes: larger ones only make each execution slower
 
 
 def _read_message(parts: Parts) -> None:
@@ -38,7 +38,7 @@ def _read_message(parts: Parts) -> None:
 
 
 def _canonical(key: int, content: bytes) -> bytes:
-    """CONTENT, a varint in the fewest bytes."""
+    """Return `content`, with a varint encoded in the fewest bytes."""
     if key & 7:
         return content
     return tf.varint(number_in(content))
@@ -46,7 +46,7 @@ def _canonical(key: int, content: bytes) -> bytes:
 
 def _check_float(message: Message, number: int) -> None:
     value, stored = message.float32(number), bytes(message.bytes(number))
-    assert value != value or struct.pack("<f", value) == stored  # noqa: PLR0124 - a NaN may be another
+    assert value != value or struct.pack("<f", value) == stored  # noqa: PLR0124 - NaNs may have different bits
 
 
 def _check_spans(data: bytes, number: int) -> None:
@@ -71,13 +71,13 @@ def _read_table(parts: Parts) -> None:
     found = list(table.items())
     assert found == sorted(found)
     for key, value in found:
-        assert table.get(key) in (None, value)  # None where the key that the index has for its block is too low
+        assert table.get(key) in (None, value)  # None if the index has too low a key for the block
 
 
 def _table_seeds(roots: Sequence[Path]) -> Iterator[Parts]:
     yield [tf.framed([])]
     yield [tf.table([(b"layer/%03d" % turn, b"value") for turn in range(40)], per_block=7, restart_every=3)]
-    almost_too_long = [(b"k" * 600 + b"%02d" % turn, b"") for turn in range(18)]  # for how seldom its keys begin anew
+    almost_too_long = [(b"k" * 600 + b"%02d" % turn, b"") for turn in range(18)]  # if keys rarely restart
     yield [tf.table(almost_too_long, restart_every=1000)]
     yield [tf.table([(b"k" * 200 + b"%d" % turn, b"v" * 150) for turn in range(3)])]
     for root in roots:
