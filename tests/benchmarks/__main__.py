@@ -1,4 +1,4 @@
-"""`python tests/benchmarks`: see `command`."""
+"""Run `python tests/benchmarks`: see `command`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 if sys.platform == "win32":
-    sys.exit("benchmarks: what a process used can be measured on Linux and macOS only")
+    sys.exit("benchmarks: the resources used by a process can be measured on Linux and macOS only")
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the builders of the tests write the inputs
 

@@ -1,4 +1,4 @@
-"""Many models in one call of `export`: time and memory for each, two processes, Ctrl-C, what is there already."""
+"""Many models in one call of `export`: time and memory for each, two processes, Ctrl-C, existing outputs."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def _export(paths: Path, out: Path, *options: str) -> Words:
 
 
 def _inputs(place: Workspace, number: int, write: Callable[[Path], Path] = _H5, folder: str = "models") -> Path:
-    """A list of NUMBER tiny models."""
+    """Write `number` tiny models, and return a list of them."""
     paths = copies.many(place.folder / folder, write, number)
     return copies.listed(place.folder / f"{folder}.txt", paths)
 
 
 def _first(place: Workspace, paths: Path, number: int) -> Path:
-    """A list of the first NUMBER of the models in another list."""
+    """Write a list of the first `number` models in the list at `paths`."""
     lines = paths.read_text("utf-8").splitlines()[:number]
     return copies.listed(place.folder / f"first-{number}.txt", map(Path, lines))
 
@@ -74,7 +74,7 @@ def _jobs(number: int) -> str:
 
 def _two(place: Workspace) -> list[Command]:
     if (os.cpu_count() or 1) < 2:
-        raise NotMeasured("there is one core only")
+        raise NotMeasured("there is only one core")
     paths, out = _inputs(place, place.sizes.exported), place.folder / "out"
     return [
         Command(_jobs(1), _export(paths, out, "-j", "1"), clears=[out]),
@@ -118,7 +118,7 @@ def _memory_goals(sizes: Sizes) -> list[Goal]:
             for number in more]  # fmt: skip
 
 
-# --- what is there already
+# --- existing outputs
 
 
 def _rest(sizes: Sizes) -> int:
@@ -131,11 +131,11 @@ def _existing(place: Workspace) -> list[Command]:
     rest = _rest(place.sizes)
 
     def restore(usage: Usage) -> Usage:
-        """Hold against what was printed, and take the rest away again for the next run."""
+        """Check the number of outputs written, and remove them for the next run."""
         written = place.said().splitlines()
         for path in written:
             Path(path).unlink()
-        return usage if len(written) == rest else usage._replace(failure=f"{len(written)} outputs written, not {rest}")
+        return usage if len(written) == rest else usage._replace(failure=f"{len(written)} outputs, not {rest}")
 
     def keep(usage: Usage) -> Usage:
         shutil.copytree(out, done, copy_function=os.link, dirs_exist_ok=True)
@@ -161,7 +161,7 @@ def _existing_goals(sizes: Sizes) -> list[Goal]:
         each = (one["export, all"].cpu - one[_START_UP].cpu) / number
         return (one["export --skip-existing, the rest"].cpu - one[_START_UP].cpu - rest * each) / (number - rest) / each
 
-    promise = f"CPU of `--skip-existing` for a file that is there over one that is written ({rest:,} of {number:,})"
+    promise = f"CPU of `--skip-existing` for an existing output over one that is written ({rest:,} of {number:,})"
     return [Goal(promise, 0.1, "×", {".h5": skipped})]
 
 
@@ -173,7 +173,7 @@ def _listed(number: int) -> str:
 
 
 def _list(place: Workspace) -> list[Command]:
-    """All outputs are there, so that what is measured is the list."""
+    """Create all outputs, so that only the handling of the list is measured."""
     number, out, folder = place.sizes.listed, place.folder / "out", place.folder / "models"
     models = copies.many(folder, _H5, number)
     outputs = place.folder / "0.npz"
@@ -238,12 +238,14 @@ def _interrupted(place: Workspace) -> list[Command]:
 
 
 def _clean(out: Path) -> Callable[[Usage], Usage]:
-    """Whether nothing but whole outputs is left."""
+    """Return a function that makes a run a failure if anything but complete outputs is left."""
 
     def check(usage: Usage) -> Usage:
         left = [path.name for path in out.iterdir() if path.name.startswith(".")] if out.exists() else []
         whole = all(zipfile.is_zipfile(path) for path in out.glob("[!.]*"))
-        return usage if whole and not left else usage._replace(failure=f"left behind: {', '.join(left) or 'a part'}")
+        return (
+            usage if whole and not left else usage._replace(failure=f"left behind: {', '.join(left) or 'partial file'}")
+        )
 
     return check
 
@@ -253,14 +255,14 @@ def _interrupted_goals(_: Sizes) -> list[Goal]:
         return lambda one: one[name].stopping / 1e3  # type: ignore[operator]
 
     figures = {what: stopping(_pressed(what)) for what in ("-j 1", "-j 2", "400 MB", "--compress, 400 MB")}
-    return [Goal("From Ctrl-C to the end of `export`, nothing but whole outputs left", 1, " s", figures)]
+    return [Goal("From Ctrl-C to the end of `export`, with only complete outputs left", 1, " s", figures)]
 
 
 CASES = (
     Case("batch: tiny files", _each, _each_goals, rounds=3, warm_up=False),
     Case("batch: two processes", _two, _two_goals, rounds=5, warm_up=False),
     Case("batch: memory", _memory, _memory_goals, rounds=1, warm_up=False),
-    Case("batch: what is there already", _existing, _existing_goals, rounds=3),
+    Case("batch: existing outputs", _existing, _existing_goals, rounds=3),
     Case("batch: a long list", _list, _list_goals, rounds=3, warm_up=False),
     Case("batch: Ctrl-C", _interrupted, _interrupted_goals, rounds=3, warm_up=False),
 )

@@ -1,4 +1,4 @@
-"""Writes inputs, runs `lstmdump` beside its peers in turns, and says which goals hold."""
+"""Write inputs, run `lstmdump` and its peers in turns, and report which goals are met."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from benchmarks.workspace import OURS, QUICK, Case, NotMeasured, Sizes, Workspac
 CASES = (*show_cases.CASES, *export_cases.CASES, *batch_cases.CASES, *remote_cases.CASES, *replay_cases.CASES)
 
 _IDLE = 0.1
-"""The share of the machine that others may take while it is idle."""
+"""The largest share of the machine's time that other processes may use on an idle machine."""
 
 
 class Done(NamedTuple):
-    """A case that was run. `lacking` says why it was not."""
+    """The outcome of a case. `lacking` is the reason if it was not run."""
 
     case: Case
     commands: Sequence[Command]
@@ -34,15 +34,15 @@ class Done(NamedTuple):
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run the benchmarks that are asked for; the status is 1 where a goal was missed, 2 where nothing could be run."""
+    """Run the requested benchmarks; return 1 if a goal is missed, 2 if nothing could be run."""
     options = _parser().parse_args(words)
     chosen = [case for case in CASES if re.search(options.only, case.name)]
     if not chosen:
-        return _complain("no case has such a name")
+        return _complain("no case matches --only; see --help for the cases")
     if not Path(OURS).exists():
-        return _complain(f"{OURS} is not there; install lstmdump with this Python")
+        return _complain(f"{OURS} does not exist; install lstmdump with this Python")
     if machine.stale():
-        _complain("the lstmdump that is installed, and so measured, is not that of this checkout")
+        _complain("the installed lstmdump, which is measured, differs from this checkout; install it again")
     done = _run_all(chosen, options)
     verdicts = [verdict for one in done for verdict in one.verdicts]
     print(tables.goals(verdicts), tables.summary(verdicts), sep="\n")
@@ -66,11 +66,11 @@ def _run_all(chosen: Sequence[Case], options: argparse.Namespace) -> list[Done]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python tests/benchmarks", description=__doc__, allow_abbrev=False)
     parser.add_argument("--only", metavar="REGEX", default="", help=f"cases: {'; '.join(case.name for case in CASES)}")
-    parser.add_argument("--runs", metavar="N", type=int, help="run every case so many times")
-    parser.add_argument("--quick", action="store_true", help="small inputs, once each, to see that all of it works")
-    parser.add_argument("--many", action="store_true", help="20,000 files, too, for the memory of a batch")
-    parser.add_argument("--dir", metavar="DIR", type=Path, help="where to write; in memory where there is room")
-    parser.add_argument("--json", metavar="FILE", type=Path, help="write every figure of every run to FILE, too")
+    parser.add_argument("--runs", metavar="N", type=int, help="run every case N times")
+    parser.add_argument("--quick", action="store_true", help="run every case once on small inputs, as a test")
+    parser.add_argument("--many", action="store_true", help="also measure the memory for 20,000 files in a batch")
+    parser.add_argument("--dir", metavar="DIR", type=Path, help="write to DIR; by default to memory, if there is room")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="also write the figures of every run to FILE")
     return parser
 
 
@@ -100,18 +100,18 @@ def _run(case: Case, above: Path, sizes: Sizes, options: argparse.Namespace) -> 
 
 
 def _unfit(goal: Goal, others: float | None, options: argparse.Namespace) -> str:
-    """Why what was measured is nothing to judge GOAL by."""
+    """Return the reason why the measurement cannot be compared with `goal`, or an empty string."""
     if options.quick:
         return "small inputs"
     if goal.idle and others is not None and others > _IDLE:
-        return f"other processes took {others:.0%} of the machine"
+        return f"other processes used {others:.0%} of the machine"
     return ""
 
 
 def _told(done: Done) -> str:
     if done.lacking:
         return f"## {done.case.name}\n\nNot measured: {done.lacking}.\n"
-    busy = "" if done.others is None else f" Other processes took {done.others:.0%} of the machine meanwhile."
+    busy = "" if done.others is None else f" Other processes used {done.others:.0%} of the machine."
     table = tables.commands(done.commands, done.rounds)
     return f"## {done.case.name}\n\nMedians of {len(done.rounds)}, in turns.{busy}\n\n{table}"
 
@@ -125,6 +125,6 @@ def _record(done: Done) -> dict[str, Any]:
 
 
 def _tell(what: str) -> None:
-    """What goes on, on a terminal only."""
+    """Print the progress, on a terminal only."""
     if sys.stderr.isatty():
         print(f"\r\x1b[2K{what}", end="", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""Many tiny models of each kind, which share their contents on the disk."""
+"""Many tiny models of each kind, as hard links to the same files."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ TINY: dict[str, Callable[[Path], Path]] = {
     "checkpoint of TensorFlow 1": _tf1,
     "SavedModel": _sample("tf-keras-2.21-func30-savedmodel"),
 }
-"""What writes one model of each kind to a path: files of a few KB, but for the SavedModel, which Keras makes so large."""
+"""Functions that write one model of each kind: files of a few KB, except for the larger SavedModel of Keras."""
 
 
 def many(folder: Path, write: Callable[[Path], Path], number: int) -> list[Path]:
-    """NUMBER models in FOLDER."""
+    """Write `number` models in `folder`, and return the paths."""
     folder.mkdir()
     first = write(folder / "0")
     return [first, *(_linked(first, folder / str(k)) for k in range(1, number))]
 
 
 def _linked(source: Path, target: Path) -> Path:
-    """A file or directory with the same contents."""
+    """Create `target` as a hard link to a file, or as a directory of hard links."""
     if not source.is_dir():
         os.link(source, target)
         return target
@@ -54,6 +54,6 @@ def _linked(source: Path, target: Path) -> Path:
 
 
 def listed(file: Path, paths: Iterable[Path]) -> Path:
-    """FILE, with PATHS in it."""
+    """Write `paths` to `file`, one per line, and return it."""
     file.write_text("".join(f"{path}\n" for path in paths), "utf-8")
     return file

@@ -1,4 +1,4 @@
-"""`export`: large models beside `cp` and the peers, and how much memory it takes."""
+"""`export`: large models, compared with `cp` and the peers, and the memory used."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _whole(out: Path) -> Callable[[Usage], Usage]:
     return check
 
 
-# --- beside cp
+# --- compared with cp
 
 _WRITE: dict[str, Write] = {
     "checkpoint": tensorflow_inputs.write_checkpoint,
@@ -112,7 +112,7 @@ def _giant_goals(_: Sizes) -> list[Goal]:
     return [Goal("Resident memory of `export` of a 2 GB tensor over start-up", 16, " MiB", figures)]
 
 
-# --- what does more than copy
+# --- exports that do more than copy
 
 
 class _Hard(NamedTuple):
@@ -154,5 +154,5 @@ def _hard_goals(_: Sizes) -> list[Goal]:
 CASES = (
     Case("export: 400 MB", _copies, _copies_goals, rounds=5),
     Case("export: 2 GB in one tensor", _giant, _giant_goals, rounds=1, warm_up=False),
-    Case("export: what does more than copy", _hard, _hard_goals, rounds=1, warm_up=False),
+    Case("export: more than copying", _hard, _hard_goals, rounds=1, warm_up=False),
 )

@@ -1,4 +1,4 @@
-"""What is to be reached, and whether it was."""
+"""Goals, and whether they are met."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import NamedTuple
 from benchmarks.measuring import Round
 
 Figure = Callable[[Round], float]
-"""A number out of one round; the median of all rounds is what counts."""
+"""A number from one round; the median of all rounds is compared with the goal."""
 
 
 class Goal(NamedTuple):
     """A limit for one or several figures.
 
     Attributes:
-        promise: what is measured, as a noun phrase.
-        limit: no figure may be larger.
-        unit: what stands behind the numbers: `×`, ` ms`, ` MiB`.
-        figures: by what they are taken of.
-        beside: figures that are shown with them and not judged.
-        idle: it can be judged on an idle machine only.
+        promise: The measured quantity, as a noun phrase.
+        limit: The largest allowed figure.
+        unit: The unit after the numbers: `×`, ` ms`, ` MiB`.
+        figures: The figures, by the name of the measured input.
+        beside: Other figures, which are only shown.
+        idle: Whether the goal can be judged on an idle machine only.
     """
 
     promise: str
@@ -33,7 +33,7 @@ class Goal(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """How a goal came out. `holds` is None where it was not measured; `why` says why, or what failed."""
+    """The verdict on a goal. `holds` is None if it was not measured; `why` is the reason, or the failure."""
 
     goal: Goal
     measured: Mapping[str, float]
@@ -43,7 +43,7 @@ class Verdict(NamedTuple):
 
 
 def judge(goal: Goal, rounds: Sequence[Round], lacking: str = "") -> Verdict:
-    """Hold what was measured against GOAL. LACKING says why it cannot be judged."""
+    """Compare the figures with `goal`. `lacking` is the reason if it cannot be judged."""
     taken = {name: _taken(figure, rounds) for name, figure in goal.figures.items()}
     beside = {name: value for name, figure in goal.beside.items() if (value := _taken(figure, rounds)[0]) is not None}
     measured = {name: value for name, (value, _) in taken.items() if value is not None}
@@ -59,7 +59,7 @@ def judge(goal: Goal, rounds: Sequence[Round], lacking: str = "") -> Verdict:
 
 
 def _taken(figure: Figure, rounds: Sequence[Round]) -> tuple[float | None, str]:
-    """The median of FIGURE, None where no round gives it, and what failed of that which it is taken of."""
+    """Return the median of `figure`, None if no round has it, and the failure of a command that it needs."""
     values, failure = [], ""
     for one in rounds:
         try:
@@ -67,7 +67,7 @@ def _taken(figure: Figure, rounds: Sequence[Round]) -> tuple[float | None, str]:
         except KeyError as lacking:  # a command that was not run in this round, or failed
             name = lacking.args[0]
             failure = f"{name}: {one[name].failure}" if name in one else failure
-        except (TypeError, ZeroDivisionError):  # something that cannot be told here
+        except (TypeError, ZeroDivisionError):  # a value that is unknown on this system
             continue
     return median(values) if values else None, failure
 
@@ -76,25 +76,25 @@ def _taken(figure: Figure, rounds: Sequence[Round]) -> tuple[float | None, str]:
 
 
 def cpu(name: str, against: str, start_up: str = "") -> Figure:
-    """The CPU time of NAME, less that of START_UP, over that of AGAINST."""
+    """Return the CPU time of `name`, minus that of `start_up`, divided by that of `against`."""
     return lambda one: (one[name].cpu - (one[start_up].cpu if start_up else 0)) / one[against].cpu
 
 
 def wall(name: str, against: str) -> Figure:
-    """The wall time of NAME over that of AGAINST."""
+    """Return the wall time of `name` divided by that of `against`."""
     return lambda one: one[name].wall / one[against].wall
 
 
 def cpu_each(name: str, number: int, start_up: str = "") -> Figure:
-    """The CPU time of NAME, less that of START_UP, for each of its NUMBER models, in ms."""
+    """Return the CPU time of `name`, minus that of `start_up`, for each of `number` models, in ms."""
     return lambda one: (one[name].cpu - (one[start_up].cpu if start_up else 0)) / number
 
 
 def resident_over(name: str, start_up: str) -> Figure:
-    """How much more memory NAME had resident than START_UP, in MiB."""
+    """Return the resident memory of `name` minus that of `start_up`, in MiB."""
     return lambda one: one[name].resident - one[start_up].resident
 
 
 def read_over(name: str, other: str) -> Figure:
-    """How much more NAME read than OTHER, in KiB."""
+    """Return the amount read by `name` minus that by `other`, in KiB."""
     return lambda one: (one[name].read - one[other].read) / 1024  # type: ignore[operator]

@@ -20,28 +20,28 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 
 def units(size: int) -> int:
-    """The units m of an LSTM with as many inputs whose float32 arrays take about SIZE bytes: 4·(2m)·m·4."""
+    """Return m such that the float32 arrays of an LSTM of m units on m inputs take about `size` bytes: 4·(2m)·m·4."""
     return round(math.sqrt(size / 32))
 
 
 def shapes(d: int, m: int) -> Shapes:
-    """The shapes of an LSTM's arrays, as Keras 2 and later store them."""
+    """Return the shapes of an LSTM's arrays, as Keras 2 and later store them."""
     return {"kernel": (d, 4 * m), "recurrent_kernel": (m, 4 * m), "bias": (4 * m,)}
 
 
 def many_numbers(shape: tuple[int, ...]) -> np.ndarray:
-    """Random numbers that repeat themselves after 16 MiB, so that they are made in no time."""
+    """Return random numbers that repeat after 16 MiB, so that they are made quickly."""
     return np.resize(builders.numbers(min(_BLOCK, int(np.prod(shape)))), shape)
 
 
 def weights(d: int, m: int, bias: int = 4) -> dict[str, np.ndarray]:
-    """The arrays of an LSTM; of one of CuDNN where BIAS is 8."""
+    """Return the arrays of an LSTM, or with a `bias` of 8 those of a CuDNNLSTM."""
     made = {leaf: many_numbers(shape) for leaf, shape in shapes(d, m).items()}
     return made | {"bias": many_numbers((bias * m,))}
 
 
 def config(d: int, m: int, layers: int = 1, kind: str = "LSTM") -> dict[str, Any]:
-    """The configuration of LSTM layers, complete enough for Keras 3 to make the model."""
+    """Return a configuration of LSTM layers that Keras 3 can make a model from."""
     first = {"class_name": "InputLayer", "config": {"batch_shape": [None, None, d], "name": "input"}}
     made = [builders.lstm_config(f"lstm_{k}", m, kind, return_sequences=k < layers) for k in range(1, layers + 1)]
     stack = [{"module": "keras.layers", **layer} for layer in (first, *made)]
@@ -49,14 +49,14 @@ def config(d: int, m: int, layers: int = 1, kind: str = "LSTM") -> dict[str, Any
 
 
 def write_h5(path: Path, d: int, m: int, kind: str = "LSTM", **dataset_options: Any) -> Path:
-    """A model file of one layer."""
+    """Write a model file of one layer."""
     arrays = weights(d, m, 8 if kind == "CuDNNLSTM" else 4)
     named = [(f"{LAYER}/{leaf}:0", values) for leaf, values in arrays.items()]
     return builders.write(path, {LAYER: named}, config=config(d, m, kind=kind), **dataset_options)
 
 
 def write_sparse_h5(path: Path, d: int, m: int) -> Path:
-    """The same, all zero and without taking room."""
+    """Write the same as a sparse file of zeros."""
     builders.write(path, {LAYER: []}, config=config(d, m))
     names = [f"{LAYER}/{leaf}:0" for leaf in shapes(d, m)]
     with h5py.File(path, "r+") as file:
@@ -75,19 +75,19 @@ def _allocate(group: h5py.Group, name: str, shape: tuple[int, ...]) -> None:
 
 
 def write_layers_h5(path: Path, layers: int) -> Path:
-    """A model file of many small layers."""
+    """Write a model file of many small layers."""
     named = {f"lstm_{k}": builders.keras_2_weights(f"lstm_{k}") for k in range(1, layers + 1)}
     return builders.write(path, named, config=config(3, 4, layers))
 
 
 def write_weights(path: Path, layers: int) -> Path:
-    """A `.weights.h5` of many small layers."""
+    """Write a `.weights.h5` of many small layers."""
     builders.saved(path, _groups(layers), {group: f"lstm_{k + 1}" for k, group in enumerate(_groups(layers))})
     return path
 
 
 def write_layers_keras(path: Path, layers: int) -> Path:
-    """A `.keras` archive of many small layers."""
+    """Write a `.keras` archive of many small layers."""
     return builders.keras_zip(path, config(3, 4, layers), _groups(layers))
 
 
@@ -96,14 +96,14 @@ def _groups(layers: int) -> dict[str, Any]:
 
 
 def write_keras(path: Path, d: int, m: int, compression: int = zipfile.ZIP_STORED) -> Path:
-    """A `.keras` archive of one layer."""
+    """Write a `.keras` archive of one layer."""
     inner = path.with_suffix(".inner")
     builders.saved(inner, {"layers/lstm/cell": list(weights(d, m).values())})
     return _archive(path, inner, config(d, m), compression)
 
 
 def write_sparse_keras(path: Path, d: int, m: int) -> Path:
-    """The same, all zero and without taking room."""
+    """Write the same as a sparse file of zeros."""
     inner = path.with_suffix(".inner")
     with h5py.File(inner, "w") as file:
         group = file.create_group("layers/lstm/cell/vars")

@@ -1,7 +1,7 @@
-"""A process that runs commands one after the other and tells what each of them used.
+"""Run commands one after the other, and report the resources that each of them used.
 
-It is small, and a process of its own, because the peak of a process's resident memory is never below that of the one
-it was forked from. Requests come as lines of JSON on stdin, and so do the answers on stdout.
+This is a small, separate process, because the peak of a process's resident memory is never below that of the process
+it was forked from. Requests are lines of JSON on stdin, and answers are lines of JSON on stdout.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ MACOS = sys.platform == "darwin"
 
 
 def main() -> None:
-    """Answer requests until there are no more."""
+    """Answer requests until the end of stdin."""
     for line in sys.stdin:
         print(json.dumps(measured(json.loads(line))), flush=True)
 
 
 def measured(request: dict[str, Any]) -> dict[str, Any]:
-    """Run one command to its end. CPU and wall time are in seconds, memory and what was read in bytes."""
+    """Run one command to the end; return CPU and wall time in seconds, memory and the amount read in bytes."""
     terminal = os.openpty() if request["terminal"] else None
     started = time.perf_counter()
     pid = _spawn(request, terminal and terminal[1])
@@ -40,7 +40,7 @@ def measured(request: dict[str, Any]) -> dict[str, Any]:
     finally:
         signal.alarm(0)
         with suppress(OSError):
-            os.killpg(pid, signal.SIGKILL)  # whatever it may have left running
+            os.killpg(pid, signal.SIGKILL)  # processes that it left running
     read = _bytes_read(pid)
     _, status, usage = os.wait4(pid, 0)
     return {
@@ -54,7 +54,7 @@ def measured(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _spawn(request: dict[str, Any], terminal: int | None) -> int:
-    """Start the command in a process group of its own, as a shell does, so that it can be interrupted as by a shell."""
+    """Start the command in a new process group, so that Ctrl-C can be sent to the group as a shell does."""
     actions: list[tuple[Any, ...]] = [(os.POSIX_SPAWN_OPEN, 0, request["stdin"] or os.devnull, os.O_RDONLY, 0)]
     if terminal is None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
@@ -67,7 +67,7 @@ def _spawn(request: dict[str, Any], terminal: int | None) -> int:
 
 
 def _drain(ours: int, its: int) -> None:
-    """Take what is written to the terminal until nobody has it open."""
+    """Read from the terminal until all processes have closed it."""
     os.close(its)
     with suppress(OSError):
         while os.read(ours, 1 << 16):
@@ -76,7 +76,7 @@ def _drain(ours: int, its: int) -> None:
 
 
 def _interrupt(pid: int, when: dict[str, Any]) -> float | None:
-    """Press Ctrl-C some time after there are so many files in a directory, and say when; None where it ended before."""
+    """Send Ctrl-C when a directory has enough files and the delay is over; return the time, None if the process ended before."""
     while not _has_ended(pid):
         with suppress(FileNotFoundError):
             if sum(1 for _ in Path(when["directory"]).iterdir()) >= when["files"]:
@@ -92,7 +92,7 @@ def _has_ended(pid: int) -> bool:
 
 
 def _bytes_read(pid: int) -> int | None:
-    """What a process that has ended, and those it waited for, got from system calls that read; None where unknown."""
+    """Return the bytes that system calls read for an ended process and those it waited for; None if unknown."""
     try:
         lines = Path(f"/proc/{pid}/io").read_text("ascii").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""What the figures were taken on."""
+"""Description of the machine, and how idle it is."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PEERS = ("keras", "tf-keras", "tensorflow", "h5glance")
 
 
 def described(folder: Path) -> str:
-    """Date, machine, versions, and where the files are."""
+    """Return date, machine, versions, and the directory of the files."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     machine = f"{os.cpu_count()} × {_processor()}, {memory:.0f} GiB, {platform.system()} {platform.release()}"
     versions = ", ".join(f"{name} {version}" for name in (*_PACKAGES, *_PEERS) if (version := _version(name)))
@@ -27,7 +27,7 @@ def described(folder: Path) -> str:
 
 
 def stale() -> bool:
-    """Whether the lstmdump that is installed, and so measured, is another than that of this checkout."""
+    """Return whether the installed lstmdump, which is measured, differs from this checkout."""
     found = importlib.util.find_spec("lstmdump")
     if found is None or found.origin is None:
         return True
@@ -53,13 +53,13 @@ def _version(name: str) -> str:
 
 
 class Idleness:
-    """How much of the machine others take meanwhile."""
+    """A measurement of the machine's time that other processes use."""
 
     def __init__(self) -> None:
         self._busy, self._ours, self._started = _busy(), _ours(), time.monotonic()
 
     def others(self) -> float | None:
-        """The share, 0 to 1, of the machine's time that went to other processes since the beginning; None if unknown."""
+        """Return the share, 0 to 1, of the machine's time that other processes used since the start; None if unknown."""
         now = _busy()
         if now is None or self._busy is None:
             return None
@@ -68,7 +68,7 @@ class Idleness:
 
 
 def _busy() -> float | None:
-    """Seconds that all processors together have worked, or were kept from it by a host."""
+    """Return the seconds that all CPUs together were busy, or were used by the host of a virtual machine."""
     try:
         fields = Path("/proc/stat").read_text("ascii").split("\n", 1)[0].split()
     except OSError:
@@ -78,6 +78,6 @@ def _busy() -> float | None:
 
 
 def _ours() -> float:
-    """Seconds that we have worked, and those who were waited for."""
+    """Return the CPU seconds of this process and its ended children."""
     who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     return sum(usage.ru_utime + usage.ru_stime for usage in map(resource.getrusage, who))

@@ -1,4 +1,4 @@
-"""Commands run in turns, and what they used."""
+"""Commands run in turns, and the resources used by them."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ Words = Sequence[str | Path]
 
 
 class Usage(NamedTuple):
-    """What one run of a command used.
+    """The resources used by one run of a command.
 
     Attributes:
-        cpu: user and system time of it and of all processes that it waited for, in ms.
-        wall: in ms.
-        resident: the peak of its resident memory, or of the largest process that it waited for, in MiB.
-        read: bytes got from system calls that read, or over the network; None where unknown.
-        status: its exit status.
-        stopping: from Ctrl-C to its end, in ms; None where there was none.
-        failure: why the run does not count; empty where it does.
+        cpu: User and system time of the command and all processes that it waited for, in ms.
+        wall: Wall time in ms.
+        resident: The peak of resident memory of the command, or of the largest process that it waited for, in MiB.
+        read: Bytes read by system calls, or over the network; None if unknown.
+        status: The exit status.
+        stopping: The time from Ctrl-C to the end, in ms; None without Ctrl-C.
+        failure: The reason why the run does not count; empty if it does.
     """
 
     cpu: float
@@ -44,7 +44,7 @@ class Usage(NamedTuple):
 
 
 class Interrupt(NamedTuple):
-    """Ctrl-C, pressed DELAY seconds after there is a directory with so many FILES."""
+    """Ctrl-C, sent `delay` seconds after the directory exists and holds the number of `files`."""
 
     directory: Path
     files: int
@@ -52,16 +52,16 @@ class Interrupt(NamedTuple):
 
 
 class Command(NamedTuple):
-    """What is run.
+    """A command to run.
 
     Attributes:
-        name: what the tables call it.
-        against: the name of the command that it is compared with.
-        clears: what is removed before each run.
-        ends_with: the exit status of a run that counts.
-        rounds: run in the first so many rounds only.
-        checked: called after each run with its usage; gives it back, changed where there is more to tell.
-        lacks: why it cannot be run here.
+        name: The name in tables.
+        against: The name of the command that this one is compared with.
+        clears: Paths to remove before each run.
+        ends_with: The exit status of a run that counts.
+        rounds: The number of rounds, from the first, in which the command is run.
+        checked: Called after each run with the usage; returns it, with a failure or other figures if necessary.
+        lacks: The reason why the command cannot be run here.
     """
 
     name: str
@@ -82,7 +82,7 @@ Round = dict[str, Usage]
 
 
 class Launcher:
-    """Runs commands through the small process of `launcher`."""
+    """A launcher that runs commands through the small process of `launcher`."""
 
     def __init__(self, folder: Path) -> None:
         self.out, self.error = folder / "stdout", folder / "stderr"
@@ -99,7 +99,7 @@ class Launcher:
         self._process.__exit__(kind, error, at)  # closes its ends of the pipes and waits
 
     def run(self, command: Command) -> Usage:
-        """Run COMMAND once."""
+        """Run `command` once."""
         for path in command.clears:
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         usage = self._measured(command)
@@ -127,7 +127,7 @@ class Launcher:
                      None if stopping is None else stopping * 1e3)  # fmt: skip
 
     def said(self) -> str:
-        """What the last command wrote to stdout."""
+        """Return the stdout of the last command."""
         return self.out.read_text("utf-8", "replace")
 
     def _why(self, usage: Usage) -> str:
@@ -138,9 +138,9 @@ class Launcher:
 def in_turns(
     launcher: Launcher, commands: Sequence[Command], rounds: int, told: Callable[[str], None], *, warm_up: bool = True
 ) -> list[Round]:
-    """Run all COMMANDS ROUNDS times in turns, so that what drifts, drifts for all alike; once more before to WARM_UP.
+    """Run all `commands` in turns, so that a drift of the machine affects them alike; once before the rounds to warm up.
 
-    A command that fails is not run again. If it failed to warm up, its failure stands in the first round.
+    A command that fails is not run again. A failure of the warm-up is returned in the first round.
     """
     failed: Round = {}
     done: list[Round] = []

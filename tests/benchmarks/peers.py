@@ -1,4 +1,4 @@
-"""What else there is to do the same with, each as one would use it."""
+"""Other programs for the same tasks, used as their documentation suggests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmarks.keras_inputs import LAYER
 from benchmarks.measuring import Command, Usage, Words
 from benchmarks.workspace import python
 
-_SLOW = 3  # rounds for what takes seconds
+_SLOW = 3  # rounds for commands that take seconds
 _CUT = """
 m = b.shape[-1] // 4
 parts = {f"{key}_{gate}": whole[..., k * m:(k + 1) * m]
@@ -42,7 +42,7 @@ TIMED = """
 import statistics, time
 
 def timed(work, times):
-    "Print the median of the CPU time and of the wall time of so many runs, in ms; two more come before."
+    "Print the medians of the CPU time and of the wall time of so many runs, in ms, after two more runs."
     runs = []
     for _ in range(times and times + 2):
         elapsed, cpu = time.perf_counter(), time.process_time()
@@ -72,25 +72,25 @@ def _lacks(*modules: str) -> str:
 
 
 def _tool(name: str) -> tuple[str, str]:
-    """Where the command NAME is, beside this Python or elsewhere, and why it cannot be run."""
+    """Return the path of the command `name`, next to this Python or elsewhere, and the reason if it cannot be run."""
     beside = Path(sys.executable).with_name(name)
     found = str(beside) if beside.exists() else shutil.which(name)
     return found or name, "" if found else "not installed"
 
 
 def h5py_savez(path: Path, out: Path, against: str) -> Command:
-    """An `.h5` file's arrays read with h5py, cut and saved with numpy."""
+    """Read the arrays of an `.h5` file with h5py, and split and save them with numpy."""
     return Command("h5py + np.savez, .h5", python(_H5PY, path, out), against, clears=[out], lacks=_lacks("h5py"))
 
 
 def memmap_savez(path: Path, out: Path, d: int, m: int, against: str) -> Command:
-    """The arrays in a bundle's data file, cut and saved with numpy by one who knows where they are."""
+    """Split and save the arrays in a bundle's data file, whose offsets are known, with numpy."""
     words = python(_MEMMAP, path, out, str(d), str(m))
     return Command("np.memmap + np.savez, checkpoint", words, against, clears=[out])
 
 
 def keras_savez(path: Path, out: Path, against: str) -> Command:
-    """A `.keras` model loaded by Keras, its weights cut and saved with numpy."""
+    """Load a `.keras` model with Keras, and split and save the weights with numpy."""
     words = python(_KERAS_EXPORT, path, out)
     lacks = _lacks("keras", "tensorflow")
     return Command("Keras load + np.savez, .keras", words, against, clears=[out], rounds=1, lacks=lacks)
@@ -99,48 +99,48 @@ def keras_savez(path: Path, out: Path, against: str) -> Command:
 def keras_predict(
     path: Path, shape: Sequence[str], times: int, name: str, checked: Callable[[Usage], Usage]
 ) -> Command:
-    """All outputs of a `.keras` model's LSTM for a batch of SHAPE, (batch, length, d), by Keras 3, several times."""
+    """Compute all outputs of a `.keras` model's LSTM for a batch of `shape`, (batch, length, d), in Keras 3 several times."""
     words = python(_KERAS_PREDICT, path, *shape, str(times))
     return Command(name, words, checked=checked, lacks=_lacks("keras", "tensorflow"))
 
 
 def keras_summary(path: Path, against: str) -> Command:
-    """A `.keras` model loaded and summed up by Keras 3."""
+    """Load and summarise a `.keras` model with Keras 3."""
     lacks = _lacks("keras", "tensorflow")
     return Command("Keras: load_model, summary", python(_KERAS, path), against, rounds=_SLOW, lacks=lacks)
 
 
 def tf_keras_summary(path: Path, against: str) -> Command:
-    """An `.h5` model loaded and summed up by Keras 2."""
+    """Load and summarise an `.h5` model with Keras 2."""
     lacks = _lacks("tf_keras", "tensorflow")
     return Command("tf-keras: load_model, summary", python(_TF_KERAS, path), against, rounds=_SLOW, lacks=lacks)
 
 
 def list_variables(prefix: Path, against: str) -> Command:
-    """A checkpoint's variables listed by TensorFlow."""
+    """List the variables of a checkpoint with TensorFlow."""
     lacks = _lacks("tensorflow")
     return Command("tf.train.list_variables", python(_LIST, prefix), against, rounds=_SLOW, lacks=lacks)
 
 
 def saved_model_cli(path: Path, against: str) -> Command:
-    """A SavedModel shown by TensorFlow's own tool."""
+    """Show a SavedModel with `saved_model_cli` of TensorFlow."""
     tool, lacks = _tool("saved_model_cli")
     words: Words = [tool, "show", "--dir", path, "--all"]
     return Command("saved_model_cli show --all", words, against, rounds=_SLOW, lacks=lacks)
 
 
 def h5ls(path: Path, against: str) -> Command:
-    """An HDF5 file listed by the HDF Group's own tool."""
+    """List an HDF5 file with `h5ls` of the HDF Group."""
     tool, lacks = _tool("h5ls")
     return Command("h5ls -r", [tool, "-r", path], against, lacks=lacks)
 
 
 def h5glance(path: Path, against: str) -> Command:
-    """An HDF5 file listed by h5glance."""
+    """List an HDF5 file with h5glance."""
     tool, lacks = _tool("h5glance")
     return Command("h5glance", [tool, path], against, lacks=lacks)
 
 
 def copy(source: Path, target: Path, name: str) -> Command:
-    """A file or directory copied by the system."""
+    """Copy a file or directory with `cp`."""
     return Command(name, ["cp", "-r", source, target], clears=[target])

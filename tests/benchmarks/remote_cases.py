@@ -1,4 +1,4 @@
-"""Models behind a web server: how much of them is moved."""
+"""Models on a web server: the number of bytes transferred."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _NEEDED = ("fsspec", "aiohttp")
 
 
 class Server(ThreadingHTTPServer):
-    """Serves files, whole or by range, and counts the bytes of them that it sends."""
+    """A server of files, whole or by range, that counts the bytes sent as content."""
 
     daemon_threads = True
     moved = 0
@@ -49,8 +49,8 @@ class _Handler(SimpleHTTPRequestHandler):
         self.send_header("Accept-Ranges", "bytes")
         super().end_headers()
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name it has there
-        """Say nothing."""
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name in the base class
+        """Print nothing."""
 
     def _send(self, path: Path, size: int) -> None:
         first, last = self._range(size)
@@ -64,7 +64,7 @@ class _Handler(SimpleHTTPRequestHandler):
                 self.server.moved += self.wfile.write(file.read(min(_STEP, last + 1 - start)))
 
     def _range(self, size: int) -> tuple[int, int]:
-        """The first and the last byte that are asked for."""
+        """Return the first and the last byte of the requested range."""
         first, _, last = self.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")
         if not first:
             return max(0, size - int(last)), size - 1
@@ -81,7 +81,7 @@ class _Handler(SimpleHTTPRequestHandler):
 
 @contextmanager
 def served(folder: Path) -> Iterator[Server]:
-    """A server of the files in FOLDER, on a port of its own choice."""
+    """Serve the files in `folder` on a free port."""
     with Server(("127.0.0.1", 0), partial(_Handler, directory=str(folder))) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()

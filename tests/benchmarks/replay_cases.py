@@ -1,4 +1,4 @@
-"""The replay beside Keras's `predict`, both without their start-up, and how much memory it takes."""
+"""The replay, compared with `predict` of Keras, both without start-up, and the memory used."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmarks.workspace import Case, Sizes, Workspace, python
 
 _REPLAY = f"""
 import os, sys
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the command line has it
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as on the command line
 import numpy as np
 import lstmdump
 from lstmdump.replay import equations as replay
@@ -28,7 +28,7 @@ _INPUTS = 12
 
 
 class _Batch(NamedTuple):
-    """So many sequences of so many steps, and the layer's units."""
+    """The number of sequences and of steps, and the units of the layer."""
 
     sequences: int
     steps: int
@@ -39,12 +39,12 @@ class _Batch(NamedTuple):
 
     @property
     def states(self) -> float:
-        """The six arrays that a replay returns, in MiB."""
+        """The size of the six arrays that a replay returns, in MiB."""
         return 6 * 4 * self.sequences * self.steps * self.units / 2**20
 
 
 def _batches(sizes: Sizes) -> list[_Batch]:
-    """What the goal is for, and others."""
+    """Return the batch of the goal, and others."""
     return [_Batch(32, sizes.steps, 64), _Batch(1, sizes.steps, 64), _Batch(32, sizes.steps // 8, 512)]
 
 
@@ -61,7 +61,7 @@ def _start_up(batch: _Batch) -> str:
 
 
 def _inside(said: Callable[[], str]) -> Callable[[Usage], Usage]:
-    """What a command says that its work took in place of what all of it took; what it holds is all of it."""
+    """Return a function that replaces the times of a command by those it prints, which exclude the start-up."""
 
     def take(usage: Usage) -> Usage:
         cpu, elapsed = (float(word) for word in said().splitlines()[-1].split())
@@ -89,7 +89,7 @@ def _beside_keras_goals(sizes: Sizes) -> list[Goal]:
     first, *others = _batches(sizes)
     ratios = {str(batch): wall(_replay(batch), _predict(batch)) for batch in (first, *others)}
     memory = {str(first): resident_over(_replay(first), _start_up(first))}
-    promise = "Resident memory of the replay over start-up, of which what it returns takes"
+    promise = "Resident memory of the replay over start-up, of which the returned arrays take"
     return [
         Goal("Wall time of the replay over Keras's `predict`, both without start-up", 1.5, "×",
              {str(first): ratios.pop(str(first))}, ratios, idle=True),
@@ -97,4 +97,4 @@ def _beside_keras_goals(sizes: Sizes) -> list[Goal]:
     ]  # fmt: skip
 
 
-CASES = (Case("replay: beside Keras", _beside_keras, _beside_keras_goals, rounds=5, warm_up=False),)
+CASES = (Case("replay: compared with Keras", _beside_keras, _beside_keras_goals, rounds=5, warm_up=False),)

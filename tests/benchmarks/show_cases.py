@@ -1,4 +1,4 @@
-"""`show`: start-up, sizes that do not matter, many layers, many files, and the peers."""
+"""`show`: start-up, large files, many layers, many files, and the peers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _TERMINAL = "show .h5, on a terminal"
 
 
 def show(path: Path, *options: str) -> Words:
-    """The words that show PATH as JSON."""
+    """Return the command that shows `path` as JSON."""
     return [OURS, "show", *(options or ("--json",)), path]
 
 

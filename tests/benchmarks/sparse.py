@@ -1,4 +1,4 @@
-"""Files with holes: what is all zero takes no room."""
+"""Sparse files: runs of zeros take no space on the disk."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _STEP = 1 << 20
 
 
 class SparseFile(io.FileIO):
-    """A new file that leaves a hole where it would write a MiB of zeros."""
+    """A new file with a hole in place of each MiB of zeros written."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, "w+")
 
     def write(self, data: Any) -> int:
-        """Write DATA, whatever its length."""
+        """Write `data`."""
         numbers = np.frombuffer(data, np.uint8)
         for start in range(0, len(numbers), _STEP):
             piece = numbers[start : start + _STEP]
@@ -29,7 +29,7 @@ class SparseFile(io.FileIO):
         return len(numbers)
 
     def close(self) -> None:
-        """Make the file as long as was written."""
+        """Extend the file to the length written, and close it."""
         if not self.closed:
             self.truncate(max(self.tell(), self.seek(0, io.SEEK_END)))
         super().close()

@@ -1,4 +1,4 @@
-"""What was measured, as Markdown that can be read as it is."""
+"""Tables of results in Markdown."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from statistics import median
 from benchmarks.goals import Verdict
 from benchmarks.measuring import Command, Round, Usage
 
-_MARKS = {True: "holds", False: "**missed**", None: "not judged"}
+_MARKS = {True: "met", False: "**missed**", None: "not judged"}
 _LONGEST = 100
 
 
 def goals(verdicts: Sequence[Verdict]) -> str:
-    """One line for each goal."""
+    """Return a table with a row for each goal."""
     rows = [("goal", "at most", "measured", "")]
     rows += [
         (one.goal.promise, f"{one.goal.limit:g}{one.goal.unit}", _measured(one), _MARKS[one.holds]) for one in verdicts
@@ -23,9 +23,9 @@ def goals(verdicts: Sequence[Verdict]) -> str:
 
 
 def summary(verdicts: Sequence[Verdict]) -> str:
-    """How many goals hold."""
+    """Return a sentence with the number of goals that are met."""
     held, missed, open_ = (sum(one.holds is holds for one in verdicts) for holds in (True, False, None))
-    return f"Of {len(verdicts)} goals {held} hold, {missed} are missed, {open_} could not be judged."
+    return f"Of {len(verdicts)} goals, {held} are met, {missed} are missed, {open_} could not be judged."
 
 
 def _measured(verdict: Verdict) -> str:
@@ -42,7 +42,7 @@ def _amount(value: float) -> str:
 
 
 def commands(of: Sequence[Command], rounds: Sequence[Round]) -> str:
-    """One line for each command: medians of CPU, wall time and memory, and the ratio of CPU to what it stands against."""
+    """Return a table of commands: medians of CPU, wall time and memory, and the CPU ratio to the command compared with."""
     rows: list[tuple[str, ...]] = [("command", "CPU ms", "wall ms", "MiB", "CPU ratio", "to")]
     rows += [_row(command, rounds) for command in of]
     return _table(rows, "<>>>><")

@@ -23,7 +23,7 @@ def _told(name: str, kind: str, **config: Any) -> dict[str, Any]:
 
 
 def _model(layers: list[tf.Object]) -> tuple[tf.Object, dict[tf.Object, Any]]:
-    """A Keras model of LAYERS, and what Keras says of each."""
+    """Return a Keras model of `layers`, and the Keras metadata of each."""
     root = tf.Object({f"layer-{k}": layer for k, layer in enumerate(layers)}, identifier="_tf_keras_sequential")
     said: dict[tf.Object, Any] = {root: _told("sequential", "Sequential")}
     for k, layer in enumerate(layers, 1):
@@ -47,29 +47,29 @@ def _many(layers: int) -> list[tf.Object]:
 
 
 def write_checkpoint(prefix: Path, d: int, m: int, *, sparse: bool = False) -> Path:
-    """A checkpoint of objects with one layer; all zero and without taking room where SPARSE."""
+    """Write a checkpoint of objects with one layer; if `sparse`, a sparse file of zeros."""
     return tf.write_checkpoint(prefix, _model(_one(d, m, sparse=sparse))[0], create=SparseFile)
 
 
 def write_layers_checkpoint(prefix: Path, layers: int) -> Path:
-    """A checkpoint of objects with many small layers."""
+    """Write a checkpoint of objects with many small layers."""
     return tf.write_checkpoint(prefix, _model(_many(layers))[0])
 
 
 def write_saved_model(directory: Path, d: int, m: int, *, sparse: bool = False) -> Path:
-    """A SavedModel with one layer; all zero and without taking room where SPARSE."""
+    """Write a SavedModel with one layer; if `sparse`, a sparse file of zeros."""
     root, said = _model(_one(d, m, sparse=sparse))
     return tf.write_saved_model(directory, root, metadata=said, create=SparseFile)
 
 
 def write_layers_saved_model(directory: Path, layers: int) -> Path:
-    """A SavedModel with many small layers."""
+    """Write a SavedModel with many small layers."""
     root, said = _model(_many(layers))
     return tf.write_saved_model(directory, root, metadata=said)
 
 
 def write_tf1(prefix: Path, d: int, m: int) -> Path:
-    """A checkpoint of TensorFlow 1 with a BasicLSTMCell, whose forget bias is in the graph beside it."""
+    """Write a checkpoint of TensorFlow 1 with a BasicLSTMCell, whose forget bias is in the graph file."""
     arrays = {"kernel": keras_inputs.many_numbers((d + m, 4 * m)), "bias": keras_inputs.many_numbers((4 * m,))}
     graph = b"".join(tf.variable(f"{SCOPE}/{leaf}", values.shape) for leaf, values in arrays.items())
     tf.write_bundle(prefix, {f"{SCOPE}/{leaf}": values for leaf, values in arrays.items()})
@@ -78,7 +78,7 @@ def write_tf1(prefix: Path, d: int, m: int) -> Path:
 
 
 def write_layers_tf1(prefix: Path, layers: int) -> Path:
-    """A checkpoint of TensorFlow 1 with many small cells."""
+    """Write a checkpoint of TensorFlow 1 with many small cells."""
     tensors: dict[str, np.ndarray] = {}
     for k in range(layers):
         scope = f"rnn/multi_rnn_cell/cell_{k}/basic_lstm_cell"

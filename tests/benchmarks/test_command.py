@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="what a process used cannot be measured")
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the resources used by a process cannot be measured")
 
 
 def test_a_quick_run_runs_every_command(tmp_path: Path) -> None:
-    """Of some cases."""
+    """Check this for some cases only."""
     words = [
         sys.executable,
         str(Path(__file__).parent),
@@ -22,7 +22,7 @@ def test_a_quick_run_runs_every_command(tmp_path: Path) -> None:
         str(tmp_path / "x"),
     ]
     done = subprocess.run(
-        [*words, "--only", "start-up|there already|long list"], capture_output=True, text=True, check=False
+        [*words, "--only", "start-up|existing outputs|long list"], capture_output=True, text=True, check=False
     )
     assert (done.returncode, "Traceback" in done.stderr) == (0, False)
     runs = [run for case in json.loads((tmp_path / "x").read_bytes()) for run in case["runs"].items()]

@@ -18,7 +18,7 @@ def launcher(tmp_path: Path) -> Iterator[Launcher]:
 
 
 class Recorder:
-    """Stands in for a launcher: notes what it is to run."""
+    """A stand-in for a launcher that records the commands to run."""
 
     def __init__(self, failing: str = "") -> None:
         self.run_so_far: list[str] = []
@@ -68,7 +68,7 @@ def test_memory_is_the_peak(launcher: Launcher) -> None:
     assert launcher.run(Command("large", python("len(bytearray(b'1') * (64 << 20))"))).resident > 64
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the system does not tell")
+@pytest.mark.skipif(sys.platform != "linux", reason="the system does not report it")
 def test_what_is_read_is_counted(launcher: Launcher, tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(bytes(1 << 20))
     code = "import sys; open(sys.argv[1], 'rb').read({})"

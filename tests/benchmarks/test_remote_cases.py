@@ -10,7 +10,7 @@ CONTENT = bytes(range(256)) * 1000
 
 
 def asked(folder: Path, method: str = "GET", **headers: str) -> tuple[int, bytes, str | None, int]:
-    """Status, body, length that was announced, and what the server counted."""
+    """Return status, body, `Content-Length`, and the bytes that the server counted."""
     (folder / "x").write_bytes(CONTENT)
     with served(folder) as server:
         connection = HTTPConnection("127.0.0.1", server.server_port)

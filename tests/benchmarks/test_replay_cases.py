@@ -11,14 +11,14 @@ from benchmarks import peers, replay_cases
 from benchmarks.measuring import Launcher, Usage
 from benchmarks.workspace import QUICK, Workspace
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="what a process used cannot be measured")
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the resources used by a process cannot be measured")
 
 
 def timed(durations: list[float], capsys: pytest.CaptureFixture[str]) -> str:
-    """What is printed of work that takes so many seconds, one after the other, and half of that as CPU time."""
+    """Return the output for runs that take these seconds one after the other, half of them as CPU time."""
     now, left = [0.0], iter(durations)
     names: dict[str, Any] = {}
-    exec(peers.TIMED, names)  # noqa: S102 - the code that the commands run
+    exec(peers.TIMED, names)  # noqa: S102 - the code of the commands
     names["time"] = SimpleNamespace(perf_counter=lambda: now[0], process_time=lambda: now[0] / 2)
     names["timed"](lambda: now.append(now.pop() + next(left)), len(durations) - 2)
     return capsys.readouterr().out

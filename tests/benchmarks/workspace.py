@@ -1,4 +1,4 @@
-"""Where inputs and outputs lie, and how large they are."""
+"""Directories for inputs and outputs, and the sizes of inputs."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from benchmarks.measuring import Command, Words
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "sample_models"
 OURS = str(Path(sys.executable).with_name("lstmdump"))
-_MEMORY = Path("/dev/shm")  # noqa: S108 - where Linux keeps files in memory, so that no disk is measured
+_MEMORY = Path("/dev/shm")  # noqa: S108 - files in memory on Linux, so that no disk is measured
 _WANTED = 8 << 30
 
 
 class NotMeasured(Exception):
-    """Why a case cannot be measured here."""
+    """The reason why a case cannot be measured here."""
 
 
 class Sizes(NamedTuple):
-    """How much of everything. Bytes are those of a model's arrays; MANY asks for ten times as many files, too."""
+    """The sizes of inputs. Bytes are those of a model's arrays; `many` also requests ten times as many files."""
 
     large: int = 400_000_000
     huge: int = 1_000_000_000
@@ -44,12 +44,12 @@ QUICK = Sizes(4_000_000, 8_000_000, 16 << 20, 2_000_000, layers=20, shown=10, ex
 
 
 class Workspace(NamedTuple):
-    """Where one case writes its inputs.
+    """The directory in which one case writes its inputs.
 
     Attributes:
-        folder: an empty directory.
-        stack: closed when the case is done.
-        said: what the last command wrote to stdout.
+        folder: An empty directory.
+        stack: Closed when the case is done.
+        said: Returns the stdout of the last command.
     """
 
     folder: Path
@@ -58,10 +58,10 @@ class Workspace(NamedTuple):
     said: Callable[[], str]
 
     def need(self, room: int) -> None:
-        """Make sure that there is ROOM, in bytes.
+        """Check that `room` bytes are free.
 
         Raises:
-            NotMeasured: there is not.
+            NotMeasured: There is not enough space.
         """
         free = shutil.disk_usage(self.folder).free
         if free < room:
@@ -72,9 +72,9 @@ class Case(NamedTuple):
     """Commands that are run in turns, and the goals for them.
 
     Attributes:
-        prepare: writes the inputs and gives the commands; may raise NotMeasured.
-        rounds: how often; what takes long varies less.
-        warm_up: whether to run each command once before.
+        prepare: Writes the inputs and returns the commands; may raise `NotMeasured`.
+        rounds: The number of rounds; long commands vary less and need fewer.
+        warm_up: Whether to run each command once before.
     """
 
     name: str
@@ -85,12 +85,12 @@ class Case(NamedTuple):
 
 
 def temporary(directory: Path | None) -> tempfile.TemporaryDirectory[str]:
-    """A directory of our own below DIRECTORY, else in memory where there is room for it, else where such things go."""
+    """Create a temporary directory in `directory`, else in memory if there is room, else in the default location."""
     if directory is None and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _WANTED:
         directory = _MEMORY
     return tempfile.TemporaryDirectory(prefix="lstmdump-benchmark-", dir=directory)
 
 
 def python(code: str, *arguments: str | Path) -> Words:
-    """The words that run CODE with ARGUMENTS."""
+    """Return the command that runs `code` with `arguments`."""
     return [sys.executable, "-c", code, *arguments]
