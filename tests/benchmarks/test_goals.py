@@ -27,30 +27,30 @@ def test_one_figure_too_large_misses_the_goal() -> None:
     assert judge(both, [{"ours": used(1), "theirs": used(10)}]).holds is False
 
 
-def test_what_was_not_run_is_not_judged() -> None:
+def test_a_command_that_was_not_run_is_not_judged() -> None:
     verdict = judge(RATIO, [{"ours": used(1)}])
     assert (verdict.holds, verdict.why) == (None, "not measured: a")
 
 
-def test_what_failed_misses_the_goal_and_is_told() -> None:
+def test_a_failed_command_misses_the_goal_and_is_reported() -> None:
     verdict = judge(RATIO, [{"ours": used(1, failure="status 2"), "theirs": used(10)}])
     assert (verdict.holds, verdict.why) == (False, "ours: status 2")
 
 
-def test_what_failed_once_misses_the_goal_though_it_had_gone_well_before() -> None:
+def test_one_failure_misses_the_goal_despite_a_success_before() -> None:
     rounds = [{"ours": used(1), "theirs": used(10)}, {"ours": used(1, failure="status 2"), "theirs": used(10)}]
     assert judge(RATIO, rounds).holds is False
 
 
-def test_what_cannot_be_told_here_is_not_judged() -> None:
+def test_an_unknown_figure_is_not_judged() -> None:
     goal = RATIO._replace(figures={"a": read_over("ours", "theirs")})
     assert judge(goal, [{"ours": used(1, read=None), "theirs": used(1, read=None)}]).holds is None
 
 
-def test_start_up_is_taken_off_where_it_is_named() -> None:
+def test_the_named_start_up_is_subtracted() -> None:
     one = {"ours": used(7), "start": used(1), "theirs": used(2)}
     assert (cpu("ours", "theirs", "start")(one), cpu_each("ours", 3, "start")(one)) == (3, 2)
 
 
-def test_memory_is_held_against_that_of_start_up() -> None:
+def test_the_memory_of_the_start_up_is_subtracted() -> None:
     assert resident_over("ours", "start")({"ours": used(1, 50), "start": used(1, 40)}) == 10

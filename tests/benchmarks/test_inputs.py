@@ -11,7 +11,7 @@ from benchmarks.sparse import SparseFile
 import lstmdump
 
 
-def test_a_sparse_file_holds_what_was_written(tmp_path: Path) -> None:
+def test_a_sparse_file_holds_the_bytes_written(tmp_path: Path) -> None:
     pieces = [b"first", bytes(3 << 20), b"last", bytes(5)]
     with SparseFile(tmp_path / "x") as file:
         for piece in pieces:
@@ -25,7 +25,7 @@ def test_a_sparse_file_is_as_long_as_its_last_hole(tmp_path: Path) -> None:
     assert (tmp_path / "x").stat().st_size == 2 << 20
 
 
-def test_units_make_the_size_that_is_wanted() -> None:
+def test_units_give_the_requested_size() -> None:
     arrays = keras_inputs.weights(*[keras_inputs.units(1_000_000)] * 2)
     assert sum(values.nbytes for values in arrays.values()) == pytest.approx(1_000_000, rel=0.02)
 
@@ -60,6 +60,6 @@ def test_every_format_holds_the_same_arrays(write: Callable[[Path, int, int], Pa
         tensorflow_inputs.write_layers_tf1,
     ],
 )
-def test_every_format_holds_so_many_layers(write: Callable[[Path, int], Path], tmp_path: Path) -> None:
+def test_every_format_holds_the_number_of_layers(write: Callable[[Path, int], Path], tmp_path: Path) -> None:
     with lstmdump.open(write(tmp_path / "model", 12)) as model:
         assert len(model.lstms) == 12

@@ -48,18 +48,18 @@ def test_a_warm_up_does_not_count() -> None:
     assert len(recorder.run_so_far) == 3
 
 
-def test_what_fails_is_not_run_again_and_stands_in_the_first_round() -> None:
+def test_a_failed_command_is_not_run_again_and_is_in_the_first_round() -> None:
     recorder = Recorder(failing="b")
     first, second = in_turn(recorder, A, B, rounds=2, warm_up=True)
     assert recorder.run_so_far == ["a", "b", "a", "a"]
     assert (first["b"].failure, "b" in second) == ("no", False)
 
 
-def test_what_is_not_installed_is_not_run() -> None:
+def test_a_command_that_is_not_installed_is_not_run() -> None:
     assert in_turn(Recorder(), A._replace(lacks="not installed"), rounds=1) == [{}]
 
 
-def test_memory_is_that_of_the_command_and_not_of_who_asks(launcher: Launcher) -> None:
+def test_memory_is_that_of_the_command_and_not_of_this_process(launcher: Launcher) -> None:
     held = bytearray(b"1") * (64 << 20)
     assert launcher.run(Command("pass", python("pass"))).resident < 64 <= len(held) / 2**20
 
@@ -69,7 +69,7 @@ def test_memory_is_the_peak(launcher: Launcher) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the system does not report it")
-def test_what_is_read_is_counted(launcher: Launcher, tmp_path: Path) -> None:
+def test_bytes_read_are_counted(launcher: Launcher, tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(bytes(1 << 20))
     code = "import sys; open(sys.argv[1], 'rb').read({})"
     most, least = (launcher.run(Command("", python(code.format(size), tmp_path / "x"))).read for size in (-1, 0))
@@ -78,16 +78,16 @@ def test_what_is_read_is_counted(launcher: Launcher, tmp_path: Path) -> None:
     assert most - least == pytest.approx(1 << 20, abs=4096)
 
 
-def test_a_terminal_is_one(launcher: Launcher) -> None:
+def test_a_command_with_a_terminal_has_it_as_all_three_streams(launcher: Launcher) -> None:
     words = python("import sys; sys.exit(not all(file.isatty() for file in (sys.stdin, sys.stdout, sys.stderr)))")
     assert launcher.run(Command("", words, terminal=True)).failure == ""
 
 
-def test_another_exit_status_is_a_failure_with_what_was_said(launcher: Launcher) -> None:
+def test_an_unexpected_exit_status_is_a_failure_with_the_message(launcher: Launcher) -> None:
     assert launcher.run(Command("", python("raise SystemExit('so')"))).failure == "status 1: so"
 
 
-def test_ctrl_c_comes_when_the_files_are_there(launcher: Launcher, tmp_path: Path) -> None:
+def test_ctrl_c_is_sent_when_the_files_exist(launcher: Launcher, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     code = "import sys, time, pathlib; pathlib.Path(sys.argv[1], 'x').touch(); time.sleep(60)"
     words = python(code, tmp_path / "out")

@@ -31,7 +31,7 @@ def asked(folder: Path, method: str = "GET", **headers: str) -> tuple[int, bytes
         ("-5", CONTENT[-5:]),
     ],
 )
-def test_a_range_is_all_that_is_sent_and_counted(wanted: str, part: bytes, tmp_path: Path) -> None:
+def test_only_the_range_is_sent_and_counted(wanted: str, part: bytes, tmp_path: Path) -> None:
     assert asked(tmp_path, Range=f"bytes={wanted}") == (206, part, str(len(part)), len(part))
 
 
@@ -39,7 +39,7 @@ def test_without_a_range_the_whole_file_is_sent_and_counted(tmp_path: Path) -> N
     assert asked(tmp_path) == (200, CONTENT, "256000", 256000)
 
 
-def test_asking_for_the_length_sends_nothing(tmp_path: Path) -> None:
+def test_a_head_request_sends_no_content(tmp_path: Path) -> None:
     assert asked(tmp_path, "HEAD") == (200, b"", "256000", 0)
 
 

@@ -28,11 +28,11 @@ def test_cpu_and_wall_time_are_the_medians_of_all_runs_but_the_first_two(capsys:
     assert timed([64, 64, 1, 2, 6], capsys) == "1000.0 2000.0\n"
 
 
-def test_no_run_is_no_figure(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_runs_no_times_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert timed([0, 0], capsys) == "\n"
 
 
-def test_what_a_command_says_of_its_work_counts_and_not_its_start_up() -> None:
+def test_the_printed_times_replace_those_with_start_up() -> None:
     take = replay_cases._inside(lambda: "Keras says this first\n1.5 2.5\n")
     assert take(Usage(100, 200, 30, 0, 0)) == Usage(1.5, 2.5, 30, 0, 0)
 
@@ -41,13 +41,13 @@ def test_the_states_are_six_arrays_of_float32() -> None:
     assert replay_cases._Batch(2, 1024, 512).states == 6 * 4
 
 
-def test_the_goal_is_held_against_32_sequences_of_820_steps_and_64_units() -> None:
+def test_the_goal_is_for_32_sequences_of_820_steps_and_64_units() -> None:
     (case,) = replay_cases.CASES
     time, _ = case.goals(replay_cases.Sizes())
     assert (list(time.figures), time.limit) == (["32 × 820 × 64"], 1.5)
 
 
-def test_the_replay_of_a_quick_run_says_what_it_took(tmp_path: Path) -> None:
+def test_the_replay_of_a_quick_run_prints_its_times(tmp_path: Path) -> None:
     with Launcher(tmp_path) as launcher:
         (command, *_) = replay_cases._beside_keras(Workspace(tmp_path, QUICK, ExitStack(), launcher.said))
         whole = launcher.run(command._replace(checked=lambda usage: usage))

@@ -57,7 +57,7 @@ def test_a_good_run_is_good(ran: Ran) -> None:
         (GOOD._replace(left=True), "show left a process behind"),
     ],
 )
-def test_a_bad_run_is_told(ran: Ran, words: str) -> None:
+def test_a_bad_run_is_reported(ran: Ran, words: str) -> None:
     assert any(told.startswith(words) for told in checks.of_run("show", ran))
 
 
@@ -69,42 +69,42 @@ def test_a_bad_run_is_told(ran: Ran, words: str) -> None:
         (REFUSED._replace(out=GOOD.out), "the record and the exit status of show disagree"),
     ],
 )
-def test_a_record_that_contradicts_the_status_is_told(ran: Ran, words: str) -> None:
+def test_a_record_that_contradicts_the_status_is_reported(ran: Ran, words: str) -> None:
     assert list(checks.of_record(ran)) == [words]
 
 
-def test_a_name_that_the_table_takes_for_markup_is_told() -> None:
+def test_a_name_interpreted_as_markup_is_reported() -> None:
     shown = GOOD._replace(out=b'{"layers": [{"name": "[bold]x"}, {"name": "y\\u001b"}]}')
     table = GOOD._replace(out=b"LSTM x  y\\x1b  LSTM")
     assert list(checks.of_table(table, shown)) == ["the table lacks the layer '[bold]x'"]
 
 
-def test_good_arrays_are_the_same_under_other_names_and_in_other_types() -> None:
+def test_good_arrays_are_equal_under_other_names_and_in_other_types() -> None:
     assert checks.same({"other/W_i": GATES["lstm_1/W_i"].astype("f8")}, GATES)
 
 
-def test_nothing_written_is_nothing_wrong() -> None:
+def test_an_empty_archive_has_no_wrong_arrays() -> None:
     assert checks.same({}, GATES)
 
 
 @pytest.mark.parametrize("number", [0.0, np.nan])
-def test_one_other_number_is_not_the_same(number: float) -> None:
+def test_an_array_with_one_other_number_is_different(number: float) -> None:
     changed = GATES["lstm_1/W_i"].copy()
     changed[1, 2] = number
     assert not checks.same({"lstm_1/W_i": changed}, GATES)
 
 
-def test_a_good_array_under_the_name_of_another_is_not_the_same() -> None:
+def test_a_good_array_under_the_name_of_another_is_different() -> None:
     assert not checks.same({"lstm_1/W_i": GATES["lstm_1/b_i"]}, GATES)
 
 
-def test_secrets_and_strange_keys_are_told() -> None:
+def test_secrets_and_keys_with_control_characters_are_reported() -> None:
     written = {"a\x1b": np.zeros(2), "b": np.array([1, canaries.SECRET], "f4")}
     assert list(checks.of_arrays(written)) == ["a key of the archive is 'a\\x1b'", "b holds the secret"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has inotify")
-def test_a_file_that_is_opened_is_seen(tmp_path: Path) -> None:
+def test_the_opening_of_a_file_is_detected(tmp_path: Path) -> None:
     for name in ("one", "other"):
         (tmp_path / name).touch()
     watch = Watch(tmp_path)
@@ -115,7 +115,7 @@ def test_a_file_that_is_opened_is_seen(tmp_path: Path) -> None:
 
 
 @forking
-def test_the_server_tells_what_the_command_line_came_to(model: Path, tmp_path: Path) -> None:
+def test_the_server_returns_the_status_and_output_of_the_command_line(model: Path, tmp_path: Path) -> None:
     server = Server()
     good, bad = server.run(["show", "--json", str(model)], tmp_path), server.run(["show", "none"], tmp_path)
     server.close()
@@ -132,21 +132,23 @@ def test_the_server_tells_what_the_command_line_came_to(model: Path, tmp_path: P
         (Must.REFUSED, {}, "a bad file was read"),
     ],
 )
-def test_what_became_of_a_file_is_held_against_what_must(
+def test_an_outcome_other_than_the_required_one_is_reported(
     must: Must, gates: dict[str, np.ndarray], words: str, judge: Judge, model: Path
 ) -> None:
     assert judge.judge(Case("keras 2", "good", must, model, gates)).wrong == (words,)
 
 
 @forking
-def test_a_good_file_that_is_refused_is_told(judge: Judge, tmp_path: Path) -> None:
+def test_a_good_file_that_is_refused_is_reported(judge: Judge, tmp_path: Path) -> None:
     (tmp_path / "model.h5").write_bytes(b"no model")
     judged = judge.judge(Case("keras 2", "good", Must.READ, tmp_path / "model.h5", GATES))
     assert (judged.wrong, judged.became) == (("a good file was refused",), "refused")
 
 
 @forking
-def test_what_is_left_where_the_command_ran_is_told(judge: Judge, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_left_in_the_working_directory_are_reported(
+    judge: Judge, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def littering(_: list[str], directory: Path) -> Ran:
         (directory / "litter").touch()
         return REFUSED
@@ -156,16 +158,16 @@ def test_what_is_left_where_the_command_ran_is_told(judge: Judge, model: Path, m
     assert judged.wrong == ("litter was left in the working directory",) * 2
 
 
-def test_one_seed_gives_one_file_and_another_seed_another(tmp_path: Path) -> None:
+def test_equal_seeds_give_equal_files_and_different_seeds_different_ones(tmp_path: Path) -> None:
     lie = next(lie for lie in making.LIES if lie.name == "bundle-entry_is_garbage")
     made = [making.lie(lie, tmp_path / str(turn), tmp_path, seed).path for turn, seed in enumerate((1, 1, 2))]
     one, same, other = (path.with_name("model.index").read_bytes() for path in made)
     assert one == same != other
 
 
-def test_a_mutant_is_never_the_good_file() -> None:
+def test_a_mutant_differs_from_the_good_file() -> None:
     assert all(mutations.mutated(b"good", making.drawing(seed))[1] != b"good" for seed in range(300))
 
 
-def test_every_case_has_a_name_of_its_own() -> None:
+def test_the_names_of_cases_are_unique() -> None:
     assert len({lie.name for lie in making.LIES}) == len(making.LIES)

@@ -35,28 +35,24 @@ def judge(tmp_path_factory: pytest.TempPathFactory, hidden: Path) -> Iterator[Ju
 
 
 @pytest.mark.parametrize("lie", CHOSEN, ids=lambda lie: lie.name)
-def test_a_lie_does_what_no_file_may_to_no_one(lie: Lie, judge: Judge, hidden: Path, tmp_path: Path) -> None:
+def test_a_hostile_file_causes_no_violation(lie: Lie, judge: Judge, hidden: Path, tmp_path: Path) -> None:
     assert judge.judge(making.lie(lie, tmp_path / "case", hidden, SEED)).wrong == ()
 
 
 @pytest.mark.parametrize("number", range(MUTANTS))
 @pytest.mark.parametrize("target", making.TARGETS, ids=lambda target: target.reader.replace(" ", "_"))
-def test_a_mutant_does_what_no_file_may_to_no_one(
-    target: Target, number: int, judge: Judge, hidden: Path, tmp_path: Path
-) -> None:
+def test_a_mutant_causes_no_violation(target: Target, number: int, judge: Judge, hidden: Path, tmp_path: Path) -> None:
     assert judge.judge(making.mutant(target, number, tmp_path / "case", hidden, SEED)).wrong == ()
 
 
 @pytest.mark.parametrize("lie", ANEW, ids=lambda lie: lie.name)
-def test_a_lie_does_what_no_file_may_in_a_process_of_its_own(lie: Lie, hidden: Path, tmp_path: Path) -> None:
+def test_a_hostile_file_causes_no_violation_in_a_new_process(lie: Lie, hidden: Path, tmp_path: Path) -> None:
     with Judge(tmp_path / "work", hidden, anew=True) as judge:
         assert judge.judge(making.lie(lie, tmp_path / "case", hidden, SEED)).wrong == ()
 
 
 @pytest.mark.parametrize("path", ENDLESS, ids=lambda path: path.name)
-def test_a_file_that_the_hdf5_library_goes_through_without_end_is_refused(
-    path: Path, judge: Judge, tmp_path: Path
-) -> None:
+def test_a_file_that_makes_the_hdf5_library_loop_is_refused(path: Path, judge: Judge, tmp_path: Path) -> None:
     (tmp_path / "case").mkdir()
     copied = Path(shutil.copy(path, tmp_path / "case"))
     judged = judge.judge(Case("hdf5", path.name, Must.REFUSED, copied, {}))

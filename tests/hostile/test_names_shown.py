@@ -62,26 +62,24 @@ def verdict(name: str) -> Iterable[Verdict]:
 
 @pytest.mark.parametrize("width", [None, 60])
 @pytest.mark.parametrize("name", NAMES)
-def test_a_table_shows_no_name_that_a_terminal_acts_on(
-    name: str, width: int | None, report: Callable[[str], Report]
-) -> None:
+def test_a_table_shows_no_control_characters(name: str, width: int | None, report: Callable[[str], Report]) -> None:
     assert unseen(table(report(name), width=width, colour=False, with_others=True)) == set()
 
 
 @pytest.mark.parametrize("width", [None, 60])
-def test_a_table_takes_no_name_for_markup(width: int | None, report: Callable[[str], Report]) -> None:
+def test_a_table_does_not_interpret_names_as_markup(width: int | None, report: Callable[[str], Report]) -> None:
     assert MARKUP in table(report(MARKUP), width=width, colour=False).replace("\n", " ")
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_json_has_every_name_and_none_that_a_terminal_acts_on(name: str, report: Callable[[str], Report]) -> None:
+def test_json_has_every_name_without_control_characters(name: str, report: Callable[[str], Report]) -> None:
     line = record.line(record.of(report(name), with_others=True))
     assert (unseen(line), "\u3164" in line) == (set(), False)
     assert json.loads(line.encode())["layers"][0]["weights"][0]["tensor"] == name
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_lines_of_a_check_show_no_name_that_a_terminal_acts_on(name: str) -> None:
+def test_the_lines_of_a_check_show_no_control_characters(name: str) -> None:
     text = [
         line
         for one in verdict(name)
@@ -91,27 +89,25 @@ def test_the_lines_of_a_check_show_no_name_that_a_terminal_acts_on(name: str) ->
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_suite_of_tests_is_xml_whatever_the_names(name: str) -> None:
+def test_a_junit_report_is_valid_xml_for_every_name(name: str) -> None:
     made = render_check.junit(list(verdict(name)))
     assert (len(list(ElementTree.fromstring(made.encode()).iter("testcase"))), unseen(made)) == (2, set())  # noqa: S314 - our own
 
 
-def test_a_summary_takes_no_name_for_markdown() -> None:
+def test_a_summary_does_not_interpret_names_as_markdown() -> None:
     summary = render_check.github_summary([Verdict("[x](y) _a_ b_c ~~d~~ $e$", None, error="`f` **g**")])
     assert "\\[x\\](y) \\_a\\_ b_c \\~\\~d\\~\\~ \\$e\\$ |  |  | \\`f\\` \\*\\*g\\*\\*" in summary
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_is_verified_shows_no_name_that_a_terminal_acts_on(name: str) -> None:
+def test_the_lines_of_verify_show_no_control_characters(name: str) -> None:
     layer = LayerVerdict(name, name, "tf_keras.layers.LSTM", "float64", 0.5, True, (name,))
     made = ModelVerdict(name, (layer,), 1e-5, 0)
     assert [line for line in (*render_verify.text_lines(made), render_verify.json_line(made)) if unseen(line)] == []
 
 
 @pytest.mark.parametrize("command", [["show"], ["show", "--json", "--all"], ["show", "--values", "--stats"]])
-def test_nothing_that_show_prints_acts_on_a_terminal(
-    command: list[str], run: Callable[..., Any], tmp_path: Path
-) -> None:
+def test_show_prints_no_control_characters(command: list[str], run: Callable[..., Any], tmp_path: Path) -> None:
     name = "l\x1b[31m\u202e\u200b\x9b"
     weights = [*builders.keras_2_weights(f"{name}/\x1b[0m"), (f"{name}/\x1bextra:0", builders.numbers(2))]
     path = builders.write(tmp_path / "a.h5", {name: weights, "d\x1b": builders.dense("d\x1b")}, version="2.\x1b[2J")
@@ -119,7 +115,7 @@ def test_nothing_that_show_prints_acts_on_a_terminal(
     assert (outcome.status, unseen(outcome.out), unseen(outcome.err)) == (0, set(), set())
 
 
-def test_a_message_about_a_name_of_any_length_is_a_line_of_fewer_than_4096_characters(
+def test_a_message_about_a_long_name_is_a_line_of_fewer_than_4096_characters(
     run: Callable[..., Any], tmp_path: Path
 ) -> None:
     name = "\u202e" * 20_000
@@ -131,7 +127,7 @@ def test_a_message_about_a_name_of_any_length_is_a_line_of_fewer_than_4096_chara
     assert outcome.err.startswith(f"lstmdump: {path}: ")
 
 
-def test_only_names_that_a_shell_leaves_alone_are_offered_for_completion(tmp_path: Path) -> None:
+def test_completion_offers_only_names_without_special_characters_of_the_shell(tmp_path: Path) -> None:
     from click.shell_completion import ShellComplete
 
     from lstmdump.cli import command

@@ -58,7 +58,7 @@ def command(model: Path, out: Path, *options: str, hidden: bool = False) -> list
 
 @pytest.mark.parametrize("hidden", [True, False], ids=["hidden name", "no name"])
 @pytest.mark.parametrize("options", [(), ("--compress",)], ids=["stored", "deflated"])
-def test_a_run_that_is_killed_leaves_the_old_file_or_the_new_one_and_what_else_it_leaves_the_next_one_removes(
+def test_a_killed_run_leaves_the_old_or_the_new_file_and_the_next_run_removes_temporary_files(
     options: tuple[str, ...], hidden: bool, models: tuple[Path, Path], tmp_path: Path
 ) -> None:
     old, new = models
@@ -85,7 +85,7 @@ def test_a_run_that_is_killed_leaves_the_old_file_or_the_new_one_and_what_else_i
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")
 @pytest.mark.parametrize("hidden", [True, False], ids=["hidden name", "no name"])
 @pytest.mark.parametrize("limit", [0, 1000, 100_000, 2_000_000])
-def test_a_limit_on_files_leaves_the_old_one_and_is_one_line(
+def test_a_file_size_limit_keeps_the_old_file_and_is_reported_on_one_line(
     limit: int, hidden: bool, models: tuple[Path, Path], tmp_path: Path
 ) -> None:
     import resource
@@ -101,7 +101,7 @@ def test_a_limit_on_files_leaves_the_old_one_and_is_one_line(
 
 
 @pytest.mark.parametrize("hidden", [True, False], ids=["hidden name", "no name"])
-def test_six_runs_into_one_directory_leave_whole_files_only(
+def test_six_simultaneous_runs_leave_only_complete_files(
     hidden: bool, models: tuple[Path, Path], tmp_path: Path
 ) -> None:
     runs = [
@@ -127,7 +127,7 @@ def batch(tmp_path: Path) -> tuple[Path, set[str]]:
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_of_many_models_exactly_the_bad_ones_are_named(
+def test_exactly_the_bad_ones_of_many_models_are_named(
     jobs: int, batch: tuple[Path, set[str]], run: Run, tmp_path: Path
 ) -> None:
     place, bad = batch
@@ -139,7 +139,7 @@ def test_of_many_models_exactly_the_bad_ones_are_named(
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux lists descriptors in /proc")
-def test_many_models_leave_no_descriptor_open(batch: tuple[Path, set[str]], tmp_path: Path) -> None:
+def test_descriptors_are_closed_after_each_of_many_models(batch: tuple[Path, set[str]], tmp_path: Path) -> None:
     place, bad = batch
     counts = []
     for model in sorted(place.iterdir()):

@@ -83,26 +83,26 @@ def same(found: dict[str, np.ndarray] | None, good: Any) -> bool:
 @anything
 @given(st.text())
 @example("\u202e")
-def test_no_sign_that_a_terminal_acts_on_is_visible(text: str) -> None:
+def test_visible_text_has_no_control_characters(text: str) -> None:
     assert not any(unicodedata.category(sign) in UNSEEN for sign in visible(text))
 
 
 @anything
 @given(st.text())
-def test_what_is_visible_stays_as_it_is(text: str) -> None:
+def test_visible_text_is_not_changed_again(text: str) -> None:
     assert visible(visible(text)) == visible(text)
 
 
 @anything
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 @example("%2F/..")
-def test_no_two_names_have_one_key(name: str) -> None:
+def test_names_can_be_decoded_from_keys(name: str) -> None:
     assert unquote(key(name)) == name
 
 
 @anything
 @given(st.lists(st.text(st.sampled_from("./\\:%~ ab\n\u200b"), min_size=1), min_size=1))
-def test_no_key_leads_out_of_a_directory(steps: list[str]) -> None:
+def test_no_key_is_a_path_outside_the_directory(steps: list[str]) -> None:
     found = key("/".join(steps))
     for path in (PurePosixPath(found), PureWindowsPath(found)):
         assert not path.is_absolute()
@@ -112,7 +112,7 @@ def test_no_key_leads_out_of_a_directory(steps: list[str]) -> None:
 
 @anything
 @given(st.dictionaries(st.text(), st.text()))
-def test_a_line_of_json_is_one_line_and_says_what_it_was_given(value: dict[str, str]) -> None:
+def test_a_json_record_is_one_line_with_the_given_values(value: dict[str, str]) -> None:
     line = record.line(value)
     assert json.loads(line) == value
     assert not any(unicodedata.category(sign) in {"Cc", "Cs", "Zl", "Zp"} for sign in line)
@@ -128,7 +128,7 @@ values = arrays.arrays(dtypes, arrays.array_shapes(min_dims=0, max_dims=4, min_s
 
 @anything
 @given(st.dictionaries(keys, st.binary(max_size=40)), st.integers(1, 5), st.integers(1, 16))
-def test_a_table_gives_back_what_was_put_in(entries: dict[bytes, bytes], per_block: int, restart_every: int) -> None:
+def test_a_table_returns_the_entries_written(entries: dict[bytes, bytes], per_block: int, restart_every: int) -> None:
     data = tensorflow.table(sorted(entries.items()), per_block=per_block, restart_every=restart_every)
     table = Table(data)
     assert list(table.items()) == sorted(entries.items())
@@ -137,7 +137,7 @@ def test_a_table_gives_back_what_was_put_in(entries: dict[bytes, bytes], per_blo
 
 @anything
 @given(st.dictionaries(names, values, min_size=1, max_size=5), st.integers(1, 3), st.booleans())
-def test_a_bundle_gives_back_what_was_put_in(
+def test_a_bundle_returns_the_tensors_written(
     place: Path, tensors: dict[str, np.ndarray], shards: int, big_endian: bool
 ) -> None:
     prefix = tensorflow.write_bundle(place / "x", tensors, shards=shards, big_endian=big_endian)
@@ -149,9 +149,7 @@ def test_a_bundle_gives_back_what_was_put_in(
 
 @anything
 @given(st.integers(1, 6), st.integers(1, 6), st.data())
-def test_pieces_that_are_cut_anywhere_are_put_together(
-    place: Path, rows: int, columns: int, data: st.DataObject
-) -> None:
+def test_pieces_of_any_size_are_joined(place: Path, rows: int, columns: int, data: st.DataObject) -> None:
     cuts = sorted({0, rows, *data.draw(st.lists(st.integers(0, rows), max_size=3))})
     pieces = [[(start, stop - start), (0, -1)] for start, stop in itertools.pairwise(cuts)]
     kernel = builders.numbers(rows, columns)
@@ -162,7 +160,7 @@ def test_pieces_that_are_cut_anywhere_are_put_together(
 
 @anything
 @given(st.data())
-def test_any_part_of_a_stored_array_is_that_part(data: st.DataObject) -> None:
+def test_any_part_of_a_stored_array_is_read(data: st.DataObject) -> None:
     shape = data.draw(arrays.array_shapes(min_dims=1, max_dims=4, max_side=5))
     whole = np.arange(np.prod(shape), dtype="<i4").reshape(shape)
     starts = [data.draw(st.integers(0, length)) for length in shape]
@@ -176,7 +174,7 @@ def test_any_part_of_a_stored_array_is_that_part(data: st.DataObject) -> None:
 
 @anything
 @given(st.dictionaries(names, st.binary(max_size=300), max_size=5), st.booleans())
-def test_an_archive_gives_back_what_was_put_in(members: dict[str, bytes], deflated: bool) -> None:
+def test_an_archive_returns_the_members_written(members: dict[str, bytes], deflated: bool) -> None:
     into = io.BytesIO()
     archive = ZipWriter(into)
     for name, content in members.items():
@@ -203,7 +201,7 @@ trees = st.lists(
 
 @anything
 @given(trees)
-def test_lstms_in_any_tree_of_groups_are_found_again_or_refused(place: Path, tree: list[list[str]]) -> None:
+def test_lstms_in_any_tree_of_groups_are_read_or_refused(place: Path, tree: list[list[str]]) -> None:
     good: list[bytes] = []
     (place / "x.weights.h5").unlink(missing_ok=True)
     with h5py.File(place / "x.weights.h5", "w") as file:

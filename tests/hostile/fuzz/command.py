@@ -82,7 +82,7 @@ def _fuzz(name: str, options: argparse.Namespace) -> bool:
             findings += _kept(place, options.findings / name) or [f"{name}: the process died, see {log}"]
     reached = _REACHED.findall(log.read_text("utf-8", "replace"))
     edges, features, kept = reached[-1] if reached else (0, 0, 0)
-    told = (f"{name}: {executions:,} executions in {seconds / 60:.2f} CPU minutes;  {edges} edges, "
+    told = (f"{name}: {executions:,} executions in {seconds / 60:.2f} CPU minutes; {edges} edges, "
             f"{features} features, {kept} inputs, the slowest {slowest:.2f} s; {len(findings) or 'no'} findings")  # fmt: skip
     words = "\n".join([*map(str, findings), told])
     with log.open("a") as file:
