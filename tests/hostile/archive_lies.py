@@ -65,13 +65,13 @@ def _with_a_comment(path: Path, members: Members, scene: Scene) -> None:
 
 
 @_archive(Must.READ)
-def _members_that_lead_out(path: Path, members: Members, scene: Scene) -> None:
+def _members_outside_the_directory(path: Path, members: Members, scene: Scene) -> None:
     away = os.path.relpath(scene.secrets, scene.directory)
     builders.zipped(path, members | {f"{away}/planted": b"x", "/tmp/planted": b"x", "../../planted\x1b": b"x"})  # noqa: S108
 
 
 @_archive(Must.REFUSED)
-def _weights_lead_out(path: Path, members: Members, scene: Scene) -> None:
+def _weights_outside_the_archive(path: Path, members: Members, scene: Scene) -> None:
     away = os.path.relpath(scene.secrets, scene.directory)
     builders.zipped(path, {f"{away}/{name}" if name == _WEIGHTS else name: data for name, data in members.items()})
 
@@ -106,7 +106,7 @@ def _a_wrong_checksum(path: Path, members: Members, scene: Scene) -> None:
 
 
 @_archive(Must.EITHER)
-def _a_size_that_is_a_lie(path: Path, members: Members, scene: Scene) -> None:
+def _a_wrong_size(path: Path, members: Members, scene: Scene) -> None:
     name = _one(scene)
     size = scene.random.choice([0, 1, len(members[name]) - 1, len(members[name]) + 1, 1 << 30, 0xFFFFFFFE, 0xFFFFFFFF])
     place = scene.random.choice([20, 24])
@@ -114,19 +114,19 @@ def _a_size_that_is_a_lie(path: Path, members: Members, scene: Scene) -> None:
 
 
 @_archive(Must.EITHER)
-def _both_sizes_are_lies(path: Path, members: Members, scene: Scene) -> None:
+def _both_sizes_are_wrong(path: Path, members: Members, scene: Scene) -> None:
     size = scene.random.choice([0, 100, 1 << 31, 0xFFFFFFFE])
     _patched(path, members, _one(scene), central=(20, struct.pack("<II", size, size)))
 
 
 @_archive(Must.REFUSED)
-def _a_member_lies_elsewhere(path: Path, members: Members, scene: Scene) -> None:
+def _a_member_has_another_offset(path: Path, members: Members, scene: Scene) -> None:
     place = scene.random.choice([1, 10_000_000, 0xFFFFFFFE])
     _patched(path, members, _one(scene), central=(42, struct.pack("<I", place)))
 
 
 @_archive(Must.REFUSED)
-def _two_members_in_one_place(path: Path, members: Members, _: Scene) -> None:
+def _two_members_overlap(path: Path, members: Members, _: Scene) -> None:
     _patched(path, members, _WEIGHTS, central=(42, struct.pack("<I", 0)))
 
 
@@ -172,12 +172,12 @@ def _thousands_of_members(path: Path, members: Members, _: Scene) -> None:
 
 
 @_archive(Must.EITHER)
-def _a_count_that_is_a_lie(path: Path, members: Members, scene: Scene) -> None:
+def _a_wrong_count(path: Path, members: Members, scene: Scene) -> None:
     _ending(path, members, 8, struct.pack("<HH", *[scene.random.choice([0, 1, 2, 4, 65534, 65535])] * 2))
 
 
 @_archive(Must.EITHER)
-def _a_directory_that_lies_elsewhere(path: Path, members: Members, scene: Scene) -> None:
+def _a_directory_at_another_offset(path: Path, members: Members, scene: Scene) -> None:
     _ending(
         path,
         members,
@@ -211,7 +211,7 @@ def _weights_are_pickled(path: Path, members: Members, _: Scene) -> None:
 
 
 @_archive(Must.REFUSED)
-def _weights_are_no_hdf5(path: Path, members: Members, scene: Scene) -> None:
+def _weights_are_not_hdf5(path: Path, members: Members, scene: Scene) -> None:
     builders.zipped(
         path, members | {_WEIGHTS: scene.random.choice([b"", b"\x89HDF\r\n\x1a\n", b"\x80\x04.", b"PK\3\4" * 99])}
     )

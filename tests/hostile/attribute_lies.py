@@ -88,7 +88,7 @@ def _layer_has_a_strange_name(top: h5py.Group, layer: h5py.Group, scene: Scene) 
 
 
 @_attribute(_LEGACY, Must.EITHER)
-def _layer_is_called_like_a_path(top: h5py.Group, layer: h5py.Group, scene: Scene) -> None:
+def _layer_is_named_like_a_path(top: h5py.Group, layer: h5py.Group, scene: Scene) -> None:
     away = os.path.relpath(scene.secrets, scene.directory)
     _rename(
         top, layer, scene.random.choice(["a/b", "../../escaped", f"{away}/secret", "/etc/passwd", "a//b", "./a", "/"])
@@ -109,7 +109,7 @@ def _names_are_listed_twice(top: h5py.Group, layer: h5py.Group, scene: Scene) ->
 
 
 @_attribute(_LEGACY, Must.EITHER)
-def _names_that_are_not_there(top: h5py.Group, layer: h5py.Group, scene: Scene) -> None:
+def _names_of_missing_layers(top: h5py.Group, layer: h5py.Group, scene: Scene) -> None:
     group, key = scene.random.choice([(top, "layer_names"), (layer, "weight_names")])
     others = [b"no\x1bthing", b"../x", b"a/b/c", b"\xff\xfe", b"/" * 300, b"y" * 3000]
     group.attrs[key] = np.array([*group.attrs[key], scene.random.choice(others)])
@@ -123,7 +123,7 @@ def _names_in_another_order(_: h5py.Group, layer: h5py.Group, scene: Scene) -> N
 
 
 @_attribute(_LEGACY, Must.EITHER, may_differ=True)
-def _arrays_stand_under_each_others_names(_: h5py.Group, layer: h5py.Group, scene: Scene) -> None:
+def _arrays_have_each_others_names(_: h5py.Group, layer: h5py.Group, scene: Scene) -> None:
     one, other = scene.random.sample([text.decode() for text in layer.attrs["weight_names"]], 2)
     layer.move(one, "meanwhile")
     layer.move(other, one)
@@ -131,7 +131,7 @@ def _arrays_stand_under_each_others_names(_: h5py.Group, layer: h5py.Group, scen
 
 
 @_attribute(_LEGACY, Must.EITHER)
-def _layer_is_listed_under_the_way_to_another(top: h5py.Group, _: h5py.Group, scene: Scene) -> None:
+def _layer_is_listed_by_the_path_of_another(top: h5py.Group, _: h5py.Group, scene: Scene) -> None:
     way = scene.random.choice([f"{NAME}/../dense_1", f"./{NAME}", f"{NAME}/{NAME}", f"/{NAME}", f"{NAME}/", ".", ".."])
     top.attrs["layer_names"] = np.array([*top.attrs["layer_names"], way.encode()])
 
@@ -162,24 +162,26 @@ def _version_is_strange(top: h5py.Group, _: h5py.Group, scene: Scene) -> None:
 # --- names of layers
 
 
-def _call(layer: h5py.Group, name: object) -> None:
+def _set_name(layer: h5py.Group, name: object) -> None:
     layer.require_group("vars").attrs["name"] = name
 
 
 @_attribute(_NUMBERED, Must.EITHER)
-def _layer_says_a_strange_name(_: h5py.Group, layer: h5py.Group, scene: Scene) -> None:
-    _call(layer, hdf5_lies.strange_name(scene))
+def _layer_states_a_strange_name(_: h5py.Group, layer: h5py.Group, scene: Scene) -> None:
+    _set_name(layer, hdf5_lies.strange_name(scene))
 
 
 @_attribute(_NUMBERED, Must.EITHER)
-def _layer_says_a_path(_: h5py.Group, layer: h5py.Group, scene: Scene) -> None:
+def _layer_states_a_path(_: h5py.Group, layer: h5py.Group, scene: Scene) -> None:
     away = os.path.relpath(scene.secrets, scene.directory)
-    _call(layer, scene.random.choice(["a/b", "../../escaped", f"{away}/secret", "/etc/passwd", "a//b", "/", ".", ""]))
+    _set_name(
+        layer, scene.random.choice(["a/b", "../../escaped", f"{away}/secret", "/etc/passwd", "a//b", "/", ".", ""])
+    )
 
 
 @_attribute(_NUMBERED, Must.EITHER)
-def _layer_says_what_is_no_name(_: h5py.Group, layer: h5py.Group, scene: Scene) -> None:
-    _call(
+def _layer_states_an_invalid_name(_: h5py.Group, layer: h5py.Group, scene: Scene) -> None:
+    _set_name(
         layer,
         scene.random.choice(
             [7, np.zeros(3), h5py.Empty("f4"), np.array([b"a", b"b"]), b"\xff\xfe", np.array(b"\xff" * 9)]
@@ -188,15 +190,15 @@ def _layer_says_what_is_no_name(_: h5py.Group, layer: h5py.Group, scene: Scene) 
 
 
 @_attribute(_NUMBERED, Must.EITHER)
-def _two_layers_say_one_name(top: h5py.Group, layer: h5py.Group, scene: Scene) -> None:
+def _two_layers_state_one_name(top: h5py.Group, layer: h5py.Group, scene: Scene) -> None:
     top.copy(layer, "lstm_2")
-    _call(layer, "x/y")
+    _set_name(layer, "x/y")
     if scene.random.random() < 0.5:
-        _call(top["lstm_2"], "x/y")
+        _set_name(top["lstm_2"], "x/y")
         return
     top.move("lstm_2", "x/y")
-    _call(top["x"], "x")
-    _call(top["x/y"], "y")
+    _set_name(top["x"], "x")
+    _set_name(top["x/y"], "y")
 
 
 @_attribute(_NUMBERED, Must.EITHER)
@@ -209,7 +211,7 @@ def _two_groups_have_one_path(top: h5py.Group, layer: h5py.Group, _: Scene) -> N
 
 
 @_attribute(_KERAS_0, Must.EITHER)
-def _counts_are_lies(top: h5py.Group, layer: h5py.Group, scene: Scene) -> None:
+def _counts_are_wrong(top: h5py.Group, layer: h5py.Group, scene: Scene) -> None:
     odd = [0, -1, 1, 3, 13, 10**5, 2**31, 2**63 - 1, 1.5, float("nan"), "7", "x" * 50_000, np.zeros(2, "i8"), h5py.Empty("i4"),
            np.bool_(True), b"\xff\x1b"]  # fmt: skip
     scene.random.choice([top, layer]).attrs[scene.random.choice(["nb_layers", "nb_params"])] = scene.random.choice(odd)

@@ -16,7 +16,7 @@ from hostile.good_tensorflow import (
     FIRST_FORMAT,
     cell,
 )
-from hostile.telling import EXTREMES, Lies
+from hostile.lie_lists import EXTREMES, Lies
 from support import tensorflow_builders as tensorflow
 from support.tensorflow_builders import Entries, counted, entry, fixed32, integer, varint
 
@@ -63,7 +63,7 @@ def _checksum(data: bytes) -> int:
     return int.from_bytes(data[-4:], "little")
 
 
-_of_index("array lies elsewhere", Must.REFUSED, _replaced(offset=EXTREMES[1:]))
+_of_index("array has another offset", Must.REFUSED, _replaced(offset=EXTREMES[1:]))
 _of_index("array has another size", Must.REFUSED, _replaced(size=EXTREMES))
 _of_index("array is in another file", Must.REFUSED, _replaced(shard=EXTREMES[1:]))
 _of_index("array has another checksum", Must.REFUSED, _replaced(checksum=[1, 2, 3, 0xFFFFFFFF]))
@@ -73,8 +73,8 @@ _of_index(
 )
 
 
-@LIES.told_by(BUNDLE, Must.REFUSED)
-def _array_of_a_type_that_there_is_not(scene: Scene, size: Sizes) -> Path:
+@LIES.register(BUNDLE, Must.REFUSED)
+def _array_of_an_unknown_type(scene: Scene, size: Sizes) -> Path:
     number = scene.random.choice([0, 8, 18, 20, 23, 99, 101, 1 << 31, (1 << 64) - 1])
 
     def change(entries: Entries) -> None:
@@ -83,21 +83,21 @@ def _array_of_a_type_that_there_is_not(scene: Scene, size: Sizes) -> Path:
     return BUNDLE.write(scene.directory, size, change=change)
 
 
-@LIES.told_by(BUNDLE, Must.REFUSED)
-def _two_arrays_lie_in_one_place(scene: Scene, size: Sizes) -> Path:
+@LIES.register(BUNDLE, Must.REFUSED)
+def _two_arrays_overlap(scene: Scene, size: Sizes) -> Path:
     def change(entries: Entries) -> None:
         entries[b"dense/kernel"] = entries[KERNEL]
 
     return BUNDLE.write(scene.directory, size, change=change)
 
 
-@LIES.told_by(BUNDLE, Must.REFUSED)
+@LIES.register(BUNDLE, Must.REFUSED)
 def _header_counts_otherwise(scene: Scene, size: Sizes) -> Path:
     shards = scene.random.choice([0, 2, 99_999, 100_000, *EXTREMES[2:]])
     return BUNDLE.write(scene.directory, size, change=lambda entries: entries.update({b"": integer(1, shards)}))
 
 
-@LIES.told_by(BUNDLE, Must.REFUSED)
+@LIES.register(BUNDLE, Must.REFUSED)
 def _header_is_something_else(scene: Scene, size: Sizes) -> Path:
     other = scene.random.choice(
         [b"", b"\xff", counted(1, b"x"), b"\x0b\x0c", fixed32(1, 1), integer(2, 1), b"\x08" + b"\xff" * 12]
@@ -105,18 +105,18 @@ def _header_is_something_else(scene: Scene, size: Sizes) -> Path:
     return BUNDLE.write(scene.directory, size, change=lambda entries: entries.update({b"": other}))
 
 
-@LIES.told_by(BUNDLE, Must.REFUSED)
-def _there_is_no_header(scene: Scene, size: Sizes) -> Path:
+@LIES.register(BUNDLE, Must.REFUSED)
+def _header_is_missing(scene: Scene, size: Sizes) -> Path:
     return BUNDLE.write(scene.directory, size, change=lambda entries: entries.pop(b""))
 
 
-@LIES.told_by(BUNDLE, Must.REFUSED)
+@LIES.register(BUNDLE, Must.REFUSED)
 def _bytes_are_in_another_order(scene: Scene, size: Sizes) -> Path:
     return BUNDLE.write(scene.directory, size, big_endian=True, change=lambda entries: entries.update({b"": integer(1, 1)}) or
                         entries.update({KERNEL: entries[KERNEL][:-4] + b"\0\0\0\1"}))  # fmt: skip
 
 
-@LIES.told_by(BUNDLE, Must.EITHER)
+@LIES.register(BUNDLE, Must.EITHER)
 def _entry_is_garbage(scene: Scene, size: Sizes) -> Path:
     return BUNDLE.write(
         scene.directory,
@@ -125,7 +125,7 @@ def _entry_is_garbage(scene: Scene, size: Sizes) -> Path:
     )
 
 
-@LIES.told_by(BUNDLE, Must.EITHER)
+@LIES.register(BUNDLE, Must.EITHER)
 def _entry_is_deep(scene: Scene, size: Sizes) -> Path:
     deep = b""
     for _ in range(3000):
@@ -133,15 +133,15 @@ def _entry_is_deep(scene: Scene, size: Sizes) -> Path:
     return BUNDLE.write(scene.directory, size, change=lambda entries: entries.update({KERNEL: entries[KERNEL] + deep}))
 
 
-@LIES.told_by(BUNDLE, Must.EITHER)
+@LIES.register(BUNDLE, Must.EITHER)
 def _array_with_a_strange_name(scene: Scene, size: Sizes) -> Path:
     name = hdf5_lies.strange_name(scene)
     renamed = {key.replace(CELL, f"rnn/{name}"): values for key, values in cell(size).items()}
     return tensorflow.write_bundle(scene.directory / "model", renamed)
 
 
-@LIES.told_by(BUNDLE, Must.EITHER)
-def _array_with_a_name_that_is_no_text(scene: Scene, size: Sizes) -> Path:
+@LIES.register(BUNDLE, Must.EITHER)
+def _array_with_a_name_that_is_not_text(scene: Scene, size: Sizes) -> Path:
     def change(entries: Entries) -> None:
         for leaf in (b"kernel", b"bias"):
             entries[b"\xff\xfe\x80\x1b/" + leaf] = entries.pop(f"{CELL}/".encode() + leaf)
@@ -149,7 +149,7 @@ def _array_with_a_name_that_is_no_text(scene: Scene, size: Sizes) -> Path:
     return BUNDLE.write(scene.directory, size, change=change)
 
 
-@LIES.told_by(BUNDLE, Must.EITHER)
+@LIES.register(BUNDLE, Must.EITHER)
 def _thousands_of_arrays(scene: Scene, size: Sizes) -> Path:
     def change(entries: Entries) -> None:
         entries |= {b"x%05d/kernel" % number: entries[KERNEL] for number in range(5000)}
@@ -157,8 +157,8 @@ def _thousands_of_arrays(scene: Scene, size: Sizes) -> Path:
     return BUNDLE.write(scene.directory, size, change=change)
 
 
-@LIES.told_by(BUNDLE, Must.REFUSED)
-def _pieces_do_not_make_a_whole(scene: Scene, size: Sizes) -> Path:
+@LIES.register(BUNDLE, Must.REFUSED)
+def _pieces_do_not_cover_the_array(scene: Scene, size: Sizes) -> Path:
     rows = size.d + size.m
     cut = scene.random.choice(
         [[[(0, 1), (0, -1)]], [[(0, rows), (0, -1)]] * 2, [[(0, rows - 1), (0, -1)], [(rows - 2, 2), (0, -1)]]]
@@ -171,14 +171,14 @@ def _pieces_do_not_make_a_whole(scene: Scene, size: Sizes) -> Path:
     return BUNDLE.write(scene.directory, size, pieces={KERNEL.decode(): cut}, change=change)
 
 
-@LIES.told_by(BUNDLE, Must.REFUSED)
-def _pieces_lie_outside(scene: Scene, size: Sizes) -> Path:
+@LIES.register(BUNDLE, Must.REFUSED)
+def _pieces_are_outside_the_array(scene: Scene, size: Sizes) -> Path:
     far = scene.random.choice([(1 << 62, 1), (0, 1 << 62), (-5, 5), (1 << 62, 1 << 62), (3, -7)])
     return BUNDLE.write(scene.directory, size, change=lambda entries: entries.update({
         KERNEL: entry("float32", (size.d + size.m, 4 * size.m), pieces=[[far, (0, -1)]])}))  # fmt: skip
 
 
-@LIES.told_by(BUNDLE, Must.REFUSED)
+@LIES.register(BUNDLE, Must.REFUSED)
 def _thousands_of_pieces(scene: Scene, size: Sizes) -> Path:
     cut = [[(row, 1), (0, -1)] for row in range(5000)]
     return BUNDLE.write(scene.directory, size, change=lambda entries: entries.update({
@@ -192,14 +192,14 @@ def _with_index(scene: Scene, size: Sizes, spoil: Callable[[bytes], bytes]) -> P
     return path
 
 
-@LIES.told_by(BUNDLE, Must.REFUSED)
-def _footer_leads_out(scene: Scene, size: Sizes) -> Path:
+@LIES.register(BUNDLE, Must.REFUSED)
+def _footer_points_outside_the_file(scene: Scene, size: Sizes) -> Path:
     handles = b"".join(varint(scene.random.choice(EXTREMES)) for _ in range(4))
     return _with_index(scene, size, lambda data: data[:-48] + handles.ljust(40, b"\0") + tensorflow.MAGIC)
 
 
-@LIES.told_by(BUNDLE, Must.REFUSED)
-def _footer_leads_to_itself(scene: Scene, size: Sizes) -> Path:
+@LIES.register(BUNDLE, Must.REFUSED)
+def _footer_points_to_itself(scene: Scene, size: Sizes) -> Path:
     def spoil(data: bytes) -> bytes:
         handles = varint(0) + varint(8) + varint(len(data) - 48) + varint(43)
         return data[:-48] + handles.ljust(40, b"\0") + tensorflow.MAGIC
@@ -207,25 +207,25 @@ def _footer_leads_to_itself(scene: Scene, size: Sizes) -> Path:
     return _with_index(scene, size, spoil)
 
 
-@LIES.told_by(BUNDLE, Must.REFUSED)
-def _footer_is_an_endless_number(scene: Scene, size: Sizes) -> Path:
+@LIES.register(BUNDLE, Must.REFUSED)
+def _footer_is_an_unterminated_number(scene: Scene, size: Sizes) -> Path:
     return _with_index(scene, size, lambda data: data[:-48] + b"\xff" * 40 + tensorflow.MAGIC)
 
 
-@LIES.told_by(BUNDLE, Must.REFUSED)
+@LIES.register(BUNDLE, Must.REFUSED)
 def _table_is_compressed(scene: Scene, size: Sizes) -> Path:
     return _with_index(scene, size, lambda _: tensorflow.framed([(b"x", tensorflow.block([(b"", b"\x08\x01")]))],
                                                                 kind=scene.random.choice([1, 2, 255])))  # fmt: skip
 
 
-@LIES.told_by(BUNDLE, Must.REFUSED)
+@LIES.register(BUNDLE, Must.REFUSED)
 def _keys_are_out_of_order(scene: Scene, size: Sizes) -> Path:
     entries = [(b"", integer(1, 1)), (b"b", b""), scene.random.choice([(b"a", b""), (b"b", b"")])]
     return _with_index(scene, size, lambda _: tensorflow.table(entries))
 
 
-@LIES.told_by(BUNDLE, Must.REFUSED)
-def _blocks_lie_upon_each_other(scene: Scene, size: Sizes) -> Path:
+@LIES.register(BUNDLE, Must.REFUSED)
+def _blocks_overlap(scene: Scene, size: Sizes) -> Path:
     block = tensorflow.block([(b"", integer(1, 1))])
     stored = tensorflow.stored(block)
     index = tensorflow.block(
@@ -234,23 +234,23 @@ def _blocks_lie_upon_each_other(scene: Scene, size: Sizes) -> Path:
     return _with_index(scene, size, lambda _: tensorflow.finished(stored, index))
 
 
-@LIES.told_by(BUNDLE, Must.REFUSED)
+@LIES.register(BUNDLE, Must.REFUSED)
 def _block_counts_its_restarts_otherwise(scene: Scene, size: Sizes) -> Path:
     count = scene.random.choice([0, 2, 1000, (1 << 32) - 1])
     block = tensorflow.block([(b"", integer(1, 1))])[:-4] + count.to_bytes(4, "little")
     return _with_index(scene, size, lambda _: tensorflow.framed([(b"x", block)]))
 
 
-@LIES.told_by(BUNDLE, Must.REFUSED)
-def _keys_unfold_without_end(scene: Scene, size: Sizes) -> Path:
+@LIES.register(BUNDLE, Must.REFUSED)
+def _keys_expand_without_end(scene: Scene, size: Sizes) -> Path:
     start = varint(0) + varint(2000) + varint(0) + b"k" * 2000
     entries = start + b"".join(varint(2000 + k) + varint(1) + varint(0) + b"k" for k in range(5000))
     block = entries + (0).to_bytes(4, "little") + (1).to_bytes(4, "little")
     return _with_index(scene, size, lambda _: tensorflow.framed([(b"x", block)]))
 
 
-@LIES.told_by(BUNDLE, Must.REFUSED)
-def _entry_reaches_beyond_its_block(scene: Scene, size: Sizes) -> Path:
+@LIES.register(BUNDLE, Must.REFUSED)
+def _entry_exceeds_the_block(scene: Scene, size: Sizes) -> Path:
     lengths = [scene.random.choice(EXTREMES) for _ in range(3)]
     lengths[scene.random.randrange(3)] = 1 << 33
     block = b"".join(map(varint, lengths)) + bytes(3) + (0).to_bytes(4, "little") + (1).to_bytes(4, "little")
@@ -287,9 +287,9 @@ _v1_lie(
     _list_anew(lambda size: [(size.d + size.m + 1, 4 * size.m), (1 << 40, 1 << 40), (1 << 62,), (3,) * 12]),
 )
 _v1_lie("array has another type", Must.EITHER, _list_anew(lambda size: [(size.d + size.m, 4 * size.m)], 7))
-_v1_lie("the list is garbage", Must.REFUSED, lambda entries, _, random: entries.update({b"": random.randbytes(40)}))
-_v1_lie("there is no list", Must.REFUSED, lambda entries, _, __: entries.pop(b""))
-_v1_lie("arrays are not there", Must.REFUSED, lambda entries, _, __: [entries.pop(key) for key in list(entries) if key])
+_v1_lie("list is garbage", Must.REFUSED, lambda entries, _, random: entries.update({b"": random.randbytes(40)}))
+_v1_lie("list is missing", Must.REFUSED, lambda entries, _, __: entries.pop(b""))
+_v1_lie("arrays are missing", Must.REFUSED, lambda entries, _, __: [entries.pop(key) for key in list(entries) if key])
 _v1_lie(
     "arrays are garbage",
     Must.REFUSED,

@@ -15,7 +15,7 @@ from hostile.good_tensorflow import (
     cell,
     graph,
 )
-from hostile.telling import Lies
+from hostile.lie_lists import Lies
 from support import tensorflow_builders as tensorflow
 from support.tensorflow_builders import counted, integer, node
 

@@ -123,7 +123,7 @@ def _numbers_in_chunks(spoiling: Spoiling) -> None:
 
 
 @_lie(Must.READ)
-def _numbers_of_eight_bytes_the_highest_first(spoiling: Spoiling) -> None:
+def _big_endian_numbers_of_eight_bytes(spoiling: Spoiling) -> None:
     spoiling.put(spoiling.values.astype(">f8"))
 
 
@@ -138,7 +138,7 @@ def _numbers_in_the_header(spoiling: Spoiling) -> None:
 
 
 @_lie(Must.READ)
-def _garbage_behind_the_file(spoiling: Spoiling) -> After:
+def _garbage_after_the_end_of_the_file(spoiling: Spoiling) -> After:
     return lambda data: data + spoiling.scene.random.randbytes(spoiling.scene.random.randint(1, 3000))
 
 
@@ -280,7 +280,7 @@ def _array_holds_whole_numbers(spoiling: Spoiling) -> None:
 
 
 @_lie(Must.EITHER, lost=True)
-def _array_holds_words_for_numbers(spoiling: Spoiling) -> None:
+def _array_holds_an_enumeration(spoiling: Spoiling) -> None:
     kind = h5py.enum_dtype({"no\x1b[31m": 0, "yes": 1}, "i1")
     spoiling.put((spoiling.values > 0).astype(kind))
 
@@ -291,7 +291,7 @@ def _array_holds_pairs(spoiling: Spoiling) -> None:
 
 
 @_lie(Must.EITHER, lost=True)
-def _array_holds_bytes_of_no_type(spoiling: Spoiling) -> None:
+def _array_holds_opaque_bytes(spoiling: Spoiling) -> None:
     spoiling.put(np.zeros(spoiling.values.shape, spoiling.scene.random.choice(["V2", "V4", "V7"])))
 
 
@@ -334,23 +334,23 @@ def _one_chunk_of_many_is_there(spoiling: Spoiling) -> None:
 
 
 @_lie(Must.REFUSED)
-def _array_lies_behind_the_file(spoiling: Spoiling) -> After:
+def _array_is_after_the_end_of_the_file(spoiling: Spoiling) -> After:
     return _moved(spoiling, 1 << spoiling.scene.random.randint(20, 40))
 
 
 @_lie(Must.REFUSED)
-def _array_lies_across_the_end(spoiling: Spoiling) -> After:
+def _array_crosses_the_end_of_the_file(spoiling: Spoiling) -> After:
     spoiling.file.flush()
     return _moved(spoiling, spoiling.file.id.get_filesize() - 4)
 
 
 @_lie(Must.REFUSED)
-def _two_arrays_lie_in_one_place(spoiling: Spoiling) -> After:
+def _two_arrays_overlap(spoiling: Spoiling) -> After:
     return _moved(spoiling, spoiling.file[spoiling.other].id.get_offset())
 
 
 @_lie(Must.REFUSED)
-def _array_lies_in_the_head_of_the_file(spoiling: Spoiling) -> After:
+def _array_is_in_the_header_of_the_file(spoiling: Spoiling) -> After:
     return _moved(spoiling, spoiling.scene.random.randrange(48))
 
 
@@ -461,7 +461,7 @@ def _filters(spoiling: Spoiling) -> dict[str, object]:
 
 
 @_lie(Must.EITHER)
-def _a_group_stands_within_itself(spoiling: Spoiling) -> None:
+def _a_group_contains_itself(spoiling: Spoiling) -> None:
     group = spoiling.array.rpartition("/")[0]
     spoiling.file[f"{group}/again"] = spoiling.file[spoiling.scene.random.choice(["/", group.split("/")[0], group])]
 
@@ -480,7 +480,7 @@ def _thousands_of_groups(spoiling: Spoiling) -> None:
 
 
 @_lie(Must.EITHER)
-def _one_array_stands_in_many_places(spoiling: Spoiling) -> None:
+def _one_array_has_many_paths(spoiling: Spoiling) -> None:
     for number in range(300):
         spoiling.file[f"layers/again_{number}/vars/0"] = spoiling.file[spoiling.array]
 
@@ -491,7 +491,7 @@ def _a_strange_name(spoiling: Spoiling) -> None:
 
 
 @_lie(Must.EITHER)
-def _a_name_that_is_no_text(spoiling: Spoiling) -> None:
+def _a_name_that_is_not_text(spoiling: Spoiling) -> None:
     top = spoiling.file.require_group(spoiling.array.partition("/")[0])
     created = h5py.h5g.create(
         top.id, b"\xff\xfe\x80" + spoiling.scene.random.randbytes(5).replace(b"\0", b"1").replace(b"/", b"2")

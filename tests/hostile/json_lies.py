@@ -63,13 +63,13 @@ def _json_within_itself(value: Any, random: Random) -> bytes:
     return _text(value)
 
 
-def _json_with_a_number_without_end(value: Any, random: Random) -> bytes:
+def _json_with_a_very_long_number(value: Any, random: Random) -> bytes:
     return _text(_replaced(value, random, lambda _: "NUMBER")).replace(
         b'"NUMBER"', b"9" * random.choice([400, 5000, 100_000])
     )
 
 
-def _json_with_no_number(value: Any, random: Random) -> bytes:
+def _json_with_nan_or_infinity(value: Any, random: Random) -> bytes:
     return _text(_replaced(value, random, lambda _: random.choice([float("nan"), float("inf"), -float("inf")])))
 
 
@@ -115,7 +115,7 @@ def _json_cut_short(value: Any, random: Random) -> bytes:
     return text[: random.randrange(len(text))]
 
 
-def _json_with_more_behind_it(value: Any, random: Random) -> bytes:
+def _json_with_trailing_data(value: Any, random: Random) -> bytes:
     return _text(value) + random.choice([b"}", b"{}", b"\0", b"\xff", b" \n\n "])
 
 
@@ -123,16 +123,16 @@ def _json_in_another_encoding(value: Any, random: Random) -> bytes:
     return _text(value).decode().encode(random.choice(["utf-16", "utf-32", "utf-8-sig", "cp500"]))
 
 
-def _json_that_is_no_text(value: Any, random: Random) -> bytes:
+def _json_that_is_not_text(value: Any, random: Random) -> bytes:
     text = bytearray(_text(value))
     for _ in range(5):
         text[random.randrange(len(text))] = random.randrange(128, 256)
     return bytes(text)
 
 
-def _json_that_is_a_word(_: Any, random: Random) -> bytes:
+def _json_of_a_single_value(_: Any, random: Random) -> bytes:
     return random.choice([b"null", b"true", b"0", b'""', b"[]", b"{}", b"NaN", b"", b" ", b"-"])
 
 
-def _json_of_blanks(_: Any, __: Random) -> bytes:
+def _json_of_whitespace(_: Any, __: Random) -> bytes:
     return b" " * (1 << 20)

@@ -96,7 +96,7 @@ def _with_json(file: str, kind: str, change: json_lies.Change) -> Callable[[Scen
 
 def _of_directories() -> Iterator[Lie]:
     for name in ("config.json", "metadata.json", _WEIGHTS):
-        yield Lie("keras directory", f"{name} is a link that leads out", _with_link(name))
+        yield Lie("keras directory", f"{name} is a link to a secret file", _with_link(name))
     yield Lie("keras directory", "weights are a pipe", _with_pipe)
     yield Lie("keras directory", "weights are a directory", _with_directory)
     yield Lie("keras directory", "weights are a link to themselves", _with_loop)
@@ -115,7 +115,7 @@ def _with_link(name: str) -> Callable[[Scene], Case]:
         (path / name).symlink_to(
             scene.random.choice([scene.secrets, Path(os.path.relpath(scene.secrets, path))]) / secret
         )
-        return Case("keras directory", f"{name} is a link that leads out", Must.REFUSED, path, good_keras.gates(size))
+        return Case("keras directory", f"{name} is a link to a secret file", Must.REFUSED, path, good_keras.gates(size))
 
     return make
 
@@ -149,7 +149,7 @@ def _of_shards() -> Iterator[Lie]:
         yield Lie("shards", kind, _with_index(kind, must, entries))
     for kind, change in json_lies.lies().items():
         yield Lie("shards", f"index is {kind}", _with_index_of_json(kind, change))
-    yield Lie("shards", "a shard is a link that leads out", _with_linked_shard)
+    yield Lie("shards", "a shard is a link to a secret file", _with_linked_shard)
 
 
 Entries = Callable[[Scene], Any]
@@ -165,11 +165,11 @@ def _leading_to(*names: str) -> Entries:
 
 
 _INDEXES: dict[str, tuple[Must, Entries]] = {
-    "a shard leads out": (Must.REFUSED, _leading_to("{secrets}/secret.weights.h5", "{away}/secret.weights.h5",
+    "a shard is outside the directory": (Must.REFUSED, _leading_to("{secrets}/secret.weights.h5", "{away}/secret.weights.h5",
                                                      "x/../{away}/secret.weights.h5", "./model_00000.weights.h5")),
-    "a shard is called strangely": (Must.REFUSED, _leading_to("..", ".", "", "a\x1b[2J.h5", "con\0", "a\\..\\b", "C:x", "/", "\u202e")),
+    "a shard has a strange name": (Must.REFUSED, _leading_to("..", ".", "", "a\x1b[2J.h5", "con\0", "a\\..\\b", "C:x", "/", "\u202e")),
     "a shard is the index": (Must.REFUSED, _leading_to("model.weights.json")),
-    "a shard is not there": (Must.REFUSED, _leading_to("model_00007.weights.h5")),
+    "a shard is missing": (Must.REFUSED, _leading_to("model_00007.weights.h5")),
     "shards are numbers": (Must.REFUSED, lambda _: {f"/layers/{NAME}/cell/vars": [1, None, {}]}),
     "thousands of shards": (Must.REFUSED, lambda _: {str(k): [f"model_{k:05}.weights.h5"] for k in range(20_000)}),
     "no shards": (Must.EITHER, lambda _: {}),
@@ -202,4 +202,4 @@ def _with_linked_shard(scene: Scene) -> Case:
     shard = scene.directory / "model_00000.weights.h5"
     shard.unlink()
     shard.symlink_to(scene.secrets / "secret.weights.h5")
-    return Case("shards", "a shard is a link that leads out", Must.REFUSED, path, good_keras.gates(size))
+    return Case("shards", "a shard is a link to a secret file", Must.REFUSED, path, good_keras.gates(size))

@@ -9,8 +9,8 @@ from random import Random
 from hostile import (
     archive_lies,
     attribute_lies,
-    beside_lies,
     bundle_lies,
+    file_lies,
     graph_lies,
     hdf5_lies,
     keras_lies,
@@ -25,7 +25,7 @@ LIES: Sequence[Lie] = (
     *attribute_lies.lies(),
     *keras_lies.lies(),
     *archive_lies.lies(),
-    *beside_lies.LIES,
+    *file_lies.LIES,
     *bundle_lies.LIES,
     *object_lies.LIES,
     *graph_lies.LIES,

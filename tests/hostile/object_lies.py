@@ -16,7 +16,7 @@ from hostile.good_tensorflow import (
     SAVED_MODEL,
     objects,
 )
-from hostile.telling import Lies, Write
+from hostile.lie_lists import Lies, Write
 from support import builders
 from support import tensorflow_builders as tensorflow
 from support.tensorflow_builders import Object, Variable, counted, integer, varint
@@ -89,7 +89,7 @@ def _slotted(root: Object, _: Sizes, __: Scene) -> None:
 
 _of_objects("objects are nested without end", Must.EITHER, _deep)
 _of_objects("one layer in thousands of places", Must.EITHER, _wide)
-_of_objects("more ways than can be gone", Must.EITHER, _many_ways)
+_of_objects("more paths than can be visited", Must.EITHER, _many_ways)
 _of_objects("objects within themselves", Must.EITHER, _looping)
 _of_objects("edge with a strange name", Must.EITHER, _strangely_named)
 _of_objects("variable with a strange name", Must.EITHER, _strangely_called)
@@ -121,7 +121,7 @@ def _of_graph_bytes(called: str, must: Must, data: Callable[[Scene], bytes]) -> 
 _of_graph_bytes("graph is empty", Must.REFUSED, lambda _: counted(2, b""))
 _of_graph_bytes("graph is garbage", Must.EITHER, lambda scene: scene.random.randbytes(300))
 _of_graph_bytes(
-    "edges lead out",
+    "edges point outside the graph",
     Must.REFUSED,
     lambda scene: counted(1, counted(1, integer(1, scene.random.choice([1, 99, 1 << 31, 1 << 63])) + counted(2, "x"))),
 )

@@ -19,7 +19,7 @@ Write = Callable[[Scene, Sizes], Path]
 class Lies(list[Lie]):
     """The lies about one kind of file."""
 
-    def told_by(self, kind: Kind, must: Must) -> Callable[[Write], Write]:
+    def register(self, kind: Kind, must: Must) -> Callable[[Write], Write]:
         """Register the decorated function as a lie with the function's name."""
 
         def remember(write: Write) -> Write:

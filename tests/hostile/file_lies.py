@@ -18,7 +18,7 @@ from hostile.good_tensorflow import (
     WITH_GRAPH,
     Kind,
 )
-from hostile.telling import Lies
+from hostile.lie_lists import Lies
 
 LIES = Lies()
 
@@ -35,7 +35,7 @@ def _linked(kind: Kind, part: str, secret: str) -> None:
         file.symlink_to(Path(scene.random.choice([str(scene.secrets), away])) / secret)
         return path
 
-    LIES.add(kind, f"{Path(part).name} is a link that leads out", Must.REFUSED, write)
+    LIES.add(kind, f"{Path(part).name} is a link to a secret file", Must.REFUSED, write)
 
 
 for _kind in (CHECKPOINT, BUNDLE):
@@ -57,7 +57,7 @@ def _directory_linked(scene: Scene, size: Sizes) -> Path:
     return path
 
 
-LIES.add(SAVED_MODEL, "variables are a link that leads out", Must.EITHER, _directory_linked)
+LIES.add(SAVED_MODEL, "variables are a link to a secret directory", Must.EITHER, _directory_linked)
 
 
 def _of_state(called: str, must: Must, text: Callable[[Scene], bytes]) -> None:
@@ -73,17 +73,19 @@ def _latest(path: str) -> bytes:
     return b'model_checkpoint_path: "' + path.encode("utf-8", "surrogateescape") + b'"\n'
 
 
-_of_state("the latest leads out", Must.EITHER, lambda scene: _latest(f"{scene.secrets}/secret"))
+_of_state("the latest checkpoint is a secret file", Must.EITHER, lambda scene: _latest(f"{scene.secrets}/secret"))
 _of_state(
-    "the latest leads up",
+    "the latest checkpoint is in a parent directory",
     Must.EITHER,
     lambda scene: _latest(f"{os.path.relpath(scene.secrets, scene.directory / 'checkpoints')}/secret"),
 )
 _of_state(
-    "the latest is strange", Must.EITHER, lambda scene: _latest(hdf5_lies.strange_name(scene).replace("\n", "\\n"))
+    "the latest checkpoint has a strange name",
+    Must.EITHER,
+    lambda scene: _latest(hdf5_lies.strange_name(scene).replace("\n", "\\n")),
 )
 _of_state(
-    "the latest is escaped",
+    "the latest checkpoint has an escaped name",
     Must.EITHER,
     lambda scene: _latest(scene.random.choice(["\\056\\056", "\\377\\000", "\\033[2J", "\\", "\\999", "..\\057x"])),
 )
@@ -91,7 +93,7 @@ _of_state("the state is garbage", Must.EITHER, lambda scene: scene.random.randby
 _of_state("the state is endless", Must.EITHER, lambda _: b'model_checkpoint_path: "' + b"\\a" * 500_000)
 
 
-@LIES.told_by(BUNDLE, Must.REFUSED)
+@LIES.register(BUNDLE, Must.REFUSED)
 def _data_is_cut_short(scene: Scene, size: Sizes) -> Path:
     path = BUNDLE.write(scene.directory, size)
     data = path.with_name("model.data-00000-of-00001")
@@ -99,14 +101,14 @@ def _data_is_cut_short(scene: Scene, size: Sizes) -> Path:
     return path
 
 
-@LIES.told_by(BUNDLE, Must.REFUSED)
+@LIES.register(BUNDLE, Must.REFUSED)
 def _data_is_missing(scene: Scene, size: Sizes) -> Path:
     path = BUNDLE.write(scene.directory, size)
     path.with_name("model.data-00000-of-00001").unlink()
     return path
 
 
-@LIES.told_by(BUNDLE, Must.REFUSED)
+@LIES.register(BUNDLE, Must.REFUSED)
 def _data_is_a_pipe(scene: Scene, size: Sizes) -> Path:
     path = _data_is_missing(scene, size)
     os.mkfifo(path.with_name("model.data-00000-of-00001"))
