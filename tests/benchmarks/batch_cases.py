@@ -132,7 +132,7 @@ def _existing(place: Workspace) -> list[Command]:
 
     def restore(usage: Usage) -> Usage:
         """Check the number of outputs written, and remove them for the next run."""
-        written = place.said().splitlines()
+        written = place.read_stdout().splitlines()
         for path in written:
             Path(path).unlink()
         return usage if len(written) == rest else usage._replace(failure=f"{len(written)} outputs, not {rest}")

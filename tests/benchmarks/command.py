@@ -38,11 +38,11 @@ def main(words: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(words)
     chosen = [case for case in CASES if re.search(options.only, case.name)]
     if not chosen:
-        return _complain("no case matches --only; see --help for the cases")
+        return _print_error("no case matches --only; see --help for the cases")
     if not Path(OURS).exists():
-        return _complain(f"{OURS} does not exist; install lstmdump with this Python")
-    if machine.stale():
-        _complain("the installed lstmdump, which is measured, differs from this checkout; install it again")
+        return _print_error(f"{OURS} does not exist; install lstmdump with this Python")
+    if machine.is_stale():
+        _print_error("the installed lstmdump, which is measured, differs from this checkout; install it again")
     done = _run_all(chosen, options)
     verdicts = [verdict for one in done for verdict in one.verdicts]
     print(tables.goals(verdicts), tables.summary(verdicts), sep="\n")
@@ -51,7 +51,7 @@ def main(words: Sequence[str] | None = None) -> int:
     return int(any(verdict.holds is False for verdict in verdicts))
 
 
-def _complain(why: str) -> int:
+def _print_error(why: str) -> int:
     print(f"benchmarks: {why}", file=sys.stderr)
     return 2
 
@@ -59,7 +59,7 @@ def _complain(why: str) -> int:
 def _run_all(chosen: Sequence[Case], options: argparse.Namespace) -> list[Done]:
     sizes = (QUICK if options.quick else Sizes())._replace(many=options.many)
     with temporary(options.dir) as name:
-        print(machine.described(Path(name)), end="\n\n", flush=True)
+        print(machine.describe(Path(name)), end="\n\n", flush=True)
         return [_run(case, Path(name), sizes, options) for case in chosen]
 
 
@@ -76,30 +76,32 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(case: Case, above: Path, sizes: Sizes, options: argparse.Namespace) -> Done:
     """Run one case, print what its commands used, and remove what it wrote."""
-    _tell(f"{case.name}: writing inputs")
+    _show_progress(f"{case.name}: writing inputs")
     commands: Sequence[Command] = ()
     rounds: Sequence[Round] = ()
     lacking, idleness = "", machine.Idleness()
     with ExitStack() as stack, temporary(above) as name:
         launcher = stack.enter_context(Launcher(above))
         try:
-            commands = case.prepare(Workspace(Path(name), sizes, stack, launcher.said))
+            commands = case.prepare(Workspace(Path(name), sizes, stack, launcher.read_stdout))
             idleness = machine.Idleness()
             times = options.runs or (1 if options.quick else case.rounds)
             rounds = in_turns(
-                launcher, commands, times, lambda what: _tell(f"{case.name}: {what}"), warm_up=case.warm_up
+                launcher, commands, times, lambda what: _show_progress(f"{case.name}: {what}"), warm_up=case.warm_up
             )
         except NotMeasured as why:
             lacking = str(why)
     others = idleness.others()
-    verdicts = [judge(goal, rounds, lacking or _unfit(goal, others, options)) for goal in case.goals(sizes)]
-    _tell("")
+    verdicts = [
+        judge(goal, rounds, lacking or _reason_not_to_judge(goal, others, options)) for goal in case.goals(sizes)
+    ]
+    _show_progress("")
     done = Done(case, commands, rounds, verdicts, lacking, others)
-    print(_told(done), flush=True)
+    print(_format_result(done), flush=True)
     return done
 
 
-def _unfit(goal: Goal, others: float | None, options: argparse.Namespace) -> str:
+def _reason_not_to_judge(goal: Goal, others: float | None, options: argparse.Namespace) -> str:
     """Return the reason why the measurement cannot be compared with `goal`, or an empty string."""
     if options.quick:
         return "small inputs"
@@ -108,7 +110,7 @@ def _unfit(goal: Goal, others: float | None, options: argparse.Namespace) -> str
     return ""
 
 
-def _told(done: Done) -> str:
+def _format_result(done: Done) -> str:
     if done.lacking:
         return f"## {done.case.name}\n\nNot measured: {done.lacking}.\n"
     busy = "" if done.others is None else f" Other processes used {done.others:.0%} of the machine."
@@ -124,7 +126,7 @@ def _record(done: Done) -> dict[str, Any]:
     return {"case": done.case.name, "lacking": done.lacking, "others": done.others, "runs": runs, "goals": goals}
 
 
-def _tell(what: str) -> None:
+def _show_progress(what: str) -> None:
     """Print the progress, on a terminal only."""
     if sys.stderr.isatty():
         print(f"\r\x1b[2K{what}", end="", file=sys.stderr, flush=True)

@@ -44,8 +44,10 @@ class Verdict(NamedTuple):
 
 def judge(goal: Goal, rounds: Sequence[Round], lacking: str = "") -> Verdict:
     """Compare the figures with `goal`. `lacking` is the reason if it cannot be judged."""
-    taken = {name: _taken(figure, rounds) for name, figure in goal.figures.items()}
-    beside = {name: value for name, figure in goal.beside.items() if (value := _taken(figure, rounds)[0]) is not None}
+    taken = {name: _take_median(figure, rounds) for name, figure in goal.figures.items()}
+    beside = {
+        name: value for name, figure in goal.beside.items() if (value := _take_median(figure, rounds)[0]) is not None
+    }
     measured = {name: value for name, (value, _) in taken.items() if value is not None}
     failures = sorted({failure for _, failure in taken.values() if failure})
     missing = [name for name in taken if name not in measured]
@@ -58,7 +60,7 @@ def judge(goal: Goal, rounds: Sequence[Round], lacking: str = "") -> Verdict:
     return Verdict(goal, measured, beside, holds=True)
 
 
-def _taken(figure: Figure, rounds: Sequence[Round]) -> tuple[float | None, str]:
+def _take_median(figure: Figure, rounds: Sequence[Round]) -> tuple[float | None, str]:
     """Return the median of `figure`, None if no round has it, and the failure of a command that it needs."""
     values, failure = [], ""
     for one in rounds:

@@ -18,7 +18,7 @@ _PACKAGES = ("lstmdump", "click", "crc32c", "h5py", "isal", "numpy", "rich")
 _PEERS = ("keras", "tf-keras", "tensorflow", "h5glance")
 
 
-def described(folder: Path) -> str:
+def describe(folder: Path) -> str:
     """Return date, machine, versions, and the directory of the files."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     machine = f"{os.cpu_count()} × {_processor()}, {memory:.0f} GiB, {platform.system()} {platform.release()}"
@@ -26,7 +26,7 @@ def described(folder: Path) -> str:
     return f"{time.strftime('%Y-%m-%d')}, {machine}, Python {platform.python_version()}, {versions}; files in {folder.parent}"
 
 
-def stale() -> bool:
+def is_stale() -> bool:
     """Return whether the installed lstmdump, which is measured, differs from this checkout."""
     found = importlib.util.find_spec("lstmdump")
     if found is None or found.origin is None:

@@ -121,12 +121,12 @@ class Launcher:
         assert self._process.stdin
         assert self._process.stdout
         print(json.dumps(request), file=self._process.stdin, flush=True)
-        told = json.loads(self._process.stdout.readline())
-        stopping = told["stopping"]
-        return Usage(told["cpu"] * 1e3, told["wall"] * 1e3, told["resident"] / MIB, told["read"], told["status"],
+        answer = json.loads(self._process.stdout.readline())
+        stopping = answer["stopping"]
+        return Usage(answer["cpu"] * 1e3, answer["wall"] * 1e3, answer["resident"] / MIB, answer["read"], answer["status"],
                      None if stopping is None else stopping * 1e3)  # fmt: skip
 
-    def said(self) -> str:
+    def read_stdout(self) -> str:
         """Return the stdout of the last command."""
         return self.out.read_text("utf-8", "replace")
 
@@ -136,7 +136,7 @@ class Launcher:
 
 
 def in_turns(
-    launcher: Launcher, commands: Sequence[Command], rounds: int, told: Callable[[str], None], *, warm_up: bool = True
+    launcher: Launcher, commands: Sequence[Command], rounds: int, report: Callable[[str], None], *, warm_up: bool = True
 ) -> list[Round]:
     """Run all `commands` in turns, so that a drift of the machine affects them alike; once before the rounds to warm up.
 
@@ -149,7 +149,7 @@ def in_turns(
         for command in commands:
             if command.lacks or command.name in failed or turn >= command.rounds:
                 continue
-            told(f"{turn + 1}/{rounds} {command.name}")
+            report(f"{turn + 1}/{rounds} {command.name}")
             this[command.name] = usage = launcher.run(command)
             if usage.failure:
                 failed[command.name] = usage

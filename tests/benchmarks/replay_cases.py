@@ -60,25 +60,25 @@ def _start_up(batch: _Batch) -> str:
     return f"replay, start-up for {batch}"
 
 
-def _inside(said: Callable[[], str]) -> Callable[[Usage], Usage]:
+def _replace_times(read_stdout: Callable[[], str]) -> Callable[[Usage], Usage]:
     """Return a function that replaces the times of a command by those it prints, which exclude the start-up."""
 
     def take(usage: Usage) -> Usage:
-        cpu, elapsed = (float(word) for word in said().splitlines()[-1].split())
+        cpu, elapsed = (float(word) for word in read_stdout().splitlines()[-1].split())
         return usage._replace(cpu=cpu, wall=elapsed)
 
     return take
 
 
 def _beside_keras(place: Workspace) -> list[Command]:
-    commands, inside = [], _inside(place.said)
+    commands, replace_times = [], _replace_times(place.read_stdout)
     for batch in _batches(place.sizes):
         path = keras_inputs.write_keras(place.folder / f"{batch.units}.keras", _INPUTS, batch.units)
         shape = [str(number) for number in (batch.sequences, batch.steps, _INPUTS)]
         words = python(_REPLAY, path, *shape, str(_TIMES))
         commands += [
-            Command(_replay(batch), words, _predict(batch), checked=inside),
-            peers.keras_predict(path, shape, _TIMES, _predict(batch), inside),
+            Command(_replay(batch), words, _predict(batch), checked=replace_times),
+            peers.keras_predict(path, shape, _TIMES, _predict(batch), replace_times),
         ]
         if batch == _batches(place.sizes)[0]:
             commands.append(Command(_start_up(batch), python(_REPLAY, path, *shape, "0")))

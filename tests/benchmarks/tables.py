@@ -17,9 +17,10 @@ def goals(verdicts: Sequence[Verdict]) -> str:
     """Return a table with a row for each goal."""
     rows = [("goal", "at most", "measured", "")]
     rows += [
-        (one.goal.promise, f"{one.goal.limit:g}{one.goal.unit}", _measured(one), _MARKS[one.holds]) for one in verdicts
+        (one.goal.promise, f"{one.goal.limit:g}{one.goal.unit}", _format_measured(one), _MARKS[one.holds])
+        for one in verdicts
     ]
-    return _table(rows, "<><<")
+    return _format_table(rows, "<><<")
 
 
 def summary(verdicts: Sequence[Verdict]) -> str:
@@ -28,41 +29,41 @@ def summary(verdicts: Sequence[Verdict]) -> str:
     return f"Of {len(verdicts)} goals, {held} are met, {missed} are missed, {open_} could not be judged."
 
 
-def _measured(verdict: Verdict) -> str:
-    parts = [_listed(verdict.measured), verdict.why, f"({_listed(verdict.beside)})" if verdict.beside else ""]
+def _format_measured(verdict: Verdict) -> str:
+    parts = [_join_values(verdict.measured), verdict.why, f"({_join_values(verdict.beside)})" if verdict.beside else ""]
     return "; ".join(part for part in parts if part)
 
 
-def _listed(values: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} {_amount(value)}" for name, value in values.items())
+def _join_values(values: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {_format_value(value)}" for name, value in values.items())
 
 
-def _amount(value: float) -> str:
+def _format_value(value: float) -> str:
     return f"{value:.0f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
 def commands(of: Sequence[Command], rounds: Sequence[Round]) -> str:
     """Return a table of commands: medians of CPU, wall time and memory, and the CPU ratio to the command compared with."""
     rows: list[tuple[str, ...]] = [("command", "CPU ms", "wall ms", "MiB", "CPU ratio", "to")]
-    rows += [_row(command, rounds) for command in of]
-    return _table(rows, "<>>>><")
+    rows += [_make_row(command, rounds) for command in of]
+    return _format_table(rows, "<>>>><")
 
 
-def _row(command: Command, rounds: Sequence[Round]) -> tuple[str, ...]:
+def _make_row(command: Command, rounds: Sequence[Round]) -> tuple[str, ...]:
     runs = [one[command.name] for one in rounds if command.name in one]
     counting = [usage for usage in runs if not usage.failure]
     if not counting:
         why = command.lacks or next((usage.failure for usage in runs), "not run")
-        return command.name, "", "", "", "", _shortened(why)
-    ratio = _ratio(command, rounds)
-    return command.name, *_medians(counting), "" if ratio is None else f"{ratio:.2f}", command.against
+        return command.name, "", "", "", "", _shorten(why)
+    ratio = _find_ratio(command, rounds)
+    return command.name, *_format_medians(counting), "" if ratio is None else f"{ratio:.2f}", command.against
 
 
-def _shortened(text: str) -> str:
+def _shorten(text: str) -> str:
     return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
 
 
-def _medians(runs: Sequence[Usage]) -> tuple[str, str, str]:
+def _format_medians(runs: Sequence[Usage]) -> tuple[str, str, str]:
     wall = median(usage.wall for usage in runs)
     return (
         f"{median(usage.cpu for usage in runs):,.0f}",
@@ -71,7 +72,7 @@ def _medians(runs: Sequence[Usage]) -> tuple[str, str, str]:
     )
 
 
-def _ratio(command: Command, rounds: Sequence[Round]) -> float | None:
+def _find_ratio(command: Command, rounds: Sequence[Round]) -> float | None:
     pairs = [
         (one[command.name], one[command.against]) for one in rounds if {command.name, command.against} <= one.keys()
     ]
@@ -79,7 +80,7 @@ def _ratio(command: Command, rounds: Sequence[Round]) -> float | None:
     return median(ratios) if ratios else None
 
 
-def _table(rows: Sequence[Sequence[str]], sides: str) -> str:
+def _format_table(rows: Sequence[Sequence[str]], sides: str) -> str:
     cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip_longest(*cells, fillvalue="")]
     rule = [

@@ -18,20 +18,20 @@ def _layer(name: str, arrays: dict[str, np.ndarray]) -> tf.Object:
     return tf.Object({"cell": tf.Object({leaf: tf.Variable(f"{scope}/{leaf}", of) for leaf, of in arrays.items()})})
 
 
-def _told(name: str, kind: str, **config: Any) -> dict[str, Any]:
+def _entry(name: str, kind: str, **config: Any) -> dict[str, Any]:
     return {"class_name": kind, "name": name, "config": {"name": name, **config}}
 
 
 def _model(layers: list[tf.Object]) -> tuple[tf.Object, dict[tf.Object, Any]]:
     """Return a Keras model of `layers`, and the Keras metadata of each."""
     root = tf.Object({f"layer-{k}": layer for k, layer in enumerate(layers)}, identifier="_tf_keras_sequential")
-    said: dict[tf.Object, Any] = {root: _told("sequential", "Sequential")}
+    metadata: dict[tf.Object, Any] = {root: _entry("sequential", "Sequential")}
     for k, layer in enumerate(layers, 1):
         cell = layer.children["cell"]
         assert isinstance(cell, tf.Object)
-        said[layer] = _told(f"lstm_{k}", "LSTM")
-        said[cell] = _told("lstm_cell", "LSTMCell")
-    return root, said
+        metadata[layer] = _entry(f"lstm_{k}", "LSTM")
+        metadata[cell] = _entry("lstm_cell", "LSTMCell")
+    return root, metadata
 
 
 def _zeros(d: int, m: int) -> dict[str, np.ndarray]:
@@ -58,14 +58,14 @@ def write_layers_checkpoint(prefix: Path, layers: int) -> Path:
 
 def write_saved_model(directory: Path, d: int, m: int, *, sparse: bool = False) -> Path:
     """Write a SavedModel with one layer; if `sparse`, a sparse file of zeros."""
-    root, said = _model(_one(d, m, sparse=sparse))
-    return tf.write_saved_model(directory, root, metadata=said, create=SparseFile)
+    root, metadata = _model(_one(d, m, sparse=sparse))
+    return tf.write_saved_model(directory, root, metadata=metadata, create=SparseFile)
 
 
 def write_layers_saved_model(directory: Path, layers: int) -> Path:
     """Write a SavedModel with many small layers."""
-    root, said = _model(_many(layers))
-    return tf.write_saved_model(directory, root, metadata=said)
+    root, metadata = _model(_many(layers))
+    return tf.write_saved_model(directory, root, metadata=metadata)
 
 
 def write_tf1(prefix: Path, d: int, m: int) -> Path:

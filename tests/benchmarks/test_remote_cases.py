@@ -22,7 +22,7 @@ def asked(folder: Path, method: str = "GET", **headers: str) -> tuple[int, bytes
 
 
 @pytest.mark.parametrize(
-    ("wanted", "part"),
+    ("requested", "part"),
     [
         ("0-0", CONTENT[:1]),
         ("100-70099", CONTENT[100:70100]),
@@ -31,8 +31,8 @@ def asked(folder: Path, method: str = "GET", **headers: str) -> tuple[int, bytes
         ("-5", CONTENT[-5:]),
     ],
 )
-def test_only_the_range_is_sent_and_counted(wanted: str, part: bytes, tmp_path: Path) -> None:
-    assert asked(tmp_path, Range=f"bytes={wanted}") == (206, part, str(len(part)), len(part))
+def test_only_the_range_is_sent_and_counted(requested: str, part: bytes, tmp_path: Path) -> None:
+    assert asked(tmp_path, Range=f"bytes={requested}") == (206, part, str(len(part)), len(part))
 
 
 def test_without_a_range_the_whole_file_is_sent_and_counted(tmp_path: Path) -> None:

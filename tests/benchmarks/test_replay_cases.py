@@ -33,7 +33,7 @@ def test_without_runs_no_times_are_printed(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_the_printed_times_replace_those_with_start_up() -> None:
-    take = replay_cases._inside(lambda: "Keras says this first\n1.5 2.5\n")
+    take = replay_cases._replace_times(lambda: "Keras says this first\n1.5 2.5\n")
     assert take(Usage(100, 200, 30, 0, 0)) == Usage(1.5, 2.5, 30, 0, 0)
 
 
@@ -49,7 +49,7 @@ def test_the_goal_is_for_32_sequences_of_820_steps_and_64_units() -> None:
 
 def test_the_replay_of_a_quick_run_prints_its_times(tmp_path: Path) -> None:
     with Launcher(tmp_path) as launcher:
-        (command, *_) = replay_cases._beside_keras(Workspace(tmp_path, QUICK, ExitStack(), launcher.said))
+        (command, *_) = replay_cases._beside_keras(Workspace(tmp_path, QUICK, ExitStack(), launcher.read_stdout))
         whole = launcher.run(command._replace(checked=lambda usage: usage))
         usage = launcher.run(command)
     assert (whole.failure, usage.failure) == ("", "")

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "sample_models"
 OURS = str(Path(sys.executable).with_name("lstmdump"))
 _MEMORY = Path("/dev/shm")  # noqa: S108 - files in memory on Linux, so that no disk is measured
-_WANTED = 8 << 30
+_MIN_MEMORY = 8 << 30  # free bytes
 
 
 class NotMeasured(Exception):
@@ -49,13 +49,13 @@ class Workspace(NamedTuple):
     Attributes:
         folder: An empty directory.
         stack: Closed when the case is done.
-        said: Returns the stdout of the last command.
+        read_stdout: Returns the stdout of the last command.
     """
 
     folder: Path
     sizes: Sizes
     stack: ExitStack
-    said: Callable[[], str]
+    read_stdout: Callable[[], str]
 
     def need(self, room: int) -> None:
         """Check that `room` bytes are free.
@@ -86,7 +86,7 @@ class Case(NamedTuple):
 
 def temporary(directory: Path | None) -> tempfile.TemporaryDirectory[str]:
     """Create a temporary directory in `directory`, else in memory if there is room, else in the default location."""
-    if directory is None and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _WANTED:
+    if directory is None and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _MIN_MEMORY:
         directory = _MEMORY
     return tempfile.TemporaryDirectory(prefix="lstmdump-benchmark-", dir=directory)
 

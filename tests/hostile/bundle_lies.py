@@ -41,10 +41,10 @@ def _replaced(**by: Any) -> Callable[[Entries, Random], None]:
     """Return a change of the kernel's entry: each field gets one of the values given for it."""
 
     def change(entries: Entries, random: Random) -> None:
-        told = {"dtype": "float32", "extents": _extents(entries[KERNEL]), "shard": 0, "offset": 0, "size": _size(entries[KERNEL]),
+        fields = {"dtype": "float32", "extents": _extents(entries[KERNEL]), "shard": 0, "offset": 0, "size": _size(entries[KERNEL]),
                     "checksum": _checksum(entries[KERNEL])}  # fmt: skip
-        told |= {key: random.choice(values) for key, values in by.items()}
-        entries[KERNEL] = entry(**told)
+        fields |= {key: random.choice(values) for key, values in by.items()}
+        entries[KERNEL] = entry(**fields)
 
     return change
 
@@ -274,9 +274,9 @@ def _listed(name: str, extents: Any, dtype: int, *pieces: Any) -> bytes:
 
 def _list_anew(extents: Callable[[Sizes], Any], dtype: int = 1) -> Callable[[Entries, Sizes, Random], None]:
     def change(entries: Entries, size: Sizes, random: Random) -> None:
-        told = random.choice(extents(size))
+        drawn = random.choice(extents(size))
         bias = _listed(f"{CELL}/bias", (4 * size.m,), 1, [(0, -1)])
-        entries[b""] = counted(1, bias + _listed(f"{CELL}/kernel", told, dtype, [(0, -1)] * len(told)))
+        entries[b""] = counted(1, bias + _listed(f"{CELL}/kernel", drawn, dtype, [(0, -1)] * len(drawn)))
 
     return change
 

@@ -29,16 +29,16 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
 
 
 def of_run(command: str, ran: Ran) -> Iterator[str]:
-    said = ran.err.decode("utf-8", "replace")
+    output = ran.err.decode("utf-8", "replace")
     if ran.status not in (0, 2):
         yield f"{command} ended with {ran.status}"
-    if "Traceback" in said or "a bug in lstmdump" in said or "Exception ignored" in said or "HDF5-DIAG" in said:
-        yield f"{command} has a bug: {said.strip().splitlines()[-1][:200]}"
-    lines = said.splitlines()
+    if "Traceback" in output or "a bug in lstmdump" in output or "Exception ignored" in output or "HDF5-DIAG" in output:
+        yield f"{command} has a bug: {output.strip().splitlines()[-1][:200]}"
+    lines = output.splitlines()
     if ran.status == 2 and len(lines) != 1:
-        yield f"{command} reports {len(lines)} lines instead of one: {said[:300]!r}"
+        yield f"{command} reports {len(lines)} lines instead of one: {output[:300]!r}"
     if any(not line.startswith("lstmdump: ") for line in lines):
-        yield f"{command} reports a line without the prefix `lstmdump: `: {said[:300]!r}"
+        yield f"{command} reports a line without the prefix `lstmdump: `: {output[:300]!r}"
     if any(len(line) > _LONGEST for line in lines):
         yield f"{command} reports a line of {max(map(len, lines))} characters"
     if ran.memory > _MEMORY:

@@ -67,14 +67,14 @@ def _try_all(place: Path, options: argparse.Namespace) -> Iterator[Tried]:
 
 def _cases(place: Path, hidden: Path, options: argparse.Namespace) -> Iterator[tuple[str, str, Case]]:
     """Yield the name, group and file of each case; each file replaces the one before."""
-    wanted = re.compile(options.only)
+    pattern = re.compile(options.only)
     for lie in making.LIES:
-        if wanted.search(lie.name):
+        if pattern.search(lie.name):
             yield lie.name, f"{lie.reader}: lies", making.lie(lie, place / "case", hidden, options.seed)
     for number in range(options.mutations):
         target = making.TARGETS[number % len(making.TARGETS)]
         name = f"{target.reader}-mutant_{number}".replace(" ", "_")
-        if wanted.search(name):
+        if pattern.search(name):
             case = making.mutant(target, number, place / "case", hidden, options.seed)
             yield name, f"{target.reader}: mutants", case
 

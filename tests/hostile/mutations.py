@@ -183,8 +183,8 @@ def _of_entries(kind: good_tensorflow.Kind) -> Callable[[Scene, Sizes], tuple[Pa
 
         def change(entries: Entries) -> None:
             key = scene.random.choice(list(entries))
-            told, entries[key] = mutated(entries[key], scene.random) if entries[key] else ("emptied", b"\0")
-            done.append(told)
+            mutation, entries[key] = mutated(entries[key], scene.random) if entries[key] else ("emptied", b"\0")
+            done.append(mutation)
 
         return kind.write(scene.directory, size, change=change), done[0]
 

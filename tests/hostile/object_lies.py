@@ -176,8 +176,8 @@ def _with_metadata(change: json_lies.Change) -> Write:
 
     def write(scene: Scene, size: Sizes) -> Path:
         path = SAVED_MODEL.write(scene.directory, size)
-        told = integer(2, scene.random.choice([0, 1, 1, 1, 3, 99])) + counted(5, change(good, scene.random))
-        (path / "keras_metadata.pb").write_bytes(counted(1, told))
+        metadata = integer(2, scene.random.choice([0, 1, 1, 1, 3, 99])) + counted(5, change(good, scene.random))
+        (path / "keras_metadata.pb").write_bytes(counted(1, metadata))
         return path
 
     return write

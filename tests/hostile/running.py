@@ -47,8 +47,10 @@ class Server:
         to, back = cast("IO[str]", self._process.stdin), cast("IO[str]", self._process.stdout)
         to.write(json.dumps(job) + "\n")
         to.flush()
-        told = json.loads(back.readline())
-        return Ran(told["status"], out.read_bytes(), err.read_bytes(), told["memory"], told["left"], told["cpu"])
+        answer = json.loads(back.readline())
+        return Ran(
+            answer["status"], out.read_bytes(), err.read_bytes(), answer["memory"], answer["left"], answer["cpu"]
+        )
 
     def close(self) -> None:
         """End the server."""

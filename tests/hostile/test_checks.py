@@ -58,7 +58,7 @@ def test_a_good_run_is_good(ran: Ran) -> None:
     ],
 )
 def test_a_bad_run_is_reported(ran: Ran, words: str) -> None:
-    assert any(told.startswith(words) for told in checks.of_run("show", ran))
+    assert any(found.startswith(words) for found in checks.of_run("show", ran))
 
 
 @pytest.mark.parametrize(

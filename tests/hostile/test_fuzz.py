@@ -28,7 +28,7 @@ KEPT = [
 UNREADABLE = ("detection",)  # targets whose seeds are not all valid
 
 
-def told(found: watching.Finding | None) -> str:
+def words_of(found: watching.Finding | None) -> str:
     return "" if found is None else found.words
 
 
@@ -43,7 +43,7 @@ def test_genuine_inputs_are_read(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "path"), KEPT)
 def test_regressions_are_read_or_refused(name: str, path: Path) -> None:
-    assert told(watching.finding(registry.TARGETS[name], path.read_bytes())) == ""
+    assert words_of(watching.finding(registry.TARGETS[name], path.read_bytes())) == ""
 
 
 def test_regressions_are_small() -> None:
@@ -57,7 +57,7 @@ def test_damaged_inputs_are_read_or_refused(name: str) -> None:
     how = Damage(target, [sections.unpacked(data) for data in seeds])
     for turn in range(EXECUTIONS):
         damaged = how.apply(how.apply(seeds[turn % len(seeds)], turn), -turn)
-        assert told(watching.finding(target, damaged)) == "", f"after damage {turn}"
+        assert words_of(watching.finding(target, damaged)) == "", f"after damage {turn}"
 
 
 def make_target(run: object) -> Target:
@@ -105,17 +105,17 @@ def test_any_bytes_are_valid_parts(data: bytes) -> None:
 
 def test_splitting_and_joining_a_message_keeps_the_bytes() -> None:
     data = bytes.fromhex("0801" + "120161" + "1d00000000" + "210000000000000000")  # a varint, bytes, four and eight
-    found = messages.taken_apart(data)
+    found = messages.split_fields(data)
     assert found is not None
-    assert messages.put_together(found) == data
+    assert messages.join_fields(found) == data
 
 
 def test_a_damaged_message_can_still_be_parsed() -> None:
-    inner = messages.put_together([(0x0A, b"name"), (0x10, b"\1")])
-    data = messages.put_together([(0x0A, inner), (0x12, inner)])
+    inner = messages.join_fields([(0x0A, b"name"), (0x10, b"\1")])
+    data = messages.join_fields([(0x0A, inner), (0x12, inner)])
     random = Random(1)  # noqa: S311 - not for cryptography
     found = [messages.damaged_message(data, data, random, lambda content: content + b"!") for _ in range(200)]
-    assert all(messages.taken_apart(one) is not None for one in found)
+    assert all(messages.split_fields(one) is not None for one in found)
     assert len(set(found)) > 50
 
 

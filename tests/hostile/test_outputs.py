@@ -66,7 +66,7 @@ def test_a_killed_run_leaves_the_old_or_the_new_file_and_the_next_run_removes_te
     subprocess.run(command(new, tmp_path / "first.npz", *options, hidden=hidden), check=True, stdout=subprocess.DEVNULL)
     seconds = time.monotonic() - begun
     (tmp_path / "first.npz").unlink()
-    wanted = [content(path.with_suffix(".npz")) for path in models]
+    expected = [content(path.with_suffix(".npz")) for path in models]
     out = tmp_path / "x.npz"
     for kill in range(KILLS):
         out.write_bytes(old.with_suffix(".npz").read_bytes())
@@ -76,7 +76,7 @@ def test_a_killed_run_leaves_the_old_or_the_new_file_and_the_next_run_removes_te
         time.sleep(seconds * (0.3 + 0.7 * kill / KILLS))
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        assert content(out) in wanted
+        assert content(out) in expected
         assert all(path.name.startswith(".lstmdump-") for path in tmp_path.iterdir() if path != out)
     subprocess.run(command(old, out, hidden=hidden), check=True, stdout=subprocess.DEVNULL)
     assert [path.name for path in tmp_path.iterdir()] == ["x.npz"]

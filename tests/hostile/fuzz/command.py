@@ -82,9 +82,9 @@ def _fuzz(name: str, options: argparse.Namespace) -> bool:
             findings += _kept(place, options.findings / name) or [f"{name}: the process died, see {log}"]
     reached = _REACHED.findall(log.read_text("utf-8", "replace"))
     edges, features, kept = reached[-1] if reached else (0, 0, 0)
-    told = (f"{name}: {executions:,} executions in {seconds / 60:.2f} CPU minutes; {edges} edges, "
+    summary = (f"{name}: {executions:,} executions in {seconds / 60:.2f} CPU minutes; {edges} edges, "
             f"{features} features, {kept} inputs, the slowest {slowest:.2f} s; {len(findings) or 'no'} findings")  # fmt: skip
-    words = "\n".join([*map(str, findings), told])
+    words = "\n".join([*map(str, findings), summary])
     with log.open("a") as file:
         print(words, file=file)
     print(words, flush=True)
@@ -101,8 +101,8 @@ def _run(name: str, place: Path, log: Path, seconds: float, options: argparse.Na
     with log.open("ab") as file:
         done = subprocess.run(command, stdout=file, stderr=file, env=environment, check=False)
     nothing = {"executions": 0, "seconds": 0.0, "slowest": 0.0, "findings": {}}
-    told = json.loads(progress.read_text()) if progress.is_file() else nothing
-    return Came(**{**told, "findings": list(told["findings"].values())}), done.returncode != 0
+    report = json.loads(progress.read_text()) if progress.is_file() else nothing
+    return Came(**{**report, "findings": list(report["findings"].values())}), done.returncode != 0
 
 
 def _kept(place: Path, findings: Path) -> list[str]:

@@ -39,9 +39,9 @@ def distilled(target: Target, corpus: Path, folder: Path) -> int:
     return kept
 
 
-def _smallest(target: Target, data: bytes, wanted: Lines) -> bytes:
-    """Return `data` without the bytes that are not needed to reach the lines `wanted`."""
-    return minimised(data, lambda smaller: wanted <= lines(target, smaller), _MOST_TRIES)
+def _smallest(target: Target, data: bytes, required: Lines) -> bytes:
+    """Return `data` without the bytes that are not needed to reach the lines `required`."""
+    return minimised(data, lambda smaller: required <= lines(target, smaller), _MOST_TRIES)
 
 
 def lines(target: Target, data: bytes) -> Lines:

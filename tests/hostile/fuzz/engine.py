@@ -42,7 +42,7 @@ class Run:
         self._seconds = seconds
         self._executions = 0
         self._kinds: dict[str, str] = {}
-        self._told = 0.0
+        self._last_report = 0.0
         self._slowest = 0.0
         self._parent = os.getppid()
 
@@ -74,10 +74,15 @@ class Run:
 
     def _look_at_the_time(self) -> None:
         used = time.process_time()
-        if used > self._told + 1 or used > self._seconds:
-            self._told = used
-            told = {"executions": self._executions, "seconds": used, "slowest": self._slowest, "findings": self._kinds}
-            self._progress.with_suffix(".new").write_text(json.dumps(told))
+        if used > self._last_report + 1 or used > self._seconds:
+            self._last_report = used
+            progress = {
+                "executions": self._executions,
+                "seconds": used,
+                "slowest": self._slowest,
+                "findings": self._kinds,
+            }
+            self._progress.with_suffix(".new").write_text(json.dumps(progress))
             self._progress.with_suffix(".new").replace(self._progress)
         if used > self._seconds or os.getppid() != self._parent:
             sys.stderr.flush()

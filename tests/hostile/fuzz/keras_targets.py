@@ -119,8 +119,8 @@ def _read_named(parts: Parts) -> None:
         root = file.get("model_weights", file)
         if config and len(config) < _LARGEST_ATTRIBUTE:
             file.attrs.modify("model_config", config)
-        told = json.loads(names)
-        for group, attribute, value in told:
+        changes = json.loads(names)
+        for group, attribute, value in changes:
             holder = root[group] if group else root
             holder.attrs[attribute] = [text.encode() for text in value] if isinstance(value, list) else value
     with written({"model.h5": into.getvalue()}) as directory:
@@ -134,10 +134,10 @@ def _named_seeds(roots: Sequence[Path]) -> Iterator[Parts]:
         with h5py.File(path) as file:
             config = file.attrs.get("model_config", b"")
             root = file.get("model_weights", file)
-            told: list[list[Any]] = [["", "layer_names", _texts(root.attrs.get("layer_names", ()))]]
-            told += [[group, "weight_names", _texts(root[group].attrs.get("weight_names", ()))] for group in root]
+            changes: list[list[Any]] = [["", "layer_names", _texts(root.attrs.get("layer_names", ()))]]
+            changes += [[group, "weight_names", _texts(root[group].attrs.get("weight_names", ()))] for group in root]
         yield [path.name.encode(), config.encode() if isinstance(config, str) else bytes(config),
-               json.dumps(told).encode()]  # fmt: skip
+               json.dumps(changes).encode()]  # fmt: skip
 
 
 def _texts(names: Any) -> list[str]:
@@ -168,20 +168,20 @@ def _config_seeds(roots: Sequence[Path]) -> Iterator[Parts]:
 class _Listed:
     """A group of Keras 0.x described by JSON: `{"nb_layers": 1, "layer_0": {"nb_params": 1, "param_0": [3, 4]}}`."""
 
-    def __init__(self, told: dict[str, Any], path: str = "") -> None:
-        self._told = told
+    def __init__(self, described: dict[str, Any], path: str = "") -> None:
+        self._described = described
         self.path = path
 
     def attribute(self, name: str) -> Any:
-        value = self._told.get(name)
+        value = self._described.get(name)
         return None if isinstance(value, dict) else value
 
     def group(self, name: str) -> _Listed | None:
-        value = self._told.get(name)
+        value = self._described.get(name)
         return _Listed(value, name) if isinstance(value, dict) else None
 
     def tensor(self, name: str, *, opaque_is_bfloat16: bool) -> Tensor | None:
-        value = self._told.get(name)
+        value = self._described.get(name)
         if not isinstance(value, list) or not all(isinstance(extent, int) and extent >= 0 for extent in value):
             return None
         return without_numbers(f"{self.path}/{name}", tuple(value), "bfloat16" if opaque_is_bfloat16 else "float32")
@@ -189,12 +189,12 @@ class _Listed:
 
 def _read_keras_0(parts: Parts) -> None:
     try:
-        told = json.loads(parts[0])
+        described = json.loads(parts[0])
     except (ValueError, RecursionError):
         return
-    if not isinstance(told, dict) or not h5_keras0.is_keras_0(_Listed(told)):  # type: ignore[arg-type]
+    if not isinstance(described, dict) or not h5_keras0.is_keras_0(_Listed(described)):  # type: ignore[arg-type]
         return
-    weights, _ = h5_keras0.read_weights(_Listed(told))  # type: ignore[arg-type]
+    weights, _ = h5_keras0.read_weights(_Listed(described))  # type: ignore[arg-type]
     names = [weight.tensor.name for weight in weights]
     assert len(names) == len(set(names))
     grow(weights, {})
@@ -230,8 +230,10 @@ def _read_header(parts: Parts) -> None:
         return
     with suppress(OSError, KeyError, ValueError, RuntimeError, TypeError), h5py.File(io.BytesIO(data)) as file:
         dataset = file["x"]
-        said = (dataset.shape, dataset.id.get_offset(), dataset.id.get_storage_size())
-        assert (*said, dataset.dtype.str, dataset.chunks) == (*plain, "<f4", None), f"h5py: {said}, lstmdump: {plain}"
+        expected = (dataset.shape, dataset.id.get_offset(), dataset.id.get_storage_size())
+        assert (*expected, dataset.dtype.str, dataset.chunks) == (*plain, "<f4", None), (
+            f"h5py: {expected}, lstmdump: {plain}"
+        )
 
 
 def _header_seeds(_: Sequence[Path]) -> Iterator[Parts]:

@@ -17,7 +17,7 @@ Field = tuple[int, bytes]
 """The key (number and wire type) and the content of a field: the bytes of a varint, or the bytes after the length."""
 
 
-def taken_apart(data: bytes) -> list[Field] | None:
+def split_fields(data: bytes) -> list[Field] | None:
     """Return the fields of `data`; None if it is not a message."""
     found, position = [], 0
     while position < len(data):
@@ -38,12 +38,12 @@ def taken_apart(data: bytes) -> list[Field] | None:
     return found
 
 
-def put_together(found: list[Field]) -> bytes:
+def join_fields(found: list[Field]) -> bytes:
     """Return a message of the fields `found`."""
     return b"".join(varint(key) + (varint(len(content)) if key & 7 == 2 else b"") + content for key, content in found)
 
 
-def number_in(data: bytes) -> int:
+def read_varint(data: bytes) -> int:
     """Return the value of the varint `data`."""
     return _number(data, 0)[0]
 
@@ -67,7 +67,7 @@ def damaged_message(
     data: bytes, other: bytes, random: Random, damaged_bytes: Callable[[bytes], bytes], depth: int = 0
 ) -> bytes:
     """Return the message `data` with one field damaged at any depth, or replaced by one of the message `other`."""
-    found = taken_apart(data)
+    found = split_fields(data)
     if found is None or (not found and not other):
         return damaged_bytes(data)
     if not found:
@@ -75,12 +75,12 @@ def damaged_message(
     at = random.randrange(len(found))
     key, content = found[at]
     if key & 7 == 2 and depth < _DEEPEST and random.random() < 0.75:
-        inner = [content for other_key, content in taken_apart(other) or () if other_key == key]
+        inner = [content for other_key, content in split_fields(other) or () if other_key == key]
         spare = random.choice(inner) if inner else b""
         found[at] = key, damaged_message(content, spare, random, damaged_bytes, depth + 1)
-        return put_together(found)
-    _damage_field(found, at, taken_apart(other) or [], random, damaged_bytes)
-    return put_together(found)
+        return join_fields(found)
+    _damage_field(found, at, split_fields(other) or [], random, damaged_bytes)
+    return join_fields(found)
 
 
 def _damage_field(
@@ -102,7 +102,7 @@ def _damage_field(
         found[at] = _of_another_kind(key, random)
     elif choice == 5 and key & 7 == 2:
         for _ in range(random.choice((1, 2, _MOST_WRAPPED))):
-            found[at] = key, put_together([found[at]])
+            found[at] = key, join_fields([found[at]])
     else:
         found[at] = key, varint(random.choice(_NUMBERS)) if key & 7 == 0 else _resized(key, damaged_bytes(content))
 

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from hostile.fuzz.messages import number_in, put_together, taken_apart
+from hostile.fuzz.messages import join_fields, read_varint, split_fields
 from hostile.fuzz.models import examine, written
 from hostile.fuzz.target import BYTES, JSON, MESSAGE, Parts, Target
 from support import builders
@@ -51,15 +51,15 @@ def _check_bytes(directory: Path, listed: Mapping[bytes, bytes]) -> None:
     shards = Message(listed.get(b"", b"")).integer(1)
     taken: set[tuple[int, int]] = set()
     for key, value in islice(listed.items(), _MOST_COMPARED):
-        fields = taken_apart(value)
-        said = {number >> 3: content for number, content in fields or ()}
+        fields = split_fields(value)
+        entry = {number >> 3: content for number, content in fields or ()}
         name = key.decode("utf-8", "surrogateescape")
-        if not key or fields is None or name not in bundle or 7 in said:
+        if not key or fields is None or name not in bundle or 7 in entry:
             continue
         with suppress(LstmdumpError):
             rows = bundle.tensor(name).rows
             found = b"".join(map(bytes, rows())) if rows is not None else None
-            shard, offset, size = (number_in(said.get(number, b"\0")) for number in (3, 4, 5))
+            shard, offset, size = (read_varint(entry.get(number, b"\0")) for number in (3, 4, 5))
             file = directory / f"model.data-{shard:05}-of-{shards:05}"
             assert found is None or found == (file.read_bytes()[offset : offset + size] if size else b"")
             places = {(shard, place) for place in range(offset, offset + size)} if found is not None else set()
@@ -149,7 +149,7 @@ def _graph_seeds(roots: Sequence[Path]) -> Iterator[Parts]:
         if is_graph and path.stat().st_size <= _LARGEST_SEED:
             yield [path.read_bytes()]
     for path in _files(roots, "*.meta", lambda _: None):
-        fields = taken_apart(path.read_bytes()) or ()
+        fields = split_fields(path.read_bytes()) or ()
         yield from ([graph] for key, graph in fields if key == 2 << 3 | 2 and len(graph) <= _LARGEST_SEED)
 
 
@@ -187,7 +187,7 @@ def _built_graphs(folder: Path) -> None:
     (folder / "cell.pb").write_bytes(b"".join(arrays.values()) + cell)
     (folder / "declared.pb").write_bytes(tf.variable("rnn/kernel", (7, 16)) + tf.variable("rnn/bias", (16,)) + cell)
     signature = tf.counted(1, "body") + b"".join(tf.counted(2, tf.counted(1, name)) for name in ("x", "kernel", "bias"))
-    body = taken_apart(tf.split_cell("cell", kernel="kernel", bias="bias")) or []
+    body = split_fields(tf.split_cell("cell", kernel="kernel", bias="bias")) or []
     nodes = b"".join(tf.counted(3, content) for _, content in body)
     loop = tf.node("loop", "While", "x", "rnn/kernel", "rnn/bias", body=tf.counted(10, tf.counted(1, "body")))
     library = tf.counted(2, tf.counted(1, tf.counted(1, signature) + nodes))
@@ -209,22 +209,22 @@ def _taken_out_of_bundle(index: Path) -> list[bytes]:
 
 def _without(message: bytes, numbers: set[int]) -> bytes:
     """Return `message` without the fields `numbers`."""
-    return put_together([(key, content) for key, content in taken_apart(message) or () if key >> 3 not in numbers])
+    return join_fields([(key, content) for key, content in split_fields(message) or () if key >> 3 not in numbers])
 
 
 def _without_graphs(model: bytes) -> bytes:
     """Return the SavedModel `model` without functions and graph, which are not read if there is an object graph."""
     found = []
-    for key, content in taken_apart(model) or ():
+    for key, content in split_fields(model) or ():
         if key >> 3 == 2:
-            meta = taken_apart(content) or []
+            meta = split_fields(content) or []
             has_objects = any(number >> 3 == 7 for number, _ in meta)
             kept = [(number, _without(inner, {2}) if number >> 3 == 7 else inner) for number, inner in meta
                     if number >> 3 in ({1, 7} if has_objects else {1, 2})]  # fmt: skip
-            found.append((key, put_together(kept)))
+            found.append((key, join_fields(kept)))
         else:
             found.append((key, content))
-    return put_together(found)
+    return join_fields(found)
 
 
 _BUNDLE = (BYTES, MESSAGE, MESSAGE, BYTES, BYTES)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from hostile.fuzz.messages import number_in, taken_apart
+from hostile.fuzz.messages import read_varint, split_fields
 from hostile.fuzz.target import BYTES, MESSAGE, Parts, Target
 from support import tensorflow_builders as tf
 
@@ -21,11 +21,11 @@ _LARGEST_SEED = 16_000  # bytes: larger ones only make each execution slower
 
 def _read_message(parts: Parts) -> None:
     data = parts[0]
-    wanted = taken_apart(data)
+    expected = split_fields(data)
     found = list(protobuf.fields(data))
-    if wanted is not None:
+    if expected is not None:
         assert [(number, bytes(tf.varint(value)) if isinstance(value, int) else bytes(value))
-                for number, value in found] == [(key >> 3, _canonical(key, content)) for key, content in wanted]  # fmt: skip
+                for number, value in found] == [(key >> 3, _canonical(key, content)) for key, content in expected]  # fmt: skip
     message = Message(memoryview(data))
     for number in {number for number, _ in found}:
         assert number in message
@@ -41,7 +41,7 @@ def _canonical(key: int, content: bytes) -> bytes:
     """Return `content`, with a varint encoded in the fewest bytes."""
     if key & 7:
         return content
-    return tf.varint(number_in(content))
+    return tf.varint(read_varint(content))
 
 
 def _check_float(message: Message, number: int) -> None:
