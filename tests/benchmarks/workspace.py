@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "sample_models"
 OURS = str(Path(sys.executable).with_name("lstmdump"))
 _MEMORY = Path("/dev/shm")  # noqa: S108 - files in memory on Linux, so that no disk is measured
-_MIN_MEMORY = 8 << 30  # free bytes
+_MIN_MEMORY = 8 << 30  # bytes that must be free
 
 
 class NotMeasured(Exception):
