@@ -82,9 +82,9 @@ def _read(meta_graph: Message, directory: Location, bundle: Bundle | None) -> Mo
     if _OBJECT_GRAPH in meta_graph:
         graph = object_graph.of_saved_model(meta_graph.bytes(_OBJECT_GRAPH), directory.limits)
         _set_keys(graph, bundle)
-        found = weights.holders(graph)
+        found = weights.find_holders(graph)
         metadata = _read_metadata(graph, directory, found)
-        named = keras_names.name(graph, found, metadata)
+        named = keras_names.name_holders(graph, found, metadata)
         model = object_model.of_objects(
             bundle, graph, named, Format.SAVED_MODEL, object_model.producer(graph, version), notes
         )
@@ -94,9 +94,9 @@ def _read(meta_graph: Message, directory: Location, bundle: Bundle | None) -> Mo
         from lstmdump.readers.tensorflow.objects import tf1_exports
 
         graph = object_graph.of_checkpoint(bundle.string(OBJECT_GRAPH_KEY), directory.limits)
-        named = keras_names.name(graph, weights.holders(graph), {})
+        named = keras_names.name_holders(graph, weights.find_holders(graph), {})
         known = tf1_exports.architecture(directory.child("assets").child(_ARCHITECTURE))
-        updated = named if known is None else tf1_exports.with_architecture(named, known)
+        updated = named if known is None else tf1_exports.add_architecture(named, known)
         model = object_model.of_objects(
             bundle, graph, updated, Format.SAVED_MODEL, f"tf.keras (tensorflow {version})", notes
         )
@@ -116,7 +116,7 @@ def _find_sources_later(
         from lstmdump.readers.tensorflow.objects import tf1_exports
 
         known = architecture()
-        return {} if known is None else find_sources(known, tf1_exports.described(named, known), root)
+        return {} if known is None else find_sources(known, tf1_exports.find_described(named, known), root)
 
     return work_out
 

@@ -25,8 +25,8 @@ def read(bundle: Bundle, notes: Sequence[str]) -> Model:
         UnreadableModel: The object graph is damaged, or a variable is missing.
     """
     graph = _read_object_graph(bundle)
-    found = weights.holders(graph)
-    named = keras_names.name(graph, found, _read_metadata(bundle, graph))
+    found = weights.find_holders(graph)
+    named = keras_names.name_holders(graph, found, _read_metadata(bundle, graph))
     lost = [_LOST_CELLS] if weights.lacks_cells(graph, found) else []
     producer = object_model.producer(graph)
     return object_model.of_objects(bundle, graph, named, Format.CHECKPOINT, producer, [*notes, *lost])

@@ -35,7 +35,7 @@ class Named(NamedTuple):
     settings: DeferredSettings = NOT_DESCRIBED
 
 
-def name(graph: ObjectGraph, found: Sequence[Holder], metadata: Metadata) -> list[Named]:
+def name_holders(graph: ObjectGraph, found: Sequence[Holder], metadata: Metadata) -> list[Named]:
     """Return each holder in `found` with a path, which no other holder has."""
     described = [_name_by_metadata(holder, graph, metadata) for holder in found]
     named = [

@@ -32,7 +32,7 @@ def architecture(file: Location) -> ConfigLayer | None:
         raise CorruptModel(f"assets/{file.name} cannot be read: {error}") from error
 
 
-def with_architecture(named: Sequence[Named], known: ConfigLayer) -> Sequence[Named]:
+def add_architecture(named: Sequence[Named], known: ConfigLayer) -> Sequence[Named]:
     """Return `named` with the classes and paths that the architecture `known` states for layers of these names."""
     updated = [_describe(one, leaf) for one, leaf in _match_leaves(named, known)]
     clashing = {path for path, times in Counter(one.path for one in updated).items() if times > 1}
@@ -41,7 +41,7 @@ def with_architecture(named: Sequence[Named], known: ConfigLayer) -> Sequence[Na
     )
 
 
-def described(named: Sequence[Named], known: ConfigLayer) -> list[tuple[LayerPath, LeafLayer]]:
+def find_described(named: Sequence[Named], known: ConfigLayer) -> list[tuple[LayerPath, LeafLayer]]:
     """Return the path of each of `named` that the architecture `known` describes, with its layer there."""
     return [(one.path, leaf) for one, leaf in _match_leaves(named, known) if leaf is not None]
 

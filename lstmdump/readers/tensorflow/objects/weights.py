@@ -49,7 +49,7 @@ class Holder:
         self.variables: dict[str, int] = {}
 
 
-def holders(graph: ObjectGraph) -> list[Holder]:
+def find_holders(graph: ObjectGraph) -> list[Holder]:
     """Return all objects in `graph` that hold weights of the model, in the order of the model.
 
     Raises:

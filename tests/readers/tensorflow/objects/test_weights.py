@@ -17,7 +17,7 @@ from lstmdump.readers.tensorflow.objects.graph import Node, ObjectGraph
 
 def found(root: Object) -> list[tuple[str, list[str]]]:
     graph = object_graph.of_saved_model(tf.saved_object_graph(root))
-    return [("/".join(edge for edge, _ in one.way), list(one.variables)) for one in objects_weights.holders(graph)]
+    return [("/".join(edge for edge, _ in one.way), list(one.variables)) for one in objects_weights.find_holders(graph)]
 
 
 def variable(name: str, *shape: int, dtype: str = "f4") -> Variable:
@@ -120,7 +120,7 @@ def test_deeply_nested_objects_are_refused() -> None:
     nodes = [Node([("x", number + 1)]) for number in range(100_000)] + [Node([])]
     started = time.process_time()
     with pytest.raises(RefusedModel, match="nested more than 100 deep"):
-        objects_weights.holders(ObjectGraph(nodes))
+        objects_weights.find_holders(ObjectGraph(nodes))
     assert time.process_time() - started < 5
 
 
@@ -128,7 +128,7 @@ def test_very_many_layers_are_read_in_less_than_five_seconds() -> None:
     count = 50_000
     edges = [(f"layer-{k}", k + 1) for k in range(count)] + [(f"other{k}", k + 1) for k in range(count)]
     started = time.process_time()
-    assert objects_weights.holders(ObjectGraph([Node(edges), *(Node([]) for _ in range(count))])) == []
+    assert objects_weights.find_holders(ObjectGraph([Node(edges), *(Node([]) for _ in range(count))])) == []
     assert time.process_time() - started < 5
 
 
