@@ -77,7 +77,7 @@ def find(names: Iterable[str], from_graph: Iterable[GraphCell]) -> list[TF1Cell]
     found: dict[str, TF1Cell] = {}
     known = set(names := list(names))
     for name in names:
-        scope, leaf = taken_apart(name)
+        scope, leaf = split_name(name)
         kind = kind_of(scope)
         if leaf is not None and kind is not None:
             cell = found.setdefault(scope, TF1Cell(scope, kind, CELL_CLASSES[kind].forget_bias))
@@ -100,7 +100,7 @@ def _find_kind(name: str) -> str | None:
     return _CLASS_BY_SCOPE.get(_NUMBER.sub("", name).replace("_", "").lower())
 
 
-def remarks(names: Iterable[str]) -> list[str]:
+def note_other_cells(names: Iterable[str]) -> list[str]:
     """Return notes on the cells among `names` whose class is called an LSTM but differs from one with four gates."""
     around = dict.fromkeys(name.rpartition("/")[0] for name in names if "/" in name)
     scopes = dict.fromkeys(
@@ -114,7 +114,7 @@ def remarks(names: Iterable[str]) -> list[str]:
     ]
 
 
-def taken_apart(name: str) -> tuple[str, str | None]:
+def split_name(name: str) -> tuple[str, str | None]:
     """Return the scope of the variable `name` and its role in a cell; the role is None if it has none."""
     steps = PIECE.sub("", name).split("/")
     for length in range(min(_MAX_LEAF_STEPS, len(steps) - 1), 0, -1):
@@ -152,7 +152,7 @@ def _add_computed(found: dict[str, TF1Cell], computed: GraphCell, known: set[str
     variables = {leaf: list(dict.fromkeys(PIECE.sub("", name) for name in names))
                  for leaf, names in computed.variables.items()}  # fmt: skip
     kernel = variables["kernel"][0]
-    scope, leaf = taken_apart(kernel)
+    scope, leaf = split_name(kernel)
     cell = found.get(scope)
     if cell is not None and kernel in cell.variables.get("kernel", ()):
         cell.computed = computed
@@ -169,7 +169,7 @@ def _add_computed(found: dict[str, TF1Cell], computed: GraphCell, known: set[str
     own_scope = scope if leaf == "kernel" and scope and scope not in found else kernel
     if own_scope == scope:
         beside = {
-            taken_apart(name)[1] or "": [name]
+            split_name(name)[1] or "": [name]
             for ending in _OPTIONAL_VARIABLES
             if (name := f"{scope}/{ending}") in known
         }

@@ -84,7 +84,7 @@ def place(tensors: Mapping[str, Tensor], graph: Graph | None, computed: Iterable
         weights,
         {path: cell.kind for path, cell in by_path.items()},
         {path: tf1_settings.of(cell, by_path) for path, cell in by_path.items()},
-        [*tf1_cells.remarks(kept), *([] if graph is not None else _note_unnamed_cells(kept, inside))],
+        [*tf1_cells.note_other_cells(kept), *([] if graph is not None else _note_unnamed_cells(kept, inside))],
         lambda: tf1_settings.sources(by_path, kept),
     )
 
@@ -119,7 +119,7 @@ def _note_unnamed_cells(tensors: Mapping[str, Tensor], inside: Mapping[str, obje
     for name in tensors:
         if name in inside:
             continue
-        scope, leaf = tf1_cells.taken_apart(name)
+        scope, leaf = tf1_cells.split_name(name)
         cell = TF1Cell(scope, "", None, {"kernel": [name], "bias": [f"{scope}/bias"]})
         has_both = leaf == "kernel" and f"{scope}/bias" in tensors
         if has_both and _LOOPS.search(scope) and tf1_cells.kind_of(scope) is None and _fits(cell, tensors):
