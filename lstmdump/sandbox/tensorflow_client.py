@@ -16,7 +16,7 @@ from lstmdump.errors import LstmdumpError, MissingDependency, TensorFlowFailed
 from lstmdump.model.tensor import Array
 from lstmdump.sandbox import tensorflow_messages
 from lstmdump.sandbox.fork import ending
-from lstmdump.sandbox.tensorflow_messages import Message
+from lstmdump.sandbox.tensorflow_messages import ArrayMessage
 
 # The child searches the same paths for modules as its parent. `python -m` would search the current directory first,
 # which may hold a `tensorflow.py` next to somebody's models.
@@ -117,7 +117,7 @@ class TensorFlow:
             self._cannot_start = error
             raise
 
-    def _exchange(self, sent: tuple[Mapping[str, Any], Mapping[str, Array]] | None, place: str) -> Message:
+    def _exchange(self, sent: tuple[Mapping[str, Any], Mapping[str, Array]] | None, place: str) -> ArrayMessage:
         """Send a message, if any, and return the answer; kill the process if none arrives in time.
 
         `place` is the name of the layer, or `startup`, for the error message.

@@ -18,7 +18,7 @@ from lstmdump.model.tensor import Array
 
 
 @dataclass(frozen=True)
-class Message:
+class ArrayMessage:
     """A received message: the fields of its JSON, and its arrays by name."""
 
     fields: Mapping[str, Any]
@@ -38,7 +38,7 @@ def send(stream: IO[bytes], fields: Mapping[str, Any], arrays: Mapping[str, Arra
     stream.flush()
 
 
-def receive(stream: IO[bytes]) -> Message | None:
+def receive(stream: IO[bytes]) -> ArrayMessage | None:
     """Return the next message in `stream`, or None if the stream ends, even within a message."""
     line = stream.readline()
     if not line.endswith(b"\n"):
@@ -48,4 +48,4 @@ def receive(stream: IO[bytes]) -> Message | None:
     if len(body) < fields["bytes"]:
         return None
     with np.load(io.BytesIO(body), allow_pickle=False) as arrays:
-        return Message(fields, {name: arrays[name] for name in arrays.files})
+        return ArrayMessage(fields, {name: arrays[name] for name in arrays.files})

@@ -24,7 +24,7 @@ from typing import IO, Any
 import numpy as np
 
 from lstmdump.model.tensor import Array
-from lstmdump.sandbox.tensorflow_messages import Message, receive, send
+from lstmdump.sandbox.tensorflow_messages import ArrayMessage, receive, send
 
 Outputs = tuple[str, Any, Any]
 """TensorFlow's name of what was run, h, and c."""
@@ -163,7 +163,7 @@ CELLS: Mapping[str, Callable[[Work], Outputs]] = {
 }
 
 
-def _answer_request(stream: IO[bytes], request: Message) -> None:
+def _answer_request(stream: IO[bytes], request: ArrayMessage) -> None:
     try:
         arrays = {name: values for name, values in request.arrays.items() if name != "x"}
         fields = request.fields

@@ -47,7 +47,7 @@ class Variable:
         self.dtype = dtype
 
 
-class Node:
+class ObjectNode:
     """A saved object.
 
     Attributes:
@@ -80,7 +80,7 @@ class ObjectGraph:
         CorruptModel: There are no nodes, or an edge leads to a node that does not exist.
     """
 
-    def __init__(self, nodes: list[Node], slots: set[int] | None = None, limits: Limits = DEFAULTS) -> None:
+    def __init__(self, nodes: list[ObjectNode], slots: set[int] | None = None, limits: Limits = DEFAULTS) -> None:
         self.limits = limits
         if not nodes:
             raise CorruptModel("an object graph without objects")
@@ -118,7 +118,7 @@ def of_checkpoint(data: Buffer, limits: Limits = DEFAULTS) -> ObjectGraph:
     return ObjectGraph(nodes, slots, limits)
 
 
-def _add_attribute(node: Node, data: Buffer) -> None:
+def _add_attribute(node: ObjectNode, data: Buffer) -> None:
     """Add to `node` what is stored for it: the key of a variable, or that of Keras's JSON."""
     attribute = dict(fields(data))
     name, key = (as_text(as_bytes(attribute.get(number, b""))) for number in (1, 3))
@@ -148,7 +148,7 @@ def _decode_variable(saved: dict[int, Value]) -> Variable:
     return Variable(as_text(as_bytes(saved.get(6, b""))), None, shape, dtype_name(as_integer(saved.get(1, 0))))
 
 
-def _iterate_nodes(data: Buffer, slots: set[int], most: int) -> Iterator[tuple[Node, list[tuple[int, Value]]]]:
+def _iterate_nodes(data: Buffer, slots: set[int], most: int) -> Iterator[tuple[ObjectNode, list[tuple[int, Value]]]]:
     """Yield the nodes in `data` with their edges, each with its other fields, by number; add slots to `slots`.
 
     Raises:
@@ -156,7 +156,7 @@ def _iterate_nodes(data: Buffer, slots: set[int], most: int) -> Iterator[tuple[N
     """
     edges = 0
     for value in Message(data, most).all_bytes(1):
-        node, others = Node([]), []
+        node, others = ObjectNode([]), []
         for number, part in fields_up_to(most, bytes(value)):
             if number == 1:
                 node.children.append(_decode_edge(as_bytes(part)))
@@ -186,7 +186,7 @@ def _decode_edge(data: Buffer) -> tuple[str, int]:
 def of_keys(keys: Iterable[str], limits: Limits = DEFAULTS) -> ObjectGraph:
     """Return the graph of the paths in `keys`, for a checkpoint whose own graph cannot be read."""
     # Every step of a key becomes an edge, and keys that begin with the same steps share their nodes, as in a trie.
-    nodes = [Node([])]
+    nodes = [ObjectNode([])]
     places: dict[tuple[int, str], int] = {}
     for key in keys:
         here = 0
@@ -194,7 +194,7 @@ def of_keys(keys: Iterable[str], limits: Limits = DEFAULTS) -> ObjectGraph:
             if (here, edge) not in places:
                 places[here, edge] = len(nodes)
                 nodes[here].children.append((edge, len(nodes)))
-                nodes.append(Node([]))
+                nodes.append(ObjectNode([]))
             here = places[here, edge]
         if here:
             nodes[here].variable = Variable("", key)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 
 from lstmdump.model.limits import limit_exceeded
-from lstmdump.readers.tensorflow.objects.graph import Node, ObjectGraph, Variable
+from lstmdump.readers.tensorflow.objects.graph import ObjectGraph, ObjectNode, Variable
 
 _OTHER_EDGES = frozenset({
     "variables", "trainable_variables", "non_trainable_variables", "regularization_losses", "keras_api",
@@ -147,12 +147,12 @@ class _Walk:
                 holder.variables[leaf] = number
 
 
-def _is_optimizer(node: Node) -> bool:
+def _is_optimizer(node: ObjectNode) -> bool:
     edges = {name for name, _ in node.children}
     return node.identifier in _OPTIMIZERS or node.has_slots or any(marks <= edges for marks in _OPTIMIZER_EDGES)
 
 
-def _is_metric(node: Node) -> bool:
+def _is_metric(node: ObjectNode) -> bool:
     return node.identifier == _METRIC or {name for name, _ in node.children} == _METRIC_EDGES
 
 
@@ -165,7 +165,7 @@ def _is_parameter(variable: Variable) -> bool:
     return variable.full_name.rpartition("/")[2] not in _NO_PARAMETERS
 
 
-def _sort_edges(node: Node) -> list[tuple[str, int]]:
+def _sort_edges(node: ObjectNode) -> list[tuple[str, int]]:
     """Return the edges that may lead to weights, in the order of the model: Keras 2 numbers the layers of a model."""
     edges = [edge for edge in node.children if edge[0] not in _OTHER_EDGES]
     return sorted(edges, key=lambda edge: _sort_key(edge[0])) if len(edges) > 1 else edges

@@ -12,7 +12,7 @@ import lstmdump
 from lstmdump.errors import RefusedModel
 from lstmdump.readers.tensorflow.objects import graph as object_graph
 from lstmdump.readers.tensorflow.objects import weights as objects_weights
-from lstmdump.readers.tensorflow.objects.graph import Node, ObjectGraph
+from lstmdump.readers.tensorflow.objects.graph import ObjectGraph, ObjectNode
 
 
 def found(root: Object) -> list[tuple[str, list[str]]]:
@@ -117,7 +117,7 @@ def test_two_exported_layers_of_one_name_are_two() -> None:
 
 
 def test_deeply_nested_objects_are_refused() -> None:
-    nodes = [Node([("x", number + 1)]) for number in range(100_000)] + [Node([])]
+    nodes = [ObjectNode([("x", number + 1)]) for number in range(100_000)] + [ObjectNode([])]
     started = time.process_time()
     with pytest.raises(RefusedModel, match="nested more than 100 deep"):
         objects_weights.find_holders(ObjectGraph(nodes))
@@ -128,7 +128,7 @@ def test_very_many_layers_are_read_in_less_than_five_seconds() -> None:
     count = 50_000
     edges = [(f"layer-{k}", k + 1) for k in range(count)] + [(f"other{k}", k + 1) for k in range(count)]
     started = time.process_time()
-    assert objects_weights.find_holders(ObjectGraph([Node(edges), *(Node([]) for _ in range(count))])) == []
+    assert objects_weights.find_holders(ObjectGraph([ObjectNode(edges), *(ObjectNode([]) for _ in range(count))])) == []
     assert time.process_time() - started < 5
 
 
