@@ -36,7 +36,7 @@ class FormatFacts(NamedTuple):
     Attributes:
         format: the format.
         label: the name in the table of `show`.
-        called: the name in the help; if it starts with a dot, it is the suffix of a Keras file.
+        name_in_help: the name in the help; if it starts with a dot, it is the suffix of a Keras file.
         suffixes: the suffixes of the files that the pre-commit hook checks; detection ignores them.
         is_directory: whether a directory can be one model of this format; a directory of checkpoints may hold several.
         uses_hdf5: whether the HDF5 library reads the format, so that a damaged file can crash the process.
@@ -44,7 +44,7 @@ class FormatFacts(NamedTuple):
 
     format: Format
     label: str
-    called: str
+    name_in_help: str
     suffixes: tuple[str, ...]
     is_directory: bool
     uses_hdf5: bool
@@ -122,8 +122,8 @@ _FOREIGN_PATTERNS: tuple[tuple[bytes, str], ...] = (
 
 def formats_in_words() -> str:
     """Return the list of formats for the help: `a Keras file (.h5, …), … or a frozen graph`."""
-    suffixes = ", ".join(row.called for row in FORMATS if row.called.startswith("."))
-    *others, last = (row.called for row in FORMATS if not row.called.startswith("."))
+    suffixes = ", ".join(row.name_in_help for row in FORMATS if row.name_in_help.startswith("."))
+    *others, last = (row.name_in_help for row in FORMATS if not row.name_in_help.startswith("."))
     return f"{', '.join((f'a Keras file ({suffixes})', *others))} or {last}"
 
 

@@ -165,7 +165,7 @@ def test_a_format_without_a_case_is_not_read_as_another_one(tmp_path: Path) -> N
 
 
 def test_no_two_formats_have_the_same_name() -> None:
-    names = [name for row in FORMATS for name in (row.label, row.called)]
+    names = [name for row in FORMATS for name in (row.label, row.name_in_help)]
     assert len(set(names)) == len(names)
 
 
