@@ -267,7 +267,7 @@ def _index_of(index: int, shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(int(number) for number in np.unravel_index(index, shape))
 
 
-def lacks(path: str, layer: str, member: str) -> BadInput:
+def missing_state(path: str, layer: str, member: str) -> BadInput:
     """Return the error for a file with only one of h and c of the first state of `layer`, without `member`."""
     other = "c" if member == "h" else "h"
     return BadInput(f"{path}: it holds {other} of {layer}, but not {member}; a first state is both")

@@ -60,7 +60,7 @@ def first_states(net: Network, path: str, batch: int) -> dict[str, State]:
         by_layer.setdefault(layer, {})[member] = values
     for layer, members in by_layer.items():
         if len(members) < 2:
-            raise replay_inputs.lacks(path, layer, "hc".replace(next(iter(members)), ""))
+            raise replay_inputs.missing_state(path, layer, "hc".replace(next(iter(members)), ""))
     return {layer: State(**members) for layer, members in by_layer.items()}
 
 
