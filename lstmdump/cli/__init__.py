@@ -150,7 +150,7 @@ def main() -> None:
     if _WRITING.intersection(sys.argv[1:2]):
         from lstmdump.cli import signals
 
-        signals.heed()
+        signals.install_handlers()
     status = run()
     terminal.drop_unwritten()
     sys.exit(status)

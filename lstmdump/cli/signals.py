@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
-def heed() -> None:
+def install_handlers() -> None:
     """Raise `Ended` when the process receives a signal to end.
 
     Signals that the parent has set to be ignored, as `nohup` does, stay ignored. Child processes end when this process
