@@ -76,6 +76,7 @@ _MOVED = {
     "trace": "lstmdump.replay.trace",
 }
 _RENAMED = {
+    "lstmdump.replay.network.Wanted": "lstmdump.replay.network.RunOptions",
     "lstmdump.replay.trace.Place": "lstmdump.export.states.StatesFile",
     "lstmdump.replay.trace.write": "lstmdump.export.states.write",
     "lstmdump.sandbox.pool.Processes": "lstmdump.sandbox.pool.ProcessPool",

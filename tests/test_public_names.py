@@ -55,13 +55,13 @@ print(callable({name}), *{{warning.category.__name__ for warning in caught}})"""
     assert answer(code) == "True DeprecationWarning"
 
 
-@pytest.mark.parametrize("name", ["Place", "write"])
+@pytest.mark.parametrize("name", ["network.Wanted", "trace.Place", "trace.write"])
 def test_a_name_of_0_1_is_deprecated_and_still_works(name: str) -> None:
     code = f"""
 import lstmdump, warnings
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
-    value = lstmdump.trace.{name}
+    value = lstmdump.{name}
 print(callable(value), *(warning.category.__name__ for warning in caught))"""
     assert answer(code) == "True DeprecationWarning"
 

@@ -14,7 +14,7 @@ from lstmdump.cli.selection import PATH
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-    from lstmdump.replay.network import Wanted
+    from lstmdump.replay.network import RunOptions
 
 
 class NumberType(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
@@ -82,11 +82,11 @@ class Running(NamedTuple):
     go_backwards: bool | None
     forget_bias: float | None
 
-    def wanted(self, dtype: str, *, chain: bool = False) -> Wanted:
+    def run_options(self, dtype: str, *, chain: bool = False) -> RunOptions:
         """Return the settings in the form that the replay takes."""
-        from lstmdump.replay.network import Wanted
+        from lstmdump.replay.network import RunOptions
 
-        return Wanted(dtype, chain, self.activation, self.recurrent_activation, self.go_backwards, self.forget_bias)
+        return RunOptions(dtype, chain, self.activation, self.recurrent_activation, self.go_backwards, self.forget_bias)
 
 
 def running_options(command: Callable[..., int]) -> Callable[..., int]:

@@ -16,7 +16,7 @@ from lstmdump.replay import activations, connections, equations
 from lstmdump.replay.equations import CellNumbers
 
 
-class Wanted(NamedTuple):
+class RunOptions(NamedTuple):
     """How to run layers: what the user states in addition to the file, or instead of it. None leaves it to the file.
 
     Attributes:
@@ -33,7 +33,7 @@ class Wanted(NamedTuple):
     forget_bias: float | None = None
 
     @property
-    def said(self) -> dict[str, Any]:
+    def overrides(self) -> dict[str, Any]:
         """The settings that override those of the layers, by the names of these."""
         settings = {name: getattr(self, name) for name in ("activation", "recurrent_activation", "go_backwards")}
         return {name: value for name, value in settings.items() if value is not None}
@@ -48,13 +48,13 @@ class Network(NamedTuple):
     Attributes:
         cells: The layers, each after those whose outputs it takes.
         sources: The source of each layer that takes outputs of others, by name; the other layers take the input.
-        wanted: How the layers are run.
+        options: How the layers are run.
         notes: Remarks on how the layers are run.
     """
 
     cells: tuple[CellNumbers, ...]
     sources: Mapping[str, Source]
-    wanted: Wanted
+    options: RunOptions
     notes: tuple[str, ...]
 
     @property
@@ -72,7 +72,7 @@ class Network(NamedTuple):
         return connections.join(self.sources[name].join, [outputs[layer] for layer in self.taken(name)])
 
 
-def read(opened: OpenModel, chosen: Sequence[LSTM], input_dim: int, wanted: Wanted = Wanted()) -> Network:  # noqa: B008
+def read(opened: OpenModel, chosen: Sequence[LSTM], input_dim: int, wanted: RunOptions = RunOptions()) -> Network:  # noqa: B008
     """Read the layers `chosen` of `opened`, to be run on an input of `input_dim` numbers at each step.
 
     Raises:
@@ -88,7 +88,9 @@ def read(opened: OpenModel, chosen: Sequence[LSTM], input_dim: int, wanted: Want
     return Network(cells, sources, wanted, notes)
 
 
-def read_each(lstms: Sequence[LSTM], producer: str, wanted: Wanted) -> tuple[tuple[CellNumbers, ...], tuple[str, ...]]:
+def read_each(
+    lstms: Sequence[LSTM], producer: str, wanted: RunOptions
+) -> tuple[tuple[CellNumbers, ...], tuple[str, ...]]:
     """Read `lstms`, layers of a model that `producer` wrote, each to be run by itself; return them with notes.
 
     Raises:
@@ -101,10 +103,10 @@ def read_each(lstms: Sequence[LSTM], producer: str, wanted: Wanted) -> tuple[tup
     return cells, tuple(_collect_notes(lstms, behaviours, wanted))
 
 
-def _read_behaviour(lstm: LSTM, producer: str, wanted: Wanted) -> Behaviour:
+def _read_behaviour(lstm: LSTM, producer: str, wanted: RunOptions) -> Behaviour:
     """Return how `lstm` computes, according to the file, or to `wanted`."""
     try:
-        found = behaviour.of(lstm, producer, wanted.said)
+        found = behaviour.of(lstm, producer, wanted.overrides)
         for what, option in _list_activations(found):
             activations.named(what, found.keras, option)
     except CannotReplay as error:
@@ -117,7 +119,7 @@ def _list_activations(found: Behaviour) -> tuple[tuple[object, str], ...]:
     return (found.activation, "--activation"), (found.recurrent_activation, "--recurrent-activation")
 
 
-def _read_cell(lstm: LSTM, found: Behaviour, wanted: Wanted) -> CellNumbers:
+def _read_cell(lstm: LSTM, found: Behaviour, wanted: RunOptions) -> CellNumbers:
     try:
         return equations.read(lstm, found, dtype=wanted.dtype, forget_bias=wanted.forget_bias)
     except NoForgetBias as error:
@@ -127,14 +129,14 @@ def _read_cell(lstm: LSTM, found: Behaviour, wanted: Wanted) -> CellNumbers:
         raise CannotReplay(f"{lstm.name}: {error}") from error
 
 
-def _collect_notes(lstms: Iterable[LSTM], behaviours: Mapping[str, Behaviour], wanted: Wanted) -> Iterator[str]:
+def _collect_notes(lstms: Iterable[LSTM], behaviours: Mapping[str, Behaviour], wanted: RunOptions) -> Iterator[str]:
     """Yield remarks on how the layers are run."""
     notes = ((lstm.name, note) for lstm in lstms for found in (behaviours[lstm.name],)
              for note in (*found.notes, *_note_layer(lstm, found, wanted)))  # fmt: skip
     return shared(notes, len(behaviours))
 
 
-def _note_layer(lstm: LSTM, found: Behaviour, wanted: Wanted) -> Iterator[str]:
+def _note_layer(lstm: LSTM, found: Behaviour, wanted: RunOptions) -> Iterator[str]:
     doubts = (activations.doubt(what, found.keras, option) for what, option in _list_activations(found))
     yield from filter(None, doubts)
     if (computed := behaviour.computing_type(lstm)) is not None:

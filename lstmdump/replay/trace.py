@@ -51,7 +51,7 @@ def first_states(net: Network, path: str, batch: int) -> dict[str, State]:
     alone = {member: (net.cells[0].name, member) for member in "hc"} if len(net.cells) == 1 else {}
     places = alone | {key("/".join(place)): place for place in widths}
     wanted = {name: widths[place] for name, place in places.items()}
-    found = replay_inputs.first_states(path, wanted, batch, net.wanted.dtype)
+    found = replay_inputs.first_states(path, wanted, batch, net.options.dtype)
     by_layer: dict[str, dict[str, Array]] = {}
     for name, values in found.items():
         layer, member = places[name]

@@ -11,7 +11,7 @@ from lstmdump.lstm.open_model import OpenModel
 from lstmdump.model.tensor import Tensor
 from lstmdump.model.tree import Model, Source, Weight, grow
 from lstmdump.replay import network
-from lstmdump.replay.network import Network, Wanted
+from lstmdump.replay.network import Network, RunOptions
 from support import builders
 from support.settings import stated
 
@@ -47,6 +47,6 @@ def opened(
     return OpenModel("m.h5", model, lstmdump.lstm.find_lstms(model))
 
 
-def read(model: OpenModel, input_dim: int = 3, layers: str = "", **wanted: Any) -> Network:
+def read(model: OpenModel, input_dim: int = 3, layers: str = "", **options: Any) -> Network:
     chosen = [lstm for lstm in model.lstms if not layers or lstm.name in layers]
-    return network.read(model, chosen, input_dim, Wanted(**wanted))
+    return network.read(model, chosen, input_dim, RunOptions(**options))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lstmdump.model.tree import Source
     from lstmdump.replay.cell import CellNumbers
     from lstmdump.replay.lags import LayerLags
-    from lstmdump.replay.network import Wanted
+    from lstmdump.replay.network import RunOptions
     from lstmdump.replay.trace import Given
     from lstmdump.report.render.lags import ModelLags
 
@@ -66,7 +66,7 @@ def lags_command(
         raise click.UsageError("--mask goes with --input")
     if plot is None and force:
         raise click.UsageError("--force goes with --plot")
-    wanted = running.wanted("float64")
+    wanted = running.run_options("float64")
     run = Run(as_json=as_json)
     computed: list[LayerLags] = []
     with selection.guard() as guard:
@@ -108,7 +108,7 @@ def _read_inputs(x: str | None, mask: str | None) -> Given | None:
 
 
 def _compute_lags(
-    item: Input, guard: Guard, selection: Selection, wanted: Wanted, given: Given | None, unit: int | None,
+    item: Input, guard: Guard, selection: Selection, wanted: RunOptions, given: Given | None, unit: int | None,
     most: int | None,
 ) -> ModelLags:  # fmt: skip
     from lstmdump.report.render.lags import ModelLags
@@ -131,7 +131,7 @@ def _compute_layer_lags(cell: CellNumbers, given: Given | None, unit: int | None
 
 
 def _read(
-    model: ModelPath, layer: str | None, wanted: Wanted, input_dim: int | None
+    model: ModelPath, layer: str | None, wanted: RunOptions, input_dim: int | None
 ) -> tuple[Sequence[CellNumbers], Sequence[str]]:
     """Return the layers of a model, and notes; with `input_dim`, the layers must take that many numbers a step."""
     from lstmdump.replay import connections, network

@@ -18,7 +18,7 @@ from lstmdump.sandbox.guard import ModelPath
 if TYPE_CHECKING:
     from lstmdump.export.states import StatesFile
     from lstmdump.replay.equations import CellNumbers, States
-    from lstmdump.replay.network import Network, Wanted
+    from lstmdump.replay.network import Network, RunOptions
     from lstmdump.replay.saturation import LayerSummary
     from lstmdump.replay.trace import Given
     from lstmdump.report.facts import Report
@@ -70,7 +70,7 @@ def trace_command(
 
     run, item = Run(as_json=as_json), selection.named(selection.models[0])
     file = states.StatesFile(out, compress, force)
-    wanted = running.wanted(dtype, chain=chain)
+    wanted = running.run_options(dtype, chain=chain)
     values = inputs.sequences(x, dtype)
     try:
         with selection.guard() as guard:
@@ -88,7 +88,7 @@ def trace_command(
     return run.status
 
 
-def _read_network(model: ModelPath, layer: str | None, input_dim: int, wanted: Wanted) -> tuple[Network, Report]:
+def _read_network(model: ModelPath, layer: str | None, input_dim: int, wanted: RunOptions) -> tuple[Network, Report]:
     """Read the chosen layers of a model, and describe it."""
     from lstmdump.replay import network
 

@@ -77,8 +77,8 @@ def layer_record(network: Network, cell: CellNumbers) -> dict[str, Any]:
 def trace_record(network: Network) -> dict[str, Any]:
     """Return how the layers of `network` are run: the key `trace` of the record in a file of states."""
     return {
-        "dtype": network.wanted.dtype,
-        "chain": network.wanted.chain,
+        "dtype": network.options.dtype,
+        "chain": network.options.chain,
         "layers": [layer_record(network, cell) for cell in network.cells],
         "notes": list(network.notes_on_states),
     }
