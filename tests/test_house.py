@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,12 @@ def test_docstrings_have_parameters_in_backticks_not_in_capitals(path: Path) -> 
         word for text in texts for word in re.findall(r"(?<![\w.])[A-Z]{3,}\b(?![\w.(])", re.sub(r"`[^`]*`", "", text))
     }
     assert words - ACRONYMS - (SHOWN_BY_HELP if "cli" in path.parts or path.name == "limits.py" else set()) == set()
+
+
+def test_class_names_are_unique() -> None:
+    trees = [ast.parse(path.read_text("utf-8")) for path in SOURCES]
+    names = Counter(node.name for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+    assert [name for name, times in names.items() if times > 1] == []
 
 
 def imports_of(path: Path) -> set[str]:
