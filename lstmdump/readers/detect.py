@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 import re
+from collections.abc import Iterable
 from typing import BinaryIO, NamedTuple
 
 from lstmdump.errors import BrokenModel, ModelPart, UnknownFormat, UnreadableModel
@@ -80,6 +81,9 @@ _CHECKPOINT_LEFTOVERS = (".meta", ".data-00000-of-00001")
 _SAVED_MODEL = ("saved_model.pb", "saved_model.pbtxt")
 _BESIDE_SAVED_MODEL = ("keras_metadata.pb", "fingerprint.pb")
 _BESIDE_CONFIG = ("metadata.json", "model.weights.h5", "model.weights.json")  # an extracted .keras has two of these
+
+_WEIGHTS_MEMBERS = ("model.weights.", "variables.h5")  # the latter in Keras 2.11
+_SHARDS = ".weights.json"
 
 _SAVED_MODEL_PB = re.compile(rb"\x08\x01\x12")  # schema_version 1, then a MetaGraphDef
 _CHECKPOINT_PART = re.compile(r"(.+)\.(?:meta|(?P<data>data-\d{5}-of-\d{5}))")
@@ -187,12 +191,21 @@ def _detect_directory(location: Location) -> Format:
         return Format.SAVED_MODEL
     if location.child("config.json").is_file() and any(location.child(name).is_file() for name in _BESIDE_CONFIG):
         return Format.KERAS_ZIP
-    if location.child("checkpoint").is_file() or any(entry.name.endswith(_INDEX) for entry, _ in location.entries()):
+    names = [entry.name for entry, _ in location.entries()]
+    if "checkpoint" in names or any(name.endswith(_INDEX) for name in names):
         return Format.CHECKPOINT
+    if find_index_of_shards(names) is not None:
+        return Format.KERAS_WEIGHTS
     raise UnknownFormat(
         "a directory, but not a model: it holds no saved_model.pb, no config.json, no checkpoint; "
         "name a file in it, or use --recursive"
     )
+
+
+def find_index_of_shards(names: Iterable[str]) -> str | None:
+    """Return the only one of `names`, of files in a directory, that can list the shards of a model, or None."""
+    found = [name for name in names if name.endswith(_SHARDS)]
+    return found[0] if len(found) == 1 else None
 
 
 def _detect_file(file: BinaryIO, location: Location) -> Format:
@@ -267,7 +280,7 @@ def _detect_zip(file: BinaryIO, limits: Limits) -> Format:
             members = archive.namelist()
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
         raise UnknownFormat("a zip archive that is truncated or damaged") from error
-    if "config.json" in members and any(name.startswith("model.weights.") for name in members):
+    if "config.json" in members and any(name.startswith(_WEIGHTS_MEMBERS) for name in members):
         return Format.KERAS_ZIP
     if any(name.endswith("data.pkl") for name in members):
         raise UnknownFormat("a PyTorch file (zip with data.pkl); lstmdump reads Keras and TensorFlow models")

@@ -73,6 +73,7 @@ def test_hdf5_is_detected_by_its_signature_also_after_a_user_block(offset: int, 
         (zipped("config.json", "metadata.json", "model.weights.h5"), Format.KERAS_ZIP),
         (b"\x08\x01\x12\x04abcd", Format.SAVED_MODEL),
         (zipped("config.json", "model.weights.json"), Format.KERAS_ZIP),
+        (zipped("config.json", "metadata.json", "variables.h5"), Format.KERAS_ZIP),
         (b'{"metadata": {"total_size": 4}, "weight_map": {"/layers/a/vars": "x_0.weights.h5"}}', Format.KERAS_WEIGHTS),
         (bytes(40) + b"\x57\xfb\x80\x8b\x24\x75\x47\xdb", Format.CHECKPOINT),
         (b"\x0a\x1b\x0a\x01x\x12\x0bPlaceholder", Format.GRAPH),
@@ -94,6 +95,7 @@ def test_other_models_are_detected_by_their_first_bytes(content: bytes, expected
         (["config.json", "model.weights.h5"], Format.KERAS_ZIP),
         (["config.json", "model.weights.json"], Format.KERAS_ZIP),
         (["checkpoint", "x.index"], Format.CHECKPOINT),
+        (["x.weights.json", "x_00000.weights.h5"], Format.KERAS_WEIGHTS),
     ],
 )
 def test_directories_are_detected_by_the_files_in_them(names: list[str], expected: Format, tmp_path: Path) -> None:
