@@ -56,12 +56,13 @@ class LayerFacts(NamedTuple):
 
 
 class OtherFacts(NamedTuple):
-    """A stored array that is not part of an LSTM layer."""
+    """A stored array that is not part of an LSTM layer; one that lies beside the model's weights has no parameters."""
 
     tensor: str
     shape: tuple[int, ...]
     dtype: str
     parameters: int
+    counted: bool = True
 
 
 class Report(NamedTuple):
@@ -74,7 +75,7 @@ class Report(NamedTuple):
         total: The number of parameters of the whole model without optimizer slots, each stored array counted once;
             None if unknown.
         layers: The LSTM layers in the model's order.
-        others: The model's other arrays.
+        others: The model's other arrays, then those beside its weights, which are not counted.
         notes: Remarks that a careful reader should know.
     """
 
@@ -102,7 +103,10 @@ def describe(opened: OpenModel, chosen: tuple[LSTM, ...] | None = None) -> Repor
         lstm_parameters=sum(layer.parameters for layer in layers),
         total=opened.model.parameters,
         layers=layers,
-        others=tuple(_describe_other(tensor) for tensor in opened.model.tensors() if tensor.name not in inside),
+        others=(
+            *(_describe_other(tensor) for tensor in opened.model.tensors() if tensor.name not in inside),
+            *(_describe_beside(tensor) for tensor in opened.model.beside),
+        ),
         notes=(*_select_notes(opened), *_note_other_layers(opened), *_collect_notes(chosen)),
     )
 
@@ -198,3 +202,7 @@ def _describe_layer(lstm: LSTM, producer: str) -> LayerFacts:
 
 def _describe_other(tensor: Tensor) -> OtherFacts:
     return OtherFacts(tensor.name, tensor.shape, tensor.dtype, tensor.size)
+
+
+def _describe_beside(tensor: Tensor) -> OtherFacts:
+    return OtherFacts(tensor.name, tensor.shape, tensor.dtype, 0, counted=False)
