@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import BinaryIO, NamedTuple
 
 from lstmdump.errors import BrokenModel, ModelPart, UnknownFormat, UnreadableModel
@@ -23,6 +23,7 @@ class Format(enum.Enum):
     KERAS_WEIGHTS = "keras-weights-h5"
     SAVED_MODEL = "saved-model"
     CHECKPOINT = "tf-checkpoint"
+    ORBAX = "orbax"
     GRAPH = "tf-graph"
 
     @property
@@ -62,6 +63,8 @@ FORMATS = (
                 is_directory=True, uses_hdf5=False),
     FormatFacts(Format.CHECKPOINT, "TensorFlow checkpoint", "a checkpoint (its prefix, .index or directory)",
                 ("index",), is_directory=False, uses_hdf5=False),
+    FormatFacts(Format.ORBAX, "Orbax checkpoint", "an Orbax checkpoint's directory", (),
+                is_directory=True, uses_hdf5=False),
     FormatFacts(Format.GRAPH, "TensorFlow graph", "a frozen graph", ("pb",),
                 is_directory=False, uses_hdf5=False),
 )  # fmt: skip
@@ -76,12 +79,19 @@ ZIP_MAGIC = b"PK\x03\x04"  # the first member of an archive; APPNOTE.TXT 4.3.7
 PICKLE = rb"\x80[\x02-\x05]"  # a pattern: the protocols 2 to 5
 LEVELDB_MAGIC = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"  # the last 8 bytes of a LevelDB table, such as an .index
 _HEAD = 1024
+_MAX_DIGITS = 19  # of a step
 _INDEX = ".index"
 _CHECKPOINT_LEFTOVERS = (".meta", ".data-00000-of-00001")
 _SAVED_MODEL = ("saved_model.pb", "saved_model.pbtxt")
 _BESIDE_SAVED_MODEL = ("keras_metadata.pb", "fingerprint.pb")
 _BESIDE_CONFIG = ("metadata.json", "model.weights.h5", "model.weights.json")  # an extracted .keras has two of these
 
+ORBAX_TREE_MARKS = ("manifest.ocdbt", "array_metadatas", "_sharding")
+"""The names beside `_METADATA` of which one is in a directory of variables of Orbax."""
+
+_ORBAX_METADATA = "_METADATA"
+_ORBAX_STEP = "_CHECKPOINT_METADATA"
+_ORBAX_PARTS = (_ORBAX_METADATA, _ORBAX_STEP, *ORBAX_TREE_MARKS)
 _WEIGHTS_MEMBERS = ("model.weights.", "variables.h5")  # the latter in Keras 2.11
 _SHARDS = ".weights.json"
 
@@ -181,6 +191,8 @@ def _describe_part(location: Location) -> str | None:
             return f"a part of a checkpoint; give its prefix, {part[1]}, or its .index"
         if part["data"]:
             return f"a part of a checkpoint whose index, {part[1]}{_INDEX}, is missing; nothing can be read without it"
+    if location.name in _ORBAX_PARTS and any(location.sibling(name).is_file() for name in _ORBAX_PARTS[:2]):
+        return "a part of an Orbax checkpoint; give its directory"
     if location.name in _BESIDE_SAVED_MODEL and location.sibling("saved_model.pb").is_file():
         return "a part of a SavedModel; give its directory"
     return None
@@ -192,6 +204,8 @@ def _detect_directory(location: Location) -> Format:
     if location.child("config.json").is_file() and any(location.child(name).is_file() for name in _BESIDE_CONFIG):
         return Format.KERAS_ZIP
     names = [entry.name for entry, _ in location.entries()]
+    if _is_orbax(location, names):
+        return Format.ORBAX
     if "checkpoint" in names or any(name.endswith(_INDEX) for name in names):
         return Format.CHECKPOINT
     if find_index_of_shards(names) is not None:
@@ -200,6 +214,18 @@ def _detect_directory(location: Location) -> Format:
         "a directory, but not a model: it holds no saved_model.pb, no config.json, no checkpoint; "
         "name a file in it, or use --recursive"
     )
+
+
+def _is_orbax(location: Location, names: Sequence[str]) -> bool:
+    """Return whether `location`, a directory of these `names`, is of Orbax: variables, a step, or several steps."""
+    if _ORBAX_STEP in names or (_ORBAX_METADATA in names and any(mark in names for mark in ORBAX_TREE_MARKS)):
+        return True
+    return any(location.child(step).child(_ORBAX_STEP).is_file() for step in orbax_steps(names)[-1:])
+
+
+def orbax_steps(names: Iterable[str]) -> list[str]:
+    """Return those of `names` that can be saved steps of Orbax, the last one last."""
+    return sorted((name for name in names if name.isdecimal() and len(name) < _MAX_DIGITS), key=int)
 
 
 def find_index_of_shards(names: Iterable[str]) -> str | None:
