@@ -13,6 +13,7 @@ from typing import BinaryIO, NamedTuple
 from lstmdump.errors import BrokenModel, ModelPart, UnknownFormat, UnreadableModel
 from lstmdump.model.limits import Limits
 from lstmdump.model.location import Location
+from lstmdump.model.sentences import listed
 
 
 class Format(enum.Enum):
@@ -105,9 +106,19 @@ _HTML = rb"(?i)\s*<(!doctype html|html|\?xml|head|body)"
 _MODEL_SUFFIXES = (  # of files that are meant to be models, whoever reads them
     ".h5", ".hdf5", ".keras", ".pb", ".index", ".pt", ".pth", ".onnx", ".tflite", ".safetensors"
 )  # fmt: skip
+_META_GRAPH = re.compile(  # a MetaGraphDef, which begins with the operations that its graph uses: OpDefs with names
+    rb"\x0a[\x80-\xff]{0,4}[\x00-\x7f](?:\x0a[\x00-\x7f]{2,64})?"
+    rb"\x12[\x80-\xff]{0,4}[\x00-\x7f]\x0a[\x80-\xff]{0,4}[\x00-\x7f]\x0a[\x01-\x7f][A-Z_]"
+)
 _GRAPH_NODE = re.compile(  # a NodeDef of any length, whose first field is its name
     rb"\x0a[\x80-\xff]{0,4}[\x00-\x7f]\x0a[\x01-\x7f][A-Za-z0-9.]"
 )
+
+_KERAS_MEMBER = rb"PK\x03\x04(?s:.{26})(?:config\.json|metadata\.json|model\.weights\.h5|variables\.h5)"
+_MEMBER_LENGTH = 64  # bytes that the pattern matches at most
+_MOST_SCANNED = 1 << 28  # bytes of a pickle
+_SCANNED_BLOCK = 1 << 20
+_TFJS_KEYS = (b'"modelTopology"', b'"weightsManifest"')
 
 # The first bytes of files that are often mistaken for models, and what they are. Sources: the formats' specifications.
 _FOREIGN_STARTS: tuple[tuple[bytes, str], ...] = (
@@ -189,6 +200,8 @@ def _describe_part(location: Location) -> str | None:
     if part := _CHECKPOINT_PART.fullmatch(location.name):
         if location.sibling(part[1] + _INDEX).is_file():
             return f"a part of a checkpoint; give its prefix, {part[1]}, or its .index"
+        if not part["data"] and location.sibling(part[1]).is_file():
+            return f"a part of a checkpoint; give {part[1]}"
         if part["data"]:
             return f"a part of a checkpoint whose index, {part[1]}{_INDEX}, is missing; nothing can be read without it"
     if location.name in _ORBAX_PARTS and any(location.sibling(name).is_file() for name in _ORBAX_PARTS[:2]):
@@ -251,10 +264,66 @@ def _detect_file(file: BinaryIO, location: Location) -> Format:
         return Format.CHECKPOINT
     if (found := next((known for start, known in _STARTS if start.match(head)), None)) is not None:
         return found
+    _refuse_lookalikes(head, file, location)
     _refuse_foreign(head, broken)
     if _GRAPH_NODE.match(head):
         return Format.GRAPH
     raise UnknownFormat("not a model file: its first bytes are not those of a known format")
+
+
+def _refuse_lookalikes(head: bytes, file: BinaryIO, location: Location) -> None:
+    """Raise an error if `file`, which begins with `head`, is a part of a model, or holds one, in a form not read."""
+    if _META_GRAPH.match(head):
+        raise UnknownFormat(
+            "a MetaGraphDef, the graph of a checkpoint of TensorFlow 1; the weights are in other files: "
+            "its .index and .data files"
+        )
+    if re.match(PICKLE, head) and _holds_keras_archive(file, location):
+        raise UnknownFormat(
+            "a Python pickle, which is never unpickled here; it holds a Keras archive: "
+            "save the model itself, with model.save"
+        )
+    if head.lstrip()[:1] == b"{" and (words := _describe_tfjs(head, location)) is not None:
+        raise UnknownFormat(words)
+
+
+def _holds_keras_archive(file: BinaryIO, location: Location) -> bool:
+    """Return whether a pickle on this machine holds a member of a Keras archive, without unpickling it."""
+    if not location.is_here:
+        return False
+    member = re.compile(_KERAS_MEMBER)
+    file.seek(0)
+    end = b""
+    for _ in range(_MOST_SCANNED // _SCANNED_BLOCK):
+        block = end + file.read(_SCANNED_BLOCK)
+        if len(block) == len(end):
+            return False
+        if member.search(block):
+            return True
+        end = block[-_MEMBER_LENGTH:]
+    return False
+
+
+def _describe_tfjs(head: bytes, location: Location) -> str | None:
+    """Return the words for the `model.json` of TensorFlow.js, or None if JSON that begins with `head` is not one."""
+    from lstmdump.readers import json_text
+
+    words = "a TensorFlow.js model"
+    try:
+        content = json_text.content(location)
+        if not any(key in content for key in _TFJS_KEYS):
+            return None
+        value = json_text.parse(content, location.name, location.limits)
+    except UnreadableModel:
+        return f"{words}; lstmdump reads Keras and TensorFlow models" if _TFJS_KEYS[0] in head else None
+    if not isinstance(value, dict) or not isinstance(value.get("weightsManifest"), list):
+        return None
+    if isinstance(value.get("modelTopology"), dict) and "node" not in value["modelTopology"]:
+        words = "a TensorFlow.js layers model"
+    groups = (group.get("paths") for group in value["weightsManifest"] if isinstance(group, dict))
+    paths = [path for group in groups if isinstance(group, list) for path in group if isinstance(path, str)]
+    where = f", with its weights in {listed(paths)}" if paths else ""
+    return f"{words}{where}; lstmdump reads Keras and TensorFlow models"
 
 
 def _refuse_lfs_pointer(head: bytes) -> None:

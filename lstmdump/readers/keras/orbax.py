@@ -2,7 +2,7 @@
 
 A directory holds a directory for each saved step: `3/pytree/` with the variables, and `3/model_config/_strings.json`
 with the architecture. `pytree/_METADATA` lists the names, and `array_metadatas/process_0` the shapes, as JSON. The
-numbers are in a key-value store of TensorStore (OCDBT) that holds chunks of zarr arrays, which is not read here. The
+numbers are in a key-value store of TensorStore, `OCDBT`, that holds chunks of zarr arrays, which is not read here. The
 shapes are those that one process wrote: `_sharding` states whether these are whole arrays.
 """
 
