@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from lstmdump.errors import CorruptModel, DoesNotFit
 from lstmdump.export import npy
-from lstmdump.model.tensor import Array, Rows, Tensor, derived
+from lstmdump.model.tensor import UNKNOWN_DTYPE, Array, Rows, Tensor, derived
 
 _BAND = 1 << 23  # bytes of an array that are computed, or fetched, at once
 
@@ -40,8 +40,11 @@ class ArrayOutput(NamedTuple):
 
         Raises:
             CorruptModel: The tensor does not hold numbers.
+            UnreadableModel: The numbers cannot be read.
         """
         width = npy.item_size(self.dtype)
+        if self.dtype == UNKNOWN_DTYPE:
+            self.tensor.read()  # raises: only the reader knows why the numbers cannot be read
         if width is None:
             raise CorruptModel(f"{self.tensor.name} holds {self.dtype}, which are not numbers")
         return self.tensor.size * width

@@ -25,7 +25,7 @@ from lstmdump.errors import NotAnLSTM
 from lstmdump.lstm.cell import LSTM, Gate, Gates, LSTMWeight
 from lstmdump.lstm.roles import Role
 from lstmdump.model.cell_classes import KERAS_ORDER, class_named
-from lstmdump.model.tensor import Array, Tensor, derived
+from lstmdump.model.tensor import UNKNOWN_DTYPE, Array, Tensor, derived
 from lstmdump.model.tree import Layer
 
 KERAS_1_ORDER = "icfo"
@@ -396,7 +396,7 @@ def _matrix_shape(layer: Layer, tensor: Tensor) -> tuple[int, int]:
 
 def _require_floats(layer: Layer, arrays: Mapping[str, Tensor]) -> None:
     for name, tensor in arrays.items():
-        if tensor.dtype not in _FLOATS:
+        if tensor.dtype not in (*_FLOATS, UNKNOWN_DTYPE):
             raise NotAnLSTM(f"{layer.name}: {name} holds {tensor.dtype}, not floating-point numbers")
 
 

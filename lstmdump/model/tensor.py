@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Array: TypeAlias = "NDArray[Any]"
+UNKNOWN_DTYPE = "unknown"
+"""The `dtype` of an array whose file states it only beside the numbers, which are not read."""
 Cuts = tuple[slice, ...]
 Rows: TypeAlias = "Callable[[], Iterator[bytes | memoryview]]"
 
@@ -34,7 +36,7 @@ class Tensor:
     Attributes:
         name: The path in the file, or the name of the block.
         shape: The shape.
-        dtype: The element type as named by numpy, or `bfloat16`.
+        dtype: The element type as named by numpy, or `bfloat16`, or `unknown`.
         fetch: Returns the elements that one slice with plain bounds per dimension selects; bfloat16 becomes float32.
         rows: Yields all bytes in order, little-endian, as blocks of whole rows; the rows of an array of one dimension
             are its elements. A block is valid until the next is requested, and the data is verified only when the

@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeAlias
 
 from lstmdump.errors import CorruptModel, RefusedModel
 from lstmdump.model.limits import DEFAULTS, Limits, limit_exceeded
+from lstmdump.model.sentences import listed
 from lstmdump.model.settings import NOT_DESCRIBED, DeferredSettings
 from lstmdump.model.tensor import Tensor
 
@@ -111,6 +112,15 @@ def grow(
     return root
 
 
+def note_states(states: Iterable[tuple[str, Tensor]]) -> list[str]:
+    """Return the note on the states of stateful layers that a file holds: pairs of the name of a layer and a state."""
+    known = list(states)
+    names = listed(list(dict.fromkeys(name for name, _ in known)))
+    batches = {tensor.shape[0] for _, tensor in known if tensor.shape}
+    batch = f" (batch {batches.pop()})" if len(batches) == 1 else ""
+    return [f"holds the states of {names}{batch}: they are not parameters, and --all lists them"] if known else []
+
+
 def _too_long(name: str) -> RefusedModel:
     words = f"a name of {len(name):,} characters, {name[:_SHOWN]}…"
     return limit_exceeded("name_length", words, needed=len(name))
@@ -152,6 +162,7 @@ class Model(NamedTuple):
         countable: Whether the file states which arrays are the same, so that each can be counted once.
         release: Closes the file.
         sources: Returns which layers directly follow which, as far as the file states it.
+        beside: Stored arrays that are not parameters of the model, such as the states of stateful layers.
     """
 
     format: str
@@ -161,6 +172,7 @@ class Model(NamedTuple):
     countable: bool = True
     release: Callable[[], None] = _release_nothing
     sources: Callable[[], Sources] = dict
+    beside: tuple[Tensor, ...] = ()
 
     def tensors(self) -> Iterator[Tensor]:
         """Yield all stored arrays of the model once, in the order of the model."""

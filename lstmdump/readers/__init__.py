@@ -51,6 +51,10 @@ def _read(location: Location, detected: Format) -> Model:
             from lstmdump.readers.tensorflow import checkpoint
 
             return checkpoint.read(location)
+        case Format.ORBAX:
+            from lstmdump.readers.keras import orbax
+
+            return orbax.read(location)
         case Format.GRAPH:
             from lstmdump.readers.tensorflow import frozen_graph
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import enum
 import re
+from collections.abc import Iterable, Sequence
 from typing import BinaryIO, NamedTuple
 
 from lstmdump.errors import BrokenModel, ModelPart, UnknownFormat, UnreadableModel
 from lstmdump.model.limits import Limits
 from lstmdump.model.location import Location
+from lstmdump.model.sentences import listed
 
 
 class Format(enum.Enum):
@@ -22,6 +24,7 @@ class Format(enum.Enum):
     KERAS_WEIGHTS = "keras-weights-h5"
     SAVED_MODEL = "saved-model"
     CHECKPOINT = "tf-checkpoint"
+    ORBAX = "orbax"
     GRAPH = "tf-graph"
 
     @property
@@ -61,6 +64,8 @@ FORMATS = (
                 is_directory=True, uses_hdf5=False),
     FormatFacts(Format.CHECKPOINT, "TensorFlow checkpoint", "a checkpoint (its prefix, .index or directory)",
                 ("index",), is_directory=False, uses_hdf5=False),
+    FormatFacts(Format.ORBAX, "Orbax checkpoint", "an Orbax checkpoint's directory", (),
+                is_directory=True, uses_hdf5=False),
     FormatFacts(Format.GRAPH, "TensorFlow graph", "a frozen graph", ("pb",),
                 is_directory=False, uses_hdf5=False),
 )  # fmt: skip
@@ -75,11 +80,21 @@ ZIP_MAGIC = b"PK\x03\x04"  # the first member of an archive; APPNOTE.TXT 4.3.7
 PICKLE = rb"\x80[\x02-\x05]"  # a pattern: the protocols 2 to 5
 LEVELDB_MAGIC = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"  # the last 8 bytes of a LevelDB table, such as an .index
 _HEAD = 1024
+_MAX_DIGITS = 19  # of a step
 _INDEX = ".index"
 _CHECKPOINT_LEFTOVERS = (".meta", ".data-00000-of-00001")
 _SAVED_MODEL = ("saved_model.pb", "saved_model.pbtxt")
 _BESIDE_SAVED_MODEL = ("keras_metadata.pb", "fingerprint.pb")
 _BESIDE_CONFIG = ("metadata.json", "model.weights.h5", "model.weights.json")  # an extracted .keras has two of these
+
+ORBAX_TREE_MARKS = ("manifest.ocdbt", "array_metadatas", "_sharding")
+"""The names beside `_METADATA` of which one is in a directory of variables of Orbax."""
+
+_ORBAX_METADATA = "_METADATA"
+_ORBAX_STEP = "_CHECKPOINT_METADATA"
+_ORBAX_PARTS = (_ORBAX_METADATA, _ORBAX_STEP, *ORBAX_TREE_MARKS)
+_WEIGHTS_MEMBERS = ("model.weights.", "variables.h5")  # the latter in Keras 2.11
+_SHARDS = ".weights.json"
 
 _SAVED_MODEL_PB = re.compile(rb"\x08\x01\x12")  # schema_version 1, then a MetaGraphDef
 _CHECKPOINT_PART = re.compile(r"(.+)\.(?:meta|(?P<data>data-\d{5}-of-\d{5}))")
@@ -91,9 +106,19 @@ _HTML = rb"(?i)\s*<(!doctype html|html|\?xml|head|body)"
 _MODEL_SUFFIXES = (  # of files that are meant to be models, whoever reads them
     ".h5", ".hdf5", ".keras", ".pb", ".index", ".pt", ".pth", ".onnx", ".tflite", ".safetensors"
 )  # fmt: skip
+_META_GRAPH = re.compile(  # a MetaGraphDef, which begins with the operations that its graph uses: OpDefs with names
+    rb"\x0a[\x80-\xff]{0,4}[\x00-\x7f](?:\x0a[\x00-\x7f]{2,64})?"
+    rb"\x12[\x80-\xff]{0,4}[\x00-\x7f]\x0a[\x80-\xff]{0,4}[\x00-\x7f]\x0a[\x01-\x7f][A-Z_]"
+)
 _GRAPH_NODE = re.compile(  # a NodeDef of any length, whose first field is its name
     rb"\x0a[\x80-\xff]{0,4}[\x00-\x7f]\x0a[\x01-\x7f][A-Za-z0-9.]"
 )
+
+_KERAS_MEMBER = rb"PK\x03\x04(?s:.{26})(?:config\.json|metadata\.json|model\.weights\.h5|variables\.h5)"
+_MEMBER_LENGTH = 64  # bytes that the pattern matches at most
+_MOST_SCANNED = 1 << 28  # bytes of a pickle
+_SCANNED_BLOCK = 1 << 20
+_TFJS_KEYS = (b'"modelTopology"', b'"weightsManifest"')
 
 # The first bytes of files that are often mistaken for models, and what they are. Sources: the formats' specifications.
 _FOREIGN_STARTS: tuple[tuple[bytes, str], ...] = (
@@ -175,8 +200,12 @@ def _describe_part(location: Location) -> str | None:
     if part := _CHECKPOINT_PART.fullmatch(location.name):
         if location.sibling(part[1] + _INDEX).is_file():
             return f"a part of a checkpoint; give its prefix, {part[1]}, or its .index"
+        if not part["data"] and location.sibling(part[1]).is_file():
+            return f"a part of a checkpoint; give {part[1]}"
         if part["data"]:
             return f"a part of a checkpoint whose index, {part[1]}{_INDEX}, is missing; nothing can be read without it"
+    if location.name in _ORBAX_PARTS and any(location.sibling(name).is_file() for name in _ORBAX_PARTS[:2]):
+        return "a part of an Orbax checkpoint; give its directory"
     if location.name in _BESIDE_SAVED_MODEL and location.sibling("saved_model.pb").is_file():
         return "a part of a SavedModel; give its directory"
     return None
@@ -187,12 +216,35 @@ def _detect_directory(location: Location) -> Format:
         return Format.SAVED_MODEL
     if location.child("config.json").is_file() and any(location.child(name).is_file() for name in _BESIDE_CONFIG):
         return Format.KERAS_ZIP
-    if location.child("checkpoint").is_file() or any(entry.name.endswith(_INDEX) for entry, _ in location.entries()):
+    names = [entry.name for entry, _ in location.entries()]
+    if _is_orbax(location, names):
+        return Format.ORBAX
+    if "checkpoint" in names or any(name.endswith(_INDEX) for name in names):
         return Format.CHECKPOINT
+    if find_index_of_shards(names) is not None:
+        return Format.KERAS_WEIGHTS
     raise UnknownFormat(
         "a directory, but not a model: it holds no saved_model.pb, no config.json, no checkpoint; "
         "name a file in it, or use --recursive"
     )
+
+
+def _is_orbax(location: Location, names: Sequence[str]) -> bool:
+    """Return whether `location`, a directory of these `names`, is of Orbax: variables, a step, or several steps."""
+    if _ORBAX_STEP in names or (_ORBAX_METADATA in names and any(mark in names for mark in ORBAX_TREE_MARKS)):
+        return True
+    return any(location.child(step).child(_ORBAX_STEP).is_file() for step in orbax_steps(names)[-1:])
+
+
+def orbax_steps(names: Iterable[str]) -> list[str]:
+    """Return those of `names` that can be saved steps of Orbax, the last one last."""
+    return sorted((name for name in names if name.isdecimal() and len(name) < _MAX_DIGITS), key=int)
+
+
+def find_index_of_shards(names: Iterable[str]) -> str | None:
+    """Return the only one of `names`, of files in a directory, that can list the shards of a model, or None."""
+    found = [name for name in names if name.endswith(_SHARDS)]
+    return found[0] if len(found) == 1 else None
 
 
 def _detect_file(file: BinaryIO, location: Location) -> Format:
@@ -212,10 +264,66 @@ def _detect_file(file: BinaryIO, location: Location) -> Format:
         return Format.CHECKPOINT
     if (found := next((known for start, known in _STARTS if start.match(head)), None)) is not None:
         return found
+    _refuse_lookalikes(head, file, location)
     _refuse_foreign(head, broken)
     if _GRAPH_NODE.match(head):
         return Format.GRAPH
     raise UnknownFormat("not a model file: its first bytes are not those of a known format")
+
+
+def _refuse_lookalikes(head: bytes, file: BinaryIO, location: Location) -> None:
+    """Raise an error if `file`, which begins with `head`, is a part of a model, or holds one, in a form not read."""
+    if _META_GRAPH.match(head):
+        raise UnknownFormat(
+            "a MetaGraphDef, the graph of a checkpoint of TensorFlow 1; the weights are in other files: "
+            "its .index and .data files"
+        )
+    if re.match(PICKLE, head) and _holds_keras_archive(file, location):
+        raise UnknownFormat(
+            "a Python pickle, which is never unpickled here; it holds a Keras archive: "
+            "save the model itself, with model.save"
+        )
+    if head.lstrip()[:1] == b"{" and (words := _describe_tfjs(head, location)) is not None:
+        raise UnknownFormat(words)
+
+
+def _holds_keras_archive(file: BinaryIO, location: Location) -> bool:
+    """Return whether a pickle on this machine holds a member of a Keras archive, without unpickling it."""
+    if not location.is_here:
+        return False
+    member = re.compile(_KERAS_MEMBER)
+    file.seek(0)
+    end = b""
+    for _ in range(_MOST_SCANNED // _SCANNED_BLOCK):
+        block = end + file.read(_SCANNED_BLOCK)
+        if len(block) == len(end):
+            return False
+        if member.search(block):
+            return True
+        end = block[-_MEMBER_LENGTH:]
+    return False
+
+
+def _describe_tfjs(head: bytes, location: Location) -> str | None:
+    """Return the words for the `model.json` of TensorFlow.js, or None if JSON that begins with `head` is not one."""
+    from lstmdump.readers import json_text
+
+    words = "a TensorFlow.js model"
+    try:
+        content = json_text.content(location)
+        if not any(key in content for key in _TFJS_KEYS):
+            return None
+        value = json_text.parse(content, location.name, location.limits)
+    except UnreadableModel:
+        return f"{words}; lstmdump reads Keras and TensorFlow models" if _TFJS_KEYS[0] in head else None
+    if not isinstance(value, dict) or not isinstance(value.get("weightsManifest"), list):
+        return None
+    if isinstance(value.get("modelTopology"), dict) and "node" not in value["modelTopology"]:
+        words = "a TensorFlow.js layers model"
+    groups = (group.get("paths") for group in value["weightsManifest"] if isinstance(group, dict))
+    paths = [path for group in groups if isinstance(group, list) for path in group if isinstance(path, str)]
+    where = f", with its weights in {listed(paths)}" if paths else ""
+    return f"{words}{where}; lstmdump reads Keras and TensorFlow models"
 
 
 def _refuse_lfs_pointer(head: bytes) -> None:
@@ -267,7 +375,7 @@ def _detect_zip(file: BinaryIO, limits: Limits) -> Format:
             members = archive.namelist()
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
         raise UnknownFormat("a zip archive that is truncated or damaged") from error
-    if "config.json" in members and any(name.startswith("model.weights.") for name in members):
+    if "config.json" in members and any(name.startswith(_WEIGHTS_MEMBERS) for name in members):
         return Format.KERAS_ZIP
     if any(name.endswith("data.pkl") for name in members):
         raise UnknownFormat("a PyTorch file (zip with data.pkl); lstmdump reads Keras and TensorFlow models")

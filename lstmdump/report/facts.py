@@ -1,6 +1,7 @@
 """The facts about a model, as frozen data of text and whole numbers, without arrays or open files."""
 
 # Annotations are not postponed here: a NamedTuple compiles each that is, and every `show` would wait for it.
+import re
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from itertools import accumulate
@@ -10,9 +11,12 @@ from lstmdump.errors import NoSuchLayer
 from lstmdump.lstm import LSTM, behaviour
 from lstmdump.lstm.behaviour import Stated
 from lstmdump.lstm.open_model import OpenModel
-from lstmdump.model.sentences import grouped, plural
+from lstmdump.model.cell_classes import class_named
+from lstmdump.model.sentences import grouped, listed, plural
 from lstmdump.model.tensor import Tensor
-from lstmdump.model.tree import FOUND_BY_SHAPE
+from lstmdump.model.tree import FOUND_BY_SHAPE, Layer
+
+_AUTOMATIC_CELL = r"(\w+_)?cell(_\d+)?"  # of any class: Keras names a cell `gru_cell` or `cell`
 
 
 class WeightFacts(NamedTuple):
@@ -52,12 +56,13 @@ class LayerFacts(NamedTuple):
 
 
 class OtherFacts(NamedTuple):
-    """A stored array that is not part of an LSTM layer."""
+    """A stored array that is not part of an LSTM layer; one that lies beside the model's weights has no parameters."""
 
     tensor: str
     shape: tuple[int, ...]
     dtype: str
     parameters: int
+    counted: bool = True
 
 
 class Report(NamedTuple):
@@ -70,7 +75,7 @@ class Report(NamedTuple):
         total: The number of parameters of the whole model without optimizer slots, each stored array counted once;
             None if unknown.
         layers: The LSTM layers in the model's order.
-        others: The model's other arrays.
+        others: The model's other arrays, then those beside its weights, which are not counted.
         notes: Remarks that a careful reader should know.
     """
 
@@ -98,9 +103,33 @@ def describe(opened: OpenModel, chosen: tuple[LSTM, ...] | None = None) -> Repor
         lstm_parameters=sum(layer.parameters for layer in layers),
         total=opened.model.parameters,
         layers=layers,
-        others=tuple(_describe_other(tensor) for tensor in opened.model.tensors() if tensor.name not in inside),
-        notes=(*_select_notes(opened), *_collect_notes(chosen)),
+        others=(
+            *(_describe_other(tensor) for tensor in opened.model.tensors() if tensor.name not in inside),
+            *(_describe_beside(tensor) for tensor in opened.model.beside),
+        ),
+        notes=(*_select_notes(opened), *_note_other_layers(opened), *_collect_notes(chosen)),
     )
+
+
+def without_lstm(opened: OpenModel) -> str:
+    """Return the sentence on a model without an LSTM layer, which names the recurrent layers that it has instead."""
+    return next(iter(_note_other_layers(opened)), "no LSTM layer in this model")
+
+
+def _note_other_layers(opened: OpenModel) -> list[str]:
+    """Return the note that names the recurrent layers of a model without an LSTM layer, if the file states any."""
+    if opened.lstms:
+        return []
+    others = [layer for layer in opened.model.root.walk() if class_named(layer.kind).is_other]
+    named = dict.fromkeys(f"{layer.kind} {_name_without_cell(layer)}" for layer in others)
+    return [f"no LSTM layer; it has {listed(list(named))}"] if named else []
+
+
+def _name_without_cell(layer: Layer) -> str:
+    """Return the name of a layer; that of its cell, which has the class of the layer, is left out."""
+    *outer, last = layer.path
+    is_cell_of_layer = not (layer.kind or "").endswith("Cell") and re.fullmatch(_AUTOMATIC_CELL, last) is not None
+    return "/".join(outer) if outer and is_cell_of_layer else layer.name
 
 
 def _select_notes(opened: OpenModel) -> Iterator[str]:
@@ -173,3 +202,7 @@ def _describe_layer(lstm: LSTM, producer: str) -> LayerFacts:
 
 def _describe_other(tensor: Tensor) -> OtherFacts:
     return OtherFacts(tensor.name, tensor.shape, tensor.dtype, tensor.size)
+
+
+def _describe_beside(tensor: Tensor) -> OtherFacts:
+    return OtherFacts(tensor.name, tensor.shape, tensor.dtype, 0, counted=False)

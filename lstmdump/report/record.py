@@ -69,6 +69,7 @@ def of(report: Report, *, with_others: bool = False) -> dict[str, Any]:
     if with_others:
         fields["others"] = [
             {"tensor": other.tensor, "shape": other.shape, "dtype": other.dtype, "parameters": other.parameters}
+            | ({} if other.counted else {"counted": False})
             for other in report.others
         ]
     return fields

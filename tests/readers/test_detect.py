@@ -24,6 +24,7 @@ def zipped(*names: str) -> bytes:
     return buffer.getvalue()
 
 
+ZIP = zipped("readme.txt")
 HDF5 = b"\x89HDF\r\n\x1a\n"
 npy = io.BytesIO()
 np.save(npy, np.zeros(3))
@@ -36,6 +37,17 @@ FOREIGN = {
     "a list of checkpoints": b'model_checkpoint_path: "model.ckpt-3"\n',
     "an HTML page": b"\n<!DOCTYPE html><html><body>404</body></html>",
     "a Python pickle": pickle.dumps({"a": 1}),
+    "a Python pickle, which is never unpickled here; save the model itself": pickle.dumps({"a": ZIP}),
+    "a Python pickle, which is never unpickled here; it holds a Keras archive": pickle.dumps(
+        {"padding": bytes(2**20 - 40), "model": zipped("config.json", "metadata.json", "variables.h5")}
+    ),
+    "a MetaGraphDef": b"\x0a\xae\x0f\x12\x87\x0f\x0a\x44\x0a\x05AddV2",
+    "a TensorFlow.js layers model, with its weights in a.bin, b.bin": (
+        b'{"modelTopology": {"class_name": "Sequential"}, "weightsManifest": [{"paths": ["a.bin", "b.bin"]}]}'
+    ),
+    "a TensorFlow.js model, with its weights in a.bin": (
+        b'{"modelTopology": {"node": []}, "weightsManifest": [{"paths": ["a.bin"]}]}'
+    ),
     "a PyTorch file (a pickle)": b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.",
     "a PyTorch file (zip": zipped("archive/data.pkl", "archive/version"),
     "a NumPy .npy array": npy.getvalue(),
@@ -73,6 +85,7 @@ def test_hdf5_is_detected_by_its_signature_also_after_a_user_block(offset: int, 
         (zipped("config.json", "metadata.json", "model.weights.h5"), Format.KERAS_ZIP),
         (b"\x08\x01\x12\x04abcd", Format.SAVED_MODEL),
         (zipped("config.json", "model.weights.json"), Format.KERAS_ZIP),
+        (zipped("config.json", "metadata.json", "variables.h5"), Format.KERAS_ZIP),
         (b'{"metadata": {"total_size": 4}, "weight_map": {"/layers/a/vars": "x_0.weights.h5"}}', Format.KERAS_WEIGHTS),
         (bytes(40) + b"\x57\xfb\x80\x8b\x24\x75\x47\xdb", Format.CHECKPOINT),
         (b"\x0a\x1b\x0a\x01x\x12\x0bPlaceholder", Format.GRAPH),
@@ -94,6 +107,7 @@ def test_other_models_are_detected_by_their_first_bytes(content: bytes, expected
         (["config.json", "model.weights.h5"], Format.KERAS_ZIP),
         (["config.json", "model.weights.json"], Format.KERAS_ZIP),
         (["checkpoint", "x.index"], Format.CHECKPOINT),
+        (["x.weights.json", "x_00000.weights.h5"], Format.KERAS_WEIGHTS),
     ],
 )
 def test_directories_are_detected_by_the_files_in_them(names: list[str], expected: Format, tmp_path: Path) -> None:
@@ -174,3 +188,30 @@ def test_the_pre_commit_hooks_match_the_files_of_each_format() -> None:
     suffixes = dict.fromkeys(suffix for row in FORMATS for suffix in row.suffixes)
     taken = re.findall(r"files: \\\.\((.*)\)\$", hooks)
     assert [pattern.replace("\\", "").split("|") for pattern in taken] == [[*suffixes], [*suffixes, "jsonl"]]
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        ("meta_alone/model.meta", "a MetaGraphDef, the graph of a checkpoint of TensorFlow 1"),
+        ("tfjs_1.5/model.json", "a TensorFlow.js layers model, with its weights in weights.bin"),
+        ("tfjs_layers_model/model.json", "a TensorFlow.js layers model, with its weights in group1-shard1of1.bin"),
+    ],
+)
+def test_a_genuine_file_of_another_kind_is_named(file: str, words: str, root: Path) -> None:
+    with pytest.raises(UnknownFormat, match=f"^{words}"):
+        detect(Location(root / "tests" / "cases" / file))
+
+
+def test_json_that_only_names_a_key_of_tensorflow_js_is_json_text(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text('{"a": "\\"weightsManifest\\"", "weightsManifest": 3}')
+    with pytest.raises(UnknownFormat, match="JSON text"):
+        detect(Location(path))
+
+
+def test_the_graph_beside_a_checkpoint_of_one_file_is_a_part_of_it(tmp_path: Path) -> None:
+    for name in ("model.ckpt", "model.ckpt.meta"):
+        (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(UnknownFormat, match=r"a part of a checkpoint; give model\.ckpt$"):
+        detect(Location(tmp_path / "model.ckpt.meta"))

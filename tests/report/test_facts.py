@@ -80,3 +80,36 @@ def test_a_pattern_that_matches_no_layer_is_an_error(model: Path) -> None:
 
 def test_any_pattern_is_allowed_for_a_model_without_lstm_layers(tmp_path: Path) -> None:
     assert report_on(builders.write(tmp_path / "a.h5", {"dense": builders.dense("dense")}), "x*").layers == ()
+
+
+def others_named(path: Path) -> list[str]:
+    return [note for note in report_on(path).notes if note.startswith("no LSTM layer; it has ")]
+
+
+@pytest.mark.parametrize(
+    ("file", "others"),
+    [
+        ("cases/convlstm2d-tfkeras2.21.keras", "ConvLSTM2D conv"),
+        ("genuine/keras-2.2.4-tf1.12.0-py36-cudnngru.model.h5", "CuDNNGRU cu_dnngru_1"),
+        (
+            "genuine/keras-3.15.1-full-negatives.h5",
+            "ConvLSTM2D conv_lstm2d, GRU gru, GRU gru_1, SimpleRNN simple_rnn",
+        ),
+    ],
+)
+def test_without_an_lstm_a_note_names_the_other_recurrent_layers(file: str, others: str, root: Path) -> None:
+    assert others_named(root / "tests" / file) == [f"no LSTM layer; it has {others}"]
+
+
+def test_a_simple_rnn_in_an_archive_is_named(tmp_path: Path) -> None:
+    config = builders.sequential(builders.lstm_config("simple", kind="SimpleRNN"))
+    arrays = [builders.numbers(3, 4), builders.numbers(4, 4), builders.numbers(4)]
+    path = builders.keras_zip(tmp_path / "a.keras", config, {"layers/simple_rnn/cell": arrays})
+    assert others_named(path) == ["no LSTM layer; it has SimpleRNN simple"]
+
+
+def test_with_an_lstm_other_recurrent_layers_are_not_named(tmp_path: Path) -> None:
+    config = builders.sequential(builders.lstm_config("a"), builders.lstm_config("b", kind="SimpleRNN"))
+    arrays = [builders.numbers(4, 4), builders.numbers(4, 4), builders.numbers(4)]
+    groups = {"layers/lstm/cell": builders.cell(), "layers/simple_rnn/cell": arrays}
+    assert others_named(builders.keras_zip(tmp_path / "a.keras", config, groups)) == []

@@ -94,3 +94,15 @@ def test_invalid_records_are_reported_with_the_line(text: str, words: str) -> No
 def test_a_record_states_where_a_class_is_from(fields: dict[str, str], stated: bool) -> None:
     (read,) = record.parse(json.dumps({"model": "m", "layers": [{**LAYER, **fields}]}))
     assert read.layers[0].kind_stated is stated
+
+
+def test_an_array_beside_the_weights_has_no_parameters_and_is_not_counted(root: Path) -> None:
+    with lstmdump.open(root / "tests" / "cases" / "stateful_export-keras3.15") as model:
+        fields = record.of(describe(model), with_others=True)
+    assert fields["others"][-1] == {
+        "tensor": "_all_variables/9/.ATTRIBUTES/VARIABLE_VALUE",
+        "shape": (2, 3),
+        "dtype": "float32",
+        "parameters": 0,
+        "counted": False,
+    }

@@ -13,7 +13,7 @@ from lstmdump.cli.selection import PATH, Input, Selection, model_options
 from lstmdump.errors import NoSuchLayer
 from lstmdump.lstm import GATES, LSTM
 from lstmdump.lstm.open_model import OpenModel
-from lstmdump.report.facts import Report, describe, select
+from lstmdump.report.facts import Report, describe, select, without_lstm
 from lstmdump.sandbox.guard import Guard, ModelPath
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def _show(model: ModelPath, request: _ShowRequest) -> _Shown:
     with model.open() as opened:
         try:
             chosen = select(opened.lstms, request.layer)
-            caution = None if chosen else "no LSTM layer in this model"
+            caution = None if chosen else without_lstm(opened)
         except NoSuchLayer as error:
             chosen, caution = (), str(error)
         report, show = describe(opened, chosen), _make_line if request.as_json else _make_table

@@ -12,7 +12,7 @@ from lstmdump.cli.replay_options import Running, running_options
 from lstmdump.cli.selection import PATH, Input, Selection, one_model_options
 from lstmdump.errors import NoLSTM
 from lstmdump.model.escape import visible
-from lstmdump.report.facts import describe, select
+from lstmdump.report.facts import describe, select, without_lstm
 from lstmdump.sandbox.guard import ModelPath
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _read_network(model: ModelPath, layer: str | None, input_dim: int, wanted: R
 
     with model.open() as opened:
         if not opened.lstms:
-            raise NoLSTM("no LSTM layer in this model")
+            raise NoLSTM(without_lstm(opened))
         chosen = select(opened.lstms, layer)
         return network.read(opened, chosen, input_dim, wanted), describe(opened)
 

@@ -1,7 +1,7 @@
-"""`.keras`, the format of whole models since Keras 2.12: a zip archive, or since 3.4 a directory, of three files.
+"""`.keras`, the format of whole models since Keras 2.11: a zip archive, or since 3.4 a directory, of three files.
 
-`config.json` is the architecture, `metadata.json` states the version, and `model.weights.h5` holds the arrays; since
-Keras 3.10 they may be split into shards that `model.weights.json` lists.
+`config.json` is the architecture, `metadata.json` states the version, and `model.weights.h5` holds the arrays, which
+Keras 2.11 called `variables.h5`; since Keras 3.10 they may be split into shards that `model.weights.json` lists.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from lstmdump.readers.keras.weights_h5.groups import VariableGroup, read_groups
 _CONFIG = "config.json"
 _METADATA = "metadata.json"
 _WEIGHTS = "model.weights.h5"
+_WEIGHTS_2_11 = "variables.h5"
 _INDEX = "model.weights.json"
 _PICKLED = "model.weights.npz"
 
@@ -52,6 +53,8 @@ def read(location: Location) -> Model:
 def _read_weights(files: Container, *, opaque_is_bfloat16: bool) -> VariableGroup:
     if files.has(_WEIGHTS):
         return read_groups([files.hdf5(_WEIGHTS)], opaque_is_bfloat16=opaque_is_bfloat16)
+    if files.has(_WEIGHTS_2_11):
+        return read_groups([files.hdf5(_WEIGHTS_2_11)], opaque_is_bfloat16=opaque_is_bfloat16)
     if files.has(_INDEX):
         return weights_h5.read_shards(files, _INDEX)
     if files.has(_PICKLED):

@@ -66,7 +66,12 @@ def _add_title(page: Page, layer: LayerFacts) -> None:
 
 
 def _add_others(page: Page, report: Report) -> None:
-    rows = [_make_row(visible(other.tensor), str(other.shape), other.parameters) for other in report.others]
+    rows = [
+        _make_row(visible(other.tensor), str(other.shape), other.parameters)
+        if other.counted
+        else _make_row(visible(other.tensor), f"{other.shape} not counted", None)
+        for other in report.others
+    ]
     page.blank()
     page.line(Piece("other arrays", "bold"))
     page.columns(rows, widths(rows), folds=_NAME)

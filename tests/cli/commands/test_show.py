@@ -392,3 +392,8 @@ def test_explain_adds_nothing_for_a_model_without_an_lstm(run: Run, tmp_path: Pa
 def test_explain_reads_no_numbers(run: Run, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lstmdump.model.tensor.Tensor.read", None)
     assert run("show", "--explain", model).status == 0
+
+
+def test_other_recurrent_layers_are_named_on_stderr(run: Run, root: Path) -> None:
+    path = root / "tests" / "cases" / "convlstm2d-tfkeras2.21.keras"
+    assert run("--json", path).err == f"lstmdump: {path}: no LSTM layer; it has ConvLSTM2D conv\n"

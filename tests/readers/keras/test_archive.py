@@ -263,3 +263,8 @@ def test_a_member_at_another_offset_is_refused(keras: Path) -> None:
 def test_weights_that_are_not_hdf5_are_refused(tmp_path: Path) -> None:
     path = builders.zipped(tmp_path / "m.keras", FILES | {"model.weights.h5": b"nothing"})
     refuse(path, CorruptModel, "HDF5, but it cannot be opened")
+
+
+def test_an_archive_of_keras_2_11_is_read(root: Path) -> None:
+    with lstmdump.open(root / "tests" / "cases" / "keras211" / "cut.keras") as model:
+        assert (model.producer, model.lstms[0].parameters, model.model.parameters) == ("keras 2.11.0", 10_400, 10_451)

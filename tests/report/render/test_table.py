@@ -131,3 +131,9 @@ def test_an_unknown_total_is_reported(model: Path) -> None:
     assert "whole model       not stated in the file" in table(
         report_on(model)._replace(total=None), width=None, colour=False
     )
+
+
+def test_an_array_beside_the_weights_is_listed_without_a_count(root: Path) -> None:
+    with lstmdump.open(root / "tests" / "cases" / "stateful_export-keras3.15") as model:
+        lines = table(describe(model), width=80, colour=False, with_others=True).splitlines()
+    assert [line.split()[1:] for line in lines if "_all_variables/8/" in line] == [["(2,", "3)", "not", "counted"]]

@@ -78,6 +78,11 @@ class LeafLayer(NamedTuple):
         """Whether its configuration is that of a gated recurrent layer, of any class."""
         return is_gated(self.layer)
 
+    @property
+    def is_recurrent(self) -> bool:
+        """Whether it is a recurrent layer: gated by its configuration, or of another class that Keras has."""
+        return is_recurrent(self.layer)
+
     def may_have(self, units: int) -> bool:
         """Return whether the configuration allows `units`; that of an LSTMCell omits them in Keras 2.0.9 to 2.1.0."""
         return self.units in (units, None)
@@ -134,6 +139,11 @@ def stated_units(layer: ConfigLayer) -> int | None:
 def is_gated(layer: ConfigLayer) -> bool:
     """Return whether the configuration of `layer` is that of a gated recurrent layer, of any class."""
     return class_named(layer.kind).must_fit or any(key in layer.settings for key in _GATED_SETTINGS)
+
+
+def is_recurrent(layer: ConfigLayer) -> bool:
+    """Return whether `layer` is recurrent: gated by its configuration, or of another class that Keras has."""
+    return is_gated(layer) or class_named(layer.kind).is_other
 
 
 def find_leaf_layers(layer: ConfigLayer, around: Steps = ()) -> Iterator[LeafLayer]:

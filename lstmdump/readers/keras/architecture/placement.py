@@ -196,8 +196,9 @@ class _GroupNaming:
         # Names may repeat, as in `hand/hand`, the cell `hand` of the layer `hand`: the scope begins with the second.
         named = leaf.scope_from(bucket.scope)
         rest = () if named is None else names_below(named, path[-1], alone=self._alone)
-        own = not rest or (len(rest) == 1 and is_automatic_cell(rest[0]) and leaf.is_gated)
-        is_recurrent = leaf.is_gated or (named is not None and bucket.units is not None)
+        is_only_cell = len(rest) == 1 and is_automatic_cell(rest[0]) and leaf.is_gated
+        own = not rest or is_only_cell or class_named(leaf.layer.kind).is_other  # a GRU contains no other layers
+        is_recurrent = leaf.is_recurrent or (named is not None and bucket.units is not None)
         return PlacedLayer(
             path if own else (*path, *rest), leaf.layer.kind if own and is_recurrent else None, bucket, leaf
         )

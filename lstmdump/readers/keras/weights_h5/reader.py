@@ -11,12 +11,12 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from lstmdump.errors import CorruptModel, ModelPart, RefusedModel
+from lstmdump.errors import CorruptModel, ModelPart, RefusedModel, UnreadableModel
 from lstmdump.model.limits import Limits
 from lstmdump.model.location import Location
 from lstmdump.model.tree import FOUND_BY_SHAPE, NO_CLASSES, Model, Weight, grow
 from lstmdump.readers import json_text
-from lstmdump.readers.detect import Format
+from lstmdump.readers.detect import Format, find_index_of_shards
 from lstmdump.readers.hdf5.file import HDF5File
 from lstmdump.readers.keras.architecture.config import ConfigLayer
 from lstmdump.readers.keras.architecture.placement import collect_described, collect_settings, find_sources_later
@@ -60,15 +60,15 @@ def read(location: Location, file: HDF5File) -> Model:
 
 
 def read_index(location: Location) -> Model:
-    """Return the model whose weights are in the shards that the JSON file at `location` lists.
+    """Return the model whose weights are in the shards that the JSON file at `location`, or in it, lists.
 
     Raises:
         CorruptModel: The JSON lists no files, a missing file, or not all of them.
         RefusedModel: The JSON refers to another directory.
     """
-    files = DirectoryContainer(location.parent)
+    files = DirectoryContainer(location if location.is_dir() else location.parent)
     try:
-        root = read_shards(files, location.name)
+        root = read_shards(files, _name_index(location))
         return assemble(
             root,
             None,
@@ -152,6 +152,16 @@ def read_shards(files: Container, index: str) -> VariableGroup:
     if tree.size < size:
         raise CorruptModel(f"{index} states {size} bytes of arrays, but the files beside it hold {tree.size}")
     return tree
+
+
+def _name_index(location: Location) -> str:
+    """Return the name of the JSON file at `location`, or of the only one in this directory."""
+    if not location.is_dir():
+        return location.name
+    found = find_index_of_shards(entry.name for entry, _ in location.entries())
+    if found is None:
+        raise UnreadableModel("the directory has changed: it no longer holds one .weights.json")
+    return found
 
 
 def _guess_producer(root: VariableGroup, *, spread: bool = False) -> str:

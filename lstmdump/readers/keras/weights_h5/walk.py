@@ -19,7 +19,7 @@ from lstmdump.readers.keras.architecture.expected_layers import (
     LeafLayer,
     expected_but_missing,
     find_leaf_layers,
-    is_gated,
+    is_recurrent,
     stated_units,
 )
 from lstmdump.readers.keras.architecture.match import Bucket, find_disagreement
@@ -141,7 +141,7 @@ def _find_own_cell(stored: VariableGroup, layer: ConfigLayer | None) -> Variable
     if cell is None or not cell.arrays or (layer is not None and layer.children):
         return None
     automatic = cell.name is None or is_automatic_cell(cell.name)
-    return cell if automatic or (layer is not None and is_gated(layer)) else None
+    return cell if automatic or (layer is not None and is_recurrent(layer)) else None
 
 
 def _place_arrays(
@@ -154,11 +154,11 @@ def _place_arrays(
         steps = tuple((name,) for name in around.path)
         leaf = LeafLayer(steps, layer, around.certain, False, around.in_stack, None, around.wrappers)
     arrays = _name_arrays(holder, is_lstm=leaf is not None and leaf.is_lstm)
-    is_recurrent = leaf is not None and (leaf.is_gated or (holder is stored and _RECURRENT[0] in arrays))
+    has_class = leaf is not None and (leaf.is_recurrent or (holder is stored and _RECURRENT[0] in arrays))
     if holder is cell:
         arrays |= {f"vars/{key}": tensor for key, tensor in stored.arrays.items()}
     bucket = Bucket("", holder.path, 0, arrays)
-    return PlacedLayer(path, leaf.layer.kind if leaf is not None and is_recurrent else None, bucket, leaf)
+    return PlacedLayer(path, leaf.layer.kind if leaf is not None and has_class else None, bucket, leaf)
 
 
 def _name_arrays(holder: VariableGroup, *, is_lstm: bool) -> dict[str, Tensor]:

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Sequence
 
 from lstmdump.errors import CorruptModel
 from lstmdump.model.tensor import Tensor, without_numbers
-from lstmdump.model.tree import NO_CLASSES, Model, Weight, grow
+from lstmdump.model.tree import NO_CLASSES, Model, Weight, grow, note_states
 from lstmdump.readers.detect import Format
 from lstmdump.readers.tensorflow.objects.graph import ObjectGraph
 from lstmdump.readers.tensorflow.objects.keras_names import Named
+from lstmdump.readers.tensorflow.objects.states import find_states
 from lstmdump.readers.tensorflow.wire.bundle import Bundle
 
 _KERAS_3 = frozenset({"_all_variables", "_functional", "_operations", "_tracked", "_inbound_nodes"})
@@ -40,6 +41,8 @@ def of_objects(
         CorruptModel: A variable is missing from the bundle, or has another shape.
     """
     used = [number for one in named for number in one.holder.variables.values()]
+    states = [state for state in find_states(graph, named) if bundle is None or _is_stored(bundle, graph, state.node)]
+    used += [state.node for state in states]
     tensors = _list_declared(graph) if bundle is None else _list_stored(bundle, graph, used)
     weights = [
         Weight(one.path, leaf, tensors[number])
@@ -49,11 +52,24 @@ def of_objects(
     ]
     kinds = {one.path: one.kind for one in named if one.kind is not None}
     settings = {one.path: one.settings for one in named}
-    all_notes = [*notes, *([] if kinds else [NO_CLASSES])]
+    beside = [(state.layer, tensors[state.node]) for state in states if state.node in tensors]
+    all_notes = [*notes, *([] if kinds else [NO_CLASSES]), *note_states(beside)]
     release = (lambda: None) if bundle is None else bundle.close
+    root = grow(weights, kinds, settings, graph.limits)
     return Model(
-        kind.value, producer, grow(weights, kinds, settings, graph.limits), notes=tuple(all_notes), release=release
+        kind.value,
+        producer,
+        root,
+        notes=tuple(all_notes),
+        release=release,
+        beside=tuple(tensor for _, tensor in beside),
     )
+
+
+def _is_stored(bundle: Bundle, graph: ObjectGraph, number: int) -> bool:
+    """Return whether `bundle` holds the variable at a node, without which the model is complete all the same."""
+    variable = graph.nodes[number].variable
+    return variable is not None and variable.key is not None and variable.key in bundle
 
 
 def _list_declared(graph: ObjectGraph) -> dict[int, Tensor]:

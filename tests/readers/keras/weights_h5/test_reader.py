@@ -248,6 +248,18 @@ def test_a_layer_can_be_split_into_two_shards(tmp_path: Path) -> None:
         assert [(lstm.name, lstm.parameters) for lstm in model.lstms] == [("only", 128)]
 
 
+def test_a_directory_that_holds_one_list_of_shards_is_that_model(tmp_path: Path) -> None:
+    spread(tmp_path, {CELL_VARS: ["x_00000.weights.h5", "x_00001.weights.h5"]})
+    with lstmdump.open(tmp_path) as model:
+        assert [(lstm.name, lstm.parameters) for lstm in model.lstms] == [("only", 128)]
+
+
+def test_a_directory_that_holds_two_lists_of_shards_is_no_one_model(tmp_path: Path) -> None:
+    spread(tmp_path, {CELL_VARS: ["x_00000.weights.h5", "x_00001.weights.h5"]})
+    (tmp_path / "y.weights.json").write_text("{}")
+    refuse(tmp_path, lstmdump.errors.UnknownFormat, "a directory, but not a model")
+
+
 def test_the_format_and_the_producer_are_reported(tmp_path: Path) -> None:
     with lstmdump.open(spread(tmp_path, {CELL_VARS: ["x_00000.weights.h5", "x_00001.weights.h5"]})) as model:
         assert (model.format, model.producer) == ("keras-weights-h5", "keras 3.10 or later")
