@@ -87,14 +87,15 @@ class _Release(NamedTuple):
         keras: The generation that defines the names of activations: 1, 2 or 3.
         words: Its name in notes.
         recurrent_activation: The default of its LSTM layers.
-        doubt: Another release that writes such files and has another default, as a sentence.
+        defaults: The recurrent activations that are the default of some release which writes such files, each with
+            these releases; empty if there is only one.
         masks_halves: Whether the halves of a Bidirectional that return sequences return 0 at masked steps.
     """
 
     keras: int
     words: str
     recurrent_activation: str
-    doubt: str = ""
+    defaults: tuple[tuple[str, str], ...] = ()
     masks_halves: bool = True
 
 
@@ -117,8 +118,8 @@ _FIRST_WITH_SIGMOID = (2, 3)  # the release of Keras
 _FIRST_TO_MASK_HALVES = (2, 4)  # of those that state a plain number; tf.keras before that adds -tf
 _OF_BOTH_GENERATIONS = "2.2.4-tf"  # the version that tf.keras states in TensorFlow 1.13 to 1.15, and in 2.0
 _MASKING = ("2.2.4-tf", "2.3.0-tf")
-_ALSO_2_0 = "TensorFlow 2.0 writes such files, too, and its default is sigmoid"
-_ALSO_1 = "TensorFlow 1.14 and 1.15 write such files, too, and their default is hard_sigmoid"
+_DEFAULTS_OF_2_2_4_TF = (("hard_sigmoid", "TensorFlow 1.13 to 1.15"), ("sigmoid", "TensorFlow 2.0"))
+_DEFAULTS_OF_CHECKPOINTS = (("hard_sigmoid", "TensorFlow 1.14 or 1.15"), ("sigmoid", "TensorFlow 2"))
 
 
 def of(lstm: LSTM, producer: str, said: Mapping[str, Any] = _NOTHING) -> Behaviour:
@@ -188,8 +189,8 @@ def cautions(lstm: LSTM) -> Iterator[str]:
 
 
 def is_of_the_user(lstm: LSTM) -> bool:
-    """Return whether the file states that the class of a layer is neither one of Keras nor one of TensorFlow."""
-    return lstm.kind_stated and lstm.kind not in CELL_CLASSES
+    """Return whether the file states that a layer of Keras is of a class that is neither Keras's nor TensorFlow's."""
+    return lstm.kind_stated and lstm.kind not in CELL_CLASSES and not lstm.layout.is_of_tensorflow_1
 
 
 def computing_type(lstm: LSTM) -> str | None:
@@ -219,7 +220,7 @@ def _release(producer: str) -> _Release:
             max(1, min(version[0], 3)),
             producer.partition(" (")[0].replace("keras", "Keras"),
             "hard_sigmoid" if version < _FIRST_WITH_SIGMOID else "sigmoid",
-            _ALSO_2_0 if _OF_BOTH_GENERATIONS in producer else "",
+            _DEFAULTS_OF_2_2_4_TF if _OF_BOTH_GENERATIONS in producer else (),
             version >= _FIRST_TO_MASK_HALVES or any(version in producer for version in _MASKING),
         )
     if producer.startswith("keras"):
@@ -227,8 +228,8 @@ def _release(producer: str) -> _Release:
         return _Release(max(1, major), f"Keras {major}", "hard_sigmoid" if major < 2 else "sigmoid")
     if tensorflow is not None and tensorflow[1] == "1":
         return _Release(2, f"tf.keras of TensorFlow {tensorflow[1]}", "hard_sigmoid")
-    doubt = "" if tensorflow is not None else _ALSO_1
-    return _Release(2, f"tf.keras of TensorFlow {2 if tensorflow is None else tensorflow[1]}", "sigmoid", doubt)
+    defaults = () if tensorflow is not None else _DEFAULTS_OF_CHECKPOINTS
+    return _Release(2, f"tf.keras of TensorFlow {2 if tensorflow is None else tensorflow[1]}", "sigmoid", defaults)
 
 
 def _default_recurrent_activation(lstm: LSTM, release: _Release) -> str:
@@ -279,8 +280,11 @@ def _word_own_class(lstm: LSTM) -> str:
 def _notes(lstm: LSTM, settings: LayerSettings, release: _Release, direction: str | None) -> Iterator[str]:
     """Yield notes on what the file does not state, and on what a replay does otherwise than Keras."""
     if not lstm.layout.is_of_tensorflow_1:
-        if unstated := list(_unstated(lstm, settings, release, direction)):
-            yield _word_unstated(unstated, release)
+        unstated = list(_unstated(lstm, settings, release, direction))
+        in_doubt = [one for one in unstated if release.defaults and one.assumed == release.recurrent_activation]
+        if surely := [one for one in unstated if one not in in_doubt]:
+            yield _word_unstated(surely, release)
+        yield from (_word_doubt(one, release) for one in in_doubt)
         if settings.go_backwards is None and direction is not None:
             option = "--no-go-backwards" if direction == "backward" else "--go-backwards"
             yield f"the file does not state its direction: by its name it goes {direction}s; {option} overrides it"
@@ -312,6 +316,12 @@ def _word_unstated(unstated: list[_Unstated], release: _Release) -> str:
     one = len(unstated) == 1
     names, assumed, options = ([each[place] for each in unstated] for place in range(3))
     defaults, overrides = ("default", "overrides it") if one else ("defaults", "override them")
-    words = (f"the file does not state its {conjoined(names)}: assuming {conjoined(assumed)}, the {defaults} of "
-             f"{release.words}; {conjoined(options)} {overrides}")  # fmt: skip
-    return f"{words} ({release.doubt})" if release.doubt and release.recurrent_activation in assumed else words
+    return (f"the file does not state its {conjoined(names)}: assuming {conjoined(assumed)}, the {defaults} of "
+            f"{release.words}; {conjoined(options)} {overrides}")  # fmt: skip
+
+
+def _word_doubt(unstated: _Unstated, release: _Release) -> str:
+    """Return the note on a default that depends on which of several releases wrote the file, without a preference."""
+    cases = " and ".join(f"{value} if {releases} wrote the file" for value, releases in release.defaults)
+    return (f"the file does not state its {unstated.name}: by default it is {cases}, and the file does not tell which "
+            f"did; assuming {unstated.assumed}; {unstated.option} overrides it")  # fmt: skip

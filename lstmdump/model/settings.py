@@ -52,6 +52,10 @@ class LayerSettings(NamedTuple):
         unit_forget_bias: Whether the forget bias was 1 before the training.
         time_steps: The length of the sequences that the layer was built for.
         policy: The policy of Keras that computes in another type than that of the weights: `mixed_float16`.
+        first_states_from: The layers or inputs that give the states before the first step; empty if they are 0.
+        feeds: The cell of the same stack that takes its output; None if the layer around it returns the output.
+        returned_units: The units of the last cell of that stack, whose output the layer around it returns.
+        time_distributed: The number of TimeDistributed around it, each of which adds an axis to the data.
         cannot_replay: Why the layer does not compute what an LSTM computes.
     """
 
@@ -70,6 +74,10 @@ class LayerSettings(NamedTuple):
     unit_forget_bias: bool | None = None
     time_steps: int | None = None
     policy: str | None = None
+    first_states_from: tuple[str, ...] | None = None
+    feeds: str | None = None
+    returned_units: int | None = None
+    time_distributed: int | None = None
     cannot_replay: str | None = None
 
     def overridden(self, by: "LayerSettings") -> "LayerSettings":

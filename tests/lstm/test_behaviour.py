@@ -141,13 +141,24 @@ def test_only_the_direction_of_a_cudnn_layer_is_unknown() -> None:
 @pytest.mark.parametrize(
     ("producer", "words"),
     [
-        ("keras 2.2.4-tf (tensorflow)", "(TensorFlow 2.0 writes such files, too, and its default is sigmoid)"),
+        ("keras 2.2.4-tf (tensorflow)",
+         ("the file does not state its recurrent activation: by default it is hard_sigmoid if TensorFlow 1.13 to 1.15 "
+         "wrote the file and sigmoid if TensorFlow 2.0 wrote the file, and the file does not tell which did; assuming "
+         "hard_sigmoid; --recurrent-activation overrides it")),
         ("tf.keras 2 (tensorflow)",
-         "(TensorFlow 1.14 and 1.15 write such files, too, and their default is hard_sigmoid)"),
+         ("the file does not state its recurrent activation: by default it is hard_sigmoid if TensorFlow 1.14 or 1.15 "
+         "wrote the file and sigmoid if TensorFlow 2 wrote the file, and the file does not tell which did; assuming "
+         "sigmoid; --recurrent-activation overrides it")),
     ],
 )  # fmt: skip
-def test_the_note_names_releases_that_write_the_same_with_another_default(producer: str, words: str) -> None:
-    assert of(producer=producer).notes[0].endswith(words)
+def test_two_defaults_of_releases_that_write_the_same_are_named_alike(producer: str, words: str) -> None:
+    assert of({"activation": "tanh", "go_backwards": False}, producer).notes == (words,)
+
+
+def test_a_default_without_doubt_has_a_note_of_its_own() -> None:
+    notes = of(producer="keras 2.2.4-tf (tensorflow)").notes
+    assert notes[0].startswith("the file does not state its activation and direction: assuming tanh and forwards, ")
+    assert len(notes) == 2
 
 
 def test_a_stated_recurrent_activation_leaves_no_doubt() -> None:
@@ -235,6 +246,10 @@ def test_a_class_of_the_user_is_noted() -> None:
             "that of Keras"
         )
     ]
+
+
+def test_a_class_of_the_user_in_tensorflow_1_has_no_note_on_the_order_of_keras() -> None:
+    assert list(behaviour.cautions(lstm(kind="LN_LSTMCell", extra=Role.FUSED_KERNEL))) == []
 
 
 # --- direction

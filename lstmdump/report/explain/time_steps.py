@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from lstmdump.lstm import behaviour
+from lstmdump.model.escape import visible
+from lstmdump.model.sentences import conjoined
 from lstmdump.model.settings import InvalidSetting
 from lstmdump.report.explain.section import Line, Section, Subject, table
 
 _PAIR = ("A Bidirectional has two halves, each with its own arrays: the forward half goes from the first step to the "
          "last, the backward half from the last to the first. Their outputs are joined")  # fmt: skip
+_BATCH = "batch"
 _EVERY_STEP = "lstmdump trace MODEL -i x.npy -o states.npz gives h and c of every step."
 
 
 def time(subject: Subject) -> Section:
     """Explain why no shape has `time_steps`."""
     d = subject.size("d")
+    batch = _name_batch(subject)
     text = (
-        f"In no shape. The data is (batch, time_steps, {d}); the layer takes it step by step, (batch, {d}) at a time, "
-        "with the same arrays at every step. A longer sequence takes more time, but no more parameters. Only h and c "
-        "are passed from one step to the next."
+        f"In no shape. The data is ({batch}, time_steps, {d}); the layer takes it step by step, ({batch}, {d}) at a "
+        "time, with the same arrays at every step. A longer sequence takes more time, but no more parameters. Only h "
+        "and c are passed from one step to the next."
     )
+    if batch != _BATCH:
+        text += " n is the axis that the TimeDistributed around the layer adds: a sequence for each."
     return Section("Where is time_steps?", (Line(text),))
 
 
@@ -27,7 +33,8 @@ def data(subject: Subject) -> Section | None:
     steps, d = subject.lstm.settings.time_steps, subject.lstm.input_dim
     if steps is None:
         return None
-    text = f"(batch, {steps}, {d}), according to the configuration. The same arrays work for any number of time steps."
+    shape = f"({_name_batch(subject)}, {steps}, {d})"
+    text = f"{shape}, according to the configuration. The same arrays work for any number of time steps."
     return Section("Which data was the layer built for?", (Line(text),))
 
 
@@ -46,31 +53,62 @@ def direction(subject: Subject) -> Section | None:
 
 def states(subject: Subject) -> Section:
     """Explain h and c, and which calls return them."""
-    m, h = subject.size("m"), subject.size("h")
-    both = f"both are (batch, {m})" if h == m else f"they are (batch, {h}) and (batch, {m})"
+    m, h, batch = subject.size("m"), subject.size("h"), _name_batch(subject)
+    both = f"both are ({batch}, {m})" if h == m else f"they are ({batch}, {h}) and ({batch}, {m})"
     what = (f"h ({h},) is the output of a step, c ({m},) the cell state, which stays inside. Each sequence of a batch "
-            f"has its own, so {both}. Before the first step they are 0.")  # fmt: skip
+            f"has its own, so {both}. {_explain_first_states(subject)}")  # fmt: skip
     if subject.layout.is_of_tensorflow_1:
         calls = (f"dynamic_rnn and static_rnn return h of every step, but c of the last one only, in the state (c, h). "
                f"{_EVERY_STEP}")  # fmt: skip
         return Section("What are h and c?", (Line(what), Line(calls)))
     rows = [
-        ("return_sequences=False", f"h of the last step, (batch, {h})"),
-        ("return_sequences=True", f"h of every step, (batch, time_steps, {h})"),
-        ("return_state=True", f"also the last h and the last c, (batch, {m}) each"),
+        ("return_sequences=False", f"h of the last step, ({batch}, {h})"),
+        ("return_sequences=True", f"h of every step, ({batch}, time_steps, {h})"),
+        ("return_state=True", f"also the last h and the last c, ({batch}, {m}) each"),
     ]
+    if subject.lstm.settings.feeds is not None:
+        rows = [
+            ("return_sequences", "h of the last cell of the stack, not of this one"),
+            ("return_state=True", f"also the last h and the last c of each cell, here ({batch}, {m}) each"),
+        ]
     after = f"It never returns c of earlier steps. {_EVERY_STEP}"
     return Section("What are h and c?", (Line(f"{what} What Keras returns:"), *table(rows), Line(after)))
 
 
 def returned(subject: Subject) -> Section | None:
     """Explain what the layer returns; return None if the file does not state it."""
-    settings, m = subject.lstm.settings, subject.lstm.units
+    settings, m, batch = subject.lstm.settings, subject.lstm.units, _name_batch(subject)
     sequences, state = settings.return_sequences, settings.return_state
     if not isinstance(sequences, bool) or isinstance(state, InvalidSetting):
         return None
-    text = f"h of every step, (batch, time_steps, {m})" if sequences else f"h of the last step, (batch, {m})"
-    if state:
-        text += f", and the last h and the last c, (batch, {m}) each"
     options = f"return_sequences={sequences}" + ("" if state is None else f", return_state={state}")
-    return Section("What does this layer return?", (Line(f"With {options}: {text}."),))
+    is_inner = settings.feeds is not None
+    width = (settings.returned_units or "units of that cell") if is_inner else m
+    text = f"h of {'every' if sequences else 'the last'} step, ({batch}, {'time_steps, ' if sequences else ''}{width})"
+    if state:
+        text += f", and the last h and the last c{' of each cell, here' if is_inner else ','} ({batch}, {m}) each"
+    if settings.feeds is None:
+        return Section("What does this layer return?", (Line(f"With {options}: {text}."),))
+    following = visible("/".join([*subject.lstm.name.split("/")[:-1], settings.feeds]))
+    goes = f"At every step, h goes to the next cell, {following}. The layer around them returns h of the last cell only"
+    return Section("What does this cell return?", (Line(f"{goes}; with {options}: {text}."),))
+
+
+def _name_batch(subject: Subject) -> str:
+    """Return the axes before the time steps: `batch`, and one for each TimeDistributed around the layer."""
+    repeats = subject.lstm.settings.time_distributed or 0
+    axes = ["n"] if repeats == 1 else [f"n{number}" for number in range(1, repeats + 1)]
+    return ", ".join([_BATCH, *axes])
+
+
+def _explain_first_states(subject: Subject) -> str:
+    """Return what h and c are before the first step, as far as the file states it."""
+    settings = subject.lstm.settings
+    if settings.first_states_from:
+        names = visible(conjoined(settings.first_states_from))
+        return f"Before the first step they are given by {names} (initial_state)."
+    if settings.stateful is True:
+        return "Before the first step they are the last ones of the batch before (stateful), and 0 at the beginning."
+    if settings.first_states_from is None:
+        return "Before the first step they are 0, unless the model gives others (initial_state)."
+    return "Before the first step they are 0."

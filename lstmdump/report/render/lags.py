@@ -99,6 +99,9 @@ def _write_answer(layer: LayerLags) -> str:
     lag = layer.lag_95
     if lag is None:
         return "The influence on h_T has no shares: it is 0, or not a finite number."
+    if layer.length is not None and layer.is_complete and lag + 1 == len(layer.norms):
+        given = "The one step of the input has" if lag == 0 else f"All {count(lag + 1)} steps of the input have"
+        return f"{given} 95 % of the influence on h_T; how much of it earlier steps would have, a longer input shows."
     share = _format_percent(layer.shares[lag])
     begin = "95 % of the influence on h_T" if layer.is_complete else "Of these lags alone, 95 %"
     if lag == 0:

@@ -12,6 +12,7 @@ from support.settings import stated
 import lstmdump
 from lstmdump.lstm import LSTM
 from lstmdump.lstm.behaviour import Behaviour
+from lstmdump.model.settings import DeferredSettings, LayerSettings
 from lstmdump.report.explain.section import Section, Subject
 from lstmdump.report.explain.time_steps import data, direction, returned, states, time
 
@@ -36,6 +37,46 @@ def text(section: Section | None) -> str:
 
 def test_time_steps_are_in_the_data_but_not_in_any_shape(lstm: LSTM) -> None:
     assert text(time(on(lstm))).startswith("In no shape. The data is (batch, time_steps, 3);")
+
+
+def with_settings(lstm: LSTM, **settings: Any) -> Subject:
+    made = LayerSettings(is_described=True, return_sequences=True, return_state=False, **settings)
+    return Subject(changed(lstm, stated=DeferredSettings(lambda: made)), Behaviour())
+
+
+def test_a_time_distributed_adds_an_axis_to_every_shape_of_data(lstm: LSTM) -> None:
+    made = with_settings(lstm, time_distributed=1, time_steps=6)
+    assert "The data is (batch, n, time_steps, 3); " in text(time(made))
+    assert text(data(made)).startswith("(batch, n, 6, 3), ")
+    assert "both are (batch, n, 4)" in text(states(made))
+    assert "h of every step, (batch, n, time_steps, 4)" in text(returned(made))
+
+
+def test_two_time_distributed_add_two_axes(lstm: LSTM) -> None:
+    assert "(batch, n1, n2, time_steps, 3)" in text(time(with_settings(lstm, time_distributed=2)))
+
+
+def test_a_cell_that_feeds_another_does_not_claim_to_be_returned(lstm: LSTM) -> None:
+    words = text(returned(with_settings(lstm, feeds="upper", returned_units=8)))
+    assert words == (
+        "At every step, h goes to the next cell, upper. The layer around them returns h of the last cell only; with "
+        "return_sequences=True, return_state=False: h of every step, (batch, time_steps, 8)."
+    )
+    assert "h of the last cell of the stack, not of this one" in text(states(with_settings(lstm, feeds="upper")))
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({}, "Before the first step they are 0, unless the model gives others (initial_state)."),
+        ({"first_states_from": ()}, "Before the first step they are 0."),
+        ({"first_states_from": ("enc", "h_in")}, "Before the first step they are given by enc and h_in (initial_state)."),
+        ({"first_states_from": (), "stateful": True},
+         "Before the first step they are the last ones of the batch before (stateful), and 0 at the beginning."),
+    ],
+)  # fmt: skip
+def test_first_states_are_those_that_the_file_states(lstm: LSTM, settings: dict[str, Any], words: str) -> None:
+    assert words in text(states(with_settings(lstm, **settings)))
 
 
 @pytest.mark.parametrize(

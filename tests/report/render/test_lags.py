@@ -63,9 +63,22 @@ def test_the_answer_is_a_sentence() -> None:
     assert "5.0 %." in text()
 
 
+def test_all_steps_of_the_input_are_not_presented_as_a_finding() -> None:
+    layer = replace(LAYER, norms=(1.0,) * 7, deviations=(0.0,) * 7, length=7)
+    assert " ".join(text(layer)[-2:]) == (
+        "All 7 steps of the input have 95 % of the influence on h_T; how much of it earlier steps would have, "
+        "a longer input shows."
+    )
+
+
+def test_an_input_of_one_step_shows_nothing_about_lags() -> None:
+    layer = replace(LAYER, norms=(1.0,), deviations=(0.0,), length=1)
+    assert text(layer)[-2].startswith("The one step of the input has 95 % of the influence on h_T; how much")
+
+
 def test_the_answer_for_one_step() -> None:
-    layer = replace(LAYER, norms=(1.0,), deviations=(0.0,))
-    assert text(layer)[-1] == "95 % of the influence on h_T comes from the last step alone: t-0 has 100.0 %."
+    layer = replace(LAYER, norms=(1.0, 0.01), deviations=(0.0, 0.0))
+    assert text(layer)[-1] == "95 % of the influence on h_T comes from the last step alone: t-0 has 99.0 %."
 
 
 def test_with_limited_lags_the_answer_is_about_these() -> None:

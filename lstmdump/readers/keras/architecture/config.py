@@ -14,7 +14,6 @@ previous cell, in the order in which it returns them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import partial
 from typing import Any, NamedTuple
 
 from lstmdump.errors import CorruptModel
@@ -50,6 +49,7 @@ class ConfigLayer(NamedTuple):
         settings: the configuration, including the layers within.
         children: the layers within, in order, each with the key that holds it.
         shared_id: the number that Keras 2.5 and later give to an object that is in the model more than once.
+        inbound_nodes: its calls in a functional model, as they are stored.
     """
 
     name: str | None
@@ -57,6 +57,7 @@ class ConfigLayer(NamedTuple):
     settings: Config
     children: tuple[tuple[str, ConfigLayer], ...]
     shared_id: int | None = None
+    inbound_nodes: object = None
 
     def walk(self) -> Iterator[ConfigLayer]:
         """Yield this layer and all layers within it."""
@@ -122,6 +123,7 @@ def _parse_layer(value: object, depth: int, most: int, *, nameless: bool) -> Con
         settings,
         tuple(_parse_children(settings, depth, most)),
         shared_id if isinstance(shared_id, int) else None,
+        value.get("inbound_nodes"),
     )
 
 
@@ -143,12 +145,20 @@ class WrapperContext(NamedTuple):
         is_turned: whether the layer has the configuration of the other half, which runs in the other direction.
         rnn: the configuration of the layer around a cell.
         follows: whether the layer is a cell that reads the outputs of another cell of the same stack.
+        feeds: the next cell of the same stack.
+        last: the last cell of that stack.
+        repeats: the number of TimeDistributed around the layer.
+        called: the wrapper that the model calls: an RNN or a Bidirectional.
     """
 
     direction: str = ""
     is_turned: bool = False
     rnn: Config | None = None
     follows: bool = False
+    feeds: ConfigLayer | None = None
+    last: ConfigLayer | None = None
+    repeats: int = 0
+    called: ConfigLayer | None = None
 
 
 NO_WRAPPERS = WrapperContext()
@@ -167,20 +177,56 @@ def context_within(
     """
     if direction:
         stated = any(key == f"{direction}_layer" for key, _ in layer.children)
-        return WrapperContext(direction, direction == "backward" and not stated)
+        turned = direction == "backward" and not stated
+        return WrapperContext(direction, turned, repeats=around.repeats, called=layer)
     if layer.kind == "StackedRNNCells":
-        return around._replace(follows=around.follows or child is not layer.children[0][1])
+        cells = [cell for _, cell in layer.children]
+        place = next((place for place, cell in enumerate(cells) if cell is child), 0)
+        following = cells[place + 1] if place + 1 < len(cells) else around.feeds
+        return around._replace(follows=around.follows or place > 0, feeds=following, last=around.last or cells[-1])
     if any(key == "cell" for key, _ in layer.children):
-        return around._replace(rnn=layer.settings)
-    return NO_WRAPPERS
+        return around._replace(rnn=layer.settings, called=around.called or layer)
+    repeats = around.repeats + (layer.kind == "TimeDistributed")
+    return WrapperContext(repeats=repeats) if repeats else NO_WRAPPERS
 
 
-def layer_settings(config: Config, around: WrapperContext) -> DeferredSettings:
+def layer_settings(
+    config: Config, around: WrapperContext, inbound_nodes: object = None, *, is_called_by_keras: bool = False
+) -> DeferredSettings:
     """Return the settings of a layer with the configuration `config`, with what the wrappers around it add or change.
+
+    Args:
+        config: the configuration of the layer.
+        around: the wrappers around it.
+        inbound_nodes: the calls of the layer itself, as they are stored.
+        is_called_by_keras: whether the configuration states all calls, as no class of the user is around the layer.
 
     A key `direction` in a configuration was added by the user and is ignored: Keras does not have this key.
     """
-    return DeferredSettings(partial(_effective_settings, config, around), finite_number(config.get("forget_bias")))
+
+    def work_out() -> LayerSettings:
+        nodes = inbound_nodes if around.called is None else around.called.inbound_nodes
+        states = tuple(find_first_states(nodes, around.called.settings if around.called else config))
+        return _effective_settings(config, around)._replace(
+            first_states_from=states or (() if is_called_by_keras else None),
+            feeds=None if around.feeds is None else _first_cell(around.feeds).name,
+            returned_units=None if around.feeds is None or around.last is None else _read_units(around.last),
+            time_distributed=around.repeats or None,
+        )
+
+    return DeferredSettings(work_out, finite_number(config.get("forget_bias")))
+
+
+def _first_cell(layer: ConfigLayer) -> ConfigLayer:
+    return layer if layer.kind != "StackedRNNCells" else _first_cell(layer.children[0][1])
+
+
+def _read_units(layer: ConfigLayer) -> int | None:
+    """Return the units of a cell, or of the last cell of a stack."""
+    if layer.kind == "StackedRNNCells":
+        return _read_units(layer.children[-1][1])
+    units = layer.settings.get("units")
+    return units if type(units) is int else None
 
 
 def _effective_settings(config: Config, around: WrapperContext) -> LayerSettings:
@@ -196,3 +242,38 @@ def _effective_settings(config: Config, around: WrapperContext) -> LayerSettings
     elif around.follows:
         merged["go_backwards"] = False
     return from_config(merged, around.direction or None)
+
+
+def find_first_states(inbound_nodes: object, config: Config) -> Iterator[str]:
+    """Yield the names of the layers and inputs that give a recurrent layer its first states, each once.
+
+    In Keras 1 and 2, the states follow the input in the list of tensors, and before the constants, if there are any;
+    in Keras 3, they are the argument `initial_state`.
+    """
+    names: dict[str, None] = {}
+    constants = config.get("num_constants")
+    for node in inbound_nodes if isinstance(inbound_nodes, list) else []:
+        tensors = node.get("args") if isinstance(node, dict) else node
+        tensors = tensors if isinstance(tensors, list) else []
+        if isinstance(node, dict):
+            states, keywords = tensors[1:2], [node.get("kwargs")]
+        else:
+            nested = [tensor for tensor in tensors if isinstance(tensor, list)]
+            states = nested[1 : len(nested) - (constants if type(constants) is int else 0)]
+            keywords = [tensor[3] for tensor in nested if len(tensor) > len(("layer", "call", "output"))]
+        given = [one.get("initial_state") for one in keywords if isinstance(one, dict)]
+        names.update(dict.fromkeys(_find_tensor_layers([states, given])))
+    yield from names
+
+
+def _find_tensor_layers(value: object) -> Iterator[str]:
+    """Yield the names of the layers whose outputs are in `value`: `["lstm", 0, 1]`, or a tensor of Keras 3."""
+    if isinstance(value, dict):
+        config = value.get("config")
+        if value.get("class_name") == "__keras_tensor__" and isinstance(config, dict):
+            yield from _find_tensor_layers(config.get("keras_history"))
+    elif isinstance(value, list) and len(value) > 2 and isinstance(value[0], str) and type(value[1]) is int:
+        yield value[0]
+    elif isinstance(value, list):
+        for one in value:
+            yield from _find_tensor_layers(one)

@@ -48,7 +48,9 @@ class LeafLayer(NamedTuple):
     @property
     def settings(self) -> DeferredSettings:
         """The settings that its configuration states, with what the wrappers around it add or change."""
-        return layer_settings(self.layer.settings, self.around)
+        return layer_settings(
+            self.layer.settings, self.around, self.layer.inbound_nodes, is_called_by_keras=self.certain
+        )
 
     @property
     def units(self) -> int | None:

@@ -14,7 +14,7 @@ from lstmdump.model.limits import DEFAULTS, Limits
 from lstmdump.model.settings import NOT_DESCRIBED, DeferredSettings
 from lstmdump.model.tree import LayerPath
 from lstmdump.readers import json_text
-from lstmdump.readers.keras.architecture.config import Config, WrapperContext, layer_settings
+from lstmdump.readers.keras.architecture.config import Config, ConfigLayer, WrapperContext, layer_settings
 from lstmdump.readers.keras.architecture.names import drop_automatic_names, drop_cell_name, tell_apart
 from lstmdump.readers.tensorflow.objects.graph import ObjectGraph
 from lstmdump.readers.tensorflow.objects.scope_names import leads_to_cell, name_by_edges, name_by_scopes
@@ -106,9 +106,24 @@ def _find_settings(way: Way, graph: ObjectGraph, metadata: Metadata) -> Deferred
         _find_direction(layer, numbers, graph),
         rnn=None if place is None else _read_config(metadata.get(layer, {})),
         follows=place == -3 and names[-1] != "0",
+        feeds=None if place != -3 else _find_cell(str(int(names[-1]) + 1), numbers[-2], graph, metadata),
+        last=None if place != -3 else _find_last_cell(numbers[-2], graph, metadata),
+        repeats=sum(_read_text(metadata.get(number, {}), "class_name") == "TimeDistributed" for number in numbers[:-1]),
     )
     own = _read_config(metadata[numbers[-1]])
     return layer_settings(own, around) if own else NOT_DESCRIBED
+
+
+def _find_cell(edge: str, stack: int, graph: ObjectGraph, metadata: Metadata) -> ConfigLayer | None:
+    """Return the cell behind `edge` of the list of cells at the node `stack`, if there is one."""
+    number = graph.edges(stack).get(edge)
+    value = None if number is None else metadata.get(number)
+    return None if value is None else ConfigLayer(_read_text(value, "name"), "", _read_config(value), ())
+
+
+def _find_last_cell(stack: int, graph: ObjectGraph, metadata: Metadata) -> ConfigLayer | None:
+    last = max((int(edge) for edge in graph.edges(stack) if edge.isdecimal()), default=0)
+    return _find_cell(str(last), stack, graph, metadata)
 
 
 def _find_direction(layer: int, numbers: Sequence[int], graph: ObjectGraph) -> str:

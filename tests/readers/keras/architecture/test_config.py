@@ -128,9 +128,8 @@ def in_zip(path: Path, layer: dict[str, Any], *groups: str, version: str = "3.9.
 
 def test_the_settings_of_a_layer_are_its_configuration(tmp_path: Path) -> None:
     layer = lstm_config("lstm", activation="relu", go_backwards=True)
-    expected = {
-        "lstm": LayerSettings(is_described=True, activation="relu", recurrent_activation="sigmoid", go_backwards=True)
-    }
+    settings = {"activation": "relu", "recurrent_activation": "sigmoid", "go_backwards": True, "first_states_from": ()}
+    expected = {"lstm": LayerSettings(is_described=True, **settings)}
     assert in_h5(tmp_path, layer, "lstm/lstm_cell") == expected
     assert in_zip(tmp_path, layer, "layers/lstm/cell") == expected
 
@@ -184,7 +183,8 @@ def rnn(cell: dict[str, Any], **settings: Any) -> dict[str, Any]:
 def test_a_cell_has_its_own_activations_and_the_direction_of_the_rnn_around_it(tmp_path: Path) -> None:
     cell = lstm_config("lstm_cell", kind="LSTMCell", activation="relu")
     around = {"go_backwards": True, "return_sequences": True, "stateful": False, "zero_output_for_mask": True}
-    expected = {"rnn": LayerSettings(is_described=True, activation="relu", recurrent_activation="sigmoid", **around)}
+    own = {"activation": "relu", "recurrent_activation": "sigmoid", "first_states_from": ()}
+    expected = {"rnn": LayerSettings(is_described=True, **own, **around)}
     assert in_h5(tmp_path, rnn(cell, unroll=True, **around), "rnn/lstm_cell") == expected
     assert in_zip(tmp_path, rnn(cell, unroll=True, **around), "layers/rnn/cell") == expected
 
@@ -216,13 +216,16 @@ def test_layers_within_a_layer_or_a_model_have_their_own_settings(tmp_path: Path
     inner = sequential(lstm_config("lstm", activation="relu"), name="inner")
     layer = wrapped("TimeDistributed", "td", layer=inner, go_backwards=True)
     (settings,) = in_h5(tmp_path, layer, "td/lstm/lstm_cell").values()
-    assert settings == LayerSettings(is_described=True, activation="relu", recurrent_activation="sigmoid")
+    own = {"activation": "relu", "recurrent_activation": "sigmoid", "first_states_from": (), "time_distributed": 1}
+    assert settings == LayerSettings(is_described=True, **own)
 
 
 def test_a_custom_class_has_the_settings_of_its_configuration(tmp_path: Path) -> None:
     layer = lstm_config("mine", kind="demo>MyLSTM", activation="relu")
     assert in_h5(tmp_path, layer, "mine/lstm_cell") == {
-        "mine": LayerSettings(is_described=True, activation="relu", recurrent_activation="sigmoid")
+        "mine": LayerSettings(
+            is_described=True, activation="relu", recurrent_activation="sigmoid", first_states_from=()
+        )
     }
 
 
