@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -70,6 +71,12 @@ class Expectations:
 
     def __bool__(self) -> bool:
         return self != Expectations()
+
+
+def parse_shape(text: str) -> tuple[int, int] | None:
+    """Return the inputs and units that `text` states, such as `3x6`; None if it is of another form."""
+    sizes = re.fullmatch(r"(\d{1,18})[xX×](\d{1,18})", text)
+    return (int(sizes[1]), int(sizes[2])) if sizes else None
 
 
 def compare(report: Report, expected: Expectations) -> Iterator[Mismatch]:

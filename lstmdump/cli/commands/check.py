@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
-from lstmdump.cli import terminal
+from lstmdump.cli import project_settings, terminal
 from lstmdump.cli.exit_status import DONE, FAILED, Run
+from lstmdump.cli.project_settings import ProjectSettings
 from lstmdump.cli.selection import PATH, Input, Selection, marked_text, model_options
 from lstmdump.errors import BadExpectation, UnknownFormat
 from lstmdump.export.atomic import whole_file
@@ -27,6 +29,7 @@ from lstmdump.report.check import (
     leads_to,
     only_layers,
     pair,
+    parse_shape,
     path_of,
 )
 from lstmdump.report.facts import Report, describe, select
@@ -73,11 +76,6 @@ class _PerLayer(click.ParamType):  # type: ignore[type-arg]
         return layer, parsed
 
 
-def _parse_shape(text: str) -> tuple[int, int] | None:
-    sizes = re.fullmatch(r"(\d{1,18})[xX×](\d{1,18})", text)
-    return (int(sizes[1]), int(sizes[2])) if sizes else None
-
-
 def _parse_count(text: str) -> int | None:
     digits = text.replace(",", "").replace("_", "")
     return int(digits) if re.fullmatch(r"[0-9]{1,18}", digits) else None
@@ -97,7 +95,7 @@ def _parse_count(text: str) -> int | None:
 @click.option(
     "--layer-shape",
     metavar="NAME=DxM",
-    type=_PerLayer("NAME=DxM", _parse_shape),
+    type=_PerLayer("NAME=DxM", parse_shape),
     multiple=True,
     help="Expected inputs and units of a layer.",
 )
@@ -108,6 +106,12 @@ def _parse_count(text: str) -> int | None:
     metavar="FILE",
     type=PATH,
     help="Compare with an earlier output of `lstmdump show --json`; without MODEL, check all models in it.",
+)
+@click.option(
+    "--config",
+    metavar="FILE",
+    type=PATH,
+    help="Settings of the project, instead of [tool.lstmdump.check] in pyproject.toml here or above.",
 )
 @click.option("--update", is_flag=True, help="Rewrite the file of --against and print what changed.")
 @click.option("--format", "output_format", type=click.Choice(["text", "json", "github", "junit"]), default="text",
@@ -122,28 +126,54 @@ def check_command(
     max_params: int | None,
     max_total: int | None,
     against: str | None,
+    config: str | None,
     update: bool,
     output_format: str,
 ) -> int:
-    """Compare each MODEL with expectations. Exit status 0: all agree; 1: a difference; 2: it could not be checked."""
-    expected = Expectations(params, total, max_params, max_total, layer_params, layer_shape)
-    if not expected and against is None:
+    """Compare each MODEL with expectations. Exit status 0: all agree; 1: a difference; 2: it could not be checked.
+
+    Without MODEL, check the models of the project's settings, or else those that the file of --against records.
+    """
+    given = Expectations(params, total, max_params, max_total, layer_params, layer_shape)
+    settings = project_settings.read(config)
+    baseline = settings.against if against is None else against
+    if not given and not settings.expected and baseline is None:
         raise click.UsageError("nothing to compare with: give --params, --total, --layer-shape, … or --against")
-    if update and (against is None or expected or output_format != "text"):
+    if update and (baseline is None or given or output_format != "text"):
         raise click.UsageError("--update goes with --against, and with no other expectation or format")
-    records = [] if against is None else _read_records(against, may_lack=update)
+    partial = against is None and baseline is not None and not selection.names_none
+    if update and partial:
+        raise click.UsageError(f"--update of {baseline} takes the models of the settings: leave MODEL out")
+    selection = _complete(selection, settings)
+    recorded = None if baseline is None else _Record(_read_records(baseline, may_lack=update), baseline, partial)
     run = Run(as_json=False)
-    if against is not None and selection.names_none and records:
-        inputs = [selection.named(path_of(entry, against)) for entry in records]
-    else:
-        inputs = list(selection.inputs(run.fail, run.pass_over))
-    if against is not None and update:
-        _update(run, inputs, selection, records, against)
+    inputs = _choose_models(run, selection, recorded)
+    if recorded is not None and update:
+        _update(run, inputs, selection, recorded)
         return run.status
-    verdicts = _check_all(run, inputs, selection, expected, None if against is None else _Record(records, against))
+    verdicts = _check_all(run, inputs, selection, _combine(settings.expected, given), recorded)
     _print(run, verdicts, output_format)
     run.require_models(_NOTHING_CHECKED)
     return run.status
+
+
+def _complete(selection: Selection, settings: ProjectSettings) -> Selection:
+    """Return `selection` with the limits and models of `settings` where the command line gives none."""
+    if click.get_current_context().get_parameter_source("limits") is not ParameterSource.COMMANDLINE:
+        selection = selection._replace(limits=settings.limits)
+    return selection._replace(models=tuple(settings.paths())) if selection.names_none else selection
+
+
+def _combine(settings: Expectations, given: Expectations) -> Expectations:
+    """Return the expectations of the settings; what the command line gives takes their place."""
+    return replace(settings, **{name: value for name, value in vars(given).items() if value not in (None, ())})
+
+
+def _choose_models(run: Run, selection: Selection, recorded: _Record | None) -> list[Input]:
+    """Return the chosen models, or else those of the records."""
+    if recorded is not None and recorded.models and selection.names_none:
+        return [selection.named(path_of(entry, recorded.file)) for entry in recorded.models]
+    return list(selection.inputs(run.fail, run.pass_over))
 
 
 def _read_records(file: str, *, may_lack: bool) -> list[RecordedModel]:
@@ -165,10 +195,17 @@ def _read_records(file: str, *, may_lack: bool) -> list[RecordedModel]:
 
 @dataclass(frozen=True)
 class _Record:
-    """The recorded models, and the file that holds them."""
+    """The recorded models, and the file that holds them.
+
+    Attributes:
+        models: The records.
+        file: The path of the file.
+        partial: Whether a record without a model is passed over: the settings name the file, the user some models.
+    """
 
     models: list[RecordedModel]
     file: str
+    partial: bool = False
 
     def of(self, inputs: list[Input]) -> list[RecordedModel | None]:
         """Return the record of each input, or None."""
@@ -194,7 +231,7 @@ def _check_all(
             if verdict.mismatches:
                 run.differ()
             yield verdict
-    for entry in recorded.models if recorded is not None else ():
+    for entry in recorded.models if recorded is not None and not recorded.partial else ():
         if not any(entry is used for used in entries):
             run.differ()
             yield Verdict(entry.model, None, (Mismatch(None, "model", "present", None),))
@@ -259,11 +296,12 @@ def _print(run: Run, verdicts: Iterator[Verdict], output_format: str) -> None:
             run.fail(summary, f"the summary cannot be written: {error.strerror}")
 
 
-def _update(run: Run, inputs: list[Input], selection: Selection, records: list[RecordedModel], file: str) -> None:
-    """Rewrite `file`, unless a model cannot be read, whose record would be lost."""
+def _update(run: Run, inputs: list[Input], selection: Selection, recorded: _Record) -> None:
+    """Rewrite the file, unless a model cannot be read, whose record would be lost."""
+    file = recorded.file
     if selection.layer is not None:
         raise click.UsageError("--update records all layers: leave --layer out")
-    verdicts = list(_check_all(run, inputs, selection, Expectations(), _Record(records, file)))
+    verdicts = list(_check_all(run, inputs, selection, Expectations(), recorded))
     run.require_models(_NOTHING_CHECKED)
     if run.status == FAILED:
         terminal.tell(f"{file}: not updated, because not all models could be read")
