@@ -49,7 +49,7 @@ class ProcessBudget:
         self.parent = os.getppid()
         self.running = False
         self.pending = self.held = 0
-        self.own = _read_address_space()
+        self.own = _read_address_space() if _CAN_LIMIT else 0
         if _CAN_LIMIT:
             self.memory = self.most = resource.getrlimit(resource.RLIMIT_AS)[0]
             signal.signal(signal.SIGPROF, signal.SIG_DFL)

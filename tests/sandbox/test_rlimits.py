@@ -1,0 +1,26 @@
+"""Limits of a worker process on systems that cannot enforce them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lstmdump.model.limits import DEFAULTS
+from lstmdump.sandbox import rlimits
+from lstmdump.sandbox.rlimits import ProcessBudget
+
+
+def test_a_system_without_limits_may_have_a_file_in_the_place_of_the_status(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wine has the files of Linux there; on Windows, any user may make such a directory on the drive."""
+    (tmp_path / "statm").write_text("100 10 1")
+    monkeypatch.setattr(rlimits, "_STATUS", str(tmp_path / "statm"))
+    monkeypatch.setattr(rlimits, "_CAN_LIMIT", False)
+    monkeypatch.delattr(rlimits, "resource")
+    budget = ProcessBudget(lambda: None)
+    budget.begin(DEFAULTS)
+    budget.allow(2**30, 2)
+    budget.end()
+    assert (budget.own, budget.running) == (0, False)
