@@ -146,8 +146,8 @@ def _find_folding(out: str) -> Callable[[str], str] | None:
 
 def _is_case_sensitive(out: str) -> bool:
     """Return whether the directory `out`, or the one in which it will be created, can hold both `a` and `A`."""
-    while not os.path.isdir(out) and out:
-        out = os.path.dirname(out)
+    while not os.path.isdir(out) and out != (above := os.path.dirname(out)):  # a missing drive is its own parent
+        out = above
     name = hidden_name()
     path = os.path.join(out, name)
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from stat import S_ISDIR, S_ISREG
 from typing import NamedTuple
@@ -80,7 +80,8 @@ def plan(models: Sequence[str], out: str, *, directory: str = "") -> Iterator[Jo
     """Return the file for each of `models`: `out` itself for one model if it ends in `.npz`, else a file below `out`.
 
     The path below `out` is that of the model relative to the deepest directory that holds all models; a URL counts as a
-    path of scheme, host or bucket, and the rest. Conflicts are detected at once; the jobs are made one by one, so that
+    path of scheme, host or bucket, and the rest; models on several drives are below directories named as the drives.
+    Conflicts are detected at once; the jobs are made one by one, so that
     they need no memory apart from the paths.
 
     Args:
@@ -98,7 +99,7 @@ def plan(models: Sequence[str], out: str, *, directory: str = "") -> Iterator[Jo
         return iter([Job(models[0], out, directory)])
     places = {locate.absolute(model) for model in models}
     directories = {os.path.dirname(place) for place in places}
-    top = os.path.commonpath(directories) if places else ""
+    top = _find_common_directory(directories)
     below = (_place_below(directory, top, out) for directory in directories)
     conflicts.check_output_conflicts(models, lambda model: _name_output(model, top, out), out, places, below)
     return (Job(model, _name_output(model, top, out), directory) for model in models)
@@ -108,9 +109,21 @@ def _name_output(model: str, top: str, out: str) -> str:
     return _place_below(locate.absolute(model), top, out) + ".npz"
 
 
+def _find_common_directory(directories: Collection[str]) -> str:
+    """Return the deepest directory that holds all `directories`; an empty text for none, or several drives."""
+    try:
+        return os.path.commonpath(directories) if directories else ""
+    except ValueError:  # several drives of Windows: the paths are all absolute
+        return ""
+
+
 def _place_below(place: str, top: str, out: str) -> str:
-    """Return the path below `out` for `place`, which is below `top`."""
-    return os.path.join(out, place[len(top) :].lstrip(os.sep))
+    """Return the path below `out` for `place`, which is below `top`, or on one of several drives."""
+    if top:
+        return os.path.join(out, place[len(top) :].lstrip(os.sep))
+    drive, rest = os.path.splitdrive(place)
+    names = [name.rstrip(":") for name in drive.split(os.sep) if name not in ("", "?", ".")]  # C:, \\host\share, \\?\C:
+    return os.path.join(out, *names, rest.lstrip(os.sep))
 
 
 def export(job: Job, settings: Settings = _AS_STORED) -> Exported:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import ntpath
 import os
 import unicodedata
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -103,3 +105,30 @@ def test_two_names_of_one_file_become_two_files(tmp_path: Path) -> None:
     (tmp_path / "out" / "a.h5.npz").write_bytes(b"")
     (tmp_path / "out" / "b.h5.npz").hardlink_to(tmp_path / "out" / "a.h5.npz")
     assert planned(["a.h5", "b.h5"], tmp_path / "out") == 2
+
+
+def test_an_output_on_a_missing_drive_ends_the_search_for_a_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A drive that does not exist is its own parent."""
+    asked: list[str] = []
+
+    def is_missing(path: str) -> bool:
+        asked.append(path)
+        assert len(asked) < 5
+        return False
+
+    monkeypatch.setattr(
+        conflicts,
+        "os",
+        SimpleNamespace(
+            path=SimpleNamespace(isdir=is_missing, dirname=ntpath.dirname, join=ntpath.join),
+            open=_open_nothing,
+            O_CREAT=0,
+            O_EXCL=0,
+            O_WRONLY=0,
+        ),
+    )
+    assert conflicts._is_case_sensitive("Q:\\x")
+
+
+def _open_nothing(*_: object) -> int:
+    raise FileNotFoundError

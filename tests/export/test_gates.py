@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import ntpath
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,9 +12,10 @@ from support import builders
 from support.cells import changed
 
 from lstmdump.errors import DoesNotFit, NoForgetBias, OutputClash, OutputExists, OutputUnwritable
-from lstmdump.export import atomic
+from lstmdump.export import atomic, gates
 from lstmdump.export.gates import Job, Settings, export, plan
 from lstmdump.lstm.open_model import OpenModel
+from lstmdump.model import locate
 from lstmdump.sandbox.guard import ModelPath
 
 KEEP = Settings()
@@ -69,6 +72,23 @@ def test_a_model_is_not_overwritten_by_the_gates_of_another_through_links(tmp_pa
 def test_models_in_the_root_directory_are_written_below_the_output_directory() -> None:
     top = Path.cwd().anchor
     assert next(plan([f"{top}a.h5"], "out")).output == os.path.join("out", "a.h5.npz")
+
+
+@pytest.mark.parametrize(
+    ("models", "outputs"),
+    [
+        (["C:\\m\\a.h5", "Z:\\m\\a.h5"], ["x\\C\\m\\a.h5.npz", "x\\Z\\m\\a.h5.npz"]),
+        (["C:\\a.h5", "\\\\host\\share\\a.h5"], ["x\\C\\a.h5.npz", "x\\host\\share\\a.h5.npz"]),
+        (["C:\\m\\a.h5", "C:\\m\\n\\a.h5"], ["x\\a.h5.npz", "x\\n\\a.h5.npz"]),
+    ],
+)
+def test_models_on_several_drives_keep_their_places_below_the_drive(
+    models: list[str], outputs: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    windows = SimpleNamespace(path=ntpath, sep="\\")
+    monkeypatch.setattr(gates, "os", windows)
+    monkeypatch.setattr(locate, "os", windows)
+    assert [job.output for job in plan(models, "x")] == outputs
 
 
 def test_every_gate_has_three_arrays_and_the_file_has_a_record(model: Path) -> None:
