@@ -152,9 +152,9 @@ def _act_in_directory(directory: str, made: list[str], act: Callable[[], Result]
 
 def _make_directories(directory: str, made: list[str]) -> None:
     missing = []
-    while directory and not os.path.isdir(directory):
-        missing.append(directory)
-        directory = os.path.dirname(directory)
+    while not os.path.isdir(directory) and directory != (above := os.path.dirname(directory)):
+        missing.append(directory)  # not the drive itself, which is its own parent
+        directory = above
     for lacking in reversed(missing):
         made.append(lacking)  # before it exists: a signal may arrive as soon as it does
         try:

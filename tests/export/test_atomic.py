@@ -136,6 +136,25 @@ def test_missing_directories_are_made(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.skipif(os.name != "posix", reason="elsewhere a directory of an open file stays")
+def test_a_drive_that_does_not_exist_is_not_searched_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where `Q:` does not exist, `Q:/` is no directory, and its own parent."""
+    asked: list[str] = []
+
+    def is_missing(path: str) -> bool:
+        asked.append(path)
+        assert len(asked) < 5
+        return False
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="no such drive"):
+        patch.setattr(os.path, "isdir", is_missing)
+        patch.setattr(os, "mkdir", _refuse_drive)
+        atomic._make_directories("/x", [])
+
+
+def _refuse_drive(_: str) -> None:
+    raise FileNotFoundError("no such drive")
+
+
 def test_a_directory_that_was_removed_meanwhile_is_made_again(tmp_path: Path) -> None:
     with whole_file(tmp_path / "new" / "a", overwrite=False) as file:
         file.write(b"x")
