@@ -11,9 +11,10 @@ from lstmdump.model.tree import Model, grow
 from lstmdump.readers.declared_sizes import Declared
 from lstmdump.readers.detect import Format
 from lstmdump.readers.raw_array import BLOCK, StoredArray
-from lstmdump.readers.tensorflow.graph.cells import cells
 from lstmdump.readers.tensorflow.graph.functions import LOOPS
 from lstmdump.readers.tensorflow.graph.graph_def import Graph, Node, constant, variables_declared
+from lstmdump.readers.tensorflow.graph.own_cells import all_cells
+from lstmdump.readers.tensorflow.tf1 import cells as tf1_cells
 from lstmdump.readers.tensorflow.tf1 import frozen_names
 from lstmdump.readers.tensorflow.tf1 import variables as tf1_variables
 from lstmdump.readers.tensorflow.wire import dtypes
@@ -52,7 +53,7 @@ def read(location: Location) -> Model:
             countable=False,
             release=lambda: closed.append(True),
         )
-    computed = list(cells(graph))
+    computed = list(all_cells(graph, tf1_cells.is_in_cell))
     used = {name for cell in computed for names in cell.variables.values() for name in names}
     variables = {name: tensor for name, tensor in constants.items() if name in used or _was_variable(graph, name)}
     declared = {name: without_numbers(name, *kind) for name, kind in variables_declared(graph).items()}

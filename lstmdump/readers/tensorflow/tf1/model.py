@@ -10,8 +10,9 @@ from lstmdump.model.location import Location
 from lstmdump.model.tensor import Tensor, without_numbers
 from lstmdump.model.tree import Model, grow
 from lstmdump.readers.detect import Format
-from lstmdump.readers.tensorflow.graph.cells import cells
 from lstmdump.readers.tensorflow.graph.graph_def import Graph, variables_declared
+from lstmdump.readers.tensorflow.graph.own_cells import all_cells
+from lstmdump.readers.tensorflow.tf1 import cells as tf1_cells
 from lstmdump.readers.tensorflow.tf1 import variables as tf1_variables
 from lstmdump.readers.tensorflow.tf1.checkpoint_v1 import CheckpointV1
 from lstmdump.readers.tensorflow.wire.bundle import Bundle
@@ -31,7 +32,7 @@ def of_variables(
     limits: Limits,
 ) -> Model:
     """Return the model of `tensors`, which are known by name only, and of the `graph` that computes with them."""
-    placed = tf1_variables.place(tensors, graph, () if graph is None else cells(graph))
+    placed = tf1_variables.place(tensors, graph, () if graph is None else all_cells(graph, tf1_cells.is_in_cell))
     root = grow(placed.weights, placed.kinds, placed.settings, limits)
     version = "" if graph is None or not graph.version else f" {graph.version}"
     release = (lambda: None) if held is None else held.close
