@@ -138,7 +138,8 @@ def _read_array(node: Node) -> Tensor | None:
 def _find_variables(graph: Graph, constants: Collection[str], used: Collection[str]) -> list[str]:
     """Return which of `constants` were variables: those that cells have `used`, and those that are read as such.
 
-    A constant that nothing reads is an output of the graph, such as the transitions of a CRF, which runs outside of it.
+    A constant that nothing reads is an output of the graph, such as the transitions of a random field that is
+    decoded elsewhere.
     If a later step has removed the nodes that read variables, an operation that takes weights reads them instead, or an
     addition. The names that TensorFlow gives to constants are not those of variables.
     """
