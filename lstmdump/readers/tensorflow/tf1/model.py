@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from lstmdump.errors import CorruptModel
 from lstmdump.model.limits import DEFAULTS, Limits, limit_exceeded
@@ -32,12 +33,23 @@ def of_variables(
     limits: Limits,
 ) -> Model:
     """Return the model of `tensors`, which are known by name only, and of the `graph` that computes with them."""
-    placed = tf1_variables.place(tensors, graph, () if graph is None else all_cells(graph, tf1_cells.is_in_cell))
-    root = grow(placed.weights, placed.kinds, placed.settings, limits)
+
+    def build(*, take_averages: bool) -> Model:
+        computed = () if graph is None else all_cells(graph, tf1_cells.is_in_cell)
+        placed = tf1_variables.place(tensors, graph, computed, take_averages=take_averages)
+        return Model(
+            kind.value,
+            f"tensorflow{version or ' 1'}",
+            grow(placed.weights, placed.kinds, placed.settings, limits),
+            notes=(*notes, *placed.notes),
+            release=(lambda: None) if held is None else held.close,
+            sources=placed.sources,
+            beside=placed.beside,
+            averages=partial(build, take_averages=True) if placed.holds_averages else None,
+        )
+
     version = "" if graph is None or not graph.version else f" {graph.version}"
-    release = (lambda: None) if held is None else held.close
-    return Model(kind.value, f"tensorflow{version or ' 1'}", root, notes=(*notes, *placed.notes), release=release,
-                 sources=placed.sources)  # fmt: skip
+    return build(take_averages=False)
 
 
 def of_saved_model(meta_graph: Message, bundle: Bundle | None, notes: Sequence[str], limits: Limits) -> Model:

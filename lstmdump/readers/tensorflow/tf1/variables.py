@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from lstmdump.errors import CorruptModel
@@ -14,41 +14,38 @@ from lstmdump.readers.keras.architecture.names import drop_automatic_names
 from lstmdump.readers.tensorflow.graph import cells as graph_cells
 from lstmdump.readers.tensorflow.graph.cells import GraphCell
 from lstmdump.readers.tensorflow.graph.graph_def import Graph
+from lstmdump.readers.tensorflow.tf1 import beside, own_arrays
 from lstmdump.readers.tensorflow.tf1 import cells as tf1_cells
-from lstmdump.readers.tensorflow.tf1 import own_arrays
 from lstmdump.readers.tensorflow.tf1 import settings as tf1_settings
 from lstmdump.readers.tensorflow.tf1.cells import TF1Cell
 from lstmdump.readers.tensorflow.wire import decode
-
-_INTEGERS = ("int", "uint", "bool")
-_POWERS = re.compile(r"(.*/)?beta[12]_power(_\d+)?")
-_OPTIMIZER = re.compile(r"training(_\d+)?/(Adam|Adamax|Nadam|SGD|RMSprop|Adagrad|Adadelta|TFOptimizer)\w*/.*|"
-                        r"(Adam|Adamax|Nadam|SGD|RMSprop|Adagrad|Adadelta)(_\d+)?/(iterations|iter|lr|learning_rate|"
-                        r"beta_1|beta_2|decay|rho|momentum)")  # fmt: skip
-_COUNTERS = re.compile(r"(.*/)?(?:global_)?step(_\d+)?|(.*/)?[^/]*_(?:step|counter|monitor)(_\d+)?|"
-                       r"(.*/)?[^/]*(?:monitor|metric)[^/]*/[^/]+|(.*/)?(?:learning_rate|lr|epoch|count)(_\d+)?",
-                       re.IGNORECASE)  # fmt: skip
-"""The names of single numbers that count or watch a training; TensorFlow's own counters are integers or floats."""
 
 _DIRECTIONS = {"fw": "0fw", "bw": "1bw", "FW": "0FW", "BW": "1BW"}
 _LOOPS = re.compile(r"(^|/)(rnn|RNN|fw|bw|FW|BW|cell_\d+|Cell\d+|multi_rnn_cell)/[^/]+$")
 _CELL = re.compile(r"(?i)(?:cell|lstm)[^/]*$")
 _CELLS = re.compile(r"(?i)cell|lstm|rnn")
-_MAX_STEPS = 32  # no genuine scope is as deep
 _DIGITS = re.compile(r"(\d{1,18})")
 
 
 class Variables(NamedTuple):
-    """The weights of a model, with the classes and settings of its layers."""
+    """The weights of a model, with the classes and settings of its layers, and what lies beside them."""
 
     weights: list[Weight]
     kinds: dict[LayerPath, str]
     settings: dict[LayerPath, DeferredSettings]
     notes: list[str]
     sources: Callable[[], Sources]
+    beside: tuple[Tensor, ...] = ()
+    holds_averages: bool = False
 
 
-def place(tensors: Mapping[str, Tensor], graph: Graph | None, computed: Iterable[GraphCell] = ()) -> Variables:
+def place(
+    tensors: Mapping[str, Tensor],
+    graph: Graph | None,
+    computed: Iterable[GraphCell] = (),
+    *,
+    take_averages: bool = False,
+) -> Variables:
     """Return the layers of the variables in `tensors`.
 
     Names are the only structure: a variable belongs to the cell whose scope and role its name states (`cells.py`), if
@@ -59,13 +56,13 @@ def place(tensors: Mapping[str, Tensor], graph: Graph | None, computed: Iterable
         tensors: all stored tensors by name, including those of an optimizer.
         graph: the graph, if it is stored.
         computed: the cells that the graph computes.
+        take_averages: whether moving averages take the places of their weights.
 
     Raises:
         CorruptModel: The pieces of a variable cannot be joined.
     """
     trainable = None if graph is None else graph.trainable
-    kept = {name: tensor for name, tensor in tensors.items() if _is_weight(name, tensor, tensors)
-            and not _is_counter(name, tensor, trainable)}  # fmt: skip
+    kept, arrays_beside, notes, holds_averages = beside.separate(tensors, trainable, take_averages=take_averages)
     if graph is not None:
         kept = _join_partitions(kept, graph)
     found = tf1_cells.find(kept, computed)
@@ -87,8 +84,10 @@ def place(tensors: Mapping[str, Tensor], graph: Graph | None, computed: Iterable
         weights,
         {path: cell.kind for path, cell in by_path.items() if cell.kind is not None},
         {path: tf1_settings.of(cell, by_path) for path, cell in by_path.items()},
-        [*tf1_cells.note_other_cells(kept), *_note_unnamed_cells(kept, inside, with_graph=graph is not None)],
+        [*notes, *tf1_cells.note_other_cells(kept), *_note_unnamed_cells(kept, inside, with_graph=graph is not None)],
         lambda: tf1_settings.sources(by_path, kept),
+        arrays_beside,
+        holds_averages,
     )
 
 
@@ -213,35 +212,6 @@ def _join_names(names: Sequence[str]) -> str:
     if all(name.startswith(f"{start}_") for name in names):
         return f"{start}_{{{','.join(name[len(start) + 1 :] for name in names)}}}"
     return "{" + ",".join(names) + "}"
-
-
-def _is_weight(name: str, tensor: Tensor, all_tensors: Mapping[str, Tensor]) -> bool:
-    """Return whether `name` is a weight, and not a counter, a text or a slot of an optimizer."""
-    # The name of a slot contains that of its weight: `lstm/kernel/Adam`, or `train/lstm/kernel/Adam` in the scope of an
-    # optimizer. So a name is that of a slot if the steps before the last, or the end of them, name a tensor of its
-    # shape.
-    if tensor.dtype == "string" or (
-        not tensor.shape and (tensor.dtype.startswith(_INTEGERS) or _POWERS.fullmatch(name))
-    ):
-        return False
-    if _OPTIMIZER.fullmatch(name):
-        return False
-    steps = name.split("/")[:-1]
-    for start in range(min(len(steps), _MAX_STEPS)):
-        owner = all_tensors.get("/".join(steps[start:]))
-        if owner is not None:
-            return owner.shape != tensor.shape and bool(tensor.shape)
-    return True
-
-
-def _is_counter(name: str, tensor: Tensor, trainable: Collection[str] | None) -> bool:
-    """Return whether `name` is a single number that training does not learn, by its name or by the graph.
-
-    The graph alone does not do: a variable is in its collection `trainable` unless its author said otherwise.
-    """
-    if tensor.shape:
-        return False
-    return _COUNTERS.fullmatch(name) is not None or (trainable is not None and name not in trainable)
 
 
 def _natural_key(name: str) -> list[tuple[int, str]]:
