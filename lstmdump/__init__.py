@@ -133,7 +133,9 @@ def _warn(old: str, new: str) -> None:
 sys.meta_path.append(_MovedModules())
 
 
-def open(path: str | os.PathLike[str], *, limits: Limits | None = None) -> OpenModel:  # noqa: A001 - as in gzip
+def open(  # noqa: A001 - as in gzip
+    path: str | os.PathLike[str], *, limits: Limits | None = None, averages: bool = False
+) -> OpenModel:
     """Open the model at `path`, which may be a URL that fsspec knows: `s3://bucket/model.h5`.
 
     Names, shapes and counts are known at once; numbers are read when they are asked for.
@@ -142,15 +144,17 @@ def open(path: str | os.PathLike[str], *, limits: Limits | None = None) -> OpenM
         path: a Keras file, the directory of a SavedModel, a checkpoint or a frozen graph.
         limits: how much a model may hold before it is refused; raise them for models that you trust:
             `limits=lstmdump.Limits(json_size=2**30)`.
+        averages: whether the moving averages that a checkpoint of TensorFlow 1 holds take the places of its weights.
 
     Raises:
         UnreadableModel: there is no model, or it is damaged.
+        NoAverages: `averages` is true, and the file holds none.
         NotAnLSTM: the file calls a layer an LSTM, but its shapes are not those of an LSTM.
     """
     from lstmdump.model.limits import DEFAULTS
     from lstmdump.sandbox.guard import ModelPath
 
-    return ModelPath(os.fspath(path), DEFAULTS if limits is None else limits).open()
+    return ModelPath(os.fspath(path), DEFAULTS if limits is None else limits, averages=averages).open()
 
 
 def __getattr__(name: str) -> object:

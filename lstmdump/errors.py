@@ -21,6 +21,7 @@
     ├─ WorkerDied              a worker process died; the message says how
     ├─ BadExpectation          an expectation given to a check is invalid
     ├─ NoLSTM                  the model has no LSTM layer
+    ├─ NoAverages              the file holds no moving averages of its weights
     ├─ NoSuchLayer             no LSTM layer of the model has a matching name
     ├─ NothingToDraw           no layer can be drawn
     ├─ OutputClash             two models would be written to the same output
@@ -107,6 +108,10 @@ class BadExpectation(LstmdumpError):
 
 class NoLSTM(LstmdumpError):
     """The model has no LSTM layer."""
+
+
+class NoAverages(LstmdumpError):
+    """The file holds no moving averages of its weights, though they were asked for."""
 
 
 class NoSuchLayer(LstmdumpError):

@@ -67,6 +67,7 @@ class Selection(NamedTuple):
         layer: A shell pattern for the names of layers; None for all layers.
         quiet: Whether to show neither notes nor progress bars.
         limits: The limits for each model.
+        averages: Whether moving averages take the places of the weights.
     """
 
     models: tuple[str, ...]
@@ -76,6 +77,7 @@ class Selection(NamedTuple):
     layer: str | None
     quiet: bool
     limits: Limits = DEFAULTS
+    averages: bool = False
 
     @property
     def names_none(self) -> bool:
@@ -105,7 +107,7 @@ class Selection(NamedTuple):
 
     def named(self, path: str) -> Input:
         """Return the model at `path`, with the chosen limits."""
-        return Input(ModelPath(path, self.limits))
+        return Input(ModelPath(path, self.limits, averages=self.averages))
 
     def guard(self) -> Guard:
         """Return the guard that runs work on the models."""
@@ -122,7 +124,8 @@ class Selection(NamedTuple):
             except OSError as error:
                 fail(self.files_from, f"the list cannot be read: {error.strerror}")
         for directory in self.recursive:
-            yield from _search(directory, self.limits, fail, pass_over)
+            for found in _search(directory, self.limits, fail, pass_over):
+                yield found._replace(model=found.model._replace(averages=self.averages))
 
 
 class _LimitOption(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
@@ -162,7 +165,8 @@ def one_model_options(command: Callable[..., int]) -> Callable[..., int]:
     @wraps(command)
     def with_selection(**values: Any) -> int:
         model, layer, quiet, limits = (values.pop(name) for name in ("models", "layer", "quiet", "limits"))
-        return command(Selection((model,), None, False, (), layer, quiet, limits), **values)
+        averages = values.pop("averages")
+        return command(Selection((model,), None, False, (), layer, quiet, limits, averages), **values)
 
     return _add_options(with_selection, (click.argument("models", metavar="MODEL", type=PATH), *_any_model_options()))
 
@@ -171,6 +175,8 @@ def _any_model_options() -> tuple[Decorator, ...]:
     return (
         click.option("-l", "--layer", metavar="GLOB", shell_complete=_complete_layers,
                      help="Only layers whose names match, e.g. 'encoder/*'."),
+        click.option("--averages", is_flag=True,
+                     help="Take the moving averages that a checkpoint holds beside its weights."),
         click.option("-q", "--quiet", is_flag=True, help="No progress bar and no notes on stderr."),
         click.option("--limit", "limits", metavar="NAME=VALUE", type=_LimitOption(), multiple=True,
                      callback=lambda _ctx, _param, chosen: Limits(**dict(chosen)),

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from lstmdump.errors import NoForgetBias, NoSuchLayer, OutputExists
 from lstmdump.export import atomic, chunks, conflicts, npz
 from lstmdump.export.chunks import ArrayOutput
-from lstmdump.lstm import LSTM, Role
+from lstmdump.lstm import LSTM
 from lstmdump.lstm.open_model import OpenModel
 from lstmdump.model import locate
 from lstmdump.model.escape import key
@@ -186,7 +186,7 @@ def _list_cautions(lstms: Sequence[LSTM], settings: Settings) -> Iterator[str]:
                    "--fold-forget-bias adds it")  # fmt: skip
         elif lstm.forget_bias is None:
             yield f"{lstm.name}: b_f does not include the forget bias of the cell, which the file does not hold"
-        if any(weight.role is Role.NORMALIZATION for weight in lstm.weights):
+        if lstm.normalized:
             yield f"{lstm.name}: its gates are normalized before activation, with arrays that are not written"
 
 

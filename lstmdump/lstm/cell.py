@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 GATES = "ifco"
 """The gates by the field's letters: input, forget, candidate, output."""
 
+_VECTORS = {Role.PEEPHOLE: 1, Role.NORMALIZATION: 1, Role.NORMALIZATION_OF_ALL: 4}
 _BIASES = {Role.BIAS: 1, Role.GATE_BIAS: 1, Role.DOUBLED_BIAS: 2}
 
 
@@ -162,7 +163,7 @@ class LSTM:
         return count_formula(
             self.sizes,
             biases=self.biases,
-            vectors=sum(weight.role in (Role.PEEPHOLE, Role.NORMALIZATION) for weight in self.weights),
+            vectors=sum(_VECTORS.get(weight.role, 0) for weight in self.weights),
             projection=self.projection is not None,
         )
 
@@ -199,3 +200,8 @@ class LSTM:
     def peepholes(self) -> bool:
         """Whether the gates see the cell state."""
         return any(weight.role is Role.PEEPHOLE for weight in self.weights)
+
+    @property
+    def normalized(self) -> bool:
+        """Whether the gates are normalized before they are applied, with arrays of their own."""
+        return any(weight.role in (Role.NORMALIZATION, Role.NORMALIZATION_OF_ALL) for weight in self.weights)

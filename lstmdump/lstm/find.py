@@ -5,11 +5,12 @@ from __future__ import annotations
 from lstmdump.errors import CorruptModel, NotAnLSTM
 from lstmdump.lstm.cell import LSTM
 from lstmdump.lstm.gate_layouts import CUDNN, GATE_ARRAYS, TWO_KERNELS, Layout
-from lstmdump.lstm.tf1_cells import BLOCK_LSTM_V2, TF1_CELL
+from lstmdump.lstm.tf1_cells import BLOCK_LSTM_V2, OWN_GATE_ARRAYS, OWN_TWO_KERNELS, TF1_CELL
 from lstmdump.model.cell_classes import class_named
 from lstmdump.model.tree import Layer, Model
 
-LAYOUTS: tuple[Layout, ...] = (GATE_ARRAYS, CUDNN, TWO_KERNELS, TF1_CELL, BLOCK_LSTM_V2)
+LAYOUTS: tuple[Layout, ...] = (OWN_GATE_ARRAYS, OWN_TWO_KERNELS, GATE_ARRAYS, CUDNN, TWO_KERNELS, TF1_CELL,
+                               BLOCK_LSTM_V2)  # fmt: skip
 """All layouts. The first that fits a layer counts."""
 
 
@@ -51,6 +52,6 @@ def read_lstm(layer: Layer, producer: str = "") -> LSTM:
     """
     for layout in LAYOUTS:
         if layout.fits(layer):
-            return layout.read(layer, producer)
+            return layout.of(layer).read(layer, producer)
     held = ", ".join(layer.weights)
     raise NotAnLSTM(f"{layer.name} is called an LSTM, but has no kernel and recurrent kernel; it has {held}")

@@ -9,9 +9,10 @@ Keras 2, 3            kernel (d, 4m), recurrent_kernel (m, 4m), bias (4m,)      
 CuDNNLSTM             the same shapes, each gate's block transposed; bias (8m,)       ifco
 TensorFlow 1 cells    one kernel (d+h, 4m), the input's rows first; bias (4m,)        icfo
 BlockLSTMV2           the same                                                        ifco
+a cell of the user's  one of the first, the third and the last form                   any
 ====================  ==============================================================  =====
 
-The last two are in `tf1_cells`, the others here.
+The last three are in `tf1_cells`, the others here.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ KERAS_1_ORDER = "icfo"
 TensorFlowCell: TypeAlias = Literal["keras", "keras-1", "cudnn", "keras-peephole", "tf1", "block", "block-v2"]
 """What `sandbox.tensorflow_server` calls the cells of TensorFlow that it runs."""
 
-LayoutForm: TypeAlias = Literal["gate arrays", "two kernels", "cudnn", "fused kernel"]
+LayoutForm: TypeAlias = Literal["gate arrays", "two kernels", "cudnn", "fused kernel", "own gate arrays",
+                                "own two kernels"]  # fmt: skip
 """What the arrays of a layout look like."""
 
 StoredPart: TypeAlias = tuple[Tensor, str]
@@ -53,7 +55,7 @@ class Layout(ABC):
     There is one object per form, in `find.LAYOUTS`. A new one is a subclass that has all that is abstract here.
 
     Attributes:
-        order: The order of the gates in the file: `ifco` or `icfo`.
+        order: The order of the gates in the file: `ifco`, `icfo`, or any other in a cell of the user's own.
         roles: By the name of an array in this layout, its role.
         has_columns: Whether the gates stand side by side in the columns of shared arrays.
         has_fixed_activations: Whether only cells with tanh and sigmoid are stored so, if the file states nothing else.
@@ -89,6 +91,10 @@ class Layout(ABC):
     @abstractmethod
     def fits(self, layer: Layer) -> bool:
         """Return whether the class of `layer` and the names of its arrays are those of this layout."""
+
+    def of(self, layer: Layer) -> Layout:  # noqa: ARG002
+        """Return this layout for a layer that fits: with another order of the gates if the file states that."""
+        return self
 
     @abstractmethod
     def arrays(self, layer: Layer) -> dict[str, Tensor]:
@@ -147,7 +153,7 @@ class Layout(ABC):
             self.gates(layer.name, arrays),
             forget_bias,
             projection,
-            (*self.notes(arrays, forget_bias), *_note_extras(layer, arrays)),
+            (*self.notes(arrays, forget_bias), *([] if layer.stated.shows_equations else _note_extras(layer, arrays))),
             layer.stated,
             kind_stated=layer.kind is not None,
             producer=producer,

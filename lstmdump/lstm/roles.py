@@ -59,6 +59,7 @@ class Role(enum.Enum):
     PEEPHOLE = "peephole", (_M,)
     PROJECTION = "projection", (_M, _P)
     NORMALIZATION = "layer normalization", (_M,)
+    NORMALIZATION_OF_ALL = "layer normalization of all gates", (_ALL_GATES,)
 
     __hash__ = object.__hash__  # there is one of each; by its name, as in any enum, it takes seven times as long
 

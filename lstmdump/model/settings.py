@@ -93,14 +93,26 @@ class DeferredSettings:
 
     Attributes:
         forget_bias: The constant that the cell adds to b_f at run time; None if unknown.
+        gate_order: The order of the gates in the columns of the arrays, if the class does not state it: `ifoc`; empty
+            if each gate has arrays of its own.
+        shows_equations: Whether a graph shows that these arrays are all that the cell computes with.
     """
 
-    __slots__ = ("_settings", "_work_out", "forget_bias")
+    __slots__ = ("_settings", "_work_out", "forget_bias", "gate_order", "shows_equations")
 
-    def __init__(self, work_out: Callable[[], LayerSettings], forget_bias: float | None = None) -> None:
+    def __init__(
+        self,
+        work_out: Callable[[], LayerSettings],
+        forget_bias: float | None = None,
+        gate_order: str | None = None,
+        *,
+        shows_equations: bool = False,
+    ) -> None:
         self._work_out = work_out
         self._settings: LayerSettings | None = None
         self.forget_bias = forget_bias
+        self.gate_order = gate_order
+        self.shows_equations = shows_equations
 
     def get(self) -> LayerSettings:
         """Return the settings."""

@@ -163,6 +163,7 @@ class Model(NamedTuple):
         release: Closes the file.
         sources: Returns which layers directly follow which, as far as the file states it.
         beside: Stored arrays that are not parameters of the model, such as the states of stateful layers.
+        averages: Returns the same model with moving averages in place of its weights; None if the file holds none.
     """
 
     format: str
@@ -173,6 +174,7 @@ class Model(NamedTuple):
     release: Callable[[], None] = _release_nothing
     sources: Callable[[], Sources] = dict
     beside: tuple[Tensor, ...] = ()
+    averages: "Callable[[], Model] | None" = None
 
     def tensors(self) -> Iterator[Tensor]:
         """Yield all stored arrays of the model once, in the order of the model."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lstmdump.errors import CannotReplay, NoForgetBias
-from lstmdump.lstm import LSTM, Gate, Role
+from lstmdump.lstm import LSTM, Gate
 from lstmdump.lstm.behaviour import Behaviour
 from lstmdump.model import budget
 from lstmdump.model.tensor import Array, Tensor
@@ -77,7 +77,7 @@ def read(
         NoForgetBias: The file does not hold the forget bias, and none is given.
         UnreadableModel: The numbers cannot be read.
     """
-    if any(weight.role is Role.NORMALIZATION for weight in lstm.weights):
+    if lstm.normalized:
         raise CannotReplay("its gates are normalized before activation, which the LSTM equations do not include")
     added = forget_bias if lstm.forget_bias is None else lstm.forget_bias
     if added is None:

@@ -94,8 +94,8 @@ def case(lstm: LSTM, *, seed: int = 0) -> Case | LayerVerdict:
     Raises:
         UnreadableModel: The numbers cannot be read.
     """
-    request = _make_request(lstm, seed)
     try:
+        request = _make_request(lstm, seed)
         _check_finite(request.arrays)
         numbers = equations.read(lstm, dtype=request.dtype, forget_bias=request.forget_bias)
     except CannotReplay as error:

@@ -11,12 +11,14 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Concatenate, NamedTuple, ParamSpec, TypeVar
 
+from lstmdump.errors import NoAverages
 from lstmdump.model import budget, locate
 from lstmdump.model.limits import DEFAULTS, Limits
 from lstmdump.readers.detect import Format, detect
 
 if TYPE_CHECKING:
     from lstmdump.lstm.open_model import OpenModel
+    from lstmdump.model.tree import Model
     from lstmdump.sandbox.worker import Worker
 
 Parameters = ParamSpec("Parameters")
@@ -33,11 +35,13 @@ class ModelPath(NamedTuple):
         path: The path or URL, as the user wrote it.
         limits: The limits for the model.
         format: The format, if it has been detected.
+        averages: Whether moving averages take the places of the weights.
     """
 
     path: str
     limits: Limits = DEFAULTS
     format: Format | None = None
+    averages: bool = False
 
     def detected(self) -> ModelPath:
         """Return this path with its format; the format at a URL is left to the process that reads the model.
@@ -58,10 +62,23 @@ class ModelPath(NamedTuple):
         budget.begin(self.limits)
         model = readers.read(locate.at(self.path, self.limits), self.format)
         try:
+            if self.averages:
+                model = _take_averages(model)
             return OpenModel(self.path, model, find_lstms(model))
         except BaseException:
             model.close()
             raise
+
+
+def _take_averages(model: Model) -> Model:
+    """Return `model` with moving averages in place of its weights.
+
+    Raises:
+        NoAverages: It has none.
+    """
+    if model.averages is None:
+        raise NoAverages("the file holds no moving averages of its weights; leave --averages out")
+    return model.averages()
 
 
 class Guard:

@@ -477,3 +477,93 @@ def lstm_cell(
         node(f"{scope}/squashed", of_state, state),
         node(f"{scope}/h", "Mul", f"{scope}/o", f"{scope}/squashed"),
     ])  # fmt: skip
+
+
+def own_cell(
+    order: str = "icfo",
+    *,
+    names: Mapping[str, str] | None = None,
+    joined: bool = True,
+    fused: bool = False,
+    state_first: bool = False,
+    steps: int = 3,
+    added: Mapping[str, float] | None = None,
+    shapes: tuple[int, int] = (3, 4),
+    candidate: str = "Tanh",
+) -> bytes:
+    """Return the variables and the steps, one after the other, of a cell as users write it themselves.
+
+    Args:
+        order: The order of the gates in the columns of its kernels; empty if each gate has arrays of its own.
+        names: The names of its variables by their roles: `W`, `U`, `b`, or `W_i`, `U_i`, `b_i`, …; no bias if there is
+            none for `b`. With `fused`, W is the kernel over both.
+        joined: Whether W and U are concatenated before one product, or their two products added.
+        fused: Whether one variable is multiplied by the concatenated input and state.
+        state_first: Whether h comes before x in what is concatenated or added.
+        steps: The number of steps.
+        added: The number added to a gate, by letter; by default 1.0 to f.
+        shapes: The width of the input and the units.
+        candidate: The activation of the candidate.
+    """
+    names = names or {"W": "own/W_xh", "U": "own/W_hh", "b": "own/bias"}
+    added = {"f": 1.0} if added is None else added
+    d, m = shapes
+    columns = 4 * m if order else m
+    sizes = {"W": (d + m if fused else d, columns), "U": (m, columns), "b": (columns,)}
+    text = b"".join(variable(name, sizes[role[0]]) for role, name in names.items())
+    text += constant("axis", np.array(1, "<i4")) + constant("rows", np.array(0, "<i4")) + node("start", "Placeholder")
+    states = ("start", "start")
+    for step in range(steps):
+        at = f"step_{step}"
+        text += node(f"{at}/x", "StridedSlice", "input")
+        text += _own_step(at, order, names, states, added, candidate,
+                          joined=joined, fused=fused, state_first=state_first)  # fmt: skip
+        states = (f"{at}/h", f"{at}/c")
+    return text
+
+
+def _own_step(
+    at: str, order: str, names: Mapping[str, str], states: tuple[str, str], added: Mapping[str, float], candidate: str,
+    *, joined: bool, fused: bool, state_first: bool,
+) -> bytes:  # fmt: skip
+    def pair(of_input: str, of_state: str) -> tuple[str, str]:
+        return (of_state, of_input) if state_first else (of_input, of_state)
+
+    def total(place: str, ending: str) -> bytes:
+        kernel, recurrent = f"{names['W' + ending]}/read", "" if fused else f"{names['U' + ending]}/read"
+        both = node(f"{place}/both", "ConcatV2", *pair(f"{at}/x", states[0]), "axis")
+        if fused:
+            made = both + node(f"{place}/sum", "MatMul", f"{place}/both", kernel)
+        elif joined:
+            rows = node(f"{place}/rows", "ConcatV2", *pair(kernel, recurrent), "rows")
+            made = both + rows + node(f"{place}/sum", "MatMul", f"{place}/both", f"{place}/rows")
+        else:
+            products = node(f"{place}/xW", "MatMul", f"{at}/x", kernel) + node(
+                f"{place}/hU", "MatMul", states[0], recurrent
+            )
+            made = products + node(f"{place}/sum", "Add", *pair(f"{place}/xW", f"{place}/hU"))
+        bias = names.get("b" + ending)
+        return made + (node(f"{place}/z", "Add", f"{place}/sum", f"{bias}/read") if bias
+                       else node(f"{place}/z", "Identity", f"{place}/sum"))  # fmt: skip
+
+    if order:
+        text = total(at, "") + node(f"{at}/split", "Split", "axis", f"{at}/z", num_split=integer(3, 4))
+        parts = {gate: f"{at}/split:{place}" if place else f"{at}/split" for place, gate in enumerate(order)}
+    else:
+        text = b"".join(total(f"{at}/{gate}", f"_{gate}") for gate in "ifco")
+        parts = {gate: f"{at}/{gate}/z" for gate in "ifco"}
+    for gate, value in added.items():
+        text += scalar(f"{at}/{gate}/added", value) + node(
+            f"{at}/{gate}/more", "Add", parts[gate], f"{at}/{gate}/added"
+        )
+        parts[gate] = f"{at}/{gate}/more"
+    for gate in "ifo":
+        text += node(f"{at}/{gate}", "Sigmoid", parts[gate])
+    return text + b"".join([
+        node(f"{at}/g", candidate, parts["c"]),
+        node(f"{at}/kept", "Mul", states[1], f"{at}/f"),
+        node(f"{at}/new", "Mul", f"{at}/i", f"{at}/g"),
+        node(f"{at}/c", "AddV2", f"{at}/kept", f"{at}/new"),
+        node(f"{at}/squashed", "Tanh", f"{at}/c"),
+        node(f"{at}/h", "Mul", f"{at}/squashed", f"{at}/o"),
+    ])  # fmt: skip

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from lstmdump.errors import ModelClosed, UnreadableModel
 from lstmdump.model.location import Location
@@ -11,9 +12,10 @@ from lstmdump.model.tree import Model, grow
 from lstmdump.readers.declared_sizes import Declared
 from lstmdump.readers.detect import Format
 from lstmdump.readers.raw_array import BLOCK, StoredArray
-from lstmdump.readers.tensorflow.graph.cells import cells
 from lstmdump.readers.tensorflow.graph.functions import LOOPS
 from lstmdump.readers.tensorflow.graph.graph_def import Graph, Node, constant, variables_declared
+from lstmdump.readers.tensorflow.graph.own_cells import all_cells
+from lstmdump.readers.tensorflow.tf1 import cells as tf1_cells
 from lstmdump.readers.tensorflow.tf1 import frozen_names
 from lstmdump.readers.tensorflow.tf1 import variables as tf1_variables
 from lstmdump.readers.tensorflow.wire import dtypes
@@ -22,6 +24,12 @@ from lstmdump.readers.tensorflow.wire.mapped_file import content
 _READING = ("/read", "/Read/ReadVariableOp", "/ReadVariableOp")
 _PASSING_ON = frozenset({"Identity", "Enter"})
 _LEAVES = frozenset({"kernel", "recurrent_kernel", "bias"})
+_TAKING_WEIGHTS = frozenset({"MatMul", "BatchMatMul", "BatchMatMulV2", "BiasAdd", "Add", "AddV2", "Conv1D", "Conv2D",
+                             "Conv3D", "DepthwiseConv2dNative", "Gather", "GatherV2"})  # fmt: skip
+_AUTOMATIC = re.compile(r"(?:Const|zeros|ones|zeros_like|ones_like|[xyab]|values?|tensor|shape|size|stack|concat|mean|"
+                        r"stddev|min|max|mul|add|sub|truediv|range|Fill|delta|start|limit|axis)(?:_\d+)?")  # fmt: skip
+"""The last steps of names that TensorFlow gives to constants that are not variables."""
+
 _NOT_FROZEN = "the graph is not frozen: it declares variables, whose numbers are in a checkpoint"
 
 
@@ -52,9 +60,9 @@ def read(location: Location) -> Model:
             countable=False,
             release=lambda: closed.append(True),
         )
-    computed = list(cells(graph))
+    computed = list(all_cells(graph, tf1_cells.is_in_cell))
     used = {name for cell in computed for names in cell.variables.values() for name in names}
-    variables = {name: tensor for name, tensor in constants.items() if name in used or _was_variable(graph, name)}
+    variables = {name: constants[name] for name in _find_variables(graph, constants, used)}
     declared = {name: without_numbers(name, *kind) for name, kind in variables_declared(graph).items()}
     placed = tf1_variables.place(variables | declared, graph, computed)
     root = grow(placed.weights, placed.kinds, placed.settings, location.limits)
@@ -127,12 +135,27 @@ def _read_array(node: Node) -> Tensor | None:
     return tensor if is_array else None
 
 
-def _was_variable(graph: Graph, name: str) -> bool:
-    """Return whether the constant `name` is read as a variable is, through a node that only passes it on.
+def _find_variables(graph: Graph, constants: Collection[str], used: Collection[str]) -> list[str]:
+    """Return which of `constants` were variables: those that cells have `used`, and those that are read as such.
+
+    A constant that nothing reads is an output of the graph, such as the transitions of a random field that is
+    decoded elsewhere.
+    If a later step has removed the nodes that read variables, an operation that takes weights reads them instead, or an
+    addition. The names that TensorFlow gives to constants are not those of variables.
+    """
+    passed_on = {name for name in constants if any(graph.node(name + ending) is not None for ending in _READING)}
+    readers = {name: {reader.operation for reader in graph.taking(name)} for name in constants if name not in passed_on}
+    passed_on |= {name for name, operations in readers.items() if _is_passed_on(name, operations)}
+    named = {name for name in readers if not _AUTOMATIC.fullmatch(name.rpartition("/")[2])}
+    outputs = {name for name in named if not readers[name]}
+    weights = {name for name in named if not readers[name].isdisjoint(_TAKING_WEIGHTS)} if not passed_on else set()
+    return [name for name in constants if name in passed_on | outputs | weights or name in used]
+
+
+def _is_passed_on(name: str, readers: Collection[str]) -> bool:
+    """Return whether one of `readers`, operations, reads the constant `name` as a variable and only passes it on.
 
     A loop that is a single node reads its initial states and its variables alike; there the name decides.
     """
-    if any(graph.node(name + ending) is not None for ending in _READING):
-        return True
-    readers = {reader.operation for reader in graph.taking(name)}
-    return bool(readers & _PASSING_ON) or (not readers.isdisjoint(LOOPS) and name.rpartition("/")[2] in _LEAVES)
+    in_loop = not set(LOOPS).isdisjoint(readers) and name.rpartition("/")[2] in _LEAVES
+    return not _PASSING_ON.isdisjoint(readers) or in_loop

@@ -63,8 +63,9 @@ def parameters(subject: Subject) -> Section:
 
 
 def _count_other_arrays(lstm: LSTM) -> Iterator[tuple[str, str, int]]:
-    for role, name in ((Role.PEEPHOLE, "peepholes"), (Role.NORMALIZATION, "gamma and beta")):
-        number = sum(weight.role is role for weight in lstm.weights)
+    for role, name, each in ((Role.PEEPHOLE, "peepholes", 1), (Role.NORMALIZATION, "gamma and beta", 1),
+                             (Role.NORMALIZATION_OF_ALL, "gamma and beta of all gates", 4)):  # fmt: skip
+        number = each * sum(weight.role is role for weight in lstm.weights)
         if number:
             yield name, f"{number}·{lstm.units}", number * lstm.units
     if lstm.projection is not None:

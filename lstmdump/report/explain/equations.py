@@ -25,7 +25,7 @@ def equations(subject: Subject) -> Section:
     lstm, behaviour = subject.lstm, subject.behaviour
     squash, sigma = _name_function(behaviour.activation), _name_function(behaviour.recurrent_activation)
     memory, output = "f∘c + i∘candidate", f"o∘{squash}(c')"
-    memory = f"norm({memory})" if _is_normalized(lstm) else memory
+    memory = f"norm({memory})" if lstm.normalized else memory
     output = output if lstm.projection is None else f"({output})·P"
     lines = [
         (f"i = {sigma}({_write_sum(lstm, 'i')})", "what comes in"),
@@ -86,7 +86,7 @@ def _write_sum(lstm: LSTM, letter: str) -> str:
     """Return the argument of the activation of a gate."""
     gate = lstm.gates[letter]
     text = f"x·W_{letter} + h·U_{letter}"
-    text = f"norm({text})" if _is_normalized(lstm) else text
+    text = f"norm({text})" if lstm.normalized else text
     text += "" if gate.b is None else f" + b_{letter}"
     if letter == "f" and lstm.forget_bias != 0:
         text += f" + {'forget_bias' if lstm.forget_bias is None else lstm.forget_bias}"
@@ -100,12 +100,8 @@ def _explain_signs(lstm: LSTM) -> Iterator[str]:
         yield "V are the peepholes, through which the gates read c."
     if lstm.projection is not None:
         yield "P is the projection."
-    if _is_normalized(lstm):
+    if lstm.normalized:
         yield "norm scales the units to mean 0 and variance 1, multiplies by gamma and adds beta."
-
-
-def _is_normalized(lstm: LSTM) -> bool:
-    return any(weight.role is Role.NORMALIZATION for weight in lstm.weights)
 
 
 def _write_clipped(text: str, bound: float | None) -> str:

@@ -75,6 +75,20 @@ _FUSED_KERNEL = _TWO_KERNELS._replace(
     activations="",
 )
 
+_OWN_GATE_ARRAYS = _GATE_ARRAYS._replace(
+    rows_question="Why an array for each gate?",
+    rows="The cell has a W, a U and, with biases, a b for each of the four gates. W is multiplied by x and has a row "
+    "for each of its numbers, {d}; U is multiplied by h and has {h}.",
+    columns="One for each unit. TensorFlow's own cells store the four gates side by side, in {columns} columns.",
+    activations="",
+)
+
+_OWN_TWO_KERNELS = _TWO_KERNELS._replace(
+    rows="kernel is multiplied by x and has a row for each of its numbers, {d}; recurrent_kernel is multiplied by h "
+    "and has {h}. TensorFlow's own cells stack them: {dh} rows.",
+    activations="",
+)
+
 
 def words_of(form: LayoutForm) -> LayoutWords:
     """Return the texts on a form of layout."""
@@ -87,3 +101,7 @@ def words_of(form: LayoutForm) -> LayoutWords:
             return _CUDNN
         case "fused kernel":
             return _FUSED_KERNEL
+        case "own gate arrays":
+            return _OWN_GATE_ARRAYS
+        case "own two kernels":
+            return _OWN_TWO_KERNELS

@@ -50,6 +50,41 @@ def test_constants_that_were_never_variables_are_not_weights(tmp_path: Path) -> 
         assert model.model.parameters == 7 * 16 + 16
 
 
+def total(tmp_path: Path, data: bytes) -> int | None:
+    with lstmdump.open(write(tmp_path, frozen() + data)) as model:
+        return model.model.parameters
+
+
+def test_a_constant_that_nothing_reads_is_an_output_and_counts(tmp_path: Path) -> None:
+    # the transitions of a CRF, which is decoded outside of the graph
+    transitions = constant("crf/transitions", np.zeros((5, 5), "f4"))
+    assert total(tmp_path, transitions) == KERNEL.size + BIAS.size + 25
+
+
+@pytest.mark.parametrize("operation", ["MatMul", "BiasAdd", "Add", "AddV2", "Conv2D", "GatherV2"])
+def test_a_constant_that_an_operation_takes_as_its_weights_counts(operation: str, tmp_path: Path) -> None:
+    # a later step has removed all nodes called /read
+    data = constant("model/w1", np.zeros((4, 10), "f4")) + node("model/out", operation, "x", "model/w1")
+    with lstmdump.open(write(tmp_path, data)) as model:
+        assert model.model.parameters == 40
+
+
+@pytest.mark.parametrize(
+    "name", ["add/y", "Const", "Const_3", "model/zeros", "mul/x", "concat_1/values_0", "strided/stack"]
+)
+@pytest.mark.parametrize("read", [True, False])
+def test_a_constant_named_as_tensorflow_names_them_does_not_count(name: str, read: bool, tmp_path: Path) -> None:
+    data = constant(name, np.zeros(3, "f4")) + (node("sum", "Add", "x", name) if read else b"")
+    with lstmdump.open(write(tmp_path, data)) as model:
+        assert model.model.parameters == 0
+
+
+def test_a_constant_that_is_only_multiplied_does_not_count(tmp_path: Path) -> None:
+    data = constant("model/scales", np.zeros(3, "f4")) + node("scaled", "Mul", "x", "model/scales")
+    with lstmdump.open(write(tmp_path, data)) as model:
+        assert model.model.parameters == 0
+
+
 def test_numbers_cannot_be_read_after_the_model_is_closed(tmp_path: Path) -> None:
     model = lstmdump.open(write(tmp_path, frozen() + split_cell("rnn/lstm_cell")))
     model.close()

@@ -64,6 +64,8 @@ def is_turned(cell: GraphCell) -> bool | None:
 
 def _find_input(cell: GraphCell, walk: Walk) -> str | None:
     """Return the input that is joined with the state before the product with the kernel, or that a block cell takes."""
+    if cell.own is not None:
+        return walk.origin(cell.own.taken) if cell.own.taken else None
     if cell.operation != SPLIT:
         return walk.origin(cell.node.inputs[BLOCK_OPERATIONS[cell.operation].input_at])
     product = walk.at(cell.node.inputs[1])

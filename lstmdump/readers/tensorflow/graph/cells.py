@@ -18,10 +18,13 @@ from lstmdump.readers.tensorflow.graph import functions as graph_functions
 from lstmdump.readers.tensorflow.graph.graph_def import Graph, Node, Nodes, constant, scalar
 
 SPLIT = "Split"
+OWN = "own"
+"""What stands for the operation in a cell that `own_cells` recognises."""
+
 PIECE = re.compile(r"/part_\d+$")
 ADDING = frozenset({"Add", "AddV2"})
-_JOINING = frozenset({"Concat", "ConcatV2"})
-_VARIABLES = frozenset({"Variable", "VariableV2", "VarHandleOp", "Const"})
+JOINING = frozenset({"Concat", "ConcatV2"})
+VARIABLES = frozenset({"Variable", "VariableV2", "VarHandleOp", "Const"})
 _PEEPHOLES = ("w_i_diag", "w_f_diag", "w_o_diag")
 _CANDIDATE, _FORGET, _PARTS = 1, 2, 4
 _OF_CANDIDATES = frozenset(
@@ -32,16 +35,36 @@ _MAX_PIECES = 256  # of a variable: more than any partitioner has reason to make
 _MAX_DISTANCE = 60  # nodes between the part of the forget gate and its sigmoid; layer normalization takes some 20
 
 
+class OwnEquations(NamedTuple):
+    """The equations of a cell of the user's own, which are those of an LSTM with tanh and sigmoid.
+
+    Attributes:
+        order: The order of the gates in the columns of its arrays; empty if each gate has arrays of its own.
+        output: The output that is h'.
+        taken: The output that is x; empty if it is put together from several.
+        state_first: Whether the rows of a kernel over both begin with those of h, not with those of x.
+        is_known: Whether the graph shows which of the inputs is h; otherwise only the widths may.
+    """
+
+    order: str
+    output: str
+    taken: str
+    state_first: bool
+    is_known: bool
+
+
 class GraphCell(NamedTuple):
     """A cell in a graph.
 
     Attributes:
-        operation: `Split`, or the operation that is the whole cell.
+        operation: `Split`, or the operation that is the whole cell, or `OWN`.
         variables: the names of the variables by their role: `kernel`, `bias`, `w_i_diag`, …; several names for a
-            partitioned variable.
+            partitioned variable. A cell of the user's own may have `recurrent_kernel`, or arrays for each gate: `W_i`,
+            `U_i`, `b_i`, or `WU_i` over x and h.
         forget_bias: the constant added to the forget gate, or None if the graph does not show it.
         known_order: whether the graph shows which part is the candidate and which is the forget gate.
-        node: the node of `operation`.
+        node: the node of `operation`; the activation of the candidate in a cell of the user's own.
+        own: the equations of a cell of the user's own.
     """
 
     operation: str
@@ -49,6 +72,7 @@ class GraphCell(NamedTuple):
     forget_bias: float | None
     known_order: bool
     node: Node
+    own: OwnEquations | None = None
 
 
 def cells(graph: Graph) -> Iterator[GraphCell]:
@@ -124,10 +148,10 @@ def variables_behind(graph: Nodes, name: str) -> tuple[str, ...]:
     node = graph.source(name)
     if node is None:
         return ()
-    if node.operation in _JOINING and len(node.inputs) <= _MAX_PIECES:
+    if node.operation in JOINING and len(node.inputs) <= _MAX_PIECES:
         pieces = [piece for piece in map(node.home.source, node.inputs) if piece is not None and not _is_axis(piece)]
-        return tuple(piece.name for piece in pieces) if all(piece.operation in _VARIABLES for piece in pieces) else ()
-    return (node.name,) if node.operation in _VARIABLES else ()
+        return tuple(piece.name for piece in pieces) if all(piece.operation in VARIABLES for piece in pieces) else ()
+    return (node.name,) if node.operation in VARIABLES else ()
 
 
 def _is_axis(node: Node) -> bool:
@@ -170,12 +194,12 @@ def joining_axes(graph: Graph) -> dict[str, int]:
     """Return, by name, the axis along which `graph` joins each piece of a partitioned variable to the others."""
     found: dict[str, int] = {}
     for nodes in _all_nodes(graph):
-        for joining in (node for operation in _JOINING for node in nodes.running(operation)):
+        for joining in (node for operation in JOINING for node in nodes.running(operation)):
             axis_at = 0 if joining.operation == "Concat" else len(joining.inputs) - 1
             axis = nodes.source(joining.inputs[axis_at]) if joining.inputs else None
             value = None if axis is None else scalar(axis)
             sources = [nodes.source(name) for place, name in enumerate(joining.inputs) if place != axis_at]
             if value in range(_MAX_AXES):
-                pieces = (source for source in sources if source is not None and source.operation in _VARIABLES)
+                pieces = (source for source in sources if source is not None and source.operation in VARIABLES)
                 found.update((piece.name, int(value or 0)) for piece in pieces)
     return found

@@ -8,7 +8,8 @@
 ==============  =======================================================================================
 
 A kernel and a bias alone do not distinguish a cell from a dense layer. So a scope is a cell if it has the name that
-TensorFlow gives to a cell, or if a graph computes a cell with these variables.
+TensorFlow gives to a cell, or if a graph computes a cell with these variables. Two kernels and a bias in a scope that
+is called …LSTMCell are a cell as well (`LN_LSTMCell/W_xh`, `W_hh`, `bias`), if they have its shapes.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from itertools import takewhile
 
-from lstmdump.model.cell_classes import BLOCK_OPERATIONS, CELL_CLASSES
+from lstmdump.model.cell_classes import BLOCK_OPERATIONS, CELL_CLASSES, TF1_ORDER, class_named
 from lstmdump.readers.tensorflow.graph.cells import PIECE, SPLIT, GraphCell
 
 _CLASS_BY_SCOPE = {scope: kind.name for kind in CELL_CLASSES.values() for scope in kind.scopes}
@@ -31,6 +33,11 @@ _LEAVES = (
     (r"\g<0>", re.compile(r"(?:input|transform|forget|output|state)/(?:gamma|beta)")),
 )
 _OPTIONAL_VARIABLES = ("w_i_diag", "w_f_diag", "w_o_diag", "projection/kernel", "projection/weights")
+_OWN_CLASS = re.compile(r"(\w*LSTMCell)(?:_\d+)?")
+_TWO_KERNELS = {"w_xh": "kernel", "w_hh": "recurrent_kernel", "wx": "kernel", "wh": "recurrent_kernel",
+                "w_x": "kernel", "w_h": "recurrent_kernel", "b": "bias", "bias": "bias", "biases": "bias"}  # fmt: skip
+"""What the cells of several public projects call two kernels and a bias, in lower case."""
+
 _MAX_LEAF_STEPS = 2
 _MAX_STEPS = 32  # no genuine scope is as deep
 
@@ -40,27 +47,35 @@ class TF1Cell:
 
     Attributes:
         scope: the scope of its variables.
-        kind: its class.
+        kind: its class; None if nothing states it.
         forget_bias: the forget bias that it adds at run time; None if unknown.
         variables: the names of the variables by their role in the cell (`kernel`, `w_i_diag`, …), pieces in order.
         computed: the cell in the graph, if there is one.
+        order: the order of its gates, if its class does not state it; empty if each gate has arrays of its own.
     """
 
-    __slots__ = ("computed", "forget_bias", "kind", "scope", "variables")
+    __slots__ = ("computed", "forget_bias", "kind", "order", "scope", "variables")
 
     def __init__(
         self,
         scope: str,
-        kind: str,
+        kind: str | None,
         forget_bias: float | None = None,
         variables: dict[str, list[str]] | None = None,
         computed: GraphCell | None = None,
+        order: str | None = None,
     ) -> None:
         self.scope = scope
         self.kind = kind
         self.forget_bias = forget_bias
         self.variables = {} if variables is None else variables
         self.computed = computed
+        self.order = order
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it has kernels, and not only other variables with the names of a cell's."""
+        return any(leaf in self.variables for leaf in ("kernel", "W_i", "WU_i"))
 
 
 def find(names: Iterable[str], from_graph: Iterable[GraphCell]) -> list[TF1Cell]:
@@ -85,14 +100,52 @@ def find(names: Iterable[str], from_graph: Iterable[GraphCell]) -> list[TF1Cell]
     for cell in found.values():
         for pieces in cell.variables.values():
             pieces.sort(key=_read_piece_number)
+    found |= _find_two_kernels(names, found)
     computed = [_add_computed(found, cell, known) for cell in from_graph]
     sure = set(filter(None, computed))  # cells that the graph computes, if it has any
-    return [cell for cell in found.values() if "kernel" in cell.variables and (not sure or cell.scope in sure)]
+    return [cell for cell in found.values() if cell.is_whole and (not sure or cell.scope in sure)]
+
+
+def _find_two_kernels(names: Iterable[str], found: Mapping[str, TF1Cell]) -> dict[str, TF1Cell]:
+    """Return the cells with two kernels and a bias of usual names in a scope called …LSTMCell, by scope.
+
+    All variables below that scope are those of the cell.
+    """
+    scopes: dict[str, dict[str, str]] = {}
+    for name in names:
+        steps = name.split("/")
+        for length in range(1, min(len(steps), _MAX_STEPS)):
+            if _find_own_class(steps[length - 1]) is not None:
+                scopes.setdefault("/".join(steps[:length]), {})["/".join(steps[length:])] = name
+    cells = {}
+    for scope, variables in scopes.items():
+        known = {leaf: _TWO_KERNELS[leaf.lower()] for leaf in variables if leaf.lower() in _TWO_KERNELS}
+        is_taken = scope in found and found[scope].is_whole
+        if not is_taken and sorted(known.values()) == ["bias", "kernel", "recurrent_kernel"]:
+            arrays = {known.get(leaf, leaf): [name] for leaf, name in variables.items()}
+            cells[scope] = TF1Cell(scope, own_class(scope), None, arrays, order=TF1_ORDER)
+    return cells
+
+
+def own_class(scope: str) -> str | None:
+    """Return the class that the last step of `scope` states, if it ends in LSTMCell and is not another kind of cell."""
+    return _find_own_class(scope.rpartition("/")[2])
+
+
+@lru_cache(maxsize=1024)
+def _find_own_class(name: str) -> str | None:
+    match = _OWN_CLASS.fullmatch(name)
+    return match[1] if match is not None and not class_named(match[1]).is_other else None
 
 
 def kind_of(scope: str) -> str | None:
     """Return the class of the cell that the last step of `scope` names, or None."""
     return _find_kind(scope.rpartition("/")[2])
+
+
+def is_in_cell(name: str) -> bool:
+    """Return whether the variable `name` is in a scope that has the name of a cell of TensorFlow."""
+    return kind_of(split_name(name)[0]) is not None
 
 
 @lru_cache(maxsize=1024)
@@ -149,24 +202,26 @@ def _add_computed(found: dict[str, TF1Cell], computed: GraphCell, known: set[str
     The result is None if the kernel of the cell is not stored, the order of its gates is unknown, or its scope has the
     name of another cell.
     """
+    if computed.own is not None:
+        return _add_own(found, computed, known)
     variables = {leaf: list(dict.fromkeys(PIECE.sub("", name) for name in names))
                  for leaf, names in computed.variables.items()}  # fmt: skip
     kernel = variables["kernel"][0]
-    scope, leaf = split_name(kernel)
+    scope, _ = split_name(kernel)
     cell = found.get(scope)
     if cell is not None and kernel in cell.variables.get("kernel", ()):
         cell.computed = computed
         if computed.forget_bias is not None:
             cell.forget_bias = computed.forget_bias
         block = BLOCK_OPERATIONS.get(computed.operation)
-        if block is not None and block.names_class and CELL_CLASSES[cell.kind].forget_bias is None:
+        if block is not None and block.names_class and class_named(cell.kind).forget_bias is None:
             cell.kind = block.name  # but not of a CudnnCompatibleLSTMCell, which runs the same operation
         return scope
     stored = {leaf: there for leaf, names in variables.items() if (there := [name for name in names if name in known])}
     if "kernel" not in stored or not computed.known_order or kind_of(scope) is not None:
         return None
-    kind = "LSTMCell" if computed.operation == SPLIT else computed.operation
-    own_scope = scope if leaf == "kernel" and scope and scope not in found else kernel
+    kind = own_class(scope) if computed.operation == SPLIT else computed.operation
+    own_scope = scope if scope and scope not in found else kernel
     if own_scope == scope:
         beside = {
             split_name(name)[1] or "": [name]
@@ -176,6 +231,27 @@ def _add_computed(found: dict[str, TF1Cell], computed: GraphCell, known: set[str
         stored = beside | stored
     found[own_scope] = TF1Cell(own_scope, kind, computed.forget_bias, stored, computed)
     return own_scope
+
+
+def _add_own(found: dict[str, TF1Cell], computed: GraphCell, known: set[str]) -> str | None:
+    """Add a cell of the user's own, which the graph computes, to `found`; return its scope, None if it is not stored.
+
+    Its scope is the one that its variables have in common.
+    """
+    variables = {leaf: list(names) for leaf, names in computed.variables.items()}
+    names = [name for pieces in variables.values() for name in pieces]
+    if computed.own is None or not known.issuperset(names):
+        return None
+    scope = "/".join(_find_common_steps([name.split("/")[:-1] for name in names]))
+    if not scope or (scope in found and found[scope].computed is not None):
+        scope = names[0]
+    found[scope] = TF1Cell(scope, own_class(scope), computed.forget_bias, variables, computed, computed.own.order)
+    return scope
+
+
+def _find_common_steps(paths: Iterable[list[str]]) -> list[str]:
+    """Return the steps that all `paths` begin with."""
+    return [steps[0] for steps in takewhile(lambda steps: len(set(steps)) == 1, zip(*paths, strict=False))]
 
 
 def leaf_map(cells: Iterable[TF1Cell]) -> Mapping[str, tuple[TF1Cell, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from lstmdump.errors import CorruptModel
 from lstmdump.model.limits import DEFAULTS, Limits, limit_exceeded
@@ -10,8 +11,9 @@ from lstmdump.model.location import Location
 from lstmdump.model.tensor import Tensor, without_numbers
 from lstmdump.model.tree import Model, grow
 from lstmdump.readers.detect import Format
-from lstmdump.readers.tensorflow.graph.cells import cells
 from lstmdump.readers.tensorflow.graph.graph_def import Graph, variables_declared
+from lstmdump.readers.tensorflow.graph.own_cells import all_cells
+from lstmdump.readers.tensorflow.tf1 import cells as tf1_cells
 from lstmdump.readers.tensorflow.tf1 import variables as tf1_variables
 from lstmdump.readers.tensorflow.tf1.checkpoint_v1 import CheckpointV1
 from lstmdump.readers.tensorflow.wire.bundle import Bundle
@@ -31,12 +33,23 @@ def of_variables(
     limits: Limits,
 ) -> Model:
     """Return the model of `tensors`, which are known by name only, and of the `graph` that computes with them."""
-    placed = tf1_variables.place(tensors, graph, () if graph is None else cells(graph))
-    root = grow(placed.weights, placed.kinds, placed.settings, limits)
+
+    def build(*, take_averages: bool) -> Model:
+        computed = () if graph is None else all_cells(graph, tf1_cells.is_in_cell)
+        placed = tf1_variables.place(tensors, graph, computed, take_averages=take_averages)
+        return Model(
+            kind.value,
+            f"tensorflow{version or ' 1'}",
+            grow(placed.weights, placed.kinds, placed.settings, limits),
+            notes=(*notes, *placed.notes),
+            release=(lambda: None) if held is None else held.close,
+            sources=placed.sources,
+            beside=placed.beside,
+            averages=partial(build, take_averages=True) if placed.holds_averages else None,
+        )
+
     version = "" if graph is None or not graph.version else f" {graph.version}"
-    release = (lambda: None) if held is None else held.close
-    return Model(kind.value, f"tensorflow{version or ' 1'}", root, notes=(*notes, *placed.notes), release=release,
-                 sources=placed.sources)  # fmt: skip
+    return build(take_averages=False)
 
 
 def of_saved_model(meta_graph: Message, bundle: Bundle | None, notes: Sequence[str], limits: Limits) -> Model:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from functools import partial
 
 from lstmdump.errors import CannotReplay
+from lstmdump.model.cell_classes import TF1_ORDER
 from lstmdump.model.settings import DeferredSettings, LayerSettings, bound, finite_number
 from lstmdump.model.tensor import Tensor
 from lstmdump.model.tree import LayerPath, Sources
@@ -27,7 +28,10 @@ def of(cell: TF1Cell, places: Collection[LayerPath]) -> DeferredSettings:
 
     If there is a graph, they include the activations and the bounds, or the reason why the cell is not a plain LSTM.
     """
-    return DeferredSettings(partial(_read_settings, cell, places), finite_number(cell.forget_bias))
+    is_own = cell.order is not None or cell.kind is None  # such a cell has no class that states the order of its gates
+    order = TF1_ORDER if is_own and cell.order is None else cell.order
+    return DeferredSettings(partial(_read_settings, cell, places), finite_number(cell.forget_bias), order,
+                            shows_equations=is_own and cell.computed is not None)  # fmt: skip
 
 
 def _read_settings(cell: TF1Cell, places: Collection[LayerPath]) -> LayerSettings:

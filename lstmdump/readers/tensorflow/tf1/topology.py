@@ -17,6 +17,7 @@ from lstmdump.model.tensor import Tensor
 from lstmdump.model.tree import LayerPath, Source
 from lstmdump.readers.tensorflow.graph import cell_equations, cell_inputs
 from lstmdump.readers.tensorflow.graph.cells import GraphCell
+from lstmdump.readers.tensorflow.tf1 import own_arrays
 from lstmdump.readers.tensorflow.tf1.cells import TF1Cell
 
 _STACKED = re.compile(r"(.*/)?(?:multi_rnn_cell/cell_|MultiRNNCell/Cell)(\d{1,4})()/[^/]+")
@@ -30,6 +31,9 @@ class _PlacedCell:
     def __init__(self, path: LayerPath, cell: TF1Cell, tensors: Mapping[str, Tensor]) -> None:
         self.path = path
         self.scope = cell.scope
+        if cell.order is not None:
+            self.input, self.output = own_arrays.sizes(cell, tensors)
+            return
         columns = tensors[cell.variables["kernel"][0]].shape[1]
         rows = sum(tensors[name].shape[0] for name in cell.variables["kernel"])
         widths = [tensors[name].shape[-1:] for name in cell.variables.get("projection/kernel", ())]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from lstmdump.errors import CorruptModel
@@ -14,38 +14,38 @@ from lstmdump.readers.keras.architecture.names import drop_automatic_names
 from lstmdump.readers.tensorflow.graph import cells as graph_cells
 from lstmdump.readers.tensorflow.graph.cells import GraphCell
 from lstmdump.readers.tensorflow.graph.graph_def import Graph
+from lstmdump.readers.tensorflow.tf1 import beside, own_arrays
 from lstmdump.readers.tensorflow.tf1 import cells as tf1_cells
 from lstmdump.readers.tensorflow.tf1 import settings as tf1_settings
 from lstmdump.readers.tensorflow.tf1.cells import TF1Cell
 from lstmdump.readers.tensorflow.wire import decode
 
-_INTEGERS = ("int", "uint", "bool")
-_POWERS = re.compile(r"(.*/)?beta[12]_power(_\d+)?")
-_OPTIMIZER = re.compile(r"training(_\d+)?/(Adam|Adamax|Nadam|SGD|RMSprop|Adagrad|Adadelta|TFOptimizer)\w*/.*|"
-                        r"(Adam|Adamax|Nadam|SGD|RMSprop|Adagrad|Adadelta)(_\d+)?/(iterations|iter|lr|learning_rate|"
-                        r"beta_1|beta_2|decay|rho|momentum)")  # fmt: skip
-_COUNTERS = re.compile(r"(.*/)?(?:global_)?step(_\d+)?|(.*/)?[^/]*_(?:step|counter|monitor)(_\d+)?|"
-                       r"(.*/)?[^/]*(?:monitor|metric)[^/]*/[^/]+|(.*/)?(?:learning_rate|lr|epoch|count)(_\d+)?",
-                       re.IGNORECASE)  # fmt: skip
-"""The names of single numbers that count or watch a training; TensorFlow's own counters are integers or floats."""
-
 _DIRECTIONS = {"fw": "0fw", "bw": "1bw", "FW": "0FW", "BW": "1BW"}
 _LOOPS = re.compile(r"(^|/)(rnn|RNN|fw|bw|FW|BW|cell_\d+|Cell\d+|multi_rnn_cell)/[^/]+$")
-_MAX_STEPS = 32  # no genuine scope is as deep
+_CELL = re.compile(r"(?i)(?:cell|lstm)[^/]*$")
+_CELLS = re.compile(r"(?i)cell|lstm|rnn")
 _DIGITS = re.compile(r"(\d{1,18})")
 
 
 class Variables(NamedTuple):
-    """The weights of a model, with the classes and settings of its layers."""
+    """The weights of a model, with the classes and settings of its layers, and what lies beside them."""
 
     weights: list[Weight]
     kinds: dict[LayerPath, str]
     settings: dict[LayerPath, DeferredSettings]
     notes: list[str]
     sources: Callable[[], Sources]
+    beside: tuple[Tensor, ...] = ()
+    holds_averages: bool = False
 
 
-def place(tensors: Mapping[str, Tensor], graph: Graph | None, computed: Iterable[GraphCell] = ()) -> Variables:
+def place(
+    tensors: Mapping[str, Tensor],
+    graph: Graph | None,
+    computed: Iterable[GraphCell] = (),
+    *,
+    take_averages: bool = False,
+) -> Variables:
     """Return the layers of the variables in `tensors`.
 
     Names are the only structure: a variable belongs to the cell whose scope and role its name states (`cells.py`), if
@@ -56,17 +56,17 @@ def place(tensors: Mapping[str, Tensor], graph: Graph | None, computed: Iterable
         tensors: all stored tensors by name, including those of an optimizer.
         graph: the graph, if it is stored.
         computed: the cells that the graph computes.
+        take_averages: whether moving averages take the places of their weights.
 
     Raises:
         CorruptModel: The pieces of a variable cannot be joined.
     """
     trainable = None if graph is None else graph.trainable
-    kept = {name: tensor for name, tensor in tensors.items() if _is_weight(name, tensor, tensors)
-            and not _is_counter(name, tensor, trainable)}  # fmt: skip
+    kept, arrays_beside, notes, holds_averages = beside.separate(tensors, trainable, take_averages=take_averages)
     if graph is not None:
         kept = _join_partitions(kept, graph)
     found = tf1_cells.find(kept, computed)
-    cells = [cell for cell in found if _fits(cell, kept)]
+    cells = [cell for cell in found if own_arrays.fits(cell, kept) or (cell.order is None and _fits(cell, kept))]
     inside = tf1_cells.leaf_map(cells)
     rank = {} if graph is None else {name: graph.turn(name) for name in kept}
     paths = _find_paths(kept)
@@ -82,10 +82,12 @@ def place(tensors: Mapping[str, Tensor], graph: Graph | None, computed: Iterable
     by_path = {_split_scope(cell.scope): cell for cell in cells}
     return Variables(
         weights,
-        {path: cell.kind for path, cell in by_path.items()},
+        {path: cell.kind for path, cell in by_path.items() if cell.kind is not None},
         {path: tf1_settings.of(cell, by_path) for path, cell in by_path.items()},
-        [*tf1_cells.note_other_cells(kept), *([] if graph is not None else _note_unnamed_cells(kept, inside))],
+        [*notes, *tf1_cells.note_other_cells(kept), *_note_unnamed_cells(kept, inside, with_graph=graph is not None)],
         lambda: tf1_settings.sources(by_path, kept),
+        arrays_beside,
+        holds_averages,
     )
 
 
@@ -114,16 +116,39 @@ def _fits(cell: TF1Cell, tensors: Mapping[str, Tensor]) -> bool:
     return kernel[0] > (width[0][0] if width and width[0] else kernel[1] // 4) > 0
 
 
-def _note_unnamed_cells(tensors: Mapping[str, Tensor], inside: Mapping[str, object]) -> Iterator[str]:
-    """Yield notes on scopes with the shapes of a cell but not its name; only a graph would show what they are."""
-    for name in tensors:
-        if name in inside:
+def _note_unnamed_cells(
+    tensors: Mapping[str, Tensor], inside: Mapping[str, object], *, with_graph: bool
+) -> Iterator[str]:
+    """Yield notes on scopes with the shapes of a cell that is not read; only a graph would show what they are."""
+    scopes: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        scope, _, leaf = name.rpartition("/")
+        if name not in inside and scope:
+            scopes.setdefault(scope, {})[leaf] = tensor
+    for scope, arrays in scopes.items():
+        if tf1_cells.kind_of(scope) is not None or "recurrent_kernel" in arrays:
             continue
-        scope, leaf = tf1_cells.split_name(name)
-        cell = TF1Cell(scope, "", None, {"kernel": [name], "bias": [f"{scope}/bias"]})
-        has_both = leaf == "kernel" and f"{scope}/bias" in tensors
-        if has_both and _LOOPS.search(scope) and tf1_cells.kind_of(scope) is None and _fits(cell, tensors):
+        if _CELLS.search(scope) and _has_two_kernels(arrays.values()) and with_graph:
+            yield f"{scope} has the shapes of an LSTM cell, but its graph does not show the equations of one"
+        elif not with_graph and (
+            (_CELLS.search(scope) and _has_two_kernels(arrays.values()))
+            or ((_LOOPS.search(scope) or _CELL.search(scope)) and _has_one_kernel(scope, arrays, tensors))
+        ):
             yield f"{scope} has the shapes of an LSTM cell; only the graph (.meta) would show whether it is one"
+
+
+def _has_one_kernel(scope: str, arrays: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> bool:
+    """Return whether the `arrays` of a scope have the names and shapes of a kernel over x and h and its bias."""
+    kernels = [f"{scope}/{leaf}" for leaf in arrays if tf1_cells.split_name(f"{scope}/{leaf}")[1] == "kernel"]
+    cells = (TF1Cell(scope, None, None, {"kernel": [name], "bias": [f"{scope}/bias"]}) for name in kernels)
+    return "bias" in arrays and any(_fits(cell, tensors) for cell in cells)
+
+
+def _has_two_kernels(arrays: Iterable[Tensor]) -> bool:
+    """Return whether `arrays` include a kernel (d, 4u), a recurrent kernel (u, 4u) and a bias (4u,)."""
+    shapes = [tensor.shape for tensor in arrays]
+    recurrent = {shape for shape in shapes if len(shape) == 2 and shape[1] == 4 * shape[0] and shape[1:] in shapes}
+    return any(sum(len(shape) == 2 and shape[1] == columns for shape in shapes) == 2 for _, columns in recurrent)
 
 
 def _join_partitions(tensors: Mapping[str, Tensor], graph: Graph) -> dict[str, Tensor]:
@@ -145,6 +170,8 @@ def _join_partitions(tensors: Mapping[str, Tensor], graph: Graph) -> dict[str, T
 
 def _list_weights(cell: TF1Cell, tensors: Mapping[str, Tensor]) -> list[Weight]:
     """Return the weights of `cell`, the kernel first; TensorFlow 0.12 splits a kernel by rows."""
+    if cell.order is not None:
+        return [Weight(_split_scope(cell.scope), *array) for array in own_arrays.arrays(cell, tensors).items()]
     leaves = sorted(cell.variables, key=lambda leaf: (leaf != "kernel", leaf != "bias", leaf))
     path = _split_scope(cell.scope)
     return [Weight(path, leaf, _join_pieces(cell, leaf, tensors)) for leaf in leaves]
@@ -185,35 +212,6 @@ def _join_names(names: Sequence[str]) -> str:
     if all(name.startswith(f"{start}_") for name in names):
         return f"{start}_{{{','.join(name[len(start) + 1 :] for name in names)}}}"
     return "{" + ",".join(names) + "}"
-
-
-def _is_weight(name: str, tensor: Tensor, all_tensors: Mapping[str, Tensor]) -> bool:
-    """Return whether `name` is a weight, and not a counter, a text or a slot of an optimizer."""
-    # The name of a slot contains that of its weight: `lstm/kernel/Adam`, or `train/lstm/kernel/Adam` in the scope of an
-    # optimizer. So a name is that of a slot if the steps before the last, or the end of them, name a tensor of its
-    # shape.
-    if tensor.dtype == "string" or (
-        not tensor.shape and (tensor.dtype.startswith(_INTEGERS) or _POWERS.fullmatch(name))
-    ):
-        return False
-    if _OPTIMIZER.fullmatch(name):
-        return False
-    steps = name.split("/")[:-1]
-    for start in range(min(len(steps), _MAX_STEPS)):
-        owner = all_tensors.get("/".join(steps[start:]))
-        if owner is not None:
-            return owner.shape != tensor.shape and bool(tensor.shape)
-    return True
-
-
-def _is_counter(name: str, tensor: Tensor, trainable: Collection[str] | None) -> bool:
-    """Return whether `name` is a single number that training does not learn, by its name or by the graph.
-
-    The graph alone does not do: a variable is in its collection `trainable` unless its author said otherwise.
-    """
-    if tensor.shape:
-        return False
-    return _COUNTERS.fullmatch(name) is not None or (trainable is not None and name not in trainable)
 
 
 def _natural_key(name: str) -> list[tuple[int, str]]:

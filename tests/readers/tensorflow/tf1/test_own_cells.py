@@ -1,0 +1,273 @@
+"""Cells of the user's own in TensorFlow 1: found by their equations, or without a graph by names and shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support import builders
+from support.tensorflow_builders import meta_graph, own_cell, write_bundle
+
+import lstmdump
+from lstmdump.lstm import LSTM
+from lstmdump.report import record
+from lstmdump.report.facts import describe
+
+D, M = 3, 4
+CASES = Path(__file__).parents[3] / "cases"
+TWELVE = {
+    f"{array}_{gate}": f"gen/Variable_{k}" for k, (gate, array) in enumerate((g, a) for g in "ifoc" for a in "WUb")
+}
+
+
+def side_by_side(order: str, d: int = D, m: int = M) -> dict[str, np.ndarray]:
+    """Return W, U and b with the gates in columns of this order."""
+    made = builders.gates(d, m)
+    return {array: np.concatenate([made[f"{array}_{gate}"] for gate in order], axis=-1) for array in "WUb"}
+
+
+def opened(tmp_path: Path, tensors: Mapping[str, np.ndarray], graph: bytes = b"") -> lstmdump.OpenModel:
+    path = write_bundle(tmp_path / "x", tensors)
+    if graph:
+        path.with_name("x.meta").write_bytes(meta_graph(graph=graph))
+    return lstmdump.open(path)
+
+
+def assert_gates(lstm: LSTM, d: int = D, m: int = M) -> None:
+    made = builders.gates(d, m)
+    assert (lstm.input_dim, lstm.units) == (d, m)
+    for letter, gate in lstm.gates.items():
+        assert gate.b is not None
+        assert gate.W.read().tolist() == made[f"W_{letter}"].tolist()
+        assert gate.U.read().tolist() == made[f"U_{letter}"].tolist()
+        assert gate.b.read().tolist() == made[f"b_{letter}"].tolist()
+
+
+def named(arrays: Mapping[str, np.ndarray], names: Mapping[str, str]) -> dict[str, np.ndarray]:
+    return {names[role]: values for role, values in arrays.items()}
+
+
+XH = {"W": "own/W_xh", "U": "own/W_hh", "b": "own/bias"}
+BASELINES = {"W": "lstm1/wx", "U": "lstm1/wh", "b": "lstm1/b"}
+
+
+# --- W and U are variables of their own
+
+
+@pytest.mark.parametrize("order", ["".join(order) for order in permutations("ifco")])
+def test_the_gates_are_found_in_any_order(order: str, tmp_path: Path) -> None:
+    with opened(tmp_path, named(side_by_side(order), XH), own_cell(order, names=XH)) as model:
+        (lstm,) = model.lstms
+        assert (lstm.gate_order, lstm.forget_bias, lstm.parameters) == (order, 1.0, 128)
+        assert_gates(lstm)
+
+
+@pytest.mark.parametrize("state_first", [False, True])
+@pytest.mark.parametrize("joined", [True, False])
+def test_two_kernels_are_concatenated_or_their_products_added(joined: bool, state_first: bool, tmp_path: Path) -> None:
+    graph = own_cell("ifoc", names=BASELINES, joined=joined, state_first=state_first, added={})
+    with opened(tmp_path, named(side_by_side("ifoc"), BASELINES), graph) as model:
+        (lstm,) = model.lstms
+        assert (lstm.name, lstm.gate_order, lstm.forget_bias) == ("lstm1", "ifoc", 0.0)
+        assert_gates(lstm)
+
+
+@pytest.mark.parametrize("state_first", [False, True])
+def test_the_kernel_of_the_state_is_the_one_that_takes_the_output(state_first: bool, tmp_path: Path) -> None:
+    graph = own_cell(names=XH, shapes=(M, M), joined=False, state_first=state_first)
+    with opened(tmp_path, named(side_by_side("icfo", M, M), XH), graph) as model:
+        assert_gates(model.lstms[0], M, M)
+
+
+@pytest.mark.parametrize("state_first", [False, True])
+def test_the_names_do_not_decide_which_kernel_takes_the_output(state_first: bool, tmp_path: Path) -> None:
+    names = {"W": "own/z", "U": "own/a", "b": "own/b"}
+    graph = own_cell(names=names, shapes=(M, M), state_first=state_first)
+    with opened(tmp_path, named(side_by_side("icfo", M, M), names), graph) as model:
+        assert_gates(model.lstms[0], M, M)
+
+
+def test_shapes_decide_where_there_is_one_step_only(tmp_path: Path) -> None:
+    names = {"W": "own/z", "U": "own/a", "b": "own/b"}
+    with opened(tmp_path, named(side_by_side("icfo"), names), own_cell(names=names, steps=1)) as model:
+        assert_gates(model.lstms[0])
+
+
+def test_two_kernels_of_one_shape_that_nothing_tells_apart_are_not_read(tmp_path: Path) -> None:
+    graph = own_cell(names=XH, shapes=(M, M), steps=1)
+    with opened(tmp_path, named(side_by_side("icfo", M, M), XH), graph) as model:
+        assert model.lstms == ()
+        assert model.model.parameters == 4 * ((M + M) * M + M)
+
+
+def test_a_cell_may_have_no_bias(tmp_path: Path) -> None:
+    names = {"W": "own/W_xh", "U": "own/W_hh"}
+    arrays = side_by_side("icfo")
+    del arrays["b"]
+    with opened(tmp_path, named(arrays, names), own_cell(names=names)) as model:
+        assert (model.lstms[0].use_bias, model.lstms[0].parameters) == (False, 112)
+
+
+def test_the_class_is_not_what_a_variable_is_called(tmp_path: Path) -> None:
+    with opened(tmp_path, named(side_by_side("icfo"), XH), own_cell(names=XH)) as model:
+        (layer,) = record.of(describe(model))["layers"]
+        assert (layer["name"], layer["class_from"]) == ("own", "shapes")
+
+
+def test_the_rest_of_the_scope_is_not_a_part_of_the_cell(tmp_path: Path) -> None:
+    tensors = named(side_by_side("icfo"), XH) | {"own/softmax_w": np.zeros((4, 2), "f4")}
+    with opened(tmp_path, tensors, own_cell(names=XH)) as model:
+        assert (model.lstms[0].parameters, model.lstms[0].notes) == (128, ())
+        assert model.model.parameters == 136
+
+
+@pytest.mark.parametrize(
+    "unlike",
+    [{"added": {"f": 1.0, "o": 0.5}}, {"added": {"c": 0.5}}, {"candidate": "Sigmoid"}, {"candidate": "Relu"}],
+)
+def test_other_equations_are_not_those_of_a_cell(unlike: dict[str, Any], tmp_path: Path) -> None:
+    with opened(tmp_path, named(side_by_side("icfo"), XH), own_cell(names=XH, **unlike)) as model:
+        assert model.lstms == ()
+
+
+def test_a_cell_of_one_kernel_is_called_by_its_scope_and_not_by_a_variable(tmp_path: Path) -> None:
+    # as Sonnet calls its variables
+    arrays, names = side_by_side("icfo"), {"W": "deep_lstm/lstm_1/w_gates", "b": "deep_lstm/lstm_1/b_gates"}
+    kernel = np.concatenate([arrays["W"], arrays["U"]])
+    graph = own_cell(names=names, fused=True)
+    with opened(tmp_path, named({"W": kernel, "b": arrays["b"]}, names), graph) as model:
+        (layer,) = record.of(describe(model))["layers"]
+        assert (layer["name"], layer["class"], layer["class_from"]) == ("deep_lstm/lstm_1", "LSTMCell", "shapes")
+        assert_gates(model.lstms[0])
+
+
+def test_a_genuine_cell_with_two_kernels_is_read() -> None:
+    # TensorFlow 2.21 wrote it; W_xh (3, 16), W_hh (4, 16), bias (16,), joined by concat, and a forget bias of 1.0
+    with lstmdump.open(CASES / "split_cell" / "model") as model:
+        (lstm,) = model.lstms
+        assert (lstm.input_dim, lstm.units, lstm.gate_order, lstm.forget_bias) == (3, 4, "icfo", 1.0)
+        assert (lstm.parameters, model.model.parameters) == (128, 128)
+        assert [weight.tensor.name for weight in lstm.weights] == [
+            f"LSTMCell/{leaf}" for leaf in ("W_xh", "W_hh", "bias")
+        ]
+
+
+def test_a_cell_with_two_kernels_is_replayed_with_its_forget_bias() -> None:
+    with lstmdump.open(CASES / "split_cell" / "model") as model:
+        (lstm,) = model.lstms
+        x = builders.numbers(2, 5, 3)
+        states = lstmdump.replay.run(lstm, x)
+        stored = {weight.name: weight.tensor.read() for weight in lstm.weights}
+    h = c = np.zeros((2, 4))
+    for step in range(5):
+        z = x[:, step] @ stored["kernel"] + h @ stored["recurrent_kernel"] + stored["bias"]
+        i, candidate, f, o = np.split(z, 4, axis=1)
+        c = c / (1 + np.exp(-f - 1.0)) + np.tanh(candidate) / (1 + np.exp(-i))
+        h = np.tanh(c) / (1 + np.exp(-o))
+    assert np.abs(states.h[:, -1] - h).max() < 1e-6
+
+
+# --- one kernel over both, and arrays for each gate
+
+
+@pytest.mark.parametrize("state_first", [False, True])
+@pytest.mark.parametrize("order", ["icfo", "ifoc", "fcio"])
+def test_one_kernel_over_both_is_cut_where_the_state_is(order: str, state_first: bool, tmp_path: Path) -> None:
+    arrays = side_by_side(order)
+    rows = [arrays["U"], arrays["W"]] if state_first else [arrays["W"], arrays["U"]]
+    names = {"W": "mine/w", "b": "mine/b"}
+    graph = own_cell(order, names=names, fused=True, state_first=state_first)
+    with opened(tmp_path, {"mine/w": np.concatenate(rows), "mine/b": arrays["b"]}, graph) as model:
+        (lstm,) = model.lstms
+        assert (lstm.gate_order, lstm.parameters, model.model.parameters) == (order, 128, 128)
+        assert_gates(lstm)
+
+
+@pytest.mark.parametrize("joined", [True, False])
+def test_twelve_variables_without_names_of_their_own_are_a_cell(joined: bool, tmp_path: Path) -> None:
+    made = builders.gates(D, M)
+    graph = own_cell("", names=TWELVE, joined=joined, added={})
+    with opened(tmp_path, named(made, TWELVE), graph) as model:
+        (lstm,) = model.lstms
+        assert (lstm.name, lstm.parameters, lstm.forget_bias, len(lstm.weights)) == ("gen", 128, 0.0, 12)
+        assert_gates(lstm)
+
+
+@pytest.mark.parametrize("state_first", [False, True])
+def test_a_kernel_over_both_for_each_gate_is_cut_where_the_state_is(state_first: bool, tmp_path: Path) -> None:
+    made = builders.gates(D, M)
+    names = {f"{array}_{gate}": f"v/{array}{gate}" for gate in "ifco" for array in "Wb"}
+    tensors = {f"v/b{gate}": made[f"b_{gate}"] for gate in "ifco"}
+    for gate in "ifco":
+        rows = [made[f"W_{gate}"], made[f"U_{gate}"]]
+        tensors[f"v/W{gate}"] = np.concatenate(rows[::-1] if state_first else rows)
+    graph = own_cell("", names=names, fused=True, state_first=state_first)
+    with opened(tmp_path, tensors, graph) as model:
+        assert (model.lstms[0].parameters, model.model.parameters) == (128, 128)
+        assert_gates(model.lstms[0])
+
+
+# --- without a graph
+
+
+def test_two_kernels_and_a_bias_in_a_scope_called_lstmcell_are_a_cell(tmp_path: Path) -> None:
+    names = {role: name.replace("own", "rnn/LN_LSTMCell") for role, name in XH.items()}
+    normalizing = {"rnn/LN_LSTMCell/ln/alpha": np.zeros(4 * M, "f4"), "rnn/LN_LSTMCell/ln_c/bias": np.zeros(M, "f4")}
+    with opened(tmp_path, named(side_by_side("icfo"), names) | normalizing) as model:
+        (lstm,) = model.lstms
+        assert (lstm.name, lstm.kind, lstm.kind_stated, lstm.forget_bias) == (
+            "rnn/LN_LSTMCell",
+            "LN_LSTMCell",
+            True,
+            None,
+        )
+        assert (lstm.parameters, lstm.parameters_formula) == (128 + 5 * M, "4·((3+4)·4 + 4) + 5·4")
+        assert "the file does not show the order of the gates" in lstm.notes[0]
+        assert "the gates are normalized" in lstm.notes[1]
+
+
+@pytest.mark.parametrize("scope", ["ConvLSTMCell", "CoupledInputForgetGateLSTMCell", "PhasedLSTMCell"])
+def test_another_kind_of_cell_is_not_an_lstm(scope: str, tmp_path: Path) -> None:
+    names = {role: name.replace("own", scope) for role, name in XH.items()}
+    with opened(tmp_path, named(side_by_side("icfo"), names)) as model:
+        assert model.lstms == ()
+
+
+def notes(tmp_path: Path, tensors: Mapping[str, np.ndarray], graph: bytes = b"") -> list[str]:
+    with opened(tmp_path, tensors, graph) as model:
+        assert model.lstms == ()
+        return list(model.model.notes)
+
+
+LOOKS = "has the shapes of an LSTM cell; only the graph (.meta) would show whether it is one"
+
+
+@pytest.mark.parametrize("scope", ["lstm1", "model/my_cell", "rnn/mine", "MyLSTM"])
+def test_two_kernels_and_a_bias_in_another_scope_have_a_note(scope: str, tmp_path: Path) -> None:
+    names = {"W": f"{scope}/wx", "U": f"{scope}/wh", "b": f"{scope}/b"}
+    assert notes(tmp_path, named(side_by_side("icfo"), names)) == [f"{scope} {LOOKS}"]
+
+
+def test_one_kernel_in_a_scope_called_a_cell_has_a_note(tmp_path: Path) -> None:
+    arrays = side_by_side("icfo")
+    kernel = np.concatenate([arrays["W"], arrays["U"]])
+    tensors = {"encoder/enc_cell/kernel": kernel, "encoder/enc_cell/bias": arrays["b"]}
+    assert notes(tmp_path, tensors) == [f"encoder/enc_cell {LOOKS}"]
+
+
+@pytest.mark.parametrize("scope", ["dense", "attention/layer"])
+def test_such_shapes_in_a_scope_that_is_not_called_a_cell_have_no_note(scope: str, tmp_path: Path) -> None:
+    names = {"W": f"{scope}/wx", "U": f"{scope}/wh", "b": f"{scope}/b"}
+    assert notes(tmp_path, named(side_by_side("icfo"), names)) == []
+
+
+def test_a_graph_that_computes_something_else_has_a_note(tmp_path: Path) -> None:
+    graph = own_cell(names=XH | {"W": "my_lstm/W_xh", "U": "my_lstm/W_hh", "b": "my_lstm/bias"}, candidate="Relu")
+    names = {role: name.replace("own", "my_lstm") for role, name in XH.items()}
+    assert notes(tmp_path, named(side_by_side("icfo"), names), graph) == [
+        "my_lstm has the shapes of an LSTM cell, but its graph does not show the equations of one"
+    ]
