@@ -14,6 +14,7 @@ from lstmdump.model.tensor import Tensor
 
 LayerPath = tuple[str, ...]
 FOUND_BY_SHAPE = "found by shape: "
+NO_ARRAYS = "the file holds no arrays: the model was saved before it had weights"
 NO_CLASSES = f"{FOUND_BY_SHAPE}the file holds no layer classes"
 _SHOWN = 40  # characters of a name that is too long
 

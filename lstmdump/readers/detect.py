@@ -106,7 +106,7 @@ _HTML = rb"(?i)\s*<(!doctype html|html|\?xml|head|body)"
 _MODEL_SUFFIXES = (  # of files that are meant to be models, whoever reads them
     ".h5", ".hdf5", ".keras", ".pb", ".index", ".pt", ".pth", ".onnx", ".tflite", ".safetensors"
 )  # fmt: skip
-_META_GRAPH = re.compile(  # a MetaGraphDef, which begins with the operations that its graph uses: OpDefs with names
+_META_GRAPH = (  # a pattern: a MetaGraphDef, which begins with the operations that its graph uses: OpDefs with names
     rb"\x0a[\x80-\xff]{0,4}[\x00-\x7f](?:\x0a[\x00-\x7f]{2,64})?"
     rb"\x12[\x80-\xff]{0,4}[\x00-\x7f]\x0a[\x80-\xff]{0,4}[\x00-\x7f]\x0a[\x01-\x7f][A-Z_]"
 )
@@ -273,7 +273,7 @@ def _detect_file(file: BinaryIO, location: Location) -> Format:
 
 def _refuse_lookalikes(head: bytes, file: BinaryIO, location: Location) -> None:
     """Raise an error if `file`, which begins with `head`, is a part of a model, or holds one, in a form not read."""
-    if _META_GRAPH.match(head):
+    if re.match(_META_GRAPH, head):
         raise UnknownFormat(
             "a MetaGraphDef, the graph of a checkpoint of TensorFlow 1; the weights are in other files: "
             "its .index and .data files"

@@ -14,7 +14,7 @@ from lstmdump.lstm.open_model import OpenModel
 from lstmdump.model.cell_classes import class_named
 from lstmdump.model.sentences import grouped, listed, plural
 from lstmdump.model.tensor import Tensor
-from lstmdump.model.tree import FOUND_BY_SHAPE, Layer
+from lstmdump.model.tree import FOUND_BY_SHAPE, NO_ARRAYS, Layer
 
 _AUTOMATIC_CELL = r"(\w+_)?cell(_\d+)?"  # of any class: Keras names a cell `gru_cell` or `cell`
 
@@ -113,7 +113,8 @@ def describe(opened: OpenModel, chosen: tuple[LSTM, ...] | None = None) -> Repor
 
 def without_lstm(opened: OpenModel) -> str:
     """Return the sentence on a model without an LSTM layer, which names the recurrent layers that it has instead."""
-    return next(iter(_note_other_layers(opened)), "no LSTM layer in this model")
+    known = (*_note_other_layers(opened), *(note for note in opened.model.notes if note == NO_ARRAYS))
+    return next(iter(known), "no LSTM layer in this model")
 
 
 def _note_other_layers(opened: OpenModel) -> list[str]:

@@ -13,13 +13,14 @@ from collections.abc import Iterator
 from lstmdump.errors import CorruptModel, UnknownFormat
 from lstmdump.model.location import Location
 from lstmdump.model.tensor import Tensor
-from lstmdump.model.tree import NO_CLASSES, Model, Weight, grow
+from lstmdump.model.tree import NO_ARRAYS, NO_CLASSES, Model, Weight, grow
 from lstmdump.readers.detect import Format
 from lstmdump.readers.hdf5.file import Group, HDF5File
+from lstmdump.readers.keras.architecture.beside import ArchitectureBeside, find_architecture
 from lstmdump.readers.keras.architecture.config import ConfigLayer, parse_architecture
 from lstmdump.readers.keras.architecture.match import Bucket
 from lstmdump.readers.keras.architecture.names import split_weight_name
-from lstmdump.readers.keras.architecture.placement import find_sources_later, place_layers
+from lstmdump.readers.keras.architecture.placement import Placement, find_sources_later, place_layers
 
 _TOP_LEVEL = "top_level_model_weights"  # weights of the model itself, not in layer_names; written since TensorFlow 2.8
 _NO_PARAMETERS = frozenset({"seed_generator_state", "rnn_state"})
@@ -77,7 +78,7 @@ def read(location: Location) -> Model:
 
 def _read(location: Location, file: HDF5File) -> Model:
     if _is_legacy(file):
-        return _read_named(file)
+        return _read_named(location, file)
     from lstmdump.readers.keras import h5_keras0
     from lstmdump.readers.keras.weights_h5 import reader as weights_h5
     from lstmdump.readers.keras.weights_h5.groups import is_weights_h5
@@ -86,7 +87,7 @@ def _read(location: Location, file: HDF5File) -> Model:
         weights, notes = h5_keras0.read_weights(file)
         root = grow(weights, {}, limits=file.limits)
         return Model(Format.HDF5.value, "keras 0.x", root, notes=(*notes, NO_CLASSES), release=file.close)
-    return weights_h5.read(location, file) if is_weights_h5(file) else _read_named(file)
+    return weights_h5.read(location, file) if is_weights_h5(file) else _read_named(location, file)
 
 
 def _is_legacy(file: HDF5File) -> bool:
@@ -95,7 +96,7 @@ def _is_legacy(file: HDF5File) -> bool:
     return any(file.has_attribute(mark) for mark in marks) or file.group("model_weights") is not None
 
 
-def _read_named(file: HDF5File) -> Model:
+def _read_named(location: Location, file: HDF5File) -> Model:
     config = file.text("model_config")
     root = file.group("model_weights") if config is not None else file
     if root is None:
@@ -114,16 +115,15 @@ def _read_named(file: HDF5File) -> Model:
     own = _TOP_LEVEL not in stored.groups and root.group(_TOP_LEVEL) is not None
     top = _group_arrays(stored, _TOP_LEVEL, opaque_is_bfloat16=opaque) if own else []
     notes = []
+    if next(stored.tensors(), None) is None and not top:
+        notes.append(NO_ARRAYS)
+    elif config is None and (beside := find_architecture(location)) is not None:
+        notes.extend(_use_architecture_beside(stored, beside))
     if stored.architecture is None:
         notes.append(NO_CLASSES)
         if any(tensor.dtype == "bfloat16" for tensor in stored.tensors()):
             notes.append("two-byte numbers of unknown type are read as bfloat16")
-    places = place_layers(
-        stored.groups,
-        stored.architecture,
-        numbers_directions=stored.numbers_directions,
-        hides_frozen=stored.hides_frozen,
-    )
+    places = _place(stored)
     weights = [Weight(found.path, leaf, tensor) for found in places.found for leaf, tensor in found.arrays.items()]
     weights.extend(Weight((_TOP_LEVEL,), f"{b.scope}/{leaf}", tensor) for b in top for leaf, tensor in b.arrays.items())
     parameters = (weight for weight in weights if weight.leaf not in _NO_PARAMETERS)
@@ -137,6 +137,30 @@ def _read_named(file: HDF5File) -> Model:
         release=file.close,
         sources=find_sources_later(stored.architecture, places.described, root_layer),
     )
+
+
+def _place(stored: _FileContents) -> Placement:
+    return place_layers(
+        stored.groups,
+        stored.architecture,
+        numbers_directions=stored.numbers_directions,
+        hides_frozen=stored.hides_frozen,
+    )
+
+
+def _use_architecture_beside(stored: _FileContents, beside: ArchitectureBeside) -> list[str]:
+    """Use an architecture that is not in the file if it fits the arrays, and return the note on it."""
+    names = {child.name for _, child in beside.layer.children}
+    unknown = [name for name, buckets in stored.groups.items() if buckets and name not in names]
+    if unknown and None not in names:  # a Sequential up to Keras 2.2.2 has no name
+        return [beside.note_unused(f"it has no layer {unknown[0]}")]
+    stored.architecture = beside.layer
+    try:
+        _place(stored)
+    except CorruptModel as error:
+        stored.architecture = None
+        return [beside.note_unused(str(error))]
+    return [beside.note]
 
 
 def _unknown_file(file: HDF5File, config: str | None) -> Exception:

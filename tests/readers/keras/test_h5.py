@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -610,3 +611,17 @@ def test_a_name_that_ends_in_a_huge_number_is_read_as_a_name(version: str, tmp_p
     path = write(tmp_path / "a.h5", layers, version=version, config=config)
     with lstmdump.open(path, limits=Limits(name_length=6000)) as model:
         assert model.model.parameters == 2 + 4 + 2 + 2 * 128
+
+
+@pytest.mark.parametrize("config", [None, builders.sequential(builders.lstm_config("lstm_1"))])
+def test_a_file_without_arrays_says_so(config: Any, run: Any, tmp_path: Path) -> None:
+    path = builders.write(tmp_path / "a.h5", {"lstm_1": []}, config=config)
+    outcome = run("--json", path)
+    words = "the file holds no arrays: the model was saved before it had weights"
+    assert (json.loads(outcome.out)["notes"], outcome.err) == ([words], f"lstmdump: {path}: {words}\n")
+
+
+def test_a_weights_file_without_arrays_says_so(tmp_path: Path) -> None:
+    builders.saved(tmp_path / "a.weights.h5", {"layers/lstm/cell": []})
+    with lstmdump.open(tmp_path / "a.weights.h5") as model:
+        assert "the file holds no arrays: the model was saved before it had weights" in model.model.notes

@@ -14,12 +14,18 @@ from typing import Any
 from lstmdump.errors import CorruptModel, ModelPart, RefusedModel, UnreadableModel
 from lstmdump.model.limits import Limits
 from lstmdump.model.location import Location
-from lstmdump.model.tree import FOUND_BY_SHAPE, NO_CLASSES, Model, Weight, grow
+from lstmdump.model.tree import FOUND_BY_SHAPE, NO_ARRAYS, NO_CLASSES, Model, Weight, grow
 from lstmdump.readers import json_text
 from lstmdump.readers.detect import Format, find_index_of_shards
 from lstmdump.readers.hdf5.file import HDF5File
+from lstmdump.readers.keras.architecture.beside import find_architecture
 from lstmdump.readers.keras.architecture.config import ConfigLayer
-from lstmdump.readers.keras.architecture.placement import collect_described, collect_settings, find_sources_later
+from lstmdump.readers.keras.architecture.placement import (
+    PlacedLayer,
+    collect_described,
+    collect_settings,
+    find_sources_later,
+)
 from lstmdump.readers.keras.weights_h5.container import Container, DirectoryContainer, is_plain_file_name
 from lstmdump.readers.keras.weights_h5.groups import VariableGroup, read_groups, require_all_arrays
 from lstmdump.readers.keras.weights_h5.walk import collect_kinds, place_groups
@@ -48,15 +54,33 @@ def read(location: Location, file: HDF5File) -> Model:
     root = read_groups([file], opaque_is_bfloat16=not marked)
     if not marked and any(tensor.dtype == "bfloat16" for stored in root.walk() for tensor in stored.arrays.values()):
         notes.append(_OPAQUE)
+    producer = _guess_producer(root)
+    architecture, about = _find_architecture_beside(location, root, producer)
     return assemble(
         root,
-        None,
+        architecture,
         format_word=Format.KERAS_WEIGHTS.value,
-        producer=_guess_producer(root),
+        producer=producer,
         limits=location.limits,
         release=file.close,
-        notes=notes,
+        notes=[*notes, *about],
     )
+
+
+def _find_architecture_beside(
+    location: Location, root: VariableGroup, producer: str
+) -> tuple[ConfigLayer | None, list[str]]:
+    """Return the architecture beside the file if it describes all layers below `root`, and the note on it."""
+    beside = find_architecture(location)
+    if beside is None:
+        return None, []
+    try:
+        unknown = [place for place in _place(root, beside.layer, producer) if place.leaf is None]
+    except CorruptModel as error:
+        return None, [beside.note_unused(str(error))]
+    if unknown:
+        return None, [beside.note_unused(f"it has no layer {'/'.join(unknown[0].path)}")]
+    return beside.layer, [beside.note]
 
 
 def read_index(location: Location) -> Model:
@@ -109,21 +133,28 @@ def assemble(
         CorruptModel: An array is missing, or the architecture and the arrays disagree.
     """
     require_all_arrays(root)
-    has_names = any(stored.name is not None for stored in root.walk())
-    is_keras_2 = re.match(r"keras 2\b", producer) is not None or "_layer_checkpoint_dependencies" in root.children
-    places = place_groups(root, architecture, is_keras_2=is_keras_2, has_names=has_names)
+    places = _place(root, architecture, producer)
     weights = [
         Weight(place.path, leaf, tensor if files is None else tensor.guarded(files.verify))
         for place in places
         for leaf, tensor in place.arrays.items()
     ]
-    all_notes = list(notes)
+    all_notes = [*notes, *([] if weights else [NO_ARRAYS])]
     if architecture is None or not architecture.children:
         all_notes.append(NO_CLASSES if architecture is None else _NO_LAYERS)
-        all_notes.extend([] if has_names else [_NO_NAMES])
+        all_notes.extend([] if _has_names(root) else [_NO_NAMES])
     tree = grow(weights, collect_kinds(places), collect_settings(places), limits)
     sources = find_sources_later(architecture, collect_described(places), tree)
     return Model(format_word, producer, tree, notes=tuple(all_notes), release=release, sources=sources)
+
+
+def _place(root: VariableGroup, architecture: ConfigLayer | None, producer: str) -> list[PlacedLayer]:
+    is_keras_2 = re.match(r"keras 2\b", producer) is not None or "_layer_checkpoint_dependencies" in root.children
+    return place_groups(root, architecture, is_keras_2=is_keras_2, has_names=_has_names(root))
+
+
+def _has_names(root: VariableGroup) -> bool:
+    return any(stored.name is not None for stored in root.walk())
 
 
 def shard_name(index: str, number: int) -> str:
