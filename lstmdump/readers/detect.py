@@ -254,7 +254,7 @@ def _detect_file(file: BinaryIO, location: Location) -> Format:
     if not size:
         raise broken("an empty file")
     if head.startswith(ZIP_MAGIC):
-        return _detect_zip(file, location.limits)
+        return _detect_zip(file, location.limits, broken)
     if head[257:262] == b"ustar":
         raise UnknownFormat("a tar archive; unpack it first")
     if _is_hdf5(file, size):
@@ -365,7 +365,7 @@ def _is_hdf5(file: BinaryIO, size: int) -> bool:
     return False
 
 
-def _detect_zip(file: BinaryIO, limits: Limits) -> Format:
+def _detect_zip(file: BinaryIO, limits: Limits, broken: type[UnknownFormat]) -> Format:
     import zipfile
 
     from lstmdump.model import zipfiles
@@ -374,7 +374,7 @@ def _detect_zip(file: BinaryIO, limits: Limits) -> Format:
         with zipfiles.opened(file, limits) as archive:
             members = archive.namelist()
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
-        raise UnknownFormat("a zip archive that is truncated or damaged") from error
+        raise broken("a zip archive that is truncated or damaged") from error
     if "config.json" in members and any(name.startswith(_WEIGHTS_MEMBERS) for name in members):
         return Format.KERAS_ZIP
     if any(name.endswith("data.pkl") for name in members):

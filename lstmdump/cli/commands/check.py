@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from lstmdump.cli import terminal
-from lstmdump.cli.exit_status import DONE, FAILED, Run
+from lstmdump.cli.exit_status import DIFFERENT, DONE, FAILED, Run
 from lstmdump.cli.selection import PATH, Input, Selection, marked_text, model_options
 from lstmdump.errors import BadExpectation, UnknownFormat
 from lstmdump.export.atomic import whole_file
@@ -132,17 +132,17 @@ def check_command(
     if update and (against is None or expected or output_format != "text"):
         raise click.UsageError("--update goes with --against, and with no other expectation or format")
     records = [] if against is None else _read_records(against, may_lack=update)
-    run = Run(as_json=False)
-    if against is not None and selection.names_none and records:
-        inputs = [selection.named(path_of(entry, against)) for entry in records]
-    else:
-        inputs = list(selection.inputs(run.fail, run.pass_over))
-    if against is not None and update:
-        _update(run, inputs, selection, records, against)
-        return run.status
-    verdicts = _check_all(run, inputs, selection, expected, None if against is None else _Record(records, against))
-    _print(run, verdicts, output_format)
-    run.require_models(_NOTHING_CHECKED)
+    with Run(as_json=False, verb="checked", quiet=selection.quiet) as run:
+        if against is not None and selection.names_none and records:
+            inputs = [selection.named(path_of(entry, against)) for entry in records]
+        else:
+            inputs = list(selection.inputs(run.fail, run.pass_over))
+        if against is not None and update:
+            _update(run, inputs, selection, records, against)
+        else:
+            recorded = None if against is None else _Record(records, against)
+            _print(run, _check_all(run, inputs, selection, expected, recorded), output_format)
+            run.require_models(_NOTHING_CHECKED)
     return run.status
 
 
@@ -196,7 +196,7 @@ def _check_all(
             yield verdict
     for entry in recorded.models if recorded is not None else ():
         if not any(entry is used for used in entries):
-            run.differ()
+            run.status = max(run.status, DIFFERENT)
             yield Verdict(entry.model, None, (Mismatch(None, "model", "present", None),))
 
 
@@ -256,7 +256,8 @@ def _print(run: Run, verdicts: Iterator[Verdict], output_format: str) -> None:
             with Path(summary).open("a", encoding="utf-8") as file:
                 file.write(render.github_summary(printed))
         except OSError as error:
-            run.fail(summary, f"the summary cannot be written: {error.strerror}")
+            run.status = FAILED
+            terminal.tell(f"{summary}: the summary cannot be written: {error.strerror}")
 
 
 def _update(run: Run, inputs: list[Input], selection: Selection, records: list[RecordedModel], file: str) -> None:

@@ -72,8 +72,7 @@ def export_command(
         raise click.UsageError(
             "--dask uses the workers of a scheduler, --jobs processes of this machine: give one of them"
         )
-    run = Run(as_json=as_json)
-    with selection.guard() as guard:
+    with Run(as_json=as_json, verb="written", quiet=selection.quiet) as run, selection.guard() as guard:
         inputs = list(selection.inputs(run.fail, run.pass_over))
         if not inputs:
             run.require_models()
@@ -117,12 +116,11 @@ def _export_all(
 
 def _report(run: Run, item: Input, outcome: Outcome[Job, Exported], *, quiet: bool) -> None:
     result = outcome.result
-    if result is not None and result.skipped:
-        run.skip()
-    else:
-        with run.each(item):
-            if outcome.error is not None:
-                raise outcome.error
+    with run.each(item):
+        if outcome.error is not None:
+            raise outcome.error
+        if result is not None and result.skipped:
+            run.skip()
     if result is None:
         return
     job = result.job

@@ -67,9 +67,8 @@ def lags_command(
     if plot is None and force:
         raise click.UsageError("--force goes with --plot")
     wanted = running.run_options("float64")
-    run = Run(as_json=as_json)
     computed: list[LayerLags] = []
-    with selection.guard() as guard:
+    with Run(as_json=as_json, verb="computed", quiet=selection.quiet) as run, selection.guard() as guard:
         inputs = list(selection.inputs(run.fail, run.pass_over))
         if plot is not None:
             arrays = [path for path in (x, running.mask) if path is not None]
@@ -81,13 +80,15 @@ def lags_command(
                     lags = _compute_lags(item, guard, selection, wanted, given, unit, most)
                     _print(lags, as_json=as_json, by_feature=by_feature, first=not computed)
                     computed += lags.layers
-    if plot is not None and computed:
-        _draw(computed, plot, by_feature=by_feature, overwrite=force)
-    run.require_models()
-    if not computed and not run.status:
-        if selection.quiet or not selection.names_one:  # a single named model has its own message already
-            terminal.tell("no LSTM layer found")
-        run.status = FAILED
+                    if not lags.layers:
+                        run.skip()
+        if plot is not None and computed:
+            _draw(computed, plot, by_feature=by_feature, overwrite=force)
+        run.require_models()
+        if not computed and not run.status:
+            if selection.quiet or not selection.names_one:  # a single named model has its own message already
+                terminal.tell("no LSTM layer found")
+            run.status = FAILED
     return run.status
 
 

@@ -116,6 +116,23 @@ def test_a_model_without_lstm_is_written_and_reported(run: Run, tmp_path: Path) 
     assert (outcome.status, outcome.err) == (0, f"lstmdump: {path}: no LSTM layer written\n")
 
 
+@pytest.mark.parametrize("options", [[], ["-j", "2"], ["--force"]])
+def test_a_glob_that_matches_nothing_writes_nothing(run: Run, model: Path, options: list[str], tmp_path: Path) -> None:
+    outcome = run("export", "-q", model, "-o", tmp_path / "x.npz", "-l", "lstm", *options)
+    assert (outcome.status, outcome.out, outcome.err, (tmp_path / "x.npz").exists()) == (
+        2,
+        "",
+        f"lstmdump: {model}: no layer matches lstm; it has lstm_1\n",
+        False,
+    )
+
+
+def test_a_glob_that_matches_nothing_leaves_what_is_there(run: Run, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.npz").write_bytes(b"old")
+    run("export", model, "-o", tmp_path / "x.npz", "-l", "lstm", "--force")
+    assert (tmp_path / "x.npz").read_bytes() == b"old"
+
+
 def test_options_reach_the_file(run: Run, model: Path, tmp_path: Path) -> None:
     run("export", model, "-o", tmp_path / "x.npz", "--dtype", "float64", "--compress", "-l", "lstm_*")
     assert np.load(tmp_path / "x.npz")["lstm_1/W_i"].dtype == np.float64
