@@ -13,6 +13,7 @@ from lstmdump.export import atomic, chunks, conflicts, npz
 from lstmdump.export.chunks import ArrayOutput
 from lstmdump.lstm import LSTM, Role
 from lstmdump.lstm.open_model import OpenModel
+from lstmdump.lstm.precedence import unreadable_first
 from lstmdump.model import locate
 from lstmdump.model.escape import key
 from lstmdump.model.limits import DEFAULTS, Limits
@@ -134,7 +135,8 @@ def export_model(model: ModelPath, job: Job, settings: Settings = _AS_STORED) ->
         return left
     with model.open() as opened:
         chosen = select(opened.lstms, settings.layer_glob)
-        report = _describe(opened, chosen, settings)._replace(model=job.model)
+        with unreadable_first(chosen):
+            report = _describe(opened, chosen, settings)._replace(model=job.model)
         size = npz.write(
             os.path.join(job.directory, job.output),
             {record.KEY: record.line(record.of(report))},

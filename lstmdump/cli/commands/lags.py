@@ -11,6 +11,7 @@ from lstmdump.cli import terminal
 from lstmdump.cli.exit_status import FAILED, Run
 from lstmdump.cli.replay_options import Running, running_options
 from lstmdump.cli.selection import PATH, Input, Selection, model_options
+from lstmdump.lstm.precedence import unreadable_first
 from lstmdump.model.sentences import shared
 from lstmdump.report.facts import select
 from lstmdump.sandbox.guard import Guard, ModelPath
@@ -139,9 +140,10 @@ def _read(
 
     with model.open() as opened:
         chosen = select(opened.lstms, layer)
-        if input_dim is not None:
-            connections.require_width(opened, chosen, input_dim, may_chain=False)
-        cells, notes = network.read_each(chosen, opened.producer, wanted)
+        with unreadable_first(chosen):
+            if input_dim is not None:
+                connections.require_width(opened, chosen, input_dim, may_chain=False)
+            cells, notes = network.read_each(chosen, opened.producer, wanted)
         sources = {} if input_dim is None else connections.sources_by_name(opened)
         follow = (_note_source(lstm.name, sources[lstm.name]) for lstm in chosen if lstm.name in sources)
         return cells, (*notes, *follow)
