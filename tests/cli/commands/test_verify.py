@@ -108,7 +108,7 @@ def test_without_tensorflow_each_model_gets_a_line_with_the_remedy(
     assert (outcome.status, outcome.out, outcome.err) == (
         2,
         "",
-        f"lstmdump: {model}: TensorFlow is not installed (No module named 'tensorflow'); pip install tensorflow tf-keras\n",
+        f"lstmdump: {model}: TensorFlow is not installed; pip install tensorflow tf-keras\n",
     )
 
 
