@@ -12,7 +12,7 @@ from lstmdump.lstm import LSTM, behaviour
 from lstmdump.lstm.behaviour import Stated
 from lstmdump.lstm.open_model import OpenModel
 from lstmdump.model.cell_classes import class_named
-from lstmdump.model.sentences import grouped, listed, plural
+from lstmdump.model.sentences import grouped, listed
 from lstmdump.model.tensor import Tensor
 from lstmdump.model.tree import FOUND_BY_SHAPE, Layer
 
