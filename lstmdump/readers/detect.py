@@ -108,6 +108,10 @@ _SAVED_MODEL_PB = re.compile(rb"\x08\x01\x12")  # schema_version 1, then a MetaG
 _CHECKPOINT_PART = re.compile(r"(.+)\.(?:meta|(?P<data>data-\d{5}-of-\d{5}))")
 _WEIGHT_MAP = re.compile(rb'\s*\{.*"weight_map"\s*:\s*\{\s*("/|\})', re.DOTALL)  # only entries of Keras begin with /
 _STARTS = ((_WEIGHT_MAP, Format.KERAS_WEIGHTS), (_SAVED_MODEL_PB, Format.SAVED_MODEL))
+_MODEL_FILES = (  # that may be kept in Git LFS, in the directory of a model
+    "saved_model.pb", "variables/variables.index", "variables/variables.data-00000-of-00001",
+    "config.json", "metadata.json", "model.weights.h5",
+)  # fmt: skip
 _LFS_POINTER = b"version https://git-lfs"
 _CHECKPOINT_LIST = b"model_checkpoint_path:"
 _HTML = rb"(?i)\s*<(!doctype html|html|\?xml|head|body)"
@@ -338,6 +342,23 @@ def _refuse_lfs_pointer(head: bytes) -> None:
     """Raise an error if the file that begins with `head` stands for one that Git LFS has not fetched."""
     if head.startswith(_LFS_POINTER):
         raise BrokenModel("a Git LFS pointer, not the model itself; fetch it with `git lfs pull`")
+
+
+def find_lfs_pointer(location: Location) -> str | None:
+    """Return the name of a file of the model at `location`, on this machine, that is a Git LFS pointer, or None."""
+    if not location.is_here:
+        return None
+    if location.is_dir():
+        files = [location.child(name) for name in _MODEL_FILES]
+    else:
+        prefix = location.name.removesuffix(_INDEX)
+        files = [location.sibling(prefix + ending) for ending in CHECKPOINT_ENDINGS]
+    for file in files:
+        if file.is_file():
+            with file.open() as opened:
+                if opened.read(len(_LFS_POINTER)) == _LFS_POINTER:
+                    return file.name
+    return None
 
 
 def _refuse_foreign(head: bytes, broken: type[UnknownFormat]) -> None:
