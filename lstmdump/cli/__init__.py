@@ -33,6 +33,7 @@ _COMMANDS = {
 }
 _MULTI_THREADED = frozenset({"verify"})  # commands that multiply large matrices
 _WRITING = frozenset({"export", "check", "trace", "lags"})  # commands that remove unfinished files when they are ended
+_SIGNS_OF_A_PATH = frozenset("./:" + os.sep + (os.altsep or ""))
 _GC_THRESHOLD = 50_000  # new objects before a collection; Python's 700 take a quarter of the time of a large model
 _FORMATS_HERE = "FORMATS"  # replaced in the help, the only place that needs the names of the formats
 _EPILOG = """\b
@@ -78,8 +79,27 @@ class _Commands(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         own = {name for param in self.get_params(ctx) for name in param.opts}
         if args and args[0] not in own and args[0] not in _COMMANDS:
+            if not ctx.resilient_parsing and _is_unknown_word(args[0]):
+                raise click.ClickException(_refuse_word(args[0]))
             args = ["show", *args]
         return super().parse_args(ctx, args)
+
+
+def _is_unknown_word(word: str) -> bool:
+    """Return whether `word`, which is not a command, cannot be a model either."""
+    if not word or word.startswith("-") or any(sign in word for sign in _SIGNS_OF_A_PATH):
+        return False
+    from lstmdump.readers.detect import CHECKPOINT_ENDINGS
+
+    return not any(os.path.lexists(word + ending) for ending in ("", *CHECKPOINT_ENDINGS))
+
+
+def _refuse_word(word: str) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(word.lower(), _COMMANDS, 1)
+    advice = f'did you mean "{near[0]}"?' if near else "see `lstmdump --help`"
+    return f'no command or file "{word}"; {advice}'
 
 
 @click.group(
@@ -115,8 +135,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         )
         terminal.flush()
     except click.UsageError as error:
-        where = error.ctx.command_path if error.ctx is not None else "lstmdump"
-        terminal.tell(f"{error.format_message().rstrip('.')}; see `{where} --help`")
+        terminal.tell(_describe_usage_error(error))
     except click.ClickException as error:
         terminal.tell(error.format_message())
     except (click.Abort, KeyboardInterrupt):
@@ -134,6 +153,14 @@ def run(arguments: Sequence[str] | None = None) -> int:
     else:
         return int(status or 0)
     return FAILED
+
+
+def _describe_usage_error(error: click.UsageError) -> str:
+    where = error.ctx.command_path if error.ctx is not None else "lstmdump"
+    if not isinstance(error, click.NoSuchOption):
+        return f"{error.format_message().rstrip('.')}; see `{where} --help`"
+    near = f"; did you mean {error.possibilities[0]}? See" if error.possibilities else "; see"
+    return f"no such option {error.option_name}{near} `{where} --help`"
 
 
 def main() -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import TracebackType
 from typing import TYPE_CHECKING
 
 from lstmdump.cli import terminal
 from lstmdump.errors import ModelPart, UnknownFormat
+from lstmdump.model.sentences import count
 
 if TYPE_CHECKING:
     from lstmdump.cli.selection import Input
@@ -38,26 +40,55 @@ class Ended(BaseException):
 class Run:
     """One run of a command over its models.
 
+    As a context manager, it ends a run over several models with their sum on stderr, unless it is interrupted.
+
+    Args:
+        as_json: Whether a failure is also written to stdout as a record.
+        verb: What is done to a model, for the sum: `written`.
+        quiet: Whether to leave the sum out.
+
     Attributes:
         status: The exit status so far.
-        as_json: Whether a failure is also written to stdout as a record.
+        as_json: As given.
         done: The number of models that were handled.
         failed: The number of models, lists and directories that could not be handled.
-        skipped: The number of models that were left out because their output exists.
+        skipped: The number of models that were left out: their output exists, or they have nothing for the command.
         foreign: The number of files that a search found and that are not models.
+        different: The number of models with a difference.
     """
 
-    def __init__(self, *, as_json: bool) -> None:
+    def __init__(self, *, as_json: bool, verb: str = "done", quiet: bool = False) -> None:
         self.status = DONE
         self.as_json = as_json
-        self.done = self.failed = self.skipped = self.foreign = 0
+        self.done = self.failed = self.skipped = self.foreign = self.different = 0
+        self._verb = verb
+        self._quiet = quiet
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        models = self._count_models()
+        if error is not None or self._quiet or not models or models + self.foreign < 2:
+            return
+        difference = f" ({count(self.different)} different)" if self.different else ""
+        terminal.tell(
+            f"{count(self.done)} {self._verb}{difference}, {count(self.failed)} failed, "
+            f"{count(self.skipped + self.foreign)} passed over"
+        )
+
+    def _count_models(self) -> int:
+        return self.done + self.failed + self.skipped
 
     @contextmanager
     def each(self, item: Input) -> Iterator[None]:
         """Handle `item` in the block; a failure is reported and does not stop the run."""
         try:
+            skipped = self.skipped
             yield
-            self.done += 1
+            self.done += self.skipped == skipped
         except UnknownFormat as error:
             self.refuse(item, error)
         except terminal.OutputFailed:
@@ -87,15 +118,16 @@ class Run:
         self.foreign += 1
 
     def skip(self) -> None:
-        """Count a model that is left out because its output exists."""
+        """Count a model as left out; within `each`, the one in the block."""
         self.skipped += 1
 
     def require_models(self, words: str = "no model found") -> None:
         """Fail with the message `words` if there was no model at all."""
-        if not (self.done or self.failed or self.skipped):
+        if not self._count_models():
             self.status = FAILED
             terminal.tell(words)
 
     def differ(self) -> None:
-        """Set the exit status for a difference, unless it is worse already."""
+        """Count a model with a difference, and set the exit status, unless it is worse already."""
+        self.different += 1
         self.status = max(self.status, DIFFERENT)

@@ -164,11 +164,14 @@ def one_model_options(command: Callable[..., int]) -> Callable[..., int]:
 
     @wraps(command)
     def with_selection(**values: Any) -> int:
-        model, layer, quiet, limits = (values.pop(name) for name in ("models", "layer", "quiet", "limits"))
+        models, layer, quiet, limits = (values.pop(name) for name in ("models", "layer", "quiet", "limits"))
         averages = values.pop("averages")
-        return command(Selection((model,), None, False, (), layer, quiet, limits, averages), **values)
+        if len(models) > 1:
+            raise click.UsageError(f"{click.get_current_context().info_name} takes one MODEL, not {len(models)}")
+        return command(Selection(models, None, False, (), layer, quiet, limits, averages), **values)
 
-    return _add_options(with_selection, (click.argument("models", metavar="MODEL", type=PATH), *_any_model_options()))
+    model = click.argument("models", metavar="MODEL", nargs=-1, required=True, type=PATH)
+    return _add_options(with_selection, (model, *_any_model_options()))
 
 
 def _any_model_options() -> tuple[Decorator, ...]:

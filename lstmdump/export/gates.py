@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from stat import S_ISDIR, S_ISREG
 from typing import NamedTuple
 
-from lstmdump.errors import NoForgetBias, NoSuchLayer, OutputExists
+from lstmdump.errors import NoForgetBias, OutputExists
 from lstmdump.export import atomic, chunks, conflicts, npz
 from lstmdump.export.chunks import ArrayOutput
 from lstmdump.lstm import LSTM
 from lstmdump.lstm.open_model import OpenModel
+from lstmdump.lstm.precedence import unreadable_first
 from lstmdump.model import locate
 from lstmdump.model.escape import key
 from lstmdump.model.limits import DEFAULTS, Limits
@@ -132,6 +133,7 @@ def export(job: Job, settings: Settings = _AS_STORED) -> Exported:
     Raises:
         OutputExists: The file exists, and the settings neither overwrite nor skip it.
         NoForgetBias: The forget bias is to be folded, but the model does not hold it.
+        NoSuchLayer: No layer of the model matches the pattern in the settings.
         DoesNotFit: A number is too large for the dtype.
         UnreadableModel, NotAnLSTM: The model cannot be read.
         OutputUnwritable: The file cannot be written.
@@ -145,8 +147,9 @@ def export_model(model: ModelPath, job: Job, settings: Settings = _AS_STORED) ->
     if (left := skipped(job, settings)) is not None:
         return left
     with model.open() as opened:
-        chosen = _choose(opened, settings.layer_glob)
-        report = _describe(opened, chosen, settings)._replace(model=job.model)
+        chosen = select(opened.lstms, settings.layer_glob)
+        with unreadable_first(chosen):
+            report = _describe(opened, chosen, settings)._replace(model=job.model)
         size = npz.write(
             os.path.join(job.directory, job.output),
             {record.KEY: record.line(record.of(report))},
@@ -188,14 +191,6 @@ def _list_cautions(lstms: Sequence[LSTM], settings: Settings) -> Iterator[str]:
             yield f"{lstm.name}: b_f does not include the forget bias of the cell, which the file does not hold"
         if lstm.normalized:
             yield f"{lstm.name}: its gates are normalized before activation, with arrays that are not written"
-
-
-def _choose(opened: OpenModel, layer_glob: str | None) -> tuple[LSTM, ...]:
-    """Return the layers to export; none where no name matches."""
-    try:
-        return select(opened.lstms, layer_glob)
-    except NoSuchLayer:
-        return ()
 
 
 def _describe(opened: OpenModel, chosen: tuple[LSTM, ...], settings: Settings) -> Report:

@@ -6,10 +6,10 @@ Each family of formats is a package: `hdf5` and on top of it `keras`, and `tenso
 
 from typing import NoReturn
 
-from lstmdump.errors import RefusedModel
+from lstmdump.errors import CorruptModel, RefusedModel
 from lstmdump.model.location import Location
 from lstmdump.model.tree import Model
-from lstmdump.readers.detect import Format, detect
+from lstmdump.readers.detect import Format, detect, find_lfs_pointer
 
 
 def read(location: Location, detected: Format | None = None) -> Model:
@@ -24,6 +24,12 @@ def read(location: Location, detected: Format | None = None) -> Model:
     """
     try:
         return _read(location, detected or detect(location))
+    except CorruptModel as error:
+        if (name := find_lfs_pointer(location)) is not None:
+            raise CorruptModel(
+                f"{name} is a Git LFS pointer, not the file itself; fetch it with `git lfs pull`"
+            ) from error
+        raise
     except RecursionError as error:
         raise RefusedModel("it is nested more deeply than can be read, whatever the limits allow") from error
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Iterable, Sequence
-from typing import BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from lstmdump.errors import BrokenModel, ModelPart, UnknownFormat, UnreadableModel
 from lstmdump.model.limits import Limits
 from lstmdump.model.location import Location
 from lstmdump.model.sentences import listed
+
+if TYPE_CHECKING:
+    import zipfile
 
 
 class Format(enum.Enum):
@@ -83,6 +86,11 @@ _HEAD = 1024
 _MAX_DIGITS = 19  # of a step
 _INDEX = ".index"
 _CHECKPOINT_LEFTOVERS = (".meta", ".data-00000-of-00001")
+_RECORD = "__lstmdump__.npy"  # in the archives that lstmdump writes
+_RECORD_HEAD = 1 << 15  # bytes of it that hold the model's path
+_RECORD_MODEL = re.compile(r'\{"model": ("(?:[^"\\]|\\.)*")')
+CHECKPOINT_ENDINGS = (_INDEX, *_CHECKPOINT_LEFTOVERS)
+"""Endings of files that show that a path is the prefix of a checkpoint."""
 _SAVED_MODEL = ("saved_model.pb", "saved_model.pbtxt")
 _BESIDE_SAVED_MODEL = ("keras_metadata.pb", "fingerprint.pb")
 _BESIDE_CONFIG = ("metadata.json", "model.weights.h5", "model.weights.json")  # an extracted .keras has two of these
@@ -100,6 +108,10 @@ _SAVED_MODEL_PB = re.compile(rb"\x08\x01\x12")  # schema_version 1, then a MetaG
 _CHECKPOINT_PART = re.compile(r"(.+)\.(?:meta|(?P<data>data-\d{5}-of-\d{5}))")
 _WEIGHT_MAP = re.compile(rb'\s*\{.*"weight_map"\s*:\s*\{\s*("/|\})', re.DOTALL)  # only entries of Keras begin with /
 _STARTS = ((_WEIGHT_MAP, Format.KERAS_WEIGHTS), (_SAVED_MODEL_PB, Format.SAVED_MODEL))
+_MODEL_FILES = (  # that may be kept in Git LFS, in the directory of a model
+    "saved_model.pb", "variables/variables.index", "variables/variables.data-00000-of-00001",
+    "config.json", "metadata.json", "model.weights.h5",
+)  # fmt: skip
 _LFS_POINTER = b"version https://git-lfs"
 _CHECKPOINT_LIST = b"model_checkpoint_path:"
 _HTML = rb"(?i)\s*<(!doctype html|html|\?xml|head|body)"
@@ -122,7 +134,7 @@ _TFJS_KEYS = (b'"modelTopology"', b'"weightsManifest"')
 
 # The first bytes of files that are often mistaken for models, and what they are. Sources: the formats' specifications.
 _FOREIGN_STARTS: tuple[tuple[bytes, str], ...] = (
-    (b"\x93NUMPY", "a NumPy .npy array"),
+    (b"\x93NUMPY", "a NumPy .npy array; if it is an input, give it to trace or lags with -i"),
     (b"\x1f\x8b", "gzip-compressed; unpack it first"),
     (b"BZh", "bzip2-compressed; unpack it first"),
     (b"\xfd7zXZ", "xz-compressed; unpack it first"),
@@ -254,7 +266,7 @@ def _detect_file(file: BinaryIO, location: Location) -> Format:
     if not size:
         raise broken("an empty file")
     if head.startswith(ZIP_MAGIC):
-        return _detect_zip(file, location.limits)
+        return _detect_zip(file, location.limits, broken)
     if head[257:262] == b"ustar":
         raise UnknownFormat("a tar archive; unpack it first")
     if _is_hdf5(file, size):
@@ -332,6 +344,23 @@ def _refuse_lfs_pointer(head: bytes) -> None:
         raise BrokenModel("a Git LFS pointer, not the model itself; fetch it with `git lfs pull`")
 
 
+def find_lfs_pointer(location: Location) -> str | None:
+    """Return the name of a file of the model at `location`, on this machine, that is a Git LFS pointer, or None."""
+    if not location.is_here:
+        return None
+    if location.is_dir():
+        files = [location.child(name) for name in _MODEL_FILES]
+    else:
+        prefix = location.name.removesuffix(_INDEX)
+        files = [location.sibling(prefix + ending) for ending in CHECKPOINT_ENDINGS]
+    for file in files:
+        if file.is_file():
+            with file.open() as opened:
+                if opened.read(len(_LFS_POINTER)) == _LFS_POINTER:
+                    return file.name
+    return None
+
+
 def _refuse_foreign(head: bytes, broken: type[UnknownFormat]) -> None:
     """Raise an error if it is known what begins with `head`: `broken` for what may stand in place of a model."""
     _refuse_lfs_pointer(head)
@@ -365,7 +394,7 @@ def _is_hdf5(file: BinaryIO, size: int) -> bool:
     return False
 
 
-def _detect_zip(file: BinaryIO, limits: Limits) -> Format:
+def _detect_zip(file: BinaryIO, limits: Limits, broken: type[UnknownFormat]) -> Format:
     import zipfile
 
     from lstmdump.model import zipfiles
@@ -373,15 +402,33 @@ def _detect_zip(file: BinaryIO, limits: Limits) -> Format:
     try:
         with zipfiles.opened(file, limits) as archive:
             members = archive.namelist()
+            source = _read_source(archive) if _RECORD in members else None
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
-        raise UnknownFormat("a zip archive that is truncated or damaged") from error
+        raise broken("a zip archive that is truncated or damaged") from error
     if "config.json" in members and any(name.startswith(_WEIGHTS_MEMBERS) for name in members):
         return Format.KERAS_ZIP
     if any(name.endswith("data.pkl") for name in members):
         raise UnknownFormat("a PyTorch file (zip with data.pkl); lstmdump reads Keras and TensorFlow models")
     if members and all(name.endswith(".npy") for name in members):
+        if source is not None:
+            raise UnknownFormat(f"a NumPy .npz archive, exported from {source}; give that model, or use numpy.load")
         raise UnknownFormat("a NumPy .npz archive")
     raise UnknownFormat("a zip archive, but not a Keras model: it holds no config.json with model.weights.h5")
+
+
+def _read_source(archive: zipfile.ZipFile) -> str | None:
+    """Return the model that `archive`, which lstmdump wrote, was exported from: the first key of its record."""
+    import json
+
+    try:
+        with archive.open(_RECORD) as member:
+            head = member.read(_RECORD_HEAD)
+        start = head.find(b"\n") + 1  # of the text, which NumPy stores in UTF-32
+        text = head[start:].decode("utf-32-le", "replace")
+        found = _RECORD_MODEL.match(text)
+        return None if found is None else str(json.loads(found[1], strict=False))
+    except Exception:  # noqa: BLE001 - whatever is wrong with the record, it names no model
+        return None
 
 
 def _decode_text(head: bytes) -> str | None:

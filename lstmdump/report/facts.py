@@ -12,11 +12,14 @@ from lstmdump.lstm import LSTM, behaviour
 from lstmdump.lstm.behaviour import Stated
 from lstmdump.lstm.open_model import OpenModel
 from lstmdump.model.cell_classes import class_named
-from lstmdump.model.sentences import grouped, listed, plural
+from lstmdump.model.sentences import grouped, listed
 from lstmdump.model.tensor import Tensor
 from lstmdump.model.tree import FOUND_BY_SHAPE, NO_ARRAYS, Layer
 
 _AUTOMATIC_CELL = r"(\w+_)?cell(_\d+)?"  # of any class: Keras names a cell `gru_cell` or `cell`
+
+_WILDCARDS = dict.fromkeys(map(ord, "*?[]"))
+_COMPARED = 100  # characters of two names; the time grows with their product
 
 
 class WeightFacts(NamedTuple):
@@ -154,7 +157,8 @@ def select(lstms: tuple[LSTM, ...], layer_glob: str | None) -> tuple[LSTM, ...]:
         return lstms
     chosen = matching([lstm.name for lstm in lstms], layer_glob)
     if lstms and not chosen:
-        raise NoSuchLayer(f"no layer matches {layer_glob}; it has {plural(len(lstms), 'LSTM layer')}")
+        names = listed(_nearest_first(layer_glob, [lstm.name for lstm in lstms]))
+        raise NoSuchLayer(f"no layer matches {layer_glob}; it has {names}")
     return tuple(lstm for lstm in lstms if lstm.name in chosen)
 
 
@@ -169,6 +173,14 @@ def matching(names: Sequence[str], layer_glob: str) -> frozenset[str]:
         for name in names
         if any(fnmatchcase(outer, layer_glob) for outer in accumulate(name.split("/"), _join_names))
     )
+
+
+def _nearest_first(layer_glob: str, names: Sequence[str]) -> list[str]:
+    """Return `names` by their similarity to what `layer_glob` says; equally similar ones stay in order."""
+    from difflib import SequenceMatcher
+
+    said = layer_glob[:_COMPARED].translate(_WILDCARDS).lower()
+    return sorted(names, key=lambda name: -SequenceMatcher(None, said, name[:_COMPARED].lower()).ratio())
 
 
 def _join_names(outer: str, name: str) -> str:

@@ -110,7 +110,8 @@ class TensorFlow:
         try:
             greeting = self._exchange(None, "startup")
             if "missing" in greeting.fields:
-                raise MissingDependency(f"TensorFlow is not installed ({greeting.fields['missing']}); {_PIP_LINE}")
+                other = f" ({greeting.fields['missing']})" if greeting.fields["missing"] else ""
+                raise MissingDependency(f"TensorFlow is not installed{other}; {_PIP_LINE}")
             if "error" in greeting.fields:
                 raise MissingDependency(f"TensorFlow cannot be imported ({greeting.fields['error']}); {_PIP_LINE}")
         except LstmdumpError as error:

@@ -188,7 +188,7 @@ def _import_tensorflow() -> dict[str, str]:
         import tensorflow
         import tf_keras  # noqa: F401 - checks that it is installed
     except ModuleNotFoundError as error:
-        return {"missing": str(error)}
+        return {"missing": "" if error.name in (None, "tensorflow") else str(error)}
     except Exception as error:  # noqa: BLE001 - an installation can be broken in any way
         return {"error": _describe_error(error)}
     return {"version": str(tensorflow.__version__)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -37,11 +38,35 @@ def search(run: Run, directory: Path) -> list[str]:
     return [line.partition(": ")[2].removeprefix(f"{directory}/") for line in lines]
 
 
-def test_a_pointer_of_git_lfs_beside_a_good_model_has_status_2(command: list[str], run: Run, model: Path) -> None:
+@pytest.mark.parametrize("words", [["show"], ["check", "--params", "128"], ["lags"], ["export", "-o", "out"]])
+def test_a_pointer_of_git_lfs_beside_a_good_model_has_status_2(
+    words: list[str], run: Run, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(model.parent)
     (model.parent / "a.h5").write_text(POINTER)
-    outcome = run(*command, "-r", model.parent)
+    outcome = run(*words, "-r", ".")
     assert outcome.status == 2
-    assert f"lstmdump: {model.parent / 'a.h5'}: a Git LFS pointer, not the model itself; fetch it" in outcome.err
+    assert "a.h5: a Git LFS pointer, not the model itself; fetch it" in outcome.err
+
+
+@pytest.mark.parametrize(
+    "name", ["saved_model.pb", "variables/variables.index", "variables/variables.data-00000-of-00001"]
+)
+def test_a_pointer_within_a_saved_model_is_named(name: str, run: Run, samples: Path, tmp_path: Path) -> None:
+    place = tmp_path / "model"
+    shutil.copytree(samples / "tf-keras-2.21-func30-savedmodel", place)
+    (place / name).write_text(POINTER)
+    words = f"{Path(name).name} is a Git LFS pointer, not the file itself; fetch it with `git lfs pull`"
+    for arguments in ([place], ["-r", tmp_path]):
+        outcome = run("show", *arguments)
+        assert (outcome.status, outcome.err) == (2, f"lstmdump: {place}: {words}\n")
+
+
+@pytest.mark.parametrize("spelling", ["m", "m.index"])
+def test_a_pointer_in_place_of_the_data_of_a_checkpoint_is_named(spelling: str, run: Run, tmp_path: Path) -> None:
+    tensorflow_builders.write_bundle(tmp_path / "m", {"lstm/kernel": np.zeros((70, 160), "float32")})
+    (tmp_path / "m.data-00000-of-00001").write_text(POINTER)
+    assert "m.data-00000-of-00001 is a Git LFS pointer" in run("show", tmp_path / spelling).err
 
 
 def test_a_search_of_nothing_but_pointers_writes_nothing(run: Run, tmp_path: Path) -> None:

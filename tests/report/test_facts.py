@@ -74,8 +74,20 @@ def test_a_keras_layer_adds_nothing_to_its_forget_bias_at_run_time(model: Path) 
 
 
 def test_a_pattern_that_matches_no_layer_is_an_error(model: Path) -> None:
-    with pytest.raises(NoSuchLayer, match=r"^no layer matches x\*; it has 1 LSTM layer$"):
+    with pytest.raises(NoSuchLayer, match=r"^no layer matches x\*; it has lstm_1$"):
         report_on(model, "x*")
+
+
+@pytest.mark.parametrize(
+    ("glob", "names"),
+    [("dekoder*", "decoder, encoder, lstm_1"), ("LSTM", "lstm_1, encoder, decoder"), ("x", "encoder, decoder, lstm_1")],
+)
+def test_the_names_of_layers_come_nearest_first(glob: str, names: str, tmp_path: Path) -> None:
+    layers = {name: builders.keras_2_weights(name) for name in ("encoder", "decoder", "lstm_1")}
+    path = builders.write(tmp_path / "a.h5", layers)
+    with lstmdump.open(path) as model, pytest.raises(NoSuchLayer) as caught:
+        select(model.lstms, glob)
+    assert str(caught.value) == f"no layer matches {glob}; it has {names}"
 
 
 def test_any_pattern_is_allowed_for_a_model_without_lstm_layers(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import click
 from click.core import ParameterSource
 
 from lstmdump.cli import project_settings, terminal
-from lstmdump.cli.exit_status import DONE, FAILED, Run
+from lstmdump.cli.exit_status import DIFFERENT, DONE, FAILED, Run
 from lstmdump.cli.project_settings import ProjectSettings
 from lstmdump.cli.selection import PATH, Input, Selection, marked_text, model_options
 from lstmdump.errors import BadExpectation, UnknownFormat
@@ -146,14 +146,14 @@ def check_command(
         raise click.UsageError(f"--update of {baseline} takes the models of the settings: leave MODEL out")
     selection = _complete(selection, settings)
     recorded = None if baseline is None else _Record(_read_records(baseline, may_lack=update), baseline, partial)
-    run = Run(as_json=False)
-    inputs = _choose_models(run, selection, recorded)
-    if recorded is not None and update:
-        _update(run, inputs, selection, recorded)
-        return run.status
-    verdicts = _check_all(run, inputs, selection, _combine(settings.expected, given), recorded)
-    _print(run, verdicts, output_format)
-    run.require_models(_NOTHING_CHECKED)
+    with Run(as_json=False, verb="checked", quiet=selection.quiet) as run:
+        inputs = _choose_models(run, selection, recorded)
+        if recorded is not None and update:
+            _update(run, inputs, selection, recorded)
+        else:
+            verdicts = _check_all(run, inputs, selection, _combine(settings.expected, given), recorded)
+            _print(run, verdicts, output_format)
+            run.require_models(_NOTHING_CHECKED)
     return run.status
 
 
@@ -233,7 +233,7 @@ def _check_all(
             yield verdict
     for entry in recorded.models if recorded is not None and not recorded.partial else ():
         if not any(entry is used for used in entries):
-            run.differ()
+            run.status = max(run.status, DIFFERENT)
             yield Verdict(entry.model, None, (Mismatch(None, "model", "present", None),))
 
 
@@ -293,7 +293,8 @@ def _print(run: Run, verdicts: Iterator[Verdict], output_format: str) -> None:
             with Path(summary).open("a", encoding="utf-8") as file:
                 file.write(render.github_summary(printed))
         except OSError as error:
-            run.fail(summary, f"the summary cannot be written: {error.strerror}")
+            run.status = FAILED
+            terminal.tell(f"{summary}: the summary cannot be written: {error.strerror}")
 
 
 def _update(run: Run, inputs: list[Input], selection: Selection, recorded: _Record) -> None:

@@ -13,9 +13,10 @@ import click
 from lstmdump.cli import terminal
 from lstmdump.cli.exit_status import Run
 from lstmdump.cli.selection import PATH, Input, Selection, model_options
-from lstmdump.export import batch
+from lstmdump.export import batch, outputs
 from lstmdump.export.batch import Outcome
 from lstmdump.export.gates import DTYPES, Exported, Job, Settings, export, export_model, plan, skipped
+from lstmdump.model import locate
 from lstmdump.model.escape import visible
 from lstmdump.report import record
 from lstmdump.sandbox.guard import HDF5_READER, Guard
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 _EPILOG = """\b
 Examples:
-  lstmdump export weather.h5 -o weather.npz
+  lstmdump export weather.h5
   lstmdump export -r models/ -o gates/ --skip-existing -j 2
   python -c "import numpy; print(numpy.load('weather.npz')['lstm_1/W_f'])" """
 
@@ -35,8 +36,9 @@ _MOST_WORKERS = 61  # the limit of Windows
 
 @click.command("export", epilog=_EPILOG)
 @model_options
-@click.option("-o", "--output", "out", metavar="OUT", required=True, type=PATH,
-              help="A file if OUT ends in .npz and there is one model, else a directory.")  # fmt: skip
+@click.option("-o", "--output", "out", metavar="OUT", type=PATH,
+              help="A file if OUT ends in .npz and there is one model, else a directory. Without it, one model's .npz "
+                   "is written beside it.")  # fmt: skip
 @click.option("--dtype", type=click.Choice(DTYPES), default="keep", show_default=True, help="Type of the arrays.")
 @click.option("--compress", is_flag=True, help="Compress the arrays (deflate).")
 @click.option("--fold-forget-bias", is_flag=True, help="Include in b_f the forget bias added at run time.")
@@ -52,7 +54,7 @@ _MOST_WORKERS = 61  # the limit of Windows
 def export_command(
     selection: Selection,
     *,
-    out: str,
+    out: str | None,
     dtype: str,
     compress: bool,
     fold_forget_bias: bool,
@@ -72,12 +74,14 @@ def export_command(
         raise click.UsageError(
             "--dask uses the workers of a scheduler, --jobs processes of this machine: give one of them"
         )
-    run = Run(as_json=as_json)
-    with selection.guard() as guard:
+    out = _name_beside(selection) if out is None else out
+    with Run(as_json=as_json, verb="written", quiet=selection.quiet) as run, selection.guard() as guard:
         inputs = list(selection.inputs(run.fail, run.pass_over))
         if not inputs:
             run.require_models()
             return run.status
+        if (refusal := outputs.refuse_file_name(out, len(inputs))) is not None:
+            raise click.UsageError(refusal)
         settings = Settings(dtype, compress, fold_forget_bias, force, skip_existing, selection.layer, selection.limits)
         directory = "" if dask is None else os.getcwd()  # noqa: PTH109 - as text
         planned = plan([item.path for item in inputs], out, directory=directory)
@@ -90,6 +94,18 @@ def export_command(
                 _report(run, item, outcome, quiet=selection.quiet)
         run.require_models()
     return run.status
+
+
+def _name_beside(selection: Selection) -> str:
+    """Return the output for the one model of `selection` where none is given: its name with `.npz`, beside it."""
+    if selection.names_none:
+        raise click.UsageError("no MODEL given")
+    if not selection.names_one:
+        raise click.UsageError("several models need a directory: give it with -o OUT")
+    (model,) = selection.models
+    if locate.is_url(model):
+        raise click.UsageError("a model at a URL needs an output on this machine: give it with -o OUT.npz")
+    return outputs.name_beside(model)
 
 
 def _start_executor(jobs: int, dask: str | None) -> AbstractContextManager[Executor | None]:
@@ -117,12 +133,11 @@ def _export_all(
 
 def _report(run: Run, item: Input, outcome: Outcome[Job, Exported], *, quiet: bool) -> None:
     result = outcome.result
-    if result is not None and result.skipped:
-        run.skip()
-    else:
-        with run.each(item):
-            if outcome.error is not None:
-                raise outcome.error
+    with run.each(item):
+        if outcome.error is not None:
+            raise outcome.error
+        if result is not None and result.skipped:
+            run.skip()
     if result is None:
         return
     job = result.job

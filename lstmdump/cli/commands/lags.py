@@ -11,6 +11,7 @@ from lstmdump.cli import terminal
 from lstmdump.cli.exit_status import FAILED, Run
 from lstmdump.cli.replay_options import Running, running_options
 from lstmdump.cli.selection import PATH, Input, Selection, model_options
+from lstmdump.lstm.precedence import unreadable_first
 from lstmdump.model.sentences import shared
 from lstmdump.report.facts import select
 from lstmdump.sandbox.guard import Guard, ModelPath
@@ -67,9 +68,8 @@ def lags_command(
     if plot is None and force:
         raise click.UsageError("--force goes with --plot")
     wanted = running.run_options("float64")
-    run = Run(as_json=as_json)
     computed: list[LayerLags] = []
-    with selection.guard() as guard:
+    with Run(as_json=as_json, verb="computed", quiet=selection.quiet) as run, selection.guard() as guard:
         inputs = list(selection.inputs(run.fail, run.pass_over))
         if plot is not None:
             arrays = [path for path in (x, running.mask) if path is not None]
@@ -81,13 +81,15 @@ def lags_command(
                     lags = _compute_lags(item, guard, selection, wanted, given, unit, most)
                     _print(lags, as_json=as_json, by_feature=by_feature, first=not computed)
                     computed += lags.layers
-    if plot is not None and computed:
-        _draw(computed, plot, by_feature=by_feature, overwrite=force)
-    run.require_models()
-    if not computed and not run.status:
-        if selection.quiet or not selection.names_one:  # a single named model has its own message already
-            terminal.tell("no LSTM layer found")
-        run.status = FAILED
+                    if not lags.layers:
+                        run.skip()
+        if plot is not None and computed:
+            _draw(computed, plot, by_feature=by_feature, overwrite=force)
+        run.require_models()
+        if not computed and not run.status:
+            if selection.quiet or not selection.names_one:  # a single named model has its own message already
+                terminal.tell("no LSTM layer found")
+            run.status = FAILED
     return run.status
 
 
@@ -138,9 +140,10 @@ def _read(
 
     with model.open() as opened:
         chosen = select(opened.lstms, layer)
-        if input_dim is not None:
-            connections.require_width(opened, chosen, input_dim, may_chain=False)
-        cells, notes = network.read_each(chosen, opened.producer, wanted)
+        with unreadable_first(chosen):
+            if input_dim is not None:
+                connections.require_width(opened, chosen, input_dim, may_chain=False)
+            cells, notes = network.read_each(chosen, opened.producer, wanted)
         sources = {} if input_dim is None else connections.sources_by_name(opened)
         follow = (_note_source(lstm.name, sources[lstm.name]) for lstm in chosen if lstm.name in sources)
         return cells, (*notes, *follow)

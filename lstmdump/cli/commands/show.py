@@ -10,7 +10,6 @@ import click
 from lstmdump.cli import terminal
 from lstmdump.cli.exit_status import Run
 from lstmdump.cli.selection import PATH, Input, Selection, model_options
-from lstmdump.errors import NoSuchLayer
 from lstmdump.lstm import GATES, LSTM
 from lstmdump.lstm.open_model import OpenModel
 from lstmdump.report.facts import Report, describe, select, without_lstm
@@ -73,8 +72,7 @@ def show_command(
         selection.layer, chosen_gates, as_json, with_others, values, stats, explain, plot is not None,
         terminal.width(), terminal.colour(),
     )  # fmt: skip
-    run = Run(as_json=as_json)
-    with selection.guard() as guard:
+    with Run(as_json=as_json, verb="shown", quiet=selection.quiet) as run, selection.guard() as guard:
         inputs = selection.inputs(run.fail, run.pass_over)
         if plot is None:
             for _ in _print_each(inputs, guard, request, run, quiet=selection.quiet):
@@ -152,11 +150,8 @@ class _Shown(NamedTuple):
 
 def _show(model: ModelPath, request: _ShowRequest) -> _Shown:
     with model.open() as opened:
-        try:
-            chosen = select(opened.lstms, request.layer)
-            caution = None if chosen else without_lstm(opened)
-        except NoSuchLayer as error:
-            chosen, caution = (), str(error)
+        chosen = select(opened.lstms, request.layer)
+        caution = None if chosen else without_lstm(opened)
         report, show = describe(opened, chosen), _make_line if request.as_json else _make_table
         return _Shown(show(opened, chosen, report, request), caution, _read_drawn(opened, chosen, request))
 

@@ -11,6 +11,7 @@ from lstmdump.cli.exit_status import Run
 from lstmdump.cli.replay_options import Running, running_options
 from lstmdump.cli.selection import PATH, Input, Selection, one_model_options
 from lstmdump.errors import NoLSTM
+from lstmdump.lstm.precedence import unreadable_first
 from lstmdump.model.escape import visible
 from lstmdump.report.facts import describe, select, without_lstm
 from lstmdump.sandbox.guard import ModelPath
@@ -96,7 +97,8 @@ def _read_network(model: ModelPath, layer: str | None, input_dim: int, wanted: R
         if not opened.lstms:
             raise NoLSTM(without_lstm(opened))
         chosen = select(opened.lstms, layer)
-        return network.read(opened, chosen, input_dim, wanted), describe(opened)
+        with unreadable_first(chosen):
+            return network.read(opened, chosen, input_dim, wanted), describe(opened)
 
 
 def _trace(

@@ -38,23 +38,23 @@ def verify_command(selection: Selection, *, tolerance: float, seed: int, timeout
 
     Exit status 0: all agree; 1: a difference; 2: it could not be verified.
     """
-    run = Run(as_json=as_json)
-    inputs = list(selection.inputs(run.fail, run.pass_over))
-    verified = 0
-    with (
-        selection.guard() as guard,
-        TensorFlow(timeout, verbose=terminal.debugging()) as tensorflow,
-        terminal.progress(inputs, len(inputs), unit="models", quiet=selection.quiet) as items,
-    ):
-        for item in items:
-            with run.each(item):
-                verdict = _verify_model(item, guard, selection, tensorflow, tolerance, seed)
-                _print(verdict, run)
-                verified += verdict.agrees is not None
-    run.require_models("no model found, so nothing was verified")
-    if not verified and not run.status:
-        run.status = FAILED
-        terminal.tell("nothing was verified")
+    with Run(as_json=as_json, verb="verified", quiet=selection.quiet) as run:
+        inputs = list(selection.inputs(run.fail, run.pass_over))
+        with (
+            selection.guard() as guard,
+            TensorFlow(timeout, verbose=terminal.debugging()) as tensorflow,
+            terminal.progress(inputs, len(inputs), unit="models", quiet=selection.quiet) as items,
+        ):
+            for item in items:
+                with run.each(item):
+                    verdict = _verify_model(item, guard, selection, tensorflow, tolerance, seed)
+                    _print(verdict, run)
+                    if verdict.agrees is None:
+                        run.skip()
+        run.require_models("no model found, so nothing was verified")
+        if not run.done and not run.status:
+            run.status = FAILED
+            terminal.tell("nothing was verified")
     return run.status
 
 

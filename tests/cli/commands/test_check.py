@@ -254,7 +254,7 @@ def test_update_prints_removed_models(run: Run, models: tuple[Path, Path], recor
 
 def test_a_glob_that_matches_nothing_has_status_2(run: Run, model: Path) -> None:
     outcome = run("check", model, "--max-params", "1", "-l", "typo*")
-    assert (outcome.status, outcome.err) == (2, f"lstmdump: {model}: no layer matches typo*; it has 1 LSTM layer\n")
+    assert (outcome.status, outcome.err) == (2, f"lstmdump: {model}: no layer matches typo*; it has lstm_1\n")
 
 
 def test_checking_nothing_has_status_2(run: Run, tmp_path: Path) -> None:

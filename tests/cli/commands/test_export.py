@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -82,12 +83,75 @@ def test_force_and_skip_exclude_each_other(run: Run, model: Path) -> None:
     assert run("export", model, "-o", "x", "-f", "--skip-existing").status == 2
 
 
-def test_an_output_is_required(run: Run, model: Path) -> None:
-    outcome = run("export", model)
-    assert (outcome.status, outcome.err) == (
-        2,
-        "lstmdump: Missing option '-o' / '--output'; see `lstmdump export --help`\n",
+@pytest.mark.parametrize(
+    ("name", "output"),
+    [
+        ("weather.h5", "weather.npz"), ("a.b.hdf5", "a.b.npz"), ("a.weights.h5", "a.weights.npz"), ("A.H5", "A.npz"),
+        ("model.dat", "model.dat.npz"), ("model", "model.npz"), (".h5", ".h5.npz"),
+    ],
+)  # fmt: skip
+def test_without_an_output_it_is_beside_the_model(run: Run, name: str, output: str, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    builders.one_lstm(tmp_path / "in" / name)
+    outcome = run("export", tmp_path / "in" / name)
+    assert (outcome.status, outcome.out) == (0, f"{tmp_path / 'in' / output}\n")
+
+
+@pytest.mark.parametrize("spelling", ["tf-keras-2.21-func30-savedmodel", "tf-keras-2.21-func30-savedmodel/", "."])
+def test_the_output_of_a_directory_is_beside_it(
+    run: Run, spelling: str, samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "tf-keras-2.21-func30-savedmodel"
+    shutil.copytree(samples / name, tmp_path / name)
+    monkeypatch.chdir(tmp_path / name if spelling == "." else tmp_path)
+    run("export", spelling)
+    assert (tmp_path / f"{name}.npz").is_file()
+
+
+def test_an_existing_file_beside_the_model_is_refused(run: Run, model: Path) -> None:
+    model.with_suffix(".npz").write_bytes(b"old")
+    assert (run("export", model).status, model.with_suffix(".npz").read_bytes()) == (2, b"old")
+
+
+def test_several_models_need_an_output(run: Run, model: Path) -> None:
+    for words in ([model, model], ["-r", model.parent]):
+        outcome = run("export", *words)
+        assert (outcome.status, outcome.err) == (
+            2, "lstmdump: several models need a directory: give it with -o OUT; see `lstmdump export --help`\n"
+        )  # fmt: skip
+
+
+def test_a_model_at_a_url_needs_an_output(run: Run) -> None:
+    outcome = run("export", "https://127.0.0.1:9/a.h5")
+    assert (outcome.status, "give it with -o OUT.npz" in outcome.err) == (2, True)
+
+
+@pytest.mark.parametrize("out", ["-", "out.h5", "out.keras", "out.json", "out.NPZ", "out.pt", "out.csv", "out.zip"])
+def test_an_output_like_a_file_makes_no_directory(
+    run: Run, model: Path, out: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    outcome = run("export", model, "-o", out)
+    assert (outcome.status, list(Path.cwd().iterdir())) == (2, [])
+    assert outcome.err.endswith(": give OUT.npz or a directory; see `lstmdump export --help`\n")
+
+
+def test_several_models_do_not_fit_into_one_file(run: Run, model: Path, tmp_path: Path) -> None:
+    outcome = run("export", model, builders.one_lstm(tmp_path / "b.h5"), "-o", tmp_path / "both.npz")
+    assert (outcome.status, (tmp_path / "both.npz").exists()) == (2, False)
+    assert outcome.err == (
+        f"lstmdump: {tmp_path / 'both.npz'} is one file, and there are 2 models: give a directory; "
+        "see `lstmdump export --help`\n"
     )
+
+
+@pytest.mark.parametrize("out", ["out.h5", "gates-1.2", "out.h5/"])
+def test_a_directory_may_have_any_name(run: Run, model: Path, out: str, tmp_path: Path) -> None:
+    if out == "out.h5":
+        (tmp_path / out).mkdir()
+    assert run("export", model, "-o", f"{tmp_path}/{out}").status == 0
+    assert (tmp_path / out / "model.h5.npz").is_file()
 
 
 def test_two_models_for_one_output_write_nothing(run: Run, model: Path, tmp_path: Path) -> None:
@@ -114,6 +178,23 @@ def test_a_model_without_lstm_is_written_and_reported(run: Run, tmp_path: Path) 
     path = builders.write(tmp_path / "a.h5", {"dense": builders.dense("dense")})
     outcome = run("export", path, "-o", tmp_path / "x.npz")
     assert (outcome.status, outcome.err) == (0, f"lstmdump: {path}: no LSTM layer written\n")
+
+
+@pytest.mark.parametrize("options", [[], ["-j", "2"], ["--force"]])
+def test_a_glob_that_matches_nothing_writes_nothing(run: Run, model: Path, options: list[str], tmp_path: Path) -> None:
+    outcome = run("export", "-q", model, "-o", tmp_path / "x.npz", "-l", "lstm", *options)
+    assert (outcome.status, outcome.out, outcome.err, (tmp_path / "x.npz").exists()) == (
+        2,
+        "",
+        f"lstmdump: {model}: no layer matches lstm; it has lstm_1\n",
+        False,
+    )
+
+
+def test_a_glob_that_matches_nothing_leaves_what_is_there(run: Run, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.npz").write_bytes(b"old")
+    run("export", model, "-o", tmp_path / "x.npz", "-l", "lstm", "--force")
+    assert (tmp_path / "x.npz").read_bytes() == b"old"
 
 
 def test_options_reach_the_file(run: Run, model: Path, tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ def test_only_matching_layers_are_computed(run: Run, two: Path, x: Path) -> None
 
 def test_a_pattern_without_a_match_is_an_error(run: Run, model: Path) -> None:
     outcome = run("lags", model, "-l", "x")
-    assert (outcome.status, outcome.err) == (2, f"lstmdump: {model}: no layer matches x; it has 1 LSTM layer\n")
+    assert (outcome.status, outcome.err) == (2, f"lstmdump: {model}: no layer matches x; it has lstm_1\n")
 
 
 def test_one_unit_can_be_chosen(run: Run, model: Path, x: Path) -> None:

@@ -112,7 +112,7 @@ def test_one_page_names_no_model_but_one_of_several_found_does(run: Run, model: 
 
 def test_a_bad_model_is_reported_and_the_rest_is_plotted(run: Run, model: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.h5").write_bytes(b"")
-    outcome = run("show", tmp_path / "bad.h5", model, "--plot", tmp_path / "x.pdf")
+    outcome = run("show", "-q", tmp_path / "bad.h5", model, "--plot", tmp_path / "x.pdf")
     assert (outcome.status, outcome.err.count("\n"), (tmp_path / "x.pdf").is_file()) == (2, 1, True)
 
 
@@ -184,7 +184,7 @@ def test_a_gate_with_json_requires_statistics_or_a_plot(run: Run, model: Path) -
 
 def test_a_bad_model_does_not_stop_the_rest(run: Run, model: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.h5").write_bytes(b"")
-    outcome = run("show", tmp_path / "bad.h5", model)
+    outcome = run("show", "-q", tmp_path / "bad.h5", model)
     assert (outcome.status, outcome.err) == (2, f"lstmdump: {tmp_path / 'bad.h5'}: an empty file\n")
     assert "lstm_1" in outcome.out
 
@@ -210,7 +210,19 @@ def test_quiet_hides_the_note_on_a_model_without_an_lstm(run: Run, tmp_path: Pat
 
 
 def test_a_glob_that_matches_nothing_is_reported(run: Run, model: Path) -> None:
-    assert run("show", "-l", "gru*", model).err == f"lstmdump: {model}: no layer matches gru*; it has 1 LSTM layer\n"
+    outcome = run("show", "-l", "gru*", model)
+    assert (outcome.status, outcome.out, outcome.err) == (
+        2,
+        "",
+        f"lstmdump: {model}: no layer matches gru*; it has lstm_1\n",
+    )
+
+
+def test_a_glob_that_matches_nothing_is_an_error_in_json(run: Run, model: Path) -> None:
+    assert json.loads(run("show", "--json", "-l", "lstm", model).out) == {
+        "model": str(model),
+        "error": "no layer matches lstm; it has lstm_1",
+    }
 
 
 def test_models_are_listed_in_a_file(run: Run, model: Path, tmp_path: Path) -> None:
@@ -250,7 +262,7 @@ def test_recursion_finds_models_and_skips_other_files(run: Run, tmp_path: Path) 
     (tmp_path / "b" / "readme.txt").write_text("hello")
     h5py.File(tmp_path / "b" / "data.h5", "w").close()
     outcome = run("show", "--json", "-r", tmp_path)
-    assert (outcome.status, outcome.err) == (0, "")
+    assert (outcome.status, outcome.err) == (0, "lstmdump: 2 shown, 0 failed, 2 passed over\n")
     assert [json.loads(line)["model"] for line in outcome.out.splitlines()] == [
         str(tmp_path / "b" / "c" / "model.dat"),
         str(tmp_path / "z.h5"),
@@ -266,7 +278,7 @@ def test_recursion_takes_a_directory_or_shards_for_one_model(run: Run, tmp_path:
     builders.saved(tmp_path / "b_00000.weights.h5", {"layers/lstm/cell": cell})
     (tmp_path / "b.weights.json").write_text('{"weight_map": {"/layers/lstm/cell/vars": "b_00000.weights.h5"}}')
     outcome = run("show", "--json", "-r", tmp_path)
-    assert (outcome.status, outcome.err) == (0, "")
+    assert (outcome.status, outcome.err) == (0, "lstmdump: 2 shown, 0 failed, 0 passed over\n")
     assert [json.loads(line)["model"] for line in outcome.out.splitlines()] == [
         str(tmp_path / "a"),
         str(tmp_path / "b.weights.json"),
@@ -288,7 +300,8 @@ def test_a_missing_directory_is_reported(run: Run, tmp_path: Path) -> None:
 
 def test_an_unreadable_directory_does_not_stop_the_rest(run: Run, model: Path, tmp_path: Path) -> None:
     outcome = run("show", "--json", model, "-r", tmp_path / "none", "-T", tmp_path / "no list")
-    assert (outcome.status, len(outcome.err.splitlines())) == (2, 2)
+    assert (outcome.status, len(outcome.err.splitlines())) == (2, 3)
+    assert outcome.err.endswith("lstmdump: 1 shown, 2 failed, 0 passed over\n")
     assert [json.loads(line)["model"] for line in outcome.out.splitlines() if "error" not in line] == [str(model)]
 
 
