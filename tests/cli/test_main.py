@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 from support import builders
@@ -27,6 +28,20 @@ def test_help_has_an_example(command: tuple[str, ...], option: str, run: Run) ->
     outcome = run(*command, option)
     assert outcome.status == 0
     assert f"  lstmdump {' '.join(command)}" in outcome.out.partition("Example")[2]
+
+
+@pytest.mark.parametrize("command", [(), *((name,) for name in cli.command.list_commands(click.Context(cli.command)))])
+@pytest.mark.parametrize("columns", ["80", "200"])
+def test_no_line_of_the_help_is_wider_than_79_columns(
+    columns: str, command: tuple[str, ...], run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    assert max(map(len, run(*command, "--help").out.splitlines())) <= 79
+
+
+@pytest.mark.parametrize("example", ["lstmdump weather.h5 --explain ", "lstmdump lags weather.h5 -i x.npy "])
+def test_the_first_help_has_an_example_of_what_answers_most_questions(example: str, run: Run) -> None:
+    assert example in run("--help").out.partition("Examples:")[2]
 
 
 def test_no_arguments_show_the_help(run: Run) -> None:

@@ -27,7 +27,7 @@ _EPILOG = """\b
 Examples:
   lstmdump trace weather.h5 -i x.npy -o states.npz
   lstmdump trace stacked.keras -i x.npy -o states.npz --chain --stats
-  python -c "import numpy; print(numpy.load('states.npz')['lstm_1/c'].shape)" """
+  python -c "import numpy; print(numpy.load('states.npz')['lstm_1/c'].shape)\""""
 
 
 @click.command("trace", epilog=_EPILOG)
