@@ -17,6 +17,7 @@ from lstmdump.report.facts import Report, describe, select, without_lstm
 from lstmdump.sandbox.guard import Guard, ModelPath
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
     from matplotlib.figure import Figure
 
     from lstmdump.report.plot.arrays import LayerNumbers
@@ -29,14 +30,40 @@ Examples:
   lstmdump weather.h5 --explain
   lstmdump weather.h5 --plot weather.pdf"""
 
+_GATE_NAMES = {
+    "i": "i", "input": "i",
+    "f": "f", "forget": "f",
+    "c": "c", "candidate": "c", "j": "c", "g": "c",
+    "o": "o", "output": "o",
+}  # fmt: skip
+
+
+class _Gate(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
+    """A gate by a letter or a name, in upper or lower case; the value is the letter."""
+
+    name = "GATE"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        letter = _GATE_NAMES.get(str(value).lower())
+        if letter is None:
+            known = "i (input), f (forget), c (candidate; in other frameworks j or g) or o (output)"
+            self.fail(f"{value!r} is not a gate; give {known}", param, ctx)
+        return letter
+
+    def shell_complete(self, _ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(name) for name in _GATE_NAMES if name.startswith(incomplete.lower())]
+
 
 @click.command("show", epilog=_EPILOG)
 @model_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per model and line.")
 @click.option("--all", "with_others", is_flag=True, help="List the model's other arrays as well.")
 @click.option("--values", is_flag=True, help="Print the arrays of every gate, and the projection, summarised.")
-@click.option("-g", "--gate", "gates", type=click.Choice(list(GATES)), multiple=True,
-              help="With --values, --stats or --plot: only this gate.")  # fmt: skip
+@click.option("-g", "--gate", "gates", type=_Gate(), multiple=True,
+              help="With --values, --stats or --plot: only this gate: i, f, c or o, or its name; the candidate is also "
+                   "j, as in TensorFlow, and g, as in PyTorch.")  # fmt: skip
 @click.option("--stats", is_flag=True,
               help="Print mean, std, extremes, norm per gate; spectral radius of U; time scales.")  # fmt: skip
 @click.option("--explain", is_flag=True, help="Explain equations, shapes, slices and counts in words.")

@@ -56,6 +56,34 @@ def test_all_lists_the_other_arrays(run: Run, model: Path) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("given", "letter"),
+    [
+        ("I", "i"),
+        ("input", "i"),
+        ("F", "f"),
+        ("Forget", "f"),
+        ("candidate", "c"),
+        ("j", "c"),
+        ("G", "c"),
+        ("output", "o"),
+    ],
+)
+def test_a_gate_may_be_given_by_name_or_by_the_letter_of_another_framework(
+    given: str, letter: str, run: Run, model: Path
+) -> None:
+    outcome = run(model, "-g", given)
+    assert outcome.status == 0
+    assert outcome.out == run(model, "-g", letter).out
+
+
+def test_an_unknown_gate_is_refused_with_the_gates_that_there_are(run: Run, model: Path) -> None:
+    outcome = run(model, "-g", "x")
+    assert outcome.status == 2
+    for name in ("i (input)", "f (forget)", "c (candidate; in other frameworks j or g)", "o (output)"):
+        assert name in outcome.err
+
+
 def test_values_prints_each_gate_under_its_name(run: Run, model: Path) -> None:
     lines = run("show", "--values", model).out.splitlines()
     assert [line.split()[0] for line in lines if line.startswith("lstm_1/")] == [
