@@ -30,6 +30,7 @@ Examples:
   lstmdump weather.h5 --explain
   lstmdump weather.h5 --plot weather.pdf"""
 
+_WHOLE = "all"  # sections of the explanation
 _GATE_NAMES = {
     "i": "i", "input": "i",
     "f": "f", "forget": "f",
@@ -56,7 +57,50 @@ class _Gate(click.ParamType):  # type: ignore[type-arg]  # generic since click 8
         return [CompletionItem(name) for name in _GATE_NAMES if name.startswith(incomplete.lower())]
 
 
-@click.command("show", epilog=_EPILOG)
+class _ShowCommand(click.Command):
+    """A command whose option `--explain` takes a section only if the next argument is meant as one."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, _attach_sections(args))
+
+
+def _attach_sections(arguments: list[str]) -> list[str]:
+    """Return the arguments with `--explain=SECTION` in place of `--explain`, whose next argument may be a MODEL."""
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    attached = []
+    rest = iter(enumerate(options))
+    for place, argument in rest:
+        word = _WHOLE
+        if argument == "--explain" and _is_meant_as_section(*options[place + 1 : place + 2]):
+            _, word = next(rest)
+        attached.append(f"{argument}={word}" if argument == "--explain" else argument)
+    return [*attached, *arguments[len(options) :]]
+
+
+def _is_meant_as_section(word: str = "-") -> bool:
+    """Return whether `word` is neither an option nor, by the look of it or on the disk, a path."""
+    from pathlib import Path
+
+    return not (
+        word.startswith("-") or set(word) & set("./\\") or Path(word).exists() or Path(f"{word}.index").exists()
+    )
+
+
+class _ExplainedSection(click.ParamType):  # type: ignore[type-arg]
+    """A section of the explanation, or all of them."""
+
+    name = "SECTION"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from lstmdump.report.explain import SECTIONS
+
+        word = str(value).lower()
+        if word != _WHOLE and word not in SECTIONS:
+            self.fail(f'no section (or file) "{value}"; the sections are {", ".join(SECTIONS)}', param, ctx)
+        return word
+
+
+@click.command("show", cls=_ShowCommand, epilog=_EPILOG)
 @model_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per model and line.")
 @click.option("--all", "with_others", is_flag=True, help="List the model's other arrays as well.")
@@ -66,7 +110,9 @@ class _Gate(click.ParamType):  # type: ignore[type-arg]  # generic since click 8
                    "j, as in TensorFlow, and g, as in PyTorch.")  # fmt: skip
 @click.option("--stats", is_flag=True,
               help="Print mean, std, extremes, norm per gate; spectral radius of U; time scales.")  # fmt: skip
-@click.option("--explain", is_flag=True, help="Explain equations, shapes, slices and counts in words.")
+@click.option("--explain", metavar="[SECTION]", type=_ExplainedSection(),
+              help="Explain in words what all of it means; or only equations, shapes, time, gates, states, parameters, "
+                   "forget-bias, activations or frameworks.")  # fmt: skip
 @click.option("--plot", metavar="FILE", type=PATH,
               help="Draw heat maps of every gate, a page for each layer: .pdf; .png or .svg for one.")  # fmt: skip
 @click.option("-f", "--force", is_flag=True, help="With --plot: overwrite an existing file.")
@@ -78,7 +124,7 @@ def show_command(
     values: bool,
     gates: tuple[str, ...],
     stats: bool,
-    explain: bool,
+    explain: str | None,
     plot: str | None,
     force: bool,
 ) -> int:
@@ -163,7 +209,7 @@ class _ShowRequest(NamedTuple):
     with_others: bool
     values: bool
     stats: bool
-    explain: bool
+    explain: str | None
     plot: bool
     width: int | None
     colour: bool
@@ -212,13 +258,17 @@ def _make_line(opened: OpenModel, chosen: tuple[LSTM, ...], report: Report, requ
 
 
 def _make_table(opened: OpenModel, chosen: tuple[LSTM, ...], report: Report, request: _ShowRequest) -> str:
-    from lstmdump.report.render.table import table
+    from lstmdump.report.render.table import summary, table
 
-    text = table(report, width=request.width, colour=request.colour, with_others=request.with_others)
-    if request.explain and report.layers:
+    section = None if request.explain == _WHOLE else request.explain
+    if section is not None and report.layers:
+        text = summary(report, width=request.width, colour=request.colour)
+    else:
+        text = table(report, width=request.width, colour=request.colour, with_others=request.with_others)
+    if request.explain is not None and report.layers:
         from lstmdump.report.explain import explanation
 
-        text += "\n" + explanation(chosen, opened.producer, width=request.width, colour=request.colour)
+        text += "\n" + explanation(chosen, opened.producer, width=request.width, colour=request.colour, section=section)
     if request.stats or request.values:
         from lstmdump.replay.statistics import summarise
         from lstmdump.report.render import values as numbers

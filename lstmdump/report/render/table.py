@@ -45,6 +45,14 @@ def table(report: Report, *, width: int | None, colour: bool, with_others: bool 
     return page.text()
 
 
+def summary(report: Report, *, width: int | None, colour: bool) -> str:
+    """Return the first lines of the table and its notes, without the layers."""
+    page = Page(width, colour=colour)
+    _add_head(page, report)
+    _add_notes(page, report)
+    return page.text()
+
+
 def _add_head(page: Page, report: Report) -> None:
     found = plural(report.lstms, "LSTM layer") if report.lstms else "no LSTM layer"
     if len(report.layers) < report.lstms:

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from support import builders
 
+from lstmdump.report.explain import SECTIONS
+
 Run = Callable[..., Any]
 
 
@@ -425,3 +427,56 @@ def test_explain_reads_no_numbers(run: Run, model: Path, monkeypatch: pytest.Mon
 def test_other_recurrent_layers_are_named_on_stderr(run: Run, root: Path) -> None:
     path = root / "tests" / "cases" / "convlstm2d-tfkeras2.21.keras"
     assert run("--json", path).err == f"lstmdump: {path}: no LSTM layer; it has ConvLSTM2D conv\n"
+
+
+def test_one_section_is_explained_without_the_table(run: Run, model: Path) -> None:
+    out = run("show", model, "--explain=gates").out
+    head, _, rest = out.partition("\n\n")
+    assert head == "\n".join(run("show", model).out.splitlines()[:2])
+    assert rest.startswith("lstm_1, explained\n\nWhich slice is which gate?\n")
+    assert "equations" not in rest
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--explain", "gates", "{}"), ("{}", "--explain", "Gates"), ("show", "--explain=gates", "{}")]
+)
+def test_the_section_may_be_the_next_argument(arguments: tuple[str, ...], run: Run, model: Path) -> None:
+    chosen = run(*(argument.format(model) for argument in arguments))
+    assert chosen == run(model, "--explain=gates")
+    assert chosen.status == 0
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--explain", "{}"), ("{}", "--explain"), ("--explain", "-q", "{}"), ("--explain", "--", "{}")]
+)
+def test_explain_alone_takes_no_model_for_a_section(arguments: tuple[str, ...], run: Run, model: Path) -> None:
+    assert run(*(argument.format(model) for argument in arguments)).out == run(model, "--explain=all").out
+
+
+def test_a_file_called_as_a_section_is_a_model(
+    run: Run, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    model.rename("gates")
+    assert run("--explain", "gates").out == run("gates", "--explain").out
+
+
+def test_the_prefix_of_a_checkpoint_is_not_a_section(
+    run: Run, projected: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(projected.parent)
+    assert run("--explain", "x").out == run("x", "--explain").out
+
+
+@pytest.mark.parametrize("arguments", [("--explain=gtes",), ("--explain", "gtes")])
+def test_an_unknown_section_is_refused_with_all_that_there_are(
+    arguments: tuple[str, ...], run: Run, model: Path
+) -> None:
+    outcome = run(model, *arguments)
+    assert outcome.status == 2
+    assert 'no section (or file) "gtes"; the sections are equations, shapes, time, gates, ' in outcome.err
+
+
+def test_the_help_names_every_section(run: Run) -> None:
+    words = " ".join(run("show", "--help").out.split())
+    assert f"only {', '.join(list(SECTIONS)[:-1])} or {list(SECTIONS)[-1]}." in words
