@@ -81,8 +81,10 @@ def lags_command(
                     lags = _compute_lags(item, guard, selection, wanted, given, unit, most)
                     _print(lags, as_json=as_json, by_feature=by_feature, first=not computed)
                     computed += lags.layers
-    if plot is not None and computed:
-        _draw(computed, plot, by_feature=by_feature, overwrite=force)
+                    _report_gaps(lags, run)
+    drawn = [layer for layer in computed if layer.norms]
+    if plot is not None and drawn:
+        _draw(drawn, plot, by_feature=by_feature, overwrite=force)
     run.require_models()
     if not computed and not run.status:
         if selection.quiet or not selection.names_one:  # a single named model has its own message already
@@ -161,6 +163,15 @@ def _print(lags: ModelLags, *, as_json: bool, by_feature: bool, first: bool) -> 
         shown = render.text(lags, width=terminal.width(), by_feature=by_feature)
         terminal.write(shown if first else "\n" + shown)
         terminal.flush()
+
+
+def _report_gaps(lags: ModelLags, run: Run) -> None:
+    """Report the layers for which there are no numbers."""
+    from lstmdump.report.render.lags import explain_gaps
+
+    for gap in explain_gaps(lags.layers):
+        run.status = FAILED
+        terminal.tell(f"{lags.model}: {gap}")
 
 
 def _draw(layers: list[LayerLags], path: str, *, by_feature: bool, overwrite: bool) -> None:
