@@ -49,8 +49,17 @@ Exit status: 0 done, all agree; 1 a difference was found; 2 failure.
 `lstmdump help` lists the pages of the manual."""
 
 
+class _Context(click.Context):
+    """A context whose help has plain text in place of signs that the encoding of stdout lacks."""
+
+    def get_help(self) -> str:
+        return terminal.printable(super().get_help())
+
+
 class _Commands(click.Group):
     """A group that imports a command when it runs, and takes `lstmdump model.h5` for `lstmdump show model.h5`."""
+
+    context_class = _Context
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(_COMMANDS)
@@ -60,6 +69,7 @@ class _Commands(click.Group):
             return None
         module = importlib.import_module(f"lstmdump.cli.commands.{name}")
         found: click.Command = getattr(module, f"{name}_command")
+        found.context_class = _Context
         return found
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

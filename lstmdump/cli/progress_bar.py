@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from types import TracebackType
@@ -11,6 +12,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task
 from rich.table import Column
 from rich.text import Text
 
+from lstmdump.cli.stand_ins import plain
 from lstmdump.sandbox import fork
 
 _CLEAR_LINE = "\r\x1b[2K"
@@ -97,7 +99,7 @@ class _FactsColumn(ProgressColumn):
             facts.append(f"{task.speed:,.{0 if task.speed >= 10 else 1}f} {self._unit}/s")
         if task.time_remaining is not None:
             facts.append(f"{_format_time(task.time_remaining)} left")
-        return Text(" · ".join(facts), style="progress.remaining")
+        return Text(plain(" · ".join(facts), getattr(sys.stderr, "encoding", None)), style="progress.remaining")
 
 
 def _format_time(seconds: float) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TextIO, TypeVar
 
+from lstmdump.cli.stand_ins import plain
 from lstmdump.errors import LstmdumpError
 from lstmdump.model.escape import shortened, visible
 
@@ -33,9 +34,14 @@ class OutputFailed(Exception):
 
 
 def write(text: str) -> None:
-    """Write `text` to stdout; characters that the encoding of stdout cannot represent are escaped."""
+    """Write `text` to stdout; plain signs stand for those that the encoding of stdout lacks."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    _write(text.encode(encoding, "backslashreplace"))
+    _write(plain(text, encoding).encode(encoding, "backslashreplace"))
+
+
+def printable(text: str) -> str:
+    """Return `text` as `write` writes it, for what click prints."""
+    return plain(text, getattr(sys.stdout, "encoding", None))
 
 
 def write_json(line: str) -> None:
@@ -121,7 +127,7 @@ def _one_line(text: str) -> str:
 
 def _print_message(line: str) -> None:
     with suppress(OSError):
-        print(line, file=sys.stderr, flush=True)
+        print(plain(line, getattr(sys.stderr, "encoding", None)), file=sys.stderr, flush=True)
 
 
 def tell_bug(error: BaseException) -> str:

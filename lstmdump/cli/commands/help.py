@@ -115,4 +115,4 @@ def _write_paged(text: str) -> None:
         terminal.write(text)
         return
     os.environ.setdefault("LESS", _PAGER_OPTIONS)
-    click.echo_via_pager(text.rstrip("\n"), color=None if terminal.colour() else False)
+    click.echo_via_pager(terminal.printable(text).rstrip("\n"), color=None if terminal.colour() else False)
