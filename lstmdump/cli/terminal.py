@@ -46,8 +46,13 @@ def printable(text: str) -> str:
 
 def write_json(line: str) -> None:
     """Write a line of JSON in UTF-8, whatever the encoding of stdout, and flush it, as a reader may be waiting."""
-    _write(line.encode("utf-8") + b"\n")
+    write_utf_8(line + "\n")
     flush()
+
+
+def write_utf_8(text: str) -> None:
+    """Write `text` for a program to stdout, in UTF-8 whatever the encoding of stdout is."""
+    _write(text.encode("utf-8"))
 
 
 def _write(data: bytes) -> None:

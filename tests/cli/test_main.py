@@ -48,6 +48,13 @@ def test_no_arguments_show_the_help(run: Run) -> None:
     assert run().out == run("--help").out
 
 
+@pytest.mark.parametrize("command", ["show", "export", "trace", "lags", "verify"])
+def test_every_command_with_json_takes_it_as_a_format(command: str, run: Run, tmp_path: Path) -> None:
+    needed = {"export": ["-o", tmp_path / "x.npz"], "trace": ["-i", "x.npy", "-o", tmp_path / "x.npz"]}.get(command, [])
+    named = run(command, "none.h5", *needed, "--format", "json")
+    assert (named, named.status) == (run(command, "none.h5", *needed, "--json"), 2)
+
+
 @pytest.mark.parametrize("option", ["-V", "--version"])
 def test_the_version_is_printed(option: str, run: Run) -> None:
     assert run(option).out == f"lstmdump {lstmdump.__version__}\n"

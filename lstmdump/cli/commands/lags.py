@@ -9,6 +9,7 @@ import click
 
 from lstmdump.cli import terminal
 from lstmdump.cli.exit_status import FAILED, Run
+from lstmdump.cli.output_format import json_options
 from lstmdump.cli.replay_options import Running, running_options
 from lstmdump.cli.selection import PATH, Input, Selection, model_options
 from lstmdump.model.sentences import shared
@@ -41,7 +42,7 @@ Examples:
 @running_options
 @click.option("--plot", metavar="OUT", type=PATH, help="Draw the bars to OUT: .png, .svg or .pdf.")
 @click.option("-f", "--force", is_flag=True, help="With --plot: overwrite an existing file.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per model and line.")
+@json_options("One JSON object per model and line.")
 def lags_command(
     selection: Selection,
     *,

@@ -9,6 +9,7 @@ import click
 
 from lstmdump.cli import terminal
 from lstmdump.cli.exit_status import Run
+from lstmdump.cli.output_format import format_options
 from lstmdump.cli.selection import PATH, Input, Selection, model_options
 from lstmdump.errors import NoSuchLayer
 from lstmdump.lstm import GATES, LSTM
@@ -102,7 +103,7 @@ class _ExplainedSection(click.ParamType):  # type: ignore[type-arg]
 
 @click.command("show", cls=_ShowCommand, epilog=_EPILOG)
 @model_options
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per model and line.")
+@format_options(("table", "json", "csv"), "One JSON object per model and line.")
 @click.option("--all", "with_others", is_flag=True, help="List the model's other arrays as well.")
 @click.option("--values", is_flag=True, help="Print the arrays of every gate, and the projection, summarised.")
 @click.option("-g", "--gate", "gates", type=_Gate(), multiple=True,
@@ -119,7 +120,7 @@ class _ExplainedSection(click.ParamType):  # type: ignore[type-arg]
 def show_command(
     selection: Selection,
     *,
-    as_json: bool,
+    output_format: str,
     with_others: bool,
     values: bool,
     gates: tuple[str, ...],
@@ -132,21 +133,19 @@ def show_command(
 
     Reads names and shapes only; --values, --stats and --plot read the numbers, too.
     """
-    if values and as_json:
-        raise click.UsageError("--values prints text; for numbers that a program can read, use lstmdump export")
-    if explain and as_json:
-        raise click.UsageError("--explain prints text; leave one of --explain and --json out")
-    values = values or (bool(gates) and not stats and plot is None)
-    if values and as_json:
-        raise click.UsageError("with --json, --gate goes with --stats or --plot")
+    values = values or (bool(gates) and not stats and plot is None and output_format == "table")
+    _require_compatible(output_format, values=values, gates=gates, stats=stats, explain=explain, plot=plot)
     if force and plot is None:
         raise click.UsageError("--force goes with --plot")
     chosen_gates = "".join(letter for letter in GATES if letter in gates) or GATES
+    is_plain_table = output_format == "table" and not (values or stats or explain or plot)
     request = _ShowRequest(
-        selection.layer, chosen_gates, as_json, with_others, values, stats, explain, plot is not None,
-        terminal.width(), terminal.colour(),
+        selection.layer, chosen_gates, output_format, with_others, values, stats, explain, plot is not None,
+        terminal.width(), terminal.colour(), hint=is_plain_table and not selection.quiet,
     )  # fmt: skip
-    run = Run(as_json=as_json)
+    run = Run(as_json=output_format == "json")
+    if output_format == "csv":
+        _write_csv_head()
     with selection.guard() as guard:
         inputs = selection.inputs(run.fail, run.pass_over)
         if plot is None:
@@ -160,6 +159,31 @@ def show_command(
             _plot(layers, plot, overwrite=force, with_model=not selection.names_one)
         run.require_models()
     return run.status
+
+
+def _require_compatible(
+    output_format: str, *, values: bool, gates: tuple[str, ...], stats: bool, explain: str | None, plot: str | None
+) -> None:
+    """Raise a usage error for options that the format has no place for."""
+    if output_format == "table":
+        return
+    option = f"--{output_format}" if output_format == "json" else f"--format {output_format}"
+    if values:
+        raise click.UsageError("--values prints text; for numbers that a program can read, use lstmdump export")
+    if explain:
+        raise click.UsageError(f"--explain prints text; leave one of --explain and {option} out")
+    if stats and output_format == "csv":
+        raise click.UsageError("--stats has no rows in CSV; use --json")
+    if gates and not stats and plot is None:
+        raise click.UsageError(
+            f"with {option}, --gate goes with {'--stats or ' if output_format == 'json' else ''}--plot"
+        )
+
+
+def _write_csv_head() -> None:
+    from lstmdump.report.render import csv_rows
+
+    terminal.write_utf_8(csv_rows.head())
 
 
 def _require_writable(path: str, inputs: Iterable[Input], *, overwrite: bool) -> None:
@@ -185,27 +209,42 @@ def _print_each(
 ) -> Iterator[LayerNumbers]:
     """Print what is requested of each model, and yield the layers to draw."""
     first = True
+    any_layer = False
     for item in inputs:
         layers: tuple[LayerNumbers, ...] = ()
         with run.each(item):
             shown = guard.run(_show, item.model, request)
-            if request.as_json:
-                terminal.write_json(shown.text)
-            else:
-                terminal.write(shown.text if first else "\n" + shown.text)
+            _write(shown.text, request.output_format, first=first)
             first = False
-            if shown.caution and not quiet:
-                terminal.tell(f"{item.path}: {shown.caution}")
+            any_layer = any_layer or not shown.caution
+            for remark in shown.remarks if not quiet else ():
+                terminal.tell(f"{item.path}: {remark}")
             layers = shown.layers
         yield from layers
+    if request.hint and request.width is not None and any_layer:
+        from lstmdump.report.render.table import hint
+
+        terminal.write("\n" + hint(width=request.width, colour=request.colour))
+
+
+def _write(text: str, output_format: str, *, first: bool) -> None:
+    if output_format == "json":
+        terminal.write_json(text)
+    elif output_format == "csv":
+        terminal.write_utf_8(text)
+    else:
+        terminal.write(text if first else "\n" + text)
 
 
 class _ShowRequest(NamedTuple):
-    """What to show of each model; `width` and `colour` are those of the terminal."""
+    """What to show of each model; `width` and `colour` are those of the terminal.
+
+    With `hint`, a last line on a terminal names the commands that say more.
+    """
 
     layer: str | None
     gates: str
-    as_json: bool
+    output_format: str
     with_others: bool
     values: bool
     stats: bool
@@ -213,14 +252,23 @@ class _ShowRequest(NamedTuple):
     plot: bool
     width: int | None
     colour: bool
+    hint: bool
 
 
 class _Shown(NamedTuple):
-    """The output on a model: the text, a caution for stderr if there is one, and the layers to draw."""
+    """The output on a model: the text; a caution for stderr, if there is one; the layers to draw; notes for stderr."""
 
     text: str
     caution: str | None
     layers: tuple[LayerNumbers, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def remarks(self) -> Iterator[str]:
+        """The lines for stderr."""
+        if self.caution:
+            yield self.caution
+        yield from (f"note: {note}" for note in self.notes)
 
 
 def _show(model: ModelPath, request: _ShowRequest) -> _Shown:
@@ -230,8 +278,9 @@ def _show(model: ModelPath, request: _ShowRequest) -> _Shown:
             caution = None if chosen else without_lstm(opened)
         except NoSuchLayer as error:
             chosen, caution = (), str(error)
-        report, show = describe(opened, chosen), _make_line if request.as_json else _make_table
-        return _Shown(show(opened, chosen, report, request), caution, _read_drawn(opened, chosen, request))
+        report, show = describe(opened, chosen), _FORMATS[request.output_format]
+        text, drawn = show(opened, chosen, report, request), _read_drawn(opened, chosen, request)
+        return _Shown(text, caution, drawn, report.notes if request.output_format == "csv" else ())
 
 
 def _read_drawn(opened: OpenModel, chosen: tuple[LSTM, ...], request: _ShowRequest) -> tuple[LayerNumbers, ...]:
@@ -280,3 +329,12 @@ def _make_table(opened: OpenModel, chosen: tuple[LSTM, ...], report: Report, req
         if request.values:
             text += "\n" + numbers.arrays(chosen, request.gates)
     return text
+
+
+def _make_rows(_opened: OpenModel, _chosen: tuple[LSTM, ...], report: Report, request: _ShowRequest) -> str:
+    from lstmdump.report.render import csv_rows
+
+    return csv_rows.rows(report, with_others=request.with_others)
+
+
+_FORMATS = {"table": _make_table, "json": _make_line, "csv": _make_rows}

@@ -16,6 +16,7 @@ from lstmdump.report.render.words import count, plural, shape_with_reason
 _LABELS = {row.format.value: row.label for row in FORMATS}
 _USUAL_DTYPE = "float32"
 _DOT = " · "
+_HINT = "--explain says what all of it means; lstmdump export writes the gates"
 _NAME, _REASON = range(2)
 
 
@@ -50,6 +51,13 @@ def summary(report: Report, *, width: int | None, colour: bool) -> str:
     page = Page(width, colour=colour)
     _add_head(page, report)
     _add_notes(page, report)
+    return page.text()
+
+
+def hint(*, width: int, colour: bool) -> str:
+    """Return the line that names what says more than the table."""
+    page = Page(width, colour=colour)
+    page.line(Piece(_HINT, "dim"))
     return page.text()
 
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import csv
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -480,3 +482,119 @@ def test_an_unknown_section_is_refused_with_all_that_there_are(
 def test_the_help_names_every_section(run: Run) -> None:
     words = " ".join(run("show", "--help").out.split())
     assert f"only {', '.join(list(SECTIONS)[:-1])} or {list(SECTIONS)[-1]}." in words
+
+
+def test_csv_has_a_row_for_each_array(run: Run, model: Path) -> None:
+    head, *rows = csv.reader(run("--format", "csv", model).out.splitlines())
+    assert head == ["model", "layer", "class", "array", "tensor", "shape", "dtype", "parameters", "formula"]
+    stored = "model_weights/lstm_1/lstm_1/"
+    assert rows == [
+        [str(model), "lstm_1", "LSTM", "kernel", f"{stored}kernel:0", "(3, 16)", "float32", "48", "3×4·4"],
+        [
+            str(model),
+            "lstm_1",
+            "LSTM",
+            "recurrent_kernel",
+            f"{stored}recurrent_kernel:0",
+            "(4, 16)",
+            "float32",
+            "64",
+            "4×4·4",
+        ],
+        [str(model), "lstm_1", "LSTM", "bias", f"{stored}bias:0", "(16,)", "float32", "16", "4·4"],
+    ]
+
+
+def test_csv_of_several_models_has_one_head(run: Run, model: Path, tmp_path: Path) -> None:
+    other = builders.one_lstm(tmp_path / "other.h5")
+    rows = list(csv.DictReader(run("--format", "csv", model, other).out.splitlines()))
+    assert [row["model"] for row in rows] == [str(model)] * 3 + [str(other)] * 3
+
+
+def test_csv_of_all_arrays_adds_up_to_the_whole_model(run: Run, model: Path) -> None:
+    rows = list(csv.DictReader(run("--format", "csv", "--all", model).out.splitlines()))
+    assert sum(int(row["parameters"]) for row in rows) == 133
+    assert [row["tensor"] for row in rows if not row["layer"]] == [
+        "model_weights/dense_1/dense_1/kernel:0", "model_weights/dense_1/dense_1/bias:0",
+    ]  # fmt: skip
+
+
+def test_csv_is_utf_8_in_any_encoding(model: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "lstmdump", "--format", "csv", str(model)],
+        capture_output=True, check=True, env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )  # fmt: skip
+    assert "3×4·4" in done.stdout.decode("utf-8")
+
+
+def test_a_file_that_cannot_be_read_has_no_row(run: Run, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.h5").write_bytes(b"")
+    outcome = run("--format", "csv", tmp_path / "bad.h5", model)
+    assert (outcome.status, outcome.out) == (2, run("--format", "csv", model).out)
+
+
+def test_notes_go_to_stderr_with_csv(run: Run, tmp_path: Path) -> None:
+    path = builders.write(tmp_path / "a.h5", {"a": builders.keras_2_weights("a")})
+    notes = json.loads(run("--json", path).out)["notes"]
+    assert notes
+    assert run("--format", "csv", path).err == "".join(f"lstmdump: {path}: note: {note}\n" for note in notes)
+    assert run("--format", "csv", "-q", path).err == ""
+
+
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_the_format_may_be_named(form: str, run: Run, model: Path) -> None:
+    assert run(model, "--format", form) == run(model, *(["--json"] if form == "json" else []))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--json", "--format", "csv"), "--json is --format json; leave it or --format csv out"),
+        (("--format", "csv", "--values"), "--values prints text"),
+        (("--format", "csv", "--explain"), "--explain prints text; leave one of --explain and --format csv out"),
+        (("--format", "csv", "--stats"), "--stats has no rows in CSV; use --json"),
+        (("--format", "csv", "-g", "f"), "with --format csv, --gate goes with --plot"),
+    ],
+)
+def test_formats_that_have_no_place_for_an_option_are_refused(
+    options: tuple[str, ...], message: str, run: Run, model: Path
+) -> None:
+    outcome = run(model, *options)
+    assert (outcome.status, outcome.out) == (2, "")
+    assert outcome.err.startswith(f"lstmdump: {message}")
+
+
+HINT = "--explain says what all of it means; lstmdump export writes the gates\n"
+
+
+def test_on_a_terminal_the_last_line_points_to_what_says_more(
+    run: Run, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lstmdump.cli.terminal.width", lambda: 80)
+    once = run(model).out
+    assert once.endswith(f"\n\n{HINT}")
+    assert run(model, model).out.count(HINT) == 1
+
+
+def test_the_last_line_is_dim(run: Run, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lstmdump.cli.terminal.width", lambda: 80)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert run(model).out.endswith(f"\x1b[2m{HINT[:-1]}\x1b[0m\n")
+
+
+@pytest.mark.parametrize(
+    "options", [("-q",), ("--json",), ("--format", "csv"), ("--explain",), ("--stats",), ("--values",)]
+)
+def test_the_last_line_is_left_out_where_it_would_be_in_the_way(
+    options: tuple[str, ...], run: Run, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lstmdump.cli.terminal.width", lambda: 80)
+    assert "--explain" not in run(model, *options).out
+
+
+def test_the_last_line_is_left_out_in_a_pipe_and_without_a_layer(
+    run: Run, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert HINT not in run(model).out
+    monkeypatch.setattr("lstmdump.cli.terminal.width", lambda: 80)
+    assert HINT not in run(builders.write(tmp_path / "a.h5", {"dense": builders.dense("dense")})).out
