@@ -1,4 +1,4 @@
-"""The option `--format`, and `--json`, which is short for `--format json`."""
+"""The options `--format`, `--json`, which is short for `--format json`, and `--color`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,18 @@ from typing import Any, TypeAlias
 
 import click
 
+from lstmdump.cli import terminal
+
 Command: TypeAlias = Callable[..., int]
+
+
+def color_option(command: Command) -> Command:
+    """Add the option `--color` to `command`, which receives nothing: `terminal.colour` heeds it."""
+    return click.option(
+        "--color", type=click.Choice(terminal.COLOURING), default="auto", expose_value=False,
+        callback=lambda _ctx, _param, when: terminal.set_colour(when),
+        help="Whether to use colours; auto, the default, does on a terminal.",
+    )(command)  # fmt: skip
 
 
 def format_options(formats: tuple[str, ...], json_help: str) -> Callable[[Command], Command]:

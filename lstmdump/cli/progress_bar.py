@@ -27,11 +27,13 @@ class Bar:
     Args:
         total: The number of items.
         unit: What is counted, such as `models`.
+        colour: Whether to use colours unless `NO_COLOR` is set.
     """
 
-    def __init__(self, total: int, unit: str) -> None:
+    def __init__(self, total: int, unit: str, *, colour: bool = True) -> None:
+        console = Console(stderr=True, no_color=None if colour else True)
         self._progress = Progress(
-            BarColumn(bar_width=None, table_column=Column(ratio=1)), _FactsColumn(unit), console=Console(stderr=True),
+            BarColumn(bar_width=None, table_column=Column(ratio=1)), _FactsColumn(unit), console=console,
             auto_refresh=False, expand=True, transient=True, redirect_stdout=False, redirect_stderr=False,
         )  # fmt: skip
         self._task = self._progress.add_task("", total=total)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 _LONGEST = 4000  # characters of a message; a name in a file may have millions
 _bars: list[Bar] = []
+COLOURING = ("auto", "always", "never")
+_colouring = ["auto"]  # one of these; the user's choice on the command line
 
 
 class OutputFailed(Exception):
@@ -179,8 +181,15 @@ def _is_terminal(stream: TextIO | None) -> bool:
     return stream is not None and stream.isatty()
 
 
+def set_colour(when: str) -> None:
+    """Set whether to use colours, one of `COLOURING`: `auto` leaves it to the environment and the terminal."""
+    _colouring[:] = [when]
+
+
 def colour() -> bool:
     """Return whether to colour stdout; see <https://no-color.org> and <https://force-color.org>."""
+    if _colouring[-1] != "auto":
+        return _colouring[-1] == "always"
     if os.environ.get("NO_COLOR"):
         return False
     if os.environ.get("FORCE_COLOR"):
@@ -205,7 +214,7 @@ def progress(items: Iterable[Item], total: int, *, unit: str, quiet: bool) -> It
         return
     from lstmdump.cli.progress_bar import Bar
 
-    with Bar(total, unit) as bar:
+    with Bar(total, unit, colour=_colouring[-1] != "never") as bar:
         _bars.append(bar)
         try:
             yield _count(items, bar)

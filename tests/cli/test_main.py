@@ -192,6 +192,25 @@ def test_plain_signs_stand_for_those_that_the_encoding_lacks(process: Run, model
     assert "(3, 16) = 3x4*4" in done.stdout
 
 
+@pytest.mark.parametrize("variable", ["NO_COLOR", "FORCE_COLOR", "NONE"])
+@pytest.mark.parametrize(("when", "coloured"), [("always", True), ("never", False)])
+def test_the_option_for_colours_takes_precedence_over_the_environment(
+    when: str, coloured: bool, variable: str, run: Run, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, "1")
+    assert ("\x1b[1m" in run(model, f"--color={when}").out) is coloured
+
+
+@pytest.mark.parametrize(("variable", "coloured"), [("NO_COLOR", False), ("FORCE_COLOR", True), ("NONE", False)])
+@pytest.mark.parametrize("options", [(), ("--color", "auto")])
+def test_by_default_the_environment_and_the_terminal_decide_about_colours(
+    options: tuple[str, ...], variable: str, coloured: bool, run: Run, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(model, "--color=always")
+    monkeypatch.setenv(variable, "1")
+    assert ("\x1b[1m" in run(model, *options).out) is coloured
+
+
 AS_NOBODY = """
 import os, sys
 from lstmdump import cli
