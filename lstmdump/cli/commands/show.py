@@ -100,6 +100,13 @@ class _ExplainedSection(click.ParamType):  # type: ignore[type-arg]
             self.fail(f'no section (or file) "{value}"; the sections are {", ".join(SECTIONS)}', param, ctx)
         return word
 
+    def shell_complete(self, _ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        from lstmdump.report.explain import SECTIONS
+
+        return [CompletionItem(section) for section in SECTIONS if section.startswith(incomplete.lower())]
+
 
 @click.command("show", cls=_ShowCommand, epilog=_EPILOG)
 @model_options

@@ -484,6 +484,24 @@ def test_the_help_names_every_section(run: Run) -> None:
     assert f"only {', '.join(list(SECTIONS)[:-1])} or {list(SECTIONS)[-1]}." in words
 
 
+@pytest.mark.parametrize(
+    ("before", "incomplete", "values"),
+    [
+        (["show", "-g"], "in", ["input"]),
+        (["show", "--format"], "", ["table", "json", "csv"]),
+        (["show"], "--explain=s", ["shapes", "states"]),
+        (["show", "--color"], "", ["auto", "always", "never"]),
+    ],
+)
+def test_the_values_of_options_are_completed(before: list[str], incomplete: str, values: list[str]) -> None:
+    from click.shell_completion import ShellComplete
+
+    from lstmdump.cli import command
+
+    completer = ShellComplete(command, {}, "lstmdump", "_LSTMDUMP_COMPLETE")
+    assert [item.value for item in completer.get_completions(before, incomplete)] == values
+
+
 def test_csv_has_a_row_for_each_array(run: Run, model: Path) -> None:
     head, *rows = csv.reader(run("--format", "csv", model).out.splitlines())
     assert head == ["model", "layer", "class", "array", "tensor", "shape", "dtype", "parameters", "formula"]
