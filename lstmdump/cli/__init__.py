@@ -38,17 +38,29 @@ _GC_THRESHOLD = 50_000  # new objects before a collection; Python's 700 take a q
 _FORMATS_HERE = "FORMATS"  # replaced in the help, the only place that needs the names of the formats
 _EPILOG = """\b
 Examples:
-  lstmdump weather.h5
-  lstmdump export weather.h5 -o weather.npz
-  lstmdump check weather.h5 --params 240
-  lstmdump trace weather.h5 -i x.npy -o states.npz
+  lstmdump weather.h5                               layers, shapes, counts
+  lstmdump weather.h5 --explain                     what all of it means
+  lstmdump export weather.h5 -o weather.npz         the arrays of each gate
+  lstmdump check weather.h5 --params 240            for CI
+  lstmdump trace weather.h5 -i x.npy -o states.npz  c and h of every step
+  lstmdump lags weather.h5 -i x.npy                 which steps matter
 
 \b
-Exit status: 0 done, all agree; 1 a difference was found; 2 failure."""
+Exit status: 0 done, all agree; 1 a difference was found; 2 failure.
+`lstmdump help` lists the pages of the manual."""
+
+
+class _Context(click.Context):
+    """A context whose help has plain text in place of signs that the encoding of stdout lacks."""
+
+    def get_help(self) -> str:
+        return terminal.printable(super().get_help())
 
 
 class _Commands(click.Group):
     """A group that imports a command when it runs, and takes `lstmdump model.h5` for `lstmdump show model.h5`."""
+
+    context_class = _Context
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(_COMMANDS)
@@ -58,6 +70,7 @@ class _Commands(click.Group):
             return None
         module = importlib.import_module(f"lstmdump.cli.commands.{name}")
         found: click.Command = getattr(module, f"{name}_command")
+        found.context_class = _Context
         return found
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -105,7 +118,7 @@ def _refuse_word(word: str) -> str:
 @click.group(
     cls=_Commands,
     epilog=_EPILOG,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=False,
     subcommand_metavar="COMMAND [ARGS]...",
     invoke_without_command=True,

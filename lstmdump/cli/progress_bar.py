@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from types import TracebackType
@@ -11,6 +12,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task
 from rich.table import Column
 from rich.text import Text
 
+from lstmdump.cli.stand_ins import plain
 from lstmdump.sandbox import fork
 
 _CLEAR_LINE = "\r\x1b[2K"
@@ -25,11 +27,13 @@ class Bar:
     Args:
         total: The number of items.
         unit: What is counted, such as `models`.
+        colour: Whether to use colours unless `NO_COLOR` is set.
     """
 
-    def __init__(self, total: int, unit: str) -> None:
+    def __init__(self, total: int, unit: str, *, colour: bool = True) -> None:
+        console = Console(stderr=True, no_color=None if colour else True)
         self._progress = Progress(
-            BarColumn(bar_width=None, table_column=Column(ratio=1)), _FactsColumn(unit), console=Console(stderr=True),
+            BarColumn(bar_width=None, table_column=Column(ratio=1)), _FactsColumn(unit), console=console,
             auto_refresh=False, expand=True, transient=True, redirect_stdout=False, redirect_stderr=False,
         )  # fmt: skip
         self._task = self._progress.add_task("", total=total)
@@ -97,7 +101,7 @@ class _FactsColumn(ProgressColumn):
             facts.append(f"{task.speed:,.{0 if task.speed >= 10 else 1}f} {self._unit}/s")
         if task.time_remaining is not None:
             facts.append(f"{_format_time(task.time_remaining)} left")
-        return Text(" · ".join(facts), style="progress.remaining")
+        return Text(plain(" · ".join(facts), getattr(sys.stderr, "encoding", None)), style="progress.remaining")
 
 
 def _format_time(seconds: float) -> str:

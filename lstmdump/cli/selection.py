@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TypeAlias, cast
 
 import click
 
+from lstmdump.cli.output_format import color_option
 from lstmdump.errors import BrokenModel, LstmdumpError, ModelPart, UnknownFormat, UnreadableModel
 from lstmdump.model import limits as model_limits
 from lstmdump.model import locate
@@ -180,7 +181,9 @@ def _any_model_options() -> tuple[Decorator, ...]:
                      help="Only layers whose names match, e.g. 'encoder/*'."),
         click.option("--averages", is_flag=True,
                      help="Take the moving averages that a checkpoint holds beside its weights."),
-        click.option("-q", "--quiet", is_flag=True, help="No progress bar and no notes on stderr."),
+        click.option("-q", "--quiet", is_flag=True,
+                     help="No progress bar, notes or sums on stderr; stdout is left as it is."),
+        color_option,
         click.option("--limit", "limits", metavar="NAME=VALUE", type=_LimitOption(), multiple=True,
                      callback=lambda _ctx, _param, chosen: Limits(**dict(chosen)),
                      help=f"Raise a limit for models you trust. Defaults:\n\n\b\n{_limits_as_lines()}"),

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TextIO, TypeVar
 
+from lstmdump.cli.stand_ins import plain
 from lstmdump.errors import LstmdumpError
 from lstmdump.model.escape import shortened, visible
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 _LONGEST = 4000  # characters of a message; a name in a file may have millions
 _bars: list[Bar] = []
+COLOURING = ("auto", "always", "never")
+_colouring = ["auto"]  # one of these; the user's choice on the command line
 
 
 class OutputFailed(Exception):
@@ -33,15 +36,25 @@ class OutputFailed(Exception):
 
 
 def write(text: str) -> None:
-    """Write `text` to stdout; characters that the encoding of stdout cannot represent are escaped."""
+    """Write `text` to stdout; plain signs stand for those that the encoding of stdout lacks."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    _write(text.encode(encoding, "backslashreplace"))
+    _write(plain(text, encoding).encode(encoding, "backslashreplace"))
+
+
+def printable(text: str) -> str:
+    """Return `text` as `write` writes it, for what click prints."""
+    return plain(text, getattr(sys.stdout, "encoding", None))
 
 
 def write_json(line: str) -> None:
     """Write a line of JSON in UTF-8, whatever the encoding of stdout, and flush it, as a reader may be waiting."""
-    _write(line.encode("utf-8") + b"\n")
+    write_utf_8(line + "\n")
     flush()
+
+
+def write_utf_8(text: str) -> None:
+    """Write `text` for a program to stdout, in UTF-8 whatever the encoding of stdout is."""
+    _write(text.encode("utf-8"))
 
 
 def _write(data: bytes) -> None:
@@ -121,7 +134,7 @@ def _one_line(text: str) -> str:
 
 def _print_message(line: str) -> None:
     with suppress(OSError):
-        print(line, file=sys.stderr, flush=True)
+        print(plain(line, getattr(sys.stderr, "encoding", None)), file=sys.stderr, flush=True)
 
 
 def tell_bug(error: BaseException) -> str:
@@ -168,8 +181,15 @@ def _is_terminal(stream: TextIO | None) -> bool:
     return stream is not None and stream.isatty()
 
 
+def set_colour(when: str) -> None:
+    """Set whether to use colours, one of `COLOURING`: `auto` leaves it to the environment and the terminal."""
+    _colouring[:] = [when]
+
+
 def colour() -> bool:
     """Return whether to colour stdout; see <https://no-color.org> and <https://force-color.org>."""
+    if _colouring[-1] != "auto":
+        return _colouring[-1] == "always"
     if os.environ.get("NO_COLOR"):
         return False
     if os.environ.get("FORCE_COLOR"):
@@ -194,7 +214,7 @@ def progress(items: Iterable[Item], total: int, *, unit: str, quiet: bool) -> It
         return
     from lstmdump.cli.progress_bar import Bar
 
-    with Bar(total, unit) as bar:
+    with Bar(total, unit, colour=_colouring[-1] != "never") as bar:
         _bars.append(bar)
         try:
             yield _count(items, bar)

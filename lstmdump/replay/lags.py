@@ -35,8 +35,8 @@ _LAGS_WITHOUT_INPUT = 1_000
 _REST = 1e-6  # of the influence of the state itself: earlier steps change no digit of any figure that is shown
 _SETTLING = 10_000  # steps
 _SETTLED = 1e-9  # change in one step, relative to the largest state
-_UNSETTLED = (f"the state does not settle in {_SETTLING:,} steps of x = 0 from h = c = 0; the last "
-              "one is used")  # fmt: skip
+_UNSETTLED = f"the state does not settle in {_SETTLING:,} steps of x = 0 from h = c = 0"
+_NOT_FINITE = "the state does not stay finite at x = 0 from h = c = 0"
 _BLOCK = 250  # steps
 _AT_ONCE = 1 << 19  # numbers of the largest array of a step
 _STATES_AT_ONCE = 1 << 19  # numbers of the states of all steps
@@ -61,6 +61,9 @@ class LayerLags:
         by_feature: By lag and feature j, ‖∂h_T/∂x_{T-k,j}‖, the mean over the sequences; (lags, d).
         notes: Remarks on the result.
         is_complete: Whether these are all lags that matter; if not, the shares are of the lags that are here.
+        goes_backwards: Whether the layer takes the steps of the input from the last to the first.
+        is_masked: Whether steps of the input are masked, which are not lags.
+        no_point: The reason why there is no operating point without an input, and so no norms; None if there is one.
     """
 
     name: str
@@ -76,6 +79,9 @@ class LayerLags:
     by_feature: tuple[tuple[float, ...], ...]
     notes: tuple[str, ...] = ()
     is_complete: bool = True
+    goes_backwards: bool = False
+    is_masked: bool = False
+    no_point: str | None = None
 
     @property
     def total(self) -> float:
@@ -158,11 +164,15 @@ def lags(
         kept = x[members][taken[members]].reshape(len(members), -1, cell.input_dim)
         _go_back(cell, kept, rows, squares, members)
     found = _summarise(cell, unit, squares, x.shape[1], "the inputs given", tuple(_note_steps(cell, taken)))
+    found = replace(found, is_masked=not taken.all())
     return found if squares.shape[1] == steps else _mark_incomplete(found)
 
 
 def lags_without_input(cell: CellNumbers, *, unit: int | None = None, most: int | None = None) -> LayerLags:
     """Return the influence of each lag on the output of `cell` at an input of 0, in the state that this input leads to.
+
+    If the state does not settle, there are no norms: the Jacobian of one point of a path, taken to the power of the
+    lag, says nothing of the path.
 
     Args:
         cell: The layer, as `float64`.
@@ -174,10 +184,12 @@ def lags_without_input(cell: CellNumbers, *, unit: int | None = None, most: int 
         CannotReplay: The layer's activations are unknown.
     """
     rows = _select_rows(cell, unit)
-    state, settled = _settle(cell)
+    state, no_point = _settle(cell)
+    if no_point is not None:
+        found = _summarise(cell, unit, np.zeros((1, 0, cell.input_dim)), None, WITHOUT_INPUT, ())
+        return replace(found, notes=(), is_complete=False, no_point=no_point)
     squares, faded = _go_back_at(cell, state, rows, most or _LAGS_WITHOUT_INPUT)
-    notes = (NOT_BY_WEIGHTS,) if settled else (_UNSETTLED, NOT_BY_WEIGHTS)
-    found = _summarise(cell, unit, squares, None, WITHOUT_INPUT, notes)
+    found = _summarise(cell, unit, squares, None, WITHOUT_INPUT, (NOT_BY_WEIGHTS,))
     return found if faded else _mark_incomplete(found)
 
 
@@ -255,8 +267,8 @@ def _go_back_at(cell: CellNumbers, state: State, rows: Array, most: int) -> tupl
     return np.stack(found, 1), False
 
 
-def _settle(cell: CellNumbers) -> tuple[State, bool]:
-    """Return the state that inputs of 0 lead to from 0, and whether it has settled."""
+def _settle(cell: CellNumbers) -> tuple[State, str | None]:
+    """Return the state that inputs of 0 lead to from 0, and the reason why it has not settled, or None."""
     state = equations.zero_state(cell, 1)
     x = np.zeros((1, _BLOCK, cell.input_dim))
     with np.errstate(over="ignore", invalid="ignore"):
@@ -265,13 +277,13 @@ def _settle(cell: CellNumbers) -> tuple[State, bool]:
             both = np.concatenate([np.concatenate(state, 1)[:, None], np.concatenate([states.h, states.c], 2)], 1)[0]
             change = np.abs(np.diff(both, axis=0)).max(1)
             if not np.isfinite(change).all():
-                break
+                return state, _NOT_FINITE
             still = np.flatnonzero(change <= _SETTLED * max(1.0, np.abs(both).max()))
             at = int(still[0]) if len(still) else _BLOCK - 1
             state = State(states.h[:, at], states.c[:, at])
             if len(still):
-                return state, True
-    return state, False
+                return state, None
+    return state, _UNSETTLED
 
 
 def _summarise(
@@ -289,4 +301,5 @@ def _summarise(
     return LayerLags(
         cell.name, cell.input_dim, cell.width, unit, length, len(squares), point, DTYPE,
         tuple(means.tolist()), tuple(deviations.tolist()), tuple(map(tuple, by_feature.tolist())), notes,
+        goes_backwards=cell.behaviour.go_backwards,
     )  # fmt: skip

@@ -43,7 +43,7 @@ class Mismatch:
 class Verdict:
     """The result for one model: the report and the differences, or the error if it could not be read.
 
-    `recorded` is the record that the model was compared with, if there was one.
+    `recorded` is the record that the model was compared with, if there was one; `seconds` the time that it took.
     """
 
     model: str
@@ -51,6 +51,7 @@ class Verdict:
     mismatches: tuple[Mismatch, ...] = ()
     error: str | None = None
     recorded: RecordedModel | None = None
+    seconds: float = 0.0
 
     @property
     def good(self) -> bool:
@@ -155,7 +156,8 @@ def pair(models: Sequence[str], records: Sequence[RecordedModel], file: str) -> 
     """Return the record of each of `models`, or None; each record belongs to at most one model.
 
     A record belongs to the model at the path in it, taken as written, or else relative to `file`, which holds the
-    records. One model and one record always belong together.
+    records, or else with slashes in place of the backslashes of Windows. One model and one record always belong
+    together.
 
     Raises:
         BadExpectation: `file` holds two records of one path.
@@ -168,8 +170,8 @@ def pair(models: Sequence[str], records: Sequence[RecordedModel], file: str) -> 
         return [records[0]]
     unpaired = {id(entry): entry for entry in records}
     paired: list[RecordedModel | None] = [None] * len(models)
-    for resolve in (_resolve_as_written, _resolve_beside):
-        by_path = {resolve(entry, file): entry for entry in unpaired.values()}
+    for place in range(len(_list_places("", file))):
+        by_path = {os.path.realpath(_list_places(entry.model, file)[place]): entry for entry in unpaired.values()}
         for index, model in enumerate(models):
             entry = by_path.pop(os.path.realpath(model), None) if paired[index] is None else None
             if entry is not None:
@@ -179,18 +181,33 @@ def pair(models: Sequence[str], records: Sequence[RecordedModel], file: str) -> 
 
 def path_of(entry: RecordedModel, file: str) -> str:
     """Return the path of the model of a record: as written or, if only that exists, relative to `file`."""
-    beside = os.path.join(os.path.dirname(file), entry.model)  # noqa: PTH118, PTH120
-    return beside if not Path(entry.model).exists() and Path(beside).exists() else entry.model
+    places = _list_places(entry.model, file)
+    return next((place for place in places if Path(place).exists()), entry.model)
 
 
-def leads_to(entry: RecordedModel, file: str, model: str) -> bool:
-    """Return whether the path in a record in `file`, as written or relative to `file`, is that of `model`."""
-    return os.path.realpath(model) in (_resolve_as_written(entry, file), _resolve_beside(entry, file))
+def spelling(entry: RecordedModel | None, file: str, model: str, separator: str = os.sep) -> str:
+    """Return the path of `model` for its record in `file`, with `/` on every system.
+
+    Args:
+        entry: The earlier record of the model, whose spelling is kept if it leads to the model.
+        file: The path of the file.
+        model: The path of the model as given.
+        separator: What separates the parts of a path on this system.
+    """
+    if entry is not None:
+        spellings = _spell(entry.model)
+        places = map(os.path.realpath, _list_places(entry.model, file))
+        known = dict(zip(places, (one for one in spellings for _ in range(2)), strict=True))
+        model = known.get(os.path.realpath(model), model)
+    return model.replace(separator, "/")
 
 
-def _resolve_as_written(entry: RecordedModel, _file: str) -> str:
-    return os.path.realpath(entry.model)
+def _list_places(path: str, file: str) -> list[str]:
+    """Return where the model of a record in `file` may be: at `path`, relative to `file`; the same with slashes."""
+    folder = os.path.dirname(file)  # noqa: PTH120
+    return [place for one in _spell(path) for place in (one, os.path.join(folder, one))]  # noqa: PTH118
 
 
-def _resolve_beside(entry: RecordedModel, file: str) -> str:
-    return os.path.realpath(os.path.join(os.path.dirname(file), entry.model))  # noqa: PTH118, PTH120
+def _spell(path: str) -> tuple[str, str]:
+    """Return `path` as written, and as Windows means it."""
+    return path, path.replace("\\", "/")

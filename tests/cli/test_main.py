@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 from support import builders
@@ -29,8 +30,29 @@ def test_help_has_an_example(command: tuple[str, ...], option: str, run: Run) ->
     assert f"  lstmdump {' '.join(command)}" in outcome.out.partition("Example")[2]
 
 
+@pytest.mark.parametrize("command", [(), *((name,) for name in cli.command.list_commands(click.Context(cli.command)))])
+@pytest.mark.parametrize("columns", ["80", "200"])
+def test_no_line_of_the_help_is_wider_than_79_columns(
+    columns: str, command: tuple[str, ...], run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    assert max(map(len, run(*command, "--help").out.splitlines())) <= 79
+
+
+@pytest.mark.parametrize("example", ["lstmdump weather.h5 --explain ", "lstmdump lags weather.h5 -i x.npy "])
+def test_the_first_help_has_an_example_of_what_answers_most_questions(example: str, run: Run) -> None:
+    assert example in run("--help").out.partition("Examples:")[2]
+
+
 def test_no_arguments_show_the_help(run: Run) -> None:
     assert run().out == run("--help").out
+
+
+@pytest.mark.parametrize("command", ["show", "export", "trace", "lags", "verify"])
+def test_every_command_with_json_takes_it_as_a_format(command: str, run: Run, tmp_path: Path) -> None:
+    needed = {"export": ["-o", tmp_path / "x.npz"], "trace": ["-i", "x.npy", "-o", tmp_path / "x.npz"]}.get(command, [])
+    named = run(command, "none.h5", *needed, "--format", "json")
+    assert (named, named.status) == (run(command, "none.h5", *needed, "--json"), 2)
 
 
 @pytest.mark.parametrize("option", ["-V", "--version"])
@@ -165,9 +187,28 @@ def test_a_closed_stream_is_not_reported_as_a_bug(closed: str, model: Path) -> N
     assert all(line.startswith("{") for line in done.stdout.splitlines())
 
 
-def test_characters_outside_of_the_encoding_are_escaped(process: Run, model: Path) -> None:
+def test_plain_signs_stand_for_those_that_the_encoding_lacks(process: Run, model: Path) -> None:
     done = process("show", model, env={**os.environ, "PYTHONIOENCODING": "ascii"})
-    assert "(3, 16) = 3\\xd74\\xb74" in done.stdout
+    assert "(3, 16) = 3x4*4" in done.stdout
+
+
+@pytest.mark.parametrize("variable", ["NO_COLOR", "FORCE_COLOR", "NONE"])
+@pytest.mark.parametrize(("when", "coloured"), [("always", True), ("never", False)])
+def test_the_option_for_colours_takes_precedence_over_the_environment(
+    when: str, coloured: bool, variable: str, run: Run, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, "1")
+    assert ("\x1b[1m" in run(model, f"--color={when}").out) is coloured
+
+
+@pytest.mark.parametrize(("variable", "coloured"), [("NO_COLOR", False), ("FORCE_COLOR", True), ("NONE", False)])
+@pytest.mark.parametrize("options", [(), ("--color", "auto")])
+def test_by_default_the_environment_and_the_terminal_decide_about_colours(
+    options: tuple[str, ...], variable: str, coloured: bool, run: Run, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(model, "--color=always")
+    monkeypatch.setenv(variable, "1")
+    assert ("\x1b[1m" in run(model, *options).out) is coloured
 
 
 AS_NOBODY = """

@@ -9,7 +9,16 @@ import lstmdump
 from lstmdump.errors import BadExpectation
 from lstmdump.lstm.behaviour import Stated
 from lstmdump.report import record
-from lstmdump.report.check import Expectations, Mismatch, compare, compare_with_record, only_layers, pair
+from lstmdump.report.check import (
+    Expectations,
+    Mismatch,
+    compare,
+    compare_with_record,
+    only_layers,
+    pair,
+    path_of,
+    spelling,
+)
 from lstmdump.report.facts import Report, describe
 from lstmdump.report.record import RecordedLayer, RecordedModel, parse
 
@@ -140,6 +149,40 @@ def test_a_record_belongs_to_the_model_with_its_path() -> None:
 def test_a_record_belongs_to_the_model_at_its_path_relative_to_the_file() -> None:
     entries = records("a.h5", "b.h5")
     assert pair(["ci/b.h5", "ci/a.h5"], entries, "ci/models.jsonl") == [entries[1], entries[0]]
+
+
+def test_a_record_written_on_windows_belongs_to_the_model_with_its_path_here() -> None:
+    entries = records("sub\\a.h5", "sub\\b.h5")
+    assert pair(["sub/b.h5", "sub/a.h5"], entries, "models.jsonl") == [entries[1], entries[0]]
+    assert pair(["ci/sub/b.h5", "c.h5"], entries, "ci/models.jsonl") == [entries[1], None]
+
+
+def test_a_backslash_in_a_name_comes_before_one_of_windows() -> None:
+    entries = records("a/b.h5", "a\\b.h5")
+    assert pair(["a\\b.h5", "a/b.h5"], entries, "models.jsonl") == [entries[1], entries[0]]
+
+
+def test_the_path_of_a_record_written_on_windows_is_found_here(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "a.h5").write_bytes(b"")
+    found = path_of(records("sub\\a.h5")[0], str(tmp_path / "models.jsonl"))
+    assert Path(found) == tmp_path / "sub" / "a.h5"
+
+
+@pytest.mark.parametrize(
+    ("recorded", "model", "separator", "written"),
+    [
+        (None, "sub\\a.h5", "\\", "sub/a.h5"),
+        (None, "sub\\a.h5", "/", "sub\\a.h5"),  # a name here
+        ("sub\\a.h5", "sub/a.h5", "/", "sub/a.h5"),
+        ("sub\\a.h5", "ci/sub/a.h5", "/", "sub/a.h5"),
+        ("sub/a.h5", "ci/sub/a.h5", "/", "sub/a.h5"),
+        ("other.h5", "sub/a.h5", "/", "sub/a.h5"),
+    ],
+)
+def test_an_updated_record_has_slashes(recorded: str | None, model: str, separator: str, written: str) -> None:
+    entry = None if recorded is None else records(recorded)[0]
+    assert spelling(entry, "ci/models.jsonl", model, separator) == written
 
 
 def test_a_record_belongs_to_one_model_only() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,11 +27,11 @@ from lstmdump.report.check import (
     Verdict,
     compare,
     compare_with_record,
-    leads_to,
     only_layers,
     pair,
     parse_shape,
     path_of,
+    spelling,
 )
 from lstmdump.report.facts import Report, describe, select
 from lstmdump.report.record import RecordedModel
@@ -219,6 +220,7 @@ def _check_all(
     entries = recorded.of(inputs) if recorded is not None else [None] * len(inputs)
     with selection.guard() as guard:
         for item, entry in zip(inputs, entries, strict=True):
+            begun = time.perf_counter()
             try:
                 verdict = _check_model(item, guard, selection, expected, entry, against=recorded is not None)
             except UnknownFormat as error:
@@ -230,7 +232,7 @@ def _check_all(
                 run.done += 1
             if verdict.mismatches:
                 run.differ()
-            yield verdict
+            yield replace(verdict, seconds=time.perf_counter() - begun)
     for entry in recorded.models if recorded is not None and not recorded.partial else ():
         if not any(entry is used for used in entries):
             run.status = max(run.status, DIFFERENT)
@@ -277,7 +279,7 @@ def _compare_with_entry(report: Report, layer: str | None, entry: RecordedModel 
 
 def _print(run: Run, verdicts: Iterator[Verdict], output_format: str) -> None:
     if output_format == "junit":
-        terminal.write(render.junit(list(verdicts)))
+        terminal.write_utf_8(render.junit(list(verdicts)))
         return
     printed = []
     for verdict in verdicts:
@@ -311,9 +313,8 @@ def _update(run: Run, inputs: list[Input], selection: Selection, recorded: _Reco
     for verdict in verdicts:
         terminal.write("".join(f"{line}\n" for line in render.text_lines(verdict)) if verdict.mismatches else "")
         if verdict.report is not None:
-            entry = verdict.recorded
-            spelling = entry.model if entry is not None and leads_to(entry, file, verdict.model) else verdict.model
-            reports.append(verdict.report._replace(model=spelling))
+            path = spelling(verdict.recorded, file, verdict.model)
+            reports.append(verdict.report._replace(model=path))
     with whole_file(Path(file), overwrite=True) as out:
         out.write("".join(record.line(record.of(report)) + "\n" for report in reports).encode("utf-8"))
     changed, removed = sum(bool(verdict.mismatches) for verdict in verdicts), len(verdicts) - len(reports)

@@ -12,6 +12,7 @@ import click
 
 from lstmdump.cli import terminal
 from lstmdump.cli.exit_status import Run
+from lstmdump.cli.output_format import json_options
 from lstmdump.cli.selection import PATH, Input, Selection, model_options
 from lstmdump.export import batch, outputs
 from lstmdump.export.batch import Outcome
@@ -50,7 +51,7 @@ _MOST_WORKERS = 61  # the limit of Windows
     metavar="SCHEDULER",
     help="Use the workers of the Dask scheduler at this address, e.g. tcp://host:8786.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per model and line.")
+@json_options("One JSON object per model and line.")
 def export_command(
     selection: Selection,
     *,

@@ -12,6 +12,7 @@ import click
 
 from lstmdump.cli import terminal
 from lstmdump.cli.exit_status import DONE
+from lstmdump.cli.output_format import color_option
 
 _SUFFIX = ".md"
 _WIDEST = 100  # columns, as in the help of commands
@@ -30,6 +31,7 @@ def _complete_names(ctx: click.Context, _param: click.Parameter, incomplete: str
 
 @click.command("help", epilog=_EPILOG)
 @click.argument("name", metavar="[COMMAND|TOPIC]", required=False, shell_complete=_complete_names)
+@color_option
 @click.pass_context
 def help_command(ctx: click.Context, *, name: str | None) -> int:
     """Show a page of the manual or the help of a command; list both if none is named."""
@@ -115,4 +117,4 @@ def _write_paged(text: str) -> None:
         terminal.write(text)
         return
     os.environ.setdefault("LESS", _PAGER_OPTIONS)
-    click.echo_via_pager(text.rstrip("\n"), color=None if terminal.colour() else False)
+    click.echo_via_pager(terminal.printable(text).rstrip("\n"), color=None if terminal.colour() else False)

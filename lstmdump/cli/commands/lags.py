@@ -9,6 +9,7 @@ import click
 
 from lstmdump.cli import terminal
 from lstmdump.cli.exit_status import FAILED, Run
+from lstmdump.cli.output_format import json_options
 from lstmdump.cli.replay_options import Running, running_options
 from lstmdump.cli.selection import PATH, Input, Selection, model_options
 from lstmdump.lstm.precedence import unreadable_first
@@ -42,7 +43,7 @@ Examples:
 @running_options
 @click.option("--plot", metavar="OUT", type=PATH, help="Draw the bars to OUT: .png, .svg or .pdf.")
 @click.option("-f", "--force", is_flag=True, help="With --plot: overwrite an existing file.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per model and line.")
+@json_options("One JSON object per model and line.")
 def lags_command(
     selection: Selection,
     *,
@@ -83,8 +84,10 @@ def lags_command(
                     computed += lags.layers
                     if not lags.layers:
                         run.skip()
-        if plot is not None and computed:
-            _draw(computed, plot, by_feature=by_feature, overwrite=force)
+                    _report_gaps(lags, run)
+        drawn = [layer for layer in computed if layer.norms]
+        if plot is not None and drawn:
+            _draw(drawn, plot, by_feature=by_feature, overwrite=force)
         run.require_models()
         if not computed and not run.status:
             if selection.quiet or not selection.names_one:  # a single named model has its own message already
@@ -164,6 +167,15 @@ def _print(lags: ModelLags, *, as_json: bool, by_feature: bool, first: bool) -> 
         shown = render.text(lags, width=terminal.width(), by_feature=by_feature)
         terminal.write(shown if first else "\n" + shown)
         terminal.flush()
+
+
+def _report_gaps(lags: ModelLags, run: Run) -> None:
+    """Report the layers for which there are no numbers."""
+    from lstmdump.report.render.lags import explain_gaps
+
+    for gap in explain_gaps(lags.layers):
+        run.status = FAILED
+        terminal.tell(f"{lags.model}: {gap}")
 
 
 def _draw(layers: list[LayerLags], path: str, *, by_feature: bool, overwrite: bool) -> None:

@@ -9,6 +9,7 @@ import click
 
 from lstmdump.cli import terminal
 from lstmdump.cli.exit_status import Run
+from lstmdump.cli.output_format import format_options
 from lstmdump.cli.selection import PATH, Input, Selection, model_options
 from lstmdump.lstm import GATES, LSTM
 from lstmdump.lstm.open_model import OpenModel
@@ -16,6 +17,7 @@ from lstmdump.report.facts import Report, describe, select, without_lstm
 from lstmdump.sandbox.guard import Guard, ModelPath
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
     from matplotlib.figure import Figure
 
     from lstmdump.report.plot.arrays import LayerNumbers
@@ -28,29 +30,108 @@ Examples:
   lstmdump weather.h5 --explain
   lstmdump weather.h5 --plot weather.pdf"""
 
+_WHOLE = "all"  # sections of the explanation
+_GATE_NAMES = {
+    "i": "i", "input": "i",
+    "f": "f", "forget": "f",
+    "c": "c", "candidate": "c", "j": "c", "g": "c",
+    "o": "o", "output": "o",
+}  # fmt: skip
 
-@click.command("show", epilog=_EPILOG)
+
+class _Gate(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
+    """A gate by a letter or a name, in upper or lower case; the value is the letter."""
+
+    name = "GATE"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        letter = _GATE_NAMES.get(str(value).lower())
+        if letter is None:
+            known = "i (input), f (forget), c (candidate; in other frameworks j or g) or o (output)"
+            self.fail(f"{value!r} is not a gate; give {known}", param, ctx)
+        return letter
+
+    def shell_complete(self, _ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(name) for name in _GATE_NAMES if name.startswith(incomplete.lower())]
+
+
+class _ShowCommand(click.Command):
+    """A command whose option `--explain` takes a section only if the next argument is meant as one."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, _attach_sections(args))
+
+
+def _attach_sections(arguments: list[str]) -> list[str]:
+    """Return the arguments with `--explain=SECTION` in place of `--explain`, whose next argument may be a MODEL."""
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    attached = []
+    rest = iter(enumerate(options))
+    for place, argument in rest:
+        word = _WHOLE
+        if argument == "--explain" and _is_meant_as_section(*options[place + 1 : place + 2]):
+            _, word = next(rest)
+        attached.append(f"{argument}={word}" if argument == "--explain" else argument)
+    return [*attached, *arguments[len(options) :]]
+
+
+def _is_meant_as_section(word: str = "-") -> bool:
+    """Return whether `word` is neither an option nor, by the look of it or on the disk, a path."""
+    from pathlib import Path
+
+    return not (
+        word.startswith("-") or set(word) & set("./\\") or Path(word).exists() or Path(f"{word}.index").exists()
+    )
+
+
+class _ExplainedSection(click.ParamType):  # type: ignore[type-arg]
+    """A section of the explanation, or all of them."""
+
+    name = "SECTION"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from lstmdump.report.explain import SECTIONS
+
+        word = str(value).lower()
+        if word != _WHOLE and word not in SECTIONS:
+            self.fail(f'no section (or file) "{value}"; the sections are {", ".join(SECTIONS)}', param, ctx)
+        return word
+
+    def shell_complete(self, _ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        from lstmdump.report.explain import SECTIONS
+
+        return [CompletionItem(section) for section in SECTIONS if section.startswith(incomplete.lower())]
+
+
+@click.command("show", cls=_ShowCommand, epilog=_EPILOG)
 @model_options
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per model and line.")
+@format_options(("table", "json", "csv"), "One JSON object per model and line.")
 @click.option("--all", "with_others", is_flag=True, help="List the model's other arrays as well.")
 @click.option("--values", is_flag=True, help="Print the arrays of every gate, and the projection, summarised.")
-@click.option("-g", "--gate", "gates", type=click.Choice(list(GATES)), multiple=True,
-              help="With --values, --stats or --plot: only this gate.")  # fmt: skip
+@click.option("-g", "--gate", "gates", type=_Gate(), multiple=True,
+              help="With --values, --stats or --plot: only this gate: i, f, c or o, or its name; the candidate is also "
+                   "j, as in TensorFlow, and g, as in PyTorch.")  # fmt: skip
 @click.option("--stats", is_flag=True,
               help="Print mean, std, extremes, norm per gate; spectral radius of U; time scales.")  # fmt: skip
-@click.option("--explain", is_flag=True, help="Explain equations, shapes, slices and counts in words.")
+@click.option("--explain", metavar="[SECTION]", type=_ExplainedSection(),
+              help="Explain in words what all of it means; or only equations, shapes, time, gates, states, parameters, "
+                   "forget-bias, activations or frameworks.")  # fmt: skip
 @click.option("--plot", metavar="FILE", type=PATH,
               help="Draw heat maps of every gate, a page for each layer: .pdf; .png or .svg for one.")  # fmt: skip
 @click.option("-f", "--force", is_flag=True, help="With --plot: overwrite an existing file.")
 def show_command(
     selection: Selection,
     *,
-    as_json: bool,
+    output_format: str,
     with_others: bool,
     values: bool,
     gates: tuple[str, ...],
     stats: bool,
-    explain: bool,
+    explain: str | None,
     plot: str | None,
     force: bool,
 ) -> int:
@@ -58,20 +139,19 @@ def show_command(
 
     Reads names and shapes only; --values, --stats and --plot read the numbers, too.
     """
-    if values and as_json:
-        raise click.UsageError("--values prints text; for numbers that a program can read, use lstmdump export")
-    if explain and as_json:
-        raise click.UsageError("--explain prints text; leave one of --explain and --json out")
-    values = values or (bool(gates) and not stats and plot is None)
-    if values and as_json:
-        raise click.UsageError("with --json, --gate goes with --stats or --plot")
+    values = values or (bool(gates) and not stats and plot is None and output_format == "table")
+    _require_compatible(output_format, values=values, gates=gates, stats=stats, explain=explain, plot=plot)
     if force and plot is None:
         raise click.UsageError("--force goes with --plot")
     chosen_gates = "".join(letter for letter in GATES if letter in gates) or GATES
+    is_plain_table = output_format == "table" and not (values or stats or explain or plot)
     request = _ShowRequest(
-        selection.layer, chosen_gates, as_json, with_others, values, stats, explain, plot is not None,
-        terminal.width(), terminal.colour(),
+        selection.layer, chosen_gates, output_format, with_others, values, stats, explain, plot is not None,
+        terminal.width(), terminal.colour(), hint=is_plain_table and not selection.quiet,
     )  # fmt: skip
+    if output_format == "csv":
+        _write_csv_head()
+    as_json = output_format == "json"
     with Run(as_json=as_json, verb="shown", quiet=selection.quiet) as run, selection.guard() as guard:
         inputs = selection.inputs(run.fail, run.pass_over)
         if plot is None:
@@ -85,6 +165,31 @@ def show_command(
             _plot(layers, plot, overwrite=force, with_model=not selection.names_one)
         run.require_models()
     return run.status
+
+
+def _require_compatible(
+    output_format: str, *, values: bool, gates: tuple[str, ...], stats: bool, explain: str | None, plot: str | None
+) -> None:
+    """Raise a usage error for options that the format has no place for."""
+    if output_format == "table":
+        return
+    option = f"--{output_format}" if output_format == "json" else f"--format {output_format}"
+    if values:
+        raise click.UsageError("--values prints text; for numbers that a program can read, use lstmdump export")
+    if explain:
+        raise click.UsageError(f"--explain prints text; leave one of --explain and {option} out")
+    if stats and output_format == "csv":
+        raise click.UsageError("--stats has no rows in CSV; use --json")
+    if gates and not stats and plot is None:
+        raise click.UsageError(
+            f"with {option}, --gate goes with {'--stats or ' if output_format == 'json' else ''}--plot"
+        )
+
+
+def _write_csv_head() -> None:
+    from lstmdump.report.render import csv_rows
+
+    terminal.write_utf_8(csv_rows.head())
 
 
 def _require_writable(path: str, inputs: Iterable[Input], *, overwrite: bool) -> None:
@@ -110,50 +215,75 @@ def _print_each(
 ) -> Iterator[LayerNumbers]:
     """Print what is requested of each model, and yield the layers to draw."""
     first = True
+    any_layer = False
     for item in inputs:
         layers: tuple[LayerNumbers, ...] = ()
         with run.each(item):
             shown = guard.run(_show, item.model, request)
-            if request.as_json:
-                terminal.write_json(shown.text)
-            else:
-                terminal.write(shown.text if first else "\n" + shown.text)
+            _write(shown.text, request.output_format, first=first)
             first = False
-            if shown.caution and not quiet:
-                terminal.tell(f"{item.path}: {shown.caution}")
+            any_layer = any_layer or not shown.caution
+            for remark in shown.remarks if not quiet else ():
+                terminal.tell(f"{item.path}: {remark}")
             layers = shown.layers
         yield from layers
+    if request.hint and request.width is not None and any_layer:
+        from lstmdump.report.render.table import hint
+
+        terminal.write("\n" + hint(width=request.width, colour=request.colour))
+
+
+def _write(text: str, output_format: str, *, first: bool) -> None:
+    if output_format == "json":
+        terminal.write_json(text)
+    elif output_format == "csv":
+        terminal.write_utf_8(text)
+    else:
+        terminal.write(text if first else "\n" + text)
 
 
 class _ShowRequest(NamedTuple):
-    """What to show of each model; `width` and `colour` are those of the terminal."""
+    """What to show of each model; `width` and `colour` are those of the terminal.
+
+    With `hint`, a last line on a terminal names the commands that say more.
+    """
 
     layer: str | None
     gates: str
-    as_json: bool
+    output_format: str
     with_others: bool
     values: bool
     stats: bool
-    explain: bool
+    explain: str | None
     plot: bool
     width: int | None
     colour: bool
+    hint: bool
 
 
 class _Shown(NamedTuple):
-    """The output on a model: the text, a caution for stderr if there is one, and the layers to draw."""
+    """The output on a model: the text; a caution for stderr, if there is one; the layers to draw; notes for stderr."""
 
     text: str
     caution: str | None
     layers: tuple[LayerNumbers, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def remarks(self) -> Iterator[str]:
+        """The lines for stderr."""
+        if self.caution:
+            yield self.caution
+        yield from (f"note: {note}" for note in self.notes)
 
 
 def _show(model: ModelPath, request: _ShowRequest) -> _Shown:
     with model.open() as opened:
         chosen = select(opened.lstms, request.layer)
         caution = None if chosen else without_lstm(opened)
-        report, show = describe(opened, chosen), _make_line if request.as_json else _make_table
-        return _Shown(show(opened, chosen, report, request), caution, _read_drawn(opened, chosen, request))
+        report, show = describe(opened, chosen), _FORMATS[request.output_format]
+        text, drawn = show(opened, chosen, report, request), _read_drawn(opened, chosen, request)
+        return _Shown(text, caution, drawn, report.notes if request.output_format == "csv" else ())
 
 
 def _read_drawn(opened: OpenModel, chosen: tuple[LSTM, ...], request: _ShowRequest) -> tuple[LayerNumbers, ...]:
@@ -180,13 +310,17 @@ def _make_line(opened: OpenModel, chosen: tuple[LSTM, ...], report: Report, requ
 
 
 def _make_table(opened: OpenModel, chosen: tuple[LSTM, ...], report: Report, request: _ShowRequest) -> str:
-    from lstmdump.report.render.table import table
+    from lstmdump.report.render.table import summary, table
 
-    text = table(report, width=request.width, colour=request.colour, with_others=request.with_others)
-    if request.explain and report.layers:
+    section = None if request.explain == _WHOLE else request.explain
+    if section is not None and report.layers:
+        text = summary(report, width=request.width, colour=request.colour)
+    else:
+        text = table(report, width=request.width, colour=request.colour, with_others=request.with_others)
+    if request.explain is not None and report.layers:
         from lstmdump.report.explain import explanation
 
-        text += "\n" + explanation(chosen, opened.producer, width=request.width, colour=request.colour)
+        text += "\n" + explanation(chosen, opened.producer, width=request.width, colour=request.colour, section=section)
     if request.stats or request.values:
         from lstmdump.replay.statistics import summarise
         from lstmdump.report.render import values as numbers
@@ -198,3 +332,12 @@ def _make_table(opened: OpenModel, chosen: tuple[LSTM, ...], report: Report, req
         if request.values:
             text += "\n" + numbers.arrays(chosen, request.gates)
     return text
+
+
+def _make_rows(_opened: OpenModel, _chosen: tuple[LSTM, ...], report: Report, request: _ShowRequest) -> str:
+    from lstmdump.report.render import csv_rows
+
+    return csv_rows.rows(report, with_others=request.with_others)
+
+
+_FORMATS = {"table": _make_table, "json": _make_line, "csv": _make_rows}

@@ -8,6 +8,7 @@ import click
 
 from lstmdump.cli import terminal
 from lstmdump.cli.exit_status import Run
+from lstmdump.cli.output_format import json_options
 from lstmdump.cli.replay_options import Running, running_options
 from lstmdump.cli.selection import PATH, Input, Selection, one_model_options
 from lstmdump.errors import NoLSTM
@@ -28,7 +29,7 @@ _EPILOG = """\b
 Examples:
   lstmdump trace weather.h5 -i x.npy -o states.npz
   lstmdump trace stacked.keras -i x.npy -o states.npz --chain --stats
-  python -c "import numpy; print(numpy.load('states.npz')['lstm_1/c'].shape)" """
+  python -c "import numpy; print(numpy.load('states.npz')['lstm_1/c'].shape)\""""
 
 
 @click.command("trace", epilog=_EPILOG)
@@ -46,7 +47,7 @@ Examples:
 @click.option("--stats", is_flag=True, help="Print statistics of the gates: mean, std, extremes, share saturated.")
 @click.option("--compress", is_flag=True, help="Compress the arrays (deflate).")
 @click.option("-f", "--force", is_flag=True, help="Overwrite an existing file.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_options("Print one JSON object.")
 def trace_command(
     selection: Selection,
     *,

@@ -6,6 +6,7 @@ import click
 
 from lstmdump.cli import terminal
 from lstmdump.cli.exit_status import FAILED, Run
+from lstmdump.cli.output_format import json_options
 from lstmdump.cli.replay_options import NumberType
 from lstmdump.cli.selection import Input, Selection, model_options
 from lstmdump.replay.verify import TOLERANCE, Case, LayerVerdict, ModelVerdict, case, compare
@@ -29,7 +30,7 @@ Examples:
               help="Seed of the random input.")  # fmt: skip
 @click.option("--timeout", type=NumberType("SECONDS", is_positive=True), default=120.0, show_default=True,
               help="Time limit for the start of TensorFlow, and for each layer.")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per model and line.")
+@json_options("One JSON object per model and line.")
 def verify_command(selection: Selection, *, tolerance: float, seed: int, timeout: float, as_json: bool) -> int:
     """Compare the gates of each MODEL with TensorFlow, which gets the arrays as they are stored.
 

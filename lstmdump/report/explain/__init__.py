@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeAlias
 
 from lstmdump.errors import CannotReplay
 from lstmdump.lstm import LSTM, behaviour
@@ -17,22 +17,38 @@ from lstmdump.report.explain.time_steps import data, direction, returned, states
 from lstmdump.report.render.page import INDENT, Page, Piece
 from lstmdump.report.render.words import plural
 
-_LESSONS = (
+Lesson: TypeAlias = Callable[[Subject], "Section | None"]
+
+_LESSONS: tuple[Lesson, ...] = (
     equations, shapes, rows, columns, time, data, direction, slices, states, returned, parameters, forget_bias,
     activations, granted, elsewhere,
 )  # fmt: skip
+SECTIONS: dict[str, tuple[Lesson, ...]] = {
+    "equations": (equations,),
+    "shapes": (shapes, rows, columns),
+    "time": (time, data, direction),
+    "gates": (slices,),
+    "states": (states, returned),
+    "parameters": (parameters,),
+    "forget-bias": (forget_bias,),
+    "activations": (activations, granted),
+    "frameworks": (elsewhere,),
+}
+"""The lessons that `--explain SECTION` chooses, by the name of the section."""
 _WIDEST, _USUAL = 100, 80  # columns; longer lines of prose are hard to read
 _MOST_NAMES = 8
 
 
 class _Chapter(NamedTuple):
-    """Sections that are the same for some layers, each behind the index of its lesson in `_LESSONS`."""
+    """Sections that are the same for some layers, each behind the index of its lesson."""
 
     lstms: tuple[LSTM, ...]
     sections: list[tuple[int, Section]]
 
 
-def explanation(lstms: Sequence[LSTM], producer: str, *, width: int | None, colour: bool) -> str:
+def explanation(
+    lstms: Sequence[LSTM], producer: str, *, width: int | None, colour: bool, section: str | None = None
+) -> str:
     """Return the explanation of the layers of a model as text.
 
     Args:
@@ -40,11 +56,13 @@ def explanation(lstms: Sequence[LSTM], producer: str, *, width: int | None, colo
         producer: The program that wrote the model.
         width: The width of the terminal in columns; None if stdout is not a terminal.
         colour: Whether to use colours.
+        section: The only one of `SECTIONS` to write; None for all.
     """
+    lessons = _LESSONS if section is None else SECTIONS[section]
     page = Page(min(width or _USUAL, _WIDEST), colour=colour)
     in_letters = not _are_of_one_size(lstms)
     subjects = [_make_subject(lstm, producer, page.width, in_letters=in_letters) for lstm in lstms]
-    for place, chapter in enumerate(_make_chapters(subjects)):
+    for place, chapter in enumerate(_make_chapters(subjects, lessons)):
         if place:
             page.blank()
             page.blank()
@@ -55,8 +73,8 @@ def explanation(lstms: Sequence[LSTM], producer: str, *, width: int | None, colo
     return page.text()
 
 
-def _make_chapters(subjects: Sequence[Subject]) -> list[_Chapter]:
-    """Return the chapters on the subjects.
+def _make_chapters(subjects: Sequence[Subject], lessons: Sequence[Lesson]) -> list[_Chapter]:
+    """Return the chapters on the subjects, in the order of the lessons.
 
     Every lesson gives a section for every subject. Equal sections are kept once, with all of their layers, and the
     sections of the same layers make a chapter. Chapters are in the order of their first layers; of those that begin
@@ -65,7 +83,7 @@ def _make_chapters(subjects: Sequence[Subject]) -> list[_Chapter]:
     places = {subject.lstm: place for place, subject in enumerate(subjects)}
     layers_of: dict[tuple[int, Section], list[LSTM]] = {}
     for subject in subjects:
-        for lesson_place, lesson in enumerate(_LESSONS):
+        for lesson_place, lesson in enumerate(lessons):
             if (section := lesson(subject)) is not None:
                 layers_of.setdefault((lesson_place, section), []).append(subject.lstm)
     chapters: dict[tuple[LSTM, ...], _Chapter] = {}

@@ -95,7 +95,7 @@ def _write_sum(lstm: LSTM, letter: str) -> str:
 
 
 def _explain_signs(lstm: LSTM) -> Iterator[str]:
-    yield "· is the matrix product, ∘ the elementwise product; c' and h' are the new c and h."
+    yield "x·W and h·U are matrix products, f∘c is elementwise; c' and h' are the new c and h."
     if lstm.peepholes:
         yield "V are the peepholes, through which the gates read c."
     if lstm.projection is not None:

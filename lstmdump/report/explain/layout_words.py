@@ -40,8 +40,8 @@ _KERAS_ACTIVATIONS = ("Keras's defaults: tanh, and for the gates hard_sigmoid up
 
 _GATE_ARRAYS = LayoutWords(
     "Why twelve arrays?",
-    "Keras 1 stores a W, a U and a b for each of the four gates. W is multiplied by x and has a row for each of its "
-    "numbers, {d}; U is multiplied by h and has {h}.",
+    'Keras 1 stores a W ("wx"), a U ("ux") and a b for each of the four gates. W is multiplied by x and has a row for '
+    "each of its numbers, {d}; U is multiplied by h and has {h}.",
     "Why {m} columns?",
     "One for each unit. Keras 2 stores the four gates side by side, in {columns} columns.",
     "",
@@ -51,9 +51,9 @@ _GATE_ARRAYS = LayoutWords(
 
 _TWO_KERNELS = LayoutWords(
     "Why two kernels, and why these rows?",
-    "kernel is multiplied by x and has a row for each of its numbers, {d}; recurrent_kernel is multiplied by h and has "
-    "{h}. Keras separates them because each has its own initializer and regularizer. TensorFlow 1 stacks them: {dh} "
-    "rows.",
+    'kernel (W, "wx") is multiplied by x and has a row for each of its numbers, {d}; recurrent_kernel (U, "ux") is '
+    "multiplied by h and has {h}. Keras separates them because each has its own initializer and regularizer. "
+    "TensorFlow 1 stacks them: {dh} rows.",
     "Why {columns} columns?",
     "Each of the four gates has {m}, one for each unit. They are side by side, so one product computes all of them.",
     " The bias has a number for each column: {bias}.",
@@ -70,8 +70,8 @@ _CUDNN = _TWO_KERNELS._replace(
 
 _FUSED_KERNEL = _TWO_KERNELS._replace(
     rows_question="Why does the kernel have {dh} rows?",
-    rows="x and h are concatenated, [x, h], and multiplied by one kernel. The first {d} rows are W, the last {h} are "
-    "U.",
+    rows="x and h are concatenated, [x, h], and multiplied by one kernel. The first {d} rows are W ("
+    '"wx"), the last {h} are U ("ux").',
     activations="",
 )
 

@@ -13,7 +13,7 @@ from lstmdump.report.render.page import Piece, length
 
 TABLE_INDENT = 4
 _GAP = 3
-_GATE_WORDS = {"i": "i (input)", "f": "f (forget)", "c": "c (candidate)", "o": "o (output)"}
+_GATE_WORDS = {"i": "i (input)", "f": "f (forget)", "c": 'c (candidate, "j" in TensorFlow)', "o": "o (output)"}
 
 
 class Line(NamedTuple):

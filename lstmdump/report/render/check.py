@@ -11,6 +11,8 @@ from lstmdump.report import record
 from lstmdump.report.check import Mismatch, Verdict
 from lstmdump.report.render.words import count, plural
 
+_SUITE, _CLASS = "lstmdump check", "lstmdump.check"
+_DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 # An underscore within a word has no meaning in Markdown.
 _MARKDOWN = re.compile(r"[\\|`*~$\[\]]|(?<![^\W_])_|_(?![^\W_])")
 
@@ -100,19 +102,26 @@ def _format_cell(text: str) -> str:
 
 
 def junit(verdicts: Sequence[Verdict]) -> str:
-    """Return the verdicts as a test suite with a test case per model."""
+    """Return the verdicts as a test suite with a test case per model, as Jenkins and others read it."""
     failures = sum(bool(verdict.mismatches) for verdict in verdicts)
     errors = sum(verdict.error is not None for verdict in verdicts)
     counts = {"tests": str(len(verdicts)), "failures": str(failures), "errors": str(errors)}
+    counts["time"] = _format_seconds(sum(verdict.seconds for verdict in verdicts))
     suites = ElementTree.Element("testsuites", counts)
-    suite = ElementTree.SubElement(suites, "testsuite", {"name": "lstmdump check", **counts})
+    suite = ElementTree.SubElement(suites, "testsuite", {"name": _SUITE, **counts})
     for verdict in verdicts:
-        case = ElementTree.SubElement(suite, "testcase", classname="lstmdump.check", name=visible(verdict.model))
+        about = {"classname": _CLASS, "name": visible(verdict.model), "time": _format_seconds(verdict.seconds)}
+        case = ElementTree.SubElement(suite, "testcase", about)
         if verdict.error is not None:
-            ElementTree.SubElement(case, "error", message=visible(verdict.error))
+            ElementTree.SubElement(case, "error", type="unreadable", message=visible(verdict.error))
         elif verdict.mismatches:
             words = [difference(mismatch) for mismatch in verdict.mismatches]
-            failure = ElementTree.SubElement(case, "failure", message=f"{plural(len(words), 'difference')}: {words[0]}")
+            message = f"{plural(len(words), 'difference')}: {words[0]}"
+            failure = ElementTree.SubElement(case, "failure", type="difference", message=message)
             failure.text = "\n".join(words)
     ElementTree.indent(suites)
-    return ElementTree.tostring(suites, encoding="unicode", xml_declaration=False) + "\n"
+    return _DECLARATION + ElementTree.tostring(suites, encoding="unicode") + "\n"
+
+
+def _format_seconds(seconds: float) -> str:
+    return f"{seconds:.3f}"

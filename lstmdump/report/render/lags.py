@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count as count_from
 from typing import Any
 
 from lstmdump.model.escape import visible
+from lstmdump.model.sentences import shared
 from lstmdump.replay.lags import LayerLags
 from lstmdump.report import record
 from lstmdump.report.render.words import bar, count, plural
 
 _WIDTH = 80  # columns, if stdout is not a terminal
 _NARROWEST = 40
+_SCREEN = 40  # rows of a table
+_SINGLE = 20  # lags with a row each, if not all have one
 _NONE = "—"
 _TIE = "\N{NO-BREAK SPACE}"
 _CELL = 9  # columns of a number in the table of features
@@ -40,7 +44,11 @@ def text(model: ModelLags, *, width: int | None, by_feature: bool) -> str:
     columns = _WIDTH if width is None else max(width, _NARROWEST)
     lines = [visible(model.model)]
     for layer in model.layers:
-        lines += ["", *_format_title(layer, columns), *_list_lags(layer, columns)]
+        lines += ["", *_format_title(layer, columns)]
+        if layer.no_point is not None:
+            lines += _indent(f"no numbers: {layer.no_point}", columns)
+            continue
+        lines += [*_indent(_define_lag_0(layer), columns), *_list_lags(layer, columns)]
         if by_feature:
             lines += ["", *_list_features(layer, columns)]
         lines += ["", *_fold(_write_answer(layer), columns)]
@@ -51,7 +59,7 @@ def text(model: ModelLags, *, width: int | None, by_feature: bool) -> str:
 def _describe_point(layer: LayerLags) -> str:
     """Return where the Jacobian is computed: `mean over 2 sequences of 9 steps`."""
     if layer.length is None:
-        return f"at {layer.operating_point}"
+        return f"at {layer.operating_point}" if layer.no_point is None else "at x = 0"
     sequences = f"{plural(layer.batch, 'sequence')} of {plural(layer.length, 'step')}"
     return f"over {sequences}" if layer.batch == 1 else f"mean over {sequences}"
 
@@ -68,20 +76,57 @@ def _format_title(layer: LayerLags, width: int) -> list[str]:
     return [whole] if len(whole) <= width else [parts[0], f"  {parts[1]}", f"  {parts[2]}"]
 
 
+def _define_lag_0(layer: LayerLags) -> str:
+    """Return which step has the lag 0: who predicts the value at t calls the last step given t-1."""
+    if layer.goes_backwards:
+        return "k = 0 (t-0) is the last step that the layer takes, the first of the input"
+    step = "the last step" if layer.length is None else "the last step given"
+    step += " that is not masked" if layer.is_masked else ""
+    return f'k = 0 (t-0) is {step} ("t-1" to whoever predicts t)'
+
+
+def _indent(sentence: str, width: int) -> list[str]:
+    return [f"  {line}" for line in _fold(sentence, width - 2)]
+
+
 def _list_lags(layer: LayerLags, width: int) -> Iterator[str]:
-    shown = layer.telling
-    label = max(len("lag"), len(_name_lag(shown - 1)))
+    """Yield a line per lag worth showing, or per range of lags if they are many, and one for the rest."""
+    shown, shares = layer.telling, layer.shares
+    ranges = _divide_into_ranges(shown)
+    rows = [(_name_range(lags), _add(layer.norms, lags), _add(shares, lags)) for lags in ranges]
+    label = max(len("lag"), *(len(name) for name, *_ in rows))
+    if len(ranges) < shown:
+        yield f"  from t-{_SINGLE} on, a line has the sums of several steps"
     yield f"  {'lag':{label}}  {'norm':>9}  {'share':>7}"
-    shares = layer.shares
-    largest = max((share for share in shares if share is not None), default=0.0)
+    largest = max((share for *_, share in rows if share is not None), default=0.0)
     room = width - len(f"  {'':{label}}  {'':>9}  {'':>7}  ")
-    for lag, (norm, share) in enumerate(zip(layer.norms[:shown], shares, strict=False)):
+    for name, norm, share in rows:
         drawn = bar(share / largest, room) if share is not None else ""
-        yield f"  {_name_lag(lag):{label}}  {_format_norm(norm):>9}  {_format_percent(share):>7}  {drawn}".rstrip()
+        yield f"  {name:{label}}  {_format_norm(norm or 0.0):>9}  {_format_percent(share):>7}  {drawn}".rstrip()
     if shown < len(layer.norms):
         rest = None if shares[0] is None else sum(share or 0.0 for share in shares[shown:])
-        first, last = _name_lag(shown), _name_lag(len(layer.norms) - 1)
-        yield f"  {first if first == last else f'{first} … {last}'}: {_format_percent(rest)}"
+        yield f"  {_name_range(range(shown, len(layer.norms)))}: {_format_percent(rest)}"
+
+
+def _divide_into_ranges(lags: int) -> list[range]:
+    """Return each lag by itself if a screen has room for them, else the first ones, and then ranges of equal length."""
+    if lags <= _SCREEN:
+        return [range(lag, lag + 1) for lag in range(lags)]
+    fewest = (lags - _SINGLE) / (_SCREEN - _SINGLE)
+    step = next(size for power in count_from(1) for size in (10**power, 2 * 10**power, 5 * 10**power) if size >= fewest)
+    first = [range(lag, lag + 1) for lag in range(_SINGLE)]
+    return first + [range(lag, min(lag + step, lags)) for lag in range(_SINGLE, lags, step)]
+
+
+def _add(numbers: Sequence[float | None], lags: range) -> float | None:
+    """Return the sum of the numbers of some lags; None if one of them has none."""
+    chosen = [number for number in numbers[lags.start : lags.stop] if number is not None]
+    return sum(chosen) if len(chosen) == len(lags) else None
+
+
+def _name_range(lags: range) -> str:
+    first, last = _name_lag(lags[0]), _name_lag(lags[-1])
+    return first if first == last else f"{first} … {last}"
 
 
 def _list_features(layer: LayerLags, width: int) -> Iterator[str]:
@@ -136,7 +181,17 @@ def json_line(model: ModelLags, *, by_feature: bool) -> str:
     layers = [
         _record_layer(layer) | ({"by_feature": _record_features(layer)} if by_feature else {}) for layer in model.layers
     ]
-    return record.line({"model": model.model, "layers": layers, "notes": list(model.notes)})
+    return record.line({"model": model.model, "layers": layers, "notes": [*explain_gaps(model.layers), *model.notes]})
+
+
+def explain_gaps(layers: Sequence[LayerLags]) -> list[str]:
+    """Return why layers have no numbers, a sentence for each reason."""
+    gaps = [
+        (layer.name, f"no numbers: {layer.no_point}; give real inputs with -i")
+        for layer in layers
+        if layer.no_point is not None
+    ]
+    return list(shared(gaps, len(layers)))
 
 
 def _record_layer(layer: LayerLags) -> dict[str, Any]:
@@ -162,7 +217,7 @@ def _record_layer(layer: LayerLags) -> dict[str, Any]:
         ],
         "complete": layer.is_complete,
         "lag_95": layer.lag_95,
-        "total": record.finite(layer.total),
+        "total": record.finite(layer.total) if layer.norms else None,
     }
 
 

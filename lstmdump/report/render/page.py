@@ -80,15 +80,19 @@ class Folding:
         from rich.table import Table
         from rich.text import Text
 
-        grid = Table.grid(padding=0)  # releases of rich count padding differently: columns are wider by the gap instead
-        for index, width in enumerate(widths):
-            fitting = min(width, max(spare, _SHORTEST)) if index == folds else width
-            last = index == len(widths) - 1
-            grid.add_column(width=fitting + (0 if last else gap), justify="right" if last else "left")
+        grid = Table.grid(padding=0)  # releases of rich count padding differently: gaps are columns instead
+        fitting = [min(width, max(spare, _SHORTEST)) if index == folds else width for index, width in enumerate(widths)]
+        for index, width in enumerate(fitting):
+            if index:
+                grid.add_column(width=gap)
+            grid.add_column(width=width, justify="right" if index == len(widths) - 1 else "left")
         for row in rows:
+            reason = row.reason if folds == 0 else _break_at_equals_sign(row.reason, fitting[1])
             grid.add_row(
                 Text(row.name, overflow="fold"),
-                Text(row.reason, overflow="fold"),
+                "",
+                Text(reason, overflow="fold"),
+                "",
                 Text(row.number.text, row.number.style),
             )
         return self._render(Padding(grid, (0, 0, 0, indent)))
@@ -157,6 +161,14 @@ class Page:
     def _apply_style(self, piece: Piece) -> str:
         code = _CODES.get(piece.style) if self.colour else None
         return f"\x1b[{code}m{piece.text}\x1b[0m" if code and piece.text else piece.text
+
+
+def _break_at_equals_sign(text: str, width: int) -> str:
+    """Return `text` with a new line before its last equals sign if it does not fit, and what follows does."""
+    left, _, right = text.rpartition(" = ")
+    if _count_columns(text) <= width or not left or _count_columns(f"= {right}") > width:
+        return text
+    return f"{left}\n= {right}"
 
 
 def length(*pieces: Piece) -> int:

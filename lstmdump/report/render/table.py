@@ -16,6 +16,7 @@ from lstmdump.report.render.words import count, plural, shape_with_reason
 _LABELS = {row.format.value: row.label for row in FORMATS}
 _USUAL_DTYPE = "float32"
 _DOT = " · "
+_HINT = "--explain says what all of it means; lstmdump export writes the gates"
 _NAME, _REASON = range(2)
 
 
@@ -42,6 +43,21 @@ def table(report: Report, *, width: int | None, colour: bool, with_others: bool 
         page.blank()
         page.columns(totals, needed, folds=_REASON)
     _add_notes(page, report)
+    return page.text()
+
+
+def summary(report: Report, *, width: int | None, colour: bool) -> str:
+    """Return the first lines of the table and its notes, without the layers."""
+    page = Page(width, colour=colour)
+    _add_head(page, report)
+    _add_notes(page, report)
+    return page.text()
+
+
+def hint(*, width: int, colour: bool) -> str:
+    """Return the line that names what says more than the table."""
+    page = Page(width, colour=colour)
+    page.line(Piece(_HINT, "dim"))
     return page.text()
 
 

@@ -276,3 +276,29 @@ def test_a_picture_does_not_overwrite_a_directory(run: Run, model: Path, tmp_pat
 
 def test_force_without_a_picture_is_a_usage_error(run: Run, model: Path) -> None:
     assert run("lags", model, "--force").err == "lstmdump: --force goes with --plot; see `lstmdump lags --help`\n"
+
+
+@pytest.fixture
+def wandering(tmp_path: Path) -> Path:
+    """A model whose state grows with every step of x = 0: f = 1, and each step adds tanh(1)/2 to c."""
+    weights = [
+        (name, np.array([0, 1e9, 1, 0], "f4") if "bias" in name else np.zeros_like(values))
+        for name, values in builders.keras_2_weights("lstm", d=1, m=1)
+    ]
+    return builders.write(tmp_path / "wandering.h5", {"lstm": weights})
+
+
+def test_a_state_that_does_not_settle_gives_no_numbers_and_status_2(run: Run, wandering: Path) -> None:
+    reason = "no numbers: the state does not settle in 10,000 steps of x = 0 from h = c = 0"
+    outcome = run("lags", wandering)
+    assert (outcome.status, outcome.err) == (2, f"lstmdump: {wandering}: lstm: {reason}; give real inputs with -i\n")
+    assert f"\n  {reason}\n" in outcome.out
+    assert "%" not in outcome.out
+    made = json.loads(run("lags", "--json", wandering).out)
+    assert made["layers"][0]["lags"] == []
+    assert made["notes"][0] == f"lstm: {reason}; give real inputs with -i"
+
+
+def test_with_inputs_a_state_need_not_settle(run: Run, wandering: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.ones((5, 1)))
+    assert run("lags", wandering, "-i", tmp_path / "x.npy").status == 0

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import csv
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +11,8 @@ from typing import Any
 
 import pytest
 from support import builders
+
+from lstmdump.report.explain import SECTIONS
 
 Run = Callable[..., Any]
 
@@ -54,6 +58,34 @@ def test_all_lists_the_other_arrays(run: Run, model: Path) -> None:
     assert others[0] == {
         "tensor": "model_weights/dense_1/dense_1/kernel:0", "shape": [4, 1], "dtype": "float32", "parameters": 4
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("given", "letter"),
+    [
+        ("I", "i"),
+        ("input", "i"),
+        ("F", "f"),
+        ("Forget", "f"),
+        ("candidate", "c"),
+        ("j", "c"),
+        ("G", "c"),
+        ("output", "o"),
+    ],
+)
+def test_a_gate_may_be_given_by_name_or_by_the_letter_of_another_framework(
+    given: str, letter: str, run: Run, model: Path
+) -> None:
+    outcome = run(model, "-g", given)
+    assert outcome.status == 0
+    assert outcome.out == run(model, "-g", letter).out
+
+
+def test_an_unknown_gate_is_refused_with_the_gates_that_there_are(run: Run, model: Path) -> None:
+    outcome = run(model, "-g", "x")
+    assert outcome.status == 2
+    for name in ("i (input)", "f (forget)", "c (candidate; in other frameworks j or g)", "o (output)"):
+        assert name in outcome.err
 
 
 def test_values_prints_each_gate_under_its_name(run: Run, model: Path) -> None:
@@ -410,3 +442,190 @@ def test_explain_reads_no_numbers(run: Run, model: Path, monkeypatch: pytest.Mon
 def test_other_recurrent_layers_are_named_on_stderr(run: Run, root: Path) -> None:
     path = root / "tests" / "cases" / "convlstm2d-tfkeras2.21.keras"
     assert run("--json", path).err == f"lstmdump: {path}: no LSTM layer; it has ConvLSTM2D conv\n"
+
+
+def test_one_section_is_explained_without_the_table(run: Run, model: Path) -> None:
+    out = run("show", model, "--explain=gates").out
+    head, _, rest = out.partition("\n\n")
+    assert head == "\n".join(run("show", model).out.splitlines()[:2])
+    assert rest.startswith("lstm_1, explained\n\nWhich slice is which gate?\n")
+    assert "equations" not in rest
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--explain", "gates", "{}"), ("{}", "--explain", "Gates"), ("show", "--explain=gates", "{}")]
+)
+def test_the_section_may_be_the_next_argument(arguments: tuple[str, ...], run: Run, model: Path) -> None:
+    chosen = run(*(argument.format(model) for argument in arguments))
+    assert chosen == run(model, "--explain=gates")
+    assert chosen.status == 0
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--explain", "{}"), ("{}", "--explain"), ("--explain", "-q", "{}"), ("--explain", "--", "{}")]
+)
+def test_explain_alone_takes_no_model_for_a_section(arguments: tuple[str, ...], run: Run, model: Path) -> None:
+    assert run(*(argument.format(model) for argument in arguments)).out == run(model, "--explain=all").out
+
+
+def test_a_file_called_as_a_section_is_a_model(
+    run: Run, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    model.rename("gates")
+    assert run("--explain", "gates").out == run("gates", "--explain").out
+
+
+def test_the_prefix_of_a_checkpoint_is_not_a_section(
+    run: Run, projected: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(projected.parent)
+    assert run("--explain", "x").out == run("x", "--explain").out
+
+
+@pytest.mark.parametrize("arguments", [("--explain=gtes",), ("--explain", "gtes")])
+def test_an_unknown_section_is_refused_with_all_that_there_are(
+    arguments: tuple[str, ...], run: Run, model: Path
+) -> None:
+    outcome = run(model, *arguments)
+    assert outcome.status == 2
+    assert 'no section (or file) "gtes"; the sections are equations, shapes, time, gates, ' in outcome.err
+
+
+def test_the_help_names_every_section(run: Run) -> None:
+    words = " ".join(run("show", "--help").out.split())
+    assert f"only {', '.join(list(SECTIONS)[:-1])} or {list(SECTIONS)[-1]}." in words
+
+
+@pytest.mark.parametrize(
+    ("before", "incomplete", "values"),
+    [
+        (["show", "-g"], "in", ["input"]),
+        (["show", "--format"], "", ["table", "json", "csv"]),
+        (["show"], "--explain=s", ["shapes", "states"]),
+        (["show", "--color"], "", ["auto", "always", "never"]),
+    ],
+)
+def test_the_values_of_options_are_completed(before: list[str], incomplete: str, values: list[str]) -> None:
+    from click.shell_completion import ShellComplete
+
+    from lstmdump.cli import command
+
+    completer = ShellComplete(command, {}, "lstmdump", "_LSTMDUMP_COMPLETE")
+    assert [item.value for item in completer.get_completions(before, incomplete)] == values
+
+
+def test_csv_has_a_row_for_each_array(run: Run, model: Path) -> None:
+    head, *rows = csv.reader(run("--format", "csv", model).out.splitlines())
+    assert head == ["model", "layer", "class", "array", "tensor", "shape", "dtype", "parameters", "formula"]
+    stored = "model_weights/lstm_1/lstm_1/"
+    assert rows == [
+        [str(model), "lstm_1", "LSTM", "kernel", f"{stored}kernel:0", "(3, 16)", "float32", "48", "3×4·4"],
+        [
+            str(model),
+            "lstm_1",
+            "LSTM",
+            "recurrent_kernel",
+            f"{stored}recurrent_kernel:0",
+            "(4, 16)",
+            "float32",
+            "64",
+            "4×4·4",
+        ],
+        [str(model), "lstm_1", "LSTM", "bias", f"{stored}bias:0", "(16,)", "float32", "16", "4·4"],
+    ]
+
+
+def test_csv_of_several_models_has_one_head(run: Run, model: Path, tmp_path: Path) -> None:
+    other = builders.one_lstm(tmp_path / "other.h5")
+    rows = list(csv.DictReader(run("--format", "csv", model, other).out.splitlines()))
+    assert [row["model"] for row in rows] == [str(model)] * 3 + [str(other)] * 3
+
+
+def test_csv_of_all_arrays_adds_up_to_the_whole_model(run: Run, model: Path) -> None:
+    rows = list(csv.DictReader(run("--format", "csv", "--all", model).out.splitlines()))
+    assert sum(int(row["parameters"]) for row in rows) == 133
+    assert [row["tensor"] for row in rows if not row["layer"]] == [
+        "model_weights/dense_1/dense_1/kernel:0", "model_weights/dense_1/dense_1/bias:0",
+    ]  # fmt: skip
+
+
+def test_csv_is_utf_8_in_any_encoding(model: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "lstmdump", "--format", "csv", str(model)],
+        capture_output=True, check=True, env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )  # fmt: skip
+    assert "3×4·4" in done.stdout.decode("utf-8")
+
+
+def test_a_file_that_cannot_be_read_has_no_row(run: Run, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.h5").write_bytes(b"")
+    outcome = run("--format", "csv", tmp_path / "bad.h5", model)
+    assert (outcome.status, outcome.out) == (2, run("--format", "csv", model).out)
+
+
+def test_notes_go_to_stderr_with_csv(run: Run, tmp_path: Path) -> None:
+    path = builders.write(tmp_path / "a.h5", {"a": builders.keras_2_weights("a")})
+    notes = json.loads(run("--json", path).out)["notes"]
+    assert notes
+    assert run("--format", "csv", path).err == "".join(f"lstmdump: {path}: note: {note}\n" for note in notes)
+    assert run("--format", "csv", "-q", path).err == ""
+
+
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_the_format_may_be_named(form: str, run: Run, model: Path) -> None:
+    assert run(model, "--format", form) == run(model, *(["--json"] if form == "json" else []))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--json", "--format", "csv"), "--json is --format json; leave it or --format csv out"),
+        (("--format", "csv", "--values"), "--values prints text"),
+        (("--format", "csv", "--explain"), "--explain prints text; leave one of --explain and --format csv out"),
+        (("--format", "csv", "--stats"), "--stats has no rows in CSV; use --json"),
+        (("--format", "csv", "-g", "f"), "with --format csv, --gate goes with --plot"),
+    ],
+)
+def test_formats_that_have_no_place_for_an_option_are_refused(
+    options: tuple[str, ...], message: str, run: Run, model: Path
+) -> None:
+    outcome = run(model, *options)
+    assert (outcome.status, outcome.out) == (2, "")
+    assert outcome.err.startswith(f"lstmdump: {message}")
+
+
+HINT = "--explain says what all of it means; lstmdump export writes the gates\n"
+
+
+def test_on_a_terminal_the_last_line_points_to_what_says_more(
+    run: Run, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lstmdump.cli.terminal.width", lambda: 80)
+    once = run(model).out
+    assert once.endswith(f"\n\n{HINT}")
+    assert run(model, model).out.count(HINT) == 1
+
+
+def test_the_last_line_is_dim(run: Run, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lstmdump.cli.terminal.width", lambda: 80)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert run(model).out.endswith(f"\x1b[2m{HINT[:-1]}\x1b[0m\n")
+
+
+@pytest.mark.parametrize(
+    "options", [("-q",), ("--json",), ("--format", "csv"), ("--explain",), ("--stats",), ("--values",)]
+)
+def test_the_last_line_is_left_out_where_it_would_be_in_the_way(
+    options: tuple[str, ...], run: Run, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lstmdump.cli.terminal.width", lambda: 80)
+    assert "--explain" not in run(model, *options).out
+
+
+def test_the_last_line_is_left_out_in_a_pipe_and_without_a_layer(
+    run: Run, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert HINT not in run(model).out
+    monkeypatch.setattr("lstmdump.cli.terminal.width", lambda: 80)
+    assert HINT not in run(builders.write(tmp_path / "a.h5", {"dense": builders.dense("dense")})).out

@@ -48,8 +48,8 @@ def test_a_projection_makes_h_narrower() -> None:
 
 def test_the_rows_of_two_kernels_are_explained_separately() -> None:
     words = text(rows(subject(KERAS_2)))
-    assert words.startswith("Why two kernels, and why these rows?\nkernel is multiplied by x and has a row for each")
-    assert "numbers, 3; recurrent_kernel is multiplied by h and has 6." in words
+    assert words.startswith('Why two kernels, and why these rows?\nkernel (W, "wx") is multiplied by x and has a row')
+    assert 'numbers, 3; recurrent_kernel (U, "ux") is multiplied by h and has 6.' in words
 
 
 def test_the_twelve_arrays_of_keras_1_are_explained() -> None:

@@ -11,7 +11,7 @@ from support.settings import stated
 
 import lstmdump
 from lstmdump.errors import CannotReplay
-from lstmdump.report.explain import explanation
+from lstmdump.report.explain import SECTIONS, explanation
 
 ROOT = Path(__file__).parents[3]
 SAMPLES = ROOT / "sample_models"
@@ -140,3 +140,34 @@ def test_a_layer_that_cannot_be_replayed_is_explained_with_the_reason(monkeypatc
 
 def test_a_model_without_layers_has_nothing_to_explain() -> None:
     assert explanation((), "keras 2.2.4", width=80, colour=False).strip() == ""
+
+
+@pytest.mark.parametrize("word", ['"wx"', '"ux"', '"j"'])
+@pytest.mark.parametrize("path", [TF1, SAMPLES / "keras-2.2.0-weather.h5", SAMPLES / "keras-1.2.2-weather.h5"])
+def test_the_words_of_other_sources_appear_once(path: Path, word: str) -> None:
+    assert explained(path, 100).count(word) == 1
+
+
+@pytest.mark.parametrize(
+    ("section", "title"),
+    [
+        ("equations", "The six equations"), ("shapes", "The same equations in shapes"), ("time", "Where is time_steps?"),
+        ("gates", "Which slice is which gate?"), ("states", "What are h and c?"),
+        ("parameters", "How many parameters?"), ("forget-bias", "Where is the forget bias?"),
+        ("activations", "Which activations?"), ("frameworks", "How do other frameworks store the same layer?"),
+    ],
+)  # fmt: skip
+def test_a_section_is_the_part_of_the_whole_below_its_title(section: str, title: str) -> None:
+    with lstmdump.open(TF1) as model:
+        part = explanation(model.lstms, model.producer, width=80, colour=False, section=section)
+    first, _, rest = part.partition("\n\n")
+    assert first == "rnn/basic_lstm_cell, explained"
+    assert rest.startswith(title + "\n")
+    assert rest in explained(TF1)
+
+
+def test_the_sections_together_are_the_whole() -> None:
+    titles = {line for line in explained(TF1).splitlines() if line[:1].strip()}
+    with lstmdump.open(TF1) as model:
+        parts = [explanation(model.lstms, model.producer, width=80, colour=False, section=name) for name in SECTIONS]
+    assert {line for part in parts for line in part.splitlines() if line[:1].strip()} == titles

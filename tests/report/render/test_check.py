@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -85,3 +86,19 @@ def test_junit_counts_failures_and_errors(report: Report) -> None:
 def test_junit_has_a_case_per_model() -> None:
     suite = ElementTree.fromstring(render_check.junit([DIFFERENT, Verdict("a\x00b", None)]))  # noqa: S314 - our own
     assert [case.get("name") for case in suite.iter("testcase")] == ["a,b:c.h5", "a\\x00b"]
+
+
+def test_junit_declares_its_encoding() -> None:
+    assert render_check.junit([DIFFERENT]).startswith('<?xml version="1.0" encoding="UTF-8"?>\n<testsuites ')
+
+
+def test_junit_has_the_attributes_that_jenkins_groups_by(report: Report) -> None:
+    verdicts = [Verdict("m.h5", report, seconds=0.25), replace(DIFFERENT, seconds=1.5), BROKEN]
+    suites = ElementTree.fromstring(render_check.junit(verdicts))  # noqa: S314 - our own
+    cases = list(suites.iter("testcase"))
+    assert [case.get("time") for case in cases] == ["0.250", "1.500", "0.000"]
+    assert {case.get("classname") for case in cases} == {"lstmdump.check"}
+    assert [(child.tag, child.get("type")) for case in cases for child in case] == [
+        ("failure", "difference"), ("error", "unreadable"),
+    ]  # fmt: skip
+    assert [suites.get("time"), *(suite.get("time") for suite in suites)] == ["1.750", "1.750"]

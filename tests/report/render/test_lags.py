@@ -52,10 +52,79 @@ def test_one_remaining_lag_has_no_range() -> None:
 
 
 def test_lags_are_shown_up_to_95_percent() -> None:
-    layer = replace(LAYER, norms=(1.0,) * 40, deviations=(0.0,) * 40)
+    layer = replace(LAYER, length=40, norms=(1.0,) * 40, deviations=(0.0,) * 40)
     lines = text(layer)
     assert [line.split()[0] for line in lines if line.startswith("  t-")] == [*(f"t-{k}" for k in range(38)), "t-38"]
     assert "  t-38 … t-39: 5.0 %" in lines
+
+
+def test_many_lags_are_put_into_ranges_behind_the_first_twenty() -> None:
+    layer = replace(LAYER, length=100, norms=(1.0,) * 100, deviations=(0.0,) * 100)  # 95 of them have 95 %
+    rows = [
+        line.split("  ")[1].strip() for line in text(layer) if line.startswith("  t-") and "is the last" not in line
+    ]
+    assert rows == [
+        *(f"t-{k}" for k in range(20)),
+        *(f"t-{k} … t-{k + 9}" for k in range(20, 90, 10)),
+        "t-90 … t-94",
+        "t-95 … t-99: 5.0 %",
+    ]
+
+
+def test_a_range_of_lags_has_their_sum() -> None:
+    layer = replace(LAYER, length=100, norms=(1.0,) * 100, deviations=(0.0,) * 100)
+    lines = text(layer)
+    assert "  from t-20 on, a line has the sums of several steps" in lines
+    assert "  t-20 … t-29         10   10.0 %  " + "█" * 45 in lines  # the longest bar, to the end of the line
+
+
+@pytest.mark.parametrize("lags", [41, 60, 220, 221, 986, 1_000, 100_000])
+def test_a_table_has_no_more_rows_than_a_screen(lags: int) -> None:
+    layer = replace(LAYER, length=None, norms=(1.0,) * lags, deviations=(0.0,) * lags)
+    rows = [line for line in text(layer) if line.startswith("  t-")]
+    assert 20 < len(rows) <= 41  # with that of the rest
+
+
+def test_forty_lags_have_a_line_each() -> None:
+    layer = replace(LAYER, length=None, norms=(1.0,) * 42, deviations=(0.0,) * 42)  # 40 of them have 95 %
+    rows = [line for line in text(layer) if line.startswith("  t-")]
+    assert [row.split()[0] for row in rows] == [f"t-{k}" for k in range(41)]
+
+
+@pytest.mark.parametrize(
+    ("changed", "line"),
+    [
+        ({}, '  k = 0 (t-0) is the last step given ("t-1" to whoever predicts t)'),
+        ({"length": None}, '  k = 0 (t-0) is the last step ("t-1" to whoever predicts t)'),
+        ({"is_masked": True}, '  k = 0 (t-0) is the last step given that is not masked ("t-1" to whoever predicts t)'),
+        (
+            {"goes_backwards": True},
+            "  k = 0 (t-0) is the last step that the layer takes, the first of the input",
+        ),
+    ],
+)
+def test_the_head_says_which_step_is_t_0(changed: dict[str, Any], line: str) -> None:
+    lines = text(replace(LAYER, **changed), width=100)
+    assert lines[lines.index(next(row for row in lines if row.startswith("  lag"))) - 1] == line
+
+
+def test_no_numbers_are_shown_without_an_operating_point() -> None:
+    layer = replace(LAYER, length=None, norms=(), deviations=(), by_feature=(), no_point="the state does not settle")
+    assert text(layer, by_feature=True)[2:] == [
+        "lstm_1 · ‖∂h_T/∂x_{T-k}‖ of 4 units, 2 inputs · at x = 0",
+        "  no numbers: the state does not settle",
+    ]
+
+
+def test_json_says_first_why_there_are_no_numbers() -> None:
+    layer = replace(LAYER, length=None, norms=(), deviations=(), by_feature=(), no_point="the state does not settle")
+    layer = replace(layer, is_complete=False)
+    made = json.loads(render.json_line(ModelLags("m.h5", (layer,), ("n",)), by_feature=True))
+    assert made["notes"] == ["lstm_1: no numbers: the state does not settle; give real inputs with -i", "n"]
+    (only,) = made["layers"]
+    assert (only["lags"], only["by_feature"], only["complete"], only["lag_95"], only["total"]) == (
+        [], [], False, None, None,
+    )  # fmt: skip
 
 
 def test_the_answer_is_a_sentence() -> None:

@@ -42,6 +42,22 @@ def test_columns_are_aligned() -> None:
     ]
 
 
+def test_a_formula_that_does_not_fit_is_broken_before_its_equals_sign() -> None:
+    assert written(40, colour=False).splitlines()[3:7] == [
+        "  kernel      (3, 16) = 3×4·4         48",
+        "  columns     i 0:4 · f 4:8",
+        "  parameters  4·((3+4)·4 + 4)      1,128",
+        "              = 128",
+    ]
+
+
+def test_columns_keep_their_distance_when_they_are_folded() -> None:
+    rows = [Row("name", "x" * 100, Piece("240"))]
+    page = Page(40, colour=False)
+    page.columns(rows, widths(rows), folds=1)
+    assert page.text().splitlines()[0] == f"  name  {'x' * 27}  240"
+
+
 def test_no_line_is_longer_than_the_terminal_is_wide() -> None:
     assert max(map(len, written(40, colour=False, name="a_layer_of_a_long_name" * 3).splitlines())) == 40
 
