@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
-from lstmdump.errors import CannotReplay
+from lstmdump.errors import CannotReplay, LstmdumpError
 from lstmdump.lstm.activation_names import word_with_slope
 from lstmdump.lstm.cell import LSTM
 from lstmdump.model.cell_classes import CELL_CLASSES, class_named
@@ -162,7 +162,7 @@ def stated(lstm: LSTM, producer: str) -> Stated:
 
     The class CuDNNLSTM states its activations, because it has no others.
     """
-    settings = lstm.settings
+    settings = _read_settings(lstm)
     generation = _release(producer).keras if _states_generation(producer) else None
     fixed = lstm.kind_stated and class_named(lstm.kind).is_cudnn
     return Stated(
@@ -177,7 +177,7 @@ def stated(lstm: LSTM, producer: str) -> Stated:
 
 def cautions(lstm: LSTM) -> Iterator[str]:
     """Yield notes on what the file states of a layer that a reader of its arrays should know."""
-    settings = lstm.settings
+    settings = _read_settings(lstm)
     if is_of_the_user(lstm):
         yield f"{_word_own_class(lstm)}: the order of its gates is assumed to be that of Keras"
     if settings.policy is not None:
@@ -186,6 +186,19 @@ def cautions(lstm: LSTM) -> Iterator[str]:
     for value in settings:
         if isinstance(value, InvalidSetting):
             yield _word_invalid(value)
+
+
+def stated_half(lstm: LSTM) -> str | None:
+    """Return the half of a Bidirectional that the file states a layer to be, `forward` or `backward`."""
+    return _read_settings(lstm).direction
+
+
+def _read_settings(lstm: LSTM) -> LayerSettings:
+    """Return the settings of a layer, or none where they cannot be read: shapes and counts do not depend on them."""
+    try:
+        return lstm.settings
+    except LstmdumpError:  # the commands that run the layer report it
+        return LayerSettings()
 
 
 def is_of_the_user(lstm: LSTM) -> bool:

@@ -209,7 +209,7 @@ def _describe_layer(lstm: LSTM, producer: str) -> LayerFacts:
         ),
         kind_stated=lstm.kind_stated,
         computes=behaviour.stated(lstm, producer),
-        half=lstm.settings.direction,
+        half=behaviour.stated_half(lstm),
     )
 
 

@@ -112,6 +112,17 @@ def test_the_record_has_no_dimensions(model: Path) -> None:
     assert exported(model)["__lstmdump__"].shape == ()
 
 
+def test_the_record_states_what_a_layer_computes(tmp_path: Path) -> None:
+    settings = {"activation": "relu", "recurrent_activation": "hard_sigmoid", "go_backwards": True, "stateful": False}
+    layer = builders.lstm_config("a", **settings)
+    path = builders.write(
+        tmp_path / "a.h5", {"a": builders.keras_2_weights("a")}, config=builders.sequential(layer), version="2.2.4"
+    )
+    (record,) = json.loads(exported(path)["__lstmdump__"].item())["layers"]
+    assert record | settings | {"recurrent_activation": "hard_sigmoid(0.2x+0.5)"} == record
+    assert (record["return_sequences"], record["cell_clip"]) == (None, None)
+
+
 def test_a_layer_without_bias_has_no_b(tmp_path: Path) -> None:
     path = builders.write(tmp_path / "a.h5", {"x": builders.keras_2_weights("x")[:2]})
     assert not [name for name in exported(path) if "/b_" in name]

@@ -252,6 +252,15 @@ def test_a_class_of_the_user_in_tensorflow_1_has_no_note_on_the_order_of_keras()
     assert list(behaviour.cautions(lstm(kind="LN_LSTMCell", extra=Role.FUSED_KERNEL))) == []
 
 
+def test_settings_that_cannot_be_read_are_not_stated() -> None:
+    def refuse() -> LayerSettings:
+        raise CannotReplay("the graph has too many nodes there")
+
+    broken = lstm(stated=DeferredSettings(refuse))
+    assert behaviour.stated(broken, KERAS_3) == behaviour.Stated()
+    assert (list(behaviour.cautions(broken)), behaviour.stated_half(broken)) == ([], None)
+
+
 # --- direction
 
 

@@ -105,6 +105,20 @@ def test_records_may_have_paths_relative_to_their_file(
     assert run("check", *models, "--against", recorded).status == 0
 
 
+def test_a_changed_activation_with_unchanged_counts_differs_from_the_record(run: Run, tmp_path: Path) -> None:
+    def write(activation: str) -> Path:
+        layer = builders.lstm_config("lstm_1", activation="tanh", recurrent_activation=activation)
+        weights = {"lstm_1": builders.keras_2_weights("lstm_1")}
+        return builders.write(tmp_path / "a.h5", weights, config=builders.sequential(layer), version="2.2.4")
+
+    (tmp_path / "a.jsonl").write_text(run("show", "--json", write("hard_sigmoid")).out, "utf-8")
+    outcome = run("check", write("sigmoid"), "--against", tmp_path / "a.jsonl")
+    assert (outcome.status, outcome.out) == (
+        1,
+        f"{tmp_path / 'a.h5'}: lstm_1: recurrent_activation: expected hard_sigmoid(0.2x+0.5), found sigmoid\n",
+    )
+
+
 def test_a_changed_model_differs_from_its_record(run: Run, models: tuple[Path, Path], recorded: Path) -> None:
     builders.write(models[0], {"lstm_1": builders.keras_2_weights("lstm_1", 3, 5)})
     outcome = run("check", *models, "--against", recorded)
