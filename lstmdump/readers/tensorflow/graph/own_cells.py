@@ -40,6 +40,8 @@ from lstmdump.readers.tensorflow.graph.walk import Walk
 _PARTS = 4
 _MAX_TERMS = 12  # of the sum of a gate
 _MAX_STEPS = 12  # through a loop and the tuple or stack of states that it passes on
+_MAX_COUNTED = 200_000  # nodes visited in a graph; a genuine one has fewer around its activations
+_ENOUGH_STEPS = 8  # of a cell, to see that it takes its own output: models for one step and for many may share it
 _GATES = "ifco"
 _TRANSPOSING = ("transpose_a", "transpose_b")
 _OLD_PIECE = re.compile(r"(?:(?<=^\w)|(?<=/\w)|(?<=/\w_\w))_\d{1,9}$")  # TensorFlow 0.12: `W_0`, `W_P_0`
@@ -100,20 +102,23 @@ def _are_pieces(names: Sequence[str]) -> bool:
 
 
 def _find_own(graph: Graph, is_named: Callable[[str], bool]) -> Iterator[GraphCell]:
+    counted = 0
     for nodes in (graph, *graph_functions.bodies(graph)):
         steps: dict[tuple[str, ...], list[_Step]] = {}
         known: set[tuple[str, ...]] = set()
         for node in nodes.running("Tanh"):
-            if node.operation != "Tanh":
+            if node.operation != "Tanh" or counted > _MAX_COUNTED:
                 continue
+            search = _Search(nodes)
             try:
-                found = _Search(nodes).step(node, is_named, known)
+                found = search.step(node, is_named, known)
             except CannotReplay:
-                continue
+                found = None
+            counted += search.counted
             if found is not None:
                 one = steps.setdefault(found.sums["c"].variables, [])
                 one.append(found)
-                if len(one) > 1:  # the second step takes the output of the first: nothing else is needed
+                if len(one) == _ENOUGH_STEPS:
                     known.add(found.sums["c"].variables)
         for one in steps.values():
             cell = _describe(nodes, one)

@@ -20,6 +20,11 @@ class Walk:
         self.nodes = nodes
         self._counted = 0
 
+    @property
+    def counted(self) -> int:
+        """How many steps the walk has taken so far."""
+        return self._counted
+
     def _count_step(self) -> None:
         self._counted += 1
         if self._counted > _MAX_COUNTED:

@@ -11,6 +11,7 @@ from lstmdump.model.tree import NO_CLASSES, Model, Weight, grow, note_states
 from lstmdump.readers.detect import Format
 from lstmdump.readers.tensorflow.objects.graph import ObjectGraph
 from lstmdump.readers.tensorflow.objects.keras_names import Named
+from lstmdump.readers.tensorflow.objects.slots import find_slots, note_slots
 from lstmdump.readers.tensorflow.objects.states import find_states
 from lstmdump.readers.tensorflow.wire.bundle import Bundle
 
@@ -53,7 +54,8 @@ def of_objects(
     kinds = {one.path: one.kind for one in named if one.kind is not None}
     settings = {one.path: one.settings for one in named}
     beside = [(state.layer, tensors[state.node]) for state in states if state.node in tensors]
-    all_notes = [*notes, *([] if kinds else [NO_CLASSES]), *note_states(beside)]
+    slots = {} if bundle is None else find_slots(bundle, graph, frozenset(used))
+    all_notes = [*notes, *([] if kinds else [NO_CLASSES]), *note_states(beside), *note_slots(slots, len(weights))]
     release = (lambda: None) if bundle is None else bundle.close
     root = grow(weights, kinds, settings, graph.limits)
     return Model(
@@ -62,7 +64,7 @@ def of_objects(
         root,
         notes=tuple(all_notes),
         release=release,
-        beside=tuple(tensor for _, tensor in beside),
+        beside=(*(tensor for _, tensor in beside), *(tensor for arrays in slots.values() for tensor in arrays)),
     )
 
 

@@ -106,7 +106,7 @@ class _Walk:
             node = self._graph.nodes[number]
             if _is_metric(node):
                 continue
-            if way and (_is_optimizer(node) or way[-1][0] == _OPTIMIZER_EDGE):
+            if way and (is_optimizer(node) or way[-1][0] == _OPTIMIZER_EDGE):
                 self._optimizers.append(number)
                 continue
             if not node.children:
@@ -147,7 +147,8 @@ class _Walk:
                 holder.variables[leaf] = number
 
 
-def _is_optimizer(node: ObjectNode) -> bool:
+def is_optimizer(node: ObjectNode) -> bool:
+    """Return whether `node` is an optimizer, by its kind, its slots or its edges."""
     edges = {name for name, _ in node.children}
     return node.identifier in _OPTIMIZERS or node.has_slots or any(marks <= edges for marks in _OPTIMIZER_EDGES)
 

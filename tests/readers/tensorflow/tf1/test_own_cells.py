@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from itertools import permutations
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support import builders
-from support.tensorflow_builders import meta_graph, own_cell, write_bundle
+from support.tensorflow_builders import meta_graph, node, own_cell, variable, write_bundle
 
 import lstmdump
 from lstmdump.lstm import LSTM
@@ -209,6 +210,17 @@ def test_a_kernel_over_both_for_each_gate_is_cut_where_the_state_is(state_first:
     with opened(tmp_path, tensors, graph) as model:
         assert (model.lstms[0].parameters, model.model.parameters) == (128, 128)
         assert_gates(model.lstms[0])
+
+
+def test_many_activations_of_one_dense_layer_are_searched_in_less_than_five_seconds(tmp_path: Path) -> None:
+    layers = b"".join(
+        node(f"d{k}/mul", "MatMul", "x", "dense/w/read") + node(f"d{k}/tanh", "Tanh", f"d{k}/mul")
+        + node(f"d{k}/scaled", "Mul", f"d{k}/tanh", "x") for k in range(20_000)
+    )  # fmt: skip
+    started = time.process_time()
+    with opened(tmp_path, {"dense/w": np.zeros((3, 4), "f4")}, variable("dense/w", (3, 4)) + layers) as model:
+        assert model.lstms == ()
+    assert time.process_time() - started < 5
 
 
 # --- without a graph
