@@ -62,7 +62,8 @@ def lags_command(
     over the sequences) and its share of the sum; then, the lags that have 95 % of the sum. How far an LSTM looks back
     depends on the inputs, not on the weights alone: give real ones.
 
-    T is the last step that the layer processes: if the layer goes backwards, t-k is step k of the input.
+    t-0 is the last step given, which whoever predicts t calls t-1. T is the last step that the layer processes: if the
+    layer goes backwards, t-k is step k of the input.
     """
     if running.mask is not None and x is None:
         raise click.UsageError("--mask goes with --input")
