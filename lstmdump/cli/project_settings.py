@@ -62,7 +62,12 @@ class ProjectSettings:
         Raises:
             BadSettings: Nothing matches a pattern.
         """
-        yield from dict.fromkeys(path for pattern in self.models for path in self._expand(pattern))
+        seen = set()
+        for path in (path for pattern in self.models for path in self._expand(pattern)):
+            same = path if locate.is_url(path) else os.path.normcase(os.path.normpath(path))
+            if same not in seen:
+                seen.add(same)
+                yield path
 
     def _expand(self, pattern: str) -> list[str]:
         if locate.is_url(pattern):
@@ -153,7 +158,7 @@ def _find_table(file: str, tables: Mapping[str, Any]) -> Mapping[str, Any] | Non
         raise BadSettings(f"{file}: [{place}] is not a table")
     for key in own:
         if key != TABLE[2]:
-            hint = f"; it belongs into [{'.'.join(TABLE)}]" if key in _KEYS else _suggest(key, TABLE[2:])
+            hint = f"; it belongs into [{'.'.join(TABLE)}]" if key in KEYS else _suggest(key, TABLE[2:])
             raise BadSettings(f"{file}: unknown key {_show(key)} in [{place}]{hint}")
     table = own.get(TABLE[2])
     if table is not None and not isinstance(table, dict):
@@ -164,10 +169,10 @@ def _find_table(file: str, tables: Mapping[str, Any]) -> Mapping[str, Any] | Non
 def _read_table(file: str, table: Mapping[str, Any]) -> ProjectSettings:
     values = {}
     for key, value in table.items():
-        if key not in _KEYS:
-            raise BadSettings(f"{file}: unknown key {_show(key)}{_suggest(key, tuple(_KEYS))}")
+        if key not in KEYS:
+            raise BadSettings(f"{file}: unknown key {_show(key)}{_suggest(key, tuple(KEYS))}")
         try:
-            values[key.replace("-", "_")] = _KEYS[key](value)
+            values[key.replace("-", "_")] = KEYS[key](value)
         except _WrongValueError as error:
             raise BadSettings(f"{file}: {key}: {error}") from error
     models, limits, against = (values.pop(name, None) for name in ("models", "limit", "against"))
@@ -261,7 +266,7 @@ def _to_limits(value: object) -> Limits:
     return Limits(**fields)
 
 
-_KEYS: Mapping[str, Callable[[object], Any]] = {
+KEYS: Mapping[str, Callable[[object], Any]] = {
     "models": _to_paths,
     "params": _to_count,
     "total": _to_count,

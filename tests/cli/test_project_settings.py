@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -57,7 +58,7 @@ def test_a_pattern_stands_for_the_models_that_match(pattern: str, run: Run, sett
 
 
 def test_a_model_that_matches_twice_is_checked_once(run: Run, settings: Write) -> None:
-    settings('models = ["models/*.h5", "models/a.h5"]\nparams = 128')
+    settings('models = ["models/*.h5", "./models/a.h5"]\nparams = 128')
     assert len(run("check").out.splitlines()) == 2
 
 
@@ -83,7 +84,7 @@ def test_a_model_of_the_settings_that_is_missing_is_a_failure(run: Run, settings
     assert (outcome.status, outcome.out.count("ok"), outcome.err) == (
         2,
         1,
-        "lstmdump: models/c.h5: no such file or directory\n",
+        "lstmdump: models/c.h5: no such file or directory\nlstmdump: 1 checked, 1 failed, 0 passed over\n",
     )
 
 
@@ -163,7 +164,8 @@ def test_models_are_compared_with_the_record_of_the_settings(run: Run, project: 
     settings('models = ["models/*.h5"]\nagainst = "models.jsonl"')
     builders.write(project / "models" / "b.h5", {"lstm_1": builders.keras_2_weights("lstm_1", 3, 5)})
     outcome = run("check")
-    assert (outcome.status, outcome.out.splitlines()[1]) == (1, "models/b.h5: lstm_1: units: expected 4, found 5 (+1)")
+    line = f"{os.path.join('models', 'b.h5')}: lstm_1: units: expected 4, found 5 (+1)"
+    assert (outcome.status, outcome.out.splitlines()[1]) == (1, line)
 
 
 def test_without_models_those_of_the_record_are_checked(run: Run, project: Path, settings: Write) -> None:
@@ -346,3 +348,30 @@ def test_settings_without_an_expectation_are_a_usage_error(run: Run, settings: W
     settings('models = ["models/a.h5"]')
     outcome = run("check")
     assert (outcome.status, "nothing to compare with" in outcome.err) == (2, True)
+
+
+# The manual
+
+
+def page(root: Path) -> str:
+    return (root / "lstmdump" / "manual" / "check.md").read_text("utf-8")
+
+
+def test_the_settings_in_the_manual_are_valid(root: Path, project: Path) -> None:
+    blocks = re.findall(r"```toml\n(.*?)```", page(root), re.DOTALL)
+    (project / "pyproject.toml").write_text("".join(blocks), "utf-8")
+    found = project_settings.read(None)
+    assert (len(blocks), found.expected.max_params, found.against) == (1, 100_000, "models.jsonl")
+
+
+def test_the_manual_names_every_key(root: Path) -> None:
+    section = page(root).partition("## Settings of a project")[2].partition("\n## ")[0]
+    assert [key for key in project_settings.KEYS if f"`{key}`" not in section] == []
+
+
+def test_the_values_in_the_manual_are_valid(root: Path, project: Path) -> None:
+    lines = re.findall(r"`(layer-params|layer-shape|limit)`: [^`]*`(\{.*?\})`", page(root))
+    (project / "check.toml").write_text("\n".join(f"{key} = {value}" for key, value in lines), "utf-8")
+    found = project_settings.read("check.toml")
+    assert found.expected.layer_params == (("lstm_1", 240), ("encoder/lstm", 240))
+    assert (found.expected.layer_shape, found.limits.json_size) == ((("lstm_1", (3, 6)),), 64 * 2**20)
