@@ -9,7 +9,7 @@ import numpy as np
 from lstmdump.errors import BadInput, CannotReplay, CorruptModel
 from lstmdump.lstm import LSTM, behaviour
 from lstmdump.lstm.open_model import OpenModel
-from lstmdump.model.sentences import listed
+from lstmdump.model.sentences import listed, plural
 from lstmdump.model.tensor import Array
 from lstmdump.model.tree import Source
 
@@ -87,7 +87,7 @@ def require_width(opened: OpenModel, lstms: Sequence[LSTM], input_dim: int, *, m
                        f"layers with -l{_suggest_chain(opened, lstms) if may_chain else ''}")  # fmt: skip
     for width, of in names.items():
         if width != input_dim:
-            raise BadInput(f"the input has {input_dim} numbers at each step, but {listed(of)} "
+            raise BadInput(f"the input has {plural(input_dim, 'number')} at each step, but {listed(of)} "
                            f"take{'s' if len(of) == 1 else ''} {width}")  # fmt: skip
 
 
