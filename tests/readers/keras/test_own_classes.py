@@ -65,6 +65,12 @@ def test_cells_of_an_own_class_in_a_stack_have_it(tmp_path: Path) -> None:
     assert facts_of(path) == [("hand/low", "Hand", True), ("hand/high", "Hand", True)]
 
 
+@pytest.mark.parametrize("scope", ["rnn_1", "hand"])
+def test_a_cell_whose_name_is_not_in_the_names_of_its_arrays_has_its_class(scope: str, tmp_path: Path) -> None:
+    path = in_h5(tmp_path / "a.h5", rnn("hand", hand("mine")), scope)
+    assert facts_of(path) == [("hand/mine", "Hand", True)]
+
+
 def test_a_layer_inside_a_layer_of_an_own_class_does_not_have_that_class(tmp_path: Path) -> None:
     path = in_h5(tmp_path / "a.h5", hand("hand"), "hand/inner/lstm_cell")
     assert facts_of(path) == [("hand/inner", "LSTM", False)]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from lstmdump.model.cell_classes import class_named
+from lstmdump.model.cell_classes import CELL_CLASSES, class_named
 from lstmdump.model.settings import DeferredSettings
 from lstmdump.model.tree import LayerPath
 from lstmdump.readers.keras.architecture.config import (
@@ -82,8 +82,13 @@ class LeafLayer(NamedTuple):
 
     @property
     def is_recurrent(self) -> bool:
-        """Whether it is a recurrent layer: gated by its configuration, or of another class that Keras has."""
-        return is_recurrent(self.layer)
+        """Whether it is gated by its configuration, of another recurrent class of Keras, or the cell of an RNN."""
+        return is_recurrent(self.layer) or self.is_own_cell
+
+    @property
+    def is_own_cell(self) -> bool:
+        """Whether it is the cell of an RNN, of a class of the user."""
+        return self.around.rnn is not None and self.layer.kind not in CELL_CLASSES
 
     def may_have(self, units: int) -> bool:
         """Return whether the configuration allows `units`; that of an LSTMCell omits them in Keras 2.0.9 to 2.1.0."""

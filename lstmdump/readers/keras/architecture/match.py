@@ -136,7 +136,7 @@ def _find_best(
 
 def _fits(bucket: Bucket, leaf: LeafLayer) -> bool:
     return (
-        leaf.is_gated
+        (leaf.is_gated or leaf.is_own_cell)
         and bucket.units is not None
         and leaf.may_have(bucket.units)
         and find_disagreement(bucket, leaf) is None
