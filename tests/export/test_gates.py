@@ -236,7 +236,9 @@ def test_folding_in_keras_changes_nothing(model: Path) -> None:
     ],
 )
 def test_the_path_of_an_output_follows_its_url(models: list[str], outputs: list[str]) -> None:
-    assert [job.output for job in plan(models, "out")] == [f"out/{output}" for output in outputs]
+    assert [job.output for job in plan(models, "out")] == [
+        os.path.join("out", *output.split("/")) for output in outputs
+    ]
 
 
 def test_two_urls_that_differ_in_their_queries_clash() -> None:
@@ -253,6 +255,7 @@ def test_an_output_that_is_not_a_file_is_refused(settings: Settings, model: Path
     assert model.with_suffix(".npz").is_fifo()
 
 
+@pytest.mark.skipif(os.name != "posix", reason="without locks, leftovers stay for a day")
 def test_a_run_that_skips_existing_files_removes_leftovers(model: Path) -> None:
     model.with_suffix(".npz").write_bytes(b"old")
     (model.parent / atomic.hidden_name()).write_bytes(b"half")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -66,7 +67,7 @@ def test_a_batch_keeps_the_tree_and_goes_on_after_a_bad_model(run: Run, jobs: st
     (tmp_path / "b" / "bad.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
     outcome = run("export", "-r", tmp_path, "-o", tmp_path / "out", "-j", jobs)
     written = sorted(
-        str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file()
+        path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*") if path.is_file()
     )
     assert (outcome.status, written) == (2, ["a/one.h5.npz", "b/one.h5.npz", "b/two.h5.npz"])
     assert outcome.err.startswith(f"lstmdump: {tmp_path / 'b' / 'bad.h5'}: HDF5, but")
@@ -162,9 +163,10 @@ def test_two_models_for_one_output_write_nothing(run: Run, model: Path, tmp_path
 def test_a_file_in_place_of_the_directory_is_reported(run: Run, model: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     outcome = run("export", model, "-o", tmp_path / "file" / "x.npz")
+    reason = os.strerror(errno.ENOTDIR if os.name == "posix" else errno.ENOENT)
     assert (outcome.status, outcome.err) == (
         2,
-        f"lstmdump: {model}: {tmp_path / 'file' / 'x.npz'} cannot be written: Not a directory\n",
+        f"lstmdump: {model}: {tmp_path / 'file' / 'x.npz'} cannot be written: {reason}\n",
     )
 
 
