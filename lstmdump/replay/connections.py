@@ -111,7 +111,7 @@ def require_joining_widths(chosen: Sequence[LSTM], sources: Mapping[str, Source]
         widths_of = [_get_output_width(by_name[layer]) for layer in source.names]
         width = sum(widths_of) if source.join == "concat" else widths_of[0]
         if width != by_name[name].input_dim:
-            raise CannotReplay(f"{name} takes {by_name[name].input_dim} numbers at each step, but the layers "
+            raise CannotReplay(f"{name} takes {plural(by_name[name].input_dim, 'number')} at each step, but the layers "
                                f"before it give {width}")  # fmt: skip
 
 
