@@ -39,7 +39,7 @@ _GATE_NAMES = {
 }  # fmt: skip
 
 
-class _Gate(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
+class _GateType(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
     """A gate by a letter or a name, in upper or lower case; the value is the letter."""
 
     name = "GATE"
@@ -112,7 +112,7 @@ class _ExplainedSection(click.ParamType):  # type: ignore[type-arg]
 @format_options(("table", "json", "csv"), "One JSON object per model and line.")
 @click.option("--all", "with_others", is_flag=True, help="List the model's other arrays as well.")
 @click.option("--values", is_flag=True, help="Print the arrays of every gate, and the projection, summarised.")
-@click.option("-g", "--gate", "gates", type=_Gate(), multiple=True,
+@click.option("-g", "--gate", "gates", type=_GateType(), multiple=True,
               help="With --values, --stats or --plot: only this gate: i, f, c or o, or its name; the candidate is also "
                    "j, as in TensorFlow, and g, as in PyTorch.")  # fmt: skip
 @click.option("--stats", is_flag=True,
