@@ -86,9 +86,9 @@ class Run:
     def each(self, item: Input) -> Iterator[None]:
         """Handle `item` in the block; a failure is reported and does not stop the run."""
         try:
-            skipped = self.skipped
+            others = self.skipped + self.failed
             yield
-            self.done += self.skipped == skipped
+            self.done += self.skipped + self.failed == others
         except UnknownFormat as error:
             self.refuse(item, error)
         except terminal.OutputFailed:
@@ -96,12 +96,12 @@ class Run:
         except Exception as error:  # noqa: BLE001 - no failure of one model may stop the others
             self.fail(item.path, terminal.sentence(error))
 
-    def fail(self, model: str, message: str) -> None:
-        """Report that `model` could not be handled."""
+    def fail(self, model: str, message: str, *, has_record: bool = False) -> None:
+        """Report that `model` could not be handled; with `has_record`, stdout has a record that says so already."""
         self.status = FAILED
         self.failed += 1
         terminal.tell(f"{model}: {message}")
-        if self.as_json:
+        if self.as_json and not has_record:
             from lstmdump.report import record
 
             terminal.write_json(record.line(record.error(model, message)))

@@ -174,9 +174,8 @@ def _report_gaps(lags: ModelLags, run: Run) -> None:
     """Report the layers for which there are no numbers."""
     from lstmdump.report.render.lags import explain_gaps
 
-    for gap in explain_gaps(lags.layers):
-        run.status = FAILED
-        terminal.tell(f"{lags.model}: {gap}")
+    if gaps := explain_gaps(lags.layers):
+        run.fail(lags.model, "; ".join(gaps), has_record=True)
 
 
 def _draw(layers: list[LayerLags], path: str, *, by_feature: bool, overwrite: bool) -> None:

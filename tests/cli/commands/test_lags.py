@@ -299,6 +299,11 @@ def test_a_state_that_does_not_settle_gives_no_numbers_and_status_2(run: Run, wa
     assert made["notes"][0] == f"lstm: {reason}; give real inputs with -i"
 
 
+def test_a_model_without_numbers_has_failed(run: Run, wandering: Path, model: Path) -> None:
+    outcome = run("lags", wandering, model)
+    assert (outcome.status, outcome.err.splitlines()[-1]) == (2, "lstmdump: 1 computed, 1 failed, 0 passed over")
+
+
 def test_with_inputs_a_state_need_not_settle(run: Run, wandering: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.ones((5, 1)))
     assert run("lags", wandering, "-i", tmp_path / "x.npy").status == 0
