@@ -18,7 +18,7 @@ def test_a_system_without_limits_may_have_a_file_in_the_place_of_the_status(
     (tmp_path / "statm").write_text("100 10 1")
     monkeypatch.setattr(rlimits, "_STATUS", str(tmp_path / "statm"))
     monkeypatch.setattr(rlimits, "_CAN_LIMIT", False)
-    monkeypatch.delattr(rlimits, "resource")
+    monkeypatch.delattr(rlimits, "resource", raising=False)
     budget = ProcessBudget(lambda: None)
     budget.begin(DEFAULTS)
     budget.allow(2**30, 2)

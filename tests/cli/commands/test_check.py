@@ -233,7 +233,8 @@ def test_github_annotates_and_summarises(
     )
     summary = (tmp_path / "summary.md").read_text("utf-8")
     assert summary.startswith("before\n### lstmdump check\n")
-    assert f"| {models[0]} | 1 | 128 | ok |" in summary
+    escaped = str(models[0]).replace("\\", "\\\\")
+    assert f"| {escaped} | 1 | 128 | ok |" in summary
 
 
 def test_junit_is_one_document(run: Run, models: tuple[Path, Path], tmp_path: Path) -> None:
