@@ -157,7 +157,11 @@ def test_the_architecture_in_assets_gives_settings_and_sources(tmp_path: Path) -
     (tmp_path / "assets" / "saved_model.json").write_text(json.dumps(builders.sequential(*configs)))
     with lstmdump.open(tmp_path) as model:
         expected = LayerSettings(
-            is_described=True, activation="relu", recurrent_activation="sigmoid", return_sequences=True
+            is_described=True,
+            activation="relu",
+            recurrent_activation="sigmoid",
+            return_sequences=True,
+            first_states_from=(),
         )
         assert [lstm.settings for lstm in model.lstms] == [expected, expected]
         assert model.model.sources() == {("other",): Source((("mine",),))}
