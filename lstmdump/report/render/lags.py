@@ -145,8 +145,8 @@ def _write_answer(layer: LayerLags) -> str:
     if lag is None:
         return "The influence on h_T has no shares: it is 0, or not a finite number."
     if layer.length is not None and layer.is_complete and lag + 1 == len(layer.norms):
-        given = "The one step of the input has" if lag == 0 else f"All {count(lag + 1)} steps of the input have"
-        return f"{given} 95 % of the influence on h_T; how much of it earlier steps would have, a longer input shows."
+        given = plural(lag + 1, "step") if lag else "one step"
+        return f"The input has {given}, too few to say how far back the influence on h_T goes; give a longer one."
     share = _format_percent(layer.shares[lag])
     begin = "95 % of the influence on h_T" if layer.is_complete else "Of these lags alone, 95 %"
     if lag == 0:

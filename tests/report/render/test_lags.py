@@ -135,14 +135,13 @@ def test_the_answer_is_a_sentence() -> None:
 def test_all_steps_of_the_input_are_not_presented_as_a_finding() -> None:
     layer = replace(LAYER, norms=(1.0,) * 7, deviations=(0.0,) * 7, length=7)
     assert " ".join(text(layer)[-2:]) == (
-        "All 7 steps of the input have 95 % of the influence on h_T; how much of it earlier steps would have, "
-        "a longer input shows."
+        "The input has 7 steps, too few to say how far back the influence on h_T goes; give a longer one."
     )
 
 
 def test_an_input_of_one_step_shows_nothing_about_lags() -> None:
     layer = replace(LAYER, norms=(1.0,), deviations=(0.0,), length=1)
-    assert text(layer)[-2].startswith("The one step of the input has 95 % of the influence on h_T; how much")
+    assert text(layer)[-2].startswith("The input has one step, too few to say how far back")
 
 
 def test_the_answer_for_one_step() -> None:
