@@ -184,7 +184,7 @@ def context_within(
         place = next((place for place, cell in enumerate(cells) if cell is child), 0)
         following = cells[place + 1] if place + 1 < len(cells) else around.feeds
         return around._replace(follows=around.follows or place > 0, feeds=following, last=around.last or cells[-1])
-    if any(key == "cell" for key, _ in layer.children):
+    if "cell" in layer.settings and any(key == "cell" for key, _ in layer.children):  # not for each of many layers
         return around._replace(rnn=layer.settings, called=around.called or layer)
     repeats = around.repeats + (layer.kind == "TimeDistributed")
     return WrapperContext(repeats=repeats) if repeats else NO_WRAPPERS
