@@ -15,7 +15,8 @@ Source: the layers' `__init__` in each of these releases.
 """
 
 # Every `show` imports this module. Its annotations are not strings, as in `model.settings`.
-import json
+# Annotations are not postponed: typing compiles each postponed annotation of a NamedTuple when it is imported.
+
 import re
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -271,6 +272,8 @@ def _drop_invalid(setting: _T | InvalidSetting | None) -> _T | None:
 
 
 def _word_invalid(setting: InvalidSetting) -> str:
+    import json
+
     text = json.dumps(setting.value, default=str)
     shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
     return f"its configuration states {shown} for {setting.key}, which is {setting.problem}"

@@ -17,6 +17,7 @@ that the same cell computed. Written for and measured on graphs of TensorFlow 1.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -77,15 +78,21 @@ class _Step(NamedTuple):
     node: Node
 
 
-def all_cells(graph: Graph, is_named: Callable[[str], bool]) -> Iterator[GraphCell]:
+def all_cells(
+    graph: Graph, is_named: Callable[[str], bool], shapes: Mapping[str, Sequence[int]] | None = None
+) -> Iterator[GraphCell]:
     """Yield the cells in `graph`: those of TensorFlow, and those that compute an LSTM in another way.
 
     Args:
         graph: The graph.
         is_named: Whether the scope of a variable has the name of a cell of TensorFlow, whose equations are known.
+        shapes: The shapes of the variables, by name; without them, other cells are searched for in any case.
     """
-    own = {cell.variables[next(iter(cell.variables))]: cell for cell in _find_own(graph, is_named)}
-    for cell in cells(graph):
+    of_tensorflow = list(cells(graph))
+    own = {}
+    if shapes is None or _may_hold_own(of_tensorflow, is_named, shapes):
+        own = {cell.variables[next(iter(cell.variables))]: cell for cell in _find_own(graph, is_named)}
+    for cell in of_tensorflow:
         kernel = cell.variables["kernel"]
         other = own.pop(kernel, None)
         is_same = other is None or (other.own is not None and other.own.order == "icfo" and not other.own.state_first)
@@ -94,6 +101,29 @@ def all_cells(graph: Graph, is_named: Callable[[str], bool]) -> Iterator[GraphCe
         elif cell.operation != SPLIT or _are_pieces(kernel):
             yield cell
     yield from own.values()
+
+
+def _may_hold_own(
+    of_tensorflow: Sequence[GraphCell], is_named: Callable[[str], bool], shapes: Mapping[str, Sequence[int]]
+) -> bool:
+    """Return whether the search for other cells can find one, as it takes three times as long as all the rest.
+
+    It cannot if all cells are in scopes of TensorFlow's and no other matrices have shapes of a cell: columns for four
+    gates and at least as many rows as a gate has columns, or four matrices of the columns of one gate.
+    """
+    read = {name for cell in of_tensorflow for names in cell.variables.values() for name in names}
+    kernels = [cell.variables["kernel"] for cell in of_tensorflow]
+    if not all(_are_pieces(kernel) and all(map(is_named, kernel)) for kernel in kernels):
+        return True
+    others = [
+        shape
+        for name, shape in shapes.items()
+        if len(shape) == 2 and name not in read and name.rpartition("/")[0] not in read  # a slot: `kernel/Adam`
+    ]
+    if any(columns % _PARTS == 0 and rows >= columns // _PARTS for rows, columns in others):
+        return True
+    of_one_gate = Counter(columns for rows, columns in others if rows >= columns)
+    return any(number >= _PARTS for number in of_one_gate.values())
 
 
 def _are_pieces(names: Sequence[str]) -> bool:

@@ -35,7 +35,8 @@ def of_variables(
     """Return the model of `tensors`, which are known by name only, and of the `graph` that computes with them."""
 
     def build(*, take_averages: bool) -> Model:
-        computed = () if graph is None else all_cells(graph, tf1_cells.is_in_cell)
+        shapes = {name: tensor.shape for name, tensor in tensors.items()}
+        computed = () if graph is None else all_cells(graph, tf1_cells.is_in_cell, shapes)
         placed = tf1_variables.place(tensors, graph, computed, take_averages=take_averages)
         return Model(
             kind.value,
