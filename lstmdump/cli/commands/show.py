@@ -65,7 +65,7 @@ class _ShowCommand(click.Command):
 
 
 def _attach_sections(arguments: list[str]) -> list[str]:
-    """Return the arguments with `--explain=SECTION` in place of `--explain`, whose next argument may be a MODEL."""
+    """Return the arguments with `--explain=SECTION` in place of `--explain`, whose next argument may be a model."""
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
     attached = []
     rest = iter(enumerate(options))
