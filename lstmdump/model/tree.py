@@ -4,13 +4,16 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from lstmdump.errors import CorruptModel, RefusedModel
 from lstmdump.model.limits import DEFAULTS, Limits, limit_exceeded
 from lstmdump.model.sentences import listed
 from lstmdump.model.settings import NOT_DESCRIBED, DeferredSettings
 from lstmdump.model.tensor import Tensor
+
+if TYPE_CHECKING:
+    from lstmdump.model.network import NetworkDescription
 
 LayerPath = tuple[str, ...]
 FOUND_BY_SHAPE = "found by shape: "
@@ -152,6 +155,11 @@ def _release_nothing() -> None:
     """Do nothing, for a model without an open file."""
 
 
+def _describe_nothing() -> "NetworkDescription | None":
+    """Return None, for a file that does not describe how layers are connected."""
+    return None
+
+
 class Model(NamedTuple):
     """A model file, open for reading. Use it as a context manager: after it, shapes remain, and values cannot be read.
 
@@ -162,6 +170,7 @@ class Model(NamedTuple):
         notes: Notes on the file as a whole.
         countable: Whether the file states which arrays are the same, so that each can be counted once.
         release: Closes the file.
+        network: Returns the network of the model's layers; None if the file does not describe how they are connected.
         sources: Returns which layers directly follow which, as far as the file states it.
         beside: Stored arrays that are not parameters of the model, such as the states of stateful layers.
         averages: Returns the same model with moving averages in place of its weights; None if the file holds none.
@@ -174,6 +183,7 @@ class Model(NamedTuple):
     countable: bool = True
     release: Callable[[], None] = _release_nothing
     sources: Callable[[], Sources] = dict
+    network: "Callable[[], NetworkDescription | None]" = _describe_nothing
     beside: tuple[Tensor, ...] = ()
     averages: "Callable[[], Model] | None" = None
 

@@ -150,6 +150,13 @@ class _ActivationPullBack:
         return lambda gradient: gradient * slope
 
 
+def pull_back_through(activation: Activation, z: Array, gradient: Array) -> Array:
+    """Return the gradients of z, (batch, r, …), from those of activation(z); `z` is (batch, …)."""
+    if activation.mixes_units:
+        return activation.pull_back(np.broadcast_to(z[:, None], gradient.shape), gradient)
+    return gradient * activation.pull_back(z, np.ones_like(z))[:, None]
+
+
 def _clip(values: Array, bound: float | None) -> tuple[Array | None, Array]:
     """Clip to ± `bound`; return where gradients pass, (batch, 1, m), or None without a bound, and the result."""
     if bound is None:

@@ -1,0 +1,126 @@
+"""What all layers have in common: what flows between them, and how they are run."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol, TypeAlias
+
+from lstmdump.model.tensor import Array
+from lstmdump.replay.equations import CellNumbers, State, States
+
+
+class Signal(NamedTuple):
+    """What flows between layers.
+
+    Attributes:
+        values: The numbers, (batch, …).
+        mask: True where there is a step, (batch, steps); None if no step is masked.
+    """
+
+    values: Array
+    mask: Array | None = None
+
+
+Gradient: TypeAlias = "Array | None"
+"""The derivatives of r numbers with respect to an array (batch, …), as (batch, r, …); None if all of them are 0."""
+
+
+class StateWatch(Protocol):
+    """Is called with each LSTM that has been run, its states and its mask, (batch, steps), both in the order of x."""
+
+    def __call__(self, cell: CellNumbers, states: States, mask: Array | None) -> None: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """What applies to a whole run of a network.
+
+    Attributes:
+        initial: The states before the first step that the user gives, by the name of the LSTM; they replace those of
+            the network.
+        watch: Is called with the states of each LSTM; None if nobody asks for them.
+    """
+
+    initial: Mapping[str, State] = field(default_factory=dict)
+    watch: StateWatch | None = None
+
+
+NO_CONTEXT = RunContext()
+
+
+class RunnableLayer(ABC):
+    """A layer that has been read and can be run on any number of inputs.
+
+    Attributes:
+        name: Its name.
+        takes_ids: Whether its first input consists of whole numbers, which are not converted.
+        makes_mask: Whether it determines a mask by itself, which a mask given by the user replaces.
+    """
+
+    takes_ids = False
+    makes_mask = False
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @abstractmethod
+    def forward(self, inputs: Sequence[Signal], context: RunContext = NO_CONTEXT) -> tuple[Signal, ...]:
+        """Return the outputs for `inputs`, each with its mask.
+
+        Raises:
+            BadInput: An input has another shape than the layer takes.
+        """
+
+    @abstractmethod
+    def backward(
+        self,
+        inputs: Sequence[Signal],
+        outputs: Sequence[Signal],
+        gradients: Sequence[Gradient],
+        context: RunContext = NO_CONTEXT,
+    ) -> tuple[Gradient, ...]:
+        """Apply the chain rule: return the gradient of each input from those of the outputs.
+
+        Args:
+            inputs: The inputs of the forward pass.
+            outputs: What `forward` returned for them.
+            gradients: For each output, the derivatives of r numbers with respect to it, (batch, r, …), or None for 0.
+            context: That of the forward pass.
+
+        Returns:
+            For each input, the derivatives of the same r numbers with respect to it; None for 0.
+        """
+
+
+class OneToOne(RunnableLayer):
+    """A layer of one input and one output. The mask is passed on, unless `pass_mask` is overridden."""
+
+    def forward(self, inputs: Sequence[Signal], context: RunContext = NO_CONTEXT) -> tuple[Signal, ...]:  # noqa: ARG002
+        """Return the output of the only input."""
+        (given,) = inputs
+        return (Signal(self.compute(given), self.pass_mask(given)),)
+
+    def backward(
+        self,
+        inputs: Sequence[Signal],
+        outputs: Sequence[Signal],
+        gradients: Sequence[Gradient],
+        context: RunContext = NO_CONTEXT,  # noqa: ARG002
+    ) -> tuple[Gradient, ...]:
+        """Return the gradient of the only input."""
+        (given,), (made,), (gradient,) = inputs, outputs, gradients
+        return (None if gradient is None else self.pull_back(given, made.values, gradient),)
+
+    @abstractmethod
+    def compute(self, given: Signal) -> Array:
+        """Return the values of the output, (batch, …)."""
+
+    @abstractmethod
+    def pull_back(self, given: Signal, output: Array, gradient: Array) -> Array:
+        """Return the gradient of the input, (batch, r, …), from that of `output`, (batch, r, …)."""
+
+    def pass_mask(self, given: Signal) -> Array | None:
+        """Return the mask of the output."""
+        return given.mask

@@ -1,0 +1,143 @@
+"""Read layers from their descriptions, so that they can be run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from lstmdump.errors import CannotReplay
+from lstmdump.model import budget
+from lstmdump.model.network import NetworkLayer
+from lstmdump.model.tensor import Array, Tensor
+from lstmdump.replay import activations
+from lstmdump.replay.activations.elementwise import Activation
+from lstmdump.replay.equations import CellNumbers
+from lstmdump.replay.layers.base import RunnableLayer
+
+
+class KerasRelease(NamedTuple):
+    """What wrote the model, as far as it decides on what layers compute.
+
+    Attributes:
+        keras: The generation of Keras: 1, 2 or 3.
+        is_tensorflow_keras: Whether it is the Keras 2 of TensorFlow (tf.keras, tf_keras), and not Keras 2 by itself.
+        is_theano: Whether the backend was Theano, which turns the kernels of convolutions.
+    """
+
+    keras: int = 3
+    is_tensorflow_keras: bool = False
+    is_theano: bool = False
+
+
+class ExpectedArray(NamedTuple):
+    """An array that a layer of a class has.
+
+    Attributes:
+        name: Its name in Keras 2 and 3.
+        shape: Its shape; None for a length that the configuration does not determine.
+        aliases: Its names in other releases.
+    """
+
+    name: str
+    shape: tuple[int | None, ...]
+    aliases: tuple[str, ...] = ()
+
+    def is_called(self, name: str) -> bool:
+        """Return whether `name`, that of a stored array, is a name of this one, alone or after that of its layer."""
+        return any(name == alias or name.endswith(f"_{alias}") for alias in (self.name, *self.aliases))
+
+
+class LayerReader:
+    """Reads the layers of one model.
+
+    Args:
+        release: What wrote the model.
+        dtype: The dtype of all numbers, `float32` or `float64`.
+        read_lstm: Returns the numbers of the LSTM that a description belongs to.
+        build: Returns the layer of a description, for wrappers.
+    """
+
+    def __init__(
+        self,
+        release: KerasRelease,
+        dtype: str,
+        read_lstm: Callable[[NetworkLayer], CellNumbers],
+        build: Callable[[NetworkLayer, LayerReader], RunnableLayer],
+    ) -> None:
+        self.release = release
+        self.dtype = dtype
+        self.read_lstm = read_lstm
+        self._build = build
+
+    def build(self, layer: NetworkLayer) -> RunnableLayer:
+        """Return the layer that `layer` describes, read.
+
+        Raises:
+            CannotReplay: It cannot be computed; the message names it.
+        """
+        return self._build(layer, self)
+
+    def arrays(self, layer: NetworkLayer, expected: Sequence[ExpectedArray]) -> dict[str, Array]:
+        """Return the arrays of `layer` by the names in `expected`, which are in the order of Keras.
+
+        Arrays are found by name; in files that only number them, by their order.
+
+        Raises:
+            CannotReplay: The layer has other arrays, or an array has another shape.
+        """
+        found = _find_arrays(layer.weights, expected)
+        if found is None:
+            raise CannotReplay(f"{layer.name}: its arrays {', '.join(layer.weights) or '(none)'} are not those of "
+                               f"{layer.kind}, {', '.join(one.name for one in expected)}")  # fmt: skip
+        for one, tensor in zip(expected, found, strict=True):
+            if not _has_shape(tensor.shape, one.shape):
+                raise CannotReplay(f"{layer.name}: its {one.name} is {tensor.shape}, and not {_show_shape(one.shape)}")
+        return {one.name: self._read(tensor) for one, tensor in zip(expected, found, strict=True)}
+
+    def _read(self, tensor: Tensor) -> Array:
+        values = tensor.read().astype(self.dtype)
+        budget.allow(values.nbytes, copies=budget.HANDED_ON)
+        return values
+
+    def activation(self, layer: NetworkLayer, key: str = "activation", default: object = "linear") -> Activation:
+        """Return the activation under `key` in the configuration of `layer`; null stands for linear.
+
+        Raises:
+            CannotReplay: It is not one of Keras's own.
+        """
+        return self.activation_named(layer, layer.config.get(key, default))
+
+    def activation_named(self, layer: NetworkLayer, what: object) -> Activation:
+        """Return the activation that `what`, a word or an object, means in this release.
+
+        Raises:
+            CannotReplay: It is not one of Keras's own.
+        """
+        try:
+            return activations.named(what, self.release.keras)
+        except CannotReplay as error:
+            raise CannotReplay(f"{layer.name}: {str(error).partition(';')[0]}") from error
+
+
+def setting(layer: NetworkLayer, *keys: str, default: Any = None) -> Any:
+    """Return the setting under the first of `keys` that the configuration of `layer` has, or `default`."""
+    return next((layer.config[key] for key in keys if key in layer.config), default)
+
+
+def _find_arrays(weights: Mapping[str, Tensor], expected: Sequence[ExpectedArray]) -> list[Tensor] | None:
+    if len(weights) != len(expected):
+        return None
+    named = [[tensor for name, tensor in weights.items() if one.is_called(name)] for one in expected]
+    if all(len(found) == 1 for found in named):
+        return [found[0] for found in named]
+    return None if any(named) else list(weights.values())
+
+
+def _has_shape(shape: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:
+    return len(shape) == len(expected) and all(
+        length in (found, None) for length, found in zip(expected, shape, strict=True)
+    )
+
+
+def _show_shape(shape: tuple[int | None, ...]) -> str:
+    return f"({', '.join('any' if length is None else str(length) for length in shape)}{',' * (len(shape) == 1)})"

@@ -1,0 +1,33 @@
+"""The classes of layers that can be run: one table from their names to the functions that read them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+from lstmdump.errors import CannotReplay
+from lstmdump.model.network import NetworkLayer
+from lstmdump.replay.layers import dense
+from lstmdump.replay.layers.base import RunnableLayer
+from lstmdump.replay.layers.reading import LayerReader
+
+Builder: TypeAlias = Callable[[NetworkLayer, LayerReader], RunnableLayer]
+
+BUILDERS: Mapping[str, Builder] = {
+    **dense.BUILDERS,
+}
+"""The function that reads a layer, by the name of its class in any release."""
+
+
+def build(layer: NetworkLayer, reader: LayerReader) -> RunnableLayer:
+    """Return the layer that `layer` describes, read.
+
+    Raises:
+        CannotReplay: It is of a class that cannot be computed, or has settings that cannot; the message names it.
+    """
+    if not layer.is_of_keras:
+        raise CannotReplay(f"{layer.name} is a {layer.kind}, a class of its own, which cannot be computed")
+    builder = BUILDERS.get(layer.kind)
+    if builder is None:
+        raise CannotReplay(f"{layer.name} is a {layer.kind} layer, which cannot be computed")
+    return builder(layer, reader)

@@ -1,0 +1,217 @@
+"""Run a network of layers from the model's own inputs, and propagate derivatives back through it.
+
+Only the calls that the chosen tensors need are part of a network that has been read. The forward pass keeps a value
+until its last use; the backward pass needs them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from lstmdump.errors import BadInput, CannotReplay
+from lstmdump.model.network import NetworkCall, NetworkDescription, NetworkInput, NetworkOutput, NetworkTensor
+from lstmdump.model.tensor import Array
+from lstmdump.replay.layers import registry
+from lstmdump.replay.layers.base import NO_CONTEXT, Gradient, RunContext, RunnableLayer, Signal
+from lstmdump.replay.layers.reading import LayerReader
+
+INPUT = "InputLayer"
+
+
+@dataclass(frozen=True)
+class RunnableNetwork:
+    """A network that has been read. It can be pickled.
+
+    Attributes:
+        layers: The layers, by their index in the description; only those that are needed.
+        calls: The calls, by their index in the description; only those that are needed, each after those whose outputs
+            it takes.
+        inputs: The inputs that are needed.
+        targets: The tensors that are asked for.
+        outputs: The outputs of the model among them.
+        dtype: The dtype of all numbers.
+    """
+
+    layers: Mapping[int, RunnableLayer]
+    calls: Mapping[int, NetworkCall]
+    inputs: tuple[NetworkInput, ...]
+    targets: tuple[NetworkTensor, ...]
+    outputs: tuple[NetworkOutput, ...]
+    dtype: str
+
+    def layer_of(self, call: int) -> RunnableLayer:
+        """Return the layer that the call with this index uses."""
+        return self.layers[self.calls[call].layer]
+
+    def takes_ids(self, given: NetworkInput) -> bool:
+        """Return whether all layers that take an input take whole numbers."""
+        takers = [self.layer_of(index) for index, call in self.calls.items() if given.tensor in call.inputs]
+        return bool(takers) and all(layer.takes_ids for layer in takers)
+
+
+def read(network: NetworkDescription, targets: Sequence[NetworkTensor], reader: LayerReader) -> RunnableNetwork:
+    """Read the part of `network` that `targets` need.
+
+    Raises:
+        CannotReplay: A layer among them cannot be computed; the message names it.
+    """
+    needed = sorted(network.needed_for([target.call for target in targets]))
+    layers: dict[int, RunnableLayer] = {}
+    for index in needed:
+        call = network.calls[index]
+        layer = network.layers[call.layer]
+        if call.cannot_replay is not None:
+            raise CannotReplay(f"{layer.name}: {call.cannot_replay}")
+        if layer.kind != INPUT and call.layer not in layers:
+            layers[call.layer] = registry.build(layer, reader)
+    return RunnableNetwork(
+        layers,
+        {index: network.calls[index] for index in needed},
+        tuple(one for one in network.inputs if one.tensor.call in needed),
+        tuple(targets),
+        tuple(one for one in network.outputs if one.tensor in targets),
+        reader.dtype,
+    )
+
+
+@dataclass
+class Tape:
+    """The signals of a forward pass, by the index of the call, from which a backward pass starts."""
+
+    signals: dict[int, tuple[Signal, ...]]
+    context: RunContext
+
+    def __getitem__(self, tensor: NetworkTensor) -> Signal:
+        return self.signals[tensor.call][tensor.output]
+
+
+def forward(
+    network: RunnableNetwork,
+    given: Mapping[str, Signal],
+    *,
+    mask: Array | None = None,
+    context: RunContext = NO_CONTEXT,
+    keep: bool = False,
+) -> Tape:
+    """Run `network`; return the signals of its targets, or of all calls if `keep`.
+
+    Args:
+        network: The network.
+        given: The values of its inputs, by name.
+        mask: A mask, (batch, steps), in place of those that layers determine; without such layers, that of the inputs.
+        context: What applies to the whole run.
+        keep: Whether to keep the signals for a backward pass.
+
+    Raises:
+        BadInput: An input is missing, or has another shape than a layer takes.
+    """
+    tape = Tape({}, context)
+    last_use = {} if keep else _find_last_uses(network)
+    for index, call in network.calls.items():
+        if call.layer in network.layers:
+            tape.signals[index] = _run_call(network.layers[call.layer], call, tape, mask)
+        else:
+            tape.signals[index] = (_take_input(network, index, given, mask),)
+        for done in last_use.get(index, ()):
+            del tape.signals[done]
+    return tape
+
+
+def _run_call(layer: RunnableLayer, call: NetworkCall, tape: Tape, mask: Array | None) -> tuple[Signal, ...]:
+    made = layer.forward(_list_inputs(call, tape), tape.context)
+    if not layer.makes_mask or mask is None:
+        return made
+    return tuple(one._replace(mask=mask) if one.values.shape[:2] == mask.shape else one for one in made)
+
+
+def _list_inputs(call: NetworkCall, tape: Tape) -> list[Signal]:
+    """Return the inputs of a call, the first with the mask that the call itself names."""
+    inputs = [tape[tensor] for tensor in call.inputs]
+    if call.mask is not None and inputs:
+        inputs[0] = inputs[0]._replace(mask=tape[call.mask].values.astype(bool))
+    return inputs
+
+
+def _take_input(network: RunnableNetwork, index: int, given: Mapping[str, Signal], mask: Array | None) -> Signal:
+    described = next(one for one in network.inputs if one.tensor.call == index)
+    if described.name not in given:
+        raise BadInput(f"the model also takes the input {described.name}; give it with -i {described.name}=FILE.npy")
+    signal = given[described.name]
+    if not (network.takes_ids(described) and signal.values.dtype.kind in "iu"):
+        signal = signal._replace(values=signal.values.astype(network.dtype, copy=False))
+    if mask is not None and signal.values.shape[:2] == mask.shape:
+        signal = signal._replace(mask=mask)
+    return signal
+
+
+def _find_last_uses(network: RunnableNetwork) -> dict[int, list[int]]:
+    """Return, by the index of a call, the calls whose outputs nobody takes after it; targets are kept."""
+    last = {index: index for index in network.calls}
+    for index, call in network.calls.items():
+        for tensor in (*call.inputs, *([call.mask] if call.mask else [])):
+            last[tensor.call] = index
+    kept = {target.call for target in network.targets}
+    uses: dict[int, list[int]] = {}
+    for index, at in last.items():
+        if index not in kept:
+            uses.setdefault(at, []).append(index)
+    return uses
+
+
+def backward(
+    network: RunnableNetwork, tape: Tape, seeds: Mapping[NetworkTensor, Array], wanted: Sequence[NetworkTensor]
+) -> dict[NetworkTensor, Gradient]:
+    """Return the derivatives of r numbers with respect to the tensors `wanted`, each (batch, r, …), or None for 0.
+
+    Args:
+        network: The network.
+        tape: The signals of all calls, from a forward pass with `keep`.
+        seeds: The derivatives of the r numbers with respect to the tensors that they are computed from, (batch, r, …).
+        wanted: The tensors; no call before all of them is propagated through.
+    """
+    gradients: dict[NetworkTensor, Gradient] = dict(seeds)
+    open_calls = _find_calls_between(network, seeds, wanted)
+    for index in sorted(open_calls, reverse=True):
+        call, made = network.calls[index], tape.signals[index]
+        given = [gradients.get(NetworkTensor(index, number)) for number in range(len(made))]
+        if call.layer not in network.layers or all(one is None for one in given):
+            continue
+        found = network.layers[call.layer].backward(_list_inputs(call, tape), made, given, tape.context)
+        for tensor, gradient in zip(call.inputs, found, strict=False):
+            if gradient is not None:
+                before = gradients.get(tensor)
+                gradients[tensor] = gradient if before is None else before + gradient
+        for number in range(len(made)):
+            if (done := NetworkTensor(index, number)) not in wanted:
+                gradients.pop(done, None)
+    return {tensor: gradients.get(tensor) for tensor in wanted}
+
+
+def _find_calls_between(
+    network: RunnableNetwork, seeds: Mapping[NetworkTensor, Array], wanted: Sequence[NetworkTensor]
+) -> set[int]:
+    """Return the calls that depend on a tensor of `wanted`, and on which one of `seeds` depends."""
+    behind = {tensor.call for tensor in wanted}
+    for index, call in network.calls.items():
+        if any(tensor.call in behind for tensor in call.inputs):
+            behind.add(index)
+    behind -= {tensor.call for tensor in wanted} - _find_calls_behind(network, wanted)
+    before: set[int] = set()
+    waiting = [tensor.call for tensor in seeds]
+    while waiting:
+        index = waiting.pop()
+        if index not in before:
+            before.add(index)
+            waiting.extend(tensor.call for tensor in network.calls[index].inputs)
+    return behind & before
+
+
+def _find_calls_behind(network: RunnableNetwork, wanted: Sequence[NetworkTensor]) -> set[int]:
+    """Return the calls of `wanted` that take, directly or not, another tensor of `wanted`."""
+    behind: set[int] = set()
+    starts = {tensor.call for tensor in wanted}
+    for index, call in network.calls.items():
+        if any(tensor.call in starts | behind for tensor in call.inputs):
+            behind.add(index)
+    return behind & starts

@@ -1,0 +1,54 @@
+"""Read the network of an open model, with its LSTM layers, so that it can be run from the model's own inputs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from lstmdump.errors import CannotReplay
+from lstmdump.lstm.open_model import OpenModel
+from lstmdump.model.network import NetworkDescription, NetworkLayer, NetworkTensor
+from lstmdump.replay import network as lstm_network
+from lstmdump.replay import propagation
+from lstmdump.replay.equations import CellNumbers
+from lstmdump.replay.layers import registry
+from lstmdump.replay.layers.reading import KerasRelease, LayerReader
+from lstmdump.replay.network import RunOptions
+from lstmdump.replay.propagation import RunnableNetwork
+
+_KERAS = re.compile(r"(tf\.)?keras (\d{1,9})(?:\.(\d{1,9}))?(\S*)")
+_FIRST_OF_TENSORFLOW = 4  # Keras 2.4 is that of TensorFlow; files of tf.keras before it state 2.3.0-tf
+
+
+def read(
+    opened: OpenModel, described: NetworkDescription, targets: Sequence[NetworkTensor], options: RunOptions
+) -> tuple[RunnableNetwork, tuple[str, ...]]:
+    """Read the part of the network `described` of `opened` that `targets` need; return it with notes.
+
+    Raises:
+        CannotReplay: A layer among them cannot be computed; the message names it.
+        NoForgetBias, UnreadableModel: See `lstmdump.replay.network.read_each`.
+    """
+    lstms = {lstm.name: lstm for lstm in opened.lstms}
+    notes: list[str] = []
+
+    def read_lstm(layer: NetworkLayer) -> CellNumbers:
+        if layer.name not in lstms:
+            raise CannotReplay(f"{layer.name} is a {layer.kind}, but its arrays are not those of an LSTM")
+        (cell,), found = lstm_network.read_each([lstms[layer.name]], opened.producer, options)
+        notes.extend(found)
+        return cell
+
+    reader = LayerReader(release_of(opened.producer), options.dtype, read_lstm, registry.build)
+    return propagation.read(described, targets, reader), tuple(dict.fromkeys(notes))
+
+
+def release_of(producer: str) -> KerasRelease:
+    """Return the release that `producer` names: `keras 2.2.4 (tensorflow)`, `tf.keras 2 (tensorflow 2.15.0)`."""
+    is_theano = "(theano)" in producer
+    found = _KERAS.match(producer)
+    if found is None:
+        return KerasRelease(2 if producer.startswith("tensorflow") else 3, True, is_theano)
+    generation = max(1, min(int(found[2]), 3))
+    of_tensorflow = bool(found[1]) or "-tf" in found[4] or int(found[3] or 0) >= _FIRST_OF_TENSORFLOW
+    return KerasRelease(generation, generation == 2 and of_tensorflow, is_theano)

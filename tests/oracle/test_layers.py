@@ -1,0 +1,68 @@
+"""Compare every kind of layer that stands around an LSTM with Keras 3 and tf_keras: outputs and derivatives."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import lstmdump
+from lstmdump.model.network import NetworkTensor
+from lstmdump.replay import propagation, whole_network
+from lstmdump.replay.layers.base import Signal
+from lstmdump.replay.network import RunOptions
+
+pytestmark = pytest.mark.oracle
+HERE = Path(__file__).parent
+FAMILIES = sorted(path.stem for path in (HERE / "layer_models").glob("[a-z]*.py"))
+
+
+def load_cases() -> list[str]:
+    sys.path.insert(0, str(HERE.parent))
+    try:
+        return [name for family in FAMILIES for name in import_module(f"oracle.layer_models.{family}").CASES]
+    finally:
+        sys.path.remove(str(HERE.parent))
+
+
+@pytest.fixture(scope="module", params=["keras", "tf_keras"])
+def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("tf_keras", reason="needs the extra `oracle`")
+    out = tmp_path_factory.mktemp(request.param)
+    done = subprocess.run(
+        [sys.executable, HERE / "write_layers.py", request.param, out], capture_output=True, text=True, check=False,
+        timeout=600, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    return out
+
+
+@pytest.mark.parametrize("case", load_cases())
+def test_outputs_and_derivatives_are_those_of_keras(written: Path, case: str) -> None:
+    path = written / f"{case}.keras"
+    if not path.exists():
+        pytest.skip(f"{written.name} has no such layer")
+    recorded = np.load(written / f"{case}.npz")
+    with lstmdump.open(path) as opened:
+        described = opened.model.network()
+        assert described is not None
+        targets = [output.tensor for output in described.outputs]
+        network, _ = whole_network.read(opened, described, targets, RunOptions(dtype="float64"))
+    given = {one.name: Signal(recorded[f"x/{number}"]) for number, one in enumerate(described.inputs)}
+    tape = propagation.forward(network, given, keep=True)
+    for number, target in enumerate(targets):
+        np.testing.assert_allclose(tape[target].values, recorded[f"y/{number}"], rtol=1e-9, atol=1e-9)
+    seeds: dict[NetworkTensor, np.ndarray] = {}
+    for number, target in enumerate(targets):
+        seeds[target] = seeds.get(target, 0) + recorded[f"v/{number}"]
+    wanted = [(number, one.tensor) for number, one in enumerate(described.inputs) if f"g/{number}" in recorded]
+    found = propagation.backward(network, tape, seeds, [tensor for _, tensor in wanted])
+    for number, tensor in wanted:
+        truth = recorded[f"g/{number}"]
+        gradient = found[tensor]
+        np.testing.assert_allclose(np.zeros_like(truth) if gradient is None else gradient, truth, rtol=1e-8, atol=1e-8)
