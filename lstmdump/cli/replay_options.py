@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,6 +14,8 @@ from lstmdump.cli.selection import PATH
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+    from lstmdump.model.tensor import Array
+    from lstmdump.replay.matching import GivenArray
     from lstmdump.replay.network import RunOptions
 
 
@@ -87,6 +89,67 @@ class Running(NamedTuple):
         from lstmdump.replay.network import RunOptions
 
         return RunOptions(dtype, chain, self.activation, self.recurrent_activation, self.go_backwards, self.forget_bias)
+
+
+class NetworkInputs(NamedTuple):
+    """The inputs that the user gives to a model.
+
+    Attributes:
+        words: Each as given: `FILE`, or `NAME=FILE` for one of several inputs.
+        into: The name of the layer whose own input the only file is; None if the user does not say.
+    """
+
+    words: tuple[str, ...]
+    into: str | None
+
+    @property
+    def paths(self) -> list[str]:
+        """The paths of the files."""
+        return [path for _, path in self._split()]
+
+    def _split(self) -> list[tuple[str | None, str]]:
+        """Return the name and the path of each input; what is a file as a whole has no name."""
+        from lstmdump.model.location import Location
+
+        pairs = [word.partition("=") for word in self.words]
+        return [(None, word) if not sign or Location(word).exists() else (name, path)
+                for word, (name, sign, path) in zip(self.words, pairs, strict=True)]  # fmt: skip
+
+    def read(self, dtype: str) -> list[Array]:
+        """Read the arrays; floating-point numbers become `dtype`.
+
+        Raises:
+            BadInput: A file does not hold such an array.
+        """
+        from lstmdump.replay import inputs
+
+        return [inputs.values(path, dtype) for path in self.paths]
+
+    def describe(self, arrays: Sequence[Array]) -> tuple[GivenArray, ...]:
+        """Return what is known of `arrays`, those of the inputs."""
+        from lstmdump.replay import inputs
+        from lstmdump.replay.matching import GivenArray
+
+        return tuple(
+            GivenArray(name, array.shape, inputs.are_ids(array))
+            for (name, _), array in zip(self._split(), arrays, strict=True)
+        )
+
+
+def network_input_options(*, required: bool, words: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Return a decorator that adds `--input` and `--into` to a command, which receives them as `given`."""
+
+    def decorate(command: Callable[..., int]) -> Callable[..., int]:
+        @wraps(command)
+        def with_inputs(*arguments: Any, **values: Any) -> int:
+            given = NetworkInputs(tuple(values.pop("words")), values.pop("into"))
+            return command(*arguments, given=given, **values)
+
+        into = click.option("--into", metavar="LAYER", help="Give the input to this layer itself, not to the model.")
+        return click.option("-i", "--input", "words", metavar="[NAME=]X.npy", multiple=True, required=required,
+                            type=PATH, help=words)(into(with_inputs))  # fmt: skip
+
+    return decorate
 
 
 def running_options(command: Callable[..., int]) -> Callable[..., int]:

@@ -13,18 +13,22 @@ layer, and the outputs that later layers take. From Python::
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from lstmdump.errors import WrongSuffix
 from lstmdump.export import chunks, conflicts, npz
 from lstmdump.model.escape import key
-from lstmdump.replay.equations import CellNumbers, States
+from lstmdump.model.tensor import Array
+from lstmdump.replay.equations import CellNumbers, State, States
+from lstmdump.replay.layers.base import Signal, StateWatch
 from lstmdump.replay.network import Network
-from lstmdump.replay.trace import Given, run
+from lstmdump.replay.plan import NetworkPlan
+from lstmdump.replay.trace import Given, run, run_plan
 from lstmdump.report import record
 from lstmdump.report.facts import Report
-from lstmdump.report.render.trace import trace_record
+from lstmdump.report.render.trace import network_record, trace_record
 
 MEMBERS = ("h", "c", "i", "f", "o", "candidate")
 """The arrays of a layer, in the order in which they are written."""
@@ -103,6 +107,62 @@ def write(
             writer.add([chunks.in_memory(key(f"{cell.name}/{name}"), getattr(states, name)) for name in MEMBERS])
             del states  # before those of the next layer are computed
     return writer.size
+
+
+def write_network(
+    plan: NetworkPlan,
+    given: Mapping[str, Signal],
+    file: StatesFile,
+    *,
+    mask: Array | None = None,
+    initial: Mapping[str, State] | None = None,
+    report: Report | None = None,
+    seen: StateWatch = lambda _cell, _states, _mask: None,
+) -> tuple[int, dict[str, tuple[int, ...]]]:
+    """Run a network and write the states of its LSTM layers, its inputs and outputs to `file`, complete or not at all.
+
+    The keys of the file are `x`, or `<input>/x` for each of several inputs, the members of each layer, and
+    `<output>/y`. A layer that is called again has `#1`, … after its name.
+
+    Args:
+        plan: The network.
+        given: Its inputs, as `lstmdump.trace.give` returns them.
+        file: The file to write.
+        mask: A mask in place of those of the network, (batch, steps).
+        initial: First states in place of those of the network, by the name of the LSTM layer.
+        report: The report on the model; without it, the record in the file states only how the layers were run.
+        seen: Called with each layer and its states before they are written.
+
+    Returns:
+        The number of bytes written, and the shapes of the outputs of the model, by name.
+
+    Raises:
+        OutputExists, OutputUnwritable: The file cannot be written.
+        BadInput: An array has another shape than a layer takes.
+    """
+    calls: Counter[str] = Counter()
+    with npz.writing(file.path, compress=file.compress, overwrite=file.force) as writer:
+        writer.add_text(record.KEY, record.line(record_of_network(plan, report)))
+        for name, signal in given.items():
+            place = "x" if len(given) == 1 else f"{name}/x"
+            writer.add([chunks.in_memory(key(place), signal.values)])
+
+        def add(cell: CellNumbers, states: States, its_mask: Array | None) -> None:
+            seen(cell, states, its_mask)
+            layer = f"{cell.name}#{calls[cell.name]}" if calls[cell.name] else cell.name
+            calls[cell.name] += 1
+            writer.add([chunks.in_memory(key(f"{layer}/{name}"), getattr(states, name)) for name in MEMBERS])
+
+        outputs = run_plan(plan, given, mask=mask, initial=initial, watch=add)
+        for name, values in outputs.items():
+            writer.add([chunks.in_memory(key(f"{name}/y"), values)])
+    return writer.size, {name: values.shape for name, values in outputs.items()}
+
+
+def record_of_network(plan: NetworkPlan, report: Report | None) -> dict[str, Any]:
+    """Return the record of `show --json` on the LSTM layers of `plan`, and under `trace` how they are run."""
+    fields = {} if report is None else record.of(_keep_layers(report, set(plan.lstms)))
+    return fields | {"trace": network_record(plan)}
 
 
 def record_of(net: Network, report: Report | None) -> dict[str, Any]:

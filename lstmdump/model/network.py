@@ -6,12 +6,15 @@ listed once, with a call for each.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lstmdump.model.tensor import Tensor
 from lstmdump.model.tree import LayerPath
+
+INPUT = "InputLayer"
+"""The class of the layers that stand for the inputs of a model."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,19 @@ class NetworkCall:
     number: int = 0
     cannot_replay: str | None = None
 
+    @property
+    def tensors(self) -> tuple[NetworkTensor, ...]:
+        """All tensors that the call takes: its inputs, and its mask."""
+        return self.inputs if self.mask is None else (*self.inputs, self.mask)
+
+    def renumbered(self, renumber: Callable[[NetworkTensor], NetworkTensor]) -> NetworkCall:
+        """Return this call with `renumber` applied to all tensors that it takes."""
+        return replace(
+            self,
+            inputs=tuple(map(renumber, self.inputs)),
+            mask=None if self.mask is None else renumber(self.mask),
+        )
+
 
 @dataclass(frozen=True)
 class NetworkInput:
@@ -128,7 +144,7 @@ class NetworkDescription:
         """Return the layer that the call with this index uses."""
         return self.layers[self.calls[call].layer]
 
-    def needed_for(self, targets: Iterator[int] | list[int]) -> set[int]:
+    def needed_for(self, targets: Iterable[int]) -> set[int]:
         """Return the indices of all calls whose outputs the calls `targets` need, directly or not, with `targets`."""
         needed: set[int] = set()
         waiting = list(targets)
@@ -136,6 +152,42 @@ class NetworkDescription:
             index = waiting.pop()
             if index not in needed:
                 needed.add(index)
-                call = self.calls[index]
-                waiting.extend(tensor.call for tensor in (*call.inputs, *([call.mask] if call.mask else [])))
+                waiting.extend(tensor.call for tensor in self.calls[index].tensors)
         return needed
+
+    def calls_of(self, layer: int) -> list[int]:
+        """Return the indices of the calls of the layer with the index `layer`."""
+        return [index for index, call in enumerate(self.calls) if call.layer == layer]
+
+    def find_layer(self, name: str) -> int | None:
+        """Return the index of the layer called `name`, or of the one that wraps it; None if there is no such layer."""
+        layers = range(len(self.layers))
+        named = (index for index in layers if self.layers[index].name == name)
+        around = (index for index in layers if any(inner.name == name for inner in self.layers[index].walk()))
+        return next(named, next(around, None))
+
+    def with_input_at(self, call: int, name: str, shape: tuple[int | None, ...] | None) -> NetworkDescription:
+        """Return this network with a new input in place of the first tensor that a call takes, wherever it is taken.
+
+        That call keeps no other tensors and no mask; the other inputs of the model remain.
+
+        Args:
+            call: The index of the call.
+            name: The name of the new input.
+            shape: Its shape without the batch.
+        """
+        replaced = self.calls[call].inputs[0]
+
+        def renumber(tensor: NetworkTensor) -> NetworkTensor:
+            return NetworkTensor(0) if tensor == replaced else NetworkTensor(tensor.call + 1, tensor.output)
+
+        calls = [one.renumbered(renumber) for one in self.calls]
+        calls[call] = replace(calls[call], inputs=(NetworkTensor(0),), mask=None)
+        stand_in = NetworkLayer((name,), INPUT, {})
+        return NetworkDescription(
+            (*self.layers, stand_in),
+            (NetworkCall(len(self.layers)), *calls),
+            (NetworkInput(name, NetworkTensor(0), shape),
+             *(replace(one, tensor=NetworkTensor(one.tensor.call + 1)) for one in self.inputs)),
+            tuple(replace(one, tensor=renumber(one.tensor)) for one in self.outputs),
+        )  # fmt: skip

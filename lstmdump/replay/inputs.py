@@ -65,16 +65,42 @@ def sequences(path: str, dtype: str) -> Array:
     Raises:
         BadInput: There is no such array, or it is empty, or holds NaN, infinity, or a number too large for `dtype`.
     """
+    return as_sequences(values(path, dtype), path, dtype)
+
+
+def values(path: str, dtype: str) -> Array:
+    """Read the array in the `.npy` file at `path`, with at least one axis; floating-point numbers become `dtype`.
+
+    Whole numbers, which may be the ids that an Embedding takes, keep their type.
+
+    Raises:
+        BadInput: There is no such array, or it is empty, or holds NaN, infinity, or a number too large for `dtype`.
+    """
     with _open(path) as file:
         described = _read_header(file, path)
-        if len(described.shape) not in (2, 3):
-            hint = ": x[:, None] where each step is one number" if len(described.shape) == 1 else ""
-            raise BadInput(f"{path}: it is {described.shape}; an input is (length, d) or (batch, length, d){hint}")
-        if 0 in described.shape:
-            raise BadInput(f"{path}: it is {described.shape}, which is empty")
+        if 0 in described.shape or not described.shape:
+            raise BadInput(f"{path}: it is {described.shape}, which {'is empty' if described.shape else 'has no axis'}")
         _require_whole(file, described, path)
-        values = _convert_finite(_read_values(file, described), np.dtype(dtype), path)
-    return values if values.ndim == 3 else values[None]
+        found = _read_values(file, described)
+        return found if described.dtype.kind in "iu" else _convert_finite(found, np.dtype(dtype), path)
+
+
+def are_ids(array: Array) -> bool:
+    """Return whether all numbers of `array` are whole and not negative."""
+    return bool((array >= 0).all()) and (array.dtype.kind in "biu" or bool((np.floor(array) == array).all()))
+
+
+def as_sequences(array: Array, path: str, dtype: str) -> Array:
+    """Return `array`, read from `path`, as the input of LSTM layers: as `dtype` and (batch, length, d).
+
+    Raises:
+        BadInput: It has another number of axes.
+    """
+    if array.ndim not in (2, 3):
+        hint = ": x[:, None] where each step is one number" if array.ndim == 1 else ""
+        raise BadInput(f"{path}: it is {array.shape}; an input is (length, d) or (batch, length, d){hint}")
+    converted = array.astype(dtype, copy=False)
+    return converted if converted.ndim == 3 else converted[None]
 
 
 def mask(path: str, shape: tuple[int, int]) -> Array:

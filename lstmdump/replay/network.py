@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from lstmdump.errors import CannotReplay, NoForgetBias
+from lstmdump.errors import BadInput, CannotReplay, NoForgetBias
 from lstmdump.lstm import LSTM, behaviour
 from lstmdump.lstm.behaviour import Behaviour
 from lstmdump.lstm.open_model import OpenModel
@@ -14,6 +14,7 @@ from lstmdump.model.tensor import Array
 from lstmdump.model.tree import Source
 from lstmdump.replay import activations, connections, equations
 from lstmdump.replay.equations import CellNumbers
+from lstmdump.replay.matching import GivenArray
 
 
 class RunOptions(NamedTuple):
@@ -60,8 +61,7 @@ class Network(NamedTuple):
     @property
     def notes_on_states(self) -> tuple[str, ...]:
         """The notes, and one on layers whose steps are not in the order of the input."""
-        backwards = [cell.name for cell in self.cells if cell.behaviour.go_backwards and not cell.behaviour.is_aligned]
-        return (*self.notes, *shared(((name, _BACKWARDS) for name in backwards), len(self.cells)))
+        return (*self.notes, *note_backwards(self.cells))
 
     def taken(self, name: str) -> tuple[str, ...]:
         """Return the names of the layers whose outputs the layer `name` takes; empty if it takes the input."""
@@ -70,6 +70,12 @@ class Network(NamedTuple):
     def joined(self, name: str, outputs: Mapping[str, Array]) -> Array:
         """Return the input of the layer `name`, (batch, length, d), joined from the `outputs` of others."""
         return connections.join(self.sources[name].join, [outputs[layer] for layer in self.taken(name)])
+
+
+def note_backwards(cells: Collection[CellNumbers]) -> Iterator[str]:
+    """Yield a note on the layers whose steps are not in the order of the input."""
+    backwards = [cell.name for cell in cells if cell.behaviour.go_backwards and not cell.behaviour.is_aligned]
+    yield from shared(((name, _BACKWARDS) for name in backwards), len(cells))
 
 
 def read(opened: OpenModel, chosen: Sequence[LSTM], input_dim: int, wanted: RunOptions = RunOptions()) -> Network:  # noqa: B008
@@ -88,6 +94,18 @@ def read(opened: OpenModel, chosen: Sequence[LSTM], input_dim: int, wanted: RunO
     return Network(cells, sources, wanted, notes)
 
 
+def read_given(opened: OpenModel, chosen: Sequence[LSTM], given: Sequence[GivenArray], options: RunOptions) -> Network:
+    """Read the layers `chosen` of `opened`, which describes no network, to be run on the only array `given`.
+
+    Raises:
+        BadInput: Several arrays are given, or the array has another width than a layer takes.
+        CannotReplay, NoForgetBias, UnreadableModel: See `read`.
+    """
+    if len(given) != 1:
+        raise BadInput(f"the file does not describe its inputs, so that a layer takes one, and {len(given)} are given")
+    return read(opened, chosen, given[0].shape[-1], options)
+
+
 def read_each(
     lstms: Sequence[LSTM], producer: str, wanted: RunOptions
 ) -> tuple[tuple[CellNumbers, ...], tuple[str, ...]]:
@@ -101,6 +119,12 @@ def read_each(
     behaviours = {lstm.name: _read_behaviour(lstm, producer, wanted) for lstm in lstms}
     cells = tuple(_read_cell(lstm, behaviours[lstm.name], wanted) for lstm in lstms)
     return cells, tuple(_collect_notes(lstms, behaviours, wanted))
+
+
+def read_one(lstm: LSTM, producer: str, wanted: RunOptions) -> tuple[CellNumbers, list[str]]:
+    """Read `lstm` as `read_each` does; return it with its notes, which do not name it."""
+    found = _read_behaviour(lstm, producer, wanted)
+    return _read_cell(lstm, found, wanted), [*found.notes, *_note_layer(lstm, found, wanted)]
 
 
 def _read_behaviour(lstm: LSTM, producer: str, wanted: RunOptions) -> Behaviour:

@@ -6,17 +6,16 @@ until its last use; the backward pass needs them all.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from lstmdump.errors import BadInput, CannotReplay
-from lstmdump.model.network import NetworkCall, NetworkDescription, NetworkInput, NetworkOutput, NetworkTensor
+from lstmdump.model.network import INPUT, NetworkCall, NetworkDescription, NetworkInput, NetworkOutput, NetworkTensor
 from lstmdump.model.tensor import Array
 from lstmdump.replay.layers import registry
 from lstmdump.replay.layers.base import NO_CONTEXT, Gradient, RunContext, RunnableLayer, Signal
 from lstmdump.replay.layers.reading import LayerReader
-
-INPUT = "InputLayer"
 
 
 @dataclass(frozen=True)
@@ -50,29 +49,84 @@ class RunnableNetwork:
         return bool(takers) and all(layer.takes_ids for layer in takers)
 
 
+class ReachableLayers(NamedTuple):
+    """The layers of a network that have been read, and the calls that cannot be computed.
+
+    Attributes:
+        layers: The layers, by their index in the description.
+        blocked: By the index of a call that cannot be computed, the reason, which names a layer or an input.
+    """
+
+    layers: Mapping[int, RunnableLayer]
+    blocked: Mapping[int, str]
+
+    def require(self, targets: Iterable[NetworkTensor]) -> None:
+        """Check that `targets` can be computed.
+
+        Raises:
+            CannotReplay: One of them cannot; the message says why.
+        """
+        for target in targets:
+            if target.call in self.blocked:
+                raise CannotReplay(self.blocked[target.call])
+
+
+def read_reachable(
+    network: NetworkDescription,
+    targets: Iterable[NetworkTensor],
+    reader: LayerReader,
+    absent: Collection[NetworkTensor] = (),
+) -> ReachableLayers:
+    """Read the layers that `targets` need, as far as they can be computed without the inputs `absent`."""
+    layers: dict[int, RunnableLayer] = {}
+    blocked: dict[int, str] = {}
+    reasons: dict[int, str] = {}
+    names = {one.tensor.call: one.name for one in network.inputs if one.tensor in absent}
+    for index in sorted(network.needed_for(target.call for target in targets)):
+        call = network.calls[index]
+        before = next((tensor.call for tensor in call.tensors if tensor.call in blocked), None)
+        if before is not None:
+            blocked[index] = blocked[before]
+        elif index in names:
+            blocked[index] = f"the input {names[index]} is not given; give it with -i {names[index]}=FILE.npy"
+        elif call.cannot_replay is not None:
+            blocked[index] = f"{network.layers[call.layer].name}: {call.cannot_replay}"
+        elif network.layers[call.layer].kind != INPUT and call.layer not in layers:
+            if call.layer not in reasons:
+                try:
+                    layers[call.layer] = registry.build(network.layers[call.layer], reader)
+                    continue
+                except CannotReplay as error:
+                    reasons[call.layer] = str(error)
+            blocked[index] = reasons[call.layer]
+    return ReachableLayers(layers, blocked)
+
+
+def select(
+    network: NetworkDescription, targets: Sequence[NetworkTensor], layers: Mapping[int, RunnableLayer], dtype: str
+) -> RunnableNetwork:
+    """Return the part of `network` that `targets` need, with its `layers`, which have been read as `dtype`."""
+    needed = sorted(network.needed_for(target.call for target in targets))
+    used = {network.calls[index].layer for index in needed}
+    return RunnableNetwork(
+        {index: layer for index, layer in layers.items() if index in used},
+        {index: network.calls[index] for index in needed},
+        tuple(one for one in network.inputs if one.tensor.call in needed),
+        tuple(dict.fromkeys(targets)),
+        tuple(one for one in network.outputs if one.tensor in targets),
+        dtype,
+    )
+
+
 def read(network: NetworkDescription, targets: Sequence[NetworkTensor], reader: LayerReader) -> RunnableNetwork:
     """Read the part of `network` that `targets` need.
 
     Raises:
         CannotReplay: A layer among them cannot be computed; the message names it.
     """
-    needed = sorted(network.needed_for([target.call for target in targets]))
-    layers: dict[int, RunnableLayer] = {}
-    for index in needed:
-        call = network.calls[index]
-        layer = network.layers[call.layer]
-        if call.cannot_replay is not None:
-            raise CannotReplay(f"{layer.name}: {call.cannot_replay}")
-        if layer.kind != INPUT and call.layer not in layers:
-            layers[call.layer] = registry.build(layer, reader)
-    return RunnableNetwork(
-        layers,
-        {index: network.calls[index] for index in needed},
-        tuple(one for one in network.inputs if one.tensor.call in needed),
-        tuple(targets),
-        tuple(one for one in network.outputs if one.tensor in targets),
-        reader.dtype,
-    )
+    reachable = read_reachable(network, targets, reader)
+    reachable.require(targets)
+    return select(network, targets, reachable.layers, reader.dtype)
 
 
 @dataclass
@@ -149,7 +203,7 @@ def _find_last_uses(network: RunnableNetwork) -> dict[int, list[int]]:
     """Return, by the index of a call, the calls whose outputs nobody takes after it; targets are kept."""
     last = {index: index for index in network.calls}
     for index, call in network.calls.items():
-        for tensor in (*call.inputs, *([call.mask] if call.mask else [])):
+        for tensor in call.tensors:
             last[tensor.call] = index
     kept = {target.call for target in network.targets}
     uses: dict[int, list[int]] = {}

@@ -12,16 +12,21 @@ take. From Python::
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
+
+import numpy as np
 
 from lstmdump.errors import BadInput
 from lstmdump.model.escape import key
 from lstmdump.model.tensor import Array
-from lstmdump.replay import equations
+from lstmdump.replay import equations, propagation
 from lstmdump.replay import inputs as replay_inputs
 from lstmdump.replay.equations import CellNumbers, State, States
+from lstmdump.replay.layers.base import RunContext, Signal, StateWatch
+from lstmdump.replay.matching import MatchedInput
 from lstmdump.replay.network import Network
+from lstmdump.replay.plan import NetworkPlan
 
 
 class Given(NamedTuple):
@@ -38,8 +43,8 @@ class Given(NamedTuple):
     initial: Mapping[str, State] = {}
 
 
-def first_states(net: Network, path: str, batch: int) -> dict[str, State]:
-    """Read the states before the first step from the `.npz` file at `path`, by the name of the layer.
+def first_states(net: Network | NetworkPlan, path: str, batch: int) -> dict[str, State]:
+    """Read the first states of the layers of `net` from the `.npz` file at `path`, by the name of the layer.
 
     The file holds `<layer>/h` and `<layer>/c`, each (width,) or (batch, width); `h` and `c` will do for a single layer.
 
@@ -80,3 +85,44 @@ def run(net: Network, on: Given) -> Iterator[tuple[CellNumbers, States]]:
         del x
         yield cell, found
         del found  # before those of the next layer are computed
+
+
+def give(plan: NetworkPlan, arrays: Sequence[Array]) -> dict[str, Signal]:
+    """Return `arrays` as the inputs that they are by `plan`, by name, with the axis of the batch."""
+    return {one.input.name: Signal(_convert(plan, one, arrays[one.array])) for one in plan.inputs}
+
+
+def _convert(plan: NetworkPlan, one: MatchedInput, array: Array) -> Array:
+    values = array[None] if one.is_single else array
+    if array.dtype.kind in "iu" and plan.network.takes_ids(one.input):
+        return np.ascontiguousarray(values)
+    return np.ascontiguousarray(values, plan.options.dtype)
+
+
+def run_plan(
+    plan: NetworkPlan,
+    given: Mapping[str, Signal],
+    *,
+    mask: Array | None = None,
+    initial: Mapping[str, State] | None = None,
+    watch: StateWatch | None = None,
+) -> dict[str, Array]:
+    """Run a network; return the outputs of the model that are part of it, by name, each (batch, …).
+
+    Args:
+        plan: The network.
+        given: Its inputs, as `give` returns them.
+        mask: A mask in place of those that the layers determine, (batch, steps).
+        initial: First states in place of those of the network, by the name of the LSTM layer.
+        watch: Is called with the states of each LSTM layer that is asked for, in the order of the computation.
+
+    Raises:
+        BadInput: An array has another shape than a layer takes.
+    """
+
+    def watch_chosen(cell: CellNumbers, states: States, its_mask: Array | None) -> None:
+        if watch is not None and cell.name in plan.lstms:
+            watch(cell, states, its_mask)
+
+    tape = propagation.forward(plan.network, given, mask=mask, context=RunContext(initial or {}, watch_chosen))
+    return {one.name: np.ascontiguousarray(tape[one.tensor].values) for one in plan.network.outputs}

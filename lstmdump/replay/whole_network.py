@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from lstmdump.errors import CannotReplay
 from lstmdump.lstm.open_model import OpenModel
 from lstmdump.model.network import NetworkDescription, NetworkLayer, NetworkTensor
+from lstmdump.model.sentences import shared
 from lstmdump.replay import network as lstm_network
 from lstmdump.replay import propagation
 from lstmdump.replay.equations import CellNumbers
@@ -20,27 +21,50 @@ _KERAS = re.compile(r"(tf\.)?keras (\d{1,9})(?:\.(\d{1,9}))?(\S*)")
 _FIRST_OF_TENSORFLOW = 4  # Keras 2.4 is that of TensorFlow; files of tf.keras before it state 2.3.0-tf
 
 
+class NetworkReader(LayerReader):
+    """The reader of the layers of an open model. An LSTM layer is the one of the same name, so it may have any layout.
+
+    Attributes:
+        cells: The LSTM layers read so far.
+        notes: Remarks on how they are run.
+
+    Args:
+        opened: The model.
+        options: How the LSTM layers are run.
+    """
+
+    def __init__(self, opened: OpenModel, options: RunOptions) -> None:
+        super().__init__(release_of(opened.producer), options.dtype, self._read_cell, registry.build)
+        self._lstms = {lstm.name: lstm for lstm in opened.lstms}
+        self._producer = opened.producer
+        self._options = options
+        self._notes: dict[str, list[str]] = {}
+        self.cells: list[CellNumbers] = []
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Remarks on how the LSTM layers are run."""
+        return tuple(shared(((name, note) for name, notes in self._notes.items() for note in notes), len(self.cells)))
+
+    def _read_cell(self, layer: NetworkLayer) -> CellNumbers:
+        if layer.name not in self._lstms:
+            raise CannotReplay(f"{layer.name} is a {layer.kind}, but its arrays are not those of an LSTM")
+        cell, notes = lstm_network.read_one(self._lstms[layer.name], self._producer, self._options)
+        self._notes[layer.name] = notes
+        self.cells.append(cell)
+        return cell
+
+
 def read(
     opened: OpenModel, described: NetworkDescription, targets: Sequence[NetworkTensor], options: RunOptions
-) -> tuple[RunnableNetwork, tuple[str, ...]]:
-    """Read the part of the network `described` of `opened` that `targets` need; return it with notes.
+) -> RunnableNetwork:
+    """Read the part of the network `described` of `opened` that `targets` need.
 
     Raises:
         CannotReplay: A layer among them cannot be computed; the message names it.
         NoForgetBias, UnreadableModel: See `lstmdump.replay.network.read_each`.
     """
-    lstms = {lstm.name: lstm for lstm in opened.lstms}
-    notes: list[str] = []
-
-    def read_lstm(layer: NetworkLayer) -> CellNumbers:
-        if layer.name not in lstms:
-            raise CannotReplay(f"{layer.name} is a {layer.kind}, but its arrays are not those of an LSTM")
-        (cell,), found = lstm_network.read_each([lstms[layer.name]], opened.producer, options)
-        notes.extend(found)
-        return cell
-
-    reader = LayerReader(release_of(opened.producer), options.dtype, read_lstm, registry.build)
-    return propagation.read(described, targets, reader), tuple(dict.fromkeys(notes))
+    return propagation.read(described, targets, NetworkReader(opened, options))
 
 
 def release_of(producer: str) -> KerasRelease:

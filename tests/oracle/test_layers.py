@@ -52,7 +52,7 @@ def test_outputs_and_derivatives_are_those_of_keras(written: Path, case: str) ->
         described = opened.model.network()
         assert described is not None
         targets = [output.tensor for output in described.outputs]
-        network, _ = whole_network.read(opened, described, targets, RunOptions(dtype="float64"))
+        network = whole_network.read(opened, described, targets, RunOptions(dtype="float64"))
     given = {one.name: Signal(recorded[f"x/{number}"]) for number, one in enumerate(described.inputs)}
     tape = propagation.forward(network, given, keep=True)
     for number, target in enumerate(targets):

@@ -1,15 +1,16 @@
-"""`lstmdump trace`: write the states and gates of every step of an input to an `.npz` file."""
+"""`lstmdump trace`: run a model on an input, and write the states of its LSTM layers to an `.npz` file."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from lstmdump.cli import terminal
 from lstmdump.cli.exit_status import Run
 from lstmdump.cli.output_format import json_options
-from lstmdump.cli.replay_options import Running, running_options
+from lstmdump.cli.replay_options import NetworkInputs, Running, network_input_options, running_options
 from lstmdump.cli.selection import PATH, Input, Selection, one_model_options
 from lstmdump.errors import NoLSTM
 from lstmdump.lstm.precedence import unreadable_first
@@ -19,8 +20,12 @@ from lstmdump.sandbox.guard import ModelPath
 
 if TYPE_CHECKING:
     from lstmdump.export.states import StatesFile
-    from lstmdump.replay.equations import CellNumbers, States
+    from lstmdump.model.tensor import Array
+    from lstmdump.replay.equations import CellNumbers, State, States
+    from lstmdump.replay.layers.base import Signal
+    from lstmdump.replay.matching import GivenArray
     from lstmdump.replay.network import Network, RunOptions
+    from lstmdump.replay.plan import NetworkPlan
     from lstmdump.replay.saturation import LayerSummary
     from lstmdump.replay.trace import Given
     from lstmdump.report.facts import Report
@@ -28,20 +33,23 @@ if TYPE_CHECKING:
 _EPILOG = """\b
 Examples:
   lstmdump trace weather.h5 -i x.npy -o states.npz
-  lstmdump trace stacked.keras -i x.npy -o states.npz --chain --stats
+  lstmdump trace translate.keras -i words=x.npy -i before=y.npy -o states.npz
+  lstmdump trace stacked.keras -i x.npy --into lstm_2 -o states.npz --stats
   python -c "import numpy; print(numpy.load('states.npz')['lstm_1/c'].shape)\""""
 
 
 @click.command("trace", epilog=_EPILOG)
 @one_model_options
-@click.option("-i", "--input", "x", metavar="X.npy", required=True, type=PATH,
-              help="The input: (length, d) or (batch, length, d).")  # fmt: skip
+@network_input_options(
+    required=True, words="The input of the model, (batch, …) or one sequence; NAME=X.npy for each of several inputs."
+)
 @click.option("-o", "--output", "out", metavar="OUT.npz", required=True, type=PATH, help="File to write the states to.")
 @running_options
 @click.option("--initial-state", metavar="STATE.npz", type=PATH,
-              help="Start from the h and c in this file, (m,) or (batch, m), instead of 0; for several layers, "
-                   "<layer>/h and <layer>/c.")  # fmt: skip
-@click.option("--chain", is_flag=True, help="Feed each layer the output of the layer that it directly follows.")
+              help="Start from the h and c in this file, (m,) or (batch, m), not from those of the model; for several "
+                   "layers, <layer>/h and <layer>/c.")  # fmt: skip
+@click.option("--chain", is_flag=True,
+              help="Feed each layer the output of the one before, where the file describes no network.")  # fmt: skip
 @click.option("--dtype", type=click.Choice(("float32", "float64")), default="float32", show_default=True,
               help="Type of all numbers.")  # fmt: skip
 @click.option("--stats", is_flag=True, help="Print statistics of the gates: mean, std, extremes, share saturated.")
@@ -52,7 +60,7 @@ def trace_command(
     selection: Selection,
     *,
     running: Running,
-    x: str,
+    given: NetworkInputs,
     out: str,
     initial_state: str | None,
     chain: bool,
@@ -62,49 +70,85 @@ def trace_command(
     force: bool,
     as_json: bool,
 ) -> int:
-    """Run the LSTM layers of MODEL on an input, and write the states of every step: <layer>/h, c, i, f, o, candidate.
+    """Run MODEL on an input, and write the states of its LSTM layers at every step: h, c, i, f, o, candidate.
 
-    Each array is (batch, length, m). The layers run in numpy, with the settings in the file. Several layers each take
-    the input itself or, with --chain, the output of the previous layer.
+    Each is <layer>/h, … of (batch, length, m). All runs in numpy, with what lies around the layers: the input is that
+    of the model, and its output is written as <output>/y. An input that fits an LSTM layer only is taken as its own,
+    as is any input where the file does not describe the network.
     """
     from lstmdump.export import states
     from lstmdump.replay import inputs, trace
+    from lstmdump.replay.plan import NetworkPlan
 
     run, item = Run(as_json=as_json), selection.named(selection.models[0])
     file = states.StatesFile(out, compress, force)
-    wanted = running.run_options(dtype, chain=chain)
-    values = inputs.sequences(x, dtype)
+    arrays = given.read(dtype)
+    wanted = _Wanted(selection.layer, given.into, running.mask is not None, initial_state is not None,
+                     running.run_options(dtype, chain=chain))  # fmt: skip
     try:
         with selection.guard() as guard:
-            states.require_writable(file, item.path, [path for path in (x, running.mask, initial_state) if path])
-            net, report = guard.run(_read_network, item.model, selection.layer, values.shape[2], wanted)
+            read = [path for path in (*given.paths, running.mask, initial_state) if path]
+            states.require_writable(file, item.path, read)
+            net, report = guard.run(_read_network, item.model, given.describe(arrays), wanted)
     except Exception as error:  # noqa: BLE001 - any failure of the model or of the output is reported
         run.fail(item.path, terminal.sentence(error))
         return run.status
-    passed = None if running.mask is None else inputs.mask(running.mask, values.shape[:2])
-    first = {} if initial_state is None else trace.first_states(net, initial_state, len(values))
+    signals = trace.give(net, arrays) if isinstance(net, NetworkPlan) else {}
+    x = next(iter(signals.values())).values if signals else inputs.as_sequences(arrays[0], given.paths[0], dtype)
+    mask = None if running.mask is None else inputs.mask(running.mask, x.shape[:2])
+    first = {} if initial_state is None else trace.first_states(net, initial_state, len(x))
+    job = _Job(item, file, report, stats=stats, as_json=as_json)
     with run.each(item):
-        _trace(item, net, report, trace.Given(values, passed, first), file, stats=stats, as_json=as_json)
+        if isinstance(net, NetworkPlan):
+            _trace_network(job, net, signals, mask, first)
+        else:
+            _trace_layers(job, net, trace.Given(x, mask, first))
         for note in () if selection.quiet else net.notes_on_states:
             terminal.tell(f"{item.path}: {note}")
     return run.status
 
 
-def _read_network(model: ModelPath, layer: str | None, input_dim: int, wanted: RunOptions) -> tuple[Network, Report]:
-    """Read the chosen layers of a model, and describe it."""
-    from lstmdump.replay import network
+class _Wanted(NamedTuple):
+    """What is to be read of a model: see `lstmdump.replay.plan.Purpose`."""
+
+    layer: str | None
+    into: str | None
+    has_mask: bool
+    has_states: bool
+    options: RunOptions
+
+
+class _Job(NamedTuple):
+    """What is to be written and printed."""
+
+    item: Input
+    file: StatesFile
+    report: Report
+    stats: bool
+    as_json: bool
+
+
+def _read_network(
+    model: ModelPath, given: Sequence[GivenArray], wanted: _Wanted
+) -> tuple[Network | NetworkPlan, Report]:
+    """Read what is needed of a model, and describe it: its network, or LSTM layers alone where it describes none."""
+    from lstmdump.replay import network, plan
 
     with model.open() as opened:
         if not opened.lstms:
             raise NoLSTM(without_lstm(opened))
-        chosen = select(opened.lstms, layer)
+        chosen = select(opened.lstms, wanted.layer)
+        described = opened.model.network()
         with unreadable_first(chosen):
-            return network.read(opened, chosen, input_dim, wanted), describe(opened)
+            if described is None:
+                chosen = select(chosen, wanted.into)
+                return network.read_given(opened, chosen, given, wanted.options), describe(opened)
+            purpose = plan.Purpose(chosen, wanted.layer is None, wanted.into, wanted.has_mask, wanted.has_states)
+            return plan.read(opened, described, given, purpose, wanted.options), describe(opened)
 
 
-def _trace(
-    item: Input, net: Network, report: Report, on: Given, file: StatesFile, *, stats: bool, as_json: bool
-) -> None:
+def _trace_layers(job: _Job, net: Network, on: Given) -> None:
+    """Run layers that each take the input or, with `--chain`, the output of another layer."""
     from lstmdump.export import states as export
     from lstmdump.replay.saturation import summarise
     from lstmdump.report.render import trace as render
@@ -112,14 +156,47 @@ def _trace(
     summaries: list[LayerSummary] = []
 
     def look(cell: CellNumbers, states: States) -> None:
-        if stats or as_json:
+        if job.stats or job.as_json:
             summaries.append(summarise(cell, states, on.mask))
 
-    size = export.write(net, on, file, report=report, seen=look)
-    if as_json:
-        terminal.write_json(render.json_line(net, summaries, item.path, file.path, size, with_statistics=stats))
-        return
-    terminal.write(visible(file.path) + "\n")
-    if stats:
+    size = export.write(net, on, job.file, report=job.report, seen=look)
+    if job.as_json:
+        line = render.json_line(net, summaries, job.item.path, job.file.path, size, with_statistics=job.stats)
+        terminal.write_json(line)
+    else:
+        _print(job, summaries)
+
+
+def _trace_network(
+    job: _Job, plan: NetworkPlan, signals: Mapping[str, Signal], mask: Array | None, first: Mapping[str, State]
+) -> None:
+    """Run a network from its inputs to the layers and outputs that are asked for."""
+    from lstmdump.export import states as export
+    from lstmdump.replay.saturation import summarise
+    from lstmdump.report.render import trace as render
+
+    summaries: list[LayerSummary] = []
+
+    def look(cell: CellNumbers, states: States, its_mask: Array | None) -> None:
+        if job.stats or job.as_json:
+            summaries.append(summarise(cell, states, its_mask))
+
+    size, outputs = export.write_network(
+        plan, signals, job.file, mask=mask, initial=first, report=job.report, seen=look
+    )
+    if job.as_json:
+        line = render.network_json_line(
+            plan, summaries, outputs, job.item.path, job.file.path, size, with_statistics=job.stats
+        )
+        terminal.write_json(line)
+    else:
+        _print(job, summaries)
+
+
+def _print(job: _Job, summaries: Sequence[LayerSummary]) -> None:
+    from lstmdump.report.render import trace as render
+
+    terminal.write(visible(job.file.path) + "\n")
+    if job.stats:
         terminal.write("\n" + render.statistics(summaries))
     terminal.flush()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from lstmdump.model.tensor import Array
 from lstmdump.replay.equations import CellNumbers, State, States
@@ -27,10 +27,8 @@ Gradient: TypeAlias = "Array | None"
 """The derivatives of r numbers with respect to an array (batch, …), as (batch, r, …); None if all of them are 0."""
 
 
-class StateWatch(Protocol):
-    """Is called with each LSTM that has been run, its states and its mask, (batch, steps), both in the order of x."""
-
-    def __call__(self, cell: CellNumbers, states: States, mask: Array | None) -> None: ...  # noqa: D102
+StateWatch: TypeAlias = "Callable[[CellNumbers, States, Array | None], None]"
+"""Is called with each LSTM that has been run, its states, and its mask, (batch, steps) in the order of the input."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from lstmdump.lstm.activation_names import word
 from lstmdump.model.escape import visible
 from lstmdump.replay.cell import CellNumbers
 from lstmdump.replay.network import Network
+from lstmdump.replay.plan import NetworkPlan
 from lstmdump.replay.saturation import GateSummary, LayerSummary
 from lstmdump.report import record
 from lstmdump.report.render.words import count, plural
@@ -59,19 +60,34 @@ def json_line(
     })  # fmt: skip
 
 
+def network_json_line(
+    plan: NetworkPlan,
+    layers: Sequence[LayerSummary],
+    outputs: Mapping[str, tuple[int, ...]],
+    model: str,
+    output: str,
+    size: int,
+    *,
+    with_statistics: bool,
+) -> str:
+    """Return the result of a network as one line of JSON, with its inputs and the shapes of its `outputs`."""
+    about = {one["name"]: one for one in network_record(plan)["layers"]}
+    return record.line({
+        "model": model,
+        "output": output,
+        "inputs": [one.input.name for one in plan.inputs],
+        "layers": [_record_layer(about[one.name], one, with_statistics=with_statistics) for one in layers],
+        "outputs": [{"name": name, "shape": list(shape)} for name, shape in outputs.items()],
+        "bytes": size,
+        "notes": list(plan.notes_on_states),
+    })  # fmt: skip
+
+
 def layer_record(network: Network, cell: CellNumbers) -> dict[str, Any]:
     """Return how the layer `cell` of `network` is run, as JSON."""
-    settings = cell.behaviour
     source = network.sources.get(cell.name)
-    return {
-        "name": cell.name,
-        "units": cell.units,
-        "activation": word(settings.activation),
-        "recurrent_activation": word(settings.recurrent_activation),
-        "go_backwards": settings.go_backwards,
-        "takes": list(network.taken(cell.name)),
-        "join": source.join if source is not None and len(source.layers) > 1 else None,
-    }
+    join = source.join if source is not None and len(source.layers) > 1 else None
+    return _describe_run(cell, network.taken(cell.name), join)
 
 
 def trace_record(network: Network) -> dict[str, Any]:
@@ -81,6 +97,31 @@ def trace_record(network: Network) -> dict[str, Any]:
         "chain": network.options.chain,
         "layers": [layer_record(network, cell) for cell in network.cells],
         "notes": list(network.notes_on_states),
+    }
+
+
+def network_record(plan: NetworkPlan) -> dict[str, Any]:
+    """Return how the network of `plan` is run: the key `trace` of the record in a file of states."""
+    return {
+        "dtype": plan.options.dtype,
+        "chain": True,
+        "inputs": [one.input.name for one in plan.inputs],
+        "layers": [_describe_run(cell, plan.takes[cell.name], None) for cell in plan.chosen],
+        "outputs": [one.name for one in plan.network.outputs],
+        "notes": list(plan.notes_on_states),
+    }
+
+
+def _describe_run(cell: CellNumbers, takes: Sequence[str], join: str | None) -> dict[str, Any]:
+    settings = cell.behaviour
+    return {
+        "name": cell.name,
+        "units": cell.units,
+        "activation": word(settings.activation),
+        "recurrent_activation": word(settings.recurrent_activation),
+        "go_backwards": settings.go_backwards,
+        "takes": list(takes),
+        "join": join,
     }
 
 
