@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -45,12 +46,12 @@ _UNDERFLOW = 1e-280  # a sum of squares; numbers below the square of float64's s
 
 @dataclass(frozen=True)
 class LayerLags:
-    """How much of the last output of one layer comes from each lag.
+    """How much of the last output of one layer, or of the model, comes from each lag of one input.
 
     Attributes:
-        name: The name of the layer.
+        name: The name of the layer, or of the output of the model.
         input_dim: d, the width of the input.
-        units: m; or p, where the output is projected.
+        units: The number of numbers of the last output: m, or p where it is projected.
         unit: The unit whose influences these are; None for all, taken together.
         length: The number of steps of the input; None without an input.
         batch: The number of sequences.
@@ -63,6 +64,8 @@ class LayerLags:
         is_complete: Whether these are all lags that matter; if not, the shares are of the lags that are here.
         goes_backwards: Whether the layer takes the steps of the input from the last to the first.
         is_masked: Whether steps of the input are masked, which are not lags.
+        symbol: What is influenced: `h_T`, the last output of an LSTM layer, or `y`, that of the model.
+        input: The name of the input of the model, or of the Embedding whose vectors count; None for a layer by itself.
         no_point: The reason why there is no operating point without an input, and so no norms; None if there is one.
     """
 
@@ -82,6 +85,8 @@ class LayerLags:
     goes_backwards: bool = False
     is_masked: bool = False
     no_point: str | None = None
+    symbol: str = "h_T"
+    input: str | None = None
 
     @property
     def total(self) -> float:
@@ -165,7 +170,7 @@ def lags(
         _go_back(cell, kept, rows, squares, members)
     found = _summarise(cell, unit, squares, x.shape[1], "the inputs given", tuple(_note_steps(cell, taken)))
     found = replace(found, is_masked=not taken.all())
-    return found if squares.shape[1] == steps else _mark_incomplete(found)
+    return found if squares.shape[1] == steps else mark_incomplete(found)
 
 
 def lags_without_input(cell: CellNumbers, *, unit: int | None = None, most: int | None = None) -> LayerLags:
@@ -190,7 +195,7 @@ def lags_without_input(cell: CellNumbers, *, unit: int | None = None, most: int 
         return replace(found, notes=(), is_complete=False, no_point=no_point)
     squares, faded = _go_back_at(cell, state, rows, most or _LAGS_WITHOUT_INPUT)
     found = _summarise(cell, unit, squares, None, WITHOUT_INPUT, (NOT_BY_WEIGHTS,))
-    return found if faded else _mark_incomplete(found)
+    return found if faded else mark_incomplete(found)
 
 
 def _note_steps(cell: CellNumbers, taken: Array) -> Iterator[str]:
@@ -199,11 +204,6 @@ def _note_steps(cell: CellNumbers, taken: Array) -> Iterator[str]:
         yield "it goes backwards: t-k is step k of the input, counted from 0"
     if not taken.all():
         yield "t-k counts only the steps that are not masked"
-
-
-def _mark_incomplete(found: LayerLags) -> LayerLags:
-    note = f"steps before t-{len(found.norms) - 1} are not counted: the shares are of the other steps"
-    return replace(found, notes=(*found.notes, note), is_complete=False)
 
 
 def _select_rows(cell: CellNumbers, unit: int | None) -> Array:
@@ -286,9 +286,29 @@ def _settle(cell: CellNumbers) -> tuple[State, str | None]:
     return state, _UNSETTLED
 
 
-def _summarise(
-    cell: CellNumbers, unit: int | None, squares: Array, length: int | None, point: str, notes: tuple[str, ...]
+class LagSubject(NamedTuple):
+    """What is influenced by what; see the attributes of `LayerLags`."""
+
+    name: str
+    input_dim: int
+    units: int
+    unit: int | None
+    symbol: str = "h_T"
+    input: str | None = None
+
+
+def summarise(
+    subject: LagSubject, squares: Array, length: int | None, point: str, notes: tuple[str, ...] = ()
 ) -> LayerLags:
+    """Return the influence whose `squares`, (batch, lags, d), are the sums over the units of squared derivatives.
+
+    Args:
+        subject: What is influenced by what.
+        squares: The sums of squares.
+        length: The number of steps of the input; None without an input.
+        point: Where the derivatives are taken, in words.
+        notes: Remarks on the result.
+    """
     with np.errstate(over="ignore", invalid="ignore"):
         norms, features = np.sqrt(squares.sum(2)), np.sqrt(squares)
         means, deviations = norms.mean(0), norms.std(0)
@@ -299,7 +319,20 @@ def _summarise(
     elif not means.any():
         notes = (*notes, "no step of the input has any influence: all derivatives are 0 there")
     return LayerLags(
-        cell.name, cell.input_dim, cell.width, unit, length, len(squares), point, DTYPE,
+        subject.name, subject.input_dim, subject.units, subject.unit, length, len(squares), point, DTYPE,
         tuple(means.tolist()), tuple(deviations.tolist()), tuple(map(tuple, by_feature.tolist())), notes,
-        goes_backwards=cell.behaviour.go_backwards,
+        symbol=subject.symbol, input=subject.input,
     )  # fmt: skip
+
+
+def mark_incomplete(found: LayerLags) -> LayerLags:
+    """Return `found` with the note that smaller steps are not counted."""
+    note = f"steps before t-{len(found.norms) - 1} are not counted: the shares are of the other steps"
+    return replace(found, notes=(*found.notes, note), is_complete=False)
+
+
+def _summarise(
+    cell: CellNumbers, unit: int | None, squares: Array, length: int | None, point: str, notes: tuple[str, ...]
+) -> LayerLags:
+    found = summarise(LagSubject(cell.name, cell.input_dim, cell.width, unit), squares, length, point, notes)
+    return replace(found, goes_backwards=cell.behaviour.go_backwards)

@@ -31,6 +31,7 @@ class Purpose(NamedTuple):
         into: The name of the layer whose own input the only array is; None if the user does not say.
         has_mask: Whether the user gives a mask.
         has_states: Whether the user gives states before the first step.
+        any_layer: Whether some of the LSTM layers are enough, as far as they can be computed.
     """
 
     chosen: Sequence[LSTM]
@@ -38,6 +39,7 @@ class Purpose(NamedTuple):
     into: str | None = None
     has_mask: bool = False
     has_states: bool = False
+    any_layer: bool = False
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ def read(
     reachable = propagation.read_reachable(inputs.described, wanted, reader, absent)
     lstms = {name: call for name, call in calls.items() if call not in reachable.blocked}
     made = [one for one in outputs if one.tensor.call not in reachable.blocked]
-    if (refusal := _explain_refusal(calls, outputs, reachable, is_cut=inputs.is_cut)) is not None:
+    if (refusal := _explain_refusal(calls, outputs, reachable, some=inputs.is_cut or purpose.any_layer)) is not None:
         raise CannotReplay(refusal)
     targets = [*(NetworkTensor(call) for call in lstms.values()), *(one.tensor for one in made)]
     return NetworkPlan(
@@ -218,17 +220,18 @@ def _list_givers(described: NetworkDescription, call: int) -> tuple[str, ...]:
 
 
 def _explain_refusal(
-    calls: Mapping[str, int], outputs: Sequence[NetworkOutput], reachable: ReachableLayers, *, is_cut: bool
+    calls: Mapping[str, int], outputs: Sequence[NetworkOutput], reachable: ReachableLayers, *, some: bool
 ) -> str | None:
     """Return why nothing is run, with what to do: an LSTM layer or all outputs cannot be computed; None if they can.
 
-    Where an array is the input of one layer, only what follows this layer is expected.
+    With `some`, one of the layers or outputs is enough.
     """
     blocked = [name for name, call in calls.items() if call in reachable.blocked]
     reached = [name for name in calls if name not in blocked]
     reasons = [reachable.blocked[calls[name]] for name in blocked]
     lost = [reachable.blocked[one.tensor.call] for one in outputs if one.tensor.call in reachable.blocked]
-    if reached if is_cut else not blocked and (not outputs or len(lost) < len(outputs)):
+    has_output = len(lost) < len(outputs)
+    if (reached or has_output) if some else not blocked and (has_output or not outputs):
         return None
     hints = [f"-l chooses layers before it: {listed(reached)}"] if reached else []
     hints += [f"--into LAYER gives a layer its own input: {listed(blocked)}"] if blocked else []

@@ -1,0 +1,204 @@
+"""Measure how much of the output of a network comes from each step of its inputs: ‖∂y/∂x_{T-k}‖ for every lag k.
+
+The derivatives are exact: from the signals of a forward pass, the chain rule is applied backwards through every call,
+for many numbers of y at once. Of an output that has steps, y is the last step. Computed in float64.
+
+T is the last step of the input, and T-k the k-th one before, whatever is masked: a masked step has no influence. The
+steps of an input of ids are those of the vectors that an Embedding makes of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from lstmdump.errors import BadInput, CannotReplay
+from lstmdump.model.network import NetworkTensor
+from lstmdump.model.tensor import Array
+from lstmdump.replay import propagation
+from lstmdump.replay.lags import LagSubject, LayerLags, mark_incomplete, summarise
+from lstmdump.replay.layers.base import Signal
+from lstmdump.replay.plan import NetworkPlan
+from lstmdump.replay.propagation import RunnableNetwork, Tape
+
+_KEPT = 1 << 23  # numbers of all signals of the sequences that are computed together
+_AT_ONCE = 1 << 22  # numbers of the largest gradient
+
+
+class LagSource(NamedTuple):
+    """What the influence comes from: an input of the model, or the vectors of an Embedding.
+
+    Attributes:
+        name: The name of the input, or of the Embedding.
+        tensor: Its tensor.
+    """
+
+    name: str
+    tensor: NetworkTensor
+
+
+class LagTarget(NamedTuple):
+    """What is influenced: the last step of an output of the model, or of an LSTM layer.
+
+    Attributes:
+        name: The name of the output, or of the layer.
+        tensor: Its tensor.
+        symbol: What the last step is called: `y` or `h_T`.
+    """
+
+    name: str
+    tensor: NetworkTensor
+    symbol: str
+
+
+def list_targets(plan: NetworkPlan) -> list[LagTarget]:
+    """Return the outputs of the model that `plan` computes or, if it computes none, its LSTM layers."""
+    outputs = [LagTarget(one.name, one.tensor, "y") for one in plan.network.outputs]
+    return outputs or [LagTarget(name, NetworkTensor(call), "h_T") for name, call in plan.lstms.items()]
+
+
+def find_sources(network: RunnableNetwork, signals: Mapping[str, Signal]) -> list[LagSource]:
+    """Return the sources of `network` that have steps, in the order of its inputs.
+
+    Args:
+        network: The network.
+        signals: The values of its inputs, by name.
+    """
+    found: list[LagSource] = []
+    for one in network.inputs:
+        if network.takes_ids(one):
+            takers = [index for index, call in network.calls.items() if one.tensor in call.inputs]
+            found += [LagSource(network.layer_of(index).name, NetworkTensor(index)) for index in takers]
+        elif signals[one.name].values.ndim > 2:
+            found.append(LagSource(one.name, one.tensor))
+    return _number_repeated(found)
+
+
+def _number_repeated(sources: Sequence[LagSource]) -> list[LagSource]:
+    """Return `sources` with `#1`, … behind the name of an Embedding that is called again."""
+    seen: dict[str, int] = {}
+    numbered = []
+    for source in sources:
+        number = seen[source.name] = seen.get(source.name, -1) + 1
+        numbered.append(source._replace(name=f"{source.name}#{number}") if number else source)
+    return numbered
+
+
+def lags(
+    plan: NetworkPlan,
+    given: Mapping[str, Signal],
+    *,
+    unit: int | None = None,
+    most: int | None = None,
+    mask: Array | None = None,
+    point: str = "the inputs given",
+) -> list[LayerLags]:
+    """Return the influence of each step of each input on each target of `plan`.
+
+    Args:
+        plan: The network, read as `float64`.
+        given: Its inputs, by name.
+        unit: The only number of each target to consider.
+        most: The number of lags to return.
+        mask: A mask in place of those of the network, (batch, steps).
+        point: Where the derivatives are taken, in words.
+
+    Raises:
+        BadInput: An input has another shape than a layer takes, or a target has no such unit.
+        CannotReplay: No input has steps.
+    """
+    sources = find_sources(plan.network, given)
+    if not sources:
+        raise CannotReplay("no input of the model has steps, so there are no lags")
+    batch = len(next(iter(given.values())).values)
+    squares = _Squares()
+    for members in _divide(plan.network, given, mask, batch):
+        part = {name: Signal(signal.values[members]) for name, signal in given.items()}
+        tape = propagation.forward(plan.network, part, mask=None if mask is None else mask[members], keep=True)
+        for target in list_targets(plan):
+            _go_back(plan.network, tape, target, sources, unit, squares)
+    return [
+        _summarise(target, source, squares, unit, most, point) for target in list_targets(plan) for source in sources
+    ]
+
+
+def _divide(network: RunnableNetwork, given: Mapping[str, Signal], mask: Array | None, batch: int) -> Iterator[slice]:
+    """Yield the sequences of a batch in parts whose signals fit in memory."""
+    first = {name: Signal(signal.values[:1]) for name, signal in given.items()}
+    tape = propagation.forward(network, first, mask=None if mask is None else mask[:1], keep=True)
+    numbers = sum(signal.values.size for made in tape.signals.values() for signal in made)
+    step = max(1, _KEPT // numbers)
+    yield from (slice(start, start + step) for start in range(0, batch, step))
+
+
+class _Squares:
+    """The sums of squares of the derivatives by target and source: (batch, steps, features), and what they are of."""
+
+    def __init__(self) -> None:
+        self.found: dict[tuple[LagTarget, LagSource], list[Array]] = {}
+        self.units: dict[LagTarget, int] = {}
+
+    def of(self, target: LagTarget, source: LagSource) -> Array:
+        """Return the squares of all sequences, (batch, steps, features)."""
+        result: Array = np.concatenate(self.found[target, source])
+        return result
+
+
+def _go_back(
+    network: RunnableNetwork,
+    tape: Tape,
+    target: LagTarget,
+    sources: Sequence[LagSource],
+    unit: int | None,
+    squares: _Squares,
+) -> None:
+    values = tape[target.tensor].values
+    units = squares.units[target] = math.prod(values.shape[2:] if values.ndim > 2 else values.shape[1:])
+    if unit is not None and not 0 <= unit < units:
+        raise BadInput(f"{target.name} has no unit {unit}; its {units} are numbered from 0 to {units - 1}")
+    chosen = np.arange(units) if unit is None else np.array([unit])
+    shapes = {source: tape[source.tensor].values.shape for source in sources}
+    sums = {source: np.zeros((*shape[:2], math.prod(shape[2:]))) for source, shape in shapes.items()}
+    largest = max(signal.values.size for made in tape.signals.values() for signal in made)
+    step = max(1, _AT_ONCE // largest)
+    tensors = [source.tensor for source in sources]
+    with np.errstate(over="ignore", invalid="ignore"):
+        for start in range(0, len(chosen), step):
+            seed = _make_seed(values, chosen[start : start + step])
+            gradients = propagation.backward(network, tape, {target.tensor: seed}, tensors)
+            for source in sources:
+                gradient = gradients[source.tensor]
+                if gradient is not None:
+                    flat = gradient.reshape(*gradient.shape[:3], -1)
+                    sums[source] += np.einsum("brtf,brtf->btf", flat, flat)
+    for source, total in sums.items():
+        squares.found.setdefault((target, source), []).append(total)
+
+
+def _make_seed(values: Array, units: Array) -> Array:
+    """Return the derivatives of the chosen `units` of the last step of `values` by `values`, (batch, r, …)."""
+    seed = np.zeros((len(values), len(units), *values.shape[1:]))
+    last = seed[:, :, -1] if values.ndim > 2 else seed
+    flat = last.reshape(len(values), len(units), -1)  # a view, as the last axes are contiguous
+    flat[:, np.arange(len(units)), units] = 1.0
+    if values.ndim > 2:
+        seed[:, :, -1] = flat.reshape(last.shape)
+    return seed
+
+
+def _summarise(
+    target: LagTarget,
+    source: LagSource,
+    squares: _Squares,
+    unit: int | None,
+    most: int | None,
+    point: str,
+) -> LayerLags:
+    by_lag = squares.of(target, source)[:, ::-1]
+    steps, features = by_lag.shape[1:]
+    subject = LagSubject(target.name, features, squares.units[target], unit, target.symbol, source.name)
+    found = summarise(subject, by_lag[:, :most], steps, point)
+    return found if most is None or most >= steps else mark_incomplete(found)
