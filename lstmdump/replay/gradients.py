@@ -69,8 +69,8 @@ class Backward:
         self.cell = cell
         self.activation = activations.named(behaviour.activation, behaviour.keras)
         self.recurrent_activation = activations.named(behaviour.recurrent_activation, behaviour.keras)
-        self.through = _ActivationPullBack(self.activation)
-        self.through_recurrent = _ActivationPullBack(self.recurrent_activation)
+        self.through = ActivationPullBack(self.activation)
+        self.through_recurrent = ActivationPullBack(self.recurrent_activation)
         gates = [cell.gates[letter] for letter in GATES]
         self.kernels = np.concatenate([np.concatenate([gate.U, gate.W]) for gate in gates], axis=1)
         self.bias = np.concatenate([gate.b for gate in gates])
@@ -131,7 +131,7 @@ class Step:
         return 0.0 if peephole is None else values * peephole
 
 
-class _ActivationPullBack:
+class ActivationPullBack:
     """The pull-back of gradients through an activation."""
 
     def __init__(self, activation: Activation) -> None:

@@ -7,7 +7,7 @@ until its last use; the backward pass needs them all.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from lstmdump.errors import BadInput, CannotReplay
@@ -116,6 +116,54 @@ def select(
         tuple(one for one in network.outputs if one.tensor in targets),
         dtype,
     )
+
+
+class WrappedNetwork(RunnableLayer):
+    """A network that is run as a layer: its inputs and outputs are those of the layer.
+
+    Args:
+        name: The name of the layer.
+        network: The network, of which all outputs are targets.
+    """
+
+    def __init__(self, name: str, network: RunnableNetwork) -> None:
+        super().__init__(name)
+        self.takes_ids = all(network.takes_ids(one) for one in network.inputs)
+        self._network = network
+
+    def forward(self, inputs: Sequence[Signal], context: RunContext = NO_CONTEXT) -> tuple[Signal, ...]:
+        """Return the outputs of the network."""
+        tape = forward(self._network, self._name_inputs(inputs), context=context)
+        return tuple(tape[target] for target in self._network.targets)
+
+    def backward(
+        self,
+        inputs: Sequence[Signal],
+        outputs: Sequence[Signal],  # noqa: ARG002
+        gradients: Sequence[Gradient],
+        context: RunContext = NO_CONTEXT,
+    ) -> tuple[Gradient, ...]:
+        """Return the gradients of the inputs of the network, which is run once more for them."""
+        tape = forward(self._network, self._name_inputs(inputs), context=replace(context, watch=None), keep=True)
+        seeds: dict[NetworkTensor, Array] = {}
+        for target, gradient in zip(self._network.targets, gradients, strict=True):
+            if gradient is not None:
+                seeds[target] = seeds[target] + gradient if target in seeds else gradient
+        wanted = [one.tensor for one in self._network.inputs]
+        found = backward(self._network, tape, seeds, wanted)
+        return tuple(found[tensor] for tensor in wanted)
+
+    def _name_inputs(self, inputs: Sequence[Signal]) -> dict[str, Signal]:
+        return {one.name: given for one, given in zip(self._network.inputs, inputs, strict=True)}
+
+
+def read_as_layer(name: str, network: NetworkDescription, reader: LayerReader) -> WrappedNetwork:
+    """Read `network` as the layer `name`.
+
+    Raises:
+        CannotReplay: A layer in it cannot be computed; the message names it.
+    """
+    return WrappedNetwork(name, read(network, [one.tensor for one in network.outputs], reader))
 
 
 def read(network: NetworkDescription, targets: Sequence[NetworkTensor], reader: LayerReader) -> RunnableNetwork:

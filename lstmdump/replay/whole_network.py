@@ -34,7 +34,9 @@ class NetworkReader(LayerReader):
     """
 
     def __init__(self, opened: OpenModel, options: RunOptions) -> None:
-        super().__init__(release_of(opened.producer), options.dtype, self._read_cell, registry.build)
+        super().__init__(
+            release_of(opened.producer), options.dtype, self._read_cell, registry.build, propagation.read_as_layer
+        )
         self._lstms = {lstm.name: lstm for lstm in opened.lstms}
         self._producer = opened.producer
         self._options = options
@@ -74,5 +76,6 @@ def release_of(producer: str) -> KerasRelease:
     if found is None:
         return KerasRelease(2 if producer.startswith("tensorflow") else 3, True, is_theano)
     generation = max(1, min(int(found[2]), 3))
-    of_tensorflow = bool(found[1]) or "-tf" in found[4] or int(found[3] or 0) >= _FIRST_OF_TENSORFLOW
-    return KerasRelease(generation, generation == 2 and of_tensorflow, is_theano)
+    minor = int(found[3] or 0)
+    of_tensorflow = bool(found[1]) or "-tf" in found[4] or minor >= _FIRST_OF_TENSORFLOW
+    return KerasRelease(generation, generation == 2 and of_tensorflow, is_theano, minor)

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
+import numpy as np
+
 from lstmdump.model.tensor import Array
 from lstmdump.replay.equations import CellNumbers, State, States
 
@@ -25,6 +27,13 @@ class Signal(NamedTuple):
 
 Gradient: TypeAlias = "Array | None"
 """The derivatives of r numbers with respect to an array (batch, …), as (batch, r, …); None if all of them are 0."""
+
+
+def add_gradients(one: Gradient, other: Gradient) -> Gradient:
+    """Return the sum of the gradients of one array that came in two ways."""
+    if one is None or other is None:
+        return other if one is None else one
+    return np.add(one, other)
 
 
 StateWatch: TypeAlias = "Callable[[CellNumbers, States, Array | None], None]"

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from lstmdump.errors import CannotReplay
 from lstmdump.model import budget
-from lstmdump.model.network import NetworkLayer
+from lstmdump.model.network import NetworkDescription, NetworkLayer
 from lstmdump.model.tensor import Array, Tensor
 from lstmdump.replay import activations
 from lstmdump.replay.activations.elementwise import Activation
@@ -22,11 +22,32 @@ class KerasRelease(NamedTuple):
         keras: The generation of Keras: 1, 2 or 3.
         is_tensorflow_keras: Whether it is the Keras 2 of TensorFlow (tf.keras, tf_keras), and not Keras 2 by itself.
         is_theano: Whether the backend was Theano, which turns the kernels of convolutions.
+        minor: The second number of its version, as 2 in Keras 2.2.4; 0 if not stated.
     """
 
     keras: int = 3
     is_tensorflow_keras: bool = False
     is_theano: bool = False
+    minor: int = 0
+
+    @property
+    def masks_halves(self) -> bool:
+        """Whether the halves of a Bidirectional that return sequences return 0 at masked steps."""
+        return self.keras == 3 or (self.is_tensorflow_keras and self.minor != _BEFORE_NESTED_STATES)
+
+    @property
+    def repeats_state(self) -> bool:
+        """Whether a recurrent layer returns the first of its states at masked steps, also before the first other step.
+
+        Source: `rnn` in the TensorFlow backend of Keras 1.2.2 and 2.2.4; Keras 2.3 and tf.keras have another one.
+        """
+        if self.is_theano or self.keras == 3:
+            return False
+        of_old_tensorflow = self.is_tensorflow_keras and self.minor == _BEFORE_NESTED_STATES
+        return self.keras == 1 or of_old_tensorflow or (not self.is_tensorflow_keras and self.minor < 3)
+
+
+_BEFORE_NESTED_STATES = 1  # tf.keras of TensorFlow 1.9 to 1.12 states 2.1.x-tf
 
 
 class ExpectedArray(NamedTuple):
@@ -42,9 +63,15 @@ class ExpectedArray(NamedTuple):
     shape: tuple[int | None, ...]
     aliases: tuple[str, ...] = ()
 
-    def is_called(self, name: str) -> bool:
-        """Return whether `name`, that of a stored array, is a name of this one, alone or after that of its layer."""
-        return any(name == alias or name.endswith(f"_{alias}") for alias in (self.name, *self.aliases))
+    def match(self, name: str) -> int:
+        """Return how many characters of `name`, that of a stored array, are a name of this one; 0 if it has none.
+
+        The name stands alone, or after that of the layer.
+        """
+        aliases = (self.name, *self.aliases)
+        return max(
+            (len(alias) for alias in aliases if name == alias or name.endswith((f"_{alias}", f"/{alias}"))), default=0
+        )
 
 
 class LayerReader:
@@ -55,6 +82,7 @@ class LayerReader:
         dtype: The dtype of all numbers, `float32` or `float64`.
         read_lstm: Returns the numbers of the LSTM that a description belongs to.
         build: Returns the layer of a description, for wrappers.
+        build_network: Returns the layer of this name that runs a network, for wrappers of a model.
     """
 
     def __init__(
@@ -63,11 +91,13 @@ class LayerReader:
         dtype: str,
         read_lstm: Callable[[NetworkLayer], CellNumbers],
         build: Callable[[NetworkLayer, LayerReader], RunnableLayer],
+        build_network: Callable[[str, NetworkDescription, LayerReader], RunnableLayer] | None = None,
     ) -> None:
         self.release = release
         self.dtype = dtype
         self.read_lstm = read_lstm
         self._build = build
+        self._build_network = build_network
 
     def build(self, layer: NetworkLayer) -> RunnableLayer:
         """Return the layer that `layer` describes, read.
@@ -76,6 +106,16 @@ class LayerReader:
             CannotReplay: It cannot be computed; the message names it.
         """
         return self._build(layer, self)
+
+    def build_network(self, name: str, network: NetworkDescription) -> RunnableLayer:
+        """Return the layer `name` that runs `network`, read.
+
+        Raises:
+            CannotReplay: A layer in it cannot be computed; the message names it.
+        """
+        if self._build_network is None:
+            raise CannotReplay(f"{name} runs a model, which cannot be computed")
+        return self._build_network(name, network, self)
 
     def arrays(self, layer: NetworkLayer, expected: Sequence[ExpectedArray]) -> dict[str, Array]:
         """Return the arrays of `layer` by the names in `expected`, which are in the order of Keras.
@@ -127,7 +167,9 @@ def setting(layer: NetworkLayer, *keys: str, default: Any = None) -> Any:
 def _find_arrays(weights: Mapping[str, Tensor], expected: Sequence[ExpectedArray]) -> list[Tensor] | None:
     if len(weights) != len(expected):
         return None
-    named = [[tensor for name, tensor in weights.items() if one.is_called(name)] for one in expected]
+    best = {name: max(one.match(name) for one in expected) for name in weights}  # not `kernel` of `recurrent_kernel`
+    named = [[tensor for name, tensor in weights.items() if best[name] and one.match(name) == best[name]]
+             for one in expected]  # fmt: skip
     if all(len(found) == 1 for found in named):
         return [found[0] for found in named]
     return None if any(named) else list(weights.values())

@@ -7,14 +7,20 @@ from typing import TypeAlias
 
 from lstmdump.errors import CannotReplay
 from lstmdump.model.network import NetworkLayer
-from lstmdump.replay.layers import dense
+from lstmdump.replay.layers import bidirectional, dense, gru, lstm, rnn, simple_rnn, time_distributed
 from lstmdump.replay.layers.base import RunnableLayer
 from lstmdump.replay.layers.reading import LayerReader
 
 Builder: TypeAlias = Callable[[NetworkLayer, LayerReader], RunnableLayer]
 
 BUILDERS: Mapping[str, Builder] = {
+    **bidirectional.BUILDERS,
     **dense.BUILDERS,
+    **gru.BUILDERS,
+    **lstm.BUILDERS,
+    **rnn.BUILDERS,
+    **simple_rnn.BUILDERS,
+    **time_distributed.BUILDERS,
 }
 """The function that reads a layer, by the name of its class in any release."""
 
