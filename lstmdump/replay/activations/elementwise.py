@@ -6,13 +6,13 @@ has no derivative, as relu at 0, the one used is that of TensorFlow.
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import numpy as np
 
 from lstmdump.model.tensor import Array
+from lstmdump.replay.activations.normal_distribution import normal_cdf, normal_density
 
 _Function = Callable[[Array], Array]
 
@@ -142,9 +142,7 @@ def selu() -> Activation:
 
 def gelu() -> Activation:
     """Return f(z) = z·Φ(z), where Φ is the normal distribution function: not its approximation by tanh."""
-    return _ByElement(
-        lambda z: z * _normal_cdf(z), lambda z: _normal_cdf(z) + z * np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
-    )
+    return _ByElement(lambda z: z * normal_cdf(z), lambda z: normal_cdf(z) + z * normal_density(z))
 
 
 def softplus() -> Activation:
@@ -245,9 +243,3 @@ def _sigmoid(z: Array) -> Array:
 def _softplus(z: Array) -> Array:
     result: Array = np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))
     return result
-
-
-def _normal_cdf(z: Array) -> Array:
-    """Return Φ of each number of `z`, from the error function of C, which numpy lacks."""
-    shares = (math.erfc(-number / math.sqrt(2)) / 2 for number in z.ravel().tolist())
-    return np.fromiter(shares, z.dtype, z.size).reshape(z.shape)
