@@ -208,7 +208,12 @@ def _mixed_policy(config: Mapping[str, Any]) -> str | None:
 
 
 def finite_number(setting: object) -> float | None:
-    """Return `setting` as a number; None if it is not a number, too large or not finite."""
+    """Return `setting` as a number; None if it is not a number, too large or not finite.
+
+    Some releases of Keras 2 store a number of numpy as `{"type": "ndarray", "value": 6}`.
+    """
+    if isinstance(setting, Mapping) and setting.get("type") == "ndarray":
+        setting = setting.get("value")
     if isinstance(setting, bool) or not isinstance(setting, (int, float)):
         return None
     try:

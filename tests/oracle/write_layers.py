@@ -45,6 +45,9 @@ def fill(model: Any) -> None:
         values = random.uniform(0.5, 1.5, weight.shape) if positive else random.normal(0, 0.5, weight.shape)
         if weight.dtype.kind if hasattr(weight.dtype, "kind") else "float" in str(weight.dtype):
             weight.assign(values)
+    for layer in model.layers:
+        if hasattr(layer, "finalize_state"):
+            layer.finalize_state()  # what a Normalization computes with, from its arrays
 
 
 def record(tf: Any, model: Any, random: Any) -> dict[str, Any]:

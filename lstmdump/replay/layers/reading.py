@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from lstmdump.errors import CannotReplay
+from lstmdump.lstm.activation_names import get_config, unwrap
 from lstmdump.model import budget
 from lstmdump.model.network import NetworkDescription, NetworkLayer
+from lstmdump.model.settings import finite_number
 from lstmdump.model.tensor import Array, Tensor
 from lstmdump.replay import activations
 from lstmdump.replay.activations.elementwise import Activation
@@ -154,14 +156,31 @@ class LayerReader:
             CannotReplay: It is not one of Keras's own.
         """
         try:
-            return activations.named(what, self.release.keras)
+            found = activations.named(what, self.release.keras)
         except CannotReplay as error:
             raise CannotReplay(f"{layer.name}: {str(error).partition(';')[0]}") from error
+        core = unwrap(what)
+        if found.mixes_units and isinstance(core, Mapping) and get_config(core).get("axis", -1) not in (-1, [-1]):
+            raise CannotReplay(f"{layer.name}: its activation acts along another axis than the last")
+        return found
 
 
 def setting(layer: NetworkLayer, *keys: str, default: Any = None) -> Any:
     """Return the setting under the first of `keys` that the configuration of `layer` has, or `default`."""
     return next((layer.config[key] for key in keys if key in layer.config), default)
+
+
+def number_setting(layer: NetworkLayer, *keys: str, default: float) -> float:
+    """Return the setting as `setting` does.
+
+    Raises:
+        CannotReplay: It is not a finite number.
+    """
+    found = setting(layer, *keys, default=default)
+    number = finite_number(found)
+    if number is None:
+        raise CannotReplay(f"{layer.name}: its {keys[0]} is {str(found)[:80]}, and not a number")
+    return number
 
 
 def _find_arrays(weights: Mapping[str, Tensor], expected: Sequence[ExpectedArray]) -> list[Tensor] | None:

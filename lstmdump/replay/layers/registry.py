@@ -7,7 +7,20 @@ from typing import TypeAlias
 
 from lstmdump.errors import CannotReplay
 from lstmdump.model.network import NetworkLayer
-from lstmdump.replay.layers import bidirectional, dense, gru, lstm, rnn, simple_rnn, time_distributed
+from lstmdump.replay.layers import (
+    activation,
+    bidirectional,
+    dense,
+    embedding,
+    gru,
+    identity,
+    lstm,
+    masking,
+    normalization,
+    rnn,
+    simple_rnn,
+    time_distributed,
+)
 from lstmdump.replay.layers.base import RunnableLayer
 from lstmdump.replay.layers.reading import LayerReader
 
@@ -21,6 +34,11 @@ BUILDERS: Mapping[str, Builder] = {
     **rnn.BUILDERS,
     **simple_rnn.BUILDERS,
     **time_distributed.BUILDERS,
+    **activation.BUILDERS,
+    **embedding.BUILDERS,
+    **identity.BUILDERS,
+    **masking.BUILDERS,
+    **normalization.BUILDERS,
 }
 """The function that reads a layer, by the name of its class in any release."""
 
