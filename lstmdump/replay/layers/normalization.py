@@ -228,7 +228,7 @@ def _read_unit_normalization(layer: NetworkLayer, reader: LayerReader) -> Runnab
 
 def _read_normalization(layer: NetworkLayer, reader: LayerReader) -> RunnableLayer:
     axis = setting(layer, "axis", default=-1)
-    axes = () if axis is None else axes_setting(layer, axis)
+    axes = () if axis in (None, []) else axes_setting(layer, axis)
     if list(axes) != sorted(axes):
         raise CannotReplay(f"{layer.name}: its axes {list(axes)} are not in ascending order")
     mean, variance = _read_moments(layer, reader, len(axes))
