@@ -19,7 +19,7 @@ from lstmdump.model.escape import key
 from lstmdump.model.limits import DEFAULTS, Limits
 from lstmdump.model.tensor import Tensor
 from lstmdump.report import record
-from lstmdump.report.facts import Report, describe, select
+from lstmdump.report.facts import Report, describe, select, without_lstm
 from lstmdump.sandbox.guard import ModelPath
 
 DTYPES = ("keep", "float16", "float32", "float64")
@@ -67,7 +67,7 @@ class Exported:
     Attributes:
         layers: The number of layers; None where an existing file was left.
         bytes: The size of the file.
-        cautions: What the cells compute with, but the arrays do not include.
+        cautions: What the cells compute with, but the arrays do not include; or that there is no LSTM layer.
     """
 
     job: Job
@@ -157,7 +157,8 @@ def export_model(model: ModelPath, job: Job, settings: Settings = _AS_STORED) ->
             compress=settings.compress,
             overwrite=settings.force,
         )
-    return Exported(job, len(chosen), size, cautions=tuple(_list_cautions(chosen, settings)))
+        cautions = tuple(_list_cautions(chosen, settings)) if chosen else (without_lstm(opened),)
+    return Exported(job, len(chosen), size, cautions=cautions)
 
 
 def skipped(job: Job, settings: Settings) -> Exported | None:

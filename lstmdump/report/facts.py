@@ -124,9 +124,21 @@ def _note_other_layers(opened: OpenModel) -> list[str]:
     """Return the note that names the recurrent layers of a model without an LSTM layer, if the file states any."""
     if opened.lstms:
         return []
-    others = [layer for layer in opened.model.root.walk() if class_named(layer.kind).is_other]
-    named = dict.fromkeys(f"{layer.kind} {_name_without_cell(layer)}" for layer in others)
+    named = dict.fromkeys(filter(None, map(_name_other, opened.model.root.walk())))
     return [f"no LSTM layer; it has {listed(list(named))}"] if named else []
+
+
+def _name_other(layer: Layer) -> str | None:
+    """Return the class and the name of a recurrent layer that is not an LSTM, or None for another layer.
+
+    Without a class in the file, the arrays tell what it is like.
+    """
+    from lstmdump.lstm import other_layers
+
+    if class_named(layer.kind).is_other:
+        return f"{layer.kind} {_name_without_cell(layer)}"
+    like = None if layer.kind else other_layers.recognise(layer)
+    return None if like is None else f"{layer.name} (arrays of a {like})"
 
 
 def _name_without_cell(layer: Layer) -> str:

@@ -150,5 +150,3 @@ def _report(run: Run, item: Input, outcome: Outcome[Job, Exported], *, quiet: bo
         terminal.flush()
     for caution in () if quiet else result.cautions:
         terminal.tell(f"{job.model}: {caution}")
-    if result.layers == 0 and not quiet:
-        terminal.tell(f"{job.model}: no LSTM layer written")

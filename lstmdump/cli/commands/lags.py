@@ -14,7 +14,7 @@ from lstmdump.cli.replay_options import Running, running_options
 from lstmdump.cli.selection import PATH, Input, Selection, model_options
 from lstmdump.lstm.precedence import unreadable_first
 from lstmdump.model.sentences import shared
-from lstmdump.report.facts import select
+from lstmdump.report.facts import select, without_lstm
 from lstmdump.sandbox.guard import Guard, ModelPath
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _compute_lags(
     input_dim = None if given is None else given.x.shape[2]
     cells, notes = guard.run(_read, item.model, selection.layer, wanted, input_dim)
     if not cells and not selection.quiet:
-        terminal.tell(f"{item.path}: no LSTM layer in this model")
+        terminal.tell(f"{item.path}: {notes[0]}")
     layers = [_compute_layer_lags(cell, given, unit, most) for cell in cells]
     own = shared(((layer.name, note) for layer in layers for note in layer.notes), len(layers))
     return ModelLags(item.path, tuple(layers), (*notes, *own))
@@ -139,10 +139,15 @@ def _compute_layer_lags(cell: CellNumbers, given: Given | None, unit: int | None
 def _read(
     model: ModelPath, layer: str | None, wanted: RunOptions, input_dim: int | None
 ) -> tuple[Sequence[CellNumbers], Sequence[str]]:
-    """Return the layers of a model, and notes; with `input_dim`, the layers must take that many numbers a step."""
+    """Return the layers of a model, and notes; without layers, the note that says so.
+
+    With `input_dim`, the layers must take that many numbers a step.
+    """
     from lstmdump.replay import connections, network
 
     with model.open() as opened:
+        if not opened.lstms:
+            return (), (without_lstm(opened),)
         chosen = select(opened.lstms, layer)
         with unreadable_first(chosen):
             if input_dim is not None:

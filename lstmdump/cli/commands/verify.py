@@ -10,7 +10,7 @@ from lstmdump.cli.output_format import json_options
 from lstmdump.cli.replay_options import NumberType
 from lstmdump.cli.selection import Input, Selection, model_options
 from lstmdump.replay.verify import TOLERANCE, Case, LayerVerdict, ModelVerdict, case, compare
-from lstmdump.report.facts import select
+from lstmdump.report.facts import select, without_lstm
 from lstmdump.report.render import verify as render
 from lstmdump.sandbox.guard import Guard, ModelPath
 from lstmdump.sandbox.tensorflow_client import TensorFlow
@@ -62,16 +62,18 @@ def verify_command(selection: Selection, *, tolerance: float, seed: int, timeout
 def _verify_model(
     item: Input, guard: Guard, selection: Selection, tensorflow: TensorFlow, tolerance: float, seed: int
 ) -> ModelVerdict:
-    cases = guard.run(_read_cases, item.model, selection.layer, seed)
-    if not cases and not selection.quiet:
-        terminal.tell(f"{item.path}: no LSTM layer in this model")
+    cases, missing = guard.run(_read_cases, item.model, selection.layer, seed)
+    if missing is not None and not selection.quiet:
+        terminal.tell(f"{item.path}: {missing}")
     layers = tuple(compare(case, tensorflow, tolerance=tolerance) for case in cases)
     return ModelVerdict(item.path, layers, tolerance, seed)
 
 
-def _read_cases(model: ModelPath, layer: str | None, seed: int) -> list[Case | LayerVerdict]:
+def _read_cases(model: ModelPath, layer: str | None, seed: int) -> tuple[list[Case | LayerVerdict], str | None]:
+    """Read the layers of a model; without any, return the sentence that says so."""
     with model.open() as opened:
-        return [case(lstm, seed=seed) for lstm in select(opened.lstms, layer)]
+        cases = [case(lstm, seed=seed) for lstm in select(opened.lstms, layer)]
+        return cases, None if cases else without_lstm(opened)
 
 
 def _print(verdict: ModelVerdict, run: Run) -> None:

@@ -179,7 +179,14 @@ def test_a_model_that_cannot_be_read_leaves_no_directory(run: Run, tmp_path: Pat
 def test_a_model_without_lstm_is_written_and_reported(run: Run, tmp_path: Path) -> None:
     path = builders.write(tmp_path / "a.h5", {"dense": builders.dense("dense")})
     outcome = run("export", path, "-o", tmp_path / "x.npz")
-    assert (outcome.status, outcome.err) == (0, f"lstmdump: {path}: no LSTM layer written\n")
+    assert (outcome.status, outcome.err) == (0, f"lstmdump: {path}: no LSTM layer in this model\n")
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_other_recurrent_layers_are_named(run: Run, jobs: str, root: Path, tmp_path: Path) -> None:
+    path = root / "tests" / "cases" / "convlstm2d-tfkeras2.21.keras"
+    outcome = run("export", path, "-j", jobs, "-o", tmp_path / "x.npz")
+    assert (outcome.status, outcome.err) == (0, f"lstmdump: {path}: no LSTM layer; it has ConvLSTM2D conv\n")
 
 
 @pytest.mark.parametrize("options", [[], ["-j", "2"], ["--force"]])

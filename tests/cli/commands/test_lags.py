@@ -197,6 +197,12 @@ def test_a_single_model_without_lstm_is_a_failure(run: Run, tmp_path: Path) -> N
     assert run("lags", path, "-q").err == "lstmdump: no LSTM layer found\n"
 
 
+def test_other_recurrent_layers_are_named(run: Run, root: Path) -> None:
+    path = root / "tests" / "cases" / "convlstm2d-tfkeras2.21.keras"
+    outcome = run("lags", path)
+    assert (outcome.status, outcome.err) == (2, f"lstmdump: {path}: no LSTM layer; it has ConvLSTM2D conv\n")
+
+
 def test_an_empty_directory_is_reported(run: Run, tmp_path: Path) -> None:
     outcome = run("lags", "-r", tmp_path)
     assert (outcome.status, outcome.err) == (2, "lstmdump: no model found\n")

@@ -180,6 +180,12 @@ def test_a_model_without_lstm_has_no_states(run: Run, x: Path, out: Path, tmp_pa
     assert (outcome.status, outcome.err) == (2, f"lstmdump: {path}: no LSTM layer in this model\n")
 
 
+def test_other_recurrent_layers_are_named(run: Run, x: Path, out: Path, root: Path) -> None:
+    path = root / "tests" / "cases" / "convlstm2d-tfkeras2.21.keras"
+    outcome = run("trace", path, "-i", x, "-o", out)
+    assert (outcome.status, outcome.err) == (2, f"lstmdump: {path}: no LSTM layer; it has ConvLSTM2D conv\n")
+
+
 def test_json_has_an_error_for_an_unreadable_model(run: Run, x: Path, out: Path) -> None:
     outcome = run("trace", "no.h5", "-i", x, "-o", out, "--json")
     assert (outcome.status, list(json.loads(outcome.out))) == (2, ["model", "error"])

@@ -80,6 +80,16 @@ def test_a_single_model_without_lstm_is_a_failure(run: Run, tmp_path: Path) -> N
 
 
 @pytest.mark.usefixtures("standin")
+def test_other_recurrent_layers_are_named(run: Run, root: Path) -> None:
+    path = root / "tests" / "cases" / "convlstm2d-tfkeras2.21.keras"
+    outcome = run("verify", path)
+    assert (outcome.status, outcome.err) == (
+        2,
+        f"lstmdump: {path}: no LSTM layer; it has ConvLSTM2D conv\nlstmdump: nothing was verified\n",
+    )
+
+
+@pytest.mark.usefixtures("standin")
 def test_a_model_without_lstm_among_others_is_not_a_failure(run: Run, model: Path, tmp_path: Path) -> None:
     path = builders.write(tmp_path / "a.h5", {"dense": builders.dense("dense")})
     assert run("verify", path, model).status == 0

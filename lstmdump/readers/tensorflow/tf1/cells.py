@@ -20,10 +20,12 @@ from functools import lru_cache
 from itertools import takewhile
 
 from lstmdump.model.cell_classes import BLOCK_OPERATIONS, CELL_CLASSES, TF1_ORDER, class_named
+from lstmdump.model.tensor import Tensor
 from lstmdump.readers.tensorflow.graph.cells import PIECE, SPLIT, GraphCell
 
 _CLASS_BY_SCOPE = {scope: kind.name for kind in CELL_CLASSES.values() for scope in kind.scopes}
 _NUMBER = re.compile(r"_\d+$")
+_CELL_NAME = re.compile(r"(?i)cell(?:_\d+)?$")  # `gru` alone may be anything
 
 _LEAVES = (
     ("kernel", re.compile(r"(?:linear/)?(?:kernel|weights|matrix)|w(?:_\d+)?")),
@@ -151,6 +153,23 @@ def is_in_cell(name: str) -> bool:
 @lru_cache(maxsize=1024)
 def _find_kind(name: str) -> str | None:
     return _CLASS_BY_SCOPE.get(_NUMBER.sub("", name).replace("_", "").lower())
+
+
+def find_other_classes(tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """Return the classes of the recurrent cells other than LSTMs, by their scopes, which have matrices and such names.
+
+    A scope within one that is called a cell is a part of that.
+    """
+    found: dict[str, str] = {}
+    for name, tensor in tensors.items():
+        steps = name.split("/")[:-1] if len(tensor.shape) > 1 else []
+        for length, step in enumerate(steps[:_MAX_STEPS], start=1):
+            kind = _find_kind(step) if _CELL_NAME.search(step) else None
+            if kind is not None:
+                if class_named(kind).is_other:
+                    found.setdefault("/".join(steps[:length]), kind)
+                break
+    return found
 
 
 def note_other_cells(names: Iterable[str]) -> list[str]:

@@ -82,13 +82,21 @@ def place(
     by_path = {_split_scope(cell.scope): cell for cell in cells}
     return Variables(
         weights,
-        {path: cell.kind for path, cell in by_path.items() if cell.kind is not None},
+        _find_kinds(by_path, kept),
         {path: tf1_settings.of(cell, by_path) for path, cell in by_path.items()},
         [*notes, *tf1_cells.note_other_cells(kept), *_note_unnamed_cells(kept, inside, with_graph=graph is not None)],
         lambda: tf1_settings.sources(by_path, kept),
         arrays_beside,
         holds_averages,
     )
+
+
+def _find_kinds(cells: Mapping[LayerPath, TF1Cell], tensors: Mapping[str, Tensor]) -> dict[LayerPath, str]:
+    """Return the classes of the LSTM `cells`, and of the other recurrent cells among `tensors`."""
+    others = {_split_scope(scope): kind for scope, kind in tf1_cells.find_other_classes(tensors).items()}
+    return {path: kind for path, kind in others.items() if path not in cells} | {
+        path: cell.kind for path, cell in cells.items() if cell.kind is not None
+    }
 
 
 def _split_scope(scope: str) -> LayerPath:
