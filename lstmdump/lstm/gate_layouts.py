@@ -215,10 +215,12 @@ class TwoKernels(Layout):
     kind = "LSTM"
     bias_role = Role.BIAS
     form: LayoutForm = "two kernels"
+    peephole_gates: Mapping[str, str] = _KERAS_PEEPHOLES
+    """The gate of each peephole, by what that is called."""
 
     def __init__(self, order: str) -> None:
         roles = {"kernel": Role.KERNEL, "recurrent_kernel": Role.RECURRENT_KERNEL, "bias": self.bias_role}
-        super().__init__(order, roles | dict.fromkeys(_KERAS_PEEPHOLES, Role.PEEPHOLE))
+        super().__init__(order, roles | dict.fromkeys(self.peephole_gates, Role.PEEPHOLE))
 
     def fits(self, layer: Layer) -> bool:
         """Return whether there are two kernels, by the names of any release."""
@@ -228,7 +230,7 @@ class TwoKernels(Layout):
         """Return the arrays, by the names that they have in Keras 2."""
         stored = zip(_TWO_KERNEL_NAMES[0], _find_names(layer) or (), strict=False)
         arrays = {leaf: layer.weights[name] for leaf, name in stored if name in layer.weights}
-        return arrays | {leaf: layer.weights[leaf] for leaf in _KERAS_PEEPHOLES if leaf in layer.weights}
+        return arrays | {leaf: layer.weights[leaf] for leaf in self.peephole_gates if leaf in layer.weights}
 
     def sizes(self, layer: Layer, arrays: Mapping[str, Tensor]) -> tuple[int, int, None]:
         """Return the rows of both kernels."""
@@ -238,7 +240,8 @@ class TwoKernels(Layout):
 
     def gates(self, name: str, arrays: Mapping[str, Tensor]) -> Mapping[str, Gate]:
         """Return the columns of each gate."""
-        peepholes = {_KERAS_PEEPHOLES[leaf]: tensor for leaf, tensor in arrays.items() if leaf in _KERAS_PEEPHOLES}
+        gate_of = self.peephole_gates
+        peepholes = {gate_of[leaf]: tensor for leaf, tensor in arrays.items() if leaf in gate_of}
         gates = self.cut(name, arrays["kernel"], arrays["recurrent_kernel"], arrays.get("bias"))
         return with_peepholes(name, gates, peepholes)
 

@@ -27,11 +27,12 @@ from lstmdump.model.tensor import Tensor
 from lstmdump.model.tree import Layer
 
 _NORMALIZED_PARTS = ("input", "transform", "forget", "output", "state")
+_PEEPHOLES: Mapping[str, str] = MappingProxyType({f"w_{letter}_diag": letter for letter in "ifo"})
 _ROLES = {
     "kernel": Role.FUSED_KERNEL,
     "bias": Role.BIAS,
     "projection/kernel": Role.PROJECTION,
-    **{f"w_{letter}_diag": Role.PEEPHOLE for letter in "ifo"},
+    **dict.fromkeys(_PEEPHOLES, Role.PEEPHOLE),
     **{f"{part}/{array}": Role.NORMALIZATION for part in _NORMALIZED_PARTS for array in ("gamma", "beta")},
 }
 _CELLS: Mapping[str | None, TensorFlowCell] = {"BlockLSTM": "block", "BlockLSTMV2": "block-v2"}
@@ -100,7 +101,7 @@ class FusedKernel(Layout):
                 None if bias is None else bias.part(columns, name=f"{name}/b_{letter}"),
             )
 
-        peepholes = {letter: arrays[leaf] for letter in "ifo" if (leaf := f"w_{letter}_diag") in arrays}
+        peepholes = {letter: arrays[leaf] for leaf, letter in _PEEPHOLES.items() if leaf in arrays}
         return with_peepholes(name, Gates(make_gate), peepholes)
 
     def tensorflow_cell(self, lstm: LSTM) -> TensorFlowCell:
@@ -128,6 +129,7 @@ class OwnTwoKernels(TwoKernels):
 
     kind = "LSTMCell"
     form: LayoutForm = "own two kernels"
+    peephole_gates = _PEEPHOLES
     has_fixed_activations = True
     is_of_tensorflow_1 = True
 
@@ -172,21 +174,26 @@ class OwnTwoKernels(TwoKernels):
 
 
 class OwnGateArrays(GateArrays):
-    """A cell of the user's own in TensorFlow 1 with arrays for each gate: `W_i` (d, m), `U_i` (m, m), `b_i` (m,)."""
+    """A cell of the user's own in TensorFlow 1 with arrays for each gate: `W_i` (d, m), `U_i` (m, m), `b_i` (m,).
+
+    It may have peepholes.
+    """
 
     kind = "LSTMCell"
     form: LayoutForm = "own gate arrays"
     has_fixed_activations = True
     is_of_tensorflow_1 = True
 
+    def __init__(self, order: str) -> None:
+        super().__init__(order)
+        self.roles = {**self.roles, **dict.fromkeys(_PEEPHOLES, Role.PEEPHOLE)}
+
     def fits(self, layer: Layer) -> bool:
         """Return whether the reader states that each gate has arrays of its own."""
         return layer.stated.gate_order == "" and "W_i" in layer.weights
 
     def arrays(self, layer: Layer) -> dict[str, Tensor]:
-        """Return the arrays gate by gate: twelve, or eight without biases."""
-        if any(f"b_{letter}" in layer.weights for letter in GATES):
-            return super().arrays(layer)
+        """Return the arrays gate by gate: twelve, or eight without biases; then the peepholes."""
         return {name: layer.weights[name] for name in self.roles if name in layer.weights}
 
     def gates(self, name: str, arrays: Mapping[str, Tensor]) -> Mapping[str, Gate]:
@@ -200,7 +207,8 @@ class OwnGateArrays(GateArrays):
                 None if bias is None else bias.renamed(f"{name}/b_{letter}"),
             )
 
-        return Gates(make_gate)
+        peepholes = {letter: arrays[leaf] for leaf, letter in _PEEPHOLES.items() if leaf in arrays}
+        return with_peepholes(name, Gates(make_gate), peepholes)
 
     def tensorflow_cell(self, lstm: LSTM) -> TensorFlowCell:  # noqa: ARG002
         """Raise: no cell of TensorFlow takes these arrays."""

@@ -25,6 +25,12 @@ CELLS = (
     "everything-static", "everything-trained", "lengths", "bidirectional", "bidirectional-lengths",
     "bidirectional-list", "bidirectional-list-lengths", "block", "block-clip", "block-2-clip",
 )  # fmt: skip
+OWN = (
+    "own", "own-joined", "own-fused", "own-static", "own-loop", "own-scan", "own-side-by-side", "own-gates", "own-terms",
+    "own-slices", "own-dots", "own-slice", "own-sizes", "own-peepholes", "own-two-peepholes", "own-gates-peepholes",
+    "own-clip", "own-relu", "own-softsign", "own-everything-dynamic", "own-everything-static", "own-everything-loop",
+    "own-everything-scan",
+)  # fmt: skip
 IN_ALL_WAYS = ("everything", "bidirectional", "block")
 VERSIONS = (1, 2)  # of control flow
 
@@ -56,7 +62,7 @@ def assert_same(states: States, recorded: dict[str, np.ndarray], turn: int, *, b
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize(
-    "case", [f"{name}-checkpoint" for name in CELLS] + [f"{name}-{way}" for name in IN_ALL_WAYS for way in ("saved-model", "frozen")]
+    "case", [f"{name}-checkpoint" for name in (*CELLS, *OWN)] + [f"{name}-{way}" for name in IN_ALL_WAYS for way in ("saved-model", "frozen")]
 )  # fmt: skip
 def test_the_replay_gives_what_the_cells_computed(written: Path, case: str, version: int) -> None:
     name = f"{case}-{version}"
@@ -98,3 +104,24 @@ def test_the_second_cell_of_a_stack_whose_first_adds_its_input_has_no_source(wri
     with lstmdump.open(written / f"stack-residual-checkpoint-{version}") as model:
         assert len(model.lstms) == 2
         assert model.model.sources() == {}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("case", ["unlike-two-activations", "unlike-bounds"])
+def test_a_cell_of_ones_own_that_cannot_be_replayed_is_found_and_refused(
+    written: Path, case: str, version: int
+) -> None:
+    with lstmdump.open(written / f"{case}-checkpoint-{version}") as model, pytest.raises(CannotReplay):
+        behaviour.of(model.lstms[0], model.model.producer)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    "case",
+    ["coupled", "full-peephole", "normalized", "passing-the-clipped", "keeping-c", "projecting", "squashing", "uneven",
+     "a-known-activation"],
+)  # fmt: skip
+def test_a_cell_that_computes_something_else_is_noted(written: Path, case: str, version: int) -> None:
+    with lstmdump.open(written / f"not-{case}-checkpoint-{version}") as model:
+        assert model.lstms == ()
+        assert [note for note in model.model.notes if "its graph does not show the equations of one" in note]

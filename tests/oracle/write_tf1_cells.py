@@ -87,6 +87,124 @@ def block(x: Any, operation: Any = tf.raw_ops.BlockLSTM, **settings: Any) -> Mad
     return [tf.transpose(h, (1, 0, 2))], [cs[-1]]
 
 
+class OwnCell(cells.RNNCell):
+    """A cell as users write it: the order of its gates, how they are cut out of their sum, and what else it computes."""
+
+    def __init__(self, order: str = "icfo", cut: str = "split", *, fused: bool = False, joined: bool = False,
+                 peepholes: str = "", clip: float | None = None, activation: Any = tf.tanh, **other: Any) -> None:  # fmt: skip
+        super().__init__()
+        self.order, self.cut, self.fused, self.joined = order, cut, fused, joined
+        self.peepholes, self.clip, self.activation, self.other = peepholes, clip, activation, other
+
+    @property
+    def state_size(self) -> Any:
+        return 2 * M if self.other.get("side_by_side") else (M, M)
+
+    @property
+    def output_size(self) -> int:
+        return M
+
+    def total(self, x: Any, h: Any, columns: int, ending: str = "") -> Any:
+        bias = tf.get_variable(f"b{ending}", (columns,))
+        if self.fused:
+            return tf.matmul(tf.concat([h, x], 1), tf.get_variable(f"w{ending}", (D + M, columns))) + bias
+        kernel = tf.get_variable(f"w_xh{ending}", (D, columns))
+        recurrent = tf.get_variable(f"w_hh{ending}", (h.shape[1], columns))
+        if self.joined:
+            return tf.matmul(tf.concat([x, h], 1), tf.concat([kernel, recurrent], 0)) + bias
+        if self.cut == "terms":
+            parts = [tf.split(tf.matmul(x, kernel), 4, 1), tf.split(tf.matmul(h, recurrent), 4, 1), tf.split(bias, 4)]
+            return [tf.add_n([a, b]) + c if ending else a + b + c for a, b, c in zip(*parts, strict=True)]
+        return tf.matmul(x, kernel) + tf.matmul(h, recurrent) + bias
+
+    def cut_out(self, z: Any) -> list[Any]:
+        if self.cut == "terms":
+            return list(z)
+        if self.cut == "slices":
+            return [z[:, :M], z[:, M : 2 * M], z[:, 2 * M : 3 * M], z[:, 3 * M :]]
+        if self.cut == "dots":
+            return [z[..., k * M : (k + 1) * M] for k in range(4)]
+        if self.cut == "slice":
+            return [tf.slice(z, [0, k * M], [-1, M]) for k in range(4)]
+        if self.cut == "uneven":
+            return [z[:, :M], z[:, M : 2 * M], z[:, 2 * M : 3 * M], z[:, 2 * M : 3 * M]]
+        return tf.split(z, [M] * 4 if self.cut == "sizes" else 4, 1)
+
+    def call(self, x: Any, state: Any) -> Any:
+        if self.other.get("side_by_side"):
+            state = (state[:, :M], state[:, M:])
+        h, c = state
+        if self.cut == "gates":
+            z = {gate: self.total(x, h, M, f"_{gate}") for gate in "ifco"}
+        else:
+            z = dict(zip(self.order, self.cut_out(self.total(x, h, 4 * M)), strict=True))
+        look = {gate: tf.get_variable(f"look_{gate}", (M,)) for gate in self.peepholes}
+        if self.other.get("full_peephole"):
+            z["i"] += tf.matmul(c, tf.get_variable("look_all", (M, M)))
+        for gate in set(look) & set("if"):
+            z[gate] += c * look[gate]
+        i, f = tf.sigmoid(z["i"]), tf.sigmoid(z["f"] + 1.0)
+        f = 1.0 - i if self.other.get("coupled") else f
+        new = f * (h if self.other.get("keeps_h") else c) + i * self.activation(z["c"])
+        if self.other.get("normalized"):
+            mean, variance = tf.nn.moments(new, [1], keep_dims=True)
+            new = (new - mean) * tf.rsqrt(variance + 1e-3) * tf.get_variable("gamma", (M,))
+        clipped = (
+            new if self.clip is None else tf.clip_by_value(new, *self.other.get("bounds", (-self.clip, self.clip)))
+        )
+        o = tf.sigmoid(z["o"] + clipped * look["o"] if "o" in look else z["o"])
+        h = o * self.other.get("of_state", self.activation)(clipped)
+        passed = new if self.other.get("passes_unclipped") else clipped
+        if self.other.get("projects"):
+            h = tf.matmul(h, tf.get_variable("p", (M, M)))
+        after = (h, passed)
+        return h, tf.concat(after, 1) if self.other.get("side_by_side") else after
+
+
+def own(x: Any, run: str = "dynamic", **options: Any) -> Made:
+    """Run an own cell in a loop of TensorFlow's, in one of the user's own, or step by step."""
+    if run == "static":
+        h, (_, c) = tf.nn.static_rnn(OwnCell(**options), tf.unstack(x, axis=1), dtype=x.dtype)
+        return [tf.stack(h, axis=1)], [c]
+    if run == "dynamic":
+        h, state = tf.nn.dynamic_rnn(OwnCell(**options), x, dtype=x.dtype)
+        return [h], [state[:, M:] if options.get("side_by_side") else state[1]]
+    with tf.variable_scope("own_cell"):
+        cell, steps = OwnCell(**options), tf.transpose(x, (1, 0, 2))
+        zero = tf.zeros((BATCH, M))
+        if run == "scan":  # the state is a stack of both
+            with tf.variable_scope("scan"):
+                both = tf.scan(
+                    lambda state, step: tf.stack(cell.call(step, tf.unstack(state))[1]), steps, tf.zeros((2, BATCH, M))
+                )
+            return [tf.transpose(both[:, 0], (1, 0, 2))], [both[-1, 1]]
+
+        def step(turn: Any, h: Any, c: Any, written: Any) -> Any:
+            _, (h, c) = cell.call(steps[turn], (h, c))
+            return turn + 1, h, c, written.write(turn, h)
+
+        made = tf.while_loop(lambda turn, *_: turn < LENGTH, step, (0, zero, zero, tf.TensorArray(x.dtype, LENGTH)))
+    return [tf.transpose(made[3].stack(), (1, 0, 2))], [made[2]]
+
+
+OWN: dict[str, dict[str, Any]] = {
+    "own": {}, "own-joined": {"joined": True}, "own-fused": {"fused": True, "order": "ofci"},
+    "own-static": {"run": "static", "order": "fico"}, "own-loop": {"run": "loop"}, "own-scan": {"run": "scan", "order": "coif"},
+    "own-side-by-side": {"side_by_side": True}, "own-gates": {"cut": "gates"}, "own-terms": {"cut": "terms", "order": "oicf"},
+    "own-slices": {"cut": "slices", "order": "fcoi"}, "own-dots": {"cut": "dots"}, "own-slice": {"cut": "slice", "order": "ifoc"},
+    "own-sizes": {"cut": "sizes"}, "own-peepholes": {"peepholes": "ifo"}, "own-two-peepholes": {"peepholes": "if"},
+    "own-gates-peepholes": {"cut": "gates", "peepholes": "ifo", "clip": 0.2}, "own-clip": {"clip": 0.3},
+    "own-relu": {"activation": tf.nn.relu}, "own-softsign": {"activation": tf.nn.softsign, "run": "static"},
+    **{f"own-everything-{run}": {"run": run, "cut": "slices", "order": "fcoi", "fused": True, "peepholes": "ifo", "clip": 0.3,
+                                 "activation": tf.nn.elu} for run in ("dynamic", "static", "loop", "scan")},
+    "unlike-two-activations": {"of_state": tf.nn.relu}, "unlike-bounds": {"clip": 0.3, "bounds": (-0.2, 0.3)},
+    "not-coupled": {"coupled": True}, "not-full-peephole": {"full_peephole": True}, "not-normalized": {"normalized": True},
+    "not-passing-the-clipped": {"clip": 0.3, "passes_unclipped": True}, "not-keeping-c": {"keeps_h": True},
+    "not-projecting": {"projects": True}, "not-squashing": {"of_state": tf.identity}, "not-uneven": {"cut": "uneven"},
+    "not-a-known-activation": {"activation": tf.nn.leaky_relu},
+}  # fmt: skip
+
+
 def cases() -> dict[str, Callable[[Any], Made]]:
     made: dict[str, Callable[[Any], Made]] = {
         **{name: lambda x, of=of: dynamic(x, lstm(activation=of)) for name, of in (ACTIVATIONS | UNKNOWN).items()},
@@ -109,6 +227,7 @@ def cases() -> dict[str, Callable[[Any], Made]]:
         "stack-residual": lambda x: stacked(x, cells.ResidualWrapper),
         "block": block,
         "block-clip": lambda x: block(x, cell_clip=0.3),
+        **{name: lambda x, how=how: own(x, **how) for name, how in OWN.items()},
         "block-2-clip": lambda x: block(x, tf.raw_ops.BlockLSTMV2, cell_clip=0.3),
     }  # fmt: skip
     return made

@@ -490,6 +490,11 @@ def own_cell(
     added: Mapping[str, float] | None = None,
     shapes: tuple[int, int] = (3, 4),
     candidate: str = "Tanh",
+    squashing: str = "Tanh",
+    cut: str = "split",
+    peepholes: Mapping[str, str] | None = None,
+    clip: tuple[float, float] | None = None,
+    passes: str = "state",
 ) -> bytes:
     """Return the variables and the steps, one after the other, of a cell as users write it themselves.
 
@@ -504,6 +509,11 @@ def own_cell(
         added: The number added to a gate, by letter; by default 1.0 to f.
         shapes: The width of the input and the units.
         candidate: The activation of the candidate.
+        squashing: The activation of the cell state.
+        cut: How the gates are cut out of one sum: `split`, `sizes` (by their sizes), or the slices `strided` and `slice`.
+        peepholes: The names of the peepholes by their gates.
+        clip: The bounds of the cell state.
+        passes: What the next step takes as the cell state: the clipped `state`, the `sum` before that, or the output `h`.
     """
     names = names or {"W": "own/W_xh", "U": "own/W_hh", "b": "own/bias"}
     added = {"f": 1.0} if added is None else added
@@ -511,19 +521,22 @@ def own_cell(
     columns = 4 * m if order else m
     sizes = {"W": (d + m if fused else d, columns), "U": (m, columns), "b": (columns,)}
     text = b"".join(variable(name, sizes[role[0]]) for role, name in names.items())
+    text += b"".join(variable(name, (m,)) for name in (peepholes or {}).values())
     text += constant("axis", np.array(1, "<i4")) + constant("rows", np.array(0, "<i4")) + node("start", "Placeholder")
     states = ("start", "start")
     for step in range(steps):
         at = f"step_{step}"
         text += node(f"{at}/x", "StridedSlice", "input")
-        text += _own_step(at, order, names, states, added, candidate,
+        text += _own_step(at, order, names, states, added, (candidate, squashing), cut, m, peepholes or {}, clip,
                           joined=joined, fused=fused, state_first=state_first)  # fmt: skip
-        states = (f"{at}/h", f"{at}/c")
+        state = f"{at}/clip" if clip else f"{at}/c"
+        states = (f"{at}/h", {"state": state, "sum": f"{at}/c", "h": f"{at}/h"}[passes])
     return text
 
 
 def _own_step(
-    at: str, order: str, names: Mapping[str, str], states: tuple[str, str], added: Mapping[str, float], candidate: str,
+    at: str, order: str, names: Mapping[str, str], states: tuple[str, str], added: Mapping[str, float],
+    activations: tuple[str, str], cut: str, units: int, peepholes: Mapping[str, str], clip: tuple[float, float] | None,
     *, joined: bool, fused: bool, state_first: bool,
 ) -> bytes:  # fmt: skip
     def pair(of_input: str, of_state: str) -> tuple[str, str]:
@@ -547,8 +560,10 @@ def _own_step(
                        else node(f"{place}/z", "Identity", f"{place}/sum"))  # fmt: skip
 
     if order:
-        text = total(at, "") + node(f"{at}/split", "Split", "axis", f"{at}/z", num_split=integer(3, 4))
-        parts = {gate: f"{at}/split:{place}" if place else f"{at}/split" for place, gate in enumerate(order)}
+        text, parts = total(at, ""), {}
+        for place, gate in enumerate(order):
+            made, parts[gate] = _cut_out(at, place, units, cut)
+            text += made
     else:
         text = b"".join(total(f"{at}/{gate}", f"_{gate}") for gate in "ifco")
         parts = {gate: f"{at}/{gate}/z" for gate in "ifco"}
@@ -557,13 +572,39 @@ def _own_step(
             f"{at}/{gate}/more", "Add", parts[gate], f"{at}/{gate}/added"
         )
         parts[gate] = f"{at}/{gate}/more"
+    state = f"{at}/clip" if clip else f"{at}/c"
+    for gate, name in peepholes.items():
+        text += node(f"{at}/{gate}/seen", "Mul", state if gate == "o" else states[1], f"{name}/read")
+        text += node(f"{at}/{gate}/with", "AddV2", parts[gate], f"{at}/{gate}/seen")
+        parts[gate] = f"{at}/{gate}/with"
     for gate in "ifo":
         text += node(f"{at}/{gate}", "Sigmoid", parts[gate])
     return text + b"".join([
-        node(f"{at}/g", candidate, parts["c"]),
+        node(f"{at}/g", activations[0], parts["c"]),
         node(f"{at}/kept", "Mul", states[1], f"{at}/f"),
         node(f"{at}/new", "Mul", f"{at}/i", f"{at}/g"),
         node(f"{at}/c", "AddV2", f"{at}/kept", f"{at}/new"),
-        node(f"{at}/squashed", "Tanh", f"{at}/c"),
+        clipped(f"{at}/clip", f"{at}/c", *clip) if clip else b"",
+        node(f"{at}/squashed", activations[1], state),
         node(f"{at}/h", "Mul", f"{at}/squashed", f"{at}/o"),
     ])  # fmt: skip
+
+
+def _cut_out(at: str, place: int, units: int, cut: str) -> tuple[bytes, str]:
+    """Return the nodes that cut one of four gates out of `{at}/z`, and the name of the output that is the gate."""
+    split = f"{at}/split:{place}" if place else f"{at}/split"
+    if cut in ("split", "sizes"):
+        sizes = constant(f"{at}/sizes", np.full(4, units, "<i4"))
+        taken = ("axis", f"{at}/z") if cut == "split" else (f"{at}/z", f"{at}/sizes", "axis")
+        text = node(f"{at}/split", "Split" if cut == "split" else "SplitV", *taken, num_split=integer(3, 4))
+        return (sizes + text, split) if place == 0 else (b"", split)
+    name = f"{at}/part_{place}"
+    first, last = place * units, (place + 1) * units
+    if cut == "slice":
+        text = constant(f"{name}/begin", np.array([0, first], "<i4"))
+        text += constant(f"{name}/size", np.array([-1, units], "<i4"))
+        return text + node(name, "Slice", f"{at}/z", f"{name}/begin", f"{name}/size"), name
+    words = {"begin": [0, first], "end": [0, last if place < 3 else 0], "strides": [1, 1]}
+    text = b"".join(constant(f"{name}/{word}", np.array(value, "<i4")) for word, value in words.items())
+    masks = {"begin_mask": integer(3, 1), "end_mask": integer(3, 1 if place < 3 else 3)}
+    return text + node(name, "StridedSlice", f"{at}/z", *(f"{name}/{word}" for word in words), **masks), name

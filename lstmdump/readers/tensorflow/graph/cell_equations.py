@@ -20,16 +20,12 @@ from typing import NamedTuple
 
 from lstmdump.errors import CannotReplay
 from lstmdump.model.cell_classes import BLOCK_OPERATIONS
+from lstmdump.readers.tensorflow.graph.cell_walk import ACTIVATIONS, CLIPPING, CellWalk
 from lstmdump.readers.tensorflow.graph.cells import ADDING, PIECE, SPLIT, GraphCell, variables_behind
 from lstmdump.readers.tensorflow.graph.graph_def import Node, scalar
-from lstmdump.readers.tensorflow.graph.walk import Walk
 
-_ACTIVATIONS = {"Tanh": "tanh", "Sigmoid": "sigmoid", "Relu": "relu", "Relu6": "relu6", "Elu": "elu", "Selu": "selu",
-                "Softplus": "softplus", "Softsign": "softsign", "Exp": "exponential"}  # fmt: skip
 _CANDIDATE = 1
 _PARTS = {"i": 0, "f": 2, "o": 3}
-_CLIPPING = ("Minimum", "Maximum", "ClipByValue")
-_NEXT = ("Concat", "ConcatV2", "Merge", "Mul", "NextIteration", "Select", "SelectV2")  # take a state to the next step
 _OUTPUT_OF_BLOCK = 6
 _MAX_TERMS = 8  # of the sum that a gate takes
 _OTHER_EQUATIONS = "its graph computes more than the equations of an LSTM, or something else"
@@ -60,7 +56,9 @@ def read(cell: GraphCell, variables: Mapping[str, Sequence[str]]) -> Equations:
         CannotReplay: The cell computes something else, or takes other variables.
     """
     if cell.own is not None:  # such a cell is found by its equations
-        return Equations("tanh", cell.own.output)
+        if cell.own.problem is not None:
+            raise CannotReplay(cell.own.problem)
+        return Equations(cell.own.activation, cell.own.output, cell.own.cell_clip)
     return _read_split(cell, variables) if cell.operation == SPLIT else _read_block(cell, variables)
 
 
@@ -100,7 +98,7 @@ class _Gate(NamedTuple):
     states: list[str]
 
 
-class _CellGraph(Walk):
+class _CellGraph(CellWalk):
     """The nodes around the split of a cell."""
 
     def __init__(self, split: Node) -> None:
@@ -133,13 +131,13 @@ class _CellGraph(Walk):
         """
         if taker.operation == "Mul":
             return "linear", self._output_of_split(_CANDIDATE), [taker]
-        word = _ACTIVATIONS.get(taker.operation)
+        word = ACTIVATIONS.get(taker.operation)
         products = [node for node in self.takers(taker.name) if node.operation == "Mul"] if word is not None else []
         return word or "", taker.name, products
 
     def _describe_unknown_activation(self) -> str:
         for taker in self.takers(self._output_of_split(_CANDIDATE)):
-            if taker.operation not in _ACTIVATIONS and len(taker.inputs) == 1 and "Shape" not in taker.operation:
+            if taker.operation not in ACTIVATIONS and len(taker.inputs) == 1 and "Shape" not in taker.operation:
                 return f"its candidate goes through {taker.operation}, which is not a known activation"
         return _OTHER_EQUATIONS
 
@@ -172,22 +170,14 @@ class _CellGraph(Walk):
                 parts += 1
             elif node is not None and node.operation in ADDING and len(waiting) < _MAX_TERMS:
                 waiting.extend(node.inputs)
-            elif node is not None and (state := self._match_peephole(node)) is not None:
-                states.append(state)
+            elif node is not None and (peephole := self.match_peephole(node)) is not None:
+                states.append(peephole[1])
             elif node is not None and scalar(node) is not None:
                 constants += 1
             else:
                 return None
         is_plain = not waiting and parts == 1 and constants <= (letter == "f") and len(states) <= 1
         return _Gate(states) if is_plain else None
-
-    def _match_peephole(self, node: Node) -> str | None:
-        """Return the state that `node` multiplies by a variable, or None."""
-        if node.operation == "Mul" and len(node.inputs) == 2:
-            for turn in (0, 1):
-                if variables_behind(self.nodes, node.inputs[turn]):
-                    return self.origin(node.inputs[1 - turn])
-        return None
 
     def _find_peepholes(self, gates: Mapping[str, _Gate], state: str) -> set[str]:
         """Return the letters of the `gates` that have a peephole; each may take `state` only."""
@@ -207,13 +197,13 @@ class _CellGraph(Walk):
                 activated = self.at(self.other(product, sigmoid.name)) if product.operation == "Mul" else None
                 if activated is None or not activated.inputs or gate is None:
                     continue
-                word = _ACTIVATIONS.get(activated.operation, "linear")
+                word = ACTIVATIONS.get(activated.operation, "linear")
                 taken = self.other(product, sigmoid.name) if word == "linear" else activated.inputs[0]
                 clipped = self.origin(taken or "")
-                if clipped == state or (self._match_clipping(clipped)[0] == state and not self._is_fed_back(state)):
+                if clipped == state or (self.match_clipping(clipped)[0] == state and not self.is_fed_back(state)):
                     return (
                         word,
-                        self._read_bound(clipped, "cell state"),
+                        self.read_bound(clipped, "cell state"),
                         product.name,
                         self._find_peepholes({"o": gate}, clipped),
                     )
@@ -229,44 +219,14 @@ class _CellGraph(Walk):
         """Return the projection of `output` by the variable with these `names`, and its bound."""
         for product in self.takers(output):
             if product.operation == "MatMul" and self._is_product_with(product, names):
-                clipped = [node for node in self.takers(product.name) if node.operation in _CLIPPING]
-                if not clipped or self._is_fed_back(product.name):
+                clipped = [node for node in self.takers(product.name) if node.operation in CLIPPING]
+                if not clipped or self.is_fed_back(product.name):
                     return product.name, None
-                clipped += [node for node in self.takers(clipped[0].name) if node.operation in _CLIPPING]
-                return clipped[-1].name, self._read_bound(clipped[-1].name, "projected output")
+                clipped += [node for node in self.takers(clipped[0].name) if node.operation in CLIPPING]
+                return clipped[-1].name, self.read_bound(clipped[-1].name, "projected output")
         raise CannotReplay(_OTHER_EQUATIONS)
 
     def _is_product_with(self, product: Node, names: Sequence[str]) -> bool:
         """Return whether the second factor of `product` is the variable with these `names`, or its pieces."""
         behind = variables_behind(self.nodes, product.inputs[1]) if len(product.inputs) == 2 else ()
         return bool(behind) and {PIECE.sub("", name) for name in behind} <= set(names)
-
-    def _is_fed_back(self, output: str) -> bool:
-        """Return whether the next step, of a loop or of a list, takes `output` itself and not the clipped one."""
-        return any(node.operation in _NEXT for node in self.takers(output))
-
-    def _read_bound(self, name: str, what: str) -> float | None:
-        _, low, high = self._match_clipping(name)
-        if low is None and high is None:
-            return None
-        if low is None or high is None or low != -high or high < 0:
-            raise CannotReplay(f"its {what} is clipped, but not between -x and x: from {low} to {high}")
-        return high
-
-    def _match_clipping(self, name: str) -> tuple[str, float | None, float | None]:
-        """Return the output that is clipped to give `name`, and the constant lower and upper bounds, None if absent."""
-        low = high = None
-        for _ in _CLIPPING:
-            node = self.at(name)
-            if node is None or node.operation not in _CLIPPING:
-                break
-            limits = [None if (at := self.at(one)) is None else scalar(at) for one in node.inputs]
-            if node.operation == "ClipByValue" and len(limits) == 3:
-                name, low, high = self.origin(node.inputs[0]), limits[1], limits[2]
-            elif len(limits) == 2 and (limits[0] is None) != (limits[1] is None):
-                turn = 0 if limits[0] is None else 1
-                low, high = (low, limits[1 - turn]) if node.operation == "Minimum" else (limits[1 - turn], high)
-                name = self.origin(node.inputs[turn])
-            else:
-                break
-        return name, low, high

@@ -36,7 +36,7 @@ _MAX_DISTANCE = 60  # nodes between the part of the forget gate and its sigmoid;
 
 
 class OwnEquations(NamedTuple):
-    """The equations of a cell of the user's own, which are those of an LSTM with tanh and sigmoid.
+    """The equations of a cell of the user's own, which are those of an LSTM whose gates go through sigmoid.
 
     Attributes:
         order: The order of the gates in the columns of its arrays; empty if each gate has arrays of its own.
@@ -44,6 +44,10 @@ class OwnEquations(NamedTuple):
         taken: The output that is x; empty if it is put together from several.
         state_first: Whether the rows of a kernel over both begin with those of h, not with those of x.
         is_known: Whether the graph shows which of the inputs is h; otherwise only the widths may.
+        units: The units, where the graph shows them.
+        activation: The activation of the candidate and of the cell state, by Keras's name.
+        cell_clip: The bound x if the cell state is clipped to [-x, x], or None.
+        problem: Why the cell cannot be replayed: it has two activations, or other bounds.
     """
 
     order: str
@@ -51,6 +55,10 @@ class OwnEquations(NamedTuple):
     taken: str
     state_first: bool
     is_known: bool
+    units: int | None = None
+    activation: str = "tanh"
+    cell_clip: float | None = None
+    problem: str | None = None
 
 
 class GraphCell(NamedTuple):

@@ -29,6 +29,9 @@ class FunctionBody(Nodes):
         self._outer = outer
         names = [argument.text(1) for argument in function.message(1).messages(2)]
         self._arguments = dict(zip(names, loop.inputs, strict=False))
+        ends = {entry.text(1): _graph_name(entry.text(2)) for entry in function.messages(4)}
+        results = [ends.get(result.text(1)) for result in function.message(1).messages(3)]
+        self._returned = {name: end for name, end in zip(names, results, strict=False) if end not in (None, name)}
         self._nodes: dict[str, Node] = {}
         self._takers: dict[str, list[Node]] = {}
         for data in function.all_bytes(3):
@@ -41,9 +44,15 @@ class FunctionBody(Nodes):
     def node(self, name: str) -> Node | None:
         """Return the node that the input `name` refers to."""
         plain = name.lstrip("^").partition(":")[0]
+        if plain in self._returned:  # it stands for the outer node at the first turn only
+            return None
         if plain in self._arguments:
             return self._outer.source(self._arguments[plain])
         return self._nodes.get(plain)
+
+    def returned(self, argument: str) -> str | None:
+        """Return the output that takes the place of `argument` at the next turn of the loop."""
+        return self._returned.get(argument)
 
     def running(self, operation: str) -> Iterator[Node]:
         """Iterate over the nodes with the given operation."""

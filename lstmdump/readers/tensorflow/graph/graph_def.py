@@ -43,6 +43,10 @@ class Nodes(ABC):
     def taking(self, output: str) -> Iterator[Node]:
         """Iterate over the nodes that take `output`, for instance `split:2`."""
 
+    def returned(self, argument: str) -> str | None:  # noqa: ARG002 - the body of a loop has some
+        """Return the output that takes the place of `argument` at the next turn of the loop whose body this is."""
+        return None
+
     def source(self, name: str) -> Node | None:
         """Return the node that the input `name` comes from, behind all nodes that pass their input on unchanged."""
         node = self.node(name)
@@ -241,6 +245,19 @@ def scalar(node: Node) -> float | None:
     return shortest_float32(data[:size]) if letter == "f" else float(struct.unpack(f"<{letter}", data[:size])[0])
 
 
+def integers(node: Node) -> tuple[int, ...] | None:
+    """Return the numbers of a constant, a vector of few int32, without numpy; None if `node` is anything else."""
+    message = node.value
+    shape = () if message is None else dtypes.shape_of(message.message(2))
+    if message is None or dtypes.dtype_name(message.integer(1)) != "int32" or len(shape) != 1 or shape[0] > _FEW:
+        return None
+    content, listed = bytes(message.bytes(4)), message.integers(7)[: shape[0]]
+    if len(content) == 4 * shape[0]:
+        return struct.unpack(f"<{shape[0]}i", content)
+    return (*listed, *(listed[-1:] or [0]) * (shape[0] - len(listed)))
+
+
+_FEW = 8
 _SCALARS = {"float32": ("f", 5), "float64": ("d", 6), "float16": ("e", 13), "int32": ("i", 7)}
 _BYTES = {"e": 2, "i": 4}
 _VALUES = {"float32": 5, "float64": 6, "int32": 7, "int64": 10, "bool": 11, "float16": 13, "bfloat16": 13, "uint8": 7,

@@ -3,79 +3,57 @@
 ::
 
     z_g = x·W_g + h·U_g + b_g                                for each gate g
-    c' = σ(z_f + forget_bias)∘c + σ(z_i)∘tanh(z_c)
-    h' = σ(z_o)∘tanh(c')
+    c' = σ(z_f + forget_bias)∘c + σ(z_i)∘activation(z_c)
+    h' = σ(z_o)∘activation(c')
 
-The four sums are the parts of one that is split, in any order, or each has variables of its own. W and U may be added
-after their products, or concatenated before one product, or they may be the rows of one variable.
+The four sums are the parts of one that is split or sliced, in any order, or each has variables of its own. W and U may
+be added after their products, or concatenated before one product, or they may be the rows of one variable. Peepholes
+may be added before each σ, and c' may be clipped.
 
-The search begins at each tanh: back to the sum of the candidate, which few others have, then forward to c' and h', and
-back again to the sums of the gates. Which of the two products takes h is shown by the step before: it takes the h'
-that the same cell computed. Written for and measured on graphs of TensorFlow 1.12 and 2.21.
+The search begins at each activation: back to the sum of the candidate, which few others have, then forward to c' and
+h', and back again to the sums of the gates. Which of the two products takes h is shown by the step before: it takes the
+h' that the same cell computed. Written for and measured on graphs of TensorFlow 1.12 and 2.21.
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from lstmdump.errors import CannotReplay
 from lstmdump.readers.tensorflow.graph import functions as graph_functions
-from lstmdump.readers.tensorflow.graph.cells import (
-    ADDING,
-    JOINING,
-    OWN,
-    PIECE,
-    SPLIT,
-    VARIABLES,
-    GraphCell,
-    OwnEquations,
-    cells,
-    variables_behind,
-)
-from lstmdump.readers.tensorflow.graph.graph_def import Graph, Node, Nodes, constant, scalar
-from lstmdump.readers.tensorflow.graph.walk import Walk
+from lstmdump.readers.tensorflow.graph.cell_walk import ACTIVATIONS, CLIPPING
+from lstmdump.readers.tensorflow.graph.cells import ADDING, JOINING, OWN, SPLIT, GraphCell, OwnEquations, cells
+from lstmdump.readers.tensorflow.graph.gate_sums import GateSum, SumWalk, are_pieces
+from lstmdump.readers.tensorflow.graph.graph_def import Graph, Node, Nodes
 
 _PARTS = 4
-_MAX_TERMS = 12  # of the sum of a gate
+_OF_CANDIDATES = [operation for operation in ACTIVATIONS if operation != "Sigmoid"]  # that would be a gate as well
 _MAX_STEPS = 12  # through a loop and the tuple or stack of states that it passes on
 _MAX_COUNTED = 200_000  # nodes visited in a graph; a genuine one has fewer around its activations
 _ENOUGH_STEPS = 8  # of a cell, to see that it takes its own output: models for one step and for many may share it
 _GATES = "ifco"
-_TRANSPOSING = ("transpose_a", "transpose_b")
-_OLD_PIECE = re.compile(r"(?:(?<=^\w)|(?<=/\w)|(?<=/\w_\w))_\d{1,9}$")  # TensorFlow 0.12: `W_0`, `W_P_0`
-
-
-class _Product(NamedTuple):
-    """A product of `taken`, the name of an output, with a variable; `joined` are the outputs that it concatenates."""
-
-    taken: str
-    variable: str
-    joined: tuple[str, ...] = ()
-
-
-class _Sum(NamedTuple):
-    """The sum of a gate: its products, the variables and the number added, and which part of a split it is, if any."""
-
-    products: tuple[_Product, ...]
-    biases: tuple[str, ...]
-    added: float
-    part: int | None
-
-    @property
-    def variables(self) -> tuple[str, ...]:
-        """The variables in the sum, which all steps of a cell have in common."""
-        return (*(product.variable for product in self.products), *self.biases)
 
 
 class _Step(NamedTuple):
-    """A step of a cell: the sums of its gates and the output h'."""
+    """A step of a cell.
 
-    sums: Mapping[str, _Sum]
-    output: str
+    Attributes:
+        sums: The sums of its gates.
+        node: The activation of the candidate.
+        before: The output that is c.
+        state: The output that is c', after its clipping.
+        output: The output that is h'.
+        of_state: The activation of c', by Keras's name.
+    """
+
+    sums: Mapping[str, GateSum]
     node: Node
+    before: str
+    state: str
+    output: str
+    of_state: str
 
 
 def all_cells(
@@ -95,10 +73,10 @@ def all_cells(
     for cell in of_tensorflow:
         kernel = cell.variables["kernel"]
         other = own.pop(kernel, None)
-        is_same = other is None or (other.own is not None and other.own.order == "icfo" and not other.own.state_first)
+        is_same = other is None or _is_of_tensorflow(other)
         if not is_same and other is not None:
             yield other
-        elif cell.operation != SPLIT or _are_pieces(kernel):
+        elif cell.operation != SPLIT or are_pieces(kernel):
             yield cell
     yield from own.values()
 
@@ -113,7 +91,7 @@ def _may_hold_own(
     """
     read = {name for cell in of_tensorflow for names in cell.variables.values() for name in names}
     kernels = [cell.variables["kernel"] for cell in of_tensorflow]
-    if not all(_are_pieces(kernel) and all(map(is_named, kernel)) for kernel in kernels):
+    if not all(are_pieces(kernel) and all(map(is_named, kernel)) for kernel in kernels):
         return True
     others = [
         shape
@@ -126,9 +104,11 @@ def _may_hold_own(
     return any(number >= _PARTS for number in of_one_gate.values())
 
 
-def _are_pieces(names: Sequence[str]) -> bool:
-    """Return whether `names` are the pieces of one partitioned variable, or a single variable."""
-    return any(len({one.sub("", name) for name in names}) == 1 for one in (PIECE, _OLD_PIECE))
+def _is_of_tensorflow(cell: GraphCell) -> bool:
+    """Return whether a cell that was found by its equations has the layout and the names of one of TensorFlow's."""
+    scope = cell.variables["kernel"][0].rpartition("/")[0] if "kernel" in cell.variables else ""
+    usual = all(names == (f"{scope}/{leaf}",) for leaf, names in cell.variables.items() if leaf.endswith("_diag"))
+    return usual and cell.own is not None and cell.own.order == "icfo" and not cell.own.state_first
 
 
 def _find_own(graph: Graph, is_named: Callable[[str], bool]) -> Iterator[GraphCell]:
@@ -136,8 +116,8 @@ def _find_own(graph: Graph, is_named: Callable[[str], bool]) -> Iterator[GraphCe
     for nodes in (graph, *graph_functions.bodies(graph)):
         steps: dict[tuple[str, ...], list[_Step]] = {}
         known: set[tuple[str, ...]] = set()
-        for node in nodes.running("Tanh"):
-            if node.operation != "Tanh" or counted > _MAX_COUNTED:
+        for node in (node for operation in _OF_CANDIDATES for node in nodes.running(operation)):
+            if node.operation not in _OF_CANDIDATES or counted > _MAX_COUNTED:
                 continue
             search = _Search(nodes)
             try:
@@ -156,173 +136,197 @@ def _find_own(graph: Graph, is_named: Callable[[str], bool]) -> Iterator[GraphCe
                 yield cell
 
 
-class _Search(Walk):
+class _Search(SumWalk):
     """The search for a step of a cell around its candidate."""
 
-    def step(self, tanh: Node, is_named: Callable[[str], bool], known: set[tuple[str, ...]]) -> _Step | None:
-        """Return the step whose candidate is `tanh`, if it is one of a cell that is not `known` yet."""
-        candidate = self._read_sum(tanh.inputs[0]) if tanh.inputs else None
+    def step(self, activation: Node, is_named: Callable[[str], bool], known: set[tuple[str, ...]]) -> _Step | None:
+        """Return the step whose candidate is `activation`, if it is one of a cell that is not `known` yet."""
+        candidate = self.read_sum(activation.inputs[0]) if activation.inputs else None
         if candidate is None or not candidate.products or candidate.variables in known:
             return None
         if any(is_named(product.variable) for product in candidate.products) and len(candidate.products) == 1:
             return None
-        for product in self.takers(tanh.name):
-            gate = self._read_gate(self.other(product, tanh.name)) if product.operation == "Mul" else None
-            for state in self.takers(product.name) if gate is not None else ():
-                forget = self._read_forget_gate(state, product.name)
-                for output_gate, output in self._list_outputs(state.name) if forget is not None else ():
-                    if gate is not None and forget is not None:
-                        return _Step({"i": gate, "f": forget, "c": candidate, "o": output_gate}, output, tanh)
+        for product in self.takers(activation.name):
+            gate = self._read_gate(self.other(product, activation.name)) if product.operation == "Mul" else None
+            for total in self.takers(product.name) if gate is not None else ():
+                forget, before = self._read_forget_gate(total, product.name)
+                if gate is None or forget is None:
+                    continue
+                for state, of_state, output_gate, output in self._list_outputs(total.name):
+                    sums = {"i": gate, "f": forget, "c": candidate, "o": output_gate}
+                    return _Step(sums, activation, before, state, output, of_state)
         return None
 
-    def _read_forget_gate(self, state: Node, new: str) -> _Sum | None:
-        kept = self.at(self.other(state, new)) if state.operation in ADDING else None
-        if kept is None or kept.operation != "Mul" or len(kept.inputs) != 2:
-            return None
-        return self._read_gate(kept.inputs[0]) or self._read_gate(kept.inputs[1])
+    def _read_forget_gate(self, total: Node, new: str) -> tuple[GateSum | None, str]:
+        """Return the sum of the forget gate and the state that it multiplies, if `total` adds that to `new`."""
+        kept = self.at(self.other(total, new)) if total.operation in ADDING else None
+        if kept is not None and kept.operation == "Mul" and len(kept.inputs) == 2:
+            for turn in (0, 1):
+                gate = self._read_gate(kept.inputs[turn])
+                if gate is not None:
+                    return gate, self.origin(kept.inputs[1 - turn])
+        return None, ""
 
-    def _list_outputs(self, state: str) -> Iterator[tuple[_Sum, str]]:
-        """Yield the sums of the gates that multiply tanh of `state`, each with the product."""
-        for squashed in self.takers(state):
-            if squashed.operation == "Tanh":
-                for product in self.takers(squashed.name):
-                    gate = self._read_gate(self.other(product, squashed.name)) if product.operation == "Mul" else None
-                    if gate is not None:
-                        yield gate, product.name
+    def _list_outputs(self, total: str) -> Iterator[tuple[str, str, GateSum, str]]:
+        """Yield the state made of `total`, its activation, the gate that multiplies the activated one, and the product.
 
-    def _read_gate(self, name: str | None) -> _Sum | None:
+        The state is `total` itself or, where that is clipped, what this gives.
+        """
+        for state in self._list_states(total):
+            for squashed in self.takers(state):
+                if squashed.operation in ACTIVATIONS:
+                    for product in self.takers(squashed.name):
+                        other = self.other(product, squashed.name) if product.operation == "Mul" else None
+                        gate = self._read_gate(other)
+                        if gate is not None:
+                            yield state, ACTIVATIONS[squashed.operation], gate, product.name
+
+    def _list_states(self, total: str) -> Iterator[str]:
+        """Yield `total`, or the ends of the one or two operations that clip it."""
+        clipped = [taker.name for taker in self.takers(total) if taker.operation in CLIPPING]
+        yield from clipped or [total]
+        for name in clipped:
+            yield from (taker.name for taker in self.takers(name) if taker.operation in CLIPPING)
+
+    def _read_gate(self, name: str | None) -> GateSum | None:
         """Return the sum that the sigmoid at `name` takes, or None if there is none."""
         node = self.at(name)
         is_gate = node is not None and node.operation == "Sigmoid" and node.inputs
-        return self._read_sum(node.inputs[0]) if node is not None and is_gate else None
-
-    def _read_sum(self, name: str) -> _Sum | None:
-        """Return the sum at `name`, if it consists of products with variables, of variables and of numbers."""
-        waiting, products, biases, added, part = [name], list[_Product](), list[str](), 0.0, None
-        for _ in range(_MAX_TERMS):
-            if not waiting:
-                return _Sum(tuple(sorted(products, key=_get_variable)), tuple(biases), added, part)
-            at = self.origin(waiting.pop())
-            node = self.nodes.node(at)
-            if node is None:
-                return None
-            if node.operation in (*ADDING, "BiasAdd") and len(node.inputs) == 2:
-                waiting.extend(node.inputs)
-            elif _is_split(node) and part is None:
-                place = at.partition(":")[2]
-                part = int(place) if place.isdecimal() else 0
-                waiting.append(node.inputs[1])
-            elif node.operation == "MatMul" and (found := self._read_products(node)):
-                products += found
-            elif (value := _read_number(node)) is not None:
-                added += value
-            elif node.operation in VARIABLES:
-                biases.append(node.name)
-            else:
-                return None
-        return None
-
-    def _read_products(self, node: Node) -> list[_Product]:
-        """Return the products that a multiplication of matrices stands for: two if both sides are concatenated."""
-        turned = any(node.attributes[key].integer(5) for key in _TRANSPOSING if key in node.attributes)
-        names = variables_behind(self.nodes, node.inputs[1]) if len(node.inputs) == 2 and not turned else ()
-        taken = self.origin(node.inputs[0]) if names else ""
-        parts = self._list_joined(taken)
-        if len(names) == 1:
-            return [_Product(taken, names[0], parts)]
-        if len(names) == len(parts) == 2 and not _are_pieces(names):
-            return [_Product(part, name) for part, name in zip(parts, names, strict=True)]
-        return []
-
-    def _list_joined(self, name: str) -> tuple[str, ...]:
-        """Return the outputs that are concatenated to give `name`; none if it is no concatenation."""
-        node = self.at(name)
-        if node is None or node.operation not in JOINING:
-            return ()
-        inputs = node.inputs[1:] if node.operation == "Concat" else node.inputs[:-1]
-        return tuple(map(self.origin, inputs))
+        return self.read_sum(node.inputs[0]) if node is not None and is_gate else None
 
     def is_previous(self, name: str, outputs: set[str]) -> bool:
         """Return whether the output `name` is one of `outputs`, of the step before or of the last turn of a loop."""
-        places: list[int] = []  # the parts of stacked states that were taken apart on the way
+        return self._find_previous(name, outputs) in outputs
+
+    def is_made_of(self, name: str, outputs: set[str]) -> bool:
+        """Return whether the output `name` is a product of one of `outputs` of the step before: a projection."""
+        node = self.nodes.node(self._find_previous(name, outputs))
+        while node is not None and node.home is self.nodes and node.operation in (*ADDING, "BiasAdd", "MatMul"):
+            name = self.origin(node.inputs[0])
+            if node.operation == "MatMul":
+                return name in outputs
+            node = self.nodes.node(name)
+        return False
+
+    def _find_previous(self, name: str, outputs: set[str]) -> str:
+        """Return the output that `name` passes on from the step before, or from the last turn of a loop.
+
+        States may be put together and taken apart on the way. The search ends at one of `outputs`, or where nothing
+        passes the state on.
+        """
+        places: list[int] = []  # the parts of states that were taken apart
         for _ in range(_MAX_STEPS):
             name = self.origin(name)
             if name in outputs and not places:
-                return True
-            node = self.nodes.node(name)
-            if node is None or node.home is not self.nodes or not node.inputs:
-                return False
-            place = name.partition(":")[2]
-            if node.operation in ("Merge", "RefMerge"):
-                sources = map(self.at, node.inputs)
-                turn = next((one for one in sources if one is not None and one.operation == "NextIteration"), None)
-                if turn is None or not turn.inputs:
-                    return False
-                name = turn.inputs[0]
-            elif node.operation == "Unpack" or (node.operation == SPLIT and len(node.inputs) == 2):
-                places.append(int(place) if place.isdecimal() else 0)
-                name = node.inputs[-1]
-            elif node.operation in ("Pack", *JOINING) and places and places[-1] < len(node.inputs):
-                inputs = node.inputs[1:] if node.operation == "Concat" else node.inputs
-                name = inputs[places.pop()]
-            elif node.operation in ("Select", "SelectV2") and len(node.inputs) == 3:
-                name = node.inputs[1] if self.origin(node.inputs[1]) in outputs else node.inputs[2]
-            else:
-                return False
-        return False
+                return name
+            passed = self.nodes.returned(name) or self._pass_back(name, places, outputs)
+            if passed is None:
+                return name
+            name = passed
+        return name
 
-
-def _is_split(node: Node) -> bool:
-    """Return whether `node` divides what it takes in four."""
-    return node.operation == SPLIT and len(node.inputs) == 2 and node.number("num_split") == _PARTS
-
-
-def _get_variable(product: _Product) -> str:
-    return product.variable
-
-
-def _read_number(node: Node) -> float | None:
-    """Return the number of a constant without dimensions; a bias of one unit has one."""
-    value = scalar(node)
-    tensor = None if value is None else constant(node)
-    return value if tensor is not None and not tensor.shape else None
+    def _pass_back(self, name: str, places: list[int], outputs: set[str]) -> str | None:
+        """Return the output that the node at `name` passes on, and keep account of which part of it is meant."""
+        node = self.nodes.node(name)
+        if node is None or node.home is not self.nodes or not node.inputs:
+            return None
+        if node.operation in ("Merge", "RefMerge"):
+            sources = map(self.at, node.inputs)
+            turn = next((one for one in sources if one is not None and one.operation == "NextIteration"), None)
+            return turn.inputs[0] if turn is not None and turn.inputs else None
+        place = name.partition(":")[2]
+        if node.operation == "Unpack" or (node.operation == SPLIT and len(node.inputs) == 2):
+            places.append(int(place) if place.isdecimal() else 0)
+            return node.inputs[-1]
+        if (columns := self.read_columns(node)) is not None:  # of two states side by side
+            start, stop = columns
+            places.append(0 if start == 0 else 1 if stop is None else start // (stop - start))
+            return node.inputs[0]
+        if node.operation in ("Pack", *JOINING) and places and places[-1] < len(node.inputs):
+            inputs = node.inputs[1:] if node.operation == "Concat" else node.inputs
+            return inputs[places.pop()]
+        if node.operation in ("Select", "SelectV2") and len(node.inputs) == 3:
+            return node.inputs[1] if self.origin(node.inputs[1]) in outputs else node.inputs[2]
+        return None
 
 
 def _describe(nodes: Nodes, steps: Sequence[_Step]) -> GraphCell | None:
     """Return the cell with these steps, or None if its gates do not have the arrays of an LSTM."""
     first = steps[0]
     sums = first.sums
-    if any(sums[letter].added for letter in "ico") or any(len(one.biases) > 1 for one in sums.values()):
+    order, units = _find_order(sums)
+    if order is None or not _has_usual_terms(first):
         return None
-    order = _find_order(sums)
-    if order is None:
-        return None
-    outputs = {step.output for step in steps}
     letters = _GATES if not order else "c"
-    roles = [_assign(nodes, [step.sums[letter] for step in steps], outputs) for letter in letters]
+    roles = [_assign(nodes, [step.sums[letter] for step in steps], steps) for letter in letters]
     known = [role for role in roles if role is not None]
     if len(known) != len(roles) or len({(role.state_first, role.is_known, len(role.variables)) for role in known}) != 1:
         return None
-    variables: dict[str, tuple[str, ...]] = {}
-    for letter, role in zip(letters, known, strict=True):
-        names = dict(zip(_name_arrays(role, letter if not order else ""), role.variables, strict=True))
-        variables |= {leaf: (name,) for leaf, name in names.items()}
-        if sums[letter].biases:
-            variables["bias" if order else f"b_{letter}"] = sums[letter].biases
+    if known[0].is_known and not _keeps_state(nodes, steps):
+        return None
+    variables = _name_variables(sums, dict(zip(letters, known, strict=True)), order)
     if len({name for names in variables.values() for name in names}) != len(variables):
         return None  # two gates that share an array are not those of an LSTM
-    own = OwnEquations(order, first.output, known[0].taken, known[0].state_first, known[0].is_known)
+    activation, clip, problem = _read_settings(nodes, first)
+    own = OwnEquations(order, first.output, known[0].taken, known[0].state_first, known[0].is_known, units,
+                       activation, clip, problem)  # fmt: skip
     return GraphCell(OWN, variables, sums["f"].added, known[0].is_known, first.node, own)
 
 
-def _find_order(sums: Mapping[str, _Sum]) -> str | None:
-    """Return the order of the gates in one sum that is split, an empty text for four sums, None for anything else."""
-    parts = {letter: one.part for letter, one in sums.items()}
-    if all(part is None for part in parts.values()):
-        return ""
-    by_part = {part: letter for letter, part in parts.items()}
-    one_sum = len({(one.products, one.biases) for one in sums.values()}) == 1
-    return "".join(by_part[part] for part in range(_PARTS)) if one_sum and set(by_part) == set(range(_PARTS)) else None
+def _has_usual_terms(step: _Step) -> bool:
+    """Return whether each gate has one bias at most, a peephole at most to its own state, and no number but the f."""
+    states = {"i": step.before, "f": step.before, "o": step.state}
+    for letter, one in step.sums.items():
+        if len(one.biases) > 1 or len(one.peepholes) > 1 or (one.added and letter != "f"):
+            return False
+        if any(peephole.state != states.get(letter) for peephole in one.peepholes):
+            return False
+    return True
+
+
+def _keeps_state(nodes: Nodes, steps: Sequence[_Step]) -> bool:
+    """Return whether the state that the forget gate multiplies is the one that the same cell computed before."""
+    search, states = _Search(nodes), {step.state for step in steps}
+    return any(search.is_previous(step.before, states) for step in steps)
+
+
+def _read_settings(nodes: Nodes, step: _Step) -> tuple[str, float | None, str | None]:
+    """Return the activation, the bound of the cell state, and why the cell cannot be replayed, if it cannot."""
+    activation = ACTIVATIONS[step.node.operation]
+    if step.of_state != activation:
+        return activation, None, f"its candidate goes through {activation}, but its cell state through {step.of_state}"
+    try:
+        return activation, _Search(nodes).read_bound(step.state, "cell state"), None
+    except CannotReplay as error:
+        return activation, None, str(error)
+
+
+def _name_variables(sums: Mapping[str, GateSum], roles: Mapping[str, _Roles], order: str) -> dict[str, tuple[str, ...]]:
+    """Return the names of the variables by what they are called in a cell, the kernels first."""
+    variables: dict[str, tuple[str, ...]] = {}
+    for letter, role in roles.items():
+        names = zip(_name_arrays(role, letter if not order else ""), role.variables, strict=True)
+        variables |= {leaf: (name,) for leaf, name in names}
+        if sums[letter].biases:
+            variables["bias" if order else f"b_{letter}"] = sums[letter].biases
+    peepholes = {f"w_{letter}_diag": one.peepholes[0] for letter, one in sums.items() if one.peepholes}
+    return variables | {leaf: (peephole.variable,) for leaf, peephole in peepholes.items()}
+
+
+def _find_order(sums: Mapping[str, GateSum]) -> tuple[str | None, int | None]:
+    """Return the order of the gates in one sum that is cut in four, and the columns of one where they show.
+
+    The order is empty for four sums, and None for anything else.
+    """
+    parts = [one.part for one in sums.values()]
+    if all(part is None for part in parts):
+        return "", None
+    by_place = {part.place: letter for letter, part in zip(sums, parts, strict=True) if part is not None}
+    widths = {None if part is None else part.width for part in parts}
+    is_one_sum = len({(one.products, one.biases) for one in sums.values()}) == len(widths) == 1
+    if not is_one_sum or set(by_place) != set(range(len(_GATES))):
+        return None, None
+    return "".join(by_place[place] for place in range(len(_GATES))), widths.pop()
 
 
 class _Roles(NamedTuple):
@@ -341,8 +345,8 @@ class _Roles(NamedTuple):
     is_known: bool
 
 
-def _assign(nodes: Nodes, sums: Sequence[_Sum], outputs: set[str]) -> _Roles | None:
-    """Return the roles of the kernels in a gate, whose sums in all steps are `sums`."""
+def _assign(nodes: Nodes, sums: Sequence[GateSum], steps: Sequence[_Step]) -> _Roles | None:
+    """Return the roles of the kernels in a gate, whose sums in all `steps` are `sums`."""
     products = sums[0].products
     if len(products) == 1 and len(products[0].joined) > 1:
         taken = [list(one.products[0].joined) for one in sums]
@@ -353,11 +357,16 @@ def _assign(nodes: Nodes, sums: Sequence[_Sum], outputs: set[str]) -> _Roles | N
     else:
         return None
     names = tuple([product.variable for product in products])
-    search = _Search(nodes)
+    search, outputs = _Search(nodes), {step.output for step in steps}
+    states = {step.state for step in steps}
     fed_back = {place for inputs in taken for place, name in enumerate(inputs) if search.is_previous(name, outputs)}
     last = len(taken[0]) - 1
     if len(fed_back) > 1 or (fed_back and fed_back.isdisjoint({0, last})):
         return None
+    if not fed_back and any(
+        search.is_made_of(name, outputs) or search.is_previous(name, states) for inputs in taken for name in inputs
+    ):
+        return None  # the recurrent kernel takes something else than h
     is_known = bool(fed_back)
     state = fed_back.pop() if is_known else last
     others = [name for place, name in enumerate(taken[0]) if place != state]

@@ -20,7 +20,14 @@ def fits(cell: TF1Cell, tensors: Mapping[str, Tensor]) -> bool:
     if cell.order is None:
         return False
     found = [_read_gate(cell, letter, tensors) for letter in _list_letters(cell)]
-    return None not in found and len({(kernel.shape, units) for kernel, _, units in filter(None, found)}) == 1
+    sizes = {(kernel.shape, units) for kernel, _, units in filter(None, found)}
+    if None in found or len(sizes) != 1:
+        return False
+    ((_, units),) = sizes
+    peepholes = [names for leaf, names in cell.variables.items() if leaf.endswith("_diag")]
+    own = None if cell.computed is None else cell.computed.own
+    is_cut_between_gates = own is None or own.units in (None, units)
+    return is_cut_between_gates and all(tensors[name].shape == (units,) for names in peepholes for name in names)
 
 
 def arrays(cell: TF1Cell, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

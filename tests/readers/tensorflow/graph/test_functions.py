@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 from support.tensorflow_builders import constant, counted, node, split_cell, variable
@@ -11,12 +13,15 @@ from lstmdump.readers.tensorflow.graph.graph_def import Graph
 from lstmdump.readers.tensorflow.wire.protobuf import fields
 
 
-def function(name: str, arguments: list[str], nodes: bytes) -> bytes:
-    """Return a library of one FunctionDef, which holds the `nodes` of a graph in field 3."""
+def function(name: str, arguments: list[str], nodes: bytes, results: Mapping[str, str] | None = None) -> bytes:
+    """Return a library of one FunctionDef, which holds the `nodes` of a graph in field 3, and returns `results`."""
+    results = results or {}
     signature = counted(1, name) + b"".join(counted(2, counted(1, argument)) for argument in arguments)
+    signature += b"".join(counted(3, counted(1, result)) for result in results)
     messages = [bytes(value) for _, value in fields(nodes) if not isinstance(value, int)]
     inside = b"".join(counted(3, message) for message in messages)
-    return counted(2, counted(1, counted(1, signature) + inside))
+    ends = b"".join(counted(4, counted(1, result) + counted(2, output)) for result, output in results.items())
+    return counted(2, counted(1, counted(1, signature) + inside + ends))
 
 
 def loop(name: str, body: str, *inputs: str, operation: str = "While") -> bytes:
@@ -42,6 +47,15 @@ def test_an_output_in_a_body_is_named_as_in_a_graph() -> None:
     (body,) = graph_functions.bodies(Graph(loop("while", "f") + function("f", [], inside)))
     assert ([one.name for one in body.taking("a")], [one.name for one in body.taking("s:2")]) == (["b"], ["c"])
     assert [one.name for one in body.running("Tanh")] == ["b", "c"]
+
+
+def test_an_argument_that_changes_from_turn_to_turn_is_not_the_node_given_at_the_first() -> None:
+    inside = node("b", "Tanh", "state")
+    ends = {"state_out": "b:y:0", "kernel_out": "kernel"}
+    outer = constant("zero", np.zeros(1, "f4")) + variable("w", (1, 1)) + loop("while", "f", "zero", "w/read")
+    (body,) = graph_functions.bodies(Graph(outer + function("f", ["state", "kernel"], inside, ends)))
+    assert (body.returned("state"), body.node("state")) == ("b", None)
+    assert (body.returned("kernel"), getattr(body.node("kernel"), "name", "")) == (None, "w")
 
 
 def test_too_many_loops_over_one_long_function_are_refused() -> None:

@@ -6,11 +6,11 @@ import time
 import numpy as np
 import pytest
 from support import tensorflow_builders as tf
-from support.tensorflow_builders import constant, counted, integer, node, scalar
+from support.tensorflow_builders import constant, counted, integer, node, scalar, shape, varint
 
 from lstmdump.errors import CorruptModel
 from lstmdump.readers.tensorflow.graph import graph_def
-from lstmdump.readers.tensorflow.graph.graph_def import Graph, tensor_in
+from lstmdump.readers.tensorflow.graph.graph_def import Graph, integers, tensor_in
 from lstmdump.readers.tensorflow.wire.protobuf import Message
 
 
@@ -215,3 +215,26 @@ def test_declared_variables_have_shape_and_type(operation: str) -> None:
 def test_a_variable_with_a_partly_unknown_shape_is_ignored(shape: bytes) -> None:
     graph = Graph(node("k", "VariableV2", shape=counted(7, shape), dtype=integer(6, 1)))
     assert graph_def.variables_declared(graph) == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "numbers"),
+    [
+        (counted(4, np.array([0, -1], "<i4").tobytes()), (0, -1)),
+        (counted(7, varint(0) + varint(-1)), (0, -1)),
+        (integer(7, 5), (5, 5)),  # the last number stands for the missing ones
+        (b"", (0, 0)),
+    ],
+)
+def test_a_short_vector_of_integers_is_read_in_every_form(content: bytes, numbers: tuple[int, ...]) -> None:
+    made = integer(1, 3) + counted(2, shape((2,))) + content
+    (found,) = Graph(node("a", "Const", value=counted(8, made))).running("Const")
+    assert integers(found) == numbers
+
+
+@pytest.mark.parametrize(
+    "values", [np.zeros(2, "<f4"), np.zeros((1, 2), "<i4"), np.zeros(9, "<i4"), np.array(0, "<i4")]
+)
+def test_other_constants_are_not_short_vectors_of_integers(values: np.ndarray) -> None:
+    (found,) = Graph(constant("a", values)).running("Const")
+    assert integers(found) is None

@@ -14,7 +14,8 @@ from support import builders
 from support.tensorflow_builders import meta_graph, node, own_cell, variable, write_bundle
 
 import lstmdump
-from lstmdump.lstm import LSTM
+from lstmdump.errors import CannotReplay
+from lstmdump.lstm import LSTM, behaviour
 from lstmdump.report import record
 from lstmdump.report.facts import describe
 
@@ -128,7 +129,7 @@ def test_the_rest_of_the_scope_is_not_a_part_of_the_cell(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     "unlike",
-    [{"added": {"f": 1.0, "o": 0.5}}, {"added": {"c": 0.5}}, {"candidate": "Sigmoid"}, {"candidate": "Relu"}],
+    [{"added": {"f": 1.0, "o": 0.5}}, {"added": {"c": 0.5}}, {"candidate": "Sigmoid"}, {"candidate": "Rint"}],
 )
 def test_other_equations_are_not_those_of_a_cell(unlike: dict[str, Any], tmp_path: Path) -> None:
     with opened(tmp_path, named(side_by_side("icfo"), XH), own_cell(names=XH, **unlike)) as model:
@@ -170,6 +171,117 @@ def test_a_cell_with_two_kernels_is_replayed_with_its_forget_bias() -> None:
         c = c / (1 + np.exp(-f - 1.0)) + np.tanh(candidate) / (1 + np.exp(-i))
         h = np.tanh(c) / (1 + np.exp(-o))
     assert np.abs(states.h[:, -1] - h).max() < 1e-6
+
+
+# --- gates cut out otherwise, peepholes, a bounded state, other activations
+
+LOOK = {gate: f"own/look_{gate}" for gate in "ifo"}
+
+
+def peephole_values(gates: str = "ifo") -> dict[str, np.ndarray]:
+    return {LOOK[gate]: builders.numbers(M, seed=20 + place) for place, gate in enumerate(gates)}
+
+
+@pytest.mark.parametrize("order", ["icfo", "fcoi"])
+@pytest.mark.parametrize("cut", ["sizes", "strided", "slice"])
+def test_the_gates_may_be_cut_by_sizes_or_slices(cut: str, order: str, tmp_path: Path) -> None:
+    with opened(tmp_path, named(side_by_side(order), XH), own_cell(order, names=XH, cut=cut)) as model:
+        (lstm,) = model.lstms
+        assert (lstm.gate_order, lstm.forget_bias, lstm.parameters) == (order, 1.0, 128)
+        assert_gates(lstm)
+
+
+def test_slices_of_another_width_than_the_gates_are_not_those_of_a_cell(tmp_path: Path) -> None:
+    graph = own_cell(names=XH, cut="strided")
+    wider = {"own/W_xh": np.zeros((3, 32), "f4"), "own/W_hh": np.zeros((8, 32), "f4"), "own/bias": np.zeros(32, "f4")}
+    with opened(tmp_path, wider, graph) as model:
+        assert model.lstms == ()
+
+
+@pytest.mark.parametrize("gates", ["ifo", "if", "o"])
+def test_peepholes_are_those_of_the_gates_that_take_the_state(gates: str, tmp_path: Path) -> None:
+    values = peephole_values(gates)
+    graph = own_cell(names=XH, peepholes={gate: LOOK[gate] for gate in gates})
+    with opened(tmp_path, named(side_by_side("icfo"), XH) | values, graph) as model:
+        (lstm,) = model.lstms
+        assert (lstm.peepholes, lstm.parameters) == (True, 128 + M * len(gates))
+        for letter, gate in lstm.gates.items():
+            assert (None if gate.V is None else gate.V.read().tolist()) == (
+                values[LOOK[letter]].tolist() if letter in gates else None
+            )
+        assert_gates(lstm)
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_arrays_for_each_gate_may_come_with_peepholes(fused: bool, tmp_path: Path) -> None:
+    made = builders.gates(D, M)
+    names = {f"{array}_{gate}": f"v/{array}{gate}" for gate in "ifco" for array in ("Wb" if fused else "WUb")}
+    tensors = {name: made[role] for role, name in names.items()}
+    if fused:
+        tensors |= {f"v/W{gate}": np.concatenate([made[f"W_{gate}"], made[f"U_{gate}"]]) for gate in "ifco"}
+    graph = own_cell("", names=names, fused=fused, peepholes=LOOK)
+    with opened(tmp_path, tensors | peephole_values(), graph) as model:
+        assert (model.lstms[0].peepholes, model.lstms[0].parameters) == (True, 140)
+        assert_gates(model.lstms[0])
+
+
+def test_a_peephole_of_another_width_is_not_that_of_a_cell(tmp_path: Path) -> None:
+    tensors = named(side_by_side("icfo"), XH) | peephole_values() | {LOOK["o"]: np.zeros(1, "f4")}
+    with opened(tmp_path, tensors, own_cell(names=XH, peepholes=LOOK)) as model:
+        assert model.lstms == ()
+
+
+def settings(tmp_path: Path, **graph: Any) -> behaviour.Behaviour:
+    with opened(tmp_path, named(side_by_side("icfo"), XH), own_cell(names=XH, **graph)) as model:
+        return behaviour.of(model.lstms[0], model.producer)
+
+
+def test_a_bounded_state_has_its_bound(tmp_path: Path) -> None:
+    assert settings(tmp_path, clip=(-0.5, 0.5)).cell_clip == 0.5
+
+
+@pytest.mark.parametrize(("operation", "word"), [("Relu", "relu"), ("Softsign", "softsign"), ("Elu", "elu")])
+def test_the_activation_is_that_of_candidate_and_state(operation: str, word: str, tmp_path: Path) -> None:
+    assert settings(tmp_path, candidate=operation, squashing=operation).activation == word
+
+
+@pytest.mark.parametrize(
+    ("graph", "problem"),
+    [
+        ({"candidate": "Relu"}, "its candidate goes through relu, but its cell state through tanh"),
+        ({"clip": (-0.5, 1.0)}, "its cell state is clipped, but not between -x and x: from -0.5 to 1.0"),
+    ],
+)
+def test_a_cell_that_cannot_be_replayed_says_why(graph: dict[str, Any], problem: str, tmp_path: Path) -> None:
+    with pytest.raises(CannotReplay) as caught:
+        settings(tmp_path, **graph)
+    assert str(caught.value) == problem
+
+
+@pytest.mark.parametrize(
+    "unlike",
+    [
+        {"clip": (-0.5, 0.5), "passes": "sum"},  # the next step takes the state before it is clipped
+        {"passes": "h"},  # the forget gate multiplies h
+        {"candidate": "Sigmoid", "squashing": "Sigmoid"},  # which of the two is the input gate?
+    ],
+)
+def test_a_cell_whose_graph_does_not_prove_the_equations_is_not_read(unlike: dict[str, Any], tmp_path: Path) -> None:
+    with opened(tmp_path, named(side_by_side("icfo"), XH), own_cell(names=XH, **unlike)) as model:
+        assert model.lstms == ()
+
+
+@pytest.mark.parametrize("name", ["loop", "scan"])
+def test_a_cell_in_a_loop_of_the_users_own_is_replayed_as_tensorflow_ran_it(name: str) -> None:
+    # TensorFlow 2.21 wrote both with `tests/oracle/write_tf1_cells.py`: slices in the order f c o i, rows of h first,
+    # peepholes, a state within ±0.3, elu; `loop` in a function, `scan` between Enter and NextIteration
+    recorded = dict(np.load(CASES / "own_cells" / f"{name}.io.npz"))
+    with lstmdump.open(CASES / "own_cells" / name) as model:
+        (lstm,) = model.lstms
+        assert (lstm.gate_order, lstm.input_dim, lstm.units, lstm.parameters) == ("fcoi", 3, 4, 140)
+        states = lstmdump.replay.run(lstm, recorded["x"])
+    assert np.abs(states.h - recorded["h0"]).max() < 1e-6
+    assert np.abs(states.c[:, -1] - recorded["c0"]).max() < 1e-6
 
 
 # --- one kernel over both, and arrays for each gate
@@ -278,7 +390,7 @@ def test_such_shapes_in_a_scope_that_is_not_called_a_cell_have_no_note(scope: st
 
 
 def test_a_graph_that_computes_something_else_has_a_note(tmp_path: Path) -> None:
-    graph = own_cell(names=XH | {"W": "my_lstm/W_xh", "U": "my_lstm/W_hh", "b": "my_lstm/bias"}, candidate="Relu")
+    graph = own_cell(names=XH | {"W": "my_lstm/W_xh", "U": "my_lstm/W_hh", "b": "my_lstm/bias"}, candidate="Rint")
     names = {role: name.replace("own", "my_lstm") for role, name in XH.items()}
     assert notes(tmp_path, named(side_by_side("icfo"), names), graph) == [
         "my_lstm has the shapes of an LSTM cell, but its graph does not show the equations of one"
