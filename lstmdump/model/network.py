@@ -166,28 +166,36 @@ class NetworkDescription:
         around = (index for index in layers if any(inner.name == name for inner in self.layers[index].walk()))
         return next(named, next(around, None))
 
-    def with_input_at(self, call: int, name: str, shape: tuple[int | None, ...] | None) -> NetworkDescription:
-        """Return this network with a new input in place of the first tensor that a call takes, wherever it is taken.
+    def with_stand_in(
+        self, tensor: NetworkTensor, name: str, shape: tuple[int | None, ...] | None
+    ) -> NetworkDescription:
+        """Return this network with a new input in place of `tensor`, wherever that is taken.
 
-        That call keeps no other tensors and no mask; the other inputs of the model remain.
+        The new input is the first, and its call as well, so that the indices of all other calls grow by one.
 
         Args:
-            call: The index of the call.
+            tensor: The tensor that is no longer taken.
             name: The name of the new input.
             shape: Its shape without the batch.
         """
-        replaced = self.calls[call].inputs[0]
 
-        def renumber(tensor: NetworkTensor) -> NetworkTensor:
-            return NetworkTensor(0) if tensor == replaced else NetworkTensor(tensor.call + 1, tensor.output)
+        def renumber(one: NetworkTensor) -> NetworkTensor:
+            return NetworkTensor(0) if one == tensor else NetworkTensor(one.call + 1, one.output)
 
-        calls = [one.renumbered(renumber) for one in self.calls]
-        calls[call] = replace(calls[call], inputs=(NetworkTensor(0),), mask=None)
-        stand_in = NetworkLayer((name,), INPUT, {})
         return NetworkDescription(
-            (*self.layers, stand_in),
-            (NetworkCall(len(self.layers)), *calls),
+            (*self.layers, NetworkLayer((name,), INPUT, {})),
+            (NetworkCall(len(self.layers)), *(one.renumbered(renumber) for one in self.calls)),
             (NetworkInput(name, NetworkTensor(0), shape),
              *(replace(one, tensor=NetworkTensor(one.tensor.call + 1)) for one in self.inputs)),
             tuple(replace(one, tensor=renumber(one.tensor)) for one in self.outputs),
         )  # fmt: skip
+
+    def with_input_at(self, call: int, name: str, shape: tuple[int | None, ...] | None) -> NetworkDescription:
+        """Return this network with a new input in place of the first tensor that a call takes, wherever it is taken.
+
+        That call keeps no other tensors and no mask; the other inputs of the model remain. See `with_stand_in`.
+        """
+        found = self.with_stand_in(self.calls[call].inputs[0], name, shape)
+        calls = list(found.calls)
+        calls[call + 1] = replace(calls[call + 1], inputs=(NetworkTensor(0),), mask=None)
+        return replace(found, calls=tuple(calls))

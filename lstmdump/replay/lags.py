@@ -34,10 +34,10 @@ _MOST = 0.95
 _AT_LEAST = 10
 _LAGS_WITHOUT_INPUT = 1_000
 _REST = 1e-6  # of the influence of the state itself: earlier steps change no digit of any figure that is shown
-_SETTLING = 10_000  # steps
-_SETTLED = 1e-9  # change in one step, relative to the largest state
-_UNSETTLED = f"the state does not settle in {_SETTLING:,} steps of x = 0 from h = c = 0"
-_NOT_FINITE = "the state does not stay finite at x = 0 from h = c = 0"
+SETTLING = 10_000  # steps
+SETTLED = 1e-9  # change in one step, relative to the largest state
+UNSETTLED = f"the state does not settle in {SETTLING:,} steps of x = 0 from h = c = 0"
+NOT_FINITE = "the state does not stay finite at x = 0 from h = c = 0"
 _BLOCK = 250  # steps
 _AT_ONCE = 1 << 19  # numbers of the largest array of a step
 _STATES_AT_ONCE = 1 << 19  # numbers of the states of all steps
@@ -272,18 +272,18 @@ def _settle(cell: CellNumbers) -> tuple[State, str | None]:
     state = equations.zero_state(cell, 1)
     x = np.zeros((1, _BLOCK, cell.input_dim))
     with np.errstate(over="ignore", invalid="ignore"):
-        for _ in range(0, _SETTLING, _BLOCK):
+        for _ in range(0, SETTLING, _BLOCK):
             states = equations.replay(_drop_direction(cell), x, initial=state)
             both = np.concatenate([np.concatenate(state, 1)[:, None], np.concatenate([states.h, states.c], 2)], 1)[0]
             change = np.abs(np.diff(both, axis=0)).max(1)
             if not np.isfinite(change).all():
-                return state, _NOT_FINITE
-            still = np.flatnonzero(change <= _SETTLED * max(1.0, np.abs(both).max()))
+                return state, NOT_FINITE
+            still = np.flatnonzero(change <= SETTLED * max(1.0, np.abs(both).max()))
             at = int(still[0]) if len(still) else _BLOCK - 1
             state = State(states.h[:, at], states.c[:, at])
             if len(still):
                 return state, None
-    return state, _UNSETTLED
+    return state, UNSETTLED
 
 
 class LagSubject(NamedTuple):

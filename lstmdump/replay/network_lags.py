@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -18,14 +19,23 @@ import numpy as np
 from lstmdump.errors import BadInput, CannotReplay
 from lstmdump.model.network import NetworkTensor
 from lstmdump.model.tensor import Array
-from lstmdump.replay import propagation
-from lstmdump.replay.lags import LagSubject, LayerLags, mark_incomplete, summarise
-from lstmdump.replay.layers.base import Signal
+from lstmdump.replay import propagation, zero_input
+from lstmdump.replay.lags import (
+    NOT_BY_WEIGHTS,
+    WITHOUT_INPUT,
+    LagSubject,
+    LayerLags,
+    mark_incomplete,
+    summarise,
+)
+from lstmdump.replay.layers.base import RunContext, Signal
 from lstmdump.replay.plan import NetworkPlan
 from lstmdump.replay.propagation import RunnableNetwork, Tape
 
 _KEPT = 1 << 23  # numbers of all signals of the sequences that are computed together
 _AT_ONCE = 1 << 22  # numbers of the largest gradient
+_LENGTHS = (100, 1_000)  # steps of x = 0, where the model states none
+_FADED = 1e-6  # of the largest norm: earlier steps change no digit of any figure that is shown
 
 
 class LagSource(NamedTuple):
@@ -94,7 +104,6 @@ def lags(
     unit: int | None = None,
     most: int | None = None,
     mask: Array | None = None,
-    point: str = "the inputs given",
 ) -> list[LayerLags]:
     """Return the influence of each step of each input on each target of `plan`.
 
@@ -104,20 +113,78 @@ def lags(
         unit: The only number of each target to consider.
         most: The number of lags to return.
         mask: A mask in place of those of the network, (batch, steps).
-        point: Where the derivatives are taken, in words.
 
     Raises:
         BadInput: An input has another shape than a layer takes, or a target has no such unit.
         CannotReplay: No input has steps.
     """
+    return _compute(plan, given, unit, most, mask, "the inputs given", RunContext())
+
+
+def lags_without_input(plan: NetworkPlan, *, unit: int | None = None, most: int | None = None) -> list[LayerLags]:
+    """Return the influence of each lag at x = 0, in the states that this input leads to.
+
+    An input whose length the model does not state has as many steps as matter, up to 1,000. If the states of a layer
+    do not settle, there are no norms.
+
+    Args:
+        plan: The network, as `zero_input.read` returns it, read as `float64`.
+        unit: The only number of each target to consider.
+        most: The number of lags to return.
+
+    Raises:
+        BadInput: A target has no such unit.
+        CannotReplay: No input has steps.
+    """
+    found: list[LayerLags] = []
+    for steps in _LENGTHS:
+        given = zero_input.make(plan, steps)
+        context, no_point = zero_input.settle(plan, given)
+        if no_point is not None:
+            return _compute_nothing(plan, given, no_point)
+        found = _compute(plan, given, unit, most, None, WITHOUT_INPUT, context)
+        if zero_input.has_stated_length(plan) or all(map(_has_faded, found)):
+            break
+    return [replace(one, length=None, notes=(*one.notes, NOT_BY_WEIGHTS)) for one in found]
+
+
+def _has_faded(found: LayerLags) -> bool:
+    """Return whether the earliest lag has next to no influence, so that steps before it have none."""
+    largest = max(found.norms)
+    return not largest or found.norms[-1] <= _FADED * largest
+
+
+def _compute_nothing(plan: NetworkPlan, given: Mapping[str, Signal], no_point: str) -> list[LayerLags]:
+    """Return influences without norms, with the reason."""
+    tape = propagation.forward(plan.network, given, keep=True)
+    pairs = ((target, source) for target in list_targets(plan) for source in find_sources(plan.network, given))
+    found = []
+    for target, source in pairs:
+        features = math.prod(tape[source.tensor].values.shape[2:])
+        units = _count_units(tape[target.tensor].values)
+        subject = LagSubject(target.name, features, units, None, target.symbol, source.name)
+        nothing = summarise(subject, np.zeros((1, 0, features)), None, WITHOUT_INPUT)
+        found.append(replace(nothing, notes=(), is_complete=False, no_point=no_point))
+    return found
+
+
+def _compute(
+    plan: NetworkPlan,
+    given: Mapping[str, Signal],
+    unit: int | None,
+    most: int | None,
+    mask: Array | None,
+    point: str,
+    context: RunContext,
+) -> list[LayerLags]:
     sources = find_sources(plan.network, given)
     if not sources:
         raise CannotReplay("no input of the model has steps, so there are no lags")
-    batch = len(next(iter(given.values())).values)
     squares = _Squares()
-    for members in _divide(plan.network, given, mask, batch):
+    for members in _divide(plan.network, given, mask):
         part = {name: Signal(signal.values[members]) for name, signal in given.items()}
-        tape = propagation.forward(plan.network, part, mask=None if mask is None else mask[members], keep=True)
+        its_mask = None if mask is None else mask[members]
+        tape = propagation.forward(plan.network, part, mask=its_mask, context=context, keep=True)
         for target in list_targets(plan):
             _go_back(plan.network, tape, target, sources, unit, squares)
     return [
@@ -125,13 +192,19 @@ def lags(
     ]
 
 
-def _divide(network: RunnableNetwork, given: Mapping[str, Signal], mask: Array | None, batch: int) -> Iterator[slice]:
+def _divide(network: RunnableNetwork, given: Mapping[str, Signal], mask: Array | None) -> Iterator[slice]:
     """Yield the sequences of a batch in parts whose signals fit in memory."""
+    batch = len(next(iter(given.values())).values)
     first = {name: Signal(signal.values[:1]) for name, signal in given.items()}
     tape = propagation.forward(network, first, mask=None if mask is None else mask[:1], keep=True)
     numbers = sum(signal.values.size for made in tape.signals.values() for signal in made)
     step = max(1, _KEPT // numbers)
     yield from (slice(start, start + step) for start in range(0, batch, step))
+
+
+def _count_units(values: Array) -> int:
+    """Return the numbers of the last step of `values`, (batch, steps, …), or of `values`, (batch, …)."""
+    return math.prod(values.shape[2:] if values.ndim > 2 else values.shape[1:])
 
 
 class _Squares:
@@ -156,7 +229,7 @@ def _go_back(
     squares: _Squares,
 ) -> None:
     values = tape[target.tensor].values
-    units = squares.units[target] = math.prod(values.shape[2:] if values.ndim > 2 else values.shape[1:])
+    units = squares.units[target] = _count_units(values)
     if unit is not None and not 0 <= unit < units:
         raise BadInput(f"{target.name} has no unit {unit}; its {units} are numbered from 0 to {units - 1}")
     chosen = np.arange(units) if unit is None else np.array([unit])

@@ -75,7 +75,7 @@ class NetworkPlan:
         return (*self.notes, *note_backwards(self.chosen))
 
 
-class _ChosenInputs(NamedTuple):
+class ChosenInputs(NamedTuple):
     """The network to run, with its inputs.
 
     Attributes:
@@ -112,8 +112,12 @@ def read(
         CannotReplay: A layer that is needed cannot be computed; the message names it, and what to do.
         NoSuchLayer: There is no layer to give the array to.
     """
-    inputs = _choose_inputs(described, given, purpose)
-    calls = _find_calls(inputs.described, purpose.chosen)
+    return read_chosen(opened, _choose_inputs(described, given, purpose), purpose, options)
+
+
+def read_chosen(opened: OpenModel, inputs: ChosenInputs, purpose: Purpose, options: RunOptions) -> NetworkPlan:
+    """Read what `purpose` needs of the network in `inputs`, as `read` does."""
+    calls = find_calls(inputs.described, purpose.chosen)
     outputs = inputs.described.outputs if purpose.with_outputs else ()
     reader = whole_network.NetworkReader(opened, options)
     absent = {one.tensor for one in inputs.described.inputs} - {one.input.tensor for one in inputs.matched}
@@ -136,7 +140,7 @@ def read(
     )  # fmt: skip
 
 
-def _choose_inputs(described: NetworkDescription, given: Sequence[GivenArray], purpose: Purpose) -> _ChosenInputs:
+def _choose_inputs(described: NetworkDescription, given: Sequence[GivenArray], purpose: Purpose) -> ChosenInputs:
     if purpose.into is not None:
         layer = described.find_layer(purpose.into)
         if layer is None:
@@ -146,7 +150,7 @@ def _choose_inputs(described: NetworkDescription, given: Sequence[GivenArray], p
     for inputs in _list_candidates(described, purpose):
         matched = matching.match(given, inputs)
         if matched is not None:
-            return _ChosenInputs(described, matched)
+            return ChosenInputs(described, matched)
     fitting = next((lstm for lstm in purpose.chosen if len(given) == 1 and _fits(given[0], lstm)), None)
     layer = None if fitting is None else described.find_layer(fitting.name)
     if fitting is None or layer is None:
@@ -159,14 +163,14 @@ def _choose_inputs(described: NetworkDescription, given: Sequence[GivenArray], p
 
 def _list_candidates(described: NetworkDescription, purpose: Purpose) -> Iterator[tuple[NetworkInput, ...]]:
     """Yield the inputs that the whole purpose needs, and those that the LSTM layers alone need."""
-    lstms = list(_find_calls(described, purpose.chosen).values())
+    lstms = list(find_calls(described, purpose.chosen).values())
     outputs = [one.tensor.call for one in described.outputs] if purpose.with_outputs else []
     for calls in ([*lstms, *outputs], lstms):
         needed = described.needed_for(calls)
         yield tuple(one for one in described.inputs if one.tensor.call in needed)
 
 
-def _cut(described: NetworkDescription, layer: int, given: Sequence[GivenArray], purpose: Purpose) -> _ChosenInputs:
+def _cut(described: NetworkDescription, layer: int, given: Sequence[GivenArray], purpose: Purpose) -> ChosenInputs:
     """Return the network with the only array as the input of the layer with the index `layer`."""
     name = described.layers[layer].name
     if len(given) != 1:
@@ -182,7 +186,7 @@ def _cut(described: NetworkDescription, layer: int, given: Sequence[GivenArray],
         raise BadInput(
             f"the input is {array.shape}, but {name} takes {matching.describe_inputs(alone.network.inputs[:1])}"
         )
-    return _ChosenInputs(alone.network, matched, alone.notes, is_cut=True)
+    return ChosenInputs(alone.network, matched, alone.notes, is_cut=True)
 
 
 def _fits(array: GivenArray, lstm: LSTM) -> bool:
@@ -197,7 +201,7 @@ def _explain_misfit(described: NetworkDescription, given: Sequence[GivenArray], 
             f"--into LAYER gives a layer its own input: {own}")  # fmt: skip
 
 
-def _find_calls(described: NetworkDescription, chosen: Sequence[LSTM]) -> dict[str, int]:
+def find_calls(described: NetworkDescription, chosen: Sequence[LSTM]) -> dict[str, int]:
     """Return the first call of each LSTM layer, or of the layer that wraps it, by the name of the LSTM.
 
     Raises:

@@ -48,10 +48,14 @@ class RunContext:
         initial: The states before the first step that the user gives, by the name of the LSTM; they replace those of
             the network.
         watch: Is called with the states of each LSTM; None if nobody asks for them.
+        begins: The states with which a recurrent layer begins that the model gives none, by its name; else 0.
+        ends: Takes the last states of each such layer, for each of its calls; None if nobody asks for them.
     """
 
     initial: Mapping[str, State] = field(default_factory=dict)
     watch: StateWatch | None = None
+    begins: Mapping[str, Sequence[Array]] = field(default_factory=dict)
+    ends: dict[str, list[Sequence[Array]]] | None = None
 
 
 NO_CONTEXT = RunContext()

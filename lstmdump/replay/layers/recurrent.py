@@ -302,6 +302,8 @@ class RecurrentLayer(RunnableLayer):
                 context.watch(*watched, inputs[0].mask)
             values = run.h
             last.extend(run.last)
+        if context.ends is not None and len(inputs) == 1:
+            context.ends.setdefault(self.name, []).append(last)
         returned = [Signal(state) for state in last] if self.settings.return_state else []
         if self.settings.return_sequences:
             return Signal(_blank(values, shown), inputs[0].mask), *returned
@@ -343,12 +345,13 @@ class RecurrentLayer(RunnableLayer):
         return _Taken(_reverse(x, backwards), None if mask is None else _reverse(mask, backwards), initial)
 
     def _find_initial(self, states: list[Array], batch: int, context: RunContext) -> list[CellState]:
-        """Return the initial states of each cell: those of the user, or of the model, or 0."""
+        """Return the initial states of each cell: those of the user, or of the model, or those to begin with, or 0."""
         if len(states) not in (0, self.states):
             raise CannotReplay(
                 f"{self.name}: the model gives it {len(states)} initial states, but it has {self.states}"
             )
         found: list[CellState] = []
+        states = states or list(context.begins.get(self.name, ()))
         for cell in self._cells:
             own, states = states[: len(cell.widths)], states[len(cell.widths) :]
             zero = tuple(np.zeros((batch, width), cell.dtype) for width in cell.widths)
