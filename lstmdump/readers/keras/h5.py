@@ -20,7 +20,13 @@ from lstmdump.readers.keras.architecture.beside import ArchitectureBeside, find_
 from lstmdump.readers.keras.architecture.config import ConfigLayer, parse_architecture
 from lstmdump.readers.keras.architecture.match import Bucket
 from lstmdump.readers.keras.architecture.names import split_weight_name
-from lstmdump.readers.keras.architecture.placement import Placement, find_sources_later, place_layers
+from lstmdump.readers.keras.architecture.placement import (
+    Placement,
+    collect_placed,
+    describe_network_later,
+    find_sources_later,
+    place_layers,
+)
 
 _TOP_LEVEL = "top_level_model_weights"  # weights of the model itself, not in layer_names; written since TensorFlow 2.8
 _NO_PARAMETERS = frozenset({"seed_generator_state", "rnn_state"})
@@ -128,14 +134,18 @@ def _read_named(location: Location, file: HDF5File) -> Model:
     weights.extend(Weight((_TOP_LEVEL,), f"{b.scope}/{leaf}", tensor) for b in top for leaf, tensor in b.arrays.items())
     parameters = (weight for weight in weights if weight.leaf not in _NO_PARAMETERS)
     root_layer = grow(parameters, places.kinds, places.settings, file.limits)
+    producer = _find_producer(stored, file)
     return Model(
         Format.HDF5.value,
-        _find_producer(stored, file),
+        producer,
         root_layer,
         notes=(*notes, *places.notes),
         countable=places.countable,
         release=file.close,
         sources=find_sources_later(stored.architecture, places.described, root_layer),
+        network=describe_network_later(
+            stored.architecture, collect_placed(places.found), root_layer, producer, file.limits
+        ),
     )
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from lstmdump.errors import CorruptModel, UnsupportedFormat
 from lstmdump.model.limits import Limits
 from lstmdump.model.location import Location
-from lstmdump.model.tree import Layer, Model, Sources
+from lstmdump.model.tree import Model, Sources
 from lstmdump.readers.detect import Format
 from lstmdump.readers.tensorflow.objects import graph as object_graph
 from lstmdump.readers.tensorflow.objects import keras_names, weights
@@ -27,6 +27,7 @@ from lstmdump.readers.tensorflow.wire.mapped_file import content
 from lstmdump.readers.tensorflow.wire.protobuf import Buffer, Message, as_bytes, as_integer, as_text, fields
 
 if TYPE_CHECKING:
+    from lstmdump.model.network import NetworkDescription
     from lstmdump.readers.keras.architecture.config import ConfigLayer
 
 _MODEL, _TEXT_MODEL, _METADATA = "saved_model.pb", "saved_model.pbtxt", "keras_metadata.pb"
@@ -89,7 +90,7 @@ def _read(meta_graph: Message, directory: Location, bundle: Bundle | None) -> Mo
             bundle, graph, named, Format.SAVED_MODEL, object_model.producer(graph, version), notes
         )
         described = partial(_parse_architecture, metadata.get(0), directory.limits)
-        return model._replace(sources=_find_sources_later(named, model.root, described))
+        return _add_connections(model, named, described, directory.limits)
     if bundle is not None and OBJECT_GRAPH_KEY in bundle and not bundle.missing_files():
         from lstmdump.readers.tensorflow.objects import tf1_exports
 
@@ -100,32 +101,44 @@ def _read(meta_graph: Message, directory: Location, bundle: Bundle | None) -> Mo
         model = object_model.of_objects(
             bundle, graph, updated, Format.SAVED_MODEL, f"tf.keras (tensorflow {version})", notes
         )
-        return model._replace(sources=_find_sources_later(updated, model.root, lambda: known))
+        return _add_connections(model, updated, lambda: known, directory.limits)
     from lstmdump.readers.tensorflow.tf1 import model as tf1_model
 
     return tf1_model.of_saved_model(meta_graph, bundle, notes, directory.limits)
 
 
-def _find_sources_later(
-    named: Sequence[Named], root: Layer, architecture: Callable[[], ConfigLayer | None]
-) -> Callable[[], Sources]:
-    """Return a function that returns the sources of the `named` layers by the `architecture`."""
+def _add_connections(
+    model: Model, named: Sequence[Named], architecture: Callable[[], ConfigLayer | None], limits: Limits
+) -> Model:
+    """Return `model` with the connections between the `named` layers that the `architecture` states."""
 
-    def work_out() -> Sources:
-        from lstmdump.readers.keras.architecture.topology import find_sources
+    def find_sources() -> Sources:
+        from lstmdump.readers.keras.architecture import topology
         from lstmdump.readers.tensorflow.objects import tf1_exports
 
         known = architecture()
-        return {} if known is None else find_sources(known, tf1_exports.find_described(named, known), root)
+        return (
+            {} if known is None else topology.find_sources(known, tf1_exports.find_described(named, known), model.root)
+        )
 
-    return work_out
+    def describe_network() -> NetworkDescription | None:
+        from lstmdump.readers.keras.architecture import network
+        from lstmdump.readers.tensorflow.objects import tf1_exports
+
+        known = architecture()
+        if known is None:
+            return None
+        described = tf1_exports.find_described(named, known)
+        return network.describe_network(known, described, model.root, model.producer, limits)
+
+    return model._replace(sources=find_sources, network=describe_network)
 
 
 def _parse_architecture(config: object, limits: Limits) -> ConfigLayer | None:
     """Return the architecture in `config`, the JSON of the model itself."""
-    from lstmdump.readers.keras.architecture.config import describe_architecture
+    from lstmdump.readers.keras.architecture.config import describe_architecture, plain_lists
 
-    return describe_architecture(config, limits)
+    return describe_architecture(plain_lists(config), limits)
 
 
 def _set_keys(graph: ObjectGraph, bundle: Bundle | None) -> None:

@@ -33,6 +33,10 @@ _LAYER_KEYS = frozenset({"layers", "layer", "backward_layer", "cell", "cells"})
 CONTAINERS = frozenset({"Sequential", "Model", "Functional", "Merge", "Bidirectional", "TimeDistributed", "RNN",
                         "StackedRNNCells"})  # fmt: skip
 
+_MODULES_OF_KERAS = frozenset({"keras", "keras_core", "tensorflow", "tf_keras"})
+
+_SEQUENCES = ("__tuple__", "TensorShape")
+
 Config = Mapping[str, Any]
 """The configuration of a layer, parsed from JSON."""
 
@@ -50,6 +54,8 @@ class ConfigLayer(NamedTuple):
         children: the layers within, in order, each with the key that holds it.
         shared_id: the number that Keras 2.5 and later give to an object that is in the model more than once.
         inbound_nodes: its calls in a functional model, as they are stored.
+        module: the module of the class, which files of Keras 3 and `.keras` files state.
+        package: the package of the user that registered the class: `demo` for `demo>MyLSTM`; empty for other classes.
     """
 
     name: str | None
@@ -58,6 +64,13 @@ class ConfigLayer(NamedTuple):
     children: tuple[tuple[str, ConfigLayer], ...]
     shared_id: int | None = None
     inbound_nodes: object = None
+    module: str | None = None
+    package: str = ""
+
+    @property
+    def is_of_keras(self) -> bool:
+        """Whether the class is one of Keras, as far as the file states its module and package."""
+        return not self.package and (self.module is None or self.module.partition(".")[0] in _MODULES_OF_KERAS)
 
     def walk(self) -> Iterator[ConfigLayer]:
         """Yield this layer and all layers within it."""
@@ -74,6 +87,17 @@ class ConfigLayer(NamedTuple):
         if "layer" not in inner or (self.kind != "Bidirectional" and "merge_mode" not in self.settings):
             return ()
         return ("forward", inner["layer"]), ("backward", inner.get("backward_layer", inner["layer"]))
+
+
+def plain_lists(value: Any) -> Any:
+    """Return `value`, from JSON, with lists in place of the objects that stand for tuples and shapes in SavedModels."""
+    if isinstance(value, list):
+        return [plain_lists(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    if value.get("class_name") in _SEQUENCES and isinstance(value.get("items"), list):
+        return plain_lists(value["items"])
+    return {key: plain_lists(one) for key, one in value.items()}
 
 
 def parse_architecture(text: str, called: str = "model_config", limits: Limits = DEFAULTS) -> ConfigLayer:
@@ -108,7 +132,7 @@ def _parse_layer(value: object, depth: int, most: int, *, nameless: bool) -> Con
         return None
     if depth > most:
         raise limit_exceeded("nesting", f"the configuration nests layers more than {most} deep", needed=2 * most)
-    kind = value["class_name"].rpartition(">")[2]
+    package, _, kind = value["class_name"].rpartition(">")
     config = value.get("config")
     if kind in _NO_LAYER_CLASSES or not isinstance(config, (dict, list)):
         return None
@@ -116,7 +140,7 @@ def _parse_layer(value: object, depth: int, most: int, *, nameless: bool) -> Con
     name = settings.get("name", value.get("name"))
     if name is None and "layers" not in settings and not nameless:
         return None
-    shared_id = value.get("shared_object_id")
+    shared_id, module = value.get("shared_object_id"), value.get("module")
     return ConfigLayer(
         name if isinstance(name, str) else None,
         kind,
@@ -124,6 +148,8 @@ def _parse_layer(value: object, depth: int, most: int, *, nameless: bool) -> Con
         tuple(_parse_children(settings, depth, most)),
         shared_id if isinstance(shared_id, int) else None,
         value.get("inbound_nodes"),
+        module if isinstance(module, str) else None,
+        package,
     )
 
 

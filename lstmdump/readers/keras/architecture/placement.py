@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from lstmdump.errors import CorruptModel
 from lstmdump.model.cell_classes import class_named
+from lstmdump.model.limits import Limits
 from lstmdump.model.settings import DeferredSettings
 from lstmdump.model.tensor import Tensor
 from lstmdump.model.tree import Layer, LayerPath, Sources
@@ -14,6 +15,9 @@ from lstmdump.readers.keras.architecture.config import ConfigLayer
 from lstmdump.readers.keras.architecture.expected_layers import LeafLayer, Steps, expected_but_missing, find_leaf_layers
 from lstmdump.readers.keras.architecture.match import Bucket, match_buckets
 from lstmdump.readers.keras.architecture.names import drop_automatic_names, is_automatic_cell, names_below, tell_apart
+
+if TYPE_CHECKING:
+    from lstmdump.model.network import NetworkDescription
 
 
 class PlacedLayer(NamedTuple):
@@ -66,6 +70,11 @@ class Placement(NamedTuple):
         return collect_settings(self.found)
 
 
+def collect_placed(found: Iterable[PlacedLayer]) -> list[tuple[LayerPath, LeafLayer]]:
+    """Return all layers of `found` that the architecture describes, each with the layer that describes it."""
+    return [(place.path, place.leaf) for place in found if place.leaf is not None]
+
+
 def collect_described(found: Iterable[PlacedLayer]) -> list[tuple[LayerPath, LeafLayer]]:
     """Return the layers of `found` whose classes the file states, each with the layer that describes it."""
     return [(place.path, place.leaf) for place in found if place.kind is not None and place.leaf is not None]
@@ -86,6 +95,31 @@ def find_sources_later(
         from lstmdump.readers.keras.architecture.topology import find_sources
 
         return {} if architecture is None else find_sources(architecture, described, root)
+
+    return work_out
+
+
+def describe_network_later(
+    architecture: ConfigLayer | None,
+    described: Sequence[tuple[LayerPath, LeafLayer]],
+    root: Layer,
+    producer: str,
+    limits: Limits,
+) -> Callable[[], NetworkDescription | None]:
+    """Return a function that returns the network of a model.
+
+    Args:
+        architecture: the configuration of the model, if there is one.
+        described: the layers that hold arrays, by path, with their places in the architecture.
+        root: the tree of all layers.
+        producer: the program that wrote the model.
+        limits: the limits of the model.
+    """
+
+    def work_out() -> NetworkDescription | None:
+        from lstmdump.readers.keras.architecture.network import describe_network
+
+        return None if architecture is None else describe_network(architecture, described, root, producer, limits)
 
     return work_out
 

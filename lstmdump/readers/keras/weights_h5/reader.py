@@ -23,7 +23,9 @@ from lstmdump.readers.keras.architecture.config import ConfigLayer
 from lstmdump.readers.keras.architecture.placement import (
     PlacedLayer,
     collect_described,
+    collect_placed,
     collect_settings,
+    describe_network_later,
     find_sources_later,
 )
 from lstmdump.readers.keras.weights_h5.container import Container, DirectoryContainer, is_plain_file_name
@@ -145,7 +147,8 @@ def assemble(
         all_notes.extend([] if _has_names(root) else [_NO_NAMES])
     tree = grow(weights, collect_kinds(places), collect_settings(places), limits)
     sources = find_sources_later(architecture, collect_described(places), tree)
-    return Model(format_word, producer, tree, notes=tuple(all_notes), release=release, sources=sources)
+    network = describe_network_later(architecture, collect_placed(places), tree, producer, limits)
+    return Model(format_word, producer, tree, notes=tuple(all_notes), release=release, sources=sources, network=network)
 
 
 def _place(root: VariableGroup, architecture: ConfigLayer | None, producer: str) -> list[PlacedLayer]:
