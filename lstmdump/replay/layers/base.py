@@ -135,3 +135,11 @@ class OneToOne(RunnableLayer):
     def pass_mask(self, given: Signal) -> Array | None:
         """Return the mask of the output."""
         return given.mask
+
+
+class DropsMask(OneToOne):
+    """A layer of one input and one output behind which no step is masked."""
+
+    def pass_mask(self, given: Signal) -> Array | None:  # noqa: ARG002
+        """Return None."""
+        return None

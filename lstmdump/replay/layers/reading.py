@@ -48,8 +48,17 @@ class KerasRelease(NamedTuple):
         of_old_tensorflow = self.is_tensorflow_keras and self.minor == _BEFORE_NESTED_STATES
         return self.keras == 1 or of_old_tensorflow or (not self.is_tensorflow_keras and self.minor < 3)
 
+    @property
+    def joins_masks_by_or(self) -> bool:
+        """Whether a step behind a merging layer counts if it counts in any input, and not only if it does in all.
+
+        Source: Keras 3.3.3 and 3.4.1.
+        """
+        return self.keras == 3 and self.minor > _LAST_TO_JOIN_BY_AND
+
 
 _BEFORE_NESTED_STATES = 1  # tf.keras of TensorFlow 1.9 to 1.12 states 2.1.x-tf
+_LAST_TO_JOIN_BY_AND = 3
 
 
 class ExpectedArray(NamedTuple):
