@@ -37,11 +37,11 @@ def unit(keras: Any) -> Any:
 
 
 def stated(layers: Any) -> list[Any]:
-    means = {"mean": [0.1, 0.2, -0.3], "variance": [0.5, 1.5, 2.0]}
+    means = {"mean": [0.125, 0.25, -0.5], "variance": [0.5, 1.5, 2.0]}
     return [
         layers.Normalization(**means), layers.Normalization(invert=True, **means),
         layers.Normalization(axis=None, mean=0.5, variance=2.0), layers.Normalization(mean=0.5, variance=2.0),
-        layers.Rescaling(0.5, 0.1), layers.Rescaling([1.0, 2.0, 3.0]),
+        layers.Rescaling(0.5, 0.125), layers.Rescaling([1.0, 2.0, 3.0]),
     ]  # fmt: skip
 
 
