@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.networks import opened, read
+from support.networks import X, chained, one_layer, opened, read
 
 from lstmdump.errors import BadInput, OutputClash, OutputExists, OutputUnwritable, WrongSuffix
 from lstmdump.export import chunks, states
@@ -23,21 +23,17 @@ from lstmdump.replay.network import Network
 from lstmdump.replay.trace import Given
 from lstmdump.report.facts import describe
 
-X = np.random.default_rng(0).standard_normal((2, 5, 3)).astype(np.float32)
 MEMBERS = [field.name for field in fields(States)]
-CHAIN = {("b",): Source((("a",),)), ("c",): Source((("a",), ("b",)))}
 
 
 @pytest.fixture
 def net() -> Network:
-    """A layer `a` of 4 units on 3 inputs."""
-    return read(opened({"a": (3, 4)}))
+    return one_layer()
 
 
 @pytest.fixture
 def chain() -> Network:
-    """Layers `a` of 4 units on 3 inputs, `b` of 5 on the output of `a`, `c` of 2 on both outputs."""
-    return read(opened({"a": (3, 4), "b": (4, 5), "c": (9, 2)}, CHAIN), chain=True)
+    return chained()
 
 
 def written(net: Network, path: Path, **given: Any) -> dict[str, np.ndarray]:

@@ -8,31 +8,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.networks import opened, read
+from support.networks import X, chained, one_layer
 
 import lstmdump
 from lstmdump.errors import BadInput
-from lstmdump.model.tree import Source
 from lstmdump.replay import equations, trace
 from lstmdump.replay.equations import States
 from lstmdump.replay.network import Network
 from lstmdump.replay.trace import Given
 
-X = np.random.default_rng(0).standard_normal((2, 5, 3)).astype(np.float32)
 MEMBERS = [field.name for field in fields(States)]
-CHAIN = {("b",): Source((("a",),)), ("c",): Source((("a",), ("b",)))}
 
 
 @pytest.fixture
 def net() -> Network:
-    """A layer `a` of 4 units on 3 inputs."""
-    return read(opened({"a": (3, 4)}))
+    return one_layer()
 
 
 @pytest.fixture
 def chain() -> Network:
-    """Layers `a` of 4 units on 3 inputs, `b` of 5 on the output of `a`, `c` of 2 on both outputs."""
-    return read(opened({"a": (3, 4), "b": (4, 5), "c": (9, 2)}, CHAIN), chain=True)
+    return chained()
 
 
 def test_each_layer_begins_with_the_states_given(net: Network) -> None:

@@ -15,6 +15,11 @@ from lstmdump.replay.network import Network, RunOptions
 from support import builders
 from support.settings import stated
 
+X = np.random.default_rng(0).standard_normal((2, 5, 3)).astype(np.float32)
+"""Two sequences of five steps, for networks with three inputs."""
+
+_CHAIN = {("b",): Source((("a",),)), ("c",): Source((("a",), ("b",)))}
+
 
 def tensor(name: str, values: np.ndarray) -> Tensor:
     return Tensor(name, values.shape, "float32", lambda cuts: values[cuts])
@@ -50,3 +55,13 @@ def opened(
 def read(model: OpenModel, input_dim: int = 3, layers: str = "", **options: Any) -> Network:
     chosen = [lstm for lstm in model.lstms if not layers or lstm.name in layers]
     return network.read(model, chosen, input_dim, RunOptions(**options))
+
+
+def one_layer() -> Network:
+    """Return the network of a layer `a` of 4 units on 3 inputs."""
+    return read(opened({"a": (3, 4)}))
+
+
+def chained() -> Network:
+    """Return that of layers `a` of 4 units on 3 inputs, `b` of 5 on the output of `a`, `c` of 2 on both outputs."""
+    return read(opened({"a": (3, 4), "b": (4, 5), "c": (9, 2)}, _CHAIN), chain=True)
