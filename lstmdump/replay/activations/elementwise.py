@@ -7,7 +7,9 @@ has no derivative, as relu at 0, the one used is that of TensorFlow.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, NamedTuple, ParamSpec
 
 import numpy as np
 
@@ -15,6 +17,15 @@ from lstmdump.model.tensor import Array
 from lstmdump.replay.activations.normal_distribution import normal_cdf, normal_density
 
 _Function = Callable[[Array], Array]
+_Parameters = ParamSpec("_Parameters")
+
+
+class _Recipe(NamedTuple):
+    """How an activation is made: by the function of this module with this name, from these arguments."""
+
+    name: str
+    arguments: tuple[Any, ...]
+    options: Mapping[str, Any]
 
 
 class Activation(ABC):
@@ -81,6 +92,13 @@ class _ByElement(Activation):
 
     def __init__(self, value: _Function, slope: _Function) -> None:
         self._value, self._slope = value, slope
+        self.made_by: _Recipe | None = None
+
+    def __reduce__(self) -> tuple[Callable[[_Recipe], Activation], tuple[_Recipe]]:
+        """Pickle how the activation is made, because its functions cannot be pickled."""
+        if self.made_by is None:
+            raise TypeError("only activations of this module can be pickled")
+        return _make_again, (self.made_by,)
 
     def __call__(self, z: Array, out: Array | None = None) -> Array:
         with np.errstate(over="ignore", invalid="ignore"):
@@ -89,6 +107,24 @@ class _ByElement(Activation):
     def pull_back(self, z: Array, gradient: Array) -> Array:
         with np.errstate(over="ignore", invalid="ignore"):
             return _finish(gradient * self._slope(z), z)
+
+
+def _picklable(make: Callable[_Parameters, Activation]) -> Callable[_Parameters, Activation]:
+    """Let the activations that `make` returns know how they are made."""
+
+    @wraps(make)
+    def make_known(*arguments: _Parameters.args, **options: _Parameters.kwargs) -> Activation:
+        made = make(*arguments, **options)
+        if isinstance(made, _ByElement):
+            made.made_by = _Recipe(make.__name__, arguments, options)
+        return made
+
+    return make_known
+
+
+def _make_again(recipe: _Recipe) -> Activation:
+    made: Activation = globals()[recipe.name](*recipe.arguments, **recipe.options)
+    return made
 
 
 def tanh() -> Activation:
@@ -106,6 +142,7 @@ def ramp(slope: float = 1.0, middle: float = 0.0, *, low: float, high: float) ->
     return _Ramp(slope, middle, low, high)
 
 
+@_picklable
 def relu(*, most: float | None = None, negative_slope: float = 0.0, threshold: float = 0.0) -> Activation:
     """Return f(z) = z above `threshold`, but at most `most`; below it `negative_slope`·(z - `threshold`)."""
 
@@ -120,6 +157,7 @@ def relu(*, most: float | None = None, negative_slope: float = 0.0, threshold: f
     return _ByElement(value, slope)
 
 
+@_picklable
 def elu(alpha: float = 1.0) -> Activation:
     """Return f(z) = z above 0, and `alpha`·(exp(z) - 1) below."""
     return _ByElement(
@@ -128,6 +166,7 @@ def elu(alpha: float = 1.0) -> Activation:
     )
 
 
+@_picklable
 def selu() -> Activation:
     """Return f(z) = λ·z above 0, and λ·α·(exp(z) - 1) below, which keeps a mean of 0 and a variance of 1.
 
@@ -140,37 +179,44 @@ def selu() -> Activation:
     )
 
 
+@_picklable
 def gelu() -> Activation:
     """Return f(z) = z·Φ(z), where Φ is the normal distribution function: not its approximation by tanh."""
     return _ByElement(lambda z: z * normal_cdf(z), lambda z: normal_cdf(z) + z * normal_density(z))
 
 
+@_picklable
 def softplus() -> Activation:
     """Return f(z) = log(1 + exp(z))."""
     return _ByElement(_softplus, _sigmoid)
 
 
+@_picklable
 def log_sigmoid() -> Activation:
     """Return f(z) = -log(1 + exp(-z)), the logarithm of the sigmoid."""
     return _ByElement(lambda z: -_softplus(-z), lambda z: _sigmoid(-z))
 
 
+@_picklable
 def softsign() -> Activation:
     """Return f(z) = z/(1 + |z|)."""
     return _ByElement(lambda z: z / (1 + np.abs(z)), lambda z: 1 / (1 + np.abs(z)) ** 2)
 
 
+@_picklable
 def silu() -> Activation:
     """Return f(z) = z/(1 + exp(-z)), z times its sigmoid."""
     return _ByElement(lambda z: z * _sigmoid(z), lambda z: _sigmoid(z) * (1 + z * _sigmoid(-z)))
 
 
+@_picklable
 def hard_silu() -> Activation:
     """Return f(z) = z·hard_sigmoid(z), of slope 1/6."""
     gate = ramp(1 / 6, 0.5, low=0, high=1)
     return _ByElement(lambda z: z * gate(z), lambda z: gate(z) + gate.pull_back(z, z))
 
 
+@_picklable
 def mish() -> Activation:
     """Return f(z) = z·tanh(log(1 + exp(z)))."""
 
@@ -183,6 +229,7 @@ def mish() -> Activation:
     return _ByElement(lambda z: z * np.tanh(_softplus(z)), slope)
 
 
+@_picklable
 def squareplus() -> Activation:
     """Return f(z) = (z + √(z² + 4))/2."""
 
@@ -194,32 +241,38 @@ def squareplus() -> Activation:
     return _ByElement(value, lambda z: value(z) / np.hypot(z, 2))
 
 
+@_picklable
 def sparse_plus() -> Activation:
     """Return f(z) = 0 up to -1, z from 1 on, and (z + 1)²/4 between."""
     gate = ramp(0.5, 0.5, low=0, high=1)
     return _ByElement(lambda z: gate(z) ** 2 + np.maximum(z - 1, 0), gate)
 
 
+@_picklable
 def exponential() -> Activation:
     """Return f(z) = exp(z), infinite where the dtype cannot hold it."""
     return _ByElement(np.exp, np.exp)
 
 
+@_picklable
 def linear() -> Activation:
     """Return f(z) = z."""
     return _ByElement(lambda z: z, np.ones_like)
 
 
+@_picklable
 def tanh_shrink() -> Activation:
     """Return f(z) = z - tanh(z)."""
     return _ByElement(lambda z: z - np.tanh(z), lambda z: np.tanh(z) ** 2)
 
 
+@_picklable
 def soft_shrink(threshold: float = 0.5) -> Activation:
     """Return f(z) = z moved towards 0 by `threshold`, and 0 where |z| is at most `threshold`."""
     return _ByElement(lambda z: z - np.clip(z, -threshold, threshold), lambda z: np.abs(z) > threshold)
 
 
+@_picklable
 def hard_shrink(threshold: float = 0.5) -> Activation:
     """Return f(z) = z, and 0 where |z| is at most `threshold`."""
     return _ByElement(lambda z: np.where(np.abs(z) <= threshold, 0, z), lambda z: np.abs(z) > threshold)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import pickle
 import re
 from typing import Any
 
@@ -187,3 +188,10 @@ def test_other_activations_are_not_doubted(what: object, keras: int) -> None:
 
 def test_the_sparsemax_of_keras_3_is_doubted_as_its_releases_differ() -> None:
     assert "Keras 3.8 to 3.15" in str(activations.doubt("sparsemax", 3))
+
+
+@pytest.mark.parametrize("name", activations.NAMES)
+def test_an_activation_can_be_pickled(name: str) -> None:
+    z = np.linspace(-3.0, 3.0, 13)
+    activation = activations.named(name, 3)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(activation))(z), activation(z))
