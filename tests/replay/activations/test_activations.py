@@ -194,4 +194,4 @@ def test_the_sparsemax_of_keras_3_is_doubted_as_its_releases_differ() -> None:
 def test_an_activation_can_be_pickled(name: str) -> None:
     z = np.linspace(-3.0, 3.0, 13)
     activation = activations.named(name, 3)
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(activation))(z), activation(z))
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(activation))(z), activation(z))  # noqa: S301
