@@ -59,6 +59,18 @@ def match(given: Sequence[GivenArray], inputs: Sequence[NetworkInput]) -> list[M
     return found if len(found) == len(pairs) else None
 
 
+def require_one(given: Sequence[GivenArray]) -> GivenArray:
+    """Return the only array of `given`, the input of layers of a file that does not describe its inputs.
+
+    Raises:
+        BadInput: There are several, or it is given for an input by name.
+    """
+    if len(given) == 1 and given[0].name is None:
+        return given[0]
+    names = conjoined([array.name or "one without a name" for array in given])
+    raise BadInput(f"the file does not describe the inputs of the model, so that only -i FILE can be given: {names}")
+
+
 def describe_inputs(inputs: Sequence[NetworkInput]) -> str:
     """Return `inputs` in words, with their shapes: `input_1 (batch, 7) of whole numbers and input_2 (batch, 6, 3)`."""
     return conjoined([_describe(one) for one in inputs]) if inputs else "no input"

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from lstmdump.errors import BadInput, CannotReplay, NoForgetBias
+from lstmdump.errors import CannotReplay, NoForgetBias
 from lstmdump.lstm import LSTM, behaviour
 from lstmdump.lstm.behaviour import Behaviour
 from lstmdump.lstm.open_model import OpenModel
 from lstmdump.model.sentences import shared
 from lstmdump.model.tensor import Array
 from lstmdump.model.tree import Source
-from lstmdump.replay import activations, connections, equations
+from lstmdump.replay import activations, connections, equations, matching
 from lstmdump.replay.equations import CellNumbers
 from lstmdump.replay.matching import GivenArray
 
@@ -101,9 +101,7 @@ def read_given(opened: OpenModel, chosen: Sequence[LSTM], given: Sequence[GivenA
         BadInput: Several arrays are given, or the array has another width than a layer takes.
         CannotReplay, NoForgetBias, UnreadableModel: See `read`.
     """
-    if len(given) != 1:
-        raise BadInput(f"the file does not describe its inputs, so that a layer takes one, and {len(given)} are given")
-    return read(opened, chosen, given[0].shape[-1], options)
+    return read(opened, chosen, matching.require_one(given).shape[-1], options)
 
 
 def read_each(

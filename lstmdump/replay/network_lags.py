@@ -17,9 +17,12 @@ from typing import NamedTuple
 import numpy as np
 
 from lstmdump.errors import BadInput, CannotReplay
-from lstmdump.model.network import NetworkTensor
+from lstmdump.lstm import LSTM
+from lstmdump.lstm.open_model import OpenModel
+from lstmdump.model.network import NetworkDescription, NetworkTensor
 from lstmdump.model.tensor import Array
-from lstmdump.replay import propagation, zero_input
+from lstmdump.replay import own_input, propagation, zero_input
+from lstmdump.replay import plan as plans
 from lstmdump.replay.lags import (
     NOT_BY_WEIGHTS,
     WITHOUT_INPUT,
@@ -29,7 +32,9 @@ from lstmdump.replay.lags import (
     summarise,
 )
 from lstmdump.replay.layers.base import RunContext, Signal
-from lstmdump.replay.plan import NetworkPlan
+from lstmdump.replay.matching import GivenArray
+from lstmdump.replay.network import RunOptions
+from lstmdump.replay.plan import NetworkPlan, Purpose
 from lstmdump.replay.propagation import RunnableNetwork, Tape
 
 _KEPT = 1 << 23  # numbers of all signals of the sequences that are computed together
@@ -62,6 +67,64 @@ class LagTarget(NamedTuple):
     name: str
     tensor: NetworkTensor
     symbol: str
+
+
+class Asked(NamedTuple):
+    """What the user asks for.
+
+    Attributes:
+        layers: The LSTM layers of the model, or those whose last output counts.
+        only_layers: Whether these are asked for, and not the output of the model.
+        into: The name of the layer whose own input the only array is.
+        has_mask: Whether a mask is given.
+    """
+
+    layers: Sequence[LSTM]
+    only_layers: bool = False
+    into: str | None = None
+    has_mask: bool = False
+
+
+def read(
+    opened: OpenModel,
+    described: NetworkDescription,
+    given: Sequence[GivenArray],
+    asked: Asked,
+    options: RunOptions,
+) -> NetworkPlan:
+    """Read the network up to the output of the model, or up to LSTM layers if they are asked for, or all there is.
+
+    Args:
+        opened: The model.
+        described: Its network.
+        given: The arrays that the user gives; empty for x = 0.
+        asked: What the user asks for.
+        options: How the LSTM layers are run, as `float64`.
+
+    Raises:
+        BadInput: The arrays fit neither the inputs of the model nor a layer.
+        CannotReplay: A layer that is needed cannot be computed; the message names it.
+        NoSuchLayer: There is no layer to give the array to.
+    """
+    to_output = Purpose((), True, asked.into, asked.has_mask, others=asked.layers)
+    to_layers = to_output._replace(chosen=asked.layers, others=(), with_outputs=False)
+
+    def read_for(purpose: Purpose) -> NetworkPlan:
+        whole = described
+        if purpose.chosen:
+            whole = own_input.isolate_halves(described, [lstm.name for lstm in purpose.chosen])
+        if not given:
+            return zero_input.read(opened, whole, purpose, options)
+        return plans.read(opened, whole, given, purpose, options)
+
+    if asked.only_layers:
+        return read_for(to_layers)
+    try:
+        return read_for(to_output)
+    except CannotReplay as error:
+        found = read_for(to_layers._replace(any_layer=True))
+        reason = str(error).partition(";")[0]
+        return replace(found, notes=(f"the output of the model is not computed: {reason}", *found.notes))
 
 
 def list_targets(plan: NetworkPlan) -> list[LagTarget]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from lstmdump.model.network import INPUT, NetworkDescription, NetworkLayer, NetworkTensor
@@ -52,6 +53,24 @@ def cut(
         notes.append(f"{name}: in the model, its first states come from {conjoined(layers)}; here they are 0, unless "
                      "--initial-state gives them")  # fmt: skip
     return LayerByItself(described.with_input_at(index, name, shape), name, tuple(notes))
+
+
+def isolate_halves(described: NetworkDescription, names: Sequence[str]) -> NetworkDescription:
+    """Return `described` with a call of its own for each half of a Bidirectional that is in `names`.
+
+    The merged output of a Bidirectional does not show what one half gives. The half alone takes the same input, and
+    its share of the initial states.
+    """
+    layers, calls = list(described.layers), list(described.calls)
+    for index, call in enumerate(described.calls):
+        halves = list(described.layers[call.layer].inner.items())
+        for turn, (key, half) in enumerate(halves):
+            if key in ("forward", "backward") and half.name in names and call.number == 0:
+                share = (len(call.inputs) - 1) // len(halves)
+                states = call.inputs[1 + turn * share : 1 + (turn + 1) * share]
+                calls.append(replace(call, layer=len(layers), inputs=(*described.calls[index].inputs[:1], *states)))
+                layers.append(half)
+    return replace(described, layers=tuple(layers), calls=tuple(calls))
 
 
 def _find_state_givers(described: NetworkDescription, index: int) -> list[str]:

@@ -19,6 +19,7 @@ from lstmdump.replay import matching, own_input, propagation, whole_network
 from lstmdump.replay.equations import CellNumbers
 from lstmdump.replay.matching import GivenArray, MatchedInput
 from lstmdump.replay.network import RunOptions, note_backwards
+from lstmdump.replay.own_input import LayerByItself
 from lstmdump.replay.propagation import ReachableLayers, RunnableNetwork
 
 
@@ -32,6 +33,7 @@ class Purpose(NamedTuple):
         has_mask: Whether the user gives a mask.
         has_states: Whether the user gives states before the first step.
         any_layer: Whether some of the LSTM layers are enough, as far as they can be computed.
+        others: LSTM layers that are not asked for, but that an array may be the own input of.
     """
 
     chosen: Sequence[LSTM]
@@ -40,6 +42,12 @@ class Purpose(NamedTuple):
     has_mask: bool = False
     has_states: bool = False
     any_layer: bool = False
+    others: Sequence[LSTM] = ()
+
+    @property
+    def heads(self) -> Sequence[LSTM]:
+        """The LSTM layers that an array may be the own input of."""
+        return (*self.chosen, *self.others)
 
 
 @dataclass(frozen=True)
@@ -112,7 +120,7 @@ def read(
         CannotReplay: A layer that is needed cannot be computed; the message names it, and what to do.
         NoSuchLayer: There is no layer to give the array to.
     """
-    return read_chosen(opened, _choose_inputs(described, given, purpose), purpose, options)
+    return read_chosen(opened, choose_inputs(described, given, purpose), purpose, options)
 
 
 def read_chosen(opened: OpenModel, inputs: ChosenInputs, purpose: Purpose, options: RunOptions) -> NetworkPlan:
@@ -140,25 +148,35 @@ def read_chosen(opened: OpenModel, inputs: ChosenInputs, purpose: Purpose, optio
     )  # fmt: skip
 
 
-def _choose_inputs(described: NetworkDescription, given: Sequence[GivenArray], purpose: Purpose) -> ChosenInputs:
+def choose_inputs(described: NetworkDescription, given: Sequence[GivenArray], purpose: Purpose) -> ChosenInputs:
+    """Return what `given` are in the network `described`; see `read`."""
     if purpose.into is not None:
-        layer = described.find_layer(purpose.into)
-        if layer is None:
-            names = listed([one.name for one in described.layers if one.kind != INPUT])
-            raise NoSuchLayer(f"no layer is called {purpose.into}; the model has {names}")
-        return _cut(described, layer, given, purpose)
+        return _cut(described, find_into(described, purpose.into), given, purpose)
     for inputs in _list_candidates(described, purpose):
         matched = matching.match(given, inputs)
         if matched is not None:
             return ChosenInputs(described, matched)
-    fitting = next((lstm for lstm in purpose.chosen if len(given) == 1 and _fits(given[0], lstm)), None)
+    fitting = next((lstm for lstm in purpose.heads if len(given) == 1 and _fits(given[0], lstm)), None)
     layer = None if fitting is None else described.find_layer(fitting.name)
     if fitting is None or layer is None:
-        raise BadInput(_explain_misfit(described, given, purpose.chosen))
+        raise BadInput(_explain_misfit(described, given, purpose.heads))
     found = _cut(described, layer, given, purpose)
     note = (f"the input is taken as that of {described.layers[layer].name} itself, because it does not fit the model, "
             f"which takes {matching.describe_inputs(described.inputs)}")  # fmt: skip
     return found._replace(notes=(note, *found.notes))
+
+
+def find_into(described: NetworkDescription, name: str) -> int:
+    """Return the index of the layer called `name`, which is to have an input of its own.
+
+    Raises:
+        NoSuchLayer: There is no such layer.
+    """
+    layer = described.find_layer(name)
+    if layer is None:
+        names = listed([one.name for one in described.layers if one.kind != INPUT])
+        raise NoSuchLayer(f"no layer is called {name}; the model has {names}")
+    return layer
 
 
 def _list_candidates(described: NetworkDescription, purpose: Purpose) -> Iterator[tuple[NetworkInput, ...]]:
@@ -175,18 +193,33 @@ def _cut(described: NetworkDescription, layer: int, given: Sequence[GivenArray],
     name = described.layers[layer].name
     if len(given) != 1:
         raise BadInput(f"{name} takes one input, and {len(given)} are given")
-    if not described.calls_of(layer) or not described.calls[described.calls_of(layer)[0]].inputs:
-        raise BadInput(f"{name} takes no input in the network of the model")
-    width = next((lstm.input_dim for lstm in purpose.chosen if described.find_layer(lstm.name) == layer), None)
-    shape = None if width is None else (*[None] * max(1, len(given[0].shape) - 2), width)
-    alone = own_input.cut(described, layer, shape, has_mask=purpose.has_mask, has_states=purpose.has_states)
+    alone = cut(described, layer, purpose, steps=max(1, len(given[0].shape) - 2))
     array = given[0]._replace(name=None)
     matched = matching.match([array], alone.network.inputs[:1])
     if matched is None:
-        raise BadInput(
-            f"the input is {array.shape}, but {name} takes {matching.describe_inputs(alone.network.inputs[:1])}"
-        )
+        takes = matching.describe_inputs(alone.network.inputs[:1])
+        raise BadInput(f"the input is {array.shape}, but the model takes {takes} there")
     return ChosenInputs(alone.network, matched, alone.notes, is_cut=True)
+
+
+def cut(described: NetworkDescription, layer: int, purpose: Purpose, *, steps: int = 1) -> LayerByItself:
+    """Return the network with an input of its own for the layer with the index `layer`.
+
+    Args:
+        described: The network.
+        layer: The index of the layer.
+        purpose: What the user asks for.
+        steps: The number of axes of the input that are not of fixed length, without the batch.
+
+    Raises:
+        BadInput: The layer takes no input.
+    """
+    name = described.layers[layer].name
+    if not described.calls_of(layer) or not described.calls[described.calls_of(layer)[0]].inputs:
+        raise BadInput(f"{name} takes no input in the network of the model")
+    width = next((lstm.input_dim for lstm in purpose.heads if described.find_layer(lstm.name) == layer), None)
+    shape = None if width is None else (*[None] * steps, width)
+    return own_input.cut(described, layer, shape, has_mask=purpose.has_mask, has_states=purpose.has_states)
 
 
 def _fits(array: GivenArray, lstm: LSTM) -> bool:

@@ -31,13 +31,19 @@ def read(opened: OpenModel, described: NetworkDescription, purpose: Purpose, opt
     Raises:
         CannotReplay: A layer that is needed cannot be computed, or not at x = 0; the message names it.
     """
+    notes: tuple[str, ...] = ()
+    if purpose.into is not None:
+        alone = plans.cut(described, plans.find_into(described, purpose.into), purpose)
+        described, notes = alone.network, alone.notes
     found = without_ids_and_masks(described)
     targets = [one.tensor.call for one in found.outputs] if purpose.with_outputs else []
     targets += plans.find_calls(found, purpose.chosen).values()
     needed = found.needed_for(targets)
     inputs = [one for one in found.inputs if one.tensor.call in needed]
     matched = [MatchedInput(one, number, is_single=False) for number, one in enumerate(inputs)]
-    return plans.read_chosen(opened, ChosenInputs(found, matched), purpose, options)
+    return plans.read_chosen(
+        opened, ChosenInputs(found, matched, notes, is_cut=purpose.into is not None), purpose, options
+    )
 
 
 def without_ids_and_masks(described: NetworkDescription) -> NetworkDescription:

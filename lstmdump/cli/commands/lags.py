@@ -3,41 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from lstmdump.cli import terminal
 from lstmdump.cli.exit_status import FAILED, Run
 from lstmdump.cli.output_format import json_options
-from lstmdump.cli.replay_options import Running, running_options
+from lstmdump.cli.replay_options import NetworkInputs, Running, network_input_options, running_options
 from lstmdump.cli.selection import PATH, Input, Selection, model_options
+from lstmdump.lstm import LSTM
+from lstmdump.lstm.open_model import OpenModel
 from lstmdump.lstm.precedence import unreadable_first
 from lstmdump.model.sentences import shared
-from lstmdump.report.facts import select, without_lstm
+from lstmdump.report.facts import select
 from lstmdump.sandbox.guard import Guard, ModelPath
 
 if TYPE_CHECKING:
+    from lstmdump.model.tensor import Array
     from lstmdump.model.tree import Source
     from lstmdump.replay.cell import CellNumbers
     from lstmdump.replay.lags import LayerLags
+    from lstmdump.replay.matching import GivenArray
     from lstmdump.replay.network import RunOptions
-    from lstmdump.replay.trace import Given
+    from lstmdump.replay.plan import NetworkPlan
     from lstmdump.report.render.lags import ModelLags
 
 _EPILOG = """\b
 Examples:
   lstmdump lags weather.h5 -i x.npy
   lstmdump lags weather.h5 -i x.npy --by-feature --plot lags.pdf
+  lstmdump lags weather.h5 -i x.npy --of lstm_1
   lstmdump lags weather.h5 -i x.npy --json | jq '.layers[].lag_95'"""
 
 
 @click.command("lags", epilog=_EPILOG)
 @model_options
-@click.option("-i", "--input", "x", metavar="X.npy", type=PATH,
-              help="Real inputs: (length, d) or (batch, length, d). Without them, x = 0, which says less.")  # fmt: skip
+@network_input_options(
+    required=False,
+    words="Real inputs, (batch, …); NAME=X.npy for each of several. Without them, x = 0, which says less.",
+)
+@click.option("--of", metavar="LAYER", help="Take the last output of this LSTM layer, not that of the model.")
 @click.option("--unit", metavar="N", type=click.IntRange(min=0),
-              help="Only this unit of h_T, counted from 0; all units by default.")  # fmt: skip
+              help="Only this unit of the output, counted from 0; all units by default.")  # fmt: skip
 @click.option("--by-feature", is_flag=True, help="Show the share of each input feature as well.")
 @click.option("--lags", "most", metavar="N", type=click.IntRange(min=1), help="Only lags below N.")
 @running_options
@@ -48,7 +56,8 @@ def lags_command(
     selection: Selection,
     *,
     running: Running,
-    x: str | None,
+    given: NetworkInputs,
+    of: str | None,
     unit: int | None,
     by_feature: bool,
     most: int | None,
@@ -56,31 +65,35 @@ def lags_command(
     force: bool,
     as_json: bool,
 ) -> int:
-    """Show how much of the last output of each LSTM layer comes from x_{T-k}, k steps before the last: t-k.
+    """Show how much of the last output comes from x_{T-k}, k steps before the last: t-k.
 
-    For every lag k, this is the norm of the Jacobian ∂h_T/∂x_{T-k} (exact, by the chain rule through all steps, mean
-    over the sequences) and its share of the sum; then, the lags that have 95 % of the sum. How far an LSTM looks back
+    The output is y, that of the model, if it can be computed up to there, else h_T of its LSTM layers. For every lag
+    k, this is the norm of the Jacobian ∂y/∂x_{T-k} (exact, by the chain rule through all layers and steps, mean over
+    the sequences) and its share of the sum; then, the lags that have 95 % of the sum. How far a model looks back
     depends on the inputs, not on the weights alone: give real ones.
 
-    t-0 is the last step given, which whoever predicts t calls t-1. T is the last step that the layer processes: if the
-    layer goes backwards, t-k is step k of the input.
+    t-0 is the last step given, which whoever predicts t calls t-1. Of an Embedding, the vectors count.
     """
-    if running.mask is not None and x is None:
+    if running.mask is not None and not given.words:
         raise click.UsageError("--mask goes with --input")
     if plot is None and force:
         raise click.UsageError("--force goes with --plot")
-    wanted = running.run_options("float64")
     computed: list[LayerLags] = []
     with Run(as_json=as_json, verb="computed", quiet=selection.quiet) as run, selection.guard() as guard:
         inputs = list(selection.inputs(run.fail, run.pass_over))
         if plot is not None:
-            arrays = [path for path in (x, running.mask) if path is not None]
+            arrays = [path for path in (*given.paths, running.mask) if path is not None]
             _require_writable(plot, [item.path for item in inputs], arrays, overwrite=force)
-        given = _read_inputs(x, running.mask)
+        values = given.read("float64")
+        wanted = _Wanted(
+            of or selection.layer, given.into, given.describe(values), running.mask is not None,
+            running.run_options("float64"),
+        )  # fmt: skip
+        task = _Task(given, values, running.mask, unit, most)
         with terminal.progress(inputs, len(inputs), unit="models", quiet=selection.quiet) as items:
             for item in items:
                 with run.each(item):
-                    lags = _compute_lags(item, guard, selection, wanted, given, unit, most)
+                    lags = _compute_lags(item, guard, wanted, task, quiet=selection.quiet)
                     _print(lags, as_json=as_json, by_feature=by_feature, first=not computed)
                     computed += lags.layers
                     if not lags.layers:
@@ -97,65 +110,106 @@ def lags_command(
     return run.status
 
 
+class _Wanted(NamedTuple):
+    """What is to be read of each model.
+
+    Attributes:
+        layer: The pattern of the LSTM layers whose last output counts; None for the output of the model.
+        into: The name of the layer whose own input the only array is.
+        given: What is known of the arrays.
+        has_mask: Whether a mask is given.
+        options: How the layers are run.
+    """
+
+    layer: str | None
+    into: str | None
+    given: Sequence[GivenArray]
+    has_mask: bool
+    options: RunOptions
+
+
+class _Task(NamedTuple):
+    """What is to be computed of each model."""
+
+    given: NetworkInputs
+    arrays: Sequence[Array]
+    mask: str | None
+    unit: int | None
+    most: int | None
+
+
+class _LayersAlone(NamedTuple):
+    """LSTM layers of a file that describes no network, each to be run by itself, with notes."""
+
+    cells: Sequence[CellNumbers]
+    notes: Sequence[str]
+
+
 def _require_writable(plot: str, models: Sequence[str], arrays: Sequence[str], *, overwrite: bool) -> None:
     from lstmdump.export import pictures
 
     pictures.require_writable(plot, models, arrays, overwrite=overwrite)
 
 
-def _read_inputs(x: str | None, mask: str | None) -> Given | None:
-    from lstmdump.replay import inputs
-    from lstmdump.replay.trace import Given
-
-    if x is None:
-        return None
-    values = inputs.sequences(x, "float64")
-    return Given(values, None if mask is None else inputs.mask(mask, (values.shape[0], values.shape[1])))
-
-
-def _compute_lags(
-    item: Input, guard: Guard, selection: Selection, wanted: RunOptions, given: Given | None, unit: int | None,
-    most: int | None,
-) -> ModelLags:  # fmt: skip
+def _compute_lags(item: Input, guard: Guard, wanted: _Wanted, task: _Task, *, quiet: bool) -> ModelLags:
     from lstmdump.report.render.lags import ModelLags
 
-    input_dim = None if given is None else given.x.shape[2]
-    cells, notes = guard.run(_read, item.model, selection.layer, wanted, input_dim)
-    if not cells and not selection.quiet:
-        terminal.tell(f"{item.path}: {notes[0]}")
-    layers = [_compute_layer_lags(cell, given, unit, most) for cell in cells]
+    found = guard.run(_read, item.model, wanted)
+    if isinstance(found, _LayersAlone):
+        if not found.cells and not quiet:
+            terminal.tell(f"{item.path}: no LSTM layer in this model")
+        layers = _compute_alone(found.cells, task)
+    else:
+        layers = _compute_network(found, task)
     own = shared(((layer.name, note) for layer in layers for note in layer.notes), len(layers))
-    return ModelLags(item.path, tuple(layers), (*notes, *own))
+    return ModelLags(item.path, tuple(layers), (*found.notes, *own))
 
 
-def _compute_layer_lags(cell: CellNumbers, given: Given | None, unit: int | None, most: int | None) -> LayerLags:
-    from lstmdump.replay import lags
+def _compute_alone(cells: Sequence[CellNumbers], task: _Task) -> list[LayerLags]:
+    from lstmdump.replay import inputs, lags
 
-    if given is None:
-        return lags.lags_without_input(cell, unit=unit, most=most)
-    return lags.lags(cell, given.x, unit=unit, most=most, mask=given.mask)
+    if not task.arrays:
+        return [lags.lags_without_input(cell, unit=task.unit, most=task.most) for cell in cells]
+    x = inputs.as_sequences(task.arrays[0], task.given.paths[0], "float64")
+    mask = None if task.mask is None else inputs.mask(task.mask, (len(x), x.shape[1]))
+    return [lags.lags(cell, x, unit=task.unit, most=task.most, mask=mask) for cell in cells]
 
 
-def _read(
-    model: ModelPath, layer: str | None, wanted: RunOptions, input_dim: int | None
-) -> tuple[Sequence[CellNumbers], Sequence[str]]:
-    """Return the layers of a model, and notes; without layers, the note that says so.
+def _compute_network(plan: NetworkPlan, task: _Task) -> list[LayerLags]:
+    from lstmdump.replay import inputs, network_lags, trace
 
-    With `input_dim`, the layers must take that many numbers a step.
-    """
-    from lstmdump.replay import connections, network
+    if not task.arrays:
+        return network_lags.lags_without_input(plan, unit=task.unit, most=task.most)
+    signals = trace.give(plan, task.arrays)
+    shape = next(iter(signals.values())).values.shape
+    mask = None if task.mask is None else inputs.mask(task.mask, (shape[0], shape[1]))
+    return network_lags.lags(plan, signals, unit=task.unit, most=task.most, mask=mask)
+
+
+def _read(model: ModelPath, wanted: _Wanted) -> _LayersAlone | NetworkPlan:
+    """Read what is needed of a model: its network, or LSTM layers alone where it describes none."""
+    from lstmdump.replay import network_lags
 
     with model.open() as opened:
-        if not opened.lstms:
-            return (), (without_lstm(opened),)
-        chosen = select(opened.lstms, layer)
+        chosen = select(opened.lstms, wanted.layer)
+        described = opened.model.network() if chosen else None
         with unreadable_first(chosen):
-            if input_dim is not None:
-                connections.require_width(opened, chosen, input_dim, may_chain=False)
-            cells, notes = network.read_each(chosen, opened.producer, wanted)
-        sources = {} if input_dim is None else connections.sources_by_name(opened)
-        follow = (_note_source(lstm.name, sources[lstm.name]) for lstm in chosen if lstm.name in sources)
-        return cells, (*notes, *follow)
+            if described is None:
+                return _read_alone(opened, select(chosen, wanted.into), wanted)
+            asked = network_lags.Asked(chosen, wanted.layer is not None, wanted.into, wanted.has_mask)
+            return network_lags.read(opened, described, wanted.given, asked, wanted.options)
+
+
+def _read_alone(opened: OpenModel, chosen: Sequence[LSTM], wanted: _Wanted) -> _LayersAlone:
+    """Read LSTM layers, each to be run by itself on the same input."""
+    from lstmdump.replay import connections, matching, network
+
+    if wanted.given:
+        connections.require_width(opened, chosen, matching.require_one(wanted.given).shape[-1], may_chain=False)
+    cells, notes = network.read_each(chosen, opened.producer, wanted.options)
+    sources = connections.sources_by_name(opened) if wanted.given else {}
+    follow = (_note_source(lstm.name, sources[lstm.name]) for lstm in chosen if lstm.name in sources)
+    return _LayersAlone(cells, (*notes, *follow))
 
 
 def _note_source(name: str, source: Source) -> str:

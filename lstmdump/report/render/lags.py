@@ -43,8 +43,10 @@ def text(model: ModelLags, *, width: int | None, by_feature: bool) -> str:
     """
     columns = _WIDTH if width is None else max(width, _NARROWEST)
     lines = [visible(model.model)]
+    has_one_input = len({layer.input for layer in model.layers}) < 2
     for layer in model.layers:
-        lines += ["", *_format_title(layer, columns)]
+        name = layer.name if has_one_input else f"{layer.name} by {layer.input}"
+        lines += ["", *_format_title(name, layer, columns)]
         if layer.no_point is not None:
             lines += _indent(f"no numbers: {layer.no_point}", columns)
             continue
@@ -65,13 +67,13 @@ def _describe_point(layer: LayerLags) -> str:
 
 
 def _describe_norm(layer: LayerLags) -> str:
-    """Return the Jacobian whose norm is shown: `‖∂h_T/∂x_{T-k}‖ of 6 units, 3 inputs`."""
+    """Return the Jacobian whose norm is shown: `‖∂y/∂x_{T-k}‖ of 1 unit, 3 inputs`."""
     of = plural(layer.units, "unit") if layer.unit is None else f"unit {layer.unit}"
-    return f"‖∂h_T/∂x_{{T-k}}‖ of {of}, {plural(layer.input_dim, 'input')}"
+    return f"‖∂{layer.symbol}/∂x_{{T-k}}‖ of {of}, {plural(layer.input_dim, 'input')}"
 
 
-def _format_title(layer: LayerLags, width: int) -> list[str]:
-    parts = visible(layer.name), _describe_norm(layer), _describe_point(layer)
+def _format_title(name: str, layer: LayerLags, width: int) -> list[str]:
+    parts = visible(name), _describe_norm(layer), _describe_point(layer)
     whole = " · ".join(parts)
     return [whole] if len(whole) <= width else [parts[0], f"  {parts[1]}", f"  {parts[2]}"]
 
@@ -143,12 +145,13 @@ def _write_answer(layer: LayerLags) -> str:
     """Return the number of steps that have 95 % of the influence, as a sentence."""
     lag = layer.lag_95
     if lag is None:
-        return "The influence on h_T has no shares: it is 0, or not a finite number."
+        return f"The influence on {layer.symbol} has no shares: it is 0, or not a finite number."
     if layer.length is not None and layer.is_complete and lag + 1 == len(layer.norms):
         given = plural(lag + 1, "step") if lag else "one step"
-        return f"The input has {given}, too few to say how far back the influence on h_T goes; give a longer one."
+        return (f"The input has {given}, too few to say how far back the influence on {layer.symbol} goes; give a "
+                "longer one.")  # fmt: skip
     share = _format_percent(layer.shares[lag])
-    begin = "95 % of the influence on h_T" if layer.is_complete else "Of these lags alone, 95 %"
+    begin = f"95 % of the influence on {layer.symbol}" if layer.is_complete else "Of these lags alone, 95 %"
     if lag == 0:
         return f"{begin} comes from the last step alone: t-0 has {share}."
     return f"{begin} comes from the last {count(lag + 1)} steps (t-0 … {_name_lag(lag)}); {_name_lag(lag)} has {share}."
@@ -198,6 +201,8 @@ def _record_layer(layer: LayerLags) -> dict[str, Any]:
     parts = zip(layer.norms, layer.deviations, layer.shares, layer.cumulative, strict=True)
     return {
         "name": layer.name,
+        "of": layer.symbol,
+        "input": layer.input,
         "input_dim": layer.input_dim,
         "units": layer.units,
         "unit": layer.unit,
