@@ -64,24 +64,21 @@ def list_layers(model: ConfigLayer) -> list[ListedLayer]:
     Raises:
         CorruptModel: An entry is not a layer.
     """
-    parsed = {id(_find_config(child)): child for key, child in model.children if key == "layers"}
+    parsed: dict[int, ConfigLayer] = {}
+    for key, child in model.children:
+        if key == "layers":
+            parsed[id(child.settings)] = child
+            if (inner := child.settings.get("layers")) is not None:
+                parsed[id(inner)] = child  # the configuration of a Sequential up to 2.2.2 is the list of its layers
     return [_read_entry(entry, parsed) for entry in model.settings["layers"]]
-
-
-def _find_config(layer: ConfigLayer) -> object:
-    """Return the configuration as it was parsed; that of a Sequential up to 2.2.2 is the list of its layers."""
-    listed = layer.settings.get("layers")
-    return listed if len(layer.settings) == 1 and isinstance(listed, list) else layer.settings
 
 
 def _read_entry(entry: object, parsed: Mapping[int, ConfigLayer]) -> ListedLayer:
     config = entry.get("config") if isinstance(entry, dict) else None
-    layer = parsed.get(id(config))
     if isinstance(entry, dict) and isinstance(config, dict) and entry.get("class_name") == INPUT:
         name = config.get("name", entry.get("name"))
         return ListedLayer(name if isinstance(name, str) else None, None, config)
-    if layer is None and isinstance(config, dict):
-        layer = next((one for one in parsed.values() if one.settings.get("layers") is config.get("layers")), None)
+    layer = parsed.get(id(config))
     if layer is None:
         raise CorruptModel("the architecture lists something among its layers that is not a layer")
     return ListedLayer(layer.name, layer, layer.settings)
@@ -94,7 +91,8 @@ def read_graph(model: ConfigLayer) -> FunctionalGraph:
         CorruptModel: It contradicts itself.
     """
     layers, inputs = _index_layers(model)
-    calls = {name: read_calls(layer.inbound_nodes, layers.keys() | inputs.keys()) for name, layer in layers.items()}
+    names = {*layers, *inputs}
+    calls = {name: read_calls(layer.inbound_nodes, names) for name, layer in layers.items()}
     outputs = read_references(model.settings.get("output_layers"))
     entrances = [one.layer for one in read_references(model.settings.get("input_layers"), by_key=True)]
     if not outputs or not set(entrances) <= inputs.keys():
@@ -107,6 +105,8 @@ def read_graph(model: ConfigLayer) -> FunctionalGraph:
         tuple(outputs),
         _find_first_numbers({name: len(listed) for name, listed in calls.items()}, (*mentioned, *outputs)),
     )  # fmt: skip
+    for one in outputs:
+        _require_listed(found, found.key(one))
     ordered = {key: found.calls[key] for key in _sort_calls(found)}
     return found._replace(calls=ordered)
 
@@ -159,6 +159,11 @@ def _sort_calls(graph: FunctionalGraph) -> list[_Key]:
 
 
 def _references(graph: FunctionalGraph, key: _Key) -> Iterator[TensorReference]:
-    if key not in graph.calls:
-        raise CorruptModel(f"the architecture refers to call {key[1]} of {key[0]}, which it does not list")
+    _require_listed(graph, key)
     return graph.calls[key].stated.references()
+
+
+def _require_listed(graph: FunctionalGraph, key: _Key) -> None:
+    name, number = key
+    if key not in graph.calls and name not in graph.inputs:
+        raise CorruptModel(f"the architecture refers to call {number} of {name}, which it does not list")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 
 from lstmdump.model.cell_classes import class_named
 from lstmdump.model.tensor import Tensor
@@ -16,6 +17,7 @@ from lstmdump.model.tree import Layer, LayerPath
 from lstmdump.readers.keras.architecture.config import ConfigLayer
 from lstmdump.readers.keras.architecture.expected_layers import LeafLayer
 
+_MAX_WORDS = 32  # the words in the name of a layer
 _OF_ANOTHER = re.compile(r"\d{1,9}_.*", re.DOTALL)
 
 
@@ -36,22 +38,21 @@ class LayerArrays:
         for path, leaf in described:
             self._paths.setdefault((id(leaf.layer), leaf.around.direction), []).append(path)
         self._claimed = {path for paths in self._paths.values() for path in paths}
-        self._stored = {number for number, _ in self._paths}
+        stored = {number for number, _ in self._paths}
+        with_arrays = [layer for layer in architecture.walk() if any(id(one) in stored for one in layer.walk())]
+        self._with_arrays = set(map(id, with_arrays))
         self._originals: dict[object, ConfigLayer] = {}
-        for layer in architecture.walk():
-            if self._has_arrays(layer):
-                for key in _list_shared_keys(layer):
-                    self._originals.setdefault(key, layer)
+        for layer in with_arrays:
+            for key in _list_shared_keys(layer):
+                self._originals.setdefault(key, layer)
+        self._by_prefix: dict[LayerPath, dict[str, dict[str, Tensor]]] = {}
 
     def original(self, layer: ConfigLayer) -> ConfigLayer:
         """Return the layer under which the arrays of `layer` are stored: itself, unless it is listed several times."""
-        if self._has_arrays(layer):
+        if id(layer) in self._with_arrays:
             return layer
         found = (self._originals.get(key) for key in _list_shared_keys(layer))
         return next((one for one in found if one is not None and _is_same(one, layer)), layer)
-
-    def _has_arrays(self, layer: ConfigLayer) -> bool:
-        return any(id(one) in self._stored for one in layer.walk())
 
     def path(self, layer: ConfigLayer, direction: str, expected: LayerPath) -> LayerPath:
         """Return the path of the arrays of `layer`, the half of a Bidirectional in `direction`, or `expected`."""
@@ -90,16 +91,25 @@ class LayerArrays:
     def _find_by_prefix(self, path: LayerPath) -> dict[str, Tensor]:
         """Return the arrays of a layer around that begin with the name of the layer at `path`."""
         for length in range(len(path) - 1, -1, -1):
-            node = self._nodes.get(path[:length])
-            found = _with_prefix(node.weights, f"{path[-1]}_") if node is not None else {}
-            if found:
-                return found
+            around = path[:length]
+            if around not in self._nodes:
+                continue
+            if around not in self._by_prefix:
+                self._by_prefix[around] = _split_by_prefix(self._nodes[around].weights)
+            if path[-1] in self._by_prefix[around]:
+                return self._by_prefix[around][path[-1]]
         return {}
 
 
-def _with_prefix(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    rest = {name: name.removeprefix(prefix) for name in weights if name.startswith(prefix)}
-    return {short: weights[name] for name, short in rest.items() if not _OF_ANOTHER.fullmatch(short)}
+def _split_by_prefix(weights: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """Return the arrays by the names of layers that theirs may begin with: `dense_1_W` is `W` of `dense_1`."""
+    found: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in weights.items():
+        for place in islice((match.start() for match in re.finditer("_", name)), _MAX_WORDS):
+            rest = name[place + 1 :]
+            if not _OF_ANOTHER.fullmatch(rest):
+                found.setdefault(name[:place], {})[rest] = tensor
+    return found
 
 
 def _common_start(paths: list[LayerPath]) -> LayerPath:

@@ -302,12 +302,10 @@ def _step_in(around: LayerPath, layer: ConfigLayer) -> LayerPath:
 
 def _pick(outputs: _Outputs, number: int, layer: ConfigLayer | str) -> NetworkTensor:
     """Return the output of `layer` with that number."""
-    if isinstance(outputs, int):
-        return NetworkTensor(outputs, max(number, 0))
-    if not 0 <= number < len(outputs):
+    if number < 0 or (not isinstance(outputs, int) and number >= len(outputs)):
         name = layer if isinstance(layer, str) else layer.name
-        raise CorruptModel(f"the architecture refers to output {number} of {name}, which has {len(outputs)}")
-    return outputs[number][1]
+        raise CorruptModel(f"the architecture refers to output {number} of {name}, which it does not have")
+    return NetworkTensor(outputs, number) if isinstance(outputs, int) else outputs[number][1]
 
 
 def _name_outputs(outputs: Iterable[tuple[str, NetworkTensor]]) -> Iterator[NetworkOutput]:
