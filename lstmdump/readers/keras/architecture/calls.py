@@ -115,7 +115,7 @@ def _read_node(node: object, names: Collection[str]) -> StatedCall:
         return StatedCall(tuple(map(_replace_tensors, node["args"])), found)
     if not isinstance(node, (list, dict)):
         raise CorruptModel("the architecture states a call of a layer in an unknown form")
-    return StatedCall((_replace_listed(node, names),), _collect_keywords(node, names))
+    return StatedCall((_replace_listed(node, None),), _collect_keywords(node, names))
 
 
 def _replace_tensors(value: object) -> object:
