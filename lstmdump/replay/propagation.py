@@ -231,7 +231,7 @@ def _list_inputs(call: NetworkCall, tape: Tape) -> list[Signal]:
     """Return the inputs of a call, the first with the mask that the call itself names."""
     inputs = [tape[tensor] for tensor in call.inputs]
     if call.mask is not None and inputs:
-        inputs[0] = inputs[0]._replace(mask=tape[call.mask].values.astype(bool))
+        inputs[0] = inputs[0]._replace(mask=tape[call.mask].values.astype(bool), is_mask_stated=True)
     return inputs
 
 

@@ -19,10 +19,12 @@ class Signal(NamedTuple):
     Attributes:
         values: The numbers, (batch, …).
         mask: True where there is a step, (batch, steps); None if no step is masked.
+        is_mask_stated: Whether the call of the layer names the mask, which does not come with the values.
     """
 
     values: Array
     mask: Array | None = None
+    is_mask_stated: bool = False
 
 
 Gradient: TypeAlias = "Array | None"

@@ -3,7 +3,9 @@
 A layer is one cell, or a stack of cells, each of which takes the outputs of the one before. Cells are run one after
 another over all steps, which gives the same numbers as running all of them step by step, and is faster.
 
-At a masked step the states stay. What the layer returns there depends on the release; see `MaskedOutput`.
+At a masked step the states stay. What the layer returns there depends on the release; see `MaskedOutput`. In Keras 3, a
+layer that is called with initial states does not get the mask that comes with its input, although it hands this mask
+on: only for a single tensor among the arguments, Keras adds the mask.
 """
 
 from __future__ import annotations
@@ -48,12 +50,14 @@ class SequenceSettings:
         return_state: Whether it also returns its last states.
         go_backwards: Whether it takes the last step first; it returns the steps in the order in which it takes them.
         masked_output: What it returns at masked steps.
+        ignores_mask_with_states: Whether a layer that is given initial states heeds only a mask that the call states.
     """
 
     return_sequences: bool = False
     return_state: bool = False
     go_backwards: bool = False
     masked_output: MaskedOutput = MaskedOutput.PREVIOUS
+    ignores_mask_with_states: bool = False
 
 
 class CellRun(NamedTuple):
@@ -329,14 +333,15 @@ class RecurrentLayer(RunnableLayer):
         return (of_x, *of_initial) if len(inputs) > 1 else (of_x,)
 
     def _take(self, inputs: Sequence[Signal], context: RunContext) -> _Taken:
-        (x, mask), *states = inputs
+        (x, mask, is_stated), *states = inputs
         first = self._cells[0]
         if x.ndim != 3 or x.shape[2] != first.input_dim or not x.shape[1]:
             raise BadInput(f"the input of {self.name} is {x.shape}, but it takes (batch, length, {first.input_dim})")
         if mask is not None and mask.shape != x.shape[:2]:
             raise BadInput(f"the mask of {self.name} is {mask.shape}, but its input has (batch, length) = "
                            f"{x.shape[:2]}")  # fmt: skip
-        mask = None if mask is None or mask.all() else mask.astype(bool, copy=False)
+        is_ignored = self.settings.ignores_mask_with_states and bool(states) and not is_stated
+        mask = None if mask is None or is_ignored or mask.all() else mask.astype(bool, copy=False)
         if mask is not None and len(self._cells) > 1 and self.settings.masked_output is MaskedOutput.STATE:
             raise CannotReplay(f"{self.name}: at masked steps this release of Keras returns a state of the first cell "
                                "of a stack, which is not computed")  # fmt: skip
@@ -417,6 +422,7 @@ def read_settings(layer: NetworkLayer, reader: LayerReader) -> SequenceSettings:
         read_flag(layer, "return_state"),
         read_flag(layer, "go_backwards"),
         _find_masked_output(layer, reader),
+        ignores_mask_with_states=reader.release.keras == 3,
     )
 
 
