@@ -9,6 +9,7 @@ import numpy as np
 
 from lstmdump.model.network import NetworkLayer
 from lstmdump.model.tensor import Tensor
+from lstmdump.replay import propagation
 from lstmdump.replay.equations import CellNumbers
 from lstmdump.replay.layers import registry
 from lstmdump.replay.layers.base import RunnableLayer, Signal
@@ -29,9 +30,31 @@ def read_layer(
     is_of_keras: bool = True,
 ) -> RunnableLayer:
     """Return the layer `it` of class `kind`, in float64."""
-    weights = {name: make_tensor(name, np.asarray(values, "float64")) for name, values in (arrays or {}).items()}
-    described = NetworkLayer(("it",), kind, config or {}, weights, is_of_keras=is_of_keras)
-    return registry.build(described, LayerReader(release, "float64", _refuse_lstm, registry.build))
+    return read_described(describe(kind, config, arrays, is_of_keras=is_of_keras), release)
+
+
+def describe(
+    kind: str,
+    config: Mapping[str, Any] | None = None,
+    arrays: Mapping[str, Any] | None = None,
+    *,
+    name: str = "it",
+    **fields: Any,
+) -> NetworkLayer:
+    """Return the description of the layer `name` of class `kind`, with other `fields`."""
+    weights = {key: make_tensor(key, np.asarray(values, "float64")) for key, values in (arrays or {}).items()}
+    return NetworkLayer(tuple(name.split("/")), kind, config or {}, weights, **fields)
+
+
+def read_described(
+    described: NetworkLayer, release: KerasRelease = KERAS_3, cells: Mapping[str, CellNumbers] | None = None
+) -> RunnableLayer:
+    """Return the layer that `described` describes, in float64; `cells` are the LSTM layers in it, by name."""
+    known = cells or {}
+    return registry.build(
+        described,
+        LayerReader(release, "float64", lambda layer: known[layer.name], registry.build, propagation.read_as_layer),
+    )
 
 
 def make_tensor(name: str, values: np.ndarray) -> Tensor:
@@ -66,7 +89,3 @@ def differentiate(layer: RunnableLayer, x: np.ndarray, gradient: np.ndarray, ste
             axis=tuple(range(2, gradient.ndim))
         )
     return found
-
-
-def _refuse_lstm(layer: NetworkLayer) -> CellNumbers:
-    raise AssertionError(layer.name)
