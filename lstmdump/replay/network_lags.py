@@ -144,7 +144,7 @@ def find_sources(network: RunnableNetwork, signals: Mapping[str, Signal]) -> lis
     for one in network.inputs:
         if network.takes_ids(one):
             takers = [index for index, call in network.calls.items() if one.tensor in call.inputs]
-            found += [LagSource(network.layer_of(index).name, NetworkTensor(index)) for index in takers]
+            found += [LagSource(network.layer_of(index).embedding, NetworkTensor(index)) for index in takers]
         elif signals[one.name].values.ndim > 2:
             found.append(LagSource(one.name, one.tensor))
     return _number_repeated(found)

@@ -78,6 +78,11 @@ class RunnableLayer(ABC):
     def __init__(self, name: str) -> None:
         self.name = name
 
+    @property
+    def embedding(self) -> str:
+        """The name of the layer that takes the ids: this one, or the one that it wraps."""
+        return self.name
+
     @abstractmethod
     def forward(self, inputs: Sequence[Signal], context: RunContext = NO_CONTEXT) -> tuple[Signal, ...]:
         """Return the outputs for `inputs`, each with its mask.

@@ -40,6 +40,11 @@ class TimeDistributed(RunnableLayer):
         self._layer = layer
         self._keras = keras
 
+    @property
+    def embedding(self) -> str:
+        """The name of the layer within that takes the ids."""
+        return self._layer.embedding
+
     def forward(self, inputs: Sequence[Signal], context: RunContext = NO_CONTEXT) -> tuple[Signal, ...]:
         """Return the outputs of all steps, (batch, steps, …)."""
         given = self._take_only(inputs)
