@@ -35,9 +35,7 @@ PassOver: TypeAlias = Callable[[], None]
 
 _BLOCK = 1 << 16
 _HELP_WIDTH = 44  # columns next to the names of the options on a terminal of 80 columns
-_SAFE_IN_SHELL = re.compile(
-    r"[\w./:@%+=-]+"
-)  # names without a meaning to a shell, which completion may insert into a command line
+_SAFE_IN_SHELL = r"[\w./:@%+=-]+"  # names without a meaning to a shell, which completion may insert into a command line
 
 
 class Input(NamedTuple):
@@ -312,7 +310,7 @@ def _complete_layers(ctx: click.Context, _param: click.Parameter, incomplete: st
             model = os.path.expanduser(path)  # noqa: PTH111 - as a shell does
             with suppress(Exception):  # completion shows no errors
                 names.update(dict.fromkeys(guard.run(_read_layer_names, ModelPath(model))))
-    return [name for name in names if name.startswith(incomplete) and _SAFE_IN_SHELL.fullmatch(name)]
+    return [name for name in names if name.startswith(incomplete) and re.fullmatch(_SAFE_IN_SHELL, name)]
 
 
 def _read_layer_names(model: ModelPath) -> list[str]:

@@ -17,7 +17,7 @@ _WITHOUT_WIDTH = frozenset(
 
 Source: Default_Ignorable_Code_Point in DerivedCoreProperties.txt of Unicode 16.
 """
-_NOT_PORTABLE = re.compile(r'[%\\:*?"<>|]|[. ](?=/|\Z)|/(?=/|\Z)|\A/')
+_NOT_PORTABLE = r'[%\\:*?"<>|]|[. ](?=/|\Z)|/(?=/|\Z)|\A/'  # not compiled in commands that write no archive
 """What leads out of a directory, what Windows forbids or treats specially, and the percent sign of escapes."""
 _SHOWN = 2000
 _NOTE_LENGTH = 40  # characters at most, of the note that some are left out
@@ -43,7 +43,7 @@ def key(name: str) -> str:
     Invisible characters, and what is not part of a path on every system, are percent-encoded as in URLs.
     `urllib.parse.unquote` restores `name`, so no two names have the same key.
     """
-    return with_unseen(_NOT_PORTABLE.sub(lambda found: _percent_encode(found[0]), name), _percent_encode)
+    return with_unseen(re.sub(_NOT_PORTABLE, lambda found: _percent_encode(found[0]), name), _percent_encode)
 
 
 def shortened(text: str, most: int = _SHOWN) -> str:

@@ -88,7 +88,7 @@ _INDEX = ".index"
 _CHECKPOINT_LEFTOVERS = (".meta", ".data-00000-of-00001")
 _RECORD = "__lstmdump__.npy"  # in the archives that lstmdump writes
 _RECORD_HEAD = 1 << 15  # bytes of it that hold the model's path
-_RECORD_MODEL = re.compile(r'\{"model": ("(?:[^"\\]|\\.)*")')
+_RECORD_MODEL = r'\{"model": ("(?:[^"\\]|\\.)*")'
 CHECKPOINT_ENDINGS = (_INDEX, *_CHECKPOINT_LEFTOVERS)
 """Endings of files that show that a path is the prefix of a checkpoint."""
 _SAVED_MODEL = ("saved_model.pb", "saved_model.pbtxt")
@@ -104,9 +104,10 @@ _ORBAX_PARTS = (_ORBAX_METADATA, _ORBAX_STEP, *ORBAX_TREE_MARKS)
 _WEIGHTS_MEMBERS = ("model.weights.", "variables.h5")  # the latter in Keras 2.11
 _SHARDS = ".weights.json"
 
-_SAVED_MODEL_PB = re.compile(rb"\x08\x01\x12")  # schema_version 1, then a MetaGraphDef
-_CHECKPOINT_PART = re.compile(r"(.+)\.(?:meta|(?P<data>data-\d{5}-of-\d{5}))")
-_WEIGHT_MAP = re.compile(rb'\s*\{.*"weight_map"\s*:\s*\{\s*("/|\})', re.DOTALL)  # only entries of Keras begin with /
+# Most patterns are not compiled here: few runs need them, and each takes as long as the import of a module.
+_SAVED_MODEL_PB = rb"\x08\x01\x12"  # schema_version 1, then a MetaGraphDef
+_CHECKPOINT_PART = r"(.+)\.(?:meta|(?P<data>data-\d{5}-of-\d{5}))"
+_WEIGHT_MAP = rb'(?s)\s*\{.*"weight_map"\s*:\s*\{\s*("/|\})'  # only entries of Keras begin with /
 _STARTS = ((_WEIGHT_MAP, Format.KERAS_WEIGHTS), (_SAVED_MODEL_PB, Format.SAVED_MODEL))
 _MODEL_FILES = (  # that may be kept in Git LFS, in the directory of a model
     "saved_model.pb", "variables/variables.index", "variables/variables.data-00000-of-00001",
@@ -122,7 +123,7 @@ _META_GRAPH = (  # a pattern: a MetaGraphDef, which begins with the operations t
     rb"\x0a[\x80-\xff]{0,4}[\x00-\x7f](?:\x0a[\x00-\x7f]{2,64})?"
     rb"\x12[\x80-\xff]{0,4}[\x00-\x7f]\x0a[\x80-\xff]{0,4}[\x00-\x7f]\x0a[\x01-\x7f][A-Z_]"
 )
-_GRAPH_NODE = re.compile(  # a NodeDef of any length, whose first field is its name
+_GRAPH_NODE = (  # a NodeDef of any length, whose first field is its name
     rb"\x0a[\x80-\xff]{0,4}[\x00-\x7f]\x0a[\x01-\x7f][A-Za-z0-9.]"
 )
 
@@ -209,7 +210,7 @@ def _explain_missing_checkpoint(location: Location) -> None:
 
 def _describe_part(location: Location) -> str | None:
     """Return the message for a file that is part of a model, by its name and the files beside it, or None."""
-    if part := _CHECKPOINT_PART.fullmatch(location.name):
+    if part := re.fullmatch(_CHECKPOINT_PART, location.name):
         if location.sibling(part[1] + _INDEX).is_file():
             return f"a part of a checkpoint; give its prefix, {part[1]}, or its .index"
         if not part["data"] and location.sibling(part[1]).is_file():
@@ -274,11 +275,11 @@ def _detect_file(file: BinaryIO, location: Location) -> Format:
     file.seek(max(0, size - len(LEVELDB_MAGIC)))
     if file.read() == LEVELDB_MAGIC:
         return Format.CHECKPOINT
-    if (found := next((known for start, known in _STARTS if start.match(head)), None)) is not None:
+    if (found := next((known for start, known in _STARTS if re.match(start, head)), None)) is not None:
         return found
     _refuse_lookalikes(head, file, location)
     _refuse_foreign(head, broken)
-    if _GRAPH_NODE.match(head):
+    if re.match(_GRAPH_NODE, head):
         return Format.GRAPH
     raise UnknownFormat("not a model file: its first bytes are not those of a known format")
 
@@ -425,7 +426,7 @@ def _read_source(archive: zipfile.ZipFile) -> str | None:
             head = member.read(_RECORD_HEAD)
         start = head.find(b"\n") + 1  # of the text, which NumPy stores in UTF-32
         text = head[start:].decode("utf-32-le", "replace")
-        found = _RECORD_MODEL.match(text)
+        found = re.match(_RECORD_MODEL, text)
         return None if found is None else str(json.loads(found[1], strict=False))
     except Exception:  # noqa: BLE001 - whatever is wrong with the record, it names no model
         return None

@@ -17,8 +17,8 @@ from lstmdump.readers.tensorflow.wire.bundle import OBJECT_GRAPH_KEY, Bundle, no
 from lstmdump.readers.tensorflow.wire.mapped_file import content
 from lstmdump.readers.tensorflow.wire.sstable import Table
 
-_LATEST = re.compile(rb'^model_checkpoint_path: "((?:[^"\\\n]|\\.)*)"', re.MULTILINE)
-_ESCAPED = re.compile(rb"\\(?:([0-7]{1,3})|(.))")  # protobuf's text form: octal, or one character
+_LATEST = rb'(?m)^model_checkpoint_path: "((?:[^"\\\n]|\\.)*)"'
+_ESCAPED = rb"\\(?:([0-7]{1,3})|(.))"  # protobuf's text form: octal, or one character
 _INDEX = ".index"
 _VARIABLES = "variables"  # a SavedModel's folder, and the prefix in it
 _STATE = "checkpoint"
@@ -115,12 +115,12 @@ def _list_prefixes(directory: Location) -> list[str]:
 def _read_latest(state: Location) -> str:
     """Return the last step of the path of the latest checkpoint in the file `state`, or an empty text."""
     try:
-        found = _LATEST.search(_read_beginning(state)) if state.is_file() else None
+        found = re.search(_LATEST, _read_beginning(state)) if state.is_file() else None
     except OSError as error:
         raise UnreadableModel(f"its file `{_STATE}` cannot be read: {error.strerror or error}") from error
     if found is None:
         return ""
-    path = _ESCAPED.sub(lambda sign: bytes([int(sign[1], 8) & 0xFF]) if sign[1] else sign[2], found[1])
+    path = re.sub(_ESCAPED, lambda sign: bytes([int(sign[1], 8) & 0xFF]) if sign[1] else sign[2], found[1])
     last = re.split(r"[/\\]", path.decode("utf-8", "surrogateescape"))[-1]
     return os.path.basename(last)  # noqa: PTH119 - on Windows, without a drive: `D:x` is in that drive's own current directory
 

@@ -12,9 +12,9 @@ from lstmdump.model.tree import Model, grow
 from lstmdump.readers.declared_sizes import Declared
 from lstmdump.readers.detect import Format
 from lstmdump.readers.raw_array import BLOCK, StoredArray
+from lstmdump.readers.tensorflow.graph.cell_search import all_cells
 from lstmdump.readers.tensorflow.graph.functions import LOOPS
 from lstmdump.readers.tensorflow.graph.graph_def import Graph, Node, constant, variables_declared
-from lstmdump.readers.tensorflow.graph.own_cells import all_cells
 from lstmdump.readers.tensorflow.tf1 import cells as tf1_cells
 from lstmdump.readers.tensorflow.tf1 import frozen_names
 from lstmdump.readers.tensorflow.tf1 import variables as tf1_variables
@@ -60,10 +60,11 @@ def read(location: Location) -> Model:
             countable=False,
             release=lambda: closed.append(True),
         )
-    computed = list(all_cells(graph, tf1_cells.is_in_cell))
+    declared = {name: without_numbers(name, *kind) for name, kind in variables_declared(graph).items()}
+    shapes = {name: tensor.shape for name, tensor in (constants | declared).items()}
+    computed = list(all_cells(graph, tf1_cells.is_in_cell, shapes))
     used = {name for cell in computed for names in cell.variables.values() for name in names}
     variables = {name: constants[name] for name in _find_variables(graph, constants, used)}
-    declared = {name: without_numbers(name, *kind) for name, kind in variables_declared(graph).items()}
     placed = tf1_variables.place(variables | declared, graph, computed)
     root = grow(placed.weights, placed.kinds, placed.settings, location.limits)
     notes = [*([_NOT_FROZEN] if declared else []), *placed.notes]

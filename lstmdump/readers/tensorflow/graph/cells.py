@@ -9,7 +9,7 @@ their names are a single operation with the forget bias among its attributes. Me
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -22,6 +22,7 @@ OWN = "own"
 """What stands for the operation in a cell that `own_cells` recognises."""
 
 PIECE = re.compile(r"/part_\d+$")
+_OLD_PIECE = r"(?:(?<=^\w)|(?<=/\w)|(?<=/\w_\w))_\d{1,9}$"  # TensorFlow 0.12: `W_0`, `W_P_0`
 ADDING = frozenset({"Add", "AddV2"})
 JOINING = frozenset({"Concat", "ConcatV2"})
 VARIABLES = frozenset({"Variable", "VariableV2", "VarHandleOp", "Const"})
@@ -160,6 +161,11 @@ def variables_behind(graph: Nodes, name: str) -> tuple[str, ...]:
         pieces = [piece for piece in map(node.home.source, node.inputs) if piece is not None and not _is_axis(piece)]
         return tuple(piece.name for piece in pieces) if all(piece.operation in VARIABLES for piece in pieces) else ()
     return (node.name,) if node.operation in VARIABLES else ()
+
+
+def are_pieces(names: Sequence[str]) -> bool:
+    """Return whether `names` are the pieces of one partitioned variable, or a single variable."""
+    return len(names) == 1 or any(len({re.sub(one, "", name) for name in names}) == 1 for one in (PIECE, _OLD_PIECE))
 
 
 def _is_axis(node: Node) -> bool:

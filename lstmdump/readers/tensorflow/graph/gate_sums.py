@@ -5,12 +5,10 @@ The sum of all gates may be cut into four, by `split` or by slices of columns, a
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from lstmdump.readers.tensorflow.graph.cell_walk import CellWalk
-from lstmdump.readers.tensorflow.graph.cells import ADDING, JOINING, PIECE, SPLIT, VARIABLES, variables_behind
+from lstmdump.readers.tensorflow.graph.cells import ADDING, JOINING, SPLIT, VARIABLES, are_pieces, variables_behind
 from lstmdump.readers.tensorflow.graph.graph_def import Node, constant, integers, scalar
 
 _PARTS = 4
@@ -21,14 +19,6 @@ _SLICING = {"Slice": 3, "StridedSlice": 4}
 """How many inputs each operation that takes a slice has."""
 
 _OTHER_MASKS = ("shrink_axis_mask", "new_axis_mask")
-
-
-_OLD_PIECE = re.compile(r"(?:(?<=^\w)|(?<=/\w)|(?<=/\w_\w))_\d{1,9}$")  # TensorFlow 0.12: `W_0`, `W_P_0`
-
-
-def are_pieces(names: Sequence[str]) -> bool:
-    """Return whether `names` are the pieces of one partitioned variable, or a single variable."""
-    return any(len({one.sub("", name) for name in names}) == 1 for one in (PIECE, _OLD_PIECE))
 
 
 class Product(NamedTuple):

@@ -17,18 +17,16 @@ h' that the same cell computed. Written for and measured on graphs of TensorFlow
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from lstmdump.errors import CannotReplay
 from lstmdump.readers.tensorflow.graph import functions as graph_functions
 from lstmdump.readers.tensorflow.graph.cell_walk import ACTIVATIONS, CLIPPING
-from lstmdump.readers.tensorflow.graph.cells import ADDING, JOINING, OWN, SPLIT, GraphCell, OwnEquations, cells
-from lstmdump.readers.tensorflow.graph.gate_sums import GateSum, SumWalk, are_pieces
+from lstmdump.readers.tensorflow.graph.cells import ADDING, JOINING, OWN, SPLIT, GraphCell, OwnEquations
+from lstmdump.readers.tensorflow.graph.gate_sums import GateSum, SumWalk
 from lstmdump.readers.tensorflow.graph.graph_def import Graph, Node, Nodes
 
-_PARTS = 4
 _OF_CANDIDATES = [operation for operation in ACTIVATIONS if operation != "Sigmoid"]  # that would be a gate as well
 _MAX_STEPS = 12  # through a loop and the tuple or stack of states that it passes on
 _MAX_COUNTED = 200_000  # nodes visited in a graph; a genuine one has fewer around its activations
@@ -56,62 +54,13 @@ class _Step(NamedTuple):
     of_state: str
 
 
-def all_cells(
-    graph: Graph, is_named: Callable[[str], bool], shapes: Mapping[str, Sequence[int]] | None = None
-) -> Iterator[GraphCell]:
-    """Yield the cells in `graph`: those of TensorFlow, and those that compute an LSTM in another way.
+def find(graph: Graph, is_named: Callable[[str], bool]) -> Iterator[GraphCell]:
+    """Yield the cells of the user's own in `graph`, and in the bodies of its loops.
 
     Args:
         graph: The graph.
         is_named: Whether the scope of a variable has the name of a cell of TensorFlow, whose equations are known.
-        shapes: The shapes of the variables, by name; without them, other cells are searched for in any case.
     """
-    of_tensorflow = list(cells(graph))
-    own = {}
-    if shapes is None or _may_hold_own(of_tensorflow, is_named, shapes):
-        own = {cell.variables[next(iter(cell.variables))]: cell for cell in _find_own(graph, is_named)}
-    for cell in of_tensorflow:
-        kernel = cell.variables["kernel"]
-        other = own.pop(kernel, None)
-        is_same = other is None or _is_of_tensorflow(other)
-        if not is_same and other is not None:
-            yield other
-        elif cell.operation != SPLIT or are_pieces(kernel):
-            yield cell
-    yield from own.values()
-
-
-def _may_hold_own(
-    of_tensorflow: Sequence[GraphCell], is_named: Callable[[str], bool], shapes: Mapping[str, Sequence[int]]
-) -> bool:
-    """Return whether the search for other cells can find one, as it takes three times as long as all the rest.
-
-    It cannot if all cells are in scopes of TensorFlow's and no other matrices have shapes of a cell: columns for four
-    gates and at least as many rows as a gate has columns, or four matrices of the columns of one gate.
-    """
-    read = {name for cell in of_tensorflow for names in cell.variables.values() for name in names}
-    kernels = [cell.variables["kernel"] for cell in of_tensorflow]
-    if not all(are_pieces(kernel) and all(map(is_named, kernel)) for kernel in kernels):
-        return True
-    others = [
-        shape
-        for name, shape in shapes.items()
-        if len(shape) == 2 and name not in read and name.rpartition("/")[0] not in read  # a slot: `kernel/Adam`
-    ]
-    if any(columns % _PARTS == 0 and rows >= columns // _PARTS for rows, columns in others):
-        return True
-    of_one_gate = Counter(columns for rows, columns in others if rows >= columns)
-    return any(number >= _PARTS for number in of_one_gate.values())
-
-
-def _is_of_tensorflow(cell: GraphCell) -> bool:
-    """Return whether a cell that was found by its equations has the layout and the names of one of TensorFlow's."""
-    scope = cell.variables["kernel"][0].rpartition("/")[0] if "kernel" in cell.variables else ""
-    usual = all(names == (f"{scope}/{leaf}",) for leaf, names in cell.variables.items() if leaf.endswith("_diag"))
-    return usual and cell.own is not None and cell.own.order == "icfo" and not cell.own.state_first
-
-
-def _find_own(graph: Graph, is_named: Callable[[str], bool]) -> Iterator[GraphCell]:
     counted = 0
     for nodes in (graph, *graph_functions.bodies(graph)):
         steps: dict[tuple[str, ...], list[_Step]] = {}

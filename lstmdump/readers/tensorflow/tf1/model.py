@@ -11,8 +11,8 @@ from lstmdump.model.location import Location
 from lstmdump.model.tensor import Tensor, without_numbers
 from lstmdump.model.tree import Model, grow
 from lstmdump.readers.detect import Format
+from lstmdump.readers.tensorflow.graph.cell_search import all_cells
 from lstmdump.readers.tensorflow.graph.graph_def import Graph, variables_declared
-from lstmdump.readers.tensorflow.graph.own_cells import all_cells
 from lstmdump.readers.tensorflow.tf1 import cells as tf1_cells
 from lstmdump.readers.tensorflow.tf1 import variables as tf1_variables
 from lstmdump.readers.tensorflow.tf1.checkpoint_v1 import CheckpointV1

@@ -10,7 +10,6 @@ from lstmdump.errors import CorruptModel
 from lstmdump.model.settings import DeferredSettings
 from lstmdump.model.tensor import Array, Cuts, Tensor, chained
 from lstmdump.model.tree import LayerPath, Sources, Weight
-from lstmdump.readers.keras.architecture.names import drop_automatic_names
 from lstmdump.readers.tensorflow.graph import cells as graph_cells
 from lstmdump.readers.tensorflow.graph.cells import GraphCell
 from lstmdump.readers.tensorflow.graph.graph_def import Graph
@@ -21,9 +20,9 @@ from lstmdump.readers.tensorflow.tf1.cells import TF1Cell
 from lstmdump.readers.tensorflow.wire import decode
 
 _DIRECTIONS = {"fw": "0fw", "bw": "1bw", "FW": "0FW", "BW": "1BW"}
-_LOOPS = re.compile(r"(^|/)(rnn|RNN|fw|bw|FW|BW|cell_\d+|Cell\d+|multi_rnn_cell)/[^/]+$")
-_CELL = re.compile(r"(?i)(?:cell|lstm)[^/]*$")
-_CELLS = re.compile(r"(?i)cell|lstm|rnn")
+_LOOPS = r"(^|/)(rnn|RNN|fw|bw|FW|BW|cell_\d+|Cell\d+|multi_rnn_cell)/[^/]+$"
+_CELL = r"(?i)(?:cell|lstm)[^/]*$"
+_CELLS = r"(?i)cell|lstm|rnn"
 _DIGITS = re.compile(r"(\d{1,18})")
 
 
@@ -107,6 +106,10 @@ def _find_paths(names: Iterable[str]) -> dict[str, LayerPath]:
     """Return the path for each scope in `names`, without the automatic name of the only cell of a Keras layer."""
     scopes = dict.fromkeys(name.rpartition("/")[0] for name in names)
     of_keras = {name.rpartition("/")[0] for name in names if name.endswith("/recurrent_kernel")}
+    if not of_keras:
+        return {scope: _split_scope(scope) for scope in scopes}
+    from lstmdump.readers.keras.architecture.names import drop_automatic_names
+
     may_be_cells = [scope in of_keras and bool(scope.rpartition("/")[0]) for scope in scopes]
     paths = drop_automatic_names([tuple(scope.split("/")) for scope in scopes], may_be_cells, stacks=False)
     return {scope: _split_scope("/".join(path)) for scope, path in zip(scopes, paths, strict=True)}
@@ -136,11 +139,11 @@ def _note_unnamed_cells(
     for scope, arrays in scopes.items():
         if tf1_cells.kind_of(scope) is not None or "recurrent_kernel" in arrays:
             continue
-        if _CELLS.search(scope) and _has_two_kernels(arrays.values()) and with_graph:
+        if re.search(_CELLS, scope) and _has_two_kernels(arrays.values()) and with_graph:
             yield f"{scope} has the shapes of an LSTM cell, but its graph does not show the equations of one"
         elif not with_graph and (
-            (_CELLS.search(scope) and _has_two_kernels(arrays.values()))
-            or ((_LOOPS.search(scope) or _CELL.search(scope)) and _has_one_kernel(scope, arrays, tensors))
+            (re.search(_CELLS, scope) and _has_two_kernels(arrays.values()))
+            or ((re.search(_LOOPS, scope) or re.search(_CELL, scope)) and _has_one_kernel(scope, arrays, tensors))
         ):
             yield f"{scope} has the shapes of an LSTM cell; only the graph (.meta) would show whether it is one"
 

@@ -400,6 +400,6 @@ def test_a_graph_that_computes_something_else_has_a_note(tmp_path: Path) -> None
 def test_a_graph_whose_cells_are_all_of_tensorflow_is_not_searched_for_others(
     samples: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delattr("lstmdump.readers.tensorflow.graph.own_cells._find_own")
+    monkeypatch.delattr("lstmdump.readers.tensorflow.graph.own_cells.find")
     with lstmdump.open(samples / "tf-1.12-basic-lstm-cell-checkpoint") as model:
         assert [lstm.name for lstm in model.lstms] == ["rnn/basic_lstm_cell"]
