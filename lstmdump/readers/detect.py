@@ -238,7 +238,7 @@ def _detect_directory(location: Location) -> Format:
         return Format.KERAS_WEIGHTS
     raise UnknownFormat(
         "a directory, but not a model: it holds no saved_model.pb, no config.json, no checkpoint; "
-        "name a file in it, or use --recursive"
+        "name a file in it; `lstmdump show --recursive` finds the models below it"
     )
 
 

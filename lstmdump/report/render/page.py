@@ -21,6 +21,7 @@ _UNBOUNDED = 10_000
 _NARROWEST = 40
 _SHORTEST = 12  # columns of the reason, if it has to be folded
 _CODES = {"bold": "1", "dim": "2", "bold cyan": "1;36", "yellow": "33"}
+_BETWEEN = " · "
 _NARROW = re.compile(r"[ -~×·]*")  # ASCII, and those of our other characters that are certain to be one column wide
 
 
@@ -87,7 +88,7 @@ class Folding:
                 grid.add_column(width=gap)
             grid.add_column(width=width, justify="right" if index == len(widths) - 1 else "left")
         for row in rows:
-            reason = row.reason if folds == 0 else _break_at_equals_sign(row.reason, fitting[1])
+            reason = row.reason if folds == 0 else _break_well(row.reason, fitting[1])
             grid.add_row(
                 Text(row.name, overflow="fold"),
                 "",
@@ -163,10 +164,31 @@ class Page:
         return f"\x1b[{code}m{piece.text}\x1b[0m" if code and piece.text else piece.text
 
 
+def _break_well(text: str, width: int) -> str:
+    """Return `text` with new lines where it is best read, if it does not fit: between items, or before `=`."""
+    if _count_columns(text) <= width:
+        return text
+    return _break_between_items(text, width) if _BETWEEN in text else _break_at_equals_sign(text, width)
+
+
+def _break_between_items(text: str, width: int) -> str:
+    """Return `text` with as many of its items on a line as fit; an item that is longer has a line of its own."""
+    first, *items = text.split(_BETWEEN)
+    lines = [first]
+    for item in items:
+        longer = f"{lines[-1]}{_BETWEEN}{item}"
+        if _count_columns(f"{longer} ·") <= width:
+            lines[-1] = longer
+        else:
+            lines[-1] += _BETWEEN.rstrip()
+            lines.append(item)
+    return "\n".join(lines)
+
+
 def _break_at_equals_sign(text: str, width: int) -> str:
-    """Return `text` with a new line before its last equals sign if it does not fit, and what follows does."""
+    """Return `text` with a new line before its last equals sign, if what follows fits."""
     left, _, right = text.rpartition(" = ")
-    if _count_columns(text) <= width or not left or _count_columns(f"= {right}") > width:
+    if not left or _count_columns(f"= {right}") > width:
         return text
     return f"{left}\n= {right}"
 

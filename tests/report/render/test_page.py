@@ -51,6 +51,16 @@ def test_a_formula_that_does_not_fit_is_broken_before_its_equals_sign() -> None:
     ]
 
 
+def test_items_that_do_not_fit_are_broken_between_them() -> None:
+    rows = [Row("columns", "i 0:6 · f 6:12 · c 12:18 · o 18:24", Piece("240"))]
+    page = Page(40, colour=False)
+    page.columns(rows, widths(rows), folds=1)
+    assert page.text().splitlines() == [
+        "  columns  i 0:6 · f 6:12 ·          240",
+        "           c 12:18 · o 18:24",
+    ]
+
+
 def test_columns_keep_their_distance_when_they_are_folded() -> None:
     rows = [Row("name", "x" * 100, Piece("240"))]
     page = Page(40, colour=False)
