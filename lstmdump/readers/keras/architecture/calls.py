@@ -93,17 +93,9 @@ def read_calls(nodes: object, names: Collection[str]) -> list[StatedCall]:
     return [_read_node(node, names) for node in nodes]
 
 
-def read_references(value: object, *, by_key: bool = False) -> list[TensorReference]:
-    """Return the tensors in `value`, the value of `input_layers` or `output_layers`.
-
-    Args:
-        value: a tensor, a list or a dict of tensors.
-        by_key: whether those of a dict are in the order of its keys, as Keras takes inputs, or in that of the file.
-    """
-    listed = _replace_listed(value, None)
-    if isinstance(listed, dict) and not by_key:
-        listed = list(listed.values())
-    return list(_find_references(listed))
+def read_references(value: object) -> list[TensorReference]:
+    """Return the tensors in `value`, the value of `input_layers` or `output_layers`; those of a dict by their keys."""
+    return list(_find_references(_replace_listed(value, None)))
 
 
 def _read_node(node: object, names: Collection[str]) -> StatedCall:

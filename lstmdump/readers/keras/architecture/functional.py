@@ -42,13 +42,15 @@ class FunctionalGraph(NamedTuple):
     Attributes:
         inputs: the inputs in the order of the model, each by its name and its configuration.
         calls: the calls, each after those whose outputs it takes, by the name of the layer and their number.
-        outputs: the outputs in the order of the model.
+        outputs: the outputs in the order in which calls of the model number them, that of their keys in a dict.
+        stated_outputs: the outputs in the order of the file.
         first_numbers: for each layer, the number under which references mention its first call.
     """
 
     inputs: Mapping[str, Config]
     calls: Mapping[_Key, GraphCall]
     outputs: tuple[TensorReference, ...]
+    stated_outputs: tuple[TensorReference, ...]
     first_numbers: Mapping[str, int]
 
     def key(self, reference: TensorReference) -> _Key:
@@ -93,8 +95,9 @@ def read_graph(model: ConfigLayer) -> FunctionalGraph:
     layers, inputs = _index_layers(model)
     names = {*layers, *inputs}
     calls = {name: read_calls(layer.inbound_nodes, names) for name, layer in layers.items()}
-    outputs = read_references(model.settings.get("output_layers"))
-    entrances = [one.layer for one in read_references(model.settings.get("input_layers"), by_key=True)]
+    listed = model.settings.get("output_layers")
+    outputs = read_references(listed)
+    entrances = [one.layer for one in read_references(model.settings.get("input_layers"))]
     if not outputs or not set(entrances) <= inputs.keys():
         raise CorruptModel(f"the architecture does not state the inputs and outputs of {model.name or 'the model'}")
     mentioned = (one for listed in calls.values() for call in listed for one in call.references())
@@ -103,6 +106,7 @@ def read_graph(model: ConfigLayer) -> FunctionalGraph:
         {(name, number): GraphCall(layers[name], number, call) for name, listed in calls.items()
          for number, call in enumerate(listed)},
         tuple(outputs),
+        tuple(read_references(list(listed.values()) if isinstance(listed, dict) else listed)),
         _find_first_numbers({name: len(listed) for name, listed in calls.items()}, (*mentioned, *outputs)),
     )  # fmt: skip
     for one in outputs:

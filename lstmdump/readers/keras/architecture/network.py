@@ -191,7 +191,8 @@ class _NetworkBuilder:
         }
         for key, call in graph.calls.items():
             known[key] = self._call_listed(call, known, graph, around, given)
-        return [(one.layer, _pick(known[graph.key(one)], one.output, one.layer)) for one in graph.outputs]
+        listed = graph.stated_outputs if given is None else graph.outputs
+        return [(one.layer, _pick(known[graph.key(one)], one.output, one.layer)) for one in listed]
 
     def _enter(
         self, model: ConfigLayer, graph: FunctionalGraph, given: _CallTensors | None

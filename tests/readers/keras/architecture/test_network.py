@@ -231,6 +231,14 @@ class TestFunctional:
         described = network(functional([placeholder("a", 3), placeholder("b", 3), inner], ["a", "b"], ["inner"]))
         assert taken(described) == {"inner/s": ["a", "b"]}
 
+    def test_the_outputs_of_a_nested_model_are_numbered_in_the_order_of_their_keys(self) -> None:
+        layers = [placeholder("i", 3), *(layer("Dense", name, [node(tensor("i"))]) for name in ("one", "two"))]
+        outputs_by_key = {"s": ["one", 0, 0], "r": ["two", 0, 0]}
+        inner = nested(functional(layers, ["i"], outputs_by_key, "inner"), [node(tensor("a"))])
+        last = layer("Dense", "last", [node(tensor("inner", 0, 1))])
+        described = network(functional([placeholder("a", 3), inner, last], ["a"], ["last"]))
+        assert taken(described)["last"] == ["inner/one"]
+
     def test_a_single_input_and_output_may_be_without_a_list(self) -> None:
         layers = [placeholder("a", 3), layer("Dense", "d", [node(tensor("a"))])]
         model = functional(layers, [], [])
