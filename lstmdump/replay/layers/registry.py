@@ -27,6 +27,7 @@ from lstmdump.replay.layers import (
     time_distributed,
 )
 from lstmdump.replay.layers.base import RunnableLayer
+from lstmdump.replay.layers.operations.operation import read_operation
 from lstmdump.replay.layers.reading import LayerReader
 
 Builder: TypeAlias = Callable[[NetworkLayer, LayerReader], RunnableLayer]
@@ -61,6 +62,10 @@ def build(layer: NetworkLayer, reader: LayerReader) -> RunnableLayer:
     """
     if not layer.is_of_keras:
         raise CannotReplay(f"{layer.name} is a {layer.kind}, a class of its own, which cannot be computed")
+    if layer.kind == "Lambda":
+        raise CannotReplay(f"{layer.name} is a Lambda layer: Python code, which is never run")
+    if layer.config.get("is_operation") is True:
+        return read_operation(layer, reader)
     builder = BUILDERS.get(layer.kind)
     if builder is None:
         raise CannotReplay(f"{layer.name} is a {layer.kind} layer, which cannot be computed")
