@@ -143,7 +143,8 @@ def find_sources(network: RunnableNetwork, signals: Mapping[str, Signal]) -> lis
     found: list[LagSource] = []
     for one in network.inputs:
         if network.takes_ids(one):
-            takers = [index for index, call in network.calls.items() if one.tensor in call.inputs]
+            takers = [index for index, call in network.calls.items()
+                      if one.tensor in call.inputs and network.layer_of(index).takes_ids]  # fmt: skip
             found += [LagSource(network.layer_of(index).embedding, NetworkTensor(index)) for index in takers]
         elif signals[one.name].values.ndim > 2:
             found.append(LagSource(one.name, one.tensor))

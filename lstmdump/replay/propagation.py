@@ -44,8 +44,9 @@ class RunnableNetwork:
         return self.layers[self.calls[call].layer]
 
     def takes_ids(self, given: NetworkInput) -> bool:
-        """Return whether all layers that take an input take whole numbers."""
+        """Return whether all layers that take an input take whole numbers, apart from those that take any."""
         takers = [self.layer_of(index) for index, call in self.calls.items() if given.tensor in call.inputs]
+        takers = [layer for layer in takers if not layer.takes_any_numbers]
         return bool(takers) and all(layer.takes_ids for layer in takers)
 
 
@@ -179,10 +180,17 @@ def read(network: NetworkDescription, targets: Sequence[NetworkTensor], reader: 
 
 @dataclass
 class Tape:
-    """The signals of a forward pass, by the index of the call, from which a backward pass starts."""
+    """A forward pass, from which a backward pass starts.
+
+    Attributes:
+        signals: The signals, by the index of the call.
+        context: What applies to the whole run.
+        mask: The mask that is given in place of those of the network, (batch, steps).
+    """
 
     signals: dict[int, tuple[Signal, ...]]
     context: RunContext
+    mask: Array | None = None
 
     def __getitem__(self, tensor: NetworkTensor) -> Signal:
         return self.signals[tensor.call][tensor.output]
@@ -208,7 +216,7 @@ def forward(
     Raises:
         BadInput: An input is missing, or has another shape than a layer takes.
     """
-    tape = Tape({}, context)
+    tape = Tape({}, context, mask)
     last_use = {} if keep else _find_last_uses(network)
     for index, call in network.calls.items():
         if call.layer in network.layers:
@@ -231,7 +239,10 @@ def _list_inputs(call: NetworkCall, tape: Tape) -> list[Signal]:
     """Return the inputs of a call, the first with the mask that the call itself names."""
     inputs = [tape[tensor] for tensor in call.inputs]
     if call.mask is not None and inputs:
-        inputs[0] = inputs[0]._replace(mask=tape[call.mask].values.astype(bool), is_mask_stated=True)
+        mask = tape[call.mask].values.astype(bool)
+        if tape.mask is not None and tape.mask.shape == mask.shape:
+            mask = tape.mask
+        inputs[0] = inputs[0]._replace(mask=mask, is_mask_stated=True)
     return inputs
 
 

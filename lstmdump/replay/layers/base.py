@@ -69,10 +69,12 @@ class RunnableLayer(ABC):
     Attributes:
         name: Its name.
         takes_ids: Whether its first input consists of whole numbers, which are not converted.
+        takes_any_numbers: Whether it computes the same from whole numbers as from others, which need no conversion.
         makes_mask: Whether it determines a mask by itself, which a mask given by the user replaces.
     """
 
     takes_ids = False
+    takes_any_numbers = False
     makes_mask = False
 
     def __init__(self, name: str) -> None:

@@ -55,7 +55,7 @@ class ByElement(Function):
 class Comparison(WithoutGradient):
     """A function of the numbers at one place whose result is a truth value or a whole number."""
 
-    keeps_integers = True
+    takes_any_numbers = True
 
     def __init__(self, value: Callable[..., Any]) -> None:
         self._value = value
@@ -72,7 +72,7 @@ class Comparison(WithoutGradient):
 class Cast(Function):
     """The conversion to another dtype, which of floating-point numbers is always that of the run."""
 
-    keeps_integers = True
+    takes_any_numbers = True
 
     def __init__(self, name: str, dtype: object) -> None:
         if not isinstance(dtype, str) or dtype not in ("bool", "float32", "float64", "int32", "int64"):

@@ -19,10 +19,10 @@ class Function(ABC):
     """A function of operands. An operand is an array, a number, or a list of them.
 
     Attributes:
-        keeps_integers: Whether whole numbers in the input of the model are not to be converted for it.
+        takes_any_numbers: See `RunnableLayer`.
     """
 
-    keeps_integers = False
+    takes_any_numbers = False
 
     @abstractmethod
     def compute(self, *operands: Any) -> Any:

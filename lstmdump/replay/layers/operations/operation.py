@@ -39,7 +39,7 @@ class Operation(RunnableLayer):
 
     def __init__(self, name: str, function: Function, operands: Sequence[Any], dtype: str) -> None:
         super().__init__(name)
-        self.takes_ids = function.keeps_integers
+        self.takes_any_numbers = function.takes_any_numbers
         self._function = function
         self._operands = tuple(operands)
         self._dtype = dtype

@@ -51,9 +51,9 @@ def test_truth_values_have_no_gradient() -> None:
     assert pull_back(layer, [[3, 0]], gradient=[[[1.0, 1.0]]]) == (None,)
 
 
-@pytest.mark.parametrize(("kind", "takes_ids"), [("NotEqual", True), ("Multiply", False)])
-def test_whole_numbers_are_kept_for_comparisons(kind: str, takes_ids: bool) -> None:
-    assert operation(kind, FIRST, 0).takes_ids is takes_ids
+@pytest.mark.parametrize(("kind", "any_numbers"), [("NotEqual", True), ("Multiply", False)])
+def test_whole_numbers_are_as_good_as_others_for_comparisons(kind: str, any_numbers: bool) -> None:
+    assert operation(kind, FIRST, 0).takes_any_numbers is any_numbers
 
 
 def test_results_have_the_dtype_of_the_run() -> None:
