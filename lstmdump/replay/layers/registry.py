@@ -9,6 +9,7 @@ from lstmdump.errors import CannotReplay
 from lstmdump.model.network import NetworkLayer
 from lstmdump.replay.layers import (
     activation,
+    attention,
     bidirectional,
     convolution,
     dense,
@@ -33,6 +34,8 @@ from lstmdump.replay.layers.reading import LayerReader
 Builder: TypeAlias = Callable[[NetworkLayer, LayerReader], RunnableLayer]
 
 BUILDERS: Mapping[str, Builder] = {
+    **activation.BUILDERS,
+    **attention.BUILDERS,
     **bidirectional.BUILDERS,
     **convolution.BUILDERS,
     **dense.BUILDERS,

@@ -6,8 +6,16 @@ from functools import partial
 from typing import Any
 
 
-def one_layer(keras: Any, shape: tuple[int, ...], kind: str, **settings: Any) -> Any:
-    return keras.Sequential([keras.layers.Input(shape), getattr(keras.layers, kind)(**settings)])
+def several(keras: Any, shape: tuple[int, ...], kind: str, settings: list[dict[str, Any]]) -> Any:
+    """Return a model that applies a layer of the class `kind` for each of `settings` to the same input."""
+    given = keras.layers.Input(shape)
+    return keras.Model(given, [getattr(keras.layers, kind)(**one)(given) for one in settings])
+
+
+def separable_causal(keras: Any) -> Any:
+    if keras.__name__ == "keras":  # which does not run them any more
+        return None
+    return several(keras, (8, 4), "SeparableConv1D", [{"filters": 5, "kernel_size": 3, "padding": "causal"}])
 
 
 def frames(keras: Any) -> Any:
@@ -22,52 +30,50 @@ def mask_before_convolution(keras: Any) -> Any:
     layers = keras.layers
     return keras.Sequential([
         layers.Input((6, 3)), layers.Masking(), layers.LSTM(4, return_sequences=True),
-        layers.Conv1D(3, 2, activation="tanh"), layers.LSTM(2),
+        layers.Conv1D(3, 2, activation="tanh"), layers.GlobalAveragePooling1D(),
     ])  # fmt: skip
 
 
-SEQUENCE, PICTURE = (8, 4), (6, 7, 4)
-ONE = partial(one_layer, shape=SEQUENCE, kind="Conv1D", filters=6)
 CASES = {
-    "conv1d": partial(ONE, kernel_size=3, activation="relu"),
-    "conv1d-without-bias": partial(ONE, kernel_size=2, use_bias=False, activation="softmax"),
-    "conv1d-same": partial(ONE, kernel_size=4, padding="same"),
-    "conv1d-same-strides": partial(ONE, kernel_size=3, padding="same", strides=3, activation="tanh"),
-    "conv1d-strides-longer-than-kernel": partial(ONE, kernel_size=1, padding="same", strides=3),
-    "conv1d-causal": partial(ONE, kernel_size=3, padding="causal", strides=2),
-    "conv1d-causal-dilated": partial(ONE, kernel_size=2, padding="causal", dilation_rate=3),
-    "conv1d-same-dilated": partial(ONE, kernel_size=3, padding="same", dilation_rate=2),
-    "conv1d-groups": partial(ONE, kernel_size=3, groups=2, strides=2),
-    "conv2d": partial(one_layer, shape=PICTURE, kind="Conv2D", filters=3, kernel_size=(2, 3), activation="elu"),
-    "conv2d-same": partial(
-        one_layer, shape=PICTURE, kind="Conv2D", filters=3, kernel_size=3, strides=(2, 2), padding="same"
-    ),
-    "conv2d-dilated": partial(one_layer, shape=PICTURE, kind="Conv2D", filters=3, kernel_size=2, dilation_rate=(2, 3)),
-    "separable1d": partial(
-        one_layer, shape=SEQUENCE, kind="SeparableConv1D", filters=5, kernel_size=3, padding="same",
-        depth_multiplier=2, activation="tanh",
-    ),
-    "separable1d-causal": partial(
-        one_layer, shape=SEQUENCE, kind="SeparableConv1D", filters=5, kernel_size=3, padding="causal"
-    ),
-    "separable2d": partial(
-        one_layer, shape=PICTURE, kind="SeparableConv2D", filters=3, kernel_size=(3, 2), strides=2, use_bias=False
-    ),
-    "depthwise1d": partial(
-        one_layer, shape=SEQUENCE, kind="DepthwiseConv1D", kernel_size=3, depth_multiplier=2, strides=2
-    ),
-    "depthwise2d": partial(one_layer, shape=PICTURE, kind="DepthwiseConv2D", kernel_size=(3, 2), padding="same"),
-    **{
-        f"transposed1d-{padding}-{size}-{strides}": partial(
-            one_layer, shape=(5, 4), kind="Conv1DTranspose", filters=3, kernel_size=size, strides=strides,
-            padding=padding, activation="tanh",
-        )
+    "conv1d": partial(several, shape=(8, 4), kind="Conv1D", settings=[
+        {"filters": 6, "kernel_size": 3, "activation": "relu"},
+        {"filters": 6, "kernel_size": 2, "use_bias": False, "activation": "softmax"},
+        {"filters": 6, "kernel_size": 4, "padding": "same"},
+        {"filters": 6, "kernel_size": 3, "padding": "same", "strides": 3, "activation": "tanh"},
+        {"filters": 6, "kernel_size": 1, "padding": "same", "strides": 3},
+        {"filters": 6, "kernel_size": 3, "padding": "causal", "strides": 2},
+        {"filters": 6, "kernel_size": 2, "padding": "causal", "dilation_rate": 3},
+        {"filters": 6, "kernel_size": 3, "padding": "same", "dilation_rate": 2},
+        {"filters": 6, "kernel_size": 3, "groups": 2, "strides": 2},
+    ]),
+    "conv2d": partial(several, shape=(6, 7, 4), kind="Conv2D", settings=[
+        {"filters": 3, "kernel_size": (2, 3), "activation": "elu"},
+        {"filters": 3, "kernel_size": 3, "strides": (2, 2), "padding": "same"},
+        {"filters": 3, "kernel_size": 2, "dilation_rate": (2, 3)},
+    ]),
+    "separable1d": partial(several, shape=(8, 4), kind="SeparableConv1D", settings=[
+        {"filters": 5, "kernel_size": 3, "padding": "same", "depth_multiplier": 2, "activation": "tanh"},
+        {"filters": 5, "kernel_size": 2, "strides": 2, "use_bias": False},
+    ]),
+    "separable2d": partial(several, shape=(6, 7, 4), kind="SeparableConv2D", settings=[
+        {"filters": 3, "kernel_size": (3, 2), "strides": 2},
+    ]),
+    "separable1d-causal": separable_causal,
+    "depthwise1d": partial(several, shape=(8, 4), kind="DepthwiseConv1D", settings=[
+        {"kernel_size": 3, "depth_multiplier": 2, "strides": 2},
+        {"kernel_size": 2, "padding": "same", "activation": "relu", "use_bias": False},
+    ]),
+    "depthwise2d": partial(several, shape=(6, 7, 4), kind="DepthwiseConv2D", settings=[
+        {"kernel_size": (3, 2), "padding": "same"},
+    ]),
+    "transposed1d": partial(several, shape=(5, 4), kind="Conv1DTranspose", settings=[
+        {"filters": 3, "kernel_size": size, "strides": strides, "padding": padding, "activation": "tanh"}
         for padding in ("valid", "same")
         for size, strides in ((3, 1), (3, 2), (2, 3), (4, 2))
-    },
-    "transposed2d": partial(
-        one_layer, shape=(3, 4, 2), kind="Conv2DTranspose", filters=3, kernel_size=(3, 2), strides=2, padding="same"
-    ),
+    ]),
+    "transposed2d": partial(several, shape=(3, 4, 2), kind="Conv2DTranspose", settings=[
+        {"filters": 3, "kernel_size": (3, 2), "strides": 2, "padding": "same"},
+    ]),
     "convolution-of-frames": frames,
     "mask-before-convolution": mask_before_convolution,
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Models of layers of several inputs. The masks of two inputs differ, since the second one begins later."""
+"""Models of layers of several inputs. In some steps, these are all zeros, so that they are equal."""
 
 from __future__ import annotations
 
@@ -8,73 +8,63 @@ from typing import Any
 ELEMENTWISE = ("Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract")
 
 
-def merged(keras: Any, kind: str, shapes: tuple[tuple[int, ...], ...], **settings: Any) -> Any:
+def elementwise(keras: Any, shapes: tuple[tuple[int, ...], ...]) -> Any:
     inputs = [keras.layers.Input(shape) for shape in shapes]
-    return keras.Model(inputs, getattr(keras.layers, kind)(**settings)(inputs))
+    return keras.Model(inputs, [
+        getattr(keras.layers, kind)()(inputs[:2] if kind == "Subtract" else inputs) for kind in ELEMENTWISE
+    ])  # fmt: skip
 
 
-def equal(keras: Any, kind: str) -> Any:
-    """Return a model whose layer `kind` takes twice the same numbers, so that both are the largest and smallest."""
-    given = keras.layers.Input((5, 3))
-    doubled = keras.layers.UpSampling1D(1)(given)
-    return keras.Model(given, getattr(keras.layers, kind)()([given, keras.layers.Dense(3)(doubled), doubled]))
+def concatenated(keras: Any) -> Any:
+    layers = keras.layers
+    wide, narrow, short = layers.Input((5, 3)), layers.Input((5, 1)), layers.Input((2, 3))
+    vectors = [layers.GlobalMaxPooling1D()(one) for one in (wide, narrow)]
+    return keras.Model([wide, narrow, short], [
+        layers.Concatenate()([wide, narrow, wide]), layers.Concatenate(axis=1)([wide, short]),
+        layers.Concatenate(axis=-2)([short, wide]), layers.Concatenate(axis=1)(vectors),
+    ])  # fmt: skip
 
 
-def masked(keras: Any, kind: str, which: tuple[bool, ...], vector: bool = False, **settings: Any) -> Any:
-    """Return a model whose layer `kind` takes sequences, with a mask of their own where `which` states it.
+def dot_products(keras: Any) -> Any:
+    layers = keras.layers
+    first, second, vector = layers.Input((5, 4)), layers.Input((3, 4)), layers.Input((4,))
+    picture = layers.Reshape((2, 4, 3))(layers.Concatenate(axis=1)([first, layers.Cropping1D((2, 0))(second)]))
+    return keras.Model([first, second, vector], [
+        layers.Dot(axes)(pair) if axes else layers.Dot(-1, normalize=True)(pair)
+        for axes, pair in (
+            (1, [vector, vector]), ((2, 1), [first, vector]), ((1, 2), [vector, second]), (2, [first, second]),
+            (0, [first, second]), (0, [vector, first]), ((2, 1), [picture, vector]), ((1, 2), [first, layers.Permute((2, 1))(first)]),
+        )
+    ])  # fmt: skip
 
-    Behind it are the values and, if they are sequences, an LSTM, which sees the mask.
+
+def masked(keras: Any, which: tuple[bool, ...]) -> Any:
+    """Return a model of sequences that have a mask of their own where `which` states it.
+
+    Behind each layer are its output and the mean over the steps that count.
     """
     layers = keras.layers
     inputs = [layers.Input((6, 3)) for _ in which]
-    sequences = [layers.Masking()(one) if has_mask else one for one, has_mask in zip(inputs, which, strict=True)]
-    sequences = [layers.LSTM(4, return_sequences=True, go_backwards=index == 1)(one)
-                 for index, one in enumerate(sequences)]  # fmt: skip
-    if vector:
-        sequences.append(layers.LSTM(4)(inputs[0]))
-    found = getattr(layers, kind)(**settings)(sequences)
-    return keras.Model(inputs, [found, layers.LSTM(2)(found)])
-
-
-def masked_unless(keras: Any, framework: str, **options: Any) -> Any:
-    """Return a model that this framework cannot run as None."""
-    return None if keras.__name__ == framework else masked(keras, **options)
+    sequences = [layers.LSTM(4, return_sequences=True)(layers.Masking()(one) if has_mask else one)
+                 for one, has_mask in zip(inputs, which, strict=True)]  # fmt: skip
+    vector = layers.Dense(4)(layers.Flatten()(inputs[0]))
+    merged = [layers.Concatenate()(sequences), layers.Multiply()([*sequences, vector])]
+    if all(which) or keras.__name__ == "keras":  # tf_keras cannot run it otherwise
+        merged.append(layers.Concatenate(axis=1)(sequences))
+    merged += [getattr(layers, kind)()(sequences[:2] if kind == "Subtract" else sequences) for kind in ELEMENTWISE]
+    product = layers.Dot((1, 1))(sequences[:2])
+    return keras.Model(inputs, [*merged, product, *map(layers.GlobalAveragePooling1D(), [*merged, product])])
 
 
 CASES = {
-    **{
-        f"{kind.lower()}-{count}": partial(merged, kind=kind, shapes=((5, 3),) * count)
-        for kind in ELEMENTWISE
-        for count in ((2,) if kind == "Subtract" else (2, 3))
-    },
-    **{
-        f"{kind.lower()}-repeated": partial(merged, kind=kind, shapes=((5, 3), (1, 3), (3,))[: 3 if kind != "Subtract" else 2])
-        for kind in ELEMENTWISE
-    },
-    "maximum-of-equal": partial(equal, kind="Maximum"),
-    "minimum-of-equal": partial(equal, kind="Minimum"),
-    "concatenate": partial(merged, kind="Concatenate", shapes=((5, 3), (5, 1), (5, 2))),
-    "concatenate-steps": partial(merged, kind="Concatenate", shapes=((5, 3), (2, 3)), axis=1),
-    "concatenate-vectors": partial(merged, kind="Concatenate", shapes=((4,), (2,)), axis=1),
-    "dot-vectors": partial(merged, kind="Dot", shapes=((4,), (4,)), axes=1),
-    "dot-sequence-and-vector": partial(merged, kind="Dot", shapes=((5, 4), (4,)), axes=(2, 1)),
-    "dot-vector-and-sequence": partial(merged, kind="Dot", shapes=((5,), (5, 4)), axes=1),
-    "dot-sequences": partial(merged, kind="Dot", shapes=((5, 4), (3, 5)), axes=(1, 2)),
-    "dot-features": partial(merged, kind="Dot", shapes=((5, 4), (3, 4)), axes=-1, normalize=True),
-    "dot-pictures": partial(merged, kind="Dot", shapes=((2, 4, 3), (4, 2)), axes=(2, 1)),
-    **{
-        f"masks-and-{kind.lower()}-{name}": partial(masked, kind=kind, which=which)
-        for kind in (*ELEMENTWISE, "Concatenate")
-        for name, which in (("both", (True, True)), ("first", (True, False)), ("second", (False, True)))
-    },
-    **{
-        f"masks-and-{kind.lower()}-three": partial(masked, kind=kind, which=(True, False, True))
-        for kind in ("Add", "Maximum", "Minimum", "Multiply", "Concatenate")
-    },
-    "masks-and-multiply-vector": partial(masked, kind="Multiply", which=(True, True), vector=True),
-    "masks-and-concatenate-steps": partial(masked, kind="Concatenate", which=(True, True), axis=1),
-    "masks-and-concatenate-steps-first": partial(
-        masked_unless, framework="tf_keras", kind="Concatenate", which=(True, False), axis=1
-    ),
-    "masks-and-dot": partial(masked, kind="Dot", which=(True, True), axes=(1, 1)),
-}  # fmt: skip
+    "elementwise-of-two": partial(elementwise, shapes=((5, 3), (5, 3))),
+    "elementwise-of-three": partial(elementwise, shapes=((5, 3), (5, 3), (5, 3))),
+    "elementwise-repeated": partial(elementwise, shapes=((5, 3), (1, 3), (3,))),
+    "concatenated": concatenated,
+    "dot-products": dot_products,
+    "masks-and-merging-both": partial(masked, which=(True, True)),
+    "masks-and-merging-first": partial(masked, which=(True, False)),
+    "masks-and-merging-second": partial(masked, which=(False, True)),
+    "masks-and-merging-three": partial(masked, which=(True, False, True)),
+    "masks-and-merging-all-of-three": partial(masked, which=(True, True, True)),
+}

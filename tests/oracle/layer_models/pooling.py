@@ -1,4 +1,4 @@
-"""Models of pooling layers. Inputs have equal numbers where they are cut off by a ReLU or masked."""
+"""Models of pooling layers."""
 
 from __future__ import annotations
 
@@ -6,60 +6,57 @@ from functools import partial
 from typing import Any
 
 
-def one_layer(keras: Any, shape: tuple[int, ...], kind: str, **settings: Any) -> Any:
-    return keras.Sequential([keras.layers.Input(shape), getattr(keras.layers, kind)(**settings)])
+def pools(keras: Any, axes: int, shape: tuple[int, ...]) -> Any:
+    given = keras.layers.Input(shape)
+    settings = [
+        {"pool_size": 2},
+        {"pool_size": 2, "padding": "same"},
+        {"pool_size": 3, "strides": 2, "padding": "same"},
+        {"pool_size": 2, "strides": 3},
+    ]
+    kinds = [getattr(keras.layers, f"{kind}Pooling{axes}D") for kind in ("Max", "Average")]
+    return keras.Model(given, [kind(**one)(given) for kind in kinds for one in settings])
 
 
-def max_of_equals(keras: Any, kind: str = "MaxPooling1D") -> Any:
-    """Return a pooling behind numbers that are equal in pairs: each belongs to the step of its own kind."""
+def global_pools(keras: Any, axes: int, shape: tuple[int, ...]) -> Any:
+    given = keras.layers.Input(shape)
+    kinds = [getattr(keras.layers, f"Global{kind}Pooling{axes}D") for kind in ("Max", "Average")]
+    return keras.Model(given, [kind(keepdims=keepdims)(given) for kind in kinds for keepdims in (False, True)])
+
+
+def channels_first(keras: Any) -> Any:
     layers = keras.layers
-    return keras.Sequential([layers.Input((6, 3)), layers.UpSampling1D(2), getattr(layers, kind)()])
-
-
-def masked(keras: Any, kind: str) -> Any:
-    layers = keras.layers
-    return keras.Sequential([
-        layers.Input((6, 3)), layers.Masking(), layers.LSTM(4, return_sequences=True), getattr(layers, kind)(),
+    given = layers.Input((3, 7))
+    return keras.Model(given, [
+        layers.AveragePooling1D(3, strides=2, data_format="channels_first")(given),
+        layers.GlobalMaxPooling1D(data_format="channels_first", keepdims=True)(given),
     ])  # fmt: skip
 
 
-def mask_before_pooling(keras: Any) -> Any:
+def equal_numbers(keras: Any) -> Any:
+    """Return a model of poolings of the last two steps, which are equal in the second sequence of the batch."""
     layers = keras.layers
-    return keras.Sequential([
-        layers.Input((6, 3)), layers.Masking(), layers.LSTM(4, return_sequences=True), layers.MaxPooling1D(2),
-        layers.LSTM(2),
+    given = layers.Input((6, 3))
+    last = layers.Cropping1D((4, 0))(given)
+    return keras.Model(given, [layers.MaxPooling1D(2)(last), layers.GlobalMaxPooling1D()(last)])
+
+
+def masked(keras: Any) -> Any:
+    layers = keras.layers
+    given = layers.Input((6, 3))
+    states = layers.LSTM(4, return_sequences=True)(layers.Masking()(given))
+    return keras.Model(given, [
+        layers.GlobalMaxPooling1D()(states), layers.GlobalAveragePooling1D()(states),
+        layers.GlobalAveragePooling1D()(layers.MaxPooling1D(1)(states)),
     ])  # fmt: skip
 
 
-SEQUENCE, PICTURE = (7, 3), (5, 6, 2)
-POOLS = {
-    "valid": {},
-    "same": {"padding": "same"},
-    "same-overlapping": {"pool_size": 3, "strides": 2, "padding": "same"},
-    "sparse": {"pool_size": 2, "strides": 3},
-}
 CASES = {
-    **{
-        f"{kind.lower()}-{name}": partial(one_layer, shape=PICTURE if "2" in kind else SEQUENCE, kind=kind, **settings)
-        for kind in ("MaxPooling1D", "AveragePooling1D", "MaxPooling2D", "AveragePooling2D")
-        for name, settings in POOLS.items()
-    },
-    **{
-        f"{kind.lower()}{'-keepdims' if keepdims else ''}": partial(
-            one_layer, shape=PICTURE if "2" in kind else SEQUENCE, kind=kind, keepdims=keepdims
-        )
-        for kind in ("GlobalMaxPooling1D", "GlobalAveragePooling1D", "GlobalMaxPooling2D", "GlobalAveragePooling2D")
-        for keepdims in (False, True)
-    },
-    "averagepooling1d-channels-first": partial(
-        one_layer, shape=(3, 7), kind="AveragePooling1D", data_format="channels_first"
-    ),
-    "globalmaxpooling1d-channels-first": partial(
-        one_layer, shape=(3, 7), kind="GlobalMaxPooling1D", data_format="channels_first"
-    ),
-    "maximum-of-equals": max_of_equals,
-    "global-maximum-of-equals": partial(max_of_equals, kind="GlobalMaxPooling1D"),
-    "mask-and-global-maximum": partial(masked, kind="GlobalMaxPooling1D"),
-    "mask-and-global-average": partial(masked, kind="GlobalAveragePooling1D"),
-    "mask-before-pooling": mask_before_pooling,
+    "pools-of-sequences": partial(pools, axes=1, shape=(7, 3)),
+    "pools-of-pictures": partial(pools, axes=2, shape=(5, 6, 2)),
+    "global-pools-of-sequences": partial(global_pools, axes=1, shape=(7, 3)),
+    "global-pools-of-pictures": partial(global_pools, axes=2, shape=(5, 6, 2)),
+    "pools-channels-first": channels_first,
+    "pools-of-equal-numbers": equal_numbers,
+    "masks-and-pools": masked,
 }
