@@ -181,13 +181,12 @@ class ElementwiseMerge(RunnableLayer):
         return parts
 
     def _find_counted(self, inputs: Sequence[Signal]) -> list[Array | None]:
-        """Return where the numbers of each input count; inputs of different numbers of axes lose their masks."""
-        if not self._joins_by_or or len({one.values.ndim for one in inputs}) > 1:
+        """Return where the numbers of each input count; an input that gets more axes loses its mask."""
+        if not self._joins_by_or:
             return [None] * len(inputs)
-        return [
-            None if one.mask is None else one.mask.reshape(*one.mask.shape, *(1,) * (one.values.ndim - 2))
-            for one in inputs
-        ]
+        axes = max(one.values.ndim for one in inputs)
+        masks = [None if one.values.ndim < axes else one.mask for one in inputs]
+        return [None if mask is None else mask.reshape(*mask.shape, *(1,) * (axes - 2)) for mask in masks]
 
 
 class Concatenate(RunnableLayer):

@@ -31,12 +31,15 @@ def masked(keras: Any) -> Any:
 
 
 def heads(keras: Any) -> Any:
-    """Return a model whose layers have a dropout: without it, Keras 3 computes the softmax in float32."""
+    """Return a model whose layers have a dropout: without it, Keras 3 computes the softmax in float32.
+
+    1/√4 is among the numbers that float32 holds, since Keras 3 rounds it.
+    """
     layers = keras.layers
     query, value, key = layers.Input((5, 4)), layers.Input((6, 3)), layers.Input((6, 2))
     return keras.Model([query, value, key], [
-        layers.MultiHeadAttention(2, 3, dropout=0.1)(query, value), layers.MultiHeadAttention(2, 3, use_bias=False, dropout=0.1)(query, query),
-        layers.MultiHeadAttention(3, 2, value_dim=5, output_shape=7, dropout=0.1)(query, value, key),
+        layers.MultiHeadAttention(2, 4, dropout=0.1)(query, value), layers.MultiHeadAttention(2, 4, use_bias=False, dropout=0.1)(query, query),
+        layers.MultiHeadAttention(3, 4, value_dim=5, output_shape=7, dropout=0.1)(query, value, key),
     ])  # fmt: skip
 
 
@@ -46,8 +49,8 @@ def masked_heads(keras: Any) -> Any:
     of_query = layers.LSTM(4, return_sequences=True)(layers.Masking()(query))
     of_value = layers.LSTM(4, return_sequences=True)(layers.Masking()(value))
     attended = [
-        layers.MultiHeadAttention(2, 3, dropout=0.1)(of_query, of_value),
-        layers.MultiHeadAttention(2, 3, dropout=0.1)(query, of_value),
+        layers.MultiHeadAttention(2, 4, dropout=0.1)(of_query, of_value),
+        layers.MultiHeadAttention(2, 4, dropout=0.1)(query, of_value),
     ]
     return keras.Model([query, value], [*attended, *map(layers.GlobalAveragePooling1D(), attended)])
 
