@@ -24,7 +24,12 @@ from lstmdump.readers import json_text
 from lstmdump.readers.detect import ORBAX_TREE_MARKS, Format, orbax_steps
 from lstmdump.readers.keras.architecture.config import ConfigLayer, parse_architecture
 from lstmdump.readers.keras.architecture.match import Bucket
-from lstmdump.readers.keras.architecture.placement import find_sources_later, place_layers
+from lstmdump.readers.keras.architecture.placement import (
+    collect_placed,
+    describe_network_later,
+    find_sources_later,
+    place_layers,
+)
 
 _METADATA = "_METADATA"
 _SHAPES = "array_metadatas"
@@ -230,9 +235,10 @@ def _describe_model(
     root = grow(weights, places.kinds, places.settings, limits)
     states = [("/".join(keys[:-1]), tensor) for keys, tensor in stored.items() if keys[-1] == _STATE]
     slots = [tensor for keys, tensor in tensors.items() if keys[0] == _OPTIMIZER]
+    producer = "keras 3 (orbax)"
     return Model(
         Format.ORBAX.value,
-        "keras 3 (orbax)",
+        producer,
         root,
         notes=(
             *notes,
@@ -244,6 +250,7 @@ def _describe_model(
         ),
         countable=places.countable,
         sources=find_sources_later(architecture, places.described, root),
+        network=describe_network_later(architecture, collect_placed(places.found), root, producer, limits),
         beside=(*(tensor for _, tensor in states), *slots),
     )
 

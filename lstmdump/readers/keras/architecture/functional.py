@@ -144,21 +144,21 @@ def _sort_calls(graph: FunctionalGraph) -> list[_Key]:
         CorruptModel: A call depends on itself, or on one that is not listed.
     """
     done: dict[_Key, None] = {}
+    waiting: set[_Key] = set()
     for start in graph.calls:
-        # A stack of the calls that wait for the one on top of them; each with what it still has to look at.
-        way: dict[_Key, Iterator[TensorReference]] = {} if start in done else {start: _references(graph, start)}
+        # A stack of calls that each wait for the one above, with the tensors that are still to be looked at.
+        way = [] if start in done else [(start, _references(graph, start))]
         while way:
-            key = next(reversed(way))
-            needed = next(
-                (one for one in map(graph.key, way[key]) if one not in done and one[0] not in graph.inputs), None
-            )
+            key, rest = way[-1]
+            waiting.add(key)
+            needed = next((one for one in map(graph.key, rest) if one not in done and one[0] not in graph.inputs), None)
             if needed is None:
                 done[key] = None
-                del way[key]
-            elif needed in way:
+                way.pop()
+            elif needed in waiting:
                 raise CorruptModel(f"the architecture connects {needed[0]} with itself")
             else:
-                way[needed] = _references(graph, needed)
+                way.append((needed, _references(graph, needed)))
     return list(done)
 
 

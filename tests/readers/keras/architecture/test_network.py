@@ -549,3 +549,28 @@ class TestArrays:
             assert described is not None
             (name,) = [lstm.name for lstm in opened.lstms]
             assert [call.number for call in described.calls if described.layers[call.layer].name == name] == [0, 1]
+
+    @pytest.mark.parametrize(
+        ("name", "shape", "last"),
+        [
+            ("tf.keras-2.9.3-savedmodel-rnn_stackedcells", (5, 3), (4, 1)),
+            ("tf.keras-2.0.4-export_saved_model-seq64", (820, 12), (64, 2)),
+            ("../cases/orbax-keras3.15-jax", (6, 3), (5, 1)),
+        ],
+        ids=["saved-model", "export", "orbax"],
+    )
+    def test_checkpoints_with_an_architecture_describe_the_network(
+        self, name: str, shape: tuple[int, ...], last: tuple[int, ...]
+    ) -> None:
+        with lstmdump.open(GENUINE / name) as opened:
+            described = opened.model.network()
+        assert described is not None
+        assert described.inputs[0].shape == shape
+        assert described.layers[-1].weights["kernel"].shape == last
+
+    def test_the_cells_of_a_saved_model_have_their_own_arrays(self) -> None:
+        with lstmdump.open(GENUINE / "tf.keras-2.9.3-savedmodel-rnn_stackedcells") as opened:
+            described = opened.model.network()
+            assert described is not None
+            cells = layer_of(described, "rnn").inner
+            assert [cell.name for cell in cells.values()] == [lstm.name for lstm in opened.lstms]
