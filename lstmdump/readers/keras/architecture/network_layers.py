@@ -14,7 +14,6 @@ DescribeModel = Callable[[ConfigLayer, LayerPath], NetworkDescription]
 _MODELS = frozenset({"Functional", "Model", "Sequential"})
 _OPERATIONS = ("keras.ops", "keras.src.ops")
 _OPERATION_CLASSES = frozenset({"SlicingOpLambda", "TFOpLambda"})
-_SETTINGS_OF_LAYERS = frozenset({"dtype", "trainable"})
 
 
 def is_model(layer: ConfigLayer) -> bool:
@@ -25,13 +24,13 @@ def is_model(layer: ConfigLayer) -> bool:
 def is_operation(layer: ConfigLayer) -> bool:
     """Return whether `layer` is an operation on tensors in a functional model, such as `x * 2`, and not a layer.
 
-    A `.h5` of Keras 3 does not state the modules of classes, but an operation has none of the settings of a layer.
+    A `.h5` of Keras 3 does not state the modules of classes, but an operation cannot be trained.
     """
     if layer.module is not None and layer.module.startswith(_OPERATIONS):
         return True
     nodes = layer.inbound_nodes
     of_keras_3 = isinstance(nodes, list) and bool(nodes) and isinstance(nodes[0], dict) and "args" in nodes[0]
-    is_bare = layer.module is None and _SETTINGS_OF_LAYERS.isdisjoint(layer.settings) and not layer.children
+    is_bare = layer.module is None and "trainable" not in layer.settings and not layer.children
     return layer.kind in _OPERATION_CLASSES or (of_keras_3 and is_bare)
 
 

@@ -363,6 +363,10 @@ class TestOperations:
         described = one_call(operation("Multiply", "m", [node(tensor("x"), 2.0)]), "x")
         assert layer_of(described, "m").config["arguments"] == [{"tensor": 0}, 2.0]
 
+    def test_an_operation_may_have_a_dtype_as_layers_have(self) -> None:
+        described = one_call(operation("ZerosLike", "z", [node(tensor("x"))], dtype="bool"), "x")
+        assert layer_of(described, "z").config["is_operation"] is True
+
     def test_a_layer_of_the_same_class_is_not_an_operation(self) -> None:
         described = one_call(layer("Multiply", "m", [node([tensor("x"), tensor("y")])]), "x", "y")
         assert "is_operation" not in layer_of(described, "m").config
