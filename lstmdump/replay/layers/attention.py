@@ -152,12 +152,15 @@ class Attention(RunnableLayer):
 class OfMasked(Enum):
     """What a MultiHeadAttention layer does with the steps that do not count; it matters where none does.
 
-    Source: Keras 3.6.0, 3.7.0, 3.12.0, 3.13.0, 3.14.0 and tf_keras 2.21.0.
+    From Keras 3.8 on, it takes their masks from its inputs, so that the result depends on the order in which Keras runs
+    the layers of a model.
+
+    Source: Keras 3.6.0, 3.7.0, 3.8.0, 3.15.1 and tf_keras 2.21.0.
     """
 
     LOWER_SCORE = auto()
     REPLACE_SCORE = auto()
-    LEAVE_OUT = auto()
+    TAKE_MASK_AWAY = auto()
 
 
 class Projection:
@@ -233,7 +236,7 @@ class MultiHeadAttention(RunnableLayer):
         of_made = self._split(self._output.pull_back(gradient))
         of_scores = _pull_back_softmax(weights, of_made @ value[:, None].swapaxes(-1, -2)) / math.sqrt(key.shape[-1])
         counts = self._find_counted(inputs)
-        if counts is not None and self._of_masked is not OfMasked.LOWER_SCORE:
+        if counts is not None and self._of_masked is OfMasked.REPLACE_SCORE:
             of_scores *= counts[:, None, None]
         of_projected = (
             of_scores @ key[:, None],
@@ -269,9 +272,13 @@ class MultiHeadAttention(RunnableLayer):
         counts = self._find_counted(inputs)
         if counts is None:
             return _SOFTMAX(scores, out=scores)
+        if self._of_masked is OfMasked.TAKE_MASK_AWAY:
+            raise CannotReplay(
+                f"{self.name} is a MultiHeadAttention layer of masked steps; what this release of Keras computes there "
+                "depends on the order in which it runs the layers"
+            )
         low = scores - _LOW if self._of_masked is OfMasked.LOWER_SCORE else np.full_like(scores, -_LOW)
-        weights = _SOFTMAX(np.where(counts[:, None], scores, low))
-        return weights * counts[:, None] if self._of_masked is OfMasked.LEAVE_OUT else weights
+        return _SOFTMAX(np.where(counts[:, None], scores, low))
 
     def _find_counted(self, inputs: Sequence[Signal]) -> Array | None:
         """Return which steps of value and key count for each of the query, (batch, steps, other steps) or shorter."""
@@ -355,13 +362,10 @@ def _find_use_of_masked(layer: NetworkLayer, release: KerasRelease) -> OfMasked:
     if release.keras < 3:
         is_robust = setting(layer, "softmax_robust_masking", default=False)
         return OfMasked.REPLACE_SCORE if is_robust else OfMasked.LOWER_SCORE
-    if release.minor < 7:
-        return OfMasked.LOWER_SCORE
-    if not setting(layer, "dropout", default=0):
-        return OfMasked.REPLACE_SCORE
-    if release.minor < 13:
-        return OfMasked.LOWER_SCORE
-    return OfMasked.REPLACE_SCORE if release.minor == 13 else OfMasked.LEAVE_OUT
+    if release.minor > 7:
+        return OfMasked.TAKE_MASK_AWAY
+    is_fused = release.minor == 7 and not setting(layer, "dropout", default=0)
+    return OfMasked.REPLACE_SCORE if is_fused else OfMasked.LOWER_SCORE
 
 
 def _refuse_other_axes(layer: NetworkLayer) -> None:

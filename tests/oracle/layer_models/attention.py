@@ -44,6 +44,8 @@ def heads(keras: Any) -> Any:
 
 
 def masked_heads(keras: Any) -> Any:
+    if keras.__name__ == "keras":  # whose results depend on the order of all layers
+        return None
     layers = keras.layers
     query, value = layers.Input((6, 3)), layers.Input((6, 3))
     of_query = layers.LSTM(4, return_sequences=True)(layers.Masking()(query))

@@ -159,6 +159,9 @@ KERAS: Mapping[str, Form] = {
     "Cast": Form(Cast, ("x",), ("dtype",)),
     "Clip": _fixed(arithmetic.CLIP, "x", "x_min", "x_max"),
     "Concatenate": Form(lambda name, axis: shaping.Joining(name, axis, stacks=False), ("xs",), ("axis",), {"axis": 0}),
+    "ConvertToTensor": Form(
+        lambda name, dtype: arithmetic.IDENTITY if dtype is None else Cast(name, dtype), ("x",), ("dtype",)
+    ),
     "Cumsum": Form(along_axes.CumulativeSum, ("x",), ("axis",)),
     "Divide": _fixed(arithmetic.DIVIDE, "x1", "x2"),
     "DivideNoNan": _fixed(arithmetic.DIVIDE_NO_NAN, "x1", "x2"),
