@@ -298,7 +298,10 @@ def _take_three(name: str, inputs: Sequence[Signal]) -> tuple[Signal, Signal, Si
     if len(inputs) not in (2, 3):
         raise CannotReplay(f"{name} has {len(inputs)} inputs, and not query, value and perhaps key")
     query, value, key = *inputs, *inputs[1:][: 3 - len(inputs)]
-    if any(one.values.ndim != 3 for one in inputs) or value.values.shape[1] != key.values.shape[1]:
+    if (
+        any(one.values.ndim != 3 or len(one.values) != len(query.values) for one in inputs)
+        or value.values.shape[1] != key.values.shape[1]
+    ):
         shapes = ", ".join(str(one.values.shape) for one in inputs)
         raise BadInput(f"{name} takes sequences (batch, steps, features) as query, value and key, not {shapes}")
     return query, value, key

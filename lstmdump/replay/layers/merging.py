@@ -31,7 +31,13 @@ _Counted: TypeAlias = "Sequence[Array | None]"
 
 
 class Combination(ABC):
-    """A function of arrays of equally many axes, whose numbers at the same place it combines."""
+    """A function of arrays of equally many axes, whose numbers at the same place it combines.
+
+    Attributes:
+        takes_two: Whether it is a function of two arrays only.
+    """
+
+    takes_two = False
 
     @abstractmethod
     def combine(self, parts: Sequence[Array], counted: _Counted) -> Array:
@@ -51,12 +57,12 @@ class Sum(Combination):
     """
 
     def __init__(self, *, is_difference: bool = False, is_mean: bool = False) -> None:
-        self._is_difference = is_difference
+        self._is_difference = self.takes_two = is_difference
         self._is_mean = is_mean
 
     def combine(self, parts: Sequence[Array], counted: _Counted) -> Array:  # noqa: ARG002
         """Return the sum."""
-        total = reduce(np.subtract if self._is_difference else np.add, parts)
+        total: Array = reduce(np.subtract if self._is_difference else np.add, parts)
         return total / len(parts) if self._is_mean else total
 
     def pull_back(self, parts: Sequence[Array], counted: _Counted, output: Array, gradient: Array) -> list[Array]:  # noqa: ARG002
@@ -172,11 +178,13 @@ class ElementwiseMerge(RunnableLayer):
         )
 
     def _align(self, inputs: Sequence[Signal]) -> list[Array]:
+        if self._combination.takes_two and len(inputs) != 2:
+            raise CannotReplay(f"{self.name} has {len(inputs)} inputs, and not two")
         axes = max(one.values.ndim for one in inputs)
         parts = [one.values.reshape(len(one.values), *(1,) * (axes - one.values.ndim), *one.values.shape[1:])
                  for one in inputs]  # fmt: skip
-        lengths = [set(at_axis) - {1} for at_axis in zip(*(part.shape for part in parts), strict=True)]
-        if any(len(different) > 1 for different in lengths):
+        batch, *lengths = (set(at_axis) for at_axis in zip(*(part.shape for part in parts), strict=True))
+        if len(batch) > 1 or any(len(different - {1}) > 1 for different in lengths):
             raise BadInput(f"{self.name} cannot combine inputs {_show_shapes(inputs)}")
         return parts
 
@@ -302,9 +310,11 @@ class DotProduct(RunnableLayer):
         axes = tuple(
             axis if axis >= 0 else one.values.ndim + axis for axis, one in zip(self._axes, inputs, strict=True)
         )
+        first, second = (one.values for one in inputs)
         if not all(0 < axis < one.values.ndim for axis, one in zip(axes, inputs, strict=True)) or (
-            inputs[0].values.shape[axes[0]] != inputs[1].values.shape[axes[1]]
-        ):
+            len(first),
+            first.shape[axes[0]],
+        ) != (len(second), second.shape[axes[1]]):
             raise BadInput(f"{self.name} cannot multiply inputs {_show_shapes(inputs)} along the axes {self._axes}")
         return axes
 
