@@ -48,7 +48,7 @@ class Combination(ABC):
         """Return the gradients of the parts, each of the shape of `gradient`, (batch, r, …), that of `output`."""
 
 
-class Sum(Combination):
+class SumOfInputs(Combination):
     """The sum of all inputs, masked or not; also their mean, or the difference of two.
 
     Args:
@@ -72,7 +72,7 @@ class Sum(Combination):
         return [gradient / len(parts) if self._is_mean else gradient] * len(parts)
 
 
-class Product(Combination):
+class ProductOfInputs(Combination):
     """The product of the numbers that count, 0 where none counts."""
 
     def combine(self, parts: Sequence[Array], counted: _Counted) -> Array:
@@ -98,7 +98,7 @@ class Product(Combination):
         ]
 
 
-class Extreme(Combination):
+class ExtremeOfInputs(Combination):
     """The largest, or the smallest, of the numbers that count; that of the first input where none counts.
 
     Where several are the largest, the derivative belongs to the first, as in TensorFlow.
@@ -404,12 +404,12 @@ def _show_shapes(inputs: Sequence[Signal]) -> str:
 
 
 _COMBINATIONS: Mapping[str, Combination] = {
-    "Add": Sum(),
-    "Average": Sum(is_mean=True),
-    "Maximum": Extreme(1),
-    "Minimum": Extreme(-1),
-    "Multiply": Product(),
-    "Subtract": Sum(is_difference=True),
+    "Add": SumOfInputs(),
+    "Average": SumOfInputs(is_mean=True),
+    "Maximum": ExtremeOfInputs(1),
+    "Minimum": ExtremeOfInputs(-1),
+    "Multiply": ProductOfInputs(),
+    "Subtract": SumOfInputs(is_difference=True),
 }
 _MODES = {"ave": "Average", "max": "Maximum", "mul": "Multiply", "sum": "Add"}
 """The modes of a Merge layer, and the layer that computes the same."""
