@@ -63,7 +63,7 @@ def of_class(name: str) -> dict[str, Callable[[Any], Any]]:
     """Return the cases of one class of recurrent layers."""
     word, widths = name.lower(), (4,) * _STATES[name]
     sequences, states = {"return_sequences": True}, {"return_state": True}
-    found = {
+    return {
         f"{word}-vector": one_layer(recurrent(name)),
         f"{word}-vector-masked": one_layer(recurrent(name), masked=True),
         f"{word}-sequences": one_layer(recurrent(name, **sequences)),
@@ -82,17 +82,23 @@ def of_class(name: str) -> dict[str, Callable[[Any], Any]]:
         f"bidirectional-{word}-from-states": from_states(
             bidirectional(recurrent(name, **sequences, **states)), widths * 2, masked=True
         ),
+        f"bidirectional-{word}-masked": one_layer(bidirectional(recurrent(name, **sequences)), masked=True),
         f"bidirectional-{word}-states-returned": one_layer(bidirectional(recurrent(name, **states)), masked=True),
         f"bidirectional-{word}-both-and-states": one_layer(
             bidirectional(recurrent(name, **sequences, **states), merge_mode=None), masked=True
         ),
     }
+
+
+def of_merges() -> dict[str, Callable[[Any], Any]]:
+    """Return the cases of the ways to merge the halves of a Bidirectional, which are the same for all classes."""
+    found = {}
     for mode, merge in _MERGES.items():
-        half = recurrent(name, **sequences)
-        found[f"bidirectional-{word}-{mode}"] = one_layer(bidirectional(half, merge_mode=merge))
-        found[f"bidirectional-{word}-{mode}-masked"] = one_layer(bidirectional(half, merge_mode=merge), masked=True)
-        found[f"bidirectional-{word}-{mode}-vector"] = one_layer(
-            bidirectional(recurrent(name), merge_mode=merge), masked=True
+        half = recurrent("LSTM", return_sequences=True)
+        found[f"bidirectional-{mode}"] = one_layer(bidirectional(half, merge_mode=merge))
+        found[f"bidirectional-{mode}-masked"] = one_layer(bidirectional(half, merge_mode=merge), masked=True)
+        found[f"bidirectional-{mode}-vector"] = one_layer(
+            bidirectional(recurrent("LSTM"), merge_mode=merge), masked=True
         )
     return found
 
@@ -204,6 +210,7 @@ def masked_characters(keras: Any) -> Any:
 _ALL = {"return_sequences": True, "return_state": True}
 CASES = {
     **{case: make for name in _CLASSES for case, make in of_class(name).items()},
+    **of_merges(),
     **{f"{name.lower()}-encoder-decoder": encoder_and_decoder(name) for name in _CLASSES},
     "lstm-hard-sigmoid": one_layer(recurrent("LSTM", recurrent_activation="hard_sigmoid", return_sequences=True)),
     "lstm-elu": one_layer(recurrent("LSTM", activation="elu", return_sequences=True)),
