@@ -175,12 +175,13 @@ def _break_between_items(text: str, width: int) -> str:
     """Return `text` with as many of its items on a line as fit; an item that is longer has a line of its own."""
     first, *items = text.split(_BETWEEN)
     lines = [first]
-    for item in items:
+    end = _BETWEEN.rstrip()
+    for place, item in enumerate(items, start=1):
         longer = f"{lines[-1]}{_BETWEEN}{item}"
-        if _count_columns(f"{longer} ·") <= width:
+        if _count_columns(longer + end * (place < len(items))) <= width:
             lines[-1] = longer
         else:
-            lines[-1] += _BETWEEN.rstrip()
+            lines[-1] += end
             lines.append(item)
     return "\n".join(lines)
 
