@@ -309,7 +309,8 @@ def _notes(lstm: LSTM, settings: LayerSettings, release: _Release, direction: st
     elif settings.activation is None:
         yield _NO_GRAPH
     if _require_valid(settings.stateful):
-        yield "the layer is stateful, but its initial state is 0 here, unless one is given"
+        yield ("the layer is stateful, but its initial state is 0 here, unless one is given; show --all lists those in "
+               "the file, if any")  # fmt: skip
     if _require_valid(settings.time_major):
         yield "in Keras its input is (length, batch, d); here it is (batch, length, d)"
     if direction is not None and settings.go_backwards is (direction == "forward"):

@@ -398,7 +398,7 @@ def test_a_custom_class_is_replayed_with_a_note() -> None:
 
 def test_a_stateful_layer_starts_at_0_with_a_note() -> None:
     assert of(STATED | {"stateful": True}).notes == (
-        "the layer is stateful, but its initial state is 0 here, unless one is given",
+        "the layer is stateful, but its initial state is 0 here, unless one is given; show --all lists those in the file, if any",
     )
 
 
