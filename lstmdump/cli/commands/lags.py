@@ -16,7 +16,7 @@ from lstmdump.lstm import LSTM
 from lstmdump.lstm.open_model import OpenModel
 from lstmdump.lstm.precedence import unreadable_first
 from lstmdump.model.sentences import shared
-from lstmdump.report.facts import select
+from lstmdump.report.facts import select, without_lstm
 from lstmdump.sandbox.guard import Guard, ModelPath
 
 if TYPE_CHECKING:
@@ -139,7 +139,10 @@ class _Task(NamedTuple):
 
 
 class _LayersAlone(NamedTuple):
-    """LSTM layers of a file that describes no network, each to be run by itself, with notes."""
+    """LSTM layers of a file that describes no network, each to be run by itself, with notes.
+
+    Of a model without LSTM layers, the only note says so.
+    """
 
     cells: Sequence[CellNumbers]
     notes: Sequence[str]
@@ -157,7 +160,7 @@ def _compute_lags(item: Input, guard: Guard, wanted: _Wanted, task: _Task, *, qu
     found = guard.run(_read, item.model, wanted)
     if isinstance(found, _LayersAlone):
         if not found.cells and not quiet:
-            terminal.tell(f"{item.path}: no LSTM layer in this model")
+            terminal.tell(f"{item.path}: {found.notes[0]}")
         layers = _compute_alone(found.cells, task)
     else:
         layers = _compute_network(found, task)
@@ -191,8 +194,10 @@ def _read(model: ModelPath, wanted: _Wanted) -> _LayersAlone | NetworkPlan:
     from lstmdump.replay import network_lags
 
     with model.open() as opened:
+        if not opened.lstms:
+            return _LayersAlone((), (without_lstm(opened),))
         chosen = select(opened.lstms, wanted.layer)
-        described = opened.model.network() if chosen else None
+        described = opened.model.network()
         with unreadable_first(chosen):
             if described is None:
                 return _read_alone(opened, select(chosen, wanted.into), wanted)
