@@ -85,7 +85,7 @@ def lags_command(
             arrays = [path for path in (*given.paths, running.mask) if path is not None]
             _require_writable(plot, [item.path for item in inputs], arrays, overwrite=force)
         values = given.read("float64")
-        wanted = _Wanted(
+        wanted = _LagsRequest(
             of or selection.layer, given.into, given.describe(values), running.mask is not None,
             running.run_options("float64"),
         )  # fmt: skip
@@ -110,7 +110,7 @@ def lags_command(
     return run.status
 
 
-class _Wanted(NamedTuple):
+class _LagsRequest(NamedTuple):
     """What is to be read of each model.
 
     Attributes:
@@ -154,7 +154,7 @@ def _require_writable(plot: str, models: Sequence[str], arrays: Sequence[str], *
     pictures.require_writable(plot, models, arrays, overwrite=overwrite)
 
 
-def _compute_lags(item: Input, guard: Guard, wanted: _Wanted, task: _Task, *, quiet: bool) -> ModelLags:
+def _compute_lags(item: Input, guard: Guard, wanted: _LagsRequest, task: _Task, *, quiet: bool) -> ModelLags:
     from lstmdump.report.render.lags import ModelLags
 
     found = guard.run(_read, item.model, wanted)
@@ -189,7 +189,7 @@ def _compute_network(plan: NetworkPlan, task: _Task) -> list[LayerLags]:
     return network_lags.lags(plan, signals, unit=task.unit, most=task.most, mask=mask)
 
 
-def _read(model: ModelPath, wanted: _Wanted) -> _LayersAlone | NetworkPlan:
+def _read(model: ModelPath, wanted: _LagsRequest) -> _LayersAlone | NetworkPlan:
     """Read what is needed of a model: its network, or LSTM layers alone where it describes none."""
     from lstmdump.replay import network_lags
 
@@ -205,7 +205,7 @@ def _read(model: ModelPath, wanted: _Wanted) -> _LayersAlone | NetworkPlan:
             return network_lags.read(opened, described, wanted.given, asked, wanted.options)
 
 
-def _read_alone(opened: OpenModel, chosen: Sequence[LSTM], wanted: _Wanted) -> _LayersAlone:
+def _read_alone(opened: OpenModel, chosen: Sequence[LSTM], wanted: _LagsRequest) -> _LayersAlone:
     """Read LSTM layers, each to be run by itself on the same input."""
     from lstmdump.replay import connections, matching, network
 

@@ -83,7 +83,7 @@ def trace_command(
     run, item = Run(as_json=as_json), selection.named(selection.models[0])
     file = states.StatesFile(out, compress, force)
     arrays = given.read(dtype)
-    wanted = _Wanted(selection.layer, given.into, running.mask is not None, initial_state is not None,
+    wanted = _TraceRequest(selection.layer, given.into, running.mask is not None, initial_state is not None,
                      running.run_options(dtype, chain=chain))  # fmt: skip
     try:
         with selection.guard() as guard:
@@ -108,7 +108,7 @@ def trace_command(
     return run.status
 
 
-class _Wanted(NamedTuple):
+class _TraceRequest(NamedTuple):
     """What is to be read of a model: see `lstmdump.replay.plan.Purpose`."""
 
     layer: str | None
@@ -129,7 +129,7 @@ class _Job(NamedTuple):
 
 
 def _read_network(
-    model: ModelPath, given: Sequence[GivenArray], wanted: _Wanted
+    model: ModelPath, given: Sequence[GivenArray], wanted: _TraceRequest
 ) -> tuple[Network | NetworkPlan, Report]:
     """Read what is needed of a model, and describe it: its network, or LSTM layers alone where it describes none."""
     from lstmdump.replay import network, plan

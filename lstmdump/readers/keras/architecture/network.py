@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 from lstmdump.errors import CorruptModel
@@ -107,9 +107,8 @@ class _NetworkBuilder:
     def describe(self, model: ConfigLayer, around: LayerPath) -> NetworkDescription:
         """Return the network of `model`, whose layers are in the models and wrappers `around`."""
         outputs = self._call_model(model, around, None)
-        return NetworkDescription(
-            tuple(self._layers), tuple(self._calls), tuple(self._inputs), tuple(_name_outputs(outputs))
-        )
+        named = tuple(_name_outputs(list(outputs), self._keras))
+        return NetworkDescription(tuple(self._layers), tuple(self._calls), tuple(self._inputs), named)
 
     def _describe_wrapped(self, model: ConfigLayer, around: LayerPath) -> NetworkDescription:
         return _NetworkBuilder(self._arrays, self._keras, self._limits).describe(model, around)
@@ -309,9 +308,15 @@ def _pick(outputs: _Outputs, number: int, layer: ConfigLayer | str) -> NetworkTe
     return NetworkTensor(outputs, number) if isinstance(outputs, int) else outputs[number][1]
 
 
-def _name_outputs(outputs: Iterable[tuple[str, NetworkTensor]]) -> Iterator[NetworkOutput]:
-    """Yield the outputs of a network; the second with the name of one layer is `lstm_1#1`."""
+def _name_outputs(outputs: Sequence[tuple[str, NetworkTensor]], keras: int) -> Iterator[NetworkOutput]:
+    """Yield the outputs of a network, each named after its layer.
+
+    Where one layer gives several, the second is `lstm_1#1`; in Keras 3 all outputs are then numbered, as in what it
+    exports: `output_0`.
+    """
     times: Counter[str] = Counter()
-    for name, tensor in outputs:
-        yield NetworkOutput(f"{name}#{times[name]}" if times[name] else name, tensor)
+    are_numbered = keras > 2 and len({name for name, _ in outputs}) < len(outputs)
+    for number, (name, tensor) in enumerate(outputs):
+        repeated = f"{name}#{times[name]}" if times[name] else name
+        yield NetworkOutput(f"output_{number}" if are_numbered else repeated, tensor)
         times[name] += 1
