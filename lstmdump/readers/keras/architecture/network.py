@@ -65,8 +65,14 @@ def describe_network(
     """
     if not is_model(architecture) or not architecture.children:
         return None
-    keras = 1 if _KERAS_1.match(producer) else 2  # what Keras 3 changed shows in the architecture itself
+    keras = 1 if _KERAS_1.match(producer) else 3 if _has_calls_of_keras_3(architecture) else 2
     return _NetworkBuilder(LayerArrays(architecture, described, root), keras, limits).describe(architecture, ())
+
+
+def _has_calls_of_keras_3(architecture: ConfigLayer) -> bool:
+    """Return whether the calls of layers are objects with arguments, not lists of tensors."""
+    nodes = (layer.inbound_nodes for _, layer in architecture.children)
+    return any(isinstance(calls, list) and any(isinstance(call, dict) for call in calls) for calls in nodes)
 
 
 class _CallTensors(NamedTuple):

@@ -214,6 +214,11 @@ class TestFunctional:
         described = network(functional(layers, ["a"], ["l", ["l", 0, 1]]))
         assert outputs(described) == [("l", "l"), ("l#1", "l.1")]
 
+    def test_outputs_of_one_layer_are_all_numbered_in_keras_3(self) -> None:
+        layers = [placeholder("a", 3), layer("LSTM", "l", [node(tensor("a"))])]
+        described = network(functional(layers, ["a"], ["l", ["l", 0, 1]]))
+        assert outputs(described) == [("output_0", "l"), ("output_1", "l.1")]
+
     def test_an_output_of_a_nested_model_has_the_name_of_the_model(self) -> None:
         inner = nested(sequential(lstm_config("lstm"), name="inner"), [node(tensor("a"))])
         assert outputs(network(functional([placeholder("a", 3), inner], ["a"], ["inner"]))) == [("inner", "inner/lstm")]
