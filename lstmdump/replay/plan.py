@@ -15,7 +15,7 @@ from lstmdump.lstm import LSTM
 from lstmdump.lstm.open_model import OpenModel
 from lstmdump.model.network import INPUT, NetworkDescription, NetworkInput, NetworkOutput, NetworkTensor
 from lstmdump.model.sentences import listed
-from lstmdump.replay import matching, own_input, propagation, whole_network
+from lstmdump.replay import input_shapes, matching, own_input, propagation, whole_network
 from lstmdump.replay.equations import CellNumbers
 from lstmdump.replay.matching import GivenArray, MatchedInput
 from lstmdump.replay.network import RunOptions, note_backwards
@@ -120,6 +120,7 @@ def read(
         CannotReplay: A layer that is needed cannot be computed; the message names it, and what to do.
         NoSuchLayer: There is no layer to give the array to.
     """
+    described = input_shapes.infer(described, opened.lstms)
     return read_chosen(opened, choose_inputs(described, given, purpose), purpose, options)
 
 

@@ -13,10 +13,10 @@ import numpy as np
 
 from lstmdump.errors import CannotReplay
 from lstmdump.lstm.open_model import OpenModel
-from lstmdump.model.network import NetworkDescription, NetworkLayer, NetworkTensor
+from lstmdump.model.network import NetworkDescription, NetworkInput, NetworkLayer, NetworkTensor
 from lstmdump.model.tensor import Array
+from lstmdump.replay import input_shapes, propagation
 from lstmdump.replay import plan as plans
-from lstmdump.replay import propagation
 from lstmdump.replay.equations import CellNumbers, States
 from lstmdump.replay.lags import NOT_FINITE, SETTLED, SETTLING, UNSETTLED
 from lstmdump.replay.layers.base import RunContext, Signal
@@ -32,6 +32,7 @@ def read(opened: OpenModel, described: NetworkDescription, purpose: Purpose, opt
         CannotReplay: A layer that is needed cannot be computed, or not at x = 0; the message names it.
     """
     notes: tuple[str, ...] = ()
+    described = input_shapes.infer(described, opened.lstms)
     if purpose.into is not None:
         alone = plans.cut(described, plans.find_into(described, purpose.into), purpose)
         described, notes = alone.network, alone.notes
@@ -96,12 +97,19 @@ def _without_masking(layer: NetworkLayer) -> NetworkLayer:
 
 
 def make(plan: NetworkPlan, steps: int) -> dict[str, Signal]:
-    """Return one sequence of zeros for each input of `plan`, by name; `steps` where the model states no length."""
-    shapes = {one.input.name: one.input.shape or (None, 1) for one in plan.inputs}
-    return {
-        name: Signal(np.zeros((1, *(steps if length is None else length for length in shape)), plan.options.dtype))
-        for name, shape in shapes.items()
-    }
+    """Return one sequence of zeros for each input of `plan`, by name; `steps` where the model states no length.
+
+    Raises:
+        CannotReplay: The file does not state the shape of an input.
+    """
+    return {one.input.name: Signal(np.zeros((1, *_find_lengths(one.input, steps)), plan.options.dtype))
+            for one in plan.inputs}  # fmt: skip
+
+
+def _find_lengths(given: NetworkInput, steps: int) -> list[int]:
+    if given.shape is None:
+        raise CannotReplay(f"the file does not state the shape of the input {given.name}, which x = 0 needs; give -i")
+    return [steps if length is None else length for length in given.shape]
 
 
 def has_stated_length(plan: NetworkPlan) -> bool:

@@ -15,6 +15,7 @@ from lstmdump.replay import equations, lags
 
 Run = Callable[..., Any]
 X = builders.numbers(2, 6, 3)
+TWO = {"one": builders.keras_2_weights("one"), "two": builders.keras_2_weights("two", d=4)}
 
 
 @pytest.fixture
@@ -28,8 +29,13 @@ def x(tmp_path: Path) -> Path:
 def two(tmp_path: Path) -> Path:
     """A model of two LSTM layers, on 3 inputs and on 4, of which the second follows the first."""
     config = builders.sequential(builders.lstm_config("one", return_sequences=True), builders.lstm_config("two"))
-    layers = {"one": builders.keras_2_weights("one"), "two": builders.keras_2_weights("two", d=4)}
-    return builders.write(tmp_path / "two.h5", layers, config=config)
+    return builders.write(tmp_path / "two.h5", TWO, config=config)
+
+
+@pytest.fixture
+def apart(tmp_path: Path) -> Path:
+    """The weights of the layers of `two`, without a network."""
+    return builders.write(tmp_path / "apart.h5", TWO)
 
 
 def norms(path: Path, values: np.ndarray = X, **options: Any) -> list[float]:
@@ -58,61 +64,63 @@ def read_norms(run: Run, *arguments: object) -> list[float]:
 
 
 def test_the_norms_are_those_of_the_input_given(run: Run, model: Path, x: Path) -> None:
-    made = layer(run, model, "-i", x)
+    made = layer(run, model, "-i", x, "--of", "lstm_1")
     assert [lag["norm"] for lag in made["lags"]] == pytest.approx(norms(model))
     assert (made["length"], made["batch"], made["operating_point"]) == (6, 2, "the inputs given")
 
 
 def test_one_sequence_is_a_batch_of_one(run: Run, model: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "one.npy", X[0])
-    assert read_norms(run, model, "-i", tmp_path / "one.npy") == pytest.approx(norms(model, X[:1]))
+    found = read_norms(run, model, "-i", tmp_path / "one.npy", "--of", "lstm_1")
+    assert found == pytest.approx(norms(model, X[:1]))
 
 
 def test_the_text_has_bars_and_the_answer(run: Run, model: Path, x: Path) -> None:
     outcome = run("lags", model, "-i", x)
-    assert outcome.out.startswith(f"{model}\n\nlstm_1 ")
+    assert outcome.out.startswith(f"{model}\n\ndense_1 · ‖∂y/∂x_{{T-k}}‖ of 1 unit, 3 inputs")
     assert "\n  t-0 " in outcome.out
-    assert "95 % of the influence on h_T comes from the last " in outcome.out
+    assert "95 % of the influence on y comes from the last " in outcome.out
     assert (outcome.status, outcome.err) == (0, "")
 
 
 def test_without_input_the_operating_point_and_its_limits_are_reported(run: Run, model: Path) -> None:
     outcome = run("lags", model)
     assert "  at x = 0, from the state reached there\n" in outcome.out
-    assert "note: lstm_1: the weights alone do not determine the influence: " in outcome.out
+    assert "note: dense_1: the weights alone do not determine the influence: " in outcome.out
     made = record(run, model)
     assert made["layers"][0]["operating_point"] == "x = 0, from the state reached there"
     assert any("the weights alone do not determine the influence" in note for note in made["notes"])
 
 
-def test_without_input_each_layer_has_its_own_width(run: Run, two: Path) -> None:
-    assert [(each["name"], each["input_dim"]) for each in record(run, two)["layers"]] == [("one", 3), ("two", 4)]
+def test_without_input_each_layer_has_its_own_width(run: Run, apart: Path) -> None:
+    assert [(each["name"], each["input_dim"]) for each in record(run, apart)["layers"]] == [("one", 3), ("two", 4)]
 
 
-def test_a_layer_that_takes_another_width_than_the_input_is_an_error(run: Run, two: Path, x: Path) -> None:
-    outcome = run("lags", two, "-i", x)
+def test_a_layer_that_takes_another_width_than_the_input_is_an_error(run: Run, apart: Path, x: Path) -> None:
+    outcome = run("lags", apart, "-i", x)
     assert (outcome.status, outcome.out, outcome.err) == (
         2,
         "",
-        f"lstmdump: {two}: its layers take inputs of different widths (3: one; 4: two), and this one has 3; choose layers with -l\n",
+        f"lstmdump: {apart}: its layers take inputs of different widths (3: one; 4: two), and this one has 3; choose layers with -l\n",
     )
 
 
-def test_choosing_layers_is_not_suggested_for_a_single_layer(run: Run, model: Path, tmp_path: Path) -> None:
+def test_choosing_layers_is_not_suggested_for_a_single_layer(run: Run, tmp_path: Path) -> None:
+    path = builders.write(tmp_path / "a.h5", {"lstm_1": builders.keras_2_weights("lstm_1")})
     np.save(tmp_path / "wide.npy", np.ones((6, 5)))
-    outcome = run("lags", model, "-i", tmp_path / "wide.npy")
-    assert outcome.err == f"lstmdump: {model}: the input has 5 numbers at each step, but lstm_1 takes 3\n"
+    outcome = run("lags", path, "-i", tmp_path / "wide.npy")
+    assert outcome.err == f"lstmdump: {path}: the input has 5 numbers at each step, but lstm_1 takes 3\n"
 
 
-def test_a_direction_is_noted_once(run: Run, model: Path, x: Path) -> None:
-    notes = record(run, model, "-i", x, "--go-backwards")["notes"]
+def test_a_direction_is_noted_once(run: Run, apart: Path, x: Path) -> None:
+    notes = record(run, apart, "-i", x, "--go-backwards", "-l", "one")["notes"]
     assert [note for note in notes if "backwards" in note] == [
-        "lstm_1: it goes backwards: t-k is step k of the input, counted from 0"
+        "one: it goes backwards: t-k is step k of the input, counted from 0"
     ]
 
 
-def test_a_note_on_the_weights_of_several_layers_comes_once(run: Run, two: Path) -> None:
-    notes = record(run, two)["notes"]
+def test_a_note_on_the_weights_of_several_layers_comes_once(run: Run, apart: Path) -> None:
+    notes = record(run, apart)["notes"]
     assert [note.partition(": ")[0] for note in notes if "weights alone" in note] == ["one, two"]
 
 
@@ -126,13 +134,13 @@ def test_a_pattern_without_a_match_is_an_error(run: Run, model: Path) -> None:
 
 
 def test_one_unit_can_be_chosen(run: Run, model: Path, x: Path) -> None:
-    made = layer(run, model, "-i", x, "--unit", "2")
+    made = layer(run, model, "-i", x, "--unit", "2", "--of", "lstm_1")
     assert made["unit"] == 2
     assert [lag["norm"] for lag in made["lags"]] == pytest.approx(norms(model, unit=2))
 
 
 def test_a_missing_unit_is_an_error(run: Run, model: Path, x: Path) -> None:
-    outcome = run("lags", model, "-i", x, "--unit", "4")
+    outcome = run("lags", model, "-i", x, "--unit", "4", "--of", "lstm_1")
     assert (outcome.status, outcome.err) == (
         2, f"lstmdump: {model}: lstm_1 has no unit 4; its 4 are numbered from 0 to 3\n",
     )  # fmt: skip
@@ -146,14 +154,21 @@ def test_features_are_shown_on_request(run: Run, model: Path, x: Path) -> None:
 def test_lags_can_be_bounded(run: Run, model: Path, x: Path) -> None:
     made = record(run, model, "-i", x, "--lags", "2")
     assert [lag["lag"] for lag in made["layers"][0]["lags"]] == [0, 1]
-    assert "lstm_1: steps before t-1 are not counted: the shares are of the other steps" in made["notes"]
+    assert "dense_1: steps before t-1 are not counted: the shares are of the other steps" in made["notes"]
 
 
-def test_steps_can_be_masked(run: Run, model: Path, x: Path, tmp_path: Path) -> None:
+def test_steps_can_be_masked(run: Run, x: Path, tmp_path: Path) -> None:
+    path = builders.write(tmp_path / "a.h5", {"lstm_1": builders.keras_2_weights("lstm_1")})
     mask = np.array([[1, 1, 1, 0, 0, 0], [1, 0, 1, 1, 1, 1]])
     np.save(tmp_path / "mask.npy", mask)
-    expected = norms(model, mask=mask.astype(bool))
-    assert read_norms(run, model, "-i", x, "--mask", tmp_path / "mask.npy") == pytest.approx(expected)
+    expected = norms(path, mask=mask.astype(bool))
+    assert read_norms(run, path, "-i", x, "--mask", tmp_path / "mask.npy") == pytest.approx(expected)
+
+
+def test_a_masked_step_of_a_network_is_a_lag_without_influence(run: Run, model: Path, x: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "mask.npy", np.array([1, 1, 1, 1, 0, 0]))
+    found = read_norms(run, model, "-i", x, "--mask", tmp_path / "mask.npy", "--of", "lstm_1")
+    assert found == pytest.approx([0, 0, *norms(model, X[:, :4])])
 
 
 def test_a_mask_without_an_input_is_a_usage_error(run: Run, model: Path, x: Path) -> None:
@@ -224,11 +239,13 @@ def test_a_forget_bias_that_is_not_a_number_is_a_usage_error(run: Run, model: Pa
 def test_a_note_names_the_layer_that_the_input_replaces(run: Run, two: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "wide.npy", builders.numbers(2, 6, 4))
     made = record(run, two, "-i", tmp_path / "wide.npy", "-l", "two")
-    assert "two: takes the input given, although in the model it takes the output of one" in made["notes"]
+    assert made["notes"][0] == (
+        "the input is taken as that of two itself, because it does not fit the model, which takes one_input (batch, any, 3)"
+    )
 
 
-def test_a_note_on_several_layers_comes_once(run: Run, two: Path) -> None:
-    notes = record(run, two)["notes"]
+def test_a_note_on_several_layers_comes_once(run: Run, apart: Path) -> None:
+    notes = record(run, apart)["notes"]
     assert [note[:10] for note in notes if "the file does not state" in note] == ["one, two: "]
 
 
@@ -237,9 +254,9 @@ def test_there_is_no_empty_line_before_the_first_output(run: Run, model: Path, t
     assert run("lags", tmp_path / "bad.h5", model).out == run("lags", model).out
 
 
-def test_all_layers_are_drawn(run: Run, two: Path, tmp_path: Path) -> None:
+def test_all_layers_are_drawn(run: Run, apart: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    outcome = run("lags", two, "--plot", tmp_path / "a.pdf")
+    outcome = run("lags", apart, "--plot", tmp_path / "a.pdf")
     assert (outcome.status, outcome.err) == (0, "")
     assert (tmp_path / "a.pdf").read_bytes().count(b"/Type /Page ") == 2
 

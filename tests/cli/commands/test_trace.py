@@ -46,7 +46,8 @@ def test_the_path_written_is_printed(run: Run, model: Path, x: Path, out: Path) 
 
 def test_json_has_the_layers_computed(run: Run, model: Path, x: Path, out: Path) -> None:
     made = json.loads(run("trace", model, "-i", x, "-o", out, "--json").out)
-    assert list(made) == ["model", "output", "layers", "bytes", "notes"]
+    assert list(made) == ["model", "output", "inputs", "layers", "outputs", "bytes", "notes"]
+    assert (made["inputs"], made["outputs"]) == (["lstm_1_input"], [{"name": "dense_1", "shape": [2, 1]}])
     assert (made["model"], made["output"], made["bytes"]) == (str(model), str(out), out.stat().st_size)
     layer = made["layers"][0]
     assert [layer[key] for key in ("name", "steps", "batch", "units", "activation", "go_backwards")] == [
@@ -78,7 +79,7 @@ def test_lack_of_memory_is_reported_on_one_line(
     def full(*_: object, **__: object) -> NoReturn:
         raise MemoryError("Unable to allocate 1.34 GiB")
 
-    monkeypatch.setattr("lstmdump.replay.equations.replay", full)
+    monkeypatch.setattr("lstmdump.replay.layers.lstm.replay_steps", full)
     outcome = run("trace", model, "-i", x, "-o", out)
     assert (outcome.status, outcome.out, out.exists()) == (2, "", False)
     assert outcome.err == f"lstmdump: {model}: not enough memory: Unable to allocate 1.34 GiB\n"
@@ -209,7 +210,7 @@ def test_an_existing_output_is_kept(run: Run, model: Path, x: Path, out: Path) -
 
 def test_force_overwrites_an_existing_output(run: Run, model: Path, x: Path, out: Path) -> None:
     out.write_bytes(b"mine")
-    assert (run("trace", model, "-i", x, "-o", out, "-f").status, len(np.load(out).files)) == (0, 8)
+    assert (run("trace", model, "-i", x, "-o", out, "-f").status, len(np.load(out).files)) == (0, 9)
 
 
 @pytest.mark.parametrize("option", ["-i", "--mask", "--initial-state"])

@@ -210,7 +210,8 @@ def test_json_has_each_lag_and_the_total() -> None:
         "model": "m.h5",
         "layers": [
             {
-                "name": "lstm_1", "input_dim": 2, "units": 4, "unit": None, "length": 12, "batch": 3,
+                "name": "lstm_1", "of": "h_T", "input": None, "input_dim": 2, "units": 4, "unit": None,
+                "length": 12, "batch": 3,
                 "operating_point": "the inputs given", "dtype": "float64",
                 "lags": [
                     {"lag": 0, "norm": 3.0, "std": 0.5, "share": 0.75, "cumulative": 0.75},
