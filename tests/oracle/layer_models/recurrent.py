@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 _CLASSES = ("LSTM", "GRU", "SimpleRNN")
 _STATES = {"LSTM": 2, "GRU": 1, "SimpleRNN": 1}
+_ALL = {"return_sequences": True, "return_state": True}
 _MERGES = {"concat": "concat", "sum": "sum", "mul": "mul", "ave": "ave", "both": None}
 
 
@@ -60,46 +62,37 @@ def cells(*names: str, **settings: Any) -> Callable[[Any], Any]:
 
 
 def of_class(name: str) -> dict[str, Callable[[Any], Any]]:
-    """Return the cases of one class of recurrent layers."""
+    """Return the cases of what each class of recurrent layers computes by itself."""
     word, widths = name.lower(), (4,) * _STATES[name]
-    sequences, states = {"return_sequences": True}, {"return_state": True}
     return {
-        f"{word}-vector": one_layer(recurrent(name)),
-        f"{word}-vector-masked": one_layer(recurrent(name), masked=True),
-        f"{word}-sequences": one_layer(recurrent(name, **sequences)),
-        f"{word}-sequences-masked": one_layer(recurrent(name, **sequences), masked=True),
-        f"{word}-states-returned": one_layer(recurrent(name, **states)),
-        f"{word}-all-returned-masked": one_layer(recurrent(name, **sequences, **states), masked=True),
-        f"{word}-backwards": one_layer(recurrent(name, **sequences, go_backwards=True)),
-        f"{word}-backwards-vector-masked": one_layer(recurrent(name, go_backwards=True), masked=True),
-        f"{word}-backwards-masked": one_layer(recurrent(name, **sequences, **states, go_backwards=True), masked=True),
-        f"{word}-from-states": from_states(recurrent(name, **sequences), widths),
-        f"{word}-from-states-masked": from_states(recurrent(name, **sequences, **states), widths, masked=True),
-        f"{word}-vector-from-states-masked": from_states(recurrent(name, **states), widths, masked=True),
+        f"{word}-masked": one_layer(recurrent(name, return_sequences=True), masked=True),
+        f"{word}-backwards-masked": one_layer(recurrent(name, **_ALL, go_backwards=True), masked=True),
+        f"{word}-from-states": from_states(recurrent(name, **_ALL), widths, masked=True),
         f"{word}-without-bias": one_layer(recurrent(name, use_bias=False)),
-        f"{word}-softmax": one_layer(recurrent(name, activation="softmax", **sequences)),
-        f"{word}-unrolled": one_layer(recurrent(name, unroll=True, **sequences), masked=True),
-        f"bidirectional-{word}-from-states": from_states(
-            bidirectional(recurrent(name, **sequences, **states)), widths * 2, masked=True
-        ),
-        f"bidirectional-{word}-masked": one_layer(bidirectional(recurrent(name, **sequences)), masked=True),
-        f"bidirectional-{word}-states-returned": one_layer(bidirectional(recurrent(name, **states)), masked=True),
-        f"bidirectional-{word}-both-and-states": one_layer(
-            bidirectional(recurrent(name, **sequences, **states), merge_mode=None), masked=True
-        ),
+        f"{word}-softmax": one_layer(recurrent(name, activation="softmax", return_sequences=True)),
+        f"bidirectional-{word}": from_states(bidirectional(recurrent(name, **_ALL)), widths * 2),
+        f"bidirectional-{word}-masked": one_layer(bidirectional(recurrent(name, return_sequences=True)), masked=True),
     }
 
 
-def of_merges() -> dict[str, Callable[[Any], Any]]:
-    """Return the cases of the ways to merge the halves of a Bidirectional, which are the same for all classes."""
-    found = {}
+def of_all_classes() -> dict[str, Callable[[Any], Any]]:
+    """Return the cases of what all classes of recurrent layers have in common."""
+    lstm, sequences = partial(recurrent, "LSTM"), {"return_sequences": True}
+    found = {
+        "recurrent-vector": one_layer(lstm()),
+        "recurrent-vector-masked": one_layer(lstm(), masked=True),
+        "recurrent-sequences": one_layer(lstm(**sequences)),
+        "recurrent-states-returned": one_layer(lstm(return_state=True), masked=True),
+        "recurrent-backwards": one_layer(lstm(**sequences, go_backwards=True)),
+        "recurrent-backwards-vector-masked": one_layer(lstm(go_backwards=True), masked=True),
+        "recurrent-vector-from-states": from_states(lstm(return_state=True), (4, 4), masked=True),
+        "recurrent-unrolled": one_layer(lstm(unroll=True, **sequences), masked=True),
+        "bidirectional-states-returned": one_layer(bidirectional(lstm(return_state=True)), masked=True),
+        "bidirectional-both-and-states": one_layer(bidirectional(lstm(**_ALL), merge_mode=None), masked=True),
+    }
     for mode, merge in _MERGES.items():
-        half = recurrent("LSTM", return_sequences=True)
-        found[f"bidirectional-{mode}"] = one_layer(bidirectional(half, merge_mode=merge))
-        found[f"bidirectional-{mode}-masked"] = one_layer(bidirectional(half, merge_mode=merge), masked=True)
-        found[f"bidirectional-{mode}-vector"] = one_layer(
-            bidirectional(recurrent("LSTM"), merge_mode=merge), masked=True
-        )
+        found[f"bidirectional-{mode}"] = one_layer(bidirectional(lstm(**sequences), merge_mode=merge), masked=True)
+        found[f"bidirectional-{mode}-vector"] = one_layer(bidirectional(lstm(), merge_mode=merge), masked=True)
     return found
 
 
@@ -207,11 +200,10 @@ def masked_characters(keras: Any) -> Any:
     return keras.Model(words, layers.LSTM(2)(layers.TimeDistributed(layers.LSTM(4))(vectors)))
 
 
-_ALL = {"return_sequences": True, "return_state": True}
 CASES = {
     **{case: make for name in _CLASSES for case, make in of_class(name).items()},
-    **of_merges(),
-    **{f"{name.lower()}-encoder-decoder": encoder_and_decoder(name) for name in _CLASSES},
+    **of_all_classes(),
+    **{f"{name.lower()}-encoder-decoder": encoder_and_decoder(name) for name in ("LSTM", "GRU")},
     "lstm-hard-sigmoid": one_layer(recurrent("LSTM", recurrent_activation="hard_sigmoid", return_sequences=True)),
     "lstm-elu": one_layer(recurrent("LSTM", activation="elu", return_sequences=True)),
     "lstm-stateful": stateful,
