@@ -153,10 +153,10 @@ def reproduce(recording: Recording) -> Outcome:
 
 def _trace(recording: Recording, x: Path, out: Path, *options: str) -> tuple[int, str, str]:
     """Return the status, stdout and stderr of the command."""
-    glob = [] if recording.layer is None else ["-l", _make_glob(recording.layer)]
+    chosen = [] if recording.layer is None else ["-l", _make_glob(recording.layer), "--into", recording.layer]
     streams = [io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2)]
     with redirect_stdout(streams[0]), redirect_stderr(streams[1]):
-        words = ["trace", str(recording.model), "-i", str(x), "-o", str(out), "--json", *glob, *options]
+        words = ["trace", str(recording.model), "-i", str(x), "-o", str(out), "--json", *chosen, *options]
         status = cli.run(words)
     out_text, err_text = (stream.buffer.getvalue().decode() for stream in streams)  # type: ignore[attr-defined]
     return status, out_text, err_text
