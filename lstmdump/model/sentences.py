@@ -30,10 +30,10 @@ def listed(names: Sequence[str]) -> str:
 
 def grouped(notes: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     """Return each note once, with the names of its layers; `notes` are pairs of the name of a layer and a note."""
-    names: dict[str, list[str]] = {}
+    names: dict[str, dict[str, None]] = {}
     for name, note in notes:
-        names.setdefault(note, []).append(name)
-    return names
+        names.setdefault(note, {})[name] = None
+    return {note: list(of) for note, of in names.items()}
 
 
 def shared(notes: Iterable[tuple[str, str]], layers: int) -> Iterator[str]:

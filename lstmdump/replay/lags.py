@@ -66,6 +66,7 @@ class LayerLags:
         is_masked: Whether steps of the input are masked, which are not lags.
         symbol: What is influenced: `h_T`, the last output of an LSTM layer, or `y`, that of the model.
         input: The name of the input of the model, or of the Embedding whose vectors count; None for a layer by itself.
+        is_fixed_length: Whether the model takes no other number of steps than this input has.
         no_point: The reason why there is no operating point without an input, and so no norms; None if there is one.
     """
 
@@ -87,6 +88,7 @@ class LayerLags:
     no_point: str | None = None
     symbol: str = "h_T"
     input: str | None = None
+    is_fixed_length: bool = False
 
     @property
     def total(self) -> float:

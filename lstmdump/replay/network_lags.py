@@ -49,10 +49,12 @@ class LagSource(NamedTuple):
     Attributes:
         name: The name of the input, or of the Embedding.
         tensor: Its tensor.
+        is_fixed: Whether the model states the number of its steps.
     """
 
     name: str
     tensor: NetworkTensor
+    is_fixed: bool = False
 
 
 class LagTarget(NamedTuple):
@@ -142,12 +144,13 @@ def find_sources(network: RunnableNetwork, signals: Mapping[str, Signal]) -> lis
     """
     found: list[LagSource] = []
     for one in network.inputs:
+        is_fixed = one.shape is not None and one.shape[:1] == signals[one.name].values.shape[1:2]
         if network.takes_ids(one):
             takers = [index for index, call in network.calls.items()
                       if one.tensor in call.inputs and network.layer_of(index).takes_ids]  # fmt: skip
-            found += [LagSource(network.layer_of(index).embedding, NetworkTensor(index)) for index in takers]
+            found += [LagSource(network.layer_of(index).embedding, NetworkTensor(index), is_fixed) for index in takers]
         elif signals[one.name].values.ndim > 2:
-            found.append(LagSource(one.name, one.tensor))
+            found.append(LagSource(one.name, one.tensor, is_fixed))
     return _number_repeated(found)
 
 
@@ -209,7 +212,12 @@ def lags_without_input(plan: NetworkPlan, *, unit: int | None = None, most: int 
         found = _compute(plan, given, unit, most, None, WITHOUT_INPUT, context)
         if zero_input.has_stated_length(plan) or all(map(_has_faded, found)):
             break
-    return [replace(one, length=None, notes=(*one.notes, NOT_BY_WEIGHTS)) for one in found]
+    notes: tuple[str, ...] = (NOT_BY_WEIGHTS,)
+    if len({one.input for one in found}) > 1 and not zero_input.has_stated_length(plan):
+        length = found[0].length
+        note = f"the model states no number of steps: each input has {length} of x = 0, on which the shares depend"
+        notes = (note, *notes)
+    return [replace(one, length=None, notes=(*one.notes, *notes)) for one in found]
 
 
 def _has_faded(found: LayerLags) -> bool:
@@ -337,5 +345,5 @@ def _summarise(
     by_lag = squares.of(target, source)[:, ::-1]
     steps, features = by_lag.shape[1:]
     subject = LagSubject(target.name, features, squares.units[target], unit, target.symbol, source.name)
-    found = summarise(subject, by_lag[:, :most], steps, point)
+    found = replace(summarise(subject, by_lag[:, :most], steps, point), is_fixed_length=source.is_fixed)
     return found if most is None or most >= steps else mark_incomplete(found)

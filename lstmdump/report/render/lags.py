@@ -146,8 +146,10 @@ def _write_answer(layer: LayerLags) -> str:
     lag = layer.lag_95
     if lag is None:
         return f"The influence on {layer.symbol} has no shares: it is 0, or not a finite number."
-    if layer.length is not None and layer.is_complete and lag + 1 == len(layer.norms):
+    if layer.is_complete and lag + 1 == len(layer.norms) and (layer.length is not None or layer.is_fixed_length):
         given = plural(lag + 1, "step") if lag else "one step"
+        if layer.is_fixed_length:
+            return f"The model takes {given}: 95 % of the influence on {layer.symbol} needs all of them."
         return (f"The input has {given}, too few to say how far back the influence on {layer.symbol} goes; give a "
                 "longer one.")  # fmt: skip
     share = _format_percent(layer.shares[lag])
