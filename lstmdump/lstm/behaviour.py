@@ -114,6 +114,7 @@ _HALVES = ("forward", "backward")
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _MAX_REASON = 400  # characters
 _SHOWN = 40  # characters of a value that cannot be used
+_SHOWN_LENGTHS = 8
 
 _FIRST_WITH_SIGMOID = (2, 3)  # the release of Keras
 _FIRST_TO_MASK_HALVES = (2, 4)  # of those that state a plain number; tf.keras before that adds -tf
@@ -144,6 +145,7 @@ def of(lstm: LSTM, producer: str, said: Mapping[str, Any] = _NOTHING) -> Behavio
     direction = stated_half if "go_backwards" in said else half(lstm)
     stated_way = _require_valid(settings.go_backwards)
     go_backwards = direction == "backward" if stated_way is None else stated_way
+    _require_valid(settings.stateful)
     masks = release.masks_halves and stated_half is not None and bool(_require_valid(settings.return_sequences))
     return Behaviour(
         _require_valid(settings.activation) or "tanh",
@@ -197,7 +199,7 @@ def stated_half(lstm: LSTM) -> str | None:
 def _read_settings(lstm: LSTM) -> LayerSettings:
     """Return the settings of a layer, or none where they cannot be read: shapes and counts do not depend on them."""
     try:
-        return lstm.settings
+        return lstm.stated.get_own()
     except LstmdumpError:  # the commands that run the layer report it
         return LayerSettings()
 
@@ -211,6 +213,18 @@ def computing_type(lstm: LSTM) -> str | None:
     """Return the type in which Keras computes a layer by its policy; None if it is that of the weights."""
     policy = lstm.settings.policy
     return None if policy is None else policy.removeprefix("mixed_")
+
+
+def describe_lengths(lstm: LSTM) -> str | None:
+    """Return the lengths of the sequences that a layer is given, or what gives them; None if no step is skipped."""
+    settings = lstm.settings
+    if not settings.sequence_lengths_from:
+        return None
+    numbers = settings.sequence_lengths
+    if numbers is None:
+        return f"from {settings.sequence_lengths_from}"
+    shown = ", ".join(map(str, numbers[:_SHOWN_LENGTHS]))
+    return f"[{shown}]" if len(numbers) <= _SHOWN_LENGTHS else f"[{shown}, …]"
 
 
 def half(lstm: LSTM) -> str | None:
@@ -308,9 +322,6 @@ def _notes(lstm: LSTM, settings: LayerSettings, release: _Release, direction: st
             yield _word_own_class(lstm)
     elif settings.activation is None:
         yield _NO_GRAPH
-    if _require_valid(settings.stateful):
-        yield ("the layer is stateful, but its initial state is 0 here, unless one is given; show --all lists those in "
-               "the file, if any")  # fmt: skip
     if _require_valid(settings.time_major):
         yield "in Keras its input is (length, batch, d); here it is (batch, length, d)"
     if direction is not None and settings.go_backwards is (direction == "forward"):

@@ -53,6 +53,10 @@ class LayerSettings(NamedTuple):
         time_steps: The length of the sequences that the layer was built for.
         policy: The policy of Keras that computes in another type than that of the weights: `mixed_float16`.
         first_states_from: The layers or inputs that give the states before the first step; empty if they are 0.
+        stored_states: The arrays of the file with the last states of a stateful layer; empty if there are none.
+        sequence_lengths_from: What gives the lengths of the sequences, behind which steps are skipped; empty if no step
+            is skipped.
+        sequence_lengths: These lengths, if the model has the same for every input.
         feeds: The cell of the same stack that takes its output; None if the layer around it returns the output.
         returned_units: The units of the last cell of that stack, whose output the layer around it returns.
         time_distributed: The number of TimeDistributed around it, each of which adds an axis to the data.
@@ -75,6 +79,9 @@ class LayerSettings(NamedTuple):
     time_steps: int | None = None
     policy: str | None = None
     first_states_from: tuple[str, ...] | None = None
+    stored_states: tuple[str, ...] | None = None
+    sequence_lengths_from: str | None = None
+    sequence_lengths: tuple[int, ...] | None = None
     feeds: str | None = None
     returned_units: int | None = None
     time_distributed: int | None = None
@@ -89,7 +96,15 @@ class LayerSettings(NamedTuple):
 class DeferredSettings:
     """The settings of a layer, worked out when they are first requested.
 
-    Most commands never request them, and for a cell in a graph they take a walk through the graph.
+    Most commands never request them, and for a cell in a graph they take a walk through the graph. What a layer is
+    given besides its input takes a longer one, through the layers around it, and is needed by fewer commands.
+
+    Args:
+        work_out: Returns the settings.
+        forget_bias: See the attribute.
+        gate_order: See the attribute.
+        shows_equations: See the attribute.
+        add_given: Adds to the settings what the layer is given by others, if `work_out` leaves that out.
 
     Attributes:
         forget_bias: The constant that the cell adds to b_f at run time; None if unknown.
@@ -98,7 +113,7 @@ class DeferredSettings:
         shows_equations: Whether a graph shows that these arrays are all that the cell computes with.
     """
 
-    __slots__ = ("_settings", "_work_out", "forget_bias", "gate_order", "shows_equations")
+    __slots__ = ("_add_given", "_own", "_settings", "_work_out", "forget_bias", "gate_order", "shows_equations")
 
     def __init__(
         self,
@@ -107,8 +122,11 @@ class DeferredSettings:
         gate_order: str | None = None,
         *,
         shows_equations: bool = False,
+        add_given: Callable[[LayerSettings], LayerSettings] | None = None,
     ) -> None:
         self._work_out = work_out
+        self._add_given = add_given
+        self._own: LayerSettings | None = None
         self._settings: LayerSettings | None = None
         self.forget_bias = forget_bias
         self.gate_order = gate_order
@@ -117,8 +135,24 @@ class DeferredSettings:
     def get(self) -> LayerSettings:
         """Return the settings."""
         if self._settings is None:
-            self._settings = self._work_out()
+            self._settings = self.get_own() if self._add_given is None else self._add_given(self.get_own())
         return self._settings
+
+    def with_stored_states(self, names: tuple[str, ...]) -> "DeferredSettings":
+        """Return these settings for a layer whose last states the file holds in the arrays `names`."""
+        return DeferredSettings(
+            self.get_own,
+            self.forget_bias,
+            self.gate_order,
+            shows_equations=self.shows_equations,
+            add_given=lambda _: self.get()._replace(stored_states=names),
+        )
+
+    def get_own(self) -> LayerSettings:
+        """Return the settings, which may be without those of what the layer is given by others."""
+        if self._own is None:
+            self._own = self._work_out()
+        return self._own
 
 
 NOT_DESCRIBED = DeferredSettings(LayerSettings)

@@ -396,12 +396,6 @@ def test_a_custom_class_is_replayed_with_a_note() -> None:
     assert of(STATED, kind="MyLSTM").notes == ("MyLSTM is a class of its own, which may compute more than an LSTM",)
 
 
-def test_a_stateful_layer_starts_at_0_with_a_note() -> None:
-    assert of(STATED | {"stateful": True}).notes == (
-        "the layer is stateful, but its initial state is 0 here, unless one is given; show --all lists those in the file, if any",
-    )
-
-
 def test_a_time_major_layer_has_a_note_on_its_input() -> None:
     assert of(STATED | {"time_major": True}).notes == (
         "in Keras its input is (length, batch, d); here it is (batch, length, d)",

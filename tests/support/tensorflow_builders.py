@@ -449,10 +449,9 @@ def lstm_cell(
     clip: tuple[float, float] | None = None,
     kernel: str = "",
     bias: str = "",
+    states: tuple[str, str] | None = None,
 ) -> bytes:
-    """Return all nodes of an LSTMCell in `scope`.
-
-    It takes the step `x` and the states `h_before` and `c_before` of the scope; the output is the node `h`.
+    """Return all nodes of an LSTMCell in `scope`; the output is the node `h`, the cell state `c`.
 
     Args:
         scope: The scope of the nodes.
@@ -461,15 +460,16 @@ def lstm_cell(
         clip: The bounds of the cell state.
         kernel: The node of the kernel, if it is not that of the scope.
         bias: The node of the bias, if it is not that of the scope.
+        states: The nodes of h and c before the step; by default, placeholders `h_before` and `c_before` of the scope.
     """
     candidate, of_state = activations
     state = f"{scope}/clip" if clip else f"{scope}/c"
+    h, c = states or (f"{scope}/h_before", f"{scope}/c_before")
     return b"".join([
-        node(f"{scope}/h_before", "Placeholder"),
-        node(f"{scope}/c_before", "Placeholder"),
-        node(f"{scope}/concat", "ConcatV2", x, f"{scope}/h_before", f"{scope}/axis"),
+        *([] if states else [node(h, "Placeholder"), node(c, "Placeholder")]),
+        node(f"{scope}/concat", "ConcatV2", x, h, f"{scope}/axis"),
         split_cell(scope, kernel=kernel, bias=bias, candidate=candidate),
-        node(f"{scope}/kept", "Mul", f"{scope}/f", f"{scope}/c_before"),
+        node(f"{scope}/kept", "Mul", f"{scope}/f", c),
         node(f"{scope}/new", "Mul", f"{scope}/i", f"{scope}/j"),
         node(f"{scope}/c", "AddV2", f"{scope}/kept", f"{scope}/new"),
         clipped(f"{scope}/clip", f"{scope}/c", *clip) if clip else b"",
@@ -477,6 +477,153 @@ def lstm_cell(
         node(f"{scope}/squashed", of_state, state),
         node(f"{scope}/h", "Mul", f"{scope}/o", f"{scope}/squashed"),
     ])  # fmt: skip
+
+
+def zeros(name: str) -> bytes:
+    """Return the nodes of an array of zeros of a shape that is not known before the graph runs."""
+    return (
+        node(f"{name}/shape", "Placeholder")
+        + scalar(f"{name}/0", 0.0)
+        + node(name, "Fill", f"{name}/shape", f"{name}/0")
+    )
+
+
+def function(name: str, arguments: Sequence[str], nodes: bytes, results: Mapping[str, str] | None = None) -> bytes:
+    """Return a library of one FunctionDef, which holds the `nodes` of a graph in field 3, and returns `results`."""
+    results = results or {}
+    signature = counted(1, name) + b"".join(counted(2, counted(1, argument)) for argument in arguments)
+    signature += b"".join(counted(3, counted(1, result)) for result in results)
+    inside = b"".join(counted(3, message) for _, message in messages_in(nodes))
+    ends = b"".join(counted(4, counted(1, result) + counted(2, output)) for result, output in results.items())
+    return counted(2, counted(1, counted(1, signature) + inside + ends))
+
+
+def loop(name: str, body: str, *inputs: str, operation: str = "While") -> bytes:
+    """Return the node of a loop that runs the function `body`."""
+    return node(name, operation, *inputs, body=counted(10, counted(1, body)))
+
+
+def messages_in(data: bytes) -> list[tuple[int, bytes]]:
+    """Return the fields of `data`, all of them messages, with their numbers."""
+    found, at = [], 0
+
+    def read() -> int:
+        nonlocal at
+        value = shift = 0
+        while True:
+            value, shift, at = value | (data[at] & 127) << shift, shift + 7, at + 1
+            if data[at - 1] < 128:
+                return value
+
+    while at < len(data):
+        number, length = read() >> 3, read()
+        found.append((number, data[at : at + length]))
+        at += length
+    return found
+
+
+def graph_of(*parts: bytes) -> bytes:
+    """Return the GraphDef of `parts`, which are nodes and libraries: one library behind all nodes."""
+    fields = messages_in(b"".join(parts))
+    library = b"".join(message for number, message in fields if number == 2)
+    nodes = b"".join(counted(1, message) for number, message in fields if number == 1)
+    return nodes + (counted(2, library) if library else b"")
+
+
+def looped_cell(
+    scope: str,
+    x: str = "x",
+    *,
+    states: tuple[str, str] = ("h_first", "c_first"),
+    lengths: str = "",
+    as_node: bool = False,
+) -> bytes:
+    """Return an LSTMCell in `scope` in a loop over the steps of `x`, as `dynamic_rnn` makes it.
+
+    The outputs of all steps are the node `sequence` of the scope, the last states `last_h` and `last_c`. The graph must
+    have the nodes `x` and those of the first states and lengths; the variables are those of the scope.
+
+    Args:
+        scope: The scope of the nodes.
+        x: The sequences, (length, batch, d).
+        states: h and c before the first step.
+        lengths: The lengths of the sequences, behind which steps are skipped.
+        as_node: Whether the loop is one node and a function, as in TensorFlow 2.
+    """
+    write = _write_node_loop if as_node else _write_loop
+    return write(scope, x, states, lengths)
+
+
+def _write_step(
+    scope: str, names: Mapping[str, str], lengths: str, write: str, **weights: str
+) -> tuple[bytes, str, str]:
+    """Return the nodes of a step, and the nodes of h and c that it passes on; `names` are those of its variables."""
+    cell = lstm_cell(scope, names["x"], states=(names["h"], names["c"]), **weights)
+    chosen = {state: f"{scope}/{state}" for state in "hc"}
+    if lengths:
+        cell += node(f"{scope}/over", "GreaterEqual", names["time"], lengths)
+        for state in "hc":
+            chosen[state] = f"{scope}/next_{state}"
+            cell += node(chosen[state], "Select", f"{scope}/over", names[state], f"{scope}/{state}")
+        cell += node(f"{scope}/out", "Select", f"{scope}/over", names["nothing"], f"{scope}/h")
+    output = f"{scope}/out" if lengths else f"{scope}/h"
+    cell += node(f"{scope}/written", write, names["array"], names["time"], output, *names.get("flow", "").split())
+    cell += constant(f"{scope}/1", np.array(1, "<i4")) + node(
+        f"{scope}/time_after", "AddV2", names["time"], f"{scope}/1"
+    )
+    return cell, chosen["h"], chosen["c"]
+
+
+def _write_loop(scope: str, x: str, states: tuple[str, str], lengths: str) -> bytes:
+    def inside(name: str) -> str:
+        return f"{scope}/while/{name}"
+
+    text = constant(f"{scope}/0", np.array(0, "<i4")) + node(f"{scope}/out_array", "TensorArrayV3", f"{scope}/n")
+    text += zeros(f"{scope}/nothing") + node(f"{scope}/in_array", "TensorArrayV3", f"{scope}/n")
+    text += node(f"{scope}/scattered", "TensorArrayScatterV3", f"{scope}/in_array", f"{scope}/range", x)
+    given = {"nothing": f"{scope}/nothing", "in": f"{scope}/scattered", "array": f"{scope}/out_array"}
+    given |= {"lengths": lengths} if lengths else {}
+    text += b"".join(node(inside(name), "Enter", source) for name, source in given.items())
+    firsts = {"time": f"{scope}/0", "flow": f"{scope}/out_array:1", "h": states[0], "c": states[1]}
+    for name, first in firsts.items():
+        text += node(inside(f"Enter_{name}"), "Enter", first)
+        text += node(inside(f"Merge_{name}"), "Merge", inside(f"Enter_{name}"), inside(f"NextIteration_{name}"))
+        text += node(inside(f"Switch_{name}"), "Switch", inside(f"Merge_{name}"), inside("LoopCond"))
+        text += node(inside(name), "Identity", inside(f"Switch_{name}:1"))
+        text += node(inside(f"Exit_{name}"), "Exit", inside(f"Switch_{name}"))
+    text += node(inside("LoopCond"), "LoopCond", inside("Less"))
+    text += node(inside("x"), "TensorArrayReadV3", inside("in"), inside("time"), inside("in"))
+    names = {name: inside(name) for name in ("x", "time", "flow", "h", "c", "nothing", "array")}
+    step, h, c = _write_step(scope, names, inside("lengths") if lengths else "", "TensorArrayWriteV3")
+    following = {"time": f"{scope}/time_after", "flow": f"{scope}/written", "h": h, "c": c}
+    text += step + b"".join(
+        node(inside(f"NextIteration_{name}"), "NextIteration", source) for name, source in following.items()
+    )
+    text += node(
+        f"{scope}/sequence", "TensorArrayGatherV3", f"{scope}/out_array", f"{scope}/range", inside("Exit_flow")
+    )
+    return text + b"".join(node(f"{scope}/last_{state}", "Identity", inside(f"Exit_{state}")) for state in "hc")
+
+
+def _write_node_loop(scope: str, x: str, states: tuple[str, str], lengths: str) -> bytes:
+    arguments = ["time", "array", "h", "c", "in", "nothing", "kernel", "bias", *(["lengths"] if lengths else [])]
+    text = constant(f"{scope}/0", np.array(0, "<i4")) + node(f"{scope}/reserved", "TensorListReserve")
+    text += zeros(f"{scope}/nothing") + node(f"{scope}/in", "TensorListFromTensor", x)
+    given = [f"{scope}/{name}" for name in ("0", "reserved")] + [*states, f"{scope}/in", f"{scope}/nothing"]
+    given += [f"{scope}/kernel/read", f"{scope}/bias/read", *([lengths] if lengths else [])]
+    text += loop(f"{scope}/while", f"{scope}_body", *given, operation="StatelessWhile")
+    read = node("x", "TensorListGetItem", "in", "time")
+    names = {name: name for name in ("x", "time", "h", "c", "nothing", "array")}
+    step, h, c = _write_step(
+        scope, names, "lengths" if lengths else "", "TensorListSetItem", kernel="kernel", bias="bias"
+    )
+    results = [f"{scope}/time_after:z:0", f"{scope}/written:output_handle:0", f"{h}:z:0", f"{c}:z:0", *arguments[4:]]
+    text += node(f"{scope}/sequence", "TensorListStack", f"{scope}/while:1")
+    text += b"".join(
+        node(f"{scope}/last_{state}", "Identity", f"{scope}/while:{2 + at}") for at, state in enumerate("hc")
+    )
+    returned = {f"result_{turn}": result for turn, result in enumerate(results)}
+    return text + function(f"{scope}_body", arguments, read + step, returned)
 
 
 def own_cell(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from lstmdump.lstm import behaviour
 from lstmdump.model.escape import visible
 from lstmdump.model.sentences import conjoined
@@ -55,8 +57,9 @@ def states(subject: Subject) -> Section:
     """Explain h and c, and which calls return them."""
     m, h, batch = subject.size("m"), subject.size("h"), _name_batch(subject)
     both = f"both are ({batch}, {m})" if h == m else f"they are ({batch}, {h}) and ({batch}, {m})"
+    given = " ".join([_explain_first_states(subject), *_explain_lengths(subject)])
     what = (f"h ({h},) is the output of a step, c ({m},) the cell state, which stays inside. Each sequence of a batch "
-            f"has its own, so {both}. {_explain_first_states(subject)}")  # fmt: skip
+            f"has its own, so {both}. {given}")  # fmt: skip
     if subject.layout.is_of_tensorflow_1:
         calls = (f"dynamic_rnn and static_rnn return h of every step, but c of the last one only, in the state (c, h). "
                f"{_EVERY_STEP}")  # fmt: skip
@@ -107,8 +110,17 @@ def _explain_first_states(subject: Subject) -> str:
     if settings.first_states_from:
         names = visible(conjoined(settings.first_states_from))
         return f"Before the first step they are given by {names} (initial_state)."
-    if settings.stateful is True:
-        return "Before the first step they are the last ones of the batch before (stateful), and 0 at the beginning."
+    if settings.stateful is True or settings.stored_states:
+        text = "Before the first step they are the last ones of the batch before (stateful), and 0 at the beginning."
+        return f"{text} The file holds the last ones." if settings.stored_states else text
     if settings.first_states_from is None:
         return "Before the first step they are 0, unless the model gives others (initial_state)."
     return "Before the first step they are 0."
+
+
+def _explain_lengths(subject: Subject) -> Iterator[str]:
+    """Yield what h and c are behind the end of a sequence, if the file states where it ends."""
+    lengths = behaviour.describe_lengths(subject.lstm)
+    if lengths is not None:
+        yield (f"Steps behind the length of a sequence (sequence_length, {visible(lengths)}) are skipped: the output "
+               "is 0 there, and h and c stay as they are for the next step.")  # fmt: skip

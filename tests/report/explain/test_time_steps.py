@@ -73,10 +73,18 @@ def test_a_cell_that_feeds_another_does_not_claim_to_be_returned(lstm: LSTM) -> 
         ({"first_states_from": ("enc", "h_in")}, "Before the first step they are given by enc and h_in (initial_state)."),
         ({"first_states_from": (), "stateful": True},
          "Before the first step they are the last ones of the batch before (stateful), and 0 at the beginning."),
+        ({"stored_states": ("states/0", "states/1")},
+         "they are the last ones of the batch before (stateful), and 0 at the beginning. The file holds the last ones."),
     ],
 )  # fmt: skip
 def test_first_states_are_those_that_the_file_states(lstm: LSTM, settings: dict[str, Any], words: str) -> None:
     assert words in text(states(with_settings(lstm, **settings)))
+
+
+def test_the_steps_behind_the_length_of_a_sequence_are_explained(lstm: LSTM) -> None:
+    given = with_settings(lstm, sequence_lengths_from="lengths")
+    assert "Steps behind the length of a sequence (sequence_length, from lengths) are skipped" in text(states(given))
+    assert "length of a sequence" not in text(states(with_settings(lstm, sequence_lengths_from="")))
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from lstmdump.readers.tensorflow.graph.graph_def import Node, scalar
 
 _CANDIDATE = 1
 _PARTS = {"i": 0, "f": 2, "o": 3}
-_OUTPUT_OF_BLOCK = 6
+_STATE_OF_BLOCK, _OUTPUT_OF_BLOCK = 1, 6
 _MAX_TERMS = 8  # of the sum that a gate takes
 _OTHER_EQUATIONS = "its graph computes more than the equations of an LSTM, or something else"
 
@@ -39,12 +39,16 @@ class Equations(NamedTuple):
         output: the name of the node output that is h'.
         cell_clip: the bound x if the cell state is clipped to [-x, x], or None.
         projection_clip: likewise for the projected output.
+        state: the name of the node output that is c', clipped if the next step takes it so.
+        before: the input of a node that is c, the cell state before the step.
     """
 
     activation: str
     output: str
     cell_clip: float | None = None
     projection_clip: float | None = None
+    state: str = ""
+    before: str = ""
 
 
 def read(cell: GraphCell, variables: Mapping[str, Sequence[str]]) -> Equations:
@@ -58,7 +62,8 @@ def read(cell: GraphCell, variables: Mapping[str, Sequence[str]]) -> Equations:
     if cell.own is not None:  # such a cell is found by its equations
         if cell.own.problem is not None:
             raise CannotReplay(cell.own.problem)
-        return Equations(cell.own.activation, cell.own.output, cell.own.cell_clip)
+        own = cell.own
+        return Equations(own.activation, own.output, own.cell_clip, state=own.state, before=own.before)
     return _read_split(cell, variables) if cell.operation == SPLIT else _read_block(cell, variables)
 
 
@@ -66,7 +71,9 @@ def _read_block(cell: GraphCell, variables: Mapping[str, Sequence[str]]) -> Equa
     _check_peepholes({leaf[2] for leaf in cell.variables if leaf.endswith("_diag")}, variables)
     said = cell.node.attributes.get("cell_clip")
     clip = BLOCK_OPERATIONS[cell.operation].cell_clip if said is None else said.float32(4)
-    return Equations("tanh", f"{cell.node.name}:{_OUTPUT_OF_BLOCK}", clip if clip > 0 else None)
+    before = cell.node.inputs[BLOCK_OPERATIONS[cell.operation].input_at + 1]
+    state, output = (f"{cell.node.name}:{number}" for number in (_STATE_OF_BLOCK, _OUTPUT_OF_BLOCK))
+    return Equations("tanh", output, clip if clip > 0 else None, state=state, before=before)
 
 
 def _read_split(cell: GraphCell, variables: Mapping[str, Sequence[str]]) -> Equations:
@@ -75,15 +82,17 @@ def _read_split(cell: GraphCell, variables: Mapping[str, Sequence[str]]) -> Equa
     if has_bias != ("bias" in variables):
         raise CannotReplay(_OTHER_EQUATIONS)
     around = _CellGraph(cell.node)
-    activation, state, seen = around.state()
-    of_state, clip, output, seen_by_output = around.output(state)
+    kept = around.state()
+    given = around.output(kept.name)
+    activation, of_state = kept.activation, given.activation
     if of_state != activation:
         raise CannotReplay(f"its candidate goes through {activation}, but its cell state through {of_state}")
-    _check_peepholes(seen | seen_by_output, variables)
+    _check_peepholes(kept.peepholes | given.peepholes, variables)
+    found = Equations(activation, given.name, given.clip, state=given.state, before=kept.before)
     if "projection/kernel" not in variables:
-        return Equations(activation, output, clip)
-    projected, projection_clip = around.projected(output, variables["projection/kernel"])
-    return Equations(activation, projected, clip, projection_clip)
+        return found
+    projected, projection_clip = around.projected(given.name, variables["projection/kernel"])
+    return found._replace(output=projected, projection_clip=projection_clip)
 
 
 def _check_peepholes(seen: set[str], variables: Mapping[str, Sequence[str]]) -> None:
@@ -98,6 +107,40 @@ class _Gate(NamedTuple):
     states: list[str]
 
 
+class _State(NamedTuple):
+    """The sum c', before it is clipped.
+
+    Attributes:
+        activation: the activation of the candidate in it.
+        name: its name.
+        before: the input of a node that is c in it.
+        peepholes: the letters of the gates i and f that see c.
+    """
+
+    activation: str
+    name: str
+    before: str
+    peepholes: set[str]
+
+
+class _Output(NamedTuple):
+    """The product h'.
+
+    Attributes:
+        activation: the activation of c' in it.
+        name: its name.
+        state: the name of c' in it, clipped or not.
+        clip: the bound of c'.
+        peepholes: the letter of the gate o if it sees c'.
+    """
+
+    activation: str
+    name: str
+    state: str
+    clip: float | None
+    peepholes: set[str]
+
+
 class _CellGraph(CellWalk):
     """The nodes around the split of a cell."""
 
@@ -108,8 +151,8 @@ class _CellGraph(CellWalk):
     def _output_of_split(self, place: int) -> str:
         return f"{self._name}:{place}" if place else self._name
 
-    def state(self) -> tuple[str, str, set[str]]:
-        """Return the activation of the candidate, the new cell state, and which gates of i and f see the previous one.
+    def state(self) -> _State:
+        """Return the new cell state.
 
         The pattern is c' = i∘activation(candidate) + f∘c: among the products of the activated candidate, one must have
         the gate i as its other factor and be added to a product with the gate f, whose other factor is then c.
@@ -121,7 +164,8 @@ class _CellGraph(CellWalk):
                 for total in self.takers(product.name) if gate is not None else ():
                     before, forget = self._match_forget_gate(total, product.name)
                     if gate is not None and forget is not None:
-                        return word, total.name, self._find_peepholes({"i": gate, "f": forget}, before)
+                        seen = self._find_peepholes({"i": gate, "f": forget}, self.origin(before))
+                        return _State(word, total.name, before, seen)
         raise CannotReplay(self._describe_unknown_activation())
 
     def _match_activation(self, taker: Node) -> tuple[str, str, list[Node]]:
@@ -149,7 +193,7 @@ class _CellGraph(CellWalk):
         for turn in (0, 1):
             gate = self._match_gate(kept.inputs[turn], "f")
             if gate is not None:
-                return self.origin(kept.inputs[1 - turn]), gate
+                return kept.inputs[1 - turn], gate
         return "", None
 
     def _match_gate(self, name: str | None, letter: str) -> _Gate | None:
@@ -185,8 +229,8 @@ class _CellGraph(CellWalk):
             raise CannotReplay(_OTHER_EQUATIONS)
         return {letter for letter, gate in gates.items() if gate.states}
 
-    def output(self, state: str) -> tuple[str, float | None, str, set[str]]:
-        """Return the activation of `state`, its bound, the output h', and whether the gate o has a peephole.
+    def output(self, state: str) -> _Output:
+        """Return the output h' of the step whose cell state is `state`.
 
         The pattern is h' = o∘activation(c'), where c' is `state` itself, or `state` clipped if the next step does not
         take the unclipped one.
@@ -201,12 +245,8 @@ class _CellGraph(CellWalk):
                 taken = self.other(product, sigmoid.name) if word == "linear" else activated.inputs[0]
                 clipped = self.origin(taken or "")
                 if clipped == state or (self.match_clipping(clipped)[0] == state and not self.is_fed_back(state)):
-                    return (
-                        word,
-                        self.read_bound(clipped, "cell state"),
-                        product.name,
-                        self._find_peepholes({"o": gate}, clipped),
-                    )
+                    clip, seen = self.read_bound(clipped, "cell state"), self._find_peepholes({"o": gate}, clipped)
+                    return _Output(word, product.name, clipped, clip, seen)
         raise CannotReplay(_OTHER_EQUATIONS)
 
     def _find_sigmoids(self) -> list[Node]:

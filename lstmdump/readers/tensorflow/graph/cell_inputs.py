@@ -7,20 +7,20 @@ list. The backward half of a bidirectional layer gets the input reversed. Measur
 from __future__ import annotations
 
 from lstmdump.model.cell_classes import BLOCK_OPERATIONS
-from lstmdump.readers.tensorflow.graph.cells import SPLIT, GraphCell
-from lstmdump.readers.tensorflow.graph.graph_def import Node
+from lstmdump.readers.tensorflow.graph.cells import JOINING, SPLIT, GraphCell
+from lstmdump.readers.tensorflow.graph.graph_def import Node, scalar
 from lstmdump.readers.tensorflow.graph.walk import Walk
 
-_JOINING = ("Concat", "ConcatV2")
 _REVERSING = ("Reverse", "ReverseV2", "ReverseSequence")
 _SPREADING = {"TensorArrayRead": 2, "TensorArrayReadV2": 2, "TensorArrayReadV3": 2, "TensorArrayScatter": 2,
               "TensorArrayScatterV2": 2, "TensorArrayScatterV3": 2, "TensorArrayUnpack": 1, "TensorListGetItem": 0,
               "TensorListFromTensor": 0, "Transpose": 0, "Unpack": 0}  # fmt: skip
 """The position of the input that each operation stores, splits into steps, or transposes."""
 
+_FEATURES = (2, -1)  # the axis
 _MASKS = ("Floor", "GreaterEqual")
 _SCALING = ("Mul", "Div", "RealDiv")
-_INPUT_STATE_AND_AXIS = 3
+_STATE_AFTER_INPUT = 2  # the inputs of a block cell are x, c and h
 _MAX_STEPS = 20
 
 
@@ -32,7 +32,7 @@ def source(cell: GraphCell) -> str | None:
     """
     walk = Walk(cell.node.home)
     at = _find_input(cell, walk)
-    return None if at is None else _skip_dropout(walk, at)
+    return None if at is None else skip_dropout(walk, at)
 
 
 def is_turned(cell: GraphCell) -> bool | None:
@@ -41,25 +41,45 @@ def is_turned(cell: GraphCell) -> bool | None:
     The input is followed back to the whole sequence that the steps are taken from, and then to a reversal, if any. In
     an unrolled list (`Unpack`), the order is reversed if the first step of the cell takes the last element.
     """
-    walk = Walk(cell.node.home)
+    walk, turned = Walk(cell.node.home), False
     block = BLOCK_OPERATIONS.get(cell.operation)
     at, is_spread = _find_input(cell, walk), block is not None and block.takes_sequence
     for _ in range(_MAX_STEPS):
         node = walk.at(at)
         if at is None or node is None:
-            return None
-        if node.operation in _REVERSING:
-            return True
-        turn = _SPREADING.get(node.operation)
+            break
+        turn = 0 if is_reversal(node) else _SPREADING.get(node.operation)
         if turn is None or turn >= len(node.inputs):
-            return False if is_spread else None
+            return turned or (False if is_spread else None)
         place = walk.origin(at).partition(":")[2]
         if node.operation == "Unpack" and place.isdecimal() and int(place):
-            return int(place) == node.number("num") - 1
+            return (int(place) == node.number("num") - 1) != turned
+        turned ^= is_reversal(node)
         is_spread |= node.operation != "Transpose"
         at = node.inputs[turn]
         walk = walk if node.home is walk.nodes else Walk(node.home)
-    return None
+    return turned or None
+
+
+def is_reversal(node: Node) -> bool:
+    """Return whether `node` reverses a sequence, along the axis of the steps or of the batch, not of the features."""
+    if node.operation != "ReverseV2" or len(node.inputs) != len(("tensor", "axis")):
+        return node.operation in _REVERSING
+    axis = node.home.source(node.inputs[1])
+    return axis is None or scalar(axis) not in _FEATURES
+
+
+def state(cell: GraphCell) -> str | None:
+    """Return the input of a node that is h, the output of the step before, or None if the graph does not show it.
+
+    Raises:
+        CannotReplay: The graph has more nodes there than any genuine one.
+    """
+    if cell.operation == SPLIT:
+        joined = _list_joined(cell, Walk(cell.node.home))
+        return joined[-1] if len(joined) > 1 else None
+    block = BLOCK_OPERATIONS.get(cell.operation)
+    return None if block is None else cell.node.inputs[block.input_at + _STATE_AFTER_INPUT]
 
 
 def _find_input(cell: GraphCell, walk: Walk) -> str | None:
@@ -68,16 +88,22 @@ def _find_input(cell: GraphCell, walk: Walk) -> str | None:
         return walk.origin(cell.own.taken) if cell.own.taken else None
     if cell.operation != SPLIT:
         return walk.origin(cell.node.inputs[BLOCK_OPERATIONS[cell.operation].input_at])
+    joined = _list_joined(cell, walk)
+    return walk.origin(joined[0]) if len(joined) == len(("input", "state")) else None
+
+
+def _list_joined(cell: GraphCell, walk: Walk) -> tuple[str, ...]:
+    """Return what is joined before the product with the kernel: the input, or several, and the state."""
     product = walk.at(cell.node.inputs[1])
     if product is not None and product.operation != "MatMul" and product.inputs:  # a bias is added to it
         product = walk.at(product.inputs[0])
     joined = walk.at(product.inputs[0]) if product is not None and product.operation == "MatMul" else None
-    if joined is None or joined.operation not in _JOINING or len(joined.inputs) != _INPUT_STATE_AND_AXIS:
-        return None
-    return walk.origin(joined.inputs[0 if joined.operation == "ConcatV2" else 1])
+    if joined is None or joined.operation not in JOINING:
+        return ()
+    return joined.inputs[1:] if joined.operation == "Concat" else joined.inputs[:-1]
 
 
-def _skip_dropout(walk: Walk, at: str) -> str:
+def skip_dropout(walk: Walk, at: str) -> str:
     """Return the output behind `at` and any dropouts, which have no effect outside of training."""
     for _ in range(_MAX_STEPS):
         node = walk.at(at)

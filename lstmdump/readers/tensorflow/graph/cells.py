@@ -49,6 +49,8 @@ class OwnEquations(NamedTuple):
         activation: The activation of the candidate and of the cell state, by Keras's name.
         cell_clip: The bound x if the cell state is clipped to [-x, x], or None.
         problem: Why the cell cannot be replayed: it has two activations, or other bounds.
+        state: The output that is c', clipped if the next step takes it so.
+        before: The output that is c, the cell state before the step.
     """
 
     order: str
@@ -60,6 +62,8 @@ class OwnEquations(NamedTuple):
     activation: str = "tanh"
     cell_clip: float | None = None
     problem: str | None = None
+    state: str = ""
+    before: str = ""
 
 
 class GraphCell(NamedTuple):
@@ -107,13 +111,19 @@ def _find_cells(graph: Nodes, seen: set[tuple[str, ...]]) -> Iterator[GraphCell]
     own_scopes: set[str] = set()  # further splits in the scope of a cell's kernel are steps of that cell
     for node in graph.running(SPLIT):
         scope = node.name.rpartition("/")[0]
-        if scope in own_scopes or node.number("num_split") != _PARTS or len(node.inputs) != 2:
+        if scope in own_scopes:
             continue
         variables = _find_variables(graph, node)
         if variables and variables["kernel"][0].rpartition("/")[0] == scope:
             own_scopes.add(scope)
         if variables and variables["kernel"] not in seen:
             yield _read_split_cell(graph, node, variables)
+
+
+def read_split_cell(graph: Nodes, split: Node) -> GraphCell | None:
+    """Return the cell around `split`, a Split, or None if it does not divide the product with a variable in four."""
+    variables = _find_variables(graph, split)
+    return _read_split_cell(graph, split, variables) if variables else None
 
 
 def _read_block_cell(graph: Nodes, node: Node) -> GraphCell | None:
@@ -134,7 +144,9 @@ def _read_block_cell(graph: Nodes, node: Node) -> GraphCell | None:
 
 
 def _find_variables(graph: Nodes, split: Node) -> dict[str, tuple[str, ...]]:
-    """Return the variables of the sum that `split` divides; none if that is not a product with a variable."""
+    """Return the variables of the sum that `split` divides in four; none if that is not a product with a variable."""
+    if split.number("num_split") != _PARTS or len(split.inputs) != 2:
+        return {}
     total = graph.source(split.inputs[1])
     bias: tuple[str, ...] = ()
     if total is not None and total.operation in ("BiasAdd", *ADDING) and len(total.inputs) == 2:

@@ -7,6 +7,7 @@ In the body of a function, an input is named `node:output:0`, or after an argume
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from lstmdump.model.limits import limit_exceeded
 from lstmdump.readers.tensorflow.graph.graph_def import Graph, Node, Nodes
@@ -16,6 +17,18 @@ LOOPS = ("While", "StatelessWhile")
 _WEIGHT = 5  # nodes of a graph that take as long as one in the body of a loop, which is parsed for each loop
 
 
+class Argument(NamedTuple):
+    """An argument of the body of a loop.
+
+    Attributes:
+        given: The output of the outer graph that is passed at the first turn.
+        following: The output in the body that takes its place at the next turn; None if the function does not show it.
+    """
+
+    given: str
+    following: str | None
+
+
 class FunctionBody(Nodes):
     """The nodes of a function that a loop runs; an argument stands for the node of the outer graph that was passed.
 
@@ -23,15 +36,24 @@ class FunctionBody(Nodes):
         function: a FunctionDef.
         outer: the graph that holds the loop.
         loop: the node of the loop.
+
+    Attributes:
+        outer: the graph that holds the loop.
+        loop: the node of the loop.
+        arguments: the arguments of the function by name.
+        results: the outputs in the body that the function returns.
     """
 
     def __init__(self, function: Message, outer: Graph, loop: Node) -> None:
-        self._outer = outer
+        self.outer = outer
+        self.loop = loop
         names = [argument.text(1) for argument in function.message(1).messages(2)]
-        self._arguments = dict(zip(names, loop.inputs, strict=False))
         ends = {entry.text(1): _graph_name(entry.text(2)) for entry in function.messages(4)}
-        results = [ends.get(result.text(1)) for result in function.message(1).messages(3)]
-        self._returned = {name: end for name, end in zip(names, results, strict=False) if end not in (None, name)}
+        self.results = [ends.get(result.text(1)) for result in function.message(1).messages(3)]
+        following = dict(zip(names, self.results, strict=False))
+        self.arguments = {
+            name: Argument(given, following.get(name)) for name, given in zip(names, loop.inputs, strict=False)
+        }
         self._nodes: dict[str, Node] = {}
         self._takers: dict[str, list[Node]] = {}
         for data in function.all_bytes(3):
@@ -44,15 +66,17 @@ class FunctionBody(Nodes):
     def node(self, name: str) -> Node | None:
         """Return the node that the input `name` refers to."""
         plain = name.lstrip("^").partition(":")[0]
-        if plain in self._returned:  # it stands for the outer node at the first turn only
-            return None
-        if plain in self._arguments:
-            return self._outer.source(self._arguments[plain])
-        return self._nodes.get(plain)
+        argument = self.arguments.get(plain)
+        if argument is None:
+            return self._nodes.get(plain)
+        if argument.following in (None, plain):
+            return self.outer.source(argument.given)
+        return None  # it stands for the outer node at the first turn only
 
     def returned(self, argument: str) -> str | None:
-        """Return the output that takes the place of `argument` at the next turn of the loop."""
-        return self._returned.get(argument)
+        """Return the output that takes the place of `argument` at the next turn of the loop; None if it stays."""
+        found = self.arguments.get(argument)
+        return None if found is None or found.following == argument else found.following
 
     def running(self, operation: str) -> Iterator[Node]:
         """Iterate over the nodes with the given operation."""

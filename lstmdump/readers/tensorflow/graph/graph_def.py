@@ -238,7 +238,8 @@ def scalar(node: Node) -> float | None:
     if not data and dtype in ("float32", "float64"):
         data = b"".join(message.all_bytes(field))
     elif not data:
-        data = b"".join((number & 0xFFFF).to_bytes(_BYTES[letter], "little") for number in message.integers(field))
+        width = _BYTES[letter]
+        data = b"".join((number % (1 << 8 * width)).to_bytes(width, "little") for number in message.integers(field))
     size = struct.calcsize(letter)
     if len(data) < size:
         return 0.0

@@ -218,7 +218,7 @@ def _describe(nodes: Nodes, steps: Sequence[_Step]) -> GraphCell | None:
         return None  # two gates that share an array are not those of an LSTM
     activation, clip, problem = _read_settings(nodes, first)
     own = OwnEquations(order, first.output, known[0].taken, known[0].state_first, known[0].is_known, units,
-                       activation, clip, problem)  # fmt: skip
+                       activation, clip, problem, first.state, first.before)  # fmt: skip
     return GraphCell(OWN, variables, sums["f"].added, known[0].is_known, first.node, own)
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from functools import partial
+from collections.abc import Callable, Collection, Mapping
+from functools import cache, partial
+from typing import TYPE_CHECKING
 
 from lstmdump.errors import CannotReplay
 from lstmdump.model.cell_classes import TF1_ORDER
 from lstmdump.model.settings import DeferredSettings, LayerSettings, bound, finite_number
 from lstmdump.model.tensor import Tensor
 from lstmdump.model.tree import LayerPath, Sources
+from lstmdump.readers.tensorflow.tf1 import directions
 from lstmdump.readers.tensorflow.tf1.cells import TF1Cell
 
-_HALVES = {"bw": ("fw", "backward"), "BW": ("FW", "backward"), "fw": ("bw", "forward"), "FW": ("BW", "forward")}
-"""The scope of the other half of a bidirectional network, and the direction, by the scope of a half."""
+if TYPE_CHECKING:
+    from lstmdump.readers.tensorflow.graph.cell_outputs import CellOutputs
 
 
 def sources(cells: Mapping[LayerPath, TF1Cell], tensors: Mapping[str, Tensor]) -> Sources:
@@ -23,23 +25,41 @@ def sources(cells: Mapping[LayerPath, TF1Cell], tensors: Mapping[str, Tensor]) -
     return tf1_topology.of(cells, tensors)
 
 
-def of(cell: TF1Cell, places: Collection[LayerPath]) -> DeferredSettings:
-    """Return the settings of `cell`, one of the cells at `places`.
+def of(cells: Mapping[LayerPath, TF1Cell]) -> dict[LayerPath, DeferredSettings]:
+    """Return the settings of all `cells`.
 
-    If there is a graph, they include the activations and the bounds, or the reason why the cell is not a plain LSTM.
+    If there is a graph, they include the activations and the bounds, or the reason why a cell is not a plain LSTM; and
+    what the cell is given besides its input.
     """
+
+    @cache
+    def outputs() -> CellOutputs:
+        from lstmdump.readers.tensorflow.tf1 import topology
+
+        return topology.outputs_of(cells)
+
+    return {path: _defer(path, cells, outputs) for path in cells}
+
+
+def _defer(path: LayerPath, cells: Mapping[LayerPath, TF1Cell], outputs: Callable[[], CellOutputs]) -> DeferredSettings:
+    cell = cells[path]
     is_own = cell.order is not None or cell.kind is None  # such a cell has no class that states the order of its gates
     order = TF1_ORDER if is_own and cell.order is None else cell.order
-    return DeferredSettings(partial(_read_settings, cell, places), finite_number(cell.forget_bias), order,
-                            shows_equations=is_own and cell.computed is not None)  # fmt: skip
+    return DeferredSettings(
+        partial(_read_settings, cell, cells),
+        finite_number(cell.forget_bias),
+        order,
+        shows_equations=is_own and cell.computed is not None,
+        add_given=None if cell.computed is None else partial(_add_given, "/".join(path), outputs),
+    )
 
 
 def _read_settings(cell: TF1Cell, places: Collection[LayerPath]) -> LayerSettings:
-    equations, direction = _read_equations(cell), _find_direction(cell, places)
+    equations, direction = _read_equations(cell), directions.find(cell, places)
     return equations._replace(
         is_described=True,
         direction=direction,
-        go_backwards=None if direction is None else direction == "backward",
+        go_backwards=directions.goes_backwards(cell, direction),
         zero_output_for_mask=True,
     )
 
@@ -63,23 +83,18 @@ def _read_equations(cell: TF1Cell) -> LayerSettings:
     )
 
 
-def _find_direction(cell: TF1Cell, places: Collection[LayerPath]) -> str | None:
-    """Return the direction of `cell` if it is a half of a bidirectional network, else None.
+def _add_given(name: str, outputs: Callable[[], CellOutputs], settings: LayerSettings) -> LayerSettings:
+    """Return `settings`, of the cell `name`, with what it is given in the graph: first states, lengths of sequences."""
+    from lstmdump.readers.tensorflow.graph import cell_states
 
-    It is a half if its name is next to that of the other half, and the graph does not contradict.
-    """
-    steps = tuple(filter(None, cell.scope.split("/")))
-    for length in reversed(range(len(steps))):
-        other, direction = _HALVES.get(steps[length], ("", ""))
-        around = (*steps[:length], other)
-        if other and any(place[: length + 1] == around for place in places):
-            differs = _is_turned(cell) is (direction != "backward")
-            return None if differs else direction
-    return None
-
-
-def _is_turned(cell: TF1Cell) -> bool | None:
-    """Return whether `cell` reads the last step of its input first, or None if no graph shows it."""
-    from lstmdump.readers.tensorflow.graph import cell_inputs
-
-    return None if cell.computed is None else cell_inputs.is_turned(cell.computed)
+    if settings.cannot_replay is not None:
+        return settings
+    try:
+        states, lengths = cell_states.first_states(name, outputs()), cell_states.lengths(name, outputs())
+    except CannotReplay:
+        return settings
+    return settings._replace(
+        first_states_from=states,
+        sequence_lengths_from="" if lengths is None else lengths.name,
+        sequence_lengths=None if lengths is None else lengths.numbers,
+    )

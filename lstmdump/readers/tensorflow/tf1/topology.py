@@ -15,9 +15,10 @@ from operator import itemgetter
 from lstmdump.errors import CannotReplay
 from lstmdump.model.tensor import Tensor
 from lstmdump.model.tree import LayerPath, Source
-from lstmdump.readers.tensorflow.graph import cell_equations, cell_inputs
-from lstmdump.readers.tensorflow.graph.cells import GraphCell
-from lstmdump.readers.tensorflow.tf1 import own_arrays
+from lstmdump.readers.tensorflow.graph import cell_sources
+from lstmdump.readers.tensorflow.graph.cell_outputs import CellOutputs, KnownCell
+from lstmdump.readers.tensorflow.graph.cell_sources import SequenceGiver
+from lstmdump.readers.tensorflow.tf1 import directions, own_arrays
 from lstmdump.readers.tensorflow.tf1.cells import TF1Cell
 
 _STACKED = re.compile(r"(.*/)?(?:multi_rnn_cell/cell_|MultiRNNCell/Cell)(\d{1,4})()/[^/]+")
@@ -51,27 +52,35 @@ def of(cells: Mapping[LayerPath, TF1Cell], tensors: Mapping[str, Tensor]) -> dic
     return {**_find_by_name(_STACKED_HALF, _HALVES, placed, others), **found}
 
 
+def outputs_of(cells: Mapping[LayerPath, TF1Cell]) -> CellOutputs:
+    """Return the outputs of those of `cells` that are in a graph, by their names in the model."""
+    known = ((path, cell.computed, cell.variables) for path, cell in cells.items())
+    return CellOutputs({"/".join(path): KnownCell(computed, variables)
+                        for path, computed, variables in known if computed is not None})  # fmt: skip
+
+
 def _find_by_graph(cells: Mapping[LayerPath, TF1Cell]) -> dict[LayerPath, Source]:
-    computed = {path: cell.computed for path, cell in cells.items() if cell.computed is not None}
-    outputs = {
-        (one.node.home, name): path for path, one in computed.items() if (name := _find_output(one, cells[path]))
-    }
-    taken = {path: (one.node.home, _find_input(one)) for path, one in computed.items()}
-    return {path: Source((outputs[key],)) for path, key in taken.items() if key in outputs}
+    paths, outputs = {"/".join(path): path for path in cells}, outputs_of(cells)
+    found = {}
+    for name in outputs.cells:
+        try:
+            givers = cell_sources.find(name, outputs)
+        except CannotReplay:
+            continue
+        if givers and all(_is_in_order(giver, paths[name], paths[giver.cell], cells) for giver in givers):
+            found[paths[name]] = Source(tuple(paths[giver.cell] for giver in givers))
+    return found
 
 
-def _find_input(computed: GraphCell) -> str:
-    try:
-        return cell_inputs.source(computed) or ""
-    except CannotReplay:
-        return ""
+def _is_in_order(giver: SequenceGiver, path: LayerPath, giving: LayerPath, cells: Mapping[LayerPath, TF1Cell]) -> bool:
+    """Return whether the cell at `path` gets the outputs of the one at `giving` in the order of the input.
 
-
-def _find_output(computed: GraphCell, cell: TF1Cell) -> str:
-    try:
-        return cell_equations.read(computed, cell.variables).output
-    except CannotReplay:
-        return ""
+    A half that goes backwards has a reversal before it, and another one behind it, which restores the order. Any
+    other cell that goes backwards has only the one before it.
+    """
+    own, of_giver = (directions.find(cells[one], cells) for one in (path, giving))
+    is_turned = directions.goes_backwards(cells[path], own) is True
+    return giver.is_turned == (is_turned != (of_giver == "backward"))
 
 
 def _find_by_name(

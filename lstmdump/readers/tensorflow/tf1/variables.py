@@ -82,7 +82,7 @@ def place(
     return Variables(
         weights,
         _find_kinds(by_path, kept),
-        {path: tf1_settings.of(cell, by_path) for path, cell in by_path.items()},
+        tf1_settings.of(by_path),
         [*notes, *tf1_cells.note_other_cells(kept), *_note_unnamed_cells(kept, inside, with_graph=graph is not None)],
         lambda: tf1_settings.sources(by_path, kept),
         arrays_beside,

@@ -21,7 +21,7 @@ def found(data: bytes, known: Mapping[str, Sequence[str]] = KNOWN) -> Equations:
 
 
 def test_a_plain_cell_goes_through_tanh_and_clips_nothing() -> None:
-    assert found(lstm_cell("c")) == Equations("tanh", "c/h", None, None)
+    assert found(lstm_cell("c")) == Equations("tanh", "c/h", None, None, "c/c", "c/c_before")
 
 
 @pytest.mark.parametrize(
@@ -143,12 +143,12 @@ def projected(*after: bytes) -> bytes:
 
 
 def test_the_output_of_a_projected_cell_is_the_product() -> None:
-    assert found(projected(), {**KNOWN, **PROJECTION}) == Equations("tanh", "c/p", None, None)
+    assert found(projected(), {**KNOWN, **PROJECTION}) == Equations("tanh", "c/p", None, None, "c/c", "c/c_before")
 
 
 def test_a_clipped_projection_has_its_bound() -> None:
     data = projected(clipped("c/m", "c/p", -0.1, 0.1))
-    assert found(data, {**KNOWN, **PROJECTION}) == Equations("tanh", "c/m", None, 0.1)
+    assert found(data, {**KNOWN, **PROJECTION}) == Equations("tanh", "c/m", None, 0.1, "c/c", "c/c_before")
 
 
 def test_a_projection_passed_on_without_clipping_is_not_clipped() -> None:
@@ -174,7 +174,7 @@ def block(operation: str, **attributes: bytes) -> bytes:
 
 @pytest.mark.parametrize(("operation", "clip"), [("LSTMBlockCell", 3.0), ("BlockLSTM", 3.0), ("BlockLSTMV2", None)])
 def test_a_block_cell_without_the_attribute_has_the_default_clip(operation: str, clip: float | None) -> None:
-    assert found(block(operation)) == Equations("tanh", "cell:6", clip, None)
+    assert found(block(operation)) == Equations("tanh", "cell:6", clip, None, "cell:1", "cs")
 
 
 @pytest.mark.parametrize(("stored", "clip"), [(2.5, 2.5), (0.0, None), (-1.0, None)])

@@ -1,31 +1,13 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import pytest
-from support.tensorflow_builders import constant, counted, node, split_cell, variable
+from support.tensorflow_builders import constant, function, loop, node, split_cell, variable
 
 from lstmdump.errors import RefusedModel
 from lstmdump.readers.tensorflow.graph import functions as graph_functions
 from lstmdump.readers.tensorflow.graph.cells import cells, joining_axes
 from lstmdump.readers.tensorflow.graph.graph_def import Graph
-from lstmdump.readers.tensorflow.wire.protobuf import fields
-
-
-def function(name: str, arguments: list[str], nodes: bytes, results: Mapping[str, str] | None = None) -> bytes:
-    """Return a library of one FunctionDef, which holds the `nodes` of a graph in field 3, and returns `results`."""
-    results = results or {}
-    signature = counted(1, name) + b"".join(counted(2, counted(1, argument)) for argument in arguments)
-    signature += b"".join(counted(3, counted(1, result)) for result in results)
-    messages = [bytes(value) for _, value in fields(nodes) if not isinstance(value, int)]
-    inside = b"".join(counted(3, message) for message in messages)
-    ends = b"".join(counted(4, counted(1, result) + counted(2, output)) for result, output in results.items())
-    return counted(2, counted(1, counted(1, signature) + inside + ends))
-
-
-def loop(name: str, body: str, *inputs: str, operation: str = "While") -> bytes:
-    return node(name, operation, *inputs, body=counted(10, counted(1, body)))
 
 
 @pytest.mark.parametrize("operation", ["While", "StatelessWhile"])

@@ -192,6 +192,14 @@ def test_a_half_scalar_may_be_in_bits() -> None:
     assert graph_def.scalar(found(data, "c")) == 1.0
 
 
+@pytest.mark.parametrize("value", [1, -1, 70_000])
+@pytest.mark.parametrize("as_bytes", [True, False])
+def test_an_integer_scalar_may_be_negative(value: int, as_bytes: bool) -> None:
+    by_type = node("c", "Const", value=counted(8, integer(1, 3) + counted(2, b"") + integer(7, value)))
+    data = constant("c", np.array(value, "<i4")) if as_bytes else by_type
+    assert graph_def.scalar(found(data, "c")) == value
+
+
 @pytest.mark.parametrize("values", [np.zeros(2, "f4"), np.array("x"), np.array(1, "u1")])
 def test_several_numbers_and_other_dtypes_are_not_a_scalar(values: np.ndarray) -> None:
     data = node("c", "Const") if values.dtype.kind == "U" else constant("c", values)

@@ -1,15 +1,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from support.tensorflow_builders import lstm_cell, meta_graph, node, variable, write_bundle
+from support.tensorflow_builders import (
+    constant,
+    graph_of,
+    looped_cell,
+    lstm_cell,
+    meta_graph,
+    node,
+    variable,
+    write_bundle,
+    zeros,
+)
 
 import lstmdump
 from lstmdump.model.settings import LayerSettings
-from lstmdump.readers.tensorflow.graph import cell_equations
+from lstmdump.readers.tensorflow.graph import cell_equations, cell_states
 from lstmdump.readers.tensorflow.graph.cell_equations import Equations
+from lstmdump.report.facts import describe
 
 GENUINE = Path(__file__).parents[3] / "genuine"
 
@@ -23,7 +35,7 @@ def written(tmp_path: Path, scopes: list[str], graph: bytes = b"") -> Path:
     tensors = {f"{scope}/{leaf}": np.zeros(shape, "f4") for scope in scopes for leaf, shape in shapes.items()}
     path = write_bundle(tmp_path / "x", tensors)
     if graph:
-        path.with_name("x.meta").write_bytes(meta_graph(graph=weights(*scopes) + graph))
+        path.with_name("x.meta").write_bytes(meta_graph(graph=graph_of(weights(*scopes), graph)))
     return path
 
 
@@ -41,6 +53,8 @@ def test_a_graph_gives_the_activations_of_a_cell(tmp_path: Path) -> None:
             activation="relu",
             recurrent_activation="sigmoid",
             cell_clip=2.0,
+            first_states_from=("rnn/lstm_cell/h_before", "rnn/lstm_cell/c_before"),
+            sequence_lengths_from="",
         )
     ]
 
@@ -67,7 +81,8 @@ def test_the_graph_is_read_when_more_than_the_forget_bias_is_requested(
     monkeypatch.setattr(cell_equations, "read", read)
     with lstmdump.open(written(tmp_path, ["rnn/lstm_cell"], lstm_cell("rnn/lstm_cell"))) as model:
         assert (model.lstms[0].forget_bias, looks) == (1.0, [])
-        assert (model.lstms[0].settings.activation, looks) == ("softsign", [1])
+        assert model.lstms[0].stated.get_own().activation == "softsign"
+        assert looks == [1]
 
 
 # --- directions
@@ -173,3 +188,54 @@ def test_a_cell_with_a_name_of_its_own_has_its_peepholes_and_its_projection(tmp_
     path.with_name("x.meta").write_bytes(meta_graph(graph=graph))
     with lstmdump.open(path) as model:
         assert [(lstm.input_dim, lstm.projection, lstm.peepholes) for lstm in model.lstms] == [(5, p, True)]
+
+
+# --- what a cell is given besides its input
+
+
+def looped(tmp_path: Path, **options: Any) -> list[LayerSettings]:
+    data = node("h_first", "Placeholder") + zeros("c_first") + node("lengths", "Placeholder")
+    return settings(tmp_path, ["rnn/lstm_cell"], data + looped_cell("rnn/lstm_cell", **options))
+
+
+def test_first_states_and_lengths_are_those_in_the_graph(tmp_path: Path) -> None:
+    (said,) = looped(tmp_path, lengths="lengths")
+    assert said.first_states_from == ("h_first",)
+    assert (said.sequence_lengths_from, said.sequence_lengths) == ("lengths", None)
+
+
+def test_a_cell_without_lengths_states_that_all_steps_count(tmp_path: Path) -> None:
+    assert looped(tmp_path)[0].sequence_lengths_from == ""
+
+
+def test_without_a_graph_it_is_not_known_what_a_cell_is_given(tmp_path: Path) -> None:
+    (said,) = settings(tmp_path, ["rnn/lstm_cell"])
+    assert (said.first_states_from, said.sequence_lengths_from) == (None, None)
+
+
+def test_the_own_settings_of_a_cell_are_known_without_a_walk_through_the_graph(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cell_states, "first_states", lambda *_: pytest.fail("searched"))
+    with lstmdump.open(written(tmp_path, ["rnn/lstm_cell"], lstm_cell("rnn/lstm_cell"))) as model:
+        record = describe(model)
+    assert record.layers[0].computes.activation == "tanh"
+
+
+def test_a_cell_that_takes_the_input_in_reverse_goes_backwards(tmp_path: Path) -> None:
+    data = node("h_first", "Placeholder") + zeros("c_first") + node("turned", "ReverseSequence", "x", "lengths")
+    (said,) = settings(tmp_path, ["rnn/lstm_cell"], data + looped_cell("rnn/lstm_cell", "turned"))
+    assert (said.direction, said.go_backwards) == (None, True)
+
+
+@pytest.mark.parametrize(("axis", "backwards"), [(0, True), (1, True), (2, None), (-1, None)])
+def test_features_in_reverse_are_no_direction(axis: int, backwards: bool | None, tmp_path: Path) -> None:
+    data = node("h_first", "Placeholder") + zeros("c_first") + constant("axis", np.array([axis], "<i4"))
+    data += node("turned", "ReverseV2", "x", "axis") + looped_cell("rnn/lstm_cell", "turned")
+    assert settings(tmp_path, ["rnn/lstm_cell"], data)[0].go_backwards is backwards
+
+
+def test_an_input_that_is_reversed_twice_is_in_order(tmp_path: Path) -> None:
+    data = node("h_first", "Placeholder") + zeros("c_first") + node("once", "Reverse", "x", "axes")
+    data += node("twice", "Reverse", "once", "axes") + looped_cell("rnn/lstm_cell", "twice")
+    assert settings(tmp_path, ["rnn/lstm_cell"], data)[0].go_backwards is None

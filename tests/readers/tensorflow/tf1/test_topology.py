@@ -4,7 +4,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.tensorflow_builders import lstm_cell, meta_graph, node, scalar, variable, write_bundle
+from support.tensorflow_builders import (
+    constant,
+    graph_of,
+    looped_cell,
+    lstm_cell,
+    meta_graph,
+    node,
+    scalar,
+    variable,
+    write_bundle,
+    zeros,
+)
 
 import lstmdump
 from lstmdump.model.location import Location
@@ -23,7 +34,7 @@ def sources(tmp_path: Path, widths: Widths, graph: bytes = b"", others: tuple[st
     path = write_bundle(tmp_path / "x", tensors)
     if graph:
         declared = b"".join(variable(name, values.shape) for name, values in tensors.items())
-        path.with_name("x.meta").write_bytes(meta_graph(graph=declared + graph))
+        path.with_name("x.meta").write_bytes(meta_graph(graph=graph_of(declared, graph)))
     with lstmdump.open(path) as model:
         found = model.model.sources()
     return {"/".join(path): ["/".join(one) for one in source.layers] for path, source in found.items()}
@@ -94,6 +105,40 @@ def test_the_graph_shows_the_source_of_a_cell(tmp_path: Path) -> None:
 def test_the_sum_of_input_and_output_is_another_source(tmp_path: Path) -> None:
     data = lstm_cell(FIRST) + node("sum", "AddV2", "x", f"{FIRST}/h") + lstm_cell(SECOND, "sum")
     assert sources(tmp_path, SAME, data) == {}
+
+
+A, B = "a/lstm_cell", "b/lstm_cell"
+FW, BW = "r/fw/lstm_cell", "r/bw/lstm_cell"
+STATES = zeros("h_first") + zeros("c_first") + constant("axis", np.array(2, "<i4"))
+
+
+def turned(name: str, taken: str) -> bytes:
+    return node(name, "ReverseSequence", taken, "lengths")
+
+
+def test_a_loop_follows_the_one_before(tmp_path: Path) -> None:
+    data = STATES + looped_cell(A) + looped_cell(B, f"{A}/sequence")
+    assert sources(tmp_path, {A: (4, 4), B: (4, 4)}, data) == {B: [A]}
+
+
+def halves(of_backward: str) -> bytes:
+    """Return a loop behind both halves of a bidirectional network, the outputs of the second taken from a node."""
+    data = STATES + looped_cell(FW) + turned("turned", "x") + looped_cell(BW, "turned")
+    return data + node("both", "ConcatV2", f"{FW}/sequence", of_backward, "axis") + looped_cell(B, "both")
+
+
+def test_a_loop_follows_both_halves_whose_outputs_are_in_order(tmp_path: Path) -> None:
+    data = turned("back", f"{BW}/sequence") + halves("back")
+    assert sources(tmp_path, {FW: (4, 4), BW: (4, 4), B: (4, 4)}, data) == {B: [FW, BW]}
+
+
+def test_outputs_in_the_order_of_a_half_that_goes_backwards_are_another_input(tmp_path: Path) -> None:
+    assert sources(tmp_path, {FW: (4, 4), BW: (4, 4), B: (4, 4)}, halves(f"{BW}/sequence")) == {}
+
+
+def test_a_loop_that_goes_backwards_follows_outputs_that_are_reversed(tmp_path: Path) -> None:
+    data = STATES + looped_cell(A) + turned("turned", f"{A}/sequence") + looped_cell(B, "turned")
+    assert sources(tmp_path, {A: (4, 4), B: (4, 4)}, data) == {B: [A]}
 
 
 def test_a_cell_with_other_equations_is_not_a_source(tmp_path: Path) -> None:
