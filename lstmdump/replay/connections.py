@@ -50,9 +50,13 @@ def sources(opened: OpenModel, chosen: Sequence[LSTM]) -> dict[str, Source]:
 
 
 def _are_halves(one: LSTM, other: LSTM) -> bool:
-    """Return whether two layers are the halves of one Bidirectional."""
+    """Return whether two layers are the halves of one Bidirectional, or of a bidirectional network of TensorFlow 1."""
+    if {behaviour.half(one), behaviour.half(other)} != {"forward", "backward"}:
+        return False
     one_parent, other_parent = (lstm.name.rpartition("/")[0] for lstm in (one, other))
-    return one_parent == other_parent != "" and {behaviour.half(one), behaviour.half(other)} == {"forward", "backward"}
+    steps = zip(one.name.lower().split("/"), other.name.lower().split("/"), strict=False)
+    differing = next((set(pair) for pair in steps if pair[0] != pair[1]), set())
+    return one_parent == other_parent != "" or differing == {"fw", "bw"}
 
 
 def _explain_no_source(name: str, names: Sequence[str], every: Mapping[str, Source]) -> str:

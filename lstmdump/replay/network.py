@@ -12,9 +12,10 @@ from lstmdump.lstm.open_model import OpenModel
 from lstmdump.model.sentences import shared
 from lstmdump.model.tensor import Array
 from lstmdump.model.tree import Source
-from lstmdump.replay import activations, connections, equations, matching
+from lstmdump.replay import activations, connections, equations, matching, omissions
 from lstmdump.replay.equations import CellNumbers
 from lstmdump.replay.matching import GivenArray
+from lstmdump.replay.omissions import Omission
 
 
 class RunOptions(NamedTuple):
@@ -51,17 +52,25 @@ class Network(NamedTuple):
         sources: The source of each layer that takes outputs of others, by name; the other layers take the input.
         options: How the layers are run.
         notes: Remarks on how the layers are run.
+        omissions: What the layers are given in the model, and not by this run, unless the user gives it.
     """
 
     cells: tuple[CellNumbers, ...]
     sources: Mapping[str, Source]
     options: RunOptions
     notes: tuple[str, ...]
+    omissions: tuple[Omission, ...] = ()
 
     @property
     def notes_on_states(self) -> tuple[str, ...]:
-        """The notes, and one on layers whose steps are not in the order of the input."""
-        return (*self.notes, *note_backwards(self.cells))
+        """The notes, with those on what is left out, and on layers whose steps are not in the order of the input."""
+        left_out = omissions.notes(self.omissions, len(self.cells))
+        return (*self.notes, *left_out, *note_backwards(self.cells))
+
+    def supplied(self, *, has_mask: bool, with_states: Collection[str]) -> Network:
+        """Return the layers for a run in which the user gives a mask, or first states to the layers `with_states`."""
+        left_out = omissions.without(self.omissions, has_mask=has_mask, with_states=with_states)
+        return self._replace(omissions=tuple(left_out))
 
     def taken(self, name: str) -> tuple[str, ...]:
         """Return the names of the layers whose outputs the layer `name` takes; empty if it takes the input."""
@@ -91,7 +100,24 @@ def read(opened: OpenModel, chosen: Sequence[LSTM], input_dim: int, wanted: RunO
     connections.require_width(opened, heads, input_dim, may_chain=not wanted.chain)
     connections.require_joining_widths(chosen, sources)
     cells, notes = read_each(connections.in_order(chosen, sources), opened.producer, wanted)
-    return Network(cells, sources, wanted, notes)
+    return Network(cells, sources, wanted, notes, tuple(list_omissions(opened, chosen, chained=sources)))
+
+
+def list_omissions(
+    opened: OpenModel, chosen: Sequence[LSTM], *, chained: Collection[str] | None = None
+) -> Iterator[Omission]:
+    """Yield what the layers `chosen` of `opened` are given in the model and not by a run of each by itself.
+
+    Args:
+        opened: The model.
+        chosen: The layers that are run.
+        chained: The layers that take the outputs of others in this run, too; None if layers cannot be chained in it.
+    """
+    names, sources = [lstm.name for lstm in chosen], connections.sources_by_name(opened)
+    for lstm in chosen:
+        yield from omissions.of_layer(lstm)
+        if lstm.name in sources and lstm.name not in (chained or ()):
+            yield omissions.of_source(lstm.name, sources[lstm.name], None if chained is None else names)
 
 
 def read_given(opened: OpenModel, chosen: Sequence[LSTM], given: Sequence[GivenArray], options: RunOptions) -> Network:
@@ -122,7 +148,8 @@ def read_each(
 def read_one(lstm: LSTM, producer: str, wanted: RunOptions) -> tuple[CellNumbers, list[str]]:
     """Read `lstm` as `read_each` does; return it with its notes, which do not name it."""
     found = _read_behaviour(lstm, producer, wanted)
-    return _read_cell(lstm, found, wanted), [*found.notes, *_note_layer(lstm, found, wanted)]
+    stateful = (one.note for one in omissions.of_stateful_layer(lstm))
+    return _read_cell(lstm, found, wanted), [*found.notes, *_note_layer(lstm, found, wanted), *stateful]
 
 
 def _read_behaviour(lstm: LSTM, producer: str, wanted: RunOptions) -> Behaviour:

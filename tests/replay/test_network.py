@@ -10,7 +10,6 @@ from support.networks import opened, read
 
 import lstmdump
 from lstmdump.errors import BadInput, CannotReplay, CorruptModel, NoForgetBias
-from lstmdump.lstm.open_model import OpenModel
 from lstmdump.model.settings import LayerSettings
 from lstmdump.model.tree import Source
 from lstmdump.replay import network
@@ -224,7 +223,30 @@ def test_the_direction_of_a_half_recognised_by_name_can_be_overridden() -> None:
     assert (found.go_backwards, found.is_aligned) == (False, False)
 
 
-def test_sources_are_not_computed_without_a_chain() -> None:
-    made = opened({"a": (3, 4)})
-    model = OpenModel(made.path, made.model._replace(sources=lambda: pytest.fail("asked")), made.lstms)
-    assert read(model).sources == {}
+def test_a_layer_behind_another_one_takes_the_input_with_a_note() -> None:
+    made = opened({"a": (3, 4), "b": (3, 4)}, {("b",): Source((("a",),))})
+    note = "b: takes the input given, although in the model it takes the output of a; --chain gives it that"
+    assert read(made).notes_on_states[-1] == note
+    assert read(opened({"a": (3, 3), "b": (3, 4)}, {("b",): Source((("a",),))}), chain=True).omissions == ()
+
+
+def test_the_note_names_the_layers_that_must_be_chosen_as_well() -> None:
+    made = opened({"a": (3, 4), "b": (3, 4)}, {("b",): Source((("a",),))})
+    assert (
+        read(made, layers="b", chain=True)
+        .notes_on_states[-1]
+        .endswith("in the model it takes the output of a; --chain, with a chosen as well, gives it that")
+    )
+
+
+def test_the_halves_of_a_network_of_tensorflow_1_may_both_be_first() -> None:
+    directions = {("r", half, "cell"): word for half, word in (("fw", "forward"), ("bw", "backward"))}
+    made = opened({"r/fw/cell": (3, 4), "r/bw/cell": (3, 4)}, directions=directions)
+    assert [cell.name for cell in read(made, chain=True).cells] == ["r/fw/cell", "r/bw/cell"]
+
+
+def test_the_halves_of_two_networks_are_not_both_first() -> None:
+    directions = {("r", "fw", "cell"): "forward", ("s", "bw", "cell"): "backward"}
+    made = opened({"r/fw/cell": (3, 4), "s/bw/cell": (3, 4)}, directions=directions)
+    with pytest.raises(CannotReplay, match="s/bw/cell directly follows another"):
+        read(made, chain=True)

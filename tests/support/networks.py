@@ -8,6 +8,7 @@ import numpy as np
 
 import lstmdump
 from lstmdump.lstm.open_model import OpenModel
+from lstmdump.model.settings import DeferredSettings, LayerSettings
 from lstmdump.model.tensor import Tensor
 from lstmdump.model.tree import Model, Source, Weight, grow
 from lstmdump.replay import network
@@ -31,6 +32,7 @@ def opened(
     settings: dict[tuple[str, ...], dict[str, Any]] | None = None,
     directions: dict[tuple[str, ...], str] | None = None,
     producer: str = "keras 3.0.0",
+    given: dict[tuple[str, ...], LayerSettings] | None = None,
 ) -> OpenModel:
     """Return a model of LSTM layers.
 
@@ -40,6 +42,7 @@ def opened(
         settings: The configurations of layers, by path.
         directions: The halves of a Bidirectional that layers are, by path.
         producer: The producer of the file.
+        given: The settings of layers, by path, in place of configurations.
     """
     paths = {name: tuple(name.split("/")) for name in layers}
     weights = [Weight(paths[name], leaf, tensor(f"{name}/{leaf}", values))
@@ -47,6 +50,7 @@ def opened(
                for leaf, values in builders.fused(builders.gates(d, m, k)).items()]  # fmt: skip
     configs, halves = settings or {}, directions or {}
     described = {path: stated(configs.get(path, {}), halves.get(path)) for path in configs | halves}
+    described |= {path: DeferredSettings(lambda one=one: one) for path, one in (given or {}).items()}
     root = grow(weights, dict.fromkeys(paths.values(), "LSTM"), described)
     model = Model("keras-h5", producer, root, sources=lambda: sources or {})
     return OpenModel("m.h5", model, lstmdump.lstm.find_lstms(model))

@@ -21,7 +21,6 @@ from lstmdump.sandbox.guard import Guard, ModelPath
 
 if TYPE_CHECKING:
     from lstmdump.model.tensor import Array
-    from lstmdump.model.tree import Source
     from lstmdump.replay.cell import CellNumbers
     from lstmdump.replay.lags import LayerLags
     from lstmdump.replay.matching import GivenArray
@@ -207,19 +206,14 @@ def _read(model: ModelPath, wanted: _LagsRequest) -> _LayersAlone | NetworkPlan:
 
 def _read_alone(opened: OpenModel, chosen: Sequence[LSTM], wanted: _LagsRequest) -> _LayersAlone:
     """Read LSTM layers, each to be run by itself on the same input."""
-    from lstmdump.replay import connections, matching, network
+    from lstmdump.replay import connections, matching, network, omissions
 
     if wanted.given:
         connections.require_width(opened, chosen, matching.require_one(wanted.given).shape[-1], may_chain=False)
     cells, notes = network.read_each(chosen, opened.producer, wanted.options)
-    sources = connections.sources_by_name(opened) if wanted.given else {}
-    follow = (_note_source(lstm.name, sources[lstm.name]) for lstm in chosen if lstm.name in sources)
-    return _LayersAlone(cells, (*notes, *follow))
-
-
-def _note_source(name: str, source: Source) -> str:
-    """Return the note that the input given replaces the output that the layer `name` takes in the model."""
-    return f"{name}: takes the input given, although in the model it takes the output of {' and '.join(source.names)}"
+    left_out = network.list_omissions(opened, chosen) if wanted.given else ()
+    remaining = omissions.without(left_out, has_mask=wanted.has_mask)
+    return _LayersAlone(cells, (*notes, *omissions.notes(remaining, len(cells))))
 
 
 def _print(lags: ModelLags, *, as_json: bool, by_feature: bool, first: bool) -> None:

@@ -97,6 +97,8 @@ def trace_command(
     x = next(iter(signals.values())).values if signals else inputs.as_sequences(arrays[0], given.paths[0], dtype)
     mask = None if running.mask is None else inputs.mask(running.mask, x.shape[:2])
     first = {} if initial_state is None else trace.first_states(net, initial_state, len(x))
+    if not isinstance(net, NetworkPlan):
+        net = net.supplied(has_mask=mask is not None, with_states=first)
     job = _Job(item, file, report, stats=stats, as_json=as_json)
     with run.each(item):
         if isinstance(net, NetworkPlan):

@@ -330,3 +330,25 @@ def test_a_model_without_numbers_has_failed(run: Run, wandering: Path, model: Pa
 def test_with_inputs_a_state_need_not_settle(run: Run, wandering: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.ones((5, 1)))
     assert run("lags", wandering, "-i", tmp_path / "x.npy").status == 0
+
+
+@pytest.fixture
+def cases(root: Path) -> Path:
+    return root / "tests" / "cases"
+
+
+def test_what_a_cell_of_tensorflow_1_is_given_is_in_the_notes(run: Run, cases: Path) -> None:
+    made = json.loads(run("lags", cases / "seqlen-tf1.12", "-i", cases / "s2s-tf1.12.x.npy", "--json").out)
+    assert [note for note in made["notes"] if "sequence_length, [5, 3]" in note and "--mask" in note]
+
+
+def test_a_mask_replaces_the_note_on_the_lengths(run: Run, cases: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "mask.npy", np.arange(5) < np.array([[5], [3]]))
+    x = cases / "s2s-tf1.12.x.npy"
+    made = json.loads(run("lags", cases / "seqlen-tf1.12", "-i", x, "--mask", tmp_path / "mask.npy", "--json").out)
+    assert [note for note in made["notes"] if "sequence_length" in note] == []
+
+
+def test_without_an_input_there_are_no_notes_on_what_is_given(run: Run, cases: Path) -> None:
+    made = json.loads(run("lags", cases / "seqlen-tf1.12", "--json").out)
+    assert [note for note in made["notes"] if "sequence_length" in note] == []

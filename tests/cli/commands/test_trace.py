@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -248,3 +249,54 @@ def test_a_signal_leaves_no_unfinished_files(number: signal.Signals, status: int
         process.send_signal(number)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err.strip(), (tmp_path / "new").exists()) == (status, b"", b"", False)
+
+
+# --- what a cell of TensorFlow 1 is given besides its input
+
+
+@pytest.fixture
+def cases(root: Path) -> Path:
+    return root / "tests" / "cases"
+
+
+@pytest.fixture
+def decoder(run: Run, cases: Path, out: Path) -> Callable[..., Any]:
+    """Run the decoder of a model of TensorFlow 1, whose first states are the last ones of the encoder."""
+    return partial(run, "trace", cases / "s2s-tf1.12", "-l", "decoder*", "-i", cases / "s2s-tf1.12.y.npy", "-o", out)
+
+
+def test_first_states_that_the_graph_gives_are_in_a_note(decoder: Callable[..., Any], cases: Path) -> None:
+    assert decoder().err == (
+        f"lstmdump: {cases / 's2s-tf1.12'}: decoder/basic_lstm_cell: in the model, its first states come from "
+        "encoder/basic_lstm_cell; here they are 0, unless --initial-state gives them\n"
+    )
+
+
+def test_with_the_states_of_the_encoder_the_decoder_computes_what_tensorflow_computed(
+    decoder: Callable[..., Any], cases: Path, out: Path, tmp_path: Path
+) -> None:
+    recorded = np.load(cases / "s2s-tf1.12.io.npz")
+    np.savez(tmp_path / "first.npz", h=recorded["h"], c=recorded["c"])
+    outcome = decoder("--initial-state", tmp_path / "first.npz")
+    assert (outcome.status, outcome.err) == (0, "")
+    np.testing.assert_allclose(np.load(out)["decoder/basic_lstm_cell/h"], recorded["dec"], atol=1e-6)
+
+
+def test_the_lengths_of_the_sequences_are_in_a_note(run: Run, cases: Path, out: Path) -> None:
+    outcome = run("trace", cases / "seqlen-tf1.12", "-i", cases / "s2s-tf1.12.x.npy", "-o", out, "--json")
+    (note,) = json.loads(outcome.out)["notes"]
+    assert note == (
+        "rnn/basic_lstm_cell: in the model, the steps behind the length of a sequence are skipped (sequence_length, "
+        "[5, 3]); here all steps count, unless --mask skips some"
+    )
+
+
+def test_with_a_mask_of_the_lengths_the_cell_computes_what_tensorflow_computed(
+    run: Run, cases: Path, out: Path, tmp_path: Path
+) -> None:
+    recorded = np.load(cases / "seqlen-tf1.12.io.npz")
+    np.save(tmp_path / "mask.npy", np.arange(5) < np.array([[5], [3]]))
+    options = ["-i", cases / "s2s-tf1.12.x.npy", "--mask", tmp_path / "mask.npy", "-o", out]
+    outcome = run("trace", cases / "seqlen-tf1.12", *options)
+    assert (outcome.status, outcome.err) == (0, "")
+    np.testing.assert_allclose(np.load(out)["rnn/basic_lstm_cell/h"], recorded["o"], atol=1e-6)

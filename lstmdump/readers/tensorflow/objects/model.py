@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from lstmdump.errors import CorruptModel
+from lstmdump.model.settings import DeferredSettings
 from lstmdump.model.tensor import Tensor, without_numbers
 from lstmdump.model.tree import NO_CLASSES, Model, Weight, grow, note_states
 from lstmdump.readers.detect import Format
@@ -52,8 +53,8 @@ def of_objects(
         if number in tensors
     ]
     kinds = {one.path: one.kind for one in named if one.kind is not None}
-    settings = {one.path: one.settings for one in named}
     beside = [(state.layer, tensors[state.node]) for state in states if state.node in tensors]
+    settings = {one.path: _add_states(one, beside) for one in named}
     slots = {} if bundle is None else find_slots(bundle, graph, frozenset(used))
     all_notes = [*notes, *([] if kinds else [NO_CLASSES]), *note_states(beside), *note_slots(slots, len(weights))]
     release = (lambda: None) if bundle is None else bundle.close
@@ -66,6 +67,13 @@ def of_objects(
         release=release,
         beside=(*(tensor for _, tensor in beside), *(tensor for arrays in slots.values() for tensor in arrays)),
     )
+
+
+def _add_states(one: Named, states: Sequence[tuple[str, Tensor]]) -> DeferredSettings:
+    """Return the settings of a layer with its last states among `states`, pairs of the name of a layer and an array."""
+    around = ["/".join(one.path[:length]) for length in range(1, len(one.path) + 1)]
+    names = tuple(tensor.name for layer, tensor in states if layer in around)
+    return one.settings.with_stored_states(names) if names else one.settings
 
 
 def _is_stored(bundle: Bundle, graph: ObjectGraph, number: int) -> bool:

@@ -80,3 +80,22 @@ def test_states_of_several_batches_are_named_without_a_batch(tmp_path: Path) -> 
 
     path = write_checkpoint(tmp_path / "x", Object({"a": stateful("a", 1), "b": stateful("b", 2)}))
     assert note(path) == ["holds the states of a, b: they are not parameters, and --all lists them"]
+
+
+def test_the_settings_of_a_stateful_layer_name_its_states(keras_2: Path, cases: Path) -> None:
+    names = {}
+    for path in (keras_2, cases / "stateful_export-keras3.15"):
+        with lstmdump.open(path) as model:
+            names |= {(model.producer[:7], lstm.name): lstm.settings.stored_states for lstm in model.lstms}
+    ending = "/.ATTRIBUTES/VARIABLE_VALUE"
+    assert names == {
+        ("tf.kera", "mem"): tuple(f"layer_with_weights-0/keras_api/states/{k}{ending}" for k in (0, 1)),
+        ("tf.kera", "mem2"): tuple(f"layer_with_weights-1/keras_api/states/{k}{ending}" for k in (0, 1)),
+        ("keras 3", "mem"): tuple(f"_all_variables/{k}{ending}" for k in (10, 11)),
+        ("keras 3", "mem2"): tuple(f"_all_variables/{k}{ending}" for k in (8, 9)),
+    }
+
+
+def test_a_layer_without_states_names_none(root: Path) -> None:
+    with lstmdump.open(root / "tests" / "genuine" / "keras-3.15.1-export-nested2") as model:
+        assert {lstm.settings.stored_states for lstm in model.lstms} == {None}
