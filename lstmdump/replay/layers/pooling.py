@@ -132,28 +132,31 @@ class GlobalAveragePooling(DropsMask):
     def compute(self, given: Signal) -> Array:
         """Return the mean of each channel, (batch, channels)."""
         require_axes(self.name, given.values, len(self._axes))
-        counts = self._find_counted(given)
-        total = np.sum(given.values, axis=self._axes, keepdims=self._keeps_axes, where=counts)
+        counted = self._find_counted(given)
+        values = given.values if counted is None else np.where(counted, given.values, 0)
+        total = values.sum(axis=self._axes, keepdims=self._keeps_axes)
         with np.errstate(invalid="ignore"):
-            result: Array = total / self._number(counts, given.values, keepdims=self._keeps_axes)
+            result: Array = total / self._number(given, counted, keepdims=self._keeps_axes)
         return result
 
     def pull_back(self, given: Signal, output: Array, gradient: Array) -> Array:  # noqa: ARG002
         """Return the gradient of the input: it belongs to all steps that count in equal parts."""
-        counts = self._find_counted(given)
-        share = counts / np.maximum(self._number(counts, given.values, keepdims=True), 1)
+        counted = self._find_counted(given)
+        present = np.ones((1, *given.values.shape[1:-1], 1), bool) if counted is None else counted
+        share = present / np.maximum(self._number(given, counted, keepdims=True), 1)
         result: Array = _stretch(gradient, 2, self._axes) * share[:, None]
         return result
 
-    def _find_counted(self, given: Signal) -> Array:
-        """Return which numbers count, of the shape of the input or one that is repeated for it."""
-        if given.mask is None or len(self._axes) > 1:
-            return np.ones((1, *given.values.shape[1:-1], 1), bool)
-        return given.mask[..., None]
+    def _find_counted(self, given: Signal) -> Array | None:
+        """Return which steps count, (batch, steps, 1); None if all do. Only sequences have masked steps."""
+        return None if given.mask is None or len(self._axes) > 1 else given.mask[..., None]
 
-    def _number(self, counts: Array, values: Array, *, keepdims: bool) -> Array:
-        result: Array = counts.sum(axis=self._axes, keepdims=keepdims, dtype=values.dtype)
-        return result
+    def _number(self, given: Signal, counted: Array | None, *, keepdims: bool) -> Array:
+        """Return the number of steps that count, for each sequence."""
+        if counted is None:
+            return np.array(math.prod(given.values.shape[1:-1]), given.values.dtype)
+        number: Array = counted.sum(axis=self._axes, keepdims=keepdims, dtype=given.values.dtype)
+        return number
 
 
 def _stretch(reduced: Array, first: int, axes: tuple[int, ...]) -> Array:
