@@ -355,8 +355,8 @@ def _read_multi_head_attention(layer: NetworkLayer, reader: LayerReader) -> Runn
     expected = [one for name, width in widths.items() for one in _expect(name, (None, heads, width), 2)[: 1 + has_bias]]
     expected += _expect("attention_output", (heads, value_dim, None), 1)[: 1 + has_bias]
     arrays = reader.arrays(layer, expected)
-    query, value, key = (_make_projection(arrays, name, 1) for name in ("query", "value", "key"))
-    output = _make_projection(arrays, "attention_output", 2)
+    query, value, key = (_make_projection(layer, arrays, name, 1) for name in ("query", "value", "key"))
+    output = _make_projection(layer, arrays, "attention_output", 2)
     of_masked = _find_use_of_masked(layer, reader.release)
     return MultiHeadAttention(layer.name, heads, (query, value, key), output, of_masked=of_masked)
 
@@ -389,10 +389,12 @@ def _expect(name: str, shape: tuple[int | None, ...], axes_of_bias: int) -> list
     ]
 
 
-def _make_projection(arrays: Mapping[str, Array], name: str, inputs: int) -> Projection:
+def _make_projection(layer: NetworkLayer, arrays: Mapping[str, Array], name: str, inputs: int) -> Projection:
     """Return the projection `name`, whose kernel has `inputs` axes of the input before those of the output."""
     kernel, bias = arrays[f"{name}/kernel"], arrays.get(f"{name}/bias")
     rows = math.prod(kernel.shape[:inputs])
+    if bias is not None and bias.shape != kernel.shape[inputs:]:
+        raise CannotReplay(f"{layer.name}: its {name}/bias is {bias.shape}, which does not fit {kernel.shape}")
     return Projection(kernel.reshape(rows, -1), None if bias is None else bias.ravel())
 
 

@@ -198,6 +198,7 @@ def _read_depthwise(layer: NetworkLayer, reader: LayerReader, axes: int) -> Runn
     size = _read_size(layer, axes)
     expected = [ExpectedArray("depthwise_kernel", (*size, None, None), ("kernel",))]
     arrays = _read_arrays(layer, reader, expected, None)
+    _require_width(layer, arrays, "bias", 0)
     return _finish(layer, reader, _make_depthwise(_read_windows(layer, reader, size), arrays), arrays)
 
 
@@ -209,6 +210,7 @@ def _read_separable(layer: NetworkLayer, reader: LayerReader, axes: int) -> Runn
         ExpectedArray("pointwise_kernel", (*ones, None, filters)),
     ]
     arrays = _read_arrays(layer, reader, expected, filters)
+    _require_width(layer, arrays, "pointwise_kernel", -2)
     depthwise = _make_depthwise(_read_windows(layer, reader, size), arrays)
     single = Windows(ones, ones, ones, find_rule(layer))
     return _finish(layer, reader, PointwiseAfter(depthwise, SlidingKernel(single, arrays["pointwise_kernel"])), arrays)
@@ -269,6 +271,13 @@ def _make_depthwise(windows: Windows, arrays: dict[str, Array]) -> SlidingKernel
     kernel = arrays["depthwise_kernel"]
     channels, multiplier = kernel.shape[-2:]
     return SlidingKernel(windows, kernel.reshape(*windows.size, 1, channels * multiplier), channels)
+
+
+def _require_width(layer: NetworkLayer, arrays: dict[str, Array], name: str, axis: int) -> None:
+    """Check that the array `name`, if there is one, is along `axis` as long as a depthwise convolution is wide."""
+    width = math.prod(arrays["depthwise_kernel"].shape[-2:])
+    if name in arrays and arrays[name].shape[axis] != width:
+        raise CannotReplay(f"{layer.name}: its {name} is {arrays[name].shape}, which does not fit {width} channels")
 
 
 def _refuse_theano(layer: NetworkLayer, reader: LayerReader) -> None:

@@ -145,3 +145,10 @@ def test_gradients_that_are_zero_stay_so(layer: RunnableLayer) -> None:
 def test_other_numbers_of_inputs_are_refused(count: int) -> None:
     with pytest.raises(CannotReplay, match=rf"^it has {count} inputs, and not query, value and perhaps key$"):
         run_layer(read_layer("Attention"), *[QUERY] * count)
+
+
+def test_a_bias_that_does_not_fit_its_kernel_is_refused() -> None:
+    arrays = {f"{name}/kernel": [[[1.0]]] for name in ("query", "key", "value", "attention_output")}
+    biases = {f"{name}/bias": [[0.0]] for name in ("query", "key", "value")} | {"attention_output/bias": [0.0, 0.0]}
+    with pytest.raises(CannotReplay, match=r"^it: its attention_output/bias is \(2,\), which does not fit"):
+        read_layer("MultiHeadAttention", {"num_heads": 1, "key_dim": 1}, arrays | biases)

@@ -233,3 +233,17 @@ def test_transposed_convolutions_of_other_forms_are_refused(config: dict[str, An
 def test_a_kernel_of_keras_1_that_fits_no_order_is_refused() -> None:
     with pytest.raises(CannotReplay, match=r"^it: its kernel is \(3, 1, 1, 1\), which does not fit"):
         keras_1(filter_length=2)
+
+
+@pytest.mark.parametrize(
+    ("kind", "arrays"),
+    [
+        ("DepthwiseConv1D", {"depthwise_kernel": [[[1, 2], [3, 4]]], "bias": [1, 2, 3]}),
+        ("SeparableConv1D", {"depthwise_kernel": [[[1], [2]]], "pointwise_kernel": [[[1], [2], [3]]], "bias": [1]}),
+    ],
+)
+def test_arrays_that_do_not_fit_each_other_are_refused(kind: str, arrays: dict[str, Any]) -> None:
+    with pytest.raises(
+        CannotReplay, match=r"^it: its (bias|pointwise_kernel) is \(.*\), which does not fit \d channels"
+    ):
+        read_layer(kind, {"filters": 1, "kernel_size": 1}, arrays)
