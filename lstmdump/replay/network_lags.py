@@ -209,21 +209,28 @@ def lags_without_input(plan: NetworkPlan, *, unit: int | None = None, most: int 
         context, no_point = zero_input.settle(plan, given)
         if no_point is not None:
             return _compute_nothing(plan, given, no_point)
-        found = _compute(plan, given, unit, most, None, WITHOUT_INPUT, context)
-        if zero_input.has_stated_length(plan) or all(map(_has_faded, found)):
+        found = _compute(plan, given, unit, None, None, WITHOUT_INPUT, context)
+        if zero_input.has_stated_length(plan) or all(_has_faded(one, min(one.norms)) for one in found):
             break
     notes: tuple[str, ...] = (NOT_BY_WEIGHTS,)
-    if len({one.input for one in found}) > 1 and not zero_input.has_stated_length(plan):
+    has_one_input = len({one.input for one in found}) == 1
+    is_short = has_one_input and all(_has_faded(one, one.norms[-1]) for one in found)
+    if not zero_input.has_stated_length(plan) and not is_short:
         length = found[0].length
-        note = f"the model states no number of steps: each input has {length} of x = 0, on which the shares depend"
+        note = f"the model states no number of steps: each input has {length:,} of x = 0, on which the shares depend"
         notes = (note, *notes)
+    if most is not None:
+        found = _compute(plan, given, unit, most, None, WITHOUT_INPUT, context)
     return [replace(one, length=None, notes=(*one.notes, *notes)) for one in found]
 
 
-def _has_faded(found: LayerLags) -> bool:
-    """Return whether the earliest lag has next to no influence, so that steps before it have none."""
+def _has_faded(found: LayerLags, norm: float) -> bool:
+    """Return whether `norm` is next to none of the largest.
+
+    If the earliest lag has faded, so have those before it. Where a layer goes backwards, lags in the middle fade.
+    """
     largest = max(found.norms)
-    return not largest or found.norms[-1] <= _FADED * largest
+    return not largest or norm <= _FADED * largest
 
 
 def _compute_nothing(plan: NetworkPlan, given: Mapping[str, Signal], no_point: str) -> list[LayerLags]:

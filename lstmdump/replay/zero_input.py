@@ -54,7 +54,7 @@ def without_ids_and_masks(described: NetworkDescription) -> NetworkDescription:
         CannotReplay: An Embedding is within a model that another layer wraps.
     """
     found, replaced = described, 0
-    for index in range(len(described.calls)):
+    for index in reversed(range(len(described.calls))):  # so that the new inputs are in the order of the calls
         layer = described.layer_of(index)
         if (width := _find_width(layer)) is not None:
             shape = (*_find_shape(described, index), width)

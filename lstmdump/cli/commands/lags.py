@@ -163,7 +163,7 @@ def _compute_lags(item: Input, guard: Guard, wanted: _LagsRequest, task: _Task, 
         layers = _compute_alone(found.cells, task)
     else:
         layers = _compute_network(found, task)
-    own = shared(((layer.name, note) for layer in layers for note in layer.notes), len(layers))
+    own = shared(((layer.name, note) for layer in layers for note in layer.notes), len({one.name for one in layers}))
     return ModelLags(item.path, tuple(layers), (*found.notes, *own))
 
 
