@@ -39,7 +39,10 @@ def add_gradients(one: Gradient, other: Gradient) -> Gradient:
 
 
 StateWatch: TypeAlias = "Callable[[CellNumbers, States, Array | None], None]"
-"""Is called with each LSTM that has been run, its states, and its mask, (batch, steps) in the order of the input."""
+"""Is called with each LSTM that has been run, its states, and its mask, (batch, steps) in the order of the input.
+
+The mask is the one that the LSTM heeds: None if it skips no step.
+"""
 
 
 @dataclass(frozen=True)

@@ -299,11 +299,12 @@ class RecurrentLayer(RunnableLayer):
         """Return the output of the last step or of all, then the last states if the layer returns them."""
         taken = self._take(inputs, context)
         shown, values = self._find_shown(taken.mask), taken.x
+        heeded = None if taken.mask is None else _reverse(taken.mask, self.settings.go_backwards)
         last: list[Array] = []
         for cell, initial in zip(self._cells, taken.initial, strict=True):
             run = cell.forward(values, initial, taken.mask)
             if context.watch is not None and (watched := cell.list_watched(run, shown)) is not None:
-                context.watch(*watched, inputs[0].mask)
+                context.watch(*watched, heeded)
             values = run.h
             last.extend(run.last)
         if context.ends is not None and len(inputs) == 1:

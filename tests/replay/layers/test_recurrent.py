@@ -214,6 +214,13 @@ def test_the_states_watched_are_those_of_the_equations(behaviour: dict[str, bool
     assert (name, mask is not None and mask.tolist()) == ("random", MASK.tolist())
 
 
+def test_a_mask_that_is_not_heeded_is_not_watched() -> None:
+    seen: list[Array | None] = []
+    context = RunContext({}, lambda _cell, _states, mask: seen.append(mask))
+    lstm(KERAS_3).forward(make_signals([X, H, C], {0: MASK}), context)
+    assert seen == [None]
+
+
 def test_nothing_is_watched_on_the_way_back() -> None:
     seen: list[str] = []
     context = RunContext({}, lambda cell, *_: seen.append(cell.name))
