@@ -147,6 +147,7 @@ def lags(
     unit: int | None = None,
     most: int | None = None,
     mask: Array | None = None,
+    initial: State | None = None,
 ) -> LayerLags:
     """Return the influence of each step of `x` on the last output of `cell`.
 
@@ -156,6 +157,7 @@ def lags(
         unit: The only unit of the output to consider.
         most: The number of lags to compute.
         mask: False where a step is skipped, (batch, length); such a step is not a lag.
+        initial: The state before the first step, (batch, …); 0 if there is none.
 
     Raises:
         BadInput: `x` or `mask` has another shape, or all steps are masked, or there is no such unit.
@@ -169,7 +171,8 @@ def lags(
     squares = np.zeros((len(x), steps if most is None else min(steps, most), cell.input_dim))
     for members in _group_by_length(cell, taken, len(rows)):
         kept = x[members][taken[members]].reshape(len(members), -1, cell.input_dim)
-        _go_back(cell, kept, rows, squares, members)
+        first = equations.zero_state(cell, len(members)) if initial is None else _take(initial, members)
+        _go_back(cell, kept, first, rows, squares, members)
     found = _summarise(cell, unit, squares, x.shape[1], "the inputs given", tuple(_note_steps(cell, taken)))
     found = replace(found, is_masked=not taken.all())
     return found if squares.shape[1] == steps else mark_incomplete(found)
@@ -239,11 +242,14 @@ def _drop_direction(cell: CellNumbers) -> CellNumbers:
     return replace(cell, behaviour=cell.behaviour._replace(go_backwards=False, is_aligned=False))
 
 
-def _go_back(cell: CellNumbers, x: Array, rows: Array, squares: Array, members: Array) -> None:
+def _take(state: State, members: Array) -> State:
+    return State(state.h[members], state.c[members])
+
+
+def _go_back(cell: CellNumbers, x: Array, first: State, rows: Array, squares: Array, members: Array) -> None:
     """Fill `squares`, (sequences, lags, d), at `members`, whose steps `x` are in the order in which they are taken."""
     with np.errstate(over="ignore", invalid="ignore"):  # numbers that are too large are reported
-        states = equations.replay(_drop_direction(cell), x)
-        first = equations.zero_state(cell, len(x))
+        states = equations.replay(_drop_direction(cell), x, initial=first)
         backward = Backward(cell)
         adjoint = Adjoint.of(rows, len(x), cell.units)
         for lag, step in enumerate(range(x.shape[1] - 1, x.shape[1] - 1 - min(squares.shape[1], x.shape[1]), -1)):

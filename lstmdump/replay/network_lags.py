@@ -23,6 +23,7 @@ from lstmdump.model.network import NetworkDescription, NetworkTensor
 from lstmdump.model.tensor import Array
 from lstmdump.replay import own_input, propagation, zero_input
 from lstmdump.replay import plan as plans
+from lstmdump.replay.equations import State
 from lstmdump.replay.lags import (
     NOT_BY_WEIGHTS,
     WITHOUT_INPUT,
@@ -79,12 +80,14 @@ class Asked(NamedTuple):
         only_layers: Whether these are asked for, and not the output of the model.
         into: The name of the layer whose own input the only array is.
         has_mask: Whether a mask is given.
+        has_states: Whether first states are given.
     """
 
     layers: Sequence[LSTM]
     only_layers: bool = False
     into: str | None = None
     has_mask: bool = False
+    has_states: bool = False
 
 
 def read(
@@ -108,7 +111,7 @@ def read(
         CannotReplay: A layer that is needed cannot be computed; the message names it.
         NoSuchLayer: There is no layer to give the array to.
     """
-    to_output = Purpose((), True, asked.into, asked.has_mask, others=asked.layers)
+    to_output = Purpose((), True, asked.into, asked.has_mask, asked.has_states, others=asked.layers)
     to_layers = to_output._replace(chosen=asked.layers, others=(), with_outputs=False)
 
     def read_for(purpose: Purpose) -> NetworkPlan:
@@ -171,6 +174,7 @@ def lags(
     unit: int | None = None,
     most: int | None = None,
     mask: Array | None = None,
+    initial: Mapping[str, State] | None = None,
 ) -> list[LayerLags]:
     """Return the influence of each step of each input on each target of `plan`.
 
@@ -180,12 +184,13 @@ def lags(
         unit: The only number of each target to consider.
         most: The number of lags to return.
         mask: A mask in place of those of the network, (batch, steps).
+        initial: First states in place of those of the network, by the name of the LSTM layer.
 
     Raises:
         BadInput: An input has another shape than a layer takes, or a target has no such unit.
         CannotReplay: No input has steps.
     """
-    return _compute(plan, given, unit, most, mask, "the inputs given", RunContext())
+    return _compute(plan, given, unit, most, mask, "the inputs given", RunContext(initial or {}))
 
 
 def lags_without_input(plan: NetworkPlan, *, unit: int | None = None, most: int | None = None) -> list[LayerLags]:
@@ -263,12 +268,18 @@ def _compute(
     for members in _divide(plan.network, given, mask):
         part = {name: Signal(signal.values[members]) for name, signal in given.items()}
         its_mask = None if mask is None else mask[members]
-        tape = propagation.forward(plan.network, part, mask=its_mask, context=context, keep=True)
+        tape = propagation.forward(plan.network, part, mask=its_mask, context=_take(context, members), keep=True)
         for target in list_targets(plan):
             _go_back(plan.network, tape, target, sources, unit, squares)
     return [
         _summarise(target, source, squares, unit, most, point) for target in list_targets(plan) for source in sources
     ]
+
+
+def _take(context: RunContext, members: slice) -> RunContext:
+    """Return `context` for some of the sequences."""
+    initial = {name: State(state.h[members], state.c[members]) for name, state in context.initial.items()}
+    return replace(context, initial=initial)
 
 
 def _divide(network: RunnableNetwork, given: Mapping[str, Signal], mask: Array | None) -> Iterator[slice]:

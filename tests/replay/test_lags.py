@@ -79,6 +79,20 @@ def test_gradients_pass_through_activations_that_mix_units(place: str, name: str
     np.testing.assert_allclose(lags.lags(made, X).norms, norms(jacobian(made, X))[::-1], rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.parametrize("options", [{}, {"go_backwards": True}])
+def test_the_states_before_the_first_step_may_be_given(options: dict[str, Any]) -> None:
+    made, random = cell(2, **options), np.random.default_rng(2)
+    first = State(random.standard_normal((BATCH, 2)), random.standard_normal((BATCH, M)))
+    mask = np.array([[1, 1, 1, 1, 1], [1, 1, 0, 1, 1], [1, 1, 1, 1, 1]], bool)  # so that the batch is divided
+    found = lags.lags(made, X, mask=mask, initial=first)
+    expected = np.sqrt((jacobian(made, X, mask=mask, initial=first) ** 2).sum((1, 3)))
+    by_lag = np.zeros(LENGTH)
+    for norms_of_one, taken in zip(expected, mask, strict=True):
+        steps = norms_of_one[taken] if options else norms_of_one[taken][::-1]
+        by_lag[: len(steps)] += steps / BATCH
+    np.testing.assert_allclose(found.norms, by_lag, rtol=1e-6, atol=1e-9)
+
+
 def test_one_unit_has_its_row_of_the_jacobian() -> None:
     expected = norms(jacobian(cell(), X)[:, 1:2])
     np.testing.assert_allclose(lags.lags(cell(), X, unit=1).norms, expected[::-1], rtol=1e-6)

@@ -21,10 +21,9 @@ from lstmdump.sandbox.guard import Guard, ModelPath
 
 if TYPE_CHECKING:
     from lstmdump.model.tensor import Array
-    from lstmdump.replay.cell import CellNumbers
     from lstmdump.replay.lags import LayerLags
     from lstmdump.replay.matching import GivenArray
-    from lstmdump.replay.network import RunOptions
+    from lstmdump.replay.network import Network, RunOptions
     from lstmdump.replay.plan import NetworkPlan
     from lstmdump.report.render.lags import ModelLags
 
@@ -48,6 +47,8 @@ Examples:
 @click.option("--by-feature", is_flag=True, help="Show the share of each input feature as well.")
 @click.option("--lags", "most", metavar="N", type=click.IntRange(min=1), help="Only lags below N.")
 @running_options
+@click.option("--initial-state", metavar="STATE.npz", type=PATH,
+              help="Start from the h and c in this file, as trace does, not from those of the model.")  # fmt: skip
 @click.option("--plot", metavar="OUT", type=PATH, help="Draw the bars to OUT: .png, .svg or .pdf.")
 @click.option("-f", "--force", is_flag=True, help="With --plot: overwrite an existing file.")
 @json_options("One JSON object per model and line.")
@@ -60,6 +61,7 @@ def lags_command(
     unit: int | None,
     by_feature: bool,
     most: int | None,
+    initial_state: str | None,
     plot: str | None,
     force: bool,
     as_json: bool,
@@ -73,22 +75,23 @@ def lags_command(
 
     t-0 is the last step given, which whoever predicts t calls t-1. Of an Embedding, the vectors count.
     """
-    if running.mask is not None and not given.words:
-        raise click.UsageError("--mask goes with --input")
+    for option, path in (("--mask", running.mask), ("--initial-state", initial_state)):
+        if path is not None and not given.words:
+            raise click.UsageError(f"{option} goes with --input")
     if plot is None and force:
         raise click.UsageError("--force goes with --plot")
     computed: list[LayerLags] = []
     with Run(as_json=as_json, verb="computed", quiet=selection.quiet) as run, selection.guard() as guard:
         inputs = list(selection.inputs(run.fail, run.pass_over))
         if plot is not None:
-            arrays = [path for path in (*given.paths, running.mask) if path is not None]
+            arrays = [path for path in (*given.paths, running.mask, initial_state) if path is not None]
             _require_writable(plot, [item.path for item in inputs], arrays, overwrite=force)
         values = given.read("float64")
         wanted = _LagsRequest(
             of or selection.layer, given.into, given.describe(values), running.mask is not None,
-            running.run_options("float64"),
+            initial_state is not None, running.run_options("float64"),
         )  # fmt: skip
-        task = _Task(given, values, running.mask, unit, most)
+        task = _Task(given, values, running.mask, initial_state, unit, most)
         with terminal.progress(inputs, len(inputs), unit="models", quiet=selection.quiet) as items:
             for item in items:
                 with run.each(item):
@@ -117,6 +120,7 @@ class _LagsRequest(NamedTuple):
         into: The name of the layer whose own input the only array is.
         given: What is known of the arrays.
         has_mask: Whether a mask is given.
+        has_states: Whether first states are given.
         options: How the layers are run.
     """
 
@@ -124,6 +128,7 @@ class _LagsRequest(NamedTuple):
     into: str | None
     given: Sequence[GivenArray]
     has_mask: bool
+    has_states: bool
     options: RunOptions
 
 
@@ -133,18 +138,9 @@ class _Task(NamedTuple):
     given: NetworkInputs
     arrays: Sequence[Array]
     mask: str | None
+    initial_state: str | None
     unit: int | None
     most: int | None
-
-
-class _LayersAlone(NamedTuple):
-    """LSTM layers of a file that describes no network, each to be run by itself, with notes.
-
-    Of a model without LSTM layers, the only note says so.
-    """
-
-    cells: Sequence[CellNumbers]
-    notes: Sequence[str]
 
 
 def _require_writable(plot: str, models: Sequence[str], arrays: Sequence[str], *, overwrite: bool) -> None:
@@ -154,27 +150,33 @@ def _require_writable(plot: str, models: Sequence[str], arrays: Sequence[str], *
 
 
 def _compute_lags(item: Input, guard: Guard, wanted: _LagsRequest, task: _Task, *, quiet: bool) -> ModelLags:
+    from lstmdump.replay.plan import NetworkPlan
     from lstmdump.report.render.lags import ModelLags
 
     found = guard.run(_read, item.model, wanted)
-    if isinstance(found, _LayersAlone):
+    if isinstance(found, NetworkPlan):
+        layers, notes = _compute_network(found, task), found.notes
+    else:
         if not found.cells and not quiet:
             terminal.tell(f"{item.path}: {found.notes[0]}")
-        layers = _compute_alone(found.cells, task)
-    else:
-        layers = _compute_network(found, task)
+        layers, notes = _compute_alone(found, task)
     own = shared(((layer.name, note) for layer in layers for note in layer.notes), len({one.name for one in layers}))
-    return ModelLags(item.path, tuple(layers), (*found.notes, *own))
+    return ModelLags(item.path, tuple(layers), (*notes, *own))
 
 
-def _compute_alone(cells: Sequence[CellNumbers], task: _Task) -> list[LayerLags]:
-    from lstmdump.replay import inputs, lags
+def _compute_alone(net: Network, task: _Task) -> tuple[list[LayerLags], tuple[str, ...]]:
+    """Return the lags of layers that each take the input, with notes on how they are run."""
+    from lstmdump.replay import inputs, lags, omissions, trace
 
     if not task.arrays:
-        return [lags.lags_without_input(cell, unit=task.unit, most=task.most) for cell in cells]
+        return [lags.lags_without_input(cell, unit=task.unit, most=task.most) for cell in net.cells], net.notes
     x = inputs.as_sequences(task.arrays[0], task.given.paths[0], "float64")
     mask = None if task.mask is None else inputs.mask(task.mask, (len(x), x.shape[1]))
-    return [lags.lags(cell, x, unit=task.unit, most=task.most, mask=mask) for cell in cells]
+    first = {} if task.initial_state is None else trace.first_states(net, task.initial_state, len(x))
+    left_out = net.supplied(has_mask=mask is not None, with_states=first).omissions
+    layers = [lags.lags(cell, x, unit=task.unit, most=task.most, mask=mask, initial=first.get(cell.name))
+              for cell in net.cells]  # fmt: skip
+    return layers, (*net.notes, *omissions.notes(left_out, len(net.cells)))
 
 
 def _compute_network(plan: NetworkPlan, task: _Task) -> list[LayerLags]:
@@ -185,35 +187,39 @@ def _compute_network(plan: NetworkPlan, task: _Task) -> list[LayerLags]:
     signals = trace.give(plan, task.arrays)
     shape = next(iter(signals.values())).values.shape
     mask = None if task.mask is None else inputs.mask(task.mask, (shape[0], shape[1]))
-    return network_lags.lags(plan, signals, unit=task.unit, most=task.most, mask=mask)
+    first = {} if task.initial_state is None else trace.first_states(plan, task.initial_state, shape[0])
+    return network_lags.lags(plan, signals, unit=task.unit, most=task.most, mask=mask, initial=first)
 
 
-def _read(model: ModelPath, wanted: _LagsRequest) -> _LayersAlone | NetworkPlan:
-    """Read what is needed of a model: its network, or LSTM layers alone where it describes none."""
-    from lstmdump.replay import network_lags
+def _read(model: ModelPath, wanted: _LagsRequest) -> Network | NetworkPlan:
+    """Read what is needed of a model: its network, or LSTM layers alone where it describes none.
+
+    Of a model without LSTM layers, the only note says so.
+    """
+    from lstmdump.replay import network, network_lags
 
     with model.open() as opened:
         if not opened.lstms:
-            return _LayersAlone((), (without_lstm(opened),))
+            return network.Network((), {}, wanted.options, (without_lstm(opened),))
         chosen = select(opened.lstms, wanted.layer)
         described = opened.model.network()
         with unreadable_first(chosen):
             if described is None:
                 return _read_alone(opened, select(chosen, wanted.into), wanted)
-            asked = network_lags.Asked(chosen, wanted.layer is not None, wanted.into, wanted.has_mask)
+            asked = network_lags.Asked(
+                chosen, wanted.layer is not None, wanted.into, wanted.has_mask, wanted.has_states
+            )
             return network_lags.read(opened, described, wanted.given, asked, wanted.options)
 
 
-def _read_alone(opened: OpenModel, chosen: Sequence[LSTM], wanted: _LagsRequest) -> _LayersAlone:
+def _read_alone(opened: OpenModel, chosen: Sequence[LSTM], wanted: _LagsRequest) -> Network:
     """Read LSTM layers, each to be run by itself on the same input."""
-    from lstmdump.replay import connections, matching, network, omissions
+    from lstmdump.replay import connections, matching, network
 
     if wanted.given:
         connections.require_width(opened, chosen, matching.require_one(wanted.given).shape[-1], may_chain=False)
     cells, notes = network.read_each(chosen, opened.producer, wanted.options)
-    left_out = network.list_omissions(opened, chosen) if wanted.given else ()
-    remaining = omissions.without(left_out, has_mask=wanted.has_mask)
-    return _LayersAlone(cells, (*notes, *omissions.notes(remaining, len(cells))))
+    return network.Network(cells, {}, wanted.options, notes, tuple(network.list_omissions(opened, chosen)))
 
 
 def _print(lags: ModelLags, *, as_json: bool, by_feature: bool, first: bool) -> None:

@@ -352,3 +352,35 @@ def test_a_mask_replaces_the_note_on_the_lengths(run: Run, cases: Path, tmp_path
 def test_without_an_input_there_are_no_notes_on_what_is_given(run: Run, cases: Path) -> None:
     made = json.loads(run("lags", cases / "seqlen-tf1.12", "--json").out)
     assert [note for note in made["notes"] if "sequence_length" in note] == []
+
+
+def test_first_states_replace_the_note_and_those_of_the_model(run: Run, cases: Path, tmp_path: Path) -> None:
+    recorded = np.load(cases / "s2s-tf1.12.io.npz")
+    np.savez(tmp_path / "first.npz", h=recorded["h"], c=recorded["c"])
+    options = ["-i", cases / "s2s-tf1.12.y.npy", "--of", "decoder*", "--json"]
+    from_0 = json.loads(run("lags", cases / "s2s-tf1.12", *options).out)
+    given = json.loads(run("lags", cases / "s2s-tf1.12", *options, "--initial-state", tmp_path / "first.npz").out)
+    assert any("its first states come from encoder/basic_lstm_cell" in note for note in from_0["notes"])
+    assert not any("first states" in note for note in given["notes"])
+    assert from_0["layers"][0]["lags"] != given["layers"][0]["lags"]
+
+
+def test_in_a_network_first_states_stand_for_those_of_the_encoder(run: Run, cases: Path, tmp_path: Path) -> None:
+    random, model = np.random.default_rng(3), cases / "s2s-keras2.15.keras"
+    np.save(tmp_path / "before.npy", random.standard_normal((2, 6, 3)))
+    np.save(tmp_path / "after.npy", random.standard_normal((2, 5, 2)))
+    inputs = ["-i", f"enc_in={tmp_path / 'before.npy'}", "-i", f"dec_in={tmp_path / 'after.npy'}"]
+    assert run("trace", model, *inputs, "-o", tmp_path / "states.npz", "--dtype", "float64").status == 0
+    states = np.load(tmp_path / "states.npz")
+    np.savez(tmp_path / "first.npz", **{f"dec/{part}": states[f"enc/{part}"][:, -1] for part in "hc"})
+    made = {}
+    for key, options in (("own", []), ("given", ["--initial-state", tmp_path / "first.npz"])):
+        found = json.loads(run("lags", model, *inputs, *options, "--json").out)
+        made[key] = {one["input"]: [lag["norm"] for lag in one["lags"]] for one in found["layers"]}
+    np.testing.assert_allclose(made["given"]["dec_in"], made["own"]["dec_in"], rtol=1e-9)
+    assert (max(made["given"]["enc_in"]), min(made["own"]["enc_in"]) > 0) == (0, True)
+
+
+def test_first_states_go_with_an_input(run: Run, cases: Path, tmp_path: Path) -> None:
+    outcome = run("lags", cases / "s2s-tf1.12", "--initial-state", tmp_path / "first.npz")
+    assert (outcome.status, "--initial-state goes with --input" in outcome.err) == (2, True)
