@@ -7,7 +7,7 @@ import logging
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING, BinaryIO
 
 from lstmdump.errors import MissingDependency, NothingToDraw, OutputExists, TooManyPages, WrongSuffix
@@ -42,6 +42,21 @@ def require_writable(path: str, models: Iterable[str] = (), inputs: Iterable[str
     if importlib.util.find_spec("matplotlib") is None:
         raise MissingDependency(f"drawing needs matplotlib, which is not installed; {_PIP_LINE}")
     conflicts.require_not_an_input(path, inputs)
+
+
+def require_room(path: str, pages: int) -> None:
+    """Check, before anything is computed, that `path` can hold so many pages, and that there are any.
+
+    Raises:
+        NothingToDraw: There are none.
+        TooManyPages: The format of `path` holds one page only.
+    """
+    if not pages:
+        raise NothingToDraw(f"there is nothing to draw, so {visible(path)} is not written")
+    if pages > 1 and _require_suffix(path) != ".pdf":
+        raise TooManyPages(
+            f"{visible(path)} holds one page, and there are more; choose a layer with -l, or name a .pdf"
+        )
 
 
 def save(figures: Iterable[Figure], path: str, *, overwrite: bool) -> None:
@@ -81,12 +96,11 @@ def _silence_matplotlib() -> Iterator[None]:
 
 
 def _save(pages: Iterator[Figure], path: str, *, overwrite: bool) -> None:
-    first = next(pages, None)
-    if first is None:
-        raise NothingToDraw(f"there is nothing to draw, so {visible(path)} is not written")
+    some = list(islice(pages, 1))
+    require_room(path, len(some))
     try:
         with whole_file(path, overwrite=overwrite) as file:
-            _write(chain((first,), pages), file, path)
+            _write(chain(some, pages), file, path)
     except OutputExists as error:  # it was created after the check
         raise already_there(visible(path)) from error
 
@@ -101,10 +115,7 @@ def _write(pages: Iterator[Figure], file: BinaryIO, path: str) -> None:
                 document.savefig(page)
         return
     page = next(pages)
-    if next(pages, None) is not None:
-        raise TooManyPages(
-            f"{visible(path)} holds one page, and there are more; choose a layer with -l, or name a .pdf"
-        )
+    require_room(path, 1 + len(list(islice(pages, 1))))
     metadata = {"Software": None} if suffix == ".png" else {"Creator": _CREATOR, "Date": None}
     page.savefig(file, format=suffix[1:], metadata=metadata)
 

@@ -50,6 +50,19 @@ class StatesFile(NamedTuple):
     force: bool = False
 
 
+class CallNames:
+    """Names for the calls of layers: that of the layer for its first call, and then with `#1`, `#2`, … after it."""
+
+    def __init__(self) -> None:
+        self._calls: Counter[str] = Counter()
+
+    def name(self, layer: str) -> str:
+        """Return the name of the next call of `layer`."""
+        before = self._calls[layer]
+        self._calls[layer] += 1
+        return f"{layer}#{before}" if before else layer
+
+
 def require_writable(file: StatesFile, model: str, inputs: Sequence[str]) -> None:
     """Check, before anything is computed, that `file` can be written, and is not one of the files that are read.
 
@@ -140,7 +153,7 @@ def write_network(
         OutputExists, OutputUnwritable: The file cannot be written.
         BadInput: An array has another shape than a layer takes.
     """
-    calls: Counter[str] = Counter()
+    names = CallNames()
     with npz.writing(file.path, compress=file.compress, overwrite=file.force) as writer:
         writer.add_text(record.KEY, record.line(record_of_network(plan, report)))
         for name, signal in given.items():
@@ -149,8 +162,7 @@ def write_network(
 
         def add(cell: CellNumbers, states: States, its_mask: Array | None) -> None:
             seen(cell, states, its_mask)
-            layer = f"{cell.name}#{calls[cell.name]}" if calls[cell.name] else cell.name
-            calls[cell.name] += 1
+            layer = names.name(cell.name)
             writer.add([chunks.in_memory(key(f"{layer}/{name}"), getattr(states, name)) for name in MEMBERS])
 
         outputs = run_plan(plan, given, mask=mask, initial=initial, watch=add)

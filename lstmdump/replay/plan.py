@@ -78,6 +78,12 @@ class NetworkPlan:
         return tuple(cell for cell in self.cells if cell.name in self.lstms)
 
     @property
+    def calls_of_chosen(self) -> int:
+        """The number of calls of the LSTM layers that are asked for, each of which has states of its own."""
+        layers = [self.network.calls[call].layer for call in self.lstms.values()]
+        return sum(layers.count(call.layer) for call in self.network.calls.values())
+
+    @property
     def notes_on_states(self) -> tuple[str, ...]:
         """The notes, and one on layers whose steps are not in the order of the input."""
         return (*self.notes, *note_backwards(self.chosen))

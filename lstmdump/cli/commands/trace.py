@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
@@ -19,6 +19,8 @@ from lstmdump.report.facts import describe, select, without_lstm
 from lstmdump.sandbox.guard import ModelPath
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from lstmdump.export.states import StatesFile
     from lstmdump.model.tensor import Array
     from lstmdump.replay.equations import CellNumbers, State, States
@@ -29,12 +31,14 @@ if TYPE_CHECKING:
     from lstmdump.replay.saturation import LayerSummary
     from lstmdump.replay.trace import Given
     from lstmdump.report.facts import Report
+    from lstmdump.report.plot.sequences import DrawnSequence
 
 _EPILOG = """\b
 Examples:
   lstmdump trace weather.h5 -i x.npy -o states.npz
   lstmdump trace translate.keras -i words=x.npy -i before=y.npy -o states.npz
   lstmdump trace stacked.keras -i x.npy --into lstm_2 -o states.npz --stats
+  lstmdump trace weather.h5 -i x.npy -o states.npz --plot states.pdf
   python -c "import numpy; print(numpy.load('states.npz')['lstm_1/c'].shape)\""""
 
 
@@ -53,8 +57,11 @@ Examples:
 @click.option("--dtype", type=click.Choice(("float32", "float64")), default="float32", show_default=True,
               help="Type of all numbers.")  # fmt: skip
 @click.option("--stats", is_flag=True, help="Print statistics of the gates: mean, std, extremes, share saturated.")
+@click.option("--plot", metavar="FILE", type=PATH,
+              help="Draw the states of the first sequence as heat maps, a page for each layer: .pdf; .png or .svg for "
+                   "one.")  # fmt: skip
 @click.option("--compress", is_flag=True, help="Compress the arrays (deflate).")
-@click.option("-f", "--force", is_flag=True, help="Overwrite an existing file.")
+@click.option("-f", "--force", is_flag=True, help="Overwrite existing files.")
 @json_options("Print one JSON object.")
 def trace_command(
     selection: Selection,
@@ -66,6 +73,7 @@ def trace_command(
     chain: bool,
     dtype: str,
     stats: bool,
+    plot: str | None,
     compress: bool,
     force: bool,
     as_json: bool,
@@ -89,7 +97,11 @@ def trace_command(
         with selection.guard() as guard:
             read = [path for path in (*given.paths, running.mask, initial_state) if path]
             states.require_writable(file, item.path, read)
+            if plot is not None:
+                _require_writable(plot, item.path, read, overwrite=force)
             net, report = guard.run(_read_network, item.model, given.describe(arrays), wanted)
+            if plot is not None:
+                _require_room(plot, net)
     except Exception as error:  # noqa: BLE001 - any failure of the model or of the output is reported
         run.fail(item.path, terminal.sentence(error))
         return run.status
@@ -99,7 +111,7 @@ def trace_command(
     first = {} if initial_state is None else trace.first_states(net, initial_state, len(x))
     if not isinstance(net, NetworkPlan):
         net = net.supplied(has_mask=mask is not None, with_states=first)
-    job = _Job(item, file, report, stats=stats, as_json=as_json)
+    job = _Job(item, file, report, stats=stats, as_json=as_json, plot=plot)
     with run.each(item):
         if isinstance(net, NetworkPlan):
             _trace_network(job, net, signals, mask, first)
@@ -121,13 +133,28 @@ class _TraceRequest(NamedTuple):
 
 
 class _Job(NamedTuple):
-    """What is to be written and printed."""
+    """What is to be written, printed and drawn."""
 
     item: Input
     file: StatesFile
     report: Report
     stats: bool
     as_json: bool
+    plot: str | None
+
+
+def _require_writable(plot: str, model: str, inputs: Sequence[str], *, overwrite: bool) -> None:
+    from lstmdump.export import pictures
+
+    pictures.require_writable(plot, [model], inputs, overwrite=overwrite)
+
+
+def _require_room(plot: str, net: Network | NetworkPlan) -> None:
+    """Check that `plot` has room for a page for each layer and call."""
+    from lstmdump.export import pictures
+    from lstmdump.replay.plan import NetworkPlan
+
+    pictures.require_room(plot, net.calls_of_chosen if isinstance(net, NetworkPlan) else len(net.cells))
 
 
 def _read_network(
@@ -152,21 +179,17 @@ def _read_network(
 def _trace_layers(job: _Job, net: Network, on: Given) -> None:
     """Run layers that each take the input or, with `--chain`, the output of another layer."""
     from lstmdump.export import states as export
-    from lstmdump.replay.saturation import summarise
     from lstmdump.report.render import trace as render
 
-    summaries: list[LayerSummary] = []
-
-    def look(cell: CellNumbers, states: States) -> None:
-        if job.stats or job.as_json:
-            summaries.append(summarise(cell, states, on.mask))
-
-    size = export.write(net, on, job.file, report=job.report, seen=look)
+    seen = _SeenLayers(job)
+    size = export.write(net, on, job.file, report=job.report,
+                        seen=lambda cell, states: seen.look(cell, states, on.mask))  # fmt: skip
+    seen.draw()
     if job.as_json:
-        line = render.json_line(net, summaries, job.item.path, job.file.path, size, with_statistics=job.stats)
+        line = render.json_line(net, seen.summaries, job.item.path, job.file.path, size, with_statistics=job.stats)
         terminal.write_json(line)
     else:
-        _print(job, summaries)
+        _print(job, seen.summaries)
 
 
 def _trace_network(
@@ -174,25 +197,59 @@ def _trace_network(
 ) -> None:
     """Run a network from its inputs to the layers and outputs that are asked for."""
     from lstmdump.export import states as export
-    from lstmdump.replay.saturation import summarise
     from lstmdump.report.render import trace as render
 
-    summaries: list[LayerSummary] = []
-
-    def look(cell: CellNumbers, states: States, its_mask: Array | None) -> None:
-        if job.stats or job.as_json:
-            summaries.append(summarise(cell, states, its_mask))
-
+    seen = _SeenLayers(job)
     size, outputs = export.write_network(
-        plan, signals, job.file, mask=mask, initial=first, report=job.report, seen=look
+        plan, signals, job.file, mask=mask, initial=first, report=job.report, seen=seen.look
     )
+    seen.draw()
     if job.as_json:
         line = render.network_json_line(
-            plan, summaries, outputs, job.item.path, job.file.path, size, with_statistics=job.stats
+            plan, seen.summaries, outputs, job.item.path, job.file.path, size, with_statistics=job.stats
         )
         terminal.write_json(line)
     else:
-        _print(job, summaries)
+        _print(job, seen.summaries)
+
+
+class _SeenLayers:
+    """What is kept of each layer that has been run, for `job`.
+
+    Attributes:
+        summaries: The summaries of its gates, if they are printed.
+    """
+
+    def __init__(self, job: _Job) -> None:
+        from lstmdump.export import states
+
+        self.summaries: list[LayerSummary] = []
+        self._job = job
+        self._sequences: list[DrawnSequence] = []
+        self._names = states.CallNames()
+
+    def look(self, cell: CellNumbers, states: States, mask: Array | None) -> None:
+        """Keep what is needed of the states of a layer; `mask` is in the order of the input."""
+        if self._job.stats or self._job.as_json:
+            from lstmdump.replay.saturation import summarise
+
+            self.summaries.append(summarise(cell, states, mask))
+        if self._job.plot is not None and len(states.c):
+            from lstmdump.report.plot import sequences
+
+            self._sequences.append(sequences.take(self._names.name(cell.name), cell, states, mask))
+
+    def draw(self) -> None:
+        """Draw the layers, if a picture is asked for."""
+        from lstmdump.export import pictures
+
+        def pages() -> Iterator[Figure]:  # matplotlib is imported only after `save` has checked that it is installed
+            from lstmdump.report.plot import trace
+
+            yield from (trace.page(sequence) for sequence in self._sequences)
+
+        if self._job.plot is not None:
+            pictures.save(pages(), self._job.plot, overwrite=self._job.file.force)
 
 
 def _print(job: _Job, summaries: Sequence[LayerSummary]) -> None:

@@ -23,8 +23,14 @@ INK, FAINT, BAR = "#1a1a1a", "#666666", "#3b6ea5"
 DIVERGING = "RdBu_r"
 """The colour map of signed numbers, white at 0; the colour-blind can distinguish its sides (Brewer)."""
 
+SEQUENTIAL = "Greens"
+"""The colour map of numbers from 0, which is white; darker is more, also in black and white."""
+
 MISSING = "#a6a6a6"
-"""The colour of NaN and infinities, which the colour map does not contain."""
+"""The colour of NaN and infinities, which the colour maps do not contain."""
+
+SKIPPED, HATCHES = "#e4e4e4", "#9a9a9a"
+"""The colours of steps that a layer skips, and of the lines across them."""
 
 _FONT = "DejaVu Sans"  # comes with matplotlib
 _LONGEST = 100  # characters of a name, as many as fit on a line
@@ -34,6 +40,7 @@ _OURS = {
     "axes.spines.right": False, "axes.spines.top": False, "axes.titlecolor": INK, "axes.titlesize": 8,
     "figure.titlesize": 9,
     "font.family": [_FONT, "sans-serif"], "font.sans-serif": [_FONT, "Verdana"], "font.size": 7,
+    "hatch.linewidth": 0.4,
     "pdf.fonttype": 42, "savefig.dpi": 300,
     "svg.fonttype": "none", "svg.hashsalt": "lstmdump", "text.color": INK, "text.parse_math": False,
     "xtick.color": INK, "xtick.labelsize": 6, "xtick.major.size": 2, "xtick.major.width": 0.5,

@@ -300,3 +300,92 @@ def test_with_a_mask_of_the_lengths_the_cell_computes_what_tensorflow_computed(
     outcome = run("trace", cases / "seqlen-tf1.12", *options)
     assert (outcome.status, outcome.err) == (0, "")
     np.testing.assert_allclose(np.load(out)["rnn/basic_lstm_cell/h"], recorded["o"], atol=1e-6)
+
+
+# --- pictures
+
+
+@pytest.fixture
+def shared_layer(tmp_path: Path) -> list[object]:
+    """The words for a model that calls its LSTM twice, each time with a mask, and for its inputs."""
+    folder = Path(__file__).parents[2] / "whole"
+    recorded = np.load(folder / "shared_twice-tfkeras2.21.io.npz")
+    words: list[object] = [folder / "shared_twice-tfkeras2.21.keras"]
+    for name in ("input_1", "input_2"):
+        np.save(tmp_path / f"{name}.npy", recorded[f"x/{name}"])
+        words += ["-i", f"{name}={tmp_path / name}.npy"]
+    return words
+
+
+def test_the_states_are_drawn_beside_what_is_written(run: Run, model: Path, x: Path, out: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    outcome = run("trace", model, "-i", x, "-o", out, "--plot", tmp_path / "a.svg")
+    assert (outcome.status, outcome.out, out.is_file()) == (0, f"{out}\n", True)
+    shown = (tmp_path / "a.svg").read_text()
+    assert (">lstm_1</text>" in shown, ">sequence 1 of 2 · 9 steps, 4 units</text>" in shown) == (True, True)
+
+
+def test_the_mask_given_is_drawn(run: Run, model: Path, x: Path, out: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    np.save(tmp_path / "mask.npy", [1, 1, 0, 1, 1, 1, 1, 0, 0])
+    run("trace", model, "-i", x, "-o", out, "--plot", tmp_path / "a.svg", "--mask", tmp_path / "mask.npy")
+    assert ">hatched: 3 masked steps, which the layer skips</text>" in (tmp_path / "a.svg").read_text()
+
+
+def test_each_call_of_a_layer_has_a_page(run: Run, shared_layer: list[object], out: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    outcome = run("trace", *shared_layer, "-o", out, "--plot", tmp_path / "a.pdf")
+    assert (outcome.status, (tmp_path / "a.pdf").read_bytes().count(b"/Type /Page ")) == (0, 2)
+
+
+def test_several_pages_for_a_format_of_one_are_refused_before_anything_is_written(
+    run: Run, shared_layer: list[object], out: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("matplotlib")
+    outcome = run("trace", *shared_layer, "-o", out, "--plot", tmp_path / "a.png")
+    assert (outcome.status, outcome.out, out.exists()) == (2, "", False)
+    assert outcome.err.endswith("a.png holds one page, and there are more; choose a layer with -l, or name a .pdf\n")
+
+
+def test_layers_of_a_file_without_a_network_have_a_page_each(
+    run: Run, stacked: Path, x: Path, out: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("matplotlib")
+    assert run("trace", stacked, "-i", x, "-o", out, "--chain", "--plot", tmp_path / "a.png").status == 2
+    assert run("trace", stacked, "-i", x, "-o", out, "-l", "one", "--plot", tmp_path / "a.png").status == 0
+
+
+def test_json_and_a_picture_go_together(run: Run, model: Path, x: Path, out: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    made = run("trace", model, "-i", x, "-o", out, "--json", "--plot", tmp_path / "a.png").out
+    assert (json.loads(made)["output"], (tmp_path / "a.png").is_file()) == (str(out), True)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("a.jpg", "is not a picture format"), ("there.png", "already exists; use --force")]
+)
+def test_an_impossible_picture_is_reported_before_anything_is_computed(
+    run: Run, model: Path, x: Path, out: Path, tmp_path: Path, name: str, words: str
+) -> None:
+    pytest.importorskip("matplotlib")
+    (tmp_path / "there.png").write_text("mine")
+    outcome = run("trace", model, "-i", x, "-o", out, "--plot", tmp_path / name)
+    assert (outcome.status, outcome.out, out.exists(), words in outcome.err) == (2, "", False, True)
+    assert (tmp_path / "there.png").read_text() == "mine"
+
+
+def test_states_and_picture_are_overwritten_with_force(
+    run: Run, model: Path, x: Path, out: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("matplotlib")
+    words = ("trace", model, "-i", x, "-o", out, "--plot", tmp_path / "a.png")
+    assert [run(*words).status, run(*words).status, run(*words, "-f").status] == [0, 2, 0]
+
+
+def test_a_picture_does_not_overwrite_the_input(run: Run, model: Path, x: Path, out: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    same = x.rename(tmp_path / "same.png")
+    before = same.read_bytes()
+    outcome = run("trace", model, "-i", same, "-o", out, "--plot", same, "--force")
+    assert (outcome.status, same.read_bytes() == before, out.exists()) == (2, True, False)
+    assert "is itself one of the files to be read" in outcome.err
