@@ -10,12 +10,16 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+import numpy as np
+
 from lstmdump.errors import BadInput, CannotReplay
 from lstmdump.model.network import INPUT, NetworkCall, NetworkDescription, NetworkInput, NetworkOutput, NetworkTensor
 from lstmdump.model.tensor import Array
 from lstmdump.replay.layers import registry
 from lstmdump.replay.layers.base import NO_CONTEXT, Gradient, RunContext, RunnableLayer, Signal
 from lstmdump.replay.layers.reading import LayerReader
+
+_LARGEST_WHOLE = 2  # how many times as large as a part of it an array may be that is kept for the sake of this part
 
 
 @dataclass(frozen=True)
@@ -203,8 +207,9 @@ def forward(
     mask: Array | None = None,
     context: RunContext = NO_CONTEXT,
     keep: bool = False,
+    wanted: Collection[NetworkTensor] | None = None,
 ) -> Tape:
-    """Run `network`; return the signals of its targets, or of all calls if `keep`.
+    """Run `network`; return the signals of `wanted`, or of all calls if `keep`.
 
     Args:
         network: The network.
@@ -212,12 +217,13 @@ def forward(
         mask: A mask, (batch, steps), in place of those that layers determine; without such layers, that of the inputs.
         context: What applies to the whole run.
         keep: Whether to keep the signals for a backward pass.
+        wanted: The tensors to return; the targets of the network if not given.
 
     Raises:
         BadInput: An input is missing, or has another shape than a layer takes.
     """
     tape = Tape({}, context, mask)
-    last_use = {} if keep else _find_last_uses(network)
+    last_use = {} if keep else _find_last_uses(network, network.targets if wanted is None else wanted)
     for index, call in network.calls.items():
         if call.layer in network.layers:
             tape.signals[index] = _run_call(network.layers[call.layer], call, tape, mask)
@@ -229,10 +235,18 @@ def forward(
 
 
 def _run_call(layer: RunnableLayer, call: NetworkCall, tape: Tape, mask: Array | None) -> tuple[Signal, ...]:
-    made = layer.forward(_list_inputs(call, tape), tape.context)
+    made = tuple(_detach(one) for one in layer.forward(_list_inputs(call, tape), tape.context))
     if not layer.makes_mask or mask is None:
         return made
     return tuple(one._replace(mask=mask) if one.values.shape[:2] == mask.shape else one for one in made)
+
+
+def _detach(signal: Signal) -> Signal:
+    """Copy values that are a small part of an array, such as its last step, which would keep all of it in memory."""
+    whole = signal.values.base
+    if isinstance(whole, np.ndarray) and whole.nbytes > _LARGEST_WHOLE * signal.values.nbytes:
+        return signal._replace(values=signal.values.copy())
+    return signal
 
 
 def _list_inputs(call: NetworkCall, tape: Tape) -> list[Signal]:
@@ -258,13 +272,13 @@ def _take_input(network: RunnableNetwork, index: int, given: Mapping[str, Signal
     return signal
 
 
-def _find_last_uses(network: RunnableNetwork) -> dict[int, list[int]]:
-    """Return, by the index of a call, the calls whose outputs nobody takes after it; targets are kept."""
+def _find_last_uses(network: RunnableNetwork, wanted: Collection[NetworkTensor]) -> dict[int, list[int]]:
+    """Return, by the index of a call, the calls whose outputs nobody takes after it; `wanted` are kept."""
     last = {index: index for index in network.calls}
     for index, call in network.calls.items():
         for tensor in call.tensors:
             last[tensor.call] = index
-    kept = {target.call for target in network.targets}
+    kept = {tensor.call for tensor in wanted}
     uses: dict[int, list[int]] = {}
     for index, at in last.items():
         if index not in kept:

@@ -124,5 +124,12 @@ def run_plan(
         if watch is not None and cell.name in plan.lstms:
             watch(cell, states, its_mask)
 
-    tape = propagation.forward(plan.network, given, mask=mask, context=RunContext(initial or {}, watch_chosen))
-    return {one.name: np.ascontiguousarray(tape[one.tensor].values) for one in plan.network.outputs}
+    outputs = plan.network.outputs
+    tape = propagation.forward(
+        plan.network,
+        given,
+        mask=mask,
+        context=RunContext(initial or {}, watch_chosen),
+        wanted=[one.tensor for one in outputs],
+    )
+    return {one.name: np.ascontiguousarray(tape[one.tensor].values) for one in outputs}
