@@ -153,9 +153,7 @@ def _find_output(place: GraphOutput, outputs: CellOutputs) -> str | None:
     """Return the cell whose output h' is at `place`, or is selected there unless the step is skipped."""
     place = origin(place)
     node = place.node
-    if node is not None and node.operation in SELECTING:
-        found = [_find_output(place.of(name), outputs) for name in node.inputs[1:]]
-        cells = [cell for cell in found if cell is not None]
-        return cells[0] if len(cells) == 1 else None
-    output = outputs.at_known_step(place)
-    return None if output is None or output.is_state else output.cell
+    names = node.inputs[1:] if node is not None and node.operation in SELECTING else (place.name,)
+    found = [outputs.at_known_step(place.of(name)) for name in names]
+    cells = [output.cell for output in found if output is not None and not output.is_state]
+    return cells[0] if len(cells) == 1 else None

@@ -20,7 +20,8 @@ from lstmdump.readers.tensorflow.graph.loops import GraphOutput, origin
 from lstmdump.readers.tensorflow.graph.walk import Walk
 
 _MAX_NODES = 2000
-_MAX_NUMBERS = 1 << 20  # of a constant that is read
+_MAX_GIVERS = 16
+_MAX_NUMBERS = 1 << 16  # of a constant that is read
 _MAX_STEPS = 12
 _TAKING_APART = {"Split": 1, "SplitV": 0, "StridedSlice": 0, "Unpack": 0}
 _ARRANGING = {**_TAKING_APART, "BroadcastTo": 0, "CheckNumerics": 0, "EnsureShape": 0, "ExpandDims": 0, "Fill": 1,
@@ -54,7 +55,7 @@ def first_states(name: str, outputs: CellOutputs) -> tuple[str, ...] | None:
     if not places:
         return None
     givers = [giver for place in places for giver in _list_givers(_find_first(place), outputs)]
-    return tuple(dict.fromkeys(givers))
+    return tuple(dict.fromkeys(givers))[:_MAX_GIVERS]
 
 
 def lengths(name: str, outputs: CellOutputs) -> Lengths | None:

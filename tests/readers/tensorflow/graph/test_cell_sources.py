@@ -194,3 +194,9 @@ def test_concatenations_in_one_another_are_passed_up_to_a_depth() -> None:
     names = ["a/sequence", *(f"both{number}" for number in range(30))]
     many = b"".join(node(name, "ConcatV2", before, before, "axis_2") for before, name in pairwise(names))
     assert givers(behind(many, taken="both29")) == []
+
+
+def test_selections_in_one_another_are_not_followed() -> None:
+    names = ["rnn", *(f"s{number}" for number in range(3000))]
+    many = b"".join(node(name, "Select", "over", before, before) for before, name in pairwise(names))
+    assert givers(STATES + many + looped_cell("a") + steps("b", ["s2999"])) == []
