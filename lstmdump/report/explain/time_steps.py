@@ -13,11 +13,16 @@ from lstmdump.report.explain.section import Line, Section, Subject, table
 _PAIR = ("A Bidirectional has two halves, each with its own arrays: the forward half goes from the first step to the "
          "last, the backward half from the last to the first. Their outputs are joined")  # fmt: skip
 _BATCH = "batch"
+_INFLUENCE = (
+    "How much each step matters depends on the data as well: lstmdump lags MODEL -i x.npy gives its influence on the "
+    "prediction, through all layers behind this one that the file describes; with --of LAYER, that on the last h of a "
+    "layer, whatever the model makes of it."
+)
 _EVERY_STEP = "lstmdump trace MODEL -i x.npy -o states.npz gives h and c of every step."
 
 
 def time(subject: Subject) -> Section:
-    """Explain why no shape has `time_steps`."""
+    """Explain why no shape has `time_steps`, and which command tells how much each step matters."""
     d = subject.size("d")
     batch = _name_batch(subject)
     text = (
@@ -27,7 +32,7 @@ def time(subject: Subject) -> Section:
     )
     if batch != _BATCH:
         text += " n is the axis that the TimeDistributed around the layer adds: a sequence for each."
-    return Section("Where is time_steps?", (Line(text),))
+    return Section("Where is time_steps?", (Line(text), Line(_INFLUENCE)))
 
 
 def data(subject: Subject) -> Section | None:

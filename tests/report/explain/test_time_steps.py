@@ -39,6 +39,12 @@ def test_time_steps_are_in_the_data_but_not_in_any_shape(lstm: LSTM) -> None:
     assert text(time(on(lstm))).startswith("In no shape. The data is (batch, time_steps, 3);")
 
 
+def test_the_influence_of_a_step_is_that_on_the_prediction_or_on_the_layer(lstm: LSTM) -> None:
+    words = text(time(on(lstm)))
+    assert "lstmdump lags MODEL -i x.npy gives its influence on the prediction, through all layers behind" in words
+    assert "with --of LAYER, that on the last h of a layer" in words
+
+
 def with_settings(lstm: LSTM, **settings: Any) -> Subject:
     made = LayerSettings(is_described=True, return_sequences=True, return_state=False, **settings)
     return Subject(changed(lstm, stated=DeferredSettings(lambda: made)), Behaviour())
