@@ -11,12 +11,19 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks import batch_cases, export_cases, machine, remote_cases, replay_cases, show_cases, tables
+from benchmarks import batch_cases, export_cases, machine, network_cases, remote_cases, replay_cases, show_cases, tables
 from benchmarks.goals import Goal, Verdict, judge
 from benchmarks.measuring import Command, Launcher, Round, in_turns
 from benchmarks.workspace import OURS, QUICK, Case, NotMeasured, Sizes, Workspace, temporary
 
-CASES = (*show_cases.CASES, *export_cases.CASES, *batch_cases.CASES, *remote_cases.CASES, *replay_cases.CASES)
+CASES = (
+    *show_cases.CASES,
+    *export_cases.CASES,
+    *batch_cases.CASES,
+    *remote_cases.CASES,
+    *replay_cases.CASES,
+    *network_cases.CASES,
+)
 
 _IDLE = 0.1
 """The largest share of the machine's time that other processes may use on an idle machine."""

@@ -61,12 +61,20 @@ layer.set_weights(loaded.get_weights())
 {TIMED}
 timed(lambda: model.predict(x, batch_size=len(x), verbose=0), int(times))
 """
+_KERAS_NETWORK = f"""
+import sys, keras, numpy as np
+path, given, times = sys.argv[1:]
+model, x = keras.models.load_model(path), np.load(given)
+{TIMED}
+timed(lambda: model.predict(x, batch_size=len(x), verbose=0), int(times))
+"""
 _KERAS = "import sys, keras; keras.models.load_model(sys.argv[1]).summary()"
 _TF_KERAS = "import sys, tf_keras; tf_keras.models.load_model(sys.argv[1], compile=False).summary()"
 _LIST = "import sys, tensorflow as tf; print(*tf.train.list_variables(sys.argv[1]), sep='\\n')"
 
 
-def _lacks(*modules: str) -> str:
+def name_missing(*modules: str) -> str:
+    """Return which of `modules` are not installed, in words; an empty string if all are."""
     missing = [name for name in modules if importlib.util.find_spec(name) is None]
     return f"{', '.join(missing)} not installed" if missing else ""
 
@@ -80,7 +88,7 @@ def _tool(name: str) -> tuple[str, str]:
 
 def h5py_savez(path: Path, out: Path, against: str) -> Command:
     """Read the arrays of an `.h5` file with h5py, and split and save them with numpy."""
-    return Command("h5py + np.savez, .h5", python(_H5PY, path, out), against, clears=[out], lacks=_lacks("h5py"))
+    return Command("h5py + np.savez, .h5", python(_H5PY, path, out), against, clears=[out], lacks=name_missing("h5py"))
 
 
 def memmap_savez(path: Path, out: Path, d: int, m: int, against: str) -> Command:
@@ -92,7 +100,7 @@ def memmap_savez(path: Path, out: Path, d: int, m: int, against: str) -> Command
 def keras_savez(path: Path, out: Path, against: str) -> Command:
     """Load a `.keras` model with Keras, and split and save the weights with numpy."""
     words = python(_KERAS_EXPORT, path, out)
-    lacks = _lacks("keras", "tensorflow")
+    lacks = name_missing("keras", "tensorflow")
     return Command("Keras load + np.savez, .keras", words, against, clears=[out], rounds=1, lacks=lacks)
 
 
@@ -101,24 +109,30 @@ def keras_predict(
 ) -> Command:
     """Compute all outputs of a `.keras` model's LSTM for a batch of `shape`, (batch, length, d), in Keras 3 several times."""
     words = python(_KERAS_PREDICT, path, *shape, str(times))
-    return Command(name, words, checked=checked, lacks=_lacks("keras", "tensorflow"))
+    return Command(name, words, checked=checked, lacks=name_missing("keras", "tensorflow"))
+
+
+def keras_predict_network(path: Path, x: Path, times: int, name: str, checked: Callable[[Usage], Usage]) -> Command:
+    """Compute the output of a `.keras` model for the array in the file `x` in Keras 3 several times."""
+    words = python(_KERAS_NETWORK, path, x, str(times))
+    return Command(name, words, checked=checked, lacks=name_missing("keras", "tensorflow"))
 
 
 def keras_summary(path: Path, against: str) -> Command:
     """Load and summarise a `.keras` model with Keras 3."""
-    lacks = _lacks("keras", "tensorflow")
+    lacks = name_missing("keras", "tensorflow")
     return Command("Keras: load_model, summary", python(_KERAS, path), against, rounds=_SLOW, lacks=lacks)
 
 
 def tf_keras_summary(path: Path, against: str) -> Command:
     """Load and summarise an `.h5` model with Keras 2."""
-    lacks = _lacks("tf_keras", "tensorflow")
+    lacks = name_missing("tf_keras", "tensorflow")
     return Command("tf-keras: load_model, summary", python(_TF_KERAS, path), against, rounds=_SLOW, lacks=lacks)
 
 
 def list_variables(prefix: Path, against: str) -> Command:
     """List the variables of a checkpoint with TensorFlow."""
-    lacks = _lacks("tensorflow")
+    lacks = name_missing("tensorflow")
     return Command("tf.train.list_variables", python(_LIST, prefix), against, rounds=_SLOW, lacks=lacks)
 
 

@@ -60,7 +60,7 @@ def _start_up(batch: _Batch) -> str:
     return f"replay, start-up for {batch}"
 
 
-def _replace_times(read_stdout: Callable[[], str]) -> Callable[[Usage], Usage]:
+def replace_times(read_stdout: Callable[[], str]) -> Callable[[Usage], Usage]:
     """Return a function that replaces the times of a command by those it prints, which exclude the start-up."""
 
     def take(usage: Usage) -> Usage:
@@ -71,14 +71,14 @@ def _replace_times(read_stdout: Callable[[], str]) -> Callable[[Usage], Usage]:
 
 
 def _beside_keras(place: Workspace) -> list[Command]:
-    commands, replace_times = [], _replace_times(place.read_stdout)
+    commands, checked = [], replace_times(place.read_stdout)
     for batch in _batches(place.sizes):
         path = keras_inputs.write_keras(place.folder / f"{batch.units}.keras", _INPUTS, batch.units)
         shape = [str(number) for number in (batch.sequences, batch.steps, _INPUTS)]
         words = python(_REPLAY, path, *shape, str(_TIMES))
         commands += [
-            Command(_replay(batch), words, _predict(batch), checked=replace_times),
-            peers.keras_predict(path, shape, _TIMES, _predict(batch), replace_times),
+            Command(_replay(batch), words, _predict(batch), checked=checked),
+            peers.keras_predict(path, shape, _TIMES, _predict(batch), checked),
         ]
         if batch == _batches(place.sizes)[0]:
             commands.append(Command(_start_up(batch), python(_REPLAY, path, *shape, "0")))

@@ -33,7 +33,7 @@ def test_without_runs_no_times_are_printed(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_the_printed_times_replace_those_with_start_up() -> None:
-    take = replay_cases._replace_times(lambda: "Keras says this first\n1.5 2.5\n")
+    take = replay_cases.replace_times(lambda: "Keras says this first\n1.5 2.5\n")
     assert take(Usage(100, 200, 30, 0, 0)) == Usage(1.5, 2.5, 30, 0, 0)
 
 
