@@ -21,13 +21,15 @@ import pytest
 
 import lstmdump
 from lstmdump.errors import CannotReplay
-from lstmdump.replay import network_lags, plan, trace
+from lstmdump.replay import trace
 from lstmdump.replay.cell import CellNumbers
 from lstmdump.replay.equations import States
 from lstmdump.replay.lags import LayerLags
 from lstmdump.replay.matching import GivenArray
 from lstmdump.replay.network import RunOptions
-from lstmdump.replay.plan import NetworkPlan, Purpose
+from lstmdump.replay.networks import lags as network_lags
+from lstmdump.replay.networks import plan
+from lstmdump.replay.networks.plan import NetworkPlan, Purpose
 
 HERE = Path(__file__).parent / "whole"
 ROWS: list[dict[str, Any]] = json.loads((HERE / "manifest.json").read_text("utf-8"))

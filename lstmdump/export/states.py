@@ -24,7 +24,7 @@ from lstmdump.model.tensor import Array
 from lstmdump.replay.equations import CellNumbers, State, States
 from lstmdump.replay.layers.base import Signal, StateWatch
 from lstmdump.replay.network import Network
-from lstmdump.replay.plan import NetworkPlan
+from lstmdump.replay.networks.plan import NetworkPlan
 from lstmdump.replay.trace import Given, run, run_plan
 from lstmdump.report import record
 from lstmdump.report.facts import Report

@@ -20,13 +20,14 @@ import numpy as np
 from lstmdump.errors import BadInput
 from lstmdump.model.escape import key
 from lstmdump.model.tensor import Array
-from lstmdump.replay import equations, propagation
+from lstmdump.replay import equations
 from lstmdump.replay import inputs as replay_inputs
 from lstmdump.replay.equations import CellNumbers, State, States
 from lstmdump.replay.layers.base import RunContext, Signal, StateWatch
 from lstmdump.replay.matching import MatchedInput
 from lstmdump.replay.network import Network
-from lstmdump.replay.plan import NetworkPlan
+from lstmdump.replay.networks import propagation
+from lstmdump.replay.networks.plan import NetworkPlan
 
 
 class Given(NamedTuple):

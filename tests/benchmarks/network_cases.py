@@ -17,7 +17,8 @@ import os, sys
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as on the command line
 import numpy as np
 import lstmdump
-from lstmdump.replay import plan, trace
+from lstmdump.replay import trace
+from lstmdump.replay.networks import plan
 from lstmdump.replay.matching import GivenArray
 from lstmdump.replay.network import RunOptions
 path, given, times = sys.argv[1:]

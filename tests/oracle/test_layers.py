@@ -13,9 +13,10 @@ import pytest
 
 import lstmdump
 from lstmdump.model.network import NetworkTensor
-from lstmdump.replay import propagation, whole_network
 from lstmdump.replay.layers.base import Signal
 from lstmdump.replay.network import RunOptions
+from lstmdump.replay.networks import propagation
+from lstmdump.replay.networks import reading as whole_network
 
 pytestmark = pytest.mark.oracle
 HERE = Path(__file__).parent

@@ -9,11 +9,11 @@ import numpy as np
 
 from lstmdump.model.network import NetworkLayer
 from lstmdump.model.tensor import Tensor
-from lstmdump.replay import propagation
 from lstmdump.replay.equations import CellNumbers
 from lstmdump.replay.layers import registry
 from lstmdump.replay.layers.base import RunnableLayer, Signal
 from lstmdump.replay.layers.reading import KerasRelease, LayerReader
+from lstmdump.replay.networks import propagation
 
 KERAS_1 = KerasRelease(1)
 KERAS_2 = KerasRelease(2)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lstmdump.replay.lags import LayerLags
     from lstmdump.replay.matching import GivenArray
     from lstmdump.replay.network import Network, RunOptions
-    from lstmdump.replay.plan import NetworkPlan
+    from lstmdump.replay.networks.plan import NetworkPlan
     from lstmdump.report.render.lags import ModelLags
 
 _EPILOG = """\b
@@ -150,7 +150,7 @@ def _require_writable(plot: str, models: Sequence[str], arrays: Sequence[str], *
 
 
 def _compute_lags(item: Input, guard: Guard, wanted: _LagsRequest, task: _Task, *, quiet: bool) -> ModelLags:
-    from lstmdump.replay.plan import NetworkPlan
+    from lstmdump.replay.networks.plan import NetworkPlan
     from lstmdump.report.render.lags import ModelLags
 
     found = guard.run(_read, item.model, wanted)
@@ -180,7 +180,8 @@ def _compute_alone(net: Network, task: _Task) -> tuple[list[LayerLags], tuple[st
 
 
 def _compute_network(plan: NetworkPlan, task: _Task) -> list[LayerLags]:
-    from lstmdump.replay import inputs, network_lags, trace
+    from lstmdump.replay import inputs, trace
+    from lstmdump.replay.networks import lags as network_lags
 
     if not task.arrays:
         return network_lags.lags_without_input(plan, unit=task.unit, most=task.most)
@@ -196,7 +197,8 @@ def _read(model: ModelPath, wanted: _LagsRequest) -> Network | NetworkPlan:
 
     Of a model without LSTM layers, the only note says so.
     """
-    from lstmdump.replay import network, network_lags
+    from lstmdump.replay import network
+    from lstmdump.replay.networks import lags as network_lags
 
     with model.open() as opened:
         if not opened.lstms:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from lstmdump.replay.layers.base import Signal
     from lstmdump.replay.matching import GivenArray
     from lstmdump.replay.network import Network, RunOptions
-    from lstmdump.replay.plan import NetworkPlan
+    from lstmdump.replay.networks.plan import NetworkPlan
     from lstmdump.replay.saturation import LayerSummary
     from lstmdump.replay.trace import Given
     from lstmdump.report.facts import Report
@@ -86,7 +86,7 @@ def trace_command(
     """
     from lstmdump.export import states
     from lstmdump.replay import inputs, trace
-    from lstmdump.replay.plan import NetworkPlan
+    from lstmdump.replay.networks.plan import NetworkPlan
 
     run, item = Run(as_json=as_json), selection.named(selection.models[0])
     file = states.StatesFile(out, compress, force)
@@ -123,7 +123,7 @@ def trace_command(
 
 
 class _TraceRequest(NamedTuple):
-    """What is to be read of a model: see `lstmdump.replay.plan.Purpose`."""
+    """What is to be read of a model: see `lstmdump.replay.networks.plan.Purpose`."""
 
     layer: str | None
     into: str | None
@@ -152,7 +152,7 @@ def _require_writable(plot: str, model: str, inputs: Sequence[str], *, overwrite
 def _require_room(plot: str, net: Network | NetworkPlan) -> None:
     """Check that `plot` has room for a page for each layer and call."""
     from lstmdump.export import pictures
-    from lstmdump.replay.plan import NetworkPlan
+    from lstmdump.replay.networks.plan import NetworkPlan
 
     pictures.require_room(plot, net.calls_of_chosen if isinstance(net, NetworkPlan) else len(net.cells))
 
@@ -161,7 +161,8 @@ def _read_network(
     model: ModelPath, given: Sequence[GivenArray], wanted: _TraceRequest
 ) -> tuple[Network | NetworkPlan, Report]:
     """Read what is needed of a model, and describe it: its network, or LSTM layers alone where it describes none."""
-    from lstmdump.replay import network, plan
+    from lstmdump.replay import network
+    from lstmdump.replay.networks import plan
 
     with model.open() as opened:
         if not opened.lstms:

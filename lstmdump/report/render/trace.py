@@ -10,7 +10,7 @@ from lstmdump.lstm.activation_names import word
 from lstmdump.model.escape import visible
 from lstmdump.replay.cell import CellNumbers
 from lstmdump.replay.network import Network
-from lstmdump.replay.plan import NetworkPlan
+from lstmdump.replay.networks.plan import NetworkPlan
 from lstmdump.replay.saturation import GateSummary, LayerSummary
 from lstmdump.report import record
 from lstmdump.report.render.words import count, plural

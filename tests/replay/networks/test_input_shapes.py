@@ -12,7 +12,7 @@ from lstmdump.model.network import (
     NetworkOutput,
     NetworkTensor,
 )
-from lstmdump.replay import input_shapes
+from lstmdump.replay.networks import input_shapes
 
 LSTMS = networks.opened({"a": (3, 4), "b": (4, 5)}).lstms
 

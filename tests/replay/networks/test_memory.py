@@ -16,8 +16,8 @@ from lstmdump.model.network import NetworkCall, NetworkInput, NetworkOutput, Net
 from lstmdump.replay import trace
 from lstmdump.replay.layers.base import RunnableLayer, Signal
 from lstmdump.replay.network import RunOptions
-from lstmdump.replay.plan import NetworkPlan
-from lstmdump.replay.propagation import RunnableNetwork
+from lstmdump.replay.networks.plan import NetworkPlan
+from lstmdump.replay.networks.propagation import RunnableNetwork
 
 WIDTH = 8
 X = np.zeros((2, 2000, WIDTH))

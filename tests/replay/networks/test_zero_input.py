@@ -11,9 +11,9 @@ from support.layer_reading import describe
 from lstmdump.errors import CannotReplay
 from lstmdump.lstm.open_model import OpenModel
 from lstmdump.model.network import NetworkDescription
-from lstmdump.replay import propagation, zero_input
 from lstmdump.replay.network import RunOptions
-from lstmdump.replay.plan import NetworkPlan, Purpose
+from lstmdump.replay.networks import propagation, zero_input
+from lstmdump.replay.networks.plan import NetworkPlan, Purpose
 
 EMBEDDING = describe("Embedding", {"input_dim": 9, "output_dim": 3, "mask_zero": True}, name="words")
 MASKING = describe("Masking", {"mask_value": 0.0}, name="skip")

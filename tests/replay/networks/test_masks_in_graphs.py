@@ -13,11 +13,12 @@ from lstmdump.model.network import (
     NetworkOutput,
     NetworkTensor,
 )
-from lstmdump.replay import network_lags, propagation
 from lstmdump.replay.layers import registry
 from lstmdump.replay.layers.base import Signal
 from lstmdump.replay.layers.reading import LayerReader
-from lstmdump.replay.propagation import RunnableNetwork
+from lstmdump.replay.networks import lags as network_lags
+from lstmdump.replay.networks import propagation
+from lstmdump.replay.networks.propagation import RunnableNetwork
 
 TABLE = np.array([[9.0], [1.0], [2.0], [3.0]])
 IDS = np.array([[3, 1, 0]])

@@ -10,12 +10,12 @@ from lstmdump.lstm.open_model import OpenModel
 from lstmdump.model.network import NetworkDescription, NetworkLayer, NetworkTensor
 from lstmdump.model.sentences import shared
 from lstmdump.replay import network as lstm_network
-from lstmdump.replay import propagation
 from lstmdump.replay.equations import CellNumbers
 from lstmdump.replay.layers import registry
 from lstmdump.replay.layers.reading import KerasRelease, LayerReader
 from lstmdump.replay.network import RunOptions
-from lstmdump.replay.propagation import RunnableNetwork
+from lstmdump.replay.networks import propagation
+from lstmdump.replay.networks.propagation import RunnableNetwork
 
 _KERAS = re.compile(r"(tf\.)?keras (\d{1,9})(?:\.(\d{1,9}))?(\S*)")
 _FIRST_OF_TENSORFLOW = 4  # Keras 2.4 is that of TensorFlow; files of tf.keras before it state 2.3.0-tf

@@ -5,7 +5,7 @@ from support.descriptions import lstm, network, take
 from support.layer_reading import describe
 
 from lstmdump.model.network import NetworkDescription, NetworkLayer
-from lstmdump.replay import own_input
+from lstmdump.replay.networks import own_input
 
 EMBEDDING = describe("Embedding", {"mask_zero": True}, name="words")
 MASKING = describe("Masking", {"mask_value": -1.0}, name="skip")

@@ -21,8 +21,6 @@ from lstmdump.lstm import LSTM
 from lstmdump.lstm.open_model import OpenModel
 from lstmdump.model.network import NetworkDescription, NetworkTensor
 from lstmdump.model.tensor import Array
-from lstmdump.replay import own_input, propagation, zero_input
-from lstmdump.replay import plan as plans
 from lstmdump.replay.equations import State
 from lstmdump.replay.lags import (
     NOT_BY_WEIGHTS,
@@ -35,8 +33,10 @@ from lstmdump.replay.lags import (
 from lstmdump.replay.layers.base import RunContext, Signal
 from lstmdump.replay.matching import GivenArray
 from lstmdump.replay.network import RunOptions
-from lstmdump.replay.plan import NetworkPlan, Purpose
-from lstmdump.replay.propagation import RunnableNetwork, Tape
+from lstmdump.replay.networks import own_input, propagation, zero_input
+from lstmdump.replay.networks import plan as plans
+from lstmdump.replay.networks.plan import NetworkPlan, Purpose
+from lstmdump.replay.networks.propagation import RunnableNetwork, Tape
 
 _KEPT = 1 << 23  # numbers of all signals of the sequences that are computed together
 _AT_ONCE = 1 << 22  # numbers of the largest gradient

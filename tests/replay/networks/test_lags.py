@@ -10,12 +10,13 @@ from support.layer_reading import describe
 
 from lstmdump.errors import BadInput, CannotReplay
 from lstmdump.model.network import NetworkDescription
-from lstmdump.replay import network_lags, trace
+from lstmdump.replay import trace
 from lstmdump.replay.lags import LayerLags
 from lstmdump.replay.matching import GivenArray
 from lstmdump.replay.network import RunOptions
-from lstmdump.replay.network_lags import Asked
-from lstmdump.replay.plan import NetworkPlan
+from lstmdump.replay.networks import lags as network_lags
+from lstmdump.replay.networks.lags import Asked
+from lstmdump.replay.networks.plan import NetworkPlan
 
 SETTINGS = {"activation": "tanh", "recurrent_activation": "sigmoid", "go_backwards": False}
 OPENED = networks.opened({"a": (3, 4)}, settings={("a",): SETTINGS})

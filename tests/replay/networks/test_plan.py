@@ -8,10 +8,10 @@ from support.descriptions import dense, lstm, network, take, unknown
 
 from lstmdump.errors import BadInput, CannotReplay, NoSuchLayer
 from lstmdump.model.network import NetworkDescription
-from lstmdump.replay import plan as plans
 from lstmdump.replay.matching import GivenArray
 from lstmdump.replay.network import RunOptions
-from lstmdump.replay.plan import NetworkPlan, Purpose
+from lstmdump.replay.networks import plan as plans
+from lstmdump.replay.networks.plan import NetworkPlan, Purpose
 
 SETTINGS = {"activation": "tanh", "recurrent_activation": "sigmoid", "go_backwards": False}
 OPENED = networks.opened({"a": (3, 4), "b": (4, 5)}, settings={("a",): SETTINGS, ("b",): SETTINGS})

@@ -15,12 +15,14 @@ from lstmdump.lstm import LSTM
 from lstmdump.lstm.open_model import OpenModel
 from lstmdump.model.network import INPUT, NetworkDescription, NetworkInput, NetworkOutput, NetworkTensor
 from lstmdump.model.sentences import listed
-from lstmdump.replay import input_shapes, matching, own_input, propagation, whole_network
+from lstmdump.replay import matching
 from lstmdump.replay.equations import CellNumbers
 from lstmdump.replay.matching import GivenArray, MatchedInput
 from lstmdump.replay.network import RunOptions, note_backwards
-from lstmdump.replay.own_input import LayerByItself
-from lstmdump.replay.propagation import ReachableLayers, RunnableNetwork
+from lstmdump.replay.networks import input_shapes, own_input, propagation
+from lstmdump.replay.networks import reading as whole_network
+from lstmdump.replay.networks.own_input import LayerByItself
+from lstmdump.replay.networks.propagation import ReachableLayers, RunnableNetwork
 
 
 class Purpose(NamedTuple):

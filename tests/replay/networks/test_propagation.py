@@ -9,11 +9,11 @@ from support.layer_reading import KERAS_2, describe
 
 from lstmdump.errors import BadInput, CannotReplay
 from lstmdump.model.network import NetworkDescription, NetworkTensor
-from lstmdump.replay import propagation
 from lstmdump.replay.layers import registry
 from lstmdump.replay.layers.base import Signal
 from lstmdump.replay.layers.reading import LayerReader
-from lstmdump.replay.propagation import RunnableNetwork
+from lstmdump.replay.networks import propagation
+from lstmdump.replay.networks.propagation import RunnableNetwork
 
 TWICE, THRICE = dense("twice", [[2.0]]), dense("thrice", [[3.0]])
 ADD = describe("Add", name="sum")

@@ -15,14 +15,14 @@ from lstmdump.errors import CannotReplay
 from lstmdump.lstm.open_model import OpenModel
 from lstmdump.model.network import NetworkDescription, NetworkInput, NetworkLayer, NetworkTensor
 from lstmdump.model.tensor import Array
-from lstmdump.replay import input_shapes, propagation
-from lstmdump.replay import plan as plans
 from lstmdump.replay.equations import CellNumbers, States
 from lstmdump.replay.lags import NOT_FINITE, SETTLED, SETTLING, UNSETTLED
 from lstmdump.replay.layers.base import RunContext, Signal
 from lstmdump.replay.matching import MatchedInput
 from lstmdump.replay.network import RunOptions
-from lstmdump.replay.plan import ChosenInputs, NetworkPlan, Purpose
+from lstmdump.replay.networks import input_shapes, propagation
+from lstmdump.replay.networks import plan as plans
+from lstmdump.replay.networks.plan import ChosenInputs, NetworkPlan, Purpose
 
 
 def read(opened: OpenModel, described: NetworkDescription, purpose: Purpose, options: RunOptions) -> NetworkPlan:
