@@ -25,7 +25,7 @@ from lstmdump.replay.layers.reading import ExpectedArray, LayerReader, setting
 from lstmdump.replay.layers.sizes import read_list, read_sizes, require_axes
 from lstmdump.replay.layers.windows import Windows, find_rule
 
-_NUMBERS_AT_ONCE = 1 << 20
+_NUMBERS_AT_ONCE = 1 << 21
 """How many numbers of windows are laid out side by side for one product."""
 
 
@@ -64,20 +64,19 @@ class SlidingKernel:
     def apply(self, values: Array) -> Array:
         """Return (n, counts…, filters) for values (n, lengths…, channels)."""
         covered = self._windows.gather(self._windows.pad(values))
-        result = np.empty((*covered.shape[: values.ndim - 1], self._filters), values.dtype)
+        result = np.empty((*covered.shape[: values.ndim - 1], self._filters), self._kernel.dtype)
         at_once = max(1, _NUMBERS_AT_ONCE // max(1, math.prod(covered.shape[1:])))
         for first in range(0, len(values), at_once):
             part = slice(first, first + at_once)
-            result[part] = self._multiply(covered[part]).reshape(result[part].shape)
+            self._multiply(covered[part], result[part])
         return result
 
-    def _multiply(self, covered: Array) -> Array:
-        """Return the products of all windows, (windows, filters)."""
+    def _multiply(self, covered: Array, out: Array) -> None:
+        """Write the products of all windows to `out`, which is contiguous."""
         groups, taps, channels, filters = self._kernel.shape
-        rows = np.moveaxis(covered.reshape(-1, taps, groups, channels), 2, 0)
-        products = rows.reshape(groups, -1, taps * channels) @ self._kernel.reshape(groups, taps * channels, filters)
-        result: Array = np.moveaxis(products, 0, 1).reshape(-1, self._filters)
-        return result
+        rows = np.moveaxis(covered.reshape(-1, taps, groups, channels), 2, 0).reshape(groups, -1, taps * channels)
+        by_group = np.moveaxis(out.reshape(-1, groups, filters), 1, 0)
+        np.matmul(rows, self._kernel.reshape(groups, taps * channels, filters), out=by_group)
 
     def transpose(self, values: Array, lengths: Sequence[int]) -> Array:
         """Return (n, *lengths, channels) for values (n, counts…, filters)."""
