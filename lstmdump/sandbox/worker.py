@@ -17,6 +17,7 @@ from typing import Any, NoReturn, Protocol, cast
 
 from lstmdump.errors import LstmdumpError, RefusedModel, WorkerDied
 from lstmdump.model import budget
+from lstmdump.sandbox import answers
 from lstmdump.sandbox.fork import Forked, can_fork, ending
 from lstmdump.sandbox.rlimits import ProcessBudget
 
@@ -96,13 +97,12 @@ class Worker:
         connection = self._idle_connection() or self.start()
         try:
             connection.send_bytes(task)
-            answer: Answer = pickle.loads(self._receive(connection))  # noqa: S301 - from our own process
+            done, value = _decode_answer(self._receive(connection))
         except TimeoutError as error:
             self._reap(connection)
             raise WorkerDied(f"the worker process has given no sign of life for {_PATIENCE} s") from error
         except (EOFError, OSError, pickle.UnpicklingError) as error:
             raise WorkerDied(self._reap(connection)) from error
-        done, value = answer
         if done:
             return value
         failure, trace = value
@@ -232,7 +232,7 @@ def _serve(connection: Connection, modules: tuple[str, ...]) -> None:
         while not terminated.is_set():  # SystemExit may be lost when the signal arrives in a C library
             answer = _run_task(connection.recv_bytes())
             budget.end()
-            connection.send_bytes(_pickle_answer(answer))
+            connection.send_bytes(_encode_answer(answer))
 
 
 def _silence_streams() -> None:
@@ -274,10 +274,33 @@ def _format_traceback() -> str:
     return traceback.format_exc()
 
 
-def _pickle_answer(answer: Answer) -> bytes:
+def _encode_answer(answer: Answer) -> bytes:
     try:
-        return pickle.dumps(answer)
+        return answers.encode(answer)
     except MemoryError:
-        return pickle.dumps(_OUT_OF_MEMORY)
-    except Exception as error:  # noqa: BLE001 - the result or error cannot be pickled
-        return pickle.dumps((False, (TypeError(f"the result cannot be pickled: {error}"), "")))
+        return answers.encode(_OUT_OF_MEMORY)
+    except Exception as error:  # noqa: BLE001 - what cannot cross is a bug, and is reported
+        return answers.encode((False, _replace_foreign_error(answer, error)))
+
+
+def _replace_foreign_error(answer: Answer, error: Exception) -> tuple[Exception, str]:
+    """Return an error that says in words what `answer` is, and the traceback."""
+    done, value = answer
+    if done:
+        return TypeError(f"the result cannot be sent: {error}"), ""
+    failure, trace = value
+    return RuntimeError(f"{type(failure).__name__}: {failure}"), trace
+
+
+def _decode_answer(message: bytes) -> Answer:
+    """Return the answer in `message`, which the process may have made up.
+
+    Raises:
+        pickle.UnpicklingError: It is not an answer.
+    """
+    match answers.decode(message):
+        case (True, value):
+            return True, value
+        case (False, (Exception() as failure, str() as trace)):
+            return False, (failure, trace)
+    raise pickle.UnpicklingError("the answer is invalid")

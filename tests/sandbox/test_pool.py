@@ -56,9 +56,9 @@ def test_an_unexpected_exception_keeps_its_traceback() -> None:
     assert "return 1 / by" in str(raised.value.__cause__)
 
 
-def test_a_result_that_cannot_be_pickled_is_reported() -> None:
+def test_a_result_that_cannot_be_sent_is_reported() -> None:
     with ProcessPool(1) as processes:
-        with pytest.raises(TypeError, match=r"the result cannot be pickled: .*lock"):
+        with pytest.raises(TypeError, match=r"the result cannot be sent: .*lock"):
             processes.submit(unpicklable, 0).result()
         assert processes.submit(divided, 2).result() == 0.5
 

@@ -60,13 +60,10 @@ def unpicklable(_: int) -> object:
     return threading.Lock()
 
 
-class _Heavy:
-    def __reduce__(self) -> NoReturn:
-        raise MemoryError
-
-
-def heavy(_: int) -> object:
-    return _Heavy()
+def heavy(size: int) -> bytes:
+    """Return as much as the limit of memory allows once, but not twice."""
+    budget.begin(DEFAULTS._replace(memory=size + size // 2))
+    return bytes(size)
 
 
 def waiting(place: str) -> None:
@@ -156,3 +153,10 @@ def orphaned(_: int) -> None:
 
 def imported(name: str) -> bool:
     return name in sys.modules
+
+
+def fabricating(answer: bytes) -> None:
+    """Send an answer like a process that a damaged file has taken over, and end."""
+    for pipe in [one for one in gc.get_objects() if isinstance(one, Pipe) and one.is_open]:
+        pipe.send_bytes(answer)
+    os._exit(0)

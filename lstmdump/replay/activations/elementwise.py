@@ -18,6 +18,7 @@ from lstmdump.replay.activations.normal_distribution import normal_cdf, normal_d
 
 _Function = Callable[[Array], Array]
 _Parameters = ParamSpec("_Parameters")
+_makers: dict[str, Callable[..., Activation]] = {}
 
 
 class _Recipe(NamedTuple):
@@ -98,7 +99,7 @@ class _ByElement(Activation):
         """Pickle how the activation is made, because its functions cannot be pickled."""
         if self.made_by is None:
             raise TypeError("only activations of this module can be pickled")
-        return _make_again, (self.made_by,)
+        return make_again, (self.made_by,)
 
     def __call__(self, z: Array, out: Array | None = None) -> Array:
         with np.errstate(over="ignore", invalid="ignore"):
@@ -119,12 +120,13 @@ def _picklable(make: Callable[_Parameters, Activation]) -> Callable[_Parameters,
             made.made_by = _Recipe(make.__name__, arguments, options)
         return made
 
+    _makers[make.__name__] = make_known
     return make_known
 
 
-def _make_again(recipe: _Recipe) -> Activation:
-    made: Activation = globals()[recipe.name](*recipe.arguments, **recipe.options)
-    return made
+def make_again(recipe: _Recipe) -> Activation:
+    """Return the activation that `recipe` describes."""
+    return _makers[recipe.name](*recipe.arguments, **recipe.options)
 
 
 def tanh() -> Activation:

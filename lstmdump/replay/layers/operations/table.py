@@ -15,7 +15,7 @@ from lstmdump.replay.layers.normalization import UnitNormalization
 from lstmdump.replay.layers.operations import along_axes, products, shaping
 from lstmdump.replay.layers.operations import elementwise as arithmetic
 from lstmdump.replay.layers.operations.along_axes import Reduction, to_axes
-from lstmdump.replay.layers.operations.elementwise import Cast, Comparison, Filled, of_activation
+from lstmdump.replay.layers.operations.elementwise import Cast, Comparison, Filled, OfActivation
 from lstmdump.replay.layers.operations.function import Function, OfLayer
 
 
@@ -54,11 +54,11 @@ def _normalize(name: str, axis: Any, epsilon: Any) -> Function:
 
 
 def _leaky_relu(name: str, slope: Any) -> Function:
-    return of_activation(activations.relu(negative_slope=_to_number(name, slope)))
+    return OfActivation(activations.relu(negative_slope=_to_number(name, slope)))
 
 
 def _elu(name: str, alpha: Any) -> Function:
-    return of_activation(activations.elu(_to_number(name, alpha)))
+    return OfActivation(activations.elu(_to_number(name, alpha)))
 
 
 def _silu(name: str, beta: Any) -> Function:
@@ -81,18 +81,18 @@ def _split_by_sizes(name: str, sizes: Any, axis: Any) -> Function:
 
 
 _ACTIVATIONS: Mapping[str, Function] = {
-    "elu": of_activation(activations.elu()),
-    "gelu": of_activation(activations.gelu()),
-    "log_sigmoid": of_activation(activations.log_sigmoid()),
-    "mish": of_activation(activations.mish()),
-    "relu": of_activation(activations.relu()),
-    "relu6": of_activation(activations.relu(most=6)),
-    "selu": of_activation(activations.selu()),
-    "sigmoid": of_activation(activations.sigmoid()),
-    "silu": of_activation(activations.silu()),
-    "softplus": of_activation(activations.softplus()),
-    "softsign": of_activation(activations.softsign()),
-    "tanh": of_activation(activations.tanh()),
+    "elu": OfActivation(activations.elu()),
+    "gelu": OfActivation(activations.gelu()),
+    "log_sigmoid": OfActivation(activations.log_sigmoid()),
+    "mish": OfActivation(activations.mish()),
+    "relu": OfActivation(activations.relu()),
+    "relu6": OfActivation(activations.relu(most=6)),
+    "selu": OfActivation(activations.selu()),
+    "sigmoid": OfActivation(activations.sigmoid()),
+    "silu": OfActivation(activations.silu()),
+    "softplus": OfActivation(activations.softplus()),
+    "softsign": OfActivation(activations.softsign()),
+    "tanh": OfActivation(activations.tanh()),
 }
 _OF_ONE: Mapping[str, Function] = {
     **_ACTIVATIONS,
