@@ -18,7 +18,6 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 KNOWN = (
-    "lstmdump.cli.commands.lags._LayersAlone",
     "lstmdump.cli.commands.show._Shown",
     "lstmdump.errors",
     "lstmdump.export.gates.Exported",
