@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -23,15 +24,29 @@ _LEGEND = ("low, high: the share of values below 0.1 and above 0.9, of the candi
 
 def statistics(layers: Sequence[LayerSummary]) -> str:
     """Return a line per gate: statistics over all units and steps."""
-    return "\n".join("\n".join((*_list_gates(layer), "")) for layer in layers) + "\n" + _LEGEND
+    tables = ("\n".join((*_list_gates(name, layer), "")) for name, layer in _number_calls(layers))
+    return "\n".join(tables) + "\n" + _LEGEND
 
 
-def _list_gates(layer: LayerSummary) -> Iterator[str]:
-    yield f"{visible(layer.name)}  {_describe_layer(layer)}"
+def _number_calls(layers: Sequence[LayerSummary]) -> Iterator[tuple[str, LayerSummary]]:
+    """Yield each layer behind its name in the file of states: with `#1`, … where it is called again."""
+    calls: Counter[str] = Counter()
+    for layer in layers:
+        number = calls[layer.name]
+        calls[layer.name] += 1
+        yield f"{layer.name}#{number}" if number else layer.name, layer
+
+
+def _list_gates(name: str, layer: LayerSummary) -> Iterator[str]:
+    yield f"{visible(name)}  {_describe_layer(layer)}"
     yield f"  {'':9}" + "".join(f"{column:>11}" for column in (*_NUMBERS, *_SHARES))
-    for name, gate in layer.gates.items():
+    for gate_name, gate in layer.gates.items():
         numbers = "".join(f"{getattr(gate, column):>11.4g}" for column in _NUMBERS)
-        yield f"  {name:9}" + numbers + "".join(f"{_format_percent(getattr(gate, column)):>11}" for column in _SHARES)
+        yield (
+            f"  {gate_name:9}"
+            + numbers
+            + "".join(f"{_format_percent(getattr(gate, column)):>11}" for column in _SHARES)
+        )
 
 
 def _describe_layer(layer: LayerSummary) -> str:
@@ -76,7 +91,10 @@ def network_json_line(
         "model": model,
         "output": output,
         "inputs": [one.input.name for one in plan.inputs],
-        "layers": [_record_layer(about[one.name], one, with_statistics=with_statistics) for one in layers],
+        "layers": [
+            _record_layer({**about[one.name], "name": name}, one, with_statistics=with_statistics)
+            for name, one in _number_calls(layers)
+        ],
         "outputs": [{"name": name, "shape": list(shape)} for name, shape in outputs.items()],
         "bytes": size,
         "notes": list(plan.notes_on_states),

@@ -293,6 +293,17 @@ def test_an_lstm_that_is_called_again_is_numbered(run: Run, out: Path, tmp_path:
     np.testing.assert_allclose(found["lstm#1/h"], of_second, atol=1e-5)
 
 
+def test_statistics_and_json_name_each_call_as_the_file_does(run: Run, out: Path, tmp_path: Path) -> None:
+    recorded = Recorded("shared_twice-tfkeras2.21", tmp_path)
+    options = (recorded.model, *recorded.give("input_1", "input_2"), "-o", out)
+    made = json.loads(run("trace", *options, "--json").out)
+    assert [(layer["name"], layer["steps"]) for layer in made["layers"]] == [("lstm", 6), ("lstm#1", 4)]
+    lines = run("trace", *options, "--stats", "-f").out.splitlines()
+    assert [line.partition(",")[0] for line in lines if line.startswith("lstm")] == [
+        "lstm  2 sequences of 6 steps", "lstm#1  2 sequences of 4 steps",
+    ]  # fmt: skip
+
+
 def test_a_stack_is_run_from_one_input_without_chain(run: Run, out: Path, branching: Recorded) -> None:
     found = states(run, out, branching, *branching.give("input_layer"))
     np.testing.assert_allclose(found["lstm_1/h"], branching.arrays["lstm/lstm_1#0/h"], atol=1e-5)
