@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Colormap, Normalize
+from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 
 from lstmdump.model.tensor import Array
@@ -27,6 +25,7 @@ CHARACTER = 0.062
 _BOLD_CHARACTER = 0.1
 _BAR, _TO_BAR = 0.07, 0.1  # width of a colour bar, and of the gap before it
 _IN_VECTORS = 1024  # most numbers of a matrix drawn as vector shapes; a larger matrix is a raster image
+_SHADES = 256
 _TICKS = 5
 
 
@@ -66,12 +65,19 @@ class Sheet:
         )
 
     def add_scale(self, left: float, height: float, limits: tuple[float, float]) -> None:
-        """Add the scale of matrices whose right edge is at `left`."""
+        """Add the scale of matrices whose right edge is at `left`.
+
+        A colour bar of matplotlib in a `.pdf` would keep a raster of the whole page in memory until the file is closed.
+        """
         axes = self.add_axes(left + _TO_BAR, _BAR, height)
+        shades = np.linspace(1, 0, _SHADES)[:, np.newaxis]
+        axes.imshow(shades, cmap=_make_colours(limits), vmin=0, vmax=1, aspect="auto", extent=(0, 1, 0, 1))
         low, high = limits
-        colours = ScalarMappable(Normalize(low, high), _make_colours(limits))
-        self.figure.colorbar(colours, cax=axes, ticks=[low, (low + high) / 2, high], format=_format_number(limits))
+        axes.set_yticks((0, 0.5, 1), labels=[_format_number(end, limits) for end in (low, (low + high) / 2, high)])
+        axes.set_xticks(())
+        axes.yaxis.tick_right()
         axes.tick_params(length=2, pad=2)
+        axes.spines[:].set_visible(True)
 
 
 def head_height(lines: list[str]) -> float:
@@ -109,11 +115,6 @@ def _make_colours(limits: tuple[float, float]) -> Colormap:
     return colormaps[name].with_extremes(bad=style.MISSING)
 
 
-def _format_number(limits: tuple[float, float]) -> Callable[[float, int], str]:
-    """Return the function that writes a number on the scale."""
+def _format_number(number: float, limits: tuple[float, float]) -> str:
     sign = "+" if limits[0] < 0 else ""
-
-    def write(number: float, _: int) -> str:
-        return f"{number:{sign}.5g}".replace("-", "−") if number else "0"
-
-    return write
+    return f"{number:{sign}.5g}".replace("-", "−") if number else "0"
