@@ -21,7 +21,8 @@ from lstmdump.errors import BadInput
 from lstmdump.model.tensor import Array
 from lstmdump.replay import equations
 from lstmdump.replay.equations import CellNumbers, State
-from lstmdump.replay.gradients import Adjoint, Backward
+from lstmdump.replay.gradients import Backward
+from lstmdump.replay.principal_rows import SquaredGradients, sum_squares
 
 DTYPE = "float64"
 WITHOUT_INPUT = "x = 0, from the state reached there"
@@ -40,8 +41,7 @@ UNSETTLED = f"the state does not settle in {SETTLING:,} steps of x = 0 from h = 
 NOT_FINITE = "the state does not stay finite at x = 0 from h = c = 0"
 _BLOCK = 250  # steps
 _AT_ONCE = 1 << 19  # numbers of the largest array of a step
-_STATES_AT_ONCE = 1 << 19  # numbers of the states of all steps
-_UNDERFLOW = 1e-280  # a sum of squares; numbers below the square of float64's smallest are slow and imprecise
+_STATES_AT_ONCE = 1 << 19  # numbers of the states of all steps, and of their factors
 
 
 @dataclass(frozen=True)
@@ -198,9 +198,9 @@ def lags_without_input(cell: CellNumbers, *, unit: int | None = None, most: int 
     if no_point is not None:
         found = _summarise(cell, unit, np.zeros((1, 0, cell.input_dim)), None, WITHOUT_INPUT, ())
         return replace(found, notes=(), is_complete=False, no_point=no_point)
-    squares, faded = _go_back_at(cell, state, rows, most or _LAGS_WITHOUT_INPUT)
+    squares, has_faded = _go_back_at(cell, state, rows, most or _LAGS_WITHOUT_INPUT)
     found = _summarise(cell, unit, squares, None, WITHOUT_INPUT, (NOT_BY_WEIGHTS,))
-    return found if faded else mark_incomplete(found)
+    return found if has_faded else mark_incomplete(found)
 
 
 def _note_steps(cell: CellNumbers, taken: Array) -> Iterator[str]:
@@ -233,7 +233,7 @@ def _group_by_length(cell: CellNumbers, taken: Array, rows: int) -> Iterator[Arr
     counts = taken.sum(1)
     for count in np.unique(counts[counts > 0]):
         members = np.flatnonzero(counts == count)
-        most = min(_AT_ONCE // (rows * 4 * cell.units), _STATES_AT_ONCE // (int(count) * 6 * cell.units))
+        most = min(_AT_ONCE // (rows * 4 * cell.units), _STATES_AT_ONCE // (int(count) * 12 * cell.units))
         yield from np.split(members, range(max(1, most), len(members), max(1, most)))
 
 
@@ -249,30 +249,17 @@ def _take(state: State, members: Array) -> State:
 def _go_back(cell: CellNumbers, x: Array, first: State, rows: Array, squares: Array, members: Array) -> None:
     """Fill `squares`, (sequences, lags, d), at `members`, whose steps `x` are in the order in which they are taken."""
     with np.errstate(over="ignore", invalid="ignore"):  # numbers that are too large are reported
-        states = equations.replay(_drop_direction(cell), x, initial=first)
-        backward = Backward(cell)
-        adjoint = Adjoint.of(rows, len(x), cell.units)
-        for lag, step in enumerate(range(x.shape[1] - 1, x.shape[1] - 1 - min(squares.shape[1], x.shape[1]), -1)):
-            before = State(states.h[:, step - 1], states.c[:, step - 1]) if step else first
-            adjoint, gradient = backward.step(x[:, step], before).back(adjoint)
-            squares[members, lag] = np.einsum("brd,brd->bd", gradient, gradient)
-            if adjoint.forget_below(_UNDERFLOW):
-                return
+        backward = Backward(cell).over(x, first)
+        steps = range(x.shape[1])[::-1][: squares.shape[1]]
+        found = sum_squares(backward.seed(rows), steps, backward.back).squares
+    squares[members, : found.shape[1]] = found
 
 
-def _go_back_at(cell: CellNumbers, state: State, rows: Array, most: int) -> tuple[Array, bool]:
-    """Return the squares, (1, lags, d), with each step taken at x = 0 from `state`; and whether no more lags matter."""
-    found: list[Array] = []
+def _go_back_at(cell: CellNumbers, state: State, rows: Array, most: int) -> SquaredGradients:
+    """Return the squares, (1, lags, d), with each step taken at x = 0 from `state`."""
     with np.errstate(over="ignore", invalid="ignore"):
-        step = Backward(cell).step(np.zeros((1, cell.input_dim)), state)
-        adjoint = Adjoint.of(rows, 1, cell.units)
-        enough = _REST**2 * float(adjoint.sizes().sum())
-        while len(found) < most:
-            adjoint, gradient = step.back(adjoint)
-            found.append(np.einsum("brd,brd->bd", gradient, gradient))
-            if not adjoint.sizes().sum() > enough:
-                return np.stack(found, 1), True
-    return np.stack(found, 1), False
+        backward = Backward(cell).over(np.zeros((1, 1, cell.input_dim)), state)
+        return sum_squares(backward.seed(rows), [0] * most, backward.back, least=_REST**2 * len(rows))
 
 
 def _settle(cell: CellNumbers) -> tuple[State, str | None]:

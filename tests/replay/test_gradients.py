@@ -6,7 +6,7 @@ from support.cells import random_cell
 
 from lstmdump.replay import equations
 from lstmdump.replay.equations import CellNumbers, State
-from lstmdump.replay.gradients import Adjoint, Backward
+from lstmdump.replay.gradients import Backward
 
 CELL = random_cell(2, 3, 2, "float64")
 RANDOM = np.random.default_rng(3)
@@ -36,16 +36,6 @@ def differences(of: str) -> np.ndarray:
 @pytest.mark.parametrize("of", ["x", "h", "c"])
 def test_gradients_of_h_and_c_reach_all_inputs_of_a_step(of: str) -> None:
     both = np.tile(np.eye(5), (4, 1, 1))
-    adjoint, of_x = Backward(CELL).step(X, BEFORE).back(Adjoint(both[..., :2], both[..., 2:]))
-    found = {"x": of_x, "h": adjoint.h, "c": adjoint.c}[of]
+    (of_h, of_c), of_x = Backward(CELL).over(X[:, None], BEFORE).back(0, (both[..., :2], both[..., 2:]))
+    found = {"x": of_x, "h": of_h, "c": of_c}[of]
     np.testing.assert_allclose(found, differences(of), rtol=1e-6, atol=1e-9)
-
-
-def test_a_negligible_gradient_of_a_sequence_becomes_zero() -> None:
-    adjoint = Adjoint(np.full((2, 1, 1), 1e-3), np.zeros((2, 1, 1)))
-    adjoint.h[1] = 1e-200
-    assert (adjoint.forget_below(1e-280), adjoint.h.ravel().tolist()) == (False, [1e-3, 0.0])
-
-
-def test_forget_below_returns_true_when_all_gradients_are_zero() -> None:
-    assert Adjoint(np.full((2, 1, 1), 1e-200), np.zeros((2, 1, 1))).forget_below(1e-280)

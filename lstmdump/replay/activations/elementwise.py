@@ -46,6 +46,10 @@ class Activation(ABC):
     def pull_back(self, z: Array, gradient: Array) -> Array:
         """Return the gradient with respect to `z`, from that with respect to the value at `z`; both (…, m)."""
 
+    def slope_at(self, value: Array) -> Array | None:  # noqa: ARG002
+        """Return the derivative where the activation has this `value`; None if the value does not determine it."""
+        return None
+
 
 class _Tanh(Activation):
     def __call__(self, z: Array, out: Array | None = None) -> Array:
@@ -54,6 +58,10 @@ class _Tanh(Activation):
     def pull_back(self, z: Array, gradient: Array) -> Array:
         result: Array = gradient * (1 - np.tanh(z) ** 2)
         return result
+
+    def slope_at(self, value: Array) -> Array:
+        slope: Array = 1 - value**2
+        return slope
 
 
 class _Sigmoid(Activation):
@@ -71,6 +79,10 @@ class _Sigmoid(Activation):
         value = self(z)
         result: Array = gradient * value * (1 - value)
         return result
+
+    def slope_at(self, value: Array) -> Array:
+        slope: Array = value * (1 - value)
+        return slope
 
 
 class _Ramp(Activation):

@@ -25,7 +25,6 @@ from lstmdump.replay.gradients import ActivationPullBack
 from lstmdump.replay.layers.base import RunnableLayer
 from lstmdump.replay.layers.reading import ExpectedArray, LayerReader, setting
 from lstmdump.replay.layers.recurrent import (
-    CellState,
     OneStateCell,
     RecurrentLayer,
     read_flag,
@@ -113,9 +112,9 @@ class GRUEquations(OneStateCell):
         taken: Array = np.matmul(reset * h, self._candidate_kernel)
         return taken
 
-    def step_back(self, x: Array, before: CellState, after: CellState) -> tuple[CellState, Array]:
+    def step_back(self, x: Array, h: Array, of_after: Array) -> tuple[Array, Array]:
         """Apply the chain rule to one step."""
-        (h,), (of_after,), m = before, after, self._units
+        m = self._units
         z, recurrent = self.multiply_input(x), self._multiply_state(h)
         gates = self._add_by_gate(z, recurrent)
         update, reset = self._recurrent_activation(gates)
@@ -133,7 +132,7 @@ class GRUEquations(OneStateCell):
             of_reset_state = of_z[..., 2 * m :] @ self._candidate_kernel.T
             of_z[..., m : 2 * m] = through_recurrent(gates[1], h)(of_reset_state)
             of_h = of_z[..., : 2 * m] @ self._gates_kernel.T + of_reset_state * reset[:, None]
-        return (of_h + of_after * update[:, None],), of_z @ self.kernel.T
+        return of_h + of_after * update[:, None], of_z @ self.kernel.T
 
 
 def read_gru_cell(layer: NetworkLayer, reader: LayerReader) -> GRUEquations:

@@ -11,10 +11,11 @@ from lstmdump.model.network import NetworkLayer
 from lstmdump.model.tensor import Array
 from lstmdump.replay.equations import CellNumbers, State, States
 from lstmdump.replay.equations import replay as replay_steps
-from lstmdump.replay.gradients import Adjoint, Backward
+from lstmdump.replay.gradients import Backward
 from lstmdump.replay.layers.base import RunContext, RunnableLayer
 from lstmdump.replay.layers.reading import LayerReader
 from lstmdump.replay.layers.recurrent import (
+    CellBackward,
     CellRun,
     CellState,
     MaskedOutput,
@@ -53,15 +54,9 @@ class LSTMEquations(RecurrentCell):
             np.copyto(states.h, initial[0][:, None], where=~begun[..., None])
         return CellRun(states.h, (states.h[:, -1], states.c[:, -1]), states)
 
-    def record(self, x: Array, initial: CellState, mask: Array | None) -> CellState:
-        """Return h and c after every step."""
-        states = self.forward(x, initial, mask).states
-        return () if states is None else (states.h, states.c)
-
-    def step_back(self, x: Array, before: CellState, after: CellState) -> tuple[CellState, Array]:
-        """Apply the chain rule to one step."""
-        adjoint, of_x = self._backward.step(x, State(*before)).back(Adjoint(*after))
-        return (adjoint.h, adjoint.c), of_x
+    def prepare_backward(self, x: Array, initial: CellState, mask: Array | None) -> CellBackward:
+        """Return the chain rule for the steps of `x`."""
+        return self._backward.over(x, State(*initial), self.forward(x, initial, mask).states).back
 
     def initial_given(self, context: RunContext) -> CellState | None:
         """Return the initial states that the user gives for this LSTM."""

@@ -14,7 +14,7 @@ import enum
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from lstmdump.errors import BadInput, CannotReplay
 from lstmdump.model.network import NetworkLayer
 from lstmdump.model.tensor import Array
 from lstmdump.replay.equations import CellNumbers, States
+from lstmdump.replay.gradients import Sequences
 from lstmdump.replay.layers.base import NO_CONTEXT, Gradient, RunContext, RunnableLayer, Signal
 from lstmdump.replay.layers.reading import LayerReader, setting
 
@@ -31,6 +32,22 @@ CellState: TypeAlias = "tuple[Array, ...]"
 _UNDERFLOW = 1e-280  # a sum of squares; arithmetic with smaller numbers is slow, and they change no result
 _SEQUENCES = 256  # run together; their steps are run in blocks of
 _BYTES = 1 << 21
+
+
+class CellBackward(Protocol):
+    """The chain rule for the steps of one input of a cell."""
+
+    def __call__(self, step: int, after: CellState, sequences: Sequences = ..., /) -> tuple[CellState, Array]:
+        """Apply the chain rule to one step.
+
+        Args:
+            step: The step.
+            after: The gradients of the states after it, each (batch, r, width).
+            sequences: The sequences whose gradients these are.
+
+        Returns:
+            The gradients of the states before the step, and of its input, (batch, r, d).
+        """
 
 
 class MaskedOutput(enum.Enum):
@@ -102,21 +119,8 @@ class RecurrentCell(ABC):
         """Run the cell on `x`, (batch, steps, d), from the states `initial`; `mask` is (batch, steps)."""
 
     @abstractmethod
-    def record(self, x: Array, initial: CellState, mask: Array | None) -> CellState:
-        """Return the states after every step, each (batch, steps, width), for a backward pass."""
-
-    @abstractmethod
-    def step_back(self, x: Array, before: CellState, after: CellState) -> tuple[CellState, Array]:
-        """Apply the chain rule to one step.
-
-        Args:
-            x: The input, (batch, d).
-            before: The states before the step.
-            after: The gradients of the states after it, each (batch, r, width).
-
-        Returns:
-            The gradients of the states before the step, and of `x`, (batch, r, d).
-        """
+    def prepare_backward(self, x: Array, initial: CellState, mask: Array | None) -> CellBackward:
+        """Return the chain rule for the steps of `x`, run as in `forward`."""
 
     def initial_given(self, context: RunContext) -> CellState | None:  # noqa: ARG002
         """Return the initial states that the user gives; None if there are none."""
@@ -156,7 +160,7 @@ class RecurrentCell(ABC):
     def _go_back(
         self, x: Array, initial: CellState, mask: Array | None, of_h: Gradient, after: CellState
     ) -> tuple[Array, CellState]:
-        states = self.record(x, initial, mask)
+        back = self.prepare_backward(x, initial, mask)
         of_x = np.zeros((*after[0].shape[:2], *x.shape[1:]))
         for step in range(x.shape[1] - 1, -1, -1):
             if of_h is not None:
@@ -164,14 +168,19 @@ class RecurrentCell(ABC):
             after, is_zero = _drop_underflow(after)
             if is_zero and of_h is None:
                 break
-            before = tuple(values[:, step - 1] for values in states) if step else initial
-            rows = None if mask is None else np.flatnonzero(mask[:, step])
-            if rows is None or len(rows) == len(x):
-                after, of_x[:, :, step] = self.step_back(x[:, step], before, after)
-            elif len(rows):
-                chosen, of_x[rows, :, step] = self.step_back(x[rows, step], _pick(before, rows), _pick(after, rows))
-                after = tuple(_replace_rows(old, rows, new) for old, new in zip(after, chosen, strict=True))
+            after, of_x[:, :, step] = _go_back_where(back, step, after, mask)
         return of_x, after
+
+
+def _go_back_where(back: CellBackward, step: int, after: CellState, mask: Array | None) -> tuple[CellState, Array]:
+    """Apply the chain rule to a step of those sequences in which it is not masked."""
+    sequences = None if mask is None else np.flatnonzero(mask[:, step])
+    if sequences is None or len(sequences) == len(after[0]):
+        return back(step, after)
+    before, some_of_x = back(step, _pick(after, sequences), sequences)
+    of_x = np.zeros((*after[0].shape[:2], some_of_x.shape[2]))
+    of_x[sequences] = some_of_x
+    return tuple(_replace_rows(old, sequences, new) for old, new in zip(after, before, strict=True)), of_x
 
 
 def _pick(arrays: CellState, rows: Array) -> CellState:
@@ -225,9 +234,28 @@ class OneStateCell(RecurrentCell):
                 self._run(x[part], initial[0][part], None if skipped is None else skipped[part], h[part])
         return CellRun(h, (h[:, -1],))
 
-    def record(self, x: Array, initial: CellState, mask: Array | None) -> CellState:
-        """Return the outputs of all steps."""
-        return (self.forward(x, initial, mask).h,)
+    @abstractmethod
+    def step_back(self, x: Array, h: Array, of_after: Array) -> tuple[Array, Array]:
+        """Apply the chain rule to one step.
+
+        Args:
+            x: The input, (batch, d).
+            h: The output of the step before, (batch, m).
+            of_after: The gradients of the output, (batch, r, m).
+
+        Returns:
+            The gradients of `h`, and of `x`, (batch, r, d).
+        """
+
+    def prepare_backward(self, x: Array, initial: CellState, mask: Array | None) -> CellBackward:
+        """Return the chain rule for the steps of `x`."""
+        before = np.concatenate([initial[0][:, None], self.forward(x, initial, mask).h[:, :-1]], axis=1)
+
+        def back(step: int, after: CellState, sequences: Sequences = slice(None)) -> tuple[CellState, Array]:
+            of_h, of_x = self.step_back(x[sequences, step], before[sequences, step], *after)
+            return (of_h,), of_x
+
+        return back
 
     def multiply_input(self, x: Array) -> Array:
         """Return x·W + b, (…, gates·m), for `x`, (…, d)."""

@@ -11,7 +11,6 @@ from lstmdump.replay.gradients import ActivationPullBack
 from lstmdump.replay.layers.base import RunnableLayer
 from lstmdump.replay.layers.reading import ExpectedArray, LayerReader, setting
 from lstmdump.replay.layers.recurrent import (
-    CellState,
     OneStateCell,
     RecurrentLayer,
     read_settings,
@@ -43,11 +42,11 @@ class SimpleRNNEquations(OneStateCell):
         after += z
         return self._activation(after, out=after)
 
-    def step_back(self, x: Array, before: CellState, after: CellState) -> tuple[CellState, Array]:
+    def step_back(self, x: Array, h: Array, of_after: Array) -> tuple[Array, Array]:
         """Apply the chain rule to one step."""
-        z = self.multiply_input(x) + before[0] @ self._recurrent_kernel
-        of_z = ActivationPullBack(self._activation)(z, np.ones_like(z))(after[0])
-        return (of_z @ self._recurrent_kernel.T,), of_z @ self.kernel.T
+        z = self.multiply_input(x) + h @ self._recurrent_kernel
+        of_z = ActivationPullBack(self._activation)(z, np.ones_like(z))(of_after)
+        return of_z @ self._recurrent_kernel.T, of_z @ self.kernel.T
 
 
 def read_simple_rnn_cell(layer: NetworkLayer, reader: LayerReader) -> SimpleRNNEquations:
