@@ -168,7 +168,8 @@ class RecurrentCell(ABC):
             after, is_zero = _drop_underflow(after)
             if is_zero and of_h is None:
                 break
-            after, of_x[:, :, step] = _go_back_where(back, step, after, mask)
+            if mask is None or mask[:, step].any():
+                after, of_x[:, :, step] = _go_back_where(back, step, after, mask)
         return of_x, after
 
 
