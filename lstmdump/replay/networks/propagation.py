@@ -257,6 +257,8 @@ def _list_inputs(call: NetworkCall, tape: Tape) -> list[Signal]:
         if tape.mask is not None and tape.mask.shape == mask.shape:
             mask = tape.mask
         inputs[0] = inputs[0]._replace(mask=mask, is_mask_stated=True)
+    elif inputs and tape.mask is not None and inputs[0].mask is not None:
+        inputs[0] = inputs[0]._replace(is_mask_stated=True)  # the user states it
     return inputs
 
 

@@ -64,3 +64,20 @@ def test_an_operation_on_ids_leaves_them_whole() -> None:
 
 def test_the_influence_is_that_of_the_vectors_only() -> None:
     assert [source.name for source in network_lags.find_sources(network(), {"ids": Signal(IDS)})] == ["embedding"]
+
+
+def test_a_mask_that_is_given_counts_in_a_layer_with_initial_states() -> None:
+    """Keras 3 itself leaves out a mask that comes with the input there: 10 + 1 + 2 + 3, and without the 2."""
+    settings = {"units": 1, "activation": "linear", "use_bias": False}
+    weights = {name: make_tensor(name, np.ones((1, 1))) for name in ("kernel", "recurrent_kernel")}
+    layers = (NetworkLayer(("x",), "InputLayer", {}), NetworkLayer(("state",), "InputLayer", {}),
+              NetworkLayer(("rnn",), "SimpleRNN", settings, weights))  # fmt: skip
+    x, state, made = NetworkTensor(0), NetworkTensor(1), NetworkTensor(2)
+    calls = (NetworkCall(0), NetworkCall(1), NetworkCall(2, (x, state)))
+    inputs = (NetworkInput("x", x, (3, 1)), NetworkInput("state", state, (1,)))
+    described = NetworkDescription(layers, calls, inputs, (NetworkOutput("rnn", made),))
+    read = propagation.read(described, [made], LayerReader(KERAS_3, "float64", lambda _: None, registry.build))  # type: ignore[arg-type,return-value]
+    given = {"x": Signal(np.array([[[1.0], [2.0], [3.0]]])), "state": Signal(np.array([[10.0]]))}
+    assert propagation.forward(read, given)[made].values.tolist() == [[16.0]]
+    mask = np.array([[True, False, True]])
+    assert propagation.forward(read, given, mask=mask)[made].values.tolist() == [[14.0]]
