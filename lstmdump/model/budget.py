@@ -6,6 +6,8 @@ A damaged file can make the HDF5 library loop forever or request all memory. No 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Protocol
 
 from lstmdump.model.limits import DEFAULTS, Limits
@@ -23,6 +25,7 @@ class Budget(Protocol):
     def begin(self, limits: Limits) -> None: ...  # noqa: D102
     def allow(self, size: int, copies: int) -> None: ...  # noqa: D102
     def end(self) -> None: ...  # noqa: D102
+    def loading(self) -> AbstractContextManager[None]: ...  # noqa: D102
 
 
 _budgets: list[Budget] = []  # one in a worker process, else empty
@@ -47,6 +50,15 @@ def allow(size: int, *, copies: int = 0) -> None:
     """
     for budget in _budgets:
         budget.allow(size, copies)
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """Let the block import libraries, which takes neither time nor memory of the model."""
+    with ExitStack() as stack:
+        for budget in _budgets:
+            stack.enter_context(budget.loading())
+        yield
 
 
 def end() -> None:

@@ -10,6 +10,7 @@ from lstmdump.errors import CorruptModel, RefusedModel
 from lstmdump.model.location import Location
 from lstmdump.model.tree import Model
 from lstmdump.readers.detect import Format, detect, find_lfs_pointer
+from lstmdump.readers.hdf5 import choice
 
 
 def read(location: Location, detected: Format | None = None) -> Model:
@@ -22,8 +23,9 @@ def read(location: Location, detected: Format | None = None) -> Model:
     Raises:
         UnreadableModel: The file is not a model, or is damaged; the message states which.
     """
+    kind = detected or detect(location)
     try:
-        return _read(location, detected or detect(location))
+        return _read_plain_first(location, kind)
     except CorruptModel as error:
         if (name := find_lfs_pointer(location)) is not None:
             raise CorruptModel(
@@ -32,6 +34,21 @@ def read(location: Location, detected: Format | None = None) -> Model:
         raise
     except RecursionError as error:
         raise RefusedModel("it is nested more deeply than can be read, whatever the limits allow") from error
+
+
+def _read_plain_first(location: Location, detected: Format) -> Model:
+    """Read a model with the HDF5 library only if it is in HDF5 files that are not plain.
+
+    Raises:
+        NotPlain: It is, and this process may not call the library.
+    """
+    try:
+        return _read(location, detected)
+    except choice.NotPlain:
+        if not choice.library_is_allowed():
+            raise
+    with choice.with_library():
+        return _read(location, detected)
 
 
 def _read(location: Location, detected: Format) -> Model:

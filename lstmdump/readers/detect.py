@@ -45,7 +45,7 @@ class FormatFacts(NamedTuple):
         name_in_help: the name in the help; if it starts with a dot, it is the suffix of a Keras file.
         suffixes: the suffixes of the files that the pre-commit hook checks; detection ignores them.
         is_directory: whether a directory can be one model of this format; a directory of checkpoints may hold several.
-        uses_hdf5: whether the HDF5 library reads the format, so that a damaged file can crash the process.
+        uses_hdf5: whether its files are HDF5, which the HDF5 library reads if they are not plain.
     """
 
     format: Format

@@ -113,3 +113,11 @@ def from_bfloat16(halves: Array) -> Array:
     import numpy as np  # when the first number is read: describing a model takes none
 
     return (halves.astype(np.uint32) << 16).view(np.float32)
+
+
+def swapped(block: bytes | memoryview, width: int) -> memoryview:
+    """Return `block` with the bytes of each element of `width` bytes in reverse order."""
+    found = bytearray(len(block))
+    for turn in range(width):
+        found[turn::width] = block[width - 1 - turn :: width]
+    return memoryview(found)

@@ -1,13 +1,15 @@
-"""The guard that runs work on HDF5 files in a worker process, which the HDF5 library may crash or hang.
+"""The guard that runs work on HDF5 files in a worker process if the HDF5 library reads them, which may crash or hang.
 
-The process is forked before h5py is imported, so it costs little, and handles all models of a run. On a system without
-fork, the work is done in this process, and a file that crashes the library ends the run.
+Plain HDF5 files of a usual size, which are nearly all, are read in this process, without the library. The worker
+process handles all others of a run. On a system without fork, all work is done in this process, and a file that crashes
+the library ends the run.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Concatenate, NamedTuple, ParamSpec, TypeVar
 
@@ -15,6 +17,7 @@ from lstmdump.errors import NoAverages
 from lstmdump.model import budget, locate
 from lstmdump.model.limits import DEFAULTS, Limits
 from lstmdump.readers.detect import Format, detect
+from lstmdump.readers.hdf5.choice import NotPlain, plain_files_only
 
 if TYPE_CHECKING:
     from lstmdump.lstm.open_model import OpenModel
@@ -23,9 +26,6 @@ if TYPE_CHECKING:
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
-
-HDF5_READER = "lstmdump.readers.hdf5.file"
-"""The module of the readers that takes longest to import."""
 
 
 class ModelPath(NamedTuple):
@@ -82,7 +82,7 @@ def _take_averages(model: Model) -> Model:
 
 
 class Guard:
-    """The runner of work on models: in a worker process for HDF5 files, in this process for others.
+    """The runner of work on models: in a worker process where the HDF5 library is needed, else in this process.
 
     Use it as a context manager. If an exception leaves the block, running work is ended.
     """
@@ -110,10 +110,15 @@ class Guard:
             WorkerDied: The file crashed the HDF5 library or made it hang.
         """
         model = model.detected()
-        if _may_use_hdf5(model) and (worker := self._get_worker()) is not None:
-            result: Result = worker.do(work, model, *args, **options)
-            return result
-        return work(model, *args, **options)
+        if not _may_use_hdf5(model):
+            return work(model, *args, **options)
+        if not locate.is_url(model.path):
+            with suppress(NotPlain), plain_files_only():
+                return work(model, *args, **options)
+        if (worker := self._get_worker()) is None:
+            return work(model, *args, **options)
+        result: Result = worker.do(work, model, *args, **options)
+        return result
 
     def _get_worker(self) -> Worker | None:
         """Return the worker, or None if the system has no fork."""
@@ -121,7 +126,7 @@ class Guard:
         from lstmdump.sandbox.worker import Worker
 
         if self._worker is None and fork.HAS_FORK:
-            self._worker = Worker(HDF5_READER)
+            self._worker = Worker()
         return self._worker
 
     def __enter__(self) -> Guard:
@@ -141,5 +146,5 @@ class Guard:
 
 
 def _may_use_hdf5(model: ModelPath) -> bool:
-    """Return whether HDF5 reads `model`, or may read it, at a URL."""
+    """Return whether `model` is in HDF5 files, or may be, at a URL."""
     return model.format is None or model.format.facts.uses_hdf5 or locate.is_url(model.path)

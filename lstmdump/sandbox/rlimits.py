@@ -10,7 +10,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from lstmdump.model.limits import Limits
 
@@ -80,6 +81,23 @@ class ProcessBudget:
             self._limit_time(signal.getitimer(signal.ITIMER_PROF)[0] + size / _SPEED)
             if held:
                 self._limit_memory(self.memory + held)
+
+    @contextmanager
+    def loading(self) -> Iterator[None]:
+        """Lift the limits in the block, and then add the memory that it took; see `budget.loading`."""
+        if not self.running:
+            yield
+            return
+        seconds, memory, before = signal.getitimer(signal.ITIMER_PROF)[0], self.memory, _read_address_space()
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        self._limit_memory(self.most if self.most != resource.RLIM_INFINITY else sys.maxsize)
+        try:
+            yield
+        finally:
+            taken = max(0, _read_address_space() - before)
+            self.own += taken if self.own else 0
+            self._limit_memory(memory + taken)
+            self._limit_time(seconds)
 
     def end(self) -> None:
         """Stop the timer; see `budget.end`."""

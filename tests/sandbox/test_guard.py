@@ -7,12 +7,16 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import h5py
 import pytest
-from support.jobs import format_of, process_of
+from support import builders
+from support.jobs import format_of, process_of, process_reading
 
 from lstmdump.errors import RefusedModel, UnknownFormat, UnreadableModel
 from lstmdump.model.limits import DEFAULTS
 from lstmdump.readers.detect import Format
+from lstmdump.readers.hdf5.plain import file as plain_file
+from lstmdump.readers.keras.weights_h5 import container, zip_container
 from lstmdump.sandbox import fork
 from lstmdump.sandbox import guard as sandbox_guard
 from lstmdump.sandbox.guard import Guard, ModelPath
@@ -38,9 +42,39 @@ OF_HDF5 = ["keras-2.2.0-weather.h5", "keras-3.15-every-format/model.keras", "ker
 OF_NONE = ["keras-3.15-every-format/saved_model", "keras-3.15-every-format/checkpoint", "tf-1.12-basic-lstm-cell"]
 
 
+@pytest.fixture
+def not_plain(tmp_path: Path) -> str:
+    """A model with a link that Keras does not write."""
+    path = builders.write(tmp_path / "x.h5", {"lstm": builders.keras_2_weights("lstm")})
+    builders.change(path, lambda file: file.__setitem__("lstm/soft", h5py.SoftLink("/lstm")))
+    return str(path)
+
+
 @pytest.mark.parametrize("name", OF_HDF5)
-def test_an_hdf5_file_is_read_in_a_worker_process(guard: Guard, samples: Path, name: str) -> None:
-    assert guard.run(process_of, ModelPath(str(samples / name))) != os.getpid()
+def test_a_plain_hdf5_file_is_read_in_this_process(guard: Guard, samples: Path, name: str) -> None:
+    assert guard.run(process_reading, ModelPath(str(samples / name))) == os.getpid()
+    assert guard._worker is None
+
+
+def test_another_hdf5_file_is_read_in_a_worker_process(guard: Guard, not_plain: str) -> None:
+    assert guard.run(process_reading, ModelPath(not_plain)) != os.getpid()
+
+
+def test_a_plain_file_of_unusual_size_is_read_in_a_worker_process(
+    guard: Guard, samples: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plain_file, "MOST_OBJECTS", 5)
+    assert guard.run(process_reading, ModelPath(str(samples / OF_HDF5[0]))) != os.getpid()
+
+
+@pytest.mark.parametrize("name", OF_HDF5)
+def test_the_architecture_of_unusual_size_is_read_in_a_worker_process(
+    guard: Guard, samples: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (plain_file, container, zip_container):
+        monkeypatch.setattr(module, "MOST_TEXT", 100)
+    other = name.endswith(".weights.h5")  # which has none
+    assert (guard.run(process_reading, ModelPath(str(samples / name))) == os.getpid()) is other
 
 
 @pytest.mark.parametrize("name", OF_NONE)
@@ -52,14 +86,14 @@ def test_a_url_is_read_in_a_worker_process(guard: Guard) -> None:
     assert guard.run(process_of, ModelPath("https://example.com/model")) != os.getpid()
 
 
-def test_all_models_of_a_run_are_read_in_one_process(guard: Guard, samples: Path) -> None:
-    assert len({guard.run(process_of, ModelPath(str(samples / name))) for name in OF_HDF5}) == 1
+def test_all_models_of_a_run_are_read_in_one_process(guard: Guard, not_plain: str) -> None:
+    assert len({guard.run(process_reading, ModelPath(not_plain)) for _ in range(3)}) == 1
 
 
-def test_without_fork_a_file_is_read_in_this_process(samples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_fork_a_file_is_read_in_this_process(not_plain: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fork, "HAS_FORK", False)
     with Guard() as guard:
-        assert guard.run(process_of, ModelPath(str(samples / OF_HDF5[0]))) == os.getpid()
+        assert guard.run(process_reading, ModelPath(not_plain)) == os.getpid()
 
 
 @pytest.mark.parametrize(("name", "error"), [("samples.json", UnknownFormat), ("nothing", UnreadableModel)])
@@ -77,9 +111,9 @@ def test_h5py_is_not_imported_in_the_main_process(samples: Path, words: list[str
     assert subprocess.run(command, capture_output=True, text=True, check=False, timeout=60).returncode == 0
 
 
-def test_an_exception_ends_the_worker_process(samples: Path) -> None:
+def test_an_exception_ends_the_worker_process(not_plain: str) -> None:
     with pytest.raises(KeyboardInterrupt), Guard() as guard:
-        guard.run(process_of, ModelPath(str(samples / OF_HDF5[0])))
+        guard.run(process_reading, ModelPath(not_plain))
         raise KeyboardInterrupt
     assert guard._worker is not None
     assert guard._worker._process is not None

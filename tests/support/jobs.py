@@ -44,6 +44,19 @@ def process_of(_: ModelPath) -> int:
     return os.getpid()
 
 
+def process_reading(model: ModelPath) -> int:
+    with model.open() as opened:
+        for tensor in opened.model.tensors():
+            tensor.read()
+    return os.getpid()
+
+
+def imports_reading(model: ModelPath) -> set[str]:
+    """Return the packages that were imported to describe the model."""
+    model.open().close()
+    return {name.partition(".")[0] for name in sys.modules}
+
+
 def format_of(model: ModelPath) -> Format | None:
     return model.format
 

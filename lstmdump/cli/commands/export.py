@@ -20,7 +20,7 @@ from lstmdump.export.gates import DTYPES, Exported, Job, Settings, export, expor
 from lstmdump.model import locate
 from lstmdump.model.escape import visible
 from lstmdump.report import record
-from lstmdump.sandbox.guard import HDF5_READER, Guard
+from lstmdump.sandbox.guard import Guard
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -119,7 +119,7 @@ def _start_executor(jobs: int, dask: str | None) -> AbstractContextManager[Execu
         return nullcontext()
     from lstmdump.sandbox.pool import ProcessPool
 
-    return ProcessPool(jobs, HDF5_READER)
+    return ProcessPool(jobs)
 
 
 def _export_all(

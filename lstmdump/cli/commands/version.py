@@ -52,7 +52,7 @@ def _find_version(package: str) -> str:
 def _find_hdf5_version() -> str:
     """Return the version of the HDF5 library, or the reason why it is not known."""
     try:
-        from lstmdump.readers.hdf5.file import library_version
+        from lstmdump.readers.hdf5.library.file import library_version
     except Exception as error:  # noqa: BLE001 - a broken installation is what this command is for
         return f"unknown: h5py cannot be imported ({visible(shortened(f'{type(error).__name__}: {error}', _LONGEST))})"
     return library_version()

@@ -1,1 +1,1 @@
-"""HDF5: the only package that calls h5py."""
+"""HDF5: plain files are read here, as Keras writes them, and all others by the HDF5 library."""

@@ -1,31 +1,25 @@
-"""The chunks of HDF5 datasets, with a check that all of them exist and have their full length.
+"""The chunks of HDF5 datasets, put together to arrays after a check that all of them exist and have their full length.
 
-HDF5 does not check: for a missing chunk it returns zeros, and for a chunk that is too short after decompression,
-whatever follows it in memory. This holds for every filter, so only filters are supported whose output can be measured
-beforehand: gzip and lzf, with or without shuffle and Fletcher's checksum.
+HDF5 does not check either: for a missing chunk it returns zeros, for one that is too short whatever its memory holds.
+So chunks are never read by HDF5, only found, and unpacked by `filters`.
 """
 
 from __future__ import annotations
 
 import math
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import product
 from typing import NamedTuple
 
-import h5py
-
-from lstmdump.errors import CorruptModel, UnsupportedFormat
+from lstmdump.errors import CorruptModel
+from lstmdump.model import budget
 from lstmdump.model.limits import Limits, limit_exceeded
-from lstmdump.readers.hdf5.calls import H5pyCall
+from lstmdump.model.tensor import Cuts
+from lstmdump.readers.hdf5.filters import Filter, require_readable, unpack
+from lstmdump.readers.raw_array import COPIES
 
-_GZIP, _SHUFFLE, _FLETCHER32, _LZF = 1, 2, 3, 32000
-_READABLE = frozenset({_GZIP, _SHUFFLE, _FLETCHER32, _LZF})
-_COMPRESSING = frozenset({_GZIP, _LZF})
-_CHECKSUM = 4  # bytes that the filter fletcher32 adds
-_INPUT_BYTES, _OUTPUT_BYTES = 1 << 16, 1 << 20  # bytes of input and of output per call of zlib
-_COPIES = 4  # of a chunk in memory: as it is stored, as it is decompressed, and as the caller gets it
-_LITERALS = 32  # a smaller first byte of an LZF run is the number, less one, of literal bytes that follow
+_COPIES = 4  # of a chunk or band in memory: as it is stored, as it is decompressed, and as the caller gets it
+_BAND = 1 << 22  # bytes of rows that are unpacked at once, if the chunks of the file allow
 
 
 class Chunk(NamedTuple):
@@ -37,105 +31,168 @@ class Chunk(NamedTuple):
     left_out: int
 
 
-def iterate_chunks(dataset: h5py.Dataset, path: str, limits: Limits) -> Iterator[Chunk]:
-    """Yield all chunks of `dataset`, each after a check that it has its full length.
+class Chunking(NamedTuple):
+    """How an array is divided into chunks.
+
+    Attributes:
+        shape: the shape of the array.
+        chunk: the shape of each chunk.
+        width: the bytes per element.
+        filters: the filters, in the order in which they were applied.
+    """
+
+    shape: tuple[int, ...]
+    chunk: tuple[int, ...]
+    width: int
+    filters: Sequence[Filter]
+
+    @property
+    def length(self) -> int:
+        """The bytes of a chunk."""
+        return math.prod(self.chunk) * self.width
+
+    def starts(self) -> list[range]:
+        """Return for each dimension where chunks start."""
+        return [range(0, length, chunk) for length, chunk in zip(self.shape, self.chunk, strict=True)]
+
+
+class ChunkedArray:
+    """An array stored in chunks.
 
     Args:
-        dataset: the chunked dataset.
-        path: the name of the dataset in error messages.
+        path: the path of the array, for error messages.
+        chunking: how it is divided.
+        find: returns the chunks that the file lists, in any order.
+        read: returns the bytes of a chunk as they are stored.
+        take: records where the chunks are, each by its offset and size.
         limits: the limits on the number and the size of the chunks.
-
-    Raises:
-        CorruptModel: A chunk is missing or has another length.
-        RefusedModel: The chunks are too many or too long.
-        UnsupportedFormat: The chunks have filters whose output cannot be measured.
     """
-    starts = [range(0, length, chunk) for length, chunk in zip(dataset.shape, dataset.chunks, strict=True)]
-    length = math.prod(dataset.chunks) * dataset.id.get_type().get_size()
-    filters = _read_filters(dataset, path)
-    expected, there = math.prod(map(len, starts)), dataset.id.get_num_chunks()
-    if there != expected:
-        raise CorruptModel(f"{max(0, expected - there):,} of {expected:,} chunks of {path} are missing from the file")
-    if expected > limits.nodes:
-        raise limit_exceeded("nodes", f"{path} has {expected:,} chunks", needed=expected)
-    if length * _COPIES > limits.memory:
-        raise limit_exceeded("memory", f"each chunk of {path} has {length:,} bytes", needed=length * _COPIES)
-    for corner in product(*starts):
-        with H5pyCall(f"reading a chunk of {path}"):
-            info = dataset.id.get_chunk_info_by_coord(corner)
-            if info.byte_offset is None:
-                raise CorruptModel(f"a chunk of {path} is missing from the file")
-            chunk = Chunk(corner, info.byte_offset, info.size, info.filter_mask)
-            _check_length(dataset, chunk, filters, length, path)
-        yield chunk
+
+    def __init__(
+        self,
+        path: str,
+        chunking: Chunking,
+        find: Callable[[], Iterable[Chunk]],
+        read: Callable[[Chunk], bytes],
+        take: Callable[[str, Iterable[tuple[int, int]]], None],
+        limits: Limits,
+    ) -> None:
+        self._path = path
+        self._chunking = chunking
+        self._find = find
+        self._read = read
+        self._take = take
+        self._limits = limits
+        self._found: dict[tuple[int, ...], Chunk] | None = None
+
+    def rows(self) -> Iterator[memoryview]:
+        """Yield all bytes in blocks of whole rows: bands of whole chunks, so that each chunk is decompressed once.
+
+        Raises:
+            CorruptModel: A chunk is missing or damaged, or overlaps another one.
+            RefusedModel: The chunks are too many or too long.
+            UnsupportedFormat: The chunks have other filters.
+        """
+        shape, chunk, width, _ = self._chunking
+        if not math.prod(shape):
+            return
+        self._prepare()
+        row = math.prod(shape[1:]) * width
+        most = self._limits.memory // _COPIES
+        if row > most:
+            raise limit_exceeded("memory", f"each row of {self._path} has {row:,} bytes", needed=row * _COPIES)
+        step = min(chunk[0] * max(1, _BAND // (chunk[0] * row)), most // row)
+        whole = [(0, length) for length in shape[1:]]
+        for start in range(0, shape[0], step):
+            yield memoryview(self._assemble([(start, min(start + step, shape[0])), *whole]))
+
+    def block(self, cuts: Cuts) -> bytearray:
+        """Return the bytes of the elements that `cuts` select.
+
+        Raises:
+            CorruptModel, RefusedModel, UnsupportedFormat: As in `rows`.
+        """
+        spans = [(cut.start, cut.stop) for cut in cuts]
+        if not math.prod(self._chunking.shape):
+            return bytearray()
+        self._prepare()
+        return self._assemble(spans)
+
+    def _prepare(self) -> None:
+        """Find all chunks, once."""
+        if self._found is None:
+            require_readable(self._chunking.filters, self._path)
+            budget.allow(math.prod(self._chunking.shape) * self._chunking.width, copies=COPIES)
+            found = self._collect()
+            self._take(self._path, ((chunk.start, chunk.size) for chunk in found.values()))
+            self._found = found
+        budget.allow(budget.ARRAY)
+
+    def _collect(self) -> dict[tuple[int, ...], Chunk]:
+        starts, length = self._chunking.starts(), self._chunking.length
+        expected = math.prod(map(len, starts))
+        if expected > self._limits.nodes:
+            raise limit_exceeded("nodes", f"{self._path} has {expected:,} chunks", needed=expected)
+        if length * _COPIES > self._limits.memory:
+            words = f"each chunk of {self._path} has {length:,} bytes"
+            raise limit_exceeded("memory", words, needed=length * _COPIES)
+        found: dict[tuple[int, ...], Chunk] = {}
+        for chunk in self._find():
+            if chunk.corner in found or not all(map(range.__contains__, starts, chunk.corner)):
+                raise CorruptModel(f"the file lists chunks of {self._path} that the array does not have")
+            found[chunk.corner] = chunk
+        if len(found) != expected:
+            raise CorruptModel(f"{expected - len(found):,} of {expected:,} chunks of {self._path} are missing "
+                               "from the file")  # fmt: skip
+        return found
+
+    def _assemble(self, spans: Sequence[tuple[int, int]]) -> bytearray:
+        """Return the bytes of the elements from the first to the second index of each dimension."""
+        _, chunk, width, filters = self._chunking
+        found = bytearray(math.prod(stop - start for start, stop in spans) * width)
+        if not found or self._found is None:
+            return found
+        touched = (range(start - start % size, stop, size) for (start, stop), size in zip(spans, chunk, strict=True))
+        for corner in product(*touched):
+            place = self._found[corner]
+            data = unpack(self._read(place), filters, place.left_out, self._chunking.length, self._path)
+            _copy(data, corner, chunk, found, spans, width)
+        return found
 
 
-def _read_filters(dataset: h5py.Dataset, path: str) -> list[int]:
-    created = dataset.id.get_create_plist()
-    found = [int(created.get_filter(turn)[0]) for turn in range(created.get_nfilters())]
-    packing = [turn for turn, code in enumerate(found) if code in _COMPRESSING]
-    if not _READABLE.issuperset(found) or len(packing) > 1 or (packing and _SHUFFLE in found[packing[0] :]):
-        words = ", ".join(map(str, found))
-        raise UnsupportedFormat(f"{path} is compressed in a way that is not supported (HDF5 filters {words}); "
-                                "rewrite the file with `h5repack -f GZIP=1`")  # fmt: skip
-    return found
+def _copy(
+    data: bytes | bytearray,
+    corner: Sequence[int],
+    chunk: Sequence[int],
+    found: bytearray,
+    spans: Sequence[tuple[int, int]],
+    width: int,
+) -> None:
+    """Copy the elements of a chunk that are within `spans` to `found`, in runs that are as long as possible."""
+    lengths = [stop - start for start, stop in spans]
+    common = [
+        range(max(first, start), min(first + size, stop))
+        for first, size, (start, stop) in zip(corner, chunk, spans, strict=True)
+    ]
+    inner = len(chunk)  # all axes from this one on are copied as a whole
+    while inner and len(common[inner - 1]) == chunk[inner - 1] == lengths[inner - 1]:
+        inner -= 1
+    outer = max(0, inner - 1)
+    source, target = _strides(chunk, width), _strides(lengths, width)
+    from_, to = memoryview(data), memoryview(found)
+    run = math.prod(map(len, common[outer:])) * width
+    origin = [start for start, _ in spans]
+    ends = [part.start for part in common[outer:]]
+    for index in product(*common[:outer]):
+        start, goal = _offset((*index, *ends), corner, source), _offset((*index, *ends), origin, target)
+        to[goal : goal + run] = from_[start : start + run]
 
 
-def _check_length(dataset: h5py.Dataset, chunk: Chunk, filters: Sequence[int], length: int, path: str) -> None:
-    """Check that `chunk` has `length` bytes after decompression."""
-    behind, packing = 0, 0
-    for turn, code in enumerate(filters):
-        if chunk.left_out >> turn & 1:
-            continue
-        if code in _COMPRESSING:
-            packing = code
-        elif code == _FLETCHER32 and packing:
-            behind += _CHECKSUM
-        elif code == _FLETCHER32:
-            length += _CHECKSUM
-    if not packing:
-        found = chunk.size - behind
-    else:
-        stored = dataset.id.read_direct_chunk(chunk.corner)[1]
-        measure = _measure_inflated if packing == _GZIP else _measure_unpacked
-        found = measure(memoryview(stored)[: len(stored) - behind], length, path)
-    if found != length:
-        words = "more than" if found > length else f"{found:,} of"
-        raise CorruptModel(f"a chunk of {path} has {words} its {length:,} bytes")
+def _offset(index: Sequence[int], origin: Sequence[int], strides: Sequence[int]) -> int:
+    """Return the offset in bytes of the element at `index` in a block that begins with the one at `origin`."""
+    return sum((at - first) * stride for at, first, stride in zip(index, origin, strides, strict=True))
 
 
-def _measure_inflated(stored: memoryview, most: int, path: str) -> int:
-    """Return the length of `stored` decompressed by zlib, or any number above `most` if it is longer than that."""
-    inflate = zlib.decompressobj()
-    found = 0
-    try:
-        for start in range(0, len(stored), _INPUT_BYTES):
-            waiting: bytes | memoryview = stored[start : start + _INPUT_BYTES]
-            while waiting and found <= most:
-                found += len(inflate.decompress(waiting, _OUTPUT_BYTES))
-                waiting = inflate.unconsumed_tail
-    except zlib.error as error:
-        raise CorruptModel(f"a chunk of {path} cannot be decompressed ({error})") from error
-    return found
-
-
-def _measure_unpacked(stored: memoryview, most: int, path: str) -> int:
-    """Return the length of `stored` decompressed by LZF, or any number above `most` if it is longer than that."""
-    position = found = 0
-    end = len(stored)
-    while position < end and found <= most:
-        head = stored[position]
-        position += 1
-        if head < _LITERALS:
-            position += head + 1
-            found += head + 1
-            continue
-        length = head >> 5
-        if length == 7 and position < end:
-            length += stored[position]
-            position += 1
-        position += 1
-        found += length + 2
-    if position > end:
-        raise CorruptModel(f"a chunk of {path} is cut short")
-    return found
+def _strides(shape: Sequence[int], width: int) -> list[int]:
+    """Return for each dimension how many bytes are between two neighbours."""
+    return [math.prod(shape[axis + 1 :]) * width for axis in range(len(shape))]

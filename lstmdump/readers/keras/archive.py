@@ -13,7 +13,7 @@ from lstmdump.readers import json_text
 from lstmdump.readers.detect import Format
 from lstmdump.readers.keras.architecture.config import parse_architecture
 from lstmdump.readers.keras.weights_h5 import reader as weights_h5
-from lstmdump.readers.keras.weights_h5.container import Container, DirectoryContainer, ZipContainer
+from lstmdump.readers.keras.weights_h5.container import Container, DirectoryContainer
 from lstmdump.readers.keras.weights_h5.groups import VariableGroup, read_groups
 
 _CONFIG = "config.json"
@@ -31,7 +31,7 @@ def read(location: Location) -> Model:
         CorruptModel: The model is truncated, damaged or inconsistent.
         RefusedModel: The model refers to other files, exceeds a limit, or holds pickled arrays.
     """
-    files: Container = DirectoryContainer(location) if location.is_dir() else ZipContainer(location)
+    files = _open(location)
     try:
         config = _read_text(files, _CONFIG)
         architecture = parse_architecture(config, _CONFIG, location.limits)
@@ -48,6 +48,14 @@ def read(location: Location) -> Model:
     except BaseException:
         files.close()
         raise
+
+
+def _open(location: Location) -> Container:
+    if location.is_dir():
+        return DirectoryContainer(location)
+    from lstmdump.readers.keras.weights_h5.zip_container import ZipContainer
+
+    return ZipContainer(location)
 
 
 def _read_weights(files: Container, *, opaque_is_bfloat16: bool) -> VariableGroup:

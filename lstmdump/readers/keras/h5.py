@@ -15,7 +15,7 @@ from lstmdump.model.location import Location
 from lstmdump.model.tensor import Tensor
 from lstmdump.model.tree import NO_ARRAYS, NO_CLASSES, Model, Weight, grow
 from lstmdump.readers.detect import Format
-from lstmdump.readers.hdf5.file import Group, HDF5File
+from lstmdump.readers.hdf5.file import Group, HDF5File, open_hdf5
 from lstmdump.readers.keras.architecture.beside import ArchitectureBeside, find_architecture
 from lstmdump.readers.keras.architecture.config import ConfigLayer, parse_architecture
 from lstmdump.readers.keras.architecture.match import Bucket
@@ -72,7 +72,7 @@ def read(location: Location) -> Model:
         CorruptModel: The file is truncated, damaged or inconsistent.
         RefusedModel: The file refers to other files.
     """
-    file = HDF5File(location)
+    file = open_hdf5(location)
     try:
         model = _read(location, file)
         file.check_declared_sizes()

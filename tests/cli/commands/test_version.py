@@ -51,7 +51,7 @@ def test_missing_packages_are_reported(run: Run, monkeypatch: pytest.MonkeyPatch
 
 
 def test_an_h5py_that_cannot_be_imported_is_reported_with_the_reason(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "lstmdump.readers.hdf5.file", None)
+    monkeypatch.setitem(__import__("sys").modules, "lstmdump.readers.hdf5.library.file", None)
     assert rows(run)["HDF5"].startswith("unknown: h5py cannot be imported (ModuleNotFoundError: ")
 
 

@@ -20,7 +20,7 @@ from support import builders
 from lstmdump.model.location import Location
 from lstmdump.model.tensor import Tensor, without_numbers
 from lstmdump.model.tree import grow
-from lstmdump.readers.hdf5.object_headers import AttributeTexts, DatasetHeaders
+from lstmdump.readers.hdf5.library.object_headers import AttributeTexts, DatasetHeaders
 from lstmdump.readers.keras import archive as keras_archive
 from lstmdump.readers.keras import h5 as keras_h5
 from lstmdump.readers.keras import h5_keras0

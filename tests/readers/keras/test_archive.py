@@ -17,7 +17,7 @@ from lstmdump.errors import CorruptModel, ModelClosed, RefusedModel, Unsupported
 from lstmdump.model.limits import Limits
 from lstmdump.model.location import Location
 from lstmdump.readers.keras import archive as keras_archive
-from lstmdump.readers.keras.weights_h5.container import ZipContainer
+from lstmdump.readers.keras.weights_h5.zip_container import ZipContainer
 
 CONFIG = builders.sequential(builders.lstm_config("only"))
 WEIGHTS = builders.saved_bytes({"layers/lstm/cell": builders.cell()})

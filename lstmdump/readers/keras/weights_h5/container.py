@@ -1,43 +1,21 @@
-"""The files of a Keras model, in a zip archive or in a directory.
+"""The files of a Keras model, in a directory; `zip_container` has those in a zip archive.
 
-The archive and its names are untrusted, so nothing is extracted under a name from the archive: members are opened by
-known names, and only plain file names are opened in a directory.
+Names are untrusted, so only plain file names are opened in a directory.
 """
 
 from __future__ import annotations
 
-import io
-import math
 import ntpath
 import posixpath
-import stat
-import struct
-import zipfile
-import zlib
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from tempfile import TemporaryFile
-from typing import BinaryIO, Protocol, cast
+from typing import Protocol
 
-from lstmdump.errors import CorruptModel, RefusedModel, UnreadableModel, UnsupportedFormat
-from lstmdump.model import budget, zipfiles
-from lstmdump.model.limits import FREE, Limits, limit_exceeded
+from lstmdump.errors import UnreadableModel
+from lstmdump.model.limits import Limits
 from lstmdump.model.location import Location
-from lstmdump.model.seekable import PositionedFile
-from lstmdump.model.zipfiles import crc32
-from lstmdump.readers import foreign_errors, json_text
-from lstmdump.readers.declared_sizes import Declared, Extents
-from lstmdump.readers.detect import ZIP_MAGIC
-from lstmdump.readers.hdf5.file import HDF5File
-
-_MAX_IN_MEMORY = 16 * 2**20  # bytes; a larger decompressed member is kept in a temporary file
-_MAX_READ_WHOLE = 8 * 2**20  # bytes; a smaller uncompressed member with few numbers in it is read when it is opened
-_METADATA_PER_BYTE = 32  # of HDF5 per byte of the architecture; 1,000 layers of 8 units have 26, one of 64 units has 47
-_CHUNK = 2**20
-_LOCAL_HEADER = 30  # bytes before the name; APPNOTE.TXT 4.3.7
-_ENCRYPTED = 0x1
-_FOREIGN_ERRORS = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError, OSError,
-                   ValueError)  # fmt: skip
+from lstmdump.readers import json_text
+from lstmdump.readers.declared_sizes import Declared
+from lstmdump.readers.hdf5.choice import MOST_TEXT, require_usual
+from lstmdump.readers.hdf5.file import HDF5File, open_hdf5
 
 
 class Container(Protocol):
@@ -87,9 +65,11 @@ class DirectoryContainer:
             RefusedModel: The file exceeds the limit on JSON texts.
         """
         try:
-            return json_text.content(self._directory.child(name))
+            content = json_text.content(self._directory.child(name))
         except OSError as error:
             raise UnreadableModel(f"{name} cannot be read: {error.strerror or error}") from error
+        require_usual(len(content), MOST_TEXT)
+        return content
 
     def hdf5(self, name: str) -> HDF5File:
         """Open the HDF5 file `name`.
@@ -97,7 +77,7 @@ class DirectoryContainer:
         Raises:
             CorruptModel: The file is not HDF5 or is damaged.
         """
-        self._open.append(HDF5File(self._directory.child(name), declared=self._declared))
+        self._open.append(open_hdf5(self._directory.child(name), declared=self._declared))
         return self._open[-1]
 
     def verify(self) -> None:
@@ -107,183 +87,3 @@ class DirectoryContainer:
         """Close all files."""
         for file in self._open:
             file.close()
-
-
-class ZipContainer:
-    """The files of a model in a zip archive.
-
-    Raises:
-        CorruptModel: The archive is truncated or damaged.
-    """
-
-    def __init__(self, location: Location) -> None:
-        self._is_here = location.is_here
-        self.limits = location.limits
-        self._declared = Declared(location.limits)
-        with _convert_errors("the zip archive"):
-            self._file = location.open()
-            try:
-                self._zip = zipfiles.opened(self._file, location.limits)
-            except BaseException:
-                self._file.close()
-                raise
-        self._members: dict[str, list[zipfile.ZipInfo]] = {}
-        for info in self._zip.infolist():
-            self._members.setdefault(info.filename, []).append(info)
-        self._places = Extents()
-        self._taken: set[str] = set()
-        self._open: list[HDF5File] = []
-        self._unverified: list[_MemberWindow] = []
-
-    def has(self, name: str) -> bool:
-        """Return whether the member `name` exists."""
-        return name in self._members
-
-    def text(self, name: str) -> bytes:
-        """Return the content of the member `name`.
-
-        Raises:
-            CorruptModel: The member is damaged or missing.
-            RefusedModel: The member exceeds the limit on JSON texts, or is encrypted.
-        """
-        size = self._find_member(name).file_size
-        if size > self.limits.json_size:
-            raise json_text.too_long(name, size)
-        with self._open_inflated(name) as member:
-            return member.read(size)
-
-    def hdf5(self, name: str) -> HDF5File:
-        """Open the HDF5 file in the member `name`.
-
-        Keras stores it uncompressed; then it is read from the archive itself, without a copy.
-
-        Raises:
-            CorruptModel: The member is not HDF5 or is damaged.
-            RefusedModel: The member decompresses to far more than its stored size, or is encrypted.
-        """
-        info = self._find_member(name)
-        if info.compress_type == zipfile.ZIP_STORED:
-            window = self._open_window(info)
-            self._unverified.append(window)
-            in_memory = self._is_mostly_described(info)
-            self._open.append(HDF5File(cast("BinaryIO", window), in_memory=in_memory, declared=self._declared))
-        else:
-            unpacked = self._unpack(info)
-            self._open.append(HDF5File(unpacked, declared=self._declared, stored=info.compress_size))
-        return self._open[-1]
-
-    def verify(self) -> None:
-        """Compare every uncompressed member with its checksum; decompression has checked the others.
-
-        Raises:
-            CorruptModel: A checksum differs.
-        """
-        while self._unverified and not self._file.closed:
-            with _convert_errors(self._unverified[-1].name):
-                self._unverified[-1].verify()
-            self._unverified.pop()
-
-    def close(self) -> None:
-        """Close the archive and all files opened in it."""
-        for file in self._open:
-            file.close()
-        self._zip.close()
-        self._file.close()
-
-    def _find_member(self, name: str) -> zipfile.ZipInfo:
-        if name not in self._members:
-            raise CorruptModel(f"{name} is missing from the zip archive")
-        if len(self._members[name]) > 1:
-            raise CorruptModel(f"the zip archive holds more than one {name}")
-        info = self._members[name][0]
-        if info.flag_bits & _ENCRYPTED:
-            raise RefusedModel(f"{name} is encrypted; Keras does not encrypt files")
-        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise UnsupportedFormat(f"{name} is compressed by a method that is not supported; only deflate is")
-        if stat.S_ISLNK(info.external_attr >> 16):
-            raise RefusedModel(f"{name} is a symbolic link; Keras does not write links")
-        if name not in self._taken:
-            self._taken.add(name)
-            self._places.take(name, info.header_offset, _LOCAL_HEADER + info.compress_size)
-            self._places.require_disjoint()
-        return info
-
-    def _is_mostly_described(self, info: zipfile.ZipInfo) -> bool:
-        """Return whether the HDF5 file `info` consists mostly of metadata, which is going to be read anyway.
-
-        HDF5 reads metadata in pieces of some hundred bytes. Through Python, the pieces of 1,000 layers take 90 ms.
-        """
-        others = sum(other.file_size for other in self._zip.infolist() if other is not info)
-        return self._is_here and info.file_size <= min(_MAX_READ_WHOLE, _METADATA_PER_BYTE * others)
-
-    @contextmanager
-    def _open_inflated(self, name: str) -> Iterator[BinaryIO]:
-        info = self._find_member(name)
-        if info.file_size > max(FREE, self.limits.unfolding * info.compress_size):
-            words = f"{name} inflates from {info.compress_size:,} bytes to {info.file_size:,}"
-            needed = math.ceil(info.file_size / max(1, info.compress_size))
-            raise limit_exceeded("unfolding", words, needed=needed)
-        with _convert_errors(name), self._zip.open(info) as member:
-            yield member  # type: ignore[misc] # typeshed: IO[bytes]
-
-    def _open_window(self, info: zipfile.ZipInfo) -> _MemberWindow:
-        with _convert_errors(info.filename):
-            self._file.seek(info.header_offset)
-            header = self._file.read(_LOCAL_HEADER)
-            name_length, extra_length = struct.unpack("<26x2H", header)
-            name = self._file.read(name_length)
-            start = info.header_offset + _LOCAL_HEADER + name_length + extra_length
-            end = self._file.seek(0, io.SEEK_END)
-            if header[:4] != ZIP_MAGIC or name != info.filename.encode() or start + info.file_size > end:
-                raise CorruptModel(f"{info.filename} is not at the offset that the zip archive states")
-            return _MemberWindow(self._file, info.filename, start, info.file_size, info.CRC)
-
-    def _unpack(self, info: zipfile.ZipInfo) -> BinaryIO:
-        with self._open_inflated(info.filename) as member, _convert_errors(info.filename):
-            budget.allow(info.file_size)
-            into: BinaryIO = io.BytesIO() if info.file_size <= _MAX_IN_MEMORY else TemporaryFile()  # noqa: SIM115
-            # zipfile stops at the declared size, and compares the checksum there.
-            while chunk := member.read(_CHUNK):
-                into.write(chunk)
-            return into
-
-
-class _MemberWindow(PositionedFile):
-    """An uncompressed member as a file of its own: the `size` bytes of the archive from `start` on."""
-
-    def __init__(self, file: BinaryIO, name: str, start: int, size: int, crc: int) -> None:
-        super().__init__(size)
-        self._file = file
-        self.name = name
-        self._start = start
-        self._crc = crc
-
-    def readall(self) -> bytes:
-        """Return all bytes from the current position on."""
-        self._file.seek(self._start + self._at)
-        found = self._file.read(max(0, self._size - self._at))
-        self._at += len(found)
-        return found
-
-    def _read(self, view: memoryview, start: int) -> int:
-        self._file.seek(self._start + start)
-        return int(self._file.readinto(view))  # type: ignore[attr-defined]
-
-    def verify(self) -> None:
-        """Read the whole member and compare its checksum.
-
-        Raises:
-            CorruptModel: The checksum differs.
-        """
-        self.seek(0)
-        crc, buffer = 0, memoryview(bytearray(_CHUNK))
-        while count := self.readinto(buffer):
-            budget.allow(count)
-            crc = crc32(buffer[:count], crc)
-        if crc != self._crc:
-            raise CorruptModel(f"{self.name} is damaged: its checksum differs from the one in the zip archive")
-
-
-def _convert_errors(what: str) -> AbstractContextManager[None]:
-    """Convert the errors of zipfile, zlib and the system to a `CorruptModel` that names `what` as damaged."""
-    return foreign_errors.stopped(_FOREIGN_ERRORS, f"{what} cannot be read")

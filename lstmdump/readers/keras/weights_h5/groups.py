@@ -16,7 +16,7 @@ from lstmdump.errors import CorruptModel, LstmdumpError
 from lstmdump.model.limits import Limits, limit_exceeded
 from lstmdump.model.tensor import Tensor
 from lstmdump.readers.hdf5.file import Group, HDF5File
-from lstmdump.readers.hdf5.links import too_many_links
+from lstmdump.readers.hdf5.groups import too_many_links
 
 LISTS = ("layers", "_layer_checkpoint_dependencies")  # the groups of a model's layers; the latter in 2.12 to 2.14
 _VARS = "vars"

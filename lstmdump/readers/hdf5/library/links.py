@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import h5py
 
-from lstmdump.errors import RefusedModel
-from lstmdump.model.limits import Limits, limit_exceeded
-from lstmdump.readers.hdf5.calls import FOREIGN_ERRORS, H5pyCall
+from lstmdump.model.limits import Limits
+from lstmdump.readers.hdf5.groups import too_many_links
+from lstmdump.readers.hdf5.library.calls import FOREIGN_ERRORS, H5pyCall
 
 _MAX_DEPTH = 100  # steps; HDF5 recurses in C, where no exception prevents a stack overflow
 
@@ -76,8 +76,3 @@ def find_links_below(group: h5py.h5g.GroupID, limits: Limits) -> Links | None:
     if links.too_many:
         raise too_many_links(limits)
     return links if links.complete else None
-
-
-def too_many_links(limits: Limits) -> RefusedModel:
-    """Return the error for a file with more links than `limits` allows."""
-    return limit_exceeded("objects", f"HDF5 file with more than {limits.objects:,} links", needed=10 * limits.objects)

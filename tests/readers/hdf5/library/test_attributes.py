@@ -7,7 +7,8 @@ import h5py
 import numpy as np
 import pytest
 
-from lstmdump.readers.hdf5 import attributes as hdf5_attributes
+from lstmdump.readers.hdf5.groups import AttributeTooLong
+from lstmdump.readers.hdf5.library import attributes as hdf5_attributes
 
 
 def no_texts(name: bytes, count: int) -> int:
@@ -73,7 +74,7 @@ def test_an_attribute_that_is_too_long_is_not_read(
         root = h5py.h5g.open(file.id, b"/")
         assert hdf5_attributes.read_attribute(root, b"name", 100, lambda *_: length) is not None
         monkeypatch.setattr(hdf5_attributes, "_read_plain_text", no_texts)
-        with pytest.raises(hdf5_attributes.AttributeTooLong) as raised:
+        with pytest.raises(AttributeTooLong) as raised:
             hdf5_attributes.read_attribute(root, b"name", 99, lambda *_: length)
         assert raised.value.length == 100
 

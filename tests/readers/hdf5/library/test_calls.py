@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from lstmdump.errors import CorruptModel, ModelClosed
-from lstmdump.readers.hdf5.calls import H5pyCall
-from lstmdump.readers.hdf5.file import HDF5File
+from lstmdump.readers.hdf5.library.calls import H5pyCall
+from lstmdump.readers.hdf5.library.file import LibraryFile
 
 
 class Watched(io.BytesIO):
@@ -35,7 +35,7 @@ def file() -> Watched:
 
 
 def test_no_garbage_is_collected_while_h5py_holds_its_lock(file: Watched) -> None:
-    found = HDF5File(file)
+    found = LibraryFile(file)
     group = found.group("group")
     assert group is not None
     assert (group.names(), group.strings("names")) == (["x"], ["a", "b"])
@@ -49,7 +49,7 @@ def test_no_garbage_is_collected_while_h5py_holds_its_lock(file: Watched) -> Non
 
 
 def test_garbage_is_collected_between_calls_and_after_them(file: Watched) -> None:
-    found = HDF5File(file)
+    found = LibraryFile(file)
     assert gc.isenabled()
     found.close()
     assert gc.isenabled()

@@ -9,8 +9,8 @@ from lstmdump.errors import RefusedModel
 from lstmdump.model.limits import DEFAULTS, Limits
 from lstmdump.model.locate import at
 from lstmdump.model.location import Location
-from lstmdump.readers.hdf5.file import HDF5File
-from lstmdump.readers.hdf5.links import Links, find_links_below
+from lstmdump.readers.hdf5.library.file import LibraryFile
+from lstmdump.readers.hdf5.library.links import Links, find_links_below
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_links_are_not_collected_if_groups_are_too_deep(path: Path) -> None:
 
 
 def test_a_group_with_collected_links_returns_the_same_as_without(path: Path) -> None:
-    known, asked = HDF5File(Location(path)), HDF5File(Location(path))
+    known, asked = LibraryFile(Location(path)), LibraryFile(Location(path))
     known.look_ahead()
     for file in (known, asked):
         group = file.group("outer/b")
@@ -88,7 +88,7 @@ def test_a_group_with_collected_links_returns_the_same_as_without(path: Path) ->
 def test_a_soft_link_is_refused_after_look_ahead(path: Path) -> None:
     with h5py.File(path, "a") as file:
         file["outer/z"] = h5py.SoftLink("/outer/a")
-    file = HDF5File(Location(path))
+    file = LibraryFile(Location(path))
     file.look_ahead()
     with pytest.raises(RefusedModel, match="outer/z is a soft or external link"):
         file.group("outer/z")
@@ -101,7 +101,7 @@ def test_too_many_links_are_refused(path: Path) -> None:
 
 
 def test_too_many_links_of_one_group_are_refused(path: Path) -> None:
-    file = HDF5File(at(path, DEFAULTS._replace(objects=2)))
+    file = LibraryFile(at(path, DEFAULTS._replace(objects=2)))
     group = file.group("outer/a")
     assert group is not None
     assert group.names() == ["array"]

@@ -8,15 +8,9 @@ from typing import Any
 import h5py
 import numpy as np
 
+from lstmdump.readers.hdf5.groups import AttributeTooLong
+
 _READABLE = (h5py.h5t.TypeStringID, h5py.h5t.TypeIntegerID, h5py.h5t.TypeFloatID, h5py.h5t.TypeEnumID)
-
-
-class AttributeTooLong(Exception):
-    """An attribute exceeds the limit; `length` is its length in bytes."""
-
-    def __init__(self, length: int) -> None:
-        super().__init__(length)
-        self.length = length
 
 
 def read_attribute(

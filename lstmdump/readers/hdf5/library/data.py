@@ -1,28 +1,35 @@
-"""The numbers of HDF5 datasets: read directly from the file if they are contiguous, else by h5py."""
+"""The numbers of HDF5 datasets: read directly from the file if they are contiguous or in chunks, else by h5py."""
 
 from __future__ import annotations
 
 import math
 import os
+import struct
 import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from functools import cached_property
-from typing import BinaryIO
+from functools import cached_property, partial
+from typing import Any, BinaryIO
 
 import h5py
 import numpy as np
 
-from lstmdump.errors import ModelClosed, RefusedModel
+from lstmdump.errors import CorruptModel, ModelClosed, RefusedModel, UnsupportedFormat
 from lstmdump.model import budget
 from lstmdump.model.limits import limit_exceeded
 from lstmdump.model.location import Location
 from lstmdump.model.tensor import Array, Cuts
-from lstmdump.readers.declared_sizes import Declared, Extents
-from lstmdump.readers.hdf5.calls import FOREIGN_ERRORS, H5pyCall
-from lstmdump.readers.hdf5.chunks import iterate_chunks
-from lstmdump.readers.hdf5.object_headers import AttributeTexts, DatasetHeaders
-from lstmdump.readers.raw_array import COPIES, StoredArray, from_bfloat16
+from lstmdump.readers.declared_sizes import Declared
+from lstmdump.readers.hdf5.choice import NotPlain
+from lstmdump.readers.hdf5.chunks import ChunkedArray, Chunking
+from lstmdump.readers.hdf5.library.calls import FOREIGN_ERRORS, H5pyCall
+from lstmdump.readers.hdf5.library.chunks import iterate_chunks, read_chunk, read_filters
+from lstmdump.readers.hdf5.library.object_headers import AttributeTexts, DatasetHeaders
+from lstmdump.readers.hdf5.plain.blocks import Blocks
+from lstmdump.readers.hdf5.plain.headers import read_layout_message
+from lstmdump.readers.hdf5.plain.layouts import require_filtered_edges
+from lstmdump.readers.hdf5.storage import Storage
+from lstmdump.readers.raw_array import COPIES, StoredArray, from_bfloat16, swapped
 
 _SUPERBLOCK, _SUPERBLOCK_V2 = 96, 48  # bytes of the superblock, and of versions 2 and later; HDF5 file format, II.A
 _BAND = 1 << 22  # bytes of rows that h5py reads at once, if the chunks of the file allow
@@ -49,62 +56,40 @@ class HDF5Data:
         declared: Declared | None = None,
         stored: int | None = None,
     ) -> None:
-        self.declared = declared or Declared()
         self._at_hand = at_hand
         self._source = source
         self._file = file
         self._open_tried = False
         self._opened: BinaryIO | None = None
-        self._taken: set[str] = set()
-        self._taken_chunks: set[str] = set()
         with H5pyCall("reading the file size"):
             self._size = file.id.get_filesize()
             created = file.id.get_create_plist()
             self._base = created.get_userblock()
             head = self._base + (_SUPERBLOCK if created.get_version()[0] < 2 else _SUPERBLOCK_V2)
-        self._extents = Extents(self._size, head)
-        self.declared.store(self._size if stored is None else stored)
-        self.most_text = self.declared.limits.json_size
-
-    def take(self, path: str, size: int, start: int | None) -> None:
-        """Record the `size` bytes of the array at `path`, contiguous in the file from `start` unless that is None.
-
-        Raises:
-            CorruptModel: The array is outside the file, or overlaps the file header.
-            RefusedModel: There are too many arrays.
-        """
-        if path not in self._taken:  # arrays are looked up more than once while the format of the file is detected
-            self._taken.add(path)
-            self.declared.take(size)
-            if start is not None:
-                self._extents.take(path, start, size)
-
-    def take_chunks(self, path: str, dataset: h5py.Dataset) -> None:
-        """Check and record the chunks of the dataset at `path`.
-
-        Raises:
-            CorruptModel: A chunk is missing, has another length, or overlaps something else.
-            RefusedModel, UnsupportedFormat: As in `iterate_chunks`.
-        """
-        if path not in self._taken_chunks:
-            self._taken_chunks.add(path)
-            for chunk in iterate_chunks(dataset, path, self.declared.limits):
-                self._extents.take(f"a chunk of {path}", chunk.start, chunk.size)
-            self._extents.require_disjoint()
+        self.storage = Storage(self._size, head, declared or Declared(), stored)
+        self.limits = self.storage.limits
+        self.most_text = self.limits.json_size
 
     def describe(self, addresses: Iterable[int]) -> None:
         """Record the addresses in the file of the headers of groups and arrays."""
-        self._extents.describe(self._base + address for address in addresses)
+        self.storage.describe(self._base + address for address in addresses)
 
-    def check_declared_sizes(self) -> None:
-        """Check the declared sizes of the arrays against the stored bytes.
+    def require_filtered_edges(self, dataset: h5py.Dataset, path: str) -> None:
+        """Check that the filters of the chunks at `path` were applied to all of them, which h5py does not tell.
 
         Raises:
-            CorruptModel: Two arrays overlap.
-            RefusedModel: The arrays declare far more bytes than are stored.
+            CorruptModel: The header of the dataset cannot be read without h5py.
+            UnsupportedFormat: They were not.
         """
-        self._extents.require_disjoint()
-        self.declared.require_stored()
+        file = self.opened()
+        if file is None:
+            raise CorruptModel(f"the chunks of {path} cannot be checked: the file was replaced")
+        try:
+            address = self._base + int(h5py.h5o.get_info(dataset.id).addr)
+            message = read_layout_message(Blocks(file, self._size), address)
+            require_filtered_edges(message, dataset.shape, path)
+        except (NotPlain, OSError, ValueError, IndexError, struct.error) as error:
+            raise CorruptModel(f"the chunks of {path} cannot be checked: its header is damaged") from error
 
     def text_length(self, holder: h5py.h5g.GroupID | h5py.h5d.DatasetID, name: bytes, count: int) -> int:
         """Return an upper bound of the bytes that HDF5 reads for `count` variable-length texts in an attribute.
@@ -168,7 +153,7 @@ class DatasetNumbers:
         self._path = path
         self._data = data
         self._is_bfloat16 = is_bfloat16
-        self._stored: StoredArray | None = None
+        self._stored: StoredArray | ChunkedArray | None = None
         self._known = False
 
     @cached_property
@@ -182,13 +167,13 @@ class DatasetNumbers:
             CorruptModel: The dataset is damaged.
             ModelClosed: The file has been closed.
         """
-        stored = self._find_contiguous()
+        stored = self._find_stored()
         with H5pyCall(f"reading {self._path}"):
             if stored is None:
                 values: Array = np.asarray(self._dataset[cuts])
             else:
                 lengths = [cut.stop - cut.start for cut in cuts]
-                values = np.frombuffer(stored.block(cuts), self._dataset.dtype.newbyteorder("<")).reshape(lengths)
+                values = np.frombuffer(stored.block(cuts), self._stored_dtype).reshape(lengths)
             if self._is_bfloat16:
                 return from_bfloat16(np.ascontiguousarray(values).view("<u2"))  # HDF5 has no type for it
             return values.astype(values.dtype.newbyteorder("="), copy=False)
@@ -200,45 +185,68 @@ class DatasetNumbers:
             CorruptModel: The dataset is damaged.
             ModelClosed: The file has been closed.
         """
-        stored = self._find_contiguous()
-        yield from self._read_bands() if stored is None else stored.rows()
+        stored = self._find_stored()
+        if stored is None:
+            yield from self._read_bands()
+        elif self._stored_dtype == self._stored_dtype.newbyteorder("<"):
+            yield from stored.rows()
+        else:
+            yield from (swapped(block, self._stored_dtype.itemsize) for block in stored.rows())
 
-    def _find_contiguous(self) -> StoredArray | None:
-        """Return the array in the file if it is contiguous and little-endian, else None."""
+    def _find_stored(self) -> StoredArray | ChunkedArray | None:
+        """Return the array in the file, or None if h5py has to read it: never if it has chunks."""
         if not self._dataset:
             raise ModelClosed(f"{self._path} was requested after the model had been closed")
         if not self._known:
             with H5pyCall(f"reading {self._path}"):
-                if self._dataset.chunks is None:
-                    self._stored = self._locate()
+                self._stored = self._locate() if self._dataset.chunks is None else self._divide()
                 if self._stored is None:
                     budget.allow(math.prod(self._dataset.shape) * self._dataset.dtype.itemsize, copies=COPIES)
-                if self._dataset.chunks is not None:
-                    self._data.take_chunks(self._path, self._dataset)
             self._known = True
         if self._stored is None:
             budget.allow(budget.ARRAY)
         return self._stored
 
+    @cached_property
+    def _stored_dtype(self) -> np.dtype[Any]:
+        """The type of the numbers as they are in the file; h5py reads some types as similar ones of numpy.
+
+        Raises:
+            UnsupportedFormat: numpy has no such type.
+        """
+        dtype: np.dtype[Any] = self._dataset.dtype
+        found: np.dtype[Any]
+        for found in (dtype.newbyteorder("<"), dtype.newbyteorder(">")):
+            if self._dataset.id.get_type().equal(h5py.h5t.py_create(found)):
+                return found
+        raise UnsupportedFormat(f"{self._path} has chunks of numbers of an unusual form, which are not read")
+
     def _locate(self) -> StoredArray | None:
         dataset = self._dataset
         offset = dataset.id.get_offset()
-        expected = h5py.h5t.py_create(dataset.dtype.newbyteorder("<"))  # h5py reads some types as similar ones of numpy
+        expected = h5py.h5t.py_create(dataset.dtype.newbyteorder("<"))
         if offset is None or not dataset.id.get_type().equal(expected) or (file := self._data.opened()) is None:
             return None
         return StoredArray(lambda: file, "the file", offset, dataset.shape, dataset.dtype.itemsize)
 
+    def _divide(self) -> ChunkedArray:
+        dataset = self._dataset
+        chunking = Chunking(dataset.shape, dataset.chunks, self._stored_dtype.itemsize, read_filters(dataset))
+        find, read = partial(iterate_chunks, dataset, self._path), partial(read_chunk, dataset, self._path)
+        if chunking.filters:
+            self._data.require_filtered_edges(dataset, self._path)
+        return ChunkedArray(self._path, chunking, find, read, self._data.storage.take_chunks, self._data.limits)
+
     def _read_bands(self) -> Iterator[memoryview]:
-        """Yield the rows in bands of whole chunks, so that each chunk is decompressed once."""
+        """Yield the rows in bands of bounded size."""
         dataset = self._dataset
         if not dataset.size:
             return
-        together = dataset.chunks[0] if dataset.chunks else 1
         row = math.prod(dataset.shape[1:]) * dataset.dtype.itemsize
-        most = self._data.declared.limits.memory // _COPIES
+        most = self._data.limits.memory // _COPIES
         if row > most:
             raise limit_exceeded("memory", f"each row of {self._path} has {row:,} bytes", needed=row * _COPIES)
-        step = min(together * max(1, _BAND // (together * row)), most // row)
+        step = min(max(1, _BAND // row), most // row)
         for start in range(0, dataset.shape[0], step):
             with H5pyCall(f"reading {self._path}"):
                 values = np.ascontiguousarray(dataset[start : start + step], dataset.dtype.newbyteorder("<"))

@@ -9,12 +9,12 @@ from typing import Any
 import h5py
 import numpy as np
 
-from lstmdump.errors import CorruptModel, RefusedModel
-from lstmdump.model.limits import limit_exceeded
+from lstmdump.errors import CorruptModel
 from lstmdump.model.tensor import Tensor
-from lstmdump.readers.hdf5.attributes import AttributeTooLong, read_attribute
-from lstmdump.readers.hdf5.calls import H5pyCall
-from lstmdump.readers.hdf5.data import DatasetNumbers, HDF5Data, require_internal_layout
+from lstmdump.readers.hdf5.groups import AttributeTooLong, attribute_too_long, declared_otherwise
+from lstmdump.readers.hdf5.library.attributes import read_attribute
+from lstmdump.readers.hdf5.library.calls import H5pyCall
+from lstmdump.readers.hdf5.library.data import DatasetNumbers, HDF5Data, require_internal_layout
 
 _OPAQUE, _FLOAT32 = np.dtype("V2"), np.dtype("<f4")
 
@@ -44,9 +44,9 @@ def describe_dataset(dataset: h5py.h5d.DatasetID, path: str, data: HDF5Data, *, 
         )
         declared, size = stored.itemsize * math.prod(shape), dataset.get_storage_size()
         if size != declared and (layout != h5py.h5d.CHUNKED or not size):
-            raise CorruptModel(f"{path} declares {declared} bytes, but {size} are stored")
+            raise declared_otherwise(path, declared, size)
         start = dataset.get_offset() if layout == h5py.h5d.CONTIGUOUS else None
-    data.take(path, declared, start)
+    data.storage.take(path, declared, start)
     numbers = DatasetNumbers(path, data, is_bfloat16=bfloat16)
     dtype = "bfloat16" if bfloat16 else _dtype_name(stored)
     return Tensor(path, shape, dtype, numbers.fetch, None if bfloat16 else numbers.rows)
@@ -70,12 +70,6 @@ def read_checked_attribute(holder: h5py.h5g.GroupID | h5py.h5d.DatasetID, name: 
             return read_attribute(holder, name.encode(), data.most_text, partial(data.text_length, holder))
         except AttributeTooLong as error:
             raise attribute_too_long(name, path, error.length) from error
-
-
-def attribute_too_long(name: str, path: str, length: int) -> RefusedModel:
-    """Return the error for an attribute `name` of up to `length` bytes of the object at `path`."""
-    words = f"the attribute {name} of {path or '/'} has up to {length:,} bytes"
-    return limit_exceeded("json_size", words, needed=length)
 
 
 @lru_cache(maxsize=64)

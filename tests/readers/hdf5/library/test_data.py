@@ -12,9 +12,9 @@ from support import builders
 from lstmdump.errors import ModelClosed
 from lstmdump.model.location import Location
 from lstmdump.model.tensor import Tensor
-from lstmdump.readers.hdf5.data import DatasetNumbers
-from lstmdump.readers.hdf5.file import HDF5File
-from lstmdump.readers.keras.weights_h5.container import ZipContainer
+from lstmdump.readers.hdf5.library.data import DatasetNumbers
+from lstmdump.readers.hdf5.library.file import LibraryFile
+from lstmdump.readers.keras.weights_h5.zip_container import ZipContainer
 
 VALUES = np.arange(30, dtype="<f4").reshape(5, 6)
 
@@ -27,7 +27,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def tensor(path: Path, name: str = "array") -> Tensor:
-    found = HDF5File(Location(path)).tensor(name, opaque_is_bfloat16=False)
+    found = LibraryFile(Location(path)).tensor(name, opaque_is_bfloat16=False)
     assert found is not None
     return found
 
@@ -97,7 +97,7 @@ def test_rows_are_read_from_the_opened_file_after_it_was_replaced(path: Path, tm
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files are counted on Linux")
 def test_a_replacement_of_the_file_is_opened_only_once(path: Path, tmp_path: Path) -> None:
     builders.change(path, lambda file: file.create_dataset("array", data=VALUES))
-    file = HDF5File(Location(path))
+    file = LibraryFile(Location(path))
     tensors = [file.tensor("array", opaque_is_bfloat16=False) for _ in range(9)]
     (tmp_path / "other").write_bytes(bytes(path.stat().st_size))
     (tmp_path / "other").replace(path)
@@ -122,7 +122,7 @@ def test_an_array_without_elements_has_no_rows(path: Path) -> None:
 
 def test_rows_after_close_raise_model_closed(path: Path) -> None:
     builders.change(path, lambda file: file.create_dataset("array", data=VALUES))
-    file = HDF5File(Location(path))
+    file = LibraryFile(Location(path))
     found = file.tensor("array", opaque_is_bfloat16=False)
     file.close()
     assert found is not None

@@ -19,7 +19,7 @@ from typing import BinaryIO, NamedTuple
 
 import h5py
 
-from lstmdump.readers.hdf5.calls import H5pyCall
+from lstmdump.readers.hdf5.library.calls import H5pyCall
 
 # The start of an object header, and of each message in it: type, length and flags.
 _HEADER_V1, _HEADER_V2 = struct.Struct("<BxHII4x"), struct.Struct("<4sBB")

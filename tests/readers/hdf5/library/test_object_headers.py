@@ -11,8 +11,8 @@ import pytest
 
 from lstmdump.errors import RefusedModel
 from lstmdump.model.location import Location
-from lstmdump.readers.hdf5.data import DatasetNumbers, HDF5Data
-from lstmdump.readers.hdf5.object_headers import AttributeTexts, DatasetHeaders
+from lstmdump.readers.hdf5.library.data import DatasetNumbers, HDF5Data
+from lstmdump.readers.hdf5.library.object_headers import AttributeTexts, DatasetHeaders
 
 FLOATS = np.zeros((3, 4), "<f4")
 
