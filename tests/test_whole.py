@@ -23,7 +23,7 @@ import lstmdump
 from lstmdump.errors import CannotReplay
 from lstmdump.replay import trace
 from lstmdump.replay.cell import CellNumbers
-from lstmdump.replay.equations import States
+from lstmdump.replay.equations import State, States
 from lstmdump.replay.lags import LayerLags
 from lstmdump.replay.matching import GivenArray
 from lstmdump.replay.network import RunOptions
@@ -137,6 +137,16 @@ def test_the_influence_of_each_step_is_that_of_the_framework(row: dict[str, Any]
         expected = recorded[key].mean(0)[::-1]
         close = [np.abs(np.array(one.norms) - expected).max() for one in lags if is_of(one, key, len(expected))]
         assert min(close) < 1e-6 * expected.max()
+
+
+def test_a_layer_alone_gives_at_masked_steps_what_keras_2_2_4_does() -> None:
+    """Before the first step that is not masked, that is the initial state."""
+    recorded = np.load(HERE / "masked_states-keras2.2.4.io.npz")
+    x = recorded["x/x"]
+    initial = State(recorded["x/h"], recorded["x/c"])
+    with lstmdump.open(HERE / "masked_states-keras2.2.4.h5") as opened:
+        states = lstmdump.replay.run(opened.lstms[0], x, initial=initial, mask=x.any(axis=2))
+    np.testing.assert_allclose(states.h, recorded["y/lstm_1"], atol=1e-6)
 
 
 def is_of(lags: LayerLags, key: str, steps: int) -> bool:

@@ -25,6 +25,7 @@ from typing import Any, NamedTuple, TypeVar
 from lstmdump.errors import CannotReplay, LstmdumpError
 from lstmdump.lstm.activation_names import word_with_slope
 from lstmdump.lstm.cell import LSTM
+from lstmdump.lstm.release import release_of
 from lstmdump.model.cell_classes import CELL_CLASSES, class_named
 from lstmdump.model.sentences import conjoined
 from lstmdump.model.settings import ActivationName, InvalidSetting, LayerSettings, StatedActivation, from_config
@@ -45,6 +46,7 @@ class Behaviour(NamedTuple):
         go_backwards: Whether the last step of the input comes first.
         is_aligned: Whether the outputs of a layer that goes backwards are put back into the order of the input.
         zero_output_for_mask: Whether the output of a masked step is 0 instead of the output of the step before.
+        repeats_state: Whether the output of masked steps before the first other step is the initial one instead of 0.
         cell_clip: The bound of the cell state, which is kept within ± this; None for no bound.
         projection_clip: The bound of the output of the projection.
         notes: What the file does not state, what is assumed instead, and which option overrides it.
@@ -56,6 +58,7 @@ class Behaviour(NamedTuple):
     go_backwards: bool = False
     is_aligned: bool = False
     zero_output_for_mask: bool = False
+    repeats_state: bool = False
     cell_clip: float | None = None
     projection_clip: float | None = None
     notes: tuple[str, ...] = ()
@@ -90,14 +93,12 @@ class _Release(NamedTuple):
         recurrent_activation: The default of its LSTM layers.
         defaults: The recurrent activations that are the default of some release which writes such files, each with
             these releases; empty if there is only one.
-        masks_halves: Whether the halves of a Bidirectional that return sequences return 0 at masked steps.
     """
 
     keras: int
     words: str
     recurrent_activation: str
     defaults: tuple[tuple[str, str], ...] = ()
-    masks_halves: bool = True
 
 
 class _Unstated(NamedTuple):
@@ -117,9 +118,7 @@ _SHOWN = 40  # characters of a value that cannot be used
 _SHOWN_LENGTHS = 8
 
 _FIRST_WITH_SIGMOID = (2, 3)  # the release of Keras
-_FIRST_TO_MASK_HALVES = (2, 4)  # of those that state a plain number; tf.keras before that adds -tf
 _OF_BOTH_GENERATIONS = "2.2.4-tf"  # the version that tf.keras states in TensorFlow 1.13 to 1.15, and in 2.0
-_MASKING = ("2.2.4-tf", "2.3.0-tf")
 _DEFAULTS_OF_2_2_4_TF = (("hard_sigmoid", "TensorFlow 1.13 to 1.15"), ("sigmoid", "TensorFlow 2.0"))
 _DEFAULTS_OF_CHECKPOINTS = (("hard_sigmoid", "TensorFlow 1.14 or 1.15"), ("sigmoid", "TensorFlow 2"))
 
@@ -146,7 +145,8 @@ def of(lstm: LSTM, producer: str, said: Mapping[str, Any] = _NOTHING) -> Behavio
     stated_way = _require_valid(settings.go_backwards)
     go_backwards = direction == "backward" if stated_way is None else stated_way
     _require_valid(settings.stateful)
-    masks = release.masks_halves and stated_half is not None and bool(_require_valid(settings.return_sequences))
+    written_by = release_of(producer)
+    masks = written_by.masks_halves and stated_half is not None and bool(_require_valid(settings.return_sequences))
     return Behaviour(
         _require_valid(settings.activation) or "tanh",
         _require_valid(settings.recurrent_activation) or _default_recurrent_activation(lstm, release),
@@ -154,6 +154,7 @@ def of(lstm: LSTM, producer: str, said: Mapping[str, Any] = _NOTHING) -> Behavio
         go_backwards,
         go_backwards and direction is not None,
         bool(_require_valid(settings.zero_output_for_mask)) or masks or lstm.layout.is_of_tensorflow_1,
+        written_by.repeats_state and not _require_valid(settings.unroll),
         _require_valid(settings.cell_clip),
         _require_valid(settings.projection_clip),
         tuple(_notes(lstm, settings, release, direction)),
@@ -249,7 +250,6 @@ def _release(producer: str) -> _Release:
             producer.partition(" (")[0].replace("keras", "Keras"),
             "hard_sigmoid" if version < _FIRST_WITH_SIGMOID else "sigmoid",
             _DEFAULTS_OF_2_2_4_TF if _OF_BOTH_GENERATIONS in producer else (),
-            version >= _FIRST_TO_MASK_HALVES or any(version in producer for version in _MASKING),
         )
     if producer.startswith("keras"):
         major = int(keras[1]) if keras is not None else 3

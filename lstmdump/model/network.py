@@ -140,6 +140,12 @@ class NetworkDescription:
     inputs: tuple[NetworkInput, ...]
     outputs: tuple[NetworkOutput, ...]
 
+    @property
+    def has_fixed_batch(self) -> bool | None:
+        """Whether the inputs state the size of the batch; None if only some of them do."""
+        stated = {one.batch is not None for one in self.inputs}
+        return None if len(stated) > 1 else stated == {True}
+
     def layer_of(self, call: int) -> NetworkLayer:
         """Return the layer that the call with this index uses."""
         return self.layers[self.calls[call].layer]
@@ -185,7 +191,7 @@ class NetworkDescription:
         return NetworkDescription(
             (*self.layers, NetworkLayer((name,), INPUT, {})),
             (NetworkCall(len(self.layers)), *(one.renumbered(renumber) for one in self.calls)),
-            (NetworkInput(name, NetworkTensor(0), shape),
+            (NetworkInput(name, NetworkTensor(0), shape, batch=self.inputs[0].batch if self.has_fixed_batch else None),
              *(replace(one, tensor=NetworkTensor(one.tensor.call + 1)) for one in self.inputs)),
             tuple(replace(one, tensor=renumber(one.tensor)) for one in self.outputs),
         )  # fmt: skip

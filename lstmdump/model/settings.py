@@ -47,6 +47,7 @@ class LayerSettings(NamedTuple):
         stateful: Whether the last states of a batch are the first of the next.
         time_major: Whether the input is (length, batch, d).
         zero_output_for_mask: Whether the output of a masked step is 0.
+        unroll: Whether Keras unrolls the loop over the steps, which changes the output at masked steps in old releases.
         cell_clip: The bound of the cell state.
         projection_clip: The bound of the projected output.
         unit_forget_bias: Whether the forget bias was 1 before the training.
@@ -73,6 +74,7 @@ class LayerSettings(NamedTuple):
     stateful: StatedFlag = None
     time_major: StatedFlag = None
     zero_output_for_mask: StatedFlag = None
+    unroll: StatedFlag = None
     cell_clip: StatedBound = None
     projection_clip: StatedBound = None
     unit_forget_bias: bool | None = None
@@ -179,6 +181,7 @@ def from_config(config: Mapping[str, Any], direction: str | None = None) -> Laye
         stateful=_flag(config, "stateful"),
         time_major=_flag(config, "time_major"),
         zero_output_for_mask=_flag(config, "zero_output_for_mask"),
+        unroll=_flag(config, "unroll"),
         cell_clip=bound(config.get("cell_clip"), "cell_clip"),
         projection_clip=bound(config.get("projection_clip"), "projection_clip"),
         unit_forget_bias=_unit_forget_bias(config),

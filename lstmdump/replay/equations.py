@@ -24,6 +24,7 @@ import numpy as np
 
 from lstmdump.errors import BadInput
 from lstmdump.lstm import LSTM, behaviour
+from lstmdump.lstm.behaviour import Behaviour
 from lstmdump.model.tensor import Array
 from lstmdump.replay import activations
 from lstmdump.replay.cell import CellNumbers, GateNumbers, read
@@ -104,7 +105,8 @@ def replay(cell: CellNumbers, x: Array, *, initial: State | None = None, mask: A
     """Return the states and gates of `cell` at every step of `x`, (batch, length, d), from h = c = 0 or from `initial`.
 
     A step where `mask`, (batch, length), is false is skipped: h and c stay, and the gates are NaN. Its output is that
-    of the previous step, and 0 before the first one; or 0 at every skipped step, where the behaviour requires it.
+    of the previous step, and 0 before the first one; or the initial one before the first one, or 0 at every skipped
+    step, where the behaviour requires it.
 
     The steps are in the order in which the layer gives them, as in Keras: a layer that goes backwards gives the last
     step of `x` first, except the backward half of a Bidirectional, whose outputs are put in the order of `x` again.
@@ -168,7 +170,7 @@ def _run_in_blocks(
     The arrays are (steps, batch, ·), and are overwritten by the next block.
     """
     batch, length = x.shape[:2]
-    zero = equations.behaviour.zero_output_for_mask
+    how = equations.behaviour
     size = max(1, min(length, _BYTES // (batch * equations.bytes)))
     z, gates, h, c = equations.allocate(size, batch)
     begun = np.zeros((batch, 1), bool)
@@ -185,7 +187,7 @@ def _run_in_blocks(
             state = after
         state = State(state.h.copy(), state.c.copy())
         if none is not None:
-            _blank_skipped(none, begun, gates[:count], h[:count], zero=zero)
+            _blank_skipped(none, begun, gates[:count], h[:count], how)
         yield steps, (*(gates[:count, place] for place in range(4)), h[:count], c[:count])
 
 
@@ -194,14 +196,17 @@ def _keep_state(skipped: Array, before: State, after: State) -> None:
         np.copyto(new, old, where=skipped)
 
 
-def _blank_skipped(skipped: Array, begun: Array, gates: Array, output: Array, *, zero: bool) -> None:
-    """Fill `gates` with NaN where steps were skipped, and `output` with 0: there if `zero`, else before the first step.
+def _blank_skipped(skipped: Array, begun: Array, gates: Array, output: Array, how: Behaviour) -> None:
+    """Fill `gates` with NaN where steps were skipped, and `output` with 0 where `how` requires it.
 
     `begun`, (batch, 1), tells which sequences have had a step, and is updated.
     """
     np.copyto(gates, np.nan, where=skipped[:, None])
     seen = np.logical_or.accumulate(~skipped) | begun
-    np.copyto(output, 0, where=skipped if zero else ~seen)
+    if how.zero_output_for_mask:
+        np.copyto(output, 0, where=skipped)
+    elif not how.repeats_state:
+        np.copyto(output, 0, where=~seen)
     begun[:] = seen[-1]
 
 

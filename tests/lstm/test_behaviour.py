@@ -360,6 +360,14 @@ def test_a_layer_outside_a_bidirectional_does_if_the_file_states_it() -> None:
     assert not of(STATED | {"return_sequences": True}).zero_output_for_mask
 
 
+@pytest.mark.parametrize(
+    ("producer", "repeats"), [("keras 2.2.4 (tensorflow)", True), ("keras 2.2.5 (tensorflow)", False), (KERAS_3, False)]
+)
+def test_the_initial_output_stays_at_masked_steps_in_old_releases(producer: str, repeats: bool) -> None:
+    assert of(STATED, producer).repeats_state is repeats
+    assert not of(STATED | {"unroll": True}, producer).repeats_state
+
+
 # `dynamic_rnn` past `sequence_length`
 def test_a_cell_of_tensorflow_1_returns_0_at_masked_steps() -> None:
     assert of({"activation": "tanh"}, "tensorflow 1", extra=Role.FUSED_KERNEL).zero_output_for_mask

@@ -36,7 +36,7 @@ def test_other_keys_of_a_configuration_are_ignored(key: str) -> None:
     assert from_config({key: "backward"}) == LayerSettings(is_described=True)
 
 
-@pytest.mark.parametrize("key", ["go_backwards", "return_sequences", "return_state", "stateful", "time_major",
+@pytest.mark.parametrize("key", ["go_backwards", "return_sequences", "return_state", "stateful", "time_major", "unroll",
                                  "zero_output_for_mask"])  # fmt: skip
 @pytest.mark.parametrize("value", [True, False])
 def test_flags_are_those_of_the_configuration(key: str, value: bool) -> None:

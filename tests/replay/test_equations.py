@@ -196,6 +196,15 @@ def test_masked_steps_keep_the_initial_state() -> None:
     same(part(made, ALL, [2]), equations.replay(cell, x[:, 2:], initial=first))
 
 
+def test_the_initial_output_is_repeated_where_the_release_does() -> None:
+    x = np.random.default_rng(1).standard_normal((1, 3, 3))
+    initial, mask = equations.State(np.full((1, 5), 0.5), np.ones((1, 5))), np.array([[False, False, True]])
+    cell = random_cell(3, 5, None, "float64", repeats_state=True)
+    made = equations.replay(cell, x, initial=initial, mask=mask)
+    assert made.h[0, :2].tolist() == [[0.5] * 5] * 2
+    np.testing.assert_allclose(made.h[:, 2], equations.replay(cell, x[:, 2:], initial=initial).h[:, 0])
+
+
 def test_zero_output_for_mask_zeroes_the_output_and_keeps_the_state() -> None:
     x, mask = random(4, 6, 3), random(4, 6) > 0
     kept = equations.replay(random_cell(3, 5, None, "float64"), x, mask=mask)

@@ -7,17 +7,18 @@ from typing import Any
 
 import numpy as np
 
+from lstmdump.lstm.release import KerasRelease
 from lstmdump.model.network import NetworkLayer
 from lstmdump.model.tensor import Tensor
 from lstmdump.replay.equations import CellNumbers
 from lstmdump.replay.layers import registry
 from lstmdump.replay.layers.base import RunnableLayer, Signal
-from lstmdump.replay.layers.reading import KerasRelease, LayerReader
+from lstmdump.replay.layers.reading import LayerReader
 from lstmdump.replay.networks import propagation
 
 KERAS_1 = KerasRelease(1)
-KERAS_2 = KerasRelease(2)
-TENSORFLOW_KERAS = KerasRelease(2, is_tensorflow_keras=True)
+KERAS_2 = KerasRelease(2, minor=2, patch=4)
+TENSORFLOW_KERAS = KerasRelease(2, is_tensorflow_keras=True, minor=15)
 KERAS_3 = KerasRelease(3)
 
 
@@ -47,13 +48,24 @@ def describe(
 
 
 def read_described(
-    described: NetworkLayer, release: KerasRelease = KERAS_3, cells: Mapping[str, CellNumbers] | None = None
+    described: NetworkLayer,
+    release: KerasRelease = KERAS_3,
+    cells: Mapping[str, CellNumbers] | None = None,
+    *,
+    has_fixed_batch: bool | None = False,
 ) -> RunnableLayer:
     """Return the layer that `described` describes, in float64; `cells` are the LSTM layers in it, by name."""
     known = cells or {}
     return registry.build(
         described,
-        LayerReader(release, "float64", lambda layer: known[layer.name], registry.build, propagation.read_as_layer),
+        LayerReader(
+            release,
+            "float64",
+            lambda layer: known[layer.name],
+            registry.build,
+            propagation.read_as_layer,
+            has_fixed_batch=has_fixed_batch,
+        ),
     )
 
 

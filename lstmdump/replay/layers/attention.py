@@ -15,11 +15,12 @@ from functools import reduce
 import numpy as np
 
 from lstmdump.errors import BadInput, CannotReplay
+from lstmdump.lstm.release import KerasRelease
 from lstmdump.model.network import NetworkLayer
 from lstmdump.model.tensor import Array
 from lstmdump.replay.activations import softmax
 from lstmdump.replay.layers.base import NO_CONTEXT, Gradient, RunContext, RunnableLayer, Signal, add_gradients
-from lstmdump.replay.layers.reading import ExpectedArray, KerasRelease, LayerReader, setting
+from lstmdump.replay.layers.reading import ExpectedArray, LayerReader, setting
 from lstmdump.replay.layers.sizes import read_list, read_sizes
 
 _LOW = 1e9

@@ -39,7 +39,9 @@ class LSTMEquations(RecurrentCell):
         self.input_dim = numbers.input_dim
         self.widths = (numbers.width, numbers.units)
         self.numbers = numbers
-        plain = numbers.behaviour._replace(go_backwards=False, is_aligned=False, zero_output_for_mask=False)
+        plain = numbers.behaviour._replace(
+            go_backwards=False, is_aligned=False, zero_output_for_mask=False, repeats_state=True
+        )
         self._in_order = replace(numbers, behaviour=plain)
 
     @cached_property
@@ -49,9 +51,6 @@ class LSTMEquations(RecurrentCell):
     def forward(self, x: Array, initial: CellState, mask: Array | None) -> CellRun:
         """Run the LSTM on `x`, (batch, steps, d)."""
         states = replay_steps(self._in_order, x, initial=State(*initial), mask=mask)
-        if mask is not None:
-            begun = np.logical_or.accumulate(mask, axis=1)
-            np.copyto(states.h, initial[0][:, None], where=~begun[..., None])
         return CellRun(states.h, (states.h[:, -1], states.c[:, -1]), states)
 
     def prepare_backward(self, x: Array, initial: CellState, mask: Array | None) -> CellBackward:

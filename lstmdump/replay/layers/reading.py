@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from lstmdump.errors import CannotReplay
 from lstmdump.lstm.activation_names import get_config, unwrap
+from lstmdump.lstm.release import KerasRelease
 from lstmdump.model import budget
 from lstmdump.model.network import NetworkDescription, NetworkLayer
 from lstmdump.model.settings import finite_number
@@ -15,50 +16,6 @@ from lstmdump.replay import activations
 from lstmdump.replay.activations.elementwise import Activation
 from lstmdump.replay.equations import CellNumbers
 from lstmdump.replay.layers.base import RunnableLayer
-
-
-class KerasRelease(NamedTuple):
-    """What wrote the model, as far as it decides on what layers compute.
-
-    Attributes:
-        keras: The generation of Keras: 1, 2 or 3.
-        is_tensorflow_keras: Whether it is the Keras 2 of TensorFlow (tf.keras, tf_keras), and not Keras 2 by itself.
-        is_theano: Whether the backend was Theano, which turns the kernels of convolutions.
-        minor: The second number of its version, as 2 in Keras 2.2.4; 0 if not stated.
-    """
-
-    keras: int = 3
-    is_tensorflow_keras: bool = False
-    is_theano: bool = False
-    minor: int = 0
-
-    @property
-    def masks_halves(self) -> bool:
-        """Whether the halves of a Bidirectional that return sequences return 0 at masked steps."""
-        return self.keras == 3 or (self.is_tensorflow_keras and self.minor != _BEFORE_NESTED_STATES)
-
-    @property
-    def repeats_state(self) -> bool:
-        """Whether a recurrent layer returns the first of its states at masked steps, also before the first other step.
-
-        Source: `rnn` in the TensorFlow backend of Keras 1.2.2 and 2.2.4; Keras 2.3 and tf.keras have another one.
-        """
-        if self.is_theano or self.keras == 3:
-            return False
-        of_old_tensorflow = self.is_tensorflow_keras and self.minor == _BEFORE_NESTED_STATES
-        return self.keras == 1 or of_old_tensorflow or (not self.is_tensorflow_keras and self.minor < 3)
-
-    @property
-    def joins_masks_by_or(self) -> bool:
-        """Whether a step behind a merging layer counts if it counts in any input, and not only if it does in all.
-
-        Source: Keras 3.3.3 and 3.4.1.
-        """
-        return self.keras == 3 and self.minor > _LAST_TO_JOIN_BY_AND
-
-
-_BEFORE_NESTED_STATES = 1  # tf.keras of TensorFlow 1.9 to 1.12 states 2.1.x-tf
-_LAST_TO_JOIN_BY_AND = 3
 
 
 class ExpectedArray(NamedTuple):
@@ -88,12 +45,19 @@ class ExpectedArray(NamedTuple):
 class LayerReader:
     """Reads the layers of one model.
 
+    Attributes:
+        release: What wrote the model.
+        dtype: The dtype of all numbers.
+        read_lstm: Returns the numbers of the LSTM that a description belongs to.
+        has_fixed_batch: Whether the model states the size of its batch; None if only some of its inputs do.
+
     Args:
         release: What wrote the model.
         dtype: The dtype of all numbers, `float32` or `float64`.
         read_lstm: Returns the numbers of the LSTM that a description belongs to.
         build: Returns the layer of a description, for wrappers.
         build_network: Returns the layer of this name that runs a network, for wrappers of a model.
+        has_fixed_batch: See the attribute.
     """
 
     def __init__(
@@ -103,10 +67,13 @@ class LayerReader:
         read_lstm: Callable[[NetworkLayer], CellNumbers],
         build: Callable[[NetworkLayer, LayerReader], RunnableLayer],
         build_network: Callable[[str, NetworkDescription, LayerReader], RunnableLayer] | None = None,
+        *,
+        has_fixed_batch: bool | None = False,
     ) -> None:
         self.release = release
         self.dtype = dtype
         self.read_lstm = read_lstm
+        self.has_fixed_batch = has_fixed_batch
         self._build = build
         self._build_network = build_network
 

@@ -6,6 +6,8 @@ another over all steps, which gives the same numbers as running all of them step
 At a masked step the states stay. What the layer returns there depends on the release; see `MaskedOutput`. In Keras 3, a
 layer that is called with initial states does not get the mask that comes with its input, although it hands this mask
 on: only for a single tensor among the arguments, Keras adds the mask.
+
+The states of a stack are in the order of the cells; in old releases, those of the last cell come first.
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ import enum
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeAlias
+from itertools import islice
+from typing import NamedTuple, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -28,6 +31,8 @@ from lstmdump.replay.layers.reading import LayerReader, setting
 
 CellState: TypeAlias = "tuple[Array, ...]"
 """The states of a cell, each (batch, width); the first is its output."""
+
+_T = TypeVar("_T")
 
 _UNDERFLOW = 1e-280  # a sum of squares; arithmetic with smaller numbers is slow, and they change no result
 _SEQUENCES = 256  # run together; their steps are run in blocks of
@@ -68,6 +73,7 @@ class SequenceSettings:
         go_backwards: Whether it takes the last step first; it returns the steps in the order in which it takes them.
         masked_output: What it returns at masked steps.
         ignores_mask_with_states: Whether a layer that is given initial states heeds only a mask that the call states.
+        reverses_cells: Whether the states of a stack begin with those of the last cell; None if not known.
     """
 
     return_sequences: bool = False
@@ -75,6 +81,7 @@ class SequenceSettings:
     go_backwards: bool = False
     masked_output: MaskedOutput = MaskedOutput.PREVIOUS
     ignores_mask_with_states: bool = False
+    reverses_cells: bool | None = False
 
 
 class CellRun(NamedTuple):
@@ -294,7 +301,8 @@ class _Taken(NamedTuple):
 class RecurrentLayer(RunnableLayer):
     """A recurrent layer: one cell, or several, each of which takes the outputs of the one before.
 
-    Its inputs are x, and the initial states of all cells or none; its outputs are the output, and the last states.
+    Its inputs are x, and the initial states of all cells or none; its outputs are the output, and the last states. The
+    states of a stack are in the order that the settings state.
 
     Attributes:
         settings: How it goes through a sequence.
@@ -338,7 +346,7 @@ class RecurrentLayer(RunnableLayer):
             last.extend(run.last)
         if context.ends is not None and len(inputs) == 1:
             context.ends.setdefault(self.name, []).append(last)
-        returned = [Signal(state) for state in last] if self.settings.return_state else []
+        returned = [Signal(state) for state in self._to_file_order(last)] if self.settings.return_state else []
         if self.settings.return_sequences:
             return Signal(_blank(values, shown), inputs[0].mask), *returned
         return Signal(_blank(values[:, -1], None if shown is None else shown[:, -1])), *returned
@@ -360,7 +368,7 @@ class RecurrentLayer(RunnableLayer):
             of_h, found = cell.backward(x, initial, taken.mask, of_h, mine)
             of_initial[:0] = found if cell.initial_given(context) is None else [None] * len(found)
         of_x = of_h[:, :, ::-1] if of_h is not None and self.settings.go_backwards else of_h
-        return (of_x, *of_initial) if len(inputs) > 1 else (of_x,)
+        return (of_x, *self._to_file_order(of_initial)) if len(inputs) > 1 else (of_x,)
 
     def _take(self, inputs: Sequence[Signal], context: RunContext) -> _Taken:
         (x, mask, is_stated), *states = inputs
@@ -372,7 +380,12 @@ class RecurrentLayer(RunnableLayer):
                            f"{x.shape[:2]}")  # fmt: skip
         is_ignored = self.settings.ignores_mask_with_states and bool(states) and not is_stated
         mask = None if mask is None or is_ignored or mask.all() else mask.astype(bool, copy=False)
-        if mask is not None and len(self._cells) > 1 and self.settings.masked_output is MaskedOutput.STATE:
+        if (
+            mask is not None
+            and self._is_stack
+            and not self.settings.reverses_cells
+            and (self.settings.masked_output is MaskedOutput.STATE)
+        ):
             raise CannotReplay(f"{self.name}: at masked steps this release of Keras returns a state of the first cell "
                                "of a stack, which is not computed")  # fmt: skip
         initial = tuple(self._find_initial([state.values for state in states], len(x), context))
@@ -386,7 +399,7 @@ class RecurrentLayer(RunnableLayer):
                 f"{self.name}: the model gives it {len(states)} initial states, but it has {self.states}"
             )
         found: list[CellState] = []
-        states = states or list(context.begins.get(self.name, ()))
+        states = self._to_cell_order(states) or list(context.begins.get(self.name, ()))
         for cell in self._cells:
             own, states = states[: len(cell.widths)], states[len(cell.widths) :]
             zero = tuple(np.zeros((batch, width), cell.dtype) for width in cell.widths)
@@ -409,7 +422,7 @@ class RecurrentLayer(RunnableLayer):
     def _distribute(self, gradients: Sequence[Gradient], shown: Array | None) -> tuple[Gradient, list[Gradient]]:
         """Return the gradients of the output after every step, and of the last states of all cells."""
         of_output, *of_states = gradients
-        of_last: list[Gradient] = list(of_states) or [None] * self.states
+        of_last: list[Gradient] = self._to_cell_order(of_states) or [None] * self.states
         if of_output is None:
             return None, of_last
         if self.settings.return_sequences:
@@ -420,12 +433,45 @@ class RecurrentLayer(RunnableLayer):
         of_last[place] = of_output if before is None else before + of_output
         return None, of_last
 
+    @property
+    def _is_stack(self) -> bool:
+        return len(self._cells) > 1
+
+    def _to_file_order(self, states: list[_T]) -> list[_T]:
+        """Return the states, which are in the order of the cells, in that of the file."""
+        return _reverse_groups(states, self._count_states()) if self._require_order() else states
+
+    def _to_cell_order(self, states: list[_T]) -> list[_T]:
+        """Return the states, which are none or in the order of the file, in that of the cells."""
+        return _reverse_groups(states, self._count_states()[::-1]) if states and self._require_order() else states
+
+    def _require_order(self) -> bool:
+        """Return whether the file has the states of the last cell first.
+
+        Raises:
+            CannotReplay: The version in the file does not settle it.
+        """
+        if self._is_stack and self.settings.reverses_cells is None:
+            raise CannotReplay(f"{self.name}: the version in the file, of tf.keras in TensorFlow 1.9 to 1.12, does not "
+                               "settle whether the states of its first or of its last cell come first")  # fmt: skip
+        return self._is_stack and bool(self.settings.reverses_cells)
+
+    def _count_states(self) -> list[int]:
+        return [len(cell.widths) for cell in self._cells]
+
     def _list_inputs(self, taken: _Taken) -> list[Array]:
         """Return the input of each cell."""
         given = [taken.x]
         for cell, initial in zip(self._cells[:-1], taken.initial[:-1], strict=True):
             given.append(cell.forward(given[-1], initial, taken.mask).h)
         return given
+
+
+def _reverse_groups(values: Sequence[_T], sizes: Sequence[int]) -> list[_T]:
+    """Return `values`, which are in groups of `sizes`, with the last group first."""
+    rest = iter(values)
+    groups = [list(islice(rest, size)) for size in sizes]
+    return [value for group in groups[::-1] for value in group]
 
 
 def _reverse(values: Array, backwards: bool) -> Array:
@@ -453,6 +499,7 @@ def read_settings(layer: NetworkLayer, reader: LayerReader) -> SequenceSettings:
         read_flag(layer, "go_backwards"),
         _find_masked_output(layer, reader),
         ignores_mask_with_states=reader.release.keras == 3,
+        reverses_cells=reader.release.reverses_cells,
     )
 
 

@@ -136,7 +136,7 @@ def read_chosen(opened: OpenModel, inputs: ChosenInputs, purpose: Purpose, optio
     """Read what `purpose` needs of the network in `inputs`, as `read` does."""
     calls = find_calls(inputs.described, purpose.chosen)
     outputs = inputs.described.outputs if purpose.with_outputs else ()
-    reader = whole_network.NetworkReader(opened, options)
+    reader = whole_network.NetworkReader(opened, inputs.described, options)
     absent = {one.tensor for one in inputs.described.inputs} - {one.input.tensor for one in inputs.matched}
     wanted = [*(NetworkTensor(call) for call in calls.values()), *(one.tensor for one in outputs)]
     reachable = propagation.read_reachable(inputs.described, wanted, reader, absent)

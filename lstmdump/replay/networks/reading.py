@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from lstmdump.errors import CannotReplay
 from lstmdump.lstm.open_model import OpenModel
+from lstmdump.lstm.release import release_of
 from lstmdump.model.network import NetworkDescription, NetworkLayer, NetworkTensor
 from lstmdump.model.sentences import shared
 from lstmdump.replay import network as lstm_network
 from lstmdump.replay.equations import CellNumbers
 from lstmdump.replay.layers import registry
-from lstmdump.replay.layers.reading import KerasRelease, LayerReader
+from lstmdump.replay.layers.reading import LayerReader
 from lstmdump.replay.network import RunOptions
 from lstmdump.replay.networks import propagation
 from lstmdump.replay.networks.propagation import RunnableNetwork
-
-_KERAS = re.compile(r"(tf\.)?keras (\d{1,9})(?:\.(\d{1,9}))?(\S*)")
-_FIRST_OF_TENSORFLOW = 4  # Keras 2.4 is that of TensorFlow; files of tf.keras before it state 2.3.0-tf
 
 
 class NetworkReader(LayerReader):
@@ -30,13 +27,15 @@ class NetworkReader(LayerReader):
 
     Args:
         opened: The model.
+        described: Its network.
         options: How the LSTM layers are run.
     """
 
-    def __init__(self, opened: OpenModel, options: RunOptions) -> None:
+    def __init__(self, opened: OpenModel, described: NetworkDescription, options: RunOptions) -> None:
         super().__init__(
-            release_of(opened.producer), options.dtype, self._read_cell, registry.build, propagation.read_as_layer
-        )
+            release_of(opened.producer), options.dtype, self._read_cell, registry.build, propagation.read_as_layer,
+            has_fixed_batch=described.has_fixed_batch,
+        )  # fmt: skip
         self._lstms = {lstm.name: lstm for lstm in opened.lstms}
         self._producer = opened.producer
         self._options = options
@@ -66,16 +65,4 @@ def read(
         CannotReplay: A layer among them cannot be computed; the message names it.
         NoForgetBias, UnreadableModel: See `lstmdump.replay.network.read_each`.
     """
-    return propagation.read(described, targets, NetworkReader(opened, options))
-
-
-def release_of(producer: str) -> KerasRelease:
-    """Return the release that `producer` names: `keras 2.2.4 (tensorflow)`, `tf.keras 2 (tensorflow 2.15.0)`."""
-    is_theano = "(theano)" in producer
-    found = _KERAS.match(producer)
-    if found is None:
-        return KerasRelease(2 if producer.startswith("tensorflow") else 3, True, is_theano)
-    generation = max(1, min(int(found[2]), 3))
-    minor = int(found[3] or 0)
-    of_tensorflow = bool(found[1]) or "-tf" in found[4] or minor >= _FIRST_OF_TENSORFLOW
-    return KerasRelease(generation, generation == 2 and of_tensorflow, is_theano, minor)
+    return propagation.read(described, targets, NetworkReader(opened, described, options))

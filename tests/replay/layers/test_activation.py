@@ -16,7 +16,7 @@ from support.layer_reading import (
 )
 
 from lstmdump.errors import BadInput, CannotReplay
-from lstmdump.replay.layers.reading import KerasRelease
+from lstmdump.lstm.release import KerasRelease
 
 X = np.array([[-3.0, -1.0, 0.0, 0.5, 2.0]])
 

@@ -7,8 +7,8 @@ import pytest
 from support.layer_reading import KERAS_3, TENSORFLOW_KERAS, make_signals, pull_back, read_layer, run_layer
 
 from lstmdump.errors import BadInput, CannotReplay
+from lstmdump.lstm.release import KerasRelease
 from lstmdump.replay.layers.base import RunnableLayer
-from lstmdump.replay.layers.reading import KerasRelease
 
 QUERY = [[[1.0], [0.0]]]
 VALUE = [[[0.0], [np.log(3)]]]

@@ -17,9 +17,9 @@ from support.layer_reading import (
 )
 
 from lstmdump.errors import CannotReplay
+from lstmdump.lstm.release import KerasRelease
 from lstmdump.model.network import NetworkLayer
 from lstmdump.replay.layers.base import RunnableLayer
-from lstmdump.replay.layers.reading import KerasRelease
 
 X = np.array([1.0, 2.0, 4.0, 8.0]).reshape(1, 4, 1)
 MASK = np.array([[True, True, False, False]])

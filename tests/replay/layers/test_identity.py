@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from support.layer_reading import KERAS_3, TENSORFLOW_KERAS, pull_back, read_layer, run_layer
 
-from lstmdump.replay.layers.reading import KerasRelease
+from lstmdump.lstm.release import KerasRelease
 
 X = np.arange(6.0).reshape(1, 3, 2)
 

@@ -9,8 +9,8 @@ import pytest
 from support.layer_reading import KERAS_1, KERAS_2, TENSORFLOW_KERAS, make_signals, pull_back, read_layer, run_layer
 
 from lstmdump.errors import BadInput, CannotReplay
+from lstmdump.lstm.release import KerasRelease
 from lstmdump.replay.layers.base import RunnableLayer
-from lstmdump.replay.layers.reading import KerasRelease
 
 KERAS_3_3, KERAS_3_4 = KerasRelease(3, minor=3), KerasRelease(3, minor=4)
 BY_AND = [KERAS_2, TENSORFLOW_KERAS, KERAS_3_3]

@@ -16,7 +16,7 @@ from support.layer_reading import (
 )
 
 from lstmdump.errors import BadInput, CannotReplay
-from lstmdump.replay.layers.reading import KerasRelease
+from lstmdump.lstm.release import KerasRelease
 
 MOMENTS = {"it_running_mean": [1.0, 2.0], "it_running_std": [4.0, 9.0]}
 OF_KERAS_1 = {"axis": -1, "epsilon": 0.0, "gamma_regularizer": None}

@@ -7,7 +7,7 @@ import pytest
 from support.layer_reading import KERAS_1, pull_back, read_layer, run_layer
 
 from lstmdump.errors import BadInput, CannotReplay
-from lstmdump.replay.layers.reading import KerasRelease
+from lstmdump.lstm.release import KerasRelease
 
 X = np.arange(1.0, 6).reshape(1, 5, 1)
 MAX, AVERAGE = "MaxPooling1D", "AveragePooling1D"

@@ -17,14 +17,14 @@ from support.layer_reading import (
 )
 
 from lstmdump.errors import BadInput, CannotReplay
+from lstmdump.lstm.release import KerasRelease
 from lstmdump.model.tensor import Array
 from lstmdump.replay import equations
 from lstmdump.replay.equations import CellNumbers, State, States
 from lstmdump.replay.layers.base import RunContext, RunnableLayer, Signal
-from lstmdump.replay.layers.reading import KerasRelease
 
 KERAS_2_3 = KerasRelease(2, minor=3)
-OLD_TENSORFLOW_KERAS = KerasRelease(2, is_tensorflow_keras=True, minor=1)
+OLD_TENSORFLOW_KERAS = KerasRelease(2, is_tensorflow_keras=True, minor=1, patch=6)
 SUM = {"kernel": [[1.0]], "recurrent_kernel": [[1.0]], "bias": [0.0]}
 """A SimpleRNN with these arrays, and without an activation, adds up its inputs."""
 
@@ -288,22 +288,3 @@ def test_a_gradient_that_has_faded_becomes_zero() -> None:
     (found,) = layer.backward(inputs, layer.forward(inputs), [np.ones((1, 1, 1))])
     assert found is not None
     assert found[0, 0, [599, 499, 0], 0].tolist() == [1.0, 2.0**-100, 0.0]
-
-
-# Releases
-
-
-@pytest.mark.parametrize(
-    ("release", "masks_halves", "repeats_state"),
-    [
-        (KERAS_1, False, True),
-        (KERAS_2, False, True),
-        (KERAS_2_3, False, False),
-        (KerasRelease(2, is_theano=True), False, False),
-        (OLD_TENSORFLOW_KERAS, False, True),
-        (TENSORFLOW_KERAS, True, False),
-        (KERAS_3, True, False),
-    ],
-)
-def test_the_release_decides_on_masked_steps(release: KerasRelease, masks_halves: bool, repeats_state: bool) -> None:
-    assert (release.masks_halves, release.repeats_state) == (masks_halves, repeats_state)

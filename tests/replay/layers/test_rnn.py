@@ -9,10 +9,10 @@ from support.cells import random_cell
 from support.layer_reading import KERAS_2, TENSORFLOW_KERAS, describe, make_signals, read_described
 
 from lstmdump.errors import CannotReplay
+from lstmdump.lstm.release import KerasRelease
 from lstmdump.model.network import NetworkLayer
 from lstmdump.replay import equations
 from lstmdump.replay.layers.base import RunContext, RunnableLayer
-from lstmdump.replay.layers.reading import KerasRelease
 
 X = np.array([1.0, 2.0, 4.0]).reshape(1, 3, 1)
 MASK = np.array([[True, False, True]])
@@ -52,6 +52,55 @@ def test_all_cells_skip_a_masked_step() -> None:
 
 def test_backwards_turns_the_input_once() -> None:
     assert outputs(stack(return_sequences=True, go_backwards=True)) == [[4, 4 + 6, 4 + 6 + 7]]
+
+
+KERAS_2_2_2 = KerasRelease(2, minor=2, patch=2)
+TENSORFLOW_1_9_TO_1_12 = KerasRelease(2, is_tensorflow_keras=True, minor=1, patch=6)
+
+
+def test_states_of_the_last_cell_come_first_in_keras_2_2_2() -> None:
+    """The first cell begins with 10, the last one with 100; X adds up to 1, 3, 7."""
+    sums = [10 + 1, 10 + 3, 10 + 7]
+    assert outputs(stack(KERAS_2_2_2, return_state=True), 100, 10) == [[100 + sum(sums)], [100 + sum(sums)], [sums[2]]]
+
+
+def test_states_of_cells_with_several_are_kept_together_in_reverse_order() -> None:
+    one, other = (replace(random_cell(d, m, None, "float64"), name=f"it/{d}") for d, m in ((1, 2), (2, 3)))
+    inner = {f"cell_{d}": describe("LSTMCell", {}, name=f"it/{d}") for d in (1, 2)}
+    layer = read_described(
+        describe("RNN", {"return_state": True}, inner=inner), KERAS_2_2_2, {one.name: one, other.name: other}
+    )
+    states = [np.full((1, width), value) for width, value in ((3, 0.1), (3, 0.2), (2, 0.3), (2, 0.4))]
+    lower = equations.replay(one, X, initial=equations.State(*states[2:]))
+    upper = equations.replay(other, lower.h, initial=equations.State(*states[:2]))
+    made = layer.forward(make_signals([X, *states]))
+    for found, expected in zip(made, (upper.h, upper.h, upper.c, lower.h, lower.c), strict=True):
+        np.testing.assert_allclose(found.values, expected[:, -1])
+
+
+def test_gradients_of_states_are_in_the_order_of_the_release() -> None:
+    """The state of the first cell is added to that of the last one in each of three steps."""
+    layer = stack(KERAS_2_2_2, return_state=True)
+    inputs = make_signals([X, [[100.0]], [[10.0]]])
+    gradients = [np.full((1, 1, 1), weight) for weight in (1.0, 100.0, 10_000.0)]
+    _, of_last, of_first = layer.backward(inputs, layer.forward(inputs), gradients)
+    assert of_last is not None
+    assert of_first is not None
+    assert (of_last.item(), of_first.item()) == (1 + 100, 3 * (1 + 100) + 10_000)
+
+
+def test_a_masked_stack_of_keras_2_2_2_repeats_the_state_of_its_last_cell() -> None:
+    layer = stack(KERAS_2_2_2, return_sequences=True)
+    assert outputs(layer, 100, 10, mask=~MASK) == [[100, 100 + 10 + 2, 112]]
+
+
+def test_states_are_refused_where_the_version_does_not_settle_their_order() -> None:
+    words = r"^it: the version in the file, of tf.keras in TensorFlow 1.9 to 1.12, does not settle"
+    with pytest.raises(CannotReplay, match=words):
+        outputs(stack(TENSORFLOW_1_9_TO_1_12, return_state=True))
+    with pytest.raises(CannotReplay, match=words):
+        outputs(stack(TENSORFLOW_1_9_TO_1_12), 100, 10)
+    assert outputs(stack(TENSORFLOW_1_9_TO_1_12)) == [[11]]
 
 
 def test_a_masked_stack_of_an_old_release_is_refused() -> None:

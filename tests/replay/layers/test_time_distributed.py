@@ -16,6 +16,7 @@ from support.layer_reading import (
 )
 
 from lstmdump.errors import BadInput, CannotReplay
+from lstmdump.lstm.release import KerasRelease
 from lstmdump.model.network import (
     NetworkCall,
     NetworkDescription,
@@ -25,7 +26,6 @@ from lstmdump.model.network import (
     NetworkTensor,
 )
 from lstmdump.replay.layers.base import RunnableLayer
-from lstmdump.replay.layers.reading import KerasRelease
 
 RANDOM = np.random.default_rng(0)
 ADDER = describe(
@@ -130,3 +130,88 @@ def test_several_inputs_are_refused() -> None:
 def test_an_input_without_steps_within_is_refused() -> None:
     with pytest.raises(BadInput, match=r"the input of it is \(3, 2\), but it takes \(batch, length, …\)"):
         run_layer(each_step(DENSE), np.zeros((3, 2)))
+
+
+# What becomes of masks by release, measured with an RNN that adds up its inputs: 1, 6 and a masked step; 21, 26 and one.
+
+KERAS_2_1_6 = KerasRelease(2, minor=1, patch=6)
+TENSORFLOW_1_8 = KerasRelease(2, is_tensorflow_keras=True, minor=1, patch=5)
+TENSORFLOW_1_12 = KerasRelease(2, is_tensorflow_keras=True, minor=1, patch=6)
+TENSORFLOW_1_13 = KerasRelease(2, is_tensorflow_keras=True, minor=2, patch=4)
+BIASED_ADDER = describe(
+    "SimpleRNN",
+    {"units": 1, "activation": "linear"},
+    {"kernel": [[1.0]], "recurrent_kernel": [[1.0]], "bias": [1.0]},
+    name="it/rnn",
+)
+MEASURED = np.array([[[1.0, 6.0, 0.0], [21.0, 26.0, 0.0]]])[..., None]
+LAST_IS_MASKED = np.array([[[1, 1, 0], [1, 1, 0]]], bool)
+
+
+def within(layer: NetworkLayer, release: KerasRelease, *, fixed: bool | None) -> RunnableLayer:
+    return read_described(describe("TimeDistributed", inner={"layer": layer}), release, has_fixed_batch=fixed)
+
+
+@pytest.mark.parametrize(
+    ("release", "fixed", "sums"),
+    [
+        (KERAS_2_1_6, False, [10, 50]),
+        (KERAS_2_1_6, True, [10, 50]),
+        (KERAS_2, False, [9, 49]),
+        (KERAS_2, True, [10, 50]),
+        (TENSORFLOW_1_8, False, [10, 50]),
+        (TENSORFLOW_1_12, True, [10, 50]),
+        (TENSORFLOW_1_13, False, [9, 49]),
+        (TENSORFLOW_KERAS, True, [9, 49]),
+        (KERAS_3, True, [9, 49]),
+    ],
+)
+def test_the_release_and_the_batch_decide_whether_a_mask_reaches_the_layer(
+    release: KerasRelease, fixed: bool, sums: list[float]
+) -> None:
+    layer = within(BIASED_ADDER, release, fixed=fixed)
+    assert run_layer(layer, MEASURED, masks={0: LAST_IS_MASKED}).values.ravel().tolist() == sums
+
+
+@pytest.mark.parametrize(
+    ("release", "fixed", "is_masked"),
+    [
+        (KERAS_2_1_6, False, False),
+        (KERAS_2, False, True),
+        (KERAS_2, True, False),
+        (TENSORFLOW_1_12, True, False),
+        (TENSORFLOW_1_13, False, True),
+        (TENSORFLOW_1_13, True, False),
+        (TENSORFLOW_KERAS, True, True),
+        (KERAS_3, False, False),
+    ],
+)
+def test_the_release_and_the_batch_decide_whether_a_mask_made_within_is_handed_on(
+    release: KerasRelease, fixed: bool, is_masked: bool
+) -> None:
+    made = run_layer(within(MASKING, release, fixed=fixed), MEASURED[:, 0])
+    assert (made.mask is None) is not is_masked
+    assert made.mask is None or made.mask.tolist() == [[True, True, False]]
+
+
+@pytest.mark.parametrize(("release", "fixed"), [(KERAS_2, None), (TENSORFLOW_1_12, False), (TENSORFLOW_1_13, True)])
+def test_a_mask_is_refused_where_the_file_does_not_settle_whether_it_reaches_the_layer(
+    release: KerasRelease, fixed: bool | None
+) -> None:
+    with pytest.raises(CannotReplay, match=r"^it: what becomes of its mask depends on the release of TensorFlow, or"):
+        run_layer(within(BIASED_ADDER, release, fixed=fixed), MEASURED, masks={0: LAST_IS_MASKED})
+
+
+@pytest.mark.parametrize(("release", "fixed"), [(KERAS_2, None), (TENSORFLOW_1_12, False), (TENSORFLOW_1_13, None)])
+def test_a_mask_made_within_is_refused_where_the_file_does_not_settle_whether_it_is_handed_on(
+    release: KerasRelease, fixed: bool | None
+) -> None:
+    with pytest.raises(CannotReplay, match=r"^it: what becomes of its mask depends on the release of TensorFlow, or"):
+        run_layer(within(MASKING, release, fixed=fixed), MEASURED[:, 0])
+
+
+@pytest.mark.parametrize(("release", "fixed"), [(KERAS_2, None), (TENSORFLOW_1_12, False), (TENSORFLOW_1_13, True)])
+def test_a_mask_of_steps_is_handed_on_by_all_releases(release: KerasRelease, fixed: bool | None) -> None:
+    made = run_layer(within(DENSE, release, fixed=fixed), np.zeros((1, 3, 2)), masks={0: [[1, 0, 1]]})
+    assert made.mask is not None
+    assert made.mask.tolist() == [[True, False, True]]

@@ -41,7 +41,7 @@ Config = Mapping[str, Any]
 """The configuration of a layer, parsed from JSON."""
 
 # What an RNN states for its cell.
-_OF_THE_RNN = ("go_backwards", "return_sequences", "stateful", "time_major", "zero_output_for_mask")
+_OF_THE_RNN = ("go_backwards", "return_sequences", "stateful", "time_major", "unroll", "zero_output_for_mask")
 
 
 class ConfigLayer(NamedTuple):

@@ -182,11 +182,11 @@ def rnn(cell: dict[str, Any], **settings: Any) -> dict[str, Any]:
 
 def test_a_cell_has_its_own_activations_and_the_direction_of_the_rnn_around_it(tmp_path: Path) -> None:
     cell = lstm_config("lstm_cell", kind="LSTMCell", activation="relu")
-    around = {"go_backwards": True, "return_sequences": True, "stateful": False, "zero_output_for_mask": True}
+    around = {"go_backwards": True, "return_sequences": True, "stateful": False, "unroll": True}
     own = {"activation": "relu", "recurrent_activation": "sigmoid", "first_states_from": ()}
-    expected = {"rnn": LayerSettings(is_described=True, **own, **around)}
-    assert in_h5(tmp_path, rnn(cell, unroll=True, **around), "rnn/lstm_cell") == expected
-    assert in_zip(tmp_path, rnn(cell, unroll=True, **around), "layers/rnn/cell") == expected
+    expected = {"rnn": LayerSettings(is_described=True, zero_output_for_mask=False, **own, **around)}
+    assert in_h5(tmp_path, rnn(cell, zero_output_for_mask=False, **around), "rnn/lstm_cell") == expected
+    assert in_zip(tmp_path, rnn(cell, zero_output_for_mask=False, **around), "layers/rnn/cell") == expected
 
 
 def stack(*names: str) -> dict[str, Any]:
