@@ -116,8 +116,7 @@ class _Rows:
         sizes = sum(np.einsum("brm,brm->b", values, values) for values in map(self.select, self.states))
         small = sizes < _UNDERFLOW
         if small.any():
-            for values in self.states:
-                values[small] = 0
+            self.states = tuple(np.where(small[:, None, None], 0, values) for values in self.states)
             sizes = np.where(small, 0, sizes)
         return float(sizes.sum())
 

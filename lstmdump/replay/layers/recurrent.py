@@ -28,6 +28,7 @@ from lstmdump.replay.equations import CellNumbers, States
 from lstmdump.replay.gradients import Sequences
 from lstmdump.replay.layers.base import NO_CONTEXT, Gradient, RunContext, RunnableLayer, Signal
 from lstmdump.replay.layers.reading import LayerReader, setting
+from lstmdump.replay.principal_rows import StepBack, sum_squares
 
 CellState: TypeAlias = "tuple[Array, ...]"
 """The states of a cell, each (batch, width); the first is its output."""
@@ -37,6 +38,7 @@ _T = TypeVar("_T")
 _UNDERFLOW = 1e-280  # a sum of squares; arithmetic with smaller numbers is slow, and they change no result
 _SEQUENCES = 256  # run together; their steps are run in blocks of
 _BYTES = 1 << 21
+_AT_ONCE = 1 << 19  # numbers of the gradients of the states, of the sequences that are gone back together
 
 
 class CellBackward(Protocol):
@@ -154,20 +156,50 @@ class RecurrentCell(ABC):
             of_h: The gradient of the output after every step, (batch, r, steps, width).
             of_last: The gradients of the states after the last step.
         """
-        known = [gradient for gradient in (of_h, *of_last) if gradient is not None]
-        if not known:
+        if of_h is None and all(gradient is None for gradient in of_last):
             return None, (None,) * len(self.widths)
-        after = tuple(
-            np.zeros((*known[0].shape[:2], width)) if gradient is None else gradient
-            for gradient, width in zip(of_last, self.widths, strict=True)
-        )
+        rows = next(gradient.shape[:2] for gradient in (of_h, *of_last) if gradient is not None)
+        after = self._fill(of_last, rows)
         with np.errstate(all="ignore"):
             return self._go_back(x, initial, mask, of_h, after)
+
+    def sum_squares(self, x: Array, initial: CellState, mask: Array | None, of_last: Sequence[Gradient]) -> Array:
+        """Return the sums over the rows of the squared gradients of `x`, (batch, steps, d).
+
+        Args:
+            x: The input, (batch, steps, d).
+            initial: The initial states.
+            mask: The mask, (batch, steps).
+            of_last: The gradients of the states after the last step, not all of them None.
+        """
+        batch, rows, _ = next(gradient.shape for gradient in of_last if gradient is not None)
+        after = self._fill(of_last, (batch, rows))
+        at_once = max(1, _AT_ONCE // (rows * sum(self.widths)))
+        parts = [slice(start, start + at_once) for start in range(0, batch, at_once)]
+        with np.errstate(all="ignore"):
+            return np.concatenate([
+                self._sum_squares(x[part], _pick(initial, part), None if mask is None else mask[part],
+                                  _pick(after, part)) for part in parts
+            ])  # fmt: skip
+
+    def _sum_squares(self, x: Array, initial: CellState, mask: Array | None, after: CellState) -> Array:
+        squares = np.zeros(x.shape)
+        back = _where(self.prepare_backward(x, initial, mask), mask, x.shape[2])
+        found = sum_squares(after, range(x.shape[1])[::-1], back).squares[:, ::-1]
+        squares[:, x.shape[1] - found.shape[1] :] = found
+        return squares
+
+    def _fill(self, gradients: Sequence[Gradient], shape: tuple[int, ...]) -> CellState:
+        """Return the gradients of all states; those that are None are 0, (batch, r) = `shape` of them."""
+        return tuple(
+            np.zeros((*shape, width)) if gradient is None else gradient
+            for gradient, width in zip(gradients, self.widths, strict=True)
+        )
 
     def _go_back(
         self, x: Array, initial: CellState, mask: Array | None, of_h: Gradient, after: CellState
     ) -> tuple[Array, CellState]:
-        back = self.prepare_backward(x, initial, mask)
+        back = _where(self.prepare_backward(x, initial, mask), mask, x.shape[2])
         of_x = np.zeros((*after[0].shape[:2], *x.shape[1:]))
         for step in range(x.shape[1] - 1, -1, -1):
             if of_h is not None:
@@ -175,23 +207,27 @@ class RecurrentCell(ABC):
             after, is_zero = _drop_underflow(after)
             if is_zero and of_h is None:
                 break
-            if mask is None or mask[:, step].any():
-                after, of_x[:, :, step] = _go_back_where(back, step, after, mask)
+            after, of_x[:, :, step] = back(step, after)
         return of_x, after
 
 
-def _go_back_where(back: CellBackward, step: int, after: CellState, mask: Array | None) -> tuple[CellState, Array]:
-    """Apply the chain rule to a step of those sequences in which it is not masked."""
-    sequences = None if mask is None else np.flatnonzero(mask[:, step])
-    if sequences is None or len(sequences) == len(after[0]):
-        return back(step, after)
-    before, some_of_x = back(step, _pick(after, sequences), sequences)
-    of_x = np.zeros((*after[0].shape[:2], some_of_x.shape[2]))
-    of_x[sequences] = some_of_x
-    return tuple(_replace_rows(old, sequences, new) for old, new in zip(after, before, strict=True)), of_x
+def _where(back: CellBackward, mask: Array | None, width: int) -> StepBack:
+    """Return the chain rule that leaves alone the sequences in which a step is masked; `width` is that of x."""
+
+    def back_where(step: int, after: CellState) -> tuple[CellState, Array]:
+        sequences = None if mask is None else np.flatnonzero(mask[:, step])
+        if sequences is None or len(sequences) == len(after[0]):
+            return back(step, after)
+        of_x = np.zeros((*after[0].shape[:2], width))
+        if not len(sequences):
+            return after, of_x
+        before, of_x[sequences] = back(step, _pick(after, sequences), sequences)
+        return tuple(_replace_rows(old, sequences, new) for old, new in zip(after, before, strict=True)), of_x
+
+    return back_where
 
 
-def _pick(arrays: CellState, rows: Array) -> CellState:
+def _pick(arrays: CellState, rows: Sequences) -> CellState:
     return tuple(values[rows] for values in arrays)
 
 
@@ -369,6 +405,26 @@ class RecurrentLayer(RunnableLayer):
             of_initial[:0] = found if cell.initial_given(context) is None else [None] * len(found)
         of_x = of_h[:, :, ::-1] if of_h is not None and self.settings.go_backwards else of_h
         return (of_x, *self._to_file_order(of_initial)) if len(inputs) > 1 else (of_x,)
+
+    @property
+    def can_sum_squares(self) -> bool:
+        """Whether `sum_squares` applies: a stack of cells needs all gradients."""
+        return len(self._cells) == 1
+
+    def sum_squares(self, inputs: Sequence[Signal], of_last: Array, context: RunContext = NO_CONTEXT) -> Array:
+        """Return the sums over r of the squared gradients of x, (batch, steps, d).
+
+        Args:
+            inputs: x alone.
+            of_last: The gradients of the output after the last step, (batch, r, width).
+            context: That of the forward pass.
+        """
+        taken, (cell,) = self._take(inputs, context), self._cells
+        shown = self._find_shown(taken.mask)
+        if shown is not None:
+            of_last = of_last * shown[:, -1, None, None]
+        of_states = [of_last, *[None] * (len(cell.widths) - 1)]
+        return _reverse(cell.sum_squares(taken.x, taken.initial[0], taken.mask, of_states), self.settings.go_backwards)
 
     def _take(self, inputs: Sequence[Signal], context: RunContext) -> _Taken:
         (x, mask, is_stated), *states = inputs

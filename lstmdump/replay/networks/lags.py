@@ -35,11 +35,11 @@ from lstmdump.replay.matching import GivenArray
 from lstmdump.replay.network import RunOptions
 from lstmdump.replay.networks import own_input, propagation, zero_input
 from lstmdump.replay.networks import plan as plans
+from lstmdump.replay.networks.influences import InfluencePass
 from lstmdump.replay.networks.plan import NetworkPlan, Purpose
 from lstmdump.replay.networks.propagation import RunnableNetwork, Tape
 
 _KEPT = 1 << 23  # numbers of all signals of the sequences that are computed together
-_AT_ONCE = 1 << 22  # numbers of the largest gradient
 _LENGTHS = (100, 1_000)  # steps of x = 0, where the model states none
 _FADED = 1e-6  # of the largest norm: earlier steps change no digit of any figure that is shown
 
@@ -323,33 +323,10 @@ def _go_back(
     if unit is not None and not 0 <= unit < units:
         raise BadInput(f"{target.name} has no unit {unit}; its {units} are numbered from 0 to {units - 1}")
     chosen = np.arange(units) if unit is None else np.array([unit])
-    shapes = {source: tape[source.tensor].values.shape for source in sources}
-    sums = {source: np.zeros((*shape[:2], math.prod(shape[2:]))) for source, shape in shapes.items()}
-    largest = max(signal.values.size for made in tape.signals.values() for signal in made)
-    step = max(1, _AT_ONCE // largest)
-    tensors = [source.tensor for source in sources]
     with np.errstate(over="ignore", invalid="ignore"):
-        for start in range(0, len(chosen), step):
-            seed = _make_seed(values, chosen[start : start + step])
-            gradients = propagation.backward(network, tape, {target.tensor: seed}, tensors)
-            for source in sources:
-                gradient = gradients[source.tensor]
-                if gradient is not None:
-                    flat = gradient.reshape(*gradient.shape[:3], -1)
-                    sums[source] += np.einsum("brtf,brtf->btf", flat, flat)
-    for source, total in sums.items():
-        squares.found.setdefault((target, source), []).append(total)
-
-
-def _make_seed(values: Array, units: Array) -> Array:
-    """Return the derivatives of the chosen `units` of the last step of `values` by `values`, (batch, r, …)."""
-    seed = np.zeros((len(values), len(units), *values.shape[1:]))
-    last = seed[:, :, -1] if values.ndim > 2 else seed
-    flat = last.reshape(len(values), len(units), -1)  # a view, as the last axes are contiguous
-    flat[:, np.arange(len(units)), units] = 1.0
-    if values.ndim > 2:
-        seed[:, :, -1] = flat.reshape(last.shape)
-    return seed
+        sums = InfluencePass(network, tape, [source.tensor for source in sources]).sum_squares(target.tensor, chosen)
+    for source in sources:
+        squares.found.setdefault((target, source), []).append(sums[source.tensor])
 
 
 def _summarise(

@@ -235,7 +235,7 @@ def forward(
 
 
 def _run_call(layer: RunnableLayer, call: NetworkCall, tape: Tape, mask: Array | None) -> tuple[Signal, ...]:
-    made = tuple(_detach(one) for one in layer.forward(_list_inputs(call, tape), tape.context))
+    made = tuple(_detach(one) for one in layer.forward(list_inputs(call, tape), tape.context))
     if not layer.makes_mask or mask is None:
         return made
     return tuple(one._replace(mask=mask) if one.values.shape[:2] == mask.shape else one for one in made)
@@ -249,7 +249,7 @@ def _detach(signal: Signal) -> Signal:
     return signal
 
 
-def _list_inputs(call: NetworkCall, tape: Tape) -> list[Signal]:
+def list_inputs(call: NetworkCall, tape: Tape) -> list[Signal]:
     """Return the inputs of a call, the first with the mask that the call itself names."""
     inputs = [tape[tensor] for tensor in call.inputs]
     if call.mask is not None and inputs:
@@ -300,13 +300,13 @@ def backward(
         wanted: The tensors; no call before all of them is propagated through.
     """
     gradients: dict[NetworkTensor, Gradient] = dict(seeds)
-    open_calls = _find_calls_between(network, seeds, wanted)
+    open_calls = find_calls_between(network, seeds, wanted)
     for index in sorted(open_calls, reverse=True):
         call, made = network.calls[index], tape.signals[index]
         given = [gradients.get(NetworkTensor(index, number)) for number in range(len(made))]
         if call.layer not in network.layers or all(one is None for one in given):
             continue
-        found = network.layers[call.layer].backward(_list_inputs(call, tape), made, given, tape.context)
+        found = network.layers[call.layer].backward(list_inputs(call, tape), made, given, tape.context)
         for tensor, gradient in zip(call.inputs, found, strict=False):
             if gradient is not None:
                 before = gradients.get(tensor)
@@ -317,8 +317,8 @@ def backward(
     return {tensor: gradients.get(tensor) for tensor in wanted}
 
 
-def _find_calls_between(
-    network: RunnableNetwork, seeds: Mapping[NetworkTensor, Array], wanted: Sequence[NetworkTensor]
+def find_calls_between(
+    network: RunnableNetwork, seeds: Iterable[NetworkTensor], wanted: Sequence[NetworkTensor]
 ) -> set[int]:
     """Return the calls that depend on a tensor of `wanted`, and on which one of `seeds` depends."""
     behind = {tensor.call for tensor in wanted}

@@ -14,6 +14,7 @@ from lstmdump.replay import trace
 from lstmdump.replay.lags import LayerLags
 from lstmdump.replay.matching import GivenArray
 from lstmdump.replay.network import RunOptions
+from lstmdump.replay.networks import influences
 from lstmdump.replay.networks import lags as network_lags
 from lstmdump.replay.networks.lags import Asked
 from lstmdump.replay.networks.plan import NetworkPlan
@@ -87,7 +88,7 @@ def test_many_sequences_give_what_they_give_one_by_one(monkeypatch: pytest.Monke
     described = network([take("x")], [(A, ["x"])])
     (whole,) = lags(described, x)
     monkeypatch.setattr(network_lags, "_KEPT", 1)
-    monkeypatch.setattr(network_lags, "_AT_ONCE", 1)
+    monkeypatch.setattr(influences, "_AT_ONCE", 1)
     (parts,) = lags(described, x)
     assert parts.norms == pytest.approx(whole.norms)
 
