@@ -285,6 +285,9 @@ def _take(context: RunContext, members: slice) -> RunContext:
 def _divide(network: RunnableNetwork, given: Mapping[str, Signal], mask: Array | None) -> Iterator[slice]:
     """Yield the sequences of a batch in parts whose signals fit in memory."""
     batch = len(next(iter(given.values())).values)
+    if batch == 1:
+        yield slice(0, 1)
+        return
     first = {name: Signal(signal.values[:1]) for name, signal in given.items()}
     tape = propagation.forward(network, first, mask=None if mask is None else mask[:1], keep=True)
     numbers = sum(signal.values.size for made in tape.signals.values() for signal in made)
