@@ -108,11 +108,11 @@ class Selection(NamedTuple):
         """Return the model at `path`, with the chosen limits."""
         return Input(ModelPath(path, self.limits, averages=self.averages))
 
-    def guard(self) -> Guard:
-        """Return the guard that runs work on the models."""
-        guard = Guard()
+    def guard(self, *writes: str) -> Guard:
+        """Return the guard that runs work on the models, which may write the files and directories `writes`."""
+        guard = Guard(writes)
         if any(map(locate.is_url, self.recursive)):
-            guard.start()  # before searching below a URL starts threads
+            guard.start(network=True)  # before searching below a URL starts threads
         return guard
 
     def _generate(self, fail: Fail, pass_over: PassOver) -> Iterator[Input]:

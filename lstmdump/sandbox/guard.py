@@ -7,13 +7,14 @@ the library ends the run.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Concatenate, NamedTuple, ParamSpec, TypeVar
 
-from lstmdump.errors import NoAverages
+from lstmdump.errors import NoAverages, WorkerDied
 from lstmdump.model import budget, locate
 from lstmdump.model.limits import DEFAULTS, Limits
 from lstmdump.readers.detect import Format, detect
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
+
+VARIABLE = "LSTMDUMP_SANDBOX"
+"""The environment variable that says what to do where processes cannot be confined: `require` or `off`."""
 
 
 class ModelPath(NamedTuple):
@@ -85,14 +89,22 @@ class Guard:
     """The runner of work on models: in a worker process where the HDF5 library is needed, else in this process.
 
     Use it as a context manager. If an exception leaves the block, running work is ended.
+
+    Args:
+        writes: The files and directories that the work may write.
     """
 
-    def __init__(self) -> None:
-        self._worker: Worker | None = None
+    def __init__(self, writes: tuple[str, ...] = ()) -> None:
+        self._writes = writes
+        self._workers: dict[bool, Worker] = {}  # by whether they may use the network
 
-    def start(self) -> None:
-        """Start the worker process now, before threads are started or much memory is used."""
-        if (worker := self._get_worker()) is not None:
+    def start(self, *, network: bool = False) -> None:
+        """Start the worker process now, before threads are started or much memory is used.
+
+        Args:
+            network: Start the one for models at URLs.
+        """
+        if (worker := self._get_worker(network=network)) is not None:
             worker.start()
 
     def run(
@@ -107,27 +119,30 @@ class Guard:
 
         Raises:
             UnreadableModel: The path is not a model.
-            WorkerDied: The file crashed the HDF5 library or made it hang.
+            WorkerDied: The file crashed the HDF5 library or made it hang, or processes cannot be confined as required.
         """
         model = model.detected()
-        if not _may_use_hdf5(model):
+        is_required, network = _requires_worker(), locate.is_url(model.path)
+        if not is_required and not _may_use_hdf5(model):
             return work(model, *args, **options)
-        if not locate.is_url(model.path):
+        if not is_required and not network:
             with suppress(NotPlain), plain_files_only():
                 return work(model, *args, **options)
-        if (worker := self._get_worker()) is None:
-            return work(model, *args, **options)
-        result: Result = worker.do(work, model, *args, **options)
-        return result
+        if (worker := self._get_worker(network=network)) is not None:
+            result: Result = worker.do(work, model, *args, **options)
+            return result
+        if is_required:
+            raise WorkerDied(f"{VARIABLE}=require confines the process that reads models, which this system cannot")
+        return work(model, *args, **options)
 
-    def _get_worker(self) -> Worker | None:
+    def _get_worker(self, *, network: bool) -> Worker | None:
         """Return the worker, or None if the system has no fork."""
         from lstmdump.sandbox import fork
-        from lstmdump.sandbox.worker import Worker
+        from lstmdump.sandbox.worker import Box, Worker
 
-        if self._worker is None and fork.HAS_FORK:
-            self._worker = Worker()
-        return self._worker
+        if network not in self._workers and fork.HAS_FORK:
+            self._workers[network] = Worker(box=Box(self._writes, network))
+        return self._workers.get(network)
 
     def __enter__(self) -> Guard:
         return self
@@ -135,14 +150,26 @@ class Guard:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._worker is None:
-            return
-        if kind is not None:
-            from lstmdump.sandbox.worker import GRACE
+        for worker in self._workers.values():
+            if kind is not None:
+                from lstmdump.sandbox.worker import GRACE
 
-            self._worker.interrupt()
-            self._worker.end(time.monotonic() + GRACE)
-        self._worker.dismiss()
+                worker.interrupt()
+                worker.end(time.monotonic() + GRACE)
+            worker.dismiss()
+
+
+def _requires_worker() -> bool:
+    """Return whether the user wants all models to be read in a confined process.
+
+    Raises:
+        WorkerDied: The variable has an unknown value.
+    """
+    if VARIABLE not in os.environ:
+        return False
+    from lstmdump.sandbox import jail
+
+    return jail.is_required()
 
 
 def _may_use_hdf5(model: ModelPath) -> bool:

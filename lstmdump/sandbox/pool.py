@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
 from lstmdump.sandbox import fork
-from lstmdump.sandbox.worker import GRACE, Worker
+from lstmdump.sandbox.worker import GRACE, Box, Worker
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -33,12 +33,13 @@ class ProcessPool(Executor):
         count: The number of processes.
         modules: Modules to import in each process before its first job, so that the import does not count towards the
             limits of a model.
+        box: What the processes may do; None for everything.
     """
 
-    def __init__(self, count: int, *modules: str) -> None:
+    def __init__(self, count: int, *modules: str, box: Box | None = None) -> None:
         self._shut = False
         self._tasks: SimpleQueue[tuple[Future[Any], _Task] | None] = SimpleQueue()
-        self._workers = [Worker(*modules) for _ in range(count)]
+        self._workers = [Worker(*modules, box=box) for _ in range(count)]
         for worker in self._workers:
             worker.start()
         # Not a ThreadPoolExecutor: Ctrl-C can leave a lock of it held, for which all of its threads then wait.

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, NoReturn, Protocol, cast
+from typing import Any, NamedTuple, NoReturn, Protocol, cast
 
 from lstmdump.errors import LstmdumpError, RefusedModel, WorkerDied
 from lstmdump.model import budget
@@ -29,6 +29,23 @@ GRACE = 2.0
 _SIGN_OF_LIFE = b""
 _PATIENCE = 600  # seconds without a sign of life: servers and disks may be slow
 _TICK = 1.0
+
+
+class Box(NamedTuple):
+    """What a worker process may do.
+
+    Attributes:
+        writes: The files and directories that it may write, which need not exist yet.
+        network: Whether it may use the network, and run programs, which packages for URLs may do to log in.
+    """
+
+    writes: tuple[str, ...] = ()
+    network: bool = False
+
+
+class _Setup(NamedTuple):
+    modules: tuple[str, ...]
+    box: Box | None
 
 
 class Connection(Protocol):
@@ -55,10 +72,11 @@ class Worker:
 
     Args:
         modules: Modules to import in the process before the first job.
+        box: What the process may do; None for everything.
     """
 
-    def __init__(self, *modules: str) -> None:
-        self._modules = modules
+    def __init__(self, *modules: str, box: Box | None = None) -> None:
+        self._setup = _Setup(modules, box)
         self._lock = threading.Lock()
         self._stopped = False
         self._process: Process | None = None
@@ -77,7 +95,7 @@ class Worker:
                 raise CancelledError
             try:
                 self._connection, self._process = (
-                    _fork_worker(self._modules) if can_fork() else _spawn_worker(self._modules)
+                    _fork_worker(self._setup) if can_fork() else _spawn_worker(self._setup)
                 )
             except OSError as error:
                 words = (
@@ -178,16 +196,16 @@ def _describe_death(status: int) -> str:
     return f"the worker process died ({ending(status)}); a damaged file can cause that"
 
 
-def _fork_worker(modules: tuple[str, ...]) -> tuple[Connection, Process]:
-    process = Forked(lambda pipe: _serve(pipe, modules))
+def _fork_worker(setup: _Setup) -> tuple[Connection, Process]:
+    process = Forked(lambda pipe: _serve(pipe, setup))
     return process.pipe, process
 
 
-def _spawn_worker(modules: tuple[str, ...]) -> tuple[Connection, Process]:
+def _spawn_worker(setup: _Setup) -> tuple[Connection, Process]:
     import multiprocessing
 
     ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=_serve, args=(theirs, modules), daemon=True)
+    process = multiprocessing.get_context("spawn").Process(target=_serve, args=(theirs, setup), daemon=True)
     process.start()
     theirs.close()
     return cast("Connection", ours), cast("Process", process)
@@ -206,7 +224,7 @@ def _delay_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _serve(connection: Connection, modules: tuple[str, ...]) -> None:
+def _serve(connection: Connection, setup: _Setup) -> None:
     """Run tasks in the worker process until the other end of the pipe is closed.
 
     SIGTERM ends the process. Ctrl-C is ignored: the terminal sends it to all processes, and the first one decides.
@@ -224,15 +242,36 @@ def _serve(connection: Connection, modules: tuple[str, ...]) -> None:
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     _silence_streams()
-    with suppress(ImportError):  # the first job will report it
-        for module in modules:
-            __import__(module)
+    refusal = _set_up(setup)
     with suppress(EOFError, OSError):
         budget.enforce(ProcessBudget(lambda: connection.send_bytes(_SIGN_OF_LIFE)))
         while not terminated.is_set():  # SystemExit may be lost when the signal arrives in a C library
-            answer = _run_task(connection.recv_bytes())
+            task = connection.recv_bytes()
+            answer = _run_task(task) if refusal is None else (False, (refusal, ""))
             budget.end()
             connection.send_bytes(_encode_answer(answer))
+
+
+def _set_up(setup: _Setup) -> WorkerDied | None:
+    """Import the modules, then confine the process; return an error where it must not read a model."""
+    if setup.box is not None:
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # Landlock may not hold for threads that numpy has started
+    with suppress(ImportError):  # the first job will report it
+        for module in setup.modules:
+            __import__(module)
+    if setup.box is None:
+        return None
+    from lstmdump.sandbox import jail
+
+    try:
+        lacking = jail.enter(setup.box)
+        if lacking and jail.is_required():
+            return WorkerDied(
+                f"the process that reads models cannot be confined ({lacking}), but {jail.VARIABLE}=require"
+            )
+    except WorkerDied as error:
+        return error
+    return None
 
 
 def _silence_streams() -> None:

@@ -12,12 +12,12 @@ import pytest
 from support import builders
 from support.jobs import format_of, process_of, process_reading
 
-from lstmdump.errors import RefusedModel, UnknownFormat, UnreadableModel
+from lstmdump.errors import RefusedModel, UnknownFormat, UnreadableModel, WorkerDied
 from lstmdump.model.limits import DEFAULTS
 from lstmdump.readers.detect import Format
 from lstmdump.readers.hdf5.plain import file as plain_file
 from lstmdump.readers.keras.weights_h5 import container, zip_container
-from lstmdump.sandbox import fork
+from lstmdump.sandbox import fork, jail
 from lstmdump.sandbox import guard as sandbox_guard
 from lstmdump.sandbox.guard import Guard, ModelPath
 
@@ -53,7 +53,7 @@ def not_plain(tmp_path: Path) -> str:
 @pytest.mark.parametrize("name", OF_HDF5)
 def test_a_plain_hdf5_file_is_read_in_this_process(guard: Guard, samples: Path, name: str) -> None:
     assert guard.run(process_reading, ModelPath(str(samples / name))) == os.getpid()
-    assert guard._worker is None
+    assert guard._workers == {}
 
 
 def test_another_hdf5_file_is_read_in_a_worker_process(guard: Guard, not_plain: str) -> None:
@@ -102,7 +102,7 @@ def test_a_path_that_is_not_a_model_starts_no_process(
 ) -> None:
     with pytest.raises(error):
         guard.run(process_of, ModelPath(str(samples / name)))
-    assert guard._worker is None
+    assert guard._workers == {}
 
 
 @pytest.mark.parametrize("words", [["show"], ["show", "--stats"], ["check", "--params", "240"]], ids=" ".join)
@@ -115,9 +115,9 @@ def test_an_exception_ends_the_worker_process(not_plain: str) -> None:
     with pytest.raises(KeyboardInterrupt), Guard() as guard:
         guard.run(process_reading, ModelPath(not_plain))
         raise KeyboardInterrupt
-    assert guard._worker is not None
-    assert guard._worker._process is not None
-    assert guard._worker._process.exitcode is not None
+    (worker,) = guard._workers.values()
+    assert worker._process is not None
+    assert worker._process.exitcode is not None
 
 
 def test_the_limits_apply_to_the_detection_of_the_format(tmp_path: Path) -> None:
@@ -142,3 +142,28 @@ def test_the_format_is_detected_once_and_passed_on(
 
 def test_the_format_at_a_url_is_left_to_the_process_that_reads_it(guard: Guard) -> None:
     assert guard.run(format_of, ModelPath("https://example.com/model")) is None
+
+
+@pytest.mark.parametrize("name", ["tf-1.12-basic-lstm-cell-checkpoint/model.ckpt.index", "tf-1.12-basic-lstm-cell"])
+def test_require_has_every_model_read_in_a_confined_process(
+    guard: Guard, samples: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    assert guard.run(process_of, ModelPath(str(samples / name))) == os.getpid()
+    monkeypatch.setenv("LSTMDUMP_SANDBOX", "require")
+    monkeypatch.setattr(jail, "enter", lambda _box: "")
+    assert guard.run(process_of, ModelPath(str(samples / name))) != os.getpid()
+
+
+def test_require_is_an_error_without_fork(samples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LSTMDUMP_SANDBOX", "require")
+    monkeypatch.setattr(fork, "HAS_FORK", False)
+    with Guard() as guard, pytest.raises(WorkerDied, match="LSTMDUMP_SANDBOX=require confines"):
+        guard.run(process_of, ModelPath(str(samples / OF_HDF5[0])))
+
+
+def test_a_mistyped_setting_is_an_error_for_every_model(
+    guard: Guard, samples: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LSTMDUMP_SANDBOX", "on")
+    with pytest.raises(WorkerDied, match="it may be require or off"):
+        guard.run(process_of, ModelPath(str(samples / "tf-1.12-basic-lstm-cell-checkpoint/model.ckpt.index")))

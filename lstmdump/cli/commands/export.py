@@ -25,6 +25,8 @@ from lstmdump.sandbox.guard import Guard
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from lstmdump.sandbox.worker import Box
+
 _EPILOG = """\b
 Examples:
   lstmdump export weather.h5
@@ -76,7 +78,7 @@ def export_command(
             "--dask uses the workers of a scheduler, --jobs processes of this machine: give one of them"
         )
     out = _name_beside(selection) if out is None else out
-    with Run(as_json=as_json, verb="written", quiet=selection.quiet) as run, selection.guard() as guard:
+    with Run(as_json=as_json, verb="written", quiet=selection.quiet) as run, selection.guard(out) as guard:
         inputs = list(selection.inputs(run.fail, run.pass_over))
         if not inputs:
             run.require_models()
@@ -87,7 +89,7 @@ def export_command(
         directory = "" if dask is None else os.getcwd()  # noqa: PTH109 - as text
         planned = plan([item.path for item in inputs], out, directory=directory)
         with (
-            _start_executor(min(jobs or 1, len(inputs), _MOST_WORKERS), dask) as executor,
+            _start_executor(min(jobs or 1, len(inputs), _MOST_WORKERS), dask, _make_box(inputs, out)) as executor,
             closing(_export_all(planned, inputs, settings, executor, guard)) as outcomes,
             terminal.progress(outcomes, len(inputs), unit="models", quiet=selection.quiet) as results,
         ):
@@ -109,7 +111,14 @@ def _name_beside(selection: Selection) -> str:
     return outputs.name_beside(model)
 
 
-def _start_executor(jobs: int, dask: str | None) -> AbstractContextManager[Executor | None]:
+def _make_box(inputs: Iterable[Input], out: str) -> Box:
+    """Return what a process may do that exports `inputs` to `out`."""
+    from lstmdump.sandbox.worker import Box
+
+    return Box((out,), network=any(locate.is_url(item.path) for item in inputs))
+
+
+def _start_executor(jobs: int, dask: str | None, box: Box) -> AbstractContextManager[Executor | None]:
     """Return the executor of the jobs; None if this process runs them."""
     if dask is not None:
         from lstmdump.cli.dask_executor import dask_executor
@@ -119,7 +128,7 @@ def _start_executor(jobs: int, dask: str | None) -> AbstractContextManager[Execu
         return nullcontext()
     from lstmdump.sandbox.pool import ProcessPool
 
-    return ProcessPool(jobs)
+    return ProcessPool(jobs, box=box)
 
 
 def _export_all(

@@ -14,13 +14,13 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from tempfile import TemporaryFile
 from typing import BinaryIO, cast
 
 from lstmdump.errors import CorruptModel, RefusedModel, UnsupportedFormat
 from lstmdump.model import budget, zipfiles
 from lstmdump.model.limits import FREE, limit_exceeded
 from lstmdump.model.location import Location
+from lstmdump.model.scratch import open_scratch
 from lstmdump.model.seekable import PositionedFile
 from lstmdump.model.zipfiles import crc32
 from lstmdump.readers import foreign_errors, json_text
@@ -172,7 +172,7 @@ class ZipContainer:
     def _unpack(self, info: zipfile.ZipInfo) -> BinaryIO:
         with self._open_inflated(info.filename) as member, _convert_errors(info.filename):
             budget.allow(info.file_size)
-            into: BinaryIO = io.BytesIO() if info.file_size <= _MAX_IN_MEMORY else TemporaryFile()  # noqa: SIM115
+            into: BinaryIO = io.BytesIO() if info.file_size <= _MAX_IN_MEMORY else open_scratch()
             # zipfile stops at the declared size, and compares the checksum there.
             while chunk := member.read(_CHUNK):
                 into.write(chunk)
