@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, TextIO, TypeVar
 
 from lstmdump.cli.stand_ins import plain
 from lstmdump.errors import LstmdumpError
-from lstmdump.model.escape import shortened, visible
+from lstmdump.model.escape import shortened, visible, without_commands
 
 if TYPE_CHECKING:
     from lstmdump.cli.progress_bar import Bar
 
 Item = TypeVar("Item")
 _LONGEST = 4000  # characters of a message; a name in a file may have millions
+_HASH_IN_JSON = "\\u0023"
 _bars: list[Bar] = []
 COLOURING = ("auto", "always", "never")
 _colouring = ["auto"]  # one of these; the user's choice on the command line
@@ -35,10 +36,16 @@ class OutputFailed(Exception):
         self.pipe_closed = isinstance(error, BrokenPipeError)
 
 
-def write(text: str) -> None:
-    """Write `text` to stdout; plain signs stand for those that the encoding of stdout lacks."""
+def write(text: str, *, with_commands: bool = False) -> None:
+    """Write `text` to stdout; plain signs stand for those that the encoding of stdout lacks.
+
+    Args:
+        text: Whole lines.
+        with_commands: Whether lines that begin with `::` are our own commands to the runner of GitHub.
+    """
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    _write(plain(text, encoding).encode(encoding, "backslashreplace"))
+    safe = without_commands(text, in_lines=not with_commands)
+    _write(plain(safe, encoding).encode(encoding, "backslashreplace"))
 
 
 def printable(text: str) -> str:
@@ -48,13 +55,13 @@ def printable(text: str) -> str:
 
 def write_json(line: str) -> None:
     """Write a line of JSON in UTF-8, whatever the encoding of stdout, and flush it, as a reader may be waiting."""
-    write_utf_8(line + "\n")
+    _write(f"{without_commands(line, _HASH_IN_JSON)}\n".encode())
     flush()
 
 
 def write_utf_8(text: str) -> None:
     """Write `text` for a program to stdout, in UTF-8 whatever the encoding of stdout is."""
-    _write(text.encode("utf-8"))
+    _write(without_commands(text).encode())
 
 
 def _write(data: bytes) -> None:
@@ -129,7 +136,7 @@ def tell(message: str) -> None:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(visible(part) for part in text.split("\n"))
+    return without_commands(" ".join(visible(part) for part in text.split("\n")))
 
 
 def _print_message(line: str) -> None:
@@ -142,8 +149,8 @@ def tell_bug(error: BaseException) -> str:
     if debugging():
         import traceback
 
-        with suppress(OSError):
-            traceback.print_exception(error)
+        for line in "".join(traceback.format_exception(error)).splitlines():
+            _print_message(without_commands(visible(line)))
     return f"a bug in lstmdump: {type(error).__name__}: {error}; please report it, with LSTMDUMP_DEBUG=1 set"
 
 

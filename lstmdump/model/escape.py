@@ -19,6 +19,10 @@ Source: Default_Ignorable_Code_Point in DerivedCoreProperties.txt of Unicode 16.
 """
 _NOT_PORTABLE = r'[%\\:*?"<>|]|[. ](?=/|\Z)|/(?=/|\Z)|\A/'  # not compiled in commands that write no archive
 """What leads out of a directory, what Windows forbids or treats specially, and the percent sign of escapes."""
+_MARKED_COMMAND = r"#(?=#[\w-]*\[)"
+"""The beginning of `##[error]`, `##vso[…]` or `##teamcity[…]`, which runners obey anywhere in a line."""
+_LINE_COMMAND = r"(?m)^(\s*):(?=:)"
+"""The beginning of `::error::`, which GitHub's runner obeys at the beginning of a line."""
 _SHOWN = 2000
 _NOTE_LENGTH = 40  # characters at most, of the note that some are left out
 
@@ -28,6 +32,21 @@ def visible(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return with_unseen(text, _escape_unicode)
+
+
+def without_commands(text: str, marked: str = "\\x23", *, in_lines: bool = True) -> str:
+    """Escape what a runner of continuous integration would obey in lines of output.
+
+    Args:
+        text: The lines.
+        marked: What takes the place of the `#` of a command.
+        in_lines: Whether to escape also what is a command at the beginning of a line only.
+    """
+    if "##" in text:
+        text = re.sub(_MARKED_COMMAND, lambda _: marked, text)
+    if in_lines and "::" in text:
+        text = re.sub(_LINE_COMMAND, lambda found: f"{found[1]}\\x3a", text)
+    return text
 
 
 def with_unseen(text: str, escape: Callable[[str], str]) -> str:

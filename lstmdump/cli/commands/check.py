@@ -288,7 +288,7 @@ def _print(run: Run, verdicts: Iterator[Verdict], output_format: str) -> None:
             terminal.write_json(render.json_line(verdict))
             continue
         lines = render.github_lines(verdict) if output_format == "github" else render.text_lines(verdict)
-        terminal.write("".join(f"{line}\n" for line in lines))
+        terminal.write("".join(f"{line}\n" for line in lines), with_commands=output_format == "github")
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if output_format == "github" and summary:
         try:

@@ -22,7 +22,8 @@ IMPORTED_IN_WORKER = """
 import sys
 from support import jobs
 from lstmdump.cli.commands.export import _start_executor
-with _start_executor(2, None) as executor:
+from lstmdump.sandbox.worker import Box
+with _start_executor(2, None, Box()) as executor:
     sys.exit(not executor.submit(jobs.imported, "h5py").result())
 """
 
