@@ -4,8 +4,6 @@ import errno
 import json
 import os
 import shutil
-import subprocess
-import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,24 +16,9 @@ from support import builders
 
 Run = Callable[..., Any]
 
-IMPORTED_IN_WORKER = """
-import sys
-from support import jobs
-from lstmdump.cli.commands.export import _start_executor
-from lstmdump.sandbox.worker import Box
-with _start_executor(2, None, Box()) as executor:
-    sys.exit(not executor.submit(jobs.imported, "h5py").result())
-"""
-
 
 def test_the_path_written_is_printed(run: Run, model: Path, tmp_path: Path) -> None:
     assert run("export", model, "-o", tmp_path / "x.npz").out == f"{tmp_path / 'x.npz'}\n"
-
-
-def test_slow_imports_do_not_count_for_the_models_of_a_batch() -> None:
-    command = [sys.executable, "-c", IMPORTED_IN_WORKER]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    assert subprocess.run(command, env=environment, check=False, timeout=60).returncode == 0
 
 
 def test_json_has_the_output(run: Run, model: Path, tmp_path: Path) -> None:
