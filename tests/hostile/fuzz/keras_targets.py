@@ -13,20 +13,21 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+from hostile import hdf5_mutants
 from hostile.fuzz.models import examine, written
 from hostile.fuzz.target import BYTES, JSON, KEPT, Parts, Target
 from support import builders
 
+from lstmdump import readers
 from lstmdump.model.location import Location
 from lstmdump.model.tensor import Tensor, without_numbers
 from lstmdump.model.tree import grow
+from lstmdump.readers.detect import Format
+from lstmdump.readers.hdf5.choice import NotPlain
 from lstmdump.readers.hdf5.library.object_headers import AttributeTexts, DatasetHeaders
-from lstmdump.readers.keras import archive as keras_archive
-from lstmdump.readers.keras import h5 as keras_h5
 from lstmdump.readers.keras import h5_keras0
 from lstmdump.readers.keras.architecture.config import parse_architecture
 from lstmdump.readers.keras.architecture.expected_layers import find_leaf_layers
-from lstmdump.readers.keras.weights_h5 import reader as weights_h5
 
 _ROOT = Path(__file__).parents[3]
 _WEIGHTS, _SHARD = "model.weights.h5", "model_00000.weights.h5"
@@ -62,12 +63,12 @@ def _read_archive(parts: Parts) -> None:
     files |= {"model.weights.json": index} if index else {}
     if how[:1] and how[0] & _UNPACKED:
         with written(files) as directory:
-            examine(keras_archive.read(Location(directory)), most=_MOST_READ)
+            examine(readers.read(Location(directory), Format.KERAS_ZIP), most=_MOST_READ)
             if index:
-                examine(weights_h5.read_index(Location(directory / "model.weights.json")), most=_MOST_READ)
+                examine(readers.read(Location(directory / "model.weights.json"), Format.KERAS_WEIGHTS), most=_MOST_READ)
     else:
         with written({"model.keras": _archive(files, weights, how)}) as directory:
-            examine(keras_archive.read(Location(directory / "model.keras")), most=_MOST_READ)
+            examine(readers.read(Location(directory / "model.keras"), Format.KERAS_ZIP), most=_MOST_READ)
 
 
 def _archive(files: dict[str, bytes], weights: bytes, how: bytes) -> bytes:
@@ -124,7 +125,7 @@ def _read_named(parts: Parts) -> None:
             holder = root[group] if group else root
             holder.attrs[attribute] = [text.encode() for text in value] if isinstance(value, list) else value
     with written({"model.h5": into.getvalue()}) as directory:
-        examine(keras_h5.read(Location(directory / "model.h5")), most=_MOST_READ)
+        examine(readers.read(Location(directory / "model.h5"), Format.HDF5), most=_MOST_READ)
 
 
 def _named_seeds(roots: Sequence[Path]) -> Iterator[Parts]:
@@ -248,6 +249,16 @@ def _read_texts(parts: Parts) -> None:
     assert length is None or length >= 0
 
 
+def _read_plain(parts: Parts) -> None:
+    with suppress(NotPlain):
+        hdf5_mutants.read_plain(parts[0])
+
+
+def _plain_seeds(roots: Sequence[Path]) -> Iterator[Parts]:
+    for data in hdf5_mutants.seeds(roots):
+        yield [data]
+
+
 def _text_seeds(_: Sequence[Path]) -> Iterator[Parts]:
     for version in ("earliest", "latest"):
         into = io.BytesIO()
@@ -266,5 +277,6 @@ TARGETS = (
     Target("keras_config", (JSON,), _read_config, _config_seeds),
     Target("keras_0", (JSON,), _read_keras_0, _keras_0_seeds),
     Target("hdf5_headers", (BYTES,), _read_header, _header_seeds),
+    Target("hdf5_plain", (BYTES,), _read_plain, _plain_seeds),
     Target("hdf5_texts", (BYTES,), _read_texts, _text_seeds),
 )

@@ -63,9 +63,9 @@ def _parse_attribute(message: bytes) -> tuple[bytes, PlainAttribute]:
         parts.append(message[at : at + size])
         at += -(-size // _ALIGNED) * _ALIGNED if version == 1 else size
     name, kind, extent = parts
-    if at > len(message) or not name.endswith(b"\0"):
+    if at > len(message) or name.find(b"\0") != len(name) - 1:
         raise NotPlain("a damaged attribute")
-    return name[: name.index(b"\0")], PlainAttribute(kind, extent, message[at:])
+    return name[:-1], PlainAttribute(kind, extent, message[at:])
 
 
 class AttributeReader:
