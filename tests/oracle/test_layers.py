@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from lstmdump.replay.network import RunOptions
 from lstmdump.replay.networks import propagation
 from lstmdump.replay.networks import reading as whole_network
 
+fcntl = pytest.importorskip("fcntl", reason="not on Windows")
 pytestmark = pytest.mark.oracle
 HERE = Path(__file__).parent
 FAMILIES = sorted(path.stem for path in (HERE / "layer_models").glob("[a-z]*.py"))
@@ -33,14 +36,34 @@ def load_cases() -> list[str]:
 
 @pytest.fixture(scope="module", params=["keras", "tf_keras"])
 def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of the models of one framework, which the first of several processes writes for all."""
     pytest.importorskip("tf_keras", reason="needs the extra `oracle`")
-    out = tmp_path_factory.mktemp(request.param)
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    out = shared / request.param
+    with lock(shared / f"{request.param}.lock"):
+        if not out.exists():
+            write(request.param, shared / f"{request.param}.part").rename(out)
+    return out
+
+
+@contextmanager
+def lock(path: Path) -> Iterator[None]:
+    """Wait until no other process holds the lock `path`, and hold it."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def write(framework: str, directory: Path) -> Path:
+    directory.mkdir()
     done = subprocess.run(
-        [sys.executable, HERE / "write_layers.py", request.param, out], capture_output=True, text=True, check=False,
-        timeout=600, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"},
+        [sys.executable, HERE / "write_layers.py", framework, directory], capture_output=True, text=True, check=False,
+        timeout=1500, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
-    return out
+    return directory
 
 
 @pytest.mark.parametrize("case", load_cases())

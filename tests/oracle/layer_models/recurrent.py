@@ -175,6 +175,29 @@ def masked_within_steps(keras: Any) -> Any:
     return keras.Model(x, layers.TimeDistributed(layers.GRU(4))(layers.Masking()(x)))
 
 
+def of_fixed_batch(*layers: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return a function that makes a TimeDistributed of each layer in a model that states the size of its batch."""
+
+    def build(keras: Any) -> Any:
+        x = keras.layers.Input(batch_shape=(3, 4, 5, 3))
+        made = x
+        for make in layers:
+            made = keras.layers.TimeDistributed(make(keras))(made)
+        return keras.Model(x, keras.layers.LSTM(2, return_sequences=True)(made))
+
+    return build
+
+
+def masked_within_steps_of_fixed_batch(keras: Any) -> Any:
+    layers, x = keras.layers, keras.layers.Input(batch_shape=(3, 4, 5, 3))
+    return keras.Model(x, layers.TimeDistributed(layers.LSTM(4))(layers.Masking()(x)))
+
+
+def masking_of_steps_of_fixed_batch(keras: Any) -> Any:
+    layers, x = keras.layers, keras.layers.Input(batch_shape=(3, 5, 3))
+    return keras.Model(x, layers.LSTM(2)(layers.TimeDistributed(layers.Masking())(x)))
+
+
 def dense_of_steps(keras: Any) -> Any:
     """The mask passes TimeDistributed(Dense)."""
     layers, x = keras.layers, keras.layers.Input((5, 3))
@@ -240,4 +263,8 @@ CASES = {
     "distributed-bidirectional": distributed(bidirectional(recurrent("LSTM"))),
     "distributed-model": distributed(inner_model),
     "distributed-embedding": masked_characters,
+    "distributed-fixed-batch": of_fixed_batch(lambda keras: keras.layers.Masking(), recurrent("LSTM")),
+    "distributed-fixed-batch-model": of_fixed_batch(inner_model),
+    "distributed-fixed-batch-masked": masked_within_steps_of_fixed_batch,
+    "distributed-fixed-batch-masking": masking_of_steps_of_fixed_batch,
 }
