@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # that of `typing`, whose import takes longer than that of this module
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from types import ModuleType

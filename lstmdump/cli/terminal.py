@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 _LONGEST = 4000  # characters of a message; a name in a file may have millions
 _HASH_IN_JSON = "\\u0023"
+_COLUMNS = 80  # of a terminal that does not state them
 _bars: list[Bar] = []
 COLOURING = ("auto", "always", "never")
 _colouring = ["auto"]  # one of these; the user's choice on the command line
@@ -179,9 +180,24 @@ def width() -> int | None:
     """Return the width of the terminal in columns, or None if stdout is not a terminal."""
     if not _is_terminal(sys.stdout):
         return None
-    import shutil
+    return count_columns()
 
-    return shutil.get_terminal_size().columns
+
+def count_columns() -> int:
+    """Return the number of columns as `shutil.get_terminal_size` does, which imports much more than it needs.
+
+    It is that of the environment or of the terminal, or 80.
+    """
+    try:
+        columns = int(os.environ["COLUMNS"])
+    except (KeyError, ValueError):
+        columns = 0
+    if columns > 0:
+        return columns
+    try:
+        return os.get_terminal_size(sys.__stdout__.fileno()).columns or _COLUMNS  # type: ignore[union-attr]
+    except (AttributeError, ValueError, OSError):
+        return _COLUMNS
 
 
 def _is_terminal(stream: TextIO | None) -> bool:

@@ -4,13 +4,18 @@ Each family of formats is a package: `hdf5` and on top of it `keras`, and `tenso
 `FORMATS` of `detect`.
 """
 
-from typing import NoReturn
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from lstmdump.errors import CorruptModel, RefusedModel
-from lstmdump.model.location import Location
-from lstmdump.model.tree import Model
-from lstmdump.readers.detect import Format, detect, find_lfs_pointer
-from lstmdump.readers.hdf5 import choice
+
+if TYPE_CHECKING:  # `lstmdump --help` needs the table of the formats only
+    from typing import NoReturn
+
+    from lstmdump.model.location import Location
+    from lstmdump.model.tree import Model
+    from lstmdump.readers.detect import Format
 
 
 def read(location: Location, detected: Format | None = None) -> Model:
@@ -23,6 +28,8 @@ def read(location: Location, detected: Format | None = None) -> Model:
     Raises:
         UnreadableModel: The file is not a model, or is damaged; the message states which.
     """
+    from lstmdump.readers.detect import detect, find_lfs_pointer
+
     kind = detected or detect(location)
     try:
         return _read_plain_first(location, kind)
@@ -42,6 +49,8 @@ def _read_plain_first(location: Location, detected: Format) -> Model:
     Raises:
         NotPlain: It is, and this process may not call the library.
     """
+    from lstmdump.readers.hdf5 import choice
+
     try:
         return _read(location, detected)
     except choice.NotPlain:
@@ -53,6 +62,8 @@ def _read_plain_first(location: Location, detected: Format) -> Model:
 
 def _read(location: Location, detected: Format) -> Model:
     """Import the reader of a format and call it; mypy reports a format that has no case here."""
+    from lstmdump.readers.detect import Format
+
     match detected:
         case Format.HDF5:
             from lstmdump.readers.keras import h5

@@ -11,12 +11,13 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from lstmdump.errors import BrokenModel, ModelPart, UnknownFormat, UnreadableModel
-from lstmdump.model.limits import Limits
-from lstmdump.model.location import Location
 from lstmdump.model.sentences import listed
 
 if TYPE_CHECKING:
     import zipfile
+
+    from lstmdump.model.limits import Limits
+    from lstmdump.model.location import Location
 
 
 class Format(enum.Enum):

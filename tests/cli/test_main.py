@@ -56,8 +56,26 @@ def test_every_command_with_json_takes_it_as_a_format(command: str, run: Run, tm
 
 
 @pytest.mark.parametrize("option", ["-V", "--version"])
+def test_the_version_needs_no_import_of_click(option: str) -> None:
+    code = "import sys; from lstmdump.cli import main\ntry: main()\nfinally: print('click' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code, option], capture_output=True, text=True, check=True)
+    assert done.stdout == f"lstmdump {lstmdump.__version__}\nFalse\n"
+
+
+@pytest.mark.parametrize("option", ["-V", "--version"])
 def test_the_version_is_printed(option: str, run: Run) -> None:
     assert run(option).out == f"lstmdump {lstmdump.__version__}\n"
+
+
+@pytest.mark.parametrize(("columns", "widest"), [("60", 58), ("200", 78), ("20", 50), ("none", 78)])
+def test_the_help_is_as_wide_as_the_terminal_up_to_80_columns(
+    columns: str, widest: int, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in click: two columns less than the terminal, between 50 and 78."""
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setattr("os.get_terminal_size", lambda _: os.terminal_size((0, 0)))
+    wrapped = run("show", "--help").out.partition("Options:")[0].splitlines()
+    assert widest - 12 < max(map(len, wrapped)) <= widest
 
 
 def test_the_module_runs_the_command(process: Run) -> None:

@@ -1,0 +1,207 @@
+"""The command `lstmdump`: its subcommands, which are imported when they run, its help, and the end of a run."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+import lstmdump
+from lstmdump.cli import terminal
+from lstmdump.cli.exit_status import FAILED, INTERRUPTED, Ended
+from lstmdump.errors import LstmdumpError
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
+
+    from click.shell_completion import CompletionItem
+
+_COMMANDS = {
+    "show": "Show the layers as a table or JSON: shapes, counts, gates.",
+    "export": "Export the arrays of each gate to .npz files.",
+    "check": "Compare counts and shapes with expected values; for CI.",
+    "trace": "Write every state and gate at every step to an .npz file.",
+    "lags": "Show how much of the last output comes from each step of the input.",
+    "verify": "Run the layers in TensorFlow and in numpy, and compare the outputs.",
+    "help": "Show the pages of the manual, or the help of a command.",
+    "version": "Show the versions of lstmdump, Python and the libraries.",
+}
+_MULTI_THREADED = frozenset({"verify"})  # commands that multiply large matrices
+_WRITING = frozenset({"export", "check", "trace", "lags"})  # commands that remove unfinished files when they are ended
+_SIGNS_OF_A_PATH = frozenset("./:" + os.sep + (os.altsep or ""))
+_GC_THRESHOLD = 50_000  # new objects before a collection; Python's 700 take a quarter of the time of a large model
+_HELP_COLUMNS, _FEWEST_HELP_COLUMNS = 80, 50  # as in click, which imports shutil to count them
+_FORMATS_HERE = "FORMATS"  # replaced in the help, the only place that needs the names of the formats
+_EPILOG = """\b
+Examples:
+  lstmdump weather.h5                               layers, shapes, counts
+  lstmdump weather.h5 --explain                     what all of it means
+  lstmdump export weather.h5 -o weather.npz         the arrays of each gate
+  lstmdump check weather.h5 --params 240            for CI
+  lstmdump trace weather.h5 -i x.npy -o states.npz  c and h of every step
+  lstmdump lags weather.h5 -i x.npy                 which steps matter
+
+\b
+Exit status: 0 done, all agree; 1 a difference was found; 2 failure.
+`lstmdump help` lists the pages of the manual."""
+
+
+class _Context(click.Context):
+    """A context whose help has plain text in place of signs that the encoding of stdout lacks."""
+
+    def get_help(self) -> str:
+        return terminal.printable(super().get_help())
+
+    def make_formatter(self) -> click.HelpFormatter:
+        width = min(terminal.count_columns(), self.max_content_width or _HELP_COLUMNS) - 2
+        return click.HelpFormatter(width=self.terminal_width or max(width, _FEWEST_HELP_COLUMNS))
+
+
+class _Commands(click.Group):
+    """A group that imports a command when it runs, and takes `lstmdump model.h5` for `lstmdump show model.h5`."""
+
+    context_class = _Context
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
+        if name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"lstmdump.cli.commands.{name}")
+        found: click.Command = getattr(module, f"{name}_command")
+        found.context_class = _Context
+        return found
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from lstmdump.readers.detect import formats_in_words
+
+        self.help = (self.help or "").replace(_FORMATS_HERE, formats_in_words())
+        super().format_help_text(ctx, formatter)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the completions: commands, and files, as a model may take the place of a command."""
+        from click.shell_completion import CompletionItem
+
+        return [*super().shell_complete(ctx, incomplete), CompletionItem(incomplete, type="file")]
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        own = {name for param in self.get_params(ctx) for name in param.opts}
+        if args and args[0] not in own and args[0] not in _COMMANDS:
+            if not ctx.resilient_parsing and _is_unknown_word(args[0]):
+                raise click.ClickException(_refuse_word(args[0]))
+            args = ["show", *args]
+        return super().parse_args(ctx, args)
+
+
+def _is_unknown_word(word: str) -> bool:
+    """Return whether `word`, which is not a command, cannot be a model either."""
+    if not word or word.startswith("-") or any(sign in word for sign in _SIGNS_OF_A_PATH):
+        return False
+    from lstmdump.readers.detect import CHECKPOINT_ENDINGS
+
+    return not any(os.path.lexists(word + ending) for ending in ("", *CHECKPOINT_ENDINGS))
+
+
+def _refuse_word(word: str) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(word.lower(), _COMMANDS, 1)
+    advice = f'did you mean "{near[0]}"?' if near else "see `lstmdump --help`"
+    return f'no command or file "{word}"; {advice}'
+
+
+@click.group(
+    cls=_Commands,
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    no_args_is_help=False,
+    subcommand_metavar="COMMAND [ARGS]...",
+    invoke_without_command=True,
+)
+@click.version_option(lstmdump.__version__, "-V", "--version", message="%(prog)s %(version)s")
+@click.pass_context
+def command(ctx: click.Context) -> int:
+    """Show, export, check and run the LSTM layers in Keras and TensorFlow model files, without the framework.
+
+    lstmdump MODEL is short for lstmdump show MODEL. A MODEL is FORMATS; its content decides which. It may be
+    a URL: https://, s3://, gs://.
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+    return 0
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit status.
+
+    Args:
+        arguments: The arguments after the program name; those of the process if None.
+    """
+    try:
+        status = command.main(
+            None if arguments is None else list(arguments), prog_name="lstmdump", standalone_mode=False
+        )
+        terminal.flush()
+    except click.UsageError as error:
+        terminal.tell(_describe_usage_error(error))
+    except click.ClickException as error:
+        terminal.tell(error.format_message())
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except Ended as ended:
+        return ended.status
+    except terminal.OutputFailed as error:
+        terminal.abandon(sys.stdout)
+        if not error.pipe_closed:
+            terminal.tell(str(error))
+    except (LstmdumpError, OSError) as error:
+        terminal.tell(terminal.sentence(error))
+    except Exception as error:  # noqa: BLE001 - a bug is reported in one line, too
+        terminal.tell(terminal.tell_bug(error))
+    else:
+        return int(status or 0)
+    return FAILED
+
+
+def _describe_usage_error(error: click.UsageError) -> str:
+    where = error.ctx.command_path if error.ctx is not None else "lstmdump"
+    if not isinstance(error, click.NoSuchOption):
+        return f"{error.format_message().rstrip('.')}; see `{where} --help`"
+    near = f"; did you mean {error.possibilities[0]}? See" if error.possibilities else "; see"
+    return f"no such option {error.option_name}{near} `{where} --help`"
+
+
+def main() -> None:
+    """Run the command and exit."""
+    if not _MULTI_THREADED.intersection(sys.argv[1:2]):
+        # OpenBLAS, which numpy loads, starts one thread per processor at once: a third of the time to import h5py. A
+        # replay is many small products, after each of which the threads wait for each other: on a busy machine, two
+        # threads take ten times as long as one. The user's own setting takes precedence, and a process that only calls
+        # `run` keeps its setting.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    gc.set_threshold(_GC_THRESHOLD)
+    terminal.fill_streams()
+    sys.unraisablehook = _raise_lost_signal
+    if _WRITING.intersection(sys.argv[1:2]):
+        from lstmdump.cli import signals
+
+        signals.install_handlers()
+    status = run()
+    terminal.drop_unwritten()
+    sys.exit(status)
+
+
+def _raise_lost_signal(dropped: UnraisableHookArgs) -> None:
+    from lstmdump.cli import signals
+
+    signals.reraise_dropped(dropped)
