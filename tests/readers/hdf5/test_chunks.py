@@ -299,3 +299,15 @@ def test_numbers_in_chunks_of_a_type_that_numpy_lacks_are_not_supported(tmp_path
         made.write(h5py.h5s.ALL, h5py.h5s.ALL, np.arange(6, dtype="<i2"))
     with pytest.raises(UnsupportedFormat, match="packed has chunks of numbers of an unusual form"):
         read(open_with_library, tmp_path / "x.h5")
+
+
+def test_a_chunk_that_hdf5_would_not_find_is_an_error(reader: Reader, tmp_path: Path) -> None:
+    """HDF5 takes zeros for a chunk that is not below the last key of its node."""
+    path = packed(tmp_path / "x.h5")
+    data = bytearray(path.read_bytes())
+    last = data.index(b"TREE\1") + 24 + 4 * (8 + 16 + 8) + 8  # the corner in the key after four keys with children
+    assert struct.unpack_from("<QQ", data, last) == (3072, 4)
+    struct.pack_into("<QQ", data, last, 3072, 0)
+    path.write_bytes(data)
+    with pytest.raises(CorruptModel, match=r"chunks? of packed"):
+        read(reader, path)

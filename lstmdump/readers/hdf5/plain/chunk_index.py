@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from lstmdump.readers.hdf5.choice import NotPlain
 from lstmdump.readers.hdf5.chunks import Chunk, Chunking
@@ -68,21 +69,25 @@ class ChunkFinder:
             raise NotPlain("a node in two places")
         self._seen.add(address)
         rank = len(self._index.chunk)
-        key = struct.Struct(f"<II{rank + 1}QQ")  # with the address of the child that follows
-        data = self._blocks.read(address, _NODE.size + (self._most_children + 1) * key.size - 8)
+        key, child = struct.Struct(f"<II{rank + 1}Q"), struct.Struct("<Q")
+        width = key.size + child.size
+        data = self._blocks.read(address, _NODE.size + self._most_children * width + key.size)
         mark, kind, own_level, count, *_ = _NODE.unpack_from(data)
         if (mark, kind) != (b"TREE", _CHUNKS) or (level is not None and own_level != level):
             raise NotPlain("not a node of chunks")
         if count > self._most_children:
             raise NotPlain("a node of another size")
-        for turn in range(count):
-            size, left_out, *corner, inner, place = key.unpack_from(data, _NODE.size + turn * key.size)
-            if own_level:
-                yield from self._read_node(place, own_level - 1)
-            elif inner:
+        keys = [key.unpack_from(data, _NODE.size + turn * width) for turn in range(count + 1)]
+        for turn, ((size, left_out, *first), (_, _, *end)) in enumerate(pairwise(keys)):
+            (place,) = child.unpack_from(data, _NODE.size + turn * width + key.size)
+            *corner, inner = first
+            if not own_level and inner:
                 raise NotPlain("a chunk within an element")
-            else:
-                yield Chunk(tuple(corner), place, size, left_out)
+            found = [Chunk(tuple(corner), place, size, left_out)]
+            for chunk in self._read_node(place, own_level - 1) if own_level else found:
+                if not first <= [*chunk.corner, 0] < end:  # HDF5 looks for a chunk by these, so it would not find it
+                    raise NotPlain("a chunk beyond its node")
+                yield chunk
 
     def _grid(self) -> list[int]:
         """Return for each dimension how many chunks it can have."""
