@@ -119,7 +119,7 @@ def test_an_archive_with_a_damaged_record_is_an_archive(record: bytes, run: Run)
 
 
 def test_one_number_is_singular(run: Run) -> None:
-    builders.one_lstm(Path("a.h5"))
+    builders.write(Path("a.h5"), {"lstm_1": builders.keras_2_weights("lstm_1")})
     np.save("x.npy", np.zeros((5, 1)))
     outcome = run("trace", "a.h5", "-i", "x.npy", "-o", "y.npz")
     assert outcome.err == "lstmdump: a.h5: the input has 1 number at each step, but lstm_1 takes 3\n"

@@ -128,10 +128,10 @@ _FORMS: tuple[dict[str, Any], ...] = (
     {"chunks": (2, 3), "compression": "gzip", "shuffle": True},
     {"chunks": (4, 4), "compression": "gzip", "fletcher32": True},
     {"chunks": (2, 3), "compression": "lzf"},
-    {"libver": "latest"},
-    {"libver": "latest", "chunks": (2, 3), "compression": "gzip"},
-    {"libver": "latest", "chunks": (1, 1), "maxshape": (100, 100)},
-    {"libver": "latest", "chunks": (8, 8), "maxshape": (8, 8), "compression": "gzip", "shuffle": True},
+    {"libver": "v110"},
+    {"libver": "v110", "chunks": (2, 3), "compression": "gzip"},
+    {"libver": "v110", "chunks": (1, 1), "maxshape": (100, 100)},
+    {"libver": "v110", "chunks": (8, 8), "maxshape": (8, 8), "compression": "gzip", "shuffle": True},
     {"libver": "v108", "track_order": True, "dtype": ">f8"},
 )
 

@@ -13,7 +13,7 @@ UNLIMITED = 2**64 - 1
 """The largest length of a dimension that can grow without limit."""
 
 _INTEGER, _FLOAT, _TEXT, _OPAQUE, _ENUM, _VARYING = 0, 1, 3, 5, 8, 9  # classes
-_VERSIONS = (1, 2, 3, 4)
+_VERSIONS = (1, 2, 3, 4, 5)
 _BIG, _SIGNED, _SEQUENCE, _OF_TEXT = 0x1, 0x8, 0x0F, 1
 _NORMALISED = 0x20  # of a float: the highest bit of the mantissa is 1 and is not stored
 _PRECISION = struct.Struct("<HH")

@@ -200,6 +200,7 @@ def test_a_cell_has_its_own_settings_and_the_direction_of_its_layer(tmp_path: Pa
         recurrent_activation="softsign",
         go_backwards=True,
         return_sequences=True,
+        unroll=False,
     )
 
 
