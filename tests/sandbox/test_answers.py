@@ -25,7 +25,7 @@ from lstmdump.lstm.behaviour import Behaviour
 from lstmdump.replay.activations import elementwise
 from lstmdump.replay.layers.masking import Masking
 from lstmdump.replay.layers.operations.table import KERAS
-from lstmdump.replay.layers.recurrent import MaskedOutput
+from lstmdump.replay.layers.recurrent.base import MaskedOutput
 from lstmdump.report.facts import Report
 from lstmdump.sandbox import answers, fork
 from lstmdump.sandbox.worker import Worker

@@ -10,26 +10,21 @@ from lstmdump.model.network import NetworkLayer
 from lstmdump.replay.layers import (
     activation,
     attention,
-    bidirectional,
     convolution,
     dense,
     embedding,
-    gru,
     identity,
-    lstm,
     masking,
     merging,
     normalization,
     padding,
     pooling,
     reshaping,
-    rnn,
-    simple_rnn,
-    time_distributed,
 )
 from lstmdump.replay.layers.base import RunnableLayer
 from lstmdump.replay.layers.operations.operation import read_operation
 from lstmdump.replay.layers.reading import LayerReader
+from lstmdump.replay.layers.recurrent import bidirectional, gru, lstm, rnn, simple_rnn, time_distributed
 
 Builder: TypeAlias = Callable[[NetworkLayer, LayerReader], RunnableLayer]
 

@@ -14,7 +14,7 @@ import numpy as np
 from lstmdump.model.network import NetworkTensor
 from lstmdump.model.tensor import Array
 from lstmdump.replay.layers.identity import Unchanged
-from lstmdump.replay.layers.recurrent import RecurrentLayer
+from lstmdump.replay.layers.recurrent.base import RecurrentLayer
 from lstmdump.replay.networks import propagation
 from lstmdump.replay.networks.propagation import RunnableNetwork
 

@@ -80,7 +80,7 @@ def test_lack_of_memory_is_reported_on_one_line(
     def full(*_: object, **__: object) -> NoReturn:
         raise MemoryError("Unable to allocate 1.34 GiB")
 
-    monkeypatch.setattr("lstmdump.replay.layers.lstm.replay_steps", full)
+    monkeypatch.setattr("lstmdump.replay.layers.recurrent.lstm.replay_steps", full)
     outcome = run("trace", model, "-i", x, "-o", out)
     assert (outcome.status, outcome.out, out.exists()) == (2, "", False)
     assert outcome.err == f"lstmdump: {model}: not enough memory: Unable to allocate 1.34 GiB\n"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support.layer_reading import KERAS_1, read_layer, run_layer
 
-from lstmdump.replay.layers import recurrent
+from lstmdump.replay.layers.recurrent import base as recurrent
 
 X = np.array([0.5, -1.0, 2.0]).reshape(1, 3, 1)
 

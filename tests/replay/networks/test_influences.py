@@ -11,7 +11,7 @@ from support.layer_reading import describe
 
 from lstmdump.model.network import NetworkTensor
 from lstmdump.replay.layers.base import Signal
-from lstmdump.replay.layers.recurrent import RecurrentLayer
+from lstmdump.replay.layers.recurrent.base import RecurrentLayer
 from lstmdump.replay.network import RunOptions
 from lstmdump.replay.networks import bottlenecks, influences, propagation, reading
 from lstmdump.replay.networks.influences import InfluencePass

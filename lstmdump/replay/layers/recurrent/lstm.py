@@ -14,7 +14,7 @@ from lstmdump.replay.equations import replay as replay_steps
 from lstmdump.replay.gradients import Backward
 from lstmdump.replay.layers.base import RunContext, RunnableLayer
 from lstmdump.replay.layers.reading import LayerReader
-from lstmdump.replay.layers.recurrent import (
+from lstmdump.replay.layers.recurrent.base import (
     CellBackward,
     CellRun,
     CellState,

@@ -19,7 +19,7 @@ from lstmdump.model.network import NetworkLayer
 from lstmdump.model.tensor import Array
 from lstmdump.replay.layers.base import NO_CONTEXT, Gradient, RunContext, RunnableLayer, Signal, add_gradients
 from lstmdump.replay.layers.reading import LayerReader, setting
-from lstmdump.replay.layers.recurrent import MaskedOutput, RecurrentLayer
+from lstmdump.replay.layers.recurrent.base import MaskedOutput, RecurrentLayer
 
 
 class HalfMerge(ABC):

@@ -9,11 +9,11 @@ from typing import TypeAlias
 from lstmdump.errors import CannotReplay
 from lstmdump.model.network import NetworkLayer
 from lstmdump.replay.layers.base import RunnableLayer
-from lstmdump.replay.layers.gru import read_gru_cell
-from lstmdump.replay.layers.lstm import LSTMEquations, read_lstm_cell
 from lstmdump.replay.layers.reading import LayerReader
-from lstmdump.replay.layers.recurrent import MaskedOutput, RecurrentCell, RecurrentLayer, read_settings
-from lstmdump.replay.layers.simple_rnn import read_simple_rnn_cell
+from lstmdump.replay.layers.recurrent.base import MaskedOutput, RecurrentCell, RecurrentLayer, read_settings
+from lstmdump.replay.layers.recurrent.gru import read_gru_cell
+from lstmdump.replay.layers.recurrent.lstm import LSTMEquations, read_lstm_cell
+from lstmdump.replay.layers.recurrent.simple_rnn import read_simple_rnn_cell
 
 _CellBuilder: TypeAlias = Callable[[NetworkLayer, LayerReader], RecurrentCell]
 

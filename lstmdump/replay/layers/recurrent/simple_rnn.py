@@ -10,7 +10,7 @@ from lstmdump.replay.activations.elementwise import Activation
 from lstmdump.replay.gradients import ActivationPullBack
 from lstmdump.replay.layers.base import RunnableLayer
 from lstmdump.replay.layers.reading import ExpectedArray, LayerReader, setting
-from lstmdump.replay.layers.recurrent import (
+from lstmdump.replay.layers.recurrent.base import (
     OneStateCell,
     RecurrentLayer,
     read_settings,
