@@ -5,8 +5,6 @@ Names are untrusted, so only plain file names are opened in a directory.
 
 from __future__ import annotations
 
-import ntpath
-import posixpath
 from typing import Protocol
 
 from lstmdump.errors import UnreadableModel
@@ -14,6 +12,7 @@ from lstmdump.model.limits import Limits
 from lstmdump.model.location import Location
 from lstmdump.readers import json_text
 from lstmdump.readers.declared_sizes import Declared
+from lstmdump.readers.file_names import is_plain_file_name
 from lstmdump.readers.hdf5.choice import MOST_TEXT, require_usual
 from lstmdump.readers.hdf5.file import HDF5File, open_hdf5
 
@@ -37,12 +36,6 @@ class Container(Protocol):
 
     def close(self) -> None:
         """Close all files."""
-
-
-def is_plain_file_name(name: str) -> bool:
-    """Return whether `name` refers to a file in the same directory on every operating system."""
-    plain = posixpath.basename(name) == name == ntpath.basename(name)
-    return plain and name not in ("", ".", "..") and name.isprintable()
 
 
 class DirectoryContainer:

@@ -17,6 +17,7 @@ from lstmdump.model.location import Location
 from lstmdump.model.tree import FOUND_BY_SHAPE, NO_ARRAYS, NO_CLASSES, Model, Weight, grow
 from lstmdump.readers import json_text
 from lstmdump.readers.detect import Format, find_index_of_shards
+from lstmdump.readers.file_names import is_plain_file_name
 from lstmdump.readers.hdf5.file import HDF5File
 from lstmdump.readers.keras.architecture.beside import find_architecture
 from lstmdump.readers.keras.architecture.config import ConfigLayer
@@ -28,7 +29,7 @@ from lstmdump.readers.keras.architecture.placement import (
     describe_network_later,
     find_sources_later,
 )
-from lstmdump.readers.keras.weights_h5.container import Container, DirectoryContainer, is_plain_file_name
+from lstmdump.readers.keras.weights_h5.container import Container, DirectoryContainer
 from lstmdump.readers.keras.weights_h5.groups import VariableGroup, read_groups, require_all_arrays
 from lstmdump.readers.keras.weights_h5.walk import collect_kinds, place_groups
 
