@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from lstmdump.errors import CorruptModel, RefusedModel
 
 if TYPE_CHECKING:  # `lstmdump --help` needs the table of the formats only
-    from typing import NoReturn
+    from typing import Literal, NoReturn
 
     from lstmdump.model.location import Location
     from lstmdump.model.tree import Model
@@ -61,7 +61,21 @@ def _read_plain_first(location: Location, detected: Format) -> Model:
 
 
 def _read(location: Location, detected: Format) -> Model:
-    """Import the reader of a format and call it; mypy reports a format that has no case here."""
+    """Import the reader of a format and call it; mypy reports a format that has no case in one of the families."""
+    from lstmdump.readers.detect import Format
+
+    match detected:
+        case Format.HDF5 | Format.KERAS_ZIP | Format.KERAS_WEIGHTS | Format.ORBAX:
+            return _read_keras(location, detected)
+        case Format.SAVED_MODEL | Format.CHECKPOINT | Format.GRAPH:
+            return _read_tensorflow(location, detected)
+        case _:
+            return _read_other_runtime(location, detected)
+
+
+def _read_keras(
+    location: Location, detected: Literal[Format.HDF5, Format.KERAS_ZIP, Format.KERAS_WEIGHTS, Format.ORBAX]
+) -> Model:
     from lstmdump.readers.detect import Format
 
     match detected:
@@ -77,6 +91,20 @@ def _read(location: Location, detected: Format) -> Model:
             from lstmdump.readers.keras.weights_h5 import reader
 
             return reader.read_index(location)
+        case Format.ORBAX:
+            from lstmdump.readers.keras import orbax
+
+            return orbax.read(location)
+        case _:
+            return assert_never(detected)
+
+
+def _read_tensorflow(
+    location: Location, detected: Literal[Format.SAVED_MODEL, Format.CHECKPOINT, Format.GRAPH]
+) -> Model:
+    from lstmdump.readers.detect import Format
+
+    match detected:
         case Format.SAVED_MODEL:
             from lstmdump.readers.tensorflow import saved_model
 
@@ -85,14 +113,22 @@ def _read(location: Location, detected: Format) -> Model:
             from lstmdump.readers.tensorflow import checkpoint
 
             return checkpoint.read(location)
-        case Format.ORBAX:
-            from lstmdump.readers.keras import orbax
-
-            return orbax.read(location)
         case Format.GRAPH:
             from lstmdump.readers.tensorflow import frozen_graph
 
             return frozen_graph.read(location)
+        case _:
+            return assert_never(detected)
+
+
+def _read_other_runtime(location: Location, detected: Literal[Format.TFJS]) -> Model:
+    from lstmdump.readers.detect import Format
+
+    match detected:
+        case Format.TFJS:
+            from lstmdump.readers.tfjs import model_json
+
+            return model_json.read(location)
         case _:
             return assert_never(detected)
 

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from lstmdump.errors import BrokenModel, ModelPart, UnknownFormat, UnreadableModel
-from lstmdump.model.sentences import listed
 
 if TYPE_CHECKING:
     import zipfile
@@ -30,6 +29,7 @@ class Format(enum.Enum):
     CHECKPOINT = "tf-checkpoint"
     ORBAX = "orbax"
     GRAPH = "tf-graph"
+    TFJS = "tfjs"
 
     @property
     def facts(self) -> FormatFacts:
@@ -71,6 +71,8 @@ FORMATS = (
     FormatFacts(Format.ORBAX, "Orbax checkpoint", "an Orbax checkpoint's directory", (),
                 is_directory=True, uses_hdf5=False),
     FormatFacts(Format.GRAPH, "TensorFlow graph", "a frozen graph", ("pb",),
+                is_directory=False, uses_hdf5=False),
+    FormatFacts(Format.TFJS, "TensorFlow.js", "the model.json of TensorFlow.js", (),
                 is_directory=False, uses_hdf5=False),
 )  # fmt: skip
 """The table of formats; a new format needs a member of `Format`, a row here, a rule in `detect`, and a case in
@@ -132,7 +134,11 @@ _KERAS_MEMBER = rb"PK\x03\x04(?s:.{26})(?:config\.json|metadata\.json|model\.wei
 _MEMBER_LENGTH = 64  # bytes that the pattern matches at most
 _MOST_SCANNED = 1 << 28  # bytes of a pickle
 _SCANNED_BLOCK = 1 << 20
-_TFJS_KEYS = (b'"modelTopology"', b'"weightsManifest"')
+_TFJS_KEY = b'"weightsManifest"'
+_BARE_TFJS_MANIFEST = rb'\s*\[\s*\{\s*"(?:paths|weights)"\s*:\s*\['
+
+TFJS_FILES = ("model.json", "weights_manifest.json")
+"""The files of which one is in the directory of a model of TensorFlow.js, the first that is there."""
 
 # The first bytes of files that are often mistaken for models, and what they are. Sources: the formats' specifications.
 _FOREIGN_STARTS: tuple[tuple[bytes, str], ...] = (
@@ -237,10 +243,20 @@ def _detect_directory(location: Location) -> Format:
         return Format.CHECKPOINT
     if find_index_of_shards(names) is not None:
         return Format.KERAS_WEIGHTS
+    if any(_is_tfjs_file(location.child(name)) for name in TFJS_FILES if name in names):
+        return Format.TFJS
     raise UnknownFormat(
         "a directory, but not a model: it holds no saved_model.pb, no config.json, no checkpoint; "
         "name a file in it; `lstmdump show --recursive` finds the models below it"
     )
+
+
+def _is_tfjs_file(file: Location) -> bool:
+    if not file.is_file():
+        return False
+    with file.open() as opened:
+        head = opened.read(_HEAD)
+    return _is_tfjs(head, file)
 
 
 def _is_orbax(location: Location, names: Sequence[str]) -> bool:
@@ -278,6 +294,8 @@ def _detect_file(file: BinaryIO, location: Location) -> Format:
         return Format.CHECKPOINT
     if (found := next((known for start, known in _STARTS if re.match(start, head)), None)) is not None:
         return found
+    if head.lstrip()[:1] in (b"{", b"[") and _is_tfjs(head, location):
+        return Format.TFJS
     _refuse_lookalikes(head, file, location)
     _refuse_foreign(head, broken)
     if re.match(_GRAPH_NODE, head):
@@ -297,8 +315,6 @@ def _refuse_lookalikes(head: bytes, file: BinaryIO, location: Location) -> None:
             "a Python pickle, which is never unpickled here; it holds a Keras archive: "
             "save the model itself, with model.save"
         )
-    if head.lstrip()[:1] == b"{" and (words := _describe_tfjs(head, location)) is not None:
-        raise UnknownFormat(words)
 
 
 def _holds_keras_archive(file: BinaryIO, location: Location) -> bool:
@@ -318,26 +334,16 @@ def _holds_keras_archive(file: BinaryIO, location: Location) -> bool:
     return False
 
 
-def _describe_tfjs(head: bytes, location: Location) -> str | None:
-    """Return the words for the `model.json` of TensorFlow.js, or None if JSON that begins with `head` is not one."""
+def _is_tfjs(head: bytes, location: Location) -> bool:
+    """Return whether the JSON at `location`, which begins with `head`, is a manifest of weights or holds one."""
     from lstmdump.readers import json_text
 
-    words = "a TensorFlow.js model"
+    if re.match(_BARE_TFJS_MANIFEST, head):
+        return True
     try:
-        content = json_text.content(location)
-        if not any(key in content for key in _TFJS_KEYS):
-            return None
-        value = json_text.parse(content, location.name, location.limits)
-    except UnreadableModel:
-        return f"{words}; lstmdump reads Keras and TensorFlow models" if _TFJS_KEYS[0] in head else None
-    if not isinstance(value, dict) or not isinstance(value.get("weightsManifest"), list):
-        return None
-    if isinstance(value.get("modelTopology"), dict) and "node" not in value["modelTopology"]:
-        words = "a TensorFlow.js layers model"
-    groups = (group.get("paths") for group in value["weightsManifest"] if isinstance(group, dict))
-    paths = [path for group in groups if isinstance(group, list) for path in group if isinstance(path, str)]
-    where = f", with its weights in {listed(paths)}" if paths else ""
-    return f"{words}{where}; lstmdump reads Keras and TensorFlow models"
+        return head.lstrip()[:1] == b"{" and _TFJS_KEY in json_text.content(location)
+    except UnreadableModel:  # too long for a JSON text
+        return _TFJS_KEY in head
 
 
 def _refuse_lfs_pointer(head: bytes) -> None:

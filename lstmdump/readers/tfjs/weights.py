@@ -1,0 +1,150 @@
+"""The arrays of a model of TensorFlow.js, read when they are requested."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import BinaryIO, cast
+
+from lstmdump.errors import CorruptModel, ModelClosed
+from lstmdump.model.limits import Limits, limit_exceeded
+from lstmdump.model.location import Location
+from lstmdump.model.tensor import Array, Cuts, Tensor
+from lstmdump.readers.declared_sizes import Declared
+from lstmdump.readers.raw_array import StoredArray
+from lstmdump.readers.tfjs.manifest import ITEM_SIZES, TEXT, Entry, Group, Quantization
+from lstmdump.readers.tfjs.shards import ShardedFile
+
+_LENGTH = 4  # bytes of the length of a text
+_STEPS_SHOWN = 2  # significant digits of a step
+
+
+class StoredWeights:
+    """The arrays of all groups of a manifest that lies beside the files of weights.
+
+    Args:
+        beside: the location of the manifest.
+        groups: the groups of the manifest.
+
+    Attributes:
+        tensors: the arrays by name, without texts.
+        entries: the entries of the manifest by name.
+
+    Raises:
+        CorruptModel: A file is missing, or the files hold other sizes than the manifest states.
+        RefusedModel: There are too many arrays.
+    """
+
+    def __init__(self, beside: Location, groups: list[Group]) -> None:
+        self.tensors: dict[str, Tensor] = {}
+        self.entries: dict[str, Entry] = {}
+        self._files: list[ShardedFile] = []
+        self._is_closed = False
+        declared = Declared(beside.limits)
+        try:
+            for group in groups:
+                self._add_group(group, beside, declared)
+            declared.require_stored()
+        except BaseException:
+            self.close()
+            raise
+
+    def _add_group(self, group: Group, beside: Location, declared: Declared) -> None:
+        file = ShardedFile([beside.sibling(path) for path in group.paths])
+        self._files.append(file)
+        declared.store(file.size)
+        offset = 0
+        for entry in group.entries:
+            size = _find_size(entry, file, offset, beside.limits)
+            declared.take(entry.size * ITEM_SIZES.get(entry.dtype, _LENGTH))
+            if offset + size > file.size:
+                raise CorruptModel(f"{entry.name} reaches beyond the end of {_name_files(group)}")
+            self.entries[entry.name] = entry
+            if entry.dtype != TEXT:
+                self.tensors[entry.name] = _make_tensor(entry, file, offset, _name_files(group), self._require_open)
+            offset += size
+        if offset < file.size:
+            raise CorruptModel(f"{_name_files(group)} holds {file.size:,} bytes, but the manifest lists {offset:,}")
+
+    def _require_open(self, name: str) -> None:
+        if self._is_closed:
+            raise ModelClosed(f"{name} was requested after the model had been closed")
+
+    def close(self) -> None:
+        """Close all files."""
+        self._is_closed = True
+        for file in self._files:
+            file.close()
+
+    def note_quantized(self) -> list[str]:
+        """Return the note on the arrays that are stored with fewer bits than they are read with."""
+        quantized = [entry for entry in self.entries.values() if entry.quantization is not None]
+        if not quantized:
+            return []
+        kinds = " and ".join(sorted({entry.stored_as for entry in quantized}))
+        widest = max(quantized, key=_find_step)
+        step = _find_step(widest)
+        steps = f", in steps of at most {step:.{_STEPS_SHOWN}g} ({widest.name})" if step else ""
+        many = f"{len(quantized)} array{'s' * (len(quantized) > 1)}"
+        return [f"{many} stored as {kinds}{steps}: the values shown are those that TensorFlow.js computes with"]
+
+
+def _find_step(entry: Entry) -> float:
+    kind = entry.quantization
+    return 0.0 if kind is None or kind.dtype == "float16" else abs(kind.scale)
+
+
+def _name_files(group: Group) -> str:
+    first, last = group.paths[0] if group.paths else "no file", group.paths[-1] if group.paths else ""
+    return first if len(group.paths) < 2 else f"{first} to {last}"
+
+
+def _find_size(entry: Entry, file: BinaryIO | ShardedFile, offset: int, limits: Limits) -> int:
+    """Return the bytes that an array takes in the file from `offset`; texts have to be read for that."""
+    if entry.dtype != TEXT:
+        return entry.size * ITEM_SIZES[entry.stored_as]
+    if entry.size > limits.nodes:
+        raise limit_exceeded("nodes", f"{entry.name} holds {entry.size:,} texts", needed=entry.size)
+    place = offset
+    for _ in range(entry.size):
+        file.seek(place)
+        length = file.read(_LENGTH) or b""
+        if len(length) < _LENGTH:
+            raise CorruptModel(f"{entry.name} reaches beyond the end of its file")
+        place += _LENGTH + int.from_bytes(length, "little")
+    return place - offset
+
+
+def _make_tensor(
+    entry: Entry, file: ShardedFile, offset: int, called: str, require_open: Callable[[str], None]
+) -> Tensor:
+    stored = StoredArray(lambda: cast("BinaryIO", file), called, offset, entry.shape, ITEM_SIZES[entry.stored_as])
+
+    def fetch(cuts: Cuts) -> Array:
+        require_open(entry.name)
+        import numpy as np  # when the first number is read: describing a model takes none
+
+        lengths = [cut.stop - cut.start for cut in cuts]
+        values = np.frombuffer(stored.block(cuts), _LETTERS[entry.stored_as]).reshape(lengths)
+        return values if entry.quantization is None else _restore(values, entry.quantization, entry.dtype)
+
+    def rows() -> Iterator[memoryview]:
+        require_open(entry.name)
+        yield from stored.rows()
+
+    return Tensor(entry.name, entry.shape, entry.dtype, fetch, rows if entry.quantization is None else None)
+
+
+_LETTERS: Mapping[str, str] = {name: "?" if name == "bool" else f"<{name[0]}{ITEM_SIZES[name]}" for name in ITEM_SIZES}
+
+
+def _restore(values: Array, kind: Quantization, dtype: str) -> Array:
+    """Return the numbers that TensorFlow.js computes with: the product and the sum in double precision, then rounded.
+
+    Source: `decodeWeights` in `tfjs-core/src/io/io_utils.ts`, whose numbers are doubles.
+    """
+    import numpy as np
+
+    if kind.dtype == "float16":
+        return values.astype(np.float32)
+    restored = values.astype(np.float64) * kind.scale + kind.least
+    return (np.floor(restored + 0.5) if dtype == "int32" else restored).astype(dtype)
