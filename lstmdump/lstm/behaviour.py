@@ -7,6 +7,7 @@ release                                          activation  recurrent activatio
 ===============================================  ==========  ====================
 Keras 0.x, 1.x, 2.0 to 2.2                       tanh        hard_sigmoid
 tf.keras of TensorFlow 1, its PeepholeLSTMCell   tanh        hard_sigmoid
+TensorFlow.js                                    tanh        hard_sigmoid
 Keras 2.3 and later, tf.keras of TensorFlow 2    tanh        sigmoid
 CuDNNLSTM, the cells of TensorFlow 1             tanh        sigmoid
 ===============================================  ==========  ====================
@@ -254,6 +255,8 @@ def _release(producer: str) -> _Release:
     if producer.startswith("keras"):
         major = int(keras[1]) if keras is not None else 3
         return _Release(max(1, major), f"Keras {major}", "hard_sigmoid" if major < 2 else "sigmoid")
+    if producer.startswith("tensorflow.js"):
+        return _Release(2, "TensorFlow.js", "hard_sigmoid")
     if tensorflow is not None and tensorflow[1] == "1":
         return _Release(2, f"tf.keras of TensorFlow {tensorflow[1]}", "hard_sigmoid")
     defaults = () if tensorflow is not None else _DEFAULTS_OF_CHECKPOINTS

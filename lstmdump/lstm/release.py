@@ -87,10 +87,20 @@ class KerasRelease(NamedTuple):
         return self.keras == 3 and self.minor > _LAST_TO_JOIN_BY_AND
 
 
+_TENSORFLOW_JS = "tensorflow.js"
+_OF_TENSORFLOW_JS = KerasRelease(2, minor=2)
+"""TensorFlow.js follows Keras 2.2: masked steps return a state, and a stack's states are in reverse order of its cells.
+
+Source: `rnn` and `StackedRNNCells` in `tfjs-layers/src/layers/recurrent.ts`, release 4.22.
+"""
+
+
 def release_of(producer: str) -> KerasRelease:
     """Return the release that `producer` names: `keras 2.2.4 (tensorflow)`, `tf.keras 2 (tensorflow 2.15.0)`."""
     is_theano = "(theano)" in producer
     found = _KERAS.match(producer)
+    if producer.startswith(_TENSORFLOW_JS):
+        return _OF_TENSORFLOW_JS
     if found is None:
         return _of_tensorflow(producer) if producer.startswith("tensorflow") else KerasRelease(is_theano=is_theano)
     generation = max(1, min(int(found[2]), 3))

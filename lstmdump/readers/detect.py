@@ -134,7 +134,7 @@ _KERAS_MEMBER = rb"PK\x03\x04(?s:.{26})(?:config\.json|metadata\.json|model\.wei
 _MEMBER_LENGTH = 64  # bytes that the pattern matches at most
 _MOST_SCANNED = 1 << 28  # bytes of a pickle
 _SCANNED_BLOCK = 1 << 20
-_TFJS_KEY = b'"weightsManifest"'
+_TFJS_MANIFEST = rb'"weightsManifest"\s*:\s*\['
 _BARE_TFJS_MANIFEST = rb'\s*\[\s*\{\s*"(?:paths|weights)"\s*:\s*\['
 
 TFJS_FILES = ("model.json", "weights_manifest.json")
@@ -341,9 +341,9 @@ def _is_tfjs(head: bytes, location: Location) -> bool:
     if re.match(_BARE_TFJS_MANIFEST, head):
         return True
     try:
-        return head.lstrip()[:1] == b"{" and _TFJS_KEY in json_text.content(location)
+        return head.lstrip()[:1] == b"{" and re.search(_TFJS_MANIFEST, json_text.content(location)) is not None
     except UnreadableModel:  # too long for a JSON text
-        return _TFJS_KEY in head
+        return False
 
 
 def _refuse_lfs_pointer(head: bytes) -> None:

@@ -42,12 +42,6 @@ FOREIGN = {
         {"padding": bytes(2**20 - 40), "model": zipped("config.json", "metadata.json", "variables.h5")}
     ),
     "a MetaGraphDef": b"\x0a\xae\x0f\x12\x87\x0f\x0a\x44\x0a\x05AddV2",
-    "a TensorFlow.js layers model, with its weights in a.bin, b.bin": (
-        b'{"modelTopology": {"class_name": "Sequential"}, "weightsManifest": [{"paths": ["a.bin", "b.bin"]}]}'
-    ),
-    "a TensorFlow.js model, with its weights in a.bin": (
-        b'{"modelTopology": {"node": []}, "weightsManifest": [{"paths": ["a.bin"]}]}'
-    ),
     "a PyTorch file (a pickle)": b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.",
     "a PyTorch file (zip": zipped("archive/data.pkl", "archive/version"),
     "a NumPy .npy array": npy.getvalue(),
@@ -190,22 +184,22 @@ def test_the_pre_commit_hooks_match_the_files_of_each_format() -> None:
     assert [pattern.replace("\\", "").split("|") for pattern in taken] == [[*suffixes], [*suffixes, "jsonl"]]
 
 
+def test_the_graph_of_a_checkpoint_alone_is_named(root: Path) -> None:
+    with pytest.raises(UnknownFormat, match=r"^a MetaGraphDef, the graph of a checkpoint of TensorFlow 1"):
+        detect(Location(root / "tests" / "cases" / "meta_alone" / "model.meta"))
+
+
 @pytest.mark.parametrize(
-    ("file", "words"),
-    [
-        ("meta_alone/model.meta", "a MetaGraphDef, the graph of a checkpoint of TensorFlow 1"),
-        ("tfjs_1.5/model.json", "a TensorFlow.js layers model, with its weights in weights.bin"),
-        ("tfjs_layers_model/model.json", "a TensorFlow.js layers model, with its weights in group1-shard1of1.bin"),
-    ],
+    "name", ["tfjs_1.5", "tfjs_1.5/model.json", "tfjs_layers_model", "tfjs_layers_model/model.json"]
 )
-def test_a_genuine_file_of_another_kind_is_named(file: str, words: str, root: Path) -> None:
-    with pytest.raises(UnknownFormat, match=f"^{words}"):
-        detect(Location(root / "tests" / "cases" / file))
+def test_a_model_of_tensorflow_js_is_detected(name: str, root: Path) -> None:
+    assert detect(Location(root / "tests" / "cases" / name)) is Format.TFJS
 
 
-def test_json_that_only_names_a_key_of_tensorflow_js_is_json_text(tmp_path: Path) -> None:
-    path = tmp_path / "a.json"
-    path.write_text('{"a": "\\"weightsManifest\\"", "weightsManifest": 3}')
+@pytest.mark.parametrize("text", ['{"a": "weightsManifest"}', '[{"a": []}]', '[3, "paths"]', "[]", "{}"])
+def test_other_json_is_json_text(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.json"
+    path.write_text(text)
     with pytest.raises(UnknownFormat, match="JSON text"):
         detect(Location(path))
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 from lstmdump.errors import ModelClosed, UnreadableModel
+from lstmdump.model.limits import Limits
 from lstmdump.model.location import Location
 from lstmdump.model.tensor import Tensor, without_numbers
 from lstmdump.model.tree import Model, grow
@@ -49,31 +50,59 @@ def read(location: Location) -> Model:
     constants = {
         node.name: _require_open(_stream_rows(tensor, node, graph, location), closed) for node, tensor in found
     }
+    return describe(graph, constants, location.limits, producer="", release=lambda: closed.append(True))
+
+
+def describe(
+    graph: Graph,
+    constants: Mapping[str, Tensor],
+    limits: Limits,
+    *,
+    producer: str,
+    release: Callable[[], None],
+    format_word: str = Format.GRAPH.value,
+    known: Collection[str] = (),
+) -> Model:
+    """Return the model of `graph`, in which constants stand for the variables.
+
+    Args:
+        graph: the graph.
+        constants: the arrays of floating-point numbers by the names of their nodes.
+        limits: the limits of the model.
+        producer: the program that wrote the file; empty to tell by the names of the variables.
+        release: closes the file.
+        format_word: the word of the key `format` in the JSON output.
+        known: the names of the constants that are known to have been variables, if any are.
+
+    Raises:
+        CorruptModel: The graph is damaged.
+    """
     by_reader = {name: tensor for name, tensor in constants.items() if frozen_names.is_read(name)}
     if by_reader:
-        root = grow(frozen_names.place(by_reader), {}, limits=location.limits)
+        root = grow(frozen_names.place(by_reader), {}, limits=limits)
         return Model(
-            Format.GRAPH.value,
-            "tensorflow 2",
+            format_word,
+            producer or "tensorflow 2",
             root,
             notes=(frozen_names.NOTE,),
             countable=False,
-            release=lambda: closed.append(True),
+            release=release,
         )
     declared = {name: without_numbers(name, *kind) for name, kind in variables_declared(graph).items()}
-    shapes = {name: tensor.shape for name, tensor in (constants | declared).items()}
+    shapes = {name: tensor.shape for name, tensor in {**constants, **declared}.items()}
     computed = list(all_cells(graph, tf1_cells.is_in_cell, shapes))
     used = {name for cell in computed for names in cell.variables.values() for name in names}
-    variables = {name: constants[name] for name in _find_variables(graph, constants, used)}
+    names = {*known, *used} if known else _find_variables(graph, constants, used)
+    variables = {name: tensor for name, tensor in constants.items() if name in names}
     placed = tf1_variables.place(variables | declared, graph, computed)
-    root = grow(placed.weights, placed.kinds, placed.settings, location.limits)
+    root = grow(placed.weights, placed.kinds, placed.settings, limits)
     notes = [*([_NOT_FROZEN] if declared else []), *placed.notes]
     return Model(
-        Format.GRAPH.value,
-        "tensorflow 1",
+        format_word,
+        producer or "tensorflow 1",
         root,
         notes=tuple(notes),
-        release=lambda: closed.append(True),
+        release=release,
         sources=placed.sources,
     )
 
@@ -136,7 +165,7 @@ def _read_array(node: Node) -> Tensor | None:
     return tensor if is_array else None
 
 
-def _find_variables(graph: Graph, constants: Collection[str], used: Collection[str]) -> list[str]:
+def _find_variables(graph: Graph, constants: Collection[str], used: Collection[str]) -> set[str]:
     """Return which of `constants` were variables: those that cells have `used`, and those that are read as such.
 
     A constant that nothing reads is an output of the graph, such as the transitions of a random field that is
@@ -150,7 +179,7 @@ def _find_variables(graph: Graph, constants: Collection[str], used: Collection[s
     named = {name for name in readers if not _AUTOMATIC.fullmatch(name.rpartition("/")[2])}
     outputs = {name for name in named if not readers[name]}
     weights = {name for name in named if not readers[name].isdisjoint(_TAKING_WEIGHTS)} if not passed_on else set()
-    return [name for name in constants if name in passed_on | outputs | weights or name in used]
+    return {*passed_on, *outputs, *weights, *used}
 
 
 def _is_passed_on(name: str, readers: Collection[str]) -> bool:

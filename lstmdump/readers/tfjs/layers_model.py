@@ -13,6 +13,7 @@ from typing import Any
 
 from lstmdump.errors import CorruptModel
 from lstmdump.model.limits import Limits
+from lstmdump.model.sentences import plural
 from lstmdump.model.tensor import Tensor
 from lstmdump.model.tree import NO_ARRAYS, NO_CLASSES, Model, Weight, grow
 from lstmdump.readers.detect import Format
@@ -92,8 +93,7 @@ def _is_beside(name: str, stored: StoredWeights) -> bool:
 
 
 def _note_beside(beside: Collection[Tensor]) -> list[str]:
-    many = len(beside)
-    return [f"beside the weights: {many} array{'s' * (many > 1)} of the optimizer"] if many else []
+    return [f"beside the weights: {plural(len(beside), 'array')} of the optimizer"] if beside else []
 
 
 def _group_arrays(stored: StoredWeights, names: Collection[str]) -> dict[str, list[Bucket]]:

@@ -33,7 +33,7 @@ class Quantization(NamedTuple):
     least: float = 0.0
 
 
-class Entry(NamedTuple):
+class ManifestEntry(NamedTuple):
     """One array of the manifest.
 
     Attributes:
@@ -61,14 +61,14 @@ class Entry(NamedTuple):
         return math.prod(self.shape)
 
 
-class Group(NamedTuple):
+class WeightsGroup(NamedTuple):
     """The arrays of a group in their order, and the names of the files that hold them."""
 
     paths: tuple[str, ...]
-    entries: tuple[Entry, ...]
+    entries: tuple[ManifestEntry, ...]
 
 
-def read_groups(manifest: object, called: str) -> list[Group]:
+def read_groups(manifest: object, called: str) -> list[WeightsGroup]:
     """Return the groups of `manifest`, parsed from the JSON that error messages name `called`.
 
     Raises:
@@ -86,7 +86,7 @@ def read_groups(manifest: object, called: str) -> list[Group]:
     return groups
 
 
-def _read_group(group: object, called: str) -> Group:
+def _read_group(group: object, called: str) -> WeightsGroup:
     if not isinstance(group, dict):
         raise CorruptModel(f"{called} does not list the weights")
     paths, weights = group.get("paths"), group.get("weights")
@@ -95,19 +95,19 @@ def _read_group(group: object, called: str) -> Group:
     for path in paths:
         if not isinstance(path, str) or not is_plain_file_name(path):
             raise RefusedModel(f"{called} refers to {path!r}, which is not a file beside it; it was not opened")
-    return Group(tuple(paths), tuple(_read_entries(weights, called)))
+    return WeightsGroup(tuple(paths), tuple(_read_entries(weights, called)))
 
 
-def _read_entries(weights: list[Any], called: str) -> Iterator[Entry]:
+def _read_entries(weights: list[Any], called: str) -> Iterator[ManifestEntry]:
     for weight in weights:
         name, shape = (weight.get(key) if isinstance(weight, dict) else None for key in ("name", "shape"))
         if not isinstance(name, str) or not _is_shape(shape):
             raise CorruptModel(f"{called} does not state the name and the shape of every array")
         dtype = weight.get("dtype")
-        if dtype not in ITEM_SIZES and dtype != TEXT:
+        if not isinstance(dtype, str) or (dtype not in ITEM_SIZES and dtype != TEXT):
             raise UnsupportedFormat(f"{name} has the type {dtype!r}, which is not known")
         group = weight.get("group")
-        yield Entry(
+        yield ManifestEntry(
             name, tuple(shape), dtype, _read_quantization(weight, name), group if isinstance(group, str) else ""
         )
 

@@ -29,11 +29,10 @@ def read(location: Location) -> Model:
         raise UnreadableModel(f"{file.name} cannot be read: {error.strerror or error}") from error
     if not isinstance(value, (dict, list)):
         raise CorruptModel(f"{file.name} is valid JSON, but not a model of TensorFlow.js")
-    topology = value.get("modelTopology") if isinstance(value, dict) else None
-    manifest = value.get("weightsManifest") if isinstance(value, dict) else value
-    stored = StoredWeights(file, read_groups(manifest, file.name))
+    stated = value if isinstance(value, dict) else {"weightsManifest": value}
+    stored = StoredWeights(file, read_groups(stated.get("weightsManifest"), file.name))
     try:
-        return _read(topology, stored, file)
+        return _read(stated.get("modelTopology"), stated.get("generatedBy"), stored, file)
     except BaseException:
         stored.close()
         raise
@@ -47,7 +46,11 @@ def _find_json(directory: Location) -> Location:
     return file
 
 
-def _read(topology: object, stored: StoredWeights, file: Location) -> Model:
+def _read(topology: object, generated_by: object, stored: StoredWeights, file: Location) -> Model:
+    if isinstance(topology, dict) and "node" in topology:
+        from lstmdump.readers.tfjs import graph_model
+
+        return graph_model.read_graph(topology, stored, generated_by, file.name, file.limits)
     from lstmdump.readers.tfjs import layers_model
 
     return layers_model.read_layers(topology, stored, file.name, file.limits)

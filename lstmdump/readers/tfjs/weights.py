@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import BinaryIO, cast
 
 from lstmdump.errors import CorruptModel, ModelClosed
 from lstmdump.model.limits import Limits, limit_exceeded
 from lstmdump.model.location import Location
+from lstmdump.model.sentences import plural
 from lstmdump.model.tensor import Array, Cuts, Tensor
 from lstmdump.readers.declared_sizes import Declared
 from lstmdump.readers.raw_array import StoredArray
-from lstmdump.readers.tfjs.manifest import ITEM_SIZES, TEXT, Entry, Group, Quantization
+from lstmdump.readers.tfjs.manifest import ITEM_SIZES, TEXT, ManifestEntry, Quantization, WeightsGroup
 from lstmdump.readers.tfjs.shards import ShardedFile
 
 _LENGTH = 4  # bytes of the length of a text
+_FEW = 8  # numbers of a constant that the search for cells may ask for
+_STRUCT = {"float32": "f", "int32": "i", "bool": "?", "uint8": "B", "uint16": "H", "float16": "e"}
 _STEPS_SHOWN = 2  # significant digits of a step
 
 
@@ -34,10 +39,11 @@ class StoredWeights:
         RefusedModel: There are too many arrays.
     """
 
-    def __init__(self, beside: Location, groups: list[Group]) -> None:
+    def __init__(self, beside: Location, groups: list[WeightsGroup]) -> None:
         self.tensors: dict[str, Tensor] = {}
-        self.entries: dict[str, Entry] = {}
+        self.entries: dict[str, ManifestEntry] = {}
         self._files: list[ShardedFile] = []
+        self._stored: dict[str, StoredArray] = {}
         self._is_closed = False
         declared = Declared(beside.limits)
         try:
@@ -48,7 +54,7 @@ class StoredWeights:
             self.close()
             raise
 
-    def _add_group(self, group: Group, beside: Location, declared: Declared) -> None:
+    def _add_group(self, group: WeightsGroup, beside: Location, declared: Declared) -> None:
         file = ShardedFile([beside.sibling(path) for path in group.paths])
         self._files.append(file)
         declared.store(file.size)
@@ -60,7 +66,11 @@ class StoredWeights:
                 raise CorruptModel(f"{entry.name} reaches beyond the end of {_name_files(group)}")
             self.entries[entry.name] = entry
             if entry.dtype != TEXT:
-                self.tensors[entry.name] = _make_tensor(entry, file, offset, _name_files(group), self._require_open)
+                stored = StoredArray(
+                    partial(_return_file, file), _name_files(group), offset, entry.shape, ITEM_SIZES[entry.stored_as]
+                )
+                self._stored[entry.name] = stored
+                self.tensors[entry.name] = _make_tensor(entry, stored, self._require_open)
             offset += size
         if offset < file.size:
             raise CorruptModel(f"{_name_files(group)} holds {file.size:,} bytes, but the manifest lists {offset:,}")
@@ -68,6 +78,19 @@ class StoredWeights:
     def _require_open(self, name: str) -> None:
         if self._is_closed:
             raise ModelClosed(f"{name} was requested after the model had been closed")
+
+    def read_few(self, name: str) -> bytes:
+        """Return the numbers of the array `name` as bytes, without numpy; none if they are more than a few."""
+        entry = self.entries.get(name)
+        stored = self._stored.get(name)
+        if entry is None or stored is None or entry.size > _FEW or entry.stored_as not in _STRUCT:
+            return b""
+        block = b"".join(map(bytes, stored.rows()))
+        if entry.quantization is None:
+            return block
+        kind = entry.quantization
+        numbers = struct.unpack(f"<{entry.size}{_STRUCT[kind.dtype]}", block)
+        return b"".join(struct.pack("<f", number * kind.scale + kind.least) for number in numbers)
 
     def close(self) -> None:
         """Close all files."""
@@ -77,28 +100,28 @@ class StoredWeights:
 
     def note_quantized(self) -> list[str]:
         """Return the note on the arrays that are stored with fewer bits than they are read with."""
-        quantized = [entry for entry in self.entries.values() if entry.quantization is not None]
+        quantized = [entry for entry in self.entries.values() if entry.quantization is not None and entry.shape]
         if not quantized:
             return []
         kinds = " and ".join(sorted({entry.stored_as for entry in quantized}))
         widest = max(quantized, key=_find_step)
         step = _find_step(widest)
         steps = f", in steps of at most {step:.{_STEPS_SHOWN}g} ({widest.name})" if step else ""
-        many = f"{len(quantized)} array{'s' * (len(quantized) > 1)}"
-        return [f"{many} stored as {kinds}{steps}: the values shown are those that TensorFlow.js computes with"]
+        many = plural(len(quantized), "array")
+        return [f"{many} stored as {kinds}{steps}: the values are those that TensorFlow.js computes with"]
 
 
-def _find_step(entry: Entry) -> float:
+def _find_step(entry: ManifestEntry) -> float:
     kind = entry.quantization
     return 0.0 if kind is None or kind.dtype == "float16" else abs(kind.scale)
 
 
-def _name_files(group: Group) -> str:
+def _name_files(group: WeightsGroup) -> str:
     first, last = group.paths[0] if group.paths else "no file", group.paths[-1] if group.paths else ""
     return first if len(group.paths) < 2 else f"{first} to {last}"
 
 
-def _find_size(entry: Entry, file: BinaryIO | ShardedFile, offset: int, limits: Limits) -> int:
+def _find_size(entry: ManifestEntry, file: BinaryIO | ShardedFile, offset: int, limits: Limits) -> int:
     """Return the bytes that an array takes in the file from `offset`; texts have to be read for that."""
     if entry.dtype != TEXT:
         return entry.size * ITEM_SIZES[entry.stored_as]
@@ -114,11 +137,11 @@ def _find_size(entry: Entry, file: BinaryIO | ShardedFile, offset: int, limits: 
     return place - offset
 
 
-def _make_tensor(
-    entry: Entry, file: ShardedFile, offset: int, called: str, require_open: Callable[[str], None]
-) -> Tensor:
-    stored = StoredArray(lambda: cast("BinaryIO", file), called, offset, entry.shape, ITEM_SIZES[entry.stored_as])
+def _return_file(file: ShardedFile) -> BinaryIO:
+    return cast("BinaryIO", file)
 
+
+def _make_tensor(entry: ManifestEntry, stored: StoredArray, require_open: Callable[[str], None]) -> Tensor:
     def fetch(cuts: Cuts) -> Array:
         require_open(entry.name)
         import numpy as np  # when the first number is read: describing a model takes none
