@@ -81,7 +81,7 @@ def _read(meta_graph: Message, directory: Location, bundle: Bundle | None) -> Mo
         note_missing_files(bundle) if bundle else ["variables/variables.index is missing; no numbers can be exported"]
     )
     if _OBJECT_GRAPH in meta_graph:
-        graph = object_graph.of_saved_model(meta_graph.bytes(_OBJECT_GRAPH), directory.limits)
+        graph = object_graph.of_saved_model(meta_graph.message_bytes(_OBJECT_GRAPH), directory.limits)
         _set_keys(graph, bundle)
         found = weights.find_holders(graph)
         metadata = _read_metadata(graph, directory, found)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -155,17 +156,29 @@ def attribute(name: str, value: bytes) -> bytes:
     [
         attribute("value", counted(8, tf.tensor(LARGE))),
         attribute("value", counted(8, tf.tensor(-LARGE))) + attribute("value", counted(8, tf.tensor(LARGE))),
-        attribute("value", counted(8, tf.tensor(-LARGE)) + counted(8, tf.tensor(LARGE))),
+        attribute("value", counted(8, counted(4, (-LARGE).tobytes())) + counted(8, tf.tensor(LARGE))),
+        counted(5, counted(1, "value") + counted(2, counted(8, tf.tensor(LARGE))) + counted(2, b"")),
         attribute("value", counted(8, counted(4, (-LARGE).tobytes()) + tf.tensor(LARGE))),
         attribute("value", counted(8, tf.tensor(LARGE))) + attribute("other", counted(8, tf.tensor(-LARGE))),
     ],
-    ids=["once", "two attributes", "two tensors", "two contents", "another attribute"],
+    ids=["once", "two attributes", "a tensor in parts", "a value in parts", "two contents", "another attribute"],
 )
 def test_the_rows_of_a_large_constant_are_its_numbers(value: bytes, tmp_path: Path) -> None:
     with lstmdump.open(large(tmp_path, value)) as model:
         (tensor,) = [one for one in model.model.tensors() if one.name == "dense/kernel"]
         assert tensor.rows is not None
         assert b"".join(map(bytes, tensor.rows())) == LARGE.tobytes() == tensor.read().tobytes()
+
+
+def test_the_dimensions_of_a_tensor_in_parts_are_added_as_in_tensorflow(tmp_path: Path) -> None:
+    twice = attribute("value", counted(8, tf.tensor(LARGE)) + counted(8, tf.tensor(LARGE)))
+    with pytest.raises(CorruptModel, match=re.escape("(300, 1024, 300, 1024), 377487360000 bytes, but 1228800 are")):
+        lstmdump.open(large(tmp_path, twice))
+
+
+def test_a_constant_with_another_value_beside_its_tensor_is_corrupt(tmp_path: Path) -> None:
+    with pytest.raises(CorruptModel, match="two values where there may be one"):
+        lstmdump.open(large(tmp_path, attribute("value", counted(8, tf.tensor(LARGE)) + integer(3, 1))))
 
 
 def test_a_large_constant_stored_as_one_field_per_number_has_no_rows(tmp_path: Path) -> None:

@@ -33,6 +33,15 @@ def test_a_saved_model_is_given_by_its_directory_or_its_file(tmp_path: Path) -> 
     assert names(path) == names(path / "saved_model.pb") == ["lstm"]
 
 
+def test_objects_in_parts_are_merged(tmp_path: Path) -> None:
+    root = Object({"layer-0": layer("lstm/lstm_cell")})
+    path = write_saved_model(tmp_path / "m", root)
+    first, *others = tf.messages_in(tf.saved_object_graph(root))
+    parts = counted(7, counted(*first)) + counted(7, b"".join(counted(*one) for one in others))
+    (path / "saved_model.pb").write_bytes(integer(1, 1) + counted(2, tf.meta_graph(tags=["serve"]) + parts))
+    assert names(path) == ["lstm"]
+
+
 @pytest.mark.parametrize("letter", "ifco")
 def test_gates_are_those_of_the_variables(letter: str, tmp_path: Path) -> None:
     with lstmdump.open(simple(tmp_path)) as model:

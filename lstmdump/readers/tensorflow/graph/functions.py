@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from lstmdump.errors import CorruptModel
 from lstmdump.model.limits import limit_exceeded
 from lstmdump.readers.tensorflow.graph.graph_def import Graph, Node, Nodes
 from lstmdump.readers.tensorflow.wire.protobuf import Message
@@ -59,7 +60,8 @@ class FunctionBody(Nodes):
         for data in function.all_bytes(3):
             node = Node(data, self)
             node.inputs = tuple(map(_graph_name, node.inputs))
-            self._nodes.setdefault(node.name, node)
+            if self._nodes.setdefault(node.name, node) is not node:
+                raise CorruptModel(f"a function of the graph has two nodes named {node.name}")
             for name in node.inputs:
                 self._takers.setdefault(name, []).append(node)
 
@@ -91,9 +93,13 @@ def bodies(graph: Graph) -> Iterator[FunctionBody]:
     """Yield the bodies of the loops in `graph`.
 
     Raises:
+        CorruptModel: Two functions, or two nodes of one, have the same name.
         RefusedModel: The bodies have more nodes in total than any genuine model.
     """
-    functions = {one.message(1).text(1): one for one in graph.library().messages(1)}
+    listed = graph.library().messages(1)
+    functions = {one.message(1).text(1): one for one in listed}
+    if len(functions) < len(listed):
+        raise CorruptModel("the graph has two functions of one name")
     loops = (loop for operation in LOOPS for loop in graph.running(operation)) if functions else ()
     total, most = 0, graph.limits.nodes
     for loop in loops:

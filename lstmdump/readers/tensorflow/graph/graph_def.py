@@ -73,11 +73,14 @@ class Node:
     @cached_property
     def _head(self) -> tuple[str, str, tuple[str, ...]]:
         parts: dict[int, list[str]] = {_NAME: [""], _OPERATION: [""], _INPUT: []}
+        highest = 0
         for number, value in fields(self._data):
-            if number > _INPUT:  # attributes follow, which are needed for few nodes
-                break
-            if not isinstance(value, int):
-                parts.setdefault(number, []).append(as_text(value))
+            if number <= _INPUT:  # attributes follow, which are needed for few nodes
+                if highest > _INPUT:
+                    raise CorruptModel("a node of the graph whose name, operation or inputs follow its attributes")
+                if not isinstance(value, int):
+                    parts.setdefault(number, []).append(as_text(value))
+            highest = number
         return parts[_NAME][-1], parts[_OPERATION][-1], tuple(parts[_INPUT])
 
     @cached_property
@@ -93,7 +96,7 @@ class Node:
     @cached_property
     def attributes(self) -> dict[str, Message]:
         """The attributes by name, each an AttrValue."""
-        return {entry.text(1): entry.message(2) for entry in Message(self._data).messages(5)}
+        return {entry.text(1): entry.choice(2) for entry in Message(self._data).messages(5)}
 
     @cached_property
     def value(self) -> Message | None:
@@ -191,10 +194,10 @@ class Graph(Nodes):
         turn = self.turn(name)
         start, stop = self._index.start(turn), self._index.stops[turn]
         attributes = spans(self._data, 5, start, stop)
-        start, stop = [one for one in attributes if Message(self._data[slice(*one)]).bytes(1) == b"value"][-1]
-        for number in (2, 8, 4):  # the AttrValue, its TensorProto and the content of that; the last of each counts
-            *_, (start, stop) = spans(self._data, number, start, stop)
-        return start
+        found = [one for one in attributes if Message(self._data[slice(*one)]).bytes(1) == b"value"][-1:]
+        for number in (2, 8, 4):  # the AttrValue, its TensorProto and the content of that, each in one part or several
+            found = [inner for outer in found for inner in spans(self._data, number, *outer)]
+        return found[-1][0]
 
     def _get_node(self, index: int) -> Node:
         if index not in self._nodes:

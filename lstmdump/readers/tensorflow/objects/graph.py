@@ -21,11 +21,15 @@ from lstmdump.readers.tensorflow.wire.protobuf import (
     as_text,
     fields,
     fields_up_to,
+    merge,
+    merged_fields,
     varint,
 )
 
 KEY_ENDING = "/.ATTRIBUTES/VARIABLE_VALUE"
 _NODE, _NAME = 0x08, 0x12  # the keys of the fields of an edge
+_USER_OBJECT, _SAVED_VARIABLE = 4, 7
+_KINDS = frozenset({_USER_OBJECT, 5, 6, _SAVED_VARIABLE, 8, 9, 10, 12})  # of a SavedObject, which is of one
 _VALUE, _CONFIG = "VARIABLE_VALUE", "OBJECT_CONFIG_JSON"
 
 
@@ -133,14 +137,28 @@ def of_saved_model(data: Buffer, limits: Limits = DEFAULTS) -> ObjectGraph:
     slots: set[int] = set()
     nodes = []
     for node, others in _iterate_nodes(data, slots, limits.nodes):
-        kind = dict(others)  # of a field that is written twice, the last one counts
-        if 4 in kind:
-            user_object = dict(fields(as_bytes(kind[4])))
+        kind, value = _find_kind(others)
+        if kind == _USER_OBJECT:
+            user_object = dict(fields(value))
             node.identifier, node.metadata = (as_text(as_bytes(user_object.get(number, b""))) for number in (1, 3))
-        elif 7 in kind:
-            node.variable = _decode_variable(dict(fields(as_bytes(kind[7]))))
+        elif kind == _SAVED_VARIABLE:
+            node.variable = _decode_variable(merged_fields(value, 2))
         nodes.append(node)
     return ObjectGraph(nodes, slots, limits)
+
+
+def _find_kind(parts: Iterable[tuple[int, Value]]) -> tuple[int, Buffer]:
+    """Return the number and the value of that of the fields `parts` which says what an object is; 0 if none does.
+
+    Raises:
+        CorruptModel: Several fields do.
+    """
+    found = [(number, as_bytes(value)) for number, value in parts if number in _KINDS]
+    if len(found) > 1:
+        if any(number != found[0][0] for number, _ in found):
+            raise CorruptModel("an object of the graph that is of two kinds")
+        return found[0][0], merge([value for _, value in found])
+    return found[0] if found else (0, b"")
 
 
 def _decode_variable(saved: dict[int, Value]) -> Variable:

@@ -108,7 +108,7 @@ def _read_meta(meta: Location) -> Buffer:
 
 def of_meta_graph(meta_graph: Message, limits: Limits = DEFAULTS) -> Graph:
     """Return the graph in a MetaGraphDef, within `limits`, with the version of TensorFlow that wrote it."""
-    graph = Graph(meta_graph.bytes(2), limits)
+    graph = Graph(meta_graph.message_bytes(2), limits)
     graph.version = meta_graph.message(1).text(5)
     graph.trainable = _list_trainable(meta_graph)
     return graph
@@ -116,9 +116,9 @@ def of_meta_graph(meta_graph: Message, limits: Limits = DEFAULTS) -> Graph:
 
 def _list_trainable(meta_graph: Message) -> frozenset[str] | None:
     """Return the names in the collection of trainable variables, or None if there is no such collection."""
-    for entry in meta_graph.messages(4):
+    for entry in reversed(meta_graph.messages(4)):  # of two with one name, the last counts
         if entry.text(1) == _TRAINABLE:
-            collection = entry.message(2)  # a CollectionDef of VariableDefs, which begin with the name of the variable
+            collection = entry.choice(2)  # a CollectionDef of VariableDefs, which begin with the name of the variable
             stored = collection.message(2).all_bytes(1) or collection.message(1).all_bytes(1)
             return frozenset(_read_variable_name(value) for value in stored)
     return None

@@ -20,12 +20,21 @@ from lstmdump.model.tensor import Array, Cuts, Tensor, chained
 from lstmdump.readers.declared_sizes import Extents
 from lstmdump.readers.raw_array import StoredArray
 from lstmdump.readers.tensorflow.wire import crc32c, decode, dtypes, partitions
-from lstmdump.readers.tensorflow.wire.protobuf import Message, as_bytes, as_fixed32, as_integer, as_text, fields, varint
+from lstmdump.readers.tensorflow.wire.protobuf import (
+    Message,
+    as_bytes,
+    as_fixed32,
+    as_integer,
+    as_text,
+    merged_fields,
+    varint,
+)
 from lstmdump.readers.tensorflow.wire.sstable import Table
 
 _HEADER_KEY = b""
 _SLICE_MARK = b"\x00"
 _BIG_ENDIAN = 1
+_SHAPE = 2  # the only field of an entry that is one message
 _WRONG_CHECKSUM = "the checksum of {} does not match: the file is damaged"
 _MAX_SHARDS = 99_999  # five digits in the file name
 _VERSION = 1  # kTensorBundleVersion: the newest version of the format that is supported
@@ -288,10 +297,10 @@ def is_bundle_header(value: memoryview) -> bool:
 
 
 def _parse_entry(value: bytes) -> Entry:
-    found = dict(fields(value))  # the last of repeated fields counts
+    found = merged_fields(value, _SHAPE)
     return Entry(
         dtypes.stored_dtype_name(as_integer(found.get(1, 0))),
-        dtypes.shape_in(as_bytes(found.get(2, b""))),
+        dtypes.shape_in(as_bytes(found.get(_SHAPE, b""))),
         as_integer(found.get(3, 0)),
         as_integer(found.get(4, 0)),
         as_integer(found.get(5, 0)),

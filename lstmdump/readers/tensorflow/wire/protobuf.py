@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import TypeAlias
 
@@ -25,6 +25,7 @@ _SHORTEST = 2  # bytes of a field
 _FIRST_KEY = 1 << 3  # fields are numbered from 1
 _SHORT = 0x80  # smaller numbers take one byte
 _FLOAT32_END = 3.4028235e38
+_MOST_MERGED = 1 << 22  # bytes; no program that writes models stores a message in parts
 
 
 class Message:
@@ -73,9 +74,20 @@ class Message:
         return 0.0 if found is None else shortest_float32(bytes(_check_four_bytes(found[-1])))
 
     def bytes(self, number: int) -> Buffer:
-        """Return field `number` as bytes."""
+        """Return field `number` as bytes; the last of repeated fields counts, as the format defines."""
         found = self._fields.get(number)
         return b"" if found is None else as_bytes(found[-1])
+
+    def choice(self, number: int) -> Message:
+        """Return field `number`, a message of which one field at most is present: the value that its writer chose.
+
+        Raises:
+            CorruptModel: It has several, of which readers would have to take the last.
+        """
+        found = self.message(number)
+        if len(found._fields) > 1:
+            raise CorruptModel("damaged protocol buffer: two values where there may be one")
+        return found
 
     def all_bytes(self, number: int) -> list[Buffer]:
         """Return all values of the repeated field `number` as bytes, in order."""
@@ -87,7 +99,14 @@ class Message:
 
     def message(self, number: int) -> Message:
         """Return field `number` as a message, which is empty if the field is absent."""
-        return Message(self.bytes(number), self._most)
+        return Message(self.message_bytes(number), self._most)
+
+    def message_bytes(self, number: int) -> Buffer:
+        """Return the bytes of field `number`, a message; repeated ones are merged, as the format defines."""
+        found = self._fields.get(number)
+        if found is None:
+            return b""
+        return as_bytes(found[0]) if len(found) == 1 else merge(found)
 
     def messages(self, number: int) -> list[Message]:
         """Return all values of the repeated field `number` as messages, in order."""
@@ -99,6 +118,37 @@ class Message:
         for value in self._fields.get(number, ()):
             found.extend([value] if isinstance(value, int) else varints(value))
         return [value - (1 << _VARINT_BITS) if value >> (_VARINT_BITS - 1) else value for value in found]
+
+
+def merge(parts: Sequence[Value]) -> bytes:
+    """Merge `parts`, which are encoded messages, into one: in this encoding, they only have to follow each other.
+
+    Raises:
+        CorruptModel: They are longer than any that a program would store in parts.
+    """
+    messages = [as_bytes(part) for part in parts]
+    if (size := sum(map(len, messages))) > _MOST_MERGED:
+        raise CorruptModel(f"damaged protocol buffer: a message of {size:,} bytes in {len(messages)} parts")
+    return b"".join(messages)
+
+
+def merged_fields(data: Buffer, *messages: int) -> dict[int, Value]:
+    """Return the fields in `data`, one value for each number.
+
+    Of a field that is there several times, the last value counts, as the format defines, but those of `messages` are
+    merged.
+
+    Raises:
+        CorruptModel: As in `fields`.
+    """
+    pairs = list(fields(data))
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        for wanted in messages:
+            parts = [value for number, value in pairs if number == wanted]
+            if len(parts) > 1:
+                found[wanted] = merge(parts)
+    return found
 
 
 def fields_up_to(most: int, data: Buffer) -> Iterator[tuple[int, Value]]:

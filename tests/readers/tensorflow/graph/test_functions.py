@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from support.tensorflow_builders import constant, function, loop, node, split_cell, variable
 
-from lstmdump.errors import RefusedModel
+from lstmdump.errors import CorruptModel, RefusedModel
 from lstmdump.readers.tensorflow.graph import functions as graph_functions
 from lstmdump.readers.tensorflow.graph.cells import cells, joining_axes
 from lstmdump.readers.tensorflow.graph.graph_def import Graph
@@ -22,6 +22,18 @@ def test_the_cell_in_the_body_of_a_loop_takes_the_variables_passed_to_it(operati
 
 def test_a_loop_without_a_body_is_skipped() -> None:
     assert list(graph_functions.bodies(Graph(loop("while", "gone") + node("bare", "While")))) == []
+
+
+@pytest.mark.parametrize(
+    ("functions", "words"),
+    [
+        (function("f", [], node("a", "Tanh")) + function("f", [], b""), "the graph has two functions of one name"),
+        (function("f", [], node("a", "Tanh") * 2), "a function of the graph has two nodes named a"),
+    ],
+)
+def test_two_functions_or_nodes_of_one_name_are_damage(functions: bytes, words: str) -> None:
+    with pytest.raises(CorruptModel, match=words):
+        list(graph_functions.bodies(Graph(loop("while", "f") + functions)))
 
 
 def test_an_output_in_a_body_is_named_as_in_a_graph() -> None:

@@ -97,6 +97,16 @@ def test_a_graph_that_is_cut_short_is_damage(cut: int) -> None:
         Graph((node("a", "Const") + node("b", "Placeholder"))[:-cut])
 
 
+@pytest.mark.parametrize("late", [counted(1, "b"), counted(2, "Tanh"), counted(3, "x")])
+def test_a_node_whose_head_follows_its_attributes_is_damage(late: bytes) -> None:
+    # TensorFlow would read it; no program writes it, and here the head ends where the attributes begin
+    graph = Graph(counted(1, counted(1, "a") + counted(2, "Const") + counted(5, counted(1, "T")) + late))
+    found = graph.node("a")
+    assert found is not None
+    with pytest.raises(CorruptModel, match="name, operation or inputs follow its attributes"):
+        _ = found.operation
+
+
 def test_two_nodes_with_the_same_name_are_damage() -> None:
     with pytest.raises(CorruptModel, match="two nodes named a"):
         Graph(node("a", "Const") + node("a", "Const"))

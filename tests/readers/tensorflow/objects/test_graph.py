@@ -47,6 +47,25 @@ def test_a_variable_of_a_saved_model_can_have_an_unknown_shape(shape: bytes) -> 
     assert (variable.shape, variable.dtype) == (None, "float32")
 
 
+def test_a_variable_of_a_saved_model_in_parts_is_merged() -> None:
+    parts = counted(7, counted(2, tf.shape([3])) + counted(6, "v")) + counted(7, counted(2, tf.shape([4])))
+    (node,) = object_graph.of_saved_model(counted(1, parts)).nodes
+    assert node.variable is not None
+    assert (node.variable.full_name, node.variable.shape) == ("v", (3, 4))
+
+
+def test_a_users_object_in_parts_is_merged() -> None:
+    parts = counted(4, counted(1, "_tf_keras_layer")) + counted(4, counted(3, "{}"))
+    (node,) = object_graph.of_saved_model(counted(1, parts)).nodes
+    assert (node.identifier, node.metadata) == ("_tf_keras_layer", "{}")
+
+
+@pytest.mark.parametrize("other", [7, 8, 12])
+def test_an_object_of_two_kinds_is_corrupt(other: int) -> None:
+    with pytest.raises(CorruptModel, match="an object of the graph that is of two kinds"):
+        object_graph.of_saved_model(counted(1, counted(4, counted(1, "a")) + counted(other, b"")))
+
+
 @pytest.mark.parametrize("read", [object_graph.of_checkpoint, object_graph.of_saved_model])
 def test_slots_are_distinguished_from_weights(read: object) -> None:
     kernel, slot = Variable("kernel", np.zeros(2, "f4")), Variable("kernel/m", np.zeros(2, "f4"))

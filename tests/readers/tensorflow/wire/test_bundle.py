@@ -129,6 +129,16 @@ def test_rows_end_in_an_error_if_their_checksum_does_not_match(tmp_path: Path) -
         list(rows())
 
 
+def test_the_shape_of_an_entry_in_parts_is_merged_as_in_tensorflow(tmp_path: Path) -> None:
+    parts = counted(2, tf.shape([3])) + entry("float32", [4], 0, 8, 48, tf.masked(KERNEL.tobytes()))
+    assert Bundle(Location(spoiled(tmp_path, b"kernel", parts))).tensor("kernel").read().tolist() == KERNEL.tolist()
+
+
+def test_the_last_number_of_an_entry_counts(tmp_path: Path) -> None:
+    twice = integer(4, 0) + entry("float32", [3, 4], 0, 8, 48, tf.masked(KERNEL.tobytes()))
+    assert Bundle(Location(spoiled(tmp_path, b"kernel", twice))).tensor("kernel").read().tolist() == KERNEL.tolist()
+
+
 # --- pieces
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -68,6 +69,40 @@ def test_an_absent_field_is_the_zero_of_its_type() -> None:
 def test_the_last_of_repeated_fields_counts() -> None:
     message = Message(integer(1, 5) + counted(2, "a") + integer(1, 7) + counted(2, "b"))
     assert (message.integer(1), message.text(2), [bytes(one) for one in message.all_bytes(2)]) == (7, "b", [b"a", b"b"])
+
+
+def test_a_message_in_parts_is_merged() -> None:
+    parts = counted(3, integer(1, 5) + counted(2, "a")) + counted(3, integer(1, 7) + counted(2, "b"))
+    message = Message(parts).message(3)
+    assert (message.integer(1), [bytes(one) for one in message.all_bytes(2)]) == (7, [b"a", b"b"])
+
+
+def test_fields_are_merged_by_number() -> None:
+    data = integer(1, 5) + counted(2, "a") + counted(3, "c") + integer(1, 7) + counted(2, "b") + counted(3, "d")
+    assert protobuf.merged_fields(data, 2) == {1: 7, 2: b"ab", 3: b"d"}
+
+
+@pytest.mark.parametrize("merge", [lambda data: Message(data).message(3), lambda data: protobuf.merged_fields(data, 3)])
+def test_a_long_message_in_parts_is_damage(merge: Callable[[bytes], object]) -> None:
+    half = counted(3, counted(1, bytes(3 << 20)))
+    merge(half)
+    with pytest.raises(CorruptModel, match=r"a message of 6,291,\d{3} bytes in 2 parts"):
+        merge(half + half)
+
+
+def test_a_number_as_a_part_of_a_message_is_damage() -> None:
+    with pytest.raises(CorruptModel, match="a number in place of bytes"):
+        Message(integer(3, 1) + counted(3, integer(1, 5))).message(3)
+
+
+def test_a_choice_is_one_field_or_none() -> None:
+    assert Message(counted(3, integer(1, 5) + integer(1, 7))).choice(3).integer(1) == 7
+    assert 1 not in Message(b"").choice(3)
+
+
+def test_a_choice_of_two_fields_is_damage() -> None:
+    with pytest.raises(CorruptModel, match="two values where there may be one"):
+        Message(counted(3, integer(1, 5) + integer(2, 5))).choice(3)
 
 
 @pytest.mark.parametrize(("stored", "value"), [(2**64 - 1, -1), (2**63, -(2**63)), (2**63 - 1, 2**63 - 1)])
