@@ -77,7 +77,7 @@ def _note_saved_model(prefix: Location) -> list[str]:
 
 def _is_index(location: Location) -> bool:
     """Return whether the table at `location` is the index of a bundle, and not a checkpoint of the first format."""
-    header = Table(content(location), location.limits.objects).get(b"")
+    header = Table(content(location), location.limits).get(b"")
     return header is not None and wire_bundle.is_bundle_header(header)
 
 

@@ -29,7 +29,7 @@ class CheckpointV1:
     """
 
     def __init__(self, location: Location) -> None:
-        self._table: Table | None = Table(content(location), location.limits.objects)
+        self._table: Table | None = Table(content(location), location.limits)
         header = self._table.get(b"")
         if header is None:
             raise CorruptModel("a checkpoint without its list of tensors")

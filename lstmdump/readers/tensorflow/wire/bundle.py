@@ -39,6 +39,7 @@ _WRONG_CHECKSUM = "the checksum of {} does not match: the file is damaged"
 _MAX_SHARDS = 99_999  # five digits in the file name
 _VERSION = 1  # kTensorBundleVersion: the newest version of the format that is supported
 _COPIES = 4  # in memory, of data that is read as a whole: the bytes, and the objects made from them
+_COPIES_OF_NAMES = 8  # as bytes and as text, and with the names of the layers around
 _MAX_NAMED = 3  # of the data files that are missing
 
 OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
@@ -107,14 +108,17 @@ class Bundle:
         """Return the entries of `index`, which is read as a whole.
 
         Raises:
-            RefusedModel: The index is too long or has too many entries.
+            RefusedModel: The index is too long, or has too many entries or too long names.
         """
         size, most = index.size() or 0, self.limits.objects
         if size * _COPIES > self.limits.memory:
             raise limit_exceeded("memory", f"the index has {size:,} bytes", needed=size * _COPIES)
-        entries = dict(islice(Table(index.read(), most).items(), most + 1))
+        entries = dict(islice(Table(index.read(), self.limits).items(), most + 1))
         if len(entries) > most:
             raise limit_exceeded("objects", f"the index has more than {most:,} entries", needed=10 * most)
+        names = sum(map(len, entries))
+        if (needed := size * _COPIES + names * _COPIES_OF_NAMES) > self.limits.memory:
+            raise limit_exceeded("memory", f"the index holds names of {names:,} bytes in total", needed=needed)
         return entries
 
     def names(self) -> Iterator[str]:

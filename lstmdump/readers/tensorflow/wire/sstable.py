@@ -12,7 +12,7 @@ from itertools import islice
 from typing import TypeVar
 
 from lstmdump.errors import CorruptModel, UnsupportedFormat
-from lstmdump.model.limits import DEFAULTS, limit_exceeded
+from lstmdump.model.limits import DEFAULTS, Limits, limit_exceeded
 from lstmdump.readers.detect import LEVELDB_MAGIC
 from lstmdump.readers.tensorflow.wire import crc32c
 from lstmdump.readers.tensorflow.wire.protobuf import Buffer, varint
@@ -32,16 +32,16 @@ class Table:
 
     Args:
         data: the bytes of the table.
-        most: the largest number of blocks, and of entries in each block.
+        limits: the limits for the number of blocks, that of the entries in each block, and the length of keys.
 
     Raises:
         CorruptModel: `data` is not a table, or a checksum does not match.
-        RefusedModel: The table has more blocks.
+        RefusedModel: The table has more blocks, or longer keys.
         UnsupportedFormat: The table is compressed, which TensorFlow never does.
     """
 
-    def __init__(self, data: Buffer, most: int = DEFAULTS.objects) -> None:
-        self._most = most
+    def __init__(self, data: Buffer, limits: Limits = DEFAULTS) -> None:
+        self._limits = limits
         self._data = memoryview(data)
         if len(data) < _FOOTER or self._data[-len(LEVELDB_MAGIC) :] != LEVELDB_MAGIC:
             raise CorruptModel("not a LevelDB table, or cut short: the footer is missing")
@@ -60,10 +60,11 @@ class Table:
 
         Raises:
             CorruptModel: The table is damaged.
+            RefusedModel: A key is too long.
         """
         last = None
         for _, place in self._blocks:
-            for key, value in _parse_entries(bytes(self._read_block(place))):
+            for key, value in _parse_entries(bytes(self._read_block(place)), self._limits):
                 if last is not None and key <= last:
                     raise CorruptModel("damaged LevelDB table: its keys are not in order")
                 last = key
@@ -80,9 +81,10 @@ class Table:
 
     def _read_entries(self, place: tuple[int, int]) -> list[tuple[bytes, memoryview]]:
         """Return the entries of the block at `place` (offset and size)."""
-        found = list(islice(_parse_entries(self._read_block(place)), self._most + 1))
-        if len(found) > self._most:
-            raise limit_exceeded("objects", f"a table of more than {self._most:,} entries", needed=10 * self._most)
+        most = self._limits.objects
+        found = list(islice(_parse_entries(self._read_block(place), self._limits), most + 1))
+        if len(found) > most:
+            raise limit_exceeded("objects", f"a table of more than {most:,} entries", needed=10 * most)
         return found
 
     def _read_block(self, place: tuple[int, int]) -> memoryview:
@@ -107,8 +109,9 @@ def _read_handle(data: Buffer, position: int) -> tuple[tuple[int, int], int]:
     return (offset, size), position
 
 
-def _parse_entries(block: Block) -> Iterator[tuple[bytes, Block]]:
+def _parse_entries(block: Block, limits: Limits) -> Iterator[tuple[bytes, Block]]:
     """Yield the keys and values of `block`; the values are slices of it."""
+    longest = limits.name_length
     if len(block) < 4:
         raise CorruptModel("damaged LevelDB table: a block without its restart points")
     end = len(block) - 4 - 4 * int.from_bytes(block[-4:], "little")
@@ -126,6 +129,9 @@ def _parse_entries(block: Block) -> Iterator[tuple[bytes, Block]]:
         stop = position + own + length
         if shared > len(key) or stop > end:
             raise CorruptModel("damaged LevelDB table: an entry reaches beyond its block")
+        if shared + own > longest:  # before the key is made: a few bytes each make keys of any length
+            words = f"a table with a key of {shared + own:,} bytes"
+            raise limit_exceeded("name_length", words, needed=shared + own)
         unfolded += shared + own
         if unfolded > _RESTART_INTERVAL * len(block):
             raise CorruptModel(f"damaged LevelDB table: not every {_RESTART_INTERVAL}th key is stored whole")

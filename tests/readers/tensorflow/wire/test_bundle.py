@@ -262,9 +262,22 @@ def test_strings_that_take_too_much_memory_are_refused(tmp_path: Path) -> None:
 def test_an_index_that_takes_too_much_memory_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path)
     size = path.with_name("x.index").stat().st_size
-    Bundle(at(path, DEFAULTS._replace(memory=4 * size)))
+    Bundle(at(path, DEFAULTS._replace(memory=4 * size + 8 * len("akernelz"))))
     with pytest.raises(RefusedModel, match=rf"the index has {size} bytes; --limit memory=1MiB allows it"):
         Bundle(at(path, DEFAULTS._replace(memory=4 * size - 1)))
+
+
+def test_the_names_of_an_index_count_in_full_although_each_is_stored_without_what_the_one_before_has(
+    tmp_path: Path,
+) -> None:
+    # 1,000 names of 1,000 bytes, each of which takes some 20 bytes of the index, without every 16th.
+    path = write_bundle(tmp_path / "x", {f"{'a' * 996}{number:04}": np.ones(0, "f4") for number in range(1000)})
+    size = (tmp_path / "x.index").stat().st_size
+    assert size < 150_000
+    needed = 4 * size + 8 * 1_000_000
+    Bundle(at(path, DEFAULTS._replace(memory=needed)))
+    with pytest.raises(RefusedModel, match="the index holds names of 1,000,000 bytes in total; --limit memory=8MiB"):
+        Bundle(at(path, DEFAULTS._replace(memory=needed - 1)))
 
 
 def test_too_many_entries_are_refused(tmp_path: Path) -> None:

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import struct
 import time
+from collections.abc import Callable
 
 import pytest
 from support import tensorflow_builders as tf
 from support.tensorflow_builders import block, finished, framed, stored, table, varint
 
 from lstmdump.errors import CorruptModel, RefusedModel, UnsupportedFormat
+from lstmdump.model.limits import DEFAULTS
 from lstmdump.readers.tensorflow.wire.sstable import Table
 
 MANY = [(f"layer/{k:04d}/kernel".encode(), f"value {k}".encode()) for k in range(100)]
@@ -141,18 +143,33 @@ def test_keys_that_expand_to_many_times_their_block_are_rejected_quickly() -> No
     entries = b"".join(varint(length) + b"\x01\x00x" for length in range(200_000))  # 1, 2, 3, … bytes: 20 GB
     started = time.process_time()
     with pytest.raises(CorruptModel, match="not every 16th key"):
-        contents(framed([(b"y", entries + struct.pack("<II", 0, 1))]))
+        list(Table(framed([(b"y", entries + struct.pack("<II", 0, 1))]), DEFAULTS._replace(name_length=10**9)).items())
     assert time.process_time() - started < 5
+
+
+@pytest.mark.parametrize("use", [lambda table: list(table.items()), lambda table: table.get(b"a" * 1001)])
+def test_a_key_longer_than_a_name_may_be_is_refused(use: Callable[[Table], object]) -> None:
+    longest, longer = b"a" * 1000, b"a" * 1001  # the second takes four bytes of the block
+    use(Table(table([(longest, b"1")])))
+    data = framed([(b"b", block([(longest, b"1"), (longer, b"2")]))])
+    use(Table(data, DEFAULTS._replace(name_length=1001)))
+    with pytest.raises(RefusedModel, match="a table with a key of 1,001 bytes; --limit name-length=1001 allows it"):
+        use(Table(data))
+
+
+def test_a_key_of_the_index_longer_than_a_name_may_be_is_refused() -> None:
+    with pytest.raises(RefusedModel, match="a table with a key of 1,001 bytes"):
+        Table(framed([(b"a" * 1001, block([(b"a", b"1")]))]))
 
 
 def test_too_many_entries_in_a_block_are_refused() -> None:
     data = table([(b"a", b"1"), (b"b", b"2"), (b"c", b"3")], per_block=3)
-    assert bytes(Table(data, 3).get(b"b") or b"") == b"2"
+    assert bytes(Table(data, DEFAULTS._replace(objects=3)).get(b"b") or b"") == b"2"
     with pytest.raises(RefusedModel, match="a table of more than 2 entries; --limit objects=20 allows it"):
-        Table(data, 2).get(b"b")
+        Table(data, DEFAULTS._replace(objects=2)).get(b"b")
 
 
 def test_too_many_blocks_are_refused() -> None:
     data = table([(b"a", b"1"), (b"b", b"2"), (b"c", b"3")], per_block=1)
     with pytest.raises(RefusedModel, match="a table of more than 2 entries"):
-        Table(data, 2)
+        Table(data, DEFAULTS._replace(objects=2))
