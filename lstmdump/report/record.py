@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -118,17 +119,20 @@ def parse(text: str) -> list[RecordedModel]:
     """
     records: list[RecordedModel] = []
     decoder = json.JSONDecoder()
-    position = 0
+    position, line_number = 0, 1
     while position < len(text):
         if text[position].isspace():
+            line_number += text[position] == "\n"
             position += 1
             continue
-        place = f"line {text.count(chr(10), 0, position) + 1}"
+        place = f"line {line_number}"
         try:
-            value, position = decoder.raw_decode(text, position)
+            value, end = decoder.raw_decode(text, position)
         except (ValueError, RecursionError) as error:
             raise BadExpectation(f"{place} is not valid JSON; give the output of `lstmdump show --json`") from error
         records.append(_parse_model(value, place))
+        line_number += text.count("\n", position, end)
+        position = end
     return records
 
 
@@ -141,12 +145,22 @@ def _parse_model(value: object, place: str) -> RecordedModel:
         or not isinstance(value.get("layers"), list)
     ):
         raise BadExpectation(f"{place} is not the record of a model; give the output of `lstmdump show --json`")
+    if not _is_path(value["model"]):
+        raise BadExpectation(f"{place} is the record of a model at {value['model']!r}, which no path can be")
     return RecordedModel(value["model"], tuple(_parse_layer(layer, place) for layer in value["layers"]))
+
+
+def _is_path(text: str) -> bool:
+    """Return whether the system could have a file at `text`, whether there is one or not."""
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:  # lone surrogates, but for those that stand for bytes
+        return False
 
 
 def _parse_layer(value: object, place: str) -> RecordedLayer:
     required = {"name": str, "class": str, "input_dim": int, "units": int, "parameters": int}
-    if not isinstance(value, dict) or any(not isinstance(value.get(key), kind) for key, kind in required.items()):
+    if not isinstance(value, dict) or any(type(value.get(key)) is not kind for key, kind in required.items()):
         raise BadExpectation(f"{place}: a layer lacks one of {', '.join(required)}, or one has the wrong type")
     stated, computes = value.get("class_from") != "shapes", _parse_computes(value, place)
     return RecordedLayer(

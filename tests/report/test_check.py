@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +201,24 @@ def test_a_link_to_a_model_has_the_models_record(tmp_path: Path) -> None:
     (tmp_path / "link.h5").symlink_to("real.h5")
     entries = records(str(tmp_path / "real.h5"), "other.h5")
     assert pair([str(tmp_path / "link.h5")], entries, "models.jsonl") == [entries[0]]
+
+
+def test_a_link_to_the_directory_of_a_model_leads_to_its_record(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    entries = records(str(tmp_path / "real" / "m.h5"), "other.h5")
+    assert pair([str(tmp_path / "link" / "m.h5"), str(tmp_path / "link" / "..")], entries, "x") == [entries[0], None]
+
+
+def test_many_records_are_resolved_with_one_look_at_their_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolved: list[str] = []
+    resolve = os.path.realpath
+    monkeypatch.setattr("os.path.realpath", lambda path: resolved.append(path) or resolve(path))
+    entries = records(*(str(tmp_path / f"{number}.h5") for number in range(1000)))
+    assert pair([str(tmp_path / "7.h5"), "x.h5"], entries, str(tmp_path / "models.jsonl")) == [entries[7], None]
+    assert len(resolved) < 10
 
 
 def test_every_expectation_of_a_layer_is_compared(report: Report) -> None:

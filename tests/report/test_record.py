@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -72,6 +74,34 @@ def test_a_record_may_span_several_lines() -> None:
     assert [read.model for read in record.parse(f"{text}\n\n{text}\n")] == ["m", "m"]
 
 
+@pytest.mark.parametrize("path", ["a\0b.h5", "\ud800x.h5"], ids=["NUL", "a lone surrogate"])
+def test_the_record_of_a_model_where_no_file_can_be_is_refused(path: str) -> None:
+    with pytest.raises(BadExpectation, match=r"line 1 is the record of a model at .*, which no path can be"):
+        record.parse(json.dumps({"model": path, "layers": []}))
+
+
+def test_a_record_may_have_a_path_that_is_not_utf_8() -> None:
+    # On Windows, all lone surrogates may be in a path.
+    (read,) = record.parse(json.dumps({"model": os.fsdecode(b"a\xff.h5"), "layers": []}))
+    assert os.fsencode(read.model) == b"a\xff.h5"
+
+
+@pytest.mark.parametrize("key", ["input_dim", "units", "parameters"])
+def test_a_count_that_is_a_truth_value_is_refused(key: str) -> None:
+    with pytest.raises(BadExpectation, match=r"line 1: a layer lacks one of name, class, .*, or one has the wrong type"):
+        record.parse(json.dumps({"model": "m", "layers": [LAYER | {key: True}]}))
+
+
+def test_four_times_as_many_records_take_at_most_eight_times_as_long() -> None:
+    def measure(count: int) -> float:
+        text = "".join(json.dumps({"model": f"m{number}", "layers": [LAYER]}) + "\n" for number in range(count))
+        started = time.process_time()
+        assert len(record.parse(text)) == count
+        return time.process_time() - started
+
+    assert measure(40_000) < 8 * max(measure(10_000), 0.02)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -81,6 +111,7 @@ def test_a_record_may_span_several_lines() -> None:
         ('{"model": "m", "error": "gone"}', "line 1 records that m could not be read"),
         ('{"model": "m", "layers": [{"name": "a"}]}', "line 1: a layer lacks one of name, class"),
         ("[" * 100_000, "line 1 is not valid JSON"),
+        ('{"model": "m",\n"layers": []}\n\n[1]', "line 4 is not the record of a model"),
     ],
 )
 def test_invalid_records_are_reported_with_the_line(text: str, words: str) -> None:

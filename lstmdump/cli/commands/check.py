@@ -233,8 +233,9 @@ def _check_all(
             if verdict.mismatches:
                 run.differ()
             yield replace(verdict, seconds=time.perf_counter() - begun)
+    used = {id(entry) for entry in entries}
     for entry in recorded.models if recorded is not None and not recorded.partial else ():
-        if not any(entry is used for used in entries):
+        if id(entry) not in used:
             run.status = max(run.status, DIFFERENT)
             yield Verdict(entry.model, None, (Mismatch(None, "model", "present", None),))
 
