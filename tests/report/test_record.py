@@ -88,7 +88,9 @@ def test_a_record_may_have_a_path_that_is_not_utf_8() -> None:
 
 @pytest.mark.parametrize("key", ["input_dim", "units", "parameters"])
 def test_a_count_that_is_a_truth_value_is_refused(key: str) -> None:
-    with pytest.raises(BadExpectation, match=r"line 1: a layer lacks one of name, class, .*, or one has the wrong type"):
+    with pytest.raises(
+        BadExpectation, match=r"line 1: a layer lacks one of name, class, .*, or one has the wrong type"
+    ):
         record.parse(json.dumps({"model": "m", "layers": [LAYER | {key: True}]}))
 
 
