@@ -149,11 +149,11 @@ def export_model(model: ModelPath, job: Job, settings: Settings = _AS_STORED) ->
     with model.open() as opened:
         chosen = select(opened.lstms, settings.layer_glob)
         with unreadable_first(chosen):
-            report = _describe(opened, chosen, settings)._replace(model=job.model)
+            text = record.line(record.of(_describe(opened, chosen, settings)._replace(model=job.model)))
         size = npz.write(
             os.path.join(job.directory, job.output),
-            {record.KEY: record.line(record.of(report))},
-            list(_list_arrays(chosen, settings)),
+            {record.KEY: text},
+            (list(_list_arrays(lstm, settings)) for lstm in chosen),
             compress=settings.compress,
             overwrite=settings.force,
         )
@@ -209,16 +209,15 @@ def _describe(opened: OpenModel, chosen: tuple[LSTM, ...], settings: Settings) -
     return report._replace(layers=folded, notes=(*report.notes, *added))
 
 
-def _list_arrays(lstms: Sequence[LSTM], settings: Settings) -> Iterator[ArrayOutput]:
-    for lstm in lstms:
-        for tensor in lstm.arrays():
-            is_folded = settings.fold_forget_bias and tensor is lstm.gates["f"].b
-            yield _plan_array(tensor, settings, added=(lstm.forget_bias or 0.0) if is_folded else 0.0)
-        if settings.fold_forget_bias and lstm.forget_bias and lstm.gates["f"].b is None:
-            kernel = lstm.gates["f"].W
-            yield _plan_array(
-                chunks.filled(f"{lstm.name}/b_f", lstm.units, lstm.forget_bias, _choose_stored_dtype(kernel)), settings
-            )
+def _list_arrays(lstm: LSTM, settings: Settings) -> Iterator[ArrayOutput]:
+    for tensor in lstm.arrays():
+        is_folded = settings.fold_forget_bias and tensor is lstm.gates["f"].b
+        yield _plan_array(tensor, settings, added=(lstm.forget_bias or 0.0) if is_folded else 0.0)
+    if settings.fold_forget_bias and lstm.forget_bias and lstm.gates["f"].b is None:
+        kernel = lstm.gates["f"].W
+        yield _plan_array(
+            chunks.filled(f"{lstm.name}/b_f", lstm.units, lstm.forget_bias, _choose_stored_dtype(kernel)), settings
+        )
 
 
 def _plan_array(tensor: Tensor, settings: Settings, *, added: float = 0.0) -> ArrayOutput:

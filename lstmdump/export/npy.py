@@ -5,8 +5,12 @@ Written here because importing numpy for it takes longer (100 ms and more) than 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import chain
+
 _MAGIC = b"\x93NUMPY\x01\x00"
 _ALIGNMENT = 64  # bytes; so that the numbers of a mapped file are aligned
+_PART = 1 << 18  # characters of a text that are encoded at once
 _DIGITS = 21  # numpy reserves so many for the first axis, so that it can grow in place
 _TYPES = {
     "bool": "|b1", "int8": "|i1", "uint8": "|u1", "int16": "<i2", "uint16": "<u2", "int32": "<i4", "uint32": "<u4",
@@ -25,9 +29,14 @@ def header(dtype: str, shape: tuple[int, ...]) -> bytes:
     return _make_header(_TYPES[dtype], shape)
 
 
-def text(value: str) -> bytes:
-    """Return a whole file: `value` as an array without dimensions, which `numpy.load` reads without unpickling."""
-    return _make_header(f"<U{len(value)}", ()) + value.encode("utf-32-le", "surrogatepass")
+def text(value: str) -> tuple[int, Iterator[bytes]]:
+    """Return the size of a whole file, and its bytes in pieces: `value` as an array without dimensions.
+
+    `numpy.load` reads it without unpickling. A character takes four bytes.
+    """
+    head = _make_header(f"<U{len(value)}", ())
+    parts = (value[start : start + _PART] for start in range(0, len(value), _PART))
+    return len(head) + 4 * len(value), chain([head], (part.encode("utf-32-le", "surrogatepass") for part in parts))
 
 
 def _make_header(described: str, shape: tuple[int, ...]) -> bytes:

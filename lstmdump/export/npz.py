@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 
 from lstmdump.export import npy
 from lstmdump.export.atomic import whole_file
@@ -17,29 +18,51 @@ from lstmdump.export.chunks import ArrayOutput, pieces
 from lstmdump.export.zip_writer import ZipWriter
 
 _IN_MEMORY = 1 << 20  # bytes; a smaller file is built in memory: one write instead of fifty
+_MOST_AT_ONCE = 4096  # arrays, which are known and written together; each takes a kilobyte
 
 
 def write(
     path: str | os.PathLike[str],
     texts: Mapping[str, str],
-    arrays: Sequence[ArrayOutput],
+    groups: Iterable[Sequence[ArrayOutput]],
     *,
     compress: bool,
     overwrite: bool,
 ) -> int:
-    """Write `texts` and `arrays`, by their names, to `path`, and return the bytes written.
+    """Write `texts` and arrays, by their names, to `path`, and return the bytes written.
+
+    Args:
+        path: The file.
+        texts: Texts by name.
+        groups: The arrays; those that are parts of one stored array are in one group.
+        compress: Deflate the arrays.
+        overwrite: Replace an existing file.
 
     Raises:
         DoesNotFit: A number is too large for the type to write.
         CorruptModel, UnreadableModel: The numbers cannot be read.
         OutputExists, OutputUnwritable: See `writing`.
     """
-    is_small = sum(array.size for array in arrays) <= _IN_MEMORY
+    batches = _join_small(groups)
+    first, second = next(batches, []), next(batches, [])
+    is_small = not second and sum(array.size for array in first) <= _IN_MEMORY
     with writing(path, compress=compress, overwrite=overwrite, in_memory=is_small) as writer:
         for name, text in texts.items():
             writer.add_text(name, text)
-        writer.add(arrays)
+        for arrays in chain((first, second), batches):
+            writer.add(arrays)
     return writer.size
+
+
+def _join_small(groups: Iterable[Sequence[ArrayOutput]]) -> Iterator[list[ArrayOutput]]:
+    """Yield the arrays of `groups` in lists of many, without dividing a group."""
+    arrays: list[ArrayOutput] = []
+    for group in groups:
+        arrays.extend(group)
+        if len(arrays) >= _MOST_AT_ONCE:
+            yield arrays
+            arrays = []
+    yield arrays
 
 
 @contextmanager
@@ -85,11 +108,10 @@ class NpzWriter:
 
     def add_text(self, name: str, text: str) -> None:
         """Add `text` as an array without dimensions."""
-        data = npy.text(text)
-        member = (
-            self._archive.deflated(f"{name}.npy") if self._compress else self._archive.stored(f"{name}.npy", len(data))
-        )
-        member.write(data)
+        size, parts = npy.text(text)
+        member = self._archive.deflated(f"{name}.npy") if self._compress else self._archive.stored(f"{name}.npy", size)
+        for part in parts:
+            member.write(part)
         member.close()
 
     def add(self, arrays: Sequence[ArrayOutput]) -> None:
@@ -103,6 +125,7 @@ class NpzWriter:
             self._deflate(arrays)
         else:
             self._store(arrays)
+        self._archive.seal()
 
     def _deflate(self, arrays: Sequence[ArrayOutput]) -> None:
         for array in arrays:

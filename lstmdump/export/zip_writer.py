@@ -111,7 +111,9 @@ class ZipWriter:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._members: list[ZipMember] = []
+        self._members: list[ZipMember] = []  # those that are not sealed
+        self._directory = bytearray()
+        self._count = 0
         self._end = 0
 
     def stored(self, name: str, size: int) -> ZipMember:
@@ -122,19 +124,27 @@ class ZipWriter:
         """Begin a compressed member. It must be closed before another one is begun."""
         return self._begin(name, None)
 
-    def close(self) -> None:
-        """Close all members, and write the directory after them."""
+    def seal(self) -> None:
+        """Close all members begun so far; from then on, each takes only its entry in the directory."""
         for member in self._members:
             member.close()
-        start = self._members[-1].end if self._members else 0
-        directory = b"".join(member.entry() for member in self._members)
-        self._file.seek(start)
-        self._file.write(directory + _pack_end(len(self._members), start, len(directory)))
+            self._directory += member.entry()
+        self._end = self._find_end()
+        self._count += len(self._members)
+        self._members.clear()
+
+    def close(self) -> None:
+        """Close all members, and write the directory after them."""
+        self.seal()
+        self._file.seek(self._end)
+        self._file.write(bytes(self._directory) + _pack_end(self._count, self._end, len(self._directory)))
 
     def _begin(self, name: str, size: int | None) -> ZipMember:
-        start = self._members[-1].end if self._members else 0
-        self._members.append(ZipMember(self._file, name, start, size))
+        self._members.append(ZipMember(self._file, name, self._find_end(), size))
         return self._members[-1]
+
+    def _find_end(self) -> int:
+        return self._members[-1].end if self._members else self._end
 
 
 def _pack_end(count: int, start: int, size: int) -> bytes:

@@ -1,8 +1,10 @@
 """An LSTM in a model: its stored arrays with their roles, and its gates whatever the layout is."""
 
 # Annotations are not postponed here: a NamedTuple compiles each that is, and every `show` would wait for it.
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
+from weakref import ref
 
 from lstmdump.errors import NotAnLSTM
 from lstmdump.lstm.roles import Role, Sizes, count_formula
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 GATES = "ifco"
 """The gates by the field's letters: input, forget, candidate, output."""
 
+_MOST_KEPT = 256  # layers that keep their gates
 _VECTORS = {Role.PEEPHOLE: 1, Role.NORMALIZATION: 1, Role.NORMALIZATION_OF_ALL: 4}
 _BIASES = {Role.BIAS: 1, Role.GATE_BIAS: 1, Role.DOUBLED_BIAS: 2}
 
@@ -48,18 +51,35 @@ class Gate(NamedTuple):
 
 
 class Gates(Mapping[str, Gate]):
-    """The four gates by letter, each made by `make_gate` when it is first asked for: of many layers, few are."""
+    """The four gates by letter, each made by `make_gate` when it is first asked for: of many layers, few are.
+
+    They are kept by the layers that were asked last. A gate takes 2 KB, and a file of 3 MB may hold 20,000 layers.
+    """
+
+    _last_asked: Final[deque["ref[Gates]"]] = deque()
 
     def __init__(self, make_gate: Callable[[str], Gate]) -> None:
         self._make_gate = make_gate
         self._known: dict[str, Gate] = {}
 
     def __getitem__(self, letter: str) -> Gate:
-        if letter not in self._known:
-            if letter not in tuple(GATES):
-                raise KeyError(letter)
-            self._known[letter] = self._make_gate(letter)
-        return self._known[letter]
+        if (known := self._known.get(letter)) is not None:
+            return known
+        if letter not in tuple(GATES):
+            raise KeyError(letter)
+        if not self._known:
+            self._forget_others()
+        self._known[letter] = gate = self._make_gate(letter)
+        return gate
+
+    def _forget_others(self) -> None:
+        Gates._last_asked.append(ref(self))
+        if len(Gates._last_asked) > _MOST_KEPT and (first := Gates._last_asked.popleft()()) is not None:
+            first.forget()
+
+    def forget(self) -> None:
+        """Forget the gates, which are made again when they are asked for."""
+        self._known.clear()
 
     def __iter__(self) -> Iterator[str]:
         return iter(GATES)

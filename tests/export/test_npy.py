@@ -35,10 +35,12 @@ def test_the_shape_is_read_as_it_was_written(shape: tuple[int, ...]) -> None:
     assert np.lib.format.read_array_header_1_0(file) == (shape, False, np.dtype("float32"))
 
 
-@pytest.mark.parametrize("text", ["{}", "é · 𝄞"])
+@pytest.mark.parametrize("text", ["{}", "é · 𝄞", "é𝄞" * 200_000])
 def test_text_is_an_array_without_dimensions_that_needs_no_unpickling(text: str) -> None:
-    read = np.load(io.BytesIO(npy.text(text)), allow_pickle=False)
-    assert (read.shape, read.item()) == ((), text)
+    size, parts = npy.text(text)
+    data = b"".join(parts)
+    read = np.load(io.BytesIO(data), allow_pickle=False)
+    assert (read.shape, read.item(), len(data)) == ((), text, size)
 
 
 def test_a_dtype_without_numbers_has_no_size() -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ def output(name: str, values: np.ndarray) -> ArrayOutput:
 
 
 def written(path: Path, *arrays: ArrayOutput, compress: bool = False) -> int:
-    return npz.write(path, {"text": "é"}, arrays, compress=compress, overwrite=False)
+    return npz.write(path, {"text": "é"}, [arrays], compress=compress, overwrite=False)
 
 
 @pytest.mark.parametrize("compress", [False, True])
@@ -64,6 +64,33 @@ def test_numbers_that_fail_verification_at_the_end_leave_no_file(tmp_path: Path,
     with pytest.raises(RuntimeError):
         written(tmp_path / "a.npz", ArrayOutput("a", tensor, "uint8"))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("compress", [False, True])
+def test_thousands_of_arrays_are_planned_and_written_in_batches(tmp_path: Path, compress: bool) -> None:
+    planned = deepest = 0
+
+    def groups() -> Iterator[list[ArrayOutput]]:
+        nonlocal planned
+        for layer in range(3000):
+            planned += 4
+            yield [output(f"{layer}/{gate}", np.full(2, layer)) for gate in "ifco"]
+
+    def watch(writer: npz.NpzWriter, arrays: Sequence[ArrayOutput]) -> None:
+        nonlocal deepest
+        deepest = max(deepest, len(arrays))
+        add(writer, arrays)
+
+    add = npz.NpzWriter.add
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(npz.NpzWriter, "add", watch)
+        npz.write(tmp_path / "a.npz", {}, groups(), compress=compress, overwrite=False)
+    assert (planned, deepest) == (12_000, 4096)
+    with np.load(tmp_path / "a.npz") as read:
+        assert len(read.files) == 12_000
+        assert [read[f"{layer}/o"].tolist() for layer in (0, 1023, 1024, 2999)] == [
+            [layer, layer] for layer in (0, 1023, 1024, 2999)
+        ]
 
 
 @pytest.mark.parametrize("compress", [False, True])

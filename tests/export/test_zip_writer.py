@@ -75,6 +75,17 @@ def test_members_written_in_turns_equal_those_that_zipfile_writes_one_by_one() -
 
 
 @by_zipfile_of_today
+def test_sealed_members_are_written_as_others_are() -> None:
+    file = io.BytesIO()
+    archive = ZipWriter(file)
+    for name, data in MEMBERS.items():
+        archive.stored(name, len(data)).write(data)
+        archive.seal()
+    archive.close()
+    assert file.getvalue() == by_zipfile(MEMBERS, zipfile.ZIP_STORED)
+
+
+@by_zipfile_of_today
 def test_compressed_members_are_written_as_zipfile_writes_them() -> None:
     file = io.BytesIO()
     archive = ZipWriter(file)
