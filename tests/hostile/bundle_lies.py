@@ -250,6 +250,22 @@ def _keys_expand_without_end(scene: Scene, size: Sizes) -> Path:
 
 
 @LIES.register(BUNDLE, Must.REFUSED)
+def _keys_share_a_long_start(scene: Scene, size: Sizes) -> Path:
+    # 95,000 keys of 900 or 4,000 bytes, of which the file stores one in 16 and 12 bytes of the others
+    start = b"a" * scene.random.choice([888, 3988])
+    keys = [(start + b"%012d" % number, integer(1, 1)) for number in range(95_000)]
+    return _with_index(scene, size, lambda _: tensorflow.table([(b"", integer(1, 1)), *keys], per_block=400))
+
+
+@LIES.register(BUNDLE, Must.REFUSED)
+def _shape_is_in_two_parts(scene: Scene, size: Sizes) -> Path:
+    first = scene.random.choice([[1], [size.d], [size.d + size.m, 4 * size.m]])
+    return BUNDLE.write(
+        scene.directory, size, change=lambda entries: entries.update({KERNEL: counted(2, tensorflow.shape(first)) + entries[KERNEL]})
+    )  # fmt: skip
+
+
+@LIES.register(BUNDLE, Must.REFUSED)
 def _entry_exceeds_the_block(scene: Scene, size: Sizes) -> Path:
     lengths = [scene.random.choice(EXTREMES) for _ in range(3)]
     lengths[scene.random.randrange(3)] = 1 << 33

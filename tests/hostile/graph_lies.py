@@ -62,6 +62,18 @@ _of_graph(
     lambda _, size: _instead(size, _constant(f"{CELL}/kernel", _kernel(size), counted(4, bytes(10_000)))),
 )
 _of_graph(
+    "kernel is a number, too",
+    Must.REFUSED,
+    lambda random, size: _instead(
+        size,
+        node(
+            f"{CELL}/kernel",
+            "Const",
+            value=counted(8, tensorflow.tensor(cell(size)[f"{CELL}/kernel"])) + integer(random.choice([3, 5, 6]), 1),
+        ),
+    ),
+)
+_of_graph(
     "kernel has terabytes",
     Must.REFUSED,
     lambda random, size: _instead(
