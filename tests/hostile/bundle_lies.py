@@ -251,9 +251,9 @@ def _keys_expand_without_end(scene: Scene, size: Sizes) -> Path:
 
 @LIES.register(BUNDLE, Must.REFUSED)
 def _keys_share_a_long_start(scene: Scene, size: Sizes) -> Path:
-    # 95,000 keys of 900 or 4,000 bytes, of which the file stores one in 16 and 12 bytes of the others
+    # 30,000 keys of 900 or 4,000 bytes, of which the file stores one in 16 and 12 bytes of the others
     start = b"a" * scene.random.choice([888, 3988])
-    keys = [(start + b"%012d" % number, integer(1, 1)) for number in range(95_000)]
+    keys = [(start + b"%012d" % number, integer(1, 1)) for number in range(30_000)]
     return _with_index(scene, size, lambda _: tensorflow.table([(b"", integer(1, 1)), *keys], per_block=400))
 
 
