@@ -31,8 +31,14 @@ from lstmdump.model.tree import Layer
 
 KERAS_1_ORDER = "icfo"
 
-TensorFlowCell: TypeAlias = Literal["keras", "keras-1", "cudnn", "keras-peephole", "tf1", "block", "block-v2"]
-"""What `sandbox.tensorflow_server` calls the cells of TensorFlow that it runs."""
+TensorFlowCell: TypeAlias = Literal["keras", "keras-1", "cudnn", "keras-peephole", "tf1", "block", "block-v2", "gates"]
+"""What `sandbox.tensorflow_server` calls the cells of TensorFlow that it runs.
+
+All but the last take arrays as they are stored; "gates" takes the W, U, b and V of each gate, and P, of any layout.
+"""
+
+Framework: TypeAlias = Literal["Keras", "TensorFlow 1"]
+"""A framework whose cells are stored in a layout."""
 
 LayoutForm: TypeAlias = Literal["gate arrays", "two kernels", "cudnn", "fused kernel", "own gate arrays",
                                 "own two kernels"]  # fmt: skip
@@ -59,12 +65,12 @@ class Layout(ABC):
         roles: By the name of an array in this layout, its role.
         has_columns: Whether the gates stand side by side in the columns of shared arrays.
         has_fixed_activations: Whether only cells with tanh and sigmoid are stored so, if the file states nothing else.
-        is_of_tensorflow_1: Whether it is that of cells which add a forget bias when they run, and return (c, h).
+        framework: The framework whose cells are stored so.
     """
 
     has_columns = True
     has_fixed_activations = False
-    is_of_tensorflow_1 = False
+    framework: Framework = "Keras"
 
     def __init__(self, order: str, roles: Mapping[str, Role]) -> None:
         self.order = order
@@ -72,6 +78,11 @@ class Layout(ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.order!r})"
+
+    @property
+    def is_of_tensorflow_1(self) -> bool:
+        """Whether it is that of cells which add a forget bias when they run, and return (c, h)."""
+        return self.framework == "TensorFlow 1"
 
     @property
     @abstractmethod

@@ -13,6 +13,7 @@ from lstmdump.errors import CannotReplay, NotAnLSTM
 from lstmdump.lstm.cell import GATES, LSTM, Gate, Gates
 from lstmdump.lstm.gate_layouts import (
     KERAS_1_ORDER,
+    Framework,
     GateArrays,
     Layout,
     LayoutForm,
@@ -56,7 +57,7 @@ class FusedKernel(Layout):
     bias_role = Role.BIAS
     form: LayoutForm = "fused kernel"
     has_fixed_activations = True
-    is_of_tensorflow_1 = True
+    framework: Framework = "TensorFlow 1"
 
     def __init__(self, order: str) -> None:
         super().__init__(order, _ROLES)
@@ -131,7 +132,7 @@ class OwnTwoKernels(TwoKernels):
     form: LayoutForm = "own two kernels"
     peephole_gates = _PEEPHOLES
     has_fixed_activations = True
-    is_of_tensorflow_1 = True
+    framework: Framework = "TensorFlow 1"
 
     def __init__(self, order: str, others: Mapping[str, Role] = _NO_OTHERS) -> None:
         super().__init__(order)
@@ -182,7 +183,7 @@ class OwnGateArrays(GateArrays):
     kind = "LSTMCell"
     form: LayoutForm = "own gate arrays"
     has_fixed_activations = True
-    is_of_tensorflow_1 = True
+    framework: Framework = "TensorFlow 1"
 
     def __init__(self, order: str) -> None:
         super().__init__(order)

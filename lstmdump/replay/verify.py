@@ -19,7 +19,8 @@ import numpy as np
 
 from lstmdump.errors import CannotReplay, TensorFlowFailed
 from lstmdump.lstm import GATES, LSTM
-from lstmdump.model.tensor import Array
+from lstmdump.lstm.gate_layouts import TensorFlowCell
+from lstmdump.model.tensor import Array, Tensor
 from lstmdump.replay import equations
 from lstmdump.replay.equations import CellNumbers, States
 from lstmdump.sandbox.tensorflow_client import Answer, Request, TensorFlow
@@ -30,6 +31,8 @@ far below the effect of a wrong slice: the smallest in these layers was 0.016, f
 
 _BATCH, _STEPS = 3, 10
 _DEFAULT_FORGET_BIAS = 1.0  # the default of every cell of TensorFlow 1 that has one
+_OF_GATES = ("TensorFlow has no cell that takes arrays in this form: it got the gates as they are exported, so the "
+             "result shows what is computed with them, and not which slice is which gate")  # fmt: skip
 _FLOAT32_ONLY = frozenset({"block", "block-v2"})
 
 
@@ -130,9 +133,16 @@ def _make_request(lstm: LSTM, seed: int) -> Request:
     dtype = "float32" if cell in _FLOAT32_ONLY else "float64"
     forget_bias = _DEFAULT_FORGET_BIAS if lstm.forget_bias is None else lstm.forget_bias
     with np.errstate(over="ignore"):  # values beyond float32 become infinite and are reported
-        arrays = {weight.name: weight.tensor.read().astype(dtype) for weight in lstm.weights}
+        arrays = {name: tensor.read().astype(dtype) for name, tensor in _list_arrays(lstm, cell).items()}
     x = np.random.default_rng(seed).standard_normal((_BATCH, _STEPS, lstm.input_dim)).astype(dtype)
     return Request(lstm.name, cell, lstm.units, forget_bias, dtype, x, arrays)
+
+
+def _list_arrays(lstm: LSTM, cell: TensorFlowCell) -> dict[str, Tensor]:
+    """Return the arrays that `cell` takes: those that are stored, or those of each gate, by their names."""
+    if cell != "gates":
+        return {weight.name: weight.tensor for weight in lstm.weights}
+    return {tensor.name.rpartition("/")[2]: tensor for tensor in lstm.arrays()}
 
 
 def _check_finite(arrays: Mapping[str, Array]) -> None:
@@ -153,6 +163,8 @@ def _get_last_cell_state(outcome: States | Answer) -> Array:
 
 
 def _collect_notes(given: Case, tolerance: float) -> Iterator[str]:
+    if given.request.cell == "gates":
+        yield _OF_GATES
     if not given.knows_forget_bias:
         yield f"with a forget bias of {_DEFAULT_FORGET_BIAS} on both sides: the file does not hold it"
     alike = list(_find_alike(given.numbers, given.request.x, tolerance))

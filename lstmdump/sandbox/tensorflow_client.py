@@ -40,7 +40,8 @@ class Request:
         forget_bias: The constant that the cell adds to b_f.
         dtype: The dtype of all arrays.
         x: The input, `(batch, length, d)`.
-        arrays: The stored arrays of the cell, by the names that its class gives them.
+        arrays: The stored arrays of the cell, by the names that its class gives them; for the cell `gates` those of
+            each gate, `W_i`, `U_i`, `b_i`, `V_i` and so on, and `P`.
     """
 
     layer: str

@@ -4,12 +4,13 @@ This is the only module that imports TensorFlow, which takes seconds to load and
 requests from stdin and answers each on stdout until stdin ends; see `lstmdump.sandbox.tensorflow_messages`.
 
 A request has the fields `cell` (a key of `CELLS`), `units`, `forget_bias` and `dtype`, the array `x` of shape (batch,
-length, d), and the stored arrays under the names that the cell's class gives them. An answer has the field `cell`,
-TensorFlow's name of what was run, and the arrays `h`, the outputs of all steps (batch, length, h), and `c`, the last
-cell state (batch, m); or only the field `error`. The first message answers no request: its field is `version`,
-`missing` or `error`.
+length, d), and the stored arrays under the names that the cell's class gives them, or for the cell `gates` the arrays
+of each gate under the names that `export` gives them. An answer has the field `cell`, TensorFlow's name of what was
+run, and the arrays `h`, the outputs of all steps (batch, length, h), and `c`, the last cell state (batch, m); or only
+the field `error`. The first message answers no request: its field is `version`, `missing` or `error`.
 
-TensorFlow alone decides which slice is which gate: no array is cut here.
+TensorFlow alone decides which slice is which gate: no array is cut here. Gates from files of other frameworks are put
+together in the form of Keras or TensorFlow 1.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, Any
 
 import numpy as np
@@ -117,6 +118,32 @@ def _run_tensorflow_1(work: Work) -> Outputs:
     return "tf.compat.v1.nn.rnn_cell.LSTMCell", np.stack(outputs, axis=1), state[0]
 
 
+def _run_gates(work: Work) -> Outputs:
+    """Run the arrays of each gate, in Keras's LSTM, or in the cell of TensorFlow 1 with peepholes or a projection."""
+    arrays = work.arrays
+    peepholes = {f"w_{gate}_diag": arrays[f"V_{gate}"] for gate in "ifo" if f"V_{gate}" in arrays}
+    if not peepholes and "P" not in arrays:
+        bias = {"bias": _join_biases(work, "ifco")} if "b_i" in arrays or work.forget_bias else {}
+        kernels = {"kernel": _join_gates(work, "W", "ifco"), "recurrent_kernel": _join_gates(work, "U", "ifco")}
+        return _run_keras_2(replace(work, arrays={**kernels, **bias}))
+    kernel = np.concatenate([_join_gates(work, "W", "icfo"), _join_gates(work, "U", "icfo")])
+    projection = {"projection/kernel": arrays["P"]} if "P" in arrays else {}
+    whole = {"kernel": kernel, "bias": _join_biases(work, "icfo"), **projection, **peepholes}
+    return _run_tensorflow_1(replace(work, forget_bias=0.0, arrays=whole))
+
+
+def _join_gates(work: Work, array: str, order: str) -> Array:
+    """Return the columns of W or U of all gates side by side."""
+    return np.concatenate([work.arrays[f"{array}_{gate}"] for gate in order], axis=1)
+
+
+def _join_biases(work: Work, order: str) -> Array:
+    """Return the biases of all gates one after the other, with the forget bias in that of f; 0 if there are none."""
+    none = np.zeros(work.units, work.dtype)
+    biases = [work.arrays.get(f"b_{gate}", none) + (work.forget_bias if gate == "f" else 0) for gate in order]
+    return np.concatenate(biases).astype(work.dtype)
+
+
 def _set_by_name(cell: Any, arrays: Mapping[str, Array]) -> None:
     """Assign `arrays` to the variables of `cell`; a bias that is not stored becomes zero."""
     for variable in cell.weights:
@@ -160,6 +187,7 @@ CELLS: Mapping[str, Callable[[Work], Outputs]] = {
     "tf1": _run_tensorflow_1,
     "block": _run_block_lstm,
     "block-v2": _run_block_lstm_v2,
+    "gates": _run_gates,
 }
 
 

@@ -67,6 +67,18 @@ def test_every_cell_of_tensorflow_1_agrees(run: Run, cells: Path) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(("name", "cell"), [("plain", "tf_keras.layers.LSTM"), ("forget-bias", "tf_keras.layers.LSTM"),
+                                            ("peepholes-and-projection", "tf.compat.v1.nn.rnn_cell.LSTMCell")])  # fmt: skip
+def test_the_gates_of_a_layout_that_tensorflow_lacks_agree(
+    run: Run, cells: Path, name: str, cell: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FusedKernel, "tensorflow_cell", lambda *_: "gates")
+    verdict = json.loads(run("verify", "--json", cells / name).out)
+    (layer,) = verdict["layers"]
+    assert (layer["cell"], layer["agrees"]) == (cell, True)
+    assert "it got the gates as they are exported" in verdict["notes"][0]
+
+
 @pytest.mark.parametrize("name", CELLS)
 def test_the_replay_gives_what_the_cell_computed(cells: Path, name: str) -> None:
     recorded = np.load(cells / name / "io.npz")
