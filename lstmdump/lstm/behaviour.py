@@ -37,6 +37,10 @@ _NO_GRAPH = ("without the graph, the activations of the cell and the bounds of i
              "and sigmoid, the defaults of TensorFlow 1, and no bounds; --activation overrides it")  # fmt: skip
 
 
+_CELL_OF_PYTORCH = ("a program runs this cell step by step, and the file does not state in which order: here it runs "
+                    "forwards; --go-backwards overrides it")  # fmt: skip
+
+
 class Behaviour(NamedTuple):
     """How a layer computes. The defaults are those of the cells of Keras 3 and of TensorFlow 1.
 
@@ -184,7 +188,7 @@ def cautions(lstm: LSTM) -> Iterator[str]:
     """Yield notes on what the file states of a layer that a reader of its arrays should know."""
     settings = _read_settings(lstm)
     if is_of_the_user(lstm):
-        yield f"{_word_own_class(lstm)}: the order of its gates is assumed to be that of Keras"
+        yield f"{_word_own_class(lstm)}: the order of its gates is assumed to be that of {lstm.layout.framework}"
     if settings.policy is not None:
         stored = conjoined(sorted({weight.tensor.dtype for weight in lstm.weights}))
         yield f"the policy is {settings.policy}: the weights are {stored}, Keras computes in {computing_type(lstm)}"
@@ -312,7 +316,9 @@ def _word_own_class(lstm: LSTM) -> str:
 
 def _notes(lstm: LSTM, settings: LayerSettings, release: _Release, direction: str | None) -> Iterator[str]:
     """Yield notes on what the file does not state, and on what a replay does otherwise than Keras."""
-    if not lstm.layout.is_of_tensorflow_1:
+    if lstm.layout.framework == "PyTorch":
+        yield from _note_pytorch(lstm, settings)
+    elif not lstm.layout.is_of_tensorflow_1:
         unstated = list(_unstated(lstm, settings, release, direction))
         in_doubt = [one for one in unstated if release.defaults and one.assumed == release.recurrent_activation]
         if surely := [one for one in unstated if one not in in_doubt]:
@@ -326,10 +332,18 @@ def _notes(lstm: LSTM, settings: LayerSettings, release: _Release, direction: st
     elif settings.activation is None:
         yield _NO_GRAPH
     if _require_valid(settings.time_major):
-        yield "in Keras its input is (length, batch, d); here it is (batch, length, d)"
+        framework = "PyTorch" if lstm.layout.framework == "PyTorch" else "Keras"
+        yield f"in {framework} its input is (length, batch, d); here it is (batch, length, d)"
     if direction is not None and settings.go_backwards is (direction == "forward"):
         yield ("the layer in the Bidirectional around it goes backwards itself: Keras returns the steps in reverse, "
                "here they are in the order of the input")  # fmt: skip
+
+
+def _note_pytorch(lstm: LSTM, settings: LayerSettings) -> Iterator[str]:
+    if settings.go_backwards is None:
+        yield _CELL_OF_PYTORCH
+    if lstm.kind_stated and not class_named(lstm.kind).is_keras_lstm:
+        yield _word_own_class(lstm)
 
 
 def _unstated(lstm: LSTM, settings: LayerSettings, release: _Release, direction: str | None) -> Iterator[_Unstated]:

@@ -9,7 +9,7 @@ from weakref import ref
 from lstmdump.errors import NotAnLSTM
 from lstmdump.lstm.roles import Role, Sizes, count_formula
 from lstmdump.model.settings import NOT_DESCRIBED, DeferredSettings, LayerSettings
-from lstmdump.model.tensor import Tensor
+from lstmdump.model.tensor import Tensor, transposed
 
 if TYPE_CHECKING:
     from lstmdump.lstm.gate_layouts import Layout
@@ -19,7 +19,8 @@ GATES = "ifco"
 
 _MOST_KEPT = 256  # layers that keep their gates
 _VECTORS = {Role.PEEPHOLE: 1, Role.NORMALIZATION: 1, Role.NORMALIZATION_OF_ALL: 4}
-_BIASES = {Role.BIAS: 1, Role.GATE_BIAS: 1, Role.DOUBLED_BIAS: 2}
+_BIASES = {Role.BIAS: 1, Role.GATE_BIAS: 1, Role.DOUBLED_BIAS: 2, Role.ADDED_BIAS: 2}
+_PROJECTIONS = (Role.PROJECTION, Role.ROW_PROJECTION)
 
 
 class LSTMWeight(NamedTuple):
@@ -190,8 +191,15 @@ class LSTM:
     @property
     def projection_kernel(self) -> Tensor | None:
         """The projection, (m, p), that makes h out of the output of the cell; None where there is none."""
-        found = (weight.tensor for weight in self.weights if weight.role is Role.PROJECTION)
-        return next((tensor.renamed(f"{self.name}/P") for tensor in found), None)
+        stored, name = self.stored_projection, f"{self.name}/P"
+        if stored is None:
+            return None
+        return transposed(stored.tensor, name) if stored.role is Role.ROW_PROJECTION else stored.tensor.renamed(name)
+
+    @property
+    def stored_projection(self) -> LSTMWeight | None:
+        """The projection as it is stored, which may be transposed; None where there is none."""
+        return next((weight for weight in self.weights if weight.role in _PROJECTIONS), None)
 
     def arrays(self, gates: str = GATES) -> list[Tensor]:
         """Return the arrays of some gates in the form that all layouts have; with all four also the projection."""
@@ -201,14 +209,20 @@ class LSTM:
 
     @property
     def gate_columns(self) -> dict[str, tuple[int, int]] | None:
-        """By gate, the first column and the one after the last; None where each gate has arrays of its own."""
-        if not self.layout.has_columns:
-            return None
+        """By gate, the first column and the one after the last; None where the gates are not side by side."""
+        return self._list_spans() if self.layout.has_columns else None
+
+    @property
+    def gate_rows(self) -> dict[str, tuple[int, int]] | None:
+        """By gate, the first row and the one after the last; None where the gates are not one below the other."""
+        return self._list_spans() if self.layout.has_rows else None
+
+    def _list_spans(self) -> dict[str, tuple[int, int]]:
         return {gate: (k * self.units, (k + 1) * self.units) for k, gate in enumerate(self.gate_order)}
 
     @property
     def biases(self) -> int:
-        """How many biases the file stores for each unit of a gate: 0, 1, or 2 in CuDNN's layout."""
+        """How many biases the file stores for each unit of a gate: 0, 1, or 2 in the layouts of CuDNN and PyTorch."""
         return next((_BIASES[weight.role] for weight in self.weights if weight.role in _BIASES), 0)
 
     @property

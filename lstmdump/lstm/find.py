@@ -5,13 +5,17 @@ from __future__ import annotations
 from lstmdump.errors import CorruptModel, NotAnLSTM
 from lstmdump.lstm.cell import LSTM
 from lstmdump.lstm.gate_layouts import CUDNN, GATE_ARRAYS, TWO_KERNELS, Layout
+from lstmdump.lstm.pytorch_layout import PYTORCH_CELL, PYTORCH_LAYER
 from lstmdump.lstm.tf1_cells import BLOCK_LSTM_V2, OWN_GATE_ARRAYS, OWN_TWO_KERNELS, TF1_CELL
 from lstmdump.model.cell_classes import class_named
 from lstmdump.model.tree import Layer, Model
 
 LAYOUTS: tuple[Layout, ...] = (OWN_GATE_ARRAYS, OWN_TWO_KERNELS, GATE_ARRAYS, CUDNN, TWO_KERNELS, TF1_CELL,
-                               BLOCK_LSTM_V2)  # fmt: skip
+                               BLOCK_LSTM_V2, PYTORCH_LAYER, PYTORCH_CELL)  # fmt: skip
 """All layouts. The first that fits a layer counts."""
+
+_OF_PYTORCH = ("pytorch", "safetensors")
+"""The formats in which the names are those of PyTorch: an array called `kernel` there is whatever its author says."""
 
 
 def find_lstms(model: Model) -> tuple[LSTM, ...]:
@@ -25,33 +29,38 @@ def find_lstms(model: Model) -> tuple[LSTM, ...]:
     """
     named: dict[str, LSTM] = {}
     for layer in model.root.walk():
-        if layer.weights and (lstm := _read_if_lstm(layer, model.producer)) is not None:
+        if layer.weights and (lstm := _read_if_lstm(layer, model)) is not None:
             if lstm.name in named:
                 raise CorruptModel(f"two LSTM layers are called {lstm.name}: one by itself, one as a part of another")
             named[lstm.name] = lstm
     return tuple(named.values())
 
 
-def _read_if_lstm(layer: Layer, producer: str) -> LSTM | None:
+def _read_if_lstm(layer: Layer, model: Model) -> LSTM | None:
     kind = class_named(layer.kind)
     if kind.is_other:
         return None
     try:
-        return read_lstm(layer, producer)
+        return read_lstm(layer, model.producer, of_pytorch=model.format in _OF_PYTORCH)
     except NotAnLSTM:
         if kind.must_fit:
             raise
         return None
 
 
-def read_lstm(layer: Layer, producer: str = "") -> LSTM:
+def read_lstm(layer: Layer, producer: str = "", *, of_pytorch: bool = False) -> LSTM:
     """Return the LSTM that a layer of a model written by `producer` is.
+
+    Args:
+        layer: The layer.
+        producer: What wrote the model.
+        of_pytorch: Whether the names of its arrays are those of PyTorch.
 
     Raises:
         NotAnLSTM: Its arrays are those of no layout, or have other shapes than it asks for.
     """
     for layout in LAYOUTS:
-        if layout.fits(layer):
+        if (layout.framework == "PyTorch") is of_pytorch and layout.fits(layer):
             return layout.of(layer).read(layer, producer)
     held = ", ".join(layer.weights)
     raise NotAnLSTM(f"{layer.name} is called an LSTM, but has no kernel and recurrent kernel; it has {held}")

@@ -10,9 +10,10 @@ CuDNNLSTM             the same shapes, each gate's block transposed; bias (8m,) 
 TensorFlow 1 cells    one kernel (d+h, 4m), the input's rows first; bias (4m,)        icfo
 BlockLSTMV2           the same                                                        ifco
 a cell of the user's  one of the first, the third and the last form                   any
+PyTorch               weight_ih (4m, d), weight_hh (4m, h), two biases (4m,)          ifco
 ====================  ==============================================================  =====
 
-The last three are in `tf1_cells`, the others here.
+Those of TensorFlow 1 and of the user are in `tf1_cells`, those of PyTorch in `pytorch_layout`, the others here.
 """
 
 from __future__ import annotations
@@ -37,11 +38,11 @@ TensorFlowCell: TypeAlias = Literal["keras", "keras-1", "cudnn", "keras-peephole
 All but the last take arrays as they are stored; "gates" takes the W, U, b and V of each gate, and P, of any layout.
 """
 
-Framework: TypeAlias = Literal["Keras", "TensorFlow 1"]
+Framework: TypeAlias = Literal["Keras", "TensorFlow 1", "PyTorch"]
 """A framework whose cells are stored in a layout."""
 
 LayoutForm: TypeAlias = Literal["gate arrays", "two kernels", "cudnn", "fused kernel", "own gate arrays",
-                                "own two kernels"]  # fmt: skip
+                                "own two kernels", "pytorch"]  # fmt: skip
 """What the arrays of a layout look like."""
 
 StoredPart: TypeAlias = tuple[Tensor, str]
@@ -64,11 +65,13 @@ class Layout(ABC):
         order: The order of the gates in the file: `ifco`, `icfo`, or any other in a cell of the user's own.
         roles: By the name of an array in this layout, its role.
         has_columns: Whether the gates stand side by side in the columns of shared arrays.
+        has_rows: Whether they stand one below the other in the rows of shared arrays.
         has_fixed_activations: Whether only cells with tanh and sigmoid are stored so, if the file states nothing else.
         framework: The framework whose cells are stored so.
     """
 
     has_columns = True
+    has_rows = False
     has_fixed_activations = False
     framework: Framework = "Keras"
 
@@ -197,7 +200,7 @@ class GateArrays(Layout):
 
     def sizes(self, layer: Layer, arrays: Mapping[str, Tensor]) -> tuple[int, int, None]:
         """Return rows and columns of one kernel."""
-        return *_matrix_shape(layer, arrays["W_i"]), None
+        return *matrix_shape(layer, arrays["W_i"]), None
 
     def gates(self, name: str, arrays: Mapping[str, Tensor]) -> Mapping[str, Gate]:
         """Return the arrays of each gate under the names that all layouts have."""
@@ -245,8 +248,8 @@ class TwoKernels(Layout):
 
     def sizes(self, layer: Layer, arrays: Mapping[str, Tensor]) -> tuple[int, int, None]:
         """Return the rows of both kernels."""
-        input_dim, _ = _matrix_shape(layer, arrays["kernel"])
-        units, _ = _matrix_shape(layer, arrays["recurrent_kernel"])
+        input_dim, _ = matrix_shape(layer, arrays["kernel"])
+        units, _ = matrix_shape(layer, arrays["recurrent_kernel"])
         return input_dim, units, None
 
     def gates(self, name: str, arrays: Mapping[str, Tensor]) -> Mapping[str, Gate]:
@@ -408,7 +411,12 @@ def _add_biases(name: str, bias: Tensor, columns: slice, units: int) -> Tensor:
     return derived(name, parts[0].shape, bias.dtype, add_rows)
 
 
-def _matrix_shape(layer: Layer, tensor: Tensor) -> tuple[int, int]:
+def matrix_shape(layer: Layer, tensor: Tensor) -> tuple[int, int]:
+    """Return the shape of `tensor`, a kernel of `layer`.
+
+    Raises:
+        NotAnLSTM: It is not a matrix, or is empty.
+    """
     if len(tensor.shape) != 2 or 0 in tensor.shape:
         raise NotAnLSTM(f"{layer.name}: {tensor.name} is {tensor.shape}, not a matrix")
     return tensor.shape[0], tensor.shape[1]

@@ -58,6 +58,10 @@ class Role(enum.Enum):
     GATE_BIAS = "bias of one gate", (_M,)
     PEEPHOLE = "peephole", (_M,)
     PROJECTION = "projection", (_M, _P)
+    ROW_KERNEL = "kernel, transposed", (_ALL_GATES, _D)
+    ROW_RECURRENT_KERNEL = "recurrent kernel, transposed", (_ALL_GATES, _H)
+    ADDED_BIAS = "bias, one of two that are added", (_ALL_GATES,)
+    ROW_PROJECTION = "projection, transposed", (_P, _M)
     NORMALIZATION = "layer normalization", (_M,)
     NORMALIZATION_OF_ALL = "layer normalization of all gates", (_ALL_GATES,)
 
@@ -91,7 +95,7 @@ def count_formula(sizes: Sizes, *, biases: int, vectors: int, projection: bool) 
 
     Args:
         sizes: The sizes of the layer.
-        biases: How many biases a unit has per gate: 0, 1, or 2 in CuDNN's layout.
+        biases: How many biases a unit has per gate: 0, 1, or 2 in the layouts of CuDNN and PyTorch.
         vectors: How many vectors of length m come on top: three with peepholes, more with layer normalization.
         projection: Whether there is one, which adds m·p.
     """

@@ -27,8 +27,9 @@ class StoredBlock(NamedTuple):
         whole = tuple((0, extent) for extent in self.extents)
         if self.spans == whole:
             return f"{self.array}{self.turned}"
-        rows = [_shorten(extent, span) for extent, span in zip(self.extents[:-1], self.spans, strict=False)]
-        first, last = self.spans[-1]
+        shown = max(axis + 1 for axis, span in enumerate(self.spans) if span != whole[axis])
+        rows = [_shorten(extent, span) for extent, span in zip(self.extents[: shown - 1], self.spans, strict=False)]
+        first, last = self.spans[shown - 1]
         return f"{self.array}[{', '.join([*rows, f'{first}:{last}'])}]{self.turned}"
 
 

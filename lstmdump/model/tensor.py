@@ -138,6 +138,11 @@ def derived(name: str, shape: tuple[int, ...], dtype: str, compute: Callable[[in
     return Tensor(name, shape, dtype, fetch)
 
 
+def transposed(tensor: Tensor, name: str) -> Tensor:
+    """Return the transpose of `tensor`, a matrix, called `name`."""
+    return Tensor(name, tensor.shape[::-1], tensor.dtype, lambda cuts: tensor.fetch(cuts[::-1]).T)
+
+
 def chained(pieces: Sequence[Tensor]) -> Rows | None:
     """Return the `rows` of the concatenation of `pieces` along the first axis; None if a piece has none."""
     every = [piece.rows for piece in pieces if piece.rows is not None]

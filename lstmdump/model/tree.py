@@ -136,10 +136,13 @@ class Source(NamedTuple):
     Attributes:
         layers: The paths of those layers; two for the halves of a Bidirectional.
         join: The `merge_mode` of Keras for these two: `concat`, `sum`, `mul` or `ave`.
+        is_within_layer: Whether one layer of the framework holds them all, as nn.LSTM does: no other layer can be
+            between them.
     """
 
     layers: tuple[LayerPath, ...]
     join: str = "concat"
+    is_within_layer: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -188,9 +191,13 @@ class Model(NamedTuple):
     averages: "Callable[[], Model] | None" = None
 
     def tensors(self) -> Iterator[Tensor]:
-        """Yield all stored arrays of the model once, in the order of the model."""
+        """Yield all stored arrays of the model once, in the order of the model, also those with several names."""
+        seen: set[int] = set()
         for layer in self.root.walk():
-            yield from layer.weights.values()
+            for tensor in layer.weights.values():
+                if id(tensor) not in seen:
+                    seen.add(id(tensor))
+                    yield tensor
 
     @property
     def parameters(self) -> int | None:

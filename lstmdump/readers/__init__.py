@@ -121,7 +121,9 @@ def _read_tensorflow(
             return assert_never(detected)
 
 
-def _read_other_runtime(location: Location, detected: Literal[Format.TFJS]) -> Model:
+def _read_other_runtime(
+    location: Location, detected: Literal[Format.TFJS, Format.PYTORCH, Format.SAFETENSORS]
+) -> Model:
     from lstmdump.readers.detect import Format
 
     match detected:
@@ -129,6 +131,14 @@ def _read_other_runtime(location: Location, detected: Literal[Format.TFJS]) -> M
             from lstmdump.readers.tfjs import model_json
 
             return model_json.read(location)
+        case Format.PYTORCH:
+            from lstmdump.readers.pytorch import saved
+
+            return saved.read(location)
+        case Format.SAFETENSORS:
+            from lstmdump.readers.pytorch import safetensors
+
+            return safetensors.read(location)
         case _:
             return assert_never(detected)
 

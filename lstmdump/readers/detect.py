@@ -30,6 +30,8 @@ class Format(enum.Enum):
     ORBAX = "orbax"
     GRAPH = "tf-graph"
     TFJS = "tfjs"
+    PYTORCH = "pytorch"
+    SAFETENSORS = "safetensors"
 
     @property
     def facts(self) -> FormatFacts:
@@ -74,6 +76,10 @@ FORMATS = (
                 is_directory=False, uses_hdf5=False),
     FormatFacts(Format.TFJS, "TensorFlow.js", "the model.json of TensorFlow.js", (),
                 is_directory=False, uses_hdf5=False),
+    FormatFacts(Format.PYTORCH, "PyTorch", "a PyTorch file (.pt, .pth, .ckpt)", ("pt", "pth", "ckpt"),
+                is_directory=False, uses_hdf5=False),
+    FormatFacts(Format.SAFETENSORS, "safetensors", "a .safetensors file", ("safetensors",),
+                is_directory=False, uses_hdf5=False),
 )  # fmt: skip
 """The table of formats; a new format needs a member of `Format`, a row here, a rule in `detect`, and a case in
 `readers.read`."""
@@ -111,7 +117,15 @@ _SHARDS = ".weights.json"
 _SAVED_MODEL_PB = rb"\x08\x01\x12"  # schema_version 1, then a MetaGraphDef
 _CHECKPOINT_PART = r"(.+)\.(?:meta|(?P<data>data-\d{5}-of-\d{5}))"
 _WEIGHT_MAP = rb'(?s)\s*\{.*"weight_map"\s*:\s*\{\s*("/|\})'  # only entries of Keras begin with /
-_STARTS = ((_WEIGHT_MAP, Format.KERAS_WEIGHTS), (_SAVED_MODEL_PB, Format.SAVED_MODEL))
+_LEGACY_PYTORCH = rb"(?s)\x80[\x02-\x05](?:\x95.{8})?\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19\."  # a pickle of a magic number
+_SAFETENSORS = rb'(?s).{6}\0\0\{[\s"}]'  # the length of a text, and the text: JSON
+_STARTS = (
+    (_WEIGHT_MAP, Format.KERAS_WEIGHTS),
+    (_SAVED_MODEL_PB, Format.SAVED_MODEL),
+    (_LEGACY_PYTORCH, Format.PYTORCH),
+    (_SAFETENSORS, Format.SAFETENSORS),
+)
+_PYTORCH_MEMBER = r"(?:[^/]+/)?data\.pkl"
 _MODEL_FILES = (  # that may be kept in Git LFS, in the directory of a model
     "saved_model.pb", "variables/variables.index", "variables/variables.data-00000-of-00001",
     "config.json", "metadata.json", "model.weights.h5",
@@ -156,12 +170,9 @@ _FOREIGN_STARTS: tuple[tuple[bytes, str], ...] = (
 # The same with patterns, which are compiled for a file that is neither HDF5 nor an archive nor a checkpoint.
 _FOREIGN_PATTERNS: tuple[tuple[bytes, str], ...] = (
     (rb"(?s).{4}TFL3", "a TensorFlow Lite model; lstmdump reads the Keras or TensorFlow model it was made from"),
-    (rb"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19\.",  # torch.save before its zip format
-     "a PyTorch file (a pickle); lstmdump reads Keras and TensorFlow models"),
     (PICKLE, "a Python pickle, which is never unpickled here; save the model itself"),
     (rb"\x08[\x03-\x20]\x12[\x01-\x40][\x20-\x7e]{1,64}",  # ir_version, then the producer's name
      "an ONNX model; lstmdump reads Keras and TensorFlow models"),
-    (rb"(?s).{6}\x00\x00\{\"", "a safetensors file; lstmdump reads Keras and TensorFlow models"),
 )  # fmt: skip
 
 
@@ -415,13 +426,14 @@ def _detect_zip(file: BinaryIO, limits: Limits, broken: type[UnknownFormat]) -> 
         raise broken("a zip archive that is truncated or damaged") from error
     if "config.json" in members and any(name.startswith(_WEIGHTS_MEMBERS) for name in members):
         return Format.KERAS_ZIP
-    if any(name.endswith("data.pkl") for name in members):
-        raise UnknownFormat("a PyTorch file (zip with data.pkl); lstmdump reads Keras and TensorFlow models")
+    if any(re.fullmatch(_PYTORCH_MEMBER, name) for name in members):
+        return Format.PYTORCH
     if members and all(name.endswith(".npy") for name in members):
         if source is not None:
             raise UnknownFormat(f"a NumPy .npz archive, exported from {source}; give that model, or use numpy.load")
         raise UnknownFormat("a NumPy .npz archive")
-    raise UnknownFormat("a zip archive, but not a Keras model: it holds no config.json with model.weights.h5")
+    raise UnknownFormat("a zip archive, but neither a Keras model, with config.json and model.weights.h5, nor a "
+                        "PyTorch file, with data.pkl")  # fmt: skip
 
 
 def _read_source(archive: zipfile.ZipFile) -> str | None:

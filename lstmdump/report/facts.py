@@ -49,6 +49,7 @@ class LayerFacts(NamedTuple):
     use_bias: bool
     gate_order: str
     gate_columns: dict[str, tuple[int, int]] | None
+    gate_rows: dict[str, tuple[int, int]] | None
     forget_bias: float | None
     parameters: int
     formula: str
@@ -210,6 +211,7 @@ def _describe_layer(lstm: LSTM, producer: str) -> LayerFacts:
         use_bias=lstm.use_bias,
         gate_order=lstm.gate_order,
         gate_columns=lstm.gate_columns,
+        gate_rows=lstm.gate_rows,
         forget_bias=lstm.forget_bias,
         parameters=lstm.parameters,
         formula=lstm.parameters_formula,

@@ -93,6 +93,7 @@ def _record_layer(layer: LayerFacts) -> dict[str, Any]:
         "use_bias": layer.use_bias,
         "gate_order": layer.gate_order,
         "gate_columns": layer.gate_columns,
+        "gate_rows": layer.gate_rows,
         "forget_bias": layer.forget_bias,
         **layer.computes._asdict(),
         "parameters": layer.parameters,

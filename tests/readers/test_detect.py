@@ -42,15 +42,12 @@ FOREIGN = {
         {"padding": bytes(2**20 - 40), "model": zipped("config.json", "metadata.json", "variables.h5")}
     ),
     "a MetaGraphDef": b"\x0a\xae\x0f\x12\x87\x0f\x0a\x44\x0a\x05AddV2",
-    "a PyTorch file (a pickle)": b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.",
-    "a PyTorch file (zip": zipped("archive/data.pkl", "archive/version"),
     "a NumPy .npy array": npy.getvalue(),
     "a NumPy .npz archive": zipped("a.npy", "b.npy"),
-    "a zip archive, but not a Keras model": zipped("readme.txt"),
+    "a zip archive, but neither a Keras model": zipped("readme.txt"),
     "a zip archive that is truncated": zipped("config.json")[:40],
     "an ONNX model": b"\x08\x07\x12\x07pytorch\x1a\x051.9.0",
     "a TensorFlow Lite model": b"\x1c\x00\x00\x00TFL3" + bytes(20),
-    "a safetensors file": struct.pack("<Q", 20) + b'{"a":{"dtype":"F32"}}',
     "a tar archive": bytes(257) + b"ustar\x0000" + bytes(248) + HDF5 + bytes(512),
     "gzip-compressed": b"\x1f\x8b\x08\x00",
     "a GGUF file": b"GGUF\x03\x00\x00\x00",
@@ -85,6 +82,11 @@ def test_hdf5_is_detected_by_its_signature_also_after_a_user_block(offset: int, 
         (b"\x0a\x1b\x0a\x01x\x12\x0bPlaceholder", Format.GRAPH),
         (b"\x0a\xff\xff\xff\x7f\x0a\x06kernel", Format.GRAPH),  # a first node of 256 MiB
         (b"\x0a\xff\xff\xff\xff\x07\x0a\x06kernel", Format.GRAPH),  # and one of 2 GiB
+        (zipped("archive/data.pkl", "archive/version"), Format.PYTORCH),
+        (pickle.dumps(0x1950A86A20F9469CFC6C, 2), Format.PYTORCH),  # the magic number of torch.save before its zip format
+        (pickle.dumps(0x1950A86A20F9469CFC6C, 4), Format.PYTORCH),  # which may have any protocol
+        (struct.pack("<Q", 21) + b'{"a":{"dtype":"F32"}}', Format.SAFETENSORS),
+        (struct.pack("<Q", 2) + b"{}", Format.SAFETENSORS),
     ],
 )
 def test_other_models_are_detected_by_their_first_bytes(content: bytes, expected: Format, tmp_path: Path) -> None:

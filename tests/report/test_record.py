@@ -22,7 +22,7 @@ def test_a_record_has_the_documented_keys(model: Path) -> None:
         made = record.of(describe(opened))
     assert list(made) == ["model", "format", "producer", "parameters", "layers", "notes"]
     assert list(made["layers"][0]) == [
-        "name", "class", "class_from", "input_dim", "units", "projection", "peepholes", "use_bias", "gate_order", "gate_columns",
+        "name", "class", "class_from", "input_dim", "units", "projection", "peepholes", "use_bias", "gate_order", "gate_columns", "gate_rows",
         "forget_bias", "activation", "recurrent_activation", "go_backwards", "return_sequences", "stateful", "cell_clip",
         "parameters", "formula", "weights",
     ]  # fmt: skip

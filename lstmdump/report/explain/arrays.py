@@ -80,8 +80,10 @@ def _name_blocks(lstm: LSTM, letter: str) -> dict[str, str]:
 def _list_notes(subject: Subject) -> Iterator[str]:
     if subject.words.after_slices:
         yield subject.words.after_slices
-    if (projection := subject.lstm.projection_kernel) is not None:
-        yield f"P {projection.shape} is projection/kernel."
+    stored, projection = subject.lstm.stored_projection, subject.lstm.projection_kernel
+    if stored is not None and projection is not None:
+        turned = ".T" if stored.role is Role.ROW_PROJECTION else ""
+        yield f"P {projection.shape} is {stored.name}{turned}."
     yield _EXPORT
 
 

@@ -90,6 +90,21 @@ _OWN_TWO_KERNELS = _TWO_KERNELS._replace(
 )
 
 
+_PYTORCH = LayoutWords(
+    "Why {columns} rows?",
+    "Each of the four gates has {m}, one for each unit. They are one below the other, so one product computes all of "
+    "them. Keras stores the transposes, with the gates side by side.",
+    "Why two kernels, and why these columns?",
+    'weight_ih (W, "wx") is multiplied by x and has a column for each of its numbers, {d}; weight_hh (U, "ux") is '
+    "multiplied by h and has {h}.",
+    " Each of the two biases, bias_ih and bias_hh, has a number for each row, {bias}; only their sum counts.",
+    "The gates are in the order {order}. PyTorch calls the candidate g. In numpy:",
+    after_slices="A unit is a row here, and a column in W and U: .T transposes. The two biases are added, in float32 "
+    "at least.",
+    activations="nn.LSTM and nn.LSTMCell have no others.",
+)
+
+
 def words_of(form: LayoutForm) -> LayoutWords:
     """Return the texts on a form of layout."""
     match form:
@@ -105,3 +120,5 @@ def words_of(form: LayoutForm) -> LayoutWords:
             return _OWN_GATE_ARRAYS
         case "own two kernels":
             return _OWN_TWO_KERNELS
+        case "pytorch":
+            return _PYTORCH

@@ -10,12 +10,15 @@ from lstmdump.report.explain.section import Line, Section, Subject, table
 
 def forget_bias(subject: Subject) -> Section:
     """Explain where the forget bias is: in the stored b_f, or added at run time."""
-    text = _explain_tensorflow_1(subject) if subject.layout.is_of_tensorflow_1 else _explain_keras(subject)
+    explain = {"Keras": _explain_keras, "TensorFlow 1": _explain_tensorflow_1, "PyTorch": _explain_pytorch}
+    text = explain[subject.layout.framework](subject)
     return Section("Where is the forget bias?", (Line(text),))
 
 
 def elsewhere(subject: Subject) -> Section:
-    """Compare the layer in Keras, in TensorFlow 1 and in CuDNN's layout."""
+    """Compare the layer in Keras, in TensorFlow 1, and in CuDNN's layout or in PyTorch."""
+    if subject.layout.framework == "PyTorch":
+        return _compare_pytorch(subject)
     kernel, recurrent = subject.shape(Role.KERNEL), subject.shape(Role.RECURRENT_KERNEL)
     order, fused_order = " ".join(KERAS_ORDER), " ".join(TF1_ORDER)
     rows = [
@@ -33,6 +36,36 @@ def elsewhere(subject: Subject) -> Section:
     if subject.lstm.peepholes or subject.lstm.projection is not None:
         lines.append(Line("But Keras's LSTM and CuDNNLSTM have neither peepholes nor a projection."))
     return Section("How do other frameworks store the same layer?", tuple(lines))
+
+
+def _compare_pytorch(subject: Subject) -> Section:
+    order, fused_order = " ".join(KERAS_ORDER), " ".join(TF1_ORDER)
+    rows = [
+        ("", "PyTorch", "Keras 2 and 3", "TensorFlow 1"),
+        ("W of all gates", *map(subject.shape, (Role.ROW_KERNEL, Role.KERNEL, Role.FUSED_KERNEL))),
+        ("U of all gates", *map(subject.shape, (Role.ROW_RECURRENT_KERNEL, Role.RECURRENT_KERNEL)), "part of W"),
+        (
+            "b of all gates",
+            f"two, {subject.shape(Role.ADDED_BIAS)}",
+            subject.shape(Role.BIAS),
+            subject.shape(Role.BIAS),
+        ),
+        ("gate order", order, order, fused_order),
+        ("forget bias", "in the stored b_f", "in the stored b_f", "added at run time"),
+        ("gates", "σ", "σ or hard_sigmoid", "σ"),
+        ("candidate", "tanh", "tanh or another", "tanh or another"),
+    ]
+    lines = table(rows)
+    if subject.lstm.projection is not None:
+        lines.append(Line("But Keras's LSTM has no projection."))
+    return Section("How do other frameworks store the same layer?", tuple(lines))
+
+
+def _explain_pytorch(subject: Subject) -> str:
+    if not subject.lstm.use_bias:
+        return "Nowhere: the layer has no bias."
+    return (f"In the stored b_f{_name_slice(subject)}. PyTorch initializes both biases around 0, like the kernels, and "
+            "training changes them. Nothing is added at run time.")  # fmt: skip
 
 
 def _explain_keras(subject: Subject) -> str:

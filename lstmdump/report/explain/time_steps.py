@@ -65,6 +65,8 @@ def states(subject: Subject) -> Section:
     given = " ".join([_explain_first_states(subject), *_explain_lengths(subject)])
     what = (f"h ({h},) is the output of a step, c ({m},) the cell state, which stays inside. Each sequence of a batch "
             f"has its own, so {both}. {given}")  # fmt: skip
+    if subject.layout.framework == "PyTorch":
+        return Section("What are h and c?", (Line(what), Line(_explain_calls_of_pytorch(subject))))
     if subject.layout.is_of_tensorflow_1:
         calls = (f"dynamic_rnn and static_rnn return h of every step, but c of the last one only, in the state (c, h). "
                f"{_EVERY_STEP}")  # fmt: skip
@@ -81,6 +83,17 @@ def states(subject: Subject) -> Section:
         ]
     after = f"It never returns c of earlier steps. {_EVERY_STEP}"
     return Section("What are h and c?", (Line(f"{what} What Keras returns:"), *table(rows), Line(after)))
+
+
+def _explain_calls_of_pytorch(subject: Subject) -> str:
+    if subject.lstm.kind == "LSTMCell":
+        return f"nn.LSTMCell computes one step and returns (h', c'), which the program gives to the next. {_EVERY_STEP}"
+    h, batch = subject.size("h"), _name_batch(subject)
+    return (
+        f"nn.LSTM returns output, (h_n, c_n). output is h of every step of its last layer, ({batch}, time_steps, {h}) "
+        f"with batch_first=True and else (time_steps, {batch}, {h}), twice as wide with both directions; h_n and c_n "
+        f"are those of the last step of each layer. It never returns c of earlier steps. {_EVERY_STEP}"
+    )
 
 
 def returned(subject: Subject) -> Section | None:

@@ -121,9 +121,9 @@ def _describe_layer(layer: LayerFacts) -> Iterator[str]:
 def _list_layer_rows(layer: LayerFacts) -> Iterator[Row]:
     for weight in layer.weights:
         yield _make_row(visible(weight.name), shape_with_reason(weight.shape, weight.formula), weight.parameters, "dim")
-    if layer.gate_columns is not None:
-        columns = " · ".join(f"{gate} {start}:{stop}" for gate, (start, stop) in layer.gate_columns.items())
-        yield _make_row("columns", columns, None)
+    for name, spans in (("columns", layer.gate_columns), ("rows", layer.gate_rows)):
+        if spans is not None:
+            yield _make_row(name, " · ".join(f"{gate} {start}:{stop}" for gate, (start, stop) in spans.items()), None)
     if computes := _DOT.join(_describe_unusual(layer)):
         yield _make_row("computes", visible(computes), None)
     yield _make_row("parameters", f"{layer.formula} = {count(layer.parameters)}", layer.parameters, "bold")

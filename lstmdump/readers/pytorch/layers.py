@@ -1,0 +1,203 @@
+"""The layers that names in a state dict stand for: modules, and in those of nn.LSTM a layer for each number.
+
+`encoder.weight_ih_l1_reverse` is an array of the layer `encoder/l1_reverse`, whose input is the output of `encoder/l0`
+and, if there is one, of `encoder/l0_reverse`. nn.GRU and nn.RNN have the same names. The arrays of an nn.LSTMCell have
+no number.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
+from typing import NamedTuple, TypeAlias
+
+from lstmdump.model.limits import Limits
+from lstmdump.model.sentences import listed
+from lstmdump.model.settings import DeferredSettings, LayerSettings
+from lstmdump.model.tensor import Tensor
+from lstmdump.model.tree import Layer, LayerPath, Source, Sources, Weight, grow
+
+_RECURRENT = re.compile(r"(?:weight_ih|weight_hh|weight_hr|bias_ih|bias_hh)(?:_l(\d{1,6})(_reverse)?)?")
+_WRAPPERS = ("module", "_orig_mod")
+"""What DataParallel and torch.compile put before all names; the user gave none of them."""
+_CELL = "cell"  # the name of a cell that is the whole model
+_RNN = "RNN"  # in Keras a class around any cell; here the shapes say what it is
+
+Named: TypeAlias = "Sequence[tuple[str, Tensor]]"
+"""Arrays by their names. Two names of the same stored array have the same object."""
+
+
+class ModuleFacts(NamedTuple):
+    """What a file states of a module.
+
+    Attributes:
+        kind: Its class, without the package.
+        batch_first: Whether its input is (batch, length, d), and not (length, batch, d).
+    """
+
+    kind: str
+    batch_first: bool | None = None
+
+
+class PlacedLayers(NamedTuple):
+    """The layers of a model: their tree, notes on arrays with several names, and which layers follow which."""
+
+    root: Layer
+    notes: tuple[str, ...]
+    sources: Callable[[], Sources]
+
+
+class _Place(NamedTuple):
+    """Where an array is: in a module, and there in a numbered layer, if it is one of nn.LSTM or its like."""
+
+    module: LayerPath
+    leaf: str
+    is_recurrent: bool = False
+    number: int = -1
+    is_reverse: bool = False
+
+    @property
+    def layer(self) -> LayerPath:
+        """The path of the layer."""
+        return (*self.module, _name(self.number, is_reverse=self.is_reverse)) if self.number >= 0 else self.module
+
+
+def place(arrays: Named, limits: Limits, modules: Mapping[LayerPath, ModuleFacts] | None = None) -> PlacedLayers:
+    """Return the layers of a model.
+
+    Args:
+        arrays: The arrays, in the order of the file.
+        limits: The limits for depth and names.
+        modules: What the file states of modules, by path.
+
+    Raises:
+        CorruptModel: Two arrays of one layer have the same name.
+        RefusedModel: Modules are nested too deeply, or have too long names.
+    """
+    places = _name_cell([_find_place(steps) for steps in _strip([name.split(".") for name, _ in arrays])])
+    by_layer: dict[LayerPath, list[tuple[_Place, Tensor]]] = {}
+    for one, tensor in _in_order(places, [tensor for _, tensor in arrays]):
+        by_layer.setdefault(one.layer, []).append((one, tensor))
+    kept, notes = _drop_repeated(by_layer)
+    settings = _describe(kept, modules or {})
+    kinds = {path: facts.kind for path in kept if (facts := _facts(path, kept, modules or {})) and facts.kind != _RNN}
+    weights = (Weight(path, one.leaf, tensor) for path, held in kept.items() for one, tensor in held)
+    return PlacedLayers(grow(weights, kinds, settings, limits), tuple(notes), partial(_find_sources, frozenset(kept)))
+
+
+def _strip(names: list[list[str]]) -> list[list[str]]:
+    """Return `names`, in steps, without the wrappers that all of them begin with."""
+    while names and names[0][0] in _WRAPPERS and all(len(name) > 1 and name[0] == names[0][0] for name in names):
+        names = [name[1:] for name in names]
+    return names
+
+
+def _find_place(steps: list[str]) -> _Place:
+    *module, leaf = steps
+    found = _RECURRENT.fullmatch(leaf)
+    if found is None:
+        return _Place(tuple(module), leaf)
+    number = -1 if found[1] is None else int(found[1])
+    return _Place(tuple(module), leaf, is_recurrent=True, number=number, is_reverse=bool(found[2]))
+
+
+def _name_cell(places: list[_Place]) -> list[_Place]:
+    """Give a name to the module that is the whole model, if it is a cell: a layer cannot be without one."""
+    if not any(one.is_recurrent and not one.layer for one in places):
+        return places
+    taken = {one.layer[0] for one in places if one.layer}
+    name = _CELL
+    while name in taken:
+        name += "_"
+    return [one._replace(module=(name,)) if not one.layer else one for one in places]
+
+
+def _in_order(places: Sequence[_Place], tensors: Sequence[Tensor]) -> list[tuple[_Place, Tensor]]:
+    """Return the arrays with the layers of each module in the order of their numbers, whatever the file's order is."""
+    first: dict[LayerPath, int] = {}
+    for index, one in enumerate(places):
+        if one.is_recurrent:
+            first.setdefault(one.module, index)
+
+    def rank(index: int) -> tuple[int, int, bool]:
+        one = places[index]
+        return (first[one.module], one.number, one.is_reverse) if one.is_recurrent else (index, -1, False)
+
+    return [(places[index], tensors[index]) for index in sorted(range(len(places)), key=rank)]
+
+
+def _drop_repeated(
+    by_layer: Mapping[LayerPath, list[tuple[_Place, Tensor]]],
+) -> tuple[dict[LayerPath, list[tuple[_Place, Tensor]]], list[str]]:
+    """Return the layers without those that have all arrays of another one, and notes on arrays with several names."""
+    kept: dict[LayerPath, list[tuple[_Place, Tensor]]] = {}
+    owners: dict[tuple[tuple[str, int], ...], LayerPath] = {}
+    repeated: dict[str, str] = {}
+    shared: list[str] = []
+    seen: set[int] = set()
+    for path, held in by_layer.items():
+        owner = owners.setdefault(tuple((one.leaf, id(tensor)) for one, tensor in held), path)
+        if owner != path:
+            repeated["/".join(path)] = "/".join(owner)
+            continue
+        kept[path] = held
+        shared += ["/".join((*path, one.leaf)) for one, tensor in held if id(tensor) in seen]
+        seen.update(id(tensor) for _, tensor in held)
+    notes = [f"{name} has the very arrays of {owner}, and is listed as that" for name, owner in repeated.items()]
+    also = f"{listed(shared)}: stored arrays that other names have, too; the total counts them once"
+    return kept, [*notes, *([also] if shared else [])]
+
+
+def _facts(
+    path: LayerPath, layers: Mapping[LayerPath, list[tuple[_Place, Tensor]]], modules: Mapping[LayerPath, ModuleFacts]
+) -> ModuleFacts | None:
+    """Return what the file states of the module of a layer."""
+    return modules.get(layers[path][0][0].module)
+
+
+def _describe(
+    layers: Mapping[LayerPath, list[tuple[_Place, Tensor]]], modules: Mapping[LayerPath, ModuleFacts]
+) -> dict[LayerPath, DeferredSettings]:
+    """Return the settings of the recurrent layers."""
+    return {
+        path: DeferredSettings(partial(_read_settings, held[0][0], layers, modules.get(held[0][0].module)), 0.0)
+        for path, held in layers.items()
+        if held[0][0].is_recurrent
+    }
+
+
+def _read_settings(one: _Place, layers: Collection[LayerPath], facts: ModuleFacts | None) -> LayerSettings:
+    """Return the settings of the layer at a place: nn.LSTM has no activations but tanh and sigmoid."""
+    is_layer, other = one.number >= 0, one._replace(is_reverse=not one.is_reverse).layer
+    halves = {False: "forward", True: "backward"}
+    batch_first = None if facts is None or not is_layer else facts.batch_first
+    return LayerSettings(
+        is_described=True,
+        direction=halves[one.is_reverse] if is_layer and (one.is_reverse or other in layers) else None,
+        activation="tanh",
+        recurrent_activation="sigmoid",
+        go_backwards=one.is_reverse if is_layer else None,
+        time_major=None if batch_first is None else not batch_first,
+        zero_output_for_mask=True,
+    )
+
+
+def _find_sources(layers: Collection[LayerPath]) -> Sources:
+    """Return which layers of nn.LSTM take the outputs of others: those with a number take those with the one before."""
+    return dict(_list_sources(layers))
+
+
+def _list_sources(layers: Collection[LayerPath]) -> Iterator[tuple[LayerPath, Source]]:
+    for path in layers:
+        found = re.fullmatch(r"l(\d{1,6})(?:_reverse)?", path[-1] if path else "")
+        if found is None or found[1] == "0":
+            continue
+        before = [(*path[:-1], _name(int(found[1]) - 1, is_reverse=is_reverse)) for is_reverse in (False, True)]
+        if before[0] in layers:
+            givers = tuple(other for other in before if other in layers)
+            yield path, Source(givers, is_within_layer=True)
+
+
+def _name(number: int, *, is_reverse: bool) -> str:
+    return f"l{number}{'_reverse' if is_reverse else ''}"
