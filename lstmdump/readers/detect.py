@@ -125,7 +125,9 @@ _STARTS = (
     (_LEGACY_PYTORCH, Format.PYTORCH),
     (_SAFETENSORS, Format.SAFETENSORS),
 )
-_PYTORCH_MEMBER = r"(?:[^/]+/)?data\.pkl"
+PYTORCH_MEMBER = r"(?:[^/]+/)?data\.pkl"
+"""A pattern of the member of a zip archive that makes it one of PyTorch."""
+
 _MODEL_FILES = (  # that may be kept in Git LFS, in the directory of a model
     "saved_model.pb", "variables/variables.index", "variables/variables.data-00000-of-00001",
     "config.json", "metadata.json", "model.weights.h5",
@@ -426,7 +428,7 @@ def _detect_zip(file: BinaryIO, limits: Limits, broken: type[UnknownFormat]) -> 
         raise broken("a zip archive that is truncated or damaged") from error
     if "config.json" in members and any(name.startswith(_WEIGHTS_MEMBERS) for name in members):
         return Format.KERAS_ZIP
-    if any(re.fullmatch(_PYTORCH_MEMBER, name) for name in members):
+    if any(re.fullmatch(PYTORCH_MEMBER, name) for name in members):
         return Format.PYTORCH
     if members and all(name.endswith(".npy") for name in members):
         if source is not None:

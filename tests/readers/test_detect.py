@@ -83,7 +83,10 @@ def test_hdf5_is_detected_by_its_signature_also_after_a_user_block(offset: int, 
         (b"\x0a\xff\xff\xff\x7f\x0a\x06kernel", Format.GRAPH),  # a first node of 256 MiB
         (b"\x0a\xff\xff\xff\xff\x07\x0a\x06kernel", Format.GRAPH),  # and one of 2 GiB
         (zipped("archive/data.pkl", "archive/version"), Format.PYTORCH),
-        (pickle.dumps(0x1950A86A20F9469CFC6C, 2), Format.PYTORCH),  # the magic number of torch.save before its zip format
+        (
+            pickle.dumps(0x1950A86A20F9469CFC6C, 2),
+            Format.PYTORCH,
+        ),  # the magic number of torch.save before its zip format
         (pickle.dumps(0x1950A86A20F9469CFC6C, 4), Format.PYTORCH),  # which may have any protocol
         (struct.pack("<Q", 21) + b'{"a":{"dtype":"F32"}}', Format.SAFETENSORS),
         (struct.pack("<Q", 2) + b"{}", Format.SAFETENSORS),

@@ -75,22 +75,27 @@ def place(arrays: Named, limits: Limits, modules: Mapping[LayerPath, ModuleFacts
         CorruptModel: Two arrays of one layer have the same name.
         RefusedModel: Modules are nested too deeply, or have too long names.
     """
-    places = _name_cell([_find_place(steps) for steps in _strip([name.split(".") for name, _ in arrays])])
+    names, stripped = _strip([name.split(".") for name, _ in arrays])
+    stated = {path[stripped:]: facts for path, facts in (modules or {}).items()}
+    places = _name_cell([_find_place(steps) for steps in names])
     by_layer: dict[LayerPath, list[tuple[_Place, Tensor]]] = {}
     for one, tensor in _in_order(places, [tensor for _, tensor in arrays]):
         by_layer.setdefault(one.layer, []).append((one, tensor))
     kept, notes = _drop_repeated(by_layer)
-    settings = _describe(kept, modules or {})
-    kinds = {path: facts.kind for path in kept if (facts := _facts(path, kept, modules or {})) and facts.kind != _RNN}
+    settings = _describe(kept, stated)
+    kinds = {path: facts.kind for path in kept if (facts := _facts(path, kept, stated)) and facts.kind != _RNN}
     weights = (Weight(path, one.leaf, tensor) for path, held in kept.items() for one, tensor in held)
+    notes += _note_incomplete(kept)
     return PlacedLayers(grow(weights, kinds, settings, limits), tuple(notes), partial(_find_sources, frozenset(kept)))
 
 
-def _strip(names: list[list[str]]) -> list[list[str]]:
-    """Return `names`, in steps, without the wrappers that all of them begin with."""
+def _strip(names: list[list[str]]) -> tuple[list[list[str]], int]:
+    """Return `names`, in steps, without the wrappers that all of them begin with, and how many these are."""
+    stripped = 0
     while names and names[0][0] in _WRAPPERS and all(len(name) > 1 and name[0] == names[0][0] for name in names):
         names = [name[1:] for name in names]
-    return names
+        stripped += 1
+    return names, stripped
 
 
 def _find_place(steps: list[str]) -> _Place:
@@ -147,6 +152,19 @@ def _drop_repeated(
     notes = [f"{name} has the very arrays of {owner}, and is listed as that" for name, owner in repeated.items()]
     also = f"{listed(shared)}: stored arrays that other names have, too; the total counts them once"
     return kept, [*notes, *([also] if shared else [])]
+
+
+def _note_incomplete(layers: Mapping[LayerPath, list[tuple[_Place, Tensor]]]) -> list[str]:
+    """Return the note on layers without one of the kernels, which some parametrization computes when the model runs."""
+    kernels = ("weight_ih", "weight_hh")
+    held = {
+        path: [one.leaf[: len(kernels[0])] for one, _ in arrays if one.is_recurrent] for path, arrays in layers.items()
+    }
+    lacking = [
+        "/".join(path) for path, leaves in held.items() if leaves and not all(leaf in leaves for leaf in kernels)
+    ]
+    words = "recurrent, but without weight_ih or weight_hh as such, as under weight_norm: not read as a layer"
+    return [f"{listed(lacking)}: {words}"] if lacking else []
 
 
 def _facts(

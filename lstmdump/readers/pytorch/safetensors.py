@@ -1,7 +1,7 @@
 """safetensors: the length of a JSON text, the text, and the arrays one after the other, row by row.
 
-The text names each array with its type, its shape, and where it begins and ends behind the text. Source: the documentation of
-github.com/huggingface/safetensors, which also says that the arrays neither overlap nor leave a byte out.
+The text names each array with its type, its shape, and where it begins and ends behind the text. Source: the format's
+description in github.com/huggingface/safetensors, which also says that the arrays neither overlap nor leave a byte out.
 """
 
 from __future__ import annotations
