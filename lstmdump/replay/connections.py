@@ -49,10 +49,19 @@ def sources(opened: OpenModel, chosen: Sequence[LSTM]) -> dict[str, Source]:
     return found
 
 
+def within_layers(opened: OpenModel, chosen: Sequence[LSTM]) -> dict[str, Source]:
+    """Return the sources, in `chosen`, of layers that one layer of the framework holds together with these."""
+    names = {lstm.name for lstm in chosen}
+    return {name: source for name, source in sources_by_name(opened).items()
+            if source.is_within_layer and name in names and names.issuperset(source.names)}  # fmt: skip
+
+
 def _are_halves(one: LSTM, other: LSTM) -> bool:
-    """Return whether two layers are the halves of one Bidirectional, or of a bidirectional network of TensorFlow 1."""
+    """Return whether two layers are the halves of a Bidirectional, or of a network of TensorFlow 1 or PyTorch."""
     if {behaviour.half(one), behaviour.half(other)} != {"forward", "backward"}:
         return False
+    if other.name == f"{one.name}_reverse":  # in PyTorch
+        return True
     one_parent, other_parent = (lstm.name.rpartition("/")[0] for lstm in (one, other))
     steps = zip(one.name.lower().split("/"), other.name.lower().split("/"), strict=False)
     differing = next((set(pair) for pair in steps if pair[0] != pair[1]), set())

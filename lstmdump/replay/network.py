@@ -23,7 +23,8 @@ class RunOptions(NamedTuple):
 
     Attributes:
         dtype: `float32`, in which frameworks compute, or `float64`.
-        chain: Each layer takes the outputs of the layers before it; if not, each takes the input.
+        chain: Each layer takes the outputs of the layers before it; if not, each takes the input, unless one layer of
+            the framework holds both.
         forget_bias: The forget bias of layers whose file does not hold it.
     """
 
@@ -95,7 +96,7 @@ def read(opened: OpenModel, chosen: Sequence[LSTM], input_dim: int, wanted: RunO
         CannotReplay: The input of a layer is not known.
         CannotReplay, NoForgetBias, UnreadableModel: See `read_each`.
     """
-    sources = connections.sources(opened, chosen) if wanted.chain else {}
+    sources = connections.sources(opened, chosen) if wanted.chain else connections.within_layers(opened, chosen)
     heads = [lstm for lstm in chosen if lstm.name not in sources]
     connections.require_width(opened, heads, input_dim, may_chain=not wanted.chain)
     connections.require_joining_widths(chosen, sources)
