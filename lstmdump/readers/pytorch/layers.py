@@ -13,10 +13,13 @@ from functools import partial
 from typing import NamedTuple, TypeAlias
 
 from lstmdump.model.limits import Limits
+from lstmdump.model.network import NetworkDescription
 from lstmdump.model.sentences import listed
 from lstmdump.model.settings import DeferredSettings, LayerSettings
 from lstmdump.model.tensor import Tensor
 from lstmdump.model.tree import Layer, LayerPath, Source, Sources, Weight, grow
+from lstmdump.readers.pytorch import network
+from lstmdump.readers.pytorch.network import LayerShape
 
 _RECURRENT = re.compile(r"(?:weight_ih|weight_hh|weight_hr|bias_ih|bias_hh)(?:_l(\d{1,6})(_reverse)?)?")
 _WRAPPERS = ("module", "_orig_mod")
@@ -41,11 +44,12 @@ class ModuleFacts(NamedTuple):
 
 
 class PlacedLayers(NamedTuple):
-    """The layers of a model: their tree, notes on arrays with several names, and which layers follow which."""
+    """The layers of a model: their tree, notes on arrays, which layers follow which, and the network in each module."""
 
     root: Layer
     notes: tuple[str, ...]
     sources: Callable[[], Sources]
+    network: Callable[[], NetworkDescription | None]
 
 
 class _Place(NamedTuple):
@@ -86,7 +90,8 @@ def place(arrays: Named, limits: Limits, modules: Mapping[LayerPath, ModuleFacts
     kinds = {path: facts.kind for path in kept if (facts := _facts(path, kept, stated)) and facts.kind != _RNN}
     weights = (Weight(path, one.leaf, tensor) for path, held in kept.items() for one, tensor in held)
     notes += _note_incomplete(kept)
-    return PlacedLayers(grow(weights, kinds, settings, limits), tuple(notes), partial(_find_sources, frozenset(kept)))
+    root = grow(weights, kinds, settings, limits)
+    return PlacedLayers(root, tuple(notes), partial(_find_sources, frozenset(kept)), partial(_describe_network, kept))
 
 
 def _strip(names: list[list[str]]) -> tuple[list[list[str]], int]:
@@ -199,6 +204,17 @@ def _read_settings(one: _Place, layers: Collection[LayerPath], facts: ModuleFact
         time_major=None if batch_first is None else not batch_first,
         zero_output_for_mask=True,
     )
+
+
+def _describe_network(layers: Mapping[LayerPath, list[tuple[_Place, Tensor]]]) -> NetworkDescription | None:
+    """Return the network within each module of recurrent layers."""
+    modules: dict[LayerPath, list[LayerShape]] = {}
+    for path, held in layers.items():
+        first = held[0][0]
+        if first.is_recurrent:
+            shapes = {one.leaf.partition("_l")[0]: tensor.shape for one, tensor in held if one.is_recurrent}
+            modules.setdefault(first.module, []).append(LayerShape(path, first.number, first.is_reverse, shapes))
+    return network.describe(modules)
 
 
 def _find_sources(layers: Collection[LayerPath]) -> Sources:

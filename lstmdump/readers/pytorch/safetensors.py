@@ -63,6 +63,7 @@ def read(location: Location) -> Model:
         notes=(NO_CLASSES, *found.notes) if entries else (NO_ARRAYS,),
         release=file.close,
         sources=found.sources,
+        network=found.network,
     )
 
 

@@ -55,6 +55,7 @@ def _read(file: OpenFile, limits: Limits) -> Model:
         notes=(*classes, *held.notes, *placed.notes),
         release=file.close,
         sources=placed.sources,
+        network=placed.network,
         beside=tuple(beside),
     )
 
