@@ -1,4 +1,4 @@
-"""Files written by releases of Keras and TensorFlow, with hashes of the arrays of the live layers."""
+"""Files written by releases of Keras, TensorFlow and PyTorch, with hashes of the arrays of the live layers."""
 
 from __future__ import annotations
 
@@ -105,6 +105,15 @@ NAMES = {
     "tf.keras-2.0.4-export_saved_model-seq64": ["lstm"],
     "keras-3.15.1-export-nested2": ["innermost/deep", "mid", "outer"],
     "keras-3.0.5-tfsm-stateful": ["lstm"],
+    "torch-2.13.0-net.safetensors": ["encoder/l0"],
+    "torch-2.13.0-deep.safetensors": ["blocks/0/l0", "blocks/1/l0", "blocks/1/l0_reverse", "cell"],
+    "torch-2.13.0-netproj.pt": ["encoder/l0"],
+    "torch-2.13.0-projbi.safetensors": ["l0", "l0_reverse", "l1", "l1_reverse"],
+    "torch-2.13.0-bistack.pt": ["l0", "l0_reverse", "l1", "l1_reverse"],
+    "torch-2.13.0-lightning.ckpt": ["l0"],
+    "torch-2.13.0-net-legacy.pth": ["encoder/l0"],
+    "torch-2.13.0-net-module.pt": ["encoder/l0"],
+    "torch-2.13.0-net-jit.pt": ["encoder/l0"],
 }
 
 # The argument of the constructor, or TensorFlow's default of 1.0; a CudnnCompatibleLSTMCell adds nothing.
@@ -120,12 +129,14 @@ FORGET_BIASES = {
     "keras-2.12.0-tf1_frozen-block_lstm_v2.pb": 0.0,
     "tf-keras-2.21.0-tf1_savedmodel-block_lstm": 1.0,
     "keras-3.15.1-ckpt-adam": 0.0,
+    "torch-2.13.0-deep.safetensors": 0.0,
 }
 ORDERS = {
     "keras-2.12.0-tf1_frozen-block_lstm_v2.pb": "ifco",
     "tf-keras-2.21.0-tf1_savedmodel-block_lstm": "icfo",
     "tf-0.12.1-py27-lstm_peephole.ckpt": "icfo",
     "keras-3.15.1-ckpt-adam": "ifco",
+    "torch-2.13.0-net.safetensors": "ifco",
 }
 
 

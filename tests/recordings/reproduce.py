@@ -2,7 +2,8 @@
 
 For `X.io.npz` below a directory, the models are the files and directories next to it with the name `X`, or `X.` and a
 suffix: the recording holds `layer|x` and `layer|y` for layers of these models, with `%` instead of `/`. For `io.npz`,
-they are all directories next to it; in a recording of `x`, `h` and `states_c`, the layer is the only one.
+they are all directories next to it; in a recording of `x`, `h` and `states_c`, the layer is the only one. A recording
+of `x` and any outputs, as of other runtimes, is that of the model: each output must be among all that `trace` writes.
 
 A file that holds only weights does not describe all that its layers compute. `trace` states this in notes, which name
 the options that override its assumptions: these options are given here, as far as it is known how the model was made.
@@ -28,8 +29,8 @@ from lstmdump.replay.connections import join
 TOLERANCE = 1e-5
 _ENDING = "io.npz"
 _PARTS = re.compile(
-    r"\.(meta|data-\d+-of-\d+|pbtxt|txt|json)$"
-)  # of checkpoints, which are represented by their .index
+    r"\.(meta|data-\d+-of-\d+|pbtxt|txt|json|onnx\.data|(truth|stored)\.npz)$"
+)  # of checkpoints, which are represented by their .index, and what is known of models of other runtimes
 _ONE_WIDTH = ("sum", "mul", "ave")
 
 Options = Mapping[str, tuple[str, ...]]
@@ -42,18 +43,25 @@ _MADE: tuple[tuple[str, Options], ...] = (
 )
 """How models were made whose weights alone do not show it, by a part of the path: the first match counts."""
 
+_FED = {"deep": ("blocks/0", "blocks/1")}
+"""Modules that a program in PyTorch runs on the output of another one, by the name of the model: giver and taker."""
+_NOT_COMPARED = ("x", "out")  # `out` is made by layers behind the LSTM that a state dict does not connect with it
+
 
 class Recording(NamedTuple):
     """An input, and the outputs that a framework computed from it with a layer; None is the only layer of the model.
 
     Attributes:
         outputs: By `h` or `c`, (batch, length, m), or (batch, m) for the step that was computed last.
+        is_of_model: Whether each output is among all that `trace` writes: (batch, length, m) or (batch, m), or several
+            of these, one for each layer and direction.
     """
 
     model: Path
     layer: str | None
     x: np.ndarray
     outputs: Mapping[str, np.ndarray]
+    is_of_model: bool = False
 
 
 class Outcome(NamedTuple):
@@ -117,12 +125,25 @@ def recordings(path: Path) -> Iterator[Recording]:
     with np.load(path) as archive:
         arrays = dict(archive)
     for model in _find_models(path) or [path]:  # which is not a model, and is reported as such
-        if "x" in arrays:
+        if "x" in arrays and "states_c" in arrays:
             yield Recording(model, None, arrays["x"], {"h": arrays["h"], "c": arrays["states_c"]})
+        elif "x" in arrays:
+            outputs = {key: values for key, values in arrays.items() if key not in _NOT_COMPARED}
+            yield _with_batch_first(Recording(model, None, arrays["x"], outputs, is_of_model=True))
         for key, x in arrays.items():
             layer, is_layer, what = key.rpartition("|")
             if is_layer and what == "x":
                 yield Recording(model, layer.replace("%", "/"), x, {"h": arrays[f"{layer}|y"]})
+
+
+def _with_batch_first(recording: Recording) -> Recording:
+    """Return a recording with the sequences first, of one in which the steps are, as their states show."""
+    x, outputs = recording.x, recording.outputs
+    states = outputs.get("h")
+    if states is None or states.ndim != 3 or states.shape[1] == x.shape[0]:
+        return recording
+    turned = {key: values.swapaxes(0, 1) if key == "y" else values for key, values in outputs.items()}
+    return recording._replace(x=x.swapaxes(0, 1), outputs=turned)
 
 
 def _find_models(path: Path) -> list[Path]:
@@ -145,10 +166,21 @@ def reproduce(recording: Recording) -> Outcome:
             status, made, err = _trace(recording, x, out, *options, "--force")
         if status:
             return Outcome(recording, np.inf, err.strip())
-        with np.load(out) as arrays:
-            states = {name: arrays[name] for name in arrays.files}
+        states = _load(out)
+        giver, taker = next((fed for part, fed in _FED.items() if part in recording.model.name), ("", ""))
+        if f"{giver}/y" in states:
+            np.save(x, states[f"{giver}/y"])
+            _trace(recording, x, out, "--force", "-l", taker)
+            states |= _load(out)
+    if recording.is_of_model:
+        return _compare_all(recording, states)._replace(options=options)
     names = [layer["name"] for layer in json.loads(made)["layers"]]
     return _compare(recording, names, states)._replace(options=options)
+
+
+def _load(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path) as arrays:
+        return {name: arrays[name] for name in arrays.files}
 
 
 def _trace(recording: Recording, x: Path, out: Path, *options: str) -> tuple[int, str, str]:
@@ -184,6 +216,22 @@ def _compare(recording: Recording, names: Sequence[str], states: Mapping[str, np
             outputs = [_take_last(output, second=k == 1, of=len(outputs)) for k, output in enumerate(outputs)]
         worst = max(worst, _find_difference(outputs, expected))
     return Outcome(recording, worst, f"differs by {worst:.1e} ({', '.join(names)})")
+
+
+def _compare_all(recording: Recording, states: Mapping[str, np.ndarray]) -> Outcome:
+    """Compare each output with the nearest of what was computed: outputs and states of all steps, or of the last."""
+    written = [values for name, values in states.items() if name.rpartition("/")[2] in ("y", "h", "c")]
+    steps = [values for values in written if values.ndim == 3]
+    computed = [*written, *(values[:, -1] for values in steps), *(values[:, 0] for values in steps)]
+    worst, words = 0.0, ""
+    for name, expected in recording.outputs.items():
+        is_of_layers = name in "hc" and expected.ndim == 3
+        for one in expected if is_of_layers else [expected]:
+            fitting = [np.abs(values - one).max() for values in computed if values.shape == one.shape]
+            difference = float(min(fitting, default=np.inf))
+            if difference >= worst:
+                worst, words = difference, f"{name} differs by {difference:.1e}"
+    return Outcome(recording, worst, words)
 
 
 def _take_last(output: np.ndarray, *, second: bool, of: int) -> np.ndarray:

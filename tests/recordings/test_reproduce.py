@@ -24,12 +24,12 @@ def folder(samples: Path, tmp_path: Path) -> Path:
 def test_the_recordings_of_the_sample_models_are_reproduced(samples: Path) -> None:
     command = [sys.executable, str(Path(__file__).parent), str(samples)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr, done.stdout.splitlines()[-1]) == (0, "", "3 reproduced, 0 not")
+    assert (done.returncode, done.stderr, done.stdout.splitlines()[-1]) == (0, "", "4 reproduced, 0 not")
 
 
 def test_the_recordings_of_genuine_files_are_reproduced(capsys: pytest.CaptureFixture[str]) -> None:
     genuine = Path(__file__).parents[1] / "genuine"
-    assert (reproduce.main([str(genuine)]), capsys.readouterr().out.splitlines()[-1]) == (0, "9 reproduced, 0 not")
+    assert (reproduce.main([str(genuine)]), capsys.readouterr().out.splitlines()[-1]) == (0, "18 reproduced, 0 not")
 
 
 def test_another_output_is_reported(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -83,3 +83,22 @@ def test_halves_are_joined_as_keras_joins_them(how: str, dimensions: int, tmp_pa
     recording = reproduce.Recording(tmp_path, "both", one, {"h": expected})  # type: ignore[dict-item]
     outcome = reproduce._compare(recording, ["f", "b"], {"f/h": one, "b/h": other})
     assert outcome.difference < 1e-6
+
+
+@pytest.mark.parametrize("changed", ["y", "h", "c"])
+def test_an_output_of_another_runtime_that_differs_is_reported(changed: str, root: Path, tmp_path: Path) -> None:
+    for ending in ("safetensors", "io.npz"):
+        shutil.copy(root / "tests" / "genuine" / f"torch-2.13.0-net.{ending}", tmp_path)
+    recorded = dict(np.load(tmp_path / "torch-2.13.0-net.io.npz"))
+    recorded[changed] = recorded[changed] + np.float32(1e-3)
+    np.savez(tmp_path / "torch-2.13.0-net.io.npz", **recorded)
+    (recording,) = reproduce.recordings(tmp_path / "torch-2.13.0-net.io.npz")
+    outcome = reproduce.reproduce(recording)
+    assert (outcome.is_reproduced, outcome.words) == (False, f"{changed} differs by 1.0e-03")
+
+
+def test_a_recording_with_the_steps_first_is_turned() -> None:
+    outputs = {"y": builders.numbers(3, 2, 4), "h": builders.numbers(1, 2, 4)}  # 3 steps of 2 sequences
+    recording = reproduce.Recording(Path("m"), None, builders.numbers(3, 2, 5), outputs, is_of_model=True)
+    turned = reproduce._with_batch_first(recording)
+    assert (turned.x.shape, turned.outputs["y"].shape) == ((2, 3, 5), (2, 3, 4))
