@@ -7,6 +7,7 @@ Keras 2 and 3                `kernel` (d, g·u), `recurrent_kernel` (u, g·u)
 the same of images           `kernel` (…, d, 4·u), `recurrent_kernel` (…, u, 4·u): a ConvLSTM
 Keras 0 and 1                `W_z` (d, u), `U_z` (u, u), `b_z` (u,) and so on, in this order; or `W`, `U`, `b`
 GRUCell of TensorFlow 1      `gates/kernel` (d+u, 2·u), `candidate/kernel` (d+u, u)
+PyTorch                      `weight_ih_l0` (g·u, d), `weight_hh_l0` (g·u, u): a GRU, or an RNN
 ===========================  ==================================================================
 """
 
@@ -19,6 +20,8 @@ from lstmdump.model.tensor import Tensor
 from lstmdump.model.tree import Layer
 
 _BY_GATES = {1: "SimpleRNN", 3: "GRU"}
+_BY_GATES_IN_PYTORCH = {1: "RNN", 3: "GRU"}
+_OF_PYTORCH = re.compile(r"weight_hh(_l\d{1,6}(?:_reverse)?)?")
 _OF_GATE = re.compile(r"(?:^|_)(?:[WUb](?:_[zrh])?|param_\d{1,4})$")
 _IN_GROUP = 3
 _KERNEL = re.compile(r"(?i)kernel|weights|matrix")
@@ -30,6 +33,8 @@ def recognise(layer: Layer) -> str | None:
     shapes = {leaf: tensor.shape for leaf, tensor in layer.weights.items()}
     if "recurrent_kernel" in shapes:
         return _recognise_kernels(shapes.get("kernel", ()), shapes["recurrent_kernel"])
+    if (recurrent := next(filter(None, map(_OF_PYTORCH.fullmatch, shapes)), None)) is not None:
+        return _recognise_rows(shapes.get(f"weight_ih{recurrent[1] or ''}", ()), shapes[recurrent[0]])
     groups = _count_groups([shape for leaf, shape in shapes.items() if _OF_GATE.search(leaf)])
     if groups is not None and len(shapes) == _IN_GROUP * groups:
         return _BY_GATES.get(groups)
@@ -47,6 +52,14 @@ def _recognise_kernels(kernel: tuple[int, ...], recurrent: tuple[int, ...]) -> s
     if dimensions == 2:
         return _BY_GATES.get(gates)
     return f"ConvLSTM{dimensions - 2}D" if gates == 4 and dimensions <= 5 else None
+
+
+def _recognise_rows(kernel: tuple[int, ...], recurrent: tuple[int, ...]) -> str | None:
+    """Return the class with these two kernels of PyTorch, whose rows count the gates."""
+    if len(kernel) != 2 or len(recurrent) != 2 or kernel[0] != recurrent[0] or not recurrent[1]:
+        return None
+    gates, rest = divmod(*recurrent)
+    return None if rest else _BY_GATES_IN_PYTORCH.get(gates)
 
 
 def _count_groups(shapes: Sequence[tuple[int, ...]]) -> int | None:

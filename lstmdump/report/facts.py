@@ -139,7 +139,7 @@ def _name_other(layer: Layer) -> str | None:
     if class_named(layer.kind).is_other:
         return f"{layer.kind} {_name_without_cell(layer)}"
     like = None if layer.kind else other_layers.recognise(layer)
-    return None if like is None else f"{layer.name} (arrays of a {like})"
+    return None if like is None else f"{layer.name} (arrays of a{'n' if like == 'RNN' else ''} {like})"
 
 
 def _name_without_cell(layer: Layer) -> str:
