@@ -58,7 +58,7 @@ def _recognise_rows(kernel: tuple[int, ...], recurrent: tuple[int, ...]) -> str 
     """Return the class with these two kernels of PyTorch, whose rows count the gates."""
     if len(kernel) != 2 or len(recurrent) != 2 or kernel[0] != recurrent[0] or not recurrent[1]:
         return None
-    gates, rest = divmod(*recurrent)
+    gates, rest = divmod(recurrent[0], recurrent[1])
     return None if rest else _BY_GATES_IN_PYTORCH.get(gates)
 
 
