@@ -15,6 +15,7 @@
     ├─ NotAnLSTM               the shapes are not those of an LSTM; the message gives both
     ├─ DoesNotFit              a value is too large for the requested dtype
     ├─ NoForgetBias            the file does not hold the constant that the cell adds
+    ├─ CannotExpress           the layout to export to cannot say what a layer computes
     ├─ CannotReplay            the cell computes something other than the equations of an LSTM
     ├─ BadInput                an input to replay cannot be read or has the wrong shape
     ├─ TensorFlowFailed        TensorFlow died, hung or rejected a layer
@@ -84,6 +85,10 @@ class DoesNotFit(LstmdumpError):
 
 class NoForgetBias(LstmdumpError):
     """The constant that the cell adds to its forget bias is not in the file."""
+
+
+class CannotExpress(LstmdumpError):
+    """The layout to export to cannot say what a layer computes; the message gives the reason and the harm."""
 
 
 class CannotReplay(LstmdumpError):

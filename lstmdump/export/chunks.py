@@ -27,12 +27,19 @@ class ArrayOutput(NamedTuple):
         tensor: The source of the numbers.
         dtype: numpy's name of the type to write.
         added: A number to add to each element.
+        reshaped: The shape to write, of as many elements; None for that of the tensor.
     """
 
     name: str
     tensor: Tensor
     dtype: str
     added: float = 0.0
+    reshaped: tuple[int, ...] | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape to write."""
+        return self.tensor.shape if self.reshaped is None else self.reshaped
 
     @property
     def size(self) -> int:

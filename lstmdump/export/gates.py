@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from stat import S_ISDIR, S_ISREG
 from typing import NamedTuple
 
 from lstmdump.errors import NoForgetBias, OutputExists
-from lstmdump.export import atomic, chunks, conflicts, npz
+from lstmdump.export import atomic, chunks, conflicts, npz, onnx, safetensors
 from lstmdump.export.chunks import ArrayOutput
+from lstmdump.export.layouts import plan as layouts
+from lstmdump.export.layouts import table, texts
+from lstmdump.export.layouts.modules import LayerModule
+from lstmdump.export.layouts.table import TargetLayout
 from lstmdump.lstm import LSTM
 from lstmdump.lstm.open_model import OpenModel
 from lstmdump.lstm.precedence import unreadable_first
@@ -22,6 +26,7 @@ from lstmdump.report import record
 from lstmdump.report.facts import Report, describe, select, without_lstm
 from lstmdump.sandbox.guard import ModelPath
 
+_SAFETENSORS, _ONNX = ".safetensors", ".onnx"
 DTYPES = ("keep", "float16", "float32", "float64")
 
 
@@ -45,6 +50,8 @@ class Settings:
         dtype: One of `DTYPES`; `keep` leaves each array as it is stored, bfloat16 as float32.
         fold_forget_bias: Add the forget bias, a constant of the cell, to b_f.
         layer_glob: Export only layers whose names match.
+        layout: The word of the layout, from `layouts.table.WORDS`.
+        force_layout: Write also what the target of the layout computes otherwise.
         limits: The limits for reading models.
     """
 
@@ -55,6 +62,8 @@ class Settings:
     skip_existing: bool = False
     layer_glob: str | None = None
     limits: Limits = DEFAULTS
+    layout: str = table.GATES
+    force_layout: bool = False
 
 
 _AS_STORED = Settings()
@@ -77,8 +86,10 @@ class Exported:
     cautions: tuple[str, ...] = ()
 
 
-def plan(models: Sequence[str], out: str, *, directory: str = "") -> Iterator[Job]:
-    """Return the file for each of `models`: `out` itself for one model if it ends in `.npz`, else a file below `out`.
+def plan(
+    models: Sequence[str], out: str, *, directory: str = "", suffixes: tuple[str, ...] = (".npz",)
+) -> Iterator[Job]:
+    """Return the file for each of `models`: `out` itself for one model if it has a suffix of a file, else one below it.
 
     The path below `out` is that of the model relative to the deepest directory that holds all models; a URL counts as a
     path of scheme, host or bucket, and the rest; models on several drives are below directories named as the drives.
@@ -89,25 +100,26 @@ def plan(models: Sequence[str], out: str, *, directory: str = "") -> Iterator[Jo
         models: The paths of the models.
         out: A file or a directory.
         directory: The current directory, for jobs that are run where another is current.
+        suffixes: The suffixes of files that can be written; the first is that of files below a directory.
 
     Raises:
         OutputClash: Two models would be written to one file, or one over a model.
         OutputUnwritable: `out` is a URL.
     """
     conflicts.require_local_path(out)
-    if len(models) == 1 and out.endswith(".npz"):
+    if len(models) == 1 and out.endswith(suffixes):
         conflicts.require_not_a_model(out, models[0])
         return iter([Job(models[0], out, directory)])
     places = {locate.absolute(model) for model in models}
     directories = {os.path.dirname(place) for place in places}
     top = _find_common_directory(directories)
     below = (_place_below(directory, top, out) for directory in directories)
-    conflicts.check_output_conflicts(models, lambda model: _name_output(model, top, out), out, places, below)
-    return (Job(model, _name_output(model, top, out), directory) for model in models)
 
+    def name_output(model: str) -> str:
+        return _place_below(locate.absolute(model), top, out) + suffixes[0]
 
-def _name_output(model: str, top: str, out: str) -> str:
-    return _place_below(locate.absolute(model), top, out) + ".npz"
+    conflicts.check_output_conflicts(models, name_output, out, places, below)
+    return (Job(model, name_output(model), directory) for model in models)
 
 
 def _find_common_directory(directories: Collection[str]) -> str:
@@ -150,15 +162,40 @@ def export_model(model: ModelPath, job: Job, settings: Settings = _AS_STORED) ->
         chosen = select(opened.lstms, settings.layer_glob)
         with unreadable_first(chosen):
             text = record.line(record.of(_describe(opened, chosen, settings)._replace(model=job.model)))
-        size = npz.write(
-            os.path.join(job.directory, job.output),
-            {record.KEY: text},
-            (list(_list_arrays(lstm, settings)) for lstm in chosen),
-            compress=settings.compress,
-            overwrite=settings.force,
-        )
-        cautions = tuple(_list_cautions(chosen, settings)) if chosen else (without_lstm(opened),)
+        output = os.path.join(job.directory, job.output)
+        if (layout := table.find(settings.layout)) is None:
+            cautions = tuple(_list_cautions(chosen, settings))
+            groups = (list(_list_arrays(lstm, settings)) for lstm in chosen)
+            size = _write_arrays(output, text, groups, settings)
+        else:
+            modules, cautions = layouts.plan(chosen, opened.producer, layout, force=settings.force_layout)
+            size = _write_layout(output, text, modules, layout, settings)
+        cautions = cautions if chosen else (without_lstm(opened),)
     return Exported(job, len(chosen), size, cautions=cautions)
+
+
+def _write_layout(
+    output: str, text: str, modules: Sequence[LayerModule], layout: TargetLayout, settings: Settings
+) -> int:
+    if layout.word_text is not None:
+        with atomic.whole_file(output, overwrite=settings.force) as file:
+            texts.write(file, layout.word_text(modules))
+            return file.tell()
+    groups = (list(layouts.list_arrays([module], layout, settings.dtype)) for module in modules)
+    if output.endswith(_ONNX):
+        arrays = [array for group in groups for array in group]
+        return onnx.write(output, text, modules, arrays, overwrite=settings.force)
+    return _write_arrays(output, text, groups, settings)
+
+
+def _write_arrays(output: str, text: str, groups: Iterable[Sequence[ArrayOutput]], settings: Settings) -> int:
+    """Write the arrays of all layers, those of each in a group of its own."""
+    texts = {record.KEY: text}
+    if output.endswith(_SAFETENSORS):
+        texts |= {"format": "pt"} if settings.layout == "pytorch" else {}
+        arrays = [array for group in groups for array in group]
+        return safetensors.write(output, texts, arrays, overwrite=settings.force)
+    return npz.write(output, texts, groups, compress=settings.compress, overwrite=settings.force)
 
 
 def skipped(job: Job, settings: Settings) -> Exported | None:
@@ -196,7 +233,7 @@ def _list_cautions(lstms: Sequence[LSTM], settings: Settings) -> Iterator[str]:
 
 def _describe(opened: OpenModel, chosen: tuple[LSTM, ...], settings: Settings) -> Report:
     report = describe(opened, chosen)
-    if not settings.fold_forget_bias:
+    if not settings.fold_forget_bias and settings.layout == table.GATES:
         return report
     for layer in report.layers:
         if layer.forget_bias is None:

@@ -130,7 +130,7 @@ class NpzWriter:
     def _deflate(self, arrays: Sequence[ArrayOutput]) -> None:
         for array in arrays:
             member = self._archive.deflated(f"{array.name}.npy")
-            member.write(npy.header(array.dtype, array.tensor.shape))
+            member.write(npy.header(array.dtype, array.shape))
             for _, piece in pieces([array]):
                 member.write(piece)
             member.close()
@@ -138,7 +138,7 @@ class NpzWriter:
     def _store(self, arrays: Sequence[ArrayOutput]) -> None:
         members = []
         for array in arrays:
-            head = npy.header(array.dtype, array.tensor.shape)
+            head = npy.header(array.dtype, array.shape)
             members.append(self._archive.stored(f"{array.name}.npy", len(head) + array.size))
             members[-1].write(head)
         for index, piece in pieces(arrays):

@@ -17,6 +17,7 @@ from lstmdump.cli.selection import PATH, Input, Selection, model_options
 from lstmdump.export import batch, outputs
 from lstmdump.export.batch import Outcome
 from lstmdump.export.gates import DTYPES, Exported, Job, Settings, export, export_model, plan, skipped
+from lstmdump.export.layouts import table
 from lstmdump.model import locate
 from lstmdump.model.escape import visible
 from lstmdump.report import record
@@ -34,6 +35,7 @@ Examples:
   python -c "import numpy; print(numpy.load('weather.npz')['lstm_1/W_f'])" """
 
 
+_OWN_SUFFIXES = (".npz",)
 _MOST_WORKERS = 61  # the limit of Windows
 
 
@@ -44,6 +46,15 @@ _MOST_WORKERS = 61  # the limit of Windows
                    "is written beside it.")  # fmt: skip
 @click.option("--dtype", type=click.Choice(DTYPES), default="keep", show_default=True, help="Type of the arrays.")
 @click.option("--compress", is_flag=True, help="Compress the arrays (deflate).")
+@click.option(
+    "--layout",
+    type=click.Choice(table.WORDS),
+    default=table.GATES,
+    show_default=True,
+    metavar="LAYOUT",
+    help=f"Arrays as another runtime holds them, one of {', '.join(table.WORDS)}: `lstmdump help export`.",
+)
+@click.option("--force-layout", is_flag=True, help="Write also what that runtime computes otherwise, with a warning.")
 @click.option("--fold-forget-bias", is_flag=True, help="Include in b_f the forget bias added at run time.")
 @click.option("-f", "--force", is_flag=True, help="Overwrite existing outputs.")
 @click.option("--skip-existing", is_flag=True, help="Skip models whose output exists.")
@@ -60,6 +71,8 @@ def export_command(
     out: str | None,
     dtype: str,
     compress: bool,
+    layout: str,
+    force_layout: bool,
     fold_forget_bias: bool,
     force: bool,
     skip_existing: bool,
@@ -77,17 +90,29 @@ def export_command(
         raise click.UsageError(
             "--dask uses the workers of a scheduler, --jobs processes of this machine: give one of them"
         )
-    out = _name_beside(selection) if out is None else out
+    target = table.find(layout)
+    suffixes = _OWN_SUFFIXES if target is None else target.suffixes
+    out = _name_beside(selection, suffixes[0]) if out is None else out
     with Run(as_json=as_json, verb="written", quiet=selection.quiet) as run, selection.guard(out) as guard:
         inputs = list(selection.inputs(run.fail, run.pass_over))
         if not inputs:
             run.require_models()
             return run.status
-        if (refusal := outputs.refuse_file_name(out, len(inputs))) is not None:
+        if (refusal := outputs.refuse_file_name(out, len(inputs), suffixes)) is not None:
             raise click.UsageError(refusal)
-        settings = Settings(dtype, compress, fold_forget_bias, force, skip_existing, selection.layer, selection.limits)
+        settings = Settings(
+            dtype,
+            compress,
+            fold_forget_bias,
+            force,
+            skip_existing,
+            selection.layer,
+            selection.limits,
+            layout,
+            force_layout,
+        )
         directory = "" if dask is None else os.getcwd()  # noqa: PTH109 - as text
-        planned = plan([item.path for item in inputs], out, directory=directory)
+        planned = plan([item.path for item in inputs], out, directory=directory, suffixes=suffixes)
         with (
             _start_executor(min(jobs or 1, len(inputs), _MOST_WORKERS), dask, _make_box(inputs, out)) as executor,
             closing(_export_all(planned, inputs, settings, executor, guard)) as outcomes,
@@ -99,16 +124,16 @@ def export_command(
     return run.status
 
 
-def _name_beside(selection: Selection) -> str:
-    """Return the output for the one model of `selection` where none is given: its name with `.npz`, beside it."""
+def _name_beside(selection: Selection, suffix: str) -> str:
+    """Return the output for the one model of `selection` where none is given: its name with `suffix`, beside it."""
     if selection.names_none:
         raise click.UsageError("no MODEL given")
     if not selection.names_one:
         raise click.UsageError("several models need a directory: give it with -o OUT")
     (model,) = selection.models
     if locate.is_url(model):
-        raise click.UsageError("a model at a URL needs an output on this machine: give it with -o OUT.npz")
-    return outputs.name_beside(model)
+        raise click.UsageError(f"a model at a URL needs an output on this machine: give it with -o OUT{suffix}")
+    return outputs.name_beside(model, suffix)
 
 
 def _make_box(inputs: Iterable[Input], out: str) -> Box:

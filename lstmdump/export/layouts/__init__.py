@@ -1,0 +1,1 @@
+"""The arrays of an LSTM as other runtimes hold them: `export --layout`."""
