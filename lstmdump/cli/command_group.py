@@ -27,6 +27,7 @@ _COMMANDS = {
     "check": "Compare counts and shapes with expected values; for CI.",
     "trace": "Write every state and gate at every step to an .npz file.",
     "lags": "Show how much of the last output comes from each step of the input.",
+    "diff": "Compare the LSTM layers of two models, gate by gate.",
     "verify": "Run the layers in TensorFlow and in numpy, and compare the outputs.",
     "help": "Show the pages of the manual, or the help of a command.",
     "version": "Show the versions of lstmdump, Python and the libraries.",

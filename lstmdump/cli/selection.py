@@ -173,6 +173,20 @@ def one_model_options(command: Callable[..., int]) -> Callable[..., int]:
     return _add_options(with_selection, (model, *_any_model_options()))
 
 
+def two_model_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Add the arguments for two models and their options to `command`, which receives one `Selection` of both."""
+
+    @wraps(command)
+    def with_selection(**values: Any) -> int:
+        first, second, layer, quiet, limits, averages = (
+            values.pop(name) for name in ("first", "second", "layer", "quiet", "limits", "averages")
+        )
+        return command(Selection((first, second), None, False, (), layer, quiet, limits, averages), **values)
+
+    arguments = (click.argument(name, metavar=letter, type=PATH) for name, letter in (("first", "A"), ("second", "B")))
+    return _add_options(with_selection, (*arguments, *_any_model_options()))
+
+
 def _any_model_options() -> tuple[Decorator, ...]:
     return (
         click.option("-l", "--layer", metavar="GLOB", shell_complete=_complete_layers,

@@ -18,6 +18,7 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 KNOWN = (
+    "lstmdump.cli.commands.diff._Compared",
     "lstmdump.cli.commands.show._Shown",
     "lstmdump.errors",
     "lstmdump.export.gates.Exported",
@@ -35,6 +36,7 @@ KNOWN = (
     "lstmdump.replay.networks",
     "lstmdump.replay.omissions.Omission",
     "lstmdump.replay.verify",
+    "lstmdump.report.diff.verdicts",
     "lstmdump.report.facts",
     "lstmdump.report.plot.arrays",
     "lstmdump.sandbox.tensorflow_client.Request",

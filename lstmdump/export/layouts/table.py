@@ -52,7 +52,8 @@ _OF_ONNX = (*_HARD_SIGMOIDS, "tanh", "sigmoid", "relu", "softsign", "softplus", 
 
 LAYOUTS = (
     TargetLayout("keras", "Keras", _ARRAYS, TargetLimits(None, None), arrangements.keras,
-                 takes_activations="the arguments activation and recurrent_activation", goes_backwards="go_backwards=True"),
+                 takes_activations="the arguments activation and recurrent_activation",
+                 goes_backwards="go_backwards=True"),
     TargetLayout("pytorch", "torch.nn.LSTM", _ARRAYS, TargetLimits(projection=True), arrangements.pytorch,
                  joins_halves=True, keeps_stacks=True),
     TargetLayout("onnx", "ONNX", (*_ARRAYS, ".onnx"), TargetLimits(_OF_ONNX, _OF_ONNX, peepholes=True),

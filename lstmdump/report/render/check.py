@@ -62,12 +62,13 @@ def json_line(verdict: Verdict) -> str:
 def github_lines(verdict: Verdict) -> Iterator[str]:
     """Yield an annotation per difference, escaped as GitHub's runner unescapes it."""
     if verdict.error is not None:
-        yield _format_annotation(verdict.model, "cannot be checked", verdict.error)
+        yield annotation(verdict.model, "cannot be checked", verdict.error)
     for mismatch in verdict.mismatches:
-        yield _format_annotation(verdict.model, mismatch.what, difference(mismatch))
+        yield annotation(verdict.model, mismatch.what, difference(mismatch))
 
 
-def _format_annotation(file: str, title: str, message: str) -> str:
+def annotation(file: str, title: str, message: str) -> str:
+    """Return an annotation of GitHub's runner on `file`, escaped as the runner unescapes it."""
     return (
         f"::error file={_escape_property(file)},title={_escape_property('lstmdump: ' + title)}::{_escape_data(message)}"
     )
@@ -116,6 +117,29 @@ def junit(verdicts: Sequence[Verdict]) -> str:
             ElementTree.SubElement(case, "error", type="unreadable", message=visible(verdict.error))
         elif verdict.mismatches:
             words = [difference(mismatch) for mismatch in verdict.mismatches]
+            message = f"{plural(len(words), 'difference')}: {words[0]}"
+            failure = ElementTree.SubElement(case, "failure", type="difference", message=message)
+            failure.text = "\n".join(words)
+    ElementTree.indent(suites)
+    return _DECLARATION + ElementTree.tostring(suites, encoding="unicode") + "\n"
+
+
+def test_suite(suite: str, kind: str, cases: Sequence[tuple[str, Sequence[str] | None]], seconds: float) -> str:
+    """Return a test suite as Jenkins and others read it.
+
+    Args:
+        suite: its name.
+        kind: the class of all cases.
+        cases: the name of each test case, and what differs in it; None for one that passes.
+        seconds: the time of all cases together.
+    """
+    failures = sum(words is not None for _, words in cases)
+    counts = {"tests": str(len(cases)), "failures": str(failures), "errors": "0", "time": _format_seconds(seconds)}
+    suites = ElementTree.Element("testsuites", counts)
+    element = ElementTree.SubElement(suites, "testsuite", {"name": suite, **counts})
+    for name, words in cases:
+        case = ElementTree.SubElement(element, "testcase", {"classname": kind, "name": name})
+        if words is not None:
             message = f"{plural(len(words), 'difference')}: {words[0]}"
             failure = ElementTree.SubElement(case, "failure", type="difference", message=message)
             failure.text = "\n".join(words)

@@ -1,0 +1,150 @@
+"""The comparison of two models: their layers in pairs, gate by gate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from lstmdump.errors import CannotReplay
+from lstmdump.lstm import LSTM, behaviour
+from lstmdump.lstm.activation_names import word_with_slope
+from lstmdump.lstm.cell import GATES
+from lstmdump.lstm.open_model import OpenModel
+from lstmdump.model.tensor import Tensor
+from lstmdump.replay import array_differences
+from lstmdump.report.diff import explanations, pairing
+from lstmdump.report.diff.pairing import LayerPair
+from lstmdump.report.diff.verdicts import (
+    AS_FLOAT32,
+    DIFFERENT,
+    IDENTICAL,
+    TOLERANCE,
+    WITHIN,
+    ArrayVerdict,
+    ComputedDifference,
+    LayerDifference,
+    ModelDifference,
+)
+
+_ARRAYS = "WUbV"
+
+
+def compare(
+    first: OpenModel, second: OpenModel, chosen: tuple[Sequence[LSTM], Sequence[LSTM]], tolerance: float = TOLERANCE
+) -> ModelDifference:
+    """Return the comparison of two models.
+
+    Args:
+        first: the first model.
+        second: the second model.
+        chosen: the layers of each that are compared.
+        tolerance: the largest difference that counts as the same, by the largest number of an array.
+
+    Raises:
+        CorruptModel, UnreadableModel: Numbers cannot be read.
+    """
+    pairs = pairing.pair(*chosen)
+    paired = {id(lstm) for pair in pairs for lstm in pair[:2]}
+    by_first = {id(pair.first): pair for pair in pairs}
+    layers = [
+        _compare_layers(by_first[id(lstm)], first.producer, second.producer, tolerance)
+        if id(lstm) in by_first
+        else LayerDifference(lstm.name, None)
+        for lstm in chosen[0]
+    ]
+    layers += [LayerDifference(None, lstm.name) for lstm in chosen[1] if id(lstm) not in paired]
+    return ModelDifference(first.path, second.path, tuple(layers))
+
+
+def _compare_layers(pair: LayerPair, first_producer: str, second_producer: str, tolerance: float) -> LayerDifference:
+    a, b, how = pair
+    computed = tuple(_list_computed(a, b, first_producer, second_producer))
+    if a.sizes != b.sizes:
+        return LayerDifference(a.name, b.name, how, computed=computed, sizes=(_word_sizes(a), _word_sizes(b)))
+    verdicts, explanations = _compare_arrays(a, b, tolerance)
+    return LayerDifference(a.name, b.name, how, tuple(verdicts), tuple(explanations), computed)
+
+
+def _word_sizes(lstm: LSTM) -> str:
+    projected = "" if lstm.projection is None else f", projected to {lstm.projection}"
+    return f"{lstm.input_dim} inputs, {lstm.units} units{projected}"
+
+
+def _list_computed(a: LSTM, b: LSTM, first_producer: str, second_producer: str) -> Iterator[ComputedDifference]:
+    """Yield what the layers compute otherwise, as far as the files state it, or by their defaults."""
+    ways = _word_behaviour(a, first_producer), _word_behaviour(b, second_producer)
+    for what in ways[0]:
+        if ways[0][what] != ways[1][what]:
+            yield ComputedDifference(what, ways[0][what], ways[1][what])
+
+
+def _word_behaviour(lstm: LSTM, producer: str) -> dict[str, str]:
+    try:
+        found = behaviour.of(lstm, producer)
+    except CannotReplay as error:
+        return {"activation": str(error), "recurrent_activation": "", "go_backwards": "", "cell_clip": "",
+                "projection_clip": ""}  # fmt: skip
+    return {
+        "activation": word_with_slope(found.activation, found.keras),
+        "recurrent_activation": word_with_slope(found.recurrent_activation, found.keras),
+        "go_backwards": str(found.go_backwards).lower(),
+        "cell_clip": str(found.cell_clip),
+        "projection_clip": str(found.projection_clip),
+    }
+
+
+class _GateArray(NamedTuple):
+    """An array of a gate in both layers, by its letter and that of the gate; None where a layer has none."""
+
+    array: str
+    gate: str
+    first: Tensor | None
+    second: Tensor | None
+
+    @property
+    def name(self) -> str:
+        return f"{self.array}_{self.gate}" if self.gate else self.array
+
+
+def _list_arrays(a: LSTM, b: LSTM) -> list[_GateArray]:
+    found = [
+        _GateArray(array, gate, getattr(a.gates[gate], array), getattr(b.gates[gate], array))
+        for array in _ARRAYS
+        for gate in GATES
+    ]
+    found.append(_GateArray("P", "", a.projection_kernel, b.projection_kernel))
+    return [one for one in found if not (one.first is None and one.second is None)]
+
+
+def _compare_arrays(a: LSTM, b: LSTM, tolerance: float) -> tuple[list[ArrayVerdict], list[str]]:
+    """Return the verdict on each array, and what explains the differences of those that are different."""
+    both = _list_arrays(a, b)
+    judged = {one.name: _judge(one, tolerance) for one in both}
+    different = [one for one in both if judged[one.name].verdict == DIFFERENT]
+    explained = explanations.explain(a, b, [(one.array, one.gate) for one in different], judged)
+    judged |= explained.verdicts
+    return [judged[one.name] for one in both], list(explained.sentences)
+
+
+def _judge(both: _GateArray, tolerance: float) -> ArrayVerdict:
+    """Return the verdict on an array, before anything explains a difference; a bias that is missing is 0."""
+    if both.first is None or both.second is None:
+        present = both.first or both.second
+        if present is not None and both.array == "b" and not present.read().any():
+            return ArrayVerdict(both.name, AS_FLOAT32, size=present.size)
+        return ArrayVerdict(
+            both.name, DIFFERENT, "only in one", moved=None, size=0 if present is None else present.size
+        )
+    found = array_differences.measure(both.first, both.second)
+    relative = found.largest / found.scale if found.scale else (0.0 if not found.largest else math.inf)
+    if found.same_bits:
+        verdict = IDENTICAL
+    elif found.same_as_float32:
+        verdict = AS_FLOAT32
+    else:
+        verdict = WITHIN if relative <= tolerance else DIFFERENT
+    moved = found.relative_norm if found.norm_before else None
+    return ArrayVerdict(
+        both.name, verdict, "", found.largest, relative, moved, found.differing, found.size, found.place, found.values
+    )
