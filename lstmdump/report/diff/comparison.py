@@ -13,6 +13,7 @@ from lstmdump.lstm.cell import GATES
 from lstmdump.lstm.open_model import OpenModel
 from lstmdump.model.tensor import Tensor
 from lstmdump.replay import array_differences
+from lstmdump.replay.array_differences import Measured
 from lstmdump.report.diff import explanations, pairing
 from lstmdump.report.diff.pairing import LayerPair
 from lstmdump.report.diff.verdicts import (
@@ -106,6 +107,11 @@ class _GateArray(NamedTuple):
     def name(self) -> str:
         return f"{self.array}_{self.gate}" if self.gate else self.array
 
+    @property
+    def size(self) -> int:
+        present = self.first or self.second
+        return 0 if present is None else present.size
+
 
 def _list_arrays(a: LSTM, b: LSTM) -> list[_GateArray]:
     found = [
@@ -120,23 +126,45 @@ def _list_arrays(a: LSTM, b: LSTM) -> list[_GateArray]:
 def _compare_arrays(a: LSTM, b: LSTM, tolerance: float) -> tuple[list[ArrayVerdict], list[str]]:
     """Return the verdict on each array, and what explains the differences of those that are different."""
     both = _list_arrays(a, b)
-    judged = {one.name: _judge(one, tolerance) for one in both}
+    if _are_stored_alike(a, b):
+        return [ArrayVerdict(one.name, IDENTICAL, size=one.size) for one in both], []
+    judged = {one.name: verdict for one, verdict in zip(both, _judge_all(both, tolerance), strict=True)}
     different = [one for one in both if judged[one.name].verdict == DIFFERENT]
     explained = explanations.explain(a, b, [(one.array, one.gate) for one in different], judged)
     judged |= explained.verdicts
     return [judged[one.name] for one in both], list(explained.sentences)
 
 
-def _judge(both: _GateArray, tolerance: float) -> ArrayVerdict:
-    """Return the verdict on an array, before anything explains a difference; a bias that is missing is 0."""
-    if both.first is None or both.second is None:
-        present = both.first or both.second
-        if present is not None and both.array == "b" and not present.read().any():
-            return ArrayVerdict(both.name, AS_FLOAT32, size=present.size)
-        return ArrayVerdict(
-            both.name, DIFFERENT, "only in one", moved=None, size=0 if present is None else present.size
-        )
-    found = array_differences.measure(both.first, both.second)
+def _are_stored_alike(a: LSTM, b: LSTM) -> bool:
+    """Return whether both are stored in one layout with the same bytes, which needs no arithmetic to see."""
+    if type(a.layout) is not type(b.layout) or a.gate_order != b.gate_order or a.forget_bias != b.forget_bias:
+        return False
+    stored = [{weight.name: weight.tensor for weight in lstm.weights} for lstm in (a, b)]
+    return stored[0].keys() == stored[1].keys() and all(
+        array_differences.have_same_bytes(tensor, stored[1][name]) for name, tensor in stored[0].items()
+    )
+
+
+def _judge_all(both: Sequence[_GateArray], tolerance: float) -> Iterator[ArrayVerdict]:
+    """Yield the verdict on each array, before anything explains a difference."""
+    pairs = [(one.first, one.second) for one in both if one.first is not None and one.second is not None]
+    measured = iter(array_differences.measure_all(pairs))
+    for one in both:
+        if one.first is None or one.second is None:
+            yield _judge_alone(one)
+        else:
+            yield _judge(one.name, next(measured), tolerance)
+
+
+def _judge_alone(both: _GateArray) -> ArrayVerdict:
+    """Return the verdict on an array that only one of the layers has; a bias that is missing is 0."""
+    present = both.first or both.second
+    if both.array == "b" and present is not None and not present.read().any():
+        return ArrayVerdict(both.name, AS_FLOAT32, size=both.size)
+    return ArrayVerdict(both.name, DIFFERENT, "only in one", moved=None, size=both.size)
+
+
+def _judge(name: str, found: Measured, tolerance: float) -> ArrayVerdict:
     relative = found.largest / found.scale if found.scale else (0.0 if not found.largest else math.inf)
     if found.same_bits:
         verdict = IDENTICAL
@@ -146,5 +174,5 @@ def _judge(both: _GateArray, tolerance: float) -> ArrayVerdict:
         verdict = WITHIN if relative <= tolerance else DIFFERENT
     moved = found.relative_norm if found.norm_before else None
     return ArrayVerdict(
-        both.name, verdict, "", found.largest, relative, moved, found.differing, found.size, found.place, found.values
+        name, verdict, "", found.largest, relative, moved, found.differing, found.size, found.place, found.values
     )
