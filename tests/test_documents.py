@@ -132,8 +132,8 @@ def test_a_command_in_readme_runs(words: str, tmp_path: Path) -> None:
     assert run(shlex.split(words)[1:], tmp_path) or "--plot" in words
 
 
-def test_readme_has_13_tasks() -> None:
-    assert len(TASKS) == 13
+def test_readme_has_15_tasks() -> None:
+    assert len(TASKS) == 15
     assert set(TASKS) >= NOT_RUN
 
 
@@ -295,6 +295,11 @@ def test_the_manual_names_every_key_of_check(folder: Path) -> None:
     made = made_by("check", MODEL, "--params", "1", "--format", "json", folder=folder)
     assert made["differences"]
     assert missing_keys(made, "check --format json") == set()
+
+
+def test_the_manual_names_every_key_of_diff(folder: Path) -> None:
+    other = "keras-1.2.2-weather.h5"
+    assert missing_keys(made_by("diff", MODEL, other, "--json", folder=folder), "diff --json") == set()
 
 
 def test_the_manual_names_every_key_of_trace(folder: Path) -> None:

@@ -103,7 +103,7 @@ def test_all_exceptions_are_in_the_documented_tree() -> None:
     assert [name for name in names if name not in tree] == []
 
 
-ACRONYMS = {"API", "CNTK", "CPU", "CRC", "CVE", "GRU", "HDF", "HTML", "HTTP", "ICLR", "JSON", "LFS", "LSTM", "LZF", "PKWARE",
+ACRONYMS = {"API", "CNTK", "CPU", "CRC", "CVE", "GRU", "HDF", "HTML", "HTTP", "ICLR", "JSON", "LFS", "LSTM", "LZF", "ONNX", "PKWARE",
             "RNN", "SIGTERM", "URL", "UTF"}  # fmt: skip
 SHOWN_BY_HELP = {"FORMATS", "MODEL", "NAME", "VALUE"}
 """Metavars in the docstrings of commands, which `--help` prints; `FORMATS` is replaced there."""
