@@ -35,7 +35,7 @@ README = DOCUMENTS["README.md"]
 DEVELOPMENT = {name: (ROOT / name).read_text("utf-8") for name in ("tests/README.md", "tests/benchmarks/README.md")}
 
 CUT = "[…]"  # lines of the output that a document omits
-COMMANDS = ("show", "export", "check", "trace", "lags", "verify")
+COMMANDS = ("show", "export", "check", "trace", "lags", "diff", "verify")
 
 
 class Example(NamedTuple):

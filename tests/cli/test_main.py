@@ -48,7 +48,7 @@ def test_no_arguments_show_the_help(run: Run) -> None:
     assert run().out == run("--help").out
 
 
-@pytest.mark.parametrize("command", ["show", "export", "trace", "lags", "verify"])
+@pytest.mark.parametrize("command", ["show", "export", "trace", "lags", "diff", "verify"])
 def test_every_command_with_json_takes_it_as_a_format(command: str, run: Run, tmp_path: Path) -> None:
     needed = {"export": ["-o", tmp_path / "x.npz"], "trace": ["-i", "x.npy", "-o", tmp_path / "x.npz"]}.get(command, [])
     named = run(command, "none.h5", *needed, "--format", "json")

@@ -16,7 +16,7 @@ from lstmdump.cli import terminal
 Run = Callable[..., Any]
 MANUAL = Path(__file__).parents[3] / "lstmdump" / "manual"
 TOPICS = sorted(path.stem for path in MANUAL.glob("*.md"))
-COMMANDS = ("show", "export", "check", "trace", "lags", "verify", "help", "version")
+COMMANDS = ("show", "export", "check", "trace", "lags", "diff", "verify", "help", "version")
 
 
 def page(topic: str) -> str:
