@@ -16,6 +16,7 @@ from lstmdump.model.limits import Limits, limit_exceeded
 from lstmdump.readers.pytorch.pickle_values import PickledName, PickledObject, as_key
 
 _MOST_DIGITS = 640  # characters or bytes of a number; the time to convert one grows with their square
+_LARGEST_MEMO = 1 << 32  # as in the opcodes of four bytes; larger numbers can all have one hash
 _TRUE, _FALSE = b"01", b"00"  # of protocol 0
 
 
@@ -247,10 +248,10 @@ class PickleMachine:
         self._push(self._memo[number])
 
     def _number_of_line(self) -> int:
-        line = self._line()
-        if len(line) > _MOST_DIGITS:
-            raise CorruptModel("the pickle has a memo of too many digits")
-        return int(line)
+        number = int(self._line()[:_MOST_DIGITS])
+        if not 0 <= number < _LARGEST_MEMO:
+            raise CorruptModel(f"the pickle has a memo {number}, which it cannot have")
+        return number
 
     def _require_known_protocol(self) -> None:
         protocol = self._take(1)[0]

@@ -77,6 +77,12 @@ class UnhashableKey:
     __slots__ = ()
 
 
+_LARGEST_KEY = 1 << 63
+"""Python hashes a whole number by its remainder of 2**61 - 1: larger ones can all have one hash, by the thousands."""
+
+
 def as_key(value: Any) -> Any:
     """Return `value` if it is a plain key of a dictionary, else one that stands for it."""
+    if isinstance(value, int) and not -_LARGEST_KEY <= value < _LARGEST_KEY:
+        return hex(value)
     return value if value is None or isinstance(value, (str, int, float, bytes)) else UnhashableKey()

@@ -189,3 +189,14 @@ def test_a_name_is_not_imported() -> None:
 
 def test_opcodes_as_they_are() -> None:
     assert run(pickled([1, Raw(b"K\2")])) == [1, 2]
+
+
+def test_keys_cannot_all_have_the_same_hash() -> None:
+    # Python's hash of a whole number is its remainder of 2**61 - 1, so that entries of a dictionary would collide.
+    keys = {turn * (2**61 - 1): None for turn in range(1, 1000)}
+    assert len({hash(key) for key in run(pickle.dumps(keys, 2))}) > 900
+
+
+def test_a_memo_of_an_impossible_number_is_corrupt() -> None:
+    with pytest.raises(CorruptModel, match="memo"):
+        run(b"]p%d\n." % (2**61 - 1))
