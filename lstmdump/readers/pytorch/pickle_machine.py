@@ -248,7 +248,10 @@ class PickleMachine:
         self._push(self._memo[number])
 
     def _number_of_line(self) -> int:
-        number = int(self._line()[:_MOST_DIGITS])
+        line = self._line()
+        if len(line) > _MOST_DIGITS:
+            raise CorruptModel("the pickle has a memo of too many digits")
+        number = int(line)
         if not 0 <= number < _LARGEST_MEMO:
             raise CorruptModel(f"the pickle has a memo {number}, which it cannot have")
         return number
