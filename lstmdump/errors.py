@@ -18,6 +18,7 @@
     ├─ CannotExpress           the layout to export to cannot say what a layer computes
     ├─ CannotReplay            the cell computes something other than the equations of an LSTM
     ├─ BadInput                an input to replay cannot be read or has the wrong shape
+    ├─ TargetFailed            another runtime died, hung or rejected a layer that was exported to it
     ├─ TensorFlowFailed        TensorFlow died, hung or rejected a layer
     ├─ WorkerDied              a worker process died; the message says how
     ├─ BadExpectation          an expectation given to a check is invalid
@@ -97,6 +98,10 @@ class CannotReplay(LstmdumpError):
 
 class BadInput(LstmdumpError):
     """An input to replay cannot be read, holds something other than numbers, or has the wrong shape."""
+
+
+class TargetFailed(LstmdumpError):
+    """Another runtime died, hung or rejected a layer that was exported to it."""
 
 
 class TensorFlowFailed(LstmdumpError):

@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from stat import S_ISDIR, S_ISREG
 from typing import NamedTuple
 
 from lstmdump.errors import NoForgetBias, OutputExists
-from lstmdump.export import atomic, chunks, conflicts, npz, onnx, safetensors
+from lstmdump.export import atomic, chunks, conflicts, npz, onnx, others, safetensors
 from lstmdump.export.chunks import ArrayOutput
 from lstmdump.export.layouts import plan as layouts
 from lstmdump.export.layouts import table, texts
 from lstmdump.export.layouts.modules import LayerModule
 from lstmdump.export.layouts.table import TargetLayout
+from lstmdump.export.others import OtherArrays
 from lstmdump.lstm import LSTM
 from lstmdump.lstm.open_model import OpenModel
 from lstmdump.lstm.precedence import unreadable_first
@@ -52,6 +54,7 @@ class Settings:
         layer_glob: Export only layers whose names match.
         layout: The word of the layout, from `layouts.table.WORDS`.
         force_layout: Write also what the target of the layout computes otherwise.
+        with_others: Write the other arrays of the model, too.
         limits: The limits for reading models.
     """
 
@@ -64,6 +67,7 @@ class Settings:
     limits: Limits = DEFAULTS
     layout: str = table.GATES
     force_layout: bool = False
+    with_others: bool = False
 
 
 _AS_STORED = Settings()
@@ -163,19 +167,28 @@ def export_model(model: ModelPath, job: Job, settings: Settings = _AS_STORED) ->
         with unreadable_first(chosen):
             text = record.line(record.of(_describe(opened, chosen, settings)._replace(model=job.model)))
         output = os.path.join(job.directory, job.output)
+        beside = others.plan(opened, settings.layout, settings.dtype) if settings.with_others else others.NOTHING
         if (layout := table.find(settings.layout)) is None:
             cautions = tuple(_list_cautions(chosen, settings))
             groups = (list(_list_arrays(lstm, settings)) for lstm in chosen)
-            size = _write_arrays(output, text, groups, settings)
+            size = _write_arrays(output, text, chain(groups, others.list_groups(beside)), settings)
         else:
-            modules, cautions = layouts.plan(chosen, opened.producer, layout, force=settings.force_layout)
-            size = _write_layout(output, text, modules, layout, settings)
-        cautions = cautions if chosen else (without_lstm(opened),)
+            is_graph = output.endswith(_ONNX)
+            modules, cautions = layouts.plan(
+                chosen, opened.producer, layout, force=settings.force_layout, is_graph=is_graph
+            )
+            size = _write_layout(output, text, modules, layout, settings, beside)
+        cautions = (*cautions, *beside.cautions) if chosen else (without_lstm(opened), *beside.cautions)
     return Exported(job, len(chosen), size, cautions=cautions)
 
 
 def _write_layout(
-    output: str, text: str, modules: Sequence[LayerModule], layout: TargetLayout, settings: Settings
+    output: str,
+    text: str,
+    modules: Sequence[LayerModule],
+    layout: TargetLayout,
+    settings: Settings,
+    beside: OtherArrays,
 ) -> int:
     if layout.word_text is not None:
         with atomic.whole_file(output, overwrite=settings.force) as file:
@@ -185,7 +198,7 @@ def _write_layout(
     if output.endswith(_ONNX):
         arrays = [array for group in groups for array in group]
         return onnx.write(output, text, modules, arrays, overwrite=settings.force)
-    return _write_arrays(output, text, groups, settings)
+    return _write_arrays(output, text, chain(groups, others.list_groups(beside)), settings)
 
 
 def _write_arrays(output: str, text: str, groups: Iterable[Sequence[ArrayOutput]], settings: Settings) -> int:

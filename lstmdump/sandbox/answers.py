@@ -23,6 +23,7 @@ KNOWN = (
     "lstmdump.errors",
     "lstmdump.export.gates.Exported",
     "lstmdump.export.gates.Job",
+    "lstmdump.export.layouts.checking.ExpectedModule",
     "lstmdump.lstm.behaviour",
     "lstmdump.model.network",
     "lstmdump.model.tree.Source",

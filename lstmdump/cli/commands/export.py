@@ -14,10 +14,12 @@ from lstmdump.cli import terminal
 from lstmdump.cli.exit_status import Run
 from lstmdump.cli.output_format import json_options
 from lstmdump.cli.selection import PATH, Input, Selection, model_options
+from lstmdump.errors import LstmdumpError
 from lstmdump.export import batch, outputs
 from lstmdump.export.batch import Outcome
 from lstmdump.export.gates import DTYPES, Exported, Job, Settings, export, export_model, plan, skipped
 from lstmdump.export.layouts import table
+from lstmdump.export.layouts.table import CHECKED, TargetLayout
 from lstmdump.model import locate
 from lstmdump.model.escape import visible
 from lstmdump.report import record
@@ -54,6 +56,12 @@ _MOST_WORKERS = 61  # the limit of Windows
     metavar="LAYOUT",
     help=f"Arrays as another runtime holds them, one of {', '.join(table.WORDS)}: `lstmdump help export`.",
 )
+@click.option("--all", "with_others", is_flag=True, help="Also the other arrays of the model, as they are stored.")
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Run what was written in PyTorch or ONNX Runtime, where installed, and print the largest difference.",
+)
 @click.option("--force-layout", is_flag=True, help="Write also what that runtime computes otherwise, with a warning.")
 @click.option("--fold-forget-bias", is_flag=True, help="Include in b_f the forget bias added at run time.")
 @click.option("-f", "--force", is_flag=True, help="Overwrite existing outputs.")
@@ -72,6 +80,8 @@ def export_command(
     dtype: str,
     compress: bool,
     layout: str,
+    with_others: bool,
+    check: bool,
     force_layout: bool,
     fold_forget_bias: bool,
     force: bool,
@@ -91,7 +101,11 @@ def export_command(
             "--dask uses the workers of a scheduler, --jobs processes of this machine: give one of them"
         )
     target = table.find(layout)
+    if with_others and (selection.layer is not None or (target is not None and target.arrange is None)):
+        raise click.UsageError("--all writes all arrays of a model, as arrays: leave --layer and such a layout out")
     suffixes = _OWN_SUFFIXES if target is None else target.suffixes
+    if check and (target is None or target.word not in CHECKED):
+        raise click.UsageError(f"--check goes with --layout {' or '.join(sorted(CHECKED))}")
     out = _name_beside(selection, suffixes[0]) if out is None else out
     with Run(as_json=as_json, verb="written", quiet=selection.quiet) as run, selection.guard(out) as guard:
         inputs = list(selection.inputs(run.fail, run.pass_over))
@@ -110,6 +124,7 @@ def export_command(
             selection.limits,
             layout,
             force_layout,
+            with_others,
         )
         directory = "" if dask is None else os.getcwd()  # noqa: PTH109 - as text
         planned = plan([item.path for item in inputs], out, directory=directory, suffixes=suffixes)
@@ -120,6 +135,8 @@ def export_command(
         ):
             for item, outcome in zip(inputs, results, strict=True):
                 _report(run, item, outcome, quiet=selection.quiet)
+                if check and target is not None and outcome.result is not None and not outcome.result.skipped:
+                    _check(run, item, outcome.result, target, guard, selection)
         run.require_models()
     return run.status
 
@@ -164,6 +181,19 @@ def _export_all(
         return batch.run(partial(export, settings=settings), jobs, executor, known=known)
     models = {item.path: item.model for item in inputs}
     return batch.run(lambda job: guard.run(export_model, models[job.model], job, settings), jobs, known=known)
+
+
+def _check(run: Run, item: Input, done: Exported, target: TargetLayout, guard: Guard, selection: Selection) -> None:
+    """Run the layers in the file that was written in the runtime of `target`, and print how far it is from ours."""
+    from lstmdump.export.layouts import checking
+
+    try:
+        expected = guard.run(checking.compute_expected, item.model, selection.layer, target)
+        for found in checking.check(done.job.output, expected, target):
+            words = f"largest difference {found.difference:.2g} from {found.runtime}"
+            terminal.tell(f"{done.job.output}: {visible(found.name)}: {words}")
+    except LstmdumpError as error:
+        run.fail(done.job.output, str(error))
 
 
 def _report(run: Run, item: Input, outcome: Outcome[Job, Exported], *, quiet: bool) -> None:

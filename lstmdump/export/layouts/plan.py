@@ -21,7 +21,7 @@ class Planned(NamedTuple):
     cautions: tuple[str, ...]
 
 
-def plan(lstms: Sequence[LSTM], producer: str, layout: TargetLayout, *, force: bool) -> Planned:
+def plan(lstms: Sequence[LSTM], producer: str, layout: TargetLayout, *, force: bool, is_graph: bool = False) -> Planned:
     """Return the modules of `lstms` in `layout`.
 
     Args:
@@ -29,6 +29,7 @@ def plan(lstms: Sequence[LSTM], producer: str, layout: TargetLayout, *, force: b
         producer: the program that wrote the model.
         layout: the target.
         force: whether to write also what the target computes otherwise, with a caution.
+        is_graph: whether a graph is written, which states activations and directions itself.
 
     Raises:
         CannotExpress: The target cannot compute a layer, and `force` is false.
@@ -40,10 +41,13 @@ def plan(lstms: Sequence[LSTM], producer: str, layout: TargetLayout, *, force: b
         if refusals and not force:
             raise CannotExpress(f"{layer.lstm.name}: {refusals[0]}; --force-layout writes its arrays all the same")
         cautions += [f"{layer.lstm.name}: {reason}" for reason in refusals]
-        cautions += [f"{layer.lstm.name}: {words}" for words in _list_cautions(layer, layout)]
+        cautions += [f"{layer.lstm.name}: {words}" for words in _list_cautions(layer, layout, is_graph=is_graph)]
     for module in modules:
         if not module.is_bidirectional:
-            cautions += [f"{module.first.name}: {words}" for words in _word_direction(module.layers[0], layout)]
+            cautions += [
+                f"{module.first.name}: {words}"
+                for words in _word_direction(module.layers[0], layout, is_graph=is_graph)
+            ]
     return Planned(tuple(modules), tuple(cautions))
 
 
@@ -64,12 +68,12 @@ def list_arrays(modules: Sequence[LayerModule], layout: TargetLayout, dtype: str
             yield ArrayOutput(key(array.name), array.tensor, stored if dtype == "keep" else dtype, reshaped=array.shape)
 
 
-def _list_cautions(layer: Computed, layout: TargetLayout) -> Iterator[str]:
+def _list_cautions(layer: Computed, layout: TargetLayout, *, is_graph: bool) -> Iterator[str]:
     """Yield what the user of a layer has to know that the arrays do not say."""
     lstm, found = layer.lstm, layer.behaviour
     if lstm.forget_bias:
         yield f"the forget bias {lstm.forget_bias:g}, which the cell adds at run time, is included in the bias"
-    if not layer.is_plain and layout.takes_activations:
+    if not layer.is_plain and layout.takes_activations and not is_graph:
         activation, gates = layer.activations
         yield f"it computes {activation}, and {gates} in its gates: state them in {layout.takes_activations}"
     for note in () if found is None else found.notes:
@@ -77,7 +81,7 @@ def _list_cautions(layer: Computed, layout: TargetLayout) -> Iterator[str]:
             yield note
 
 
-def _word_direction(layer: Computed, layout: TargetLayout) -> Iterator[str]:
+def _word_direction(layer: Computed, layout: TargetLayout, *, is_graph: bool) -> Iterator[str]:
     """Yield what to do for a layer that goes backwards and is a module by itself."""
     found = layer.behaviour
     if found is None or not found.go_backwards:
@@ -85,4 +89,6 @@ def _word_direction(layer: Computed, layout: TargetLayout) -> Iterator[str]:
     keeps = layout.keeps_order if layout.goes_backwards else False
     input_words = f"state {layout.goes_backwards}" if layout.goes_backwards else "reverse the steps of its input"
     output_words = "" if found.is_aligned == keeps else "; its output comes in the other order than that of the model"
-    yield f"it goes backwards: {input_words}{output_words}"
+    if is_graph and not output_words:
+        return
+    yield f"it goes backwards: {'its node does, too' if is_graph else input_words}{output_words}"

@@ -73,6 +73,9 @@ LAYOUTS = (
 )  # fmt: skip
 """All targets; a new one needs a row here, and a function in `arrangements` or a writer of its own."""
 
+CHECKED = frozenset({"pytorch", "onnx"})
+"""The layouts whose runtime `--check` runs."""
+
 WORDS = (GATES, *(row.word for row in LAYOUTS))
 """The values of the option `--layout`."""
 
