@@ -96,12 +96,23 @@ class _Commands(click.Group):
         return [*super().shell_complete(ctx, incomplete), CompletionItem(incomplete, type="file")]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not _are_of_the_system(args):
+            raise click.UsageError("an argument holds NUL or half a surrogate pair, which no system can pass", ctx)
         own = {name for param in self.get_params(ctx) for name in param.opts}
         if args and args[0] not in own and args[0] not in _COMMANDS:
             if not ctx.resilient_parsing and _is_unknown_word(args[0]):
                 raise click.ClickException(_refuse_word(args[0]))
             args = ["show", *args]
         return super().parse_args(ctx, args)
+
+
+def _are_of_the_system(args: Sequence[str]) -> bool:
+    """Return whether a system can pass `args` to a program, which those given to `run` need not be."""
+    joined = "".join(args)
+    try:
+        return "\0" not in joined and os.fsencode(joined) is not None
+    except UnicodeEncodeError:
+        return False
 
 
 def _is_unknown_word(word: str) -> bool:

@@ -229,7 +229,7 @@ def _parse_header(text: bytes, name: str) -> tuple[tuple[int, ...], bool, np.dty
     except Exception as error:  # numpy passes on whatever its parsers raise
         raise BadInput(f"{name}: its header is damaged; {_SAVED}") from error
     shape = parsed[0]
-    if any(length < 0 for length in shape):
+    if any(type(length) is not int or length < 0 for length in shape):  # numpy takes True for 1
         raise BadInput(f"{name}: its header is damaged; {_SAVED}")
     return parsed
 
