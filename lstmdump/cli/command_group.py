@@ -14,7 +14,6 @@ import click
 import lstmdump
 from lstmdump.cli import terminal
 from lstmdump.cli.exit_status import FAILED, INTERRUPTED, Ended
-from lstmdump.errors import LstmdumpError
 
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
@@ -176,10 +175,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         terminal.abandon(sys.stdout)
         if not error.pipe_closed:
             terminal.tell(str(error))
-    except (LstmdumpError, OSError) as error:
-        terminal.tell(terminal.sentence(error))
     except Exception as error:  # noqa: BLE001 - a bug is reported in one line, too
-        terminal.tell(terminal.tell_bug(error))
+        terminal.tell(terminal.sentence(error))
     else:
         return int(status or 0)
     return FAILED

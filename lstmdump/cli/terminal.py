@@ -20,6 +20,7 @@ Item = TypeVar("Item")
 _LONGEST = 4000  # characters of a message; a name in a file may have millions
 _HASH_IN_JSON = "\\u0023"
 _COLUMNS = 80  # of a terminal that does not state them
+_NO_THREAD = "can't start new thread"  # as Python says it
 _bars: list[Bar] = []
 COLOURING = ("auto", "always", "never")
 _colouring = ["auto"]  # one of these; the user's choice on the command line
@@ -173,7 +174,21 @@ def _describe(error: Exception) -> str:
         return f"{where}{error.strerror}"
     if isinstance(error, MemoryError):
         return f"not enough memory: {error}" if str(error) else "not enough memory"
-    return tell_bug(error)
+    return _blame_limits(error) or tell_bug(error)
+
+
+def _blame_limits(error: Exception) -> str | None:
+    """Return the message for an exception that a limit of this process explains; None if none does."""
+    if isinstance(error, RuntimeError) and str(error) == _NO_THREAD:
+        return "a thread could not be started; end other processes, or raise their limits (ulimit -u, ulimit -v)"
+    if not isinstance(error, ImportError):
+        return None
+    with suppress(ImportError, MemoryError):
+        from lstmdump.sandbox import rlimits
+
+        if (low := rlimits.describe_low()) is not None:
+            return f"{error.name or 'a library'} cannot be loaded, probably because of {low}"
+    return None
 
 
 def width() -> int | None:

@@ -26,7 +26,21 @@ _SPEED = 5e6  # bytes that are read and written in another form in one second of
 _STEP = 1 << 20  # bytes; fewer cost neither time nor memory that matters
 _STATUS = "/proc/self/statm"
 _SIGN_OF_LIFE = 5.0  # seconds between two of them
+_LITTLE_MEMORY = 256 << 20  # bytes of address space; numpy and h5py with their libraries take half of it
+_FEW_FILES = 32
 _FOR_EVER = 10**9  # seconds: about as many as a timer of the system accepts
+
+
+def describe_low() -> str | None:
+    """Return which limit the user has set for this process that is too low for some models, in words; None for none."""
+    if not _CAN_LIMIT:
+        return None
+    memory, files = (resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_AS, resource.RLIMIT_NOFILE))
+    if 0 <= memory < _LITTLE_MEMORY:  # -1 is infinity on some systems
+        return f"the limit of {memory >> 20} MiB of memory (ulimit -v)"
+    if 0 <= files < _FEW_FILES:
+        return f"the limit of {files} open files (ulimit -n)"
+    return None
 
 
 class ProcessBudget:

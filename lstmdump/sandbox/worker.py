@@ -5,6 +5,7 @@ A damaged model can crash the HDF5 library or make it loop forever. In a worker 
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import signal
@@ -19,13 +20,16 @@ from lstmdump.errors import LstmdumpError, RefusedModel, WorkerDied
 from lstmdump.model import budget
 from lstmdump.sandbox import answers
 from lstmdump.sandbox.fork import Forked, can_fork, ending
-from lstmdump.sandbox.rlimits import ProcessBudget
+from lstmdump.sandbox.rlimits import ProcessBudget, describe_low
 
 Task = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 Answer = tuple[bool, Any]  # whether the job succeeded; its result, or its error and the traceback
 GRACE = 2.0
 """Seconds that an interrupted process has to remove its unfinished output; enough on a busy machine, too."""
 
+_HELP = dict.fromkeys((errno.EMFILE, errno.ENFILE), "raise the limit on open files (ulimit -n)") | {
+    errno.ENOMEM: "end other processes, or raise the limit on memory (ulimit -v)"
+}
 _SIGN_OF_LIFE = b""
 _PATIENCE = 600  # seconds without a sign of life: servers and disks may be slow
 _TICK = 1.0
@@ -98,10 +102,8 @@ class Worker:
                     _fork_worker(self._setup) if can_fork() else _spawn_worker(self._setup)
                 )
             except OSError as error:
-                words = (
-                    f"the worker process could not be started ({error.strerror or error}); "
-                    "end other processes, or raise the limit on processes"
-                )
+                help_ = _HELP.get(error.errno or 0, "end other processes, or raise the limit on processes (ulimit -u)")
+                words = f"the worker process could not be started ({error.strerror or error}); {help_}"
                 raise WorkerDied(words) from error
             return self._connection
 
@@ -193,7 +195,8 @@ def _describe_death(status: int) -> str:
             "reading it takes more CPU time than a model of its size needs, usually because it is damaged; "
             "--limit seconds=… allows more"
         )
-    return f"the worker process died ({ending(status)}); a damaged file can cause that"
+    low = describe_low()
+    return f"the worker process died ({ending(status)}); a damaged file can cause that{f', or {low}' if low else ''}"
 
 
 def _fork_worker(setup: _Setup) -> tuple[Connection, Process]:

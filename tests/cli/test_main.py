@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 import numpy as np
@@ -110,6 +110,36 @@ def test_a_bug_is_one_line_and_status_2(run: Run, model: Path, monkeypatch: pyte
     outcome = run(model)
     assert (outcome.status, outcome.err.count("\n")) == (2, 1)
     assert "a bug in lstmdump: ZeroDivisionError: division by zero" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (RuntimeError("can't start new thread"), "a thread could not be started; end other processes, or raise"),
+        (ImportError("IMPORTANT: …", name="numpy"), "numpy cannot be loaded, probably because of the limit of 39 MiB"),
+        (ImportError("failed to map segment"), "a library cannot be loaded, probably because of the limit of 39 MiB"),
+        (MemoryError(), "not enough memory"),
+    ],
+)
+@pytest.mark.parametrize("place", ["Run", "describe"])
+def test_a_limit_of_the_user_is_not_a_bug(
+    error: Exception, words: str, place: str, run: Run, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise error
+
+    monkeypatch.setattr("lstmdump.sandbox.rlimits.describe_low", lambda: "the limit of 39 MiB of memory (ulimit -v)")
+    monkeypatch.setattr(f"lstmdump.cli.commands.show.{place}", fail)
+    outcome = run(model)
+    assert (outcome.status, outcome.err.count("\n"), words in outcome.err) == (2, 1, True)
+
+
+def test_an_import_that_fails_without_low_limits_is_a_bug(
+    run: Run, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lstmdump.sandbox.rlimits.describe_low", lambda: None)
+    monkeypatch.setattr("lstmdump.cli.commands.show.describe", lambda *_: __import__("lstmdump.nothing"))
+    assert "a bug in lstmdump: ModuleNotFoundError" in run(model).err
 
 
 def test_a_bug_outside_of_the_models_is_one_line(run: Run, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -282,3 +312,30 @@ def test_a_message_with_a_very_long_name_is_shortened(run: Run, tmp_path: Path) 
         assert outcome.err.startswith(f"lstmdump: {path}: layer_names lists \\x1bxxx")
         assert outcome.err.endswith("x, but the file does not hold it: saving was not completed\n")
         assert max(map(len, (outcome.out + outcome.err).splitlines())) <= 4096
+
+
+ENTRY_POINT = "import sys\nfrom lstmdump.cli import main\nsys.exit(main())\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "is_run"),
+    [
+        (["-m", "lstmdump"], True),  # as the manual warns
+        pytest.param(
+            ["-P", "-m", "lstmdump"], False, marks=pytest.mark.skipif(sys.version_info < (3, 11), reason="-P")
+        ),
+        (["../entry_point.py"], False),  # what pip makes
+    ],
+)
+def test_a_module_in_the_current_directory_is_run_by_python_only(
+    options: list[str], is_run: bool, model: Path, root: Path
+) -> None:
+    (model.parent / "entry_point.py").write_text(ENTRY_POINT)
+    directory = model.parent / "hostile"
+    directory.mkdir()
+    (directory / "numpy.py").write_text("open('canary', 'w')\n")
+    command = [sys.executable, *options, "show", "--stats", str(model)]
+    done = subprocess.run(
+        command, cwd=directory, capture_output=True, check=False, env={**os.environ, "PYTHONPATH": str(root)}
+    )
+    assert ((directory / "canary").exists(), done.returncode == 0) == (is_run, not is_run)

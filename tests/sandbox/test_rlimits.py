@@ -1,4 +1,4 @@
-"""Limits of a worker process on systems that cannot enforce them."""
+"""Limits of a worker process on systems that cannot enforce them, and limits that the user has set."""
 
 from __future__ import annotations
 
@@ -24,3 +24,19 @@ def test_a_system_without_limits_may_have_a_file_in_the_place_of_the_status(
     budget.allow(2**30, 2)
     budget.end()
     assert (budget.own, budget.running) == (0, False)
+
+
+@pytest.mark.skipif(not hasattr(rlimits, "resource"), reason="a system without such limits")
+@pytest.mark.parametrize(
+    ("memory", "files", "words"),
+    [
+        (78 << 20, 1024, "the limit of 78 MiB of memory (ulimit -v)"),
+        (8 << 30, 8, "the limit of 8 open files (ulimit -n)"),
+        (8 << 30, 1024, None),
+        (-1, -1, None),  # infinity, as most systems say it
+    ],
+)
+def test_low_limits_are_described(memory: int, files: int, words: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {rlimits.resource.RLIMIT_AS: memory, rlimits.resource.RLIMIT_NOFILE: files}
+    monkeypatch.setattr(rlimits.resource, "getrlimit", lambda kind: (found[kind], -1))
+    assert rlimits.describe_low() == words

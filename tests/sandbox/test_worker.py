@@ -34,8 +34,8 @@ pytestmark = pytest.mark.skipif(not fork.HAS_FORK, reason="fork does not work on
 MEBIBYTE = 2**20
 
 
-def crowded() -> NoReturn:
-    raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+def crowded(number: int = errno.EAGAIN) -> NoReturn:
+    raise OSError(number, os.strerror(number))
 
 
 @pytest.fixture
@@ -106,10 +106,27 @@ def test_a_process_that_sends_an_invalid_answer_is_killed(worker: Worker) -> Non
         worker.do(babbling, 600)
 
 
-def test_a_process_that_cannot_be_started_is_reported(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "fork", crowded)
-    with pytest.raises(WorkerDied, match="the worker process could not be started"):
+@pytest.mark.parametrize(
+    ("number", "help_"),
+    [
+        (errno.EAGAIN, "end other processes, or raise the limit on processes (ulimit -u)"),
+        (errno.EMFILE, "raise the limit on open files (ulimit -n)"),
+        (errno.ENOMEM, "end other processes, or raise the limit on memory (ulimit -v)"),
+    ],
+)
+def test_a_process_that_cannot_be_started_is_reported_with_what_helps(
+    number: int, help_: str, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fork", lambda: crowded(number))
+    with pytest.raises(WorkerDied) as raised:
         worker.do(divided, 2)
+    assert str(raised.value) == f"the worker process could not be started ({os.strerror(number)}); {help_}"
+
+
+def test_the_error_names_a_low_limit_of_the_user(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox_worker, "describe_low", lambda: "the limit of 8 open files (ulimit -n)")
+    with pytest.raises(WorkerDied, match=r"a damaged file can cause that, or the limit of 8 open files \(ulimit -n\)$"):
+        worker.do(ended, -signal.SIGKILL)
 
 
 def test_a_process_works_without_a_null_device(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
