@@ -1,6 +1,11 @@
 """`python -m lstmdump`."""
 
-from lstmdump.cli import main
+import sys
 
 if __name__ == "__main__":
-    main()
+    try:
+        from lstmdump.cli import main
+
+        main()
+    except KeyboardInterrupt:  # while the line above is run; `main` handles it from then on
+        sys.exit(130)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # of `signal`, whose import takes as long as `lstmdump --version`
+import atexit
 import os
 import sys
 
@@ -16,15 +18,22 @@ if TYPE_CHECKING:
     command: click.Group
 
 _VERSION_OPTIONS = (["-V"], ["--version"])
+INTERRUPTED = 130
+"""The exit status after Ctrl-C: 128 plus the number of the signal, as in shells."""
 
 
 def main() -> None:
-    """Run the command `lstmdump` and exit."""
-    if sys.argv[1:] in _VERSION_OPTIONS and _write_version():
-        sys.exit(0)
-    from lstmdump.cli import command_group
+    """Run the command `lstmdump` and exit; Ctrl-C has no traceback, while modules are imported, too."""
+    try:
+        if sys.argv[1:] in _VERSION_OPTIONS and _write_version():
+            sys.exit(0)
+        from lstmdump.cli import command_group
 
-    command_group.main()
+        command_group.main()
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    finally:
+        atexit.register(_signal.signal, _signal.SIGINT, _signal.SIG_DFL)  # Python has tracebacks for Ctrl-C at its end
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import click
 
 import lstmdump
-from lstmdump.cli import terminal
-from lstmdump.cli.exit_status import FAILED, INTERRUPTED, Ended
+from lstmdump.cli import INTERRUPTED, terminal
+from lstmdump.cli.exit_status import FAILED, Ended
 
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 DONE = 0
 DIFFERENT = 1
 FAILED = 2
-INTERRUPTED = 130  # by Ctrl-C; 128 plus the number of the signal, as in shells
 
 
 class Ended(BaseException):

@@ -145,3 +145,44 @@ def test_an_output_is_not_opened_as_a_closed_standard_stream(
     )
     assert (done.returncode, "bug" in done.stderr) == (2 if ">&-" in closed.split() else 0, False)
     assert np.load(tmp_path / "out" / f"{model.name}.npz").files[0] == "__lstmdump__"
+
+
+ENTRY_POINT = "import sys\nfrom lstmdump.cli import main\nsys.exit(main())\n"  # as pip makes it
+
+
+@pytest.mark.parametrize("command", [["-m", "lstmdump"], ["-c", ENTRY_POINT]], ids=["-m", "entry point"])
+@pytest.mark.parametrize("module", ["lstmdump.cli", "lstmdump.cli.command_group", "click", "numpy", "lstmdump.replay.statistics"])  # fmt: skip
+def test_ctrl_c_while_a_module_is_imported_is_quiet(
+    module: str, command: list[str], root: Path, tmp_path: Path
+) -> None:
+    if module == "lstmdump.cli" and command[0] == "-c":
+        pytest.skip("the entry point itself imports it")
+    model = builders.one_lstm(tmp_path / "m.h5")
+    hook = (
+        "import signal, sys\n"
+        "class Interrupts:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == {module!r}:\n"
+        "            signal.raise_signal(signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupts())\n"
+    )
+    (tmp_path / "sitecustomize.py").write_text(hook)
+    done = subprocess.run(
+        [sys.executable, *command, "show", "--stats", str(model)],
+        capture_output=True, text=True, check=False, timeout=60, cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(root)])},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr.strip()) == (130, "")  # click ends the line after ^C
+
+
+def test_ctrl_c_while_python_ends_is_quiet(root: Path) -> None:
+    code = (
+        "import atexit, signal, sys\n"
+        "from lstmdump import cli\n"
+        "atexit.register(signal.raise_signal, signal.SIGINT)\n"  # called after what `main` registers
+        "cli.main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--version"], capture_output=True, text=True, check=False, timeout=60, cwd=root
+    )
+    assert (done.returncode, done.stdout[:9], done.stderr) == (-signal.SIGINT, "lstmdump ", "")
