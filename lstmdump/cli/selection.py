@@ -17,11 +17,12 @@ from typing import Any, NamedTuple, TypeAlias, cast
 
 import click
 
+from lstmdump.cli import terminal
 from lstmdump.cli.output_format import color_option
 from lstmdump.errors import BrokenModel, LstmdumpError, ModelPart, UnknownFormat, UnreadableModel
 from lstmdump.model import limits as model_limits
 from lstmdump.model import locate
-from lstmdump.model.limits import DEFAULTS, Limits
+from lstmdump.model.limits import DEFAULTS, Limits, limit_exceeded
 from lstmdump.model.location import Location
 from lstmdump.readers.detect import detect
 from lstmdump.sandbox.guard import Guard, ModelPath
@@ -110,7 +111,7 @@ class Selection(NamedTuple):
 
     def guard(self, *writes: str) -> Guard:
         """Return the guard that runs work on the models, which may write the files and directories `writes`."""
-        guard = Guard(writes)
+        guard = Guard(writes, None if self.quiet else terminal.tell_waiting)
         if any(map(locate.is_url, self.recursive)):
             guard.start(network=True)  # before searching below a URL starts threads
         return guard
@@ -264,26 +265,37 @@ def marked_text(data: bytes) -> str | None:
 def _search(directory: str, limits: Limits, fail: Fail, pass_over: PassOver) -> Iterator[Input]:
     """Yield all models below `directory` by name, without searching linked directories.
 
-    A directory that is a model as a whole is not searched.
+    A directory that is a model as a whole is not searched. A server may make up directories without end.
     """
     try:
-        waiting = [(locate.at(directory, limits), True)]
+        top = locate.at(directory, limits)
     except UnreadableModel as error:
         fail(directory, str(error))
         return
+    waiting, listed = [(top, True)], 0
     while waiting:
         found, is_directory = waiting.pop()
         try:
             if (item := _detect_directory(found) if is_directory else _detect_file(found)) is not None:
                 yield item
             elif is_directory:
-                waiting.extend(reversed(found.entries()))
+                inner = found.entries()
+                listed += 0 if top.is_here else len(inner)
+                if listed > limits.objects:
+                    fail(directory, _refuse_more(limits))
+                    return
+                waiting.extend(reversed(inner))
         except UnknownFormat:
             pass_over()
         except OSError as error:
             fail(found.path, f"cannot be searched: {error.strerror}")
         except UnreadableModel as error:
             fail(found.path, str(error))
+
+
+def _refuse_more(limits: Limits) -> str:
+    words = f"it lists more than {limits.objects:,} files and directories, of which the first were searched"
+    return str(limit_exceeded("objects", words, needed=10 * limits.objects))
 
 
 def _detect_directory(directory: Location) -> Input | None:

@@ -20,6 +20,7 @@ Item = TypeVar("Item")
 _LONGEST = 4000  # characters of a message; a name in a file may have millions
 _HASH_IN_JSON = "\\u0023"
 _COLUMNS = 80  # of a terminal that does not state them
+_PATIENCE = 3  # seconds
 _NO_THREAD = "can't start new thread"  # as Python says it
 _bars: list[Bar] = []
 COLOURING = ("auto", "always", "never")
@@ -135,6 +136,12 @@ def tell(message: str) -> None:
         _bars[-1].above(lambda: _print_message(line))
     else:
         _print_message(line)
+
+
+def tell_waiting(url: str, seconds: int) -> None:
+    """Say on a terminal that the server of `url` has not answered, once, after a few seconds."""
+    if seconds == _PATIENCE and _is_terminal(sys.stderr):
+        tell(f"{url}: waiting for an answer of the server")
 
 
 def _one_line(text: str) -> str:

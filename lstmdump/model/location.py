@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import os
+from itertools import islice
 from typing import BinaryIO
 
 from lstmdump.errors import RefusedModel
 from lstmdump.model import budget
-from lstmdump.model.limits import DEFAULTS, Limits
+from lstmdump.model.limits import DEFAULTS, Limits, limit_exceeded
 
 _CACHED = ("models--", "datasets--", "spaces--")  # prefixes of repositories in the cache of the Hugging Face Hub
 
@@ -90,9 +91,15 @@ class Location:
         return os.stat(self.path).st_size
 
     def entries(self) -> list[tuple[Location, bool]]:
-        """Return the entries of this directory by name, each with whether it is a directory and not a link to one."""
+        """Return the entries of this directory by name, each with whether it is a directory and not a link to one.
+
+        Raises:
+            RefusedModel: It has more than `limits` allow.
+        """
         with os.scandir(self.path) as found:
-            listed = sorted((entry.name, entry) for entry in found if entry.is_file() or entry.is_dir())
+            first = list(islice(found, self.limits.objects + 1))
+            require_short_listing(len(first), self.limits)
+            listed = sorted((entry.name, entry) for entry in first if entry.is_file() or entry.is_dir())
         return [(Location(entry.path, limits=self.limits), entry.is_dir(follow_symlinks=False)) for _, entry in listed]
 
     def open(self, *, buffered: bool = True) -> BinaryIO:
@@ -127,3 +134,14 @@ class Location:
             data = file.read()
         budget.allow(len(data))
         return data
+
+
+def require_short_listing(count: int, limits: Limits) -> None:
+    """Check that a directory does not have more entries than `limits` allow.
+
+    Raises:
+        RefusedModel: It has more.
+    """
+    if count > limits.objects:
+        words = f"a directory of more than {limits.objects:,} files and directories"
+        raise limit_exceeded("objects", words, needed=10 * limits.objects)

@@ -6,8 +6,9 @@ directory. Exceptions of fsspec and of the libraries behind it are converted her
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import SEEK_END
 from typing import Any, BinaryIO, cast
 from urllib.parse import quote, unquote
@@ -17,7 +18,7 @@ import fsspec
 from lstmdump.errors import MissingDependency, RefusedModel, UnreadableModel
 from lstmdump.model import budget
 from lstmdump.model.limits import DEFAULTS, Limits
-from lstmdump.model.location import Location
+from lstmdump.model.location import Location, require_short_listing
 from lstmdump.model.range_cache import BLOCK, RangedFile, Ranges
 from lstmdump.model.urls import is_http, split
 
@@ -55,9 +56,11 @@ def at(url: str, limits: Limits = DEFAULTS) -> Location:
 
 def _http_options() -> dict[str, Any]:
     """Return the user's fsspec options for HTTP, with ours: proxies of the environment, and no compressed content."""
+    from lstmdump.model.http_requests import client_options
+
     own = {**fsspec.config.conf.get("http", {}), **fsspec.config.conf.get("https", {})}
     return {
-        "client_kwargs": {"trust_env": True, **own.get("client_kwargs", {})},
+        "client_kwargs": {"trust_env": True, **client_options(), **own.get("client_kwargs", {})},
         "headers": {"Accept-Encoding": "identity", **own.get("headers", {})},
     }
 
@@ -141,9 +144,13 @@ class RemoteLocation(Location):
         """Return the entries of this directory by name, each with whether it is a directory.
 
         Names that cannot be part of a URL are left out: fsspec splits chains at `::`.
+
+        Raises:
+            RefusedModel: It has more than `limits` allow.
         """
         with _convert_errors("cannot be listed"):
             listed = self._system.ls(self.inner, detail=True)
+        require_short_listing(len(listed), self.limits)
         found = {}
         for entry in listed:
             start, _, name = entry["name"].rstrip("/").rpartition("/")
@@ -288,5 +295,10 @@ def _find_cause(error: Exception) -> Exception:
 
 def _format_message(error: Exception) -> str:
     """Return the message of `error` in one line."""
+    if isinstance(error, (TimeoutError, asyncio.TimeoutError)):
+        with suppress(ImportError):
+            from lstmdump.model.http_requests import describe_timeout
+
+            return describe_timeout(error) or "the server has not answered in time"
     status, message = getattr(error, "status", None), getattr(error, "message", None)
     return f"{status} {message}" if status and message else " ".join(str(error).split()) or type(error).__name__

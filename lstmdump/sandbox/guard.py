@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Concatenate, NamedTuple, ParamSpec, TypeVar
 
@@ -92,10 +93,12 @@ class Guard:
 
     Args:
         writes: The files and directories that the work may write.
+        waiting: Called while a server does not answer, with the URL and for how many seconds that has been so.
     """
 
-    def __init__(self, writes: tuple[str, ...] = ()) -> None:
+    def __init__(self, writes: tuple[str, ...] = (), waiting: Callable[[str, int], None] | None = None) -> None:
         self._writes = writes
+        self._waiting = waiting
         self._workers: dict[bool, Worker] = {}  # by whether they may use the network
 
     def start(self, *, network: bool = False) -> None:
@@ -129,6 +132,8 @@ class Guard:
             with suppress(NotPlain), plain_files_only():
                 return work(model, *args, **options)
         if (worker := self._get_worker(network=network)) is not None:
+            if network and self._waiting is not None:
+                worker.waiting = partial(self._waiting, model.path)
             result: Result = worker.do(work, model, *args, **options)
             return result
         if is_required:

@@ -77,7 +77,12 @@ class Worker:
     Args:
         modules: Modules to import in the process before the first job.
         box: What the process may do; None for everything.
+
+    Attributes:
+        waiting: Called about each second that the process gives no sign of life, with the number of these seconds.
     """
+
+    waiting: Callable[[int], None] | None = None
 
     def __init__(self, *modules: str, box: Box | None = None) -> None:
         self._setup = _Setup(modules, box)
@@ -143,6 +148,8 @@ class Worker:
             ticks = 0
             while not connection.poll(_TICK):  # counted, not timed: this process may be stopped and continued
                 ticks += 1
+                if self.waiting is not None:
+                    self.waiting(ticks)
                 if ticks * _TICK >= _PATIENCE and self._process is not None:
                     self._process.kill()
                     raise TimeoutError

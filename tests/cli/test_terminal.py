@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from support import builders
 
+from lstmdump.cli import terminal
+
 pty = pytest.importorskip("pty", reason="POSIX pseudo-terminals")
 
 
@@ -92,3 +94,13 @@ def test_the_bar_is_removed_and_the_cursor_restored(batch: list[object]) -> None
     shown, _ = on_terminal(batch, stdout=subprocess.PIPE)
     assert shown.endswith("\x1b[2Klstmdump: 39 written, 1 failed, 0 passed over\r\n")
     assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
+
+
+def test_waiting_is_told_once_and_on_a_terminal_only(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for is_terminal in (False, True):
+        monkeypatch.setattr("lstmdump.cli.terminal._is_terminal", lambda _, is_terminal=is_terminal: is_terminal)
+        for seconds in range(1, 30):
+            terminal.tell_waiting("https://host/m.h5", seconds)
+    assert capfd.readouterr().err == "lstmdump: https://host/m.h5: waiting for an answer of the server\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lstmdump.errors import MissingDependency, RefusedModel
-from lstmdump.model.limits import Limits
+from lstmdump.model.limits import DEFAULTS, Limits
 from lstmdump.model.locate import at, is_url
 from lstmdump.model.location import Location
 
@@ -90,6 +90,7 @@ def test_an_existing_file_named_like_a_url_is_that_file(folder: Path, monkeypatc
 
 def test_without_fsspec_the_error_names_the_extra_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "lstmdump.model.remote", raising=False)
+    monkeypatch.delattr("lstmdump.model.remote", raising=False)  # where an earlier test has imported it
     monkeypatch.setitem(sys.modules, "fsspec", None)
     with pytest.raises(MissingDependency, match=r"pip install 'fsspec\[http\]'"):
         at("https://host/m.h5")
@@ -194,3 +195,11 @@ def test_a_derived_location_has_the_same_limits(reached: Callable[[Location], Lo
 @pytest.mark.parametrize("url", ["", "file://"])
 def test_the_size_of_a_file_is_known(url: str, model: Path) -> None:
     assert at(f"{url}{model}").child("variables").child("data").size() == len(b"bytes")
+
+
+def test_a_directory_of_too_many_files_is_refused(tmp_path: Path) -> None:
+    for number in range(6):
+        (tmp_path / str(number)).touch()
+    assert len(Location(tmp_path, limits=DEFAULTS._replace(objects=6)).entries()) == 6
+    with pytest.raises(RefusedModel, match=r"a directory of more than 5 files and .*; --limit objects=50 allows it"):
+        Location(tmp_path, limits=DEFAULTS._replace(objects=5)).entries()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import zipfile
@@ -167,3 +168,17 @@ def test_a_mistyped_setting_is_an_error_for_every_model(
     monkeypatch.setenv("LSTMDUMP_SANDBOX", "on")
     with pytest.raises(WorkerDied, match="it may be require or off"):
         guard.run(process_of, ModelPath(str(samples / "tf-1.12-basic-lstm-cell-checkpoint/model.ckpt.index")))
+
+
+def test_a_server_that_does_not_answer_is_reported_while_it_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lstmdump.model.http_requests.SILENCE", 1)
+    monkeypatch.setattr("lstmdump.sandbox.worker._TICK", 0.1)
+    told: list[tuple[str, int]] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/m.h5"
+        with (
+            Guard(waiting=lambda path, seconds: told.append((path, seconds))) as guard,
+            pytest.raises(UnreadableModel, match="has not answered for 1 s"),
+        ):
+            guard.run(process_reading, ModelPath(url))
+    assert (url, 5) in told  # of the ten ticks in the second; importing what reads URLs takes some
