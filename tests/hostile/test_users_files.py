@@ -233,7 +233,8 @@ def test_a_list_of_any_names_is_used_or_refused(place: Path, names: list[bytes],
 
 VALUED = {
     "show": ["-l", "--gates", "--limit", "--format", "--plot", "-T", "-r", "--explain", "--color"],
-    "export": ["-o", "-l", "--dtype", "--limit", "-j", "-r"],
+    "export": ["-o", "-l", "--dtype", "--limit", "-j", "-r", "--layout"],
+    "diff": ["m.h5", "-l", "--tolerance", "--format", "--limit"],
     "check": ["--params", "--total", "--layer-params", "--layer-shape", "--max-params", "--against", "--config", "--format", "-l"],
     "trace": ["-o", "-i", "--mask", "--initial-state", "--activation", "--recurrent-activation", "--forget-bias", "--dtype", "--into", "--plot", "-l"],
     "lags": ["-i", "--mask", "--initial-state", "--activation", "--forget-bias", "--into", "--top", "--plot", "-l"],
