@@ -7,10 +7,10 @@ processor's cache, and each block is cut into the parts of i, f, c and o.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from lstmdump.errors import CorruptModel, DoesNotFit
+from lstmdump.errors import CorruptModel, DoesNotFit, UnreadableModel
 from lstmdump.export import npy
 from lstmdump.model.tensor import UNKNOWN_DTYPE, Array, Rows, Tensor, derived
 
@@ -69,12 +69,34 @@ def pieces(outputs: Sequence[ArrayOutput]) -> Iterator[tuple[int, Piece]]:
     by_source: dict[int, list[int]] = {}
     for index, output in enumerate(outputs):
         by_source.setdefault(id(_get_whole_array(output)), []).append(index)
-    for indices in by_source.values():
-        source = _get_whole_array(outputs[indices[0]])
-        if source.rows is not None and len(source.shape) in (1, 2):
-            yield from _read_once(source, source.rows, [(index, outputs[index]) for index in indices])
-        else:
-            yield from ((index, piece) for index in indices for piece in _fetch(outputs[index]))
+    checks: dict[Callable[[], None], None] = {}
+    try:
+        for indices in by_source.values():
+            yield from _read_source([(index, outputs[index]) for index in indices], checks)
+    except (DoesNotFit, UnreadableModel):  # which damage explains, if there is any
+        _verify(checks)
+        raise
+    _verify(checks)
+
+
+def _read_source(
+    outputs: Sequence[tuple[int, ArrayOutput]], checks: dict[Callable[[], None], None]
+) -> Iterator[tuple[int, Piece]]:
+    """Yield the pieces of `outputs`, all of one stored array; add to `checks` what verifies them afterwards."""
+    source = _get_whole_array(outputs[0][1])
+    if source.rows is None or len(source.shape) not in (1, 2):
+        yield from ((index, piece) for index, output in outputs for piece in _fetch(output))
+        return
+    rows = source.rows
+    if source.unverified is not None:
+        rows, check = source.unverified
+        checks[check] = None
+    yield from _read_once(source, rows, outputs)
+
+
+def _verify(checks: Iterable[Callable[[], None]]) -> None:
+    for check in checks:
+        check()
 
 
 def _get_whole_array(output: ArrayOutput) -> Tensor:

@@ -16,6 +16,8 @@ UNKNOWN_DTYPE = "unknown"
 """The `dtype` of an array whose file states it only beside the numbers, which are not read."""
 Cuts = tuple[slice, ...]
 Rows: TypeAlias = "Callable[[], Iterator[bytes | memoryview]]"
+Unverified: TypeAlias = "tuple[Rows, Callable[[], None]]"
+"""The rows of an array, and the function that verifies all rows yielded so far; it raises an error if they differ."""
 
 
 class Place(NamedTuple):
@@ -41,10 +43,12 @@ class Tensor:
         rows: Yields all bytes in order, little-endian, as blocks of whole rows; the rows of an array of one dimension
             are its elements. A block is valid until the next is requested, and the data is verified only when the
             iterator ends without an error. None if values can only be fetched.
+        unverified: The same bytes for callers that do nothing final before they have called the function beside: one
+            reading is enough then where the checksum is one of more than this array. None if there is no such function.
         place: The position in the array of which this is a block; None for a whole array.
     """
 
-    __slots__ = ("dtype", "fetch", "name", "place", "rows", "shape")
+    __slots__ = ("dtype", "fetch", "name", "place", "rows", "shape", "unverified")
 
     def __init__(
         self,
@@ -54,6 +58,7 @@ class Tensor:
         fetch: Callable[[Cuts], Array],
         rows: Rows | None = None,
         place: Place | None = None,
+        unverified: Unverified | None = None,
     ) -> None:
         self.name = name
         self.shape = shape
@@ -61,6 +66,7 @@ class Tensor:
         self.fetch = fetch
         self.rows = rows
         self.place = place
+        self.unverified = unverified
 
     def __repr__(self) -> str:
         return f"Tensor({self.name!r}, {self.shape}, {self.dtype})"
@@ -102,8 +108,13 @@ class Tensor:
 
         return Tensor(name or self.name, shape, self.dtype, fetch, place=Place(whole, absolute))
 
-    def guarded(self, check: Callable[[], None]) -> Tensor:
-        """Return the same array with `check`, which may raise, called before each read."""
+    def guarded(self, check: Callable[[], None], *, also_later: bool = False) -> Tensor:
+        """Return the same array with `check`, which may raise, called before each read.
+
+        Args:
+            check: The function.
+            also_later: Whether it also verifies what has been read before it is called.
+        """
         rows = self.rows
 
         def fetch(cuts: Cuts) -> Array:
@@ -114,7 +125,10 @@ class Tensor:
             check()
             yield from rows() if rows is not None else ()
 
-        return Tensor(self.name, self.shape, self.dtype, fetch, None if rows is None else checked_rows)
+        if rows is None:
+            return Tensor(self.name, self.shape, self.dtype, fetch)
+        unverified = (rows, check) if also_later else None
+        return Tensor(self.name, self.shape, self.dtype, fetch, checked_rows, unverified=unverified)
 
     def renamed(self, name: str) -> Tensor:
         """Return the same array under another name."""

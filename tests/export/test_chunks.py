@@ -126,3 +126,44 @@ def test_infinity_fits() -> None:
 
 def test_a_filled_tensor_has_the_number_everywhere() -> None:
     assert filled("b_f", 3, 1.5, "float32").read().tolist() == [1.5, 1.5, 1.5]
+
+
+class UnverifiedSource(Source):
+    """A stored array whose rows can be verified after they have been read."""
+
+    def __init__(self, events: list[str], values: np.ndarray = VALUES, error: Exception | None = None) -> None:
+        super().__init__(values)
+        self.events = events
+        self.error = error
+        self.tensor = Tensor(
+            "t", values.shape, str(values.dtype), self.never, self.never, unverified=(self.rows, self.check)
+        )
+
+    def rows(self) -> Iterator[memoryview]:
+        yield from super().rows()
+        self.events.append("read")
+
+    def check(self) -> None:
+        self.events.append("checked")
+        if self.error is not None:
+            raise self.error
+
+
+def test_rows_that_can_be_verified_later_are_verified_once_after_all_pieces() -> None:
+    events: list[str] = []
+    tensor = UnverifiedSource(events).tensor
+    others = Tensor("t", (4, 6), "float32", tensor.fetch, tensor.rows, unverified=tensor.unverified)
+    assert joined(kept(tensor), kept(others)) == [VALUES.ravel().tolist()] * 2
+    assert events == ["read", "read", "checked"]
+
+
+def test_damage_is_reported_instead_of_a_number_that_does_not_fit() -> None:
+    large = UnverifiedSource([], np.array([[7e4]], "f4"), CorruptModel("the checksum differs"))
+    with pytest.raises(CorruptModel, match="the checksum differs"):
+        joined(ArrayOutput("W_i", large.tensor, "float16"))
+
+
+def test_a_number_that_does_not_fit_is_reported_if_there_is_no_damage() -> None:
+    large = UnverifiedSource([], np.array([[7e4]], "f4"))
+    with pytest.raises(DoesNotFit):
+        joined(ArrayOutput("W_i", large.tensor, "float16"))

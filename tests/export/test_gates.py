@@ -11,11 +11,12 @@ import pytest
 from support import builders
 from support.cells import changed
 
-from lstmdump.errors import DoesNotFit, NoForgetBias, OutputClash, OutputExists, OutputUnwritable
+from lstmdump.errors import CorruptModel, DoesNotFit, NoForgetBias, OutputClash, OutputExists, OutputUnwritable
 from lstmdump.export import atomic, gates
 from lstmdump.export.gates import Job, Settings, export, plan
 from lstmdump.lstm.open_model import OpenModel
-from lstmdump.model import locate
+from lstmdump.model import locate, zipfiles
+from lstmdump.readers.keras.weights_h5.member_window import MemberWindow
 from lstmdump.sandbox.guard import ModelPath
 
 KEEP = Settings()
@@ -144,6 +145,46 @@ def test_a_number_that_does_not_fit_is_named_and_nothing_is_written(tmp_path: Pa
     with pytest.raises(DoesNotFit, match=r"x/W_i: it holds .* too large for float16"):
         exported(path, Settings(dtype="float16"))
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.h5"]
+
+
+def large_keras(path: Path) -> Path:
+    """Write a `.keras` archive of two layers, whose kernels have a MiB each."""
+    config = builders.sequential(builders.lstm_config("a", 256), builders.lstm_config("b", 256))
+    groups = {group: builders.cell(256, 256) for group in ("layers/lstm/cell", "layers/lstm_1/cell")}
+    return builders.keras_zip(path, config, groups)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "settings", [KEEP, Settings(layer_glob="a"), Settings(dtype="float16"), Settings(compress=True)]
+)
+@pytest.mark.parametrize("layer", [0, 1])
+def test_a_changed_byte_in_an_archive_is_reported_and_nothing_is_written(
+    layer: int, settings: Settings, tmp_path: Path
+) -> None:
+    path = large_keras(tmp_path / "m.keras")
+    data, kernel = bytearray(path.read_bytes()), builders.cell(256, 256)[0].tobytes()
+    at = data.find(kernel, data.find(kernel) + 1 if layer else 0) + len(kernel) // 2
+    data[at + 3] = 0x7F  # the exponent of a number, which becomes too large for float16
+    path.write_bytes(data)
+    words = r"^model.weights.h5 is damaged: its checksum differs from the one in the zip archive$"
+    with pytest.raises(CorruptModel, match=words):
+        export(Job(str(path), str(tmp_path / "out" / "x.npz")), settings)
+    assert [item.name for item in tmp_path.iterdir()] == ["m.keras"]
+
+
+@pytest.mark.skipif(zipfiles.crc32_combine is None, reason="a function of isal")
+def test_the_numbers_in_an_archive_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, counts = large_keras(tmp_path / "m.keras"), []
+    before = MemberWindow._fetch
+
+    def count(self: MemberWindow, view: memoryview, start: int) -> int:
+        counts.append(before(self, view, start))
+        return counts[-1]
+
+    monkeypatch.setattr(MemberWindow, "_fetch", count)
+    exported(path)
+    numbers = 2 * sum(array.nbytes for array in builders.cell(256, 256))
+    assert numbers < sum(counts) < 1.1 * numbers
 
 
 def test_an_output_that_exists_is_refused_before_anything_is_read(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,6 +88,21 @@ def test_a_guarded_tensor_that_can_only_be_fetched_has_no_rows(tensor: Tensor) -
     assert tensor.guarded(lambda: None).rows is None
 
 
+def test_a_check_that_may_come_later_is_handed_over_with_the_unverified_rows() -> None:
+    def check() -> None:
+        raise RuntimeError
+
+    tensor = Tensor("t", (1,), "uint8", lambda cuts: VALUES[cuts], lambda: iter([b"1"])).guarded(check, also_later=True)
+    assert tensor.unverified is not None
+    rows, later = tensor.unverified
+    assert (list(rows()), later) == ([b"1"], check)
+
+
+def test_a_check_that_must_come_first_is_not_handed_over() -> None:
+    tensor = Tensor("t", (1,), "uint8", lambda cuts: VALUES[cuts], lambda: iter([b"1"]))
+    assert tensor.guarded(lambda: None).unverified is None
+
+
 def test_the_rows_of_arrays_are_chained_in_their_order() -> None:
     pieces = [Tensor(text, (1,), "uint8", lambda cuts: VALUES[cuts], partial(iter, [text.encode()])) for text in "abc"]
     rows = chained(pieces)

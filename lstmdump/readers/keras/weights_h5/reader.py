@@ -129,7 +129,7 @@ def assemble(
         producer: the program that wrote the file, with its version.
         limits: the limits of the model.
         release: closes the file.
-        files: the container, which is verified before the first array is read.
+        files: the container, which is verified before the first array is read, or after the last one.
         notes: notes on the model, which precede those on its names.
 
     Raises:
@@ -138,7 +138,7 @@ def assemble(
     require_all_arrays(root)
     places = _place(root, architecture, producer)
     weights = [
-        Weight(place.path, leaf, tensor if files is None else tensor.guarded(files.verify))
+        Weight(place.path, leaf, tensor if files is None else tensor.guarded(files.verify, also_later=True))
         for place in places
         for leaf, tensor in place.arrays.items()
     ]

@@ -21,13 +21,12 @@ from lstmdump.model import budget, zipfiles
 from lstmdump.model.limits import FREE, limit_exceeded
 from lstmdump.model.location import Location
 from lstmdump.model.scratch import open_scratch
-from lstmdump.model.seekable import PositionedFile
-from lstmdump.model.zipfiles import crc32
 from lstmdump.readers import foreign_errors, json_text
 from lstmdump.readers.declared_sizes import Declared, Extents
 from lstmdump.readers.detect import ZIP_MAGIC
 from lstmdump.readers.hdf5.choice import MOST_TEXT, require_usual
 from lstmdump.readers.hdf5.file import HDF5File, open_hdf5
+from lstmdump.readers.keras.weights_h5.member_window import MemberWindow
 
 _MAX_IN_MEMORY = 16 * 2**20  # bytes; a larger decompressed member is kept in a temporary file
 _MAX_READ_WHOLE = 8 * 2**20  # bytes; a smaller uncompressed member with few numbers in it is read when it is opened
@@ -63,7 +62,7 @@ class ZipContainer:
         self._places = Extents()
         self._taken: set[str] = set()
         self._open: list[HDF5File] = []
-        self._unverified: list[_MemberWindow] = []
+        self._unverified: list[MemberWindow] = []
 
     def has(self, name: str) -> bool:
         """Return whether the member `name` exists."""
@@ -157,7 +156,7 @@ class ZipContainer:
         with _convert_errors(name), self._zip.open(info) as member:
             yield member  # type: ignore[misc] # typeshed: IO[bytes]
 
-    def _open_window(self, info: zipfile.ZipInfo) -> _MemberWindow:
+    def _open_window(self, info: zipfile.ZipInfo) -> MemberWindow:
         with _convert_errors(info.filename):
             self._file.seek(info.header_offset)
             header = self._file.read(_LOCAL_HEADER)
@@ -167,7 +166,7 @@ class ZipContainer:
             end = self._file.seek(0, io.SEEK_END)
             if header[:4] != ZIP_MAGIC or name != info.filename.encode() or start + info.file_size > end:
                 raise CorruptModel(f"{info.filename} is not at the offset that the zip archive states")
-            return _MemberWindow(self._file, info.filename, start, info.file_size, info.CRC)
+            return MemberWindow(self._file, info.filename, start, info.file_size, info.CRC)
 
     def _unpack(self, info: zipfile.ZipInfo) -> BinaryIO:
         with self._open_inflated(info.filename) as member, _convert_errors(info.filename):
@@ -177,42 +176,6 @@ class ZipContainer:
             while chunk := member.read(_CHUNK):
                 into.write(chunk)
             return into
-
-
-class _MemberWindow(PositionedFile):
-    """An uncompressed member as a file of its own: the `size` bytes of the archive from `start` on."""
-
-    def __init__(self, file: BinaryIO, name: str, start: int, size: int, crc: int) -> None:
-        super().__init__(size)
-        self._file = file
-        self.name = name
-        self._start = start
-        self._crc = crc
-
-    def readall(self) -> bytes:
-        """Return all bytes from the current position on."""
-        self._file.seek(self._start + self._at)
-        found = self._file.read(max(0, self._size - self._at))
-        self._at += len(found)
-        return found
-
-    def _read(self, view: memoryview, start: int) -> int:
-        self._file.seek(self._start + start)
-        return int(self._file.readinto(view))  # type: ignore[attr-defined]
-
-    def verify(self) -> None:
-        """Read the whole member and compare its checksum.
-
-        Raises:
-            CorruptModel: The checksum differs.
-        """
-        self.seek(0)
-        crc, buffer = 0, memoryview(bytearray(_CHUNK))
-        while count := self.readinto(buffer):
-            budget.allow(count)
-            crc = crc32(buffer[:count], crc)
-        if crc != self._crc:
-            raise CorruptModel(f"{self.name} is damaged: its checksum differs from the one in the zip archive")
 
 
 def _convert_errors(what: str) -> AbstractContextManager[None]:
