@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 
 from lstmdump.errors import CorruptModel
@@ -59,15 +59,17 @@ class Extents:
 
     Attributes:
         end: the end of the last array, valid after `require_disjoint`.
+        describe: records offsets of metadata that describes groups and arrays.
     """
 
-    __slots__ = ("_head", "_last", "_objects", "_places", "_size", "_sorted", "end")
+    __slots__ = ("_head", "_last", "_objects", "_places", "_size", "_sorted", "describe", "end")
 
     def __init__(self, size: int | None = None, head: int = 0) -> None:
         self._size = size
         self._head = head
         self._places: list[tuple[int, int, str | bytes]] = []
         self._objects: list[int] = []
+        self.describe: Callable[[Iterable[int]], None] = self._objects.extend
         self._last = self.end = 0
         self._sorted = True
 
@@ -89,10 +91,6 @@ class Extents:
             elif stop > self.end:
                 self.end = stop
             self._last = stop
-
-    def describe(self, places: Iterable[int]) -> None:
-        """Record the offsets `places` of metadata that describes groups and arrays."""
-        self._objects.extend(places)
 
     def require_disjoint(self) -> None:
         """Check that each byte belongs to one array only.

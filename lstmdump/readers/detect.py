@@ -197,12 +197,13 @@ def detect(location: Location) -> Format:
     try:
         if location.is_dir():
             return _detect_directory(location)
-        if not location.exists() and location.name:
-            if location.sibling(location.name + _INDEX).is_file():
-                return Format.CHECKPOINT
-            _explain_missing_checkpoint(location)
-        if location.exists() and not location.is_file():
-            raise UnknownFormat("neither a file nor a directory")
+        if not location.is_file():
+            if location.exists():
+                raise UnknownFormat("neither a file nor a directory")
+            if location.name:
+                if location.sibling(location.name + _INDEX).is_file():
+                    return Format.CHECKPOINT
+                _explain_missing_checkpoint(location)
         if (words := _describe_part(location)) is not None:
             with location.open() as file:
                 _refuse_lfs_pointer(file.read(_HEAD))
@@ -292,15 +293,17 @@ def find_index_of_shards(names: Iterable[str]) -> str | None:
 
 def _detect_file(file: BinaryIO, location: Location) -> Format:
     head = file.read(_HEAD)
-    size = file.seek(0, 2)
     broken = BrokenModel if location.name.lower().endswith(_MODEL_SUFFIXES) else UnknownFormat
-    if not size:
+    if not head:
         raise broken("an empty file")
+    if head.startswith(HDF5_SIGNATURE):
+        return Format.HDF5
     if head.startswith(ZIP_MAGIC):
         return _detect_zip(file, location.limits, broken)
     if head[257:262] == b"ustar":
         raise UnknownFormat("a tar archive; unpack it first")
-    if _is_hdf5(file, size):
+    size = file.seek(0, 2)
+    if _has_hdf5_after_user_block(file, size):
         return Format.HDF5
     file.seek(max(0, size - len(LEVELDB_MAGIC)))
     if file.read() == LEVELDB_MAGIC:
@@ -404,14 +407,14 @@ def _name_foreign(head: bytes) -> str | None:
     return next(known, None) or next((words for pattern, words in _FOREIGN_PATTERNS if re.match(pattern, head)), None)
 
 
-def _is_hdf5(file: BinaryIO, size: int) -> bool:
-    """Return whether the signature is at 0, or after a user block at 512, 1024, 2048, … (HDF5 file format, II.A)."""
-    offset = 0
+def _has_hdf5_after_user_block(file: BinaryIO, size: int) -> bool:
+    """Return whether the signature is at 512, 1024, 2048, … (HDF5 file format, II.A)."""
+    offset = 512
     while offset + len(HDF5_SIGNATURE) <= size:
         file.seek(offset)
         if file.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE:
             return True
-        offset = max(512, offset * 2)
+        offset *= 2
     return False
 
 

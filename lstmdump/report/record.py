@@ -6,6 +6,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, NamedTuple
 
 from lstmdump.errors import BadExpectation
@@ -45,7 +46,13 @@ class RecordedModel(NamedTuple):
 
 def line(value: Mapping[str, Any]) -> str:
     """Return `value` as one line of JSON that is valid UTF-8; invisible characters are escaped."""
-    return with_unseen(json.dumps(value, ensure_ascii=False, allow_nan=False), _escape)
+    return with_unseen(_encoder().encode(value), _escape)
+
+
+@cache
+def _encoder() -> json.JSONEncoder:
+    """Return the encoder of all lines: `json.dumps` makes one for each."""
+    return json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 
 def _escape(character: str) -> str:

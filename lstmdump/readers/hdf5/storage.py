@@ -15,12 +15,16 @@ class Storage:
         head: the size of the file's header, with what precedes it.
         declared: the sizes of all arrays of the model, some of which are in this file.
         stored: the bytes that the file takes where it is stored, by default its size.
+
+    Attributes:
+        describe: records offsets in the file of what describes groups and arrays.
     """
 
     def __init__(self, size: int, head: int, declared: Declared, stored: int | None = None) -> None:
         self.declared = declared
         self.limits = declared.limits
         self._extents = Extents(size, head)
+        self.describe = self._extents.describe
         self._taken: set[str] = set()
         declared.store(size if stored is None else stored)
 
@@ -46,10 +50,6 @@ class Storage:
         for start, size in chunks:
             self._extents.take(f"a chunk of {path}", start, size)
         self._extents.require_disjoint()
-
-    def describe(self, places: Iterable[int]) -> None:
-        """Record the offsets in the file of what describes groups and arrays."""
-        self._extents.describe(places)
 
     def check_declared_sizes(self) -> None:
         """Check the declared sizes of the arrays against the stored bytes.

@@ -33,12 +33,18 @@ _NO_PARAMETERS = frozenset({"seed_generator_state", "rnn_state"})
 
 
 class _FileContents:
-    """The contents of a file: arrays by top-level layer, the architecture if stored, and the version of Keras."""
+    """The contents of a file: arrays by top-level layer, the architecture if stored, and the version of Keras.
+
+    Attributes:
+        major: the major version of Keras; files of weights alone state a version since 2.0.0.
+    """
 
     def __init__(self, root: Group, architecture: ConfigLayer | None, version: str | None) -> None:
         self.root = root
         self.architecture = architecture
         self.version = version
+        start = re.match(r"\d{1,9}", version or "")
+        self.major = int(start[0]) if start else 1
         self.groups: dict[str, list[Bucket]] = {}
 
     def tensors(self) -> Iterator[Tensor]:
@@ -46,12 +52,6 @@ class _FileContents:
         for buckets in self.groups.values():
             for bucket in buckets:
                 yield from bucket.arrays.values()
-
-    @property
-    def major(self) -> int:
-        """The major version of Keras; files of weights alone state a version since 2.0.0."""
-        start = re.match(r"\d{1,9}", self.version or "")
-        return int(start[0]) if start else 1
 
     @property
     def numbers_directions(self) -> bool:

@@ -6,7 +6,9 @@ from typing import BinaryIO
 
 from lstmdump.readers.hdf5.choice import NotPlain
 
-_BLOCK = 1 << 14  # bytes
+_BITS = 14
+_BLOCK = 1 << _BITS  # bytes
+_WITHIN = _BLOCK - 1
 _MOST_KEPT = 256  # blocks: 4 MiB
 _TIMES, _FREE = 16, 1 << 22  # how many bytes are read for each byte of the file, and beyond that
 
@@ -38,11 +40,12 @@ class Blocks:
         self._left -= size
         if self._left < 0:
             raise NotPlain("read too often")
-        number, skipped = divmod(start, _BLOCK)
-        if skipped + size <= _BLOCK:
-            block = self._blocks.get(number)
-            return (self._load(number) if block is None else block)[skipped : skipped + size]
-        return self._fetch(start, size)
+        skipped = start & _WITHIN  # half of the time of divmod: this is the function that is called most
+        stop = skipped + size
+        if stop > _BLOCK:
+            return self._fetch(start, size)
+        block = self._blocks.get(start >> _BITS)
+        return (self._load(start >> _BITS) if block is None else block)[skipped:stop]
 
     def _load(self, number: int) -> bytes:
         start = number * _BLOCK

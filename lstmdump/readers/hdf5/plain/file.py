@@ -63,7 +63,7 @@ class _ErrorsConverted:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(error, _UNFORESEEN):
+        if error is not None and isinstance(error, _UNFORESEEN):
             raise NotPlain(str(error)) from error
 
 
@@ -112,8 +112,9 @@ class PlainObjects:
     def __init__(self, file: BinaryIO, size: int, declared: Declared, stored: int | None) -> None:
         self.file = file
         self.is_open = True
-        self._superblock = read_superblock(Blocks(file, size))
-        self.blocks = Blocks(file, self._superblock.end)
+        self.blocks = Blocks(file, size)
+        self._superblock = read_superblock(self.blocks)
+        self.blocks.end = self._superblock.end
         self.storage = Storage(size, self._superblock.size, declared, stored)
         self._links = LinkReader(self.blocks, self._superblock, self.storage.describe)
         self._attributes = AttributeReader(self.blocks, declared.limits.json_size, self.storage.describe)
@@ -252,7 +253,9 @@ class PlainGroup(Group):
     def _find(self, path: str) -> PlainObject | None:
         """Return the object at `path`, or None if there is none, for instance because a dataset is on the way."""
         found = self._group
-        for step in filter(None, encode_path(path).split(b"/")):
+        for step in encode_path(path).split(b"/"):
+            if not step:
+                continue
             if step == b".":
                 raise NotPlain("a step that leads nowhere")
             if not found.is_group or (address := self._objects.links(found).get(step)) is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from lstmdump.readers.hdf5.choice import NotPlain
 from lstmdump.readers.hdf5.plain import checksum
@@ -12,6 +12,7 @@ from lstmdump.readers.hdf5.plain.blocks import Blocks
 # The start of a header, and of each message in it: type, length and flags.
 _HEADER_V1, _HEADER_V2 = struct.Struct("<BxHII4x"), struct.Struct("<4sBB")
 _MESSAGE_V1, _MESSAGE_V2 = struct.Struct("<HHB3x"), struct.Struct("<BHB")
+_START_V1 = _MESSAGE_V1.size
 _PLACE = struct.Struct("<QQ")
 _HAS_TIMES, _HAS_PHASES, _SIZE_WIDTH, _ORDERED = 0x20, 0x10, 0x03, 0x04  # flags of a version 2 header
 _MARK, _MARK_OF_MORE = b"OHDR", b"OCHK"
@@ -24,6 +25,8 @@ _SINGLE = frozenset({DATASPACE, LINK_INFO, DATATYPE, OLD_FILL_VALUE, FILL_VALUE,
                      SYMBOL_TABLE, ATTRIBUTE_INFO})  # fmt: skip
 _WITHOUT_USE = frozenset({_NIL, _COMMENT, _OLD_TIME, _TIME})
 _SHARED = 0x2  # the message is stored elsewhere
+
+_Message = tuple[int, int, bytes]  # type, flags and body
 
 
 class ObjectHeader:
@@ -52,17 +55,16 @@ def read_header(blocks: Blocks, address: int) -> ObjectHeader:
         NotPlain: It is damaged, or holds messages of another type or stored elsewhere.
     """
     found = ObjectHeader()
+    single = found.single
     for kind, flags, body in _read_messages(blocks, address, found.places):
-        if kind in _WITHOUT_USE:
-            continue
         if flags & _SHARED:
             raise NotPlain("a shared message")
-        if kind == ATTRIBUTE:
+        if kind in _SINGLE and kind not in single:
+            single[kind] = body
+        elif kind == ATTRIBUTE:
             found.attributes.append(body)
         elif kind == LINK:
             found.links.append(body)
-        elif kind in _SINGLE and kind not in found.single:
-            found.single[kind] = body
         else:
             raise NotPlain(f"a message of type {kind}")
     return found
@@ -80,37 +82,37 @@ def read_layout_message(blocks: Blocks, address: int) -> bytes:
     return found[0]
 
 
-def _read_messages(blocks: Blocks, address: int, places: list[int]) -> Iterator[tuple[int, int, bytes]]:
-    """Yield type, flags and body of each message, and add the address of each block of messages to `places`."""
+def _read_messages(blocks: Blocks, address: int, places: list[int]) -> Iterable[_Message]:
+    """Return type, flags and body of each message of use, and add the address of each block of them to `places`."""
     head = blocks.read(address, _HEADER_V1.size)
     return _read_v2(blocks, address, head, places) if head[:4] == _MARK else _read_v1(blocks, address, head, places)
 
 
-def _read_v1(blocks: Blocks, address: int, head: bytes, places: list[int]) -> Iterator[tuple[int, int, bytes]]:
+def _read_v1(blocks: Blocks, address: int, head: bytes, places: list[int]) -> list[_Message]:
     version, count, _, size = _HEADER_V1.unpack(head)
     if version != 1:
         raise NotPlain("not a header")
-    unread = [(address + _HEADER_V1.size, size)]
+    unread, found = [(address + _HEADER_V1.size, size)], []
     for start, length in unread:
         _add_place(start, places)
         data, at = blocks.read(start, length), 0
         while at < length:
             kind, width, flags = _MESSAGE_V1.unpack_from(data, at)
-            at += _MESSAGE_V1.size
-            body = data[at : at + width]
-            at += width
+            body = at + _START_V1
+            at = body + width
             count -= 1
             if at > length or width % 8:
                 raise NotPlain("a message of another length")
             if kind == _CONTINUATION:
-                unread.append(_PLACE.unpack_from(body))
-            else:
-                yield kind, flags, body
+                unread.append(_PLACE.unpack_from(data[body:at]))
+            elif kind not in _WITHOUT_USE:
+                found.append((kind, flags, data[body:at]))
     if count:
         raise NotPlain("another number of messages")
+    return found
 
 
-def _read_v2(blocks: Blocks, address: int, head: bytes, places: list[int]) -> Iterator[tuple[int, int, bytes]]:
+def _read_v2(blocks: Blocks, address: int, head: bytes, places: list[int]) -> Iterator[_Message]:
     _, version, flags = _HEADER_V2.unpack_from(head)
     if version != 2:
         raise NotPlain("not a header")
@@ -128,8 +130,8 @@ def _read_v2(blocks: Blocks, address: int, head: bytes, places: list[int]) -> It
         yield from _split_v2(data[start if place == address else 4 : -checksum.SIZE], flags, unread)
 
 
-def _split_v2(data: bytes, header_flags: int, unread: list[tuple[int, int]]) -> Iterator[tuple[int, int, bytes]]:
-    """Yield the messages in a block, but add the blocks of its continuations to `unread`."""
+def _split_v2(data: bytes, header_flags: int, unread: list[tuple[int, int]]) -> Iterator[_Message]:
+    """Yield the messages of use in a block, but add the blocks of its continuations to `unread`."""
     at, gap = 0, _MESSAGE_V2.size + (2 if header_flags & _ORDERED else 0)
     while at + gap <= len(data):
         kind, width, flags = _MESSAGE_V2.unpack_from(data, at)
@@ -140,7 +142,7 @@ def _split_v2(data: bytes, header_flags: int, unread: list[tuple[int, int]]) -> 
             raise NotPlain("a message of another length")
         if kind == _CONTINUATION:
             unread.append(_PLACE.unpack_from(body))
-        else:
+        elif kind not in _WITHOUT_USE:
             yield kind, flags, body
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 from lstmdump.readers.hdf5.choice import NotPlain
 from lstmdump.readers.hdf5.plain.blocks import Blocks
@@ -50,7 +50,7 @@ class LinkReader:
         if SYMBOL_TABLE in header.single:
             if header.links or LINK_INFO in header.single:
                 raise NotPlain("two kinds of links")
-            found = list(self._read_table(header.single[SYMBOL_TABLE]))
+            found = self._read_table(header.single[SYMBOL_TABLE])
         else:
             _require_compact(header.single[LINK_INFO])
             found = sorted(map(_parse_link, header.links))
@@ -66,22 +66,24 @@ class LinkReader:
         self._claimed.add(address)
         self._describe((address,))
 
-    def _read_table(self, message: bytes) -> Iterator[Named]:
+    def _read_table(self, message: bytes) -> list[Named]:
         tree, heap = _TABLE.unpack_from(message)
         self._claim(heap)
         place, names = read_local_heap(self._blocks, heap)
         self._claim(place)
+        found: list[Named] = []
+        self._read_node(tree, None, names, found)
         last = b""
-        for name, address in self._read_node(tree, None, names):
+        for name, _ in found:
             if name <= last:
                 raise NotPlain("names out of order")
             last = name
-            yield name, address
+        return found
 
-    def _read_node(self, address: int, level: int | None, names: bytes) -> Iterator[Named]:
-        """Yield the members below a node, each of them between the two names beside its child.
+    def _read_node(self, address: int, level: int | None, names: bytes, found: list[Named]) -> None:
+        """Add the members below a node to `found`, each of them between the two names beside its child.
 
-        HDF5 looks for a name by these, so it would not find others.
+        HDF5 looks for a name by these, so it would not find others. The order of all members is checked by the caller.
         """
         self._claim(address)
         most = self._superblock.most_children[0]
@@ -92,14 +94,17 @@ class LinkReader:
         keys: tuple[int, ...] = struct.unpack_from(f"<{2 * count + 1}Q", data, _NODE.size)
         for turn in range(count):
             low, child, high = keys[2 * turn : 2 * turn + 3]
-            below = self._read_node(child, own_level - 1, names) if own_level else self._read_leaf(child, names)
-            first, last = _name_at(names, low), _name_at(names, high)
-            for member in below:
-                if not first < member[0] <= last:
-                    raise NotPlain("a name beyond its node")
-                yield member
+            before = len(found)
+            if own_level:
+                self._read_node(child, own_level - 1, names, found)
+            else:
+                self._read_leaf(child, names, found)
+            if found[before:] and not (
+                _name_at(names, low) < found[before][0] and found[-1][0] <= _name_at(names, high)
+            ):
+                raise NotPlain("a name beyond its node")
 
-    def _read_leaf(self, address: int, names: bytes) -> Iterator[Named]:
+    def _read_leaf(self, address: int, names: bytes, found: list[Named]) -> None:
         self._claim(address)
         most = self._superblock.most_names
         data = self._blocks.read(address, _LEAF.size + most * _ENTRY.size)
@@ -109,7 +114,7 @@ class LinkReader:
         for name, place, kind in _ENTRY.iter_unpack(data[_LEAF.size : _LEAF.size + count * _ENTRY.size]):
             if kind not in _NOT_SOFT:
                 raise NotPlain("a soft link")
-            yield _name_at(names, name), place
+            found.append((_name_at(names, name), place))
 
 
 def _name_at(names: bytes, start: int) -> bytes:

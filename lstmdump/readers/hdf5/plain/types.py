@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import struct
+from functools import lru_cache
 
 from lstmdump.readers.hdf5.choice import NotPlain
 
 _MAX_DIMENSIONS = 32
+_MOST_KEPT = 128  # messages that have been parsed, of at most 64 KiB
 _HAS_MOST = 0x1  # the flag of a dataspace that can grow
 UNLIMITED = 2**64 - 1
 """The largest length of a dimension that can grow without limit."""
@@ -57,8 +59,9 @@ _FLOAT32 = Datatype("float32", 4, "f")
 _FLOAT32_MESSAGE = struct.pack("<B3BI", 0x11, _NORMALISED, 31, 0, 4) + _FLOATS[4][1]
 
 
+@lru_cache(_MOST_KEPT)
 def parse_datatype(message: bytes) -> Datatype:
-    """Return the type in a message.
+    """Return the type in a message, which is not to be changed; the same few messages are in all files.
 
     Raises:
         NotPlain: It is another type.
@@ -115,22 +118,19 @@ def _parse_bool(bits: bytes, version: int, rest: bytes) -> Datatype:
 
 
 class Dataspace:
-    """The shape of an array, and the most that it can grow to."""
+    """The shape of an array, the most that it can grow to, and the number of its elements."""
 
-    __slots__ = ("most", "shape")
+    __slots__ = ("count", "most", "shape")
 
     def __init__(self, shape: tuple[int, ...], most: tuple[int, ...]) -> None:
         self.shape = shape
         self.most = most
-
-    @property
-    def count(self) -> int:
-        """The number of elements."""
-        return math.prod(self.shape)
+        self.count = math.prod(shape)
 
 
+@lru_cache(_MOST_KEPT)
 def parse_dataspace(message: bytes) -> Dataspace:
-    """Return the shape in a message.
+    """Return the shape in a message, which is not to be changed.
 
     Raises:
         NotPlain: It is damaged, or says that there is no array.

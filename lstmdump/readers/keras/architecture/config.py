@@ -155,9 +155,10 @@ def _parse_layer(value: object, depth: int, most: int, *, nameless: bool) -> Con
 
 def _parse_children(settings: Config, depth: int, most: int) -> Iterator[tuple[str, ConfigLayer]]:
     for key, value in settings.items():
-        if key in _NO_LAYERS or key.endswith(_NO_LAYER_ENDINGS):
+        items = value if isinstance(value, list) else [value] if isinstance(value, dict) else ()
+        if not items or key in _NO_LAYERS or key.endswith(_NO_LAYER_ENDINGS):
             continue
-        for item in value if isinstance(value, list) else [value]:
+        for item in items:
             child = _parse_layer(item, depth + 1, most, nameless=key in _LAYER_KEYS)
             if child is not None:
                 yield key, child

@@ -154,15 +154,15 @@ def is_recurrent(layer: ConfigLayer) -> bool:
 
 
 def find_leaf_layers(layer: ConfigLayer, around: Steps = ()) -> Iterator[LeafLayer]:
-    """Yield the layers within `layer`, or itself, that contain no others, in the order of the model.
+    """Return an iterator over the layers within `layer`, or itself, that contain no others, in the order of the model.
 
-    The two halves of a Bidirectional are yielded separately, even if the configuration states one layer for both.
+    The two halves of a Bidirectional are listed separately, even if the configuration states one layer for both.
 
     Args:
         layer: the layer, wrapper or model.
         around: the names of the layers around it, each in the forms that it can have in a file.
     """
-    yield from _find_leaves(layer, _list_forms(layer.name), _LeafContext(around))
+    return _find_leaves(layer, _list_forms(layer.name), _LeafContext(around))
 
 
 def expected_but_missing(expected: Iterable[LeafLayer], is_stored: Callable[[LeafLayer], bool]) -> str | None:

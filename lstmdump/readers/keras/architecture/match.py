@@ -77,7 +77,7 @@ def match_buckets(
     as_stored = sorted(leaves, key=lambda leaf: leaf.frozen)
     numbered = Counter(bucket.scope for bucket in buckets)  # a scope of several layers names none of them
     by_name = _list_by_name(as_stored)
-    by_number = hides_frozen and not any(leaf.frozen for leaf in leaves)
+    by_number = hides_frozen and len(buckets) > 1 and not any(leaf.frozen for leaf in leaves)
     in_file = range(len(buckets))
     counted = sorted(in_file, key=lambda index: session_numbers(buckets[index].scope)) if by_number else in_file
     for form, order in ((str, in_file), (without_session_number, counted)):

@@ -154,6 +154,8 @@ def place_layers(
     found: list[PlacedLayer] = []
     leaves_by_group = _find_leaves_by_group(groups, architecture)
     for group, buckets in groups.items():
+        if not buckets:
+            continue
         leaves = leaves_by_group.get(group, [])
         matched = match_buckets(buckets, leaves, hides_frozen=hides_frozen)
         rank = {id(leaf): index for index, leaf in enumerate(leaves)}
@@ -312,13 +314,17 @@ def _tell_places_apart(found: list[PlacedLayer]) -> list[PlacedLayer]:
         return ((bucket.group, *bucket.scope.split("/"), str(bucket.number)) for bucket in buckets)
 
     paths = tell_apart([one.path for one in found], [one.arrays.keys() for one in found], by_scope)
-    return [one._replace(path=path) for one, path in zip(found, paths, strict=True)]
+    return _with_paths(found, paths)
+
+
+def _with_paths(found: list[PlacedLayer], paths: Sequence[LayerPath]) -> list[PlacedLayer]:
+    return [one if path == one.path else one._replace(path=path) for one, path in zip(found, paths, strict=True)]
 
 
 def drop_names_of_keras(found: list[PlacedLayer]) -> list[PlacedLayer]:
     """Return `found` without automatic names in the paths."""
     paths = drop_automatic_names([one.path for one in found], [_may_be_only_cell(one.leaf) for one in found])
-    return [one._replace(path=path) for one, path in zip(found, paths, strict=True)]
+    return _with_paths(found, paths)
 
 
 def _may_be_only_cell(leaf: LeafLayer | None) -> bool:
