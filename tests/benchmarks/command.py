@@ -11,9 +11,19 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks import batch_cases, export_cases, machine, network_cases, remote_cases, replay_cases, show_cases, tables
+from benchmarks import (
+    batch_cases,
+    export_cases,
+    lags_cases,
+    machine,
+    network_cases,
+    remote_cases,
+    replay_cases,
+    show_cases,
+    tables,
+)
 from benchmarks.goals import Goal, Verdict, judge
-from benchmarks.measuring import Command, Launcher, Round, in_turns
+from benchmarks.measuring import Command, Launcher, Round, in_turns, with_instructions
 from benchmarks.workspace import OURS, QUICK, Case, NotMeasured, Sizes, Workspace, temporary
 
 CASES = (
@@ -22,6 +32,7 @@ CASES = (
     *batch_cases.CASES,
     *remote_cases.CASES,
     *replay_cases.CASES,
+    *lags_cases.CASES,
     *network_cases.CASES,
 )
 
@@ -96,6 +107,7 @@ def _run(case: Case, above: Path, sizes: Sizes, options: argparse.Namespace) -> 
             rounds = in_turns(
                 launcher, commands, times, lambda what: _show_progress(f"{case.name}: {what}"), warm_up=case.warm_up
             )
+            rounds = with_instructions(launcher, commands, rounds)
         except NotMeasured as why:
             lacking = str(why)
     others = idleness.others()

@@ -82,14 +82,34 @@ def cpu(name: str, against: str, start_up: str = "") -> Figure:
     return lambda one: (one[name].cpu - (one[start_up].cpu if start_up else 0)) / one[against].cpu
 
 
+def start_up(name: str, against: str) -> Figure:
+    """Return the instructions of `name` divided by those of `against`; where they are not counted, the CPU times."""
+
+    def ratio(one: Round) -> float:
+        ours, theirs = one[name].instructions, one[against].instructions
+        return cpu(name, against)(one) if ours is None or theirs is None else ours / theirs
+
+    return ratio
+
+
+def resident(name: str) -> Figure:
+    """Return the resident memory of `name`, in MiB."""
+    return lambda one: one[name].resident
+
+
 def wall(name: str, against: str) -> Figure:
     """Return the wall time of `name` divided by that of `against`."""
     return lambda one: one[name].wall / one[against].wall
 
 
-def cpu_each(name: str, number: int, start_up: str = "") -> Figure:
-    """Return the CPU time of `name`, minus that of `start_up`, for each of `number` models, in ms."""
-    return lambda one: (one[name].cpu - (one[start_up].cpu if start_up else 0)) / number
+def cpu_each(name: str, number: int, start_up: str = "", against: str = "") -> Figure:
+    """Return the CPU time of `name`, minus that of `start_up`, for each of `number` models.
+
+    In ms, or divided by that of `against`.
+    """
+    return lambda one: (
+        (one[name].cpu - (one[start_up].cpu if start_up else 0)) / number / (one[against].cpu if against else 1)
+    )
 
 
 def resident_over(name: str, start_up: str) -> Figure:

@@ -102,6 +102,17 @@ def write_keras(path: Path, d: int, m: int, compression: int = zipfile.ZIP_STORE
     return _archive(path, inner, config(d, m), compression)
 
 
+def write_fading_keras(path: Path, d: int, m: int) -> Path:
+    """Write a `.keras` archive of one layer that forgets its input, as trained ones do, and neither at once nor never."""
+    draw = np.random.default_rng(m)
+    kernel = draw.standard_normal((d, 4 * m)) / math.sqrt(d)
+    recurrent = 0.8 * draw.standard_normal((m, 4 * m)) / math.sqrt(m)
+    bias = np.repeat([0, 1, 0, 0], m)  # that of the forget gate, as in Keras
+    inner = path.with_suffix(".inner")
+    builders.saved(inner, {"layers/lstm/cell": [values.astype(np.float32) for values in (kernel, recurrent, bias)]})
+    return _archive(path, inner, config(d, m), zipfile.ZIP_STORED)
+
+
 def write_sparse_keras(path: Path, d: int, m: int) -> Path:
     """Write the same as a sparse file of zeros."""
     inner = path.with_suffix(".inner")

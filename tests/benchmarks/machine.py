@@ -12,6 +12,7 @@ from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
+from benchmarks.measuring import counting_words
 from benchmarks.workspace import ROOT
 
 _PACKAGES = ("lstmdump", "click", "crc32c", "h5py", "isal", "numpy", "rich")
@@ -50,6 +51,11 @@ def _version(name: str) -> str:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return ""
+
+
+def word_of_start_up() -> str:
+    """Return what is compared in figures of the start-up: instructions if they can be counted, else CPU time."""
+    return "Instructions" if counting_words() else "CPU"
 
 
 class Idleness:

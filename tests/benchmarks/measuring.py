@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from typing import NamedTuple
 
 MIB = 1 << 20
 _LIMIT = 900
+_COUNTING = ("--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null")
 _UNSET = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "NO_COLOR", "FORCE_COLOR", "LSTMDUMP_DEBUG")
 _SET = {"COLUMNS": "80", "LINES": "24", "TERM": "xterm-256color", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
@@ -31,6 +33,8 @@ class Usage(NamedTuple):
         read: Bytes read by system calls, or over the network; None if unknown.
         status: The exit status.
         stopping: The time from Ctrl-C to the end, in ms; None without Ctrl-C.
+        instructions: The instructions in user space, in millions, without those of child processes; None if they are
+            not counted.
         failure: The reason why the run does not count; empty if it does.
     """
 
@@ -41,6 +45,7 @@ class Usage(NamedTuple):
     status: int
     stopping: float | None = None
     failure: str = ""
+    instructions: float | None = None
 
 
 class Interrupt(NamedTuple):
@@ -62,6 +67,7 @@ class Command(NamedTuple):
         rounds: The number of rounds, from the first, in which the command is run.
         checked: Called after each run with the usage; returns it, with a failure or other figures if necessary.
         lacks: The reason why the command cannot be run here.
+        counted: Whether its instructions are counted, if valgrind is installed.
     """
 
     name: str
@@ -75,6 +81,7 @@ class Command(NamedTuple):
     rounds: int = 1_000
     checked: Callable[[Usage], Usage] = lambda usage: usage
     lacks: str = ""
+    counted: bool = False
 
 
 Round = dict[str, Usage]
@@ -87,9 +94,9 @@ class Launcher:
     def __init__(self, folder: Path) -> None:
         self.out, self.error = folder / "stdout", folder / "stderr"
         words = [sys.executable, "-I", "-S", str(Path(__file__).with_name("launcher.py"))]
-        environment = {name: value for name, value in os.environ.items() if name not in _UNSET} | _SET
+        self._environment = {name: value for name, value in os.environ.items() if name not in _UNSET} | _SET
         self._process = subprocess.Popen(
-            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=self._environment
         )
 
     def __enter__(self) -> Launcher:
@@ -126,6 +133,16 @@ class Launcher:
         return Usage(answer["cpu"] * 1e3, answer["wall"] * 1e3, answer["resident"] / MIB, answer["read"], answer["status"],
                      None if stopping is None else stopping * 1e3)  # fmt: skip
 
+    def count(self, command: Command) -> float | None:
+        """Return the instructions of one run of `command`, in millions; None if they cannot be counted."""
+        if (words := counting_words()) is None:
+            return None
+        for path in command.clears:
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        done = subprocess.run([*words, *map(str, command.words)], stdin=subprocess.DEVNULL, capture_output=True,
+                              text=True, env=self._environment, check=False)  # fmt: skip
+        return read_count(done.stderr) if done.returncode == command.ends_with else None
+
     def read_stdout(self) -> str:
         """Return the stdout of the last command."""
         return self.out.read_text("utf-8", "replace")
@@ -133,6 +150,26 @@ class Launcher:
     def _why(self, usage: Usage) -> str:
         lines = self.error.read_text("utf-8", "replace").splitlines() if self.error.exists() else []
         return f"status {usage.status}: {lines[-1] if lines else ''}"
+
+
+def counting_words() -> Words | None:
+    """Return the command that counts the instructions of another one, or None if valgrind is not installed."""
+    found = shutil.which("valgrind")
+    return None if found is None else [found, *_COUNTING]
+
+
+def read_count(stderr: str) -> float | None:
+    """Return the millions of instructions that cachegrind reports last: those of the process that ends last."""
+    counts = re.findall(r"^==\d+== I +refs: +([\d,]+)$", stderr, re.MULTILINE)
+    return int(counts[-1].replace(",", "")) / 1e6 if counts else None
+
+
+def with_instructions(launcher: Launcher, commands: Sequence[Command], rounds: list[Round]) -> list[Round]:
+    """Return `rounds` with the instructions of the commands that are to be counted; one run each, as they do not vary."""
+    wanted = [one for one in commands if one.counted and any(one.name in each and not each[one.name].failure
+                                                             for each in rounds)]  # fmt: skip
+    counts = {one.name: launcher.count(one) for one in wanted}
+    return [{name: usage._replace(instructions=counts.get(name)) for name, usage in one.items()} for one in rounds]
 
 
 def in_turns(

@@ -25,6 +25,12 @@ with h5py.File(sys.argv[1]) as file:
     group = file["model_weights/{LAYER}/{LAYER}"]
     w, u, b = (group[leaf + ":0"][()] for leaf in ("kernel", "recurrent_kernel", "bias"))
 {_CUT}"""
+_ARCHIVE = f"""
+import sys, zipfile, h5py, numpy as np
+with zipfile.ZipFile(sys.argv[1]) as archive, archive.open("model.weights.h5") as member, h5py.File(member) as file:
+    group = file["layers/lstm/cell/vars"]
+    w, u, b = (group[number][()] for number in "012")
+{_CUT}"""
 _MEMMAP = f"""
 import sys, numpy as np
 d, m = int(sys.argv[3]), int(sys.argv[4])
@@ -89,6 +95,12 @@ def _tool(name: str) -> tuple[str, str]:
 def h5py_savez(path: Path, out: Path, against: str) -> Command:
     """Read the arrays of an `.h5` file with h5py, and split and save them with numpy."""
     return Command("h5py + np.savez, .h5", python(_H5PY, path, out), against, clears=[out], lacks=name_missing("h5py"))
+
+
+def archive_savez(path: Path, out: Path, against: str) -> Command:
+    """Read the arrays of a `.keras` archive with zipfile and h5py, and split and save them with numpy."""
+    words = python(_ARCHIVE, path, out)
+    return Command("zipfile, h5py + np.savez, .keras", words, against, clears=[out], lacks=name_missing("h5py"))
 
 
 def memmap_savez(path: Path, out: Path, d: int, m: int, against: str) -> Command:

@@ -5,23 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import copies, keras_inputs, peers, tensorflow_inputs
-from benchmarks.goals import Figure, Goal, cpu, cpu_each, read_over, resident_over
+from benchmarks import copies, keras_inputs, machine, peers, tensorflow_inputs
+from benchmarks.goals import Figure, Goal, cpu, cpu_each, read_over, resident, resident_over, start_up
 from benchmarks.keras_inputs import units
 from benchmarks.measuring import Command, Words
 from benchmarks.workspace import OURS, SAMPLES, Case, Sizes, Workspace, python
 
 H5 = SAMPLES / "keras-2.2.0-weather.h5"
 KERAS = SAMPLES / "keras-3.15-func30.keras"
+WEIGHTS = SAMPLES / "keras-3.15-every-format" / "model.weights.h5"
 CHECKPOINT = SAMPLES / "keras-3.15-every-format" / "checkpoint"
 SAVED_MODEL = SAMPLES / "tf-keras-2.21-func30-savedmodel"
 TF1_CHECKPOINT = SAMPLES / "tf-1.12-basic-lstm-cell-checkpoint"
 TF1_SAVED_MODEL = SAMPLES / "tf-1.12-basic-lstm-cell"
-_SMALL = {"checkpoint": CHECKPOINT, "checkpoint of TensorFlow 1": TF1_CHECKPOINT, "SavedModel": SAVED_MODEL,
-          "SavedModel of TensorFlow 1": TF1_SAVED_MODEL}  # fmt: skip
-_JSON, _H5PY, _RICH, _CLICK = (
-    "import click, json", "import click, h5py", "import click, h5py, rich.console, rich.table", "import click",
-)  # fmt: skip
+_SMALL = {".h5": H5, ".keras": KERAS, ".weights.h5": WEIGHTS, "checkpoint": CHECKPOINT, "SavedModel": SAVED_MODEL,
+          "SavedModel of TensorFlow 1": TF1_SAVED_MODEL, "checkpoint of TensorFlow 1": TF1_CHECKPOINT}  # fmt: skip
+_PASS, _CLICK, _JSON = "pass", "import click", "import click, json"
 _TERMINAL = "show .h5, on a terminal"
 
 
@@ -38,32 +37,39 @@ def _json(kind: str) -> str:
 
 
 def _start_up(_: Workspace) -> list[Command]:
-    floors = [Command(f"python -c '{code}'", python(code)) for code in ("pass", _CLICK, _JSON, _H5PY, _RICH)]
-    ours = [Command(_json(kind), show(path), _floor(_JSON)) for kind, path in _SMALL.items()]
-    return [
-        *floors,
-        Command("--help", [OURS, "--help"], _floor(_CLICK)),
-        Command("--version", [OURS, "--version"], _floor(_CLICK)),
-        *ours,
-        Command(_json(".h5"), show(H5), _floor(_H5PY)),
-        Command(_json(".keras"), show(KERAS), _floor(_H5PY)),
-        Command(_TERMINAL, [OURS, "show", H5], _floor(_RICH), terminal=True),
+    commands = [
+        *(Command(floor(code), python(code)) for code in (_PASS, _CLICK, _JSON)),
+        Command("--version", [OURS, "--version"], floor(_PASS)),
+        Command("--help", [OURS, "--help"], floor(_CLICK)),
+        *(Command(_json(kind), show(path), floor(_JSON)) for kind, path in _SMALL.items()),
     ]
+    on_terminal = Command(_TERMINAL, [OURS, "show", H5], floor(_JSON), terminal=True)
+    return [*(command._replace(counted=True) for command in commands), on_terminal]
 
 
-def _floor(code: str) -> str:
+def floor(code: str) -> str:
+    """Return the name of the command that runs `code`."""
     return f"python -c '{code}'"
 
 
+YARDSTICK = Command(floor(_JSON), python(_JSON))
+"""The command that every figure of the start-up is compared with."""
+
+
 def _start_up_goals(_: Sizes) -> list[Goal]:
-    both = {name: cpu(name, _floor(_CLICK)) for name in ("--help", "--version")}
+    def over(code: str, *names: str) -> dict[str, Figure]:
+        return {name.removeprefix(_json("")): start_up(name, floor(code)) for name in names}
+
+    what = machine.word_of_start_up()
     return [
-        Goal(f"CPU of `show --json` over `{_JSON}`", 1.5, "×",
-             {kind: cpu(_json(kind), _floor(_JSON)) for kind in _SMALL}),
-        Goal(f"CPU of `show --json` over `{_H5PY}`", 1.15, "×", {".h5": cpu(_json(".h5"), _floor(_H5PY))},
-             {".keras": cpu(_json(".keras"), _floor(_H5PY))}),
-        Goal(f"CPU of `show` on a terminal over `{_RICH}`", 1.15, "×", {".h5": cpu(_TERMINAL, _floor(_RICH))}),
-        Goal(f"CPU over `{_CLICK}`", 1.2, "×", both),
+        *(Goal(f"{what} of `show --json` over `{_JSON}`", limit, "×", over(_JSON, *map(_json, kinds)))
+          for limit, kinds in ((1.5, [".h5"]), (1.8, [".keras", ".weights.h5"]), (1.55, ["checkpoint", "SavedModel"]))),
+        Goal(f"{what} of `show --json` over `{_JSON}`", 1.75, "×", over(_JSON, _json("SavedModel of TensorFlow 1")),
+             over(_JSON, _json("checkpoint of TensorFlow 1"))),
+        Goal("Resident memory of `show --json`", 16, " MiB", {".h5": resident(_json(".h5"))},
+             {kind: resident(_json(kind)) for kind in (".keras", ".weights.h5", "checkpoint")}),
+        Goal(f"{what} over `python -c pass`", 1.3, "×", over(_PASS, "--version")),
+        Goal(f"{what} over `{_CLICK}`", 1.2, "×", over(_CLICK, "--help")),
     ]  # fmt: skip
 
 
@@ -146,32 +152,33 @@ def _layered(kind: str, layers: int) -> str:
 def _layers(place: Workspace) -> list[Command]:
     commands = []
     for kind, write in _LAYERED.items():
-        for layers in (_FEW, place.sizes.layers):
+        for layers in (_FEW, place.sizes.layers, place.sizes.more_layers):
             path = write(place.folder / f"{layers}{kind}", layers)
-            against = _layered(kind, _FEW) if layers > _FEW else ""
-            commands.append(Command(_layered(kind, layers), show(path, "--json", "-q"), against))
+            commands.append(Command(_layered(kind, layers), show(path, "--json", "-q")))
             if kind == ".h5":
-                against = against and _layered(_TABLE, _FEW)
-                commands.append(Command(_layered(_TABLE, layers), show(path, "-q"), against))
+                commands.append(Command(_layered(_TABLE, layers), show(path, "-q")))
     return commands
 
 
 def _layers_goals(sizes: Sizes) -> list[Goal]:
-    kinds = [*_LAYERED, _TABLE]
-    figures = {kind: cpu(_layered(kind, sizes.layers), _layered(kind, _FEW)) for kind in kinds}
-    return [Goal(f"CPU of `show` for {sizes.layers:,} layers over {_FEW}", 3, "×", figures)]
+    def grown(kind: str) -> Figure:
+        few, many, more = (_layered(kind, layers) for layers in (_FEW, sizes.layers, sizes.more_layers))
+        return lambda one: (one[more].cpu - one[few].cpu) / (one[many].cpu - one[few].cpu)
+
+    figures = {kind: grown(kind) for kind in [*_LAYERED, _TABLE]}
+    promise = f"CPU of `show` for {sizes.more_layers:,} layers over {sizes.layers:,}, less that for {_FEW}"
+    return [Goal(promise, 7, "×", figures)]
 
 
 # --- many files
 
 
 def _files(place: Workspace) -> list[Command]:
-    commands = []
+    commands = [YARDSTICK]
     for number, (kind, write) in enumerate(copies.TINY.items()):
         paths = copies.many(place.folder / str(number), write, place.sizes.shown)
         every: Words = [OURS, "show", "--json", "-q", "-T", copies.listed(place.folder / f"{number}.txt", paths)]
-        commands.append(Command(_json(kind), show(paths[0], "--json", "-q")))
-        commands.append(Command(_several(kind, place.sizes), every, _json(kind)))
+        commands.append(Command(_several(kind, place.sizes), every, YARDSTICK.name))
     return commands
 
 
@@ -180,18 +187,15 @@ def _several(kind: str, sizes: Sizes) -> str:
 
 
 def _files_goals(sizes: Sizes) -> list[Goal]:
-    def each(start_up: Callable[[str], str]) -> dict[str, Figure]:
-        return {kind: cpu_each(_several(kind, sizes), sizes.shown, start_up(kind)) for kind in copies.TINY}
-
-    less = {f"{kind} less start-up": figure for kind, figure in each(_json).items()}
-    promise = f"CPU of `show --json` of {sizes.shown:,} small files in one call, each"
-    return [Goal(promise, 3, " ms", each(lambda _: ""), less)]
+    each = {kind: cpu_each(_several(kind, sizes), sizes.shown, against=YARDSTICK.name) for kind in copies.TINY}
+    promise = f"CPU of `show --json` of {sizes.shown:,} small files in one call, each, over `{_JSON}`"
+    return [Goal(promise, 0.015, "×", {".h5": each.pop(".h5")}, each)]
 
 
 CASES = (
     Case("show: start-up", _start_up, _start_up_goals, rounds=21),
     Case("show: large files", _large, _large_goals),
     Case("show: many layers", _layers, _layers_goals),
-    Case("show: many files", _files, _files_goals, rounds=3, warm_up=False),
+    Case("show: many files", _files, _files_goals, rounds=5, warm_up=False),
     Case("show: peers", _peers),
 )

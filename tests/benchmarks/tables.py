@@ -39,14 +39,19 @@ def _join_values(values: Mapping[str, float]) -> str:
 
 
 def _format_value(value: float) -> str:
-    return f"{value:.0f}" if abs(value) >= 10 else f"{value:.2f}"
+    return f"{value:.0f}" if abs(value) >= 10 else f"{value:.2f}" if abs(value) >= 0.1 else f"{value:.3f}"
 
 
 def commands(of: Sequence[Command], rounds: Sequence[Round]) -> str:
-    """Return a table of commands: medians of CPU, wall time and memory, and the CPU ratio to the command compared with."""
-    rows: list[tuple[str, ...]] = [("command", "CPU ms", "wall ms", "MiB", "CPU ratio", "to")]
+    """Return a table of commands: medians of CPU, wall time and memory, and the CPU ratio to the command compared with.
+
+    Instructions have a column if they are counted.
+    """
+    rows: list[tuple[str, ...]] = [("command", "CPU ms", "wall ms", "MiB", "M instructions", "CPU ratio", "to")]
     rows += [_make_row(command, rounds) for command in of]
-    return _format_table(rows, "<>>>><")
+    if not any(row[4] for row in rows[1:]):
+        rows = [(*row[:4], *row[5:]) for row in rows]
+    return _format_table(rows, "<" + ">" * (len(rows[0]) - 2) + "<")
 
 
 def _make_row(command: Command, rounds: Sequence[Round]) -> tuple[str, ...]:
@@ -54,9 +59,11 @@ def _make_row(command: Command, rounds: Sequence[Round]) -> tuple[str, ...]:
     counting = [usage for usage in runs if not usage.failure]
     if not counting:
         why = command.lacks or next((usage.failure for usage in runs), "not run")
-        return command.name, "", "", "", "", _shorten(why)
+        return command.name, "", "", "", "", "", _shorten(why)
     ratio = _find_ratio(command, rounds)
-    return command.name, *_format_medians(counting), "" if ratio is None else f"{ratio:.2f}", command.against
+    count = counting[0].instructions
+    return (command.name, *_format_medians(counting), "" if count is None else f"{count:,.0f}",
+            "" if ratio is None else f"{ratio:.2f}", command.against)  # fmt: skip
 
 
 def _shorten(text: str) -> str:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from benchmarks.goals import Goal, cpu, cpu_each, judge, read_over, resident_over
+from benchmarks.goals import Goal, cpu, cpu_each, judge, read_over, resident, resident_over, start_up
 from benchmarks.measuring import Usage
 
 
@@ -54,3 +54,20 @@ def test_the_named_start_up_is_subtracted() -> None:
 
 def test_the_memory_of_the_start_up_is_subtracted() -> None:
     assert resident_over("ours", "start")({"ours": used(1, 50), "start": used(1, 40)}) == 10
+
+
+def test_a_start_up_is_compared_by_instructions() -> None:
+    one = {"ours": used(9)._replace(instructions=260), "theirs": used(1)._replace(instructions=200)}
+    assert start_up("ours", "theirs")(one) == 1.3
+
+
+def test_a_start_up_is_compared_by_cpu_time_where_no_instructions_are_counted() -> None:
+    assert start_up("ours", "theirs")({"ours": used(9), "theirs": used(2)}) == 4.5
+
+
+def test_the_time_for_each_model_is_divided_by_that_of_another_command() -> None:
+    assert cpu_each("ours", 100, against="theirs")({"ours": used(600), "theirs": used(40)}) == 0.15
+
+
+def test_the_memory_of_one_command_is_its_own() -> None:
+    assert resident("ours")({"ours": used(1, 15.5)}) == 15.5

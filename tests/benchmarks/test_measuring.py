@@ -5,7 +5,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from benchmarks.measuring import Command, Interrupt, Launcher, Usage, in_turns
+from benchmarks.measuring import (
+    Command,
+    Interrupt,
+    Launcher,
+    Usage,
+    counting_words,
+    in_turns,
+    read_count,
+    with_instructions,
+)
 from benchmarks.workspace import python
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no wait4")
@@ -23,6 +32,10 @@ class Recorder:
     def __init__(self, failing: str = "") -> None:
         self.run_so_far: list[str] = []
         self.failing = failing
+
+    def count(self, command: Command) -> float:
+        self.run_so_far.append(f"count {command.name}")
+        return 5
 
     def run(self, command: Command) -> Usage:
         self.run_so_far.append(command.name)
@@ -57,6 +70,38 @@ def test_a_failed_command_is_not_run_again_and_is_in_the_first_round() -> None:
 
 def test_a_command_that_is_not_installed_is_not_run() -> None:
     assert in_turn(Recorder(), A._replace(lacks="not installed"), rounds=1) == [{}]
+
+
+def test_only_commands_that_ask_for_it_are_counted_once_for_all_rounds() -> None:
+    recorder = Recorder()
+    commands = [A._replace(counted=True), B]
+    rounds = with_instructions(recorder, commands, in_turn(recorder, *commands, rounds=2))  # type: ignore[arg-type]
+    assert [(one["a"].instructions, one["b"].instructions) for one in rounds] == [(5, None), (5, None)]
+    assert [name for name in recorder.run_so_far if name.startswith("count")] == ["count a"]
+
+
+def test_a_failed_command_is_not_counted() -> None:
+    recorder = Recorder(failing="a")
+    commands = [A._replace(counted=True)]
+    with_instructions(recorder, commands, in_turn(recorder, *commands, rounds=1))  # type: ignore[arg-type]
+    assert recorder.run_so_far == ["a"]
+
+
+def test_the_count_is_that_of_the_process_that_ends_last() -> None:
+    child, parent = "==8== I   refs:      7,000,000\n", "==7==\n==7== I   refs:      1,234,500,000\n"
+    assert read_count(f"warning\n{child}{parent}") == 1234.5
+
+
+def test_without_a_report_there_is_no_count() -> None:
+    assert read_count("valgrind: not so\n") is None
+
+
+@pytest.mark.skipif(counting_words() is None, reason="valgrind is not installed")
+def test_more_work_takes_more_instructions(launcher: Launcher) -> None:
+    little, much = (launcher.count(Command("", python(f"sum(range({number}))"))) for number in (1, 3_000_000))
+    assert little is not None
+    assert much is not None
+    assert much > little + 3  # millions: an instruction for each number, at least
 
 
 def test_memory_is_that_of_the_command_and_not_of_this_process(launcher: Launcher) -> None:

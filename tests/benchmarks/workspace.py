@@ -33,6 +33,7 @@ class Sizes(NamedTuple):
     tensor: int = 2 << 30
     packed: int = 200_000_000
     layers: int = 1_000
+    more_layers: int = 5_000
     shown: int = 1_000
     exported: int = 2_000
     listed: int = 100_000
@@ -40,7 +41,9 @@ class Sizes(NamedTuple):
     many: bool = False
 
 
-QUICK = Sizes(4_000_000, 8_000_000, 16 << 20, 2_000_000, layers=20, shown=10, exported=20, listed=200, steps=16)
+QUICK = Sizes(
+    4_000_000, 8_000_000, 16 << 20, 2_000_000, layers=20, more_layers=40, shown=10, exported=20, listed=200, steps=16
+)
 
 
 class Workspace(NamedTuple):
