@@ -6,7 +6,13 @@ import io
 
 
 class PositionedFile(io.RawIOBase):
-    """A file of `size` bytes, readable at any position; a subclass implements `_read`."""
+    """A file of `size` bytes, readable at any position; a subclass implements `_read`.
+
+    Attributes:
+        is_cached: Whether what is near the bytes that are read is kept, so that small pieces may be read one by one.
+    """
+
+    is_cached = False
 
     def __init__(self, size: int) -> None:
         self._size = size

@@ -1,8 +1,9 @@
 """The guard that runs work on HDF5 files in a worker process if the HDF5 library reads them, which may crash or hang.
 
 Plain HDF5 files of a usual size, which are nearly all, are read in this process, without the library. The worker
-process handles all others of a run. On a system without fork, all work is done in this process, and a file that crashes
-the library ends the run.
+process handles all others of a run, and all models at URLs: a server may give no sign of life for ever, and reading a
+plain file from one here took more CPU time, as a forked process ends without tidying up. On a system without fork, all
+work is done in this process, and a file that crashes the library ends the run.
 """
 
 from __future__ import annotations

@@ -55,15 +55,17 @@ def write_h5(path: Path, d: int, m: int, kind: str = "LSTM", **dataset_options: 
     return builders.write(path, {LAYER: named}, config=config(d, m, kind=kind), **dataset_options)
 
 
-def write_sparse_h5(path: Path, d: int, m: int) -> Path:
-    """Write the same as a sparse file of zeros."""
-    builders.write(path, {LAYER: []}, config=config(d, m))
-    names = [f"{LAYER}/{leaf}:0" for leaf in shapes(d, m)]
+def write_sparse_h5(path: Path, d: int, m: int, layers: int = 1) -> Path:
+    """Write the same as a sparse file of zeros, with several layers."""
+    layer_names = [f"lstm_{k}" for k in range(1, layers + 1)]
+    builders.write(path, {layer: [] for layer in layer_names}, config=config(d, m, layers))
     with h5py.File(path, "r+") as file:
-        group = file[f"model_weights/{LAYER}"]
-        group.attrs["weight_names"] = np.array([name.encode() for name in names])
-        for name, shape in zip(names, shapes(d, m).values(), strict=True):
-            _allocate(group, name, shape)
+        for layer in layer_names:
+            names = [f"{layer}/{leaf}:0" for leaf in shapes(d, m)]
+            group = file[f"model_weights/{layer}"]
+            group.attrs["weight_names"] = np.array([name.encode() for name in names])
+            for name, shape in zip(names, shapes(d, m).values(), strict=True):
+                _allocate(group, name, shape)
     return path
 
 
@@ -92,7 +94,11 @@ def write_layers_keras(path: Path, layers: int) -> Path:
 
 
 def _groups(layers: int) -> dict[str, Any]:
-    return {f"layers/lstm_{k}/cell" if k else "layers/lstm/cell": builders.cell() for k in range(layers)}
+    return {_group(k): builders.cell() for k in range(layers)}
+
+
+def _group(number: int) -> str:
+    return f"layers/lstm_{number}/cell" if number else "layers/lstm/cell"
 
 
 def write_keras(path: Path, d: int, m: int, compression: int = zipfile.ZIP_STORED) -> Path:
@@ -113,14 +119,15 @@ def write_fading_keras(path: Path, d: int, m: int) -> Path:
     return _archive(path, inner, config(d, m), zipfile.ZIP_STORED)
 
 
-def write_sparse_keras(path: Path, d: int, m: int) -> Path:
-    """Write the same as a sparse file of zeros."""
+def write_sparse_keras(path: Path, d: int, m: int, layers: int = 1) -> Path:
+    """Write the same as a sparse file of zeros, with several layers."""
     inner = path.with_suffix(".inner")
     with h5py.File(inner, "w") as file:
-        group = file.create_group("layers/lstm/cell/vars")
-        for number, shape in enumerate(shapes(d, m).values()):
-            _allocate(group, str(number), shape)
-    return _archive(path, inner, config(d, m), zipfile.ZIP_STORED)
+        for k in range(layers):
+            group = file.create_group(f"{_group(k)}/vars")
+            for number, shape in enumerate(shapes(d, m).values()):
+                _allocate(group, str(number), shape)
+    return _archive(path, inner, config(d, m, layers), zipfile.ZIP_STORED)
 
 
 def _archive(path: Path, inner: Path, made: dict[str, Any], compression: int) -> Path:

@@ -33,6 +33,7 @@ class Usage(NamedTuple):
         read: Bytes read by system calls, or over the network; None if unknown.
         status: The exit status.
         stopping: The time from Ctrl-C to the end, in ms; None without Ctrl-C.
+        requests: The number of requests to a server; None without one.
         instructions: The instructions in user space, in millions, without those of child processes; None if they are
             not counted.
         failure: The reason why the run does not count; empty if it does.
@@ -46,6 +47,7 @@ class Usage(NamedTuple):
     stopping: float | None = None
     failure: str = ""
     instructions: float | None = None
+    requests: int | None = None
 
 
 class Interrupt(NamedTuple):

@@ -1,4 +1,4 @@
-"""Models on a web server: the number of bytes transferred."""
+"""Models on a web server: the number of bytes transferred, and of requests."""
 
 from __future__ import annotations
 
@@ -23,15 +23,20 @@ _WRITE: dict[str, Callable[[Path, int, int], Path]] = {
     "SavedModel": lambda path, d, m: tensorflow_inputs.write_saved_model(path, d, m, sparse=True),
     "checkpoint": lambda path, d, m: tensorflow_inputs.write_checkpoint(path, d, m, sparse=True),
 }
+_LAYERED: dict[str, Callable[[Path, int, int, int], Path]] = {
+    ".h5": keras_inputs.write_sparse_h5,
+    ".keras": keras_inputs.write_sparse_keras,
+}
+_LAYERS = 100
 _STEP = 1 << 16
 _NEEDED = ("fsspec", "aiohttp")
 
 
 class Server(ThreadingHTTPServer):
-    """A server of files, whole or by range, that counts the bytes sent as content."""
+    """A server of files, whole or by range, that counts the requests, and the bytes sent as content."""
 
     daemon_threads = True
-    moved = 0
+    moved = requests = 0
 
 
 class _Handler(SimpleHTTPRequestHandler):
@@ -39,6 +44,7 @@ class _Handler(SimpleHTTPRequestHandler):
     server: Server
 
     def do_GET(self) -> None:
+        self.server.requests += 1
         path = Path(self.translate_path(self.path))
         if path.is_file():
             self._send(path, path.stat().st_size)
@@ -94,30 +100,49 @@ def _show(kind: str) -> str:
     return f"show --json http://…, {kind} of 400 MB"
 
 
+def _many(kind: str) -> str:
+    return f"show --json http://…, {kind} of 400 MB in {_LAYERS} layers"
+
+
 def _remote(place: Workspace) -> Sequence[Command]:
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         raise NotMeasured(f"{', '.join(missing)} not installed: the extra `remote`")
-    m = units(place.sizes.large)
-    for kind, write in _WRITE.items():
-        write(place.folder / f"large{kind}", m, m)
     server = place.stack.enter_context(served(place.folder))
 
     def count(usage: Usage) -> Usage:
-        moved, server.moved = server.moved, 0
-        return usage._replace(read=moved)
+        counted = usage._replace(read=server.moved, requests=server.requests)
+        server.moved = server.requests = 0
+        return counted
+
+    def command(name: str, path: Path) -> Command:
+        return Command(name, [OURS, "show", "--json", "-q", f"{address}/{path.name}"], checked=count)
 
     address = f"http://127.0.0.1:{server.server_port}"
-    return [Command(_show(kind), [OURS, "show", "--json", f"{address}/large{kind}"], checked=count) for kind in _WRITE]
+    m, each = units(place.sizes.large), units(place.sizes.large // _LAYERS)
+    return [
+        *(command(_show(kind), write(place.folder / f"large{kind}", m, m)) for kind, write in _WRITE.items()),
+        *(command(_many(kind), write(place.folder / f"layers{kind}", each, each, _LAYERS))
+          for kind, write in _LAYERED.items()),
+    ]  # fmt: skip
 
 
 def _remote_goals(_: Sizes) -> list[Goal]:
     def moved(name: str) -> Figure:
         return lambda one: one[name].read / 1e6  # type: ignore[operator]
 
+    def requests(name: str) -> Figure:
+        return lambda one: one[name].requests  # type: ignore[return-value]
+
+    few, many = ({kind: name(kind) for kind in kinds} for name, kinds in ((_show, _WRITE), (_many, _LAYERED)))
     return [
-        Goal("Moved by `show` of 400 MB behind a web server", 1, " MB", {kind: moved(_show(kind)) for kind in _WRITE})
-    ]
+        Goal("Moved by `show` of 400 MB behind a web server", 1, " MB",
+             {kind: moved(name) for kind, name in few.items()},
+             {f"requests, {kind}": requests(name) for kind, name in few.items()}),
+        Goal(f"Moved by `show` of 400 MB in {_LAYERS} layers behind a web server", 1.5, " MB",
+             {kind: moved(name) for kind, name in many.items()},
+             {f"requests, {kind}": requests(name) for kind, name in many.items()}),
+    ]  # fmt: skip
 
 
 CASES = (Case("remote: 400 MB", _remote, _remote_goals, rounds=3),)

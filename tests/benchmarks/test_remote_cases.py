@@ -39,6 +39,17 @@ def test_without_a_range_the_whole_file_is_sent_and_counted(tmp_path: Path) -> N
     assert asked(tmp_path) == (200, CONTENT, "256000", 256000)
 
 
+def test_requests_of_content_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(CONTENT)
+    with served(tmp_path) as server:
+        for method in ("HEAD", "GET", "GET"):
+            connection = HTTPConnection("127.0.0.1", server.server_port)
+            connection.request(method, "/x")
+            connection.getresponse().read()
+            connection.close()
+        assert server.requests == 2
+
+
 def test_a_head_request_sends_no_content(tmp_path: Path) -> None:
     assert asked(tmp_path, "HEAD") == (200, b"", "256000", 0)
 

@@ -7,7 +7,8 @@ import pytest
 
 from lstmdump.model.range_cache import BLOCK, RangedFile, Ranges
 
-DATA = np.random.default_rng(0).bytes(40 * BLOCK + 5)
+DATA = np.random.default_rng(0).bytes(400 * BLOCK + 5)
+AREA = 2048  # bytes: HDF5 writes what describes a file in areas of this size
 
 
 class Source:
@@ -44,34 +45,51 @@ def test_many_small_reads_are_one_request() -> None:
     assert len(source.asked) == 1
 
 
-def test_a_read_at_a_distant_position_requests_one_block() -> None:
+def test_a_read_at_a_distant_position_requests_the_blocks_beside_it() -> None:
     source = Source()
-    read(source.file(), 30 * BLOCK + 7, 8)
-    assert source.asked == [(30 * BLOCK, 31 * BLOCK)]
+    read(source.file(), 300 * BLOCK + 7, 8)
+    assert source.asked == [(299 * BLOCK, 302 * BLOCK)]
+
+
+@pytest.mark.parametrize("start", [300 * BLOCK, 300 * BLOCK + 1, 300 * BLOCK + 1000, 301 * BLOCK - 1])
+@pytest.mark.parametrize("first", [0, 1000, AREA - 8])
+def test_an_area_of_metadata_is_one_request_wherever_it_is_read_first(first: int, start: int) -> None:
+    source = Source()
+    file = source.file()
+    for place in (first, *range(0, AREA - 7, 100), AREA - 8):
+        assert read(file, start + place, 8) == DATA[start + place : start + place + 8]
+    assert len(source.asked) == 1
 
 
 def test_a_small_file_is_one_request() -> None:
     source = Source(DATA[:50_000])
     file = source.file()
-    assert read(file, 40_000, 10_000) == DATA[40_000:50_000]
-    source.asked.clear()
-    assert read(file, 0, 20) == DATA[:20]
-    assert source.asked == [(0, 2 * BLOCK)]
+    for start in (0, 40_000, 20_000):
+        assert read(file, start, 10_000) == DATA[start:][:10_000][: 50_000 - start]
+    assert source.asked == [(0, 50_000)]
 
 
 def test_a_long_read_is_one_request() -> None:
     source = Source()
-    assert read(source.file(), 0, 30 * BLOCK) == DATA[: 30 * BLOCK]
-    assert source.asked == [(0, 30 * BLOCK)]
+    assert read(source.file(), 0, 300 * BLOCK) == DATA[: 300 * BLOCK]
+    assert source.asked == [(0, 300 * BLOCK)]
 
 
 def test_cached_blocks_are_not_requested_again() -> None:
     source = Source()
     file = source.file()
-    read(file, 10 * BLOCK, 1)
-    read(file, 8 * BLOCK, 4 * BLOCK)
-    assert source.asked[:2] == [(10 * BLOCK, 11 * BLOCK), (8 * BLOCK, 10 * BLOCK)]
-    assert source.asked[2][0] == 11 * BLOCK
+    read(file, 200 * BLOCK, 1)
+    read(file, 197 * BLOCK, 6 * BLOCK)
+    assert source.asked[:2] == [(199 * BLOCK, 202 * BLOCK), (196 * BLOCK, 199 * BLOCK)]
+    assert source.asked[2][0] == 202 * BLOCK
+
+
+def test_blocks_before_a_distant_piece_that_are_cached_are_not_requested_again() -> None:
+    source = Source()
+    file = source.file()
+    for block in (300, 100, 302):
+        read(file, block * BLOCK, 1)
+    assert source.asked[2] == (302 * BLOCK, 304 * BLOCK)
 
 
 @pytest.mark.parametrize("step", [1000, BLOCK, 3 * BLOCK])

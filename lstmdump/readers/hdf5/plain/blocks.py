@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
+from lstmdump.model.seekable import PositionedFile
 from lstmdump.readers.hdf5.choice import NotPlain
 
 _BITS = 14
@@ -14,17 +15,18 @@ _TIMES, _FREE = 16, 1 << 22  # how many bytes are read for each byte of the file
 
 
 class Blocks:
-    """The bytes of a file up to an end, read in blocks.
+    """The bytes of a file up to an end, read in blocks, or as they are requested if the file keeps blocks itself.
 
     Args:
         file: the file, open for reading at any position.
         end: the end of the bytes that may be read.
     """
 
-    __slots__ = ("_blocks", "_file", "_left", "end")
+    __slots__ = ("_block", "_blocks", "_file", "_left", "end")
 
     def __init__(self, file: BinaryIO, end: int) -> None:
         self._file = file
+        self._block = 0 if isinstance(file, PositionedFile) and file.is_cached else _BLOCK
         self._blocks: dict[int, bytes] = {}
         self._left = _FREE + _TIMES * end
         self.end = end
@@ -42,7 +44,7 @@ class Blocks:
             raise NotPlain("read too often")
         skipped = start & _WITHIN  # half of the time of divmod: this is the function that is called most
         stop = skipped + size
-        if stop > _BLOCK:
+        if stop > self._block:
             return self._fetch(start, size)
         block = self._blocks.get(start >> _BITS)
         return (self._load(start >> _BITS) if block is None else block)[skipped:stop]

@@ -28,6 +28,7 @@ class MemberWindow(PositionedFile):
     def __init__(self, file: BinaryIO, name: str, start: int, size: int, crc: int) -> None:
         super().__init__(size)
         self._file = file
+        self.is_cached = isinstance(file, PositionedFile) and file.is_cached
         self.name = name
         self._start = start
         self._crc = crc
