@@ -54,18 +54,20 @@ def _require_compact(message: bytes) -> None:
 
 
 def _parse_attribute(message: bytes) -> tuple[bytes, PlainAttribute]:
-    version, flags, *sizes = _SIZES.unpack_from(message)
+    version, flags, name, kind, extent = _SIZES.unpack_from(message)  # the last three are sizes
     if version not in (1, 2, 3) or (flags and version > 1):
         raise NotPlain("an unusual attribute")
     at = _SIZES.size + (1 if version == 3 else 0)  # version 3 has a byte for the encoding of the name
-    parts = []
-    for size in sizes:
-        parts.append(message[at : at + size])
-        at += -(-size // _ALIGNED) * _ALIGNED if version == 1 else size
-    name, kind, extent = parts
-    if at > len(message) or name.find(b"\0") != len(name) - 1:
+    odd = _ALIGNED - 1 if version == 1 else 0
+    kind_at = at + (name + odd & ~odd)
+    extent_at = kind_at + (kind + odd & ~odd)
+    value_at = extent_at + (extent + odd & ~odd)
+    if value_at > len(message) or message.find(b"\0", at) != at + name - 1:
         raise NotPlain("a damaged attribute")
-    return name[:-1], PlainAttribute(kind, extent, message[at:])
+    value = PlainAttribute(
+        message[kind_at : kind_at + kind], message[extent_at : extent_at + extent], message[value_at:]
+    )
+    return message[at : at + name - 1], value
 
 
 class AttributeReader:

@@ -92,20 +92,22 @@ def _read_v1(blocks: Blocks, address: int, head: bytes, places: list[int]) -> li
     version, count, _, size = _HEADER_V1.unpack(head)
     if version != 1:
         raise NotPlain("not a header")
-    unread, found = [(address + _HEADER_V1.size, size)], []
+    unread, found, unpack = [(address + _HEADER_V1.size, size)], [], _MESSAGE_V1.unpack_from
     for start, length in unread:
         _add_place(start, places)
         data, at = blocks.read(start, length), 0
         while at < length:
-            kind, width, flags = _MESSAGE_V1.unpack_from(data, at)
+            kind, width, flags = unpack(data, at)
             body = at + _START_V1
             at = body + width
             count -= 1
-            if at > length or width % 8:
+            if at > length or width & 7:
                 raise NotPlain("a message of another length")
+            if kind in _WITHOUT_USE:
+                continue
             if kind == _CONTINUATION:
                 unread.append(_PLACE.unpack_from(data[body:at]))
-            elif kind not in _WITHOUT_USE:
+            else:
                 found.append((kind, flags, data[body:at]))
     if count:
         raise NotPlain("another number of messages")
