@@ -17,6 +17,7 @@ from lstmdump.model.limits import Limits
 from lstmdump.model.location import Location
 from lstmdump.model.tree import Model, Sources
 from lstmdump.readers.detect import Format
+from lstmdump.readers.protobuf import Buffer, Message, as_bytes, as_integer, as_text, fields
 from lstmdump.readers.tensorflow.objects import graph as object_graph
 from lstmdump.readers.tensorflow.objects import keras_names, weights
 from lstmdump.readers.tensorflow.objects import model as object_model
@@ -24,7 +25,6 @@ from lstmdump.readers.tensorflow.objects.graph import ObjectGraph
 from lstmdump.readers.tensorflow.objects.keras_names import Named
 from lstmdump.readers.tensorflow.wire.bundle import OBJECT_GRAPH_KEY, Bundle, note_missing_files
 from lstmdump.readers.tensorflow.wire.mapped_file import content
-from lstmdump.readers.tensorflow.wire.protobuf import Buffer, Message, as_bytes, as_integer, as_text, fields
 
 if TYPE_CHECKING:
     from lstmdump.model.network import NetworkDescription

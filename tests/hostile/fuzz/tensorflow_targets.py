@@ -17,10 +17,10 @@ from support import tensorflow_builders as tf
 
 from lstmdump.errors import LstmdumpError
 from lstmdump.model.location import Location
+from lstmdump.readers.protobuf import Message
 from lstmdump.readers.tensorflow import checkpoint, frozen_graph, saved_model
 from lstmdump.readers.tensorflow.wire.bundle import OBJECT_GRAPH_KEY as GRAPH_KEY
 from lstmdump.readers.tensorflow.wire.bundle import Bundle
-from lstmdump.readers.tensorflow.wire.protobuf import Message
 from lstmdump.readers.tensorflow.wire.sstable import Table
 
 _LARGEST_SEED = 24_000  # bytes

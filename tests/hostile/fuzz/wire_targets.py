@@ -12,8 +12,8 @@ from hostile.fuzz.target import BYTES, MESSAGE, Parts, Target
 from support import tensorflow_builders as tf
 
 from lstmdump.errors import CorruptModel
-from lstmdump.readers.tensorflow.wire import protobuf
-from lstmdump.readers.tensorflow.wire.protobuf import Message
+from lstmdump.readers import protobuf
+from lstmdump.readers.protobuf import Message
 from lstmdump.readers.tensorflow.wire.sstable import Table
 
 _LARGEST_SEED = 16_000  # bytes: larger ones only make each execution slower

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from lstmdump.errors import CorruptModel
 from lstmdump.model.limits import limit_exceeded
+from lstmdump.readers.protobuf import Message
 from lstmdump.readers.tensorflow.graph.graph_def import Graph, Node, Nodes
-from lstmdump.readers.tensorflow.wire.protobuf import Message
 
 LOOPS = ("While", "StatelessWhile")
 _WEIGHT = 5  # nodes of a graph that take as long as one in the body of a loop, which is parsed for each loop

@@ -15,9 +15,9 @@ from lstmdump.errors import CorruptModel
 from lstmdump.model import budget
 from lstmdump.model.limits import DEFAULTS, Limits
 from lstmdump.model.tensor import Array, Cuts, Tensor
+from lstmdump.readers.protobuf import Buffer, Message, as_text, fields, shortest_float32, spans
 from lstmdump.readers.tensorflow.graph.node_index import NodeIndex
 from lstmdump.readers.tensorflow.wire import decode, dtypes
-from lstmdump.readers.tensorflow.wire.protobuf import Buffer, Message, as_text, fields, shortest_float32, spans
 
 _NAME, _OPERATION, _INPUT = 1, 2, 3
 _OPERATION_KEY, _INPUT_KEY = b"\x12", b"\x1a"

@@ -11,8 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from lstmdump.errors import CorruptModel
 from lstmdump.model.limits import DEFAULTS, Limits, limit_exceeded
-from lstmdump.readers.tensorflow.wire.dtypes import dtype_name, known_shape_in
-from lstmdump.readers.tensorflow.wire.protobuf import (
+from lstmdump.readers.protobuf import (
     Buffer,
     Message,
     Value,
@@ -25,6 +24,7 @@ from lstmdump.readers.tensorflow.wire.protobuf import (
     merged_fields,
     varint,
 )
+from lstmdump.readers.tensorflow.wire.dtypes import dtype_name, known_shape_in
 
 KEY_ENDING = "/.ATTRIBUTES/VARIABLE_VALUE"
 _NODE, _NAME = 0x08, 0x12  # the keys of the fields of an edge

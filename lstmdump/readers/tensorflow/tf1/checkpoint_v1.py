@@ -12,11 +12,11 @@ from lstmdump.errors import CorruptModel, ModelClosed
 from lstmdump.model.limits import limit_exceeded
 from lstmdump.model.location import Location
 from lstmdump.model.tensor import Array, Cuts, Tensor
+from lstmdump.readers.protobuf import Message
 from lstmdump.readers.tensorflow.graph import graph_def
 from lstmdump.readers.tensorflow.wire import decode, dtypes, partitions
 from lstmdump.readers.tensorflow.wire.mapped_file import content
 from lstmdump.readers.tensorflow.wire.partitions import Span
-from lstmdump.readers.tensorflow.wire.protobuf import Message
 from lstmdump.readers.tensorflow.wire.sstable import Table
 
 

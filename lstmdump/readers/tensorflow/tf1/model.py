@@ -11,13 +11,13 @@ from lstmdump.model.location import Location
 from lstmdump.model.tensor import Tensor, without_numbers
 from lstmdump.model.tree import Model, grow
 from lstmdump.readers.detect import Format
+from lstmdump.readers.protobuf import Buffer, Message, as_text
 from lstmdump.readers.tensorflow.graph.cell_search import all_cells
 from lstmdump.readers.tensorflow.graph.graph_def import Graph, variables_declared
 from lstmdump.readers.tensorflow.tf1 import cells as tf1_cells
 from lstmdump.readers.tensorflow.tf1 import variables as tf1_variables
 from lstmdump.readers.tensorflow.tf1.checkpoint_v1 import CheckpointV1
 from lstmdump.readers.tensorflow.wire.bundle import Bundle
-from lstmdump.readers.tensorflow.wire.protobuf import Buffer, Message, as_text
 
 _META = ".meta"
 _TRAINABLE = "trainable_variables"

@@ -18,9 +18,7 @@ from lstmdump.model.limits import limit_exceeded
 from lstmdump.model.location import Location
 from lstmdump.model.tensor import Array, Cuts, Tensor, chained
 from lstmdump.readers.declared_sizes import Extents
-from lstmdump.readers.raw_array import StoredArray
-from lstmdump.readers.tensorflow.wire import crc32c, decode, dtypes, partitions
-from lstmdump.readers.tensorflow.wire.protobuf import (
+from lstmdump.readers.protobuf import (
     Message,
     as_bytes,
     as_fixed32,
@@ -29,6 +27,8 @@ from lstmdump.readers.tensorflow.wire.protobuf import (
     merged_fields,
     varint,
 )
+from lstmdump.readers.raw_array import StoredArray
+from lstmdump.readers.tensorflow.wire import crc32c, decode, dtypes, partitions
 from lstmdump.readers.tensorflow.wire.sstable import Table
 
 _HEADER_KEY = b""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from importlib.machinery import ExtensionFileLoader, PathFinder
 from typing import Any
 
-from lstmdump.readers.tensorflow.wire.protobuf import Buffer
+from lstmdump.readers.protobuf import Buffer
 
 _POLYNOMIAL = 0x82F63B78  # Castagnoli's, with its bits reversed
 _MASK_DELTA = 0xA282EAD8  # from LevelDB: masking keeps checksums of data that contains checksums reliable

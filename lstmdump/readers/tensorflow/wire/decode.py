@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from lstmdump.errors import CorruptModel, RefusedModel
 from lstmdump.model.tensor import Array, Cuts, Tensor
+from lstmdump.readers.protobuf import Buffer
 from lstmdump.readers.raw_array import from_bfloat16
 from lstmdump.readers.tensorflow.wire import dtypes
-from lstmdump.readers.tensorflow.wire.protobuf import Buffer
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,7 +6,7 @@ import math
 from functools import lru_cache
 
 from lstmdump.errors import CorruptModel
-from lstmdump.readers.tensorflow.wire.protobuf import Buffer, Message
+from lstmdump.readers.protobuf import Buffer, Message
 
 STRING = 7
 _NAMES = {1: "float32", 2: "float64", 3: "int32", 4: "uint8", 5: "int16", 6: "int8", STRING: "string", 8: "complex64",

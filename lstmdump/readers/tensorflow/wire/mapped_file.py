@@ -8,7 +8,7 @@ import os
 from lstmdump.errors import CorruptModel, UnreadableModel
 from lstmdump.model import budget
 from lstmdump.model.location import Location
-from lstmdump.readers.tensorflow.wire.protobuf import Buffer
+from lstmdump.readers.protobuf import Buffer
 
 
 def mapped(location: Location, called: str = "it") -> mmap.mmap:

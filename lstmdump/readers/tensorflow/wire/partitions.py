@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 
 from lstmdump.errors import CorruptModel, RefusedModel
-from lstmdump.readers.tensorflow.wire.protobuf import Message
+from lstmdump.readers.protobuf import Message
 
 _ESCAPES = {b"\x00": b"\x00\xff", b"\xff": b"\xff\x00"}
 _MAX_AXES = 4

@@ -14,8 +14,8 @@ from typing import TypeVar
 from lstmdump.errors import CorruptModel, UnsupportedFormat
 from lstmdump.model.limits import DEFAULTS, Limits, limit_exceeded
 from lstmdump.readers.detect import LEVELDB_MAGIC
+from lstmdump.readers.protobuf import Buffer, varint
 from lstmdump.readers.tensorflow.wire import crc32c
-from lstmdump.readers.tensorflow.wire.protobuf import Buffer, varint
 
 Block = TypeVar("Block", bytes, memoryview)
 

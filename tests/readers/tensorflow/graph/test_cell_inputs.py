@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 from support.tensorflow_builders import counted, integer, lstm_cell, node, variable
 
+from lstmdump.readers.protobuf import fields
 from lstmdump.readers.tensorflow.graph.cell_inputs import is_turned, source
 from lstmdump.readers.tensorflow.graph.cells import GraphCell, cells
 from lstmdump.readers.tensorflow.graph.graph_def import Graph
-from lstmdump.readers.tensorflow.wire.protobuf import fields
 
 WEIGHTS = variable("c/kernel", (7, 16)) + variable("c/bias", (16,))
 

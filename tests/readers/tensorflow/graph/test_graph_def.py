@@ -9,9 +9,9 @@ from support import tensorflow_builders as tf
 from support.tensorflow_builders import constant, counted, integer, node, scalar, shape, varint
 
 from lstmdump.errors import CorruptModel
+from lstmdump.readers.protobuf import Message
 from lstmdump.readers.tensorflow.graph import graph_def
 from lstmdump.readers.tensorflow.graph.graph_def import Graph, integers, tensor_in
-from lstmdump.readers.tensorflow.wire.protobuf import Message
 
 
 def names(nodes: object) -> list[str]:

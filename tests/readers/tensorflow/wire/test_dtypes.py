@@ -4,8 +4,8 @@ import pytest
 from support.tensorflow_builders import counted, integer, shape
 
 from lstmdump.errors import CorruptModel
+from lstmdump.readers.protobuf import Message
 from lstmdump.readers.tensorflow.wire import dtypes
-from lstmdump.readers.tensorflow.wire.protobuf import Message
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import pytest
 from support.tensorflow_builders import counted, integer, piece
 
 from lstmdump.errors import CorruptModel, RefusedModel
+from lstmdump.readers.protobuf import Message
 from lstmdump.readers.tensorflow.wire import partitions
-from lstmdump.readers.tensorflow.wire.protobuf import Message
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """The wire format of protocol buffers: fields by number, without any schema.
 
 Source: the public description of the encoding. A message is a sequence of fields, each a key (number and wire type) and
-a value: a varint, 8 bytes, a length with that many bytes, or 4 bytes. Groups are refused; TensorFlow never writes them.
+a value: a varint, 8 bytes, a length with that many bytes, or 4 bytes. Groups are refused; neither TensorFlow nor ONNX
+writes them.
 """
 
 from __future__ import annotations

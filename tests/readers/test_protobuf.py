@@ -9,8 +9,8 @@ from support import tensorflow_builders as tf
 from support.tensorflow_builders import counted, fixed32, float32, integer
 
 from lstmdump.errors import CorruptModel, RefusedModel
-from lstmdump.readers.tensorflow.wire import protobuf
-from lstmdump.readers.tensorflow.wire.protobuf import Message
+from lstmdump.readers import protobuf
+from lstmdump.readers.protobuf import Message
 
 
 @pytest.mark.parametrize(
