@@ -9,7 +9,9 @@ from lstmdump.model.settings import finite_number
 
 _SHOWN = 120  # characters
 _OWN_MODULES = ("builtins", "keras", "tf_keras")
-_SETTINGS = frozenset({"alpha", "axis", "max_value", "negative_slope", "theta", "threshold"})
+_SETTINGS = frozenset({"alpha", "axis", "beta", "max_value", "negative_slope", "theta", "threshold"})
+_RAMP = "HardSigmoid"  # of ONNX; Keras calls its own hard_sigmoid
+_ROUNDING = 1e-6  # of 1 in float32
 _SLOPES = {1: "0.2x+0.5", 2: "0.2x+0.5", 3: "x/6+0.5"}
 
 
@@ -59,6 +61,8 @@ def is_of_keras(what: Mapping[str, Any]) -> bool:
 
 def _make_title(what: Mapping[str, Any]) -> str:
     """Return the name of an object with its settings, and with its module unless that is Keras's."""
+    if what.get("class_name") == _RAMP and is_of_keras(what):
+        return _word_ramp(get_config(what))
     names = [what.get("registered_name"), what.get("class_name"), "<lambda>"]
     name = next(name for name in names if isinstance(name, str))
     module = what.get("module")
@@ -66,6 +70,15 @@ def _make_title(what: Mapping[str, Any]) -> str:
     settings = {key: finite_number(value) for key, value in get_config(what).items() if key in _SETTINGS}
     shown = ", ".join(f"{key}={value:g}" for key, value in settings.items() if value is not None)
     return f"{place}{name}" + (f"({shown})" if shown else "")
+
+
+def _word_ramp(config: Mapping[str, Any]) -> str:
+    """Return the word for the hard sigmoid of ONNX, with its slope: `hard_sigmoid(x/6+0.5)`."""
+    alpha, beta = (finite_number(config.get(key)) for key in ("alpha", "beta"))
+    if alpha is None or beta is None:
+        return _RAMP
+    slope = "x/6" if abs(6 * alpha - 1) < _ROUNDING else f"{alpha:g}x"
+    return f"hard_sigmoid({slope}{beta:+g})"
 
 
 def get_config(what: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -40,6 +40,9 @@ _NO_GRAPH = ("without the graph, the activations of the cell and the bounds of i
 _CELL_OF_PYTORCH = ("a program runs this cell step by step, and the file does not state in which order: here it runs "
                     "forwards; --go-backwards overrides it")  # fmt: skip
 
+_CELL_OF_ONNX = ("the graph does not show in which order the cell takes the steps: here it runs forwards; "
+                 "--go-backwards overrides it")  # fmt: skip
+
 
 class Behaviour(NamedTuple):
     """How a layer computes. The defaults are those of the cells of Keras 3 and of TensorFlow 1.
@@ -54,6 +57,9 @@ class Behaviour(NamedTuple):
         repeats_state: Whether the output of masked steps before the first other step is the initial one instead of 0.
         cell_clip: The bound of the cell state, which is kept within ± this; None for no bound.
         projection_clip: The bound of the output of the projection.
+        output_activation: The activation of the output, if it is not that of the candidate.
+        gate_clip: The bound of what the gates and the candidate are computed from: their activations are applied to a
+            number within ± this; None for no bound.
         notes: What the file does not state, what is assumed instead, and which option overrides it.
     """
 
@@ -66,6 +72,8 @@ class Behaviour(NamedTuple):
     repeats_state: bool = False
     cell_clip: float | None = None
     projection_clip: float | None = None
+    output_activation: ActivationName | None = None
+    gate_clip: float | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -153,16 +161,22 @@ def of(lstm: LSTM, producer: str, said: Mapping[str, Any] = _NOTHING) -> Behavio
     written_by = release_of(producer)
     masks = written_by.masks_halves and stated_half is not None and bool(_require_valid(settings.return_sequences))
     return Behaviour(
-        _require_valid(settings.activation) or "tanh",
-        _require_valid(settings.recurrent_activation) or _default_recurrent_activation(lstm, release),
-        release.keras,
-        go_backwards,
-        go_backwards and direction is not None,
-        bool(_require_valid(settings.zero_output_for_mask)) or masks or lstm.layout.is_of_tensorflow_1,
-        written_by.repeats_state and not _require_valid(settings.unroll),
-        _require_valid(settings.cell_clip),
-        _require_valid(settings.projection_clip),
-        tuple(_notes(lstm, settings, release, direction)),
+        activation=_require_valid(settings.activation) or "tanh",
+        recurrent_activation=(
+            _require_valid(settings.recurrent_activation) or _default_recurrent_activation(lstm, release)
+        ),
+        output_activation=None if "activation" in said else _find_output_activation(settings),
+        keras=release.keras,
+        go_backwards=go_backwards,
+        is_aligned=go_backwards and (direction is not None or bool(_require_valid(settings.is_aligned))),
+        zero_output_for_mask=(
+            bool(_require_valid(settings.zero_output_for_mask)) or masks or lstm.layout.is_of_tensorflow_1
+        ),
+        repeats_state=written_by.repeats_state and not _require_valid(settings.unroll),
+        gate_clip=_require_valid(settings.gate_clip),
+        cell_clip=_require_valid(settings.cell_clip),
+        projection_clip=_require_valid(settings.projection_clip),
+        notes=tuple(_notes(lstm, settings, release, direction)),
     )
 
 
@@ -192,6 +206,10 @@ def cautions(lstm: LSTM) -> Iterator[str]:
     if settings.policy is not None:
         stored = conjoined(sorted({weight.tensor.dtype for weight in lstm.weights}))
         yield f"the policy is {settings.policy}: the weights are {stored}, Keras computes in {computing_type(lstm)}"
+    if isinstance(settings.gate_clip, float):
+        yield f"what the gates and the candidate are computed from is clipped to ±{settings.gate_clip:g}"
+    if (output := _find_output_activation(settings)) is not None:
+        yield f"the output goes through {word_with_slope(output, None)}, unlike the candidate"
     for value in settings:
         if isinstance(value, InvalidSetting):
             yield _word_invalid(value)
@@ -300,6 +318,12 @@ def _word_invalid(setting: InvalidSetting) -> str:
     return f"its configuration states {shown} for {setting.key}, which is {setting.problem}"
 
 
+def _find_output_activation(settings: LayerSettings) -> ActivationName | None:
+    """Return the activation of the output if it is not that of the candidate."""
+    found = settings.output_activation
+    return None if isinstance(found, InvalidSetting) or found == settings.activation else found
+
+
 def _states_generation(producer: str) -> bool:
     """Return whether `producer` states which generation of Keras wrote the model."""
     return not producer.startswith("keras") or _KERAS.match(producer) is not None
@@ -318,6 +342,8 @@ def _notes(lstm: LSTM, settings: LayerSettings, release: _Release, direction: st
     """Yield notes on what the file does not state, and on what a replay does otherwise than Keras."""
     if lstm.layout.framework == "PyTorch":
         yield from _note_pytorch(lstm, settings)
+    elif lstm.layout.framework == "ONNX":
+        yield from [_CELL_OF_ONNX] if settings.go_backwards is None else []
     elif not lstm.layout.is_of_tensorflow_1:
         unstated = list(_unstated(lstm, settings, release, direction))
         in_doubt = [one for one in unstated if release.defaults and one.assumed == release.recurrent_activation]

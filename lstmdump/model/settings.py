@@ -41,13 +41,16 @@ class LayerSettings(NamedTuple):
         direction: The half of a Bidirectional that the layer is, `forward` or `backward`.
         activation: The activation of the candidate and of the output.
         recurrent_activation: The activation of the gates i, f and o.
+        output_activation: The activation of the output, if it is not that of the candidate.
         go_backwards: Whether the layer takes the last step first; of a half, as this half has it.
+        is_aligned: Whether the outputs of a layer that takes the last step first are in the order of its input.
         return_sequences: Whether the layer returns the output of every step.
         return_state: Whether the layer also returns its last states.
         stateful: Whether the last states of a batch are the first of the next.
         time_major: Whether the input is (length, batch, d).
         zero_output_for_mask: Whether the output of a masked step is 0.
         unroll: Whether Keras unrolls the loop over the steps, which changes the output at masked steps in old releases.
+        gate_clip: The bound of what the activations of the gates and of the candidate are applied to.
         cell_clip: The bound of the cell state.
         projection_clip: The bound of the projected output.
         unit_forget_bias: Whether the forget bias was 1 before the training.
@@ -68,13 +71,16 @@ class LayerSettings(NamedTuple):
     direction: str | None = None
     activation: StatedActivation = None
     recurrent_activation: StatedActivation = None
+    output_activation: StatedActivation = None
     go_backwards: StatedFlag = None
+    is_aligned: StatedFlag = None
     return_sequences: StatedFlag = None
     return_state: StatedFlag = None
     stateful: StatedFlag = None
     time_major: StatedFlag = None
     zero_output_for_mask: StatedFlag = None
     unroll: StatedFlag = None
+    gate_clip: StatedBound = None
     cell_clip: StatedBound = None
     projection_clip: StatedBound = None
     unit_forget_bias: bool | None = None

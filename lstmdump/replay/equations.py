@@ -223,8 +223,7 @@ class _CellEquations:
         self._bias = np.concatenate([gate.b for gate in gates])
         self._peepholes = _stack_peepholes([gate.V for gate in gates[:3]])
         self._cell, self.behaviour = cell, cell.behaviour
-        self._activation = activations.named(cell.behaviour.activation, cell.behaviour.keras)
-        self._recurrent_activation = activations.named(cell.behaviour.recurrent_activation, cell.behaviour.keras)
+        self._activations = activations.of_cell(cell.behaviour)
         self.bytes = (11 * cell.units + cell.input_dim) * self._bias.itemsize  # of one step of one sequence
 
     def allocate(self, steps: int, batch: int) -> tuple[Array, Array, Array, Array]:
@@ -246,26 +245,27 @@ class _CellEquations:
         recurrent = before.h @ self._recurrent_kernel
         np.add(z.reshape(by_gate).swapaxes(0, 1), recurrent.reshape(by_gate).swapaxes(0, 1), out=gates)
         i, f, o, candidate = gates
-        self._activation(candidate, out=candidate)
+        squash, sigma = self._activations.candidate, self._activations.gates
+        squash(candidate, out=candidate)
         if self._peepholes is None:
-            self._recurrent_activation(gates[:3], out=gates[:3])
+            sigma(gates[:3], out=gates[:3])
         else:
             gates[:2] += before.c * self._peepholes[:2]
-            self._recurrent_activation(gates[:2], out=gates[:2])
+            sigma(gates[:2], out=gates[:2])
         c = np.multiply(f, before.c, out=after.c)
         c += i * candidate
         _clip(c, self.behaviour.cell_clip)
         if self._peepholes is not None:
             o += c * self._peepholes[2]
-            self._recurrent_activation(o, out=o)
+            sigma(o, out=o)
         self._write_output(o, after)
 
     def _write_output(self, o: Array, after: State) -> None:
         if self._cell.projection is None:
-            h = self._activation(after.c, out=after.h)
+            h = self._activations.output(after.c, out=after.h)
             h *= o
         else:
-            np.matmul(o * self._activation(after.c), self._cell.projection, out=after.h)
+            np.matmul(o * self._activations.output(after.c), self._cell.projection, out=after.h)
             _clip(after.h, self.behaviour.projection_clip)
 
 

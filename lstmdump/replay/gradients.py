@@ -39,7 +39,7 @@ class Backward:
 
     Attributes:
         cell: The cell, with steps in the order in which it takes them.
-        activation, recurrent_activation: Its activations.
+        activations: Its activations.
         transposed: The U of all gates beside their W, transposed, (4, m, h+d), contiguous in memory.
 
     Raises:
@@ -50,8 +50,7 @@ class Backward:
         how = cell.behaviour
         in_order = how._replace(go_backwards=False, is_aligned=False, zero_output_for_mask=False)
         self.cell = replace(cell, behaviour=in_order)
-        self.activation = activations.named(how.activation, how.keras)
-        self.recurrent_activation = activations.named(how.recurrent_activation, how.keras)
+        self.activations = activations.of_cell(how)
         gates = [cell.gates[letter] for letter in GATES]
         self.transposed = np.ascontiguousarray([np.concatenate([gate.U, gate.W]).T for gate in gates])
 
@@ -77,19 +76,19 @@ class BackwardSteps:
         self._cell, self._transposed = backward.cell, backward.transposed
         cell, how = backward.cell, backward.cell.behaviour
         before = State(_shift(states.h, first.h), _shift(states.c, first.c))
-        shown = backward.activation(states.c)
+        sigma, squash, output = backward.activations
+        shown = output(states.c)
         z = partial(_compute_z, cell, x, before, states.c)
-        through = partial(_PullBackSteps, backward.activation)
-        through_recurrent = partial(_PullBackSteps, backward.recurrent_activation)
+        through_recurrent = partial(_PullBackSteps, sigma)
         self._to_z = {
             "i": through_recurrent(partial(z, "i"), states.i, states.candidate),
             "f": through_recurrent(partial(z, "f"), states.f, before.c),
-            "c": through(partial(z, "c"), states.candidate, states.i),
+            "c": _PullBackSteps(squash, partial(z, "c"), states.candidate, states.i),
             "o": through_recurrent(partial(z, "o"), states.o, shown),
         }
         self._slopes = self._stack_slopes()
         self._of_both = self._combined = np.empty((0, 0, 0))
-        self._to_c = through(lambda: states.c, shown, states.o)
+        self._to_c = _PullBackSteps(output, lambda: states.c, shown, states.o)
         self._f = states.f
         self._c_passes = self._h_passes = None
         if how.cell_clip is not None:

@@ -166,7 +166,8 @@ def _read_behaviour(lstm: LSTM, producer: str, wanted: RunOptions) -> Behaviour:
 
 def _list_activations(found: Behaviour) -> tuple[tuple[object, str], ...]:
     """Return the activations, each with the option that overrides it."""
-    return (found.activation, "--activation"), (found.recurrent_activation, "--recurrent-activation")
+    output = () if found.output_activation is None else ((found.output_activation, "--activation"),)
+    return (found.activation, "--activation"), (found.recurrent_activation, "--recurrent-activation"), *output
 
 
 def _read_cell(lstm: LSTM, found: Behaviour, wanted: RunOptions) -> CellNumbers:

@@ -174,8 +174,9 @@ def _compute_steps(z: Array, how: Behaviour) -> Array:
     """Return the time scale of each unit, (m,): about how many steps the cell state takes to shrink to 1/e."""
     with np.errstate(over="ignore", divide="ignore"):
         if how.recurrent_activation == "sigmoid":
-            return np.asarray(1.0 + np.exp(z))  # 1/(1-σ(z)), without the rounding of σ(z) to 1
-        gate = activations.named(how.recurrent_activation, how.keras)(z)
+            kept = z if how.gate_clip is None else np.clip(z, -how.gate_clip, how.gate_clip)
+            return np.asarray(1.0 + np.exp(kept))  # 1/(1-σ(z)), without the rounding of σ(z) to 1
+        gate = activations.of_cell(how).gates(z)
         return np.where(np.abs(gate) < 1.0, 1.0 / (1.0 - gate), np.where(np.isnan(gate), np.nan, np.inf))
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from lstmdump.errors import CannotReplay
 from lstmdump.lstm.activation_names import find_name, get_config, is_of_keras, unwrap, word
+from lstmdump.lstm.behaviour import Behaviour
 from lstmdump.model.settings import finite_number
 from lstmdump.replay.activations import elementwise, softmax
 from lstmdump.replay.activations.elementwise import Activation
@@ -60,6 +61,27 @@ NAMES = tuple(sorted(_IN_KERAS_3))
 `glu` and `threshold` of Keras 3 are not among them: the first halves the width, which no LSTM allows, and the
 second needs arguments.
 """
+
+
+class CellActivations(NamedTuple):
+    """The activations of a cell: of the gates i, f and o, of the candidate, and of the output."""
+
+    gates: Activation
+    candidate: Activation
+    output: Activation
+
+
+def of_cell(how: Behaviour) -> CellActivations:
+    """Return the activations of a cell that computes as `how` states.
+
+    Raises:
+        CannotReplay: One of them is unknown.
+    """
+    gates, candidate = (named(what, how.keras) for what in (how.recurrent_activation, how.activation))
+    output = candidate if how.output_activation is None else named(how.output_activation, how.keras)
+    if how.gate_clip is not None:
+        gates, candidate = (elementwise.clipped(one, how.gate_clip) for one in (gates, candidate))
+    return CellActivations(gates, candidate, output)
 
 
 def named(what: object, keras: int, option: str = "--activation") -> Activation:
@@ -138,10 +160,26 @@ def _make_softmax(config: Mapping[str, Any]) -> Activation:
     return softmax.softmax()
 
 
+def _make_ramp(config: Mapping[str, Any]) -> Activation:
+    slope, middle = _parse_both(config)
+    return elementwise.ramp(slope, middle, low=0, high=1)
+
+
+def _parse_both(config: Mapping[str, Any]) -> tuple[float, float]:
+    """Return `alpha` and `beta` of an activation of ONNX, which may have any sign."""
+    alpha, beta = finite_number(config.get("alpha")), finite_number(config.get("beta"))
+    if alpha is None or beta is None:
+        raise ValueError("the setting must be a number")
+    return alpha, beta
+
+
 _LAYERS: dict[str, Callable[[Mapping[str, Any]], Activation]] = {
+    "Affine": lambda config: elementwise.affine(*_parse_both(config)),
     "ELU": lambda config: elementwise.elu(_parse_setting(config.get("alpha", 1.0))),
+    "HardSigmoid": _make_ramp,
     "LeakyReLU": _make_leaky_relu,
     "ReLU": _make_relu,
+    "ScaledTanh": lambda config: elementwise.scaled_tanh(*_parse_both(config)),
     "Softmax": _make_softmax,
     "ThresholdedReLU": lambda config: elementwise.relu(threshold=_parse_setting(config.get("theta", 1.0))),
 }

@@ -100,6 +100,22 @@ class _Ramp(Activation):
         return _finish(gradient * slope, z)
 
 
+class _Clipped(Activation):
+    """Another activation, applied to numbers that are kept within bounds before."""
+
+    def __init__(self, activation: Activation, bound: float) -> None:
+        self._activation, self._bound = activation, bound
+        self.mixes_units = activation.mixes_units
+
+    def __call__(self, z: Array, out: Array | None = None) -> Array:
+        return self._activation(np.clip(z, -self._bound, self._bound, out=out), out=out)
+
+    def pull_back(self, z: Array, gradient: Array) -> Array:
+        inner = self._activation.pull_back(np.clip(z, -self._bound, self._bound), gradient)
+        result: Array = np.where(np.abs(z) > self._bound, z.dtype.type(0), inner)
+        return result
+
+
 class _ByElement(Activation):
     """A function of each number, given by its value and its derivative."""
 
@@ -154,6 +170,23 @@ def sigmoid() -> Activation:
 def ramp(slope: float = 1.0, middle: float = 0.0, *, low: float, high: float) -> Activation:
     """Return f(z) = `slope`·z + `middle`, limited to between `low` and `high`."""
     return _Ramp(slope, middle, low, high)
+
+
+def clipped(activation: Activation, bound: float) -> Activation:
+    """Return f(z) = `activation`(z), for a z that is kept within ±`bound`."""
+    return _Clipped(activation, bound)
+
+
+@_picklable
+def affine(slope: float, middle: float) -> Activation:
+    """Return f(z) = `slope`·z + `middle`."""
+    return _ByElement(lambda z: slope * z + middle, lambda z: np.full_like(z, slope))
+
+
+@_picklable
+def scaled_tanh(scale: float, slope: float) -> Activation:
+    """Return f(z) = `scale`·tanh(`slope`·z)."""
+    return _ByElement(lambda z: scale * np.tanh(slope * z), lambda z: scale * slope * (1 - np.tanh(slope * z) ** 2))
 
 
 @_picklable

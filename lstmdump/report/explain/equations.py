@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lstmdump.lstm import LSTM, Role
+from lstmdump.lstm import GATES, LSTM, Role
 from lstmdump.lstm.activation_names import word
 from lstmdump.model.escape import visible
 from lstmdump.report.explain.section import Line, Section, Subject, table
@@ -24,15 +24,17 @@ def equations(subject: Subject) -> Section:
     """Write the six equations with the activations, forget bias, peepholes, projection and clipping of the layer."""
     lstm, behaviour = subject.lstm, subject.behaviour
     squash, sigma = _name_function(behaviour.activation), _name_function(behaviour.recurrent_activation)
-    memory, output = "f∘c + i∘candidate", f"o∘{squash}(c')"
+    of_output = squash if behaviour.output_activation is None else _name_function(behaviour.output_activation)
+    memory, output = "f∘c + i∘candidate", f"o∘{of_output}(c')"
     memory = f"norm({memory})" if lstm.normalized else memory
     output = output if lstm.projection is None else f"({output})·P"
+    sums = {letter: _write_clipped(_write_sum(lstm, letter), behaviour.gate_clip) for letter in GATES}
     lines = [
-        (f"i = {sigma}({_write_sum(lstm, 'i')})", "what comes in"),
-        (f"f = {sigma}({_write_sum(lstm, 'f')})", "what is kept"),
-        (f"candidate = {squash}({_write_sum(lstm, 'c')})", "what could come in"),
+        (f"i = {sigma}({sums['i']})", "what comes in"),
+        (f"f = {sigma}({sums['f']})", "what is kept"),
+        (f"candidate = {squash}({sums['c']})", "what could come in"),
         (f"c' = {_write_clipped(memory, behaviour.cell_clip)}", "the new cell state"),
-        (f"o = {sigma}({_write_sum(lstm, 'o')})", "what goes out"),
+        (f"o = {sigma}({sums['o']})", "what goes out"),
         (f"h' = {_write_clipped(output, behaviour.projection_clip)}", "the new output"),
     ]
     before = "At each step, from the input x and the previous h and c:"
@@ -59,6 +61,8 @@ def activations(subject: Subject) -> Section:
     gates, states = word(behaviour.recurrent_activation), word(behaviour.activation)
     definitions = [_define(name, behaviour.keras) for name in dict.fromkeys((gates, states))]
     what = f"Gates i, f and o: {gates}. Candidate and output: {states}."
+    if behaviour.output_activation is not None:
+        what = f"Gates i, f and o: {gates}. Candidate: {states}. Output: {word(behaviour.output_activation)}."
     text = " ".join(filter(None, [what, *definitions, subject.words.activations]))
     return Section("Which activations?", (Line(text),))
 
@@ -74,6 +78,8 @@ def granted(subject: Subject) -> Section | None:
 def _define(name: str, keras: int) -> str:
     if name == "hard_sigmoid":
         return _HARD_SIGMOID.format(*(("z/6", "Keras 1 and 2", "0.2·z") if keras == 3 else ("0.2·z", "Keras 3", "z/6")))
+    if name.startswith("hard_sigmoid("):
+        return "hard_sigmoid(z) is kept between 0 and 1."
     return _DEFINITIONS.get(name, "")
 
 
