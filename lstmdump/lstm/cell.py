@@ -18,7 +18,7 @@ GATES = "ifco"
 """The gates by the field's letters: input, forget, candidate, output."""
 
 _MOST_KEPT = 256  # layers that keep their gates
-_VECTORS = {Role.PEEPHOLE: 1, Role.NORMALIZATION: 1, Role.NORMALIZATION_OF_ALL: 4}
+_VECTORS = {Role.PEEPHOLE: 1, Role.PEEPHOLES: 3, Role.NORMALIZATION: 1, Role.NORMALIZATION_OF_ALL: 4}
 _BIASES = {Role.BIAS: 1, Role.GATE_BIAS: 1, Role.DOUBLED_BIAS: 2, Role.ADDED_BIAS: 2}
 _PROJECTIONS = (Role.PROJECTION, Role.ROW_PROJECTION)
 
@@ -233,7 +233,7 @@ class LSTM:
     @property
     def peepholes(self) -> bool:
         """Whether the gates see the cell state."""
-        return any(weight.role is Role.PEEPHOLE for weight in self.weights)
+        return any(weight.role in (Role.PEEPHOLE, Role.PEEPHOLES) for weight in self.weights)
 
     @property
     def normalized(self) -> bool:

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Mapping
+
 from lstmdump.errors import CorruptModel, NotAnLSTM
 from lstmdump.lstm.cell import LSTM
-from lstmdump.lstm.gate_layouts import CUDNN, GATE_ARRAYS, TWO_KERNELS, Layout
+from lstmdump.lstm.gate_layouts import CUDNN, GATE_ARRAYS, TWO_KERNELS, Framework, Layout
+from lstmdump.lstm.onnx_layouts import ONNX_CELL, ONNX_NODE
 from lstmdump.lstm.pytorch_layout import PYTORCH_CELL, PYTORCH_LAYER
 from lstmdump.lstm.tf1_cells import BLOCK_LSTM_V2, OWN_GATE_ARRAYS, OWN_TWO_KERNELS, TF1_CELL
 from lstmdump.model.cell_classes import class_named
 from lstmdump.model.tree import Layer, Model
 
 LAYOUTS: tuple[Layout, ...] = (OWN_GATE_ARRAYS, OWN_TWO_KERNELS, GATE_ARRAYS, CUDNN, TWO_KERNELS, TF1_CELL,
-                               BLOCK_LSTM_V2, PYTORCH_LAYER, PYTORCH_CELL)  # fmt: skip
+                               BLOCK_LSTM_V2, PYTORCH_LAYER, PYTORCH_CELL,
+                               ONNX_NODE, ONNX_CELL)  # fmt: skip
 """All layouts. The first that fits a layer counts."""
 
-_OF_PYTORCH = ("pytorch", "safetensors")
-"""The formats in which the names are those of PyTorch: an array called `kernel` there is whatever its author says."""
+_OF_KERAS: tuple[Framework, ...] = ("Keras", "TensorFlow 1")
+_FRAMEWORKS: Mapping[str, tuple[Framework, ...]] = {
+    "pytorch": ("PyTorch",),
+    "safetensors": ("PyTorch",),
+    "onnx": ("ONNX", *_OF_KERAS),  # a cell is stored as the framework that it was exported from did
+}
+"""The frameworks whose names the arrays of a format have: `kernel` in PyTorch is whatever its author says."""
 
 
 def find_lstms(model: Model) -> tuple[LSTM, ...]:
@@ -41,26 +50,26 @@ def _read_if_lstm(layer: Layer, model: Model) -> LSTM | None:
     if kind.is_other:
         return None
     try:
-        return read_lstm(layer, model.producer, of_pytorch=model.format in _OF_PYTORCH)
+        return read_lstm(layer, model.producer, _FRAMEWORKS.get(model.format, _OF_KERAS))
     except NotAnLSTM:
         if kind.must_fit:
             raise
         return None
 
 
-def read_lstm(layer: Layer, producer: str = "", *, of_pytorch: bool = False) -> LSTM:
+def read_lstm(layer: Layer, producer: str = "", frameworks: Container[Framework] = _OF_KERAS) -> LSTM:
     """Return the LSTM that a layer of a model written by `producer` is.
 
     Args:
         layer: The layer.
         producer: What wrote the model.
-        of_pytorch: Whether the names of its arrays are those of PyTorch.
+        frameworks: Those whose names its arrays have.
 
     Raises:
         NotAnLSTM: Its arrays are those of no layout, or have other shapes than it asks for.
     """
     for layout in LAYOUTS:
-        if (layout.framework == "PyTorch") is of_pytorch and layout.fits(layer):
+        if layout.framework in frameworks and layout.fits(layer):
             return layout.of(layer).read(layer, producer)
     held = ", ".join(layer.weights)
     raise NotAnLSTM(f"{layer.name} is called an LSTM, but has no kernel and recurrent kernel; it has {held}")

@@ -11,9 +11,11 @@ TensorFlow 1 cells    one kernel (d+h, 4m), the input's rows first; bias (4m,)  
 BlockLSTMV2           the same                                                        ifco
 a cell of the user's  one of the first, the third and the last form                   any
 PyTorch               weight_ih (4m, d), weight_hh (4m, h), two biases (4m,)          ifco
+a node of ONNX        W (4m, d), R (4m, m), B (8m,), two biases after each other      iofc
 ====================  ==============================================================  =====
 
-Those of TensorFlow 1 and of the user are in `tf1_cells`, those of PyTorch in `pytorch_layout`, the others here.
+Those of TensorFlow 1 and of the user are in `tf1_cells`, those of PyTorch in `pytorch_layout`, those of ONNX in
+`onnx_layouts`, the others here.
 """
 
 from __future__ import annotations
@@ -38,11 +40,11 @@ TensorFlowCell: TypeAlias = Literal["keras", "keras-1", "cudnn", "keras-peephole
 All but the last take arrays as they are stored; "gates" takes the W, U, b and V of each gate, and P, of any layout.
 """
 
-Framework: TypeAlias = Literal["Keras", "TensorFlow 1", "PyTorch"]
+Framework: TypeAlias = Literal["Keras", "TensorFlow 1", "PyTorch", "ONNX"]
 """A framework whose cells are stored in a layout."""
 
 LayoutForm: TypeAlias = Literal["gate arrays", "two kernels", "cudnn", "fused kernel", "own gate arrays",
-                                "own two kernels", "pytorch"]  # fmt: skip
+                                "own two kernels", "pytorch", "onnx node", "onnx cell"]  # fmt: skip
 """What the arrays of a layout look like."""
 
 StoredPart: TypeAlias = tuple[Tensor, str]

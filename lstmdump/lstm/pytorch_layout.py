@@ -100,7 +100,7 @@ class PyTorchLayer(Layout):
             return Gate(
                 transposed(kernel.part(rows), f"{name}/W_{letter}"),
                 transposed(recurrent.part(rows), f"{name}/U_{letter}"),
-                _add(f"{name}/b_{letter}", biases) if biases else None,
+                added_up(f"{name}/b_{letter}", biases) if biases else None,
             )
 
         return Gates(make_gate)
@@ -145,7 +145,7 @@ def _find_ending(layer: Layer) -> str | None:
     return next((ending for ending in fitting if f"weight_hh{ending}" in layer.weights), None)
 
 
-def _add(name: str, biases: Sequence[Tensor]) -> Tensor:
+def added_up(name: str, biases: Sequence[Tensor]) -> Tensor:
     """Return the sum of two biases, computed in float32 at least."""
     dtype = next((wide for wide in _WIDE if any(bias.dtype == wide for bias in biases)), _NARROWEST_SUM)
     return derived(name, biases[0].shape, dtype, partial(_add_rows, biases, dtype))

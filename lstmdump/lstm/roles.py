@@ -57,6 +57,7 @@ class Role(enum.Enum):
     GATE_RECURRENT_KERNEL = "recurrent kernel of one gate", (_H, _M)
     GATE_BIAS = "bias of one gate", (_M,)
     PEEPHOLE = "peephole", (_M,)
+    PEEPHOLES = "peepholes of all gates", (Extent("m", (3,)),)
     PROJECTION = "projection", (_M, _P)
     ROW_KERNEL = "kernel, transposed", (_ALL_GATES, _D)
     ROW_RECURRENT_KERNEL = "recurrent kernel, transposed", (_ALL_GATES, _H)

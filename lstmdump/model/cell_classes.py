@@ -96,6 +96,9 @@ CELL_CLASSES: Mapping[str, CellClass] = {
         CellClass("ConvLSTM3D", is_other=True),
         CellClass("ConvLSTM2DCell", is_other=True),
         CellClass("ConvRecurrent2D", is_other=True),
+        # ONNX
+        CellClass("RNN", is_other=True),
+        CellClass("CoupledLSTM", is_other=True),  # a node LSTM with `input_forget`
         # TensorFlow 1
         CellClass("BasicLSTMCell", fused_order=TF1_ORDER, scopes=("basiclstmcell",)),
         CellClass("LSTMBlockCell", fused_order=TF1_ORDER, block_operation="BlockLSTM", scopes=("lstmblockcell",)),

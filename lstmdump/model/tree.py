@@ -177,6 +177,8 @@ class Model(NamedTuple):
         sources: Returns which layers directly follow which, as far as the file states it.
         beside: Stored arrays that are not parameters of the model, such as the states of stateful layers.
         averages: Returns the same model with moving averages in place of its weights; None if the file holds none.
+        stored_parameters: The number of parameters where it is not that of the arrays in the tree, because several of
+            them are made of one stored array; None where it is.
     """
 
     format: str
@@ -189,6 +191,7 @@ class Model(NamedTuple):
     network: "Callable[[], NetworkDescription | None]" = _describe_nothing
     beside: tuple[Tensor, ...] = ()
     averages: "Callable[[], Model] | None" = None
+    stored_parameters: int | None = None
 
     def tensors(self) -> Iterator[Tensor]:
         """Yield all stored arrays of the model once, in the order of the model, also those with several names."""
@@ -202,6 +205,8 @@ class Model(NamedTuple):
     @property
     def parameters(self) -> int | None:
         """The number of parameters, with each stored array counted once; None if the file does not state it."""
+        if self.stored_parameters is not None:
+            return self.stored_parameters
         return sum(tensor.size for tensor in self.tensors()) if self.countable else None
 
     def close(self) -> None:

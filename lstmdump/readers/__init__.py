@@ -122,7 +122,7 @@ def _read_tensorflow(
 
 
 def _read_other_runtime(
-    location: Location, detected: Literal[Format.TFJS, Format.PYTORCH, Format.SAFETENSORS]
+    location: Location, detected: Literal[Format.TFJS, Format.PYTORCH, Format.SAFETENSORS, Format.ONNX]
 ) -> Model:
     from lstmdump.readers.detect import Format
 
@@ -139,6 +139,10 @@ def _read_other_runtime(
             from lstmdump.readers.pytorch import safetensors
 
             return safetensors.read(location)
+        case Format.ONNX:
+            from lstmdump.readers.onnx import reader as onnx_reader
+
+            return onnx_reader.read(location)
         case _:
             return assert_never(detected)
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from lstmdump.errors import BrokenModel, ModelPart, UnknownFormat, UnreadableModel
+from lstmdump.errors import BrokenModel, CorruptModel, ModelPart, UnknownFormat, UnreadableModel
 
 if TYPE_CHECKING:
     import zipfile
@@ -32,6 +32,7 @@ class Format(enum.Enum):
     TFJS = "tfjs"
     PYTORCH = "pytorch"
     SAFETENSORS = "safetensors"
+    ONNX = "onnx"
 
     @property
     def facts(self) -> FormatFacts:
@@ -79,6 +80,8 @@ FORMATS = (
     FormatFacts(Format.PYTORCH, "PyTorch", "a PyTorch file (.pt, .pth, .ckpt)", ("pt", "pth", "ckpt"),
                 is_directory=False, uses_hdf5=False),
     FormatFacts(Format.SAFETENSORS, "safetensors", "a .safetensors file", ("safetensors",),
+                is_directory=False, uses_hdf5=False),
+    FormatFacts(Format.ONNX, "ONNX", "an ONNX model", ("onnx",),
                 is_directory=False, uses_hdf5=False),
 )  # fmt: skip
 """The table of formats; a new format needs a member of `Format`, a row here, a rule in `detect`, and a case in
@@ -173,9 +176,14 @@ _FOREIGN_STARTS: tuple[tuple[bytes, str], ...] = (
 _FOREIGN_PATTERNS: tuple[tuple[bytes, str], ...] = (
     (rb"(?s).{4}TFL3", "a TensorFlow Lite model; lstmdump reads the Keras or TensorFlow model it was made from"),
     (PICKLE, "a Python pickle, which is never unpickled here; save the model itself"),
-    (rb"\x08[\x03-\x20]\x12[\x01-\x40][\x20-\x7e]{1,64}",  # ir_version, then the producer's name
-     "an ONNX model; lstmdump reads Keras and TensorFlow models"),
 )  # fmt: skip
+
+
+# The fields of a ModelProto; onnx.proto.
+_ONNX_VERSION, _ONNX_PRODUCER, _ONNX_GRAPH = 1, 2, 7
+_ONNX_NUMBERS = (_ONNX_VERSION, 5)  # all others are texts and messages
+_ONNX_FIELDS = frozenset({*range(1, 9), 14, 20, 25, 26})
+_ONNX_VERSIONS = 256  # of the format, so far up to 13
 
 
 def formats_in_words() -> str:
@@ -316,7 +324,35 @@ def _detect_file(file: BinaryIO, location: Location) -> Format:
     _refuse_foreign(head, broken)
     if re.match(_GRAPH_NODE, head):
         return Format.GRAPH
+    if _is_onnx(head, size):
+        return Format.ONNX
     raise UnknownFormat("not a model file: its first bytes are not those of a known format")
+
+
+def _is_onnx(head: bytes, size: int) -> bool:
+    """Return whether a file of `size` bytes that begins with `head` is a `ModelProto` of ONNX, by its first fields.
+
+    Each field must be one that this message has, of the right kind; the version of the format and the graph must be
+    among those that `head` shows, or the name of the producer if the graph comes later.
+    """
+    from lstmdump.readers.protobuf import varint
+
+    position, seen = 0, set[int]()
+    try:
+        while position < len(head) and _ONNX_GRAPH not in seen:
+            key, position = varint(head, position)
+            value, position = varint(head, position)
+            if key & 7 != (0 if key >> 3 in _ONNX_NUMBERS else 2) or key >> 3 not in _ONNX_FIELDS:
+                return False
+            if key >> 3 == _ONNX_VERSION and not 0 < value < _ONNX_VERSIONS:
+                return False
+            if key & 7:
+                position += value
+            seen.add(key >> 3)
+    except CorruptModel:  # a number is longer than 10 bytes, or cut short
+        return False
+    goes_on = _ONNX_PRODUCER in seen and len(head) <= position < size
+    return _ONNX_VERSION in seen and (_ONNX_GRAPH in seen or goes_on)
 
 
 def _refuse_lookalikes(head: bytes, file: BinaryIO, location: Location) -> None:

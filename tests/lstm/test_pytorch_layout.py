@@ -26,7 +26,7 @@ def layer(arrays: Arrays, kind: str | None = None) -> Layer:
 
 
 def read(arrays: Arrays) -> LSTM:
-    return read_lstm(layer(arrays), of_pytorch=True)
+    return read_lstm(layer(arrays), frameworks=["PyTorch"])
 
 
 def projected() -> Arrays:

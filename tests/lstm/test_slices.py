@@ -26,6 +26,7 @@ FILES = [
     *(TESTS / "genuine" / row["file"] for row in MANIFEST if row["layers"]),
     *(SAMPLES / name for name in json.loads((SAMPLES / "samples.json").read_text("utf-8"))),
     TESTS / "cases" / "split_cell" / "model.index",
+    TESTS / "readers" / "onnx" / "files" / "torch-2.13-cell_unrolled.onnx",
 ]
 
 

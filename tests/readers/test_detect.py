@@ -46,7 +46,6 @@ FOREIGN = {
     "a NumPy .npz archive": zipped("a.npy", "b.npy"),
     "a zip archive, but neither a Keras model": zipped("readme.txt"),
     "a zip archive that is truncated": zipped("config.json")[:40],
-    "an ONNX model": b"\x08\x07\x12\x07pytorch\x1a\x051.9.0",
     "a TensorFlow Lite model": b"\x1c\x00\x00\x00TFL3" + bytes(20),
     "a tar archive": bytes(257) + b"ustar\x0000" + bytes(248) + HDF5 + bytes(512),
     "gzip-compressed": b"\x1f\x8b\x08\x00",
@@ -90,12 +89,36 @@ def test_hdf5_is_detected_by_its_signature_also_after_a_user_block(offset: int, 
         (pickle.dumps(0x1950A86A20F9469CFC6C, 4), Format.PYTORCH),  # which may have any protocol
         (struct.pack("<Q", 21) + b'{"a":{"dtype":"F32"}}', Format.SAFETENSORS),
         (struct.pack("<Q", 2) + b"{}", Format.SAFETENSORS),
+        (b"\x08\x08\x12\x07pytorch\x1a\x031.9\x3a\x00", Format.ONNX),
+        (b"\x08\x08\x3a\x00", Format.ONNX),
+        (b"\x42\x02\x10\x0e\x08\x03\x3a\xff\xff\xff\xff\x07", Format.ONNX),  # versions first; a graph of 2 GiB
+        (
+            b"\x08\x08\x12\x04hand\x32\xff\x0f" + bytes(2047) + b"\x3a\x00",
+            Format.ONNX,
+        ),  # a long comment, then the graph
     ],
 )
 def test_other_models_are_detected_by_their_first_bytes(content: bytes, expected: Format, tmp_path: Path) -> None:
     path = tmp_path / "model.h5"
     path.write_bytes(content)
     assert detect(Location(path)) is expected
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x08\x08\x12\x04hand",  # no graph
+        b"\x12\x04hand\x3a\x00",  # no version
+        b"\x08\x00\x3a\x00",  # version 0
+        b"\x08\x08\x3d\x00\x00\x00\x00",  # four bytes in place of the graph
+        b"\x08\x08\x48\x01\x3a\x00",  # a field that a model does not have
+        b"\x08\x08\x12\xff\xff\xff\xff\x07hand",  # a name longer than the file
+    ],
+)
+def test_other_protocol_buffers_are_not_taken_for_onnx(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(content)
+    with pytest.raises(UnknownFormat):
+        detect(Location(tmp_path / "model.onnx"))
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,26 @@ _OWN_TWO_KERNELS = _TWO_KERNELS._replace(
     activations="",
 )
 
+_ONNX_NODE = LayoutWords(
+    "Why two kernels, and why these columns?",
+    'W ("wx") is multiplied by x and has a column for each of its numbers, {d}; R, the U of the equations, is '
+    "multiplied by h and has {h}. Both are stored transposed, and a node with two directions has one of each for both.",
+    "Why {columns} rows?",
+    "Each of the four gates has {m}, one for each unit. They are below each other, so one product computes all of "
+    "them.",
+    " B has two numbers for each row, one for x and one for h: {bias}.",
+    "The gates are in the order {order}. In numpy:",
+    after_slices=".T undoes the transposition. The two biases are added.",
+    activations="ONNX names them for each node; without names they are tanh and sigmoid.",
+)
+
+_ONNX_CELL = _ONNX_NODE._replace(
+    rows='weight_ih ("wx") is multiplied by x and has a column for each of its numbers, {d}; weight_hh, the U of the '
+    "equations, is multiplied by h and has {h}. Both are stored transposed.",
+    bias=" Each bias has a number for each row, {bias}; they are added up.",
+    activations="",
+)
+
 
 _PYTORCH = LayoutWords(
     "Why {columns} rows?",
@@ -105,7 +125,7 @@ _PYTORCH = LayoutWords(
 )
 
 
-def words_of(form: LayoutForm) -> LayoutWords:
+def words_of(form: LayoutForm) -> LayoutWords:  # noqa: PLR0911 - a case for each form
     """Return the texts on a form of layout."""
     match form:
         case "gate arrays":
@@ -122,3 +142,7 @@ def words_of(form: LayoutForm) -> LayoutWords:
             return _OWN_TWO_KERNELS
         case "pytorch":
             return _PYTORCH
+        case "onnx node":
+            return _ONNX_NODE
+        case "onnx cell":
+            return _ONNX_CELL

@@ -10,13 +10,16 @@ from lstmdump.report.explain.section import Line, Section, Subject, table
 
 def forget_bias(subject: Subject) -> Section:
     """Explain where the forget bias is: in the stored b_f, or added at run time."""
-    explain = {"Keras": _explain_keras, "TensorFlow 1": _explain_tensorflow_1, "PyTorch": _explain_pytorch}
+    explain = {"Keras": _explain_keras, "TensorFlow 1": _explain_tensorflow_1, "PyTorch": _explain_pytorch,
+               "ONNX": _explain_onnx}  # fmt: skip
     text = explain[subject.layout.framework](subject)
     return Section("Where is the forget bias?", (Line(text),))
 
 
 def elsewhere(subject: Subject) -> Section:
     """Compare the layer in Keras, in TensorFlow 1, and in CuDNN's layout or in PyTorch."""
+    if subject.layout.framework == "ONNX":
+        return _compare_onnx(subject)
     if subject.layout.framework == "PyTorch":
         return _compare_pytorch(subject)
     kernel, recurrent = subject.shape(Role.KERNEL), subject.shape(Role.RECURRENT_KERNEL)
@@ -59,6 +62,35 @@ def _compare_pytorch(subject: Subject) -> Section:
     if subject.lstm.projection is not None:
         lines.append(Line("But Keras's LSTM has no projection."))
     return Section("How do other frameworks store the same layer?", tuple(lines))
+
+
+def _compare_onnx(subject: Subject) -> Section:
+    both = map(subject.shape, (Role.ROW_KERNEL, Role.ROW_RECURRENT_KERNEL))
+    kernel, recurrent = (subject.shape(role) for role in (Role.KERNEL, Role.RECURRENT_KERNEL))
+    rows_of_kernel, rows_of_state = both
+    rows = [
+        ("", "a node of ONNX", "PyTorch", "Keras 2 and 3"),
+        ("W of all gates", rows_of_kernel, rows_of_kernel, kernel),
+        ("U of all gates", rows_of_state, rows_of_state, recurrent),
+        ("b of all gates", subject.shape(Role.DOUBLED_BIAS), f"two, {subject.shape(Role.ADDED_BIAS)}",
+         subject.shape(Role.BIAS)),
+        ("gate order", "i o f c", "i f c o", "i f c o"),
+        ("gates", "σ or another", "σ", "σ or hard_sigmoid"),
+        ("candidate", "tanh or another", "tanh", "tanh or another"),
+    ]  # fmt: skip
+    lines = table(rows)
+    if subject.lstm.peepholes:
+        lines.append(Line("But the LSTM of PyTorch and that of Keras have no peepholes."))
+    return Section("How do other frameworks store the same layer?", tuple(lines))
+
+
+def _explain_onnx(subject: Subject) -> str:
+    if subject.lstm.forget_bias:
+        return _explain_tensorflow_1(subject)
+    if not subject.lstm.use_bias:
+        return "Nowhere: the layer has no bias."
+    return (f"In the stored b_f{_name_slice(subject)}. With what it was initialized depends on the framework that the "
+            "model was exported from. Nothing is added at run time.")  # fmt: skip
 
 
 def _explain_pytorch(subject: Subject) -> str:

@@ -67,6 +67,8 @@ def states(subject: Subject) -> Section:
             f"has its own, so {both}. {given}")  # fmt: skip
     if subject.layout.framework == "PyTorch":
         return Section("What are h and c?", (Line(what), Line(_explain_calls_of_pytorch(subject))))
+    if subject.layout.framework == "ONNX":
+        return Section("What are h and c?", (Line(what), Line(_explain_outputs_of_onnx(subject))))
     if subject.layout.is_of_tensorflow_1:
         calls = (f"dynamic_rnn and static_rnn return h of every step, but c of the last one only, in the state (c, h). "
                f"{_EVERY_STEP}")  # fmt: skip
@@ -83,6 +85,14 @@ def states(subject: Subject) -> Section:
         ]
     after = f"It never returns c of earlier steps. {_EVERY_STEP}"
     return Section("What are h and c?", (Line(f"{what} What Keras returns:"), *table(rows), Line(after)))
+
+
+def _explain_outputs_of_onnx(subject: Subject) -> str:
+    m, batch = subject.size("m"), _name_batch(subject)
+    return (
+        f"A node LSTM gives Y, h of every step, (time_steps, directions, {batch}, {m}), and Y_h and Y_c, those of the "
+        f"last step of each direction. It never gives c of earlier steps. {_EVERY_STEP}"
+    )
 
 
 def _explain_calls_of_pytorch(subject: Subject) -> str:

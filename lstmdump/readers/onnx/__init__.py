@@ -1,0 +1,1 @@
+"""Models in the format of ONNX: protocol buffers with a graph whose nodes are the layers."""

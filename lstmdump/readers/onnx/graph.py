@@ -1,0 +1,302 @@
+"""The graph of a model: nodes, the tensors stored in it, and the graphs within nodes. Nothing is executed.
+
+Source: `onnx.proto`. The outputs of nodes, the inputs of the graph and the stored tensors are values, each with a name
+of its own; a graph within a node also sees the values of the graphs around it.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from lstmdump.errors import CorruptModel
+from lstmdump.model.limits import Limits, limit_exceeded
+from lstmdump.readers.onnx.data_files import DataFiles
+from lstmdump.readers.onnx.model_file import ModelFile, Span, as_number, as_span, signed
+from lstmdump.readers.onnx.tensors import StoredTensor
+
+_NODE, _INITIALIZER, _INPUT, _OUTPUT = 1, 5, 11, 12
+_FLOAT, _INTEGER, _TEXT, _TENSOR, _GRAPH, _FLOATS, _INTEGERS, _TEXTS = range(2, 10)  # of an attribute
+_FEW = 64  # numbers or texts of an attribute
+_STANDARD = ("", "ai.onnx")  # the domain of the operators of ONNX itself
+_LONGEST_NOTE = 2000  # bytes of what an exporter noted of a node
+
+
+class Attribute:
+    """An attribute of a node, of which only what is asked for is read."""
+
+    __slots__ = ("_file", "_found")
+
+    def __init__(self, file: ModelFile, found: list[tuple[int, int | Span]]) -> None:
+        self._file, self._found = file, found
+
+    def integer(self) -> int:
+        """Return the integer, 0 if there is none."""
+        return next((signed(as_number(value)) for number, value in self._found if number == _INTEGER), 0)
+
+    def integers(self) -> tuple[int, ...]:
+        """Return the list of integers; a long one is cut short."""
+        values: list[int] = []
+        for value in self._values(_INTEGERS):
+            values += [signed(value)] if isinstance(value, int) else self._file.integers(value)
+        return tuple(values[:_FEW])
+
+    def number(self) -> float:
+        """Return the floating-point number, 0 if there is none."""
+        return next((self._file.float32(as_span(value)) for value in self._values(_FLOAT)), 0.0)
+
+    def numbers(self) -> tuple[float, ...]:
+        """Return the list of floating-point numbers, packed or not; a long one is cut short."""
+        values: list[float] = []
+        for value in self._values(_FLOATS):
+            start, stop = as_span(value)
+            stop = min(stop, start + 4 * _FEW)
+            values += [self._file.float32((place, place + 4)) for place in range(start, stop - 3, 4)]
+        return tuple(values[:_FEW])
+
+    def text(self) -> str:
+        """Return the text, empty if there is none."""
+        return next((self._file.text(value) for value in self._values(_TEXT)), "")
+
+    def texts(self) -> tuple[str, ...]:
+        """Return the list of texts; a long one is cut short."""
+        return tuple(self._file.text(value) for value in self._values(_TEXTS)[:_FEW])
+
+    def span(self, number: int) -> Span | None:
+        """Return the position of the last field `number`, a message, or None."""
+        values = self._values(number)
+        return as_span(values[-1]) if values else None
+
+    def _values(self, wanted: int) -> list[int | Span]:
+        return [value for number, value in self._found if number == wanted]
+
+
+class OnnxNode:
+    """A node of a graph.
+
+    Attributes:
+        name: Its name, which may be empty.
+        operation: The name of its operator, without those of other domains than that of ONNX, which have the domain
+            in front: `com.microsoft.QAttention`.
+        inputs: The names of the values that it takes; empty for one that is left out.
+        outputs: The names of the values that it gives.
+        home: The graph that it is in.
+    """
+
+    __slots__ = (
+        "_attributes",
+        "_file",
+        "_graphs",
+        "_metadata",
+        "_parsed",
+        "home",
+        "inputs",
+        "name",
+        "operation",
+        "outputs",
+    )
+
+    def __init__(self, file: ModelFile, span: Span, home: OnnxGraph) -> None:
+        self.home, self._file = home, file
+        self._attributes: list[Span] = []
+        self._metadata: list[Span] = []
+        self._parsed: dict[str, Attribute] | None = None
+        self._graphs: dict[str, OnnxGraph] = {}
+        inputs, outputs, name, operation, domain = [], [], "", "", ""
+        text = file.text
+        for number, value in file.fields(span):
+            if number == 1:
+                inputs.append(text(value))
+            elif number == 2:
+                outputs.append(text(value))
+            elif number == 3:
+                name = text(value)
+            elif number == 4:
+                operation = text(value)
+            elif number == 5:
+                self._attributes.append(as_span(value))
+            elif number == 7:
+                domain = file.text(value)
+            elif number == 9:
+                self._metadata.append(as_span(value))
+        self.name, self.inputs, self.outputs = name, tuple(inputs), tuple(outputs)
+        self.operation = operation if domain in _STANDARD else f"{domain}.{operation}"
+
+    def __repr__(self) -> str:
+        return f"OnnxNode({self.operation!r}, {self.name!r})"
+
+    @property
+    def attributes(self) -> dict[str, Attribute]:
+        """The attributes by name."""
+        if self._parsed is None:
+            self._parsed = dict(map(self._parse_attribute, self._attributes))
+        return self._parsed
+
+    def input(self, place: int) -> str:
+        """Return the name of the value that it takes at `place`, or an empty text if it is left out."""
+        return self.inputs[place] if place < len(self.inputs) else ""
+
+    def integer(self, name: str, default: int = 0) -> int:
+        """Return the attribute `name`, an integer."""
+        return self.attributes[name].integer() if name in self.attributes else default
+
+    def text(self, name: str, default: str = "") -> str:
+        """Return the attribute `name`, a text."""
+        return self.attributes[name].text() if name in self.attributes else default
+
+    def metadata(self) -> dict[str, str]:
+        """Return what the exporter noted of the node, by key; long texts are left out."""
+        found = {}
+        for span in self._metadata[:_FEW]:
+            entry = dict(self._file.fields(span))
+            key, value = (as_span(entry.get(number, (0, 0))) for number in (1, 2))
+            if value[1] - value[0] <= _LONGEST_NOTE:
+                found[self._file.text(key)] = self._file.text(value)
+        return found
+
+    def tensor(self) -> StoredTensor | None:
+        """Return the tensor that the node, a `Constant`, gives, if that is its attribute."""
+        return self.stored("value") if self.operation == "Constant" else None
+
+    def stored(self, attribute: str) -> StoredTensor | None:
+        """Return the tensor in `attribute`, which has the name of the first output, or None if there is none."""
+        span = self.attributes[attribute].span(_TENSOR) if attribute in self.attributes else None
+        name = self.outputs[0] if self.outputs else ""
+        return None if span is None else StoredTensor(self._file, span, self.home.beside, name, keeps_name=False)
+
+    def graph(self, attribute: str) -> OnnxGraph | None:
+        """Return the graph in `attribute`, the same object every time, or None if there is none.
+
+        Raises:
+            RefusedModel: Graphs are nested too deeply.
+        """
+        span = self.attributes[attribute].span(_GRAPH) if attribute in self.attributes else None
+        if span is not None and attribute not in self._graphs:
+            self._graphs[attribute] = OnnxGraph(self._file, span, self.home.beside, self.home.limits, self)
+        return self._graphs.get(attribute)
+
+    def _parse_attribute(self, span: Span) -> tuple[str, Attribute]:
+        found = list(self._file.fields(span))
+        name = next((self._file.text(value) for number, value in found if number == 1), "")
+        return name, Attribute(self._file, found)
+
+
+class OnnxGraph:
+    """A graph: that of the model, or one within a node.
+
+    Attributes:
+        beside: The files that hold its numbers.
+        limits: How far it is trusted.
+        around: The node that it is in, or None.
+        outer: The graph around it, or None.
+        depth: How many graphs are around it.
+        nodes: Its nodes, in the order of the file, in which each comes after those whose outputs it takes.
+        stored: The tensors stored in it, by name.
+        arguments: The names of its inputs.
+        inputs: The names of its inputs, without those of stored tensors.
+        outputs: The names of its outputs.
+        makers: The node that gives each value, by its name.
+
+    Raises:
+        CorruptModel: The bytes are not those of a graph.
+        RefusedModel: It is too large, or graphs are nested too deeply.
+    """
+
+    def __init__(
+        self, file: ModelFile, span: Span, beside: DataFiles, limits: Limits, around: OnnxNode | None = None
+    ) -> None:
+        self.beside, self.limits, self.around = beside, limits, around
+        self.outer = outer = None if around is None else around.home
+        self.depth: int = 0 if outer is None else outer.depth + 1
+        if self.depth > limits.nesting:
+            raise limit_exceeded("nesting", f"graphs are nested more than {limits.nesting} deep", needed=self.depth)
+        self.nodes: list[OnnxNode] = []
+        self.stored: dict[str, StoredTensor] = {}
+        inputs: list[Span] = []
+        outputs: list[Span] = []
+        for number, value in file.fields(span):
+            if number == _NODE:
+                self.nodes.append(OnnxNode(file, as_span(value), self))
+            elif number == _INITIALIZER:
+                self._store(StoredTensor(file, as_span(value), beside))
+            elif number == _INPUT:
+                inputs.append(as_span(value))
+            elif number == _OUTPUT:
+                outputs.append(as_span(value))
+        self._input_spans = {self._read_name(file, one): one for one in inputs}
+        self.arguments = tuple(self._input_spans)
+        self.inputs = tuple(name for name in self._input_spans if name not in self.stored)
+        self.outputs = tuple(self._read_name(file, one) for one in outputs)
+        self.makers = self._index_makers()
+
+    @cached_property
+    def takers(self) -> dict[str, list[OnnxNode]]:
+        """The nodes of this graph that take each value, by its name."""
+        found: dict[str, list[OnnxNode]] = {}
+        for node in self.nodes:
+            for name in dict.fromkeys(node.inputs):
+                found.setdefault(name, []).append(node)
+        return found
+
+    def maker(self, name: str) -> OnnxNode | None:
+        """Return the node that gives the value `name`, in this graph or one around it; None for any other value."""
+        home = self.home_of(name)
+        return None if home is None else home.makers.get(name)
+
+    def tensor(self, name: str) -> StoredTensor | None:
+        """Return the stored tensor `name`, of this graph or one around it, or that of a `Constant`; else None."""
+        home = self.home_of(name)
+        if home is None:
+            return None
+        node = home.makers.get(name)
+        return home.stored.get(name) if node is None else node.tensor()
+
+    def home_of(self, name: str) -> OnnxGraph | None:
+        """Return the innermost graph, of this one and those around it, that has the value `name`."""
+        graph: OnnxGraph | None = self
+        while graph is not None and not graph.has(name):
+            graph = graph.outer
+        return graph
+
+    def has(self, name: str) -> bool:
+        """Return whether the value `name` is one of this graph itself."""
+        return name in self.makers or name in self.stored or name in self._input_spans
+
+    def integers(self, name: str) -> tuple[int, ...] | None:
+        """Return the integers of the constant `name`, a short vector or a scalar; None if it is anything else."""
+        if (tensor := self.tensor(name)) is not None:
+            return tensor.integers()
+        if (node := self.maker(name)) is None or node.operation != "Constant":
+            return None
+        if "value_ints" in node.attributes:
+            return node.attributes["value_ints"].integers()
+        return (node.integer("value_int"),) if "value_int" in node.attributes else None
+
+    def number(self, name: str) -> float | None:
+        """Return the number of the constant `name`; None if it is anything else."""
+        if (tensor := self.tensor(name)) is not None:
+            return tensor.number()
+        if (node := self.maker(name)) is None or node.operation != "Constant":
+            return None
+        if "value_float" in node.attributes:
+            return node.attributes["value_float"].number()
+        return float(node.integer("value_int")) if "value_int" in node.attributes else None
+
+    def _index_makers(self) -> dict[str, OnnxNode]:
+        found: dict[str, OnnxNode] = {}
+        for node in self.nodes:
+            for name in filter(None, node.outputs):
+                if name in found or name in self.stored:
+                    raise CorruptModel(f"two nodes or tensors of the graph give the value {name}")
+                found[name] = node
+        return found
+
+    def _store(self, tensor: StoredTensor) -> None:
+        if tensor.name in self.stored:
+            raise CorruptModel(f"two stored tensors are called {tensor.name}")
+        if len(self.stored) >= self.limits.objects:
+            raise limit_exceeded("objects", f"more than {self.limits.objects:,} arrays", needed=2 * len(self.stored))
+        self.stored[tensor.name] = tensor
+
+    @staticmethod
+    def _read_name(file: ModelFile, span: Span) -> str:
+        return next((file.text(value) for number, value in file.fields(span) if number == 1), "")

@@ -1,0 +1,217 @@
+"""Models in the format of ONNX: the layers that are nodes of the graph, and cells that are spread over many nodes.
+
+Source: `onnx.proto`. Nothing is executed. Only the model is opened, and files beside it that hold its numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from lstmdump.errors import CorruptModel, UnreadableModel
+from lstmdump.model.limits import Limits
+from lstmdump.model.location import Location
+from lstmdump.model.sentences import listed
+from lstmdump.model.settings import DeferredSettings
+from lstmdump.model.tree import LayerPath, Model, Sources, Weight, grow
+from lstmdump.readers.declared_sizes import Declared
+from lstmdump.readers.detect import Format
+from lstmdump.readers.onnx import names, recurrent_nodes
+from lstmdump.readers.onnx.constants import Constants
+from lstmdump.readers.onnx.data_files import DataFiles
+from lstmdump.readers.onnx.graph import OnnxGraph, OnnxNode
+from lstmdump.readers.onnx.model_file import ModelFile, Span, as_span
+from lstmdump.readers.onnx.recurrent_nodes import COUPLED, RecurrentNode
+from lstmdump.readers.onnx.tensors import StoredTensor
+
+_PRODUCER, _PRODUCER_VERSION, _GRAPH, _FUNCTION = 2, 3, 7, 25
+_OF_GATES = frozenset({"Clip", "HardSigmoid", "Min", "Sigmoid"})
+_LEAF = "stored:"
+"""What stands before the name of an array outside of recurrent layers, so that none looks like an array of one."""
+
+
+def read(location: Location) -> Model:
+    """Return the model in the file at `location`.
+
+    Raises:
+        UnreadableModel: The file cannot be read, or is damaged.
+    """
+    beside = DataFiles(location)
+    try:
+        file = ModelFile(beside.open(), location.name, location.limits)
+        return _read(file, beside, location.limits)
+    except OSError as error:
+        beside.close()
+        raise UnreadableModel(f"cannot be read: {error.strerror or error}") from error
+    except BaseException:
+        beside.close()
+        raise
+
+
+class _Parts:
+    """The fields of the model: its graph, its functions, and the program that wrote it.
+
+    Raises:
+        CorruptModel: There is no graph, or several.
+    """
+
+    def __init__(self, file: ModelFile) -> None:
+        texts = {_PRODUCER: "", _PRODUCER_VERSION: ""}
+        graphs: list[Span] = []
+        self.functions: list[Span] = []
+        for number, value in file.fields((0, file.size)):
+            if number in texts:
+                texts[number] = file.text(value)
+            elif number == _GRAPH:
+                graphs.append(as_span(value))
+            elif number == _FUNCTION:
+                self.functions.append(as_span(value))
+        if len(graphs) != 1:
+            raise CorruptModel(f"an ONNX model with {len(graphs)} graphs, not one")
+        self.graph = graphs[0]
+        version = texts[_PRODUCER_VERSION].split(" ")[0]
+        self.producer = f"{texts[_PRODUCER]} {version}".strip() or "onnx"
+
+
+def _read(file: ModelFile, beside: DataFiles, limits: Limits) -> Model:
+    parts = _Parts(file)
+    graph = OnnxGraph(file, parts.graph, beside, limits)
+    graphs = list(recurrent_nodes.graphs_in(graph))
+    stored = [tensor for one in graphs for tensor in one.stored.values()]
+    _require_stored(stored, file, beside, limits)
+    found = _Found(graphs, Constants(graph, file.size + beside.stored))
+    others = [tensor for tensor in stored if tensor.is_float and id(tensor) not in found.used]
+    return Model(
+        Format.ONNX.value,
+        parts.producer,
+        grow([*found.weights, *_place_others(others)], found.kinds, found.settings, limits),
+        notes=(*_note_missing(beside), *found.notes),
+        release=beside.close,
+        sources=lambda: _find_sources(found),
+        stored_parameters=sum(tensor.size for tensor in (*found.used.values(), *others)),
+    )
+
+
+def _find_sources(found: _Found) -> Sources:
+    from lstmdump.readers.onnx import connections
+
+    return connections.find(found.layers, found.paths)
+
+
+class _Found:
+    """The recurrent layers of the `graphs` of a model.
+
+    Attributes:
+        weights: Their arrays.
+        kinds: Their classes, by their paths.
+        settings: What the graph states of them, by their paths.
+        layers: Those that are nodes.
+        paths: The paths of their directions.
+        used: The stored tensors that the arrays are made of, by their identity.
+        notes: What is to be said of them.
+    """
+
+    def __init__(self, graphs: Sequence[OnnxGraph], constants: Constants) -> None:
+        self.weights: list[Weight] = []
+        self.kinds: dict[LayerPath, str] = {}
+        self.settings: dict[LayerPath, DeferredSettings] = {}
+        self.used: dict[int, StoredTensor] = {}
+        self.notes: list[str] = []
+        self.layers: list[RecurrentNode] = []
+        self.paths: list[list[LayerPath]] = []
+        taken: set[LayerPath] = set()
+        self._take_nodes(list(recurrent_nodes.find(graphs, constants)), taken)
+        if any(_may_hold_cells(graph) for graph in graphs):
+            self._take_cells(graphs, constants, taken)
+
+    def _take_nodes(self, found: Sequence[RecurrentNode | OnnxNode], taken: set[LayerPath]) -> None:
+        self.layers, repeated = _take_once([one for one in found if isinstance(one, RecurrentNode)])
+        self.paths = names.name_layers([(layer.node, layer.directions) for layer in self.layers], taken)
+        for place, (layer, halves) in enumerate(zip(self.layers, self.paths, strict=True)):
+            self._use(source for value in layer.arrays.values() for source in value.sources)
+            self._place(layer, halves)
+            name = ", ".join(map("/".join, halves))
+            if layer.kind == COUPLED:
+                self.notes.append(f"{name} is an LSTM whose forget gate is 1 - i (input_forget): not read as one of "
+                                  "four gates")  # fmt: skip
+            if place in repeated:
+                self.notes.append(f"{name}: {repeated[place]} nodes of the graph share these arrays; what is said is "
+                                  "of the first")  # fmt: skip
+        for node in found:
+            if isinstance(node, OnnxNode):
+                called = node.name or " ".join(node.outputs[:1])
+                self.notes.append(f"the {node.operation} node {called} is not read: its arrays are not stored, but "
+                                  "computed when the model runs")  # fmt: skip
+
+    def _place(self, layer: RecurrentNode, paths: Sequence[LayerPath]) -> None:
+        """Place the directions of `layer` at these paths."""
+        for place, path in enumerate(paths):
+            self.weights += [Weight(path, letter, tensor) for letter, tensor in layer.half(place).items()]
+            self.kinds[path] = layer.kind
+            if layer.kind == "LSTM":
+                self.settings[path] = layer.settings(place)
+
+    def _take_cells(self, graphs: Sequence[OnnxGraph], constants: Constants, taken: set[LayerPath]) -> None:
+        """Find the cells, in the few graphs that may hold some."""
+        from lstmdump.readers.onnx import cell_layers, cells
+
+        for cell in cells.find(graphs, constants):
+            layer = cell_layers.make(cell) if isinstance(cell, cells.Cell) else None
+            if layer is None or not isinstance(cell, cells.Cell):
+                output = cell.first.output if isinstance(cell, cells.Cell) else cell
+                self.notes.append(f"the graph computes {output.name} as an LSTM does, but does not show that it is "
+                                  "one: not read")  # fmt: skip
+                continue
+            self._use(layer.sources)
+            path = names.name_cell(cell, [source.name for source in layer.sources], taken)
+            self.weights += [Weight(path, leaf, tensor) for leaf, tensor in layer.arrays.items()]
+            self.settings[path] = layer.settings
+
+    def _use(self, sources: Iterable[StoredTensor]) -> None:
+        self.used |= {id(source): source for source in sources}
+
+
+def _may_hold_cells(graph: OnnxGraph) -> bool:
+    """Return whether a graph has the operators of a cell: one adds two products, another one is a gate."""
+    operations = {node.operation for node in graph.nodes}
+    return {"Add", "Mul"} <= operations and not operations.isdisjoint(_OF_GATES)
+
+
+def _note_missing(beside: DataFiles) -> list[str]:
+    if not beside.missing:
+        return []
+    are = "is" if len(beside.missing) == 1 else "are"
+    return [f"{listed(beside.missing)} {are} missing: names and shapes are known, but not all numbers can be exported"]
+
+
+def _require_stored(stored: Iterable[StoredTensor], file: ModelFile, beside: DataFiles, limits: Limits) -> None:
+    """Check that the tensors do not declare far more bytes than the files store: several may be one in a file.
+
+    Raises:
+        RefusedModel: They declare far more.
+    """
+    declared = Declared(limits)
+    for tensor in stored:
+        declared.take(tensor.stored_size)
+    declared.store(file.size + beside.stored)
+    if not beside.missing:
+        declared.require_stored()
+
+
+def _take_once(layers: Sequence[RecurrentNode]) -> tuple[list[RecurrentNode], dict[int, int]]:
+    """Return `layers` without those that repeat the arrays of one before, and by its place how many repeat these."""
+    places: dict[tuple[int, ...], int] = {}
+    once: list[RecurrentNode] = []
+    repeated: dict[int, int] = {}
+    for layer in layers:
+        key = tuple(id(value) for value in layer.arrays.values())
+        if key in places:
+            repeated[places[key]] = repeated.get(places[key], 1) + 1
+        else:
+            places[key] = len(once)
+            once.append(layer)
+    return once, repeated
+
+
+def _place_others(tensors: Iterable[StoredTensor]) -> list[Weight]:
+    """Return `tensors`, which are outside of recurrent layers, as arrays of the model itself."""
+    return [Weight((), f"{_LEAF}{number}", tensor.tensor()) for number, tensor in enumerate(tensors)]
