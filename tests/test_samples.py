@@ -102,3 +102,17 @@ def test_the_gates_give_the_outputs_recorded_in_keras(name: str) -> None:
         cell = equations.read(model.lstms[0], Behaviour(recurrent_activation="hard_sigmoid", keras=2))
     states = equations.replay(cell, recorded["lstm_1|x"])
     np.testing.assert_allclose(states.h[:, -1], recorded["lstm_1|y"], atol=1e-6)
+
+
+def test_the_network_of_torch_gives_the_outputs_recorded_there() -> None:
+    recorded = np.load(SAMPLES / "torch-2.13-net.io.npz")
+    with lstmdump.open(SAMPLES / "torch-2.13-net.onnx") as model:
+        states = equations.replay(equations.read(model.lstms[0]), recorded["x"])
+    np.testing.assert_allclose(states.h, recorded["y"], atol=1e-6)
+    np.testing.assert_allclose(states.c[:, -1], recorded["c"][0], atol=1e-6)
+
+
+def test_the_network_of_torch_has_its_counts() -> None:
+    # 4 gates, each of 4 inputs and 6 units, with two biases, and a linear layer of 2
+    expected = {"lstm": 4 * 6 * (4 + 6 + 2), "total": 4 * 6 * (4 + 6 + 2) + 6 * 2 + 2}
+    assert record_of("torch-2.13-net.onnx")["parameters"] == expected
