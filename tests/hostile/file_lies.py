@@ -9,6 +9,7 @@ from pathlib import Path
 from hostile import hdf5_lies
 from hostile.cases import Must, Scene
 from hostile.good_keras import Sizes
+from hostile.good_onnx import ONNX
 from hostile.good_tensorflow import (
     BUNDLE,
     CHECKPOINT,
@@ -22,7 +23,7 @@ from hostile.lie_lists import Lies
 
 LIES = Lies()
 
-for _kind in KINDS:
+for _kind in (*KINDS, ONNX):
     LIES.add(_kind, "nothing at all", Must.READ, lambda scene, size, write=_kind.write: write(scene.directory, size))
 
 

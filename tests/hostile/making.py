@@ -16,6 +16,7 @@ from hostile import (
     keras_lies,
     mutations,
     object_lies,
+    onnx_lies,
 )
 from hostile.cases import Case, Lie, Scene
 from hostile.mutations import Target
@@ -29,6 +30,7 @@ LIES: Sequence[Lie] = (
     *bundle_lies.LIES,
     *object_lies.LIES,
     *graph_lies.LIES,
+    *onnx_lies.LIES,
 )
 TARGETS: Sequence[Target] = tuple(mutations.targets())
 

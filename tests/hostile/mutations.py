@@ -10,7 +10,7 @@ from random import Random
 from typing import NamedTuple
 
 import h5py
-from hostile import good_keras, good_tensorflow
+from hostile import good_keras, good_onnx, good_tensorflow
 from hostile.cases import Case, Must, Scene
 from hostile.good_keras import Sizes
 from support import builders
@@ -140,9 +140,9 @@ def targets() -> Iterator[Target]:
         yield Target(f"genuine {suffix or 'directory'}", _of_genuine(suffix), "", is_sealed=False)
     yield Target("keras zip architecture", _of_config, good_keras.NAME, is_sealed=False)
     yield Target("keras 2 in chunks", _of_chunks, good_keras.NAME, is_sealed=False)
-    for kind in good_tensorflow.KINDS:
+    for kind in (*good_tensorflow.KINDS, good_onnx.ONNX):
         for part in kind.parts:
-            sealed = not part.endswith(("saved_model.pb", "model.pb"))
+            sealed = not part.endswith(("saved_model.pb", "model.pb", "model.onnx"))
             yield Target(f"{kind.name} {Path(part).name}", _of_part(kind, part), kind.layer, is_sealed=sealed)
     for kind in (good_tensorflow.CHECKPOINT, good_tensorflow.BUNDLE, good_tensorflow.FIRST_FORMAT):
         yield Target(f"{kind.name} resealed", _of_entries(kind), kind.layer, is_sealed=False)

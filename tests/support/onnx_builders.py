@@ -109,6 +109,15 @@ class Graph:
     ) -> None:
         self.parts = ((1, nodes), (5, stored), (11, inputs), (12, outputs))
 
+    def with_nodes(self, nodes: Sequence[bytes]) -> Graph:
+        """Return the graph with `nodes` before its own."""
+        (_, own), *others = self.parts
+        return Graph([*nodes, *own], *(several for _, several in others))
+
+    def named(self, alias: str, name: str) -> Graph:
+        """Return the graph with another name for the value `name`."""
+        return self.with_nodes([node("Identity", [name], [alias])])
+
     def encode(self) -> bytes:
         """Return its bytes."""
         (_, nodes), *others = self.parts
