@@ -12,7 +12,7 @@ four sums                   `W_i` (d, m), `U_i` (m, m), `b_i` (m,), and so for f
 
 # Annotations are not postponed: typing compiles each postponed annotation of a NamedTuple when it is imported.
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from lstmdump.model.settings import DeferredSettings, LayerSettings
@@ -21,9 +21,11 @@ from lstmdump.readers.onnx.cell_direction import goes_backwards, returns_reverse
 from lstmdump.readers.onnx.cell_sums import WeightProduct
 from lstmdump.readers.onnx.cells import Cell, biases_of
 from lstmdump.readers.onnx.constants import Value
+from lstmdump.readers.onnx.surroundings import is_zero
 from lstmdump.readers.onnx.tensors import StoredTensor
 
 _GATES = "ifco"
+_OF_STEPS = ("Add", "Clip", "Mul")  # the operators that give c' and h'
 
 
 class CellLayer(NamedTuple):
@@ -68,7 +70,21 @@ def _describe(cell: Cell) -> LayerSettings:
         go_backwards=goes_back,
         is_aligned=bool(goes_back) and returns_reversed(cell),
         cell_clip=first.clip,
+        first_states_from=tuple(dict.fromkeys(_name_first_states(cell))),
     )
+
+
+def _name_first_states(cell: Cell) -> Iterator[str]:
+    """Yield what gives the states before the first step, unless they are 0.
+
+    The first step of an unrolled cell may be folded into constants; then the next one is the first that is known, and
+    its states are sums and products.
+    """
+    for at in cell.first_states:
+        maker = at.maker
+        is_of_step = maker is not None and maker.operation in _OF_STEPS
+        if not is_of_step and not is_zero(at.graph, at.name):
+            yield at.name
 
 
 def _make_arrays(cell: Cell) -> dict[str, Tensor] | None:

@@ -62,6 +62,7 @@ class Cell(NamedTuple):
         of_state: For each sum, the matrix that h is multiplied by; none where `is_joined`.
         is_joined: Whether x and h are concatenated before one product.
         state_first: Whether h is the first of the two that are concatenated.
+        first_states: The values that are h and c before the first step, as far as they are known.
     """
 
     steps: Sequence[Step]
@@ -70,6 +71,7 @@ class Cell(NamedTuple):
     of_state: tuple[WeightProduct, ...]
     is_joined: bool
     state_first: bool
+    first_states: tuple[At, ...]
 
     @property
     def first(self) -> Step:
@@ -178,48 +180,63 @@ class _CellSearch(OnnxSums):
                  for step in steps]  # fmt: skip
         if order is None or forms.count(forms[0]) < len(forms) or not all(map(_has_usual_terms, steps)):
             return None
-        outputs, states = ({getattr(step, name) for step in steps} for name in ("output", "state"))
-        if not any(self.is_previous(step.before, states) for step in steps):
-            return None
         letters = "c" if order else _GATES
-        counts = {len(first.sums[letter].products) for letter in letters}
-        if counts == {1}:
-            return self._describe_joined(steps, order, letters, outputs)
-        pairs = [self._order_products(steps, letter, outputs) for letter in letters]
+        if {len(first.sums[letter].products) for letter in letters} == {1}:
+            return self._describe_joined(steps, order, letters)
+        pairs = [self._order_products(steps, letter) for letter in letters]
         known = [pair for pair in pairs if pair is not None]
         if len(known) < len(pairs):
             return None
         of_input, of_state = zip(*known, strict=True)
-        return Cell(steps, order, of_input, of_state, is_joined=False, state_first=False)
+        taken = [product.taken for product in first.sums["c"].products if product.matrix == of_state[-1].matrix]
+        first_states = tuple(map(self.first_turn, [*taken, first.before]))
+        return Cell(steps, order, of_input, of_state, False, False, first_states)
 
-    def _order_products(
-        self, steps: Sequence[Step], letter: str, outputs: set[At]
-    ) -> tuple[WeightProduct, WeightProduct] | None:
+    def _order_products(self, steps: Sequence[Step], letter: str) -> tuple[WeightProduct, WeightProduct] | None:
         """Return the products of x and of h in the sum of a gate; None if the steps do not show which is which."""
         products = [step.sums[letter].products for step in steps]
         if {len(one) for one in products} != {2}:
             return None
-        takes_state = [any(self.is_previous(one[place].taken, outputs) for one in products) for place in (0, 1)]
-        if takes_state == [False, True]:
-            return products[0][0], products[0][1]
-        return (products[0][1], products[0][0]) if takes_state == [True, False] else None
+        place = self._find_state(steps, [(one[0].taken, one[1].taken) for one in products])
+        return None if place is None else (products[0][1 - place], products[0][place])
 
-    def _describe_joined(self, steps: Sequence[Step], order: str, letters: str, outputs: set[At]) -> Cell | None:
+    def _describe_joined(self, steps: Sequence[Step], order: str, letters: str) -> Cell | None:
         """Return the cell whose products take x and h, concatenated in the same order in all of them."""
         places = set()
-        for step in steps:
-            for letter in letters:
-                (product,) = step.sums[letter].products
-                joined = product.taken.maker
-                if joined is None or joined.operation != "Concat" or len(joined.inputs) != 2:
-                    return None
-                if joined.integer("axis") not in (1, -1):
-                    return None
-                places |= {place for place in (0, 1) if self.is_previous(self.source(joined, place), outputs)}
-        if len(places) != 1:
+        for letter in letters:
+            makers = [step.sums[letter].products[0].taken.maker for step in steps]
+            joined = [node for node in makers if node is not None and _joins_columns(node)]
+            if len(joined) < len(steps):
+                return None
+            places.add(self._find_state(steps, [(self.source(node, 0), self.source(node, 1)) for node in joined]))
+        place = places.pop()
+        if places or place is None:
             return None
         products = tuple(steps[0].sums[letter].products[0] for letter in letters)
-        return Cell(steps, order, products, (), is_joined=True, state_first=places == {0})
+        return Cell(steps, order, products, (), True, place == 0, (self.first_turn(steps[0].before),))
+
+    def _find_state(self, steps: Sequence[Step], taken: Sequence[tuple[At, At]]) -> int | None:
+        """Return which of the two values `taken` by each of `steps` is h, or None if they do not show that.
+
+        It is the h' of the very step whose c' the forget gate multiplies, if there is such a step, and for some there
+        must be one; the other value is never an h'.
+        """
+        before = [self._list_given(step.before, [one.state for one in steps]) for step in steps]
+        outputs = [step.output for step in steps]
+        given = [[self._list_given(pair[place], outputs) for pair in taken] for place in (0, 1)]
+        for place in (0, 1):
+            if any(before) and given[place] == before and not any(given[1 - place]):
+                return place
+        return None
+
+    def _list_given(self, at: At, values: Sequence[At]) -> list[int]:
+        """Return the indices of those of `values` that `at` is, or was at the last turn of a loop."""
+        found = at, self.next_turn(at)
+        return [index for index, value in enumerate(values) if value in found]
+
+
+def _joins_columns(node: OnnxNode) -> bool:
+    return node.operation == "Concat" and len(node.inputs) == 2 and node.integer("axis") in (1, -1)
 
 
 def _adds_products(node: OnnxNode) -> bool:

@@ -6,7 +6,6 @@ values that it gives back for the next turn; that of a scan takes and gives back
 
 # Annotations are not postponed: typing compiles each postponed annotation of a NamedTuple when it is imported.
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from lstmdump.readers.onnx.constants import Constants, Value
@@ -74,10 +73,10 @@ class OnnxValues:
         carried = self._carried(at)
         return None if carried is None else self.origin(carried[1])
 
-    def is_previous(self, at: At, outputs: Iterable[At]) -> bool:
-        """Return whether `at` is one of `outputs`, of the step before or of the last turn of a loop."""
-        found = set(outputs)
-        return at in found or self.next_turn(at) in found
+    def first_turn(self, at: At) -> At:
+        """Return the value of `at` at the first turn, if it is an input of the body of a loop; else `at` itself."""
+        carried = self._carried(at)
+        return at if carried is None else self.origin(carried[0])
 
     def _carried(self, at: At) -> tuple[At, At] | None:
         """Return the first value of an input of the body of a loop, and the one for the next turn."""
