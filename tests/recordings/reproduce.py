@@ -18,11 +18,13 @@ import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+import lstmdump
 from lstmdump import cli
 from lstmdump.replay.connections import join
 
@@ -161,6 +163,8 @@ def reproduce(recording: Recording) -> Outcome:
         x, out = Path(place, "x.npy"), Path(place, "states.npz")
         np.save(x, recording.x)
         status, made, err = _trace(recording, x, out)
+        if status and recording.is_of_model:  # a graph that shows which layers follow each other
+            status, made, err = _trace(recording, x, out, "--chain", *_choose_chained(recording.model))
         options = () if status else _find_options(recording.model, json.loads(made)["notes"])
         if options:
             status, made, err = _trace(recording, x, out, *options, "--force")
@@ -176,6 +180,12 @@ def reproduce(recording: Recording) -> Outcome:
         return _compare_all(recording, states)._replace(options=options)
     names = [layer["name"] for layer in json.loads(made)["layers"]]
     return _compare(recording, names, states)._replace(options=options)
+
+
+def _choose_chained(model: Path) -> tuple[str, ...]:
+    """Return the option for the layers that are chained, of a model that has others besides."""
+    giver, _ = next((fed for part, fed in _FED.items() if part in model.name), ("", ""))
+    return ("-l", f"{giver.rpartition('/')[0]}/*") if giver else ()
 
 
 def _load(path: Path) -> dict[str, np.ndarray]:
@@ -221,8 +231,12 @@ def _compare(recording: Recording, names: Sequence[str], states: Mapping[str, np
 def _compare_all(recording: Recording, states: Mapping[str, np.ndarray]) -> Outcome:
     """Compare each output with the nearest of what was computed: outputs and states of all steps, or of the last."""
     written = [values for name, values in states.items() if name.rpartition("/")[2] in ("y", "h", "c")]
+    outputs = [values for name, values in states.items() if name.rpartition("/")[2] == "h"]
+    written += [np.concatenate(pair, axis=2) for pair in pairwise(outputs) if pair[0].shape[:2] == pair[1].shape[:2]]
     steps = [values for values in written if values.ndim == 3]
     computed = [*written, *(values[:, -1] for values in steps), *(values[:, 0] for values in steps)]
+    if recording.model.suffix == ".onnx":
+        computed += _multiply(recording.model, computed)
     worst, words = 0.0, ""
     for name, expected in recording.outputs.items():
         is_of_layers = name in "hc" and expected.ndim == 3
@@ -232,6 +246,15 @@ def _compare_all(recording: Recording, states: Mapping[str, np.ndarray]) -> Outc
             if difference >= worst:
                 worst, words = difference, f"{name} differs by {difference:.1e}"
     return Outcome(recording, worst, words)
+
+
+def _multiply(model: Path, computed: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
+    """Yield the products of what was computed with the matrix and the vector of a dense layer at the end of a graph."""
+    with lstmdump.open(model) as opened:
+        others = [tensor.read() for tensor in opened.model.root.weights.values()]
+    for kernel in (array for array in others if array.ndim == 2):
+        for bias in (array for array in others if array.shape == kernel.shape[1:]):
+            yield from (values @ kernel + bias for values in computed if values.shape[-1] == len(kernel))
 
 
 def _take_last(output: np.ndarray, *, second: bool, of: int) -> np.ndarray:

@@ -9,6 +9,9 @@ from lstmdump.replay.activations import elementwise, softmax
 from lstmdump.replay.activations.elementwise import Activation
 
 BY_ELEMENT: dict[str, Activation] = {
+    "affine": elementwise.affine(0.3, 0.1),
+    "clipped sigmoid": elementwise.clipped(elementwise.sigmoid(), 2.5),
+    "clipped relu": elementwise.clipped(elementwise.relu(), 2.5),
     "elu": elementwise.elu(),
     "elu of alpha 0.5": elementwise.elu(0.5),
     "exponential": elementwise.exponential(),
@@ -21,6 +24,7 @@ BY_ELEMENT: dict[str, Activation] = {
     "ramp": elementwise.ramp(0.2, 0.5, low=0, high=1),
     "relu": elementwise.relu(),
     "relu with all": elementwise.relu(most=3, negative_slope=0.1, threshold=0.7),
+    "scaled_tanh": elementwise.scaled_tanh(1.2, 0.6),
     "selu": elementwise.selu(),
     "sigmoid": elementwise.sigmoid(),
     "silu": elementwise.silu(),
@@ -51,6 +55,11 @@ def drawn(dtype: str = "float64") -> np.ndarray:
 @pytest.mark.parametrize(
     ("name", "z", "expected"),
     [
+        ("affine", 2, 0.3 * 2 + 0.1),
+        ("clipped sigmoid", 4, 1 / (1 + math.exp(-2.5))),
+        ("clipped sigmoid", -4, 1 / (1 + math.exp(2.5))),
+        ("clipped relu", 4, 2.5),
+        ("scaled_tanh", 1, 1.2 * math.tanh(0.6)),
         ("elu", -1, 1 / math.e - 1),
         ("elu", 2, 2),
         ("elu of alpha 0.5", -1, 0.5 / math.e - 0.5),
