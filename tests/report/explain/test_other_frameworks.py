@@ -112,3 +112,18 @@ def test_keras_tensorflow_1_and_cudnn_are_compared(row: list[str]) -> None:
 def test_features_that_keras_lacks_are_named() -> None:
     section = elsewhere(Subject(only(GENUINE / "keras-2.12.0-tf1_ckpt-lstm_peephole_proj"), Behaviour()))
     assert section.lines[-1].text.endswith("neither peepholes nor a projection.")
+
+
+ONNX = ROOT / "sample_models" / "torch-2.13-net.onnx"
+
+
+def test_the_forget_bias_of_a_node_of_onnx_is_in_both_stored_biases() -> None:
+    words = explain_forget_bias(only(ONNX))
+    assert words.startswith("In the stored b_f, B[12:18] + B[36:42].")  # 6 units, in the order i o f c, and 24 further
+    assert words.endswith("Nothing is added at run time.")
+
+
+def test_a_node_of_onnx_is_compared_with_pytorch_and_keras() -> None:
+    rows = text(elsewhere(Subject(only(ONNX), Behaviour())))
+    assert re.search(r"W of all gates +\(24, 4\) +\(24, 4\) +\(4, 24\)", rows)
+    assert re.search(r"gate order +i o f c +i f c o +i f c o", rows)

@@ -185,3 +185,9 @@ def test_what_the_layer_returns_is_explained(lstm: LSTM, settings: dict[str, Any
 @pytest.mark.parametrize("settings", [{}, {"return_sequences": "yes"}, {"return_sequences": True, "return_state": 1}])
 def test_invalid_settings_are_not_explained(lstm: LSTM, settings: dict[str, Any]) -> None:
     assert returned(on(lstm, settings)) is None
+
+
+def test_a_node_of_onnx_gives_three_outputs() -> None:
+    with lstmdump.open(ROOT / "sample_models" / "torch-2.13-net.onnx") as model:
+        words = text(states(Subject(model.lstms[0], Behaviour())))
+    assert "A node LSTM gives Y, h of every step, (time_steps, directions, batch, 6), and Y_h and Y_c" in words
