@@ -15,6 +15,7 @@ from lstmdump.readers.onnx.model_file import ModelFile, Span, as_number, as_span
 from lstmdump.readers.onnx.tensors import StoredTensor
 
 _NODE, _INITIALIZER, _INPUT, _OUTPUT = 1, 5, 11, 12
+_ATTRIBUTE, _METADATA = 5, 9  # of a node
 _FLOAT, _INTEGER, _TEXT, _TENSOR, _GRAPH, _FLOATS, _INTEGERS, _TEXTS = range(2, 10)  # of an attribute
 _FEW = 64  # numbers or texts of an attribute
 _STANDARD = ("", "ai.onnx")  # the domain of the operators of ONNX itself
@@ -82,25 +83,13 @@ class OnnxNode:
         home: The graph that it is in.
     """
 
-    __slots__ = (
-        "_attributes",
-        "_file",
-        "_graphs",
-        "_metadata",
-        "_parsed",
-        "home",
-        "inputs",
-        "name",
-        "operation",
-        "outputs",
-    )
+    __slots__ = ("_fields", "_file", "_graphs", "_parsed", "home", "inputs", "name", "operation", "outputs")
 
     def __init__(self, file: ModelFile, span: Span, home: OnnxGraph) -> None:
         self.home, self._file = home, file
-        self._attributes: list[Span] = []
-        self._metadata: list[Span] = []
+        self._fields: list[tuple[int, int | Span]] | None = None  # those that are rarely asked for
         self._parsed: dict[str, Attribute] | None = None
-        self._graphs: dict[str, OnnxGraph] = {}
+        self._graphs: dict[str, OnnxGraph] | None = None
         inputs, outputs, name, operation, domain = [], [], "", "", ""
         text = file.text
         for number, value in file.fields(span):
@@ -112,14 +101,17 @@ class OnnxNode:
                 name = text(value)
             elif number == 4:
                 operation = text(value)
-            elif number == 5:
-                self._attributes.append(as_span(value))
             elif number == 7:
-                domain = file.text(value)
-            elif number == 9:
-                self._metadata.append(as_span(value))
+                domain = text(value)
+            elif self._fields is None:
+                self._fields = [(number, value)]
+            else:
+                self._fields.append((number, value))
         self.name, self.inputs, self.outputs = name, tuple(inputs), tuple(outputs)
         self.operation = operation if domain in _STANDARD else f"{domain}.{operation}"
+
+    def _find(self, wanted: int) -> list[Span]:
+        return [as_span(value) for number, value in self._fields or () if number == wanted]
 
     def __repr__(self) -> str:
         return f"OnnxNode({self.operation!r}, {self.name!r})"
@@ -128,7 +120,7 @@ class OnnxNode:
     def attributes(self) -> dict[str, Attribute]:
         """The attributes by name."""
         if self._parsed is None:
-            self._parsed = dict(map(self._parse_attribute, self._attributes))
+            self._parsed = dict(map(self._parse_attribute, self._find(_ATTRIBUTE)))
         return self._parsed
 
     def input(self, place: int) -> str:
@@ -146,7 +138,7 @@ class OnnxNode:
     def metadata(self) -> dict[str, str]:
         """Return what the exporter noted of the node, by key; long texts are left out."""
         found = {}
-        for span in self._metadata[:_FEW]:
+        for span in self._find(_METADATA)[:_FEW]:
             entry = dict(self._file.fields(span))
             key, value = (as_span(entry.get(number, (0, 0))) for number in (1, 2))
             if value[1] - value[0] <= _LONGEST_NOTE:
@@ -170,9 +162,12 @@ class OnnxNode:
             RefusedModel: Graphs are nested too deeply.
         """
         span = self.attributes[attribute].span(_GRAPH) if attribute in self.attributes else None
-        if span is not None and attribute not in self._graphs:
+        if span is None:
+            return None
+        self._graphs = self._graphs or {}
+        if attribute not in self._graphs:
             self._graphs[attribute] = OnnxGraph(self._file, span, self.home.beside, self.home.limits, self)
-        return self._graphs.get(attribute)
+        return self._graphs[attribute]
 
     def _parse_attribute(self, span: Span) -> tuple[str, Attribute]:
         found = list(self._file.fields(span))

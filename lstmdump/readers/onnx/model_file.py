@@ -25,6 +25,7 @@ _LONGEST_HEAD = 20  # bytes of the key of a field and the number or the length a
 _FIRST_KEY = 1 << 3  # fields are numbered from 1
 _SHORT = 0x80  # smaller numbers take one byte
 _VARINT, _DELIMITED = 0, 2
+_BYTES = 4  # of a character at most
 _FIXED = {1: 8, 5: 4}  # bytes
 _SIGN, _RANGE = 1 << 63, 1 << 64
 
@@ -45,6 +46,7 @@ class ModelFile:
         self._file, self._called, self._limits = file, called, limits
         self._base, self._end, self._window = 0, 0, b""
         self._fields = 0
+        self._longest_text = _BYTES * limits.name_length
         self.size = file.seek(0, os.SEEK_END)
         if self.size <= _WHOLE:
             self._move(0, self.size)
@@ -65,10 +67,13 @@ class ModelFile:
 
     def text(self, value: int | Span) -> str:
         """Return the text at `value`, of bounded length; bytes that are not UTF-8 become lone surrogates."""
-        start, stop = as_span(value)
-        if stop - start > 4 * self._limits.name_length:
+        start, stop = value if type(value) is tuple else as_span(value)
+        if stop - start > self._longest_text:
             raise limit_exceeded("name_length", f"a name of {stop - start:,} bytes", needed=stop - start)
-        return str(self.content((start, stop)), "utf-8", "surrogateescape")
+        base = self._base
+        if base <= start and stop <= self._end:
+            return str(self._window[start - base : stop - base], "utf-8", "surrogateescape")
+        return str(self._read_at(start, stop), "utf-8", "surrogateescape")
 
     def float32(self, span: Span) -> float:
         """Return the float32 at `span`."""
@@ -97,9 +102,16 @@ class ModelFile:
         window, base = self._window, self._base
         at, end = start - base, stop - base
         while at < end:
-            number, value, after = _read_field(window, at, end, base)
+            key = window[at]
+            # Inlined from `_read_field`: this runs tens of thousands of times, mostly for names.
+            if _FIRST_KEY <= key < _SHORT and key & 7 == _DELIMITED and at + 1 < end:
+                length = window[at + 1]
+                if length < _SHORT and at + 2 + length <= end:
+                    at += 2 + length
+                    found.append((key >> 3, (base + at - length, base + at)))
+                    continue
+            number, value, at = _read_field(window, at, end, base)
             found.append((number, value))
-            at = after
         self._count(len(found))
         return found
 
