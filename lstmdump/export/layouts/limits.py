@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from lstmdump.export.layouts.modules import Computed
+from lstmdump.lstm.activation_names import word_with_slope
 
 _HARM_OF_SLOPE = "h would be about 0.03 to 0.1 off"
 
@@ -47,6 +48,11 @@ def list_refusals(layer: Computed, limits: TargetLimits, label: str) -> Iterator
         yield f"its output is projected to {lstm.projection}, which {label} cannot compute"
     if lstm.normalized:
         yield "its gates are normalized before activation, with arrays that are not written"
+    if found is not None and found.output_activation is not None and limits.activations is not None:
+        word = word_with_slope(found.output_activation, found.keras)
+        yield f"its output goes through {word}, unlike its candidate, which {label} cannot compute"
+    if found is not None and found.gate_clip is not None and not limits.clipping:
+        yield f"what its gates are computed from is clipped to ±{found.gate_clip:g}, which {label} cannot compute"
     if found is not None and found.cell_clip is not None and not limits.clipping:
         yield (f"its cell state is clipped to ±{found.cell_clip:g}, which {label} cannot compute: h would be off where "
                "the state passes that, by up to 0.3")  # fmt: skip

@@ -80,16 +80,22 @@ def _list_computed(a: LSTM, b: LSTM, first_producer: str, second_producer: str) 
             yield ComputedDifference(what, ways[0][what], ways[1][what])
 
 
+_SETTINGS = ("recurrent_activation", "output_activation", "go_backwards", "gate_clip", "cell_clip", "projection_clip")
+
+
 def _word_behaviour(lstm: LSTM, producer: str) -> dict[str, str]:
     try:
         found = behaviour.of(lstm, producer)
     except CannotReplay as error:
-        return {"activation": str(error), "recurrent_activation": "", "go_backwards": "", "cell_clip": "",
-                "projection_clip": ""}  # fmt: skip
+        return {"activation": str(error)} | dict.fromkeys(_SETTINGS, "")
     return {
         "activation": word_with_slope(found.activation, found.keras),
         "recurrent_activation": word_with_slope(found.recurrent_activation, found.keras),
+        "output_activation": (
+            "" if found.output_activation is None else word_with_slope(found.output_activation, found.keras)
+        ),
         "go_backwards": str(found.go_backwards).lower(),
+        "gate_clip": str(found.gate_clip),
         "cell_clip": str(found.cell_clip),
         "projection_clip": str(found.projection_clip),
     }

@@ -8,6 +8,7 @@ import pytest
 from support import onnx_builders as onnx
 
 import lstmdump
+from lstmdump import cli
 from lstmdump.errors import CannotReplay, CorruptModel
 from lstmdump.lstm import behaviour
 from lstmdump.replay import run
@@ -259,3 +260,24 @@ def test_an_input_that_the_graph_reverses_is_taken_backwards(
     stored = [onnx.tensor(letter, MADE[letter]) for letter in "WR"]
     with opened(tmp_path, onnx.Graph(nodes, stored, [onnx.value("X"), onnx.value("lengths")])) as model:
         assert model.lstms[0].settings.go_backwards is is_backwards
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"clip": 0.5}, "what its gates are computed from is clipped to ±0.5, which torch.nn.LSTM cannot"),
+        ({"activations": ["Sigmoid", "Tanh", "Relu"]}, "its output goes through relu, unlike its candidate"),
+    ],
+)
+def test_what_another_runtime_cannot_compute_is_not_exported_to_it(
+    options: dict[str, Any], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = onnx.write(tmp_path / "model.onnx", onnx.lstm(MADE, **options))
+    assert cli.run(["export", str(path), "--layout", "pytorch", "-o", str(tmp_path / "out.npz")]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_clipping_is_a_difference_of_two_models(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = [str(onnx.write(tmp_path / f"{clip}.onnx", onnx.lstm(MADE, clip=clip))) for clip in (0.5, 0.25)]
+    assert cli.run(["diff", *paths]) == 1
+    assert "gate_clip" in capsys.readouterr().out
