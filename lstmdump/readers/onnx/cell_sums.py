@@ -10,12 +10,13 @@ from typing import NamedTuple
 
 from lstmdump.model.settings import ActivationName
 from lstmdump.readers.onnx.activations import DEFAULTS, name_in_keras
-from lstmdump.readers.onnx.constants import Value
+from lstmdump.readers.onnx.constants import Constants, Value
 from lstmdump.readers.onnx.graph import OnnxNode
 from lstmdump.readers.onnx.values import At, OnnxValues
 
 _PARTS = 4
 _MAX_TERMS = 24  # of the sum of a gate, with the nodes that add them and cut them
+_MAX_COUNTED = 100_000  # sums that are read in a graph; a genuine one has fewer around its activations
 _MAX_RAMP = 6  # operators of a hard sigmoid that is put together
 _ACTIVATIONS = frozenset({"Elu", "HardSigmoid", "LeakyRelu", "Relu", "Sigmoid", "Softplus", "Softsign", "Tanh",
                           "ThresholdedRelu"})  # fmt: skip
@@ -74,6 +75,10 @@ class _SumTerms:
 
 class OnnxSums(OnnxValues):
     """A walk around the nodes of a cell."""
+
+    def __init__(self, constants: Constants) -> None:
+        super().__init__(constants)
+        self._counted = 0
 
     def read_gate(self, at: At) -> tuple[ActivationName, SumOfGate] | None:
         """Return the activation whose value `at` is, and the sum that it takes, if that is one of a gate."""
@@ -175,6 +180,9 @@ class OnnxSums(OnnxValues):
 
     def read_sum(self, at: At) -> SumOfGate | None:
         """Return the sum at `at`, if it consists of the terms of a gate and nothing else."""
+        self._counted += 1
+        if self._counted > _MAX_COUNTED:
+            return None
         waiting: list[tuple[At, GatePart | None]] = [(at, None)]
         terms = _SumTerms()
         for _ in range(_MAX_TERMS):

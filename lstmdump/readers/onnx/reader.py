@@ -5,7 +5,7 @@ Source: `onnx.proto`. Nothing is executed. Only the model is opened, and files b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from lstmdump.errors import CorruptModel, UnreadableModel
 from lstmdump.model.limits import Limits
@@ -24,6 +24,7 @@ from lstmdump.readers.onnx.recurrent_nodes import COUPLED, RecurrentNode
 from lstmdump.readers.onnx.tensors import StoredTensor
 
 _PRODUCER, _PRODUCER_VERSION, _GRAPH, _FUNCTION = 2, 3, 7, 25
+_NODE_OF_FUNCTION, _OPERATION = 7, 4
 _OF_GATES = frozenset({"Clip", "HardSigmoid", "Min", "Sigmoid"})
 _LEAF = "stored:"
 """What stands before the name of an array outside of recurrent layers, so that none looks like an array of one."""
@@ -84,7 +85,7 @@ def _read(file: ModelFile, beside: DataFiles, limits: Limits) -> Model:
         Format.ONNX.value,
         parts.producer,
         grow([*found.weights, *_place_others(others)], found.kinds, found.settings, limits),
-        notes=(*_note_missing(beside), *found.notes),
+        notes=(*_note_missing(beside), *found.notes, *_note_others(graphs), *_note_functions(file, parts.functions)),
         release=beside.close,
         sources=lambda: _find_sources(found),
         stored_parameters=sum(tensor.size for tensor in (*found.used.values(), *others)),
@@ -133,6 +134,8 @@ class _Found:
             if layer.kind == COUPLED:
                 self.notes.append(f"{name} is an LSTM whose forget gate is 1 - i (input_forget): not read as one of "
                                   "four gates")  # fmt: skip
+            if layer.ignores_reversal:
+                self.notes.append(f"{name}: the graph reverses the input before; here it is that of the node itself")
             if place in repeated:
                 self.notes.append(f"{name}: {repeated[place]} nodes of the graph share these arrays; what is said is "
                                   "of the first")  # fmt: skip
@@ -174,6 +177,25 @@ def _may_hold_cells(graph: OnnxGraph) -> bool:
     """Return whether a graph has the operators of a cell: one adds two products, another one is a gate."""
     operations = {node.operation for node in graph.nodes}
     return {"Add", "Mul"} <= operations and not operations.isdisjoint(_OF_GATES)
+
+
+def _note_others(graphs: Iterable[OnnxGraph]) -> Iterator[str]:
+    """Yield notes on nodes that are an LSTM of another domain, such as quantized ones of onnxruntime."""
+    for graph in graphs:
+        for node in graph.nodes:
+            if "." in node.operation and "LSTM" in node.operation:
+                called = node.name or " ".join(node.outputs[:1])
+                yield f"{called} is a {node.operation}, which is not an operator of ONNX itself: not read"
+
+
+def _note_functions(file: ModelFile, functions: Iterable[Span]) -> Iterator[str]:
+    """Yield notes on functions of the model with an LSTM in them, to which the graph gives the arrays."""
+    for function in functions:
+        fields = list(file.fields(function))
+        inner = [dict(file.fields(as_span(value))) for number, value in fields if number == _NODE_OF_FUNCTION]
+        if any(file.text(node.get(_OPERATION, (0, 0))) in recurrent_nodes.OPERATIONS for node in inner):
+            name = next((file.text(value) for number, value in fields if number == 1), "")
+            yield f"the model has a function {name} with a recurrent node in it, which is not read"
 
 
 def _note_missing(beside: DataFiles) -> list[str]:

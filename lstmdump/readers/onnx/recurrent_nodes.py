@@ -62,6 +62,12 @@ class RecurrentNode(NamedTuple):
         )
 
     @property
+    def ignores_reversal(self) -> bool:
+        """Whether the graph reverses the input of a node that goes backwards itself, in one direction or both."""
+        goes_forward = self.directions == 1 and self.node.text("direction", "forward").lower() == "forward"
+        return not goes_forward and surroundings.reverses_input(self.node)
+
+    @property
     def units(self) -> int:
         """The number of units of a direction."""
         return self.arrays["R"].tensor.shape[-1]

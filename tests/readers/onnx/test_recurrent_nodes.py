@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support import onnx_builders as onnx
+from support.tensorflow_builders import counted
 
 import lstmdump
 from lstmdump import cli
@@ -281,3 +282,30 @@ def test_clipping_is_a_difference_of_two_models(tmp_path: Path, capsys: pytest.C
     paths = [str(onnx.write(tmp_path / f"{clip}.onnx", onnx.lstm(MADE, clip=clip))) for clip in (0.5, 0.25)]
     assert cli.run(["diff", *paths]) == 1
     assert "gate_clip" in capsys.readouterr().out
+
+
+def test_a_quantized_node_of_onnxruntime_has_a_note(tmp_path: Path) -> None:
+    nodes = [onnx.node("DynamicQuantizeLSTM", ["X", "W", "R"], ["Y"], "rnn", domain="com.microsoft")]
+    with opened(tmp_path, onnx.Graph(nodes)) as model:
+        assert describe(model).notes == (
+            "rnn is a com.microsoft.DynamicQuantizeLSTM, which is not an operator of ONNX itself: not read",
+        )
+
+
+def test_a_function_of_the_model_with_an_lstm_has_a_note(tmp_path: Path) -> None:
+    function = counted(1, "encode") + counted(7, onnx.node("LSTM", ["X", "W", "R"], ["Y"]))
+    path = tmp_path / "model.onnx"
+    path.write_bytes(onnx.model(onnx.Graph([])) + counted(25, function))
+    with lstmdump.open(path) as model:
+        assert describe(model).notes == (
+            "the model has a function encode with a recurrent node in it, which is not read",
+        )
+
+
+def test_a_reversed_input_of_a_node_of_two_directions_has_a_note(tmp_path: Path) -> None:
+    nodes = [onnx.constant("from", [-1]), onnx.constant("to", [-(2**63)]), onnx.constant("axis", [0]),
+             onnx.node("Slice", ["X", "from", "to", "axis", "from"], ["turned"]),
+             onnx.node("LSTM", ["turned", "W", "R"], ["Y"], "rnn", direction="bidirectional")]  # fmt: skip
+    stored = [onnx.tensor(letter, BOTH[letter]) for letter in "WR"]
+    with opened(tmp_path, onnx.Graph(nodes, stored, [onnx.value("X")])) as model:
+        assert any("the graph reverses the input before" in note for note in describe(model).notes)
