@@ -316,6 +316,12 @@ def _detect_file(file: BinaryIO, location: Location) -> Format:
     file.seek(max(0, size - len(LEVELDB_MAGIC)))
     if file.read() == LEVELDB_MAGIC:
         return Format.CHECKPOINT
+    return _detect_by_head(file, head, size, location)
+
+
+def _detect_by_head(file: BinaryIO, head: bytes, size: int, location: Location) -> Format:
+    """Return the format of a file of `size` bytes by its first ones, `head`, where no signature states it."""
+    broken = BrokenModel if location.name.lower().endswith(_MODEL_SUFFIXES) else UnknownFormat
     if (found := next((known for start, known in _STARTS if re.match(start, head)), None)) is not None:
         return found
     if head.lstrip()[:1] in (b"{", b"[") and _is_tfjs(head, location):
