@@ -17,6 +17,7 @@ from hostile import (
     mutations,
     object_lies,
     onnx_lies,
+    pytorch_lies,
 )
 from hostile.cases import Case, Lie, Scene
 from hostile.mutations import Target
@@ -31,6 +32,7 @@ LIES: Sequence[Lie] = (
     *object_lies.LIES,
     *graph_lies.LIES,
     *onnx_lies.LIES,
+    *pytorch_lies.LIES,
 )
 TARGETS: Sequence[Target] = tuple(mutations.targets())
 

@@ -10,7 +10,7 @@ from random import Random
 from typing import NamedTuple
 
 import h5py
-from hostile import good_keras, good_onnx, good_tensorflow
+from hostile import good_keras, good_onnx, good_pytorch, good_tensorflow
 from hostile.cases import Case, Must, Scene
 from hostile.good_keras import Sizes
 from support import builders
@@ -136,7 +136,7 @@ def targets() -> Iterator[Target]:
         yield Target(layout.name, _of_hdf5(layout), layout.layer, is_sealed=False)
         if packed:
             yield Target(f"{layout.name} as it lies", _of_file(layout), layout.layer, is_sealed=True)
-    for suffix in (".h5", ".keras", ".pb", ""):
+    for suffix in (".h5", ".keras", ".pb", ".pt", ".pth", ".safetensors", ""):
         yield Target(f"genuine {suffix or 'directory'}", _of_genuine(suffix), "", is_sealed=False)
     yield Target("keras zip architecture", _of_config, good_keras.NAME, is_sealed=False)
     yield Target("keras 2 in chunks", _of_chunks, good_keras.NAME, is_sealed=False)
@@ -144,6 +144,9 @@ def targets() -> Iterator[Target]:
         for part in kind.parts:
             sealed = not part.endswith(("saved_model.pb", "model.pb", "model.onnx"))
             yield Target(f"{kind.name} {Path(part).name}", _of_part(kind, part), kind.layer, is_sealed=sealed)
+    for kind in good_pytorch.KINDS:
+        sealed = kind in (good_pytorch.ARCHIVE, good_pytorch.MODULE)
+        yield Target(f"{kind.name} as it lies", _of_part(kind, kind.parts[0]), kind.layer, is_sealed=sealed)
     for kind in (good_tensorflow.CHECKPOINT, good_tensorflow.BUNDLE, good_tensorflow.FIRST_FORMAT):
         yield Target(f"{kind.name} resealed", _of_entries(kind), kind.layer, is_sealed=False)
 

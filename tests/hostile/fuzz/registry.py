@@ -4,11 +4,27 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hostile.fuzz import detection_targets, keras_targets, onnx_targets, tensorflow_targets, tfjs_targets, wire_targets
+from hostile.fuzz import (
+    detection_targets,
+    keras_targets,
+    onnx_targets,
+    pytorch_targets,
+    tensorflow_targets,
+    tfjs_targets,
+    wire_targets,
+)
 from hostile.fuzz.sections import packed
 from hostile.fuzz.target import Target
 
-_PLACES = (wire_targets, tensorflow_targets, keras_targets, tfjs_targets, onnx_targets, detection_targets)
+_PLACES = (
+    wire_targets,
+    tensorflow_targets,
+    keras_targets,
+    pytorch_targets,
+    tfjs_targets,
+    onnx_targets,
+    detection_targets,
+)
 TARGETS: dict[str, Target] = {target.name: target for place in _PLACES for target in place.TARGETS}
 
 ROOT = Path(__file__).parents[3]
