@@ -15,12 +15,12 @@ from lstmdump.errors import CorruptModel, RefusedModel, UnsupportedFormat
 from lstmdump.model import budget, zipfiles
 from lstmdump.model.limits import Limits
 from lstmdump.model.zipfiles import crc32
-from lstmdump.readers import foreign_errors, json_text
+from lstmdump.readers import foreign_errors
 from lstmdump.readers.declared_sizes import Extents
 from lstmdump.readers.detect import PYTORCH_MEMBER, ZIP_MAGIC
 from lstmdump.readers.pytorch.arrays import ByteBuffer
 from lstmdump.readers.pytorch.open_file import OpenFile
-from lstmdump.readers.pytorch.pickle_machine import PickleMachine
+from lstmdump.readers.pytorch.pickle_machine import PickleMachine, too_long
 from lstmdump.readers.pytorch.storages import CALLS, PickledStorage
 
 _PICKLE = "data.pkl"
@@ -119,7 +119,7 @@ class SavedArchive:
 
     def _read_whole(self, info: zipfile.ZipInfo, limits: Limits) -> bytes:
         if info.file_size > limits.json_size:
-            raise json_text.too_long(info.filename, info.file_size)
+            raise too_long(info.filename, info.file_size)
         content = self._file.read(self._find_start(info), info.file_size)
         if info.CRC and crc32(content) != info.CRC:
             raise _damaged(info)

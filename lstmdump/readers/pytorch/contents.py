@@ -4,8 +4,7 @@ People save state dicts, dictionaries with a state dict among other things, and 
 state dict is told by what is in it: arrays, under names with dots.
 """
 
-from __future__ import annotations
-
+# Annotations are not postponed here: a NamedTuple compiles each that is, and every `show` would wait for it.
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -20,10 +19,10 @@ from lstmdump.readers.pytorch.storages import PickledTensor
 
 _STATE_DICT = "state_dict"
 _LIGHTNING = "model."  # what a LightningModule usually calls the network that it trains
-_BESIDE = re.compile(r"(?i).*(optim|sched|scaler|loop|callback|rng).*|(.*_)?(ema|average[ds]?|swa)(_.*)?")
+_BESIDE = r"(?i).*(optim|sched|scaler|loop|callback|rng).*|(.*_)?(ema|average[ds]?|swa)(_.*)?"
 """Names of entries with arrays that are not the model's, or not those that it computes with."""
 
-_IN_STATE_DICT = re.compile(r".*(?:\.|^weight_ih|^weight_hh).*")
+_RECURRENT = ("weight_ih", "weight_hh")  # beginnings of names of an nn.LSTM that is the whole model
 _SCRIPT = "__torch__."
 _ALONE = "tensor"  # the name of an array that is all that a file holds
 _SHOWN = 60  # characters of the name of a class, or of a name in a note
@@ -152,7 +151,7 @@ def _divide(value: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     state_dict = entries.get(_STATE_DICT)
     if isinstance(state_dict, (dict, PickledObject)):
         return {"": _without_prefix(state_dict)}, _without(entries, [_STATE_DICT])
-    parts = [key for key, inner in entries.items() if _may_be_model(inner) and not _BESIDE.fullmatch(key)]
+    parts = [key for key, inner in entries.items() if _may_be_model(inner) and not re.fullmatch(_BESIDE, key)]
     if not parts:
         return {"": value}, {}
     chosen = {"": entries[parts[0]]} if len(parts) == 1 else {key: entries[key] for key in parts}
@@ -164,7 +163,7 @@ def _without(entries: Mapping[str, Any], names: list[str]) -> dict[str, Any]:
 
 
 def _is_state_dict(value: Mapping[Any, Any]) -> bool:
-    return any(isinstance(inner, PickledTensor) and isinstance(key, str) and _IN_STATE_DICT.fullmatch(key)
+    return any(isinstance(inner, PickledTensor) and isinstance(key, str) and ("." in key or key.startswith(_RECURRENT))
                for key, inner in value.items())  # fmt: skip
 
 

@@ -5,29 +5,30 @@ and, if there is one, of `encoder/l0_reverse`. nn.GRU and nn.RNN have the same n
 no number.
 """
 
-from __future__ import annotations
-
+# Annotations are not postponed here: a NamedTuple compiles each that is, and every `show` would wait for it.
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from lstmdump.model.limits import Limits
-from lstmdump.model.network import NetworkDescription
 from lstmdump.model.sentences import listed
 from lstmdump.model.settings import DeferredSettings, LayerSettings
 from lstmdump.model.tensor import Tensor
 from lstmdump.model.tree import Layer, LayerPath, Source, Sources, Weight, grow
-from lstmdump.readers.pytorch import network
-from lstmdump.readers.pytorch.network import LayerShape
 
-_RECURRENT = re.compile(r"(?:weight_ih|weight_hh|weight_hr|bias_ih|bias_hh)(?:_l(\d{1,6})(_reverse)?)?")
+if TYPE_CHECKING:
+    from lstmdump.model.network import NetworkDescription
+
+_LEAVES = ("weight_ih", "weight_hh", "weight_hr", "bias_ih", "bias_hh")
+_NUMBER, _REVERSE = "_l", "_reverse"
+_MOST_DIGITS = 6
 _WRAPPERS = ("module", "_orig_mod")
 """What DataParallel and torch.compile put before all names; the user gave none of them."""
 _CELL = "cell"  # the name of a cell that is the whole model
 _RNN = "RNN"  # in Keras a class around any cell; here the shapes say what it is
 
-Named: TypeAlias = "Sequence[tuple[str, Tensor]]"
+Named: TypeAlias = Sequence[tuple[str, Tensor]]
 """Arrays by their names. Two names of the same stored array have the same object."""
 
 
@@ -49,7 +50,7 @@ class PlacedLayers(NamedTuple):
     root: Layer
     notes: tuple[str, ...]
     sources: Callable[[], Sources]
-    network: Callable[[], NetworkDescription | None]
+    network: "Callable[[], NetworkDescription | None]"
 
 
 class _Place(NamedTuple):
@@ -105,11 +106,15 @@ def _strip(names: list[list[str]]) -> tuple[list[list[str]], int]:
 
 def _find_place(steps: list[str]) -> _Place:
     *module, leaf = steps
-    found = _RECURRENT.fullmatch(leaf)
-    if found is None:
+    ending = next((leaf[len(one) :] for one in _LEAVES if leaf.startswith(one)), None)
+    if ending is None:
         return _Place(tuple(module), leaf)
-    number = -1 if found[1] is None else int(found[1])
-    return _Place(tuple(module), leaf, is_recurrent=True, number=number, is_reverse=bool(found[2]))
+    if not ending:
+        return _Place(tuple(module), leaf, is_recurrent=True)
+    digits = ending.removeprefix(_NUMBER).removesuffix(_REVERSE)
+    if not ending.startswith(_NUMBER) or not digits.isdecimal() or not digits.isascii() or len(digits) > _MOST_DIGITS:
+        return _Place(tuple(module), leaf)
+    return _Place(tuple(module), leaf, True, int(digits), ending.endswith(_REVERSE))
 
 
 def _name_cell(places: list[_Place]) -> list[_Place]:
@@ -206,14 +211,17 @@ def _read_settings(one: _Place, layers: Collection[LayerPath], facts: ModuleFact
     )
 
 
-def _describe_network(layers: Mapping[LayerPath, list[tuple[_Place, Tensor]]]) -> NetworkDescription | None:
+def _describe_network(layers: Mapping[LayerPath, list[tuple[_Place, Tensor]]]) -> "NetworkDescription | None":
     """Return the network within each module of recurrent layers."""
-    modules: dict[LayerPath, list[LayerShape]] = {}
+    from lstmdump.readers.pytorch import network  # commands that run no layer need none
+
+    modules: dict[LayerPath, list[network.LayerShape]] = {}
     for path, held in layers.items():
         first = held[0][0]
         if first.is_recurrent:
             shapes = {one.leaf.partition("_l")[0]: tensor.shape for one, tensor in held if one.is_recurrent}
-            modules.setdefault(first.module, []).append(LayerShape(path, first.number, first.is_reverse, shapes))
+            shape = network.LayerShape(path, first.number, first.is_reverse, shapes)
+            modules.setdefault(first.module, []).append(shape)
     return network.describe(modules)
 
 

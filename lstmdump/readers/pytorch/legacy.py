@@ -10,10 +10,9 @@ from typing import Any, NamedTuple
 
 from lstmdump.errors import CorruptModel
 from lstmdump.model.limits import Limits
-from lstmdump.readers import json_text
 from lstmdump.readers.pytorch.arrays import ByteBuffer
 from lstmdump.readers.pytorch.open_file import OpenFile
-from lstmdump.readers.pytorch.pickle_machine import EndsEarly, PickleCalls, PickleMachine
+from lstmdump.readers.pytorch.pickle_machine import EndsEarly, PickleCalls, PickleMachine, too_long
 from lstmdump.readers.pytorch.storages import CALLS, PickledStorage
 
 _PROTOCOL = 1001
@@ -105,7 +104,7 @@ class LegacyFile:
                 if size >= self._file.size:
                     raise
                 if size >= most:
-                    raise json_text.too_long("the pickle", size + 1) from None
+                    raise too_long("the pickle", size + 1) from None
             size *= _GROWTH
 
     def _run(self, data: bytes) -> tuple[list[Any], int]:

@@ -20,6 +20,11 @@ _LARGEST_MEMO = 1 << 32  # as in the opcodes of four bytes; larger numbers can a
 _TRUE, _FALSE = b"01", b"00"  # of protocol 0
 
 
+def too_long(called: str, size: int) -> RefusedModel:
+    """Return the error for a pickle of at least `size` bytes, which is too long."""
+    return limit_exceeded("json_size", f"{called} has {size:,} bytes", needed=size)
+
+
 class EndsEarly(CorruptModel):
     """The pickle is cut short."""
 

@@ -5,7 +5,7 @@ Their pickles are interpreted and never executed: see `pickle_machine`.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from lstmdump.model.limits import Limits
 from lstmdump.model.location import Location
@@ -14,11 +14,13 @@ from lstmdump.model.tree import NO_CLASSES, Model
 from lstmdump.readers.declared_sizes import Declared
 from lstmdump.readers.detect import ZIP_MAGIC, Format
 from lstmdump.readers.pytorch import contents, layers
-from lstmdump.readers.pytorch.archive import SavedArchive
 from lstmdump.readers.pytorch.arrays import ITEM_SIZES, ByteBuffer, View, tensor_in
-from lstmdump.readers.pytorch.legacy import LegacyFile
 from lstmdump.readers.pytorch.open_file import OpenFile
 from lstmdump.readers.pytorch.storages import PickledStorage, PickledTensor
+
+if TYPE_CHECKING:  # each file needs one of them
+    from lstmdump.readers.pytorch.archive import SavedArchive
+    from lstmdump.readers.pytorch.legacy import LegacyFile
 
 _PYTORCH, _SCRIPT = "pytorch", "pytorch (torchscript)"
 
@@ -37,9 +39,19 @@ def read(location: Location) -> Model:
         raise
 
 
+def _open(file: OpenFile, limits: Limits) -> SavedArchive | LegacyFile:
+    """Return the container that `file` is."""
+    if file.read(0, min(len(ZIP_MAGIC), file.size)) == ZIP_MAGIC:
+        from lstmdump.readers.pytorch.archive import SavedArchive
+
+        return SavedArchive(file, limits)
+    from lstmdump.readers.pytorch.legacy import LegacyFile
+
+    return LegacyFile(file, limits)
+
+
 def _read(file: OpenFile, limits: Limits) -> Model:
-    is_archive = file.read(0, min(len(ZIP_MAGIC), file.size)) == ZIP_MAGIC
-    container = SavedArchive(file, limits) if is_archive else LegacyFile(file, limits)
+    container = _open(file, limits)
     held = contents.read(container.value, limits)
     opened = _Tensors(container, limits)
     arrays = [(name, opened.get(name, one)) for name, one in held.arrays.items()]
