@@ -142,7 +142,7 @@ def _refuse_word(word: str) -> str:
 @click.version_option(lstmdump.__version__, "-V", "--version", message="%(prog)s %(version)s")
 @click.pass_context
 def command(ctx: click.Context) -> int:
-    """Show, export, check and run the LSTM layers in Keras and TensorFlow model files, without the framework.
+    """Show, export, check and run the LSTM layers in Keras, TensorFlow and PyTorch files, without the framework.
 
     lstmdump MODEL is short for lstmdump show MODEL. A MODEL is FORMATS; its content decides which. It may be
     a URL: https://, s3://, gs://.

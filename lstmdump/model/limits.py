@@ -73,14 +73,15 @@ FREE = 64 * 2**20
 """Bytes that all arrays together may declare in any case: a small compressed model of zeros is not a zip bomb."""
 
 LIMITS = (
-    Limit("json_size", BYTES, "bytes of one JSON text: an architecture, an index",
+    Limit("json_size", BYTES, "bytes of one JSON text or pickle: an architecture, an index, the names in a state dict",
           "that of 700 layers has 1/4 MiB; decoded, a text takes up to 30 times its size"),
     Limit("json_depth", COUNT, "levels of lists and objects in a JSON text",
           "the deepest of 2,476 genuine models has 14; decoders recurse"),
     Limit("objects", COUNT,
           "arrays, links of HDF5, entries of a checkpoint or directory, members of an archive: of each",
           "a model of 1,000 layers has 6,000 links; each takes up to 0.1 ms"),
-    Limit("nodes", COUNT, "nodes of a graph, fields of a message, chunks of an array, values of a JSON text",
+    Limit("nodes", COUNT,
+          "nodes of a graph, fields of a message, chunks of an array, values of a JSON text, opcodes of a pickle",
           "the largest graph of 2,476 genuine models has 14,857; each takes microseconds, and 200 bytes"),
     Limit("nesting", COUNT, "levels of layers or groups within each other",
           "the deepest genuine file has 10; each layer knows its whole path"),

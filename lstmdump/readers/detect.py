@@ -131,6 +131,8 @@ _STARTS = (
 PYTORCH_MEMBER = r"(?:[^/]+/)?data\.pkl"
 """A pattern of the member of a zip archive that makes it one of PyTorch."""
 
+_EXPORTED_MEMBER = "/models/model.json"
+
 _MODEL_FILES = (  # that may be kept in Git LFS, in the directory of a model
     "saved_model.pb", "variables/variables.index", "variables/variables.data-00000-of-00001",
     "config.json", "metadata.json", "model.weights.h5",
@@ -475,6 +477,8 @@ def _detect_zip(file: BinaryIO, limits: Limits, broken: type[UnknownFormat]) -> 
         return Format.KERAS_ZIP
     if any(re.fullmatch(PYTORCH_MEMBER, name) for name in members):
         return Format.PYTORCH
+    if any(name.endswith(_EXPORTED_MEMBER) for name in members):
+        raise UnknownFormat("an archive of torch.export (.pt2), which is not read; save the state dict with torch.save")
     if members and all(name.endswith(".npy") for name in members):
         if source is not None:
             raise UnknownFormat(f"a NumPy .npz archive, exported from {source}; give that model, or use numpy.load")

@@ -43,6 +43,7 @@ FOREIGN = {
     ),
     "a MetaGraphDef": b"\x0a\xae\x0f\x12\x87\x0f\x0a\x44\x0a\x05AddV2",
     "a NumPy .npy array": npy.getvalue(),
+    "an archive of torch.export (.pt2)": zipped("e/models/model.json", "e/data/weights/weight_0"),
     "a NumPy .npz archive": zipped("a.npy", "b.npy"),
     "a zip archive, but neither a Keras model": zipped("readme.txt"),
     "a zip archive that is truncated": zipped("config.json")[:40],
