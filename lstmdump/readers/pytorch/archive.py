@@ -37,6 +37,7 @@ class SavedArchive:
         value: What its pickle stands for.
         is_big_endian: Whether the bytes of its numbers are in reverse order.
         is_script: Whether it is a program, of TorchScript.
+        is_frozen: Whether arrays are constants of the program, without names.
 
     Raises:
         CorruptModel: It is truncated, damaged, or a member is missing.
@@ -53,9 +54,11 @@ class SavedArchive:
             self._members.setdefault(info.filename, []).append(info)
         self._folder = self._find_folder()
         self._places = Extents(file.size)
+        self._taken: set[str] = set()
         self._verified: set[str] = set()
         self.is_big_endian = self._read_byte_order()
         self.is_script = f"{self._folder}constants.pkl" in self._members
+        self.is_frozen = f"{self._folder}constants/0" in self._members
         pickled = self._read_whole(self._find_member(_PICKLE), limits)
         self.value: Any = PickleMachine(pickled, 0, CALLS, limits).run()[0]
 
@@ -104,7 +107,9 @@ class SavedArchive:
             raise UnsupportedFormat(
                 f"{path} is compressed, which PyTorch does not do; unpack it, and pack it with zip -0"
             )
-        self._places.take(path, info.header_offset, _LOCAL_HEADER + info.file_size)
+        if path not in self._taken:
+            self._taken.add(path)
+            self._places.take(path, info.header_offset, _LOCAL_HEADER + info.file_size)
         return info
 
     def _read_byte_order(self) -> bool:

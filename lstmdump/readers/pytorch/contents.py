@@ -18,6 +18,7 @@ from lstmdump.readers.pytorch.pickle_values import PickledObject
 from lstmdump.readers.pytorch.storages import PickledTensor
 
 _STATE_DICT = "state_dict"
+_OF_OPTIMIZER = frozenset({"state", "param_groups"})  # the entries of an optimizer's state dict
 _LIGHTNING = "model."  # what a LightningModule usually calls the network that it trains
 _BESIDE = r"(?i).*(optim|sched|scaler|loop|callback|rng).*|(.*_)?(ema|average[ds]?|swa)(_.*)?"
 """Names of entries with arrays that are not the model's, or not those that it computes with."""
@@ -148,6 +149,8 @@ def _divide(value: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     if not isinstance(value, dict) or _is_state_dict(value):
         return {"": value}, {}
     entries = {str(key): inner for key, inner in value.items()}
+    if _OF_OPTIMIZER.issubset(entries):
+        return {}, entries
     state_dict = entries.get(_STATE_DICT)
     if isinstance(state_dict, (dict, PickledObject)):
         return {"": _without_prefix(state_dict)}, _without(entries, [_STATE_DICT])
@@ -185,7 +188,8 @@ def _note_beside(arrays: Mapping[str, Any], rest: Mapping[str, Mapping[str, Pick
     if rest:
         kinds = [f"{name[:_SHOWN]} ({count(sum(_count_elements(one) for one in held.values()))})"
                  for name, held in rest.items()]  # fmt: skip
-        yield f"beside {plural(len(arrays), 'weight')}: {listed(kinds)}"
+        subject = f"beside {plural(len(arrays), 'weight')}" if arrays else "without weights"
+        yield f"{subject}: {listed(kinds)}"
 
 
 def _count_elements(tensor: PickledTensor) -> int:

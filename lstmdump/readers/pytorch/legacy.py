@@ -35,13 +35,14 @@ class LegacyFile:
         value: What the pickle stands for.
         is_big_endian: Whether the bytes of the numbers are in reverse order.
         is_script: Whether it is a program: never.
+        is_frozen: Whether arrays are constants of a program: never.
 
     Raises:
         CorruptModel: It is cut short, or damaged.
         RefusedModel: It exceeds a limit.
     """
 
-    is_script = False
+    is_script = is_frozen = False
 
     def __init__(self, file: OpenFile, limits: Limits) -> None:
         self._file = file

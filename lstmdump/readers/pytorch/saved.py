@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # each file needs one of them
     from lstmdump.readers.pytorch.legacy import LegacyFile
 
 _PYTORCH, _SCRIPT = "pytorch", "pytorch (torchscript)"
+_FROZEN = "holds constants of a program, which have no names and are not read; save the module before it is frozen"
 
 
 def read(location: Location) -> Model:
@@ -64,7 +65,7 @@ def _read(file: OpenFile, limits: Limits) -> Model:
         Format.PYTORCH.value,
         _SCRIPT if container.is_script else _PYTORCH,
         placed.root,
-        notes=(*classes, *held.notes, *placed.notes),
+        notes=(*classes, *held.notes, *placed.notes, *([_FROZEN] if container.is_frozen else [])),
         release=file.close,
         sources=placed.sources,
         network=placed.network,

@@ -307,6 +307,19 @@ def test_values_of_a_form_of_their_own_are_named(tmp_path: Path) -> None:
     assert "not read, as they are not arrays: q (torch.ScriptObject)" in notes(path)
 
 
+def test_the_state_of_an_optimizer_alone_is_no_model(tmp_path: Path) -> None:
+    value = {"state": {0: {"exp_avg": Stored("0", (3,))}}, "param_groups": [{"lr": 0.1}]}
+    path = write_archive(tmp_path / "optimizer.pt", value, {"0": bytes(12)})
+    assert others(path) == {"state.0.exp_avg": ((3,), False)}
+    assert notes(path)[-1] == "the file holds no arrays of a model: it is a dictionary of state, param_groups"
+
+
+def test_constants_of_a_frozen_program_have_a_note(tmp_path: Path) -> None:
+    constants = {"constants.pkl": pickled(()), "constants/0": bytes(12)}
+    path = write_archive(tmp_path / "m.pt", New(Name("__torch__", "Net"), {"training": False}), others=constants)
+    assert notes(path)[-1].startswith("holds constants of a program, which have no names and are not read")
+
+
 # Numbers
 
 
@@ -368,6 +381,16 @@ def test_two_arrays_may_share_a_storage(tmp_path: Path) -> None:
     value = {"a.x": Stored("0", (3,), numel=6), "a.y": Stored("0", (3,), start=3, numel=6)}
     path = write_archive(tmp_path / "m.pt", value, {"0": bytes_of(whole)})
     np.testing.assert_array_equal([values(path, "a.x"), values(path, "a.y")], whole)
+
+
+def test_a_storage_may_be_seen_as_two_types(tmp_path: Path) -> None:
+    words = Persistent(("storage", Name("torch", "LongStorage"), "0", "cpu", 3))
+    value = {
+        "a.x": Stored("0", (6,)),
+        "a.y": Call(Name("torch._utils", "_rebuild_tensor_v2"), (words, 0, (3,), (1,), False, ORDERED)),
+    }
+    path = write_archive(tmp_path / "m.pt", value, {"0": bytes_of(np.arange(6))})
+    assert values(path, "a.y").tolist() == np.arange(6, dtype="<f4").view("<i8").tolist()
 
 
 def test_numbers_that_are_to_be_negated_are_not_read_as_they_are(tmp_path: Path) -> None:
