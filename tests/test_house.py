@@ -47,10 +47,12 @@ def test_heavy_libraries_are_not_imported(statement: str, heavy: set[str], tmp_p
 
 
 @pytest.mark.parametrize(
-    "name", ["tf-1.12-basic-lstm-cell", "tf-1.12-basic-lstm-cell-checkpoint", "keras-3.15-every-format/exported"]
-)
+    "name",
+    ["tf-1.12-basic-lstm-cell", "tf-1.12-basic-lstm-cell-checkpoint", "keras-3.15-every-format/exported",
+     "torch-2.13-bidirectional.pt"],
+)  # fmt: skip
 @pytest.mark.parametrize("options", [[], ["--json"]])
-def test_a_bundle_is_shown_without_heavy_libraries(name: str, options: list[str]) -> None:
+def test_a_model_is_shown_without_heavy_libraries(name: str, options: list[str]) -> None:
     words = [sys.executable, "-X", "importtime", "-m", "lstmdump", "show", *options, str(ROOT / "sample_models" / name)]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}

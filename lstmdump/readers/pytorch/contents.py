@@ -6,7 +6,7 @@ state dict is told by what is in it: arrays, under names with dots.
 
 # Annotations are not postponed here: a NamedTuple compiles each that is, and every `show` would wait for it.
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from lstmdump.errors import CorruptModel
@@ -25,6 +25,10 @@ _BESIDE = r"(?i).*(optim|sched|scaler|loop|callback|rng).*|(.*_)?(ema|average[ds
 
 _RECURRENT = ("weight_ih", "weight_hh")  # beginnings of names of an nn.LSTM that is the whole model
 _SCRIPT = "__torch__."
+_ORDERED = "collections.OrderedDict"
+_OPENED = (PickledTensor, PickledObject, dict, list, tuple)
+_MOST_HIDDEN = 1000  # names
+_MOST_OTHERS = 10_000  # values that are not arrays; no genuine file has as many, and each takes a name
 _ALONE = "tensor"  # the name of an array that is all that a file holds
 _SHOWN = 60  # characters of the name of a class, or of a name in a note
 
@@ -46,76 +50,119 @@ class Contents(NamedTuple):
 
 
 class _Collector:
-    """Finds the arrays in a value. Each collection is visited once, so that cycles end, and so does time."""
+    """Finds the arrays in values. Each collection is visited once, so that cycles end, and so does time.
 
-    def __init__(self, limits: Limits) -> None:
+    Args:
+        limits: The limits for names and nesting.
+        visited: The collections that were visited before, by another collector.
+    """
+
+    def __init__(self, limits: Limits, visited: set[int]) -> None:
         self._limits = limits
-        self._visited: set[int] = set()
+        self._visited = visited
         self.arrays: dict[str, PickledTensor] = {}
         self.modules: dict[LayerPath, ModuleFacts] = {}
         self.others: dict[str, str] = {}
 
-    def collect(self, value: Any, path: tuple[str, ...] = ()) -> None:
-        """Add the arrays in `value`, which is at `path`, outer before inner, in the order of the file.
+    def collect(self, value: Any, name: str = "") -> None:
+        """Add the arrays in `value`, which is called `name`, outer before inner, in the order of the file.
 
         Raises:
             CorruptModel: Two arrays have the same name.
-            RefusedModel: Values are nested too deeply.
+            RefusedModel: Values are nested too deeply, or their names are too long.
         """
-        waiting = [(path, value)]
+        waiting: list[tuple[str, Any, int, Any]] = [("", name, 0, value)]
         while waiting:
-            at, one = waiting.pop()
+            outer, key, depth, one = waiting.pop()
+            at = self._join(outer, key)
             if isinstance(one, PickledTensor):
-                self._add(".".join(at) or _ALONE, one)
-            elif isinstance(one, (dict, list, tuple, PickledObject)) and id(one) not in self._visited:
-                self._visited.add(id(one))
-                waiting.extend(reversed([((*at, *steps), inner) for steps, inner in self._open(one, at)]))
+                self._add(at or _ALONE, one)
+            elif depth > self._limits.nesting:
+                words = f"values are nested more than {self._limits.nesting} deep"
+                raise limit_exceeded("nesting", words, needed=2 * depth)
+            else:
+                waiting.extend(reversed([(at, key, depth + 1, inner) for key, inner in self._open(one, at)]))
 
     def _add(self, name: str, tensor: PickledTensor) -> None:
         if name in self.arrays:
             raise CorruptModel(f"two arrays are called {name[:_SHOWN]}")
+        self._require_few(self.arrays)
         self.arrays[name] = tensor
 
-    def _open(self, value: Any, at: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
-        """Yield what is directly in `value`, each with the steps of its name."""
-        if len(at) > self._limits.nesting:
-            words = f"values are nested more than {self._limits.nesting} deep"
-            raise limit_exceeded("nesting", words, needed=2 * len(at))
+    def _add_module(self, at: str, value: PickledObject, held: Mapping[Any, Any]) -> None:
+        self._require_few(self.modules)
+        if at.count(".") <= self._limits.nesting:
+            self.modules[tuple(at.split(".")) if at else ()] = _read_facts(value, held)
+
+    def _require_few(self, found: Collection[Any]) -> None:
+        if len(found) >= self._limits.objects:
+            words = f"more than {self._limits.objects:,} arrays or modules"
+            raise limit_exceeded("objects", words, needed=2 * len(found))
+
+    def _join(self, outer: str, key: Any) -> str:
+        name = f"{outer}.{key}" if outer else str(key)
+        if len(name) > self._limits.name_length:
+            raise limit_exceeded("name_length", f"a name of {len(name):,} characters", needed=len(name))
+        return name
+
+    def _open(self, value: Any, at: str) -> Iterator[tuple[Any, Any]]:
+        """Yield what is directly in `value`, if it is a collection that was not visited yet, each with its key."""
         if isinstance(value, PickledObject):
-            yield from self._open_object(value, at)
-            return
-        pairs = value.items() if isinstance(value, dict) else enumerate(value)
-        yield from (((str(key),), inner) for key, inner in pairs if isinstance(key, (str, int)))
+            if self._is_new(value):
+                yield from self._open_object(value, at)
+        elif isinstance(value, (dict, list, tuple)):
+            yield from self._list(value)
 
-    def _open_object(self, value: PickledObject, at: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    def _list(self, part: Any) -> Iterator[tuple[Any, Any]]:
+        """Yield the collections and arrays in `part`, if that is a collection that was not visited yet."""
+        if isinstance(part, (dict, list, tuple)) and self._is_new(part):
+            pairs = part.items() if isinstance(part, dict) else enumerate(part)
+            yield from (
+                (key, inner) for key, inner in pairs if isinstance(key, (str, int)) and isinstance(inner, _OPENED)
+            )
+
+    def _is_new(self, value: Any) -> bool:
+        """Return whether `value` was not visited yet, and note that it is now."""
+        if id(value) in self._visited:
+            return False
+        self._visited.add(id(value))
+        return True
+
+    def _open_object(self, value: PickledObject, at: str) -> Iterator[tuple[Any, Any]]:
         held = value.attributes
-        path = tuple(step for steps in at for step in steps.split("."))
         if isinstance(held.get("_modules"), dict):
-            self.modules[path] = _read_facts(value, held)
-            yield from _list_module(held)
+            self._add_module(at, value, held)
+            yield from self._list(held.get("_parameters"))
+            if buffers := list(self._list(held.get("_buffers"))):
+                hidden = _list_hidden(held)
+                yield from (pair for pair in buffers if pair[0] not in hidden)
+            yield from self._list(held["_modules"])
         elif value.kind.startswith(_SCRIPT):
-            self.modules[path] = _read_facts(value, held)
-            yield from (((str(key),), inner) for key, inner in held.items() if _is_of_script(inner))
+            self._add_module(at, value, held)
+            yield from (pair for pair in self._list(held) if isinstance(pair[1], (PickledTensor, PickledObject)))
+        elif value.kind == _ORDERED:
+            yield from self._list_pairs(value)
         else:
-            self.others.setdefault(".".join(at), value.kind)
-            parts = (held, value.entries or {}, dict(enumerate(value.items or ())))
-            yield from (((str(key),), inner) for part in parts for key, inner in part.items())
+            if len(self.others) < _MOST_OTHERS:
+                self.others.setdefault(at, value.kind)
+            for part in (held, value.entries, value.items):
+                yield from self._list(part)
+
+    def _list_pairs(self, value: PickledObject) -> Iterator[tuple[Any, Any]]:
+        """Yield the pairs that a dictionary of Python 2 is made of."""
+        pairs = value.args[0] if isinstance(value.args, tuple) and value.args else ()
+        if isinstance(pairs, (list, tuple)) and self._is_new(pairs):
+            found = (pair for pair in pairs if isinstance(pair, (list, tuple)) and len(pair) == 2)
+            yield from ((pair[0], pair[1]) for pair in found if isinstance(pair[0], str))
+        yield from self._list(value.entries)
 
 
-def _is_of_script(value: Any) -> bool:
-    """Return whether an attribute of a script is an array or a module; lists in it repeat those."""
-    return isinstance(value, (PickledTensor, PickledObject))
-
-
-def _list_module(held: Mapping[Any, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Yield the arrays and the modules of a module, as its state dict has them."""
-    hidden = held.get("_non_persistent_buffers_set")
-    left_out = {name for name in hidden if isinstance(name, str)} if isinstance(hidden, (list, tuple)) else set()
-    for kind in ("_parameters", "_buffers", "_modules"):
-        part = held.get(kind)
-        for name, inner in part.items() if isinstance(part, dict) else ():
-            if isinstance(name, str) and not (kind == "_buffers" and name in left_out):
-                yield (name,), inner
+def _list_hidden(held: Mapping[Any, Any]) -> set[str]:
+    """Return the names of the buffers that are not saved in state dicts."""
+    names = held.get("_non_persistent_buffers_set")
+    return (
+        {name for name in names[:_MOST_HIDDEN] if isinstance(name, str)} if isinstance(names, (list, tuple)) else set()
+    )
 
 
 def _read_facts(value: PickledObject, held: Mapping[Any, Any]) -> ModuleFacts:
@@ -130,14 +177,15 @@ def read(value: Any, limits: Limits) -> Contents:
         CorruptModel: Two arrays have the same name.
         RefusedModel: Values are nested too deeply.
     """
+    visited: set[int] = set()
     parts, beside = _divide(value)
-    model = _Collector(limits)
+    model = _Collector(limits, visited)
     for name, part in parts.items():
-        model.collect(part, (name,) if name else ())
+        model.collect(part, name)
     rest: dict[str, dict[str, PickledTensor]] = {}
     for name, part in beside.items():
-        other = _Collector(limits)
-        other.collect(part, (name,))
+        other = _Collector(limits, visited)
+        other.collect(part, name[: limits.name_length])
         if other.arrays:
             rest[name] = other.arrays
     notes = [*_note_beside(model.arrays, rest), *_note_others(model.others), *_note_nothing(value, model.arrays)]
@@ -146,6 +194,8 @@ def read(value: Any, limits: Limits) -> Contents:
 
 def _divide(value: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what is the model, by the first step of its names, and what lies beside it."""
+    if isinstance(value, PickledObject) and value.kind == _ORDERED:
+        value = _as_dict(value)
     if not isinstance(value, dict) or _is_state_dict(value):
         return {"": value}, {}
     entries = {str(key): inner for key, inner in value.items()}
@@ -153,8 +203,14 @@ def _divide(value: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         return {}, entries
     state_dict = entries.get(_STATE_DICT)
     if isinstance(state_dict, (dict, PickledObject)):
-        return {"": _without_prefix(state_dict)}, _without(entries, [_STATE_DICT])
-    parts = [key for key, inner in entries.items() if _may_be_model(inner) and not re.fullmatch(_BESIDE, key)]
+        whole = (
+            _as_dict(state_dict)
+            if isinstance(state_dict, PickledObject) and state_dict.kind == _ORDERED
+            else state_dict
+        )
+        return {"": _without_prefix(whole)}, _without(entries, [_STATE_DICT])
+    may_be = {id(inner): _may_be_model(inner) for inner in {id(one): one for one in entries.values()}.values()}
+    parts = [key for key, inner in entries.items() if may_be[id(inner)] and not re.fullmatch(_BESIDE, key[:_SHOWN])]
     if not parts:
         return {"": value}, {}
     chosen = {"": entries[parts[0]]} if len(parts) == 1 else {key: entries[key] for key in parts}
@@ -162,7 +218,17 @@ def _divide(value: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _without(entries: Mapping[str, Any], names: list[str]) -> dict[str, Any]:
-    return {key: inner for key, inner in entries.items() if key not in names}
+    left_out = frozenset(names)
+    return {key: inner for key, inner in entries.items() if key not in left_out}
+
+
+def _as_dict(value: PickledObject) -> Any:
+    """Return the dictionary of the pairs that Python 2 wrote, or `value` if it is something else."""
+    pairs = value.args[0] if isinstance(value.args, tuple) and value.args else ()
+    if not isinstance(pairs, (list, tuple)):
+        return value
+    found = (pair for pair in pairs if isinstance(pair, (list, tuple)) and len(pair) == 2)
+    return {pair[0]: pair[1] for pair in found if isinstance(pair[0], str)} | (value.entries or {})
 
 
 def _is_state_dict(value: Mapping[Any, Any]) -> bool:
@@ -173,7 +239,7 @@ def _is_state_dict(value: Mapping[Any, Any]) -> bool:
 def _may_be_model(value: Any) -> bool:
     """Return whether an entry is a module, or a dictionary with arrays."""
     if isinstance(value, PickledObject):
-        return "_modules" in value.attributes or value.kind.startswith(_SCRIPT)
+        return "_modules" in value.attributes or value.kind.startswith((_SCRIPT, _ORDERED))
     return isinstance(value, dict) and any(isinstance(inner, PickledTensor) for inner in value.values())
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from lstmdump.model.limits import Limits
+from lstmdump.model.limits import Limits, limit_exceeded
 from lstmdump.model.sentences import listed
 from lstmdump.model.settings import DeferredSettings, LayerSettings
 from lstmdump.model.tensor import Tensor
@@ -80,6 +80,9 @@ def place(arrays: Named, limits: Limits, modules: Mapping[LayerPath, ModuleFacts
         CorruptModel: Two arrays of one layer have the same name.
         RefusedModel: Modules are nested too deeply, or have too long names.
     """
+    for name, _ in arrays:
+        if len(name) > limits.name_length:
+            raise limit_exceeded("name_length", f"a name of {len(name):,} characters", needed=len(name))
     names, stripped = _strip([name.split(".") for name, _ in arrays])
     stated = {path[stripped:]: facts for path, facts in (modules or {}).items()}
     places = _name_cell([_find_place(steps) for steps in names])

@@ -1,7 +1,8 @@
 """An interpreter of pickles that executes nothing: each opcode moves values that do nothing on a stack.
 
 What unpickling would import is a name here, and what it would call is recorded; see `pickle_values`. An opcode takes at
-least a byte and makes at most one value, and the number of opcodes is limited, so that time and memory are, too.
+least a byte and makes at most one value, and the number of opcodes is limited, so that time and memory are, too. What
+an opcode takes must not depend on what the memo holds: a million opcodes can take a million times the same value.
 Source: `pickletools` and `pickle` in Python 3.14, for all protocols.
 """
 
@@ -15,6 +16,8 @@ from lstmdump.errors import CorruptModel, RefusedModel
 from lstmdump.model.limits import Limits, limit_exceeded
 from lstmdump.readers.pytorch.pickle_values import PickledName, PickledObject, as_key
 
+_DIGITS_OF_MEMO = 10  # as many as a number of 4 bytes has
+_LONGEST_NAME = 1000  # characters of a class with its module
 _MOST_DIGITS = 640  # characters or bytes of a number; the time to convert one grows with their square
 _LARGEST_MEMO = 1 << 32  # as in the opcodes of four bytes; larger numbers can all have one hash
 _TRUE, _FALSE = b"01", b"00"  # of protocol 0
@@ -182,6 +185,8 @@ class PickleMachine:
     def _push_name(self, module: Any, name: Any) -> None:
         if not isinstance(module, str) or not isinstance(name, str):
             raise CorruptModel("the pickle names a class by something other than text")
+        if len(module) + len(name) > _LONGEST_NAME:
+            raise CorruptModel(f"the pickle names a class by {len(module) + len(name):,} characters")
         self._push(PickledName(module, name))
 
     def _push_name_of_lines(self) -> None:
@@ -254,7 +259,7 @@ class PickleMachine:
 
     def _number_of_line(self) -> int:
         line = self._line()
-        if len(line) > _MOST_DIGITS:
+        if len(line) > _DIGITS_OF_MEMO:
             raise CorruptModel("the pickle has a memo of too many digits")
         number = int(line)
         if not 0 <= number < _LARGEST_MEMO:

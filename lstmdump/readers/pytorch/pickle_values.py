@@ -10,18 +10,13 @@ from typing import Any
 
 
 class PickledName:
-    """The name of a class or a function: `torch.nn.modules.rnn` and `LSTM`."""
+    """The name of a class or a function: `LSTM`; and `full`, with its module: `torch.nn.modules.rnn.LSTM`."""
 
-    __slots__ = ("module", "name")
+    __slots__ = ("full", "name")
 
     def __init__(self, module: str, name: str) -> None:
-        self.module = module
         self.name = name
-
-    @property
-    def full(self) -> str:
-        """The name with its module."""
-        return f"{self.module}.{self.name}"
+        self.full = f"{module}.{name}"
 
 
 class PickledObject:
@@ -63,9 +58,12 @@ class PickledObject:
 
     @property
     def attributes(self) -> dict[Any, Any]:
-        """The attributes that its state gives; the state of a class with slots is a pair."""
-        states = self.state if isinstance(self.state, tuple) else (self.state,)
-        return {key: value for state in states if isinstance(state, dict) for key, value in state.items()}
+        """The attributes that its state gives; of the pair that is the state of a class with slots, the first ones.
+
+        This is the dictionary itself, because many objects can have the same state.
+        """
+        pair = self.state if isinstance(self.state, tuple) else (self.state,)
+        return next((state for state in pair[:2] if isinstance(state, dict)), {})
 
 
 class UnhashableKey:

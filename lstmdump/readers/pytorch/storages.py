@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from lstmdump.errors import CorruptModel
 from lstmdump.readers.pytorch.arrays import ITEM_SIZES, View
 from lstmdump.readers.pytorch.pickle_machine import PickleCalls
-from lstmdump.readers.pytorch.pickle_values import PickledName, PickledObject, as_key
+from lstmdump.readers.pytorch.pickle_values import PickledName, PickledObject
 
 _UNTYPED = "UntypedStorage"
 _STORAGE = "Storage"
@@ -22,6 +22,8 @@ _STORAGES = {
 _OTHER_WIDTHS = {"qint8": 1, "quint8": 1, "qint32": 4}
 _MOST = 1 << 60  # elements; beyond, sizes in bytes have more than 63 bits
 _PLAIN_TENSORS = ("torch.Tensor", "torch.nn.parameter.Parameter", "torch.nn.parameter.Buffer")
+_MOST_AXES = 64  # of an array in PyTorch
+_LONGEST_KEY = 100  # characters
 _MAX_WORD = 40  # characters of the name of a type
 
 
@@ -60,7 +62,7 @@ def _make_storage(identifier: Any) -> Any:
         is_class = isinstance(identifier, tuple) and len(identifier) > 1 and identifier[0] == "module"
         return identifier[1] if is_class else PickledObject(None, identifier)
     _, kind, key, _, length, *part = identifier
-    if not isinstance(key, str) or not _is_size(length) or not isinstance(kind, PickledName):
+    if not isinstance(key, str) or len(key) > _LONGEST_KEY or not _is_size(length) or not isinstance(kind, PickledName):
         raise CorruptModel("the pickle describes a storage by something other than a class, a name and a size")
     dtype = None if kind.name == _UNTYPED else _name_dtype(kind.name.removesuffix(_STORAGE))
     found = PickledStorage(key, dtype, length)
@@ -86,7 +88,7 @@ def _is_size(value: Any) -> bool:
 
 
 def _are_sizes(value: Any) -> bool:
-    return isinstance(value, (tuple, list)) and all(map(_is_size, value))
+    return isinstance(value, (tuple, list)) and len(value) <= _MOST_AXES and all(map(_is_size, value))
 
 
 def _rebuild_tensor(args: Any) -> Any:
@@ -141,15 +143,14 @@ def _rebuild_from_type(args: Any) -> Any:
     return known(inner)
 
 
-def _make_dict(args: Any) -> Any:
-    """Return the dictionary of (pairs,), or of nothing."""
-    pairs = args[-1] if isinstance(args, tuple) and args and isinstance(args[-1], (list, tuple)) else ()
-    return {as_key(pair[0]): pair[1] for pair in pairs if isinstance(pair, (list, tuple)) and len(pair) == 2}
+def _make_ordered(args: Any) -> Any:
+    """Return a new dictionary; or, as Python 2 wrote it, an object of (pairs,)."""
+    return {} if not args else PickledObject(PickledName("collections", "OrderedDict"), args)
 
 
-def _make_tuple(args: Any) -> Any:
-    items = _take_first(args)
-    return tuple(items) if isinstance(items, (list, tuple)) else items
+def _make_default(_: Any) -> Any:
+    """Return a new dictionary, whatever it gives for other keys."""
+    return {}
 
 
 _KNOWN: Mapping[str, Callable[[Any], Any]] = {
@@ -162,9 +163,9 @@ _KNOWN: Mapping[str, Callable[[Any], Any]] = {
     "torch._tensor._rebuild_from_type_v2": _rebuild_from_type,
     "torch.jit._pickle.restore_type_tag": _take_first,
     "torch.jit._pickle.build_tensorlist": _take_first,
-    "torch.Size": _make_tuple,
-    "collections.OrderedDict": _make_dict,
-    "collections.defaultdict": _make_dict,
+    "torch.Size": _take_first,
+    "collections.OrderedDict": _make_ordered,
+    "collections.defaultdict": _make_default,
     "__builtin__.set": _take_first,
     "builtins.set": _take_first,
 }

@@ -84,8 +84,9 @@ def test_an_object_keeps_its_state_items_and_entries() -> None:
     assert (found.attributes, found.items, found.entries) == ({"a": 1}, [2, 3, 4], {5: 6})
 
 
-def test_the_state_of_a_class_with_slots_is_a_pair() -> None:
-    assert run(pickled(New(Name("m", "C"), ({"a": 1}, {"b": 2})))).attributes == {"a": 1, "b": 2}
+@pytest.mark.parametrize("state", [({"a": 1}, {"b": 2}), (None, {"a": 1}), {"a": 1}])
+def test_the_state_of_a_class_with_slots_is_a_pair(state: Any) -> None:
+    assert run(pickled(New(Name("m", "C"), state))).attributes == {"a": 1}
 
 
 def test_a_persistent_id_is_passed_on() -> None:

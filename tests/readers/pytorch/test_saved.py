@@ -529,3 +529,54 @@ def test_a_pickle_longer_than_the_limit_is_refused(tmp_path: Path) -> None:
     path = write_archive(tmp_path / "m.pt", pickled("x" * (17 << 20)))
     with pytest.raises(RefusedModel, match=r"data\.pkl has .* bytes; --limit json-size=18MiB allows it"):
         names(path)
+
+
+# What is repeated is not read again: a million opcodes can take a million times the same value
+
+_MANY = 20_000  # if each of so many values took the time of as many others, a test would take minutes
+_NUMBERED = b"}(" + b"".join(b"M" + at.to_bytes(2, "little") + b"]" for at in range(_MANY)) + b"u"
+_OBJECTS = b"q\x02cm\nC\nq\x03](" + b"h\x03)\x81h\x02b" * _MANY + b"e"
+SHARED = {
+    "a list in a list": b"]q\x01(" + b"K\1" * _MANY + b"eq\x02](" + b"h\x02" * _MANY + b"e",
+    "pairs of dictionaries": b"](" + b"K\1K\2\x86" * _MANY + b"eq\x02ccollections\nOrderedDict\nq\x03]("
+    + b"h\x03h\x02\x85R" * _MANY + b"e",
+    "a shape": b"(" + b"K\1" * _MANY + b"tq\x02ctorch\nSize\nq\x03](" + b"h\x03h\x02\x85R" * _MANY + b"e",
+    "entries": _NUMBERED + b"q\x02}(" + b"".join(b"M" + at.to_bytes(2, "little") + b"h\x02" for at in range(_MANY)) + b"u",
+    "the state of objects": _NUMBERED + _OBJECTS,
+    "the arrays of modules": b"}(X\x0b\0\0\0_parameters" + _NUMBERED + b"X\x08\0\0\0_modules}u" + _OBJECTS,
+    "the name of a list": b"}X\xd4\3\0\0" + b"n" * 980 + b"](" + b"]" * _MANY + b"es",
+    "keys that Python hashes alike": b"}("
+    + b"".join(b"\x8a\x0a" + (at * (2**61 - 1)).to_bytes(10, "little") + b"N" for at in range(_MANY)) + b"u",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", SHARED)
+def test_a_value_that_is_repeated_costs_no_more_than_its_opcodes(what: str, tmp_path: Path) -> None:
+    path = write_archive(tmp_path / "m.pt", b"\x80\2" + SHARED[what] + b".")
+    assert names(path) == []
+
+
+@pytest.mark.parametrize("made", [b"c" + b"m" * 2000 + b"\nC\n", b"X\xd0\7\0\0" + b"m" * 2000 + b"\x8c\1C\x93"])
+def test_the_name_of_a_class_has_a_limit(made: bytes, tmp_path: Path) -> None:
+    with pytest.raises(CorruptModel, match="names a class by 2,001 characters"):
+        names(write_archive(tmp_path / "m.pt", b"\x80\2" + made + b"."))
+
+
+@pytest.mark.parametrize("wrap", [lambda name, one: {name: one}, lambda name, one: {name: {"a": [one]}}])
+def test_the_name_of_an_array_has_a_limit(wrap: Any, tmp_path: Path) -> None:
+    path = write_archive(tmp_path / "m.pt", wrap("n" * 2000, Stored("0", (3,))), {"0": bytes(12)})
+    with pytest.raises(RefusedModel, match=r"a name of 2,00\d characters; --limit name-length="):
+        names(path)
+
+
+def test_a_long_text_beside_the_model_is_no_name(tmp_path: Path) -> None:
+    assert names(write(tmp_path / "m.pt", lambda made: {**made, "x" * 5000: "some text"})) == ["l0"]
+
+
+def test_the_dictionaries_of_python_2_are_read(tmp_path: Path) -> None:
+    made, storages = state_dict(lstm())
+    pairs = [[name, one] for name, one in made.items()]
+    path = write_archive(tmp_path / "m.pt", Call(Name("collections", "OrderedDict"), (pairs,)), storages)
+    assert_gates(path)
+    nested = {"state_dict": Call(Name("collections", "OrderedDict"), (pairs,)), "epoch": 1}
+    assert_gates(write_archive(tmp_path / "n.pt", nested, storages))
