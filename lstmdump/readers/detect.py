@@ -77,7 +77,7 @@ FORMATS = (
                 is_directory=False, uses_hdf5=False),
     FormatFacts(Format.TFJS, "TensorFlow.js", "the model.json of TensorFlow.js", (),
                 is_directory=False, uses_hdf5=False),
-    FormatFacts(Format.PYTORCH, "PyTorch", "a PyTorch file (.pt, .pth, .ckpt)", ("pt", "pth", "ckpt"),
+    FormatFacts(Format.PYTORCH, "PyTorch", "a PyTorch file (.pt, .pth, .ckpt)", ("pt", "pth"),
                 is_directory=False, uses_hdf5=False),
     FormatFacts(Format.SAFETENSORS, "safetensors", "a .safetensors file", ("safetensors",),
                 is_directory=False, uses_hdf5=False),
