@@ -24,7 +24,7 @@ def folder(samples: Path, tmp_path: Path) -> Path:
 def test_the_recordings_of_the_sample_models_are_reproduced(samples: Path) -> None:
     command = [sys.executable, str(Path(__file__).parent), str(samples)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr, done.stdout.splitlines()[-1]) == (0, "", "5 reproduced, 0 not")
+    assert (done.returncode, done.stderr, done.stdout.splitlines()[-1]) == (0, "", "6 reproduced, 0 not")
 
 
 def test_the_recordings_of_genuine_files_are_reproduced(capsys: pytest.CaptureFixture[str]) -> None:
