@@ -16,6 +16,7 @@ import h5py
 import numpy as np
 import pytest
 from support import builders
+from support.pytorch_builders import write_header
 from support.web import Site, served
 
 import lstmdump
@@ -113,6 +114,18 @@ def test_showing_400_mb_of_hdf5_transfers_few_bytes(web: Site, tmp_path: Path) -
     assert made["parameters"]["lstm"] == 4 * 4 * (1792 * 1792 + 1792 * 1792 + 1792)
     assert web.moved < LITTLE
     assert len(web.requests) < 10
+
+
+def test_showing_400_mb_of_safetensors_transfers_few_bytes(web: Site, tmp_path: Path) -> None:
+    entries, end = {}, 0
+    for name, shape in (("weight_ih_l0", (14000, 3500)), ("weight_hh_l0", (14000, 3500)), ("head", (5_000_000,))):
+        size = 4 * int(np.prod(shape))
+        entries[name] = {"dtype": "F32", "shape": shape, "data_offsets": [end, end + size]}
+        end += size
+    path = write_header(tmp_path / "m.safetensors", json.dumps(entries).encode())
+    os.truncate(path, path.stat().st_size + end)
+    assert record_of(f"{web.url}/m.safetensors")["parameters"]["lstm"] == 4 * (3500 * 3500 + 3500 * 3500)
+    assert web.moved < LITTLE
 
 
 def test_showing_a_saved_model_of_400_mb_transfers_few_bytes(web: Site, tmp_path: Path) -> None:
