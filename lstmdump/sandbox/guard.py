@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Concatenate, NamedTuple, ParamSpec, TypeVar
@@ -130,8 +129,11 @@ class Guard:
         if not is_required and not _may_use_hdf5(model):
             return work(model, *args, **options)
         if not is_required and not network:
-            with suppress(NotPlain), plain_files_only():
-                return work(model, *args, **options)
+            try:
+                with plain_files_only():
+                    return work(model, *args, **options)
+            except NotPlain:
+                pass
         if (worker := self._get_worker(network=network)) is not None:
             if network and self._waiting is not None:
                 worker.waiting = partial(self._waiting, model.path)

@@ -26,6 +26,7 @@ _SINGLE = frozenset({DATASPACE, LINK_INFO, DATATYPE, OLD_FILL_VALUE, FILL_VALUE,
 _WITHOUT_USE = frozenset({_NIL, _COMMENT, _OLD_TIME, _TIME})
 _SHARED = 0x2  # the message is stored elsewhere
 
+_IN_CIRCLES = "a header that continues itself"
 _Message = tuple[int, int, bytes]  # type, flags and body
 
 
@@ -94,7 +95,9 @@ def _read_v1(blocks: Blocks, address: int, head: bytes, places: list[int]) -> li
         raise NotPlain("not a header")
     unread, found, unpack = [(address + _HEADER_V1.size, size)], [], _MESSAGE_V1.unpack_from
     for start, length in unread:
-        _add_place(start, places)
+        if start in places:
+            raise NotPlain(_IN_CIRCLES)
+        places.append(start)
         data, at = blocks.read(start, length), 0
         while at < length:
             kind, width, flags = unpack(data, at)
@@ -124,7 +127,9 @@ def _read_v2(blocks: Blocks, address: int, head: bytes, places: list[int]) -> It
     start += width
     unread: list[tuple[int, int]] = [(address, start + size + checksum.SIZE)]
     for place, length in unread:
-        _add_place(place, places)
+        if place in places:
+            raise NotPlain(_IN_CIRCLES)
+        places.append(place)
         data = blocks.read(place, length)
         checksum.require_checksum(data)
         if place != address and data[:4] != _MARK_OF_MORE:
@@ -146,9 +151,3 @@ def _split_v2(data: bytes, header_flags: int, unread: list[tuple[int, int]]) -> 
             unread.append(_PLACE.unpack_from(body))
         elif kind not in _WITHOUT_USE:
             yield kind, flags, body
-
-
-def _add_place(start: int, places: list[int]) -> None:
-    if start in places:
-        raise NotPlain("a header that continues itself")
-    places.append(start)
