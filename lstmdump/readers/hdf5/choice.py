@@ -13,6 +13,8 @@ from contextvars import ContextVar
 
 MOST_OBJECTS = 10_000
 """HDF5 objects that are read without limits of time and memory; a model of 1,000 layers has 7,000."""
+MOST_MEMBERS = 1_500
+"""Members of one group that are: as many layers have about `MOST_OBJECTS`, of which most would be read in vain."""
 MOST_TEXT = 1 << 19
 """Bytes of a JSON text that are read without these limits; that of 700 layers has a quarter of it."""
 

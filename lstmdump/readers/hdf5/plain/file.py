@@ -13,7 +13,7 @@ from lstmdump.model import budget
 from lstmdump.model.location import Location
 from lstmdump.model.tensor import Tensor
 from lstmdump.readers.declared_sizes import Declared
-from lstmdump.readers.hdf5.choice import MOST_OBJECTS, MOST_TEXT, NotPlain, require_usual
+from lstmdump.readers.hdf5.choice import MOST_MEMBERS, MOST_OBJECTS, MOST_TEXT, NotPlain, require_usual
 from lstmdump.readers.hdf5.chunks import Chunk, ChunkedArray, Chunking
 from lstmdump.readers.hdf5.groups import (
     AttributeTooLong,
@@ -151,6 +151,7 @@ class PlainObjects:
             if len(self._named) != before + len(group.links):
                 raise NotPlain("an object with two names")
             require_usual(len(self._named), MOST_OBJECTS)
+            require_usual(len(group.links), MOST_MEMBERS)
             if len(self._named) - 1 > self.storage.limits.objects:
                 raise too_many_links(self.storage.limits)
         return group.links

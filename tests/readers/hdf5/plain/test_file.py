@@ -346,10 +346,11 @@ def test_too_many_links_are_refused(tmp_path: Path) -> None:
         opened(path, DEFAULTS._replace(objects=2)).names()
 
 
+@pytest.mark.parametrize(("limit", "most"), [("MOST_OBJECTS", 3), ("MOST_MEMBERS", 2)])  # the root, and its members
 def test_a_process_without_limits_reads_files_of_a_usual_size_only(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    limit: str, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plain_file, "MOST_OBJECTS", 3)
+    monkeypatch.setattr(plain_file, limit, most)
     path = write(tmp_path / "x.h5", lambda file: [file.create_group(name) for name in "abc"])
     assert opened(path).names() == ["a", "b", "c"]
     with plain_files_only(), pytest.raises(NotPlain):
