@@ -54,7 +54,10 @@ def measured(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _spawn(request: dict[str, Any], terminal: int | None) -> int:
-    """Start the command in a new process group, so that Ctrl-C can be sent to the group as a shell does."""
+    """Start the command in a new process group, so that Ctrl-C can be sent to the group as a shell does.
+
+    A benchmark in the background ignores Ctrl-C, but its commands must not.
+    """
     actions: list[tuple[Any, ...]] = [(os.POSIX_SPAWN_OPEN, 0, request["stdin"] or os.devnull, os.O_RDONLY, 0)]
     if terminal is None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
@@ -63,7 +66,8 @@ def _spawn(request: dict[str, Any], terminal: int | None) -> int:
     else:
         actions += [(os.POSIX_SPAWN_DUP2, terminal, number) for number in (0, 1, 2)]
     words = request["words"]
-    return os.posix_spawnp(words[0], words, os.environ, file_actions=actions, setpgroup=0)
+    return os.posix_spawnp(words[0], words, os.environ, file_actions=actions, setpgroup=0,
+                           setsigdef=[signal.SIGINT])  # fmt: skip
 
 
 def _drain(ours: int, its: int) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -139,6 +140,16 @@ def test_ctrl_c_is_sent_when_the_files_exist(launcher: Launcher, tmp_path: Path)
     usage = launcher.run(Command("", words, ends_with=-2, interrupt=Interrupt(tmp_path / "out", 1)))
     assert usage.failure == ""
     assert usage.stopping is not None
+
+
+def test_a_command_does_not_ignore_ctrl_c_where_the_benchmark_does(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with Launcher(tmp_path) as launcher:
+            code = "import signal, sys; sys.exit(signal.getsignal(signal.SIGINT) == signal.SIG_IGN)"
+            assert launcher.run(Command("", python(code))).failure == ""
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_outputs_are_cleared_before_each_run(launcher: Launcher, tmp_path: Path) -> None:
