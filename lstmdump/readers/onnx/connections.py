@@ -11,10 +11,8 @@ from collections.abc import Mapping, Sequence
 from lstmdump.model.tree import LayerPath, Source
 from lstmdump.readers.onnx.graph import OnnxNode
 from lstmdump.readers.onnx.recurrent_nodes import RecurrentNode
+from lstmdump.readers.onnx.surroundings import walk_back
 
-_MAX_STEPS = 8  # nodes between two layers
-_KEEPING = frozenset({"Dropout", "Identity"})
-_PASSING = _KEEPING | {"Reshape", "Squeeze", "Transpose"}
 _GIVEN = {0: "TDBM", 1: "BTDM"}
 """The axes of Y by `layout`: steps, directions, batch, units."""
 
@@ -26,7 +24,7 @@ def find(layers: Sequence[RecurrentNode], paths: Sequence[Sequence[LayerPath]]) 
     places = {id(layer.node): place for place, layer in enumerate(layers)}
     found: dict[LayerPath, Source] = {}
     for layer, halves in zip(layers, paths, strict=True):
-        passing, maker = _walk_back(layer.node)
+        passing, maker = walk_back(layer.node)
         place = None if maker is None else places.get(id(maker))
         if place is None or layers[place].kind != "LSTM" or layer.kind != "LSTM":
             continue
@@ -34,21 +32,6 @@ def find(layers: Sequence[RecurrentNode], paths: Sequence[Sequence[LayerPath]]) 
         if _follow(given, passing) == _TAKEN.get(layer.node.integer("layout")):
             found |= dict.fromkeys(halves, Source(tuple(paths[place])))
     return found
-
-
-def _walk_back(node: OnnxNode) -> tuple[list[OnnxNode], OnnxNode | None]:
-    """Return the nodes that X of `node` passes, in their order, and the one that gives it as its first output."""
-    passing: list[OnnxNode] = []
-    name = node.input(0)
-    for _ in range(_MAX_STEPS):
-        maker = node.home.makers.get(name)
-        if maker is None or maker.outputs[0] != name:
-            break
-        if maker.operation not in _PASSING:
-            return passing[::-1], maker
-        passing.append(maker)
-        name = maker.input(0)
-    return [], None
 
 
 def _follow(layer: RecurrentNode, passing: Sequence[OnnxNode]) -> str | None:

@@ -1,12 +1,12 @@
 """The names of recurrent layers: those of the user where an exporter kept them, else those of the nodes.
 
-==================  ===========================================================================================
+==================  =============================================================================================
 exporter            where the name of the layer is
-==================  ===========================================================================================
-torch, TorchScript  the node: `/encoder/LSTM`, and `/encoder/LSTM_1` for the next of its layers
-torch, dynamo       what is noted of the node: `name_scopes`, `['', 'encoder', 'lstm']`
+==================  =============================================================================================
+torch, TorchScript  the node: `/encoder/LSTM`, and `/encoder/LSTM_1` for the next of its layers: `encoder/l0` and `l1`
+torch, dynamo       what is noted of the node: `name_scopes`, `['', 'encoder', 'lstm']`: `encoder/l0`
 tf2onnx             the value that gives X or the first h: `model/enc/PartitionedCall/transpose:0`, `model/enc/zeros:0`
-==================  ===========================================================================================
+==================  =============================================================================================
 
 Written for and measured on torch 2.13 and tf2onnx 1.17.
 """
@@ -15,10 +15,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from lstmdump.model.tree import LayerPath
 from lstmdump.readers.onnx.graph import OnnxNode
+from lstmdump.readers.onnx.surroundings import walk_back
 
 if TYPE_CHECKING:
     from lstmdump.readers.onnx.cells import Cell
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 _SCOPES = "pkg.torch.onnx.name_scopes"
 _QUOTED = re.compile(r"'([^']*)'")
 _INNER = frozenset({"PartitionedCall", "StatefulPartitionedCall", "while"})
+_OF_TORCH = re.compile(r"LSTM(?:_\d{1,6})?")
 _OWN_VALUES = re.compile(r"(?:transpose|zeros|ReverseV2|strided_slice)(?:_\d{1,6})?(?::0)?")
 _MAX_STEPS = 8  # from the first h to the zeros that it is expanded from
 _CELL = "lstm_cell"
@@ -39,8 +42,11 @@ def name_layers(nodes: Sequence[tuple[OnnxNode, int]], taken: set[LayerPath]) ->
     All paths are different from each other and from those already `taken`, to which they are added.
     """
     found = []
+    of_torch = _number_layers([node for node, _ in nodes])
     for node, directions in nodes:
         whole, halves = _find_path(node, directions)
+        if (path := of_torch.get(id(node))) is not None:
+            whole, halves = path, [path, (*path[:-1], f"{path[-1]}_reverse")][:directions]
         if not halves:
             whole = _make_unique(whole, taken)
             halves = [whole] if directions == 1 else [(*whole, half) for half in _HALVES]
@@ -48,6 +54,32 @@ def name_layers(nodes: Sequence[tuple[OnnxNode, int]], taken: set[LayerPath]) ->
         taken.update(paths, [whole])
         found.append(paths)
     return found
+
+
+def _number_layers(nodes: Sequence[OnnxNode]) -> dict[int, LayerPath]:
+    """Return the paths that torch gives to the LSTM layers of its modules, `encoder/l0`, by the identity of the node.
+
+    The nodes of one module are its layers if each takes the output of the one before; a module may also be called
+    several times.
+    """
+    modules: dict[LayerPath, list[OnnxNode]] = {}
+    for node in nodes:
+        if node.operation == "LSTM" and (module := _find_module(node)) is not None:
+            modules.setdefault(module, []).append(node)
+    return {
+        id(node): (*module, f"l{number}")
+        for module, layers in modules.items()
+        if all(walk_back(later)[1] is before for before, later in pairwise(layers))
+        for number, node in enumerate(layers)
+    }
+
+
+def _find_module(node: OnnxNode) -> LayerPath | None:
+    """Return the path of the module of torch that a node is a part of, or None if no exporter of torch stated it."""
+    if scopes := _QUOTED.findall(node.metadata().get(_SCOPES, "")):
+        return tuple(filter(None, scopes[-2].split("."))) if len(scopes) > 1 else ()
+    *path, last = node.name.split("/")
+    return tuple(path[1:]) if path and not path[0] and all(path[1:]) and _OF_TORCH.fullmatch(last) else None
 
 
 def name_cell(cell: Cell, sources: Sequence[str], taken: set[LayerPath]) -> LayerPath:

@@ -11,8 +11,28 @@ _KEEPING_ZEROS = frozenset({"Cast", "Expand", "Flatten", "Gather", "Identity", "
                             "Transpose", "Unsqueeze"})  # fmt: skip
 _OF_SHAPES = frozenset({"Cast", "Concat", "Constant", "Expand", "Gather", "Identity", "Reshape", "Shape", "Slice",
                         "Squeeze", "Unsqueeze"})  # fmt: skip
+_PASSING = frozenset({"Dropout", "Identity", "Reshape", "Squeeze", "Transpose"})
+_MAX_BETWEEN = 8  # nodes between two layers
 _FROM_END = -1
 _MAX_TURNED = 6  # nodes that exchange axes before a sequence is taken
+
+
+def walk_back(node: OnnxNode) -> tuple[list[OnnxNode], OnnxNode | None]:
+    """Return the nodes that only move the numbers of X of `node`, and the one that gives it as its first output.
+
+    There are no nodes, and None, if X does not come from such a node.
+    """
+    passing: list[OnnxNode] = []
+    name = node.input(0)
+    for _ in range(_MAX_BETWEEN):
+        maker = node.home.makers.get(name)
+        if maker is None or maker.outputs[0] != name:
+            break
+        if maker.operation not in _PASSING:
+            return passing[::-1], maker
+        passing.append(maker)
+        name = maker.input(0)
+    return [], None
 
 
 def name_states(graph: OnnxGraph, names: Iterable[str]) -> Iterator[str]:

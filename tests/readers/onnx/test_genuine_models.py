@@ -101,7 +101,7 @@ def test_the_layers_of_one_module_follow_each_other() -> None:
     with lstmdump.open(FILES / "torch-2.13-stacked.onnx") as model:
         sources = {"/".join(path): source for path, source in model.model.sources().items()}
     assert {name: source.names for name, source in sources.items()} == dict.fromkeys(
-        ["LSTM_1/forward", "LSTM_1/backward"], ("LSTM/forward", "LSTM/backward")
+        ["l1", "l1_reverse"], ("l0", "l0_reverse")
     )
 
 

@@ -309,3 +309,28 @@ def test_a_reversed_input_of_a_node_of_two_directions_has_a_note(tmp_path: Path)
     stored = [onnx.tensor(letter, BOTH[letter]) for letter in "WR"]
     with opened(tmp_path, onnx.Graph(nodes, stored, [onnx.value("X")])) as model:
         assert any("the graph reverses the input before" in note for note in describe(model).notes)
+
+
+def follow(names: list[str], taken: list[str]) -> onnx.Graph:
+    """Return a graph of nodes with these names, each with the value that it takes; they give `Y0`, `Y1`, …."""
+    nodes = [onnx.node("LSTM", [x, f"W{k}", f"R{k}"], [f"Y{k}"], name)
+             for k, (name, x) in enumerate(zip(names, taken, strict=True))]  # fmt: skip
+    stored = [onnx.tensor(f"{letter}{k}", MADE[letter]) for k in range(len(names)) for letter in "WR"]
+    return onnx.Graph(nodes, stored, [onnx.value("X")])
+
+
+@pytest.mark.parametrize(
+    ("names", "taken", "expected"),
+    [
+        (["/encoder/LSTM", "/encoder/LSTM_1"], ["X", "Y0"], ["encoder/l0", "encoder/l1"]),
+        (["/LSTM"], ["X"], ["l0"]),
+        (["/a/b/LSTM", "/c/LSTM"], ["X", "Y0"], ["a/b/l0", "c/l0"]),
+        (["/encoder/LSTM", "/encoder/LSTM_1"], ["X", "X"], ["encoder/LSTM", "encoder/LSTM_1"]),  # called twice
+        (["encoder/LSTM"], ["X"], ["encoder/LSTM"]),  # not of torch
+    ],
+)
+def test_the_nodes_of_a_module_of_torch_are_its_layers(
+    names: list[str], taken: list[str], expected: list[str], tmp_path: Path
+) -> None:
+    with opened(tmp_path, follow(names, taken)) as model:
+        assert [lstm.name for lstm in model.lstms] == expected
