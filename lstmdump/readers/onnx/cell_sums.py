@@ -6,6 +6,7 @@ The sum of all gates may be cut into four, by `Split` or by slices of columns, a
 # Annotations are not postponed: typing compiles each postponed annotation of a NamedTuple when it is imported.
 
 import math
+import operator
 from typing import NamedTuple
 
 from lstmdump.model.settings import ActivationName
@@ -21,6 +22,9 @@ _MAX_RAMP = 6  # operators of a hard sigmoid that is put together
 _ACTIVATIONS = frozenset({"Elu", "HardSigmoid", "LeakyRelu", "Relu", "Sigmoid", "Softplus", "Softsign", "Tanh",
                           "ThresholdedRelu"})  # fmt: skip
 _ADDING = ("Add", "Sum")
+_ARITHMETIC = {"Add": operator.add, "Div": operator.floordiv, "Mul": operator.mul, "Sub": operator.sub}
+_SAME_NUMBERS = frozenset({"Cast", "Reshape", "Squeeze", "Unsqueeze"})
+_MAX_PLACE = 8  # operators that compute the beginning or the end of a slice
 _ROUNDING = 1e-6
 _MATRIX = 2
 
@@ -79,6 +83,7 @@ class OnnxSums(OnnxValues):
     def __init__(self, constants: Constants) -> None:
         super().__init__(constants)
         self._counted = 0
+        self._is_measuring = False
 
     def read_gate(self, at: At) -> tuple[ActivationName, SumOfGate] | None:
         """Return the activation whose value `at` is, and the sum that it takes, if that is one of a gate."""
@@ -253,6 +258,42 @@ class OnnxSums(OnnxValues):
             return self.source(node, 0), GatePart(node.outputs.index(at.name), width)
         return self._read_slice(node) if node.operation == "Slice" else None
 
+    def _read_place(self, at: At, depth: int = 0) -> tuple[int, ...] | None:
+        """Return the beginning or the end of a slice, a constant or computed from the columns of what is cut.
+
+        torch writes `chunk` so: (columns + 3)//4, times the place of the part.
+        """
+        at = self.origin(at)
+        if (known := at.graph.integers(at.name)) is not None or depth > _MAX_PLACE:
+            return known
+        node = at.maker
+        if node is None:
+            return None
+        if node.operation == "Gather":
+            return self._read_columns(node)
+        if node.operation in _SAME_NUMBERS and node.inputs:
+            return self._read_place(At(node.home, node.input(0)), depth + 1)
+        if node.operation not in _ARITHMETIC or len(node.inputs) != 2:
+            return None
+        sides = [self._read_place(At(node.home, name), depth + 1) for name in node.inputs]
+        one, other = (side[0] if side is not None and len(side) == 1 else None for side in sides)
+        if one is None or other is None or min(one, other) < 0 or (node.operation == "Div" and not other):
+            return None
+        return (_ARITHMETIC[node.operation](one, other),)
+
+    def _read_columns(self, node: OnnxNode) -> tuple[int, ...] | None:
+        """Return the number of columns of a sum whose shape `node` takes apart, if its products show that."""
+        shape, index = self.source(node, 0).maker, node.home.integers(node.input(1))
+        if shape is None or shape.operation != "Shape" or self._is_measuring:
+            return None
+        self._is_measuring = True  # not again for the terms of the sum, which may go in a circle
+        total = self.read_sum(self.source(shape, 0))
+        self._is_measuring = False
+        if total is None or not (index == (-1,) or (index == (1,) and total.products[0].is_turned)):
+            return None  # of `Gemm`, which multiplies matrices, the second axis is the last
+        rows, columns = total.products[0].matrix.tensor.shape
+        return (rows if total.products[0].is_turned else columns,)
+
     def _read_slice(self, node: OnnxNode) -> tuple[At, GatePart] | None:
         home = node.home
         if "starts" in node.attributes:
@@ -262,15 +303,12 @@ class OnnxSums(OnnxValues):
             )
             steps: tuple[int, ...] | None = (1,)
         else:
-            starts, ends, axes = (home.integers(node.input(place)) for place in (1, 2, 3))
+            starts, ends = (self._read_place(At(home, node.input(place))) for place in (1, 2))
+            axes = home.integers(node.input(3))
             steps = home.integers(node.input(4)) if node.input(4) else (1,)
-        if (
-            starts is None
-            or ends is None
-            or axes not in ((1,), (-1,))
-            or steps != (1,)
-            or len(starts) != 1 != len(ends)
-        ):
+        if starts is None or ends is None or {len(starts), len(ends)} != {1}:
+            return None
+        if axes not in ((1,), (-1,)) or steps != (1,):
             return None
         start, width = starts[0], ends[0] - starts[0]
         if start < 0 or ends[0] >= 1 << 30:  # to the end: the last of four parts
