@@ -32,7 +32,7 @@ class Attribute:
 
     def integer(self) -> int:
         """Return the integer, 0 if there is none."""
-        return next((signed(as_number(value)) for number, value in self._found if number == _INTEGER), 0)
+        return signed(as_number(self._last(_INTEGER) or 0))
 
     def integers(self) -> tuple[int, ...]:
         """Return the list of integers; a long one is cut short."""
@@ -43,7 +43,8 @@ class Attribute:
 
     def number(self) -> float:
         """Return the floating-point number, 0 if there is none."""
-        return next((self._file.float32(as_span(value)) for value in self._values(_FLOAT)), 0.0)
+        value = self._last(_FLOAT)
+        return 0.0 if value is None else self._file.float32(as_span(value))
 
     def numbers(self) -> tuple[float, ...]:
         """Return the list of floating-point numbers, packed or not; a long one is cut short."""
@@ -56,16 +57,27 @@ class Attribute:
 
     def text(self) -> str:
         """Return the text, empty if there is none."""
-        return next((self._file.text(value) for value in self._values(_TEXT)), "")
+        value = self._last(_TEXT)
+        return "" if value is None else self._file.text(value)
 
     def texts(self) -> tuple[str, ...]:
         """Return the list of texts; a long one is cut short."""
         return tuple(self._file.text(value) for value in self._values(_TEXTS)[:_FEW])
 
     def span(self, number: int) -> Span | None:
-        """Return the position of the last field `number`, a message, or None."""
+        """Return the position of the field `number`, a message, or None.
+
+        Raises:
+            CorruptModel: It is stored in several parts, which no program does.
+        """
         values = self._values(number)
-        return as_span(values[-1]) if values else None
+        if len(values) > 1:
+            raise CorruptModel(f"a value of an attribute is stored in {len(values)} parts")
+        return as_span(values[0]) if values else None
+
+    def _last(self, wanted: int) -> int | Span | None:
+        """Return the last of the fields `wanted`, which counts, or None."""
+        return next((value for number, value in reversed(self._found) if number == wanted), None)
 
     def _values(self, wanted: int) -> list[int | Span]:
         return [value for number, value in self._found if number == wanted]
@@ -120,7 +132,10 @@ class OnnxNode:
     def attributes(self) -> dict[str, Attribute]:
         """The attributes by name."""
         if self._parsed is None:
-            self._parsed = dict(map(self._parse_attribute, self._find(_ATTRIBUTE)))
+            listed = [self._parse_attribute(span) for span in self._find(_ATTRIBUTE)]
+            self._parsed = dict(listed)
+            if len(self._parsed) < len(listed):
+                raise CorruptModel(f"a node {self.operation} of the graph has two attributes of one name")
         return self._parsed
 
     def input(self, place: int) -> str:
@@ -171,7 +186,7 @@ class OnnxNode:
 
     def _parse_attribute(self, span: Span) -> tuple[str, Attribute]:
         found = list(self._file.fields(span))
-        name = next((self._file.text(value) for number, value in found if number == 1), "")
+        name = next((self._file.text(value) for number, value in reversed(found) if number == 1), "")
         return name, Attribute(self._file, found)
 
 
@@ -294,4 +309,5 @@ class OnnxGraph:
 
     @staticmethod
     def _read_name(file: ModelFile, span: Span) -> str:
-        return next((file.text(value) for number, value in file.fields(span) if number == 1), "")
+        names = [value for number, value in file.fields(span) if number == 1]
+        return file.text(names[-1]) if names else ""
