@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # of `signal`, whose import takes as long as `lstmdump --version`
 import atexit
+import gc
 import os
 import sys
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     command: click.Group
 
 _VERSION_OPTIONS = (["-V"], ["--version"])
+_GC_THRESHOLD = 50_000  # new objects before a collection; Python's 700 take a quarter of the time of a large model
 INTERRUPTED = 130
 """The exit status after Ctrl-C: 128 plus the number of the signal, as in shells."""
 
@@ -27,6 +29,7 @@ def main() -> None:
     try:
         if sys.argv[1:] in _VERSION_OPTIONS and _write_version():
             sys.exit(0)
+        gc.set_threshold(_GC_THRESHOLD)  # before click is imported, which saves 2 % of `show` of a small model
         from lstmdump.cli import command_group
 
         command_group.main()

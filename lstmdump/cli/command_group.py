@@ -34,7 +34,6 @@ _COMMANDS = {
 _MULTI_THREADED = frozenset({"verify"})  # commands that multiply large matrices
 _WRITING = frozenset({"export", "check", "trace", "lags"})  # commands that remove unfinished files when they are ended
 _SIGNS_OF_A_PATH = frozenset("./:" + os.sep + (os.altsep or ""))
-_GC_THRESHOLD = 50_000  # new objects before a collection; Python's 700 take a quarter of the time of a large model
 _HELP_COLUMNS, _FEWEST_HELP_COLUMNS = 80, 50  # as in click, which imports shutil to count them
 _FORMATS_HERE = "FORMATS"  # replaced in the help, the only place that needs the names of the formats
 _EPILOG = """\b
@@ -198,7 +197,6 @@ def main() -> None:
         # threads take ten times as long as one. The user's own setting takes precedence, and a process that only calls
         # `run` keeps its setting.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    gc.set_threshold(_GC_THRESHOLD)
     terminal.fill_streams()
     sys.unraisablehook = _raise_lost_signal
     if _WRITING.intersection(sys.argv[1:2]):
@@ -207,6 +205,7 @@ def main() -> None:
         signals.install_handlers()
     status = run()
     terminal.drop_unwritten()
+    gc.freeze()  # at exit, Python would search all objects for cycles: 9 % of `show` of a small model
     sys.exit(status)
 
 

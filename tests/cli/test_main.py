@@ -62,6 +62,12 @@ def test_the_version_needs_no_import_of_click(option: str) -> None:
     assert done.stdout == f"lstmdump {lstmdump.__version__}\nFalse\n"
 
 
+def test_the_last_search_for_garbage_passes_over_all_objects() -> None:
+    code = "import atexit, gc; atexit.register(lambda: print(len(gc.get_objects()))); from lstmdump.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", code, "show", "--help"], capture_output=True, text=True, check=True)
+    assert int(done.stdout.splitlines()[-1]) < 100  # click alone makes 10,000
+
+
 @pytest.mark.parametrize("option", ["-V", "--version"])
 def test_the_version_is_printed(option: str, run: Run) -> None:
     assert run(option).out == f"lstmdump {lstmdump.__version__}\n"
