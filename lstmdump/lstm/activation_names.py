@@ -1,6 +1,7 @@
 """The names of activations: the word or the object in a configuration of Keras, as a short text."""
 
-# Every `show` imports this module. Its annotations are not strings, as in `model.settings`.
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import Any
 

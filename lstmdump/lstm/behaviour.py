@@ -15,19 +15,19 @@ CuDNNLSTM, the cells of TensorFlow 1             tanh        sigmoid
 Source: the layers' `__init__` in each of these releases.
 """
 
-# Every `show` imports this module. Its annotations are not strings, as in `model.settings`.
-# Annotations are not postponed: typing compiles each postponed annotation of a NamedTuple when it is imported.
+from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from lstmdump.errors import CannotReplay, LstmdumpError
 from lstmdump.lstm.activation_names import word_with_slope
 from lstmdump.lstm.cell import LSTM
 from lstmdump.lstm.release import release_of
 from lstmdump.model.cell_classes import CELL_CLASSES, class_named
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.model.sentences import conjoined
 from lstmdump.model.settings import ActivationName, InvalidSetting, LayerSettings, StatedActivation, from_config
 
@@ -122,8 +122,8 @@ class _Unstated(NamedTuple):
     option: str
 
 
-_KERAS = re.compile(r"(?:tf\.)?keras (\d{1,9})(?:\.(\d{1,9}))?")
-_TENSORFLOW = re.compile(r"tensorflow (\d{1,9})")
+_KERAS = r"(?:tf\.)?keras (\d{1,9})(?:\.(\d{1,9}))?"  # compiled when it is first needed, as in `release`
+_TENSORFLOW = r"tensorflow (\d{1,9})"
 _HALVES = ("forward", "backward")
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _MAX_REASON = 400  # characters
@@ -265,7 +265,7 @@ def _half_by_name(lstm: LSTM) -> str | None:
 
 def _release(producer: str) -> _Release:
     """Return the release that `producer` names: `keras 2.2.4 (tensorflow)`, `tf.keras 2 (tensorflow 1.15.5)`."""
-    keras, tensorflow = _KERAS.match(producer), _TENSORFLOW.search(producer)
+    keras = re.match(_KERAS, producer)
     if keras is not None and keras[2] is not None:
         version = int(keras[1]), int(keras[2])
         return _Release(
@@ -279,6 +279,7 @@ def _release(producer: str) -> _Release:
         return _Release(max(1, major), f"Keras {major}", "hard_sigmoid" if major < 2 else "sigmoid")
     if producer.startswith("tensorflow.js"):
         return _Release(2, "TensorFlow.js", "hard_sigmoid")
+    tensorflow = re.search(_TENSORFLOW, producer)
     if tensorflow is not None and tensorflow[1] == "1":
         return _Release(2, f"tf.keras of TensorFlow {tensorflow[1]}", "hard_sigmoid")
     defaults = () if tensorflow is not None else _DEFAULTS_OF_CHECKPOINTS
@@ -326,7 +327,7 @@ def _find_output_activation(settings: LayerSettings) -> ActivationName | None:
 
 def _states_generation(producer: str) -> bool:
     """Return whether `producer` states which generation of Keras wrote the model."""
-    return not producer.startswith("keras") or _KERAS.match(producer) is not None
+    return not producer.startswith("keras") or re.match(_KERAS, producer) is not None
 
 
 def _name_activation(activation: StatedActivation, generation: int | None) -> str | None:

@@ -1,13 +1,15 @@
 """An LSTM in a model: its stored arrays with their roles, and its gates whatever the layout is."""
 
-# Annotations are not postponed here: a NamedTuple compiles each that is, and every `show` would wait for it.
+from __future__ import annotations
+
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 from weakref import ref
 
 from lstmdump.errors import NotAnLSTM
 from lstmdump.lstm.roles import Role, Sizes, count_formula
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.model.settings import NOT_DESCRIBED, DeferredSettings, LayerSettings
 from lstmdump.model.tensor import Tensor, transposed
 
@@ -57,7 +59,7 @@ class Gates(Mapping[str, Gate]):
     They are kept by the layers that were asked last. A gate takes 2 KB, and a file of 3 MB may hold 20,000 layers.
     """
 
-    _last_asked: Final[deque["ref[Gates]"]] = deque()
+    _last_asked: Final[deque[ref[Gates]]] = deque()
 
     def __init__(self, make_gate: Callable[[str], Gate]) -> None:
         self._make_gate = make_gate
@@ -124,7 +126,7 @@ class LSTM:
         input_dim: int,
         units: int,
         weights: tuple[LSTMWeight, ...],
-        layout: "Layout",
+        layout: Layout,
         gates: Mapping[str, Gate],
         forget_bias: float | None = 0.0,
         projection: int | None = None,

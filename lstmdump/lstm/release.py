@@ -5,13 +5,15 @@ Some rules follow from what Keras computes, and others from its source: `rnn` in
 share; see `_KERAS_OF_TENSORFLOW`.
 """
 
-# Every `show` imports this module. Its annotations are not strings, as in `model.settings`.
+from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
-_KERAS = re.compile(r"(tf\.)?keras (\d{1,9})(?:\.(\d{1,9}))?(?:\.(\d{1,9}))?(\S*)")
-_TENSORFLOW = re.compile(r"tensorflow (\d{1,9})(?:\.(\d{1,9}))?")
+from lstmdump.model.named_tuple import NamedTuple
+
+# Patterns are compiled when they are first needed: each takes as long as the import of a module.
+_KERAS = r"(tf\.)?keras (\d{1,9})(?:\.(\d{1,9}))?(?:\.(\d{1,9}))?(\S*)"
+_TENSORFLOW = r"tensorflow (\d{1,9})(?:\.(\d{1,9}))?"
 _FIRST_OF_TENSORFLOW = 4  # Keras 2.4 is that of TensorFlow; files of tf.keras before it add -tf
 
 _WITH_OUTPUT_BEFORE = (2, 5)  # from this release of Keras 2 on, `rnn` repeats its outputs, and not a state
@@ -98,7 +100,7 @@ Source: `rnn` and `StackedRNNCells` in `tfjs-layers/src/layers/recurrent.ts`, re
 def release_of(producer: str) -> KerasRelease:
     """Return the release that `producer` names: `keras 2.2.4 (tensorflow)`, `tf.keras 2 (tensorflow 2.15.0)`."""
     is_theano = "(theano)" in producer
-    found = _KERAS.match(producer)
+    found = re.match(_KERAS, producer)
     if producer.startswith(_TENSORFLOW_JS):
         return _OF_TENSORFLOW_JS
     if found is None:
@@ -113,7 +115,7 @@ def release_of(producer: str) -> KerasRelease:
 
 def _of_tensorflow(producer: str) -> KerasRelease:
     """Return the Keras 2 of the TensorFlow that `producer` names; of a late one if it names none."""
-    found = _TENSORFLOW.search(producer)
+    found = re.search(_TENSORFLOW, producer)
     last = _KERAS_OF_TENSORFLOW[0]
     version = last[0] if found is None or found[2] is None else (int(found[1]), int(found[2]))
     minor, patch = next(keras for first, keras in _KERAS_OF_TENSORFLOW if version >= first)

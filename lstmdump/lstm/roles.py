@@ -4,11 +4,13 @@ Sizes: d is the width of the input, m the number of units, h the width of what i
 width p where there is one. 4 is the number of gates.
 """
 
-# Annotations are not postponed here: a NamedTuple compiles each that is, and every `show` would wait for it.
+from __future__ import annotations
+
 import enum
 import math
 from functools import lru_cache
-from typing import NamedTuple
+
+from lstmdump.model.named_tuple import NamedTuple
 
 
 class Sizes(NamedTuple):

@@ -3,9 +3,11 @@
 A class that is not in the table is one of the user's own: it is an LSTM if its arrays have the shapes of one.
 """
 
-# Annotations are not postponed here: a NamedTuple compiles each that is, and every `show` would wait for it.
+from __future__ import annotations
+
 from collections.abc import Mapping
-from typing import NamedTuple
+
+from lstmdump.model.named_tuple import NamedTuple
 
 KERAS_ORDER = "ifco"
 """The order of the gates in Keras 2 and 3, and in `BlockLSTMV2`."""

@@ -4,12 +4,12 @@ A few bytes in a model file can demand gigabytes or hours. Each limit is far abo
 and can be raised by users who know where a model comes from.
 """
 
-# Annotations are not postponed: typing compiles each postponed annotation of a NamedTuple when it is imported.
+from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from lstmdump.errors import RefusedModel
+from lstmdump.model.named_tuple import NamedTuple
 
 
 class Limits(NamedTuple):

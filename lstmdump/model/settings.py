@@ -1,11 +1,12 @@
 """The settings of a layer that a file states, in one type for all formats."""
 
-# Every command imports this module. Its annotations are not strings, because typing compiles each string annotation of
-# a NamedTuple, which takes longer than the rest of the import.
+from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
+
+from lstmdump.model.named_tuple import NamedTuple
 
 _MOST_STEPS = 2**31
 _MIXED_POLICIES = ("mixed_float16", "mixed_bfloat16")
@@ -95,7 +96,7 @@ class LayerSettings(NamedTuple):
     time_distributed: int | None = None
     cannot_replay: str | None = None
 
-    def overridden(self, by: "LayerSettings") -> "LayerSettings":
+    def overridden(self, by: LayerSettings) -> LayerSettings:
         """Return these settings, replaced by those that `by` states; `is_described` stays as it is."""
         stated = {name: value for name, value in by._asdict().items() if value is not None}
         return self._replace(**{**stated, "is_described": self.is_described})
@@ -146,7 +147,7 @@ class DeferredSettings:
             self._settings = self.get_own() if self._add_given is None else self._add_given(self.get_own())
         return self._settings
 
-    def with_stored_states(self, names: tuple[str, ...]) -> "DeferredSettings":
+    def with_stored_states(self, names: tuple[str, ...]) -> DeferredSettings:
         """Return these settings for a layer whose last states the file holds in the arrays `names`."""
         return DeferredSettings(
             self.get_own,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from lstmdump.errors import CorruptModel, UnreadableModel
+from lstmdump.model.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -1,13 +1,14 @@
 """The result of every reader: a tree of layers with their stored arrays, independent of formats and of LSTMs."""
 
-# Annotations are not postponed: typing compiles each postponed annotation of a NamedTuple when it is imported.
+from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from lstmdump.errors import CorruptModel, RefusedModel
 from lstmdump.model.limits import DEFAULTS, Limits, limit_exceeded
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.model.sentences import listed
 from lstmdump.model.settings import NOT_DESCRIBED, DeferredSettings
 from lstmdump.model.tensor import Tensor
@@ -68,7 +69,7 @@ class Layer:
         """The path joined by slashes, without the name of the model: `bidirectional/forward_lstm`."""
         return "/".join(self.path)
 
-    def walk(self) -> Iterator["Layer"]:
+    def walk(self) -> Iterator[Layer]:
         """Yield this layer and all below it, outer before inner, in the order of the model."""
         waiting = [self]
         while waiting:
@@ -158,7 +159,7 @@ def _release_nothing() -> None:
     """Do nothing, for a model without an open file."""
 
 
-def _describe_nothing() -> "NetworkDescription | None":
+def _describe_nothing() -> NetworkDescription | None:
     """Return None, for a file that does not describe how layers are connected."""
     return None
 
@@ -188,9 +189,9 @@ class Model(NamedTuple):
     countable: bool = True
     release: Callable[[], None] = _release_nothing
     sources: Callable[[], Sources] = dict
-    network: "Callable[[], NetworkDescription | None]" = _describe_nothing
+    network: Callable[[], NetworkDescription | None] = _describe_nothing
     beside: tuple[Tensor, ...] = ()
-    averages: "Callable[[], Model] | None" = None
+    averages: Callable[[], Model] | None = None
     stored_parameters: int | None = None
 
     def tensors(self) -> Iterator[Tensor]:
@@ -213,7 +214,7 @@ class Model(NamedTuple):
         """Close the file. Names, shapes and dtypes remain; reading values raises `ModelClosed`."""
         self.release()
 
-    def __enter__(self) -> "Model":
+    def __enter__(self) -> Model:
         return self
 
     def __exit__(

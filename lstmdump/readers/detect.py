@@ -8,9 +8,10 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO
 
 from lstmdump.errors import BrokenModel, CorruptModel, ModelPart, UnknownFormat, UnreadableModel
+from lstmdump.model.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     import zipfile

@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from itertools import product
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 from lstmdump.errors import CorruptModel, UnreadableModel
 from lstmdump.model import budget
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.model.tensor import Array, Cuts
 
 BLOCK = 1 << 20  # bytes; a block that fits a core's cache is still there for the checksum and for writing

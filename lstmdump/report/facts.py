@@ -1,17 +1,18 @@
 """The facts about a model, as frozen data of text and whole numbers, without arrays or open files."""
 
-# Annotations are not postponed here: a NamedTuple compiles each that is, and every `show` would wait for it.
+from __future__ import annotations
+
 import re
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from itertools import accumulate
-from typing import NamedTuple
 
 from lstmdump.errors import NoSuchLayer
 from lstmdump.lstm import LSTM, behaviour
 from lstmdump.lstm.behaviour import Stated
 from lstmdump.lstm.open_model import OpenModel
 from lstmdump.model.cell_classes import class_named
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.model.sentences import grouped, listed
 from lstmdump.model.tensor import Tensor
 from lstmdump.model.tree import FOUND_BY_SHAPE, NO_ARRAYS, Layer

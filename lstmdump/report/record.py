@@ -7,11 +7,12 @@ import math
 import os
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from lstmdump.errors import BadExpectation
 from lstmdump.lstm.behaviour import Stated
 from lstmdump.model.escape import with_unseen
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.report.facts import LayerFacts, Report
 
 KEY = "__lstmdump__"

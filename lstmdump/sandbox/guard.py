@@ -13,11 +13,12 @@ import time
 from collections.abc import Callable
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Concatenate, NamedTuple, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from lstmdump.errors import NoAverages, WorkerDied
 from lstmdump.model import budget, locate
 from lstmdump.model.limits import DEFAULTS, Limits
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.readers.detect import Format, detect
 from lstmdump.readers.hdf5.choice import NotPlain, plain_files_only
 

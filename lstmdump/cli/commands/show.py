@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +13,7 @@ from lstmdump.cli.output_format import format_options
 from lstmdump.cli.selection import PATH, Input, Selection, model_options
 from lstmdump.lstm import GATES, LSTM
 from lstmdump.lstm.open_model import OpenModel
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.report.facts import Report, describe, select, without_lstm
 from lstmdump.sandbox.guard import Guard, ModelPath
 

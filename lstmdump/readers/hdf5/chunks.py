@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import product
-from typing import NamedTuple
 
 from lstmdump.errors import CorruptModel
 from lstmdump.model import budget
 from lstmdump.model.limits import Limits, limit_exceeded
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.model.tensor import Cuts
 from lstmdump.readers.hdf5.filters import Filter, require_readable, unpack
 from lstmdump.readers.raw_array import COPIES

@@ -6,10 +6,9 @@ only if it fits the arrays, and a note says so.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from lstmdump.errors import UnreadableModel
 from lstmdump.model.location import Location
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.readers import json_text
 from lstmdump.readers.keras.architecture.config import ConfigLayer, describe_architecture
 

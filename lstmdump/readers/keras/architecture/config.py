@@ -14,10 +14,11 @@ previous cell, in the order in which it returns them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from lstmdump.errors import CorruptModel
 from lstmdump.model.limits import DEFAULTS, Limits, limit_exceeded
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.model.settings import DeferredSettings, LayerSettings, finite_number, from_config
 from lstmdump.readers import json_text
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
 
 from lstmdump.model.cell_classes import CELL_CLASSES, class_named
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.model.settings import DeferredSettings
 from lstmdump.model.tree import LayerPath
 from lstmdump.readers.keras.architecture.config import (
@@ -19,7 +19,7 @@ from lstmdump.readers.keras.architecture.config import (
 )
 
 _GATED_SETTINGS = ("recurrent_activation", "inner_activation")
-_SESSION_NUMBER = re.compile(r"_\d{1,9}$")
+_SESSION_NUMBER = r"_\d{1,9}$"  # compiled when it is first needed
 
 Steps = tuple[tuple[str, ...], ...]
 
@@ -211,12 +211,12 @@ def _list_direction_names(direction: str, layer: ConfigLayer) -> tuple[str, ...]
 
 def without_session_number(name: str) -> str:
     """Return `name` without the number that TensorFlow adds to a scope that the session has used before."""
-    return _SESSION_NUMBER.sub("", name)
+    return re.sub(_SESSION_NUMBER, "", name)
 
 
 def session_numbers(scope: str) -> tuple[int, ...]:
     """Return the session number of each step of `scope`, or 0 for a step without one."""
-    found = (_SESSION_NUMBER.search(step) for step in scope.split("/"))
+    found = (re.search(_SESSION_NUMBER, step) for step in scope.split("/"))
     return tuple(int(number[0][1:]) if number else 0 for number in found)
 
 

@@ -19,15 +19,16 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from typing import NamedTuple
 
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.model.tree import LayerPath
 
-_OUTPUT_NUMBER = re.compile(r":\d+$")
-_KERAS_1_LEAF = re.compile(r"(?P<scope>.+)_(?P<leaf>[WUb](?:_[ifco])?)(?:_(?P<number>\d{1,9}))?", re.DOTALL)
-_NUMBERED_LEAF = re.compile(r"(?P<leaf>kernel|recurrent_kernel|bias)_(?P<number>\d{1,9})")
-_AUTOMATIC_CELL = re.compile(r"(peephole_)?lstm_cell(_\d+)?")
-_AUTOMATIC_STACK = re.compile(r"stacked_rnn_cells(_\d+)?")
+# Patterns are compiled when they are first needed: each takes as long as the import of a module.
+_OUTPUT_NUMBER = r":\d+$"
+_KERAS_1_LEAF = r"(?s)(?P<scope>.+)_(?P<leaf>[WUb](?:_[ifco])?)(?:_(?P<number>\d{1,9}))?"
+_NUMBERED_LEAF = r"(?P<leaf>kernel|recurrent_kernel|bias)_(?P<number>\d{1,9})"
+_AUTOMATIC_CELL = r"(peephole_)?lstm_cell(_\d+)?"
+_AUTOMATIC_STACK = r"stacked_rnn_cells(_\d+)?"
 _MAX_STEPS = 32  # the deepest genuine scope known has 6
 
 
@@ -48,10 +49,10 @@ class WeightName(NamedTuple):
 def split_weight_name(name: str, keras_major: int) -> WeightName:
     """Split `name`, an entry of `weight_names`, by the rules of that major version of Keras."""
     scope, _, leaf = name.rpartition("/")
-    leaf = _OUTPUT_NUMBER.sub("", leaf)
-    if keras_major < 2 and (old := _KERAS_1_LEAF.fullmatch(f"{scope}/{leaf}" if scope else leaf)):
+    leaf = re.sub(_OUTPUT_NUMBER, "", leaf)
+    if keras_major < 2 and (old := re.fullmatch(_KERAS_1_LEAF, f"{scope}/{leaf}" if scope else leaf)):
         return WeightName(old["scope"], old["leaf"], int(old["number"] or 0))
-    if numbered := _NUMBERED_LEAF.fullmatch(leaf):
+    if numbered := re.fullmatch(_NUMBERED_LEAF, leaf):
         return WeightName(scope, numbered["leaf"], int(numbered["number"]))
     return WeightName(scope, leaf, 0)
 
@@ -85,7 +86,7 @@ def names_below(scope: str, group: str, *, alone: bool) -> tuple[str, ...]:
 
 def is_automatic_cell(name: str) -> bool:
     """Return whether `name` is one that Keras itself gives to the cell of an LSTM layer."""
-    return _AUTOMATIC_CELL.fullmatch(name) is not None
+    return re.fullmatch(_AUTOMATIC_CELL, name) is not None
 
 
 def drop_cell_name(path: LayerPath) -> LayerPath:
@@ -95,7 +96,7 @@ def drop_cell_name(path: LayerPath) -> LayerPath:
 
 def drop_stack_names(path: LayerPath) -> LayerPath:
     """Return `path` without the automatic names of stacks, as in `RNN([cell, cell])`; the last name is kept."""
-    return (*[name for name in path[:-1] if _AUTOMATIC_STACK.fullmatch(name) is None], *path[-1:])
+    return (*[name for name in path[:-1] if re.fullmatch(_AUTOMATIC_STACK, name) is None], *path[-1:])
 
 
 def drop_automatic_names(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from lstmdump.errors import CorruptModel
 from lstmdump.model.cell_classes import class_named
 from lstmdump.model.limits import Limits
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.model.settings import DeferredSettings
 from lstmdump.model.tensor import Tensor
 from lstmdump.model.tree import Layer, LayerPath, Sources

@@ -7,10 +7,11 @@ name. Otherwise, names are derived from the full names of the variables, or from
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from lstmdump.model.cell_classes import class_named
 from lstmdump.model.limits import DEFAULTS, Limits
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.model.settings import NOT_DESCRIBED, DeferredSettings
 from lstmdump.model.tree import LayerPath
 from lstmdump.readers import json_text

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import takewhile
-from typing import NamedTuple
 
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.model.tree import LayerPath
 from lstmdump.readers.tensorflow.objects.graph import ObjectGraph
 from lstmdump.readers.tensorflow.objects.keras_names import Named

@@ -11,11 +11,12 @@ import math
 from collections import deque
 from collections.abc import Iterator
 from itertools import islice
-from typing import BinaryIO, Literal, NamedTuple
+from typing import BinaryIO, Literal
 
 from lstmdump.errors import CorruptModel, ModelClosed, UnreadableModel, UnsupportedFormat
 from lstmdump.model.limits import limit_exceeded
 from lstmdump.model.location import Location
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.model.tensor import Array, Cuts, Tensor, chained
 from lstmdump.readers.declared_sizes import Extents
 from lstmdump.readers.protobuf import (
