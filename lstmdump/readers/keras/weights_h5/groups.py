@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from lstmdump.errors import CorruptModel, LstmdumpError
 from lstmdump.model.limits import Limits, limit_exceeded
@@ -23,11 +22,10 @@ _VARS = "vars"
 
 _NO_LAYERS = frozenset({"optimizer", "metrics", "_metrics", "_compile_metrics"})  # the attributes of a compiled model
 _NUMBERS = frozenset({"int32", "int64", "uint32", "uint64"})
-_OPTIMIZER = re.compile(r".*opt(imi[sz]er)?(_.*)?")
-_METRIC = re.compile(r"(.*_)?(metrics?|tracker|loss)(_.*)?")
+_OPTIMIZER = r".*opt(imi[sz]er)?(_.*)?"
+_METRIC = r"(.*_)?(metrics?|tracker|loss)(_.*)?"
 
 
-@dataclass
 class VariableGroup:
     """A group of variables and all groups below: a layer, a cell, or a list of layers.
 
@@ -42,14 +40,17 @@ class VariableGroup:
         size: for the root only, the bytes of all arrays, including those that are left out.
     """
 
-    path: str
-    key: str
-    place: tuple[int, int]
-    name: str | None = None
-    is_layer: bool = False
-    arrays: dict[str, Tensor] = field(default_factory=dict)
-    children: dict[str, VariableGroup] = field(default_factory=dict)
-    size: int = 0
+    __slots__ = ("arrays", "children", "is_layer", "key", "name", "path", "place", "size")
+
+    def __init__(self, path: str, key: str, place: tuple[int, int]) -> None:
+        self.path = path
+        self.key = key
+        self.place = place
+        self.name: str | None = None
+        self.is_layer = False
+        self.arrays: dict[str, Tensor] = {}
+        self.children: dict[str, VariableGroup] = {}
+        self.size = 0
 
     def walk(self) -> Iterator[VariableGroup]:
         """Yield this group and all groups below it."""
@@ -209,6 +210,6 @@ def _is_training_state(key: str, arrays: Mapping[str, Tensor]) -> bool:
     counts = first.dtype in _NUMBERS
     seed = counts and len(arrays) == 1 and first.shape == (2,)
     scalars = [tensor.shape == () for tensor in list(arrays.values())[:2]]  # steps, and since Keras 3 the rate
-    optimizer = counts and scalars[0] and (scalars == [True, True] or _OPTIMIZER.fullmatch(key) is not None)
-    metric = _METRIC.fullmatch(key) is not None and all(math.prod(tensor.shape) == 1 for tensor in arrays.values())
+    optimizer = counts and scalars[0] and (scalars == [True, True] or re.fullmatch(_OPTIMIZER, key) is not None)
+    metric = all(math.prod(tensor.shape) == 1 for tensor in arrays.values()) and re.fullmatch(_METRIC, key) is not None
     return seed or optimizer or metric

@@ -15,16 +15,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.readers.keras.architecture.config import ConfigLayer
 from lstmdump.readers.keras.weights_h5.groups import LISTS, VariableGroup, find_numbered
 
 IsKnown = Callable[[ConfigLayer], bool]
 
 
-@dataclass(frozen=True)
-class GroupMatch:
+class GroupMatch(NamedTuple):
     """A group and the layer it belongs to; one of them may be missing.
 
     Attributes:
@@ -68,7 +67,7 @@ def match_groups(
     rest = list(left.values())
     fitting = {id(one): group for one in waiting if (group := _take_fitting(one, rest)) is not None}
     for pair in found:
-        yield pair if pair.stored is not None else replace(pair, stored=fitting.get(id(pair.layer)))
+        yield pair if pair.stored is not None else pair._replace(stored=fitting.get(id(pair.layer)))
     yield from (GroupMatch(group, None) for group in rest)
 
 

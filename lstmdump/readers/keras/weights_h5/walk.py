@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 
 from lstmdump.errors import CorruptModel
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.model.tensor import Tensor
 from lstmdump.model.tree import LayerPath
 from lstmdump.readers.keras.architecture.config import (
@@ -31,8 +31,7 @@ from lstmdump.readers.keras.weights_h5.match_groups import GroupMatch, match_gro
 _RECURRENT = ("kernel", "recurrent_kernel", "bias")
 
 
-@dataclass(frozen=True)
-class _GroupContext:
+class _GroupContext(NamedTuple):
     """The context of the layer in a group, from the layers around it.
 
     Attributes:
@@ -88,7 +87,7 @@ class _GroupWalk:
         inner = _GroupContext(around.path, around.certain and layer.kind in CONTAINERS, _count_stacked(layer))
         for pair in list(match_groups(stored, layer, is_keras_2=self._is_keras_2, known=self.known)):
             wrappers = pair.layer and context_within(layer, pair.layer, around.wrappers, pair.direction)
-            yield from self._place_match(pair, replace(inner, wrappers=wrappers or NO_WRAPPERS))
+            yield from self._place_match(pair, inner._replace(wrappers=wrappers or NO_WRAPPERS))
 
     def _place_match(self, pair: GroupMatch, around: _GroupContext) -> Iterator[PlacedLayer]:
         if pair.layer is None:
@@ -98,7 +97,7 @@ class _GroupWalk:
             self.absent.append((pair.layer, around))
         else:
             name = pair.stored.name or (pair.layer.name and pair.prefix + pair.layer.name) or pair.stored.key
-            yield from self.place_group(pair.stored, pair.layer, replace(around, path=(*around.path, name)))
+            yield from self.place_group(pair.stored, pair.layer, around._replace(path=(*around.path, name)))
             if not any(stored.arrays for stored in pair.stored.walk()):
                 self.absent.append((pair.layer, around))
             self._met.update(_list_keys(pair.layer))
