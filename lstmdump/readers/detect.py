@@ -14,10 +14,9 @@ from lstmdump.errors import BrokenModel, CorruptModel, ModelPart, UnknownFormat,
 from lstmdump.model.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
-    import zipfile
-
     from lstmdump.model.limits import Limits
     from lstmdump.model.location import Location
+    from lstmdump.model.zipfiles import Archive
 
 
 class Format(enum.Enum):
@@ -464,15 +463,13 @@ def _has_hdf5_after_user_block(file: BinaryIO, size: int) -> bool:
 
 
 def _detect_zip(file: BinaryIO, limits: Limits, broken: type[UnknownFormat]) -> Format:
-    import zipfile
-
     from lstmdump.model import zipfiles
 
     try:
-        with zipfiles.opened(file, limits) as archive:
-            members = archive.namelist()
-            source = _read_source(archive) if _RECORD in members else None
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
+        archive = zipfiles.Archive(file, limits)
+        members = archive.names()
+        source = _read_source(archive) if _RECORD in members else None
+    except (NotImplementedError, ValueError, OSError) as error:
         raise broken("a zip archive that is truncated or damaged") from error
     if "config.json" in members and any(name.startswith(_WEIGHTS_MEMBERS) for name in members):
         return Format.KERAS_ZIP
@@ -488,13 +485,14 @@ def _detect_zip(file: BinaryIO, limits: Limits, broken: type[UnknownFormat]) -> 
                         "PyTorch file, with data.pkl")  # fmt: skip
 
 
-def _read_source(archive: zipfile.ZipFile) -> str | None:
+def _read_source(archive: Archive) -> str | None:
     """Return the model that `archive`, which lstmdump wrote, was exported from: the first key of its record."""
     import json
 
     try:
-        with archive.open(_RECORD) as member:
-            head = member.read(_RECORD_HEAD)
+        record = [member for member in archive.members if member.filename == _RECORD][-1]
+        with archive.open(record) as content:
+            head = content.read(_RECORD_HEAD)
         start = head.find(b"\n") + 1  # of the text, which NumPy stores in UTF-32
         text = head[start:].decode("utf-32-le", "replace")
         found = re.match(_RECORD_MODEL, text)

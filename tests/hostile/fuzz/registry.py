@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hostile.fuzz import (
+    archive_targets,
     detection_targets,
     keras_targets,
     onnx_targets,
@@ -20,9 +21,10 @@ _PLACES = (
     wire_targets,
     tensorflow_targets,
     keras_targets,
+    archive_targets,
+    onnx_targets,
     pytorch_targets,
     tfjs_targets,
-    onnx_targets,
     detection_targets,
 )
 TARGETS: dict[str, Target] = {target.name: target for place in _PLACES for target in place.TARGETS}

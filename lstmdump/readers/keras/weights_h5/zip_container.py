@@ -10,20 +10,20 @@ import io
 import math
 import stat
 import struct
-import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import BinaryIO, cast
 
 from lstmdump.errors import CorruptModel, RefusedModel, UnsupportedFormat
-from lstmdump.model import budget, zipfiles
+from lstmdump.model import budget
 from lstmdump.model.limits import FREE, limit_exceeded
 from lstmdump.model.location import Location
 from lstmdump.model.scratch import open_scratch
+from lstmdump.model.zip_directory import DEFLATED, LOCAL_HEADER, LOCAL_HEADER_SIZE, STORED, Member
+from lstmdump.model.zipfiles import Archive
 from lstmdump.readers import foreign_errors, json_text
 from lstmdump.readers.declared_sizes import Declared, Extents
-from lstmdump.readers.detect import ZIP_MAGIC
 from lstmdump.readers.hdf5.choice import MOST_TEXT, require_usual
 from lstmdump.readers.hdf5.file import HDF5File, open_hdf5
 from lstmdump.readers.keras.weights_h5.member_window import MemberWindow
@@ -32,10 +32,8 @@ _MAX_IN_MEMORY = 16 * 2**20  # bytes; a larger decompressed member is kept in a 
 _MAX_READ_WHOLE = 8 * 2**20  # bytes; a smaller uncompressed member with few numbers in it is read when it is opened
 _METADATA_PER_BYTE = 32  # of HDF5 per byte of the architecture; 1,000 layers of 8 units have 26, one of 64 units has 47
 _CHUNK = 2**20
-_LOCAL_HEADER = 30  # bytes before the name; APPNOTE.TXT 4.3.7
 _ENCRYPTED = 0x1
-_FOREIGN_ERRORS = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError, OSError,
-                   ValueError)  # fmt: skip
+_FOREIGN_ERRORS = (zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError)
 
 
 class ZipContainer:
@@ -52,12 +50,12 @@ class ZipContainer:
         with _convert_errors("the zip archive"):
             self._file = location.open()
             try:
-                self._zip = zipfiles.opened(self._file, location.limits)
+                self._archive = Archive(self._file, location.limits)
             except BaseException:
                 self._file.close()
                 raise
-        self._members: dict[str, list[zipfile.ZipInfo]] = {}
-        for info in self._zip.infolist():
+        self._members: dict[str, list[Member]] = {}
+        for info in self._archive.members:
             self._members.setdefault(info.filename, []).append(info)
         self._places = Extents()
         self._taken: set[str] = set()
@@ -92,7 +90,7 @@ class ZipContainer:
             RefusedModel: The member decompresses to far more than its stored size, or is encrypted.
         """
         info = self._find_member(name)
-        if info.compress_type == zipfile.ZIP_STORED:
+        if info.compress_type == STORED:
             window = self._open_window(info)
             self._unverified.append(window)
             in_memory = self._is_mostly_described(info)
@@ -117,10 +115,9 @@ class ZipContainer:
         """Close the archive and all files opened in it."""
         for file in self._open:
             file.close()
-        self._zip.close()
         self._file.close()
 
-    def _find_member(self, name: str) -> zipfile.ZipInfo:
+    def _find_member(self, name: str) -> Member:
         if name not in self._members:
             raise CorruptModel(f"{name} is missing from the zip archive")
         if len(self._members[name]) > 1:
@@ -128,22 +125,22 @@ class ZipContainer:
         info = self._members[name][0]
         if info.flag_bits & _ENCRYPTED:
             raise RefusedModel(f"{name} is encrypted; Keras does not encrypt files")
-        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        if info.compress_type not in (STORED, DEFLATED):
             raise UnsupportedFormat(f"{name} is compressed by a method that is not supported; only deflate is")
         if stat.S_ISLNK(info.external_attr >> 16):
             raise RefusedModel(f"{name} is a symbolic link; Keras does not write links")
         if name not in self._taken:
             self._taken.add(name)
-            self._places.take(name, info.header_offset, _LOCAL_HEADER + info.compress_size)
+            self._places.take(name, info.header_offset, LOCAL_HEADER_SIZE + info.compress_size)
             self._places.require_disjoint()
         return info
 
-    def _is_mostly_described(self, info: zipfile.ZipInfo) -> bool:
+    def _is_mostly_described(self, info: Member) -> bool:
         """Return whether the HDF5 file `info` consists mostly of metadata, which is going to be read anyway.
 
         HDF5 reads metadata in pieces of some hundred bytes. Through Python, the pieces of 1,000 layers take 90 ms.
         """
-        others = sum(other.file_size for other in self._zip.infolist() if other is not info)
+        others = sum(other.file_size for other in self._archive.members if other is not info)
         return self._is_here and info.file_size <= min(_MAX_READ_WHOLE, _METADATA_PER_BYTE * others)
 
     @contextmanager
@@ -153,22 +150,22 @@ class ZipContainer:
             words = f"{name} inflates from {info.compress_size:,} bytes to {info.file_size:,}"
             needed = math.ceil(info.file_size / max(1, info.compress_size))
             raise limit_exceeded("unfolding", words, needed=needed)
-        with _convert_errors(name), self._zip.open(info) as member:
-            yield member  # type: ignore[misc] # typeshed: IO[bytes]
+        with _convert_errors(name), self._archive.open(info) as member:
+            yield member
 
-    def _open_window(self, info: zipfile.ZipInfo) -> MemberWindow:
+    def _open_window(self, info: Member) -> MemberWindow:
         with _convert_errors(info.filename):
             self._file.seek(info.header_offset)
-            header = self._file.read(_LOCAL_HEADER)
+            header = self._file.read(LOCAL_HEADER_SIZE)
             name_length, extra_length = struct.unpack("<26x2H", header)
             name = self._file.read(name_length)
-            start = info.header_offset + _LOCAL_HEADER + name_length + extra_length
+            start = info.header_offset + LOCAL_HEADER_SIZE + name_length + extra_length
             end = self._file.seek(0, io.SEEK_END)
-            if header[:4] != ZIP_MAGIC or name != info.filename.encode() or start + info.file_size > end:
+            if header[:4] != LOCAL_HEADER or name != info.filename.encode() or start + info.file_size > end:
                 raise CorruptModel(f"{info.filename} is not at the offset that the zip archive states")
             return MemberWindow(self._file, info.filename, start, info.file_size, info.CRC)
 
-    def _unpack(self, info: zipfile.ZipInfo) -> BinaryIO:
+    def _unpack(self, info: Member) -> BinaryIO:
         with self._open_inflated(info.filename) as member, _convert_errors(info.filename):
             budget.allow(info.file_size)
             into: BinaryIO = io.BytesIO() if info.file_size <= _MAX_IN_MEMORY else open_scratch()
