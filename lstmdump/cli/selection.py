@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import wraps
 from io import BufferedReader
-from typing import Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import click
 
@@ -27,8 +27,26 @@ from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.readers.detect import detect
 from lstmdump.sandbox.guard import Guard, ModelPath
 
-PATH = click.Path(readable=False)
-"""A path whose access click does not check, so that one without access does not stop the others."""
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+
+class _PathType(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
+    """A path that is taken as it is, so that one without access does not stop the others.
+
+    The type of click translates its name, which imports `locale`: see `command_group`.
+    """
+
+    name = "path"
+
+    def shell_complete(self, _ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(incomplete, type="file")]
+
+
+PATH = _PathType()
+"""The type of all arguments and options that are paths."""
 
 Decorator: TypeAlias = Callable[[Callable[..., int]], Callable[..., int]]
 Fail: TypeAlias = Callable[[str, str], None]
@@ -150,7 +168,7 @@ def model_options(command: Callable[..., int]) -> Callable[..., int]:
 
     return _add_options(with_selection, (
         click.argument("models", metavar="MODEL...", nargs=-1, type=PATH),
-        click.option("-T", "--files-from", metavar="FILE", type=click.Path(allow_dash=True, readable=False),
+        click.option("-T", "--files-from", metavar="FILE", type=PATH,
                      help="Read paths of models from FILE, one a line; - is stdin."),
         click.option("-0", "--null", is_flag=True, help="In FILE, paths end with NUL instead of a newline."),
         click.option("-r", "--recursive", metavar="DIR", multiple=True, type=PATH,

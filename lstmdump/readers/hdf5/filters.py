@@ -8,7 +8,6 @@ Source: HDF5 File Format Specification 3.0, IV.A.2.l (the filter pipeline).
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from itertools import accumulate
 
@@ -79,6 +78,8 @@ def _require_length(found: int, length: int, path: str) -> None:
 
 def _inflate(stored: bytes | bytearray, most: int, path: str) -> bytes:
     """Return `stored` decompressed by zlib, up to one byte more than `most`."""
+    import zlib  # 160 KiB with its library, for compressed arrays only
+
     inflate = zlib.decompressobj()
     try:
         found = inflate.decompress(stored, most + 1)
