@@ -108,7 +108,7 @@ def test_a_plain_hdf5_file_is_recorded_without_the_libraries_of_archives(name: s
 @pytest.mark.parametrize("name", ["keras-2.2.0-weather.h5", "keras-3.15-func30.keras", "keras-3.15-every-format/saved_model",
                                   "keras-3.15-every-format/checkpoint"])  # fmt: skip
 def test_named_tuples_of_a_small_model_are_not_made_by_typing(name: str) -> None:
-    """They would take 8 % of its `show --json`."""
+    """That would take 6 % more instructions."""
     sample = str(ROOT / "sample_models" / name)
     code = f"""
 import sys, typing

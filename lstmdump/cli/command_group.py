@@ -66,7 +66,7 @@ class _Context(click.Context):
 def _printing_option(*names: str, text: Callable[[click.Context], str], words: str) -> Callable[[_F], _F]:
     """Return a decorator that adds an option that prints `text` and exits; `words` are its help.
 
-    Those of click translate their words, which imports `locale`: 2 % of `show` of a small model, and 0.3 MiB.
+    Those of click translate their words, which imports `locale`: 2 % of `show` of a small model.
     """
 
     def print_text(ctx: click.Context, _param: click.Parameter, given: bool) -> None:
