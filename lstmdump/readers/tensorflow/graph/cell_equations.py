@@ -13,7 +13,7 @@ Operations are matched by structure, not by name: forward from each output of th
 and back from their products and sums to the source of the other operand.
 """
 
-from __future__ import annotations
+# Annotations are not postponed: typing compiles each postponed annotation of a NamedTuple when it is imported.
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -101,12 +101,6 @@ def _check_peepholes(seen: set[str], variables: Mapping[str, Sequence[str]]) -> 
         raise CannotReplay("its gates take the cell state other than through the known peepholes")
 
 
-class _Gate(NamedTuple):
-    """The cell states that a gate takes through peepholes, in addition to its part of the split."""
-
-    states: list[str]
-
-
 class _State(NamedTuple):
     """The sum c', before it is clipped.
 
@@ -185,8 +179,11 @@ class _CellGraph(CellWalk):
                 return f"its candidate goes through {taker.operation}, which is not a known activation"
         return _OTHER_EQUATIONS
 
-    def _match_forget_gate(self, total: Node, product: str) -> tuple[str, _Gate | None]:
-        """Return the state that the gate f multiplies, and the gate, if `total` is the sum of `product` and of that."""
+    def _match_forget_gate(self, total: Node, product: str) -> tuple[str, list[str] | None]:
+        """Return the state that the gate f multiplies, if `total` is the sum of `product` and of that, and the gate.
+
+        The gate is given by its peepholes, as in `_match_gate`.
+        """
         kept = self.at(self.other(total, product)) if total.operation in ADDING else None
         if kept is None or kept.operation != "Mul" or len(kept.inputs) != 2:
             return "", None
@@ -196,8 +193,8 @@ class _CellGraph(CellWalk):
                 return kept.inputs[1 - turn], gate
         return "", None
 
-    def _match_gate(self, name: str | None, letter: str) -> _Gate | None:
-        """Return the gate at `name`, or None if that is not the gate `letter`.
+    def _match_gate(self, name: str | None, letter: str) -> list[str] | None:
+        """Return the states that the gate at `name` takes through peepholes; None if it is not the gate `letter`.
 
         A gate is the sigmoid of its part of the split, or of the sum of that part with the product of a state and a
         variable (the peephole), and for f with a constant (the forget bias). Nested additions are expanded.
@@ -221,13 +218,13 @@ class _CellGraph(CellWalk):
             else:
                 return None
         is_plain = not waiting and parts == 1 and constants <= (letter == "f") and len(states) <= 1
-        return _Gate(states) if is_plain else None
+        return states if is_plain else None
 
-    def _find_peepholes(self, gates: Mapping[str, _Gate], state: str) -> set[str]:
-        """Return the letters of the `gates` that have a peephole; each may take `state` only."""
-        if any(seen != state for gate in gates.values() for seen in gate.states):
+    def _find_peepholes(self, gates: Mapping[str, Sequence[str]], state: str) -> set[str]:
+        """Return the letters of the gates that have peepholes, which may take `state` only; `gates` holds these."""
+        if any(seen != state for states in gates.values() for seen in states):
             raise CannotReplay(_OTHER_EQUATIONS)
-        return {letter for letter, gate in gates.items() if gate.states}
+        return {letter for letter, states in gates.items() if states}
 
     def output(self, state: str) -> _Output:
         """Return the output h' of the step whose cell state is `state`.

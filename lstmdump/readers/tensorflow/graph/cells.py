@@ -6,16 +6,18 @@ their names are a single operation with the forget bias among its attributes. Me
 2.21.
 """
 
-from __future__ import annotations
+# Annotations are not postponed: typing compiles each postponed annotation of a NamedTuple when it is imported.
 
 import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from lstmdump.model.cell_classes import BLOCK_OPERATIONS
-from lstmdump.readers.tensorflow.graph import functions as graph_functions
 from lstmdump.readers.tensorflow.graph.graph_def import Graph, Node, Nodes, constant, scalar
+
+if TYPE_CHECKING:
+    from lstmdump.readers.tensorflow.graph.own_cells import OwnEquations
 
 SPLIT = "Split"
 OWN = "own"
@@ -34,36 +36,6 @@ _OF_CANDIDATES = frozenset(
 _MAX_AXES = 8
 _MAX_PIECES = 256  # of a variable: more than any partitioner has reason to make
 _MAX_DISTANCE = 60  # nodes between the part of the forget gate and its sigmoid; layer normalization takes some 20
-
-
-class OwnEquations(NamedTuple):
-    """The equations of a cell of the user's own, which are those of an LSTM whose gates go through sigmoid.
-
-    Attributes:
-        order: The order of the gates in the columns of its arrays; empty if each gate has arrays of its own.
-        output: The output that is h'.
-        taken: The output that is x; empty if it is put together from several.
-        state_first: Whether the rows of a kernel over both begin with those of h, not with those of x.
-        is_known: Whether the graph shows which of the inputs is h; otherwise only the widths may.
-        units: The units, where the graph shows them.
-        activation: The activation of the candidate and of the cell state, by Keras's name.
-        cell_clip: The bound x if the cell state is clipped to [-x, x], or None.
-        problem: Why the cell cannot be replayed: it has two activations, or other bounds.
-        state: The output that is c', clipped if the next step takes it so.
-        before: The output that is c, the cell state before the step.
-    """
-
-    order: str
-    output: str
-    taken: str
-    state_first: bool
-    is_known: bool
-    units: int | None = None
-    activation: str = "tanh"
-    cell_clip: float | None = None
-    problem: str | None = None
-    state: str = ""
-    before: str = ""
 
 
 class GraphCell(NamedTuple):
@@ -85,7 +57,7 @@ class GraphCell(NamedTuple):
     forget_bias: float | None
     known_order: bool
     node: Node
-    own: OwnEquations | None = None
+    own: "OwnEquations | None" = None
 
 
 def cells(graph: Graph) -> Iterator[GraphCell]:
@@ -99,7 +71,10 @@ def cells(graph: Graph) -> Iterator[GraphCell]:
 
 def _all_nodes(graph: Graph) -> Iterator[Nodes]:
     yield graph
-    yield from graph_functions.bodies(graph)
+    if graph.holds_functions():
+        from lstmdump.readers.tensorflow.graph import functions
+
+        yield from functions.bodies(graph)
 
 
 def _find_cells(graph: Nodes, seen: set[tuple[str, ...]]) -> Iterator[GraphCell]:
@@ -109,13 +84,10 @@ def _find_cells(graph: Nodes, seen: set[tuple[str, ...]]) -> Iterator[GraphCell]
             if block is not None and block.variables["kernel"] not in seen:
                 yield block
     own_scopes: set[str] = set()  # further splits in the scope of a cell's kernel are steps of that cell
-    for node in graph.running(SPLIT):
-        scope = node.name.rpartition("/")[0]
-        if scope in own_scopes:
-            continue
+    for node in graph.running(SPLIT, done=own_scopes):
         variables = _find_variables(graph, node)
-        if variables and variables["kernel"][0].rpartition("/")[0] == scope:
-            own_scopes.add(scope)
+        if variables and variables["kernel"][0].rpartition("/")[0] == node.scope:
+            own_scopes.add(node.scope)
         if variables and variables["kernel"] not in seen:
             yield _read_split_cell(graph, node, variables)
 

@@ -4,9 +4,9 @@ In the body of a function, an input is named `node:output:0`, or after an argume
 `function.proto`.
 """
 
-from __future__ import annotations
+# Annotations are not postponed: typing compiles each postponed annotation of a NamedTuple when it is imported.
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from lstmdump.errors import CorruptModel
@@ -80,9 +80,10 @@ class FunctionBody(Nodes):
         found = self.arguments.get(argument)
         return None if found is None or found.following == argument else found.following
 
-    def running(self, operation: str) -> Iterator[Node]:
-        """Iterate over the nodes with the given operation."""
-        return (node for node in self._nodes.values() if node.operation == operation)
+    def running(self, operation: str, done: Collection[str] = ()) -> Iterator[Node]:
+        """Iterate over the nodes with the given operation, except for those in scopes that are `done` by then."""
+        found = (node for node in self._nodes.values() if node.operation == operation)
+        return (node for node in found if node.scope not in done)
 
     def taking(self, output: str) -> Iterator[Node]:
         """Iterate over the nodes that take `output`, for instance `split:2`."""

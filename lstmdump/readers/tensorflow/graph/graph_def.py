@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import struct
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cached_property
 
 from lstmdump.errors import CorruptModel
@@ -36,8 +36,8 @@ class Nodes(ABC):
         """Return the node that the input `name` refers to; `^` and the number of the output are ignored."""
 
     @abstractmethod
-    def running(self, operation: str) -> Iterator[Node]:
-        """Iterate over the nodes with the given operation."""
+    def running(self, operation: str, done: Collection[str] = ()) -> Iterator[Node]:
+        """Iterate over the nodes with the given operation, except for those in scopes that are `done` by then."""
 
     @abstractmethod
     def taking(self, output: str) -> Iterator[Node]:
@@ -82,6 +82,11 @@ class Node:
                     parts.setdefault(number, []).append(as_text(value))
             highest = number
         return parts[_NAME][-1], parts[_OPERATION][-1], tuple(parts[_INPUT])
+
+    @property
+    def scope(self) -> str:
+        """The scope that the node is in: all but the last step of its name."""
+        return self.name.rpartition("/")[0]
 
     @cached_property
     def operation(self) -> str:
@@ -140,7 +145,11 @@ class Graph(Nodes):
         return len(self._data)
 
     def __len__(self) -> int:
-        return len(self._index.stops)
+        return len(self._index)
+
+    def holds_functions(self) -> bool:
+        """Return whether there may be functions, which the bodies of loops are."""
+        return 2 in self._rest
 
     def library(self) -> Message:
         """Return the FunctionDefLibrary, which follows the nodes."""
@@ -149,20 +158,17 @@ class Graph(Nodes):
     def node(self, name: str) -> Node | None:
         """Return the node that the input `name` refers to; `^` and the number of the output are ignored."""
         plain = name.lstrip("^").partition(":")[0]
-        index = self._index.turns.get(plain.encode("utf-8", "surrogateescape"))
+        index = self._index.find(plain.encode("utf-8", "surrogateescape"))
         return None if index is None else self._get_node(index)
 
     def turn(self, name: str) -> int:
         """Return the position of the node `name` in the graph, or the number of nodes if it does not exist."""
-        return self._index.turns.get(name.encode("utf-8", "surrogateescape"), len(self))
+        turn = self._index.find(name.encode("utf-8", "surrogateescape"))
+        return len(self) if turn is None else turn
 
-    def names(self) -> Iterator[str]:
-        """Iterate over the names of all nodes."""
-        return (as_text(name) for name in self._index.turns)
-
-    def running(self, operation: str) -> Iterator[Node]:
-        """Iterate over the nodes with the given operation."""
-        for index, behind_name in self._index.holding(_OPERATION_KEY + _encode_text(operation)):
+    def running(self, operation: str, done: Collection[str] = ()) -> Iterator[Node]:
+        """Iterate over the nodes with the given operation, except for those in scopes that are `done` by then."""
+        for index, behind_name in self._index.holding(_OPERATION_KEY + _encode_text(operation), done=done):
             node = self._get_node(index)
             if behind_name or node.operation == operation:
                 yield node
@@ -192,7 +198,7 @@ class Graph(Nodes):
     def content_start(self, name: str) -> int:
         """Return the offset of the `tensor_content` bytes of the node `name`, a constant."""
         turn = self.turn(name)
-        start, stop = self._index.start(turn), self._index.stops[turn]
+        start, stop = self._index.bounds(turn)
         attributes = spans(self._data, 5, start, stop)
         found = [one for one in attributes if Message(self._data[slice(*one)]).bytes(1) == b"value"][-1:]
         for number in (2, 8, 4):  # the AttrValue, its TensorProto and the content of that, each in one part or several
@@ -205,9 +211,8 @@ class Graph(Nodes):
         return self._nodes[index]
 
     def _parse_node(self, index: int) -> Node:
-        name = self._index.names[index]
-        data = memoryview(self._data)[self._index.start(index) : self._index.stops[index]]
-        return Node(data, self, as_text(name) if name else None)
+        name, bounds = self._index.name(index), self._index.bounds(index)
+        return Node(memoryview(self._data)[slice(*bounds)], self, as_text(name) if name else None)
 
 
 def _encode_text(text: str) -> bytes:

@@ -23,7 +23,7 @@ from typing import NamedTuple
 from lstmdump.errors import CannotReplay
 from lstmdump.readers.tensorflow.graph import functions as graph_functions
 from lstmdump.readers.tensorflow.graph.cell_walk import ACTIVATIONS, CLIPPING
-from lstmdump.readers.tensorflow.graph.cells import ADDING, JOINING, OWN, SPLIT, GraphCell, OwnEquations
+from lstmdump.readers.tensorflow.graph.cells import ADDING, JOINING, OWN, SPLIT, GraphCell
 from lstmdump.readers.tensorflow.graph.gate_sums import GateSum, SumWalk
 from lstmdump.readers.tensorflow.graph.graph_def import Graph, Node, Nodes
 
@@ -32,6 +32,36 @@ _MAX_STEPS = 12  # through a loop and the tuple or stack of states that it passe
 _MAX_COUNTED = 200_000  # nodes visited in a graph; a genuine one has fewer around its activations
 _ENOUGH_STEPS = 8  # of a cell, to see that it takes its own output: models for one step and for many may share it
 _GATES = "ifco"
+
+
+class OwnEquations(NamedTuple):
+    """The equations of a cell of the user's own, which are those of an LSTM whose gates go through sigmoid.
+
+    Attributes:
+        order: The order of the gates in the columns of its arrays; empty if each gate has arrays of its own.
+        output: The output that is h'.
+        taken: The output that is x; empty if it is put together from several.
+        state_first: Whether the rows of a kernel over both begin with those of h, not with those of x.
+        is_known: Whether the graph shows which of the inputs is h; otherwise only the widths may.
+        units: The units, where the graph shows them.
+        activation: The activation of the candidate and of the cell state, by Keras's name.
+        cell_clip: The bound x if the cell state is clipped to [-x, x], or None.
+        problem: Why the cell cannot be replayed: it has two activations, or other bounds.
+        state: The output that is c', clipped if the next step takes it so.
+        before: The output that is c, the cell state before the step.
+    """
+
+    order: str
+    output: str
+    taken: str
+    state_first: bool
+    is_known: bool
+    units: int | None = None
+    activation: str = "tanh"
+    cell_clip: float | None = None
+    problem: str | None = None
+    state: str = ""
+    before: str = ""
 
 
 class _Step(NamedTuple):

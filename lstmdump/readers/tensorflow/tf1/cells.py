@@ -27,15 +27,20 @@ _CLASS_BY_SCOPE = {scope: kind.name for kind in CELL_CLASSES.values() for scope 
 _NUMBER = re.compile(r"_\d+$")
 _CELL_NAME = re.compile(r"(?i)cell(?:_\d+)?$")  # `gru` alone may be anything
 
-_LEAVES = (
-    ("kernel", re.compile(r"(?:linear/)?(?:kernel|weights|matrix)|w(?:_\d+)?")),
-    ("bias", re.compile(r"(?:linear/)?(?:bias|biases|b)")),
-    ("projection/kernel", re.compile(r"projection/(?:kernel|weights)|w_p(?:_\d+)?")),
-    (r"w_\g<1>_diag", re.compile(r"w_([ifo])_diag|wc([ifo])")),
-    (r"\g<0>", re.compile(r"(?:input|transform|forget|output|state)/(?:gamma|beta)")),
-)
+# A table, not patterns: to compile those would take a tenth of the imports of `show`.
+_LEAVES = {f"{around}{name}": leaf for leaf, names in (("kernel", ("kernel", "weights", "matrix")),
+                                                       ("bias", ("bias", "biases", "b")))
+           for around in ("", "linear/") for name in names}  # fmt: skip
+_LEAVES |= {"w": "kernel", "w_p": "projection/kernel"}
+_LEAVES |= {f"projection/{name}": "projection/kernel" for name in ("kernel", "weights")}
+_LEAVES |= {name: f"w_{letter}_diag" for letter in "ifo" for name in (f"w_{letter}_diag", f"wc{letter}")}
+_LEAVES |= {name: name for part in ("input", "transform", "forget", "output", "state")
+            for name in (f"{part}/gamma", f"{part}/beta")}  # fmt: skip
+"""The role of a variable in a cell by the end of its name, in lower case."""
+
+_IN_PIECES = ("w", "w_p")  # what TensorFlow 0.12 writes with the number of a piece: `W_0`
 _OPTIONAL_VARIABLES = ("w_i_diag", "w_f_diag", "w_o_diag", "projection/kernel", "projection/weights")
-_OWN_CLASS = re.compile(r"(\w*LSTMCell)(?:_\d+)?")
+_OWN_CLASS = r"(\w*LSTMCell)(?:_\d+)?"
 _TWO_KERNELS = {"w_xh": "kernel", "w_hh": "recurrent_kernel", "wx": "kernel", "wh": "recurrent_kernel",
                 "w_x": "kernel", "w_h": "recurrent_kernel", "b": "bias", "bias": "bias", "biases": "bias"}  # fmt: skip
 """What the cells of several public projects call two kernels and a bias, in lower case."""
@@ -101,7 +106,8 @@ def find(names: Iterable[str], from_graph: Iterable[GraphCell]) -> list[TF1Cell]
             cell.variables.setdefault(leaf, []).append(name)
     for cell in found.values():
         for pieces in cell.variables.values():
-            pieces.sort(key=_read_piece_number)
+            if len(pieces) > 1:
+                pieces.sort(key=_read_piece_number)
     found |= _find_two_kernels(names, found)
     computed = [_add_computed(found, cell, known) for cell in from_graph]
     sure = set(filter(None, computed))  # cells that the graph computes, if it has any
@@ -136,7 +142,7 @@ def own_class(scope: str) -> str | None:
 
 @lru_cache(maxsize=1024)
 def _find_own_class(name: str) -> str | None:
-    match = _OWN_CLASS.fullmatch(name)
+    match = re.fullmatch(_OWN_CLASS, name) if "LSTMCell" in name else None
     return match[1] if match is not None and not class_named(match[1]).is_other else None
 
 
@@ -196,18 +202,9 @@ def split_name(name: str) -> tuple[str, str | None]:
     return name.rpartition("/")[0], None
 
 
-@lru_cache(maxsize=1024)
 def _find_leaf(ending: str) -> str | None:
-    for leaf, pattern in _LEAVES:
-        if (match := pattern.fullmatch(ending)) is not None:
-            return _expand_leaf(leaf, match)
-    return None
-
-
-def _expand_leaf(leaf: str, match: re.Match[str]) -> str:
-    if leaf == r"\g<0>":
-        return match[0]
-    return f"w_{match[1] or match[2]}_diag" if match.groups() else leaf
+    name, _, number = ending.rpartition("_")
+    return _LEAVES.get(name if name in _IN_PIECES and number.isdecimal() else ending)
 
 
 def _read_piece_number(name: str) -> int:

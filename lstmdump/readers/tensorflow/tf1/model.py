@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from lstmdump.errors import CorruptModel
 from lstmdump.model.limits import DEFAULTS, Limits, limit_exceeded
@@ -16,8 +17,10 @@ from lstmdump.readers.tensorflow.graph.cell_search import all_cells
 from lstmdump.readers.tensorflow.graph.graph_def import Graph, variables_declared
 from lstmdump.readers.tensorflow.tf1 import cells as tf1_cells
 from lstmdump.readers.tensorflow.tf1 import variables as tf1_variables
-from lstmdump.readers.tensorflow.tf1.checkpoint_v1 import CheckpointV1
 from lstmdump.readers.tensorflow.wire.bundle import Bundle
+
+if TYPE_CHECKING:
+    from lstmdump.readers.tensorflow.tf1.checkpoint_v1 import CheckpointV1
 
 _META = ".meta"
 _TRAINABLE = "trainable_variables"
@@ -86,6 +89,8 @@ def of_names(
 
 def read_first_format(location: Location) -> Model:
     """Return the model in the single file at `location`, a checkpoint of TensorFlow's first format."""
+    from lstmdump.readers.tensorflow.tf1.checkpoint_v1 import CheckpointV1
+
     checkpoint = CheckpointV1(location)
     try:
         return of_names(location, checkpoint.tensors(), Format.CHECKPOINT, (), checkpoint)

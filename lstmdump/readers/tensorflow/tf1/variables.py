@@ -1,6 +1,6 @@
 """The layers of a TensorFlow 1 model by the names of its variables, without variables that are not weights."""
 
-from __future__ import annotations
+# Annotations are not postponed: typing compiles each postponed annotation of a NamedTuple when it is imported.
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

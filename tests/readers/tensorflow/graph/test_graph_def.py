@@ -30,11 +30,7 @@ def test_a_node_is_found_by_its_name_operation_and_inputs(length: int) -> None:
     graph = Graph(node("a", "Const") + node(long, "Split", "axis", "a") + node("b", "Tanh", f"{long}:1", "^a"))
     assert names(graph.running("Split")) == [long]
     assert names(graph.taking(f"{long}:1")) == ["b"]
-    assert (len(graph), list(graph.names()), found(node("x", "Add", "p", "q"), "x").inputs) == (
-        3,
-        ["a", long, "b"],
-        ("p", "q"),
-    )
+    assert (len(graph), graph.turn(long), found(node("x", "Add", "p", "q"), "x").inputs) == (3, 1, ("p", "q"))
 
 
 def test_a_name_of_forty_thousand_bytes_is_found() -> None:
@@ -88,7 +84,7 @@ def test_nodes_after_other_fields_are_damage() -> None:
 
 
 def test_a_library_and_versions_after_the_nodes_are_ignored() -> None:
-    assert list(Graph(node("a", "Const") + counted(2, counted(1, "f")) + counted(4, integer(1, 21))).names()) == ["a"]
+    assert len(Graph(node("a", "Const") + counted(2, counted(1, "f")) + counted(4, integer(1, 21)))) == 1
 
 
 @pytest.mark.parametrize("cut", [1, 5])

@@ -20,19 +20,19 @@ def node(name: str, length: int = 0) -> bytes:
 def test_nodes_are_indexed_for_any_size_of_their_length(length: int) -> None:
     first, second = node("first", length), node("b", length)
     index = NodeIndex(first + second + counted(2, "a library"))
-    assert index.names == [b"first", b"b"]
-    assert index.stops == [len(first), len(first + second)]
-    assert (index.start(0), index.start(1)) == (first.index(b"\n\x05first"), len(first) + second.index(b"\n\x01b"))
+    assert list(index.names()) == [b"first", b"b"]
+    assert index.bounds(0) == (first.index(b"\n\x05first"), len(first))
+    assert index.bounds(1) == (len(first) + second.index(b"\n\x01b"), len(first + second))
 
 
 @pytest.mark.parametrize("length", [127, 128, 20_000])
 def test_a_name_is_read_for_any_size_of_its_length(length: int) -> None:
-    assert NodeIndex(node("n" * length)).names == [b"n" * length]
+    assert list(NodeIndex(node("n" * length)).names()) == [b"n" * length]
 
 
 def test_nodes_without_a_name_are_counted_but_not_named() -> None:
     index = NodeIndex(counted(1, PLUS_MARK) + counted(1, b"") + node("a") + counted(1, PLUS_MARK))
-    assert (len(index.stops), index.turns) == (4, {b"a": 2})
+    assert (len(index), index.find(b"a"), index.find(b"")) == (4, 2, None)
 
 
 def test_two_nodes_of_one_name_are_damage() -> None:
@@ -103,7 +103,7 @@ def test_a_search_of_a_damaged_long_node_ends_with_the_node(damage: bytes) -> No
 @pytest.mark.parametrize("length", [0, 300])
 def test_too_many_nodes_are_refused(length: int) -> None:
     data = b"".join(node(f"n{number}", length) for number in range(7)) + counted(2, "a library")
-    assert len(NodeIndex(data, 7).names) == 7
+    assert len(NodeIndex(data, 7)) == 7
     with pytest.raises(RefusedModel, match="a graph of more than 6 nodes; --limit nodes=60 allows it"):
         NodeIndex(data, 6)
 
@@ -111,6 +111,12 @@ def test_too_many_nodes_are_refused(length: int) -> None:
 @pytest.mark.parametrize("most", [1, 2, 999])
 def test_too_many_nodes_of_the_shortest_form_are_refused(most: int) -> None:
     data = b"\n\0" * 1000
-    assert len(NodeIndex(data, 1000).stops) == 1000
+    assert len(NodeIndex(data, 1000)) == 1000
     with pytest.raises(RefusedModel):
         NodeIndex(data, most)
+
+
+@pytest.mark.parametrize("turn", [0, 255, 256, 999])  # the first are entered 256 at a time
+def test_a_node_is_found_wherever_it_is(turn: int) -> None:
+    index = NodeIndex(b"".join(node(f"n{number}") for number in range(1000)))
+    assert (index.find(f"n{turn}".encode()), index.find(b"absent")) == (turn, None)
