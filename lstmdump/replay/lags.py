@@ -231,9 +231,9 @@ def _find_taken_steps(cell: CellNumbers, x: Array, mask: Array | None) -> Array:
 def _group_by_length(cell: CellNumbers, taken: Array, rows: int) -> Iterator[Array]:
     """Yield the indices of sequences with equally many steps, few enough to be computed together."""
     counts = taken.sum(1)
-    for count in np.unique(counts[counts > 0]):
+    for count in sorted(set(counts[counts > 0].tolist())):  # np.unique would import numpy.ma, which takes 10 ms
         members = np.flatnonzero(counts == count)
-        most = min(_AT_ONCE // (rows * 4 * cell.units), _STATES_AT_ONCE // (int(count) * 12 * cell.units))
+        most = min(_AT_ONCE // (rows * 4 * cell.units), _STATES_AT_ONCE // (count * 12 * cell.units))
         yield from np.split(members, range(max(1, most), len(members), max(1, most)))
 
 

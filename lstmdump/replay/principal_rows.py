@@ -14,6 +14,7 @@ than `_TOLERATED`, all is computed again with all rows.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from random import Random
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -31,9 +32,10 @@ _ENOUGH = 16  # rows that are not worth reducing further
 _EVERY = 8  # steps; turning m rows costs about as much as going back one step
 _NEGLIGIBLE = (1e-13, 1e-22)  # of the sum of squares: what mostly does, and what does where directions grow
 _RESOLVED = 1e-15  # of the sum of squares: what is smaller is lost in the products of rows
-_PAUSE = 2  # times so many steps, where too few are negligible
+_PAUSE = 16  # steps, where too few are negligible
 _WORTH = 16  # one row in so many must be dropped
 _PROBES = 8
+_TOGETHER = 8  # rows that a matrix product computes together: 23 rows take longer than 24
 _TOLERATED = 5e-10  # of a sum of squares: 1/40 of what is 1e-8 of a norm; 8 probes all miss that much once in 200,000
 _SMALL = 1e-200  # a sum of squares, from which on each step is looked at
 _UNDERFLOW = 1e-280  # a sum of squares; numbers below the square of float64's smallest are slow and imprecise
@@ -75,10 +77,11 @@ def _collect(rows: _Rows, steps: Iterable[int], step_back: StepBack, least: floa
     waiting: list[Array] = []
     size = 1.0
     has_faded = False
+    due = _EVERY
     for count, step in enumerate(steps, 1):
         rows.states, gradient = step_back(step, rows.states)
         waiting.append(gradient.copy())
-        is_due = not count % _EVERY
+        is_due = count == due
         if is_due or least is not None or not size > _SMALL:
             size = rows.forget()
             has_faded = size == 0 if least is None else not size > least
@@ -87,7 +90,7 @@ def _collect(rows: _Rows, steps: Iterable[int], step_back: StepBack, least: floa
             waiting = []
             if has_faded:
                 break
-            rows.reduce()
+            due = count + rows.reduce()
     if waiting:
         found.append(rows.sum_squares(waiting))
     return SquaredGradients(np.concatenate(found, axis=1), has_faded)
@@ -124,8 +127,9 @@ class _Rows:
         """Return the gradients that count."""
         return values
 
-    def reduce(self) -> None:
-        """Replace the rows by fewer ones, where that is possible."""
+    def reduce(self) -> int:
+        """Replace the rows by fewer ones, where that is possible; return the steps after which to try again."""
+        return _EVERY
 
 
 class _ReducedRows(_Rows):
@@ -134,8 +138,7 @@ class _ReducedRows(_Rows):
     def __init__(self, states: Gradients, negligible: float) -> None:
         self._negligible = negligible
         rows = states[0].shape[1]
-        self._wait = 0
-        draw = np.random.default_rng(0).standard_normal((_PROBES, rows))
+        draw = _draw_combinations(rows)
         self._combinations = np.broadcast_to(draw, (len(states[0]), *draw.shape))
         super().__init__(tuple(np.concatenate([values, draw @ values], axis=1) for values in states))
 
@@ -156,25 +159,24 @@ class _ReducedRows(_Rows):
             raise _TooMuchIsMissing
         return found.reshape(len(found), len(gradients), -1)
 
-    def reduce(self) -> None:
-        self._wait -= 1
+    def reduce(self) -> int:
         count = self.states[0].shape[1] - _PROBES
-        if self._wait > 0 or count < _ENOUGH:
-            return
+        if count <= _ENOUGH:
+            return _PAUSE
         rows = np.concatenate(self.states, axis=2)
         kept = self.select(rows)
         sizes, vectors = self._find_directions(kept)
         sums = np.cumsum(sizes, axis=1)
         dropped = int((sums <= self._negligible * sums[:, -1:]).sum(1).min())
-        dropped = min(dropped, count - 1)
+        dropped = max(0, count - max(_ENOUGH, _round_up(count - dropped)))
         if dropped * _WORTH < count:
-            self._wait = _PAUSE
-            return
+            return _PAUSE
         vectors = vectors[..., dropped:]
         self._combinations = self._combinations @ vectors
         turned = np.concatenate([vectors.swapaxes(1, 2) @ kept, rows[:, -_PROBES:]], axis=1)
         ends = np.cumsum([values.shape[2] for values in self.states])[:-1]
         self.states = tuple(np.split(turned, ends, axis=2))
+        return _EVERY
 
     def _find_directions(self, rows: Array) -> tuple[Array, Array]:
         """Return the principal directions of `rows`, as columns, and before them their sums of squares, ascending."""
@@ -183,6 +185,20 @@ class _ReducedRows(_Rows):
             return np.maximum(squares, 0), vectors
         vectors, sizes, _ = np.linalg.svd(rows, full_matrices=False)
         return sizes[:, ::-1] ** 2, vectors[..., ::-1]
+
+
+def _draw_combinations(rows: int) -> Array:
+    """Return the same normally distributed numbers each time, (probes, rows).
+
+    They are not drawn by numpy, whose generators take 10 ms to import: a quarter of the time for a small layer.
+    """
+    draw = Random(0).gauss  # noqa: S311 - not for cryptography
+    return np.array([draw(0, 1) for _ in range(_PROBES * rows)]).reshape(_PROBES, rows)
+
+
+def _round_up(rows: int) -> int:
+    """Return how many rows to keep where so many are not negligible, to fill the registers with them and the probes."""
+    return -(-(rows + _PROBES) // _TOGETHER) * _TOGETHER - _PROBES
 
 
 def _square(values: Array) -> Array:

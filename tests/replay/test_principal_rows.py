@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -176,3 +180,21 @@ def test_few_rows_and_many_have_the_same_gradients(rows: int) -> None:
 def test_the_bound_is_less_than_what_is_promised() -> None:
     """A norm within 1e-8 has its square within 2e-8."""
     assert principal_rows._TOLERATED * 40 <= 2e-8
+
+
+def test_reduced_rows_come_in_groups_that_a_matrix_product_computes_together() -> None:
+    back = Recorder(FADING, KERNEL)
+    sum_squares((np.eye(N)[None],), range(STEPS), back)
+    assert {rows % 8 for rows in back.rows} == {0}
+
+
+def test_no_part_of_numpy_is_imported_for_a_few_numbers() -> None:
+    code = (
+        "import sys, numpy as np; from support.cells import random_cell; import numpy.random as drawn\n"
+        "cell, x = random_cell(3, 64, None, 'float64'), np.ones((1, 30, 3))\n"
+        "for name in [name for name in sys.modules if name.startswith(('numpy.random', 'numpy.ma'))]: del sys.modules[name]\n"
+        "del np.random; from lstmdump.replay import lags; lags.lags(cell, x)\n"
+        "sys.exit(any(name.startswith(('numpy.random', 'numpy.ma.')) for name in sys.modules))"
+    )
+    path = {"PYTHONPATH": f"{Path(__file__).parents[1]}:{Path(__file__).parents[2]}"}
+    assert subprocess.run([sys.executable, "-c", code], env={**os.environ, **path}, check=False).returncode == 0
