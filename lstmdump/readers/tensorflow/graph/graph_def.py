@@ -170,7 +170,7 @@ class Graph(Nodes):
         """Iterate over the nodes with the given operation, except for those in scopes that are `done` by then."""
         for index, behind_name in self._index.holding(_OPERATION_KEY + _encode_text(operation), done=done):
             node = self._get_node(index)
-            if behind_name or node.operation == operation:
+            if behind_name or (node.operation == operation and node.scope not in done):
                 yield node
 
     def taking(self, output: str) -> Iterator[Node]:

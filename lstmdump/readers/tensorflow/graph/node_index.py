@@ -205,7 +205,7 @@ class NodeIndex:
 
         The search starts at the node `first` and wraps around. Searching the bytes is much faster than parsing all
         nodes, but a mark that does not follow the name may be part of another value, so the caller must check the node.
-        Nodes in a scope that the caller has added to `done` are passed over.
+        Nodes in a scope that the caller has added to `done` are passed over, if the mark follows their names.
         """
         begin = self.bounds(first - 1)[1] if first else 0
         yield from self._search(mark, begin, self.end, done)
@@ -228,8 +228,9 @@ class NodeIndex:
                     position = begin + found + 1
                     continue
                 position = stop
-                if not done or not is_done(name):
-                    yield turn, begin + found == node + 2 + len(name)
+                follows = begin + found == node + 2 + len(name)
+                if not follows or not done or not is_done(name):
+                    yield turn, follows
                     continue
                 block = self._block_at(begin + found)
                 if block is not unlike:

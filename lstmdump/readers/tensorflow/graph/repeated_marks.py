@@ -66,13 +66,13 @@ class RepeatedMark:
     def _has_equal_scope(self, turn: int, mark: int) -> bool:
         """Return whether the names of the node `turn` and of those like it differ in what follows the last slash only.
 
-        A node whose `mark` is not behind the name does not count.
+        A node whose `mark` does not directly follow the name does not count.
         """
         name = self._block.name(turn)
         begin = find_name(self._block.data, self._block.bounds(turn)[0])
         last = begin + name.rfind(b"/") + 1
         ends = (self._column(place) for place in range(last, begin + len(name)))
-        return mark > begin and self._is_equal(begin, last) and all(b"/" not in end for end in ends)
+        return mark == begin + len(name) and self._is_equal(begin, last) and all(b"/" not in end for end in ends)
 
     def _is_equal(self, start: int, stop: int) -> bool:
         """Return whether the bytes from `start` to `stop` are the same in all blocks."""

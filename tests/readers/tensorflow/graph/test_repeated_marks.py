@@ -35,7 +35,7 @@ def find_plainly(data: bytes, already: set[str], mark: bytes = MARK) -> Hits:
     index, done, found = PlainNodeIndex(data), set(already), []
     seen: dict[str, int] = {}
     for turn, follows in index.holding(mark):
-        if scope_of(index.names[turn]) not in done:
+        if not follows or scope_of(index.names[turn]) not in done:
             found.append((turn, follows))
             add_scope(index.names[turn], seen, done)
     return found, index.searched
@@ -110,13 +110,24 @@ def test_marks_that_precede_names_are_not_passed_over() -> None:
 
 
 def test_a_mark_across_the_end_of_the_last_block_is_found() -> None:
+    mark = b"\x12\n"
+
     def make(number: int) -> bytes:
-        end = b"\x07" if number == 299 else b"\0"
-        return node(f"rnn/cell/a{number:03}", "A", text=b"\x07\n..") + node(f"b{number:03}", "B", text=end)
+        end = b"\x12" if number == 299 else b"\0"
+        return node(f"rnn/cell/a{number:03}", "Operation1") + node(f"b{number:03}", "B", text=end)
 
     data = unrolled(300, make) + b"".join(node(f"another_{number}", "C") for number in range(9))
-    assert find(data, {"rnn/cell"}, b"\x07\n") == find_plainly(data, {"rnn/cell"}, b"\x07\n")
-    assert find(data, {"rnn/cell"}, b"\x07\n")[0] == [(3 + 2 * 300 - 1, False)]
+    assert find(data, {"rnn/cell"}, mark) == find_plainly(data, {"rnn/cell"}, mark)
+    assert find(data, {"rnn/cell"}, mark)[0] == [(3 + 2 * 300 - 1, False)]
+
+
+def test_a_node_whose_operation_does_not_follow_its_name_is_not_passed_over() -> None:
+    def make(number: int) -> bytes:
+        return counted(1, counted(1, f"rnn/cell/a{number:03}") + counted(3, "x") + MARK)
+
+    data = unrolled(300, make)
+    assert find(data, {"rnn/cell"}) == find_plainly(data, {"rnn/cell"})
+    assert len(find(data, {"rnn/cell"})[0]) == 300
 
 
 @pytest.mark.parametrize("at", [150, 298])
