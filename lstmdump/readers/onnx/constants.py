@@ -31,19 +31,25 @@ class Value(NamedTuple):
         tensor: The array; its numbers are read on request.
         sources: The stored tensors that it is made of.
         steps: How many operators make it.
+        recipe: What it is made of and how: equal for two arrays that are computed alike, in two branches of a graph.
     """
 
     tensor: Tensor
     sources: tuple[StoredTensor, ...]
     steps: int
+    recipe: object
 
 
 class _Made(NamedTuple):
-    """The result of an operator: its shape and type, and how its numbers follow from those of the inputs."""
+    """The result of an operator: its shape and type, and how its numbers follow from those of the inputs.
+
+    `how` distinguishes results of one operator, shape and type.
+    """
 
     shape: tuple[int, ...]
     dtype: str
     compute: _Compute
+    how: tuple[int, ...] = ()
 
 
 class Constants:
@@ -76,7 +82,7 @@ class Constants:
     def _work_out(self, name: str, home: OnnxGraph, depth: int) -> Value | None:
         stored = home.tensor(name)
         if stored is not None:
-            return Value(stored.tensor(), (stored,), 0) if stored.dtype in FLOATS else None
+            return Value(stored.tensor(), (stored,), 0, id(stored)) if stored.dtype in FLOATS else None
         node = home.makers.get(name)
         if node is None or node.operation not in _OPERATORS:
             return None
@@ -90,7 +96,8 @@ class Constants:
         if made is None:
             return None
         sources = tuple({source.name: source for value in known for source in value.sources}.values())
-        return Value(self._defer(name, made, [value.tensor for value in known]), sources, steps)
+        recipe = (node.operation, made.shape, made.dtype, made.how, *(value.recipe for value in known))
+        return Value(self._defer(name, made, [value.tensor for value in known]), sources, steps, recipe)
 
     def _defer(self, name: str, made: _Made, inputs: Sequence[Tensor]) -> Tensor:
         """Return the array `made` of `inputs`, which is computed when it is read."""
@@ -127,7 +134,8 @@ def _transpose(node: OnnxNode, inputs: Sequence[Tensor], output: int) -> _Made |
     order = node.attributes["perm"].integers() if "perm" in node.attributes else tuple(range(len(taken.shape)))[::-1]
     if sorted(order) != list(range(len(taken.shape))):
         return None
-    return _Made(tuple(taken.shape[axis] for axis in order), taken.dtype, lambda values: values[0].transpose(order))
+    shape = tuple(taken.shape[axis] for axis in order)
+    return _Made(shape, taken.dtype, lambda values: values[0].transpose(order), tuple(order))
 
 
 def _reshape(node: OnnxNode, inputs: Sequence[Tensor], output: int) -> _Made | None:  # noqa: ARG001
@@ -224,7 +232,7 @@ def _concatenate(node: OnnxNode, inputs: Sequence[Tensor], output: int) -> _Made
         joined: Array = np.concatenate(list(values), axis)
         return joined
 
-    return _Made((*first.shape[:axis], extent, *first.shape[axis + 1 :]), first.dtype, compute)
+    return _Made((*first.shape[:axis], extent, *first.shape[axis + 1 :]), first.dtype, compute, (axis,))
 
 
 def _reshaped(taken: Tensor, shape: tuple[int, ...]) -> _Made:
@@ -233,7 +241,7 @@ def _reshaped(taken: Tensor, shape: tuple[int, ...]) -> _Made:
 
 def _cut(taken: Tensor, cuts: Cuts) -> _Made:
     shape = tuple(cut.stop - cut.start for cut in cuts)
-    return _Made(shape, taken.dtype, lambda values: values[0][cuts])
+    return _Made(shape, taken.dtype, lambda values: values[0][cuts], tuple(cut.start for cut in cuts))
 
 
 def _list(node: OnnxNode, attribute: str) -> tuple[int, ...] | None:

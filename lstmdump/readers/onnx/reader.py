@@ -221,11 +221,11 @@ def _require_stored(stored: Iterable[StoredTensor], file: ModelFile, beside: Dat
 
 def _take_once(layers: Sequence[RecurrentNode]) -> tuple[list[RecurrentNode], dict[int, int]]:
     """Return `layers` without those that repeat the arrays of one before, and by its place how many repeat these."""
-    places: dict[tuple[int, ...], int] = {}
+    places: dict[tuple[object, ...], int] = {}
     once: list[RecurrentNode] = []
     repeated: dict[int, int] = {}
     for layer in layers:
-        key = tuple(id(value) for value in layer.arrays.values())
+        key = tuple(value.recipe for value in layer.arrays.values())
         if key in places:
             repeated[places[key]] = repeated.get(places[key], 1) + 1
         else:

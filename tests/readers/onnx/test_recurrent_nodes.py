@@ -185,6 +185,27 @@ def test_nodes_without_names_and_of_one_name_are_told_apart(tmp_path: Path) -> N
         assert [lstm.name for lstm in model.lstms] == ["LSTM", "LSTM_1", "a/b", "a/b_1"]
 
 
+def test_two_nodes_whose_arrays_are_computed_alike_are_one_layer(tmp_path: Path) -> None:
+    nodes = []
+    for k in range(2):
+        nodes.append(onnx.node("Transpose", ["turned"], [f"R{k}"], perm=[0, 2, 1]))
+        nodes.append(onnx.node("LSTM", ["X", "W", f"R{k}"], [f"Y{k}"], f"rnn{k}"))
+    stored = [onnx.tensor("W", MADE["W"]), onnx.tensor("turned", MADE["R"].transpose(0, 2, 1))]
+    with opened(tmp_path, onnx.Graph(nodes, stored)) as model:
+        assert [lstm.name for lstm in model.lstms] == ["rnn0"]
+
+
+def test_two_nodes_whose_arrays_are_cut_from_other_places_are_two_layers(tmp_path: Path) -> None:
+    both = np.concatenate([MADE["R"], MADE["R"]])
+    nodes = []
+    for k in range(2):
+        nodes += [onnx.constant(f"start{k}", [k]), onnx.constant(f"end{k}", [k + 1])]
+        nodes.append(onnx.node("Slice", ["both", f"start{k}", f"end{k}"], [f"R{k}"]))
+        nodes.append(onnx.node("LSTM", ["X", "W", f"R{k}"], [f"Y{k}"], f"rnn{k}"))
+    with opened(tmp_path, onnx.Graph(nodes, [onnx.tensor("W", MADE["W"]), onnx.tensor("both", both)])) as model:
+        assert [lstm.name for lstm in model.lstms] == ["rnn0", "rnn1"]
+
+
 def test_two_nodes_with_the_same_arrays_are_one_layer(tmp_path: Path) -> None:
     nodes = [onnx.node("LSTM", ["X", "W", "R"], [f"Y{k}"], f"rnn{k}") for k in range(2)]
     with opened(tmp_path, onnx.Graph(nodes, [onnx.tensor(letter, MADE[letter]) for letter in "WR"])) as model:
