@@ -121,13 +121,9 @@ _SAVED_MODEL_PB = rb"\x08\x01\x12"  # schema_version 1, then a MetaGraphDef
 _CHECKPOINT_PART = r"(.+)\.(?:meta|(?P<data>data-\d{5}-of-\d{5}))"
 _WEIGHT_MAP = rb'(?s)\s*\{.*"weight_map"\s*:\s*\{\s*("/|\})'  # only entries of Keras begin with /
 _LEGACY_PYTORCH = rb"(?s)\x80[\x02-\x05](?:\x95.{8})?\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19\."  # a pickle of a magic number
-_SAFETENSORS = rb'(?s).{6}\0\0\{[\s"}]'  # the length of a text, and the text: JSON
-_STARTS = (
-    (_WEIGHT_MAP, Format.KERAS_WEIGHTS),
-    (_SAVED_MODEL_PB, Format.SAVED_MODEL),
-    (_LEGACY_PYTORCH, Format.PYTORCH),
-    (_SAFETENSORS, Format.SAFETENSORS),
-)
+_SAFETENSORS = b"\0\0{"  # from byte 6 on: the end of the length of a text, and the text, JSON
+_AFTER_BRACE = (b'"', b"}", b" ", b"\t", b"\n", b"\r")
+_STARTS = ((_WEIGHT_MAP, Format.KERAS_WEIGHTS), (_SAVED_MODEL_PB, Format.SAVED_MODEL))
 PYTORCH_MEMBER = r"(?:[^/]+/)?data\.pkl"
 """A pattern of the member of a zip archive that makes it one of PyTorch."""
 
@@ -312,6 +308,8 @@ def _detect_file(file: BinaryIO, location: Location) -> Format:
         return _detect_zip(file, location.limits, broken)
     if head[257:262] == b"ustar":
         raise UnknownFormat("a tar archive; unpack it first")
+    if (found := _detect_pytorch(head)) is not None:
+        return found
     size = file.seek(0, 2)
     if _has_hdf5_after_user_block(file, size):
         return Format.HDF5
@@ -319,6 +317,14 @@ def _detect_file(file: BinaryIO, location: Location) -> Format:
     if file.read() == LEVELDB_MAGIC:
         return Format.CHECKPOINT
     return _detect_by_head(file, head, size, location)
+
+
+def _detect_pytorch(head: bytes) -> Format | None:
+    """Return the format of a file of PyTorch by its first bytes; to look for HDF5 farther on takes requests at URLs."""
+    if head[6:9] == _SAFETENSORS and head[9:10] in _AFTER_BRACE:
+        return Format.SAFETENSORS
+    is_legacy = head[:1] == b"\x80" and re.match(_LEGACY_PYTORCH, head) is not None
+    return Format.PYTORCH if is_legacy else None
 
 
 def _detect_by_head(file: BinaryIO, head: bytes, size: int, location: Location) -> Format:
