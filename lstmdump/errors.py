@@ -9,6 +9,7 @@
     │  │  └─ ModelPart         a part of a model; the message says what to give
     │  ├─ UnsupportedFormat    a model in a format that this version does not read
     │  ├─ CorruptModel         a model that is damaged or contradicts itself
+    │  ├─ ChangedFile          a file that somebody has written while it was read
     │  ├─ RefusedModel         a model that refers to other files or exceeds a limit
     │  ├─ MissingDependency    a package is not installed; the message gives the pip command
     │  └─ ModelClosed          values were requested after close()
@@ -62,6 +63,10 @@ class UnsupportedFormat(UnreadableModel):
 
 class CorruptModel(UnreadableModel):
     """The file has a known format, but is damaged, truncated or contradicts itself."""
+
+
+class ChangedFile(UnreadableModel):
+    """Somebody has written the file while it was read, so that what was read may belong to two files."""
 
 
 class RefusedModel(UnreadableModel):

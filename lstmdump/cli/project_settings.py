@@ -17,6 +17,7 @@ from lstmdump.cli.selection import marked_text
 from lstmdump.model import limits as model_limits
 from lstmdump.model import locate
 from lstmdump.model.limits import DEFAULTS, Limits
+from lstmdump.model.opening import read_bounded
 from lstmdump.report.check import Expectations, parse_shape
 
 if sys.version_info >= (3, 11):
@@ -127,8 +128,7 @@ def _directories_upward() -> Iterator[str]:
 
 def _read_file(file: str) -> bytes:
     try:
-        with open(file, "rb") as stream:
-            return stream.read()
+        return read_bounded(file)
     except OSError as error:
         raise BadSettings(f"{file}: cannot be read: {error.strerror}") from error
 

@@ -24,6 +24,7 @@ from lstmdump.model import locate
 from lstmdump.model.limits import DEFAULTS, Limits, limit_exceeded
 from lstmdump.model.location import Location
 from lstmdump.model.named_tuple import NamedTuple
+from lstmdump.model.opening import MOST, WatchedFile, too_long
 from lstmdump.readers.detect import detect
 from lstmdump.sandbox.guard import Guard, ModelPath
 
@@ -252,20 +253,30 @@ def _read_list(file: str, *, null: bool) -> Iterator[str]:
 
 def _open_list(file: str) -> AbstractContextManager[BufferedReader]:
     if file != "-":
-        return open(file, "rb")  # noqa: PTH123 - typed as a BufferedReader
+        return BufferedReader(WatchedFile(file))
     if sys.stdin is None:
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
     return nullcontext(cast("BufferedReader", sys.stdin.buffer))
 
 
 def _split_stream(stream: BufferedReader, end: bytes) -> Iterator[bytes]:
-    """Yield the parts of `stream` before each `end` and after the last; UTF-16 is converted to the path encoding."""
-    block = stream.read(2)
+    """Yield the parts of `stream` before each `end` and after the last; UTF-16 is converted to the path encoding.
+
+    Raises:
+        OSError: The stream is longer than a list of models may be.
+    """
+    block, left = stream.read(2), MOST
     if block in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        yield from os.fsencode(marked_text(block + stream.read()) or "").split(end)
+        block += stream.read(MOST)
+        if len(block) > MOST:
+            raise too_long()
+        yield from os.fsencode(marked_text(block) or "").split(end)
         return
     rest: list[bytes] = []
     while block:
+        left -= len(block)
+        if left < 0:
+            raise too_long()
         *ended, begun = block.split(end)
         if ended:
             yield b"".join((*rest, ended[0]))

@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
+import io
 import os
 from itertools import islice
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from lstmdump.errors import RefusedModel
 from lstmdump.model import budget
 from lstmdump.model.limits import DEFAULTS, Limits, limit_exceeded
+from lstmdump.model.opening import Stamp, WatchedFile, changed, require_same
 
 _CACHED = ("models--", "datasets--", "spaces--")  # prefixes of repositories in the cache of the Hugging Face Hub
 
@@ -36,21 +38,29 @@ class Location:
         path: The path of the file or directory.
         root: The directory of the model that contains it; empty for a path that the user named.
         limits: The limits for what is read here, and from locations derived from this one.
+        opened: The files of the model that have been opened, each with its stamp then.
 
     Attributes:
         path: The path as given, or derived from the one given.
         limits: The limits.
     """
 
-    __slots__ = ("_root", "limits", "path")
+    __slots__ = ("_opened", "_root", "limits", "path")
 
     is_here = True
     """Whether it is on this machine, so that libraries can open it by its path."""
 
-    def __init__(self, path: str | os.PathLike[str], root: str = "", limits: Limits = DEFAULTS) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        root: str = "",
+        limits: Limits = DEFAULTS,
+        opened: dict[str, Stamp] | None = None,
+    ) -> None:
         self.path = os.fspath(path)
         self._root = root
         self.limits = limits
+        self._opened = {} if opened is None else opened
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.path!r})"
@@ -63,16 +73,16 @@ class Location:
     @property
     def parent(self) -> Location:
         """The directory that contains this file."""
-        return Location(os.path.dirname(self.path) or os.curdir, self._root, self.limits)
+        return Location(os.path.dirname(self.path) or os.curdir, self._root, self.limits, self._opened)
 
     def child(self, name: str) -> Location:
         """Return the location of `name` in this directory."""
-        return Location(os.path.join(self.path, name), self._root or self.path, self.limits)
+        return Location(os.path.join(self.path, name), self._root or self.path, self.limits, self._opened)
 
     def sibling(self, name: str) -> Location:
         """Return the location of `name` in the directory of this file."""
         directory = os.path.dirname(self.path)
-        return Location(os.path.join(directory, name), self._root or directory or os.curdir, self.limits)
+        return Location(os.path.join(directory, name), self._root or directory or os.curdir, self.limits, self._opened)
 
     def exists(self) -> bool:
         """Return whether a file or directory exists here and is accessible."""
@@ -103,21 +113,44 @@ class Location:
         return [(Location(entry.path, limits=self.limits), entry.is_dir(follow_symlinks=False)) for _, entry in listed]
 
     def open(self, *, buffered: bool = True) -> BinaryIO:
-        """Open this file for reading at any position; callers that read large pieces need no buffer."""
-        return open(self.inside(), "rb", buffering=-1 if buffered else 0)
+        """Open this file for reading at any position; callers that read large pieces need no buffer.
 
-    def inside(self) -> str:
-        """Return the path, for callers that open it by other means.
+        Raises:
+            ChangedFile: It has been written since it was opened before.
+            OSError: It cannot be opened, or is not a regular file.
+            RefusedModel: Links lead out of the model's directory.
+        """
+        path, follow = self._find_target()
+        file = WatchedFile(path, follow=follow)
+        if self._opened.setdefault(path, file.stamp) != file.stamp:
+            file.close()
+            raise changed(self.name)
+        return cast("BinaryIO", io.BufferedReader(file) if buffered else file)
+
+    def require_unchanged(self) -> None:
+        """Check that nobody has written a file of the model since it was opened.
+
+        Raises:
+            ChangedFile: Somebody has.
+        """
+        for path, stamp in self._opened.items():
+            require_same(path, stamp)
+
+    def _find_target(self) -> tuple[str, bool]:
+        """Return the path to open, and whether it may be a link: if the user named it, and nobody else.
 
         Raises:
             RefusedModel: Links lead out of the model's directory.
         """
-        if self._root and self._has_links():
-            root, target = os.path.realpath(self._root), os.path.realpath(self.path)
-            if not target.startswith((os.path.join(root, ""), *_list_stores(root))):
-                raise RefusedModel(f"{self.name} is reached through a link that leads out of the model's directory; "
-                                   "replace the link by a copy of its target")  # fmt: skip
-        return self.path
+        if not self._root:
+            return self.path, True
+        if not self._has_links():
+            return self.path, False
+        root, target = os.path.realpath(self._root), os.path.realpath(self.path)
+        if not target.startswith((os.path.join(root, ""), *_list_stores(root))):
+            raise RefusedModel(f"{self.name} is reached through a link that leads out of the model's directory; "
+                               "replace the link by a copy of its target")  # fmt: skip
+        return target, False
 
     def _has_links(self) -> bool:
         path, start = self.path, os.path.join(self._root, "")

@@ -1,6 +1,6 @@
 """An array stored row by row in a file, which is read in blocks of bounded size.
 
-The file is read, not mapped: mapped pages count as resident memory, a file that is truncated while it is mapped kills
+The file is read, not mapped: mapped pages count as resident memory, a file that is cut short while it is mapped kills
 the process, and reading through one buffer took 0.7 of the time of mapping (403 MB, each byte accessed twice).
 """
 
@@ -14,6 +14,7 @@ from typing import BinaryIO
 from lstmdump.errors import CorruptModel, UnreadableModel
 from lstmdump.model import budget
 from lstmdump.model.named_tuple import NamedTuple
+from lstmdump.model.opening import require_unchanged
 from lstmdump.model.tensor import Array, Cuts
 
 BLOCK = 1 << 20  # bytes; a block that fits a core's cache is still there for the checksum and for writing
@@ -47,6 +48,7 @@ class StoredArray(NamedTuple):
         """Yield all bytes in blocks of whole rows; a block is valid until the next one is requested.
 
         Raises:
+            ChangedFile: Somebody has written the file meanwhile.
             CorruptModel: The file is cut short.
             UnreadableModel: The system cannot read the file.
         """
@@ -62,11 +64,13 @@ class StoredArray(NamedTuple):
             budget.allow(len(block))
             self._fill(file, start, block)
             yield block
+        require_unchanged(file)
 
     def block(self, cuts: Cuts) -> bytearray:
         """Return the bytes of the elements that `cuts` select.
 
         Raises:
+            ChangedFile: Somebody has written the file meanwhile.
             CorruptModel: The file is cut short.
             UnreadableModel: The system cannot read the file.
         """
@@ -88,6 +92,7 @@ class StoredArray(NamedTuple):
                            for cut, stride in zip(cuts[:outer], strides[:outer], strict=True)))  # fmt: skip
         for number, place in enumerate(places):
             self._fill(file, first + sum(place), view[number * run : (number + 1) * run])
+        require_unchanged(file)
         return found
 
     def _fill(self, file: BinaryIO, start: int, view: memoryview) -> None:
@@ -101,6 +106,7 @@ class StoredArray(NamedTuple):
         while view:
             count = file.readinto(view)  # type: ignore[attr-defined] # missing in typeshed's BinaryIO
             if not count:
+                require_unchanged(file)
                 raise CorruptModel(f"{self.called} is cut short")
             view = view[count:]
 

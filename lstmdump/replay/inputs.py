@@ -10,22 +10,21 @@ import io
 import math
 import os
 import re
-import stat
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import BinaryIO, NamedTuple, cast
 
 import numpy as np
 
-from lstmdump.errors import BadInput
+from lstmdump.errors import BadInput, ChangedFile
 from lstmdump.model import locate
+from lstmdump.model.opening import NotRegularError, WatchedFile, require_unchanged
 from lstmdump.model.tensor import Array
 from lstmdump.readers.detect import HDF5_SIGNATURE, PICKLE, ZIP_MAGIC
 
-_MAPPED = 1 << 26  # bytes; larger arrays are mapped into memory
 _BLOCK = 1 << 20  # numbers checked or converted at once
 _MOST_NAMES = 8
 _HEAD = 10_000  # bytes; numpy does not read a longer header
@@ -59,8 +58,7 @@ class _ArrayHeader(NamedTuple):
 def sequences(path: str, dtype: str) -> Array:
     """Read the input in the `.npy` file at `path`, as `dtype` and (batch, length, d).
 
-    An array of (length, d) becomes a batch of one. A large array that already has this dtype is mapped into
-    memory instead of read.
+    An array of (length, d) becomes a batch of one.
 
     Raises:
         BadInput: There is no such array, or it is empty, or holds NaN, infinity, or a number too large for `dtype`.
@@ -81,8 +79,9 @@ def values(path: str, dtype: str) -> Array:
         if 0 in described.shape or not described.shape:
             raise BadInput(f"{path}: it is {described.shape}, which {'is empty' if described.shape else 'has no axis'}")
         _require_whole(file, described, path)
-        found = _read_values(file, described)
-        return found if described.dtype.kind in "iu" else _convert_finite(found, np.dtype(dtype), path)
+        if described.dtype.kind in "iu":
+            return _read_values(file, described, path)
+        return _read_finite(_read_blocks(file, described, path), described, np.dtype(dtype), path)
 
 
 def are_ids(array: Array) -> bool:
@@ -114,7 +113,7 @@ def mask(path: str, shape: tuple[int, int]) -> Array:
         if described.shape not in (shape, shape[1:]):
             raise BadInput(f"{path}: it is {described.shape}; a mask of this input is {shape[1:]} or {shape}")
         _require_whole(file, described, path)
-        values = _read_values(file, described)
+        values = _read_values(file, described, path)
     wrong = np.flatnonzero((values != 0) & (values != 1))
     if wrong.size:
         place = _index_of(wrong[0], values.shape)
@@ -171,11 +170,8 @@ def _read_member(
         described = _read_header(file, name)
         if described.shape not in (shape, shape[1:]):
             raise BadInput(f"{name}: it is {described.shape}; the first state is {shape[1:]} or {shape}")
-        data = file.read(described.size)
-    if len(data) < described.size:
-        raise BadInput(_say_cut_short(name, described, len(data)))
-    values = np.frombuffer(data, described.dtype).reshape(described.shape, order="F" if described.fortran else "C")
-    return np.array(np.broadcast_to(_convert_finite(values, dtype, name), shape))
+        values = _read_finite(_read_blocks(file, described, name), described, dtype, name)
+    return np.array(np.broadcast_to(values, shape))
 
 
 def _say_what_it_may_hold(names: Iterable[str]) -> str:
@@ -187,14 +183,13 @@ def _open(path: str, what_helps: str = _SAVED) -> BinaryIO:
     if locate.is_url(path):
         raise BadInput(f"{path}: only models are read from URLs; download it first")
     try:
-        mode = os.stat(path).st_mode
-        if stat.S_ISDIR(mode):
-            raise BadInput(f"{path}: it is a directory; {what_helps}")
-        if not stat.S_ISREG(mode):
-            raise BadInput(f"{path}: it is not a regular file; {what_helps}")
-        return open(path, "rb")
+        return cast("BinaryIO", io.BufferedReader(WatchedFile(path)))
     except FileNotFoundError as error:
         raise BadInput(f"{path}: no such file or directory") from error
+    except IsADirectoryError as error:
+        raise BadInput(f"{path}: it is a directory; {what_helps}") from error
+    except NotRegularError as error:
+        raise BadInput(f"{path}: it is {error.kind}, not a file; {what_helps}") from error
     except OSError as error:
         raise BadInput(f"{path}: cannot be opened: {error.strerror or error}") from error
     except ValueError as error:  # a NUL in a path
@@ -259,34 +254,67 @@ def _say_cut_short(name: str, described: _ArrayHeader, there: int) -> str:
     return f"{name}: it is cut short: {declared} are {described.size:,} bytes, but it has {there:,}"
 
 
-def _read_values(file: BinaryIO, described: _ArrayHeader) -> Array:
-    """Return the numbers, row by row, read or, if there are many, mapped into memory."""
-    dtype, shape = described.dtype, described.shape[::-1] if described.fortran else described.shape
-    if described.size > _MAPPED:
-        values = np.asarray(np.memmap(file, dtype, "r", described.offset, shape))
-    else:
-        values = np.frombuffer(file.read(described.size), dtype).reshape(shape)
-    return np.ascontiguousarray(values.T) if described.fortran else values
+def _read_values(file: BinaryIO, described: _ArrayHeader, name: str) -> Array:
+    """Return the numbers, row by row."""
+    values, first = np.empty(math.prod(described.shape), described.dtype), 0
+    for block in _read_blocks(file, described, name):
+        values[first : first + block.size] = block
+        first += block.size
+    return _shaped(values, described)
 
 
-def _convert_finite(values: Array, dtype: np.dtype[np.generic], name: str) -> Array:
-    """Convert `values` to `dtype`, and check that all of them are finite."""
-    flat = np.ascontiguousarray(values).reshape(-1)
-    result = flat if flat.dtype == dtype else np.empty(flat.shape, dtype)
-    for first in range(0, flat.size, _BLOCK):
-        block = flat[first : first + _BLOCK]
-        if result is not flat:
-            with np.errstate(over="ignore"):
-                result[first : first + _BLOCK] = block
-        converted = result[first : first + _BLOCK]
+def _read_finite(blocks: Iterable[Array], described: _ArrayHeader, dtype: np.dtype[np.generic], name: str) -> Array:
+    """Return the numbers of `blocks` as `dtype`, row by row, after a check that all of them are finite."""
+    result, first = np.empty(math.prod(described.shape), dtype), 0
+    for block in blocks:
+        converted = result[first : first + block.size]
+        with np.errstate(over="ignore"):
+            converted[:] = block
         if not np.isfinite(converted).all():
             at = int(np.flatnonzero(~np.isfinite(converted))[0])
-            place = list(_index_of(first + at, values.shape))
-            if np.isfinite(block[at]):
-                raise BadInput(f"{name}: it holds {block[at]:g} at {place}, which is too large for {dtype.name}"
-                               + ("; use --dtype float64" if dtype.name == "float32" else ""))  # fmt: skip
-            raise BadInput(f"{name}: it holds {'NaN' if np.isnan(block[at]) else 'infinity'} at {place}")
-    return result.reshape(values.shape)
+            raise _refuse_number(block[at], first + at, described, dtype, name)
+        first += block.size
+    return _shaped(result, described)
+
+
+def _refuse_number(
+    number: np.generic, index: int, described: _ArrayHeader, dtype: np.dtype[np.generic], name: str
+) -> BadInput:
+    """Return the error for a number that is not finite as `dtype`, at `index` of those that are stored."""
+    stored = _index_of(index, described.shape[::-1] if described.fortran else described.shape)
+    place = list(stored[::-1] if described.fortran else stored)
+    if np.isfinite(number):
+        hint = "; use --dtype float64" if dtype.name == "float32" else ""
+        return BadInput(f"{name}: it holds {number:g} at {place}, which is too large for {dtype.name}{hint}")
+    return BadInput(f"{name}: it holds {'NaN' if np.isnan(number) else 'infinity'} at {place}")
+
+
+def _shaped(values: Array, described: _ArrayHeader) -> Array:
+    """Return `values`, as they are stored, in the shape of the array, row by row."""
+    return np.ascontiguousarray(values.reshape(described.shape, order="F" if described.fortran else "C"))
+
+
+def _read_blocks(file: BinaryIO, described: _ArrayHeader, name: str) -> Iterator[Array]:
+    """Yield the numbers as they are stored; nothing is mapped, as cutting a mapped file short kills the process.
+
+    Raises:
+        BadInput: The file is cut short, or was changed while it was read.
+    """
+    width, left = described.dtype.itemsize, described.size
+    while left:
+        data = file.read(min(left, _BLOCK * width))
+        _require_unchanged(file, name)
+        if len(data) < min(left, _BLOCK * width):
+            raise BadInput(_say_cut_short(name, described, described.size - left + len(data)))
+        yield np.frombuffer(data, described.dtype)
+        left -= len(data)
+
+
+def _require_unchanged(file: BinaryIO, name: str) -> None:
+    try:
+        require_unchanged(file)
+    except ChangedFile as error:
+        raise BadInput(f"{name}: it was changed while it was read") from error
 
 
 def _index_of(index: int, shape: tuple[int, ...]) -> tuple[int, ...]:

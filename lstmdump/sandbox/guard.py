@@ -66,14 +66,17 @@ class ModelPath(NamedTuple):
         from lstmdump.lstm.open_model import OpenModel
 
         budget.begin(self.limits)
-        model = readers.read(locate.at(self.path, self.limits), self.format)
+        location = locate.at(self.path, self.limits)
+        model = readers.read(location, self.format)
         try:
             if self.averages:
                 model = _take_averages(model)
-            return OpenModel(self.path, model, find_lstms(model))
+            found = OpenModel(self.path, model, find_lstms(model))
+            location.require_unchanged()
         except BaseException:
             model.close()
             raise
+        return found
 
 
 def _take_averages(model: Model) -> Model:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import io
+import os
 import pickle
 import tracemalloc
 import zipfile
@@ -72,22 +73,45 @@ def test_a_header_that_python_2_wrote_is_read(path: Path) -> None:
     assert inputs.sequences(str(path), "float32").tolist() == [[[1.0, 1.0]]]
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_large_input_is_mapped_with_the_same_values(dtype: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    saved(path, np.arange(24, dtype=np.float32).reshape(2, 3, 4))
-    monkeypatch.setattr(inputs, "_MAPPED", 10)
+def test_a_large_input_is_read_in_blocks(dtype: str, order: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved(path, np.asarray(np.arange(24, dtype=np.float32).reshape(2, 3, 4), order=order))
+    monkeypatch.setattr(inputs, "_BLOCK", 7)
     np.testing.assert_array_equal(inputs.sequences(str(path), dtype), np.arange(24.0).reshape(2, 3, 4))
 
 
-def test_a_large_input_of_the_computed_dtype_uses_no_memory(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    saved(path, np.zeros((100, 1000, 20), np.float32))
-    monkeypatch.setattr(inputs, "_MAPPED", 10)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_reading_a_large_input_takes_the_memory_of_what_is_computed_with(dtype: str, path: Path) -> None:
+    saved(path, np.zeros((1000, 1000, 20), np.float32))  # 80 MB
     tracemalloc.start()
     try:
-        values = inputs.sequences(str(path), "float32")
-        assert (tracemalloc.get_traced_memory()[1] < values.nbytes / 4, values.shape) == (True, (100, 1000, 20))
+        values = inputs.sequences(str(path), dtype)
+        assert tracemalloc.get_traced_memory()[1] < values.nbytes + 20e6
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_number_that_is_not_finite_in_a_later_block_is_named(
+    order: str, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inputs, "_BLOCK", 7)
+    values = np.zeros((2, 3, 4))
+    values[1, 2, 1] = np.nan
+    assert refusal(saved(path, np.asarray(values, order=order))) == "it holds NaN at [1, 2, 1]"
+
+
+def test_an_input_that_is_cut_short_while_it_is_read_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved(path, np.zeros((5_000_000, 5), np.float32))  # it was mapped, and this killed the process
+    finite = np.isfinite
+
+    def cutting(block: np.ndarray) -> np.ndarray:
+        os.truncate(path, 1000)
+        return finite(block)
+
+    monkeypatch.setattr(np, "isfinite", cutting)
+    assert refusal(path) == "it was changed while it was read"
 
 
 @pytest.mark.parametrize(
@@ -174,11 +198,11 @@ def test_a_missing_file_is_reported(path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_opened_is_reported(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(_path: str, _mode: str) -> None:
+    def refused(_path: str) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
     saved(path, np.ones((1, 2)))
-    monkeypatch.setattr(inputs, "open", refused, raising=False)
+    monkeypatch.setattr(inputs, "WatchedFile", refused)
     assert refusal(path) == "cannot be opened: Permission denied"
 
 

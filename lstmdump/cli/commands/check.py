@@ -19,6 +19,7 @@ from lstmdump.cli.selection import PATH, Input, Selection, marked_text, model_op
 from lstmdump.errors import BadExpectation, UnknownFormat
 from lstmdump.export.atomic import whole_file
 from lstmdump.model.escape import visible
+from lstmdump.model.opening import read_bounded
 from lstmdump.model.sentences import plural
 from lstmdump.report import record
 from lstmdump.report.check import (
@@ -180,7 +181,7 @@ def _choose_models(run: Run, selection: Selection, recorded: _Record | None) -> 
 def _read_records(file: str, *, may_lack: bool) -> list[RecordedModel]:
     """Return the records in `file`; none if it does not exist and `may_lack`."""
     try:
-        data = Path(file).read_bytes()
+        data = read_bounded(file)
     except FileNotFoundError as error:
         if may_lack:
             return []

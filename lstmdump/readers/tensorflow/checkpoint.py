@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import closing
 
 from lstmdump.errors import UnreadableModel
 from lstmdump.model.location import Location
@@ -14,7 +15,7 @@ from lstmdump.model.tree import Model
 from lstmdump.readers.detect import Format
 from lstmdump.readers.tensorflow.wire import bundle as wire_bundle
 from lstmdump.readers.tensorflow.wire.bundle import OBJECT_GRAPH_KEY, Bundle, note_missing_files
-from lstmdump.readers.tensorflow.wire.mapped_file import content
+from lstmdump.readers.tensorflow.wire.file_bytes import FileBytes
 from lstmdump.readers.tensorflow.wire.sstable import Table
 
 _LATEST = rb'(?m)^model_checkpoint_path: "((?:[^"\\\n]|\\.)*)"'
@@ -77,8 +78,9 @@ def _note_saved_model(prefix: Location) -> list[str]:
 
 def _is_index(location: Location) -> bool:
     """Return whether the table at `location` is the index of a bundle, and not a checkpoint of the first format."""
-    header = Table(content(location), location.limits).get(b"")
-    return header is not None and wire_bundle.is_bundle_header(header)
+    with closing(FileBytes(location)) as data:
+        header = Table(data, location.limits).get(b"")
+        return header is not None and wire_bundle.is_bundle_header(header)
 
 
 def _choose_checkpoint(directory: Location) -> tuple[Location, list[str]]:

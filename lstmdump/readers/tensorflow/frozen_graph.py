@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-from lstmdump.errors import ModelClosed, UnreadableModel
+from lstmdump.errors import ModelClosed
 from lstmdump.model.limits import Limits
 from lstmdump.model.location import Location
 from lstmdump.model.tensor import Tensor, without_numbers
 from lstmdump.model.tree import Model, grow
 from lstmdump.readers.declared_sizes import Declared
 from lstmdump.readers.detect import Format
-from lstmdump.readers.raw_array import BLOCK, StoredArray
 from lstmdump.readers.tensorflow.graph.cell_search import all_cells
 from lstmdump.readers.tensorflow.graph.functions import LOOPS
 from lstmdump.readers.tensorflow.graph.graph_def import Graph, Node, constant, variables_declared
+from lstmdump.readers.tensorflow.graph.graph_file import read_graph
 from lstmdump.readers.tensorflow.tf1 import cells as tf1_cells
 from lstmdump.readers.tensorflow.tf1 import frozen_names
 from lstmdump.readers.tensorflow.tf1 import variables as tf1_variables
 from lstmdump.readers.tensorflow.wire import dtypes
-from lstmdump.readers.tensorflow.wire.mapped_file import content
 
 _READING = ("/read", "/Read/ReadVariableOp", "/ReadVariableOp")
 _PASSING_ON = frozenset({"Identity", "Enter"})
@@ -40,17 +39,25 @@ def read(location: Location) -> Model:
     Raises:
         UnreadableModel: The graph cannot be read, or is damaged.
     """
+    stored = read_graph(location)
     try:
-        graph = Graph(content(location), location.limits)
-    except OSError as error:
-        raise UnreadableModel(f"cannot be read: {error.strerror or error}") from error
+        return _read(Graph(stored.data, location.limits, stored), stored.close, location)
+    except BaseException:
+        stored.close()
+        raise
+
+
+def _read(graph: Graph, close: Callable[[], None], location: Location) -> Model:
     found = [(node, tensor) for node in graph.running("Const") if (tensor := _read_array(node)) is not None]
     _require_stored(found, graph, location)
     closed: list[bool] = []
-    constants = {
-        node.name: _require_open(_stream_rows(tensor, node, graph, location), closed) for node, tensor in found
-    }
-    return describe(graph, constants, location.limits, producer="", release=lambda: closed.append(True))
+    constants = {node.name: _require_open(tensor, closed) for node, tensor in found}
+
+    def release() -> None:
+        closed.append(True)
+        close()
+
+    return describe(graph, constants, location.limits, producer="", release=release)
 
 
 def describe(
@@ -120,32 +127,6 @@ def _require_stored(found: Iterable[tuple[Node, Tensor]], graph: Graph, location
     for _, tensor in found:
         declared.take(tensor.size * (dtypes.item_size(tensor.dtype) or 0))
     declared.require_stored()
-
-
-def _stream_rows(tensor: Tensor, node: Node, graph: Graph, location: Location) -> Tensor:
-    """Return `tensor`, which `node` holds, with rows that are read from the file if it is local and the tensor large.
-
-    The pages of a memory map stay resident once they are read, and the file may be larger than the memory.
-    """
-    width = dtypes.item_size(tensor.dtype) if tensor.dtype != "bfloat16" else None
-    is_large = width is not None and tensor.size * width > BLOCK
-    if not is_large or not location.is_here or graph.node(node.name) is not node or not _is_content(node):
-        return tensor
-
-    def rows() -> Iterator[memoryview]:
-        try:
-            with location.open(buffered=False) as file:
-                start = graph.content_start(node.name)
-                yield from StoredArray(lambda: file, location.name, start, tensor.shape, width or 0).rows()
-        except OSError as error:
-            raise UnreadableModel(f"cannot be read: {error.strerror or error}") from error
-
-    return Tensor(tensor.name, tensor.shape, tensor.dtype, tensor.fetch, rows)
-
-
-def _is_content(node: Node) -> bool:
-    """Return whether the tensor that `node` holds is stored as bytes, not as one field per number."""
-    return node.value is not None and len(node.value.bytes(4)) > 0
 
 
 def _require_open(tensor: Tensor, closed: Sequence[bool]) -> Tensor:

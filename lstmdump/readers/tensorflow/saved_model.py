@@ -13,7 +13,7 @@ from lstmdump.model.location import Location
 from lstmdump.model.tree import Model
 from lstmdump.readers.protobuf import Buffer, Message
 from lstmdump.readers.tensorflow.wire.bundle import OBJECT_GRAPH_KEY, Bundle, note_missing_files
-from lstmdump.readers.tensorflow.wire.mapped_file import content
+from lstmdump.readers.tensorflow.wire.file_bytes import read_whole
 
 _MODEL, _TEXT_MODEL = "saved_model.pb", "saved_model.pbtxt"
 _SERVING = "serve"
@@ -30,7 +30,7 @@ def read(location: Location) -> Model:
     file = directory.child(_MODEL) if location.is_dir() else location
     if not file.is_file() and directory.child(_TEXT_MODEL).is_file():
         raise UnsupportedFormat("a SavedModel in text form (saved_model.pbtxt); save it with as_text=False")
-    meta_graph = _choose_meta_graph(content(file, file.name), directory.limits)
+    meta_graph = _choose_meta_graph(memoryview(read_whole(file, file.name)), directory.limits)
     prefix = directory.child("variables").child("variables")
     bundle = Bundle(prefix) if prefix.sibling("variables.index").is_file() else None
     try:

@@ -32,6 +32,15 @@ class ShardedFile(PositionedFile):
         """The size of all files together, in bytes."""
         return self._size
 
+    def require_unchanged(self) -> None:
+        """Check that nobody has written a file since it was opened.
+
+        Raises:
+            ChangedFile: Somebody has.
+        """
+        for shard in self._shards:
+            shard.require_unchanged()
+
     def _read(self, view: memoryview, start: int) -> int:
         if not view:
             return 0

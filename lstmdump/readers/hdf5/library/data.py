@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
 import struct
-import weakref
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from functools import cached_property, partial
 from typing import Any, BinaryIO
 
@@ -17,12 +14,12 @@ import numpy as np
 from lstmdump.errors import CorruptModel, ModelClosed, RefusedModel, UnsupportedFormat
 from lstmdump.model import budget
 from lstmdump.model.limits import limit_exceeded
-from lstmdump.model.location import Location
+from lstmdump.model.opening import require_unchanged
 from lstmdump.model.tensor import Array, Cuts
 from lstmdump.readers.declared_sizes import Declared
 from lstmdump.readers.hdf5.choice import NotPlain
 from lstmdump.readers.hdf5.chunks import ChunkedArray, Chunking
-from lstmdump.readers.hdf5.library.calls import FOREIGN_ERRORS, H5pyCall
+from lstmdump.readers.hdf5.library.calls import H5pyCall
 from lstmdump.readers.hdf5.library.chunks import iterate_chunks, read_chunk, read_filters
 from lstmdump.readers.hdf5.library.object_headers import AttributeTexts, DatasetHeaders
 from lstmdump.readers.hdf5.plain.blocks import Blocks
@@ -39,8 +36,11 @@ _COPIES = 4  # of such a band in memory: h5py's, in the caller's form, and what 
 class HDF5Data:
     """The bytes of an HDF5 file, and the extents of the arrays that have been looked up.
 
+    Attributes:
+        opened: the file, open for reading at any position.
+
     Args:
-        source: the location of the file, or the open file.
+        opened: as the attribute.
         file: the same file, opened by h5py.
         at_hand: whether small parts of the file can be read fast.
         declared: the sizes of all arrays of the model, some of which are in this file.
@@ -49,7 +49,7 @@ class HDF5Data:
 
     def __init__(
         self,
-        source: Location | BinaryIO,
+        opened: BinaryIO,
         file: h5py.File,
         *,
         at_hand: bool,
@@ -57,10 +57,8 @@ class HDF5Data:
         stored: int | None = None,
     ) -> None:
         self._at_hand = at_hand
-        self._source = source
+        self.opened = opened
         self._file = file
-        self._open_tried = False
-        self._opened: BinaryIO | None = None
         with H5pyCall("reading the file size"):
             self._size = file.id.get_filesize()
             created = file.id.get_create_plist()
@@ -81,12 +79,9 @@ class HDF5Data:
             CorruptModel: The header of the dataset cannot be read without h5py.
             UnsupportedFormat: They were not.
         """
-        file = self.opened()
-        if file is None:
-            raise CorruptModel(f"the chunks of {path} cannot be checked: the file was replaced")
         try:
             address = self._base + int(h5py.h5o.get_info(dataset.id).addr)
-            message = read_layout_message(Blocks(file, self._size), address)
+            message = read_layout_message(Blocks(self.opened, self._size), address)
             require_filtered_edges(message, dataset.shape, path)
         except (NotPlain, OSError, ValueError, IndexError, struct.error) as error:
             raise CorruptModel(f"the chunks of {path} cannot be checked: its header is damaged") from error
@@ -97,21 +92,19 @@ class HDF5Data:
         No text is longer than the file. Only if that bound exceeds the limit are the lengths looked up.
         """
         bound = int(count * self._size)
-        if bound <= self.most_text or (texts := self._texts) is None:
+        if bound <= self.most_text:
             return bound
-        found = texts.length(int(h5py.h5o.get_info(holder).addr), name, count)
+        found = self._texts.length(int(h5py.h5o.get_info(holder).addr), name, count)
         return bound if found is None else found
 
     @cached_property
-    def _texts(self) -> AttributeTexts | None:
-        file = self.opened()
-        return None if file is None else AttributeTexts(file, self._file.id.get_create_plist().get_userblock())
+    def _texts(self) -> AttributeTexts:
+        return AttributeTexts(self.opened, self._file.id.get_create_plist().get_userblock())
 
     @cached_property
     def headers(self) -> DatasetHeaders | None:
         """The headers of the datasets in the file, or None if h5py has to read them."""
-        file = self.opened() if self._at_hand else None
-        return None if file is None else DatasetHeaders(file, self._file.id)
+        return DatasetHeaders(self.opened, self._file.id) if self._at_hand else None
 
     def dataset(self, path: str) -> h5py.Dataset:
         """Open the dataset at `path`; the links of the path must have been checked.
@@ -127,23 +120,13 @@ class HDF5Data:
             require_internal_layout(dataset, path)  # again, because the header may have been decoded without h5py
             return h5py.Dataset(dataset)
 
-    def opened(self) -> BinaryIO | None:
-        """Return the file, open for reading, or None if it is not, or may not be, the file that h5py has opened."""
-        if not isinstance(self._source, Location):
-            return self._source
-        if not self._open_tried:
-            self._open_tried = True
-            with suppress(*FOREIGN_ERRORS):  # then h5py reads the file, and reports what is wrong
-                file = self._source.open(buffered=False)
-                weakref.finalize(self, file.close)  # if the model is not closed; h5py does the same with its file
-                if os.path.samestat(os.fstat(file.fileno()), os.fstat(self._file.id.get_vfd_handle())):
-                    self._opened = file
-        return self._opened
+    def require_unchanged(self) -> None:
+        """Check that nobody has written the file since it was opened.
 
-    def close(self) -> None:
-        """Close the file."""
-        if self._opened is not None:
-            self._opened.close()
+        Raises:
+            ChangedFile: Somebody has.
+        """
+        require_unchanged(self.opened)
 
 
 class DatasetNumbers:
@@ -174,6 +157,7 @@ class DatasetNumbers:
             else:
                 lengths = [cut.stop - cut.start for cut in cuts]
                 values = np.frombuffer(stored.block(cuts), self._stored_dtype).reshape(lengths)
+            self._data.require_unchanged()
             if self._is_bfloat16:
                 return from_bfloat16(np.ascontiguousarray(values).view("<u2"))  # HDF5 has no type for it
             return values.astype(values.dtype.newbyteorder("="), copy=False)
@@ -192,6 +176,7 @@ class DatasetNumbers:
             yield from stored.rows()
         else:
             yield from (swapped(block, self._stored_dtype.itemsize) for block in stored.rows())
+        self._data.require_unchanged()
 
     def _find_stored(self) -> StoredArray | ChunkedArray | None:
         """Return the array in the file, or None if h5py has to read it: never if it has chunks."""
@@ -225,8 +210,9 @@ class DatasetNumbers:
         dataset = self._dataset
         offset = dataset.id.get_offset()
         expected = h5py.h5t.py_create(dataset.dtype.newbyteorder("<"))
-        if offset is None or not dataset.id.get_type().equal(expected) or (file := self._data.opened()) is None:
+        if offset is None or not dataset.id.get_type().equal(expected):
             return None
+        file = self._data.opened
         return StoredArray(lambda: file, "the file", offset, dataset.shape, dataset.dtype.itemsize)
 
     def _divide(self) -> ChunkedArray:

@@ -8,8 +8,9 @@ anything is opened through them, and HDF5 filter plugins are not loaded. h5py's 
 from __future__ import annotations
 
 import os
+import weakref
 from functools import cached_property
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 os.environ["HDF5_PLUGIN_PRELOAD"] = "::"  # tells HDF5 to load no plugins, even if HDF5_PLUGIN_PATH is set
 
@@ -19,6 +20,7 @@ from lstmdump.errors import CorruptModel, RefusedModel
 from lstmdump.model import budget
 from lstmdump.model.limits import DEFAULTS
 from lstmdump.model.location import Location
+from lstmdump.model.opening import WatchedFile, changed, path_of
 from lstmdump.model.tensor import Tensor
 from lstmdump.readers.declared_sizes import Declared
 from lstmdump.readers.hdf5.groups import Group, HDF5File, encode_path, too_many_links
@@ -171,29 +173,22 @@ class LibraryFile(LibraryGroup, HDF5File):
     ) -> None:
         if declared is None:
             declared = Declared(source.limits if isinstance(source, Location) else DEFAULTS)
-        if isinstance(source, Location) and not source.is_here:
-            source = source.open()
+        at_hand = in_memory or (isinstance(source, Location) and source.is_here)
+        own = _open(source) if isinstance(source, Location) else None
+        opened = cast("BinaryIO", own or source)
         try:
-            with H5pyCall():
-                if isinstance(source, Location):
-                    self._file = h5py.File(source.inside(), "r")
-                else:
-                    self._file = h5py.File(h5py.h5f.open_file_image(source.read()) if in_memory else source, "r")
-                budget.allow(min(self._file.id.get_filesize(), _MAX_METADATA) * _TIMES, copies=_COPIES)
-                _enlarge_metadata_cache(self._file.id)
-        except FOREIGN_ERRORS as error:
-            words = " ".join(str(error).split())
-            if "truncated file" in words:
-                raise CorruptModel("HDF5, but cut short: the file ends before its data; copy it again") from error
-            raise CorruptModel(f"HDF5, but it cannot be opened ({words})") from error
-        try:
+            self._file = _open_with_h5py(opened, in_memory=in_memory)
             with H5pyCall("looking up /"):
                 root = h5py.h5g.open(self._file.id, b"/")
+                data = HDF5Data(opened, self._file, at_hand=at_hand, declared=declared, stored=stored)
         except BaseException:
-            self._file.close()
+            if own is not None:
+                own.close()
             raise
-        at_hand = in_memory or isinstance(source, Location)
-        super().__init__(root, "", HDF5Data(source, self._file, at_hand=at_hand, declared=declared, stored=stored))
+        if own is not None:
+            weakref.finalize(data, own.close)  # if the model is not closed
+        self._opened = own
+        super().__init__(root, "", data)
 
     def check_declared_sizes(self) -> None:
         """Check the arrays looked up so far against the stored bytes.
@@ -206,8 +201,40 @@ class LibraryFile(LibraryGroup, HDF5File):
 
     def close(self) -> None:
         """Close the file."""
-        self._data.close()
         self._file.close()
+        if self._opened is not None:
+            self._opened.close()
+
+
+def _open(location: Location) -> BinaryIO:
+    try:
+        return location.open(buffered=not location.is_here)
+    except FOREIGN_ERRORS as error:
+        raise CorruptModel(f"HDF5, but it cannot be opened ({' '.join(str(error).split())})") from error
+
+
+def _open_with_h5py(opened: BinaryIO, *, in_memory: bool) -> h5py.File:
+    """Open with h5py what is open already, on this machine by a path.
+
+    Raises:
+        CorruptModel: HDF5 cannot open it: it is cut short or damaged.
+    """
+    try:
+        with H5pyCall():
+            if isinstance(opened, WatchedFile):
+                file = h5py.File(path_of(opened), "r")
+                if not os.path.samestat(os.fstat(opened.fileno()), os.fstat(file.id.get_vfd_handle())):
+                    raise changed(opened.path)
+            else:
+                file = h5py.File(h5py.h5f.open_file_image(opened.read()) if in_memory else opened, "r")
+            budget.allow(min(file.id.get_filesize(), _MAX_METADATA) * _TIMES, copies=_COPIES)
+            _enlarge_metadata_cache(file.id)
+    except FOREIGN_ERRORS as error:
+        words = " ".join(str(error).split())
+        if "truncated file" in words:
+            raise CorruptModel("HDF5, but cut short: the file ends before its data; copy it again") from error
+        raise CorruptModel(f"HDF5, but it cannot be opened ({words})") from error
+    return file
 
 
 def _enlarge_metadata_cache(file: h5py.h5f.FileID) -> None:

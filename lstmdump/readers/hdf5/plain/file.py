@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, cast
 from lstmdump.errors import CorruptModel
 from lstmdump.model import budget
 from lstmdump.model.location import Location
+from lstmdump.model.opening import require_unchanged
 from lstmdump.model.tensor import Tensor
 from lstmdump.readers.declared_sizes import Declared
 from lstmdump.readers.hdf5.choice import MOST_MEMBERS, MOST_OBJECTS, MOST_TEXT, NotPlain, require_usual
@@ -200,6 +201,7 @@ class PlainObjects:
         view = memoryview(found)
         while view and (count := self.file.readinto(view)):  # type: ignore[attr-defined] # missing in typeshed's BinaryIO
             view = view[count:]
+        require_unchanged(self.file)
         if view:
             raise CorruptModel("the file is cut short")
         return bytes(found)

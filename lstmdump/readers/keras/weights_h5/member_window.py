@@ -7,6 +7,7 @@ from typing import BinaryIO
 
 from lstmdump.errors import CorruptModel
 from lstmdump.model import budget
+from lstmdump.model.opening import require_unchanged
 from lstmdump.model.seekable import PositionedFile
 from lstmdump.model.zipfiles import crc32, crc32_combine
 
@@ -41,6 +42,14 @@ class MemberWindow(PositionedFile):
         found = self._file.read(max(0, self._size - self._at))
         self._at += len(found)
         return found
+
+    def require_unchanged(self) -> None:
+        """Check that nobody has written the archive since it was opened.
+
+        Raises:
+            ChangedFile: Somebody has.
+        """
+        require_unchanged(self._file)
 
     def _read(self, view: memoryview, start: int) -> int:
         count = self._fetch(view, start)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import struct
 from abc import ABC, abstractmethod
+from bisect import bisect_left
 from collections.abc import Collection, Iterator
 from functools import cached_property
 
@@ -16,6 +17,7 @@ from lstmdump.model import budget
 from lstmdump.model.limits import DEFAULTS, Limits
 from lstmdump.model.tensor import Array, Cuts, Tensor
 from lstmdump.readers.protobuf import Buffer, Message, as_text, fields, shortest_float32, spans
+from lstmdump.readers.tensorflow.graph.graph_file import GraphFile, StoredContent
 from lstmdump.readers.tensorflow.graph.node_index import NodeIndex
 from lstmdump.readers.tensorflow.wire import decode, dtypes
 
@@ -43,6 +45,10 @@ class Nodes(ABC):
     def taking(self, output: str) -> Iterator[Node]:
         """Iterate over the nodes that take `output`, for instance `split:2`."""
 
+    def content_of(self, node: Node) -> StoredContent | None:  # noqa: ARG002 - only a graph in a file has some
+        """Return the content of the constant `node` in the file, if it has not been read."""
+        return None
+
     def returned(self, argument: str) -> str | None:  # noqa: ARG002 - the body of a loop has some
         """Return the output that takes the place of `argument` at the next turn of the loop whose body this is."""
         return None
@@ -63,10 +69,12 @@ class Node:
     Attributes:
         name: the name of the node.
         home: the graph or function body that the node and its inputs are in.
+        start: the offset in its graph.
     """
 
-    def __init__(self, data: Buffer, home: Nodes, name: str | None = None) -> None:
+    def __init__(self, data: Buffer, home: Nodes, name: str | None = None, start: int = 0) -> None:
         self.home = home
+        self.start = start
         self._data = data
         self.name = self._head[0] if name is None else name
 
@@ -87,6 +95,11 @@ class Node:
     def scope(self) -> str:
         """The scope that the node is in: all but the last step of its name."""
         return self.name.rpartition("/")[0]
+
+    @property
+    def stop(self) -> int:
+        """The offset in its graph of what follows."""
+        return self.start + len(self._data)
 
     @cached_property
     def operation(self) -> str:
@@ -118,6 +131,11 @@ class Node:
 class Graph(Nodes):
     """The nodes of the GraphDef in `data`, each parsed on demand.
 
+    Args:
+        data: the GraphDef.
+        limits: as the attribute.
+        stored: the file of which `data` are the bytes, if some of them have not been read.
+
     Attributes:
         limits: how far the graph is trusted.
         version: the version of TensorFlow that wrote the graph, or "" if it is unknown.
@@ -128,8 +146,10 @@ class Graph(Nodes):
         RefusedModel: The graph has too many nodes.
     """
 
-    def __init__(self, data: Buffer, limits: Limits = DEFAULTS) -> None:
+    def __init__(self, data: Buffer, limits: Limits = DEFAULTS, stored: GraphFile | None = None) -> None:
         self.limits = limits
+        self._stored = stored
+        self._starts = [] if stored is None else sorted(stored.contents)
         self._data = data if len(data) > _MAX_COPIED else bytes(data)  # searching a copy in bytes is faster
         self._index = NodeIndex(self._data, limits.nodes)
         self._nodes: dict[int, Node] = {}
@@ -195,15 +215,17 @@ class Graph(Nodes):
                 found.setdefault(name, []).append(index)
         return found
 
-    def content_start(self, name: str) -> int:
-        """Return the offset of the `tensor_content` bytes of the node `name`, a constant."""
-        turn = self.turn(name)
-        start, stop = self._index.bounds(turn)
-        attributes = spans(self._data, 5, start, stop)
+    def content_of(self, node: Node) -> StoredContent | None:
+        """Return the content of the constant `node` in the file, if it has not been read."""
+        turn = bisect_left(self._starts, node.start)
+        if self._stored is None or turn == len(self._starts) or self._starts[turn] >= node.stop:
+            return None
+        attributes = spans(self._data, 5, node.start, node.stop)
         found = [one for one in attributes if Message(self._data[slice(*one)]).bytes(1) == b"value"][-1:]
         for number in (2, 8, 4):  # the AttrValue, its TensorProto and the content of that, each in one part or several
             found = [inner for outer in found for inner in spans(self._data, number, *outer)]
-        return found[-1][0]
+        is_left_out = bool(found) and self._stored.contents.get(found[-1][0]) == found[-1][1]
+        return StoredContent(self._stored, found[-1][0]) if is_left_out else None
 
     def _get_node(self, index: int) -> Node:
         if index not in self._nodes:
@@ -212,7 +234,8 @@ class Graph(Nodes):
 
     def _parse_node(self, index: int) -> Node:
         name, bounds = self._index.name(index), self._index.bounds(index)
-        return Node(memoryview(self._data)[slice(*bounds)], self, as_text(name) if name else None)
+        data = memoryview(self._data)[slice(*bounds)]
+        return Node(data, self, as_text(name) if name else None, bounds[0])
 
 
 def _encode_text(text: str) -> bytes:
@@ -230,13 +253,15 @@ def constant(node: Node) -> Tensor | None:
     Raises:
         CorruptModel: The number of stored bytes does not match the shape.
     """
-    return None if node.value is None else tensor_in(node.value, node.name)
+    if node.value is None:
+        return None
+    return tensor_in(node.value, node.name, stored=node.home.content_of(node))
 
 
 def scalar(node: Node) -> float | None:
     """Return the number of a constant with one element, without numpy; None if `node` is anything else."""
     message = node.value
-    if message is None:
+    if message is None or node.home.content_of(node) is not None:
         return None
     dtype = dtypes.dtype_name(message.integer(1))
     if dtype not in _SCALARS or math.prod(dtypes.shape_of(message.message(2))) != 1:
@@ -280,11 +305,13 @@ def tensor_in(
     dtype: str | None = None,
     *,
     may_be_short: bool = True,
+    stored: StoredContent | None = None,
 ) -> Tensor | None:
     """Return the tensor in a TensorProto, or None if it does not hold numbers.
 
     `shape` and `dtype` replace those of the message, which may lack them. The last stored number may stand for the
-    missing ones, as in constants, only if `may_be_short`.
+    missing ones, as in constants, only if `may_be_short`. The bytes of a content that is `stored` in a file are read
+    from there.
     """
     shape = dtypes.shape_of(message.message(2)) if shape is None else shape
     dtype = dtypes.dtype_name(message.integer(1)) if dtype is None else dtype
@@ -294,6 +321,8 @@ def tensor_in(
     content = message.bytes(4)
     if len(content) not in (0, size):
         raise CorruptModel(f"{name} is {dtype} {shape}, {size} bytes, but {len(content)} are stored")
+    if stored is not None:
+        return stored.tensor(name, shape, dtype)
 
     def fetch(cuts: Cuts) -> Array:
         budget.allow(budget.ARRAY)

@@ -21,7 +21,7 @@ from lstmdump.readers.tensorflow.objects import model as object_model
 from lstmdump.readers.tensorflow.objects.graph import ObjectGraph
 from lstmdump.readers.tensorflow.objects.keras_names import Named
 from lstmdump.readers.tensorflow.wire.bundle import OBJECT_GRAPH_KEY, Bundle
-from lstmdump.readers.tensorflow.wire.mapped_file import content
+from lstmdump.readers.tensorflow.wire.file_bytes import read_whole
 
 if TYPE_CHECKING:
     from lstmdump.model.network import NetworkDescription
@@ -119,7 +119,7 @@ def _read_metadata(graph: ObjectGraph, directory: Location, found: list[weights.
     texts = {number: graph.nodes[number].metadata for number in needed}
     file = directory.child(_METADATA)
     if file.is_file():
-        for data in Message(content(file, file.name), directory.limits.nodes).all_bytes(1):
+        for data in Message(memoryview(read_whole(file, file.name)), directory.limits.nodes).all_bytes(1):
             node = dict(fields(data))
             number = as_integer(node.get(2, 0))
             if number in needed:

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections import Counter
 
 from lstmdump.errors import CorruptModel, ModelClosed
-from lstmdump.model.limits import limit_exceeded
+from lstmdump.model.limits import Limits, limit_exceeded
 from lstmdump.model.location import Location
 from lstmdump.model.tensor import Array, Cuts, Tensor
 from lstmdump.readers.protobuf import Message
 from lstmdump.readers.tensorflow.graph import graph_def
 from lstmdump.readers.tensorflow.wire import decode, dtypes, partitions
-from lstmdump.readers.tensorflow.wire.mapped_file import content
+from lstmdump.readers.tensorflow.wire.file_bytes import FileBytes
 from lstmdump.readers.tensorflow.wire.partitions import Span
 from lstmdump.readers.tensorflow.wire.sstable import Table
 
@@ -29,17 +29,13 @@ class CheckpointV1:
     """
 
     def __init__(self, location: Location) -> None:
-        self._table: Table | None = Table(content(location), location.limits)
-        header = self._table.get(b"")
-        if header is None:
-            raise CorruptModel("a checkpoint without its list of tensors")
-        listed = Message(header, location.limits.nodes).message(1).messages(1)
-        if len(listed) > location.limits.objects:
-            raise limit_exceeded("objects", f"a checkpoint that lists {len(listed):,} tensors", needed=len(listed))
-        self._listed = {entry.text(1): entry for entry in listed}
-        if len(self._listed) < len(listed):
-            twice = next(name for name, times in Counter(entry.text(1) for entry in listed).items() if times > 1)
-            raise CorruptModel(f"a checkpoint that lists {twice} twice")
+        self._file = FileBytes(location)
+        try:
+            self._table: Table | None = Table(self._file, location.limits)
+            self._listed = _list_tensors(self._table, location.limits)
+        except BaseException:
+            self._file.close()
+            raise
 
     def tensors(self) -> dict[str, Tensor]:
         """Return all tensors by name, not yet read."""
@@ -48,6 +44,7 @@ class CheckpointV1:
     def close(self) -> None:
         """Close the file."""
         self._table = None
+        self._file.close()
 
     def _describe_tensor(self, name: str, entry: Message) -> Tensor:
         shape, dtype = dtypes.shape_of(entry.message(2)), dtypes.dtype_name(entry.integer(3))
@@ -82,3 +79,18 @@ class CheckpointV1:
             return tensor.fetch(cuts)
 
         return Tensor(name, shape, dtype, fetch)
+
+
+def _list_tensors(table: Table, limits: Limits) -> dict[str, Message]:
+    """Return the descriptions of all tensors in `table` by name."""
+    header = table.get(b"")
+    if header is None:
+        raise CorruptModel("a checkpoint without its list of tensors")
+    listed = Message(header, limits.nodes).message(1).messages(1)
+    if len(listed) > limits.objects:
+        raise limit_exceeded("objects", f"a checkpoint that lists {len(listed):,} tensors", needed=len(listed))
+    found = {entry.text(1): entry for entry in listed}
+    if len(found) < len(listed):
+        twice = next(name for name, times in Counter(entry.text(1) for entry in listed).items() if times > 1)
+        raise CorruptModel(f"a checkpoint that lists {twice} twice")
+    return found

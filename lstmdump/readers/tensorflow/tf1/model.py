@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from lstmdump.errors import CorruptModel
-from lstmdump.model.limits import DEFAULTS, Limits, limit_exceeded
+from lstmdump.model.limits import DEFAULTS, Limits
 from lstmdump.model.location import Location
 from lstmdump.model.tensor import Tensor, without_numbers
 from lstmdump.model.tree import Model, grow
@@ -18,6 +18,7 @@ from lstmdump.readers.tensorflow.graph.graph_def import Graph, variables_declare
 from lstmdump.readers.tensorflow.tf1 import cells as tf1_cells
 from lstmdump.readers.tensorflow.tf1 import variables as tf1_variables
 from lstmdump.readers.tensorflow.wire.bundle import Bundle
+from lstmdump.readers.tensorflow.wire.file_bytes import read_whole
 
 if TYPE_CHECKING:
     from lstmdump.readers.tensorflow.tf1.checkpoint_v1 import CheckpointV1
@@ -100,15 +101,7 @@ def read_first_format(location: Location) -> Model:
 
 
 def _read_meta(meta: Location) -> Buffer:
-    """Return the content of the file `meta`.
-
-    Raises:
-        RefusedModel: The file is too long to be read as a whole.
-    """
-    size, most = meta.size() or 0, meta.limits.memory // _COPIES
-    if size > most:
-        raise limit_exceeded("memory", f"{meta.name} has {size:,} bytes", needed=size * _COPIES)
-    return meta.read()
+    return memoryview(read_whole(meta, meta.name, copies=_COPIES))
 
 
 def of_meta_graph(meta_graph: Message, limits: Limits = DEFAULTS) -> Graph:

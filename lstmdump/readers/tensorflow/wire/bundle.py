@@ -30,6 +30,7 @@ from lstmdump.readers.protobuf import (
 )
 from lstmdump.readers.raw_array import StoredArray
 from lstmdump.readers.tensorflow.wire import crc32c, decode, dtypes, partitions
+from lstmdump.readers.tensorflow.wire.file_bytes import read_whole
 from lstmdump.readers.tensorflow.wire.sstable import Table
 
 _HEADER_KEY = b""
@@ -78,10 +79,7 @@ class Bundle:
         self._verified: set[Entry] = set()
         self._closed = False
         self._byte_order_checked = False
-        try:
-            entries = self._read_index(prefix.sibling(prefix.name + ".index"))
-        except OSError as error:
-            raise UnreadableModel(f"the index cannot be read: {error.strerror or error}") from error
+        entries = self._read_index(prefix.sibling(prefix.name + ".index"))
         header = Message(entries.pop(_HEADER_KEY, b""))
         if header.message(3).integer(2) > _VERSION:
             raise UnsupportedFormat("the checkpoint can be read by newer releases of TensorFlow only")
@@ -111,14 +109,13 @@ class Bundle:
         Raises:
             RefusedModel: The index is too long, or has too many entries or too long names.
         """
-        size, most = index.size() or 0, self.limits.objects
-        if size * _COPIES > self.limits.memory:
-            raise limit_exceeded("memory", f"the index has {size:,} bytes", needed=size * _COPIES)
-        entries = dict(islice(Table(index.read(), self.limits).items(), most + 1))
+        most = self.limits.objects
+        data = read_whole(index, "the index", copies=_COPIES)
+        entries = dict(islice(Table(data, self.limits).items(), most + 1))
         if len(entries) > most:
             raise limit_exceeded("objects", f"the index has more than {most:,} entries", needed=10 * most)
         names = sum(map(len, entries))
-        if (needed := size * _COPIES + names * _COPIES_OF_NAMES) > self.limits.memory:
+        if (needed := len(data) * _COPIES + names * _COPIES_OF_NAMES) > self.limits.memory:
             raise limit_exceeded("memory", f"the index holds names of {names:,} bytes in total", needed=needed)
         return entries
 

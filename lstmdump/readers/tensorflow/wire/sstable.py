@@ -16,6 +16,7 @@ from lstmdump.model.limits import DEFAULTS, Limits, limit_exceeded
 from lstmdump.readers.detect import LEVELDB_MAGIC
 from lstmdump.readers.protobuf import Buffer, varint
 from lstmdump.readers.tensorflow.wire import crc32c
+from lstmdump.readers.tensorflow.wire.file_bytes import FileBytes
 
 Block = TypeVar("Block", bytes, memoryview)
 
@@ -31,7 +32,7 @@ class Table:
     """A table whose blocks are read on demand and checked when they are read.
 
     Args:
-        data: the bytes of the table.
+        data: the bytes of the table, or the file that holds it, of which one block is read at a time.
         limits: the limits for the number of blocks, that of the entries in each block, and the length of keys.
 
     Raises:
@@ -40,9 +41,9 @@ class Table:
         UnsupportedFormat: The table is compressed, which TensorFlow never does.
     """
 
-    def __init__(self, data: Buffer, limits: Limits = DEFAULTS) -> None:
+    def __init__(self, data: Buffer | FileBytes, limits: Limits = DEFAULTS) -> None:
         self._limits = limits
-        self._data = memoryview(data)
+        self._data = data if isinstance(data, FileBytes) else memoryview(data)
         if len(data) < _FOOTER or self._data[-len(LEVELDB_MAGIC) :] != LEVELDB_MAGIC:
             raise CorruptModel("not a LevelDB table, or cut short: the footer is missing")
         footer = self._data[-_FOOTER:]
@@ -92,15 +93,16 @@ class Table:
         trailer = offset + size
         if trailer + _TRAILER > len(self._data) - _FOOTER:
             raise CorruptModel("damaged LevelDB table: a block is outside the file")
-        kind = self._data[trailer]
-        stored = int.from_bytes(self._data[trailer + 1 : trailer + _TRAILER], "little")
-        if crc32c.masked(self._data[offset : trailer + 1]) != stored:
+        block = self._data[offset : trailer + _TRAILER]
+        kind = block[size]
+        stored = int.from_bytes(block[size + 1 :], "little")
+        if crc32c.masked(block[: size + 1]) != stored:
             raise CorruptModel("damaged LevelDB table: the checksum of a block does not match")
         if kind == _SNAPPY:
             raise UnsupportedFormat("a LevelDB table compressed with snappy, which TensorFlow does not write")
         if kind != _UNCOMPRESSED:
             raise CorruptModel(f"damaged LevelDB table: a block of unknown kind {kind}")
-        return self._data[offset:trailer]
+        return block[:size]
 
 
 def _read_handle(data: Buffer, position: int) -> tuple[tuple[int, int], int]:

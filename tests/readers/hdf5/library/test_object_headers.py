@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from lstmdump.errors import RefusedModel
-from lstmdump.model.location import Location
 from lstmdump.readers.hdf5.library.data import DatasetNumbers, HDF5Data
 from lstmdump.readers.hdf5.library.object_headers import AttributeTexts, DatasetHeaders
 
@@ -109,8 +108,8 @@ def test_a_damaged_byte_of_a_dataset_header_raises_nothing(tmp_path: Path) -> No
 def test_numbers_in_another_file_are_refused_again_when_they_are_read(tmp_path: Path) -> None:
     path = tmp_path / "x.h5"
     shape_in(path, external)
-    with h5py.File(path, "r") as file:
-        data = HDF5Data(Location(path), file, at_hand=True)
+    with h5py.File(path, "r") as file, path.open("rb") as opened:
+        data = HDF5Data(opened, file, at_hand=True)
         with pytest.raises(RefusedModel, match="x stores its numbers in another file"):
             DatasetNumbers("x", data, is_bfloat16=False).fetch((slice(0, 3), slice(0, 4)))
 
