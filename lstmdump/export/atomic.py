@@ -14,12 +14,13 @@ import re
 import stat
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache, lru_cache
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO
 
 from lstmdump.errors import OutputExists, OutputUnwritable
+from lstmdump.export.directories import Directory, OutputDirectory
 
 try:
     import fcntl
@@ -28,7 +29,6 @@ except ImportError:  # Windows
 else:
     _HAS_LOCKS = True
 
-Result = TypeVar("Result")
 _OPEN_FILES = "/proc/self/fd"  # through this directory, Linux gives a name to a file without one
 _NAMELESS = getattr(os, "O_TMPFILE", 0) if os.path.isdir(_OPEN_FILES) else 0
 _HAS_NO_NAMELESS = (
@@ -36,7 +36,6 @@ _HAS_NO_NAMELESS = (
     errno.EISDIR,
     errno.EINVAL,
 )  # the file system, or the kernel, does not support them
-_CANNOT_BE_SYNCED = (errno.EACCES, errno.EPERM, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)  # a directory
 _RENAMES_OPEN_FILES = os.name == "posix"
 _HIDDEN = os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 _OPTIONS = "--force or --skip-existing"
@@ -56,6 +55,8 @@ def already_there(path: str, options: str = "--force") -> OutputExists:
 def whole_file(path: str | os.PathLike[str], *, overwrite: bool) -> Iterator[BinaryIO]:
     """Open a file that replaces `path`, or the target of its link, if the block ends without an error; else discard it.
 
+    A link that leads nowhere is replaced itself.
+
     Until then the file has no name where the system supports that (Linux, on most file systems), so that even a killed
     process leaves nothing; elsewhere it is hidden in the same directory, from which the next run removes it. It is
     synced to the disk before it gets its name.
@@ -64,135 +65,116 @@ def whole_file(path: str | os.PathLike[str], *, overwrite: bool) -> Iterator[Bin
         OutputExists: `path` exists and `overwrite` is false.
         OutputUnwritable: `path` cannot be written.
     """
-    target, hidden = os.fspath(path), ""
-    made: list[str] = []
+    target, hidden = os.fspath(path), hidden_name()
     try:
-        target = os.path.realpath(target) if os.path.islink(target) else target  # a link stays a link
-        directory = os.path.dirname(target) or os.curdir
-        remove_leftovers(directory)
-        hidden = os.path.join(directory, hidden_name())
-        descriptor, nameless = _act_in_directory(directory, made, lambda: _open(directory, hidden))
-        with os.fdopen(descriptor, "w+b") as file:
-            if overwrite:
-                _copy_permissions(target, descriptor)
-            yield file
-            file.flush()
-            os.fsync(descriptor)
-            if nameless:
-                _act_in_directory(directory, made, lambda: _give_name(descriptor, hidden, target, overwrite=overwrite))
-            elif _RENAMES_OPEN_FILES:
-                _rename(hidden, target, overwrite=overwrite)
-        if not nameless and not _RENAMES_OPEN_FILES:
-            _rename(hidden, target, overwrite=overwrite)
-        for changed in (directory, *map(os.path.dirname, made)):
-            _sync_directory(changed)
-    except BaseException as error:
-        _remove_unfinished(hidden, made)
-        if isinstance(error, OSError):
-            raise OutputUnwritable(f"{target} cannot be written: {error.strerror or error}") from error
-        raise
+        target = _choose_target(target, overwrite=overwrite)
+        directory = os.path.dirname(target)
+        remove_leftovers(directory or os.curdir)
+        with OutputDirectory(directory or os.curdir, hidden) as outputs:
+            descriptor, nameless = outputs.act(lambda place: _open(place, hidden))
+            with os.fdopen(descriptor, "w+b") as file:
+                if overwrite:
+                    outputs.act(lambda place: _copy_permissions(place, target, descriptor))
+                yield file
+                file.flush()
+                os.fsync(descriptor)
+                if nameless:
+                    outputs.act(lambda place: _give_name(place, descriptor, hidden, target, overwrite=overwrite))
+                elif _RENAMES_OPEN_FILES:
+                    outputs.act(lambda place: _rename(place, hidden, target, overwrite=overwrite))
+            if not nameless and not _RENAMES_OPEN_FILES:
+                outputs.act(lambda place: _rename(place, hidden, target, overwrite=overwrite))
+            outputs.sync()
+            if not outputs.is_in_place():
+                words = f"{directory or os.curdir} was replaced while {os.path.basename(target)} was written"
+                raise OutputUnwritable(f"{words}, which is in the directory that was there")
+    except OSError as error:
+        raise OutputUnwritable(f"{target} cannot be written: {error.strerror or error}") from error
 
 
-def _open(directory: str, hidden: str) -> tuple[int, bool]:
-    """Open a new file in `directory` for writing; return whether it has no name, else it is called `hidden`."""
+def _choose_target(path: str, *, overwrite: bool) -> str:
+    """Return the file to write: the target of the link at `path`, if there is a link that may be followed.
+
+    One that leads nowhere is never followed, nor is one that somebody else has put into a directory where everybody may
+    write: as Linux has it for whoever opens a file there.
+
+    Raises:
+        OutputExists: There is a link that may not be followed, nor replaced.
+    """
+    if not os.path.islink(path):
+        return path
+    if os.path.exists(path) and _may_be_followed(path):
+        return os.path.realpath(path)
+    if not overwrite:
+        raise OutputExists(f"{path} is a link; use {_OPTIONS.partition(' ')[0]} to replace it")
+    return path
+
+
+def _may_be_followed(link: str) -> bool:
+    around = os.stat(os.path.dirname(link) or os.curdir)
+    is_shared = around.st_mode & (stat.S_ISVTX | stat.S_IWOTH) == stat.S_ISVTX | stat.S_IWOTH
+    return not is_shared or os.lstat(link).st_uid in (os.geteuid(), around.st_uid)
+
+
+def _open(place: Directory, hidden: str) -> tuple[int, bool]:
+    """Open a new file in `place` for writing; return whether it has no name, else it is called `hidden`."""
     if _NAMELESS:
         try:
-            return os.open(directory, _NAMELESS | os.O_RDWR, 0o666), True
+            return place.open_nameless(_NAMELESS | os.O_RDWR), True
         except OSError as error:
             if error.errno not in _HAS_NO_NAMELESS:
                 raise
-    return _open_hidden(hidden), False
+    return _open_hidden(place, hidden), False
 
 
-def _open_hidden(hidden: str) -> int:
+def _open_hidden(place: Directory, hidden: str) -> int:
     while True:
-        descriptor = os.open(hidden, _HIDDEN | os.O_RDWR, 0o666)
+        descriptor = place.open(hidden, _HIDDEN | os.O_RDWR)
         lock(descriptor)
-        if os.path.lexists(hidden):
+        if place.exists(hidden):
             return descriptor
         os.close(descriptor)  # another run removed it as left behind before it was locked
 
 
-def _give_name(descriptor: int, hidden: str, target: str, *, overwrite: bool) -> None:
-    """Give a file without a name the name `target`; by way of `hidden` where it replaces another file."""
-    source = f"{_OPEN_FILES}/{descriptor}"
+def _give_name(place: Directory, descriptor: int, hidden: str, target: str, *, overwrite: bool) -> None:
+    """Give a file without a name that of `target`; by way of `hidden` where it replaces another file."""
+    source, name = f"{_OPEN_FILES}/{descriptor}", os.path.basename(target)
     try:
-        os.link(source, target, src_dir_fd=descriptor, follow_symlinks=True)  # linkat(2), the only call that follows
+        place.adopt(source, name)
     except FileExistsError as error:
         if not overwrite:
             raise already_there(target, _OPTIONS) from error
         lock(descriptor)
-        os.link(source, hidden, src_dir_fd=descriptor, follow_symlinks=True)
-        os.replace(hidden, target)
+        place.adopt(source, hidden)
+        place.replace(hidden, name)
 
 
-def _rename(hidden: str, target: str, *, overwrite: bool) -> None:
+def _rename(place: Directory, hidden: str, target: str, *, overwrite: bool) -> None:
+    name = os.path.basename(target)
     if overwrite:
-        os.replace(hidden, target)
+        place.replace(hidden, name)
         return
     try:
-        os.link(hidden, target)  # unlike a rename, fails if `target` has been created meanwhile
-        os.unlink(hidden)
+        place.link(hidden, name)  # unlike a rename, fails if `name` has been created meanwhile
+        place.unlink(hidden)
     except FileExistsError as error:
         raise already_there(target, _OPTIONS) from error
     except OSError:  # a file system without hard links
-        if os.path.lexists(target):
+        if place.exists(name):
             raise already_there(target, _OPTIONS) from None
-        os.replace(hidden, target)
+        place.replace(hidden, name)
 
 
-def _act_in_directory(directory: str, made: list[str], act: Callable[[], Result]) -> Result:
-    """Call `act`; if `directory` does not exist, make it first, and add all directories made to `made`."""
-    try:
-        return act()
-    except FileNotFoundError:
-        _make_directories(directory, made)
-        return act()
-
-
-def _make_directories(directory: str, made: list[str]) -> None:
-    missing = []
-    while not os.path.isdir(directory) and directory != (above := os.path.dirname(directory)):
-        missing.append(directory)  # not the drive itself, which is its own parent
-        directory = above
-    for lacking in reversed(missing):
-        made.append(lacking)  # before it exists: a signal may arrive as soon as it does
-        try:
-            os.mkdir(lacking)
-        except FileExistsError:  # another process made it meanwhile
-            made.remove(lacking)
-
-
-def _copy_permissions(target: str, descriptor: int) -> None:
+def _copy_permissions(place: Directory, target: str, descriptor: int) -> None:
     """Give an open file the permissions of the one at `target`, if it exists and the system has them."""
     with suppress(FileNotFoundError):
-        mode = os.stat(target).st_mode
+        mode = place.status(os.path.basename(target)).st_mode
+        if stat.S_ISLNK(mode):
+            return
         if not stat.S_ISREG(mode):
             raise OutputUnwritable(f"{target} is not a regular file, so it is not overwritten")
         if hasattr(os, "fchmod"):
             os.fchmod(descriptor, mode & 0o7777)
-
-
-def _sync_directory(directory: str) -> None:
-    """Make the names in `directory` survive a power cut, where it may be read and the system supports that."""
-    if os.name == "posix":
-        try:
-            descriptor = os.open(directory or os.curdir, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-        except OSError as error:
-            if error.errno not in _CANNOT_BE_SYNCED:
-                raise
-
-
-def _remove_unfinished(hidden: str, made: list[str]) -> None:
-    with suppress(OSError):
-        os.unlink(hidden)
-    for directory in reversed(made):
-        with suppress(OSError):
-            os.rmdir(directory)
 
 
 def hidden_name() -> str:

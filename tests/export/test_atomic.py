@@ -9,11 +9,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lstmdump.errors import OutputExists, OutputUnwritable
-from lstmdump.export import atomic, conflicts
+from lstmdump.export import atomic, conflicts, directories
 from lstmdump.export.atomic import whole_file
 
 
@@ -49,8 +50,8 @@ def test_an_error_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_a_signal_leaves_no_new_directory_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mkdir = os.mkdir
 
-    def interrupted(path: str) -> None:
-        mkdir(path)
+    def interrupted(path: str, **place: Any) -> None:
+        mkdir(path, **place)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(os, "mkdir", interrupted)
@@ -122,6 +123,133 @@ def test_a_file_that_is_overwritten_keeps_its_permissions(tmp_path: Path) -> Non
     assert (tmp_path / "a").stat().st_mode & 0o777 == 0o604
 
 
+# --- links
+
+
+def test_a_link_that_leads_nowhere_is_not_written_through(tmp_path: Path) -> None:
+    """Whoever may write in the directory could have anything made by it."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "link").symlink_to(tmp_path / "new")
+    with (
+        pytest.raises(OutputExists, match=r"link is a link; use --force to replace it$"),
+        whole_file(tmp_path / "out" / "link", overwrite=False),
+    ):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_link_that_leads_nowhere_is_itself_replaced(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("new")
+    with whole_file(tmp_path / "link", overwrite=True) as file:
+        file.write(b"x")
+    assert [(path.name, path.is_symlink(), path.read_bytes()) for path in tmp_path.iterdir()] == [("link", False, b"x")]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="owners of POSIX")
+@pytest.mark.parametrize("theirs", [True, False])
+def test_a_link_of_somebody_else_in_a_shared_directory_is_itself_replaced(
+    theirs: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared").chmod(0o1777)
+    (tmp_path / "private").write_bytes(b"old")
+    (tmp_path / "shared" / "link").symlink_to(tmp_path / "private")
+    owner = os.lstat(tmp_path / "shared" / "link").st_uid
+    lstat = os.lstat
+    monkeypatch.setattr(os, "lstat", lambda path: _Owned(lstat(path), owner + 1) if theirs else lstat(path))
+    with whole_file(tmp_path / "shared" / "link", overwrite=True) as file:
+        file.write(b"new")
+    assert (tmp_path / "private").read_bytes() == (b"old" if theirs else b"new")
+    assert (tmp_path / "shared" / "link").read_bytes() == b"new"
+
+
+class _Owned:
+    """The status of a file, with another owner."""
+
+    def __init__(self, status: os.stat_result, owner: int) -> None:
+        self.st_mode = status.st_mode
+        self.st_uid = owner
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need a privilege elsewhere")
+def test_no_hidden_file_is_opened_through_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(atomic, "_NAMELESS", 0)
+    monkeypatch.setattr(atomic, "hidden_name", lambda: "known")
+    (tmp_path / "known").symlink_to(tmp_path / "target")
+    with pytest.raises(OutputUnwritable, match="File exists"), whole_file(tmp_path / "a", overwrite=False):
+        pass
+    assert not (tmp_path / "target").exists()
+
+
+# --- directories that are replaced
+
+
+def swap(directory: Path) -> None:
+    """Put a link to another directory in the place of `directory`."""
+    (directory.parent / "theirs").mkdir()
+    directory.rename(directory.parent / "ours")
+    directory.symlink_to("theirs")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names relative to open directories")
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("made", [False, True])
+def test_an_output_stays_in_its_directory_when_that_is_replaced(made: bool, overwrite: bool, tmp_path: Path) -> None:
+    out = tmp_path / "around" / "out" if made else tmp_path / "out"
+    if not made:
+        out.mkdir()
+    if overwrite and not made:
+        (out / "a").write_bytes(b"old")
+    with (
+        pytest.raises(OutputUnwritable, match=r"out was replaced while a was written, which is in the directory that"),
+        whole_file(out / "a", overwrite=overwrite) as file,
+    ):
+        file.write(b"x")
+        swap(out)
+    assert list((out.parent / "theirs").iterdir()) == []
+    assert [(path.name, path.read_bytes()) for path in (out.parent / "ours").iterdir()] == [("a", b"x")]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names relative to open directories")
+def test_no_output_of_a_run_goes_through_a_link_that_was_put_there_during_it(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with directories.held():
+        with whole_file(out / "a", overwrite=False):
+            pass
+        swap(out)
+        with pytest.raises(OutputUnwritable, match="was replaced"), whole_file(out / "b", overwrite=False):
+            pass
+    assert sorted(path.name for path in (tmp_path / "ours").iterdir()) == ["a", "b"]
+    assert list((tmp_path / "theirs").iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names relative to open directories")
+def test_a_directory_that_became_a_link_is_not_made_again(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (tmp_path / "theirs").mkdir()
+    with pytest.raises(OutputUnwritable), whole_file(out / "a", overwrite=False):
+        for path in out.iterdir():
+            path.unlink()
+        out.rmdir()
+        out.symlink_to("theirs")
+    assert list((tmp_path / "theirs").iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files are counted on Linux")
+@pytest.mark.parametrize("fails", [False, True])
+def test_no_directory_stays_open(fails: bool, tmp_path: Path) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with suppress(RuntimeError), directories.held():
+        for number in range(100):
+            with whole_file(tmp_path / "x" / str(number) / "a", overwrite=False):
+                pass
+        assert len(list(Path("/proc/self/fd").iterdir())) - before < 100
+        if fails:
+            with whole_file(tmp_path / "y" / "a", overwrite=False):
+                raise RuntimeError
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
 def test_a_path_without_a_directory_is_in_the_current_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with whole_file("a", overwrite=False) as file:
@@ -146,14 +274,14 @@ def test_a_drive_that_does_not_exist_is_not_searched_for_ever(monkeypatch: pytes
         assert len(asked) < 5
         return False
 
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="no such drive"):
+    def no_drive(path: str, *_: object, **__: object) -> int:
+        raise FileNotFoundError(errno.ENOENT, "no such drive", path)
+
+    with monkeypatch.context() as patch, pytest.raises(OutputUnwritable, match="no such drive"):
         patch.setattr(os.path, "isdir", is_missing)
-        patch.setattr(os, "mkdir", _refuse_drive)
-        atomic._make_directories("/x", [])
-
-
-def _refuse_drive(_: str) -> None:
-    raise FileNotFoundError("no such drive")
+        patch.setattr(os, "open", no_drive)
+        with whole_file("/x/a", overwrite=False):
+            pass
 
 
 def test_a_directory_that_was_removed_meanwhile_is_made_again(tmp_path: Path) -> None:
@@ -253,11 +381,11 @@ def test_one_run_leaves_the_file_of_another_alone(tmp_path: Path, overwrite: boo
 def test_a_file_is_locked_for_as_long_as_it_has_a_hidden_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     replace, seen = os.replace, []
 
-    def replacing(source: str, target: str) -> None:
+    def replacing(source: str, target: str, **places: Any) -> None:
         atomic.remove_leftovers.cache_clear()
         atomic.remove_leftovers(str(tmp_path))
-        seen.append(Path(source).exists())
-        replace(source, target)
+        seen.append((tmp_path / source).exists())
+        replace(source, target, **places)
 
     monkeypatch.setattr(os, "replace", replacing)
     (tmp_path / "a").write_bytes(b"old")

@@ -15,7 +15,7 @@ from lstmdump.cli.exit_status import Run
 from lstmdump.cli.output_format import json_options
 from lstmdump.cli.selection import PATH, Input, Selection, model_options
 from lstmdump.errors import LstmdumpError
-from lstmdump.export import batch, outputs
+from lstmdump.export import batch, directories, outputs
 from lstmdump.export.batch import Outcome
 from lstmdump.export.gates import DTYPES, Exported, Job, Settings, export, export_model, plan, skipped
 from lstmdump.export.layouts import table
@@ -107,7 +107,11 @@ def export_command(
     if check and (target is None or target.word not in CHECKED):
         raise click.UsageError(f"--check goes with --layout {' or '.join(sorted(CHECKED))}")
     out = _name_beside(selection, suffixes[0]) if out is None else out
-    with Run(as_json=as_json, verb="written", quiet=selection.quiet) as run, selection.guard(out) as guard:
+    with (
+        Run(as_json=as_json, verb="written", quiet=selection.quiet) as run,
+        selection.guard(out) as guard,
+        directories.held(),
+    ):
         inputs = list(selection.inputs(run.fail, run.pass_over))
         if not inputs:
             run.require_models()
