@@ -22,10 +22,11 @@ from lstmdump.errors import BrokenModel, LstmdumpError, ModelPart, UnknownFormat
 from lstmdump.model import limits as model_limits
 from lstmdump.model import locate
 from lstmdump.model.limits import DEFAULTS, Limits, limit_exceeded
-from lstmdump.model.location import Location
 from lstmdump.model.named_tuple import NamedTuple
+from lstmdump.model.location import Location, leads_out
 from lstmdump.model.opening import MOST, WatchedFile, too_long
-from lstmdump.readers.detect import detect
+from lstmdump.model.sentences import listed
+from lstmdump.readers.detect import Format, detect
 from lstmdump.sandbox.guard import Guard, ModelPath
 
 if TYPE_CHECKING:
@@ -143,8 +144,11 @@ class Selection(NamedTuple):
             except OSError as error:
                 fail(self.files_from, f"the list cannot be read: {error.strerror}")
         for directory in self.recursive:
-            for found in _search(directory, self.limits, fail, pass_over):
+            search = _DirectorySearch(directory, self.limits, fail, pass_over)
+            for found in search.models():
                 yield found._replace(model=found.model._replace(averages=self.averages))
+            if search.outside and not self.quiet:
+                terminal.tell(_note_outside(search.outside, directory))
 
 
 class _LimitOption(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
@@ -299,35 +303,84 @@ def marked_text(data: bytes) -> str | None:
     return None
 
 
-def _search(directory: str, limits: Limits, fail: Fail, pass_over: PassOver) -> Iterator[Input]:
-    """Yield all models below `directory` by name, without searching linked directories.
+class _DirectorySearch:
+    """The search for all models below `directory`, by name. Links are followed as long as they stay below it.
 
-    A directory that is a model as a whole is not searched. A server may make up directories without end.
+    A directory that is a model as a whole is not searched, nor is one that only a link leads to: if it is below, it is
+    found where it is. Links that lead out of `directory` are passed over: whoever made it, as an archive that somebody
+    unpacks, could have other models of the user read.
+
+    Attributes:
+        outside: The paths of the links that lead out of it.
     """
-    try:
-        top = locate.at(directory, limits)
-    except UnreadableModel as error:
-        fail(directory, str(error))
-        return
-    waiting, listed = [(top, True)], 0
-    while waiting:
-        found, is_directory = waiting.pop()
+
+    def __init__(self, directory: str, limits: Limits, fail: Fail, pass_over: PassOver) -> None:
+        self.outside: list[str] = []
+        self._directory = directory
+        self._limits = limits
+        self._fail = fail
+        self._pass_over = pass_over
+
+    def models(self) -> Iterator[Input]:
+        """Yield the models."""
         try:
-            if (item := _detect_directory(found) if is_directory else _detect_file(found)) is not None:
-                yield item
-            elif is_directory:
-                inner = found.entries()
-                listed += 0 if top.is_here else len(inner)
-                if listed > limits.objects:
-                    fail(directory, _refuse_more(limits))
-                    return
-                waiting.extend(reversed(inner))
-        except UnknownFormat:
-            pass_over()
-        except OSError as error:
-            fail(found.path, f"cannot be searched: {error.strerror}")
+            top = locate.at(self._directory, self._limits)
         except UnreadableModel as error:
-            fail(found.path, str(error))
+            self._fail(self._directory, str(error))
+            return
+        waiting, seen = [(top, True)], 0
+        while waiting:
+            found, is_directory = waiting.pop()
+            try:
+                if not is_directory and self._leads_out(found):
+                    self.outside.append(found.path)
+                elif (item := self._detect_directory(found) if is_directory else self._detect_file(found)) is not None:
+                    yield item
+                elif is_directory:
+                    inner = found.entries()
+                    seen += 0 if top.is_here else len(inner)
+                    if seen > self._limits.objects:  # a server may make up directories without end
+                        self._fail(self._directory, _refuse_more(self._limits))
+                        return
+                    waiting.extend(reversed(inner))
+            except UnknownFormat:
+                self._pass_over()
+            except OSError as error:
+                self._fail(found.path, f"cannot be searched: {error.strerror}")
+            except UnreadableModel as error:
+                self._fail(found.path, str(error))
+
+    def _leads_out(self, file: Location) -> bool:
+        return file.is_here and leads_out(file.path, self._directory)
+
+    def _detect_directory(self, directory: Location) -> Input | None:
+        """Return the model that `directory` is as a whole; None where it is not one."""
+        try:
+            detected = detect(directory)
+        except LstmdumpError:
+            return None
+        return self._make(directory, detected, searched=True) if detected.facts.is_directory else None
+
+    def _detect_file(self, file: Location) -> Input | None:
+        """Return the model in `file`, also where it is broken; None where it is a part of one.
+
+        Raises:
+            UnknownFormat: The file is neither.
+        """
+        try:
+            return self._make(file, detect(file), searched=True)
+        except ModelPart:
+            return None
+        except BrokenModel:
+            return self._make(file)  # reported when it is its turn
+        except UnknownFormat:
+            raise
+        except UnreadableModel:
+            return self._make(file)
+
+    def _make(self, found: Location, detected: Format | None = None, *, searched: bool = False) -> Input:
+        below = self._directory if found.path != self._directory else ""  # which the user has named, and may be a link
+        return Input(ModelPath(found.path, found.limits, detected, below=below), searched)
 
 
 def _refuse_more(limits: Limits) -> str:
@@ -335,33 +388,11 @@ def _refuse_more(limits: Limits) -> str:
     return str(limit_exceeded("objects", words, needed=10 * limits.objects))
 
 
-def _detect_directory(directory: Location) -> Input | None:
-    """Return the model that `directory` is as a whole; None where it is not one."""
-    try:
-        detected = detect(directory)
-    except LstmdumpError:
-        return None
-    if not detected.facts.is_directory:
-        return None
-    return Input(ModelPath(directory.path, directory.limits, detected), searched=True)
-
-
-def _detect_file(file: Location) -> Input | None:
-    """Return the model in `file`, also where it is broken; None where it is a part of one.
-
-    Raises:
-        UnknownFormat: The file is neither.
-    """
-    try:
-        return Input(ModelPath(file.path, file.limits, detect(file)), searched=True)
-    except ModelPart:
-        return None
-    except BrokenModel:
-        return Input(ModelPath(file.path, file.limits))  # reported when it is its turn
-    except UnknownFormat:
-        raise
-    except UnreadableModel:
-        return Input(ModelPath(file.path, file.limits))
+def _note_outside(links: Sequence[str], directory: str) -> str:
+    """Return the note on links that lead out of a `directory` that was searched."""
+    if len(links) == 1:
+        return f"note: {links[0]} leads out of {directory} and is passed over; name it to read it"
+    return f"note: {listed(links)} lead out of {directory} and are passed over; name them to read them"
 
 
 def _complete_layers(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:

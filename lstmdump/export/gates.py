@@ -37,11 +37,15 @@ class Job(NamedTuple):
 
     Attributes:
         directory: The directory that paths are relative to; the current one where it is empty.
+        below: See `ModelPath`.
+        averages: See `ModelPath`.
     """
 
     model: str
     output: str
     directory: str = ""
+    below: str = ""
+    averages: bool = False
 
 
 @dataclass(frozen=True)
@@ -155,7 +159,8 @@ def export(job: Job, settings: Settings = _AS_STORED) -> Exported:
         OutputUnwritable: The file cannot be written.
     """
     path = job.model if locate.is_url(job.model) else os.path.join(job.directory, job.model)
-    return export_model(ModelPath(path, settings.limits), job, settings)
+    below = job.below and os.path.join(job.directory, job.below)
+    return export_model(ModelPath(path, settings.limits, averages=job.averages, below=below), job, settings)
 
 
 def export_model(model: ModelPath, job: Job, settings: Settings = _AS_STORED) -> Exported:

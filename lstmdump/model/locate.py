@@ -9,19 +9,20 @@ from lstmdump.model.limits import DEFAULTS, Limits
 from lstmdump.model.location import Location
 
 
-def at(path: str | os.PathLike[str], limits: Limits = DEFAULTS) -> Location:
+def at(path: str | os.PathLike[str], limits: Limits = DEFAULTS, below: str = "") -> Location:
     """Return the location of `path`, which is a URL if it looks like one and no file of this name exists.
 
     Args:
         path: A path or a URL.
         limits: The limits for what is read from the location.
+        below: The directory whose search has found `path`, which links must not lead out of; empty where none has.
 
     Raises:
         UnreadableModel: The URL cannot be read, or only with a package that is not installed.
     """
     text = os.fspath(path)
     if not is_url(text):
-        return Location(text, limits=limits)
+        return Location(text, limits=limits, below=below)
     try:
         from lstmdump.model import remote
     except ImportError as error:

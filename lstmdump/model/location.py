@@ -27,6 +27,17 @@ def _list_stores(directory: str) -> list[str]:
     return [os.path.join(before, "blobs", "")] if os.path.basename(before).startswith(_CACHED) else []
 
 
+def stays_below(path: str, directory: str) -> bool:
+    """Return whether `path`, with all links followed, is below `directory`, or in the store of a Hub that it is in."""
+    root = os.path.realpath(directory)
+    return os.path.realpath(path).startswith((os.path.join(root, ""), *_list_stores(root)))
+
+
+def leads_out(path: str, directory: str) -> bool:
+    """Return whether `path`, which is in `directory`, is a link that leads out of it."""
+    return os.path.islink(path) and not stays_below(path, directory)
+
+
 class Location:
     """A file or directory on this machine, which need not exist.
 
@@ -39,13 +50,14 @@ class Location:
         root: The directory of the model that contains it; empty for a path that the user named.
         limits: The limits for what is read here, and from locations derived from this one.
         opened: The files of the model that have been opened, each with its stamp then.
+        below: The directory whose search has found `path`, which links must not lead out of; empty where none has.
 
     Attributes:
         path: The path as given, or derived from the one given.
         limits: The limits.
     """
 
-    __slots__ = ("_opened", "_root", "limits", "path")
+    __slots__ = ("_below", "_opened", "_root", "limits", "path")
 
     is_here = True
     """Whether it is on this machine, so that libraries can open it by its path."""
@@ -56,11 +68,13 @@ class Location:
         root: str = "",
         limits: Limits = DEFAULTS,
         opened: dict[str, Stamp] | None = None,
+        below: str = "",
     ) -> None:
         self.path = os.fspath(path)
         self._root = root
         self.limits = limits
         self._opened = {} if opened is None else opened
+        self._below = below
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.path!r})"
@@ -142,18 +156,19 @@ class Location:
         Raises:
             RefusedModel: Links lead out of the model's directory.
         """
-        if not self._root:
+        root = self._root or self._below
+        if not root:
             return self.path, True
-        if not self._has_links():
+        if not self._has_links(root):
             return self.path, False
-        root, target = os.path.realpath(self._root), os.path.realpath(self.path)
-        if not target.startswith((os.path.join(root, ""), *_list_stores(root))):
-            raise RefusedModel(f"{self.name} is reached through a link that leads out of the model's directory; "
-                               "replace the link by a copy of its target")  # fmt: skip
-        return target, False
+        if not stays_below(self.path, root):
+            words = f"{self.name} is reached through a link that leads out of "
+            raise RefusedModel(words + ("the model's directory; replace the link by a copy of its target"
+                                        if self._root else f"{root}; name it to read it"))  # fmt: skip
+        return os.path.realpath(self.path), False
 
-    def _has_links(self) -> bool:
-        path, start = self.path, os.path.join(self._root, "")
+    def _has_links(self, directory: str) -> bool:
+        path, start = self.path, os.path.join(directory, "")
         root = start if path.startswith(start) else ""
         while len(path) > len(root):
             if os.path.islink(path):

@@ -42,12 +42,14 @@ class ModelPath(NamedTuple):
         limits: The limits for the model.
         format: The format, if it has been detected.
         averages: Whether moving averages take the places of the weights.
+        below: The directory whose search has found it, which links must not lead out of; empty where none has.
     """
 
     path: str
     limits: Limits = DEFAULTS
     format: Format | None = None
     averages: bool = False
+    below: str = ""
 
     def detected(self) -> ModelPath:
         """Return this path with its format; the format at a URL is left to the process that reads the model.
@@ -57,7 +59,7 @@ class ModelPath(NamedTuple):
         """
         if self.format is not None or locate.is_url(self.path):
             return self
-        return self._replace(format=detect(locate.at(self.path, self.limits)))
+        return self._replace(format=detect(locate.at(self.path, self.limits, self.below)))
 
     def open(self) -> OpenModel:
         """Open the model: see `lstmdump.open`."""
@@ -66,7 +68,7 @@ class ModelPath(NamedTuple):
         from lstmdump.lstm.open_model import OpenModel
 
         budget.begin(self.limits)
-        location = locate.at(self.path, self.limits)
+        location = locate.at(self.path, self.limits, self.below)
         model = readers.read(location, self.format)
         try:
             if self.averages:

@@ -181,9 +181,11 @@ def _export_all(
     jobs: Iterable[Job], inputs: list[Input], settings: Settings, executor: Executor | None, guard: Guard
 ) -> Generator[Outcome[Job, Exported], None, None]:
     known = partial(skipped, settings=settings)
-    if executor is not None:
-        return batch.run(partial(export, settings=settings), jobs, executor, known=known)
     models = {item.path: item.model for item in inputs}
+    if executor is not None:
+        found = ((job, models[job.model]) for job in jobs)
+        whole = (job._replace(below=model.below, averages=model.averages) for job, model in found)
+        return batch.run(partial(export, settings=settings), whole, executor, known=known)
     return batch.run(lambda job: guard.run(export_model, models[job.model], job, settings), jobs, known=known)
 
 

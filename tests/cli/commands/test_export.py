@@ -13,6 +13,7 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 from support import builders
+from support.tensorflow_builders import write_bundle
 
 Run = Callable[..., Any]
 
@@ -233,3 +234,15 @@ def test_a_folded_forget_bias_is_not_reported_and_quiet_hides_the_note(
     option: str, run: Callable[..., Any], samples: Path, tmp_path: Path
 ) -> None:
     assert run("export", samples / SAMPLE, "-o", tmp_path / "a.npz", option).err == ""
+
+
+def test_averages_are_exported_by_every_process(tmp_path: Path, run: Callable[..., Any]) -> None:
+    weights = {"rnn/lstm_cell/kernel": np.zeros((7, 16), "f4"), "rnn/lstm_cell/bias": np.zeros(16, "f4")}
+    averages = {f"{name}/ExponentialMovingAverage": values + 1 for name, values in weights.items()}
+    for name in "ab":
+        write_bundle(tmp_path / name, weights | averages)
+    out = tmp_path / "out"
+    assert run("export", tmp_path / "a.index", tmp_path / "b.index", "-o", out, "-j", "2", "--averages").status == 0
+    for path in out.iterdir():
+        with np.load(path) as arrays:
+            assert arrays["rnn/lstm_cell/W_i"].tolist() == np.ones((3, 4)).tolist()
