@@ -131,7 +131,7 @@ class Selection(NamedTuple):
 
     def guard(self, *writes: str) -> Guard:
         """Return the guard that runs work on the models, which may write the files and directories `writes`."""
-        guard = Guard(writes, None if self.quiet else terminal.tell_waiting)
+        guard = Guard(writes, None if self.quiet else terminal.tell_waiting, (*self.models, *self.recursive))
         if any(map(locate.is_url, self.recursive)):
             guard.start(network=True)  # before searching below a URL starts threads
         return guard

@@ -18,7 +18,7 @@ from lstmdump.model.opening import Stamp, WatchedFile, changed, require_same
 _CACHED = ("models--", "datasets--", "spaces--")  # prefixes of repositories in the cache of the Hugging Face Hub
 
 
-def _list_stores(directory: str) -> list[str]:
+def list_stores(directory: str) -> list[str]:
     """Return the directories outside of a model's `directory` into which links may lead.
 
     The cache of the Hugging Face Hub stores the files of `models--*/snapshots/*` in `models--*/blobs`.
@@ -30,7 +30,7 @@ def _list_stores(directory: str) -> list[str]:
 def stays_below(path: str, directory: str) -> bool:
     """Return whether `path`, with all links followed, is below `directory`, or in the store of a Hub that it is in."""
     root = os.path.realpath(directory)
-    return os.path.realpath(path).startswith((os.path.join(root, ""), *_list_stores(root)))
+    return os.path.realpath(path).startswith((os.path.join(root, ""), *list_stores(root)))
 
 
 def leads_out(path: str, directory: str) -> bool:

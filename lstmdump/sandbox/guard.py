@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
@@ -25,7 +25,7 @@ from lstmdump.readers.hdf5.choice import NotPlain, plain_files_only
 if TYPE_CHECKING:
     from lstmdump.lstm.open_model import OpenModel
     from lstmdump.model.tree import Model
-    from lstmdump.sandbox.worker import Worker
+    from lstmdump.sandbox.worker import Box, Worker
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -100,12 +100,19 @@ class Guard:
     Args:
         writes: The files and directories that the work may write.
         waiting: Called while a server does not answer, with the URL and for how many seconds that has been so.
+        models: The paths of models, and of directories that are searched for models: work on them may read little else.
     """
 
-    def __init__(self, writes: tuple[str, ...] = (), waiting: Callable[[str, int], None] | None = None) -> None:
+    def __init__(
+        self,
+        writes: tuple[str, ...] = (),
+        waiting: Callable[[str, int], None] | None = None,
+        models: Iterable[str] = (),
+    ) -> None:
         self._writes = writes
         self._waiting = waiting
-        self._workers: dict[bool, Worker] = {}  # by whether they may use the network
+        self._models = frozenset(models)
+        self._workers: dict[tuple[bool, bool], Worker] = {}  # by whether they may use the network, and read all files
 
     def start(self, *, network: bool = False) -> None:
         """Start the worker process now, before threads are started or much memory is used.
@@ -113,7 +120,7 @@ class Guard:
         Args:
             network: Start the one for models at URLs.
         """
-        if (worker := self._get_worker(network=network)) is not None:
+        if (worker := self._get_worker(network=network, is_known=bool(self._models))) is not None:
             worker.start()
 
     def run(
@@ -140,7 +147,8 @@ class Guard:
                     return work(model, *args, **options)
             except NotPlain:
                 pass
-        if (worker := self._get_worker(network=network)) is not None:
+        is_known = model.path in self._models or model.below in self._models
+        if (worker := self._get_worker(network=network, is_known=is_known)) is not None:
             if network and self._waiting is not None:
                 worker.waiting = partial(self._waiting, model.path)
             result: Result = worker.do(work, model, *args, **options)
@@ -149,14 +157,15 @@ class Guard:
             raise WorkerDied(f"{VARIABLE}=require confines the process that reads models, which this system cannot")
         return work(model, *args, **options)
 
-    def _get_worker(self, *, network: bool) -> Worker | None:
-        """Return the worker, or None if the system has no fork."""
+    def _get_worker(self, *, network: bool, is_known: bool) -> Worker | None:
+        """Return the worker for models at URLs, or for those that are known, or not; None if the system has no fork."""
         from lstmdump.sandbox import fork
-        from lstmdump.sandbox.worker import Box, Worker
+        from lstmdump.sandbox.worker import Worker
 
-        if network not in self._workers and fork.HAS_FORK:
-            self._workers[network] = Worker(box=Box(self._writes, network))
-        return self._workers.get(network)
+        kind = (network, network or not is_known)
+        if kind not in self._workers and fork.HAS_FORK:
+            self._workers[kind] = Worker(box=make_box(self._writes, self._models if is_known else (), network=network))
+        return self._workers.get(kind)
 
     def __enter__(self) -> Guard:
         return self
@@ -171,6 +180,15 @@ class Guard:
                 worker.interrupt()
                 worker.end(time.monotonic() + GRACE)
             worker.dismiss()
+
+
+def make_box(writes: tuple[str, ...], models: Iterable[str], *, network: bool = False) -> Box:
+    """Return what a process may do that reads `models`, or any model if there are none, and writes to `writes`."""
+    from lstmdump.sandbox.reads import find_places
+    from lstmdump.sandbox.worker import Box
+
+    known = () if network else tuple(models)
+    return Box(writes, network, find_places(known) if known else None)
 
 
 def _requires_worker() -> bool:

@@ -40,11 +40,13 @@ class Box(NamedTuple):
 
     Attributes:
         writes: The files and directories that it may write, which need not exist yet.
+        reads: The files and directories that it may read, beside `writes` and libraries; None for all.
         network: Whether it may use the network, and run programs, which packages for URLs may do to log in.
     """
 
     writes: tuple[str, ...] = ()
     network: bool = False
+    reads: tuple[str, ...] | None = None
 
 
 class _Setup(NamedTuple):

@@ -13,6 +13,7 @@ from support import attacks
 
 from lstmdump.errors import WorkerDied
 from lstmdump.sandbox import fork, jail
+from lstmdump.sandbox.guard import make_box
 from lstmdump.sandbox.worker import Box, Worker
 
 
@@ -48,6 +49,24 @@ def confined(outputs: Path) -> Iterator[Worker]:
 def reader() -> Iterator[Worker]:
     """A worker that may write nothing."""
     made = Worker(box=Box())
+    yield made
+    made.dismiss()
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    """A directory with a model and others files, beside a secret."""
+    (tmp_path / "models" / "beside").mkdir(parents=True)
+    (tmp_path / "secret").write_text("secret")
+    for name in ("model.h5", "model.json", "model.h5.key", "beside/x"):
+        (tmp_path / "models" / name).write_text("text")
+    return tmp_path / "models"
+
+
+@pytest.fixture
+def narrow(models: Path, outputs: Path) -> Iterator[Worker]:
+    """A worker that may read one model, and write outputs."""
+    made = Worker(box=make_box((str(outputs),), [str(models / "model.h5")]))
     yield made
     made.dismiss()
 
@@ -138,10 +157,76 @@ def test_a_temporary_file_was_opened_beforehand(reader: Worker) -> None:
     attacks.trace_parent, attacks.read_memory_of_parent, attacks.open_pidfd, attacks.new_namespace, attacks.mount,
     attacks.ring, attacks.load_bpf, attacks.watch_performance, attacks.handle_faults, attacks.read_keys,
     attacks.make_memory_file, attacks.limit_parent, attacks.type_into_terminal, attacks.fork_into_namespace,
-    attacks.own_group, attacks.open_handle,
+    attacks.own_group, attacks.open_handle, attacks.open_queue, attacks.control_memory, attacks.own_pipe,
+    attacks.choose_signal, attacks.move_to_processor, attacks.mark_file,
 ])  # fmt: skip
 def test_calls_fail_that_reach_beyond_the_process(reader: Worker, attack: attacks.Attack) -> None:
     assert reader.do(attack, "") == "EPERM"
+
+
+@needs_landlock
+@pytest.mark.parametrize("name", ["beside", "beside/x", "model.h5.key", "../secret"])
+def test_a_process_that_reads_a_model_reads_nothing_beside(narrow: Worker, models: Path, name: str) -> None:
+    assert narrow.do(attacks.read_start, str(models / name)) == "EACCES"
+    assert narrow.do(attacks.read_start, str(models / "model.h5")) == ""
+    assert narrow.do(attacks.read_start, str(models / "model.json")) == ""
+
+
+@needs_landlock
+@pytest.mark.parametrize("place", ["/etc/passwd", "/root", "/home", "/proc/1/status", "/"])
+def test_a_process_that_reads_a_model_reads_nothing_of_the_system(narrow: Worker, place: str) -> None:
+    if Path(place).exists():
+        assert narrow.do(attacks.list_or_read, place) in ("EACCES", "EPERM")
+
+
+@needs_landlock
+def test_a_process_that_reads_a_model_still_imports_and_writes(narrow: Worker, outputs: Path) -> None:
+    assert narrow.do(attacks.import_late, "h5py") > 0
+    assert narrow.do(attacks.import_late, "zoneinfo") > 0
+    assert narrow.do(attacks.write, str(outputs / "new")) == ""
+    assert narrow.do(attacks.read, str(outputs / "new")) == "x"
+
+
+@needs_landlock
+@pytest.mark.parametrize("name", ["saved", "ckpt", "ckpt.index"])
+def test_all_files_in_the_directory_of_a_model_of_several_files_are_read(name: str, models: Path) -> None:
+    (models / "saved" / "variables").mkdir(parents=True)
+    for part in ("saved/saved_model.pb", "saved/variables/variables.index", "ckpt.index", "ckpt.data-00000-of-00001"):
+        (models / part).write_text("text")
+    worker = Worker(box=make_box((), [str(models / name)]))
+    below = models / "saved/variables/variables.index" if name == "saved" else models / "ckpt.data-00000-of-00001"
+    assert worker.do(attacks.read, str(below)) == "text"
+    assert worker.do(attacks.read_start, str(models / "../secret")) == "EACCES"
+    worker.dismiss()
+
+
+@needs_landlock
+def test_a_model_in_the_store_of_a_hub_is_read_by_its_link(tmp_path: Path) -> None:
+    hub = tmp_path / "models--a--b"
+    (hub / "snapshots" / "0123").mkdir(parents=True)
+    (hub / "blobs").mkdir()
+    (hub / "blobs" / "89ab").write_text("text")
+    (hub / "snapshots" / "0123" / "m.h5").symlink_to("../../blobs/89ab")
+    (tmp_path / "secret").write_text("secret")
+    for model in (hub / "snapshots" / "0123" / "m.h5", hub / "snapshots" / "0123"):
+        worker = Worker(box=make_box((), [str(model)]))
+        assert worker.do(attacks.read, str(hub / "snapshots" / "0123" / "m.h5")) == "text"
+        assert worker.do(attacks.read_start, str(tmp_path / "secret")) == "EACCES"
+        worker.dismiss()
+
+
+def test_models_in_many_directories_are_not_listed(tmp_path: Path) -> None:
+    models = [str(tmp_path / str(number) / "m.index") for number in range(100)]
+    assert make_box((), models).reads is None
+    assert make_box((), models[:3]).reads is not None
+    assert make_box((), []).reads is None
+    assert make_box((), models[:3], network=True).reads is None
+
+
+def test_many_models_in_one_directory_are_read_by_that(tmp_path: Path) -> None:
+    for number in range(100):
+        (tmp_path / f"{number}.h5").write_text("")
+    assert make_box((), [str(tmp_path / f"{number}.h5") for number in range(100)]).reads == (str(tmp_path),)
 
 
 @needs_seccomp
@@ -237,7 +322,15 @@ def test_the_numbers_are_those_of_the_kernel(column: int, header: str) -> None:
               (one for one in words if len(one) > 2) if value.isdigit()}  # fmt: skip
     tables = (jail._FORBIDDEN, jail._FORBIDDEN_WITHOUT_NETWORK, jail._FORBIDDEN_WITHOUT_OUTPUT, jail._OTHERS)
     known = {name: numbers[column] for table in tables for name, numbers in table.items()}
-    newer = {"fchmodat2", "setxattrat", "removexattrat"}  # than the headers may be
+    newer = {
+        "fchmodat2",
+        "setxattrat",
+        "removexattrat",
+        "open_tree_attr",
+        "statmount",
+        "listmount",
+        "file_setattr",
+    }  # than the headers may be
     assert {name: number for name, number in known.items() if name not in newer} == {
         name: stated.get(name) for name in known if name not in newer
     }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
+import importlib
 import os
 import signal
 import socket
@@ -54,6 +56,18 @@ def read(path: str) -> str:
 def read_start(path: str) -> None:
     with Path(path).open("rb") as file:
         file.read(10)
+
+
+@attack
+def list_or_read(path: str) -> None:
+    if Path(path).is_dir():
+        list(Path(path).iterdir())
+    else:
+        Path(path).read_bytes()
+
+
+def import_late(module: str) -> int:
+    return len(dir(importlib.import_module(module)))
 
 
 def read_descriptor(number: int) -> str:
@@ -264,6 +278,38 @@ def handle_faults(_: str) -> None:
 @attack
 def read_keys(_: str) -> None:
     call(250, 219, 0, 0, 0)
+
+
+@attack
+def open_queue(_: str) -> None:
+    call(240, 180, b"lstmdump", 0o102, 0o600, 0)
+
+
+@attack
+def control_memory(_: str) -> None:
+    call(31, 195, 0, 0, 0)
+
+
+@attack
+def own_pipe(_: str) -> None:
+    """Have a signal sent to the parent whenever the pipe can be read."""
+    fcntl.fcntl(os.pipe()[0], fcntl.F_SETOWN, os.getppid())
+
+
+@attack
+def choose_signal(_: str) -> None:
+    fcntl.fcntl(os.pipe()[0], 10, signal.SIGKILL)
+
+
+@attack
+def move_to_processor(_: str) -> None:
+    os.sched_setaffinity(os.getppid(), {0})
+
+
+@attack
+def mark_file(_: str) -> None:
+    """Have a file of the user left out of backups, which opening it for reading is enough for."""
+    fcntl.ioctl(os.open("/proc/self/exe", os.O_RDONLY), 0x40086602, bytes(8))
 
 
 @attack

@@ -23,7 +23,7 @@ from lstmdump.export.layouts.table import CHECKED, TargetLayout
 from lstmdump.model import locate
 from lstmdump.model.escape import visible
 from lstmdump.report import record
-from lstmdump.sandbox.guard import Guard
+from lstmdump.sandbox.guard import Guard, make_box
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -159,9 +159,8 @@ def _name_beside(selection: Selection, suffix: str) -> str:
 
 def _make_box(inputs: Iterable[Input], out: str) -> Box:
     """Return what a process may do that exports `inputs` to `out`."""
-    from lstmdump.sandbox.worker import Box
-
-    return Box((out,), network=any(locate.is_url(item.path) for item in inputs))
+    models = {item.model.below or item.path: None for item in inputs}
+    return make_box((out,), models, network=any(map(locate.is_url, models)))
 
 
 def _start_executor(jobs: int, dask: str | None, box: Box) -> AbstractContextManager[Executor | None]:

@@ -11,8 +11,7 @@ from lstmdump.model.location import Location
 from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.readers import json_text
 from lstmdump.readers.keras.architecture.config import ConfigLayer, describe_architecture
-
-_ENDINGS = (".weights", "_weights")
+from lstmdump.readers.keras.architecture.file_names import list_names_beside
 
 
 class ArchitectureBeside(NamedTuple):
@@ -33,9 +32,7 @@ class ArchitectureBeside(NamedTuple):
 
 def find_architecture(location: Location) -> ArchitectureBeside | None:
     """Return the architecture beside the weights at `location`, or None if there is no file that holds one."""
-    stem = location.name.rpartition(".")[0]
-    stems = dict.fromkeys((stem, *(stem.removesuffix(ending) for ending in _ENDINGS)))
-    for name in (f"{stem}.json" for stem in stems if stem):
+    for name in list_names_beside(location.name):
         file = location.sibling(name)
         try:
             if not file.is_file():
