@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -20,9 +21,27 @@ from lstmdump.readers.hdf5 import choice
 
 SIZE = Sizes(3, 4, 1)
 LARGE = Sizes(200, 300, 1)  # 2.4 MB: more than is read of a graph as a whole
+ROOT = Path(__file__).parents[2]
+
+
+def copied(name: str, directory: Path) -> Path:
+    """Copy a model of the project."""
+    source, target = ROOT / name, directory / Path(name).name
+    return Path(shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target))
+
+
 MAKERS: dict[str, Callable[[Path], Path]] = {
     **{layout.name: lambda at, layout=layout: good_keras.make(layout, at, SIZE) for layout in good_keras.LAYOUTS},
     **{kind.name: lambda at, kind=kind: kind.write(at, SIZE) for kind in good_tensorflow.KINDS},
+    **{
+        name: lambda at, name=name: copied(name, at)
+        for name in (
+            "tests/genuine/torch-2.13.0-net.safetensors",
+            "tests/genuine/torch-2.13.0-net-legacy.pth",
+            "tests/genuine/torch-2.13.0-bistack.pt",
+            "sample_models/tfjs-4.22-nested",
+        )
+    },
     "large graph": lambda at: good_tensorflow.FROZEN.write(at, LARGE),
 }
 _MOST_READS = 400

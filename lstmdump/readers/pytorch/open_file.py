@@ -7,6 +7,7 @@ from typing import BinaryIO
 
 from lstmdump.errors import CorruptModel, ModelClosed, UnreadableModel
 from lstmdump.model.location import Location
+from lstmdump.model.opening import require_unchanged
 
 
 class OpenFile:
@@ -43,6 +44,7 @@ class OpenFile:
         """Return the `size` bytes from `start` on.
 
         Raises:
+            ChangedFile: Somebody has written the file meanwhile.
             CorruptModel: The file ends before.
             UnreadableModel: The system cannot read the file.
         """
@@ -51,6 +53,7 @@ class OpenFile:
             self._file.seek(start)
             while len(found) < size and (piece := self._file.read(size - len(found))):
                 found += piece
+            require_unchanged(self._file)
         except OSError as error:
             raise UnreadableModel(f"cannot be read: {error.strerror or error}") from error
         if len(found) < size:
