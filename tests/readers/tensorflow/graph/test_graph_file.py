@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +93,7 @@ def test_a_graph_takes_the_memory_of_what_is_read_of_it(tmp_path: Path) -> None:
 
 
 def test_large_contents_take_no_memory(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
     numbers = np.ones((5000, 5000), "<f4")
     (tmp_path / "graph.pb").write_bytes(constant("a", numbers))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
