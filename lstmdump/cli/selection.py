@@ -24,7 +24,7 @@ from lstmdump.model import locate
 from lstmdump.model.limits import DEFAULTS, Limits, limit_exceeded
 from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.model.location import Location, leads_out
-from lstmdump.model.opening import MOST, WatchedFile, too_long
+from lstmdump.model.opening import MOST, open_given, too_long
 from lstmdump.model.sentences import listed
 from lstmdump.readers.detect import Format, detect
 from lstmdump.sandbox.guard import Guard, ModelPath
@@ -257,7 +257,7 @@ def _read_list(file: str, *, null: bool) -> Iterator[str]:
 
 def _open_list(file: str) -> AbstractContextManager[BufferedReader]:
     if file != "-":
-        return BufferedReader(WatchedFile(file))
+        return open_given(file)
     if sys.stdin is None:
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
     return nullcontext(cast("BufferedReader", sys.stdin.buffer))

@@ -117,13 +117,25 @@ def changed(path: str) -> ChangedFile:
     return ChangedFile(f"{os.path.basename(path)} was changed while it was read; read it again when nothing writes it")
 
 
+def open_given(path: str) -> io.BufferedReader:
+    """Open a file that the user gives beside the models; what the shell has opened, as for `<(…)`, may be a pipe.
+
+    Raises:
+        OSError: It cannot be opened, or is something else.
+    """
+    number = "0" if path == "/dev/stdin" else path.removeprefix("/dev/fd/")
+    if path.startswith("/dev/") and number.isdecimal():
+        return io.BufferedReader(io.FileIO(int(number), closefd=False))
+    return io.BufferedReader(WatchedFile(path))
+
+
 def read_bounded(path: str) -> bytes:
     """Return the content of a file that the user gives beside the models.
 
     Raises:
         OSError: It cannot be read, is not a regular file, or has more than `MOST` bytes.
     """
-    with io.BufferedReader(WatchedFile(path)) as file:
+    with open_given(path) as file:
         data = file.read(MOST + 1)
     if len(data) > MOST:
         raise too_long()

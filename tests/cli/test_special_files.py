@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,19 @@ def test_a_project_file_that_is_a_pipe_is_passed_over(run: Callable[..., Any]) -
 
 def test_a_list_may_come_through_a_pipe(place: Path, process: Callable[..., subprocess.CompletedProcess[str]]) -> None:
     assert process("show", "-T", "-", input="model.h5\n", cwd=place).returncode == 0
+
+
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="open files have no names")
+@pytest.mark.parametrize("option", ["-T", "--config"])
+def test_what_the_shell_has_opened_may_be_a_pipe(option: str, place: Path) -> None:
+    """As in `lstmdump show -T <(find …)`."""
+    reading, writing = os.pipe()
+    os.write(writing, b"model.h5\n" if option == "-T" else b"total = 133\n")
+    os.close(writing)
+    command = [sys.executable, "-m", "lstmdump", *(word.format(f"/dev/fd/{reading}") for word in OPTIONS[option])]
+    done = subprocess.run(command, pass_fds=[reading], cwd=place, capture_output=True, check=False, timeout=60)
+    os.close(reading)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 @pytest.mark.parametrize(("option", "content"), [
