@@ -20,7 +20,12 @@ _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _CANNOT_BE_SYNCED = (errno.EACCES, errno.EPERM, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)  # a directory
 _MOST_KEPT = 64  # directories that a run holds open
 
-_kept: list[dict[str, Directory]] = []  # of the present run, by path
+_runs: list[tuple[int, dict[str, Directory]]] = []  # the present one: its process, and what that keeps, by path
+
+
+def _find_kept() -> dict[str, Directory] | None:
+    """Return the directories that this process keeps during a run; a forked one does not have those of its parent."""
+    return next((kept for process, kept in _runs if process == os.getpid()), None)
 
 
 class Directory:
@@ -183,17 +188,17 @@ class OutputDirectory:
                 around.remove(name)
 
     def _hold(self) -> Directory:
-        if self._held is None and _kept:
-            self._held = _kept[0].get(os.path.abspath(self._path))
+        if self._held is None and (kept := _find_kept()) is not None:
+            self._held = kept.get(os.path.abspath(self._path))
         if self._held is None:
             self._held = Directory(self._path)
         return self._held
 
     def _keep(self, directory: Directory) -> bool:
         """Keep an open directory until the run ends, and return whether it is kept."""
-        if not _kept:
+        kept = _find_kept()
+        if kept is None:
             return False
-        kept = _kept[0]
         kept[os.path.abspath(self._path)] = directory
         while len(kept) > _MOST_KEPT:
             kept.pop(next(iter(kept))).close()
@@ -222,9 +227,11 @@ class OutputDirectory:
 @contextmanager
 def held() -> Iterator[None]:
     """Hold the directories of outputs open until the block ends: all outputs go into those that the first ones met."""
-    _kept[:] = [{}]
+    kept: dict[str, Directory] = {}
+    _runs[:] = [(os.getpid(), kept)]
     try:
         yield
     finally:
-        for directory in _kept.pop().values():
+        _runs.clear()
+        for directory in kept.values():
             directory.close()

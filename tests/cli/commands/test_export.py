@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import h5py
 import numpy as np
 import pytest
 from support import builders
@@ -246,3 +247,16 @@ def test_averages_are_exported_by_every_process(tmp_path: Path, run: Callable[..
     for path in out.iterdir():
         with np.load(path) as arrays:
             assert arrays["rnn/lstm_cell/W_i"].tolist() == np.ones((3, 4)).tolist()
+
+
+def test_models_that_two_processes_read_are_written_to_one_directory(tmp_path: Path, run: Callable[..., Any]) -> None:
+    """The first is read here; the HDF5 library reads the second, in a process that is forked after that."""
+    plain = builders.one_lstm(tmp_path / "a.h5")
+    with h5py.File(builders.one_lstm(tmp_path / "b.h5"), "r+") as file:
+        file["model_weights/soft"] = h5py.SoftLink("/model_weights")
+    with h5py.File(tmp_path / "c.h5", "w", libver="latest") as file, h5py.File(plain) as source:
+        for name in source:
+            source.copy(name, file)
+        file.attrs.update(source.attrs)
+    outcome = run("export", plain, tmp_path / "b.h5", tmp_path / "c.h5", "-o", tmp_path / "out")
+    assert (outcome.status, len(outcome.out.splitlines())) == (0, 3)
