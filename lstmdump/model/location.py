@@ -13,7 +13,7 @@ from typing import BinaryIO, cast
 from lstmdump.errors import RefusedModel
 from lstmdump.model import budget
 from lstmdump.model.limits import DEFAULTS, Limits, limit_exceeded
-from lstmdump.model.opening import Stamp, WatchedFile, changed, require_same
+from lstmdump.model.opening import Stamp, WatchedFile, changed, find_place, require_same
 
 _CACHED = ("models--", "datasets--", "spaces--")  # prefixes of repositories in the cache of the Hugging Face Hub
 
@@ -29,8 +29,13 @@ def list_stores(directory: str) -> list[str]:
 
 def stays_below(path: str, directory: str) -> bool:
     """Return whether `path`, with all links followed, is below `directory`, or in the store of a Hub that it is in."""
+    return os.path.realpath(path).startswith(_list_below(directory))
+
+
+def _list_below(directory: str) -> tuple[str, ...]:
+    """Return how paths without links begin that are below `directory`, or in the store of a Hub that it is in."""
     root = os.path.realpath(directory)
-    return os.path.realpath(path).startswith((os.path.join(root, ""), *list_stores(root)))
+    return os.path.join(root, ""), *list_stores(root)
 
 
 def leads_out(path: str, directory: str) -> bool:
@@ -136,9 +141,11 @@ class Location:
         """
         path, follow = self._find_target()
         file = WatchedFile(path, follow=follow)
-        if self._opened.setdefault(path, file.stamp) != file.stamp:
+        try:
+            self._require_known(file)
+        except BaseException:
             file.close()
-            raise changed(self.name)
+            raise
         return cast("BinaryIO", io.BufferedReader(file) if buffered else file)
 
     def require_unchanged(self) -> None:
@@ -162,10 +169,28 @@ class Location:
         if not self._has_links(root):
             return self.path, False
         if not stays_below(self.path, root):
-            words = f"{self.name} is reached through a link that leads out of "
-            raise RefusedModel(words + ("the model's directory; replace the link by a copy of its target"
-                                        if self._root else f"{root}; name it to read it"))  # fmt: skip
+            raise self._leads_out()
         return os.path.realpath(self.path), False
+
+    def _require_known(self, file: WatchedFile) -> None:
+        """Check that an open file is the one that was opened here before, if any, and that no link has led to it.
+
+        Raises:
+            ChangedFile: It has been written since it was opened before.
+            RefusedModel: A link has been put on the way since the path was looked at.
+        """
+        if self._opened.setdefault(file.path, file.stamp) != file.stamp:
+            raise changed(self.name)
+        if root := self._root or self._below:
+            place = find_place(file)
+            if place is not None and not place.startswith(_list_below(root)):
+                raise self._leads_out()
+
+    def _leads_out(self) -> RefusedModel:
+        words = f"{self.name} is reached through a link that leads out of "
+        if self._root:
+            return RefusedModel(words + "the model's directory; replace the link by a copy of its target")
+        return RefusedModel(f"{words}{self._below}; name it to read it")
 
     def _has_links(self, directory: str) -> bool:
         path, start = self.path, os.path.join(directory, "")

@@ -98,6 +98,15 @@ def path_of(file: BinaryIO) -> str:
     return itself if os.path.exists(itself) else watched.path
 
 
+def find_place(file: WatchedFile) -> str | None:
+    """Return where an open file is, without links, or None if the system does not tell: only Linux does."""
+    try:
+        place = os.readlink(f"/proc/self/fd/{file.fileno()}")
+    except OSError:
+        return None
+    return place if place.startswith("/") else None
+
+
 def require_same(path: str, stamp: Stamp) -> None:
     """Check that nobody has written the file at `path` since it had this `stamp`; it may be missing by now.
 

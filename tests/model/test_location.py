@@ -130,6 +130,28 @@ def test_a_file_in_a_linked_directory_outside_of_the_model_is_refused(model: Pat
         Location(model).child("linked").child("data").read()
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files have names on Linux only")
+@pytest.mark.parametrize("below", [False, True])
+def test_a_directory_that_is_swapped_after_it_was_looked_at_is_noticed(
+    below: bool, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (model.parent / "elsewhere").mkdir()
+    (model.parent / "elsewhere" / "data").write_bytes(b"secret")
+    found = Location(model / "variables" / "data", below=str(model))
+    location = found if below else Location(model).child("variables").child("data")
+    has_links = Location._has_links
+
+    def swapping(self: Location, directory: str) -> bool:
+        known = has_links(self, directory)
+        (model / "variables").rename(model / "moved")
+        (model / "variables").symlink_to("../elsewhere")
+        return known
+
+    monkeypatch.setattr(Location, "_has_links", swapping)
+    with pytest.raises(RefusedModel, match="data is reached through a link that leads out of"):
+        location.open()
+
+
 def test_a_link_within_the_models_directory_is_followed(model: Path) -> None:
     (model / "data").symlink_to("variables/data")
     assert Location(model).child("data").read() == b"bytes"
