@@ -39,6 +39,7 @@ MAKERS: dict[str, Callable[[Path], Path]] = {
             "tests/genuine/torch-2.13.0-net.safetensors",
             "tests/genuine/torch-2.13.0-net-legacy.pth",
             "tests/genuine/torch-2.13.0-bistack.pt",
+            "sample_models/torch-2.13-net.onnx",
             "sample_models/tfjs-4.22-nested",
         )
     },
