@@ -22,8 +22,8 @@ from lstmdump.errors import BrokenModel, LstmdumpError, ModelPart, UnknownFormat
 from lstmdump.model import limits as model_limits
 from lstmdump.model import locate
 from lstmdump.model.limits import DEFAULTS, Limits, limit_exceeded
-from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.model.location import Location, leads_out
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.model.opening import MOST, open_given, too_long
 from lstmdump.model.sentences import listed
 from lstmdump.readers.detect import Format, detect
