@@ -282,4 +282,4 @@ def _plan_array(tensor: Tensor, settings: Settings, *, added: float = 0.0) -> Ar
 
 
 def _choose_stored_dtype(tensor: Tensor) -> str:
-    return "float32" if tensor.dtype == "bfloat16" else tensor.dtype
+    return tensor.value_dtype

@@ -61,7 +61,7 @@ def plan(opened: OpenModel, layout: str, dtype: str) -> OtherArrays:
 
 def _plan_array(layer: Layer, leaf: str, tensor: Tensor, layout: str, dtype: str) -> ArrayOutput:
     stored = stored_type(tensor)
-    written = dtype if dtype != "keep" and tensor.dtype in _FLOATS else stored
+    written = dtype if dtype != "keep" and stored in _FLOATS else stored
     if layout == _PYTORCH:
         name, turned = _turn_for_pytorch(layer, leaf, tensor)
         start = f"{layer.name.replace('/', '.')}." if layer.name else ""

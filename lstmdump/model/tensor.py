@@ -40,7 +40,10 @@ class Tensor:
         name: The path in the file, or the name of the block.
         shape: The shape.
         dtype: The element type as named by numpy, or `bfloat16`, or `unknown`.
-        fetch: Returns the elements that one slice with plain bounds per dimension selects; bfloat16 becomes float32.
+        step: The largest difference of the numbers that two neighbouring integers stand for, in an array of integers
+            that stand for other numbers, which are read as float32; None for other arrays.
+        fetch: Returns the elements that one slice with plain bounds per dimension selects; bfloat16 and integers that
+            stand for other numbers become float32.
         rows: Yields all bytes in order, little-endian, as blocks of whole rows; the rows of an array of one dimension
             are its elements. A block is valid until the next is requested, and the data is verified only when the
             iterator ends without an error. None if values can only be fetched.
@@ -49,7 +52,7 @@ class Tensor:
         place: The position in the array of which this is a block; None for a whole array.
     """
 
-    __slots__ = ("dtype", "fetch", "name", "place", "rows", "shape", "unverified")
+    __slots__ = ("dtype", "fetch", "name", "place", "rows", "shape", "step", "unverified")
 
     def __init__(
         self,
@@ -60,6 +63,8 @@ class Tensor:
         rows: Rows | None = None,
         place: Place | None = None,
         unverified: Unverified | None = None,
+        *,
+        step: float | None = None,
     ) -> None:
         self.name = name
         self.shape = shape
@@ -68,6 +73,7 @@ class Tensor:
         self.rows = rows
         self.place = place
         self.unverified = unverified
+        self.step = step
 
     def __repr__(self) -> str:
         return f"Tensor({self.name!r}, {self.shape}, {self.dtype})"
@@ -76,6 +82,16 @@ class Tensor:
     def size(self) -> int:
         """The number of elements."""
         return math.prod(self.shape)
+
+    @property
+    def is_quantized(self) -> bool:
+        """Whether the elements are integers that stand for other numbers."""
+        return self.step is not None
+
+    @property
+    def value_dtype(self) -> str:
+        """The element type of the values that are read: `float32` for bfloat16 and for quantized integers."""
+        return "float32" if self.is_quantized or self.dtype == "bfloat16" else self.dtype
 
     def read(self) -> Array:
         """Return the values, with exactly the shape `shape`.
@@ -107,7 +123,8 @@ class Tensor:
                 )
             )
 
-        return Tensor(name or self.name, shape, self.dtype, fetch, place=Place(whole, absolute))
+        placed = Place(whole, absolute)
+        return Tensor(name or self.name, shape, self.dtype, fetch, place=placed, step=self.step)
 
     def guarded(self, check: Callable[[], None], *, also_later: bool = False) -> Tensor:
         """Return the same array with `check`, which may raise, called before each read.
@@ -127,9 +144,13 @@ class Tensor:
             yield from rows() if rows is not None else ()
 
         if rows is None:
-            return Tensor(self.name, self.shape, self.dtype, fetch)
+            return Tensor(self.name, self.shape, self.dtype, fetch, step=self.step)
         unverified = (rows, check) if also_later else None
-        return Tensor(self.name, self.shape, self.dtype, fetch, checked_rows, unverified=unverified)
+        return Tensor(self.name, self.shape, self.dtype, fetch, checked_rows, unverified=unverified, step=self.step)
+
+    def restored(self) -> Tensor:
+        """Return the array of the numbers that its integers stand for, in the type that they have; others as it is."""
+        return Tensor(self.name, self.shape, self.value_dtype, self.fetch) if self.is_quantized else self
 
     def renamed(self, name: str) -> Tensor:
         """Return the same array under another name."""
@@ -155,7 +176,7 @@ def derived(name: str, shape: tuple[int, ...], dtype: str, compute: Callable[[in
 
 def transposed(tensor: Tensor, name: str) -> Tensor:
     """Return the transpose of `tensor`, a matrix, called `name`."""
-    return Tensor(name, tensor.shape[::-1], tensor.dtype, lambda cuts: tensor.fetch(cuts[::-1]).T)
+    return Tensor(name, tensor.shape[::-1], tensor.dtype, lambda cuts: tensor.fetch(cuts[::-1]).T, step=tensor.step)
 
 
 def chained(pieces: Sequence[Tensor]) -> Rows | None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lstmdump.errors import CorruptModel
-from lstmdump.model.tensor import Tensor, chained, derived
+from lstmdump.model.tensor import Tensor, chained, derived, transposed
 
 VALUES = np.arange(24).reshape(4, 6)
 
@@ -112,3 +112,22 @@ def test_the_rows_of_arrays_are_chained_in_their_order() -> None:
 
 def test_no_rows_are_chained_if_one_array_has_none(tensor: Tensor) -> None:
     assert chained([Tensor("t", (1,), "uint8", lambda cuts: VALUES[cuts], lambda: iter([b"1"])), tensor]) is None
+
+
+@pytest.mark.parametrize(
+    ("dtype", "step", "values"),
+    [("float16", None, "float16"), ("bfloat16", None, "float32"), ("int8", 0.5, "float32"), ("int8", None, "int8")],
+)
+def test_values_of_bfloat16_and_of_quantized_integers_are_float32(dtype: str, step: float | None, values: str) -> None:
+    assert Tensor("t", (4, 6), dtype, lambda cuts: VALUES[cuts], step=step).value_dtype == values
+
+
+def test_what_is_made_of_quantized_integers_is_quantized(tensor: Tensor) -> None:
+    quantized = Tensor("t", (4, 6), "int8", tensor.fetch, step=0.5)
+    made = (
+        quantized.part(slice(1, 3)),
+        quantized.guarded(lambda: None),
+        quantized.renamed("u"),
+        transposed(quantized, "v"),
+    )
+    assert [one.step for one in made] == [0.5] * 4

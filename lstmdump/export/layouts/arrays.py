@@ -15,8 +15,11 @@ Take = Callable[[LSTM, str], Tensor]
 
 
 def stored_type(tensor: Tensor) -> str:
-    """Return the type that an array is written in, numpy's name of it: bfloat16, which numpy lacks, is float32."""
-    return "float32" if tensor.dtype == "bfloat16" else tensor.dtype
+    """Return the type that an array is written in, numpy's name of it: bfloat16, which numpy lacks, is float32.
+
+    So are integers that stand for other numbers, which are written.
+    """
+    return tensor.value_dtype
 
 
 def take_kernel(lstm: LSTM, gate: str) -> Tensor:

@@ -64,7 +64,7 @@ def list_arrays(modules: Sequence[LayerModule], layout: TargetLayout, dtype: str
     """
     for module in modules if layout.arrange is not None else ():
         for array in layout.arrange(module) if layout.arrange is not None else ():
-            stored = "float32" if array.tensor.dtype == "bfloat16" else array.tensor.dtype
+            stored = array.tensor.value_dtype
             yield ArrayOutput(key(array.name), array.tensor, stored if dtype == "keep" else dtype, reshaped=array.shape)
 
 

@@ -77,7 +77,7 @@ def _examine(tensor: Tensor) -> bool:
     except LstmdumpError:
         return False
     assert values.shape == tensor.shape
-    assert values.dtype == np.dtype("float32" if tensor.dtype == "bfloat16" else tensor.dtype)
+    assert values.dtype == np.dtype(tensor.value_dtype)
     octets = np.ascontiguousarray(values, values.dtype.newbyteorder("<")).tobytes()
     if tensor.rows is not None:
         assert b"".join(map(bytes, tensor.rows())) == octets, f"the rows of {tensor} differ from the whole"
