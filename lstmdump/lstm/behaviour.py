@@ -39,9 +39,14 @@ _NO_GRAPH = ("without the graph, the activations of the cell and the bounds of i
 
 _CELL_OF_PYTORCH = ("a program runs this cell step by step, and the file does not state in which order: here it runs "
                     "forwards; --go-backwards overrides it")  # fmt: skip
+_NO_ORDER_OF_STEPS = ("the operators do not show in which order the steps are taken: here the layer runs forwards; "
+                      "--go-backwards overrides it")  # fmt: skip
+_IN_INTEGERS = ("TensorFlow Lite also rounds what it multiplies with the arrays to integers, which is not done here: "
+                "the results differ by that rounding")  # fmt: skip
 
 _CELL_OF_ONNX = ("the graph does not show in which order the cell takes the steps: here it runs forwards; "
                  "--go-backwards overrides it")  # fmt: skip
+_ORDER_NOT_SHOWN = {"ONNX": _CELL_OF_ONNX, "TensorFlow Lite": _NO_ORDER_OF_STEPS}
 
 
 class Behaviour(NamedTuple):
@@ -124,6 +129,7 @@ class _Unstated(NamedTuple):
 
 _KERAS = r"(?:tf\.)?keras (\d{1,9})(?:\.(\d{1,9}))?"  # compiled when it is first needed, as in `release`
 _TENSORFLOW = r"tensorflow (\d{1,9})"
+_WITH_TIME_MAJOR = ("PyTorch", "TensorFlow Lite")
 _HALVES = ("forward", "backward")
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _MAX_REASON = 400  # characters
@@ -343,8 +349,8 @@ def _notes(lstm: LSTM, settings: LayerSettings, release: _Release, direction: st
     """Yield notes on what the file does not state, and on what a replay does otherwise than Keras."""
     if lstm.layout.framework == "PyTorch":
         yield from _note_pytorch(lstm, settings)
-    elif lstm.layout.framework == "ONNX":
-        yield from [_CELL_OF_ONNX] if settings.go_backwards is None else []
+    elif lstm.layout.framework in _ORDER_NOT_SHOWN:
+        yield from _note_graph(lstm, settings)
     elif not lstm.layout.is_of_tensorflow_1:
         unstated = list(_unstated(lstm, settings, release, direction))
         in_doubt = [one for one in unstated if release.defaults and one.assumed == release.recurrent_activation]
@@ -359,11 +365,18 @@ def _notes(lstm: LSTM, settings: LayerSettings, release: _Release, direction: st
     elif settings.activation is None:
         yield _NO_GRAPH
     if _require_valid(settings.time_major):
-        framework = "PyTorch" if lstm.layout.framework == "PyTorch" else "Keras"
+        framework = lstm.layout.framework if lstm.layout.framework in _WITH_TIME_MAJOR else "Keras"
         yield f"in {framework} its input is (length, batch, d); here it is (batch, length, d)"
     if direction is not None and settings.go_backwards is (direction == "forward"):
         yield ("the layer in the Bidirectional around it goes backwards itself: Keras returns the steps in reverse, "
                "here they are in the order of the input")  # fmt: skip
+
+
+def _note_graph(lstm: LSTM, settings: LayerSettings) -> Iterator[str]:
+    if settings.go_backwards is None:
+        yield _ORDER_NOT_SHOWN[lstm.layout.framework]
+    if settings.computes_in_integers:
+        yield _IN_INTEGERS
 
 
 def _note_pytorch(lstm: LSTM, settings: LayerSettings) -> Iterator[str]:

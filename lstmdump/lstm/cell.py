@@ -188,6 +188,7 @@ class LSTM:
             biases=self.biases,
             vectors=sum(_VECTORS.get(weight.role, 0) for weight in self.weights),
             projection=self.projection is not None,
+            projection_bias=any(weight.role is Role.PROJECTION_BIAS for weight in self.weights),
         )
 
     @property
@@ -196,7 +197,11 @@ class LSTM:
         stored, name = self.stored_projection, f"{self.name}/P"
         if stored is None:
             return None
-        return transposed(stored.tensor, name) if stored.role is Role.ROW_PROJECTION else stored.tensor.renamed(name)
+        return (
+            transposed(stored.tensor.restored(), name)
+            if stored.role is Role.ROW_PROJECTION
+            else stored.tensor.renamed(name)
+        )
 
     @property
     def stored_projection(self) -> LSTMWeight | None:

@@ -10,18 +10,21 @@ from lstmdump.lstm.gate_layouts import CUDNN, GATE_ARRAYS, TWO_KERNELS, Framewor
 from lstmdump.lstm.onnx_layouts import ONNX_CELL, ONNX_NODE
 from lstmdump.lstm.pytorch_layout import PYTORCH_CELL, PYTORCH_LAYER
 from lstmdump.lstm.tf1_cells import BLOCK_LSTM_V2, OWN_GATE_ARRAYS, OWN_TWO_KERNELS, TF1_CELL
+from lstmdump.lstm.tflite_layout import TFLITE_FUSED_KERNEL, TFLITE_GATE_ARRAYS, TFLITE_TWO_KERNELS
 from lstmdump.model.cell_classes import class_named
 from lstmdump.model.tree import Layer, Model
 
 LAYOUTS: tuple[Layout, ...] = (OWN_GATE_ARRAYS, OWN_TWO_KERNELS, GATE_ARRAYS, CUDNN, TWO_KERNELS, TF1_CELL,
                                BLOCK_LSTM_V2, PYTORCH_LAYER, PYTORCH_CELL,
-                               ONNX_NODE, ONNX_CELL)  # fmt: skip
+                               ONNX_NODE, ONNX_CELL, TFLITE_GATE_ARRAYS, TFLITE_TWO_KERNELS,
+                               TFLITE_FUSED_KERNEL)  # fmt: skip
 """All layouts. The first that fits a layer counts."""
 
 _OF_KERAS: tuple[Framework, ...] = ("Keras", "TensorFlow 1")
 _FRAMEWORKS: Mapping[str, tuple[Framework, ...]] = {
     "pytorch": ("PyTorch",),
     "safetensors": ("PyTorch",),
+    "tflite": ("TensorFlow Lite",),
     "onnx": ("ONNX", *_OF_KERAS),  # a cell is stored as the framework that it was exported from did
 }
 """The frameworks whose names the arrays of a format have: `kernel` in PyTorch is whatever its author says."""

@@ -12,10 +12,11 @@ BlockLSTMV2           the same                                                  
 a cell of the user's  one of the first, the third and the last form                   any
 PyTorch               weight_ih (4m, d), weight_hh (4m, h), two biases (4m,)          ifco
 a node of ONNX        W (4m, d), R (4m, m), B (8m,), two biases after each other      iofc
+TensorFlow Lite       the transposes of the first, third and last form                any
 ====================  ==============================================================  =====
 
 Those of TensorFlow 1 and of the user are in `tf1_cells`, those of PyTorch in `pytorch_layout`, those of ONNX in
-`onnx_layouts`, the others here.
+`onnx_layouts`, those of TensorFlow Lite in `tflite_layout`, the others here.
 """
 
 from __future__ import annotations
@@ -40,11 +41,12 @@ TensorFlowCell: TypeAlias = Literal["keras", "keras-1", "cudnn", "keras-peephole
 All but the last take arrays as they are stored; "gates" takes the W, U, b and V of each gate, and P, of any layout.
 """
 
-Framework: TypeAlias = Literal["Keras", "TensorFlow 1", "PyTorch", "ONNX"]
+Framework: TypeAlias = Literal["Keras", "TensorFlow 1", "PyTorch", "ONNX", "TensorFlow Lite"]
 """A framework whose cells are stored in a layout."""
 
 LayoutForm: TypeAlias = Literal["gate arrays", "two kernels", "cudnn", "fused kernel", "own gate arrays",
-                                "own two kernels", "pytorch", "onnx node", "onnx cell"]  # fmt: skip
+                                "own two kernels", "pytorch", "onnx node", "onnx cell", "tflite gate arrays",
+                                "tflite two kernels", "tflite fused kernel"]  # fmt: skip
 """What the arrays of a layout look like."""
 
 StoredPart: TypeAlias = tuple[Tensor, str]
@@ -69,12 +71,14 @@ class Layout(ABC):
         has_columns: Whether the gates stand side by side in the columns of shared arrays.
         has_rows: Whether they stand one below the other in the rows of shared arrays.
         has_fixed_activations: Whether only cells with tanh and sigmoid are stored so, if the file states nothing else.
+        holds_integers: Whether the numbers may be stored as integers that stand for them.
         framework: The framework whose cells are stored so.
     """
 
     has_columns = True
     has_rows = False
     has_fixed_activations = False
+    holds_integers = False
     framework: Framework = "Keras"
 
     def __init__(self, order: str, roles: Mapping[str, Role]) -> None:
@@ -157,7 +161,7 @@ class Layout(ABC):
         """
         arrays = self.arrays(layer)
         input_dim, units, projection = self.sizes(layer, arrays)
-        _require_floats(layer, arrays)
+        _require_numbers(layer, arrays, may_be_quantized=self.holds_integers)
         forget_bias = self.forget_bias(layer)
         return LSTM(
             layer.name,
@@ -424,9 +428,9 @@ def matrix_shape(layer: Layer, tensor: Tensor) -> tuple[int, int]:
     return tensor.shape[0], tensor.shape[1]
 
 
-def _require_floats(layer: Layer, arrays: Mapping[str, Tensor]) -> None:
+def _require_numbers(layer: Layer, arrays: Mapping[str, Tensor], *, may_be_quantized: bool) -> None:
     for name, tensor in arrays.items():
-        if tensor.dtype not in (*_FLOATS, UNKNOWN_DTYPE):
+        if tensor.dtype not in (*_FLOATS, UNKNOWN_DTYPE) and not (tensor.is_quantized and may_be_quantized):
             raise NotAnLSTM(f"{layer.name}: {name} holds {tensor.dtype}, not floating-point numbers")
 
 

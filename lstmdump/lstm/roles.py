@@ -65,6 +65,10 @@ class Role(enum.Enum):
     ROW_RECURRENT_KERNEL = "recurrent kernel, transposed", (_ALL_GATES, _H)
     ADDED_BIAS = "bias, one of two that are added", (_ALL_GATES,)
     ROW_PROJECTION = "projection, transposed", (_P, _M)
+    ROW_FUSED_KERNEL = "kernel over input and state, transposed", (_ALL_GATES, Extent("dh"))
+    ROW_GATE_KERNEL = "kernel of one gate, transposed", (_M, _D)
+    ROW_GATE_RECURRENT_KERNEL = "recurrent kernel of one gate, transposed", (_M, _H)
+    PROJECTION_BIAS = "bias of the projection", (_P,)
     NORMALIZATION = "layer normalization", (_M,)
     NORMALIZATION_OF_ALL = "layer normalization of all gates", (_ALL_GATES,)
 
@@ -93,7 +97,7 @@ class Role(enum.Enum):
 
 
 @lru_cache(maxsize=1024)
-def count_formula(sizes: Sizes, *, biases: int, vectors: int, projection: bool) -> str:
+def count_formula(sizes: Sizes, *, biases: int, vectors: int, projection: bool, projection_bias: bool = False) -> str:
     """Return the closed form of the parameter count of an LSTM: `4·((12+64)·64 + 64)`.
 
     Args:
@@ -101,9 +105,11 @@ def count_formula(sizes: Sizes, *, biases: int, vectors: int, projection: bool) 
         biases: How many biases a unit has per gate: 0, 1, or 2 in the layouts of CuDNN and PyTorch.
         vectors: How many vectors of length m come on top: three with peepholes, more with layer normalization.
         projection: Whether there is one, which adds m·p.
+        projection_bias: Whether the projected output has a bias, which adds p.
     """
     d, m, h, p = sizes
     bias = f" + {biases}·{m}" if biases > 1 else f" + {m}" if biases else ""
     text = f"4·(({d}+{h})·{m}{bias})" if bias else f"4·({d}+{h})·{m}"
     text += f" + {vectors}·{m}" if vectors else ""
-    return text + (f" + {m}·{p}" if projection else "")
+    text += f" + {m}·{p}" if projection else ""
+    return text + (f" + {p}" if projection_bias else "")

@@ -65,6 +65,9 @@ class LayerSettings(NamedTuple):
         feeds: The cell of the same stack that takes its output; None if the layer around it returns the output.
         returned_units: The units of the last cell of that stack, whose output the layer around it returns.
         time_distributed: The number of TimeDistributed around it, each of which adds an axis to the data.
+        input_from: What computes the input of the layer, if that is neither the model's input nor another LSTM layer.
+        is_masked: Whether a mask of the model skips steps.
+        computes_in_integers: Whether its framework rounds inputs and states to integers before it multiplies them.
         cannot_replay: Why the layer does not compute what an LSTM computes.
     """
 
@@ -94,6 +97,9 @@ class LayerSettings(NamedTuple):
     feeds: str | None = None
     returned_units: int | None = None
     time_distributed: int | None = None
+    input_from: str | None = None
+    is_masked: bool | None = None
+    computes_in_integers: bool | None = None
     cannot_replay: str | None = None
 
     def overridden(self, by: LayerSettings) -> LayerSettings:

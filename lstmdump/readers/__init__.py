@@ -122,7 +122,8 @@ def _read_tensorflow(
 
 
 def _read_other_runtime(
-    location: Location, detected: Literal[Format.TFJS, Format.PYTORCH, Format.SAFETENSORS, Format.ONNX]
+    location: Location,
+    detected: Literal[Format.TFJS, Format.PYTORCH, Format.SAFETENSORS, Format.ONNX, Format.TFLITE],
 ) -> Model:
     from lstmdump.readers.detect import Format
 
@@ -143,6 +144,10 @@ def _read_other_runtime(
             from lstmdump.readers.onnx import reader as onnx_reader
 
             return onnx_reader.read(location)
+        case Format.TFLITE:
+            from lstmdump.readers.tflite import model_file
+
+            return model_file.read(location)
         case _:
             return assert_never(detected)
 

@@ -33,6 +33,7 @@ class Format(enum.Enum):
     PYTORCH = "pytorch"
     SAFETENSORS = "safetensors"
     ONNX = "onnx"
+    TFLITE = "tflite"
 
     @property
     def facts(self) -> FormatFacts:
@@ -83,6 +84,8 @@ FORMATS = (
                 is_directory=False, uses_hdf5=False),
     FormatFacts(Format.ONNX, "ONNX", "an ONNX model", ("onnx",),
                 is_directory=False, uses_hdf5=False),
+    FormatFacts(Format.TFLITE, "TensorFlow Lite", "a TensorFlow Lite model (.tflite)", ("tflite",),
+                is_directory=False, uses_hdf5=False),
 )  # fmt: skip
 """The table of formats; a new format needs a member of `Format`, a row here, a rule in `detect`, and a case in
 `readers.read`."""
@@ -123,7 +126,12 @@ _WEIGHT_MAP = rb'(?s)\s*\{.*"weight_map"\s*:\s*\{\s*("/|\})'  # only entries of 
 _LEGACY_PYTORCH = rb"(?s)\x80[\x02-\x05](?:\x95.{8})?\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19\."  # a pickle of a magic number
 _SAFETENSORS = b"\0\0{"  # from byte 6 on: the end of the length of a text, and the text, JSON
 _AFTER_BRACE = (b'"', b"}", b" ", b"\t", b"\n", b"\r")
-_STARTS = ((_WEIGHT_MAP, Format.KERAS_WEIGHTS), (_SAVED_MODEL_PB, Format.SAVED_MODEL))
+_TFLITE = rb"(?s).{4}TFL3"  # the identifier of a FlatBuffer, behind the offset of its first table
+_STARTS = (
+    (_WEIGHT_MAP, Format.KERAS_WEIGHTS),
+    (_SAVED_MODEL_PB, Format.SAVED_MODEL),
+    (_TFLITE, Format.TFLITE),
+)
 PYTORCH_MEMBER = r"(?:[^/]+/)?data\.pkl"
 """A pattern of the member of a zip archive that makes it one of PyTorch."""
 
@@ -172,7 +180,6 @@ _FOREIGN_STARTS: tuple[tuple[bytes, str], ...] = (
 )
 # The same with patterns, which are compiled for a file that is neither HDF5 nor an archive nor a checkpoint.
 _FOREIGN_PATTERNS: tuple[tuple[bytes, str], ...] = (
-    (rb"(?s).{4}TFL3", "a TensorFlow Lite model; lstmdump reads the Keras or TensorFlow model it was made from"),
     (PICKLE, "a Python pickle, which is never unpickled here; save the model itself"),
 )  # fmt: skip
 

@@ -39,6 +39,11 @@ def of_layer(lstm: LSTM) -> Iterator[Omission]:
         note = f"in the model, its first states come from {givers}; here they are 0, unless {INITIAL_STATE} gives them"
         yield Omission(lstm.name, INITIAL_STATE, note)
     yield from of_stateful_layer(lstm)
+    if settings.input_from is not None:
+        words = f"takes the input given, although in the model other operators compute it ({settings.input_from})"
+        yield Omission(lstm.name, CHAIN, words)
+    if settings.is_masked:
+        yield Omission(lstm.name, MASK, f"in the model, a mask skips steps; here all count, unless {MASK} skips some")
     lengths = behaviour.describe_lengths(lstm)
     if lengths is not None:
         note = (f"in the model, the steps behind the length of a sequence are skipped (sequence_length, {lengths}); "

@@ -303,3 +303,12 @@ def test_a_run_that_skips_existing_files_removes_leftovers(model: Path) -> None:
     atomic.remove_leftovers.cache_clear()
     export(Job(str(model), str(model.with_suffix(".npz"))), Settings(skip_existing=True))
     assert sorted(path.name for path in model.parent.iterdir()) == ["model.h5", "model.npz"]
+
+
+def test_gates_of_integers_are_written_as_the_numbers_that_they_stand_for(tmp_path: Path) -> None:
+    models = Path(__file__).parents[1] / "readers" / "tflite" / "models"
+    gates.export(gates.Job(str(models / "fused-int8.tflite"), str(tmp_path / "out.npz")))
+    with np.load(tmp_path / "out.npz") as written, np.load(models / "fused-int8.truth.npz") as truth:
+        assert {
+            (written[key].dtype.name, written[key].tobytes()) for key in written.files if key.startswith("lstm/")
+        } == {("float32", truth[key].tobytes()) for key in truth.files}

@@ -6,14 +6,17 @@ from typing import Any
 import numpy as np
 import pytest
 from support.settings import stated
+from support.tflite_builders import lstm_arrays
 
 from lstmdump.errors import CannotReplay
 from lstmdump.lstm import LSTM, Gate, LSTMWeight, Role, behaviour
 from lstmdump.lstm.behaviour import Behaviour
+from lstmdump.lstm.find import read_lstm
 from lstmdump.lstm.gate_layouts import CUDNN, TWO_KERNELS
 from lstmdump.lstm.tf1_cells import TF1_CELL
 from lstmdump.model.settings import DeferredSettings, LayerSettings
-from lstmdump.model.tensor import derived
+from lstmdump.model.tensor import Tensor, derived
+from lstmdump.model.tree import Layer
 
 KERAS_3 = "keras 3.9.0"
 STATED = {"activation": "relu", "recurrent_activation": "softsign", "go_backwards": False}
@@ -432,3 +435,37 @@ def test_a_setting_of_a_wrong_type_is_refused(key: str, value: object, words: st
     with pytest.raises(CannotReplay) as caught:
         of(STATED | {key: value})
     assert str(caught.value) == f"its configuration states {words}"
+
+
+def of_tensorflow_lite(**settings: Any) -> tuple[str, ...]:
+    """Return the notes on a layer of TensorFlow Lite with these settings."""
+    arrays = {
+        name: Tensor(name, array.shape, "float32", array.__getitem__) for name, array in lstm_arrays(3, 4).items()
+    }
+    stated = DeferredSettings(
+        lambda: LayerSettings(True, activation="tanh", recurrent_activation="sigmoid", **settings)
+    )
+    layer = Layer(("lstm",), "LSTM", arrays, stated=stated)
+    return behaviour.of(read_lstm(layer, "", ("TensorFlow Lite",)), "tensorflow lite").notes
+
+
+def test_a_layer_of_tensorflow_lite_whose_operators_state_all_has_no_note() -> None:
+    assert of_tensorflow_lite(go_backwards=False, computes_in_integers=False) == ()
+
+
+def test_a_layer_of_tensorflow_lite_without_an_order_of_steps_is_assumed_to_go_forwards() -> None:
+    (note,) = of_tensorflow_lite(go_backwards=None)
+    assert note == (
+        "the operators do not show in which order the steps are taken: here the layer runs forwards; "
+        "--go-backwards overrides it"
+    )
+
+
+def test_integers_in_tensorflow_lite_are_not_computed_with() -> None:
+    (note,) = of_tensorflow_lite(go_backwards=False, computes_in_integers=True)
+    assert note.startswith("TensorFlow Lite also rounds what it multiplies with the arrays to integers")
+
+
+def test_the_input_of_tensorflow_lite_may_be_time_major() -> None:
+    (note,) = of_tensorflow_lite(go_backwards=False, time_major=True)
+    assert note == "in TensorFlow Lite its input is (length, batch, d); here it is (batch, length, d)"

@@ -27,6 +27,7 @@ FILES = [
     *(SAMPLES / name for name in json.loads((SAMPLES / "samples.json").read_text("utf-8"))),
     TESTS / "cases" / "split_cell" / "model.index",
     TESTS / "readers" / "onnx" / "files" / "torch-2.13-cell_unrolled.onnx",
+    *(TESTS / "readers" / "tflite" / "models" / f"{name}.tflite" for name in ("fused", "loop-state", "toco-static3")),
 ]
 
 

@@ -6,7 +6,7 @@ number of units; `columns`, four times `m`; and `bias`, the shape of the bias.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from lstmdump.lstm.gate_layouts import LayoutForm
 
@@ -123,9 +123,38 @@ _PYTORCH = LayoutWords(
     "at least.",
     activations="nn.LSTM and nn.LSTMCell have no others.",
 )
+_TFLITE_GATE_ARRAYS = _GATE_ARRAYS._replace(
+    rows_question="Why an array for each gate?",
+    rows="TensorFlow Lite gives its operator a W and a U for each of the four gates, and mostly a b: inputs of their "
+    "own, whose names tell the gates. An array of W has {m} rows, one for each unit, and a column for each of the "
+    "numbers of x, {d}; one of U has {h} columns.",
+    columns_question="Why {m} rows?",
+    columns="One for each unit. Keras stores the transposes, with the four gates side by side in {columns} columns.",
+    after_slices="A unit is a row here, and a column in W and U: .T transposes.",
+    activations="",
+)
+
+_TFLITE_TWO_KERNELS = LayoutWords(
+    "Why {columns} rows?",
+    "Each of the four gates has {m}, one for each unit. They are one below the other, so one product computes all of "
+    "them. Keras stores the transposes, with the gates side by side.",
+    "Why two kernels, and why these columns?",
+    'input_weights (W, "wx") is multiplied by x and has a column for each of its numbers, {d}; recurrent_weights (U, '
+    '"ux") is multiplied by h and has {h}. TensorFlow Lite has no names for them: which is which, and which row is of '
+    "which gate, is what the operators do with the results.",
+    " The bias has a number for each row: {bias}.",
+    "The gates are in the order {order}. In numpy:",
+    after_slices="A unit is a row here, and a column in W and U: .T transposes.",
+)
+
+_TFLITE_FUSED_KERNEL = _TFLITE_TWO_KERNELS._replace(
+    columns_question="Why {dh} columns?",
+    columns="x and h are concatenated, [x, h], and multiplied by one kernel. The first {d} columns are W, the last {h} "
+    "are U.",
+)
 
 
-def words_of(form: LayoutForm) -> LayoutWords:  # noqa: PLR0911 - a case for each form
+def words_of(form: LayoutForm) -> LayoutWords:
     """Return the texts on a form of layout."""
     match form:
         case "gate arrays":
@@ -142,7 +171,21 @@ def words_of(form: LayoutForm) -> LayoutWords:  # noqa: PLR0911 - a case for eac
             return _OWN_TWO_KERNELS
         case "pytorch":
             return _PYTORCH
+        case "onnx node" | "onnx cell" | "tflite gate arrays" | "tflite two kernels" | "tflite fused kernel":
+            return _words_of_graph(form)
+
+
+def _words_of_graph(
+    form: Literal["onnx node", "onnx cell", "tflite gate arrays", "tflite two kernels", "tflite fused kernel"],
+) -> LayoutWords:
+    match form:
         case "onnx node":
             return _ONNX_NODE
         case "onnx cell":
             return _ONNX_CELL
+        case "tflite gate arrays":
+            return _TFLITE_GATE_ARRAYS
+        case "tflite two kernels":
+            return _TFLITE_TWO_KERNELS
+        case "tflite fused kernel":
+            return _TFLITE_FUSED_KERNEL

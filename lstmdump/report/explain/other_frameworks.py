@@ -11,7 +11,7 @@ from lstmdump.report.explain.section import Line, Section, Subject, table
 def forget_bias(subject: Subject) -> Section:
     """Explain where the forget bias is: in the stored b_f, or added at run time."""
     explain = {"Keras": _explain_keras, "TensorFlow 1": _explain_tensorflow_1, "PyTorch": _explain_pytorch,
-               "ONNX": _explain_onnx}  # fmt: skip
+               "ONNX": _explain_onnx, "TensorFlow Lite": _explain_tensorflow_lite}  # fmt: skip
     text = explain[subject.layout.framework](subject)
     return Section("Where is the forget bias?", (Line(text),))
 
@@ -91,6 +91,14 @@ def _explain_onnx(subject: Subject) -> str:
         return "Nowhere: the layer has no bias."
     return (f"In the stored b_f{_name_slice(subject)}. With what it was initialized depends on the framework that the "
             "model was exported from. Nothing is added at run time.")  # fmt: skip
+
+
+def _explain_tensorflow_lite(subject: Subject) -> str:
+    if subject.lstm.forget_bias != 0:
+        return _explain_tensorflow_1(subject)
+    if not subject.lstm.use_bias:
+        return "Nowhere: the layer has no bias."
+    return f"In the stored b_f{_name_slice(subject)}: the operators add nothing else at run time."
 
 
 def _explain_pytorch(subject: Subject) -> str:

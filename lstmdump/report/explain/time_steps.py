@@ -18,6 +18,11 @@ _INFLUENCE = (
     "prediction, through all layers behind this one that the file describes; with --of LAYER, that on the last h of a "
     "layer, whatever the model makes of it."
 )
+_TENSORFLOW_LITE = (
+    "An operator that is a whole LSTM gives h of every step, and keeps h and c for the next run of the model until "
+    "reset_all_variables of the interpreter is called; a loop begins with 0, and gives the last h and c if the model "
+    "returns them."
+)
 _EVERY_STEP = "lstmdump trace MODEL -i x.npy -o states.npz gives h and c of every step."
 
 
@@ -69,6 +74,8 @@ def states(subject: Subject) -> Section:
         return Section("What are h and c?", (Line(what), Line(_explain_calls_of_pytorch(subject))))
     if subject.layout.framework == "ONNX":
         return Section("What are h and c?", (Line(what), Line(_explain_outputs_of_onnx(subject))))
+    if subject.layout.framework == "TensorFlow Lite":
+        return Section("What are h and c?", (Line(what), Line(f"{_TENSORFLOW_LITE} {_EVERY_STEP}")))
     if subject.layout.is_of_tensorflow_1:
         calls = (f"dynamic_rnn and static_rnn return h of every step, but c of the last one only, in the state (c, h). "
                f"{_EVERY_STEP}")  # fmt: skip

@@ -22,7 +22,7 @@ _NARROWEST = 40
 _SHORTEST = 12  # columns of the reason, if it has to be folded
 _CODES = {"bold": "1", "dim": "2", "bold cyan": "1;36", "yellow": "33"}
 _BETWEEN = " · "
-_NARROW = re.compile(r"[ -~×·]*")  # ASCII, and those of our other characters that are certain to be one column wide
+_NARROW = re.compile(r"[ -~×·±]*")  # ASCII, and those of our other characters that are certain to be one column wide
 
 
 class Piece(NamedTuple):

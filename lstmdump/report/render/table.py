@@ -143,7 +143,7 @@ def _describe_unusual(layer: LayerFacts) -> Iterator[str]:
     if turned:
         yield "from the last step to the first"
     if computes.cell_clip is not None:
-        yield f"cell state within ±{computes.cell_clip:g}"
+        yield f"c within ±{computes.cell_clip:g}"
 
 
 def _list_total_rows(report: Report) -> Iterator[Row]:

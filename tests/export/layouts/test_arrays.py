@@ -268,3 +268,13 @@ def test_a_file_of_another_kind_is_refused(
 def test_without_an_output_the_file_is_beside_the_model(run: Run, model: Path) -> None:
     assert run("export", model, "--layout", "rtneural").status == 0
     assert model.with_suffix(".json").is_file()
+
+
+def test_integers_that_stand_for_numbers_are_written_as_these(run: Run, tmp_path: Path) -> None:
+    models = Path(__file__).parents[2] / "readers" / "tflite" / "models"
+    copy = tmp_path / "model.tflite"
+    copy.write_bytes((models / "loop-dynamic-range.tflite").read_bytes())
+    found = export(run, copy, "pytorch")["wide.weight_ih_l0"]
+    with np.load(models / "loop-dynamic-range.truth.npz") as truth:
+        expected = np.concatenate([truth[f"wide/W_{letter}"].T for letter in "ifco"])
+    assert (found.dtype, found.tobytes()) == (np.float32, expected.tobytes())

@@ -10,6 +10,7 @@ import lstmdump
 from lstmdump.lstm import GATES, LSTM
 from lstmdump.lstm.behaviour import Behaviour
 from lstmdump.lstm.slices import stored_blocks
+from lstmdump.report.explain import explanation
 from lstmdump.report.explain.arrays import columns, parameters, rows, slices
 from lstmdump.report.explain.section import Section, Subject
 
@@ -152,3 +153,19 @@ def test_control_characters_in_the_name_of_an_array_are_escaped(tmp_path: Path) 
     weight = lstm.weights[0]
     weight.tensor.name = "\x1b[31m"
     assert "\x1b" not in text(slices(Subject(lstm, Behaviour())))
+
+
+@pytest.mark.parametrize(
+    ("name", "title", "line"),
+    [
+        ("fused", "Why an array for each gate?", "f   input_to_forget.T   recurrent_to_forget.T   forget_gate_bias"),
+        ("loop-state", "Why 4·6 = 24 rows?", "f   input_weights[6:12].T    recurrent_weights[6:12].T    bias[6:12]"),
+        ("toco-static3", "Why 4·6 = 24 rows?", "f   weights[12:18, 0:4].T   weights[12:18, 4:10].T   bias[12:18]"),
+    ],
+)
+def test_arrays_of_tensorflow_lite_are_explained_by_their_rows(name: str, title: str, line: str) -> None:
+    path = ROOT / "tests" / "readers" / "tflite" / "models" / f"{name}.tflite"
+    with lstmdump.open(path) as model:
+        text = explanation(model.lstms, model.producer, width=80, colour=False)
+    assert title in text.splitlines()
+    assert line in [one.strip() for one in text.splitlines()]

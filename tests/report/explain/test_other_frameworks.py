@@ -127,3 +127,22 @@ def test_a_node_of_onnx_is_compared_with_pytorch_and_keras() -> None:
     rows = text(elsewhere(Subject(only(ONNX), Behaviour())))
     assert re.search(r"W of all gates +\(24, 4\) +\(24, 4\) +\(4, 24\)", rows)
     assert re.search(r"gate order +i o f c +i f c o +i f c o", rows)
+
+
+@pytest.mark.parametrize(
+    ("name", "beginning"),
+    [
+        ("fused", "In the stored b_f, forget_gate_bias: the operators add nothing else at run time."),
+        ("toco-static3", "Not in the stored b_f, bias[12:18]: the cell adds 1.0 to it at run time."),
+        ("toco-one-step", "Not in the stored numbers: the cell adds it to b_f at run time."),
+    ],
+)
+def test_a_forget_bias_of_tensorflow_lite_is_what_an_operator_adds(name: str, beginning: str) -> None:
+    lstm = only(ROOT / "tests" / "readers" / "tflite" / "models" / f"{name}.tflite")
+    assert explain_forget_bias(lstm).startswith(beginning)
+
+
+def test_a_layer_of_tensorflow_lite_without_bias_has_no_forget_bias() -> None:
+    lstm = only(ROOT / "tests" / "readers" / "tflite" / "models" / "loop-state.tflite")
+    without = changed(lstm, weights=lstm.weights[:2], forget_bias=0.0)
+    assert explain_forget_bias(without) == "Nowhere: the layer has no bias."

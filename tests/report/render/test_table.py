@@ -112,7 +112,7 @@ def test_an_unusual_dtype_and_a_missing_bias_are_shown(tmp_path: Path) -> None:
         (Stated("tanh", "hard_sigmoid(x/6+0.5)"), None, "tanh · gates hard_sigmoid(x/6+0.5)"),
         (Stated("relu", "sigmoid"), None, "relu · gates sigmoid"),
         (Stated("tanh", "sigmoid", True), None, "tanh · gates sigmoid · from the last step to the first"),
-        (Stated("tanh", "sigmoid", cell_clip=3.0), None, "tanh · gates sigmoid · cell state within ±3"),
+        (Stated("tanh", "sigmoid", cell_clip=3.0), None, "tanh · gates sigmoid · c within ±3"),
         (Stated("tanh", "sigmoid", True), "backward", None),
         (Stated("tanh", "sigmoid", False, True, True), None, None),
         (Stated(), None, None),
