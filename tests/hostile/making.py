@@ -18,6 +18,7 @@ from hostile import (
     object_lies,
     onnx_lies,
     pytorch_lies,
+    tflite_lies,
 )
 from hostile.cases import Case, Lie, Scene
 from hostile.mutations import Target
@@ -33,6 +34,7 @@ LIES: Sequence[Lie] = (
     *graph_lies.LIES,
     *onnx_lies.LIES,
     *pytorch_lies.LIES,
+    *tflite_lies.LIES,
 )
 TARGETS: Sequence[Target] = tuple(mutations.targets())
 

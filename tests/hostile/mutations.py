@@ -10,7 +10,7 @@ from random import Random
 from typing import NamedTuple
 
 import h5py
-from hostile import good_keras, good_onnx, good_pytorch, good_tensorflow
+from hostile import good_keras, good_onnx, good_pytorch, good_tensorflow, tflite_lies
 from hostile.cases import Case, Must, Scene
 from hostile.good_keras import Sizes
 from support import builders
@@ -147,6 +147,7 @@ def targets() -> Iterator[Target]:
     for kind in good_pytorch.KINDS:
         sealed = kind in (good_pytorch.ARCHIVE, good_pytorch.MODULE)
         yield Target(f"{kind.name} as it lies", _of_part(kind, kind.parts[0]), kind.layer, is_sealed=sealed)
+    yield Target(tflite_lies.GOOD.name, _of_part(tflite_lies.GOOD, "model.tflite"), tflite_lies.LAYER, is_sealed=False)
     for kind in (good_tensorflow.CHECKPOINT, good_tensorflow.BUNDLE, good_tensorflow.FIRST_FORMAT):
         yield Target(f"{kind.name} resealed", _of_entries(kind), kind.layer, is_sealed=False)
 

@@ -13,6 +13,7 @@ from hostile.fuzz import (
     pytorch_targets,
     tensorflow_targets,
     tfjs_targets,
+    tflite_targets,
     wire_targets,
 )
 from hostile.fuzz.sections import packed
@@ -27,6 +28,7 @@ _PLACES = (
     onnx_targets,
     pytorch_targets,
     tfjs_targets,
+    tflite_targets,
     detection_targets,
 )
 TARGETS: dict[str, Target] = {target.name: target for place in _PLACES for target in place.TARGETS}
