@@ -133,13 +133,16 @@ class Guard:
     ) -> Result:
         """Return `work(model, …)`, where `model` has its format. The arguments and the result must be picklable.
 
+        A model among the arguments is guarded as the first one is.
+
         Raises:
             UnreadableModel: The path is not a model.
             WorkerDied: The file crashed the HDF5 library or made it hang, or processes cannot be confined as required.
         """
         model = model.detected()
-        is_required, network = _requires_worker(), locate.is_url(model.path)
-        if not is_required and not _may_use_hdf5(model):
+        models = [model, *(one for one in args if isinstance(one, ModelPath))]
+        is_required, network = _requires_worker(), any(locate.is_url(one.path) for one in models)
+        if not is_required and not any(map(_may_use_hdf5, models)):
             return work(model, *args, **options)
         if not is_required and not network:
             try:
@@ -147,7 +150,7 @@ class Guard:
                     return work(model, *args, **options)
             except NotPlain:
                 pass
-        is_known = model.path in self._models or model.below in self._models
+        is_known = all(one.path in self._models or one.below in self._models for one in models)
         if (worker := self._get_worker(network=network, is_known=is_known)) is not None:
             if network and self._waiting is not None:
                 worker.waiting = partial(self._waiting, model.path)

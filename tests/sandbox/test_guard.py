@@ -11,7 +11,7 @@ from pathlib import Path
 import h5py
 import pytest
 from support import builders
-from support.jobs import format_of, process_of, process_reading
+from support.jobs import format_of, process_of, process_reading, process_reading_both
 
 from lstmdump.errors import RefusedModel, UnknownFormat, UnreadableModel, WorkerDied
 from lstmdump.model.limits import DEFAULTS
@@ -59,6 +59,13 @@ def test_a_plain_hdf5_file_is_read_in_this_process(guard: Guard, samples: Path, 
 
 def test_another_hdf5_file_is_read_in_a_worker_process(guard: Guard, not_plain: str) -> None:
     assert guard.run(process_reading, ModelPath(not_plain)) != os.getpid()
+
+
+def test_a_model_among_the_arguments_is_guarded_as_the_first_one_is(
+    guard: Guard, samples: Path, not_plain: str
+) -> None:
+    without_hdf5 = ModelPath(str(samples / "tf-1.12-basic-lstm-cell"))
+    assert guard.run(process_reading_both, without_hdf5, ModelPath(not_plain)) != os.getpid()
 
 
 def test_a_plain_file_of_unusual_size_is_read_in_a_worker_process(

@@ -44,6 +44,12 @@ def process_of(_: ModelPath) -> int:
     return os.getpid()
 
 
+def process_reading_both(first: ModelPath, second: ModelPath) -> int:
+    """Open both models and return the process that did."""
+    with first.open(), second.open():
+        return os.getpid()
+
+
 def process_reading(model: ModelPath) -> int:
     with model.open() as opened:
         for tensor in opened.model.tensors():
