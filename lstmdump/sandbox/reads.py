@@ -26,7 +26,7 @@ def find_places(models: Iterable[str]) -> tuple[str, ...] | None:
     Args:
         models: Paths of models on this machine, and of directories that are searched for models.
     """
-    paths = list(models)
+    paths = [path for path in models if "\0" not in path]  # no file has such a path
     for list_of in (_list_files, _list_directories):
         if len(found := {path: None for model in paths for path in list_of(model)}) <= _MOST:
             return tuple(found)

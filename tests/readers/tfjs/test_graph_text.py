@@ -13,6 +13,9 @@ from lstmdump.readers.tensorflow.graph.graph_def import Graph, scalar
 from lstmdump.readers.tfjs import graph_text
 
 
+OPERATIONS = ("AddV2", "Enter", "Identity", "MatMul", "Merge", "Mul", "NextIteration", "Relu", "Switch", "Tanh", "_FusedMatMul")
+
+
 def node(name: str, operation: str, *inputs: str, **attributes: Any) -> dict[str, Any]:
     return {"name": name, "op": operation, "input": list(inputs), "attr": attributes}
 
@@ -22,8 +25,7 @@ def graph_of(*nodes: dict[str, Any], numbers: bytes = b"", prefix: str = "") -> 
 
 
 def operations_of(graph: Graph) -> dict[str, tuple[str, tuple[str, ...]]]:
-    found = {name: graph.node(name) for name in graph.names()}
-    return {name: (one.operation, one.inputs) for name, one in found.items() if one is not None}
+    return {node.name: (node.operation, node.inputs) for operation in OPERATIONS for node in graph.running(operation)}
 
 
 def fused(*operations: str) -> dict[str, Any]:
