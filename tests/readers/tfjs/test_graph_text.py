@@ -12,8 +12,8 @@ from lstmdump.model.limits import DEFAULTS
 from lstmdump.readers.tensorflow.graph.graph_def import Graph, scalar
 from lstmdump.readers.tfjs import graph_text
 
-
-OPERATIONS = ("AddV2", "Enter", "Identity", "MatMul", "Merge", "Mul", "NextIteration", "Relu", "Switch", "Tanh", "_FusedMatMul")
+OPERATIONS = ("AddV2", "Enter", "Identity", "MatMul", "Merge", "Mul", "NextIteration", "Relu", "Switch", "Tanh",
+              "_FusedMatMul")  # fmt: skip
 
 
 def node(name: str, operation: str, *inputs: str, **attributes: Any) -> dict[str, Any]:
