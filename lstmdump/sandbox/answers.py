@@ -17,6 +17,8 @@ from enum import Enum
 from importlib import import_module
 from typing import Any, NoReturn
 
+from lstmdump.sandbox.answer_opcodes import require_known
+
 KNOWN = (
     "lstmdump.cli.commands.diff._Compared",
     "lstmdump.cli.commands.show._Shown",
@@ -72,6 +74,7 @@ def decode(answer: bytes) -> Any:
     Raises:
         pickle.UnpicklingError: It is damaged, or not an answer.
     """
+    require_known(answer)
     try:
         return _Decoder(io.BytesIO(answer)).load()
     except MemoryError:

@@ -154,8 +154,29 @@ def test_an_answer_does_not_change_the_function_that_decodes_it() -> None:
     """Opcode `b` (BUILD) sets attributes of the object before it."""
     setting = pickle.dumps((None, {"__defaults__": (1,)}), protocol=2)[2:-1]
     stolen = b"\x80\x02c" + f"{answers.__name__}\n{answers._restore.__name__}\n".encode() + setting + b"b."
-    answers.decode(stolen)
+    with pytest.raises(pickle.UnpicklingError):
+        answers.decode(stolen)
     assert answers._restore.__defaults__ is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        pytest.param(b"\x80\x04Nr\xff\xff\xff\x0f.", "opcode 0x72", id="a place in a memo of gigabytes"),
+        pytest.param(b"\x80\x04\x8a\x0a" + 10 * b"\1" + b".", "opcode 0x8a", id="a number of ten bytes"),
+        pytest.param(b"\x80\x04C\x09four.", "cut short", id="text that reaches beyond the end"),
+        pytest.param(b"\x80\x04N", "cut short", id="no end"),
+        pytest.param(b"\x80\x04N.N.", "longer than it says", id="more after the end"),
+        pytest.param(b"", "cut short", id="nothing"),
+    ],
+)
+def test_an_answer_of_no_known_form_is_refused_before_it_is_unpickled(answer: bytes, said: str) -> None:
+    with pytest.raises(pickle.UnpicklingError, match=said):
+        answers.decode(answer)
+
+
+def test_a_number_of_nine_bytes_crosses() -> None:
+    assert answers.decode(answers.encode(2**64)) == 2**64
 
 
 @pytest.mark.skipif(not fork.HAS_FORK, reason="fork does not work on this system")
