@@ -244,7 +244,8 @@ def _explain_missing_checkpoint(location: Location) -> None:
 
 def _describe_part(location: Location) -> str | None:
     """Return the message for a file that is part of a model, by its name and the files beside it, or None."""
-    if part := re.fullmatch(_CHECKPOINT_PART, location.name):
+    may_be_part = location.name.endswith(".meta") or ".data-" in location.name
+    if may_be_part and (part := re.fullmatch(_CHECKPOINT_PART, location.name)):
         if location.sibling(part[1] + _INDEX).is_file():
             return f"a part of a checkpoint; give its prefix, {part[1]}, or its .index"
         if not part["data"] and location.sibling(part[1]).is_file():

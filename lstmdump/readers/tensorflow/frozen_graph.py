@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from lstmdump.errors import ModelClosed
@@ -26,9 +25,10 @@ _PASSING_ON = frozenset({"Identity", "Enter"})
 _LEAVES = frozenset({"kernel", "recurrent_kernel", "bias"})
 _TAKING_WEIGHTS = frozenset({"MatMul", "BatchMatMul", "BatchMatMulV2", "BiasAdd", "Add", "AddV2", "Conv1D", "Conv2D",
                              "Conv3D", "DepthwiseConv2dNative", "Gather", "GatherV2"})  # fmt: skip
-_AUTOMATIC = re.compile(r"(?:Const|zeros|ones|zeros_like|ones_like|[xyab]|values?|tensor|shape|size|stack|concat|mean|"
-                        r"stddev|min|max|mul|add|sub|truediv|range|Fill|delta|start|limit|axis)(?:_\d+)?")  # fmt: skip
-"""The last steps of names that TensorFlow gives to constants that are not variables."""
+_AUTOMATIC = frozenset({"Const", "zeros", "ones", "zeros_like", "ones_like", "x", "y", "a", "b", "value", "values",
+                        "tensor", "shape", "size", "stack", "concat", "mean", "stddev", "min", "max", "mul", "add",
+                        "sub", "truediv", "range", "Fill", "delta", "start", "limit", "axis"})  # fmt: skip
+"""The last steps of names that TensorFlow gives to constants that are not variables, without their numbers."""
 
 _NOT_FROZEN = "the graph is not frozen: it declares variables, whose numbers are in a checkpoint"
 
@@ -157,10 +157,15 @@ def _find_variables(graph: Graph, constants: Collection[str], used: Collection[s
     passed_on = {name for name in constants if any(graph.node(name + ending) is not None for ending in _READING)}
     readers = {name: {reader.operation for reader in graph.taking(name)} for name in constants if name not in passed_on}
     passed_on |= {name for name, operations in readers.items() if _is_passed_on(name, operations)}
-    named = {name for name in readers if not _AUTOMATIC.fullmatch(name.rpartition("/")[2])}
+    named = {name for name in readers if not _is_automatic(name.rpartition("/")[2])}
     outputs = {name for name in named if not readers[name]}
     weights = {name for name in named if not readers[name].isdisjoint(_TAKING_WEIGHTS)} if not passed_on else set()
     return {*passed_on, *outputs, *weights, *used}
+
+
+def _is_automatic(step: str) -> bool:
+    kind, _, number = step.rpartition("_")
+    return (kind if number.isdecimal() else step) in _AUTOMATIC
 
 
 def _is_passed_on(name: str, readers: Collection[str]) -> bool:
