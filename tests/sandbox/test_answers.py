@@ -30,6 +30,9 @@ from lstmdump.report.facts import Report
 from lstmdump.sandbox import answers, fork
 from lstmdump.sandbox.worker import Worker
 
+FRAME = b"\x80\x04\x95"
+"""The start of a pickle that has a frame, up to its length of eight bytes."""
+
 
 class Calls:
     """An object whose pickle calls a function when it is loaded."""
@@ -165,6 +168,9 @@ def test_an_answer_does_not_change_the_function_that_decodes_it() -> None:
         pytest.param(b"\x80\x04Nr\xff\xff\xff\x0f.", "opcode 0x72", id="a place in a memo of gigabytes"),
         pytest.param(b"\x80\x04\x8a\x0a" + 10 * b"\1" + b".", "opcode 0x8a", id="a number of ten bytes"),
         pytest.param(b"\x80\x04C\x09four.", "cut short", id="text that reaches beyond the end"),
+        pytest.param(FRAME + b"\5\0\0\0\0\0\0\0" + b"C\4four.", "within an opcode", id="text across a frame"),
+        pytest.param(FRAME + b"\x0b\0\0\0\0\0\0\0" + FRAME[2:] + b"\1\0\0\0\0\0\0\0N.", "opcode 0x95", id="two frames"),
+        pytest.param(FRAME + b"\3\0\0\0\0\0\0\0N.", "cut short", id="a frame that reaches beyond the end"),
         pytest.param(b"\x80\x04N", "cut short", id="no end"),
         pytest.param(b"\x80\x04N.N.", "longer than it says", id="more after the end"),
         pytest.param(b"", "cut short", id="nothing"),
