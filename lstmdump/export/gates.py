@@ -180,7 +180,7 @@ def export_model(model: ModelPath, job: Job, settings: Settings = _AS_STORED) ->
         else:
             is_graph = output.endswith(_ONNX)
             modules, cautions = layouts.plan(
-                chosen, opened.producer, layout, force=settings.force_layout, is_graph=is_graph
+                chosen, opened.producer, layout, force=settings.force_layout, is_graph=is_graph, dtype=settings.dtype
             )
             size = _write_layout(output, text, modules, layout, settings, beside)
         cautions = (*cautions, *beside.cautions) if chosen else (without_lstm(opened), *beside.cautions)
@@ -201,9 +201,14 @@ def _write_layout(
             return file.tell()
     groups = (list(layouts.list_arrays([module], layout, settings.dtype)) for module in modules)
     if output.endswith(_ONNX):
-        arrays = [array for group in groups for array in group]
+        arrays = [_widen(array) if settings.dtype == "keep" else array for group in groups for array in group]
         return onnx.write(output, text, modules, arrays, overwrite=settings.force)
     return _write_arrays(output, text, chain(groups, others.list_groups(beside)), settings)
+
+
+def _widen(array: ArrayOutput) -> ArrayOutput:
+    """Have float16 written as float32: ONNX Runtime computes an LSTM in that, and would round x and h to float16."""
+    return array._replace(dtype="float32") if array.dtype == "float16" else array
 
 
 def _write_arrays(output: str, text: str, groups: Iterable[Sequence[ArrayOutput]], settings: Settings) -> int:

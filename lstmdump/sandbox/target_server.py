@@ -51,6 +51,9 @@ def _run_pytorch(fields: Mapping[str, Any], arrays: Mapping[str, Array]) -> tupl
     return f"PyTorch {torch.__version__}", found | {f"c{turn}": cell.numpy() for turn, cell in enumerate(cells)}
 
 
+_ONNX_TYPES = {"tensor(float16)": np.float16, "tensor(float)": np.float32, "tensor(double)": np.float64}
+
+
 def _run_onnx(fields: Mapping[str, Any], arrays: Mapping[str, Array]) -> tuple[str, dict[str, Array]]:
     """Run the node `name` of a graph, whose bytes are the array `graph`, on `x`, (batch, length, d)."""
     import onnxruntime
@@ -58,7 +61,7 @@ def _run_onnx(fields: Mapping[str, Any], arrays: Mapping[str, Array]) -> tuple[s
     session = onnxruntime.InferenceSession(arrays["graph"].tobytes(), providers=["CPUExecutionProvider"])
     name, x = fields["name"], np.ascontiguousarray(arrays["x"].transpose(1, 0, 2))
     given = {
-        one.name: x if one.name == f"{name}/X" else np.zeros((1, 1, one.shape[2]), x.dtype)
+        one.name: (x if one.name == f"{name}/X" else np.zeros((1, 1, one.shape[2]))).astype(_ONNX_TYPES[one.type])
         for one in session.get_inputs()
     }
     output, cells = session.run([f"{name}/Y", f"{name}/Y_c"], given)

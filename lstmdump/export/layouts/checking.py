@@ -125,10 +125,12 @@ def _make_request(
     x = np.ascontiguousarray(module.x[:, ::-1]) if module.is_turned else module.x
     if layout.word == "onnx":
         graph = np.fromfile(path, np.uint8)
-        return fields, {"graph": graph, "x": x.astype(np.float32)}
+        return fields, {"graph": graph, "x": x}
     state = _read_state(path, module)
-    dtype = next(iter(state.values())).dtype
-    return fields, {**state, "x": x.astype(dtype)}
+    dtype = np.result_type(
+        np.float32, *state.values()
+    )  # nn.LSTM, not told otherwise, has float32 where a file has less
+    return fields, {name: array.astype(dtype) for name, array in (state | {"x": x}).items()}
 
 
 def _read_state(path: str, module: ExpectedModule) -> dict[str, Array]:

@@ -13,6 +13,8 @@ from lstmdump.export.layouts.table import TargetLayout
 from lstmdump.lstm import LSTM
 from lstmdump.model.escape import key
 
+_IS_DOUBLE = "its numbers are float64, in which ONNX Runtime does not compute an LSTM; --dtype float32 rounds them"
+
 
 class Planned(NamedTuple):
     """The modules to write, and what their arrays do not say."""
@@ -21,7 +23,15 @@ class Planned(NamedTuple):
     cautions: tuple[str, ...]
 
 
-def plan(lstms: Sequence[LSTM], producer: str, layout: TargetLayout, *, force: bool, is_graph: bool = False) -> Planned:
+def plan(
+    lstms: Sequence[LSTM],
+    producer: str,
+    layout: TargetLayout,
+    *,
+    force: bool,
+    is_graph: bool = False,
+    dtype: str = "keep",
+) -> Planned:
     """Return the modules of `lstms` in `layout`.
 
     Args:
@@ -30,6 +40,7 @@ def plan(lstms: Sequence[LSTM], producer: str, layout: TargetLayout, *, force: b
         layout: the target.
         force: whether to write also what the target computes otherwise, with a caution.
         is_graph: whether a graph is written, which states activations and directions itself.
+        dtype: the type to write; `keep` for that of the stored arrays.
 
     Raises:
         CannotExpress: The target cannot compute a layer, and `force` is false.
@@ -38,6 +49,8 @@ def plan(lstms: Sequence[LSTM], producer: str, layout: TargetLayout, *, force: b
     cautions: list[str] = []
     for layer in (layer for module in modules for layer in module.layers):
         refusals = list(list_refusals(layer, layout.limits, layout.label))
+        if is_graph and "float64" in (dtype, layer.lstm.gates["i"].W.value_dtype if dtype == "keep" else ""):
+            refusals.append(_IS_DOUBLE)
         if refusals and not force:
             raise CannotExpress(f"{layer.lstm.name}: {refusals[0]}; --force-layout writes its arrays all the same")
         cautions += [f"{layer.lstm.name}: {reason}" for reason in refusals]

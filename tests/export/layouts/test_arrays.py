@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from support import builders
@@ -97,6 +98,25 @@ def test_flax_has_arrays_for_each_gate_and_calls_the_candidate_g(
 def test_a_second_bias_leaves_the_sign_of_zero(run: Run, model: Path) -> None:
     second = export(run, model, "pytorch")["lstm.bias_hh_l0"]
     assert np.signbit(np.float32(-0.0) + second).all()
+
+
+@pytest.mark.parametrize(("options", "dtype"), [((), "<f4"), (("--dtype", "float16"), "<f2")])
+def test_a_graph_has_float16_only_where_you_ask_for_it(
+    options: tuple[str, ...], dtype: str, run: Run, root: Path, tmp_path: Path
+) -> None:
+    """ONNX Runtime would round x and h to it."""
+    model, out = root / "tests" / "genuine" / "keras-3.15.1-full-pol_float16.h5", tmp_path / "out.onnx"
+    assert run("export", model, "--layout", "onnx", "-o", out, *options).status == 0
+    with h5py.File(model) as file:
+        kernel = file["model_weights/lstm/sequential/lstm/lstm_cell/kernel"][()]
+    i, f, c, o = np.split(kernel.T, 4)
+    assert np.concatenate([i, o, f, c]).astype(dtype).tobytes() in out.read_bytes()
+
+
+def test_a_graph_of_float64_is_refused(run: Run, model: Path, tmp_path: Path) -> None:
+    outcome = run("export", model, "--layout", "onnx", "--dtype", "float64", "-o", tmp_path / "out.onnx")
+    assert outcome.status == 2
+    assert "does not compute an LSTM; --dtype float32 rounds them" in outcome.err
 
 
 def test_both_halves_of_a_bidirectional_are_one_module_of_pytorch(run: Run, samples: Path, tmp_path: Path) -> None:
