@@ -41,7 +41,7 @@ class Tensor:
         shape: The shape.
         dtype: The element type as named by numpy, or `bfloat16`, or `unknown`.
         step: The largest difference of the numbers that two neighbouring integers stand for, in an array of integers
-            that stand for other numbers, which are read as float32; None for other arrays.
+            that stand for other numbers, which are read as float32, and in the array of those; None for other arrays.
         fetch: Returns the elements that one slice with plain bounds per dimension selects; bfloat16 and integers that
             stand for other numbers become float32.
         rows: Yields all bytes in order, little-endian, as blocks of whole rows; the rows of an array of one dimension
@@ -86,7 +86,7 @@ class Tensor:
     @property
     def is_quantized(self) -> bool:
         """Whether the elements are integers that stand for other numbers."""
-        return self.step is not None
+        return self.step is not None and "int" in self.dtype
 
     @property
     def value_dtype(self) -> str:
@@ -150,7 +150,9 @@ class Tensor:
 
     def restored(self) -> Tensor:
         """Return the array of the numbers that its integers stand for, in the type that they have; others as it is."""
-        return Tensor(self.name, self.shape, self.value_dtype, self.fetch) if self.is_quantized else self
+        return (
+            Tensor(self.name, self.shape, self.value_dtype, self.fetch, step=self.step) if self.is_quantized else self
+        )
 
     def renamed(self, name: str) -> Tensor:
         """Return the same array under another name."""

@@ -26,6 +26,14 @@ def test_one_model_is_the_same_in_every_format(name: str, run: Run, samples: Pat
     assert (outcome.status, outcome.out.splitlines()[-1]) == (0, "the same")
 
 
+def test_integers_hold_the_numbers_within_half_of_the_step_that_their_file_states(run: Run, root: Path) -> None:
+    """Of W_c, 24 numbers, no two are one step apart, so that the step cannot be seen in them."""
+    models = root / "tests" / "readers" / "tflite" / "models"
+    outcome = run("diff", models / "fused.tflite", models / "fused-int8.tflite", "--format", "json")
+    (layer,) = json.loads(outcome.out)["layers"]
+    assert (outcome.status, {array["verdict"] for array in layer["arrays"]}) == (0, {"quantised"})
+
+
 def test_layers_of_one_name_belong_together(run: Run, tmp_path: Path) -> None:
     first, second = write(tmp_path / "a.h5", "one", "two"), write(tmp_path / "b.h5", "two", "one", seed=5)
     found = json.loads(run("diff", first, second, "--json").out)
