@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from lstmdump.errors import CorruptModel
 from lstmdump.model.limits import Limits
 from lstmdump.model.tree import Model
 from lstmdump.readers.detect import Format
@@ -37,6 +38,7 @@ def read_graph(
         RefusedModel: It exceeds a limit.
     """
     constants = {name: tensor for name, tensor in stored.tensors.items() if tensor.shape and tensor.dtype == "float32"}
+    _require_text(constants, called)
     known = [name for name in constants if name.endswith(_READ)]
     prefix = _find_prefix(known)
     graph = Graph(graph_text.encode(topology, stored.read_few, prefix, called, limits), limits)
@@ -51,6 +53,13 @@ def read_graph(
         known=[name.removeprefix(prefix) for name in known],
     )
     return model._replace(notes=(*model.notes, *stored.note_quantized()))
+
+
+def _require_text(names: Iterable[str], called: str) -> None:
+    try:
+        "".join(names).encode()
+    except UnicodeEncodeError:
+        raise CorruptModel(f"{called} names an array with half a surrogate pair, which is no text") from None
 
 
 def _find_prefix(names: Sequence[str]) -> str:

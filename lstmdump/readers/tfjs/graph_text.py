@@ -173,7 +173,7 @@ def _encode_tensor(name: str, tensor: Mapping[str, Any], numbers: bytes) -> byte
         raise CorruptModel(f"{name} has a shape that is not valid")
     extents = b"".join(_field(2, _number(1, _whole(name, dim.get("size", 0)))) for dim in dims)
     return (
-        _number(1, _TYPES.get(tensor.get("dtype", ""), 0))
+        _number(1, _TYPES.get(str(tensor.get("dtype")), 0))
         + _field(2, extents)
         + (_field(4, numbers) if numbers else b"")
     )
