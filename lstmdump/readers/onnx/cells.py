@@ -104,7 +104,7 @@ class _CellSearch(OnnxSums):
         products = [self.source(total, place).maker for place in (0, 1)]
         if all(one is not None and one.operation == "Mul" and self._has_gate(one) for one in products):
             for squashed in self._takers(At(total.home, total.outputs[0])):
-                for product in self._takers(At(total.home, squashed.outputs[0])) if squashed.outputs else ():
+                for product in self._takers(At(total.home, squashed.outputs[0])):
                     if squashed.operation == "Tanh" and product.operation == "Mul" and self._has_gate(product):
                         return At(total.home, product.outputs[0])
         return None
@@ -147,7 +147,7 @@ class _CellSearch(OnnxSums):
         """Return the step whose cell state is `total` or what that is clipped to, if there is an h'."""
         for state, clip in self._list_states(total):
             for squashed in self._takers(state):
-                for product in self._takers(At(state.graph, squashed.outputs[0])) if squashed.outputs else ():
+                for product in self._takers(At(state.graph, squashed.outputs[0])):
                     taken = self.read_activation(At(state.graph, squashed.outputs[0]))
                     if product.operation != "Mul" or len(product.inputs) != 2 or taken is None or taken[1] != state:
                         continue
@@ -162,7 +162,7 @@ class _CellSearch(OnnxSums):
     def _list_states(self, total: At) -> Iterator[tuple[At, float | None]]:
         """Yield what `total` is clipped to, with the bound, then `total` itself."""
         for node in self._takers(total):
-            if node.operation == "Clip" and node.outputs:
+            if node.operation == "Clip":
                 state = At(total.graph, node.outputs[0])
                 clipped = self.read_clipped(state)
                 if clipped is not None:
@@ -241,7 +241,7 @@ def _joins_columns(node: OnnxNode) -> bool:
 
 def _adds_products(node: OnnxNode) -> bool:
     """Return whether `node` is a sum of two products, or of what passes them on."""
-    if node.operation != "Add" or len(node.inputs) != 2:
+    if node.operation != "Add" or len(node.inputs) != 2 or not node.outputs:
         return False
     makers = map(node.home.makers.get, node.inputs)
     return all(maker is not None and maker.operation in ("Mul", "Identity") for maker in makers)

@@ -240,10 +240,10 @@ class OnnxGraph:
 
     @cached_property
     def takers(self) -> dict[str, list[OnnxNode]]:
-        """The nodes of this graph that take each value, by its name."""
+        """The nodes of this graph that take each value, by its name, and have an output: others compute nothing."""
         found: dict[str, list[OnnxNode]] = {}
         for node in self.nodes:
-            for name in dict.fromkeys(node.inputs):
+            for name in dict.fromkeys(node.inputs if node.outputs else ()):
                 found.setdefault(name, []).append(node)
         return found
 
