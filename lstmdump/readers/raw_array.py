@@ -76,10 +76,12 @@ class StoredArray(NamedTuple):
         """
         lengths = [cut.stop - cut.start for cut in cuts]
         budget.allow(budget.ARRAY)
-        budget.allow(math.prod(lengths) * self.width, copies=COPIES)
-        found = bytearray(math.prod(lengths) * self.width)
-        if not found:
-            return found
+        size = math.prod(lengths) * self.width
+        budget.allow(size, copies=COPIES)
+        if not size:
+            return bytearray()
+        file = self.file()  # before memory is taken: only the length of a file that is there has been compared
+        found = bytearray(size)
         strides = [math.prod(self.shape[axis + 1 :]) * self.width for axis in range(len(self.shape))]
         inner = len(cuts)  # all axes from this one on are read as a whole
         while inner and lengths[inner - 1] == self.shape[inner - 1]:
@@ -87,7 +89,7 @@ class StoredArray(NamedTuple):
         outer = max(0, inner - 1)
         first = sum(cut.start * stride for cut, stride in zip(cuts[outer:], strides[outer:], strict=True))
         run = math.prod(lengths[outer:]) * self.width
-        file, view = self.file(), memoryview(found)
+        view = memoryview(found)
         places = product(*(range(cut.start * stride, cut.stop * stride, stride)
                            for cut, stride in zip(cuts[:outer], strides[:outer], strict=True)))  # fmt: skip
         for number, place in enumerate(places):
