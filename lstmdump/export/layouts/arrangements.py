@@ -73,13 +73,8 @@ def pytorch(module: LayerModule) -> Iterator[TargetArray]:
 def onnx(module: LayerModule) -> Iterator[TargetArray]:
     """Yield the inputs W, R, B and P of ONNX's operator LSTM."""
     lstms = [layer.lstm for layer in module.layers]
-    first, many = module.first, len(lstms)
-    rows = 4 * first.units
-    for name, take, columns in (
-        ("W", arrays.take_kernel, first.input_dim),
-        ("R", arrays.take_recurrent_kernel, first.sizes.h),
-    ):
-        yield _name(module, name, arrays.in_rows(first.name, lstms, ONNX_ORDER, take), (many, rows, columns))
+    first, many, rows = module.first, len(lstms), 4 * module.first.units
+    yield from _list_kernels(module, ONNX_ORDER)
     if any(map(arrays.has_bias, lstms)):
         yield _name(module, "B", arrays.biases(first.name, lstms, ONNX_ORDER, twice=True), (many, 2 * rows))
     if first.peepholes:
@@ -87,16 +82,22 @@ def onnx(module: LayerModule) -> Iterator[TargetArray]:
         yield _name(module, "P", arrays.peepholes(first.name, lstms, _ONNX_PEEPHOLES), shape)
 
 
-def openvino(module: LayerModule) -> Iterator[TargetArray]:
-    """Yield the inputs W, R and B of OpenVINO's LSTMSequence, which needs a bias."""
-    lstms = [layer.lstm for layer in module.layers]
-    first, many = module.first, len(lstms)
-    rows = 4 * first.units
+def _list_kernels(module: LayerModule, order: str) -> Iterator[TargetArray]:
+    """Yield W (dirs, 4m, d) and R (dirs, 4m, h), with the gates in `order`."""
+    lstms, first = [layer.lstm for layer in module.layers], module.first
     for name, take, columns in (
         ("W", arrays.take_kernel, first.input_dim),
         ("R", arrays.take_recurrent_kernel, first.sizes.h),
     ):
-        yield _name(module, name, arrays.in_rows(first.name, lstms, _OPENVINO_ORDER, take), (many, rows, columns))
+        shape = (len(lstms), 4 * first.units, columns)
+        yield _name(module, name, arrays.in_rows(first.name, lstms, order, take), shape)
+
+
+def openvino(module: LayerModule) -> Iterator[TargetArray]:
+    """Yield the inputs W, R and B of OpenVINO's LSTMSequence, which needs a bias."""
+    lstms = [layer.lstm for layer in module.layers]
+    first, many, rows = module.first, len(lstms), 4 * module.first.units
+    yield from _list_kernels(module, _OPENVINO_ORDER)
     yield _name(module, "B", arrays.biases(first.name, lstms, _OPENVINO_ORDER), (many, rows))
 
 
