@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from lstmdump import errors, export, replay
     from lstmdump.export import batch
     from lstmdump.lstm import LSTM, Gate, behaviour
-    from lstmdump.lstm.open_model import OpenModel
     from lstmdump.model.limits import Limits
     from lstmdump.model.tensor import Tensor
+    from lstmdump.python.open_model import OpenModel
     from lstmdump.replay import network, trace
     from lstmdump.sandbox.pool import ProcessPool
 
@@ -53,7 +53,7 @@ _HOMES = {
     "LSTM": ("lstmdump.lstm", "LSTM"),
     "Gate": ("lstmdump.lstm", "Gate"),
     "Limits": ("lstmdump.model.limits", "Limits"),
-    "OpenModel": ("lstmdump.lstm.open_model", "OpenModel"),
+    "OpenModel": ("lstmdump.python.open_model", "OpenModel"),
     "ProcessPool": ("lstmdump.sandbox.pool", "ProcessPool"),
     "Tensor": ("lstmdump.model.tensor", "Tensor"),
     "batch": ("lstmdump.export.batch", None),
@@ -152,9 +152,10 @@ def open(  # noqa: A001 - as in gzip
         NotAnLSTM: the file calls a layer an LSTM, but its shapes are not those of an LSTM.
     """
     from lstmdump.model.limits import DEFAULTS
+    from lstmdump.python.open_model import OpenModel
     from lstmdump.sandbox.guard import ModelPath
 
-    return ModelPath(os.fspath(path), DEFAULTS if limits is None else limits, averages=averages).open()
+    return OpenModel.of(ModelPath(os.fspath(path), DEFAULTS if limits is None else limits, averages=averages).open())
 
 
 def __getattr__(name: str) -> object:

@@ -18,7 +18,7 @@ from lstmdump.export.layouts.modules import LayerModule
 from lstmdump.export.layouts.table import TargetLayout
 from lstmdump.export.others import OtherArrays
 from lstmdump.lstm import LSTM
-from lstmdump.lstm.open_model import OpenModel
+from lstmdump.lstm.loaded_model import LoadedModel
 from lstmdump.lstm.precedence import unreadable_first
 from lstmdump.model import locate
 from lstmdump.model.escape import key
@@ -254,7 +254,7 @@ def _list_cautions(lstms: Sequence[LSTM], settings: Settings) -> Iterator[str]:
             yield f"{lstm.name}: its gates are normalized before activation, with arrays that are not written"
 
 
-def _describe(opened: OpenModel, chosen: tuple[LSTM, ...], settings: Settings) -> Report:
+def _describe(opened: LoadedModel, chosen: tuple[LSTM, ...], settings: Settings) -> Report:
     report = describe(opened, chosen)
     if not settings.fold_forget_bias and settings.layout == table.GATES:
         return report

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from lstmdump.export import npy
 from lstmdump.export.chunks import ArrayOutput
 from lstmdump.export.layouts.arrays import stored_type, transposed
-from lstmdump.lstm.open_model import OpenModel
+from lstmdump.lstm.loaded_model import LoadedModel
 from lstmdump.model.escape import key
 from lstmdump.model.sentences import listed
 from lstmdump.model.tensor import Array, Tensor, derived
@@ -37,7 +37,7 @@ class OtherArrays(NamedTuple):
 NOTHING = OtherArrays((), ())
 
 
-def plan(opened: OpenModel, layout: str, dtype: str) -> OtherArrays:
+def plan(opened: LoadedModel, layout: str, dtype: str) -> OtherArrays:
     """Return all arrays of `opened` that are not those of LSTM layers.
 
     Args:

@@ -107,7 +107,7 @@ class LSTM:
         notes: What is particular about how this layer is stored, without its name.
         stated: What the file states of how the layer computes, not yet worked out.
         kind_stated: Whether the file states `kind`; if not, it is what the shapes say.
-        producer: What wrote the model, as `lstmdump.OpenModel.producer`; empty where that is not known.
+        producer: What wrote the model, as `lstmdump.LoadedModel.producer`; empty where that is not known.
         sizes: The sizes by their letters: d, m, h and, with a projection, p.
 
     Raises:

@@ -8,13 +8,13 @@ import numpy as np
 
 from lstmdump.errors import BadInput, CannotReplay, CorruptModel
 from lstmdump.lstm import LSTM, behaviour
-from lstmdump.lstm.open_model import OpenModel
+from lstmdump.lstm.loaded_model import LoadedModel
 from lstmdump.model.sentences import listed, plural
 from lstmdump.model.tensor import Array
 from lstmdump.model.tree import Source
 
 
-def sources_by_name(opened: OpenModel) -> dict[str, Source]:
+def sources_by_name(opened: LoadedModel) -> dict[str, Source]:
     """Return, by name, the source of each layer that directly follows others, as far as the file describes it."""
     return {"/".join(path): source for path, source in opened.model.sources().items()}
 
@@ -33,7 +33,7 @@ def join(how: str, outputs: Sequence[Array]) -> Array:
 _JOINS = {"sum": np.add, "mul": np.multiply, "ave": np.add}
 
 
-def sources(opened: OpenModel, chosen: Sequence[LSTM]) -> dict[str, Source]:
+def sources(opened: LoadedModel, chosen: Sequence[LSTM]) -> dict[str, Source]:
     """Return the sources of the layers in `chosen`; a layer that is not in the result takes the input.
 
     Raises:
@@ -49,7 +49,7 @@ def sources(opened: OpenModel, chosen: Sequence[LSTM]) -> dict[str, Source]:
     return found
 
 
-def within_layers(opened: OpenModel, chosen: Sequence[LSTM]) -> dict[str, Source]:
+def within_layers(opened: LoadedModel, chosen: Sequence[LSTM]) -> dict[str, Source]:
     """Return the sources, in `chosen`, of layers that one layer of the framework holds together with these."""
     names = {lstm.name for lstm in chosen}
     return {name: source for name, source in sources_by_name(opened).items()
@@ -79,7 +79,7 @@ def _explain_no_source(name: str, names: Sequence[str], every: Mapping[str, Sour
             "replayed; choose layers that follow each other with -l")  # fmt: skip
 
 
-def require_width(opened: OpenModel, lstms: Sequence[LSTM], input_dim: int, *, may_chain: bool) -> None:
+def require_width(opened: LoadedModel, lstms: Sequence[LSTM], input_dim: int, *, may_chain: bool) -> None:
     """Check that all `lstms`, layers of `opened`, take an input of `input_dim` numbers at each step.
 
     Args:
@@ -104,7 +104,7 @@ def require_width(opened: OpenModel, lstms: Sequence[LSTM], input_dim: int, *, m
                            f"take{'s' if len(of) == 1 else ''} {width}")  # fmt: skip
 
 
-def _suggest_chain(opened: OpenModel, chosen: Sequence[LSTM]) -> str:
+def _suggest_chain(opened: LoadedModel, chosen: Sequence[LSTM]) -> str:
     """Return a hint that the layers may be chained instead, if the file describes how."""
     try:
         sources(opened, chosen)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from lstmdump.errors import CannotReplay, NoForgetBias
 from lstmdump.lstm import LSTM, behaviour
 from lstmdump.lstm.behaviour import Behaviour
-from lstmdump.lstm.open_model import OpenModel
+from lstmdump.lstm.loaded_model import LoadedModel
 from lstmdump.model.sentences import shared
 from lstmdump.model.tensor import Array
 from lstmdump.model.tree import Source
@@ -88,7 +88,7 @@ def note_backwards(cells: Collection[CellNumbers]) -> Iterator[str]:
     yield from shared(((name, _BACKWARDS) for name in backwards), len(cells))
 
 
-def read(opened: OpenModel, chosen: Sequence[LSTM], input_dim: int, wanted: RunOptions = RunOptions()) -> Network:  # noqa: B008
+def read(opened: LoadedModel, chosen: Sequence[LSTM], input_dim: int, wanted: RunOptions = RunOptions()) -> Network:  # noqa: B008
     """Read the layers `chosen` of `opened`, to be run on an input of `input_dim` numbers at each step.
 
     Raises:
@@ -105,7 +105,7 @@ def read(opened: OpenModel, chosen: Sequence[LSTM], input_dim: int, wanted: RunO
 
 
 def list_omissions(
-    opened: OpenModel, chosen: Sequence[LSTM], *, chained: Collection[str] | None = None
+    opened: LoadedModel, chosen: Sequence[LSTM], *, chained: Collection[str] | None = None
 ) -> Iterator[Omission]:
     """Yield what the layers `chosen` of `opened` are given in the model and not by a run of each by itself.
 
@@ -121,7 +121,9 @@ def list_omissions(
             yield omissions.of_source(lstm.name, sources[lstm.name], None if chained is None else names)
 
 
-def read_given(opened: OpenModel, chosen: Sequence[LSTM], given: Sequence[GivenArray], options: RunOptions) -> Network:
+def read_given(
+    opened: LoadedModel, chosen: Sequence[LSTM], given: Sequence[GivenArray], options: RunOptions
+) -> Network:
     """Read the layers `chosen` of `opened`, which describes no network, to be run on the only array `given`.
 
     Raises:

@@ -10,7 +10,7 @@ from itertools import accumulate
 from lstmdump.errors import NoSuchLayer
 from lstmdump.lstm import LSTM, behaviour
 from lstmdump.lstm.behaviour import Stated
-from lstmdump.lstm.open_model import OpenModel
+from lstmdump.lstm.loaded_model import LoadedModel
 from lstmdump.model.cell_classes import class_named
 from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.model.sentences import grouped, listed
@@ -95,7 +95,7 @@ class Report(NamedTuple):
     notes: tuple[str, ...]
 
 
-def describe(opened: OpenModel, chosen: tuple[LSTM, ...] | None = None) -> Report:
+def describe(opened: LoadedModel, chosen: tuple[LSTM, ...] | None = None) -> Report:
     """Return the report on an open model with the LSTM layers `chosen`, or all of them, without reading numbers."""
     chosen = opened.lstms if chosen is None else chosen
     layers = tuple([_describe_layer(lstm, opened.producer) for lstm in chosen])
@@ -116,13 +116,13 @@ def describe(opened: OpenModel, chosen: tuple[LSTM, ...] | None = None) -> Repor
     )
 
 
-def without_lstm(opened: OpenModel) -> str:
+def without_lstm(opened: LoadedModel) -> str:
     """Return the sentence on a model without an LSTM layer, which names the recurrent layers that it has instead."""
     known = (*_note_other_layers(opened), *(note for note in opened.model.notes if note == NO_ARRAYS))
     return next(iter(known), "no LSTM layer in this model")
 
 
-def _note_other_layers(opened: OpenModel) -> list[str]:
+def _note_other_layers(opened: LoadedModel) -> list[str]:
     """Return the note that names the recurrent layers of a model without an LSTM layer, if the file states any."""
     if opened.lstms:
         return []
@@ -150,7 +150,7 @@ def _name_without_cell(layer: Layer) -> str:
     return "/".join(outer) if outer and is_cell_of_layer else layer.name
 
 
-def _select_notes(opened: OpenModel) -> Iterator[str]:
+def _select_notes(opened: LoadedModel) -> Iterator[str]:
     """Yield the notes on the model; that layers were found by shape only if there are some."""
     return (note for note in opened.model.notes if opened.lstms or not note.startswith(FOUND_BY_SHAPE))
 

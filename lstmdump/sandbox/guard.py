@@ -23,7 +23,7 @@ from lstmdump.readers.detect import Format, detect
 from lstmdump.readers.hdf5.choice import NotPlain, plain_files_only
 
 if TYPE_CHECKING:
-    from lstmdump.lstm.open_model import OpenModel
+    from lstmdump.lstm.loaded_model import LoadedModel
     from lstmdump.model.tree import Model
     from lstmdump.sandbox.worker import Box, Worker
 
@@ -61,11 +61,11 @@ class ModelPath(NamedTuple):
             return self
         return self._replace(format=detect(locate.at(self.path, self.limits, self.below)))
 
-    def open(self) -> OpenModel:
+    def open(self) -> LoadedModel:
         """Open the model: see `lstmdump.open`."""
         from lstmdump import readers
         from lstmdump.lstm import find_lstms
-        from lstmdump.lstm.open_model import OpenModel
+        from lstmdump.lstm.loaded_model import LoadedModel
 
         budget.begin(self.limits)
         location = locate.at(self.path, self.limits, self.below)
@@ -73,7 +73,7 @@ class ModelPath(NamedTuple):
         try:
             if self.averages:
                 model = _take_averages(model)
-            found = OpenModel(self.path, model, find_lstms(model))
+            found = LoadedModel(self.path, model, find_lstms(model))
             location.require_unchanged()
         except BaseException:
             model.close()

@@ -14,7 +14,7 @@ from support.cells import changed
 from lstmdump.errors import CorruptModel, DoesNotFit, NoForgetBias, OutputClash, OutputExists, OutputUnwritable
 from lstmdump.export import atomic, gates
 from lstmdump.export.gates import Job, Settings, export, plan
-from lstmdump.lstm.open_model import OpenModel
+from lstmdump.lstm.loaded_model import LoadedModel
 from lstmdump.model import locate, zipfiles
 from lstmdump.readers.keras.weights_h5.member_window import MemberWindow
 from lstmdump.sandbox.guard import ModelPath
@@ -227,7 +227,7 @@ def with_forget_bias(monkeypatch: pytest.MonkeyPatch, value: float | None) -> No
     """Make every model one of TensorFlow 1, whose cells add a constant to b_f at run time."""
     opening = ModelPath.open
 
-    def reading(model: ModelPath) -> OpenModel:
+    def reading(model: ModelPath) -> LoadedModel:
         opened = opening(model)
         opened.lstms = tuple(changed(lstm, forget_bias=value) for lstm in opened.lstms)
         return opened

@@ -11,7 +11,7 @@ from support import tflite_builders as builders
 from support.tflite_builders import Graph, Number
 
 import lstmdump
-from lstmdump.lstm.open_model import OpenModel
+from lstmdump.lstm.loaded_model import LoadedModel
 from lstmdump.model.tensor import Array
 from lstmdump.replay import equations
 from lstmdump.replay.equations import State
@@ -63,7 +63,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return children.run("write_tflite.py", out)
 
 
-def opened(written: Path, name: str) -> OpenModel:
+def opened(written: Path, name: str) -> LoadedModel:
     return lstmdump.open(written / f"{name}.tflite")
 
 

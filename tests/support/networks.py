@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import lstmdump
-from lstmdump.lstm.open_model import OpenModel
+from lstmdump.lstm.loaded_model import LoadedModel
 from lstmdump.model.settings import DeferredSettings, LayerSettings
 from lstmdump.model.tensor import Tensor
 from lstmdump.model.tree import Model, Source, Weight, grow
@@ -33,7 +33,7 @@ def opened(
     directions: dict[tuple[str, ...], str] | None = None,
     producer: str = "keras 3.0.0",
     given: dict[tuple[str, ...], LayerSettings] | None = None,
-) -> OpenModel:
+) -> LoadedModel:
     """Return a model of LSTM layers.
 
     Args:
@@ -53,10 +53,10 @@ def opened(
     described |= {path: DeferredSettings(lambda one=one: one) for path, one in (given or {}).items()}
     root = grow(weights, dict.fromkeys(paths.values(), "LSTM"), described)
     model = Model("keras-h5", producer, root, sources=lambda: sources or {})
-    return OpenModel("m.h5", model, lstmdump.lstm.find_lstms(model))
+    return LoadedModel("m.h5", model, lstmdump.lstm.find_lstms(model))
 
 
-def read(model: OpenModel, input_dim: int = 3, layers: str = "", **options: Any) -> Network:
+def read(model: LoadedModel, input_dim: int = 3, layers: str = "", **options: Any) -> Network:
     chosen = [lstm for lstm in model.lstms if not layers or lstm.name in layers]
     return network.read(model, chosen, input_dim, RunOptions(**options))
 

@@ -13,7 +13,7 @@ from lstmdump.cli.output_format import json_options
 from lstmdump.cli.replay_options import NetworkInputs, Running, network_input_options, running_options
 from lstmdump.cli.selection import PATH, Input, Selection, model_options
 from lstmdump.lstm import LSTM
-from lstmdump.lstm.open_model import OpenModel
+from lstmdump.lstm.loaded_model import LoadedModel
 from lstmdump.lstm.precedence import unreadable_first
 from lstmdump.model.sentences import shared
 from lstmdump.report.facts import select, without_lstm
@@ -214,7 +214,7 @@ def _read(model: ModelPath, wanted: _LagsRequest) -> Network | NetworkPlan:
             return network_lags.read(opened, described, wanted.given, asked, wanted.options)
 
 
-def _read_alone(opened: OpenModel, chosen: Sequence[LSTM], wanted: _LagsRequest) -> Network:
+def _read_alone(opened: LoadedModel, chosen: Sequence[LSTM], wanted: _LagsRequest) -> Network:
     """Read LSTM layers, each to be run by itself on the same input."""
     from lstmdump.replay import connections, matching, network
 

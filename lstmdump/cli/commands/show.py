@@ -12,7 +12,7 @@ from lstmdump.cli.exit_status import Run
 from lstmdump.cli.output_format import format_options
 from lstmdump.cli.selection import PATH, Input, Selection, model_options
 from lstmdump.lstm import GATES, LSTM
-from lstmdump.lstm.open_model import OpenModel
+from lstmdump.lstm.loaded_model import LoadedModel
 from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.report.facts import Report, describe, select, without_lstm
 from lstmdump.sandbox.guard import Guard, ModelPath
@@ -287,7 +287,7 @@ def _show(model: ModelPath, request: _ShowRequest) -> _Shown:
         return _Shown(text, caution, drawn, report.notes if request.output_format == "csv" else ())
 
 
-def _read_drawn(opened: OpenModel, chosen: tuple[LSTM, ...], request: _ShowRequest) -> tuple[LayerNumbers, ...]:
+def _read_drawn(opened: LoadedModel, chosen: tuple[LSTM, ...], request: _ShowRequest) -> tuple[LayerNumbers, ...]:
     """Read the numbers to draw; none without `--plot`."""
     if not request.plot:
         return ()
@@ -296,7 +296,7 @@ def _read_drawn(opened: OpenModel, chosen: tuple[LSTM, ...], request: _ShowReque
     return tuple(numbers.read(lstm, opened.path, request.gates) for lstm in chosen)
 
 
-def _make_line(opened: OpenModel, chosen: tuple[LSTM, ...], report: Report, request: _ShowRequest) -> str:
+def _make_line(opened: LoadedModel, chosen: tuple[LSTM, ...], report: Report, request: _ShowRequest) -> str:
     from lstmdump.report import record
 
     fields = record.of(report, with_others=request.with_others)
@@ -310,7 +310,7 @@ def _make_line(opened: OpenModel, chosen: tuple[LSTM, ...], report: Report, requ
     return record.line(fields)
 
 
-def _make_table(opened: OpenModel, chosen: tuple[LSTM, ...], report: Report, request: _ShowRequest) -> str:
+def _make_table(opened: LoadedModel, chosen: tuple[LSTM, ...], report: Report, request: _ShowRequest) -> str:
     from lstmdump.report.render.table import summary, table
 
     section = None if request.explain == _WHOLE else request.explain
@@ -335,7 +335,7 @@ def _make_table(opened: OpenModel, chosen: tuple[LSTM, ...], report: Report, req
     return text
 
 
-def _make_rows(_opened: OpenModel, _chosen: tuple[LSTM, ...], report: Report, request: _ShowRequest) -> str:
+def _make_rows(_opened: LoadedModel, _chosen: tuple[LSTM, ...], report: Report, request: _ShowRequest) -> str:
     from lstmdump.report.render import csv_rows
 
     return csv_rows.rows(report, with_others=request.with_others)

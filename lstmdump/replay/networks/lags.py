@@ -18,7 +18,7 @@ import numpy as np
 
 from lstmdump.errors import BadInput, CannotReplay
 from lstmdump.lstm import LSTM
-from lstmdump.lstm.open_model import OpenModel
+from lstmdump.lstm.loaded_model import LoadedModel
 from lstmdump.model.network import NetworkDescription, NetworkTensor
 from lstmdump.model.tensor import Array
 from lstmdump.replay.equations import State
@@ -91,7 +91,7 @@ class Asked(NamedTuple):
 
 
 def read(
-    opened: OpenModel,
+    opened: LoadedModel,
     described: NetworkDescription,
     given: Sequence[GivenArray],
     asked: Asked,

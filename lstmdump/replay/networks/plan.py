@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from lstmdump.errors import BadInput, CannotReplay, NoSuchLayer
 from lstmdump.lstm import LSTM
-from lstmdump.lstm.open_model import OpenModel
+from lstmdump.lstm.loaded_model import LoadedModel
 from lstmdump.model.network import INPUT, NetworkDescription, NetworkInput, NetworkOutput, NetworkTensor
 from lstmdump.model.sentences import listed
 from lstmdump.replay import matching
@@ -108,7 +108,7 @@ class ChosenInputs(NamedTuple):
 
 
 def read(
-    opened: OpenModel,
+    opened: LoadedModel,
     described: NetworkDescription,
     given: Sequence[GivenArray],
     purpose: Purpose,
@@ -132,7 +132,7 @@ def read(
     return read_chosen(opened, choose_inputs(described, given, purpose), purpose, options)
 
 
-def read_chosen(opened: OpenModel, inputs: ChosenInputs, purpose: Purpose, options: RunOptions) -> NetworkPlan:
+def read_chosen(opened: LoadedModel, inputs: ChosenInputs, purpose: Purpose, options: RunOptions) -> NetworkPlan:
     """Read what `purpose` needs of the network in `inputs`, as `read` does."""
     calls = find_calls(inputs.described, purpose.chosen)
     outputs = inputs.described.outputs if purpose.with_outputs else ()

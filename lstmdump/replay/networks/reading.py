@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lstmdump.errors import CannotReplay
-from lstmdump.lstm.open_model import OpenModel
+from lstmdump.lstm.loaded_model import LoadedModel
 from lstmdump.lstm.release import release_of
 from lstmdump.model.network import NetworkDescription, NetworkLayer, NetworkTensor
 from lstmdump.model.sentences import shared
@@ -31,7 +31,7 @@ class NetworkReader(LayerReader):
         options: How the LSTM layers are run.
     """
 
-    def __init__(self, opened: OpenModel, described: NetworkDescription, options: RunOptions) -> None:
+    def __init__(self, opened: LoadedModel, described: NetworkDescription, options: RunOptions) -> None:
         super().__init__(
             release_of(opened.producer), options.dtype, self._read_cell, registry.build, propagation.read_as_layer,
             has_fixed_batch=described.has_fixed_batch,
@@ -57,7 +57,7 @@ class NetworkReader(LayerReader):
 
 
 def read(
-    opened: OpenModel, described: NetworkDescription, targets: Sequence[NetworkTensor], options: RunOptions
+    opened: LoadedModel, described: NetworkDescription, targets: Sequence[NetworkTensor], options: RunOptions
 ) -> RunnableNetwork:
     """Read the part of the network `described` of `opened` that `targets` need.
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from lstmdump.errors import CannotReplay
-from lstmdump.lstm.open_model import OpenModel
+from lstmdump.lstm.loaded_model import LoadedModel
 from lstmdump.model.network import NetworkDescription, NetworkInput, NetworkLayer, NetworkTensor
 from lstmdump.model.tensor import Array
 from lstmdump.replay.equations import CellNumbers, States
@@ -25,7 +25,7 @@ from lstmdump.replay.networks import plan as plans
 from lstmdump.replay.networks.plan import ChosenInputs, NetworkPlan, Purpose
 
 
-def read(opened: OpenModel, described: NetworkDescription, purpose: Purpose, options: RunOptions) -> NetworkPlan:
+def read(opened: LoadedModel, described: NetworkDescription, purpose: Purpose, options: RunOptions) -> NetworkPlan:
     """Read the part of the network `described` of `opened` that `purpose` needs, to be run at x = 0.
 
     Raises:

@@ -10,7 +10,7 @@ from lstmdump.errors import CannotReplay
 from lstmdump.lstm import LSTM, behaviour
 from lstmdump.lstm.activation_names import word_with_slope
 from lstmdump.lstm.cell import GATES
-from lstmdump.lstm.open_model import OpenModel
+from lstmdump.lstm.loaded_model import LoadedModel
 from lstmdump.model.tensor import Tensor
 from lstmdump.replay import array_differences
 from lstmdump.replay.array_differences import Measured
@@ -32,7 +32,7 @@ _ARRAYS = "WUbV"
 
 
 def compare(
-    first: OpenModel, second: OpenModel, chosen: tuple[Sequence[LSTM], Sequence[LSTM]], tolerance: float = TOLERANCE
+    first: LoadedModel, second: LoadedModel, chosen: tuple[Sequence[LSTM], Sequence[LSTM]], tolerance: float = TOLERANCE
 ) -> ModelDifference:
     """Return the comparison of two models.
 

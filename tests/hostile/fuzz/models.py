@@ -13,7 +13,7 @@ import numpy as np
 
 from lstmdump.errors import LstmdumpError
 from lstmdump.lstm import LSTM, behaviour, find_lstms
-from lstmdump.lstm.open_model import OpenModel
+from lstmdump.lstm.loaded_model import LoadedModel
 from lstmdump.model.tensor import Tensor
 from lstmdump.model.tree import Model
 from lstmdump.report.facts import describe
@@ -45,7 +45,7 @@ def examine(model: Model, *, most: int = 1000) -> None:
         lstms: tuple[LSTM, ...] = ()
         with suppress(LstmdumpError):
             lstms = find_lstms(model)
-        describe(OpenModel("fuzzed", model, lstms))
+        describe(LoadedModel("fuzzed", model, lstms))
         _ask(model, lstms)
         read = [tensor for tensor in islice(model.tensors(), most) if _examine(tensor)]
         for array in islice((array for lstm in lstms for array in lstm.arrays()), most):

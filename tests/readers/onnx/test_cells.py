@@ -76,7 +76,7 @@ def select(steps: int = 3, *, backwards: bool = False) -> list[bytes]:
                          onnx.node("Gather", ["X", f"at{turn}"], [f"x{turn}"], axis=1))]  # fmt: skip
 
 
-def opened(tmp_path: Path, nodes: list[bytes], tensors: list[bytes] | None = None) -> lstmdump.OpenModel:
+def opened(tmp_path: Path, nodes: list[bytes], tensors: list[bytes] | None = None) -> lstmdump.LoadedModel:
     zeros = [onnx.tensor(name, np.zeros((1, M), np.float32)) for name in ("h0", "c0")]
     graph = onnx.Graph(
         nodes, [*(stored() if tensors is None else tensors), *zeros], [onnx.value("X"), onnx.value("given")]
@@ -84,7 +84,7 @@ def opened(tmp_path: Path, nodes: list[bytes], tensors: list[bytes] | None = Non
     return lstmdump.open(onnx.write(tmp_path / "model.onnx", graph))
 
 
-def require_gates(model: lstmdump.OpenModel) -> None:
+def require_gates(model: lstmdump.LoadedModel) -> None:
     """Check that the only layer has the gates that the cell was made of."""
     (lstm,) = model.lstms
     assert (lstm.input_dim, lstm.units) == (D, M)

@@ -20,7 +20,7 @@ BOTH = onnx.arrays(3, 4, 2)
 X = np.random.default_rng(0).standard_normal((2, 5, 3)).astype(np.float32)
 
 
-def opened(tmp_path: Path, graph: onnx.Graph, **options: Any) -> lstmdump.OpenModel:
+def opened(tmp_path: Path, graph: onnx.Graph, **options: Any) -> lstmdump.LoadedModel:
     return lstmdump.open(onnx.write(tmp_path / "model.onnx", graph, **options))
 
 

@@ -13,7 +13,7 @@ from support.tflite_builders import Graph, Number, Scales
 
 import lstmdump
 from lstmdump.errors import CorruptModel, RefusedModel
-from lstmdump.lstm.open_model import OpenModel
+from lstmdump.lstm.loaded_model import LoadedModel
 from lstmdump.model.limits import Limits
 
 D, M = 3, 4
@@ -21,7 +21,7 @@ KERNEL = "input_to_input"
 Change = Callable[[Graph], None]
 
 
-def opened(data: bytes, directory: Path, **options: Any) -> OpenModel:
+def opened(data: bytes, directory: Path, **options: Any) -> LoadedModel:
     path = directory / "model.tflite"
     path.write_bytes(data)
     return lstmdump.open(path, **options)

@@ -12,7 +12,7 @@ from support.tflite_builders import Graph, Number
 
 import lstmdump
 from lstmdump.errors import CannotReplay, CorruptModel
-from lstmdump.lstm.open_model import OpenModel
+from lstmdump.lstm.loaded_model import LoadedModel
 from lstmdump.model.tensor import Array
 from lstmdump.replay import equations
 from lstmdump.report.facts import describe
@@ -21,13 +21,13 @@ TANH = {0: Number("b", 4)}
 D, M, P = 3, 4, 2
 
 
-def opened(data: bytes, directory: Path) -> OpenModel:
+def opened(data: bytes, directory: Path) -> LoadedModel:
     path = directory / "model.tflite"
     path.write_bytes(data)
     return lstmdump.open(path)
 
 
-def notes_of(model: OpenModel) -> tuple[str, ...]:
+def notes_of(model: LoadedModel) -> tuple[str, ...]:
     return describe(model).notes
 
 

@@ -12,7 +12,7 @@ from support import tflite_builders as builders
 from support.tflite_builders import Graph, Number, Scales
 
 import lstmdump
-from lstmdump.lstm.open_model import OpenModel
+from lstmdump.lstm.loaded_model import LoadedModel
 from lstmdump.model.tensor import Array
 from lstmdump.replay import equations
 from lstmdump.report.facts import describe
@@ -96,13 +96,13 @@ class Cell:
         return result
 
 
-def opened(data: bytes, directory: Path) -> OpenModel:
+def opened(data: bytes, directory: Path) -> LoadedModel:
     path = directory / "model.tflite"
     path.write_bytes(data)
     return lstmdump.open(path)
 
 
-def opened_cell(cell: Cell, directory: Path) -> OpenModel:
+def opened_cell(cell: Cell, directory: Path) -> LoadedModel:
     return opened(builders.model(cell.graph()), directory)
 
 

@@ -9,7 +9,7 @@ from support.descriptions import dense, lstm, network, take
 from support.layer_reading import describe
 
 from lstmdump.errors import CannotReplay
-from lstmdump.lstm.open_model import OpenModel
+from lstmdump.lstm.loaded_model import LoadedModel
 from lstmdump.model.network import NetworkDescription
 from lstmdump.replay.network import RunOptions
 from lstmdump.replay.networks import propagation, zero_input
@@ -22,7 +22,7 @@ OPENED = networks.opened({"a": (3, 4)}, settings={("a",): SETTINGS})
 A = lstm("a")
 
 
-def read(described: NetworkDescription, opened: OpenModel = OPENED, **purpose: Any) -> NetworkPlan:
+def read(described: NetworkDescription, opened: LoadedModel = OPENED, **purpose: Any) -> NetworkPlan:
     return zero_input.read(opened, described, Purpose(opened.lstms, **purpose), RunOptions("float64"))
 
 

@@ -16,7 +16,7 @@ Found = dict[str, tuple[list[str], str]]
 """The layers that a layer follows, and how they are merged, by the name of the layer."""
 
 
-def described(model: lstmdump.OpenModel) -> Found:
+def described(model: lstmdump.LoadedModel) -> Found:
     found = model.model.sources().items()
     return {"/".join(path): (["/".join(one) for one in source.layers], source.join) for path, source in found}
 

@@ -32,7 +32,7 @@ def side_by_side(order: str, d: int = D, m: int = M) -> dict[str, np.ndarray]:
     return {array: np.concatenate([made[f"{array}_{gate}"] for gate in order], axis=-1) for array in "WUb"}
 
 
-def opened(tmp_path: Path, tensors: Mapping[str, np.ndarray], graph: bytes = b"") -> lstmdump.OpenModel:
+def opened(tmp_path: Path, tensors: Mapping[str, np.ndarray], graph: bytes = b"") -> lstmdump.LoadedModel:
     path = write_bundle(tmp_path / "x", tensors)
     if graph:
         path.with_name("x.meta").write_bytes(meta_graph(graph=graph))

@@ -29,7 +29,7 @@ def fused(seed: int = 0, d: int = D, m: int = M) -> tuple[np.ndarray, np.ndarray
 KERNEL, BIAS = fused()
 
 
-def opened(tmp_path: Path, tensors: Mapping[str, np.ndarray], graph: bytes = b"") -> lstmdump.OpenModel:
+def opened(tmp_path: Path, tensors: Mapping[str, np.ndarray], graph: bytes = b"") -> lstmdump.LoadedModel:
     path = write_bundle(tmp_path / "x", tensors)
     if graph:
         path.with_name("x.meta").write_bytes(meta_graph(graph=graph))

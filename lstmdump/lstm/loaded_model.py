@@ -8,7 +8,7 @@ from lstmdump.lstm.cell import LSTM
 from lstmdump.model.tree import Model
 
 
-class OpenModel:
+class LoadedModel:
     """A model file, open for reading, with its LSTM layers.
 
     Use it as a context manager. Shapes and counts are known at once and stay; numbers are read when asked for, and
@@ -39,7 +39,7 @@ class OpenModel:
         """Let go of the file."""
         self.model.close()
 
-    def __enter__(self) -> OpenModel:
+    def __enter__(self) -> LoadedModel:
         return self
 
     def __exit__(
