@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -10,11 +11,15 @@ from lstmdump.errors import CorruptModel, UnreadableModel
 from lstmdump.model.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from types import EllipsisType
+
+    from numpy.typing import DTypeLike, NDArray
 
 Array: TypeAlias = "NDArray[Any]"
+Index: TypeAlias = "int | slice | EllipsisType | tuple[Any, ...] | list[Any] | Array | None"
 UNKNOWN_DTYPE = "unknown"
 """The `dtype` of an array whose file states it only beside the numbers, which are not read."""
+_NUMBERS = ("bool", "int", "uint", "float", "complex")  # the names of numpy's types, without their bits
 Cuts = tuple[slice, ...]
 Rows: TypeAlias = "Callable[[], Iterator[bytes | memoryview]]"
 Unverified: TypeAlias = "tuple[Rows, Callable[[], None]]"
@@ -35,6 +40,9 @@ class Place(NamedTuple):
 
 class Tensor:
     """A stored array or a block of one, read when requested.
+
+    It can be indexed, iterated over and converted as an array of numpy: `tensor[:, 2]` reads one column, and
+    `numpy.asarray(tensor)` all. Each reads the file anew, so keep the result of `read()` for repeated use.
 
     Attributes:
         name: The path in the file, or the name of the block.
@@ -78,10 +86,64 @@ class Tensor:
     def __repr__(self) -> str:
         return f"Tensor({self.name!r}, {self.shape}, {self.dtype})"
 
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
+        """Return the values for `numpy.asarray`, as `dtype` if it is given."""
+        if copy is False:
+            raise ValueError(f"{self.name} is in a file, so that its values cannot be had without a copy")
+        values = self.read()
+        return values if dtype is None else values.astype(dtype, copy=False)
+
+    def __getitem__(self, index: Index) -> Any:
+        """Return the values that `index` selects, as numpy does; whole numbers and slices read only their range.
+
+        Raises:
+            IndexError: The index is outside the array, or has too many dimensions.
+            CorruptModel, ModelClosed: See `read`.
+        """
+        axes = _list_axes(index, self.ndim)
+        if axes is None:
+            return self.read()[index]
+        cuts, within = [], []
+        for axis, (at, length) in enumerate(zip(axes, self.shape, strict=True)):
+            cut, rest = _cut_axis(at, length, axis)
+            cuts.append(cut)
+            within.append(rest)
+        return self.part(*cuts).read()[tuple(within)]
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self.shape:
+            raise TypeError("iteration over an array without axes")
+        return iter(self.read())
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("an array without axes has no length")
+        return self.shape[0]
+
+    def __bool__(self) -> bool:
+        return True  # as a dataset of h5py: there is an array, whatever its numbers are
+
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions."""
+        return len(self.shape)
+
     @property
     def size(self) -> int:
         """The number of elements."""
         return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """The number of bytes of the array that `read` returns.
+
+        Raises:
+            TypeError: The elements are not numbers.
+        """
+        letters = self.value_dtype.rstrip("0123456789")
+        if letters not in _NUMBERS:
+            raise TypeError(f"{self.name} holds {self.value_dtype}, which are not numbers")
+        return self.size * (1 if letters == "bool" else int(self.value_dtype[len(letters) :]) // 8)
 
     @property
     def is_quantized(self) -> bool:
@@ -194,6 +256,44 @@ def without_numbers(name: str, shape: tuple[int, ...], dtype: str) -> Tensor:
         raise UnreadableModel(f"the values of {name} cannot be read: the file with the variables is missing")
 
     return Tensor(name, shape, dtype, fetch)
+
+
+def _list_axes(index: Index, dimensions: int) -> list[int | slice] | None:
+    """Return a whole number or a slice for each dimension; None if `index` has anything else, such as a list."""
+    given = index if isinstance(index, tuple) else (index,)
+    if not all(one is Ellipsis or isinstance(one, slice) or _is_whole(one) for one in given):
+        return None
+    if sum(one is Ellipsis for one in given) > 1:
+        raise IndexError("an index can have only one ellipsis ('...')")
+    at = next((place for place, one in enumerate(given) if one is Ellipsis), len(given))
+    before, after = given[:at], given[at + 1 :]
+    missing = dimensions - len(before) - len(after)
+    if missing < 0:
+        raise IndexError(
+            f"too many indices: the array has {dimensions} dimensions, but {dimensions - missing} are indexed"
+        )
+    every: list[int | slice] = [slice(None)] * missing
+    return [*before, *every, *after]
+
+
+def _is_whole(one: object) -> bool:
+    """Return whether `one` is a whole number of Python or numpy; numpy takes True and False for masks."""
+    return hasattr(one, "__index__") and not isinstance(one, bool) and getattr(one, "shape", ()) == ()
+
+
+def _cut_axis(at: int | slice, length: int, axis: int) -> tuple[slice, int | slice]:
+    """Return the range of an axis to read, and what of that range is selected."""
+    if not isinstance(at, slice):
+        place = operator.index(at)
+        if not -length <= place < length:
+            raise IndexError(f"index {place} is out of bounds for axis {axis} with size {length}")
+        place %= length
+        return slice(place, place + 1), 0
+    selected = range(*at.indices(length))
+    if not selected:
+        return slice(0, min(1, length)), slice(0, 0)
+    first, last = min(selected[0], selected[-1]), max(selected[0], selected[-1])
+    return slice(first, last + 1), slice(None, None, selected.step)
 
 
 def _resolve_slice(length: int, cut: slice) -> tuple[int, int]:
