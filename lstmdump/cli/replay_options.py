@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,8 +14,7 @@ from lstmdump.cli.selection import PATH
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-    from lstmdump.model.tensor import Array
-    from lstmdump.replay.matching import GivenArray
+    from lstmdump.python.given import RunInputs
     from lstmdump.replay.network import RunOptions
 
 
@@ -115,25 +114,17 @@ class NetworkInputs(NamedTuple):
         return [(None, word) if not sign or Location(word).exists() else (name, path)
                 for word, (name, sign, path) in zip(self.words, pairs, strict=True)]  # fmt: skip
 
-    def read(self, dtype: str) -> list[Array]:
-        """Read the arrays; floating-point numbers become `dtype`.
+    def gather(self, dtype: str, *, mask: str | None, initial: str | None) -> RunInputs:
+        """Read the arrays, and return them with the paths of a mask and of first states.
 
         Raises:
             BadInput: A file does not hold such an array.
         """
+        from lstmdump.python.given import RunInputs
         from lstmdump.replay import inputs
 
-        return [inputs.values(path, dtype) for path in self.paths]
-
-    def describe(self, arrays: Sequence[Array]) -> tuple[GivenArray, ...]:
-        """Return what is known of `arrays`, those of the inputs."""
-        from lstmdump.replay import inputs
-        from lstmdump.replay.matching import GivenArray
-
-        return tuple(
-            GivenArray(name, array.shape, inputs.are_ids(array))
-            for (name, _), array in zip(self._split(), arrays, strict=True)
-        )
+        arrays = tuple(inputs.values(path, dtype) for path in self.paths)
+        return RunInputs(arrays, tuple(name for name, _ in self._split()), tuple(self.paths), mask, initial)
 
 
 def network_input_options(*, required: bool, words: str) -> Callable[[Callable[..., int]], Callable[..., int]]:

@@ -84,6 +84,41 @@ def values(path: str, dtype: str) -> Array:
         return _read_finite(_read_blocks(file, described, path), described, np.dtype(dtype), path)
 
 
+def from_memory(values: object, name: str, dtype: str) -> Array:
+    """Return `values`, an array or what numpy makes one of, with at least one axis; reals become `dtype`.
+
+    Whole numbers, which may be the ids that an Embedding takes, keep their type.
+
+    Raises:
+        BadInput: They are not real numbers, or empty, or NaN, infinite, or too large for `dtype`; the message calls
+            them `name`.
+    """
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise BadInput(f"{name}: numpy makes no array of it: {error}") from error
+    if 0 in array.shape or not array.shape:
+        raise BadInput(f"{name}: it is {array.shape}, which {'is empty' if array.shape else 'has no axis'}")
+    _require_real(array.dtype, name)
+    if array.dtype.kind in "iu":
+        return np.ascontiguousarray(array)
+    described = _ArrayHeader(array.dtype, array.shape, fortran=False, offset=0)
+    return _read_finite(_cut_blocks(array), described, np.dtype(dtype), name)
+
+
+def _require_real(dtype: np.dtype[np.generic], name: str) -> None:
+    if dtype.hasobject:
+        raise BadInput(f"{name}: it holds Python objects; convert them to numbers, as x.astype('float32') does")
+    if dtype.kind not in _NUMBERS or dtype.subdtype is not None:
+        raise BadInput(f"{name}: it holds {_OTHERS.get(dtype.kind, dtype.name)}, not real numbers")
+
+
+def _cut_blocks(array: Array) -> Iterator[Array]:
+    """Yield the numbers of `array` row by row, a block at a time."""
+    flat = np.ascontiguousarray(array).reshape(-1)
+    return (flat[first : first + _BLOCK] for first in range(0, flat.size, _BLOCK))
+
+
 def are_ids(array: Array) -> bool:
     """Return whether all numbers of `array` are whole and not negative."""
     return bool((array >= 0).all()) and (array.dtype.kind in "biu" or bool((np.floor(array) == array).all()))
@@ -114,6 +149,22 @@ def mask(path: str, shape: tuple[int, int]) -> Array:
             raise BadInput(f"{path}: it is {described.shape}; a mask of this input is {shape[1:]} or {shape}")
         _require_whole(file, described, path)
         values = _read_values(file, described, path)
+    return _check_mask(values, path, shape)
+
+
+def mask_from_memory(values: object, name: str, shape: tuple[int, int]) -> Array:
+    """Return `values` as the mask of an input, like `mask` does; messages call it `name`.
+
+    Raises:
+        BadInput: It has another shape, or holds anything but 0 and 1, or no 1.
+    """
+    found = from_memory(values, name, "float32")
+    if found.shape not in (shape, shape[1:]):
+        raise BadInput(f"{name}: it is {found.shape}; a mask of this input is {shape[1:]} or {shape}")
+    return _check_mask(found, name, shape)
+
+
+def _check_mask(values: Array, path: str, shape: tuple[int, int]) -> Array:
     wrong = np.flatnonzero((values != 0) & (values != 1))
     if wrong.size:
         place = _index_of(wrong[0], values.shape)
@@ -160,6 +211,18 @@ def first_states(path: str, widths: Mapping[str, int], batch: int, dtype: str) -
             except _DAMAGED as error:
                 raise BadInput(f"{path}: {name} is damaged: {str(error) or 'it is cut short'}") from error
     return found
+
+
+def state_from_memory(values: object, name: str, shape: tuple[int, int], dtype: str) -> Array:
+    """Return `values` as h or c before the first step, of `shape`, (batch, width); one of (width,) is repeated.
+
+    Raises:
+        BadInput: It has another shape, or is not made of numbers that are finite as `dtype`.
+    """
+    found = from_memory(values, name, dtype)
+    if found.shape not in (shape, shape[1:]):
+        raise BadInput(f"{name}: it is {found.shape}; the first state is {shape[1:]} or {shape}")
+    return np.array(np.broadcast_to(found.astype(dtype, copy=False), shape))
 
 
 def _read_member(
@@ -211,8 +274,7 @@ def _read_header(file: BinaryIO, name: str) -> _ArrayHeader:
     if dtype.hasobject:
         raise BadInput(f"{name}: it holds pickled Python objects, which are never unpickled here; convert them to "
                        "numbers, as x.astype('float32') does")  # fmt: skip
-    if dtype.kind not in _NUMBERS or dtype.subdtype is not None:
-        raise BadInput(f"{name}: it holds {_OTHERS.get(dtype.kind, dtype.name)}, not real numbers")
+    _require_real(dtype, name)
     return _ArrayHeader(dtype, shape, fortran, len(head) - len(rest) + length)
 
 

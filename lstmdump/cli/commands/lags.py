@@ -12,18 +12,13 @@ from lstmdump.cli.exit_status import FAILED, Run
 from lstmdump.cli.output_format import json_options
 from lstmdump.cli.replay_options import NetworkInputs, Running, network_input_options, running_options
 from lstmdump.cli.selection import PATH, Input, Selection, model_options
-from lstmdump.lstm import LSTM
-from lstmdump.lstm.loaded_model import LoadedModel
-from lstmdump.lstm.precedence import unreadable_first
-from lstmdump.model.sentences import shared
-from lstmdump.report.facts import select, without_lstm
+from lstmdump.python import influence
 from lstmdump.sandbox.guard import Guard, ModelPath
 
 if TYPE_CHECKING:
-    from lstmdump.model.tensor import Array
+    from lstmdump.python.given import RunInputs
     from lstmdump.replay.lags import LayerLags
-    from lstmdump.replay.matching import GivenArray
-    from lstmdump.replay.network import Network, RunOptions
+    from lstmdump.replay.network import Network
     from lstmdump.replay.networks.plan import NetworkPlan
     from lstmdump.report.render.lags import ModelLags
 
@@ -86,12 +81,12 @@ def lags_command(
         if plot is not None:
             arrays = [path for path in (*given.paths, running.mask, initial_state) if path is not None]
             _require_writable(plot, [item.path for item in inputs], arrays, overwrite=force)
-        values = given.read("float64")
-        wanted = _LagsRequest(
-            of or selection.layer, given.into, given.describe(values), running.mask is not None,
-            initial_state is not None, running.run_options("float64"),
+        supplied = given.gather(influence.DTYPE, mask=running.mask, initial=initial_state)
+        wanted = influence.LagsRequest(
+            of or selection.layer, given.into, supplied.describe(), running.mask is not None,
+            initial_state is not None, running.run_options(influence.DTYPE),
         )  # fmt: skip
-        task = _Task(given, values, running.mask, initial_state, unit, most)
+        task = _Task(supplied, unit, most)
         with terminal.progress(inputs, len(inputs), unit="models", quiet=selection.quiet) as items:
             for item in items:
                 with run.each(item):
@@ -112,33 +107,10 @@ def lags_command(
     return run.status
 
 
-class _LagsRequest(NamedTuple):
-    """What is to be read of each model.
-
-    Attributes:
-        layer: The pattern of the LSTM layers whose last output counts; None for the output of the model.
-        into: The name of the layer whose own input the only array is.
-        given: What is known of the arrays.
-        has_mask: Whether a mask is given.
-        has_states: Whether first states are given.
-        options: How the layers are run.
-    """
-
-    layer: str | None
-    into: str | None
-    given: Sequence[GivenArray]
-    has_mask: bool
-    has_states: bool
-    options: RunOptions
-
-
 class _Task(NamedTuple):
     """What is to be computed of each model."""
 
-    given: NetworkInputs
-    arrays: Sequence[Array]
-    mask: str | None
-    initial_state: str | None
+    given: RunInputs
     unit: int | None
     most: int | None
 
@@ -149,79 +121,18 @@ def _require_writable(plot: str, models: Sequence[str], arrays: Sequence[str], *
     pictures.require_writable(plot, models, arrays, overwrite=overwrite)
 
 
-def _compute_lags(item: Input, guard: Guard, wanted: _LagsRequest, task: _Task, *, quiet: bool) -> ModelLags:
-    from lstmdump.replay.networks.plan import NetworkPlan
-    from lstmdump.report.render.lags import ModelLags
+def _compute_lags(item: Input, guard: Guard, wanted: influence.LagsRequest, task: _Task, *, quiet: bool) -> ModelLags:
+    from lstmdump.replay.network import Network
 
     found = guard.run(_read, item.model, wanted)
-    if isinstance(found, NetworkPlan):
-        layers, notes = _compute_network(found, task), found.notes
-    else:
-        if not found.cells and not quiet:
-            terminal.tell(f"{item.path}: {found.notes[0]}")
-        layers, notes = _compute_alone(found, task)
-    own = shared(((layer.name, note) for layer in layers for note in layer.notes), len({one.name for one in layers}))
-    return ModelLags(item.path, tuple(layers), (*notes, *own))
+    if isinstance(found, Network) and not found.cells and not quiet:
+        terminal.tell(f"{item.path}: {found.notes[0]}")
+    return influence.compute(item.path, found, task.given, unit=task.unit, most=task.most)
 
 
-def _compute_alone(net: Network, task: _Task) -> tuple[list[LayerLags], tuple[str, ...]]:
-    """Return the lags of layers that each take the input, with notes on how they are run."""
-    from lstmdump.replay import inputs, lags, omissions, trace
-
-    if not task.arrays:
-        return [lags.lags_without_input(cell, unit=task.unit, most=task.most) for cell in net.cells], net.notes
-    x = inputs.as_sequences(task.arrays[0], task.given.paths[0], "float64")
-    mask = None if task.mask is None else inputs.mask(task.mask, (len(x), x.shape[1]))
-    first = {} if task.initial_state is None else trace.first_states(net, task.initial_state, len(x))
-    left_out = net.supplied(has_mask=mask is not None, with_states=first).omissions
-    layers = [lags.lags(cell, x, unit=task.unit, most=task.most, mask=mask, initial=first.get(cell.name))
-              for cell in net.cells]  # fmt: skip
-    return layers, (*net.notes, *omissions.notes(left_out, len(net.cells)))
-
-
-def _compute_network(plan: NetworkPlan, task: _Task) -> list[LayerLags]:
-    from lstmdump.replay import inputs, trace
-    from lstmdump.replay.networks import lags as network_lags
-
-    if not task.arrays:
-        return network_lags.lags_without_input(plan, unit=task.unit, most=task.most)
-    signals = trace.give(plan, task.arrays)
-    shape = next(iter(signals.values())).values.shape
-    mask = None if task.mask is None else inputs.mask(task.mask, (shape[0], shape[1]))
-    first = {} if task.initial_state is None else trace.first_states(plan, task.initial_state, shape[0])
-    return network_lags.lags(plan, signals, unit=task.unit, most=task.most, mask=mask, initial=first)
-
-
-def _read(model: ModelPath, wanted: _LagsRequest) -> Network | NetworkPlan:
-    """Read what is needed of a model: its network, or LSTM layers alone where it describes none.
-
-    Of a model without LSTM layers, the only note says so.
-    """
-    from lstmdump.replay import network
-    from lstmdump.replay.networks import lags as network_lags
-
+def _read(model: ModelPath, wanted: influence.LagsRequest) -> Network | NetworkPlan:
     with model.open() as opened:
-        if not opened.lstms:
-            return network.Network((), {}, wanted.options, (without_lstm(opened),))
-        chosen = select(opened.lstms, wanted.layer)
-        described = opened.model.network()
-        with unreadable_first(chosen):
-            if described is None:
-                return _read_alone(opened, select(chosen, wanted.into), wanted)
-            asked = network_lags.Asked(
-                chosen, wanted.layer is not None, wanted.into, wanted.has_mask, wanted.has_states
-            )
-            return network_lags.read(opened, described, wanted.given, asked, wanted.options)
-
-
-def _read_alone(opened: LoadedModel, chosen: Sequence[LSTM], wanted: _LagsRequest) -> Network:
-    """Read LSTM layers, each to be run by itself on the same input."""
-    from lstmdump.replay import connections, matching, network
-
-    if wanted.given:
-        connections.require_width(opened, chosen, matching.require_one(wanted.given).shape[-1], may_chain=False)
-    cells, notes = network.read_each(chosen, opened.producer, wanted.options)
-    return network.Network(cells, {}, wanted.options, notes, tuple(network.list_omissions(opened, chosen)))
+        return influence.read(opened, wanted)
 
 
 def _print(lags: ModelLags, *, as_json: bool, by_feature: bool, first: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
@@ -12,10 +12,9 @@ from lstmdump.cli.exit_status import Run
 from lstmdump.cli.output_format import json_options
 from lstmdump.cli.replay_options import NetworkInputs, Running, network_input_options, running_options
 from lstmdump.cli.selection import PATH, Input, Selection, one_model_options
-from lstmdump.errors import NoLSTM
-from lstmdump.lstm.precedence import unreadable_first
 from lstmdump.model.escape import visible
-from lstmdump.report.facts import describe, select, without_lstm
+from lstmdump.python import tracing
+from lstmdump.report.facts import describe
 from lstmdump.sandbox.guard import ModelPath
 
 if TYPE_CHECKING:
@@ -23,10 +22,9 @@ if TYPE_CHECKING:
 
     from lstmdump.export.states import StatesFile
     from lstmdump.model.tensor import Array
-    from lstmdump.replay.equations import CellNumbers, State, States
-    from lstmdump.replay.layers.base import Signal
+    from lstmdump.replay.equations import CellNumbers, States
     from lstmdump.replay.matching import GivenArray
-    from lstmdump.replay.network import Network, RunOptions
+    from lstmdump.replay.network import Network
     from lstmdump.replay.networks.plan import NetworkPlan
     from lstmdump.replay.saturation import LayerSummary
     from lstmdump.replay.trace import Given
@@ -85,51 +83,36 @@ def trace_command(
     as is any input where the file does not describe the network.
     """
     from lstmdump.export import states
-    from lstmdump.replay import inputs, trace
+    from lstmdump.replay import trace
     from lstmdump.replay.networks.plan import NetworkPlan
 
     run, item = Run(as_json=as_json), selection.named(selection.models[0])
     file = states.StatesFile(out, compress, force)
-    arrays = given.read(dtype)
-    wanted = _TraceRequest(selection.layer, given.into, running.mask is not None, initial_state is not None,
-                     running.run_options(dtype, chain=chain))  # fmt: skip
+    supplied = given.gather(dtype, mask=running.mask, initial=initial_state)
+    wanted = tracing.TraceRequest(selection.layer, given.into, running.mask is not None, initial_state is not None,
+                                  running.run_options(dtype, chain=chain))  # fmt: skip
     try:
         with selection.guard() as guard:
             read = [path for path in (*given.paths, running.mask, initial_state) if path]
             states.require_writable(file, item.path, read)
             if plot is not None:
                 _require_writable(plot, item.path, read, overwrite=force)
-            net, report = guard.run(_read_network, item.model, given.describe(arrays), wanted)
+            net, report = guard.run(_read_network, item.model, supplied.describe(), wanted)
             if plot is not None:
                 _require_room(plot, net)
     except Exception as error:  # noqa: BLE001 - any failure of the model or of the output is reported
         run.fail(item.path, terminal.sentence(error))
         return run.status
-    signals = trace.give(net, arrays) if isinstance(net, NetworkPlan) else {}
-    x = next(iter(signals.values())).values if signals else inputs.as_sequences(arrays[0], given.paths[0], dtype)
-    mask = None if running.mask is None else inputs.mask(running.mask, x.shape[:2])
-    first = {} if initial_state is None else trace.first_states(net, initial_state, len(x))
-    if not isinstance(net, NetworkPlan):
-        net = net.supplied(has_mask=mask is not None, with_states=first)
+    ready = tracing.prepare(net, supplied)
     job = _Job(item, file, report, stats=stats, as_json=as_json, plot=plot)
     with run.each(item):
-        if isinstance(net, NetworkPlan):
-            _trace_network(job, net, signals, mask, first)
+        if isinstance(ready.net, NetworkPlan):
+            _trace_network(job, ready.net, ready)
         else:
-            _trace_layers(job, net, trace.Given(x, mask, first))
-        for note in () if selection.quiet else net.notes_on_states:
+            _trace_layers(job, ready.net, trace.Given(ready.x, ready.mask, ready.initial))
+        for note in () if selection.quiet else ready.net.notes_on_states:
             terminal.tell(f"{item.path}: {note}")
     return run.status
-
-
-class _TraceRequest(NamedTuple):
-    """What is to be read of a model: see `lstmdump.replay.networks.plan.Purpose`."""
-
-    layer: str | None
-    into: str | None
-    has_mask: bool
-    has_states: bool
-    options: RunOptions
 
 
 class _Job(NamedTuple):
@@ -158,23 +141,10 @@ def _require_room(plot: str, net: Network | NetworkPlan) -> None:
 
 
 def _read_network(
-    model: ModelPath, given: Sequence[GivenArray], wanted: _TraceRequest
+    model: ModelPath, given: Sequence[GivenArray], wanted: tracing.TraceRequest
 ) -> tuple[Network | NetworkPlan, Report]:
-    """Read what is needed of a model, and describe it: its network, or LSTM layers alone where it describes none."""
-    from lstmdump.replay import network
-    from lstmdump.replay.networks import plan
-
     with model.open() as opened:
-        if not opened.lstms:
-            raise NoLSTM(without_lstm(opened))
-        chosen = select(opened.lstms, wanted.layer)
-        described = opened.model.network()
-        with unreadable_first(chosen):
-            if described is None:
-                chosen = select(chosen, wanted.into)
-                return network.read_given(opened, chosen, given, wanted.options), describe(opened)
-            purpose = plan.Purpose(chosen, wanted.layer is None, wanted.into, wanted.has_mask, wanted.has_states)
-            return plan.read(opened, described, given, purpose, wanted.options), describe(opened)
+        return tracing.read(opened, given, wanted), describe(opened)
 
 
 def _trace_layers(job: _Job, net: Network, on: Given) -> None:
@@ -193,16 +163,14 @@ def _trace_layers(job: _Job, net: Network, on: Given) -> None:
         _print(job, seen.summaries)
 
 
-def _trace_network(
-    job: _Job, plan: NetworkPlan, signals: Mapping[str, Signal], mask: Array | None, first: Mapping[str, State]
-) -> None:
+def _trace_network(job: _Job, plan: NetworkPlan, ready: tracing.PreparedRun) -> None:
     """Run a network from its inputs to the layers and outputs that are asked for."""
     from lstmdump.export import states as export
     from lstmdump.report.render import trace as render
 
     seen = _SeenLayers(job)
     size, outputs = export.write_network(
-        plan, signals, job.file, mask=mask, initial=first, report=job.report, seen=seen.look
+        plan, ready.signals, job.file, mask=ready.mask, initial=ready.initial, report=job.report, seen=seen.look
     )
     seen.draw()
     if job.as_json:
