@@ -30,8 +30,8 @@ def table(report: Report, *, width: int | None, colour: bool, with_others: bool 
         with_others: Whether to list the other arrays of the model.
     """
     page = Page(width, colour=colour)
-    blocks = [list(_list_layer_rows(layer)) for layer in report.layers]
-    totals = list(_list_total_rows(report)) if report.layers or with_others else []
+    blocks = [list(layer_rows(layer)) for layer in report.layers]
+    totals = list(total_rows(report)) if report.layers or with_others else []
     needed = widths([*(row for block in blocks for row in block), *totals])
     _add_head(page, report)
     for layer, block in zip(report.layers, blocks, strict=True):
@@ -61,18 +61,27 @@ def hint(*, width: int, colour: bool) -> str:
     return page.text()
 
 
-def _add_head(page: Page, report: Report) -> None:
+def head(report: Report) -> tuple[str, str]:
+    """Return the path of the model, and its format, its producer and the number of its layers."""
     found = plural(report.lstms, "LSTM layer") if report.lstms else "no LSTM layer"
     if len(report.layers) < report.lstms:
         found = f"{len(report.layers)} of {found}"
-    page.line(Piece(visible(report.model), "bold"))
-    page.line(Piece(f"{_LABELS.get(report.format, report.format)} · {visible(report.producer)} · {found}"))
+    return (
+        visible(report.model),
+        f"{_LABELS.get(report.format, report.format)} · {visible(report.producer)} · {found}",
+    )
+
+
+def _add_head(page: Page, report: Report) -> None:
+    path, about = head(report)
+    page.line(Piece(path, "bold"))
+    page.line(Piece(about))
 
 
 def _add_title(page: Page, layer: LayerFacts) -> None:
     """Add the name of a layer and its description, on one line, or on two if they do not fit."""
     name = (Piece(visible(layer.name), "bold cyan"), Piece("  " + visible(layer.kind)))
-    about = _DOT.join(_describe_layer(layer))
+    about = _DOT.join(describe_layer(layer))
     page.blank()
     if length(*name) + len(_DOT) + len(about) <= page.width:
         page.line(*name, Piece(_DOT + about))
@@ -81,13 +90,18 @@ def _add_title(page: Page, layer: LayerFacts) -> None:
         page.line(Piece(about), indent=INDENT)
 
 
-def _add_others(page: Page, report: Report) -> None:
-    rows = [
+def other_rows(report: Report) -> list[Row]:
+    """Return a row for each of the model's other arrays."""
+    return [
         _make_row(visible(other.tensor), str(other.shape), other.parameters)
         if other.counted
         else _make_row(visible(other.tensor), f"{other.shape} not counted", None)
         for other in report.others
     ]
+
+
+def _add_others(page: Page, report: Report) -> None:
+    rows = other_rows(report)
     page.blank()
     page.line(Piece("other arrays", "bold"))
     page.columns(rows, widths(rows), folds=_NAME)
@@ -100,7 +114,8 @@ def _add_notes(page: Page, report: Report) -> None:
         page.hanging(Piece("note: ", "yellow"), visible(note))
 
 
-def _describe_layer(layer: LayerFacts) -> Iterator[str]:
+def describe_layer(layer: LayerFacts) -> Iterator[str]:
+    """Yield the sizes of a layer and what is special about it."""
     yield f"{plural(layer.input_dim, 'input')}, {plural(layer.units, 'unit')}"
     if layer.projection is not None:
         yield f"projected to {layer.projection}"
@@ -118,7 +133,8 @@ def _describe_layer(layer: LayerFacts) -> Iterator[str]:
         yield visible(", ".join(dtypes))
 
 
-def _list_layer_rows(layer: LayerFacts) -> Iterator[Row]:
+def layer_rows(layer: LayerFacts) -> Iterator[Row]:
+    """Yield a row for each stored array of a layer, for its gates, and for their number of parameters."""
     for weight in layer.weights:
         yield _make_row(visible(weight.name), shape_with_reason(weight.shape, weight.formula), weight.parameters, "dim")
     for name, spans in (("columns", layer.gate_columns), ("rows", layer.gate_rows)):
@@ -146,7 +162,8 @@ def _describe_unusual(layer: LayerFacts) -> Iterator[str]:
         yield f"c within ±{computes.cell_clip:g}"
 
 
-def _list_total_rows(report: Report) -> Iterator[Row]:
+def total_rows(report: Report) -> Iterator[Row]:
+    """Yield the sums of parameters: of the layers, of the other layers, of the model."""
     chosen = "all LSTM layers" if len(report.layers) == report.lstms else "these layers"
     apart = report.total not in (None, report.lstm_parameters)
     share = f"{count(report.lstm_parameters)} of {count(report.total or 0)}" if apart else ""
