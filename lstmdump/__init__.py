@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 
     from lstmdump import errors, export, replay
     from lstmdump.export import batch
-    from lstmdump.lstm import LSTM, Gate, behaviour
+    from lstmdump.lstm import Gate, behaviour
     from lstmdump.model.limits import Limits
     from lstmdump.model.tensor import Tensor
+    from lstmdump.python.comparison import check, diff
+    from lstmdump.python.layer import LSTMLayer as LSTM  # noqa: N814 - a class whose name is an acronym
     from lstmdump.python.open_model import OpenModel
     from lstmdump.replay import network, trace
     from lstmdump.sandbox.pool import ProcessPool
@@ -41,6 +43,8 @@ __all__ = [
     "__version__",
     "batch",
     "behaviour",
+    "check",
+    "diff",
     "errors",
     "export",
     "network",
@@ -50,7 +54,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "LSTM": ("lstmdump.lstm", "LSTM"),
+    "LSTM": ("lstmdump.python.layer", "LSTMLayer"),
     "Gate": ("lstmdump.lstm", "Gate"),
     "Limits": ("lstmdump.model.limits", "Limits"),
     "OpenModel": ("lstmdump.python.open_model", "OpenModel"),
@@ -58,6 +62,8 @@ _HOMES = {
     "Tensor": ("lstmdump.model.tensor", "Tensor"),
     "batch": ("lstmdump.export.batch", None),
     "behaviour": ("lstmdump.lstm.behaviour", None),
+    "check": ("lstmdump.python.comparison", "check"),
+    "diff": ("lstmdump.python.comparison", "diff"),
     "errors": ("lstmdump.errors", None),
     "export": ("lstmdump.export", None),
     "network": ("lstmdump.replay.network", None),

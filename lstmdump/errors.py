@@ -33,6 +33,8 @@
        ├─ WrongSuffix          the output's name does not end in a known suffix
        └─ TooManyPages         several pages do not fit in a file of one page
 
+    LayoutWarning               what the arrays in another layout do not say, as a warning
+
 A message is one line without the path of the model, which the caller knows.
 """
 
@@ -155,3 +157,7 @@ class WrongSuffix(OutputUnwritable):
 
 class TooManyPages(OutputUnwritable):
     """Several pages do not fit in a picture of one page; a `.pdf` can hold them."""
+
+
+class LayoutWarning(UserWarning):
+    """The arrays of a layer in another layout do not say all that it computes; the message says what to do."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 from weakref import ref
 
@@ -23,6 +23,10 @@ _MOST_KEPT = 256  # layers that keep their gates
 _VECTORS = {Role.PEEPHOLE: 1, Role.PEEPHOLES: 3, Role.NORMALIZATION: 1, Role.NORMALIZATION_OF_ALL: 4}
 _BIASES = {Role.BIAS: 1, Role.GATE_BIAS: 1, Role.DOUBLED_BIAS: 2, Role.ADDED_BIAS: 2}
 _PROJECTIONS = (Role.PROJECTION, Role.ROW_PROJECTION)
+
+
+_NAMES = {"i": "input", "f": "forget", "c": "candidate", "o": "output"}
+_LETTERS = "WUbV"
 
 
 class LSTMWeight(NamedTuple):
@@ -51,6 +55,20 @@ class Gate(NamedTuple):
     def arrays(self) -> list[Tensor]:
         """Return W, U, and b and V where there are such."""
         return [tensor for tensor in (self.W, self.U, self.b, self.V) if tensor is not None]
+
+    def __repr__(self) -> str:
+        return f"Gate({', '.join(_list_arrays(self))})"
+
+    def _repr_html_(self) -> str:
+        return _write_table([("", *_LETTERS), ("shape", *_list_shapes(self))])
+
+
+def _list_shapes(gate: Gate) -> list[str]:
+    return ["" if tensor is None else f"{tensor.shape}" for tensor in (gate.W, gate.U, gate.b, gate.V)]
+
+
+def _list_arrays(gate: Gate) -> list[str]:
+    return [f"{letter} {shape}" for letter, shape in zip(_LETTERS, _list_shapes(gate), strict=True) if shape]
 
 
 class Gates(Mapping[str, Gate]):
@@ -84,11 +102,27 @@ class Gates(Mapping[str, Gate]):
         """Forget the gates, which are made again when they are asked for."""
         self._known.clear()
 
+    def __repr__(self) -> str:
+        lines = (f"{gate} ({_NAMES[gate]})  {'  '.join(_list_arrays(self[gate]))}" for gate in self)
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        rows = [(f"{gate} ({_NAMES[gate]})", *_list_shapes(self[gate])) for gate in self]
+        return _write_table([("gate", *_LETTERS), *rows])
+
     def __iter__(self) -> Iterator[str]:
         return iter(GATES)
 
     def __len__(self) -> int:
         return len(GATES)
+
+
+def _write_table(rows: Sequence[Sequence[str]]) -> str:
+    """Return `rows`, a head and texts without signs that HTML has a meaning for, as a table of HTML."""
+    head, *body = rows
+    lines = ["".join(f"<th>{text}</th>" for text in head)]
+    lines += [f"<th>{row[0]}</th>" + "".join(f"<td>{text}</td>" for text in row[1:]) for row in body]
+    return f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
 
 
 class LSTM:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from lstmdump.errors import NoLSTM
 from lstmdump.lstm import LSTM
 from lstmdump.lstm.loaded_model import LoadedModel
 from lstmdump.lstm.precedence import unreadable_first
@@ -12,11 +13,11 @@ from lstmdump.report.facts import select, without_lstm
 
 if TYPE_CHECKING:
     from lstmdump.python.given import RunInputs
+    from lstmdump.python.lags import LagsResult
     from lstmdump.replay.lags import LayerLags
     from lstmdump.replay.matching import GivenArray
     from lstmdump.replay.network import Network, RunOptions
     from lstmdump.replay.networks.plan import NetworkPlan
-    from lstmdump.report.render.lags import ModelLags
 
 DTYPE = "float64"
 
@@ -66,6 +67,49 @@ def read(opened: LoadedModel, wanted: LagsRequest) -> Network | NetworkPlan:
         return network_lags.read(opened, described, wanted.given, asked, wanted.options)
 
 
+def run(
+    opened: LoadedModel, given: RunInputs, wanted: LagsRequest, *, unit: int | None = None, most: int | None = None
+) -> LagsResult:
+    """Read what is needed of `opened`, and compute its lags.
+
+    Raises:
+        LstmdumpError: See `read` and `compute`.
+        NoLSTM: The model has no LSTM layer.
+    """
+    if not opened.lstms:
+        raise NoLSTM(without_lstm(opened))
+    return compute(opened.path, read(opened, wanted), given, unit=unit, most=most)
+
+
+def run_layer(
+    opened: LoadedModel,
+    lstm: LSTM,
+    given: RunInputs,
+    options: RunOptions,
+    *,
+    unit: int | None = None,
+    most: int | None = None,
+) -> LagsResult:
+    """Compute the lags of a layer of `opened` by itself: `given` is its own input.
+
+    Raises:
+        LstmdumpError: See `read` and `compute`.
+    """
+    from lstmdump.replay.networks import lags as network_lags
+
+    described = opened.model.network()
+    has_mask, has_states = given.mask is not None, given.initial is not None
+    wanted = LagsRequest(None, None, given.describe(), has_mask, has_states, options)
+    with unreadable_first([lstm]):
+        net: Network | NetworkPlan
+        if described is None or not given.arrays:
+            net = _read_alone(opened, [lstm], wanted)
+        else:
+            asked = network_lags.Asked([lstm], True, lstm.name, has_mask, has_states)
+            net = network_lags.read(opened, described, wanted.given, asked, options)
+    return compute(opened.path, net, given, unit=unit, most=most)
+
+
 def _read_alone(opened: LoadedModel, chosen: Sequence[LSTM], wanted: LagsRequest) -> Network:
     """Read LSTM layers, each to be run by itself on the same input."""
     from lstmdump.replay import connections, matching, network
@@ -78,7 +122,7 @@ def _read_alone(opened: LoadedModel, chosen: Sequence[LSTM], wanted: LagsRequest
 
 def compute(
     path: str, net: Network | NetworkPlan, given: RunInputs, *, unit: int | None = None, most: int | None = None
-) -> ModelLags:
+) -> LagsResult:
     """Return the influence of each step on what `net` was read for.
 
     Args:
@@ -93,15 +137,15 @@ def compute(
         CannotReplay: No input has steps.
     """
     from lstmdump.model.sentences import shared
+    from lstmdump.python.lags import LagsResult
     from lstmdump.replay.networks.plan import NetworkPlan
-    from lstmdump.report.render.lags import ModelLags
 
     if isinstance(net, NetworkPlan):
         layers, notes = _compute_network(net, given, unit, most), net.notes
     else:
         layers, notes = _compute_alone(net, given, unit, most)
     own = shared(((layer.name, note) for layer in layers for note in layer.notes), len({one.name for one in layers}))
-    return ModelLags(path, tuple(layers), (*notes, *own))
+    return LagsResult(path, tuple(layers), (*notes, *own))
 
 
 def _compute_alone(

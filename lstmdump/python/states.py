@@ -26,17 +26,20 @@ class LayerStates(States):
         candidate: The candidate, (batch, length, m).
         mask: False where a step was skipped, (batch, length), in the order of the input; None if none was.
         name: The name of the layer.
+        notes: Remarks on how the layer was run by itself, and on what was left out.
 
     A single sequence has no axis for the batch. The gates of a skipped step are NaN.
     """
 
     mask: Array | None = None
     name: str = ""
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         shapes = ", ".join(f"{member} {getattr(self, member).shape}" for member in MEMBERS)
         masked = "" if self.mask is None else f", mask {self.mask.shape}"
-        return f"<states of {visible(self.name) or 'a layer'}: {shapes}{masked}>"
+        line = f"<states of {visible(self.name) or 'a layer'}: {shapes}{masked}>"
+        return "\n".join([line, *(f"note: {visible(note)}" for note in self.notes)])
 
     def to_dict(self) -> dict[str, Array]:
         """Return the arrays by name, ready for `numpy.savez(path, **states.to_dict())`; the mask if there is one."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from lstmdump.errors import NoLSTM
+from lstmdump.lstm import LSTM
 from lstmdump.lstm.loaded_model import LoadedModel
 from lstmdump.lstm.precedence import unreadable_first
 from lstmdump.report.facts import select, without_lstm
@@ -106,6 +107,26 @@ def run(opened: LoadedModel, given: RunInputs, wanted: TraceRequest) -> ModelSta
         LstmdumpError: See `read` and `prepare`.
     """
     prepared = prepare(read(opened, given.describe(), wanted), given)
+    return _run_network(prepared) if prepared.signals else _run_layers(prepared, given)
+
+
+def run_layer(opened: LoadedModel, lstm: LSTM, given: RunInputs, options: RunOptions) -> ModelStates:
+    """Run a layer of `opened` by itself: `given` is its own input.
+
+    Raises:
+        LstmdumpError: See `read` and `prepare`.
+    """
+    from lstmdump.replay import network
+    from lstmdump.replay.networks import plan
+
+    described = opened.model.network()
+    with unreadable_first([lstm]):
+        if described is None:
+            net: Network | NetworkPlan = network.read_given(opened, [lstm], given.describe(), options)
+        else:
+            purpose = plan.Purpose([lstm], False, lstm.name, given.mask is not None, given.initial is not None)
+            net = plan.read(opened, described, given.describe(), purpose, options)
+    prepared = prepare(net, given)
     return _run_network(prepared) if prepared.signals else _run_layers(prepared, given)
 
 

@@ -98,7 +98,7 @@ class Report(NamedTuple):
 def describe(opened: LoadedModel, chosen: tuple[LSTM, ...] | None = None) -> Report:
     """Return the report on an open model with the LSTM layers `chosen`, or all of them, without reading numbers."""
     chosen = opened.lstms if chosen is None else chosen
-    layers = tuple([_describe_layer(lstm, opened.producer) for lstm in chosen])
+    layers = tuple([describe_layer(lstm, opened.producer) for lstm in chosen])
     inside = {weight.tensor.name for lstm in opened.lstms for weight in lstm.weights}
     return Report(
         model=opened.path,
@@ -171,9 +171,14 @@ def select(lstms: tuple[LSTM, ...], layer_glob: str | None) -> tuple[LSTM, ...]:
         return lstms
     chosen = matching([lstm.name for lstm in lstms], layer_glob)
     if lstms and not chosen:
-        names = listed(_nearest_first(layer_glob, [lstm.name for lstm in lstms]))
-        raise NoSuchLayer(f"no layer matches {layer_glob}; it has {names}")
+        raise NoSuchLayer(f"no layer matches {layer_glob}; {name_nearest(layer_glob, lstms)}")
     return tuple(lstm for lstm in lstms if lstm.name in chosen)
+
+
+def name_nearest(name: str, lstms: Sequence[LSTM]) -> str:
+    """Return the words that name the layers that there are, the most similar to `name` first."""
+    names = [lstm.name for lstm in lstms]
+    return f"it has {listed(_nearest_first(name, names))}" if names else "it has no LSTM layer"
 
 
 def matching(names: Sequence[str], layer_glob: str) -> frozenset[str]:
@@ -201,7 +206,8 @@ def _join_names(outer: str, name: str) -> str:
     return f"{outer}/{name}"
 
 
-def _describe_layer(lstm: LSTM, producer: str) -> LayerFacts:
+def describe_layer(lstm: LSTM, producer: str) -> LayerFacts:
+    """Return the facts about an LSTM layer of a model that `producer` wrote, without reading numbers."""
     return LayerFacts(
         name=lstm.name,
         kind=lstm.kind,

@@ -72,7 +72,7 @@ def of(report: Report, *, with_others: bool = False) -> dict[str, Any]:
         "format": report.format,
         "producer": report.producer,
         "parameters": {"lstm": report.lstm_parameters, "total": report.total},
-        "layers": [_record_layer(layer) for layer in report.layers],
+        "layers": [of_layer(layer) for layer in report.layers],
         "notes": list(report.notes),
     }
     if with_others:
@@ -89,7 +89,8 @@ def error(model: str, message: str) -> dict[str, str]:
     return {"model": model, "error": message}
 
 
-def _record_layer(layer: LayerFacts) -> dict[str, Any]:
+def of_layer(layer: LayerFacts) -> dict[str, Any]:
+    """Return the entry of a layer under the key `layers`."""
     return {
         "name": layer.name,
         "class": layer.kind,
@@ -143,6 +144,15 @@ def parse(text: str) -> list[RecordedModel]:
         line_number += text.count("\n", position, end)
         position = end
     return records
+
+
+def parse_one(value: object) -> RecordedModel:
+    """Return the record that `value` is, as `of` returns it or JSON holds it.
+
+    Raises:
+        BadExpectation: It is not the record of a model.
+    """
+    return _parse_model(value, "what is given")
 
 
 def _parse_model(value: object, place: str) -> RecordedModel:

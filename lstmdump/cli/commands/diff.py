@@ -12,10 +12,9 @@ from lstmdump.cli.exit_status import Run
 from lstmdump.cli.output_format import format_options
 from lstmdump.cli.replay_options import NumberType
 from lstmdump.cli.selection import Selection, two_model_options
-from lstmdump.errors import LstmdumpError, NoLSTM
-from lstmdump.report.diff import comparison
+from lstmdump.errors import LstmdumpError
+from lstmdump.python import comparison
 from lstmdump.report.diff.verdicts import TOLERANCE, ModelDifference
-from lstmdump.report.facts import select, without_lstm
 from lstmdump.report.render import diff as render
 from lstmdump.sandbox.guard import ModelPath
 
@@ -66,11 +65,7 @@ def _compare(first: ModelPath, second: ModelPath, layer: str | None, tolerance: 
         except LstmdumpError as error:
             return _Compared(None, str(error))
         with opened as b:
-            for model in (a, b):
-                if not model.lstms:
-                    raise NoLSTM(f"{model.path}: {without_lstm(model)}" if model is b else without_lstm(model))
-            chosen = select(a.lstms, layer), select(b.lstms, layer)
-            return _Compared(comparison.compare(a, b, chosen, tolerance))
+            return _Compared(comparison.compare_opened(a, b, layer, tolerance))
 
 
 def _print(found: ModelDifference, output_format: str, seconds: float) -> None:

@@ -122,7 +122,8 @@ def _flax(module: LayerModule, input_forget: str) -> Iterator[TargetArray]:
 
 
 def _name(module: LayerModule, leaf: str, tensor: Tensor, shape: tuple[int, ...] | None = None) -> TargetArray:
-    return TargetArray(f"{module.name}/{leaf}", tensor, tensor.shape if shape is None else shape)
+    name = f"{module.name}/{leaf}" if module.name else leaf
+    return TargetArray(name, tensor, tensor.shape if shape is None else shape)
 
 
 def _plain(name: str, tensor: Tensor) -> TargetArray:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable
 from io import StringIO
 
 from lstmdump.model.escape import visible
+from lstmdump.report import rows as table_rows
 from lstmdump.report.facts import Report
-
-COLUMNS = ("model", "layer", "class", "array", "tensor", "shape", "dtype", "parameters", "formula")
 
 
 def head() -> str:
     """Return the first line, the names of the columns."""
-    return _write([COLUMNS])
+    return _write([table_rows.COLUMNS])
 
 
 def rows(report: Report, *, with_others: bool = False) -> str:
@@ -22,25 +21,10 @@ def rows(report: Report, *, with_others: bool = False) -> str:
 
     Layer, class, array and formula of the others are empty.
     """
-    lines = list(_list_arrays(report))
-    if with_others:
-        lines += [
-            (report.model, "", "", "", other.tensor, str(other.shape), other.dtype, str(other.parameters), "")
-            for other in report.others
-        ]
-    return _write(lines)
+    return _write(row.values() for row in table_rows.of(report, with_others=with_others))
 
 
-def _list_arrays(report: Report) -> Iterator[tuple[str, ...]]:
-    for layer in report.layers:
-        for weight in layer.weights:
-            yield (
-                report.model, layer.name, layer.kind, weight.name, weight.tensor, str(weight.shape), weight.dtype,
-                str(weight.parameters), weight.formula,
-            )  # fmt: skip
-
-
-def _write(lines: list[tuple[str, ...]]) -> str:
+def _write(lines: Iterable[Iterable[object]]) -> str:
     text = StringIO()
-    csv.writer(text, lineterminator="\n").writerows([visible(cell) for cell in line] for line in lines)
+    csv.writer(text, lineterminator="\n").writerows([visible(str(cell)) for cell in line] for line in lines)
     return text.getvalue()

@@ -54,6 +54,24 @@ def summary(report: Report, *, width: int | None, colour: bool) -> str:
     return page.text()
 
 
+def first_lines(report: Report) -> str:
+    """Return the first lines of the table, and the title of each layer in `report`."""
+    page = Page(None, colour=False)
+    _add_head(page, report, is_part=False)
+    for layer in report.layers:
+        _add_title(page, layer, is_apart=False)
+    if more := report.lstms - len(report.layers):
+        page.line(Piece(f"… and {more:,} more"))
+    return page.text().rstrip("\n")
+
+
+def title(layer: LayerFacts) -> str:
+    """Return the title of a layer: its name, class and sizes."""
+    page = Page(None, colour=False)
+    _add_title(page, layer, is_apart=False)
+    return page.text().rstrip("\n")
+
+
 def hint(*, width: int, colour: bool) -> str:
     """Return the line that names what says more than the table."""
     page = Page(width, colour=colour)
@@ -61,10 +79,15 @@ def hint(*, width: int, colour: bool) -> str:
     return page.text()
 
 
-def head(report: Report) -> tuple[str, str]:
-    """Return the path of the model, and its format, its producer and the number of its layers."""
+def head(report: Report, *, is_part: bool = True) -> tuple[str, str]:
+    """Return the path of the model, and its format, its producer and the number of its layers.
+
+    Args:
+        report: The report.
+        is_part: Whether to say how many of the layers are in the report, if not all are.
+    """
     found = plural(report.lstms, "LSTM layer") if report.lstms else "no LSTM layer"
-    if len(report.layers) < report.lstms:
+    if is_part and len(report.layers) < report.lstms:
         found = f"{len(report.layers)} of {found}"
     return (
         visible(report.model),
@@ -72,17 +95,18 @@ def head(report: Report) -> tuple[str, str]:
     )
 
 
-def _add_head(page: Page, report: Report) -> None:
-    path, about = head(report)
+def _add_head(page: Page, report: Report, *, is_part: bool = True) -> None:
+    path, about = head(report, is_part=is_part)
     page.line(Piece(path, "bold"))
     page.line(Piece(about))
 
 
-def _add_title(page: Page, layer: LayerFacts) -> None:
+def _add_title(page: Page, layer: LayerFacts, *, is_apart: bool = True) -> None:
     """Add the name of a layer and its description, on one line, or on two if they do not fit."""
     name = (Piece(visible(layer.name), "bold cyan"), Piece("  " + visible(layer.kind)))
     about = _DOT.join(describe_layer(layer))
-    page.blank()
+    if is_apart:
+        page.blank()
     if length(*name) + len(_DOT) + len(about) <= page.width:
         page.line(*name, Piece(_DOT + about))
     else:
