@@ -1,4 +1,4 @@
-"""Show, export, check and run the LSTM layers in Keras and TensorFlow model files, without the framework.
+"""Show, export, check, run and compare the LSTM layers in model files, without the framework that wrote them.
 
 ::
 
@@ -8,6 +8,9 @@
         for lstm in model.lstms:
             print(lstm.name, lstm.input_dim, lstm.units, lstm.parameters)
             lstm.gates["f"].W.read()
+        states = model.trace("x.npy")  # h, c and the gates of every step
+
+`lstmdump help api` describes every name.
 """
 
 from __future__ import annotations
@@ -147,15 +150,18 @@ def open(  # noqa: A001 - as in gzip
     Names, shapes and counts are known at once; numbers are read when they are asked for.
 
     Args:
-        path: a Keras file, the directory of a SavedModel, a checkpoint or a frozen graph.
-        limits: how much a model may hold before it is refused; raise them for models that you trust:
+        path: The file, directory or prefix of a model in any format that `lstmdump help formats` lists.
+        limits: How much a model may hold before it is refused; raise them for models that you trust:
             `limits=lstmdump.Limits(json_size=2**30)`.
-        averages: whether the moving averages that a checkpoint of TensorFlow 1 holds take the places of its weights.
+        averages: Whether the moving averages that a checkpoint of TensorFlow 1 holds take the places of its weights.
+
+    Returns:
+        The open model: use it as a context manager, or call its `close`.
 
     Raises:
-        UnreadableModel: there is no model, or it is damaged.
+        UnreadableModel: There is no model, or it is damaged.
         NoAverages: `averages` is true, and the file holds none.
-        NotAnLSTM: the file calls a layer an LSTM, but its shapes are not those of an LSTM.
+        NotAnLSTM: The file calls a layer an LSTM, but its shapes are not those of an LSTM.
     """
     from lstmdump.model.limits import DEFAULTS
     from lstmdump.python.open_model import OpenModel

@@ -94,12 +94,25 @@ def test_a_console_block_shows_the_real_output(example: Example, folder: Path) -
 
 BATCH = "keras-1.2.2-weather.h5 1\nkeras-2.2.0-weather.h5 1\n"
 PYTHON_OUTPUTS = {
-    ("README.md", 0): r"lstm_1 3 6 240\n\[\[.*\]\]\n\(2, 9, 6\)\n",
+    ("README.md", 0): r"kernel \(76, 256\) \(12\+64\)×4·64\nbias \(256,\) 4·64\n",
+    ("README.md", 1): r"i \(input\)  W \(1, 30\)  U \(30, 30\)  b \(30,\)\n.*\n\(60, 30\)\n",
+    ("README.md", 2): r"\{'i': \(0, 6\), 'f': \(6, 12\), 'c': \(12, 18\), 'o': \(18, 24\)\}\n.* 36\.9 % .* 21\.1 % .*",
     ("sample_models/README.md", 0): r"\(1, 60, 30\)\n",
     ("lstmdump/manual/python.md", 0): r"lstm_1 3 6 240\n\[\[.*\]\]\n",
-    ("lstmdump/manual/python.md", 1): r"\(1, 60, 30\)\n",
-    ("lstmdump/manual/python.md", 2): r"lstm_1 \(2, 9, 6\)\n",
-    ("lstmdump/manual/python.md", 3): re.escape(BATCH),
+    (
+        "lstmdump/manual/python.md",
+        1,
+    ): r"keras-2.2.0-weather.h5\n.*\nTrue 1 \['lstm_1'\]\ni \(input\)  W .*Why 4·6 = 24.*",
+    ("lstmdump/manual/python.md", 2): r"\(3, 6\) 2 float32 72\n\[ 0\.358.*\]\n-1\.6569\n",
+    ("lstmdump/manual/python.md", 3): r"\(2, 9, 6\) \(2, 2\)\n\[0\.369, 0\.211, 0\.19\] 6\n",
+    ("lstmdump/manual/python.md", 4): r"\(1, 60, 30\)\n",
+    ("lstmdump/manual/python.md", 5): r"lstm_1 \(2, 9, 6\)\n",
+    (
+        "lstmdump/manual/python.md",
+        6,
+    ): r"weight_ih_l0 \(120, 1\)\nweight_hh_l0 \(120, 30\)\n(bias_[ih]h_l0 \(120,\)\n){2}",
+    ("lstmdump/manual/python.md", 7): r"lstm_1: identical\nthe same\n\(\)\n",
+    ("lstmdump/manual/python.md", 8): re.escape(BATCH),
 }
 """What each block of Python prints, as a regular expression."""
 

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from types import TracebackType
+from typing import TypeVar
+
+from typing_extensions import Self
 
 from lstmdump.lstm.cell import LSTM
 from lstmdump.model.tree import Model
+
+Opened = TypeVar("Opened", bound="LoadedModel")
 
 
 class LoadedModel:
@@ -39,7 +44,7 @@ class LoadedModel:
         """Let go of the file."""
         self.model.close()
 
-    def __enter__(self) -> LoadedModel:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
