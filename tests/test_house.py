@@ -120,6 +120,23 @@ print(*(name for name, module in sys.modules.items() if name.startswith('lstmdum
     assert done.stderr.split() == []
 
 
+EXTRAS = {"distributed", "fsspec", "aiohttp", "keras", "matplotlib", "onnxruntime", "tensorflow", "tf_keras", "torch"}
+DEPENDENCIES = {"click", "crc32c", "h5py", "isal", "numpy", "rich", "tomli", "tomllib"} | EXTRAS
+
+
+def list_imported(path: Path) -> set[str]:
+    """Return the first names of all modules that the module at `path` imports."""
+    nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+    return {name.partition(".")[0] for name in names}
+
+
+def test_what_is_imported_is_declared_as_a_dependency() -> None:
+    imported = set().union(*map(list_imported, SOURCES))
+    assert imported - set(sys.stdlib_module_names) - {"lstmdump"} <= DEPENDENCIES
+
+
 def test_the_top_level_holds_the_listed_entries_only() -> None:
     tracked = subprocess.run(["git", "ls-files"], capture_output=True, text=True, cwd=ROOT, check=False)
     if tracked.returncode:

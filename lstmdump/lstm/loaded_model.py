@@ -5,8 +5,6 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TypeVar
 
-from typing_extensions import Self
-
 from lstmdump.lstm.cell import LSTM
 from lstmdump.model.tree import Model
 
@@ -44,7 +42,7 @@ class LoadedModel:
         """Let go of the file."""
         self.model.close()
 
-    def __enter__(self) -> Self:
+    def __enter__(self: Opened) -> Opened:  # noqa: PYI019 - typing.Self came with Python 3.11
         return self
 
     def __exit__(
