@@ -83,7 +83,7 @@ class OpenModel(LoadedModel, Mapping[str, LSTMLayer]):
         """Return the table that `lstmdump show` prints; with `with_others`, as `--all` does."""
         from lstmdump.report.render.table import table
 
-        return table(self._describe(), width=None, colour=False, with_others=with_others)
+        return table(self._describe(), width=None, colour=False, with_others=with_others).rstrip("\n")
 
     def record(self, *, with_others: bool = False) -> dict[str, Any]:
         """Return the object that `lstmdump show --json` prints; `lstmdump help json` lists the keys.

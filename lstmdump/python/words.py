@@ -22,4 +22,4 @@ def explain(lstms: Sequence[LSTM], producer: str, section: str | None) -> str:
 
     if section is not None and section not in SECTIONS:
         raise ValueError(f"{section!r} is not a section; there are {', '.join(SECTIONS)}")
-    return explanation(lstms, producer, width=None, colour=False, section=section)
+    return explanation(lstms, producer, width=None, colour=False, section=section).rstrip("\n")

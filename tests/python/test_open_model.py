@@ -120,6 +120,11 @@ def test_the_explanation_can_be_of_one_section(weather: lstmdump.OpenModel) -> N
     assert "recurrent_kernel[:, 6:12]" in weather.explain("gates")
 
 
+def test_the_texts_of_a_model_end_without_a_line_feed(weather: lstmdump.OpenModel) -> None:
+    texts = [weather.table(), weather.explain(), weather.explain("gates"), weather["lstm_1"].explain("gates")]
+    assert [text for text in texts if text != text.strip()] == []
+
+
 def test_an_unknown_section_is_a_value_error(weather: lstmdump.OpenModel) -> None:
     with pytest.raises(ValueError, match="'gate' is not a section; there are equations, shapes"):
         weather.explain("gate")
