@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from support import documents
 
 import lstmdump
 from lstmdump.cli import command
@@ -34,7 +35,6 @@ DOCUMENTS = {
 README = DOCUMENTS["README.md"]
 DEVELOPMENT = {name: (ROOT / name).read_text("utf-8") for name in ("tests/README.md", "tests/benchmarks/README.md")}
 
-CUT = "[…]"  # lines of the output that a document omits
 COMMANDS = ("show", "export", "check", "trace", "lags", "diff", "verify")
 
 
@@ -81,9 +81,8 @@ def test_a_console_block_shows_the_real_output(example: Example, folder: Path) -
     first, *shown = example.lines
     outputs = [run(shlex.split(words), folder) for words in first.split("$ lstmdump ")[1:]]
     if len(outputs) == 1:
-        if CUT in shown:
-            pattern = "\n".join(".*" if line == CUT else re.escape(line) for line in shown)
-            assert re.fullmatch(pattern, "\n".join(outputs[0]), re.DOTALL)
+        if documents.CUT in shown:
+            assert documents.matches("\n".join(shown), "\n".join(outputs[0]))
         else:
             assert shown == outputs[0]
         return
@@ -114,19 +113,36 @@ PYTHON_OUTPUTS = {
     ("lstmdump/manual/python.md", 7): r"lstm_1: identical\nthe same\n\(\)\n",
     ("lstmdump/manual/python.md", 8): re.escape(BATCH),
 }
-"""What each block of Python prints, as a regular expression."""
+"""What each block of Python prints that no block of text follows, as a regular expression."""
+NOTEBOOKS = {name: text for name, text in DOCUMENTS.items() if name.startswith("lstmdump/manual/notebook")}
+SCRIPTS = [
+    pytest.param(document, place, cell, id=f"{document}: {place}")
+    for document, text in DOCUMENTS.items()
+    if document not in NOTEBOOKS
+    for place, cell in enumerate(documents.cells(text))
+]
 
 
-@pytest.mark.parametrize("example", [pytest.param(one, id=f"{one[0]}: {one[1]}") for one in blocks("python")])
-def test_a_python_block_runs(example: Example, folder: Path) -> None:
-    words = [sys.executable, "-c", "\n".join(example.lines)]
-    done = subprocess.run(words, capture_output=True, text=True, cwd=folder, check=True)
-    assert re.fullmatch(PYTHON_OUTPUTS[example.document, example.place], done.stdout, re.DOTALL)
-    assert done.stderr == ""
+@pytest.mark.parametrize(("document", "place", "cell"), SCRIPTS)
+def test_a_python_block_runs(document: str, place: int, cell: documents.Cell, folder: Path) -> None:
+    (made,) = documents.run([cell.code], folder)
+    if cell.output is None:
+        assert re.fullmatch(PYTHON_OUTPUTS[document, place], made, re.DOTALL)
+    else:
+        assert documents.matches(cell.output, made)
 
 
-def test_the_python_blocks_are_those_listed() -> None:
-    assert {(example.document, example.place) for example in blocks("python")} == set(PYTHON_OUTPUTS)
+def test_each_python_block_has_its_output_behind_it_or_listed() -> None:
+    listed = {(one.values[0], one.values[1]) for one in SCRIPTS if one.values[2].output is None}
+    assert listed == set(PYTHON_OUTPUTS)
+
+
+@pytest.mark.parametrize("document", NOTEBOOKS)
+def test_the_cells_of_a_notebook_page_show_what_is_behind_them(document: str, folder: Path) -> None:
+    """One after the other, but for those that need PyTorch or pandas where that is not installed."""
+    cells = [cell for cell in documents.cells(NOTEBOOKS[document]) if not cell.missing]
+    made = documents.run([cell.code for cell in cells], folder)
+    assert [cell for cell, output in zip(cells, made, strict=True) if not documents.matches(cell.output, output)] == []
 
 
 NOT_RUN = {"lstmdump s3://bucket/weather.h5", "lstmdump verify weather.h5"}  # they require a network and TensorFlow
