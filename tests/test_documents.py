@@ -272,6 +272,38 @@ def test_a_name_in_the_documents_is_public_and_importable(name: str) -> None:
     subprocess.run([sys.executable, "-c", f"import lstmdump; lstmdump.{name}"], check=True)
 
 
+ROWS = re.findall(r"^\| (.*?) \| (.*?) \|$", PAGES["coming-from"], re.MULTILINE)
+OURS = [code for _, ours in ROWS for code in re.findall(r"`([^`]*)`", ours)]
+SETUP = """
+import warnings
+
+import numpy as np
+
+import lstmdump
+
+warnings.simplefilter("ignore", lstmdump.errors.LayoutWarning)
+model = lstmdump.open("keras-2.2.0-weather.h5")
+x, f = np.load("weather.x.npy"), "states.npz"
+lstm, states, result = model["lstm_1"], model.trace(x), model.lags(x)
+W = lstm.gates["f"].W
+"""
+
+
+def test_the_expressions_for_users_of_other_tools_can_be_evaluated(folder: Path) -> None:
+    codes = [code for code in OURS if not code.startswith(("lstmdump ", "model.close"))]
+    assert len(codes) > 20
+    documents.run([SETUP, *codes], folder)
+
+
+def test_the_commands_for_users_of_other_tools_have_existing_options() -> None:
+    for words in [shlex.split(code) for code in OURS if code.startswith("lstmdump ") and "--" in code]:
+        ctx = command.make_context("lstmdump", [words[1], "x"], resilient_parsing=True)
+        subcommand = command.get_command(ctx, words[1])
+        assert subcommand is not None
+        known = {option for param in subcommand.get_params(ctx) for option in param.opts}
+        assert [word for word in words if word.startswith("--") and word not in known] == []
+
+
 # The keys of JSON
 
 
