@@ -96,7 +96,6 @@ PYTHON_OUTPUTS = {
     ("README.md", 0): r"kernel \(76, 256\) \(12\+64\)×4·64\nbias \(256,\) 4·64\n",
     ("README.md", 1): r"i \(input\)  W \(1, 30\)  U \(30, 30\)  b \(30,\)\n.*\n\(60, 30\)\n",
     ("README.md", 2): r"\{'i': \(0, 6\), 'f': \(6, 12\), 'c': \(12, 18\), 'o': \(18, 24\)\}\n.* 36\.9 % .* 21\.1 % .*",
-    ("sample_models/README.md", 0): r"\(1, 60, 30\)\n",
     ("lstmdump/manual/python.md", 0): r"lstm_1 3 6 240\n\[\[.*\]\]\n",
     (
         "lstmdump/manual/python.md",
