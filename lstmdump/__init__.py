@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from lstmdump.lstm import Gate, behaviour
     from lstmdump.model.limits import Limits
     from lstmdump.model.tensor import Tensor
+    from lstmdump.python import plot
     from lstmdump.python.comparison import check, diff
     from lstmdump.python.layer import LSTMLayer as LSTM  # noqa: N814 - a class whose name is an acronym
     from lstmdump.python.open_model import OpenModel
@@ -52,6 +53,7 @@ __all__ = [
     "export",
     "network",
     "open",
+    "plot",
     "replay",
     "trace",
 ]
@@ -70,6 +72,7 @@ _HOMES = {
     "errors": ("lstmdump.errors", None),
     "export": ("lstmdump.export", None),
     "network": ("lstmdump.replay.network", None),
+    "plot": ("lstmdump.python.plot", None),
     "replay": ("lstmdump.replay", None),
     "trace": ("lstmdump.replay.trace", None),
 }

@@ -39,13 +39,27 @@ def require_writable(path: str, models: Iterable[str] = (), inputs: Iterable[str
     conflicts.require_writable(path, overwrite=overwrite)
     for model in models:
         conflicts.require_not_a_model(path, model)
-    if importlib.util.find_spec("matplotlib") is None:
-        raise MissingDependency(f"drawing needs matplotlib, which is not installed; {_PIP_LINE}")
+    require_matplotlib()
     conflicts.require_not_an_input(path, inputs)
 
 
-def require_room(path: str, pages: int) -> None:
+def require_matplotlib() -> None:
+    """Check that matplotlib is installed, without importing it.
+
+    Raises:
+        MissingDependency: It is not.
+    """
+    if importlib.util.find_spec("matplotlib") is None:
+        raise MissingDependency(f"drawing needs matplotlib, which is not installed; {_PIP_LINE}")
+
+
+def require_room(path: str, pages: int, choice: str = "choose a layer with -l") -> None:
     """Check, before anything is computed, that `path` can hold so many pages, and that there are any.
+
+    Args:
+        path: Where the pages are saved.
+        pages: How many there are.
+        choice: What makes them fewer.
 
     Raises:
         NothingToDraw: There are none.
@@ -54,9 +68,7 @@ def require_room(path: str, pages: int) -> None:
     if not pages:
         raise NothingToDraw(f"there is nothing to draw, so {visible(path)} is not written")
     if pages > 1 and _require_suffix(path) != ".pdf":
-        raise TooManyPages(
-            f"{visible(path)} holds one page, and there are more; choose a layer with -l, or name a .pdf"
-        )
+        raise TooManyPages(f"{visible(path)} holds one page, and there are more; {choice}, or name a .pdf")
 
 
 def save(figures: Iterable[Figure], path: str, *, overwrite: bool) -> None:
@@ -74,13 +86,25 @@ def save(figures: Iterable[Figure], path: str, *, overwrite: bool) -> None:
         WrongSuffix: `path` has another suffix than those in `SUFFIXES`.
     """
     require_writable(path, overwrite=overwrite)
+    with drawing():
+        _save(iter(figures), path, overwrite=overwrite)
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """Import matplotlib, and let the block draw in our style.
+
+    Raises:
+        MissingDependency: matplotlib is not installed, or is broken.
+    """
+    require_matplotlib()
     with _silence_matplotlib():
         try:
             from lstmdump.report.plot import style
         except ImportError as error:
             raise MissingDependency(f"matplotlib cannot be imported ({error}); {_PIP_LINE}") from error
         with style.applied():
-            _save(iter(figures), path, overwrite=overwrite)
+            yield
 
 
 @contextmanager

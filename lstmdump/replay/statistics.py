@@ -108,7 +108,7 @@ def summarise(lstm: LSTM, gates: str = GATES, *, producer: str) -> LayerStatisti
         producer: The release that wrote the model; it decides on the activation of the forget gate where the file does
             not name it.
     """
-    no_radius = _explain_no_radius(lstm)
+    no_radius = explain_no_eigenvalues(lstm, MOST_UNITS)
     arrays = [
         _compute_statistics(tensor.name.rpartition("/")[2], tensor.read(), radius=no_radius is None)
         for tensor in lstm.arrays(gates)
@@ -127,11 +127,12 @@ def summarise(lstm: LSTM, gates: str = GATES, *, producer: str) -> LayerStatisti
     return LayerStatistics(lstm.name, tuple(arrays), scales, no_radius)
 
 
-def _explain_no_radius(lstm: LSTM) -> str | None:
+def explain_no_eigenvalues(lstm: LSTM, most_units: int) -> str | None:
+    """Return why eigenvalues of the recurrent kernels of a layer are not computed; None if they are."""
     if lstm.projection is not None:
         return f"with a projection, U is ({lstm.projection}, {lstm.units}), not square"
-    if lstm.units > MOST_UNITS:
-        return f"it takes too long for more than {MOST_UNITS:,} units"
+    if lstm.units > most_units:
+        return f"it takes too long for more than {most_units:,} units"
     return None
 
 
@@ -149,11 +150,16 @@ def _compute_statistics(name: str, values: Array, *, radius: bool) -> ArrayStati
 
 
 def _compute_spectral_radius(square: Array) -> float:
-    """Return NaN where an element is not finite."""
+    """Return NaN where there are no eigenvalues."""
+    return float(np.abs(compute_eigenvalues(square)).max(initial=0.0)) if np.isfinite(square).all() else np.nan
+
+
+def compute_eigenvalues(square: Array) -> Array:
+    """Return the eigenvalues of a matrix of float64, (n, n), as complex128; none where an element is not finite."""
     if not np.isfinite(square).all():
-        return np.nan
+        return np.empty(0, np.complex128)
     budget.allow(len(square) ** 3 // _EIGENVALUES)
-    return float(np.abs(np.linalg.eigvals(square)).max())
+    return np.linalg.eigvals(square).astype(np.complex128)
 
 
 def _compute_time_scales(bias: Array, forget_bias: float, how: Behaviour, *, peepholes: bool) -> TimeScales:

@@ -48,6 +48,8 @@ KNOWN = (
     "lstmdump.report.diff.verdicts",
     "lstmdump.report.facts",
     "lstmdump.report.plot.arrays",
+    "lstmdump.report.plot.counts",
+    "lstmdump.report.plot.eigenvalues",
     "lstmdump.sandbox.tensorflow_client.Request",
 )
 """The classes that may cross: by their names, or all that are defined in a module or package."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
     from matplotlib.figure import Figure
 
-    from lstmdump.report.plot.arrays import LayerNumbers
+    from lstmdump.report.plot.kinds import DrawnLayer
 
 _EPILOG = """\b
 Examples:
@@ -32,6 +32,7 @@ Examples:
   lstmdump weather.h5 --plot weather.pdf"""
 
 _WHOLE = "all"  # sections of the explanation
+_PICTURES = ("heat", "hist", "spectrum")  # those of `report.plot.kinds`, which needs numpy
 _GATE_NAMES = {
     "i": "i", "input": "i",
     "f": "f", "forget": "f",
@@ -123,6 +124,9 @@ class _ExplainedSection(click.ParamType):  # type: ignore[type-arg]
                    "forget-bias, activations or frameworks.")  # fmt: skip
 @click.option("--plot", metavar="FILE", type=PATH,
               help="Draw heat maps of every gate, a page for each layer: .pdf; .png or .svg for one.")  # fmt: skip
+@click.option("--plot-kind", "plot_kinds", type=click.Choice(_PICTURES), multiple=True,
+              help="With --plot: heat maps, histograms, or the spectrum, which is the eigenvalues of U; more than once "
+                   "for a page of each.")  # fmt: skip
 @click.option("-f", "--force", is_flag=True, help="With --plot: overwrite an existing file.")
 def show_command(
     selection: Selection,
@@ -134,6 +138,7 @@ def show_command(
     stats: bool,
     explain: str | None,
     plot: str | None,
+    plot_kinds: tuple[str, ...],
     force: bool,
 ) -> int:
     """Show the LSTM layers of each MODEL: shapes with the reason for them, counts, gate order.
@@ -144,10 +149,13 @@ def show_command(
     _require_compatible(output_format, values=values, gates=gates, stats=stats, explain=explain, plot=plot)
     if force and plot is None:
         raise click.UsageError("--force goes with --plot")
+    if plot_kinds and plot is None:
+        raise click.UsageError("--plot-kind goes with --plot")
     chosen_gates = "".join(letter for letter in GATES if letter in gates) or GATES
     is_plain_table = output_format == "table" and not (values or stats or explain or plot)
     request = _ShowRequest(
-        selection.layer, chosen_gates, output_format, with_others, values, stats, explain, plot is not None,
+        selection.layer, chosen_gates, output_format, with_others, values, stats, explain,
+        () if plot is None else tuple(dict.fromkeys(plot_kinds)) or _PICTURES[:1],
         terminal.width(), terminal.colour(), hint=is_plain_table and not selection.quiet,
     )  # fmt: skip
     if output_format == "csv":
@@ -160,7 +168,7 @@ def show_command(
                 pass
         else:
             named = list(inputs)
-            _require_writable(plot, named, overwrite=force)
+            _require_writable(plot, named, overwrite=force, kinds=request.pictures)
             guard.start()  # before matplotlib is imported
             layers = _print_each(named, guard, request, run, quiet=selection.quiet)
             _plot(layers, plot, overwrite=force, with_model=not selection.names_one)
@@ -193,32 +201,33 @@ def _write_csv_head() -> None:
     terminal.write_utf_8(csv_rows.head())
 
 
-def _require_writable(path: str, inputs: Iterable[Input], *, overwrite: bool) -> None:
+def _require_writable(path: str, inputs: Iterable[Input], *, overwrite: bool, kinds: tuple[str, ...]) -> None:
     from lstmdump.export import pictures
 
     pictures.require_writable(path, [item.path for item in inputs], overwrite=overwrite)
+    pictures.require_room(path, len(kinds), "give one --plot-kind")
 
 
-def _plot(layers: Iterator[LayerNumbers], path: str, *, overwrite: bool, with_model: bool) -> None:
+def _plot(layers: Iterator[DrawnLayer], path: str, *, overwrite: bool, with_model: bool) -> None:
     """Draw `layers` one by one, and save the pages to `path`."""
     from lstmdump.export import pictures as plot
 
     def pages() -> Iterator[Figure]:  # matplotlib is imported only after `save` has checked that it is installed
-        from lstmdump.report.plot import heat_maps
+        from lstmdump.report.plot.pages import page
 
-        yield from (heat_maps.page(layer, with_model=with_model) for layer in layers)
+        yield from (page(layer, with_model=with_model) for layer in layers)
 
     plot.save(pages(), path, overwrite=overwrite)
 
 
 def _print_each(
     inputs: Iterable[Input], guard: Guard, request: _ShowRequest, run: Run, *, quiet: bool
-) -> Iterator[LayerNumbers]:
+) -> Iterator[DrawnLayer]:
     """Print what is requested of each model, and yield the layers to draw."""
     first = True
     any_layer = False
     for item in inputs:
-        layers: tuple[LayerNumbers, ...] = ()
+        layers: tuple[DrawnLayer, ...] = ()
         with run.each(item):
             shown = guard.run(_show, item.model, request)
             _write(shown.text, request.output_format, first=first)
@@ -244,7 +253,7 @@ def _write(text: str, output_format: str, *, first: bool) -> None:
 
 
 class _ShowRequest(NamedTuple):
-    """What to show of each model; `width` and `colour` are those of the terminal.
+    """What to show of each model; `width` and `colour` are those of the terminal, `pictures` the kinds to draw.
 
     With `hint`, a last line on a terminal names the commands that say more.
     """
@@ -256,7 +265,7 @@ class _ShowRequest(NamedTuple):
     values: bool
     stats: bool
     explain: str | None
-    plot: bool
+    pictures: tuple[str, ...]
     width: int | None
     colour: bool
     hint: bool
@@ -267,7 +276,7 @@ class _Shown(NamedTuple):
 
     text: str
     caution: str | None
-    layers: tuple[LayerNumbers, ...] = ()
+    layers: tuple[DrawnLayer, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -287,13 +296,13 @@ def _show(model: ModelPath, request: _ShowRequest) -> _Shown:
         return _Shown(text, caution, drawn, report.notes if request.output_format == "csv" else ())
 
 
-def _read_drawn(opened: LoadedModel, chosen: tuple[LSTM, ...], request: _ShowRequest) -> tuple[LayerNumbers, ...]:
-    """Read the numbers to draw; none without `--plot`."""
-    if not request.plot:
+def _read_drawn(opened: LoadedModel, chosen: tuple[LSTM, ...], request: _ShowRequest) -> tuple[DrawnLayer, ...]:
+    """Read what is to be drawn; nothing without `--plot`."""
+    if not request.pictures:
         return ()
-    from lstmdump.report.plot import arrays as numbers
+    from lstmdump.report.plot import kinds
 
-    return tuple(numbers.read(lstm, opened.path, request.gates) for lstm in chosen)
+    return tuple(kinds.read(kind, lstm, opened.path, request.gates) for lstm in chosen for kind in request.pictures)
 
 
 def _make_line(opened: LoadedModel, chosen: tuple[LSTM, ...], report: Report, request: _ShowRequest) -> str:

@@ -10,6 +10,19 @@ from lstmdump.model import budget
 from lstmdump.model.tensor import Array
 
 
+class LayerDescription(NamedTuple):
+    """What the head of a page says of a layer; the attributes are those of `LayerNumbers`."""
+
+    model: str
+    name: str
+    kind: str
+    input_dim: int
+    units: int
+    projection: int | None
+    forget_bias: float | None
+    gates: str
+
+
 class LayerNumbers(NamedTuple):
     """An LSTM layer with its numbers.
 
@@ -35,6 +48,18 @@ class LayerNumbers(NamedTuple):
     gates: str
     arrays: Mapping[str, Array]
 
+    @property
+    def description(self) -> LayerDescription:
+        """All but the arrays."""
+        return LayerDescription(*self[:-1])
+
+
+def describe(lstm: LSTM, model: str, gates: str = GATES) -> LayerDescription:
+    """Return what is said of a layer of the model at the path `model`, of which `gates` are drawn."""
+    return LayerDescription(
+        model, lstm.name, lstm.kind, lstm.input_dim, lstm.units, lstm.projection, lstm.forget_bias, gates
+    )
+
 
 def read(lstm: LSTM, model: str, gates: str = GATES) -> LayerNumbers:
     """Return the numbers of `gates` of a layer of the model at the path `model`.
@@ -47,6 +72,4 @@ def read(lstm: LSTM, model: str, gates: str = GATES) -> LayerNumbers:
         values = tensor.read()
         budget.allow(values.nbytes, copies=budget.HANDED_ON)
         arrays[tensor.name.rpartition("/")[2]] = values
-    return LayerNumbers(
-        model, lstm.name, lstm.kind, lstm.input_dim, lstm.units, lstm.projection, lstm.forget_bias, gates, arrays
-    )
+    return LayerNumbers(*describe(lstm, model, gates), arrays)

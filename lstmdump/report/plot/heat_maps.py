@@ -15,7 +15,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lstmdump.report.plot import scales
+from lstmdump.report.plot import heads, scales
 from lstmdump.report.plot.arrays import LayerNumbers
 from lstmdump.report.plot.sheet import CHARACTER, Sheet, choose_ticks, draw, head_height
 
@@ -63,7 +63,7 @@ class _FigureRow(NamedTuple):
 def page(layer: LayerNumbers, *, with_model: bool = False) -> Figure:
     """Return the heat maps of `layer`, headed by its name and, if `with_model`, the path of its model."""
     rows = list(_make_rows(layer))
-    lines = [*_write_head(layer, with_model=with_model), *_list_caveats(layer, rows)]
+    lines = [*heads.write(layer.description, with_model=with_model), *_list_caveats(layer, rows)]
     between = sum(_AXIS for row, below in pairwise(rows) if row.across != below.across)
     column = max(rows[0].width, _NARROWEST)
     width = max(_LEFT + len(layer.gates) * (column + _GAP) - _GAP + _RIGHT, _NARROWEST_PAGE)
@@ -90,28 +90,12 @@ def _find_shape(layer: LayerNumbers, names: Iterable[str | None]) -> tuple[int, 
     return rows, columns
 
 
-def _write_head(layer: LayerNumbers, *, with_model: bool) -> Iterator[str]:
-    yield layer.name
-    if with_model:
-        yield layer.model
-    about = f"{layer.kind} · {_format_count(layer.input_dim, 'input')}, {_format_count(layer.units, 'unit')}"
-    yield about if layer.projection is None else f"{about}, projected to {_format_count(layer.projection, 'output')}"
-    if "f" in layer.gates and layer.forget_bias is None:
-        yield "b_f as stored; the forget bias added at run time is not in the file"
-    elif "f" in layer.gates and layer.forget_bias:
-        yield f"b_f as stored; the cell adds {layer.forget_bias:g} at run time"
-
-
 def _list_caveats(layer: LayerNumbers, rows: Iterable[_FigureRow]) -> Iterator[str]:
     """Yield the remarks on colours and points."""
     if any(row.block != (1, 1) for row in rows):
         yield "each point is the largest of several numbers, by modulus"
     if not all(np.isfinite(values).all() for values in layer.arrays.values()):
         yield "grey: not a finite number"
-
-
-def _format_count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _add_row(sheet: Sheet, row: _FigureRow, layer: LayerNumbers, column: float, *, has_axis: bool) -> None:

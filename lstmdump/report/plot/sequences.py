@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from lstmdump.errors import BadInput, NothingToDraw
 from lstmdump.model.tensor import Array
 from lstmdump.replay.equations import CellNumbers, States
 from lstmdump.report.plot import scales
@@ -43,7 +44,7 @@ class SequenceMatrix(NamedTuple):
 
 
 class DrawnSequence(NamedTuple):
-    """The states of a layer over the first sequence of a batch, in the order of the input.
+    """The states of a layer over one sequence of a batch, in the order of the input.
 
     Attributes:
         name: The name of the layer.
@@ -54,6 +55,7 @@ class DrawnSequence(NamedTuple):
         is_backwards: Whether the layer takes the last step first.
         skipped: The steps that are masked, from the first of each run to the one after its last.
         matrices: The matrices by name.
+        place: The index of the sequence.
     """
 
     name: str
@@ -64,6 +66,7 @@ class DrawnSequence(NamedTuple):
     is_backwards: bool
     skipped: tuple[tuple[int, int], ...]
     matrices: Mapping[str, SequenceMatrix]
+    place: int = 0
 
 
 def take(name: str, cell: CellNumbers, states: States, mask: Array | None = None) -> DrawnSequence:
@@ -80,10 +83,65 @@ def take(name: str, cell: CellNumbers, states: States, mask: Array | None = None
     turn = -1 if how.go_backwards and not how.is_aligned else 1
     skipped = np.zeros(steps, bool) if mask is None else ~mask[0].astype(bool)
     arrays = {member: getattr(states, member)[0, ::turn].T for member in (*_STATES, *_GATES)}
+    return _reduce_all(name, batch, 0, arrays, skipped, is_backwards=how.go_backwards)
+
+
+def take_one(name: str, states: Any, mask: Array | None, sequence: int) -> DrawnSequence:
+    """Return one sequence of `states`, in the order that they are in.
+
+    Args:
+        name: The name to draw.
+        states: What has the attributes of `States`, each (length, m) or (batch, length, m).
+        mask: True where there is a step, (length,) or (batch, length); if not given, a step without gates is masked.
+        sequence: The index of the sequence.
+
+    Raises:
+        BadInput: The arrays do not belong together, or there is no such sequence.
+        NothingToDraw: There are no steps.
+    """
+    batched = {member: _add_batch(np.asarray(getattr(states, member)), 3) for member in (*_STATES, *_GATES)}
+    _require_same_shapes(batched)
+    batch, steps = batched["c"].shape[:2]
+    if not -batch <= sequence < batch:
+        raise BadInput(f"there is no sequence {sequence}: the states are those of {batch}")
+    if not batched["c"].size:
+        raise NothingToDraw("there are no steps to draw")
+    arrays = {member: values[sequence].T for member, values in batched.items()}
+    given = None if mask is None else _add_batch(np.asarray(mask), 2)
+    if given is not None and given.shape != (batch, steps):
+        raise BadInput(f"the mask is {given.shape}, but the states are (batch, length) = {batch, steps}")
+    skipped = _find_skipped(arrays) if given is None else ~given[sequence].astype(bool)
+    return _reduce_all(name, batch, sequence % batch, arrays, skipped, is_backwards=False)
+
+
+def _add_batch(values: Array, dimensions: int) -> Array:
+    return values[None] if values.ndim == dimensions - 1 else values
+
+
+def _require_same_shapes(arrays: Mapping[str, Array]) -> None:
+    """Check that all are (batch, length, m), but for h, which may be projected."""
+    shape = arrays["c"].shape
+    for member, values in arrays.items():
+        expected = (*shape[:2], *values.shape[2:3]) if member == "h" else shape
+        if len(shape) != 3 or values.shape != expected:
+            raise BadInput(f"{member} is {values.shape} beside a c of {shape}; both are (batch, length, units)")
+
+
+def _find_skipped(arrays: Mapping[str, Array]) -> Array:
+    """Return which steps have no gates although they have a state, as `replay` leaves them."""
+    has_gates = [~np.isnan(arrays[member]).all(axis=0) for member in (*_GATES, "candidate")]
+    return np.asarray(~np.logical_or.reduce(has_gates) & np.isfinite(arrays["c"]).all(axis=0))
+
+
+def _reduce_all(
+    name: str, batch: int, place: int, arrays: Mapping[str, Array], skipped: Array, *, is_backwards: bool
+) -> DrawnSequence:
+    """Return what is drawn of `arrays`, each (units, steps)."""
+    units, steps = arrays["c"].shape
     limits = _find_limits({member: values[:, ~skipped] for member, values in arrays.items()})
     return DrawnSequence(
-        name, batch, steps, cell.units, cell.width, how.go_backwards, tuple(_find_runs(skipped)),
-        {member: _reduce(values, skipped, limits[member]) for member, values in arrays.items()},
+        name, batch, steps, units, len(arrays["h"]), is_backwards, tuple(_find_runs(skipped)),
+        {member: _reduce(values, skipped, limits[member]) for member, values in arrays.items()}, place,
     )  # fmt: skip
 
 

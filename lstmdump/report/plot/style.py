@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.backend_bases import RendererBase
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
@@ -33,6 +35,7 @@ SKIPPED, HATCHES = "#e4e4e4", "#9a9a9a"
 """The colours of steps that a layer skips, and of the lines across them."""
 
 _FONT = "DejaVu Sans"  # comes with matplotlib
+_ON_SCREEN = 144  # dots per inch in a notebook, where the smallest text is to be read
 _LONGEST = 100  # characters of a name, as many as fit on a line
 _READ = 2000  # characters of a name that are examined
 _OURS = {
@@ -62,9 +65,32 @@ def applied() -> Iterator[None]:
             yield
 
 
-def page(width: float = WIDTH, height: float = WIDTH / 2, *, is_laid_out: bool = False) -> Figure:
+class StyledFigure(Figure):
+    """A figure that is drawn in our style even outside of `applied`, and that a notebook shows as the value of a cell.
+
+    Without pyplot, IPython shows a figure of matplotlib only after `%matplotlib inline`, which then takes the place of
+    `_repr_png_`; and pyplot shows, once more, only figures that it has made itself.
+    """
+
+    def draw(self, renderer: RendererBase) -> None:
+        """Draw the figure in our style, which ticks get only now."""
+        with applied():
+            super().draw(renderer)
+
+    def savefig(self, fname: Any, **options: Any) -> None:
+        """Save the figure as matplotlib does, in our resolution and with our fonts if `options` give no others."""
+        with applied():
+            super().savefig(fname, **options)
+
+    def _repr_png_(self) -> bytes:
+        stream = io.BytesIO()
+        self.savefig(stream, format="png", dpi=self.dpi)
+        return stream.getvalue()
+
+
+def page(width: float = WIDTH, height: float = WIDTH / 2, *, is_laid_out: bool = False) -> StyledFigure:
     """Return an empty figure of `width` × `height` inches; axes are placed automatically unless `is_laid_out`."""
-    return Figure(figsize=(width, height), layout=None if is_laid_out else "constrained")
+    return StyledFigure(figsize=(width, height), dpi=_ON_SCREEN, layout=None if is_laid_out else "constrained")
 
 
 def legible(text: str, most: int = _LONGEST) -> str:

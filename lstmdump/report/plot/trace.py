@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lstmdump.report.plot import style
+from lstmdump.report.plot.heads import count
 from lstmdump.report.plot.sequences import HIGHEST, WIDEST, DrawnSequence, SequenceMatrix
 from lstmdump.report.plot.sheet import Sheet, choose_ticks, draw, head_height
 
@@ -53,14 +54,14 @@ def _find_height(matrix: SequenceMatrix, width: float) -> float:
 
 
 def _write_head(sequence: DrawnSequence) -> Iterator[str]:
-    yield sequence.name
-    about = f"{_format_count(sequence.steps, 'step')}, {_format_count(sequence.units, 'unit')}"
-    projected = "" if sequence.width == sequence.units else f", projected to {_format_count(sequence.width, 'output')}"
-    yield f"sequence 1 of {sequence.batch:,} · {about}{projected}"
+    yield sequence.name or "states of a layer"
+    about = f"{count(sequence.steps, 'step')}, {count(sequence.units, 'unit')}"
+    projected = "" if sequence.width == sequence.units else f", projected to {count(sequence.width, 'output')}"
+    yield f"sequence {sequence.place + 1:,} of {sequence.batch:,} · {about}{projected}"
     if sequence.is_backwards:
         yield "the layer goes backwards: it takes the last step first"
     if sequence.skipped:
-        yield f"hatched: {_format_count(_count_skipped(sequence), 'masked step')}, which the layer skips"
+        yield f"hatched: {count(_count_skipped(sequence), 'masked step')}, which the layer skips"
     if any(matrix.has_gaps for matrix in sequence.matrices.values()):
         yield "plain grey: not a finite number"
     units, steps = (max(sizes) for sizes in zip(*(matrix.block for matrix in sequence.matrices.values()), strict=True))
@@ -70,10 +71,6 @@ def _write_head(sequence: DrawnSequence) -> Iterator[str]:
 
 def _count_skipped(sequence: DrawnSequence) -> int:
     return sum(after - first for first, after in sequence.skipped)
-
-
-def _format_count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _add_matrix(axes: Axes, name: str, sequence: DrawnSequence, *, is_left: bool, is_last: bool) -> None:
