@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from lstmdump.errors import CannotReplay
 from lstmdump.lstm import LSTM, behaviour
 from lstmdump.lstm.activation_names import word_with_slope
-from lstmdump.lstm.cell import GATES
 from lstmdump.lstm.loaded_model import LoadedModel
-from lstmdump.model.tensor import Tensor
-from lstmdump.replay import array_differences
-from lstmdump.replay.array_differences import Measured
-from lstmdump.report.diff import explanations, pairing
+from lstmdump.report.diff import arrays, pairing
+from lstmdump.report.diff.arrays import GateArray
 from lstmdump.report.diff.pairing import LayerPair
 from lstmdump.report.diff.verdicts import (
     AS_FLOAT32,
@@ -28,7 +25,9 @@ from lstmdump.report.diff.verdicts import (
     ModelDifference,
 )
 
-_ARRAYS = "WUbV"
+if TYPE_CHECKING:
+    from lstmdump.replay.differences.measuring import Measured
+    from lstmdump.replay.differences.pairs import ArrayPair
 
 
 def compare(
@@ -101,68 +100,35 @@ def _word_behaviour(lstm: LSTM, producer: str) -> dict[str, str]:
     }
 
 
-class _GateArray(NamedTuple):
-    """An array of a gate in both layers, by its letter and that of the gate; None where a layer has none."""
-
-    array: str
-    gate: str
-    first: Tensor | None
-    second: Tensor | None
-
-    @property
-    def name(self) -> str:
-        return f"{self.array}_{self.gate}" if self.gate else self.array
-
-    @property
-    def size(self) -> int:
-        present = self.first or self.second
-        return 0 if present is None else present.size
-
-
-def _list_arrays(a: LSTM, b: LSTM) -> list[_GateArray]:
-    found = [
-        _GateArray(array, gate, getattr(a.gates[gate], array), getattr(b.gates[gate], array))
-        for array in _ARRAYS
-        for gate in GATES
-    ]
-    found.append(_GateArray("P", "", a.projection_kernel, b.projection_kernel))
-    return [one for one in found if not (one.first is None and one.second is None)]
-
-
 def _compare_arrays(a: LSTM, b: LSTM, tolerance: float) -> tuple[list[ArrayVerdict], list[str]]:
     """Return the verdict on each array, and what explains the differences of those that are different."""
-    both = _list_arrays(a, b)
-    if _are_stored_alike(a, b):
+    both = arrays.list_arrays(a, b)
+    same_rows = arrays.find_same_rows(a, b)
+    if same_rows is None:
         return [ArrayVerdict(one.name, IDENTICAL, size=one.size) for one in both], []
-    judged = {one.name: verdict for one, verdict in zip(both, _judge_all(both, tolerance), strict=True)}
+    from lstmdump.report.diff import explanations
+
+    pairs = {one.name: arrays.pair_arrays(a, b, one.array, one.gate, same_rows=same_rows) for one in both}
+    measured = _measure(pairs)
+    judged = {
+        one.name: _judge(one.name, measured[one.name], tolerance) if one.name in measured else _judge_alone(one)
+        for one in both
+    }
     different = [one for one in both if judged[one.name].verdict == DIFFERENT]
-    explained = explanations.explain(a, b, [(one.array, one.gate) for one in different], judged)
+    explained = explanations.explain(a, b, different, judged, measured)
     judged |= explained.verdicts
     return [judged[one.name] for one in both], list(explained.sentences)
 
 
-def _are_stored_alike(a: LSTM, b: LSTM) -> bool:
-    """Return whether both are stored in one layout with the same bytes, which needs no arithmetic to see."""
-    if type(a.layout) is not type(b.layout) or a.gate_order != b.gate_order or a.forget_bias != b.forget_bias:
-        return False
-    stored = [{weight.name: weight.tensor for weight in lstm.weights} for lstm in (a, b)]
-    return stored[0].keys() == stored[1].keys() and all(
-        array_differences.have_same_bytes(tensor, stored[1][name]) for name, tensor in stored[0].items()
-    )
+def _measure(pairs: Mapping[str, ArrayPair | None]) -> dict[str, Measured]:
+    """Return how the arrays that both layers have differ, by name."""
+    from lstmdump.replay.differences.measuring import measure_all
+
+    present = {name: pair for name, pair in pairs.items() if pair is not None}
+    return dict(zip(present, measure_all(list(present.values())), strict=True))
 
 
-def _judge_all(both: Sequence[_GateArray], tolerance: float) -> Iterator[ArrayVerdict]:
-    """Yield the verdict on each array, before anything explains a difference."""
-    pairs = [(one.first, one.second) for one in both if one.first is not None and one.second is not None]
-    measured = iter(array_differences.measure_all(pairs))
-    for one in both:
-        if one.first is None or one.second is None:
-            yield _judge_alone(one)
-        else:
-            yield _judge(one.name, next(measured), tolerance)
-
-
-def _judge_alone(both: _GateArray) -> ArrayVerdict:
+def _judge_alone(both: GateArray) -> ArrayVerdict:
     """Return the verdict on an array that only one of the layers has; a bias that is missing is 0."""
     present = both.first or both.second
     if both.array == "b" and present is not None and not present.read().any():

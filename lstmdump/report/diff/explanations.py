@@ -7,13 +7,12 @@ from typing import NamedTuple
 
 from lstmdump.lstm import LSTM
 from lstmdump.lstm.cell import GATES
-from lstmdump.model.tensor import Tensor
-from lstmdump.replay import array_differences as measured
-from lstmdump.replay.array_differences import are_equal
+from lstmdump.replay.differences import explaining
+from lstmdump.replay.differences.measuring import Measured, are_equal
+from lstmdump.report.diff.arrays import GateArray, find_added_biases, pair_arrays
 from lstmdump.report.diff.verdicts import AS_FLOAT32, QUANTISED, ROUNDED, ArrayVerdict
 
 _WORDS = {"i": "input", "f": "forget", "c": "candidate", "o": "output"}
-_LARGEST = 1 << 24  # numbers of an array that is read as a whole to explain its difference
 
 
 class Explained(NamedTuple):
@@ -23,41 +22,46 @@ class Explained(NamedTuple):
     verdicts: Mapping[str, ArrayVerdict]
 
 
-def explain(a: LSTM, b: LSTM, different: Sequence[tuple[str, str]], judged: Mapping[str, ArrayVerdict]) -> Explained:
+def explain(
+    a: LSTM,
+    b: LSTM,
+    different: Sequence[GateArray],
+    judged: Mapping[str, ArrayVerdict],
+    measured: Mapping[str, Measured],
+) -> Explained:
     """Return what explains the differences of two layers.
 
     Args:
         a: the layer of the first model.
         b: that of the second.
-        different: the arrays that differ, each as its letter and that of its gate.
+        different: the arrays that differ.
         judged: the verdicts on all arrays by name.
+        measured: how they differ, by name, those that both layers have.
+
+    Raises:
+        CorruptModel, UnreadableModel: The numbers cannot be read.
     """
     sentences: list[str] = []
     verdicts: dict[str, ArrayVerdict] = {}
-    left = list(different)
-    for gates in _find_exchanged(a, b, left):
-        sentences.append(gates[0])
-        left = [one for one in left if one[1] not in gates[1]]
-    for array, gate in left:
-        first, second = _get(a, array, gate), _get(b, array, gate)
-        if first is None or second is None or first.size > _LARGEST:
-            continue
-        name = f"{array}_{gate}" if gate else array
-        words, verdict = _explain_array(a, b, array, gate, first, second, judged[name])
-        sentences += [f"{name}: {words}"] if words else []
+    left = [one for one in different if one.name in measured]
+    for words, gates in _find_exchanged(a, b, different):
+        sentences.append(words)
+        left = [one for one in left if one.gate not in gates]
+    by_words: dict[str, list[str]] = {}
+    for one in left:
+        words, verdict = _explain_array(a, b, one, judged[one.name], measured[one.name])
+        if words:
+            by_words.setdefault(words, []).append(one.name)
         if verdict is not None:
-            verdicts[name] = verdict
+            verdicts[one.name] = verdict
+    sentences += [f"{', '.join(names)}: {words}" for words, names in by_words.items()]
     return Explained(tuple(sentences), verdicts)
 
 
-def _get(lstm: LSTM, array: str, gate: str) -> Tensor | None:
-    found: Tensor | None = getattr(lstm.gates[gate], array) if gate else lstm.projection_kernel
-    return found
-
-
-def _find_exchanged(a: LSTM, b: LSTM, different: Sequence[tuple[str, str]]) -> Iterator[tuple[str, frozenset[str]]]:
+def _find_exchanged(a: LSTM, b: LSTM, different: Sequence[GateArray]) -> Iterator[tuple[str, frozenset[str]]]:
     """Yield the sentence on gates that are exchanged, and those gates: each has the arrays of another one."""
-    gates = [gate for gate in GATES if ("U", gate) in different or ("W", gate) in different]
+    with_others = {one.gate for one in different if one.array in "UW"}
+    gates = [gate for gate in GATES if gate in with_others]
     taken = {gate: next((other for other in gates if other != gate and _has_arrays_of(a, gate, b, other)), None)
              for gate in gates}  # fmt: skip
     moved = {gate: other for gate, other in taken.items() if other is not None}
@@ -73,12 +77,10 @@ def _find_exchanged(a: LSTM, b: LSTM, different: Sequence[tuple[str, str]]) -> I
 def _has_arrays_of(a: LSTM, gate: str, b: LSTM, other: str) -> bool:
     """Return whether all arrays of `gate` in the first layer are those of `other` in the second."""
     for array in "UWb":
-        first, second = _get(a, array, gate), _get(b, array, other)
-        if (first is None) != (second is None):
+        pair = pair_arrays(a, b, array, gate, other)
+        if pair is not None and not are_equal(pair):
             return False
-        if first is not None and second is not None and not are_equal(first, second):
-            return False
-    return True
+    return (a.gates[gate].b is None) == (b.gates[other].b is None)
 
 
 def _word(gate: str) -> str:
@@ -86,23 +88,35 @@ def _word(gate: str) -> str:
 
 
 def _explain_array(
-    a: LSTM, b: LSTM, array: str, gate: str, first: Tensor, second: Tensor, judged: ArrayVerdict
+    a: LSTM, b: LSTM, one: GateArray, judged: ArrayVerdict, measured: Measured
 ) -> tuple[str, ArrayVerdict | None]:
     """Return what explains the difference of an array, in words, and its verdict if that is better than different."""
-    if array == "b" and gate == "f" and (added := measured.find_added(first, second)) is not None:
+    pair = pair_arrays(a, b, one.array, one.gate)
+    if pair is None or one.first is None or one.second is None:
+        return "", None
+    if one.name == "b_f" and (added := explaining.find_added(pair)) is not None:
         return _word_forget_bias(a, b, added, judged)
-    if array in "WU" and (measured.is_transposed(first, second) or measured.is_reordered(first, second)):
+    if one.array == "b" and (words := _find_split_bias(a, b, one.gate)):
+        return words, None
+    if one.array in "WU" and explaining.is_reordered(one.first, one.second):
         return "the block is transposed", None
-    if rounding := measured.find_rounding(first, second) or measured.find_rounding(second, first):
-        return "", judged._replace(verdict=ROUNDED, detail=rounding)
-    for one in (second, first):
-        if (step := measured.find_step(one, judged.largest)) is not None:
-            return "", judged._replace(verdict=QUANTISED, detail=f"{step:.6g}")
-    if (added := measured.find_added(first, second)) is not None:
-        return f"{added:g} is added to every number", None
-    if (factor := measured.find_factor(first, second)) is not None:
-        return f"every number is multiplied by {factor:g}", None
-    return "", None
+    found = explaining.explain(pair, measured.largest, measured.scale)
+    if found.rounded_to:
+        return "", judged._replace(verdict=ROUNDED, detail=found.rounded_to)
+    if found.step is not None:
+        return "", judged._replace(verdict=QUANTISED, detail=f"{found.step:.6g}")
+    if found.added is not None:
+        return f"{found.added:g} is added to every number", None
+    return "" if found.factor is None else f"every number is multiplied by {found.factor:g}", None
+
+
+def _find_split_bias(a: LSTM, b: LSTM, gate: str) -> str:
+    """Return the words for a bias that is one of the two that the other layer adds; empty if it is not."""
+    for is_second, pair in find_added_biases(a, b, gate):
+        if are_equal(pair):
+            owner, other = ("second", "first") if is_second else ("first", "second")
+            return f"the {owner} adds two biases, of which one is that of the {other}, and the other is not 0"
+    return ""
 
 
 def _word_forget_bias(a: LSTM, b: LSTM, added: float, judged: ArrayVerdict) -> tuple[str, ArrayVerdict | None]:

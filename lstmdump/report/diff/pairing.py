@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from lstmdump.lstm import LSTM
-from lstmdump.replay import array_differences
+from lstmdump.report.diff import arrays
 
 
 class LayerPair(NamedTuple):
@@ -57,4 +58,7 @@ def _pair_alike(first: Sequence[LSTM], second: Sequence[LSTM]) -> list[LayerPair
 
 def _find_distance(a: LSTM, b: LSTM) -> float:
     """Return how far the recurrent kernels of the input gates are from each other."""
-    return array_differences.measure(a.gates["i"].U, b.gates["i"].U).relative_norm
+    from lstmdump.replay.differences.measuring import measure_all  # with numpy: most layers have names in common
+
+    pair = arrays.pair_arrays(a, b, "U", "i")
+    return math.inf if pair is None else measure_all([pair])[0].relative_norm

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,15 @@ def test_integers_hold_the_numbers_within_half_of_the_step_that_their_file_state
     outcome = run("diff", models / "fused.tflite", models / "fused-int8.tflite", "--format", "json")
     (layer,) = json.loads(outcome.out)["layers"]
     assert (outcome.status, {array["verdict"] for array in layer["arrays"]}) == (0, {"quantised"})
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["keras-2.2.0-weather.h5", "keras-2.2.0-weather.h5"]])
+def test_numpy_is_imported_only_for_numbers_that_are_compared(arguments: list[str], samples: Path) -> None:
+    code = "import sys; from lstmdump.cli import main; sys.argv[1:1] = ['diff']\ntry: main()\nfinally: print('numpy' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=samples, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.endswith("False\n")
 
 
 def test_layers_of_one_name_belong_together(run: Run, tmp_path: Path) -> None:
