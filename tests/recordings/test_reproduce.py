@@ -42,6 +42,19 @@ def test_another_output_is_reported(folder: Path, capsys: pytest.CaptureFixture[
     ]  # fmt: skip
 
 
+def test_a_recording_that_no_answer_reproduces_is_left_out_with_its_reason(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded = dict(np.load(folder / f"{NAME}.io.npz"))
+    recorded["lstm_1|y"][0, 0] += 1e-3
+    np.savez(folder / f"{NAME}.io.npz", **recorded)
+    monkeypatch.setattr(reproduce, "_LEFT_OUT", {NAME: "it was changed"})
+    assert reproduce.main([str(folder)]) == 0
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        f"{folder / NAME}.h5: left out: it was changed", "0 reproduced, 1 left out, 0 not",
+    ]  # fmt: skip
+
+
 def test_a_recording_without_a_model_is_not_reproduced(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / f"{NAME}.h5").unlink()
     assert (reproduce.main([str(folder)]), capsys.readouterr().out.splitlines()[-1]) == (1, "0 reproduced, 1 not")
