@@ -105,12 +105,13 @@ PYTHON_OUTPUTS = {
     ("lstmdump/manual/python.md", 3): r"\(2, 9, 6\) \(2, 2\)\n\[0\.369, 0\.211, 0\.19\] 6\n",
     ("lstmdump/manual/python.md", 4): r"\(1, 60, 30\)\n",
     ("lstmdump/manual/python.md", 5): r"lstm_1 \(2, 9, 6\)\n",
+    ("lstmdump/manual/python.md", 6): r"12\n",
     (
         "lstmdump/manual/python.md",
-        6,
+        7,
     ): r"weight_ih_l0 \(120, 1\)\nweight_hh_l0 \(120, 30\)\n(bias_[ih]h_l0 \(120,\)\n){2}",
-    ("lstmdump/manual/python.md", 7): r"lstm_1: identical\nthe same\n\(\)\n",
-    ("lstmdump/manual/python.md", 8): re.escape(BATCH),
+    ("lstmdump/manual/python.md", 8): r"lstm_1: identical\nthe same\n\(\)\n",
+    ("lstmdump/manual/python.md", 9): re.escape(BATCH),
 }
 """What each block of Python prints that no block of text follows, as a regular expression."""
 NOTEBOOKS = {name: text for name, text in DOCUMENTS.items() if name.startswith("lstmdump/manual/notebook")}

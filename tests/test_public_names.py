@@ -26,7 +26,7 @@ def test_all_public_names_can_be_imported_at_once() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["export.export", "export.plan", "export.Settings", "replay.read", "replay.replay", "replay.run", "replay.States", "trace.run",
+    ["export.export", "export.plan", "export.Settings", "plot.gates", "plot.lags", "plot.states", "replay.read", "replay.replay", "replay.run", "replay.States", "trace.run",
      "network.read", "batch.run", "behaviour.of", "errors.LstmdumpError"],
 )  # fmt: skip
 def test_a_name_of_a_public_module_works_in_a_fresh_interpreter(name: str) -> None:

@@ -232,7 +232,7 @@ def test_a_list_of_any_names_is_used_or_refused(place: Path, names: list[bytes],
 # --- words on the command line
 
 VALUED = {
-    "show": ["-l", "--gates", "--limit", "--format", "--plot", "-T", "-r", "--explain", "--color"],
+    "show": ["-l", "--gates", "--limit", "--format", "--plot", "--plot-kind", "-T", "-r", "--explain", "--color"],
     "export": ["-o", "-l", "--dtype", "--limit", "-j", "-r", "--layout"],
     "diff": ["m.h5", "-l", "--tolerance", "--format", "--limit"],
     "check": ["--params", "--total", "--layer-params", "--layer-shape", "--max-params", "--against", "--config", "--format", "-l"],

@@ -9,10 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import pytest
 from support import builders
 
+from lstmdump.cli.commands import show
 from lstmdump.report.explain import SECTIONS
+from lstmdump.report.plot import kinds
 
 Run = Callable[..., Any]
 
@@ -153,6 +156,59 @@ def test_a_gate_alone_is_plotted(run: Run, model: Path, tmp_path: Path) -> None:
     assert "lstm_1/" not in run("show", "-g", "f", model, "--plot", tmp_path / "x.svg").out
     drawn = (tmp_path / "x.svg").read_text()
     assert ("W_f  (3, 4)" in drawn, "W_i  (3, 4)" in drawn) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"), [("heat", ">unit at t − 1<"), ("hist", ">numbers<"), ("spectrum", ">real part<")]
+)
+def test_the_kind_of_picture_is_chosen(kind: str, words: str, run: Run, model: Path, tmp_path: Path) -> None:
+    assert run("show", model, "--plot", tmp_path / "x.svg", "--plot-kind", kind).status == 0
+    assert words in (tmp_path / "x.svg").read_text()
+
+
+def test_each_kind_has_a_page_of_each_layer(run: Run, tmp_path: Path) -> None:
+    path = builders.write(tmp_path / "a.h5", {name: builders.keras_2_weights(name) for name in ("a", "b")})
+    kinds = ["--plot-kind", "hist", "--plot-kind", "spectrum", "--plot-kind", "hist"]
+    assert run("show", path, "--plot", tmp_path / "x.pdf", *kinds).status == 0
+    assert (tmp_path / "x.pdf").read_bytes().count(b"/Type /Page ") == 4
+
+
+def test_several_kinds_do_not_fit_on_one_page(run: Run, model: Path, tmp_path: Path) -> None:
+    outcome = run("show", model, "--plot", tmp_path / "x.png", "--plot-kind", "hist", "--plot-kind", "heat")
+    assert (outcome.status, outcome.out, (tmp_path / "x.png").exists()) == (2, "", False)
+    assert outcome.err == (
+        f"lstmdump: {tmp_path / 'x.png'} holds one page, and there are more; give one --plot-kind, or name a .pdf\n"
+    )
+
+
+def test_a_kind_without_a_plot_is_a_usage_error(run: Run, model: Path) -> None:
+    outcome = run("show", "--plot-kind", "hist", model)
+    assert (outcome.status, outcome.out) == (2, "")
+    assert outcome.err == "lstmdump: --plot-kind goes with --plot; see `lstmdump show --help`\n"
+
+
+def test_an_unknown_kind_is_a_usage_error(run: Run, model: Path, tmp_path: Path) -> None:
+    outcome = run("show", model, "--plot", tmp_path / "x.png", "--plot-kind", "pie")
+    assert (outcome.status, outcome.out, "'pie' is not one of 'heat', 'hist', 'spectrum'" in outcome.err) == (
+        2,
+        "",
+        True,
+    )
+
+
+def test_the_kinds_are_those_that_can_be_drawn() -> None:
+    assert show._PICTURES == kinds.KINDS
+
+
+@pytest.mark.parametrize("kind", kinds.KINDS)
+def test_the_picture_is_the_same_where_another_process_reads_the_model(
+    kind: str, run: Run, model: Path, tmp_path: Path
+) -> None:
+    linked = builders.one_lstm(tmp_path / "linked.h5")
+    builders.change(linked, lambda file: file.__setitem__("model_weights/soft", h5py.SoftLink("/model_weights")))
+    for path in (model, linked):
+        assert run("show", path, "--plot", path.with_suffix(".svg"), "--plot-kind", kind).status == 0
+    assert linked.with_suffix(".svg").read_bytes() == model.with_suffix(".svg").read_bytes()
 
 
 def test_several_layers_do_not_fit_on_one_page(run: Run, tmp_path: Path) -> None:

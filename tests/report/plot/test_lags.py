@@ -20,6 +20,12 @@ def test_each_bar_is_as_high_as_the_share_of_its_lag() -> None:
     assert [bar.get_height() for bar in axes.patches] == [75.0, 25.0]
 
 
+@pytest.mark.parametrize(("symbol", "shown"), [("h_T", r"\partial h_T /"), ("y", r"\partial y /")])
+def test_the_axis_names_what_is_influenced(symbol: str, shown: str) -> None:
+    (axes,) = figure(replace(LAYER, symbol=symbol)).axes
+    assert shown in axes.get_ylabel()
+
+
 def test_there_are_a_few_bars_beyond_95_percent() -> None:
     assert LAYER.lag_95 == 15  # 9.5 of 9.9 are 95.96 %
     (axes,) = figure(LAYER).axes
