@@ -16,7 +16,7 @@ from lstmdump.model.tensor import Array
 from lstmdump.replay import activations
 
 MOST_UNITS = 1024
-"""The most units for which the spectral radius is computed: 1,024 take 1 s, and twice as many 8 times as long."""
+"""The most units for which eigenvalues are computed: 1,024 take 1 s, and twice as many 8 times as long."""
 
 _LADDERS = (
     (1.0, 1.12, 1.25, 1.4, 1.6, 1.8, 2.0, 2.24, 2.5, 2.8, 3.15, 3.55, 4.0, 4.5, 5.0, 5.6, 6.3, 7.1, 8.0, 9.0),
@@ -108,7 +108,7 @@ def summarise(lstm: LSTM, gates: str = GATES, *, producer: str) -> LayerStatisti
         producer: The release that wrote the model; it decides on the activation of the forget gate where the file does
             not name it.
     """
-    no_radius = explain_no_eigenvalues(lstm, MOST_UNITS)
+    no_radius = explain_no_eigenvalues(lstm)
     arrays = [
         _compute_statistics(tensor.name.rpartition("/")[2], tensor.read(), radius=no_radius is None)
         for tensor in lstm.arrays(gates)
@@ -127,12 +127,12 @@ def summarise(lstm: LSTM, gates: str = GATES, *, producer: str) -> LayerStatisti
     return LayerStatistics(lstm.name, tuple(arrays), scales, no_radius)
 
 
-def explain_no_eigenvalues(lstm: LSTM, most_units: int) -> str | None:
+def explain_no_eigenvalues(lstm: LSTM) -> str | None:
     """Return why eigenvalues of the recurrent kernels of a layer are not computed; None if they are."""
     if lstm.projection is not None:
         return f"with a projection, U is ({lstm.projection}, {lstm.units}), not square"
-    if lstm.units > most_units:
-        return f"it takes too long for more than {most_units:,} units"
+    if lstm.units > MOST_UNITS:
+        return f"it takes too long for more than {MOST_UNITS:,} units"
     return None
 
 

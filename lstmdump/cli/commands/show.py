@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
     from matplotlib.figure import Figure
 
+    from lstmdump.report.plot.arrays import LayerNumbers
+    from lstmdump.report.plot.counts import LayerCounts
+    from lstmdump.report.plot.eigenvalues import LayerEigenvalues
     from lstmdump.report.plot.kinds import DrawnLayer
 
 _EPILOG = """\b
@@ -276,7 +279,7 @@ class _Shown(NamedTuple):
 
     text: str
     caution: str | None
-    layers: tuple[DrawnLayer, ...] = ()
+    layers: tuple[LayerNumbers | LayerCounts | LayerEigenvalues, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property

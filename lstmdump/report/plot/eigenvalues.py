@@ -13,9 +13,6 @@ from lstmdump.replay import statistics
 from lstmdump.report.plot import arrays
 from lstmdump.report.plot.arrays import LayerDescription
 
-MOST_UNITS = 2048
-"""The most units for which eigenvalues are computed: those of a gate of 2,048 units take 8 s."""
-
 _COPIES = 4  # of a kernel in float64
 
 
@@ -58,7 +55,7 @@ def read(lstm: LSTM, model: str, gates: str = GATES) -> LayerEigenvalues:
     Raises:
         UnreadableModel: The numbers cannot be read.
     """
-    description, reason = arrays.describe(lstm, model, gates), statistics.explain_no_eigenvalues(lstm, MOST_UNITS)
+    description, reason = arrays.describe(lstm, model, gates), statistics.explain_no_eigenvalues(lstm)
     if reason is not None:
         return LayerEigenvalues(description, (), reason)
     return LayerEigenvalues(description, tuple(_compute(lstm, gate) for gate in gates))

@@ -35,7 +35,7 @@ def test_a_kernel_that_is_not_square_has_none(projected: Path) -> None:
 
 
 def test_a_layer_of_too_many_units_is_not_computed(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lstmdump.report.plot.eigenvalues.MOST_UNITS", 3)
+    monkeypatch.setattr("lstmdump.replay.statistics.MOST_UNITS", 3)
     found = read(model)
     assert (found.gates, found.reason) == ((), "it takes too long for more than 3 units")
 
