@@ -115,6 +115,19 @@ class _Task(NamedTuple):
     most: int | None
 
 
+def compute(item: Input, guard: Guard, given: RunInputs, layer: str | None) -> ModelLags:
+    """Compute the lags of a model for `given`, of its output, or of the LSTM layers that match `layer`.
+
+    Raises:
+        LstmdumpError: See `lstmdump.python.influence.read` and `compute` there.
+    """
+    from lstmdump.replay.network import RunOptions
+
+    options = RunOptions(influence.DTYPE)
+    wanted = influence.LagsRequest(layer, None, given.describe(), has_mask=False, has_states=False, options=options)
+    return _compute_lags(item, guard, wanted, _Task(given, None, None), quiet=True)
+
+
 def _require_writable(plot: str, models: Sequence[str], arrays: Sequence[str], *, overwrite: bool) -> None:
     from lstmdump.export import pictures
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
     from matplotlib.figure import Figure
 
+    from lstmdump.cli.report_page import ReportPage
+    from lstmdump.report.html.page import ModelReport
     from lstmdump.report.plot.arrays import LayerNumbers
     from lstmdump.report.plot.counts import LayerCounts
     from lstmdump.report.plot.eigenvalues import LayerEigenvalues
@@ -32,7 +34,8 @@ Examples:
   lstmdump show --json -r models/ | jq .parameters
   lstmdump weather.h5 --values -g f
   lstmdump weather.h5 --explain
-  lstmdump weather.h5 --plot weather.pdf"""
+  lstmdump weather.h5 --plot weather.pdf
+  lstmdump weather.h5 --html report.html -i x.npy"""
 
 _WHOLE = "all"  # sections of the explanation
 _PICTURES = ("heat", "hist", "spectrum")  # those of `report.plot.kinds`, which needs numpy
@@ -130,7 +133,11 @@ class _ExplainedSection(click.ParamType):  # type: ignore[type-arg]
 @click.option("--plot-kind", "plot_kinds", type=click.Choice(_PICTURES), multiple=True,
               help="With --plot: heat maps, histograms, or the spectrum, which is the eigenvalues of U; more than once "
                    "for a page of each.")  # fmt: skip
-@click.option("-f", "--force", is_flag=True, help="With --plot: overwrite an existing file.")
+@click.option("--html", metavar="FILE", type=PATH,
+              help="Write a page to hand on: tables, explanation and heat maps of all models.")  # fmt: skip
+@click.option("-i", "--input", "words", metavar="[NAME=]X.npy", multiple=True, type=PATH,
+              help="With --html: real inputs, for which the page has the lags, as lstmdump lags.")  # fmt: skip
+@click.option("-f", "--force", is_flag=True, help="With --plot or --html: overwrite an existing file.")
 def show_command(
     selection: Selection,
     *,
@@ -142,20 +149,25 @@ def show_command(
     explain: str | None,
     plot: str | None,
     plot_kinds: tuple[str, ...],
+    html: str | None,
+    words: tuple[str, ...],
     force: bool,
 ) -> int:
     """Show the LSTM layers of each MODEL: shapes with the reason for them, counts, gate order.
 
-    Reads names and shapes only; --values, --stats and --plot read the numbers, too.
+    Reads names and shapes only; --values, --stats, --plot and --html read the numbers, too.
     """
-    values = values or (bool(gates) and not stats and plot is None and output_format == "table")
-    _require_compatible(output_format, values=values, gates=gates, stats=stats, explain=explain, plot=plot)
-    if force and plot is None:
-        raise click.UsageError("--force goes with --plot")
+    drawn = plot if html is None else html
+    values = values or (bool(gates) and not stats and drawn is None and output_format == "table")
+    _require_compatible(output_format, values=values, gates=gates, stats=stats, explain=explain, plot=drawn)
+    if force and drawn is None:
+        raise click.UsageError("--force goes with --plot or --html")
     if plot_kinds and plot is None:
         raise click.UsageError("--plot-kind goes with --plot")
+    if words and html is None:
+        raise click.UsageError("--input goes with --html; lstmdump lags prints what it gives")
     chosen_gates = "".join(letter for letter in GATES if letter in gates) or GATES
-    is_plain_table = output_format == "table" and not (values or stats or explain or plot)
+    is_plain_table = output_format == "table" and not (values or stats or explain or drawn)
     request = _ShowRequest(
         selection.layer, chosen_gates, output_format, with_others, values, stats, explain,
         () if plot is None else tuple(dict.fromkeys(plot_kinds)) or _PICTURES[:1],
@@ -164,17 +176,29 @@ def show_command(
     if output_format == "csv":
         _write_csv_head()
     as_json = output_format == "json"
-    with Run(as_json=as_json, verb="shown", quiet=selection.quiet) as run, selection.guard() as guard:
-        inputs = selection.inputs(run.fail, run.pass_over)
+    page = None
+    if html is not None:
+        from lstmdump.cli.commands import lags
+        from lstmdump.cli.report_page import ReportPage
+
+        page = ReportPage(html, words, selection.layer, lags.compute, overwrite=force)
+    start_run = Run if page is None else page.start_run
+    with start_run(as_json=as_json, verb="shown", quiet=selection.quiet) as run, selection.guard() as guard:
+        inputs: Iterable[Input] = selection.inputs(run.fail, run.pass_over)
+        if page is not None:
+            inputs = list(inputs)
+            page.start(item.path for item in inputs)
         if plot is None:
-            for _ in _print_each(inputs, guard, request, run, quiet=selection.quiet):
+            for _ in _print_each(inputs, guard, request, run, page, quiet=selection.quiet):
                 pass
         else:
             named = list(inputs)
             _require_writable(plot, named, overwrite=force, kinds=request.pictures)
             guard.start()  # before matplotlib is imported
-            layers = _print_each(named, guard, request, run, quiet=selection.quiet)
+            layers = _print_each(named, guard, request, run, page, quiet=selection.quiet)
             _plot(layers, plot, overwrite=force, with_model=not selection.names_one)
+        if page is not None:
+            page.write()
         run.require_models()
     return run.status
 
@@ -224,21 +248,24 @@ def _plot(layers: Iterator[DrawnLayer], path: str, *, overwrite: bool, with_mode
 
 
 def _print_each(
-    inputs: Iterable[Input], guard: Guard, request: _ShowRequest, run: Run, *, quiet: bool
+    inputs: Iterable[Input], guard: Guard, request: _ShowRequest, run: Run, page: ReportPage | None, *, quiet: bool
 ) -> Iterator[DrawnLayer]:
-    """Print what is requested of each model, and yield the layers to draw."""
+    """Print what is requested of each model, add it to `page`, and yield the layers to draw."""
     first = True
     any_layer = False
     for item in inputs:
         layers: tuple[DrawnLayer, ...] = ()
         with run.each(item):
-            shown = guard.run(_show, item.model, request)
+            asked = request if page is None else request._replace(drawn_in_page=page.most_drawn)
+            shown = guard.run(_show, item.model, asked)
             _write(shown.text, request.output_format, first=first)
             first = False
             any_layer = any_layer or not shown.caution
             for remark in shown.remarks if not quiet else ():
                 terminal.tell(f"{item.path}: {remark}")
             layers = shown.layers
+            if page is not None and shown.report is not None:
+                page.add(shown.report, item, guard, has_layers=not shown.caution)
         yield from layers
     if request.hint and request.width is not None and any_layer:
         from lstmdump.report.render.table import hint
@@ -258,7 +285,8 @@ def _write(text: str, output_format: str, *, first: bool) -> None:
 class _ShowRequest(NamedTuple):
     """What to show of each model; `width` and `colour` are those of the terminal, `pictures` the kinds to draw.
 
-    With `hint`, a last line on a terminal names the commands that say more.
+    With `hint`, a last line on a terminal names the commands that say more. `drawn_in_page` is the number of layers
+    that a page has room to draw; None without a page.
     """
 
     layer: str | None
@@ -272,15 +300,20 @@ class _ShowRequest(NamedTuple):
     width: int | None
     colour: bool
     hint: bool
+    drawn_in_page: int | None = None
 
 
 class _Shown(NamedTuple):
-    """The output on a model: the text; a caution for stderr, if there is one; the layers to draw; notes for stderr."""
+    """The output on a model: the text; a caution for stderr, if there is one; the layers to draw; notes for stderr.
+
+    `report` is for the page, if there is one.
+    """
 
     text: str
     caution: str | None
     layers: tuple[LayerNumbers | LayerCounts | LayerEigenvalues, ...] = ()
     notes: tuple[str, ...] = ()
+    report: ModelReport | None = None
 
     @property
     def remarks(self) -> Iterator[str]:
@@ -296,7 +329,14 @@ def _show(model: ModelPath, request: _ShowRequest) -> _Shown:
         caution = None if chosen else without_lstm(opened)
         report, show = describe(opened, chosen), _FORMATS[request.output_format]
         text, drawn = show(opened, chosen, report, request), _read_drawn(opened, chosen, request)
-        return _Shown(text, caution, drawn, report.notes if request.output_format == "csv" else ())
+        notes = report.notes if request.output_format == "csv" else ()
+        if request.drawn_in_page is None:
+            return _Shown(text, caution, drawn, notes)
+        from lstmdump.report.html import model as html
+
+        most, gates, others = request.drawn_in_page, request.gates, request.with_others
+        in_page = html.describe(opened, chosen, report, gates=gates, most_drawn=most, with_others=others)
+        return _Shown(text, caution, drawn, notes, in_page)
 
 
 def _read_drawn(opened: LoadedModel, chosen: tuple[LSTM, ...], request: _ShowRequest) -> tuple[DrawnLayer, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
 from lstmdump.errors import CannotReplay
@@ -39,7 +39,21 @@ _WIDEST, _USUAL = 100, 80  # columns; longer lines of prose are hard to read
 _MOST_NAMES = 8
 
 
-class _Chapter(NamedTuple):
+class Chapter(NamedTuple):
+    """Sections that are the same for some layers.
+
+    Attributes:
+        title: The names of the layers.
+        sizes: The meaning of the letters, or the sizes; empty if all layers of the model have the same sizes.
+        sections: The sections in the order of the lessons.
+    """
+
+    title: str
+    sizes: str
+    sections: tuple[Section, ...]
+
+
+class _Shared(NamedTuple):
     """Sections that are the same for some layers, each behind the index of its lesson."""
 
     lstms: tuple[LSTM, ...]
@@ -58,22 +72,32 @@ def explanation(
         colour: Whether to use colours.
         section: The only one of `SECTIONS` to write; None for all.
     """
-    lessons = _LESSONS if section is None else SECTIONS[section]
     page = Page(min(width or _USUAL, _WIDEST), colour=colour)
-    in_letters = not _are_of_one_size(lstms)
-    subjects = [_make_subject(lstm, producer, page.width, in_letters=in_letters) for lstm in lstms]
-    for place, chapter in enumerate(_make_chapters(subjects, lessons)):
+    for place, chapter in enumerate(chapters(lstms, producer, width=page.width, section=section)):
         if place:
             page.blank()
             page.blank()
-        page.line(Piece(_make_title(chapter.lstms, len(lstms)), "bold cyan"), Piece(", explained"))
-        if in_letters:
-            page.line(Piece(_describe_sizes(chapter.lstms)), indent=INDENT)
-        _add_chapter(page, chapter)
+        page.line(Piece(chapter.title, "bold cyan"), Piece(", explained"))
+        if chapter.sizes:
+            page.line(Piece(chapter.sizes), indent=INDENT)
+        _add_sections(page, chapter.sections)
     return page.text()
 
 
-def _make_chapters(subjects: Sequence[Subject], lessons: Sequence[Lesson]) -> list[_Chapter]:
+def chapters(
+    lstms: Sequence[LSTM], producer: str, *, width: int = _USUAL, section: str | None = None
+) -> Iterator[Chapter]:
+    """Yield the explanation of the layers of a model; see `explanation`. The lines of tables fit into `width`."""
+    lessons = _LESSONS if section is None else SECTIONS[section]
+    in_letters = not _are_of_one_size(lstms)
+    subjects = [_make_subject(lstm, producer, width, in_letters=in_letters) for lstm in lstms]
+    for shared in _share_sections(subjects, lessons):
+        sizes = _describe_sizes(shared.lstms) if in_letters else ""
+        ordered = sorted(shared.sections, key=lambda numbered: numbered[0])
+        yield Chapter(_make_title(shared.lstms, len(lstms)), sizes, tuple(section for _, section in ordered))
+
+
+def _share_sections(subjects: Sequence[Subject], lessons: Sequence[Lesson]) -> list[_Shared]:
     """Return the chapters on the subjects, in the order of the lessons.
 
     Every lesson gives a section for every subject. Equal sections are kept once, with all of their layers, and the
@@ -86,10 +110,10 @@ def _make_chapters(subjects: Sequence[Subject], lessons: Sequence[Lesson]) -> li
         for lesson_place, lesson in enumerate(lessons):
             if (section := lesson(subject)) is not None:
                 layers_of.setdefault((lesson_place, section), []).append(subject.lstm)
-    chapters: dict[tuple[LSTM, ...], _Chapter] = {}
+    found: dict[tuple[LSTM, ...], _Shared] = {}
     for section_of_lesson, lstms in layers_of.items():
-        chapters.setdefault(tuple(lstms), _Chapter(tuple(lstms), [])).sections.append(section_of_lesson)
-    return sorted(chapters.values(), key=lambda chapter: (places[chapter.lstms[0]], -len(chapter.lstms)))
+        found.setdefault(tuple(lstms), _Shared(tuple(lstms), [])).sections.append(section_of_lesson)
+    return sorted(found.values(), key=lambda shared: (places[shared.lstms[0]], -len(shared.lstms)))
 
 
 def _make_subject(lstm: LSTM, producer: str, width: int, *, in_letters: bool) -> Subject:
@@ -126,8 +150,8 @@ def _name_layer(lstm: LSTM) -> str:
     return visible(lstm.name) + (f" ({half})" if half is not None and half not in lstm.name else "")
 
 
-def _add_chapter(page: Page, chapter: _Chapter) -> None:
-    for _, section in sorted(chapter.sections, key=lambda numbered: numbered[0]):
+def _add_sections(page: Page, sections: Sequence[Section]) -> None:
+    for section in sections:
         page.blank()
         page.line(Piece(section.title, "bold"))
         for line in section.lines:

@@ -37,6 +37,11 @@ def name(words: str) -> str:
     return f"<bdi>{text(words)}</bdi>"
 
 
+def path(words: str) -> str:
+    """Return a path as `name` does, with places where a line may be broken."""
+    return f"<bdi>{text(words).replace('/', '/<wbr>')}</bdi>"
+
+
 def by_class(kind: str) -> str:
     """Return the attribute for an element in a page, which has a style sheet."""
     return f' class="{kind}"'

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count as count_from
-from typing import Any
+from typing import Any, NamedTuple
 
 from lstmdump.model.escape import visible
 from lstmdump.model.sentences import shared
@@ -23,6 +23,9 @@ _NONE = "—"
 _TIE = "\N{NO-BREAK SPACE}"
 _CELL = 9  # columns of a number in the table of features
 
+SUMMED = f"from t-{_SINGLE} on, a line has the sums of several steps"
+"""The remark above a table with ranges of lags."""
+
 
 @dataclass(frozen=True)
 class ModelLags:
@@ -31,6 +34,15 @@ class ModelLags:
     model: str
     layers: tuple[LayerLags, ...]
     notes: tuple[str, ...] = ()
+
+
+class LagRow(NamedTuple):
+    """A row of the table: a lag or a range of lags, its numbers, and its share as part of the largest share."""
+
+    name: str
+    norm: str
+    share: str
+    part: float | None
 
 
 def text(model: ModelLags, *, width: int | None, by_feature: bool) -> str:
@@ -50,15 +62,15 @@ def text(model: ModelLags, *, width: int | None, by_feature: bool) -> str:
         if layer.no_point is not None:
             lines += _indent(f"no numbers: {layer.no_point}", columns)
             continue
-        lines += [*_indent(_define_lag_0(layer), columns), *_list_lags(layer, columns)]
+        lines += [*_indent(define_lag_0(layer), columns), *_list_lags(layer, columns)]
         if by_feature:
             lines += ["", *_list_features(layer, columns)]
-        lines += ["", *_fold(_write_answer(layer), columns)]
+        lines += ["", *_fold(write_answer(layer), columns)]
     notes = [line for note in model.notes for line in _fold(f"note: {visible(note)}", columns, "      ")]
     return "\n".join([*lines, *([""] if notes else []), *notes, ""])
 
 
-def _describe_point(layer: LayerLags) -> str:
+def describe_point(layer: LayerLags) -> str:
     """Return where the Jacobian is computed: `mean over 2 sequences of 9 steps`."""
     if layer.length is None:
         return f"at {layer.operating_point}" if layer.no_point is None else "at x = 0"
@@ -66,19 +78,19 @@ def _describe_point(layer: LayerLags) -> str:
     return f"over {sequences}" if layer.batch == 1 else f"mean over {sequences}"
 
 
-def _describe_norm(layer: LayerLags) -> str:
+def describe_norm(layer: LayerLags) -> str:
     """Return the Jacobian whose norm is shown: `‖∂y/∂x_{T-k}‖ of 1 unit, 3 inputs`."""
     of = plural(layer.units, "unit") if layer.unit is None else f"unit {layer.unit}"
     return f"‖∂{layer.symbol}/∂x_{{T-k}}‖ of {of}, {plural(layer.input_dim, 'input')}"
 
 
 def _format_title(name: str, layer: LayerLags, width: int) -> list[str]:
-    parts = visible(name), _describe_norm(layer), _describe_point(layer)
+    parts = visible(name), describe_norm(layer), describe_point(layer)
     whole = " · ".join(parts)
     return [whole] if len(whole) <= width else [parts[0], f"  {parts[1]}", f"  {parts[2]}"]
 
 
-def _define_lag_0(layer: LayerLags) -> str:
+def define_lag_0(layer: LayerLags) -> str:
     """Return which step has the lag 0: who predicts the value at t calls the last step given t-1."""
     if layer.goes_backwards:
         return "k = 0 (t-0) is the last step that the layer takes, the first of the input"
@@ -93,21 +105,41 @@ def _indent(sentence: str, width: int) -> list[str]:
 
 def _list_lags(layer: LayerLags, width: int) -> Iterator[str]:
     """Yield a line per lag worth showing, or per range of lags if they are many, and one for the rest."""
-    shown, shares = layer.telling, layer.shares
-    ranges = _divide_into_ranges(shown)
-    rows = [(_name_range(lags), _add(layer.norms, lags), _add(shares, lags)) for lags in ranges]
-    label = max(len("lag"), *(len(name) for name, *_ in rows))
-    if len(ranges) < shown:
-        yield f"  from t-{_SINGLE} on, a line has the sums of several steps"
+    rows = lag_rows(layer)
+    label = max(len("lag"), *(len(row.name) for row in rows))
+    if len(rows) < layer.telling:
+        yield f"  {SUMMED}"
     yield f"  {'lag':{label}}  {'norm':>9}  {'share':>7}"
-    largest = max((share for *_, share in rows if share is not None), default=0.0)
     room = width - len(f"  {'':{label}}  {'':>9}  {'':>7}  ")
-    for name, norm, share in rows:
-        drawn = bar(share / largest, room) if share is not None else ""
-        yield f"  {name:{label}}  {_format_norm(norm or 0.0):>9}  {_format_percent(share):>7}  {drawn}".rstrip()
-    if shown < len(layer.norms):
-        rest = None if shares[0] is None else sum(share or 0.0 for share in shares[shown:])
-        yield f"  {_name_range(range(shown, len(layer.norms)))}: {_format_percent(rest)}"
+    for row in rows:
+        drawn = "" if row.part is None else bar(row.part, room)
+        yield f"  {row.name:{label}}  {row.norm:>9}  {row.share:>7}  {drawn}".rstrip()
+    if rest := name_rest(layer):
+        yield f"  {rest}"
+
+
+def lag_rows(layer: LayerLags) -> list[LagRow]:
+    """Return a row per lag worth showing, or per range of lags if they are many."""
+    ranges = [(lags, _add(layer.shares, lags)) for lags in _divide_into_ranges(layer.telling)]
+    largest = max((share for _, share in ranges if share is not None), default=0.0)
+    return [
+        LagRow(
+            _name_range(lags),
+            _format_norm(_add(layer.norms, lags) or 0.0),
+            _format_percent(share),
+            None if share is None else share / largest,
+        )
+        for lags, share in ranges
+    ]
+
+
+def name_rest(layer: LayerLags) -> str:
+    """Return the lags that have no row, with the sum of their shares; empty if all have one."""
+    shown, shares = layer.telling, layer.shares
+    if shown == len(layer.norms):
+        return ""
+    rest = None if shares[0] is None else sum(share or 0.0 for share in shares[shown:])
+    return f"{_name_range(range(shown, len(layer.norms)))}: {_format_percent(rest)}"
 
 
 def _divide_into_ranges(lags: int) -> list[range]:
@@ -141,7 +173,7 @@ def _list_features(layer: LayerLags, width: int) -> Iterator[str]:
         yield f"  {feature:<7}" + "".join(f"{_format_percent(part):>{_CELL}}" for part in (share, *parts))
 
 
-def _write_answer(layer: LayerLags) -> str:
+def write_answer(layer: LayerLags) -> str:
     """Return the number of steps that have 95 % of the influence, as a sentence."""
     lag = layer.lag_95
     if lag is None:
