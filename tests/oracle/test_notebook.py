@@ -16,6 +16,7 @@ from support.html_parsing import Parsed
 pytestmark = [pytest.mark.oracle, pytest.mark.filterwarnings("ignore")]  # of Jupyter's own
 nbformat = pytest.importorskip("nbformat", reason="needs the extra `oracle`")
 nbclient = pytest.importorskip("nbclient", reason="needs the extra `oracle`")
+pytest.importorskip("matplotlib", reason="needs the extra `plot`")
 pd = pytest.importorskip("pandas", reason="needs the extra `oracle`")
 pytest.importorskip("ipykernel", reason="needs the extra `oracle`")
 
@@ -59,6 +60,9 @@ with lstmdump.open("keras-3.15-func30.keras") as other:
 """,
     "diff": 'lstmdump.diff(model, "tflite-2.21-weather.tflite")',
     "check": "lstmdump.check(model, params=240)",
+    "picture of gates": "lstmdump.plot.gates(lstm)",
+    "picture of states": "lstmdump.plot.states(model.trace(x))",
+    "picture of lags": "lstmdump.plot.lags(model.lags(x), by_feature=True)",
     "verbs": "callable(model.lags), callable(lstmdump.check), callable(lstmdump.export.export)",
 }
 if find_spec("torch"):
@@ -66,11 +70,11 @@ if find_spec("torch"):
 
 
 class Output(NamedTuple):
-    """What a cell shows: what it prints and the text of its value, as HTML as well, and whether there is a picture."""
+    """What a cell shows: what it prints and the text of its value, as HTML as well, and the number of pictures."""
 
     text: str
     html: str
-    has_picture: bool
+    pictures: int
     errors: str
 
 
@@ -85,7 +89,7 @@ def gather(outputs: Sequence[Any]) -> Output:
             data.append(output["data"])
     texts = [one.get("text/plain", "") for one in data]
     return Output(streams["stdout"] + "\n".join(texts), "".join(one.get("text/html", "") for one in data),
-                  any("image/png" in one for one in data), streams["stderr"])  # fmt: skip
+                  sum("image/png" in one for one in data), streams["stderr"])  # fmt: skip
 
 
 def execute(codes: Sequence[str], folder: Path) -> list[Output]:
@@ -213,6 +217,11 @@ def test_arrays_for_pytorch_have_the_shapes_of_its_module(shown: dict[str, Outpu
 def test_a_comparison_is_its_verdict(shown: dict[str, Output]) -> None:
     assert shown["diff"].text == "lstm_1: identical\nthe same"
     assert shown["check"].text == "()"
+
+
+@pytest.mark.parametrize("name", [name for name in CODES if name.startswith("picture")])
+def test_a_figure_shows_itself_once(name: str, shown: dict[str, Output]) -> None:
+    assert shown[name].pictures == 1
 
 
 def test_the_verbs_of_the_command_line_can_be_called(shown: dict[str, Output]) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-CUT = "[…]"  # lines of the output that a document omits
+CUT = "[…]"  # lines of the output that a document omits, or a part of a line
 _BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n*```text\n(.*?)^```\n)?", re.DOTALL | re.MULTILINE)
 _DRIVER = """
 import ast, contextlib, io, json, sys
@@ -62,9 +62,9 @@ def run(codes: Sequence[str], folder: Path) -> list[str]:
 
 
 def pattern(shown: str) -> str:
-    """Return a regular expression for the output that a document shows, in which `CUT` stands for any lines."""
-    lines = shown.rstrip("\n").split("\n")
-    return "\n".join(".*" if line == CUT else re.escape(line) for line in lines)
+    """Return a regular expression for the output that a document shows, with anything for `CUT`."""
+    lines = [".*" if line == CUT else re.escape(line) for line in shown.rstrip("\n").split("\n")]
+    return "\n".join(lines).replace(re.escape(CUT), r"[^\n]*")
 
 
 def matches(shown: str | None, made: str) -> bool:
