@@ -167,10 +167,13 @@ def open(  # noqa: A001 - as in gzip
         NotAnLSTM: The file calls a layer an LSTM, but its shapes are not those of an LSTM.
     """
     from lstmdump.model.limits import DEFAULTS
+    from lstmdump.python.keywords import python_words
     from lstmdump.python.open_model import OpenModel
     from lstmdump.sandbox.guard import ModelPath
 
-    return OpenModel.of(ModelPath(os.fspath(path), DEFAULTS if limits is None else limits, averages=averages).open())
+    with python_words():
+        chosen = DEFAULTS if limits is None else limits
+        return OpenModel.of(ModelPath(os.fspath(path), chosen, averages=averages).open())
 
 
 def __getattr__(name: str) -> object:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from lstmdump.model.sentences import listed
 from lstmdump.replay.lags import LayerLags
@@ -34,6 +34,11 @@ class LagsResult(ModelLags):
 
     def __getitem__(self, place: int) -> LayerLags:
         return self.layers[place]
+
+    def with_notes(self, change: Callable[[Iterable[str]], tuple[str, ...]]) -> LagsResult:
+        """Return the same lags with notes that `change` makes of these."""
+        layers = tuple([replace(layer, notes=change(layer.notes)) for layer in self.layers])
+        return replace(self, layers=layers, notes=change(self.notes))
 
     def _only(self) -> LayerLags:
         if len(self.layers) != 1:

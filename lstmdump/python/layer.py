@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lstmdump.lstm.cell import LSTM
 from lstmdump.lstm.loaded_model import LoadedModel
+from lstmdump.python.keywords import python_words
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -113,15 +115,14 @@ class LSTMLayer(LSTM):
             NoForgetBias: The file does not hold the forget bias, and none is given.
             UnreadableModel: The numbers cannot be read.
         """
-        from dataclasses import replace
-
         from lstmdump.python import given, tracing
         from lstmdump.replay.network import RunOptions
 
         options = RunOptions(dtype, False, activation, recurrent_activation, go_backwards, forget_bias)
-        inputs = given.gather(x, mask=mask, initial=initial, dtype=dtype)
-        found = tracing.run_layer(self._opened, self, inputs, options)
-        return replace(found[self.name], notes=found.notes)
+        with python_words() as in_python:
+            inputs = given.gather(x, mask=mask, initial=initial, dtype=dtype)
+            found = tracing.run_layer(self._opened, self, inputs, options)
+            return replace(found[self.name], notes=in_python(found.notes))
 
     def lags(
         self,
@@ -156,8 +157,10 @@ class LSTMLayer(LSTM):
         from lstmdump.replay.network import RunOptions
 
         options = RunOptions(influence.DTYPE, False, activation, recurrent_activation, go_backwards, forget_bias)
-        inputs = given.gather(x, mask=mask, initial=initial, dtype=influence.DTYPE)
-        return influence.run_layer(self._opened, self, inputs, options, unit=unit, most=most)
+        with python_words() as in_python:
+            inputs = given.gather(x, mask=mask, initial=initial, dtype=influence.DTYPE)
+            found = influence.run_layer(self._opened, self, inputs, options, unit=unit, most=most)
+            return found.with_notes(in_python)
 
     def to_layout(self, layout: str, *, force: bool = False, dtype: str = "keep") -> dict[str, Any] | str:
         """Return the layer as another runtime holds it, under the names within the layer: `weight_ih_l0`.
@@ -180,7 +183,8 @@ class LSTMLayer(LSTM):
         """
         from lstmdump.python import layouts
 
-        return layouts.any_of([self], self.producer, layout, force=force, dtype=dtype, is_named=False)
+        with python_words():
+            return layouts.any_of([self], self.producer, layout, force=force, dtype=dtype, is_named=False)
 
     def to_keras(self, *, force: bool = False) -> dict[str, Array]:
         """Return `kernel` (d, 4m), `recurrent_kernel` (m, 4m) and `bias` (4m,), in the order of `set_weights`.
@@ -233,4 +237,5 @@ class LSTMLayer(LSTM):
     def _arrays(self, layout: str, *, force: bool) -> dict[str, Array]:
         from lstmdump.python import layouts
 
-        return layouts.arrays_of([self], self.producer, layout, force=force, is_named=False)
+        with python_words():
+            return layouts.arrays_of([self], self.producer, layout, force=force, is_named=False)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lstmdump.lstm.loaded_model import LoadedModel
+from lstmdump.python.keywords import python_words
 from lstmdump.python.layer import LSTMLayer
 
 if TYPE_CHECKING:
@@ -168,9 +170,11 @@ class OpenModel(LoadedModel, Mapping[str, LSTMLayer]):
         from lstmdump.replay.network import RunOptions
 
         options = RunOptions(dtype, chain, activation, recurrent_activation, go_backwards, forget_bias)
-        inputs = given.gather(x, mask=mask, initial=initial, dtype=dtype)
-        wanted = tracing.TraceRequest(layer, into, mask is not None, initial is not None, options)
-        return tracing.run(self, inputs, wanted)
+        with python_words("layer=NAME") as in_python:
+            inputs = given.gather(x, mask=mask, initial=initial, dtype=dtype)
+            wanted = tracing.TraceRequest(layer, into, mask is not None, initial is not None, options)
+            found = tracing.run(self, inputs, wanted)
+            return replace(found, notes=in_python(found.notes))
 
     def lags(
         self,
@@ -216,9 +220,10 @@ class OpenModel(LoadedModel, Mapping[str, LSTMLayer]):
         from lstmdump.replay.network import RunOptions
 
         options = RunOptions(influence.DTYPE, False, activation, recurrent_activation, go_backwards, forget_bias)
-        inputs = given.gather(x, mask=mask, initial=initial, dtype=influence.DTYPE)
-        wanted = influence.LagsRequest(of, into, inputs.describe(), mask is not None, initial is not None, options)
-        return influence.run(self, inputs, wanted, unit=unit, most=most)
+        with python_words("of=NAME") as in_python:
+            inputs = given.gather(x, mask=mask, initial=initial, dtype=influence.DTYPE)
+            wanted = influence.LagsRequest(of, into, inputs.describe(), mask is not None, initial is not None, options)
+            return influence.run(self, inputs, wanted, unit=unit, most=most).with_notes(in_python)
 
     def to_layout(self, layout: str, *, force: bool = False, dtype: str = "keep") -> dict[str, Any] | str:
         """Return all LSTM layers as another runtime holds them, under the names of `lstmdump export --layout`.
@@ -242,7 +247,8 @@ class OpenModel(LoadedModel, Mapping[str, LSTMLayer]):
         """
         from lstmdump.python import layouts
 
-        return layouts.any_of(self.lstms, self.producer, layout, force=force, dtype=dtype)
+        with python_words("model[NAME].to_layout"):
+            return layouts.any_of(self.lstms, self.producer, layout, force=force, dtype=dtype)
 
     def to_pytorch(self, *, force: bool = False) -> dict[str, Array]:
         """Return the state dict of a module with a `torch.nn.LSTM` for each layer: `lstm_1.weight_ih_l0`, ….
@@ -252,4 +258,5 @@ class OpenModel(LoadedModel, Mapping[str, LSTMLayer]):
         """
         from lstmdump.python import layouts
 
-        return layouts.arrays_of(self.lstms, self.producer, "pytorch", force=force)
+        with python_words("model[NAME].to_pytorch"):
+            return layouts.arrays_of(self.lstms, self.producer, "pytorch", force=force)

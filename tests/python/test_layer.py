@@ -148,7 +148,7 @@ def test_states_that_are_not_a_pair_are_refused(weather: lstmdump.LSTM, initial:
         ([[1.0], [1.0, 2.0]], "x: numpy makes no array of it"),
         (np.zeros((0, 3)), r"x: it is \(0, 3\), which is empty"),
         (3.0, "x: it is .*, which has no axis"),
-        ([[1e39, 0, 0]], r"too large for float32; use --dtype float64"),
+        ([[1e39, 0, 0]], r"too large for float32; use dtype=\"float64\""),
     ],
     ids=["width", "NaN", "text", "objects", "ragged", "empty", "number", "too large"],
 )  # fmt: skip
