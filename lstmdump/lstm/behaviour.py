@@ -204,6 +204,19 @@ def stated(lstm: LSTM, producer: str) -> Stated:
     )
 
 
+def list_assumed(lstm: LSTM) -> frozenset[str]:
+    """Return what `of` assumes as the file does not state it: `activation`, `recurrent_activation`, `go_backwards`.
+
+    A default that only a graph would show, and the direction of a half that is known by its name, count as assumed.
+    """
+    settings = _read_settings(lstm)
+    names = ["go_backwards"] if settings.go_backwards is None and settings.direction is None else []
+    if not _has_fixed_activations(lstm):
+        activations = ("activation", "recurrent_activation")
+        names += [name for name in activations if getattr(settings, name) is None]
+    return frozenset(names)
+
+
 def cautions(lstm: LSTM) -> Iterator[str]:
     """Yield notes on what the file states of a layer that a reader of its arrays should know."""
     settings = _read_settings(lstm)

@@ -220,8 +220,8 @@ def _measure_columns(pairs: Sequence[ArrayPair], sums: Sequence[_Sums]) -> None:
 def _measure_alone(pair: ArrayPair, found: _Sums) -> None:
     if pair.is_mixed and len(pair.first.shape) == 2:
         for rows, columns in list_tiles(pair.first.shape):
-            before, after = pair.first.part(rows, columns).read(), pair.second.part(rows, columns).read()
-            found.add(before, after, (rows.start, columns.start))
+            before, after = (one.part(rows, columns).read() for one in (pair.first, pair.second))
+            found.add(np.ascontiguousarray(before), np.ascontiguousarray(after), (rows.start, columns.start))
         return
     found.pass_over(0, pair.same_rows)
     for row, before, after in _read_both(pair.first, pair.second, pair.same_rows):

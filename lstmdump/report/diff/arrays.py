@@ -7,10 +7,13 @@ from typing import NamedTuple
 
 from lstmdump.lstm import LSTM
 from lstmdump.lstm.cell import GATES
+from lstmdump.lstm.roles import Role
 from lstmdump.model.tensor import Tensor
 from lstmdump.replay.differences.pairs import ArrayPair, count_same_rows
 
 _ARRAYS = "WUbV"
+_P = "P"
+_BESIDE = (Role.NORMALIZATION, Role.NORMALIZATION_OF_ALL, Role.PROJECTION_BIAS)  # which belong to no array of a gate
 _TRANSPOSED = ".T"  # how `Layout.parts` writes that a gate's array is the transpose of what is stored
 
 
@@ -24,7 +27,7 @@ class GateArray(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Its name: `W_i`, or `P` for the projection."""
+        """Its name: `W_i`, `P` for the projection, or that of a stored array that is beside the gates."""
         return f"{self.array}_{self.gate}" if self.gate else self.array
 
     @property
@@ -41,12 +44,17 @@ def list_arrays(a: LSTM, b: LSTM) -> list[GateArray]:
         for array in _ARRAYS
         for gate in GATES
     ]
-    found.append(GateArray("P", "", get_array(a, "P", ""), get_array(b, "P", "")))
+    beside = [weight.name for lstm in (a, b) for weight in lstm.weights if weight.role in _BESIDE]
+    found += [
+        GateArray(array, "", get_array(a, array, ""), get_array(b, array, "")) for array in (_P, *dict.fromkeys(beside))
+    ]
     return [one for one in found if not (one.first is None and one.second is None)]
 
 
 def get_array(lstm: LSTM, array: str, gate: str) -> Tensor | None:
-    """Return the array W, U, b or V of a gate, or the projection P of none; None where the layer has no such array."""
+    """Return W, U, b or V of a gate, or what is of no gate: P, or a stored array by its name; None if there is none."""
+    if not gate and array != _P:
+        return next((weight.tensor for weight in lstm.weights if weight.name == array), None)
     found: Tensor | None = getattr(lstm.gates[gate], array) if gate else lstm.projection_kernel
     return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from lstmdump.errors import CannotReplay
 from lstmdump.lstm import LSTM, behaviour
@@ -72,32 +72,47 @@ def _word_sizes(lstm: LSTM) -> str:
 
 
 def _list_computed(a: LSTM, b: LSTM, first_producer: str, second_producer: str) -> Iterator[ComputedDifference]:
-    """Yield what the layers compute otherwise, as far as the files state it, or by their defaults."""
-    ways = _word_behaviour(a, first_producer), _word_behaviour(b, second_producer)
-    for what in ways[0]:
-        if ways[0][what] != ways[1][what]:
-            yield ComputedDifference(what, ways[0][what], ways[1][what])
+    """Yield what the layers compute otherwise; what a file does not state is what its release has by default."""
+    ways = _describe(a, first_producer), _describe(b, second_producer)
+    for what, first in ways[0].items():
+        second = ways[1].get(what, first)
+        if first.words != second.words:
+            yield ComputedDifference(what, first.words, second.words, (first.is_assumed, second.is_assumed))
 
 
-_SETTINGS = ("recurrent_activation", "output_activation", "go_backwards", "gate_clip", "cell_clip", "projection_clip")
+class _Setting(NamedTuple):
+    """A thing that a layer computes, in words, and whether its file does not state it."""
+
+    words: str
+    is_assumed: bool = False
 
 
-def _word_behaviour(lstm: LSTM, producer: str) -> dict[str, str]:
+def _describe(lstm: LSTM, producer: str) -> dict[str, _Setting]:
+    """Return what a layer computes beside its arrays; where it computes more than an LSTM, only that."""
     try:
         found = behaviour.of(lstm, producer)
     except CannotReplay as error:
-        return {"activation": str(error)} | dict.fromkeys(_SETTINGS, "")
-    return {
+        return {"equations": _Setting(str(error))}
+    assumed = behaviour.list_assumed(lstm)
+    words: dict[str, str] = {
         "activation": word_with_slope(found.activation, found.keras),
         "recurrent_activation": word_with_slope(found.recurrent_activation, found.keras),
         "output_activation": (
-            "" if found.output_activation is None else word_with_slope(found.output_activation, found.keras)
+            "as the candidate"
+            if found.output_activation is None
+            else word_with_slope(found.output_activation, found.keras)
         ),
         "go_backwards": str(found.go_backwards).lower(),
-        "gate_clip": str(found.gate_clip),
-        "cell_clip": str(found.cell_clip),
-        "projection_clip": str(found.projection_clip),
+        "gate_clip": _word_bound(found.gate_clip),
+        "cell_clip": _word_bound(found.cell_clip),
+        "projection_clip": _word_bound(found.projection_clip),
     }
+    described = {what: _Setting(word, what in assumed) for what, word in words.items()}
+    return {"equations": _Setting("those of an LSTM")} | described
+
+
+def _word_bound(bound: float | None) -> str:
+    return "none" if bound is None else f"{bound:g}"
 
 
 def _compare_arrays(a: LSTM, b: LSTM, tolerance: float) -> tuple[list[ArrayVerdict], list[str]]:

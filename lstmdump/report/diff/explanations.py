@@ -48,8 +48,9 @@ def explain(
         sentences.append(words)
         left = [one for one in left if one.gate not in gates]
     by_words: dict[str, list[str]] = {}
+    only_forget = all(one.gate == "f" for one in left if one.array == "b")
     for one in left:
-        words, verdict = _explain_array(a, b, one, judged[one.name], measured[one.name])
+        words, verdict = _explain_array(a, b, one, judged[one.name], measured[one.name], only_forget=only_forget)
         if words:
             by_words.setdefault(words, []).append(one.name)
         if verdict is not None:
@@ -88,14 +89,16 @@ def _word(gate: str) -> str:
 
 
 def _explain_array(
-    a: LSTM, b: LSTM, one: GateArray, judged: ArrayVerdict, measured: Measured
+    a: LSTM, b: LSTM, one: GateArray, judged: ArrayVerdict, measured: Measured, *, only_forget: bool
 ) -> tuple[str, ArrayVerdict | None]:
     """Return what explains the difference of an array, in words, and its verdict if that is better than different."""
     pair = pair_arrays(a, b, one.array, one.gate)
     if pair is None or one.first is None or one.second is None:
         return "", None
     if one.name == "b_f" and (added := explaining.find_added(pair)) is not None:
-        return _word_forget_bias(a, b, added, judged)
+        words, verdict = _word_forget_bias(a, b, added, judged)
+        if only_forget or verdict is not None:
+            return words, verdict
     if one.array == "b" and (words := _find_split_bias(a, b, one.gate)):
         return words, None
     if one.array in "WU" and explaining.is_reordered(one.first, one.second):

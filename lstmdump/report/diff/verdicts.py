@@ -42,11 +42,24 @@ class ArrayVerdict(NamedTuple):
 
 
 class ComputedDifference(NamedTuple):
-    """What one layer computes otherwise than the other: `recurrent_activation`, as text in both."""
+    """What one layer computes otherwise than the other: `recurrent_activation`, as text in both.
+
+    Attributes:
+        what: what is computed.
+        first: how the first layer computes it.
+        second: how the second does.
+        assumed: for both, whether the file does not state it, so that this is the default of the release.
+    """
 
     what: str
     first: str
     second: str
+    assumed: tuple[bool, bool] = (False, False)
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether both files state it."""
+        return not any(self.assumed)
 
 
 class LayerDifference(NamedTuple):
@@ -72,9 +85,10 @@ class LayerDifference(NamedTuple):
 
     @property
     def is_same(self) -> bool:
-        """Whether both layers compute the same."""
-        same = all(array.verdict != DIFFERENT for array in self.arrays)
-        return same and None not in (self.first, self.second) and not self.computed and self.sizes is None
+        """Whether both layers compute the same, as far as the files state it."""
+        arrays = all(array.verdict != DIFFERENT for array in self.arrays)
+        computed = not any(one.is_certain for one in self.computed)
+        return arrays and computed and None not in (self.first, self.second) and self.sizes is None
 
 
 class ModelDifference(NamedTuple):

@@ -15,6 +15,7 @@ from lstmdump.report.diff.verdicts import (
     ROUNDED,
     WITHIN,
     ArrayVerdict,
+    ComputedDifference,
     LayerDifference,
     ModelDifference,
 )
@@ -61,7 +62,7 @@ def summarise(layer: LayerDifference) -> str:
     different = [array for array in layer.arrays if array.verdict == DIFFERENT]
     if different:
         return f"{len(different):,} of {plural(len(layer.arrays), 'array')} different"
-    if layer.computed:
+    if not layer.is_same:
         return "the same arrays, but they compute something else"
     kinds = dict.fromkeys(_word_verdict(array) for array in layer.arrays if array.verdict != IDENTICAL)
     return "identical" if not kinds else f"the same: {', '.join(kinds)}"
@@ -77,7 +78,16 @@ def list_differences(layer: LayerDifference) -> Iterator[str]:
     if len(different) > _MOST_ARRAYS:
         yield f"and {plural(len(different) - _MOST_ARRAYS, 'more array')}"
     for one in layer.computed:
-        yield f"{one.what}: {visible(one.first)} against {visible(one.second)}"
+        yield _word_computed(one)
+
+
+def _word_computed(one: ComputedDifference) -> str:
+    """Return what two layers compute otherwise; `(not stated)` is behind what a file leaves to its release."""
+    first, second = (
+        visible(words) + " (not stated)" * is_assumed
+        for words, is_assumed in zip((one.first, one.second), one.assumed, strict=True)
+    )
+    return f"{one.what}: {first} against {second}"
 
 
 def _how_far(array: ArrayVerdict) -> tuple[float, str]:
@@ -88,7 +98,7 @@ def _list_cells(array: ArrayVerdict) -> list[str]:
     """Return what is shown of an array that differs: how many numbers, by how much, and the first of them."""
     if array.detail:
         return [array.array, array.detail, "", "", ""]
-    moved = "" if array.moved is None else f"{array.moved:.2%}"
+    moved = "" if array.moved is None or math.isinf(array.moved) else f"{array.moved:.2%}"
     place = "" if array.place is None else f"[{', '.join(map(str, array.place))}] "
     first, second = array.values
     return [array.array, f"{array.differing:,} of {array.size:,}", f"{array.largest:.3g}", moved,
@@ -132,9 +142,13 @@ def _record_layer(layer: LayerDifference) -> dict[str, Any]:
         "same": layer.is_same,
         "arrays": [_record_array(array) for array in layer.arrays],
         "explanations": list(layer.explanations),
-        "computes": [{"what": one.what, "first": one.first, "second": one.second} for one in layer.computed],
+        "computes": [_record_computed(one) for one in layer.computed],
         "sizes": None if layer.sizes is None else list(layer.sizes),
     }
+
+
+def _record_computed(one: ComputedDifference) -> dict[str, Any]:
+    return {"what": one.what, "first": one.first, "second": one.second, "stated": one.is_certain}
 
 
 def _record_array(array: ArrayVerdict) -> dict[str, Any]:

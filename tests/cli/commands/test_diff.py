@@ -96,6 +96,29 @@ def test_what_is_computed_otherwise_is_a_difference(run: Run, tmp_path: Path) ->
     assert "recurrent_activation: sigmoid against hard_sigmoid(0.2x+0.5)" in outcome.out
 
 
+def test_what_only_one_file_states_is_shown_and_is_no_difference(run: Run, tmp_path: Path) -> None:
+    config = builders.sequential(builders.lstm_config("one", activation="relu", recurrent_activation="hard_sigmoid"))
+    outcome = run("diff", write(tmp_path / "a.h5", "one"), write(tmp_path / "b.h5", "one", config=config))
+    assert outcome.status == 0
+    assert outcome.out == "one: identical\n  activation: tanh (not stated) against relu\nthe same\n"
+
+
+def test_json_tells_what_is_stated(run: Run, tmp_path: Path) -> None:
+    config = builders.sequential(builders.lstm_config("one", activation="relu", recurrent_activation="hard_sigmoid"))
+    outcome = run("diff", write(tmp_path / "a.h5", "one"), write(tmp_path / "b.h5", "one", config=config), "--json")
+    assert json.loads(outcome.out)["layers"][0]["computes"] == [
+        {"what": "activation", "first": "tanh", "second": "relu", "stated": False}
+    ]
+
+
+def test_a_layer_that_computes_more_is_different_in_one_line(run: Run, tmp_path: Path) -> None:
+    configs = [builders.sequential(builders.lstm_config("one", activation=value)) for value in ("tanh", 3)]
+    models = [write(tmp_path / f"{place}.h5", "one", config=config) for place, config in enumerate(configs)]
+    lines = run("diff", *models).out.splitlines()
+    assert len(lines) == 3
+    assert lines[1].startswith("  equations: those of an LSTM against ")
+
+
 def test_what_has_moved_most_comes_first(run: Run, tmp_path: Path) -> None:
     made = builders.gates(3, 4)
     after = made | {"W_o": made["W_o"] * np.float32(3), "b_i": made["b_i"] + builders.numbers(4) / 100}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import builders
+from support import builders, pytorch_builders
 
 import lstmdump
 from lstmdump.report.diff import comparison
@@ -139,6 +139,66 @@ def test_quantisation_within_half_a_step_is_the_same(before: Made, name: str) ->
     layer = compare(before, before | {name: after})
     assert verdicts(layer)[name] in (QUANTISED, WITHIN, IDENTICAL)
     assert layer.is_same
+
+
+def as_pytorch(made: Made, own: Made) -> Made:
+    """Return `made` as nn.LSTM holds it, with `own` for the second of its two biases."""
+    both = {leaf: np.concatenate([made[f"{array}_{gate}"].T for gate in GATES]) for leaf, array in
+            (("weight_ih_l0", "W"), ("weight_hh_l0", "U"), ("bias_ih_l0", "b"))}  # fmt: skip
+    return both | {"bias_hh_l0": np.concatenate([own[f"b_{gate}"] for gate in GATES])}
+
+
+def compare_with_pytorch(before: Made, after: Made, own: Made) -> LayerDifference:
+    with tempfile.TemporaryDirectory() as name:
+        paths = (
+            write(Path(name), "a.h5", before),
+            pytorch_builders.write_safetensors(Path(name) / "b.safetensors", as_pytorch(after, own)),
+        )
+        with lstmdump.open(paths[0]) as a, lstmdump.open(paths[1]) as b:
+            (layer,) = comparison.compare(a, b, (a.lstms, b.lstms)).layers
+    return layer
+
+
+ZEROS = {f"b_{gate}": np.zeros(M, np.float32) for gate in GATES}
+
+
+@given(made)
+@settings(max_examples=30, deadline=None)
+def test_a_model_of_keras_and_of_pytorch_are_the_same(before: Made) -> None:
+    assert compare_with_pytorch(before, before, ZEROS).is_same
+
+
+@given(made, st.sampled_from([f"{array}_{gate}" for array in "WU" for gate in GATES]), st.integers(0, 1000))
+@settings(max_examples=50, deadline=None)
+def test_one_changed_number_is_found_in_rows_of_pytorch(before: Made, name: str, turn: int) -> None:
+    place = np.unravel_index(turn % before[name].size, before[name].shape)
+    values = before[name].copy()
+    values[place] += 0.5
+    (array,) = [
+        array for array in compare_with_pytorch(before, before | {name: values}, ZEROS).arrays if array.differing
+    ]
+    assert (array.array, array.differing, array.place) == (name, 1, tuple(map(int, place)))
+
+
+@given(made)
+@settings(max_examples=30, deadline=None)
+def test_a_bias_that_is_one_of_two_is_named(before: Made) -> None:
+    layer = compare_with_pytorch(before, before, {name: values + 1 for name, values in before.items()})
+    assert layer.explanations == (
+        "b_i, b_f, b_c, b_o: the second adds two biases, of which one is that of the first, and the other is not 0",
+    )
+
+
+def test_what_is_added_to_all_biases_is_not_a_forget_bias() -> None:
+    before = builders.gates(D, M)
+    after = before | {f"b_{gate}": before[f"b_{gate}"] + np.float32(0.5) for gate in GATES}
+    assert compare(before, after).explanations == ("b_i, b_f, b_c, b_o: 0.5 is added to every number",)
+
+
+def test_arrays_of_one_gate_that_are_scaled_are_named_together() -> None:
+    before = builders.gates(D, M)
+    after = before | {f"{array}_i": before[f"{array}_i"] * np.float32(2) for array in "WUb"}
+    assert compare(before, after).explanations == ("W_i, U_i, b_i: every number is multiplied by 2",)
 
 
 def test_a_difference_within_the_tolerance_is_the_same() -> None:
