@@ -10,13 +10,12 @@ import operator
 from typing import NamedTuple
 
 from lstmdump.model.settings import ActivationName
+from lstmdump.readers.gate_sums import PARTS, GatePart, find_part, read_terms
 from lstmdump.readers.onnx.activations import DEFAULTS, name_in_keras
 from lstmdump.readers.onnx.constants import Constants, Value
 from lstmdump.readers.onnx.graph import OnnxNode
 from lstmdump.readers.onnx.values import At, OnnxValues
 
-_PARTS = 4
-_MAX_TERMS = 24  # of the sum of a gate, with the nodes that add them and cut them
 _MAX_COUNTED = 100_000  # sums that are read in a graph; a genuine one has fewer around its activations
 _MAX_RAMP = 6  # operators of a hard sigmoid that is put together
 _ACTIVATIONS = frozenset({"Elu", "HardSigmoid", "LeakyRelu", "Relu", "Sigmoid", "Softplus", "Softsign", "Tanh",
@@ -26,6 +25,7 @@ _ARITHMETIC = {"Add": operator.add, "Div": operator.floordiv, "Mul": operator.mu
 _SAME_NUMBERS = frozenset({"Cast", "Reshape", "Squeeze", "Unsqueeze"})
 _MAX_PLACE = 8  # operators that compute the beginning or the end of a slice
 _ROUNDING = 1e-6
+_TO_THE_END = 1 << 30  # columns; more than that, as the end of a slice, are all that there are
 _MATRIX = 2
 
 
@@ -35,13 +35,6 @@ class WeightProduct(NamedTuple):
     taken: At
     matrix: Value
     is_turned: bool
-
-
-class GatePart(NamedTuple):
-    """One of four equal parts of the columns; `width` is how many columns it has, where the graph states it."""
-
-    place: int
-    width: int | None = None
 
 
 class SumOfGate(NamedTuple):
@@ -188,16 +181,9 @@ class OnnxSums(OnnxValues):
         self._counted += 1
         if self._counted > _MAX_COUNTED:
             return None
-        waiting: list[tuple[At, GatePart | None]] = [(at, None)]
         terms = _SumTerms()
-        for _ in range(_MAX_TERMS):
-            if not waiting:
-                return terms.make_sum()
-            inner = self._read_term(*waiting.pop(), terms)
-            if inner is None:
-                return None
-            waiting.extend(inner)
-        return None
+        is_whole = read_terms(at, lambda term, part: self._read_term(term, part, terms))
+        return terms.make_sum() if is_whole else None
 
     def _read_term(self, at: At, part: GatePart | None, terms: _SumTerms) -> list[tuple[At, GatePart | None]] | None:
         """Return the terms that the one at `at` consists of; none after adding it to `terms`, if it is a single one.
@@ -248,11 +234,11 @@ class OnnxSums(OnnxValues):
 
     def _read_cut(self, node: OnnxNode, at: At) -> tuple[At, GatePart] | None:
         """Return what `node` cuts in four, and which part its output `at` is; None if it does not do that."""
-        if node.operation == "Split" and len(node.outputs) == _PARTS and node.integer("axis") in (1, -1):
+        if node.operation == "Split" and len(node.outputs) == PARTS and node.integer("axis") in (1, -1):
             widths = node.home.integers(node.input(1)) if node.input(1) else None
             if "split" in node.attributes:
                 widths = node.attributes["split"].integers()
-            if widths is not None and (len(widths) != _PARTS or len(set(widths)) != 1):
+            if widths is not None and (len(widths) != PARTS or len(set(widths)) != 1):
                 return None
             width = None if widths is None else widths[0]
             return self.source(node, 0), GatePart(node.outputs.index(at.name), width)
@@ -310,10 +296,8 @@ class OnnxSums(OnnxValues):
             return None
         if axes not in ((1,), (-1,)) or steps != (1,):
             return None
-        start, width = starts[0], ends[0] - starts[0]
-        if start < 0 or ends[0] >= 1 << 30:  # to the end: the last of four parts
-            width = -start if start < 0 else start // (_PARTS - 1)
-            start = width * (_PARTS - 1)
-        if width <= 0 or start % width or start // width >= _PARTS:
-            return None
-        return self.source(node, 0), GatePart(start // width, width)
+        start, stop = starts[0], None if ends[0] >= _TO_THE_END else ends[0]
+        if start < 0:  # counted from the end: the last of four parts
+            start, stop = -start * (PARTS - 1), None
+        part = find_part(start, stop)
+        return None if part is None else (self.source(node, 0), part)

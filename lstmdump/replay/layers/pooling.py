@@ -87,8 +87,8 @@ class AveragePooling(DropsMask):
         return self._sum(np.ones((1, *values.shape[1:-1], 1), values.dtype))
 
 
-class GlobalMaxPooling(DropsMask):
-    """A GlobalMaxPooling layer, which takes masked steps as they are.
+class _GlobalPooling(DropsMask):
+    """A layer that makes one number of each channel.
 
     Args:
         name: Its name.
@@ -100,6 +100,10 @@ class GlobalMaxPooling(DropsMask):
         super().__init__(name)
         self._axes = tuple(range(1, 1 + axes))
         self._keeps_axes = keeps_axes
+
+
+class GlobalMaxPooling(_GlobalPooling):
+    """A GlobalMaxPooling layer, which takes masked steps as they are."""
 
     def compute(self, given: Signal) -> Array:
         """Return the largest number of each channel, (batch, channels)."""
@@ -115,19 +119,8 @@ class GlobalMaxPooling(DropsMask):
         return result
 
 
-class GlobalAveragePooling(DropsMask):
-    """A GlobalAveragePooling layer. Masked steps do not count; the mean of no step is NaN.
-
-    Args:
-        name: Its name.
-        axes: The number of axes between batch and channels.
-        keeps_axes: Whether these remain, with length 1.
-    """
-
-    def __init__(self, name: str, axes: int, *, keeps_axes: bool) -> None:
-        super().__init__(name)
-        self._axes = tuple(range(1, 1 + axes))
-        self._keeps_axes = keeps_axes
+class GlobalAveragePooling(_GlobalPooling):
+    """A GlobalAveragePooling layer. Masked steps do not count; the mean of no step is NaN."""
 
     def compute(self, given: Signal) -> Array:
         """Return the mean of each channel, (batch, channels)."""

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from lstmdump.readers.gate_sums import PARTS, GatePart, find_part, read_terms
 from lstmdump.readers.tensorflow.graph.cell_walk import CellWalk
 from lstmdump.readers.tensorflow.graph.cells import ADDING, JOINING, SPLIT, VARIABLES, are_pieces, variables_behind
 from lstmdump.readers.tensorflow.graph.graph_def import Node, constant, integers, scalar
 
-_PARTS = 4
-_MAX_TERMS = 24  # of the sum of a gate, with the nodes that add them and cut them
 _SUMMING = (*ADDING, "BiasAdd")
 _TRANSPOSING = ("transpose_a", "transpose_b")
 _SLICING = {"Slice": 3, "StridedSlice": 4}
@@ -36,13 +35,6 @@ class Peephole(NamedTuple):
     state: str
 
 
-class Part(NamedTuple):
-    """One of four equal parts of the columns; `width` is how many columns it has, where slices show it."""
-
-    place: int
-    width: int | None = None
-
-
 class GateSum(NamedTuple):
     """The sum of a gate: its terms, the number added, and which part of the columns of all gates it is, if any."""
 
@@ -50,7 +42,7 @@ class GateSum(NamedTuple):
     biases: tuple[str, ...]
     peepholes: tuple[Peephole, ...]
     added: float
-    part: Part | None
+    part: GatePart | None
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -66,7 +58,7 @@ class _Terms:
         self.biases: list[str] = []
         self.peepholes: list[Peephole] = []
         self.added = 0.0
-        self.parts: set[Part | None] = set()
+        self.parts: set[GatePart | None] = set()
 
     def make_sum(self) -> GateSum | None:
         """Return the sum, or None if its terms are cut at different columns."""
@@ -81,18 +73,11 @@ class SumWalk(CellWalk):
 
     def read_sum(self, name: str) -> GateSum | None:
         """Return the sum at `name`, if it consists of the terms of a gate and nothing else."""
-        waiting: list[tuple[str, Part | None]] = [(name, None)]
         terms = _Terms()
-        for _ in range(_MAX_TERMS):
-            if not waiting:
-                return terms.make_sum()
-            inner = self._read_term(*waiting.pop(), terms)
-            if inner is None:
-                return None
-            waiting.extend(inner)
-        return None
+        is_whole = read_terms(name, lambda term, part: self._read_term(term, part, terms))
+        return terms.make_sum() if is_whole else None
 
-    def _read_term(self, name: str, part: Part | None, terms: _Terms) -> list[tuple[str, Part | None]] | None:
+    def _read_term(self, name: str, part: GatePart | None, terms: _Terms) -> list[tuple[str, GatePart | None]] | None:
         """Return the terms that the one at `name` consists of; none after adding it to `terms`, if it is a single one.
 
         The result is None if it is not a term of a gate.
@@ -108,7 +93,7 @@ class SumWalk(CellWalk):
             return [cut] if part is None else None
         return [] if self._add_single(node, part, terms) else None
 
-    def _add_single(self, node: Node, part: Part | None, terms: _Terms) -> bool:
+    def _add_single(self, node: Node, part: GatePart | None, terms: _Terms) -> bool:
         """Add a term that is not a sum itself to `terms`; return whether it is that of a gate."""
         if node.operation == "MatMul" and (found := self._read_products(node)):
             terms.products += found
@@ -124,23 +109,21 @@ class SumWalk(CellWalk):
             return False
         return True
 
-    def _read_cut(self, node: Node, at: str) -> tuple[str, Part] | None:
+    def _read_cut(self, node: Node, at: str) -> tuple[str, GatePart] | None:
         """Return what `node` cuts in four, and which part its output `at` is; None if it does not do that."""
         place = at.partition(":")[2]
         number = int(place) if place.isdecimal() else 0
         if node.operation == SPLIT and len(node.inputs) == 2:
-            return (node.inputs[1], Part(number)) if node.number("num_split") == _PARTS else None
+            return (node.inputs[1], GatePart(number)) if node.number("num_split") == PARTS else None
         if node.operation == "SplitV" and len(node.inputs) == 3:
             widths = self._read_integers(node.inputs[1]) or ()
-            is_even = len(widths) == _PARTS and len(set(widths[:-1])) == 1 and widths[-1] in (-1, widths[0])
-            return (node.inputs[0], Part(number, widths[0])) if is_even else None
+            is_even = len(widths) == PARTS and len(set(widths[:-1])) == 1 and widths[-1] in (-1, widths[0])
+            return (node.inputs[0], GatePart(number, widths[0])) if is_even else None
         columns = self.read_columns(node)
         if columns is None:
             return None
-        start, stop = columns
-        width = start // (_PARTS - 1) if stop is None else stop - start
-        is_part = width > 0 and start % width == 0 and start // width < _PARTS
-        return (node.inputs[0], Part(start // width, width)) if is_part else None
+        part = find_part(*columns)
+        return None if part is None else (node.inputs[0], part)
 
     def read_columns(self, node: Node) -> tuple[int, int | None] | None:
         """Return the columns that `node`, a slice, takes of all rows: the first, and the one after the last.
