@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from lstmdump.errors import OutputUnwritable
 from lstmdump.model.escape import shortened
-from lstmdump.model.zipfiles import crc32
+from lstmdump.model.zip.archives import crc32
 
 _STORED, _DEFLATED = 0, 8
 _ZIP64 = 45  # the version of the format that has members beyond 4 GiB

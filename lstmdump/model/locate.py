@@ -24,10 +24,10 @@ def at(path: str | os.PathLike[str], limits: Limits = DEFAULTS, below: str = "")
     if not is_url(text):
         return Location(text, limits=limits, below=below)
     try:
-        from lstmdump.model import remote
+        from lstmdump.model.remote import files
     except ImportError as error:
         raise MissingDependency("models at URLs need fsspec; pip install 'fsspec[http]'") from error
-    return remote.at(text, limits)
+    return files.at(text, limits)
 
 
 def is_url(path: str) -> bool:
@@ -39,7 +39,7 @@ def is_url(path: str) -> bool:
 def absolute(path: str) -> str:
     """Return `path` as an absolute path; a URL becomes a portable path of its scheme, host or bucket, and path."""
     if is_url(path):
-        from lstmdump.model import urls
+        from lstmdump.model.remote import urls
 
         path = urls.as_path(path)
     return os.path.abspath(path)

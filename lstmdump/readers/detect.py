@@ -16,7 +16,7 @@ from lstmdump.model.named_tuple import NamedTuple
 if TYPE_CHECKING:
     from lstmdump.model.limits import Limits
     from lstmdump.model.location import Location
-    from lstmdump.model.zipfiles import Archive
+    from lstmdump.model.zip.archives import Archive
 
 
 class Format(enum.Enum):
@@ -477,10 +477,10 @@ def _has_hdf5_after_user_block(file: BinaryIO, size: int) -> bool:
 
 
 def _detect_zip(file: BinaryIO, limits: Limits, broken: type[UnknownFormat]) -> Format:
-    from lstmdump.model import zipfiles
+    from lstmdump.model.zip import archives
 
     try:
-        archive = zipfiles.Archive(file, limits)
+        archive = archives.Archive(file, limits)
         members = archive.names()
         source = _read_source(archive) if _RECORD in members else None
     except (NotImplementedError, ValueError, OSError) as error:

@@ -15,7 +15,8 @@ from lstmdump.errors import CorruptModel, DoesNotFit, NoForgetBias, OutputClash,
 from lstmdump.export import atomic, gates
 from lstmdump.export.gates import Job, Settings, export, plan
 from lstmdump.lstm.loaded_model import LoadedModel
-from lstmdump.model import locate, zipfiles
+from lstmdump.model import locate
+from lstmdump.model.zip import archives
 from lstmdump.readers.keras.weights_h5.member_window import MemberWindow
 from lstmdump.sandbox.guard import ModelPath
 
@@ -172,7 +173,7 @@ def test_a_changed_byte_in_an_archive_is_reported_and_nothing_is_written(
     assert [item.name for item in tmp_path.iterdir()] == ["m.keras"]
 
 
-@pytest.mark.skipif(zipfiles.crc32_combine is None, reason="a function of isal")
+@pytest.mark.skipif(archives.crc32_combine is None, reason="a function of isal")
 def test_the_numbers_in_an_archive_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, counts = large_keras(tmp_path / "m.keras"), []
     before = MemberWindow._fetch

@@ -89,8 +89,8 @@ def test_an_existing_file_named_like_a_url_is_that_file(folder: Path, monkeypatc
 
 
 def test_without_fsspec_the_error_names_the_extra_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "lstmdump.model.remote", raising=False)
-    monkeypatch.delattr("lstmdump.model.remote", raising=False)  # where an earlier test has imported it
+    monkeypatch.delitem(sys.modules, "lstmdump.model.remote.files", raising=False)
+    monkeypatch.delattr("lstmdump.model.remote.files", raising=False)  # where an earlier test has imported it
     monkeypatch.setitem(sys.modules, "fsspec", None)
     with pytest.raises(MissingDependency, match=r"pip install 'fsspec\[http\]'"):
         at("https://host/m.h5")

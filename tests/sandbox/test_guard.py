@@ -178,7 +178,7 @@ def test_a_mistyped_setting_is_an_error_for_every_model(
 
 
 def test_a_server_that_does_not_answer_is_reported_while_it_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lstmdump.model.http_requests.SILENCE", 1)
+    monkeypatch.setattr("lstmdump.model.remote.http_requests.SILENCE", 1)
     monkeypatch.setattr("lstmdump.sandbox.worker._TICK", 0.1)
     told: list[tuple[str, int]] = []
     with socket.create_server(("127.0.0.1", 0)) as server:

@@ -12,9 +12,10 @@ import zipfile
 from typing import Any, BinaryIO
 
 from lstmdump.errors import CorruptModel, RefusedModel, UnsupportedFormat
-from lstmdump.model import budget, zipfiles
+from lstmdump.model import budget
 from lstmdump.model.limits import Limits
-from lstmdump.model.zipfiles import crc32
+from lstmdump.model.zip import archives
+from lstmdump.model.zip.archives import crc32
 from lstmdump.readers import foreign_errors
 from lstmdump.readers.declared_sizes import Extents
 from lstmdump.readers.detect import PYTORCH_MEMBER, ZIP_MAGIC
@@ -48,7 +49,7 @@ class SavedArchive:
     def __init__(self, file: OpenFile, limits: Limits) -> None:
         self._file = file
         with foreign_errors.stopped(_FOREIGN_ERRORS, "the zip archive cannot be read"):
-            archive = zipfiles.opened(file.get(_PICKLE), limits)
+            archive = archives.opened(file.get(_PICKLE), limits)
         self._members: dict[str, list[zipfile.ZipInfo]] = {}
         for info in archive.infolist():
             self._members.setdefault(info.filename, []).append(info)

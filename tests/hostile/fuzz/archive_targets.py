@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hostile.fuzz.target import BYTES, Parts, Target
 
-from lstmdump.model.zip_directory import Member, read_plain, read_stored
+from lstmdump.model.zip.directory import Member, read_plain, read_stored
 
 _MOST = 1 << 16  # bytes of a directory
 _CONTENT = {

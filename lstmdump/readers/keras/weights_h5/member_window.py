@@ -9,7 +9,7 @@ from lstmdump.errors import CorruptModel
 from lstmdump.model import budget
 from lstmdump.model.opening import require_unchanged
 from lstmdump.model.seekable import PositionedFile
-from lstmdump.model.zipfiles import crc32, crc32_combine
+from lstmdump.model.zip.archives import crc32, crc32_combine
 
 _CHUNK = 1 << 20
 _SUMMED = 1 << 16  # bytes; what is read in smaller pieces is read again for the checksum, in chunks

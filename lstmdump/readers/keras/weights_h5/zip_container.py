@@ -20,8 +20,8 @@ from lstmdump.model import budget
 from lstmdump.model.limits import FREE, limit_exceeded
 from lstmdump.model.location import Location
 from lstmdump.model.scratch import open_scratch
-from lstmdump.model.zip_directory import DEFLATED, LOCAL_HEADER, LOCAL_HEADER_SIZE, STORED, Member
-from lstmdump.model.zipfiles import Archive
+from lstmdump.model.zip.archives import Archive
+from lstmdump.model.zip.directory import DEFLATED, LOCAL_HEADER, LOCAL_HEADER_SIZE, STORED, Member
 from lstmdump.readers import foreign_errors, json_text
 from lstmdump.readers.declared_sizes import Declared, Extents
 from lstmdump.readers.hdf5.choice import MOST_TEXT, require_usual

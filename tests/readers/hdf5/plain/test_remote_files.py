@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from support import builders
 
-from lstmdump.model.range_cache import BLOCK, RangedFile, Ranges
+from lstmdump.model.remote.range_cache import BLOCK, RangedFile, Ranges
 from lstmdump.readers.declared_sizes import Declared
 from lstmdump.readers.hdf5.plain.file import PlainFile
 from lstmdump.readers.keras.weights_h5.member_window import MemberWindow

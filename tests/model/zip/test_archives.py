@@ -10,7 +10,7 @@ import pytest
 
 from lstmdump.errors import RefusedModel
 from lstmdump.model.limits import DEFAULTS
-from lstmdump.model.zipfiles import Archive
+from lstmdump.model.zip.archives import Archive
 
 
 def archive(members: int, comment: bytes = b"") -> io.BytesIO:

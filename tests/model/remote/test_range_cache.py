@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 
-from lstmdump.model.range_cache import BLOCK, RangedFile, Ranges
+from lstmdump.model.remote.range_cache import BLOCK, RangedFile, Ranges
 
 DATA = np.random.default_rng(0).bytes(400 * BLOCK + 5)
 AREA = 2048  # bytes: HDF5 writes what describes a file in areas of this size

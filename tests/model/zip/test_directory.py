@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from lstmdump.model import zip_directory
-from lstmdump.model.zip_directory import Member, read_plain, read_stored
+from lstmdump.model.zip import directory
+from lstmdump.model.zip.directory import Member, read_plain, read_stored
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 KERAS = sorted(
     path for place in ("sample_models", "tests") for path in (ROOT / place).rglob("*.keras") if path.is_file()
 )
@@ -184,4 +184,4 @@ def test_a_member_beyond_the_end_of_the_file_is_left_to_zipfile() -> None:
     members = read_plain(io.BytesIO(PLAIN), MOST)
     assert members is not None
     assert read_stored(io.BytesIO(PLAIN[:42]), members[0]) is None
-    assert zip_directory.LOCAL_HEADER_SIZE + len("config.json") == 41  # so the file ends within the content
+    assert directory.LOCAL_HEADER_SIZE + len("config.json") == 41  # so the file ends within the content

@@ -16,9 +16,9 @@ import pytest
 
 import lstmdump
 from lstmdump.errors import RefusedModel, UnreadableModel
-from lstmdump.model import http_requests
 from lstmdump.model.limits import DEFAULTS
 from lstmdump.model.locate import at
+from lstmdump.model.remote import http_requests
 
 
 @pytest.fixture(autouse=True)

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from lstmdump.model import zip_directory
 from lstmdump.model.limits import Limits, limit_exceeded
-from lstmdump.model.zip_directory import ENTRY_SIZE, Member
+from lstmdump.model.zip import directory
+from lstmdump.model.zip.directory import ENTRY_SIZE, Member
 
 try:
     # 3.1 GB/s, against 0.9 to 4 GB/s of zlib depending on its build; some rarer platforms have no wheels of isal.
@@ -72,7 +72,7 @@ class Archive:
         self._file = file
         self._limits = limits
         self._archive: zipfile.ZipFile | None = None
-        plain = zip_directory.read_plain(file, _most_bytes(limits))
+        plain = directory.read_plain(file, _most_bytes(limits))
         self.members = plain if plain is not None else [_describe(info) for info in self._by_zipfile().infolist()]
 
     def names(self) -> list[str]:
@@ -90,7 +90,7 @@ class Archive:
         """
         content = None
         if self._archive is None and member.file_size <= _MOST_AT_ONCE:
-            content = zip_directory.read_stored(self._file, member)
+            content = directory.read_stored(self._file, member)
         if content is not None:
             yield io.BytesIO(content)
             return

@@ -19,8 +19,8 @@ from lstmdump.errors import MissingDependency, RefusedModel, UnreadableModel
 from lstmdump.model import budget
 from lstmdump.model.limits import DEFAULTS, Limits
 from lstmdump.model.location import Location, require_short_listing
-from lstmdump.model.range_cache import BLOCK, RangedFile, Ranges
-from lstmdump.model.urls import is_http, split
+from lstmdump.model.remote.range_cache import BLOCK, RangedFile, Ranges
+from lstmdump.model.remote.urls import is_http, split
 
 _EXTRAS = {"http": "http", "https": "http", "s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
 """The extra of fsspec for each URL scheme."""
@@ -56,7 +56,7 @@ def at(url: str, limits: Limits = DEFAULTS) -> Location:
 
 def _http_options() -> dict[str, Any]:
     """Return the user's fsspec options for HTTP, with ours: proxies of the environment, and no compressed content."""
-    from lstmdump.model.http_requests import client_options
+    from lstmdump.model.remote.http_requests import client_options
 
     own = {**fsspec.config.conf.get("http", {}), **fsspec.config.conf.get("https", {})}
     return {
@@ -297,7 +297,7 @@ def _format_message(error: Exception) -> str:
     """Return the message of `error` in one line."""
     if isinstance(error, (TimeoutError, asyncio.TimeoutError)):
         with suppress(ImportError):
-            from lstmdump.model.http_requests import describe_timeout
+            from lstmdump.model.remote.http_requests import describe_timeout
 
             return describe_timeout(error) or "the server has not answered in time"
     status, message = getattr(error, "status", None), getattr(error, "message", None)

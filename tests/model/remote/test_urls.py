@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from lstmdump.model import urls
+from lstmdump.model.remote import urls
 
 
 @pytest.fixture(params=["/", "\\"])

@@ -26,7 +26,7 @@ from lstmdump.readers.detect import Format, detect
 from lstmdump.report import record
 from lstmdump.report.facts import describe
 
-SAMPLES = Path(__file__).parents[2] / "sample_models"
+SAMPLES = Path(__file__).parents[3] / "sample_models"
 ANSWERS: dict[str, Any] = json.loads((SAMPLES / "samples.json").read_text("utf-8"))
 BIG = 400 * 2**20
 LITTLE = 10**6
