@@ -6,7 +6,7 @@ from collections import Counter
 from html.parser import HTMLParser
 from typing import NamedTuple
 
-_EMPTY = {"meta", "img", "br", "hr", "link", "input", "source", "base", "embed"}
+_EMPTY = {"meta", "img", "br", "wbr", "hr", "link", "input", "source", "base", "embed"}
 
 
 class Element(NamedTuple):
