@@ -26,6 +26,11 @@ class LagsResult(ModelLags):
     def __repr__(self) -> str:
         return render.text(self, width=None, by_feature=False).rstrip("\n")
 
+    def _repr_html_(self) -> str:
+        from lstmdump.report.html import lags
+
+        return lags.fragment(self)
+
     def __iter__(self) -> Iterator[LayerLags]:
         return iter(self.layers)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from lstmdump.lstm.loaded_model import LoadedModel
 from lstmdump.python.keywords import python_words
@@ -58,6 +58,9 @@ class OpenModel(LoadedModel, Mapping[str, LSTMLayer]):
 
     def __len__(self) -> int:
         return len(self.lstms)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an open model is not copied or pickled: pass its path, and open it there")
 
     __eq__ = object.__eq__
     __hash__ = object.__hash__

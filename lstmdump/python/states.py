@@ -88,6 +88,11 @@ class ModelStates(Mapping[str, LayerStates]):
         return next(iter(self.layers.values()))
 
     @property
+    def name(self) -> str:
+        """The name of the only layer."""
+        return self._only().name
+
+    @property
     def h(self) -> Array:
         """The output of the only layer, (batch, length, m), or (batch, length, p) where it is projected."""
         return self._only().h

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import pickle
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,14 @@ def test_a_model_equals_no_other_with_the_same_layers(samples: Path, weather: ls
     with lstmdump.open(samples / "keras-2.2.0-weather.h5") as other:
         assert weather != other
         assert len({weather, other}) == 2
+
+
+@pytest.mark.parametrize("take", [lambda model: model, lambda model: model["lstm_1"]], ids=["model", "layer"])
+def test_what_belongs_to_an_open_file_is_not_pickled(
+    weather: lstmdump.OpenModel, take: Callable[[lstmdump.OpenModel], object]
+) -> None:
+    with pytest.raises(TypeError, match="an open model is not copied or pickled: pass its path"):
+        pickle.dumps(take(weather))
 
 
 def test_the_layers_are_of_the_public_class(weather: lstmdump.OpenModel) -> None:
@@ -220,6 +229,13 @@ def test_lags_can_be_those_of_a_layer(weather: lstmdump.OpenModel, recorded: dic
 
 def test_the_text_of_lags_is_their_table(weather: lstmdump.OpenModel, recorded: dict[str, np.ndarray]) -> None:
     assert "‖∂y/∂x_{T-k}‖ of 2 units, 3 inputs" in repr(weather.lags(recorded["x"]))
+
+
+def test_a_notebook_shows_the_bars_of_lags(weather: lstmdump.OpenModel, recorded: dict[str, np.ndarray]) -> None:
+    found = weather.lags(recorded["x"])
+    shown = found._repr_html_()  # type: ignore[attr-defined]
+    assert shown.count("<svg") == len(found.norms)
+    assert "36.9" in shown
 
 
 def test_the_layers_of_a_model_go_to_pytorch_under_their_names(samples: Path) -> None:

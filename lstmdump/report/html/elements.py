@@ -23,6 +23,9 @@ _STYLES = {
     "name": "text-align: left; padding: 0.1em 1em 0.1em 0; font-weight: inherit; overflow-wrap: anywhere",
     "reason": "text-align: left; padding: 0.1em 1em 0.1em 0",
     "number": "text-align: right; padding: 0.1em 0; white-space: nowrap",
+    "bars-table": "border-collapse: collapse; margin: 0.5em 0; color: inherit; font-variant-numeric: tabular-nums",
+    "bars": "padding: 0.1em 0 0.1em 1em; border: none",
+    "bar": "display: block; width: 16em; height: 0.8em; fill: currentColor",
     "notes": "margin: 0.3em 0; padding-left: 1.2em",
 }  # without colours of their own, so that they can be read on a light and on a dark page
 
