@@ -10,21 +10,19 @@ from lstmdump.model.network import NetworkLayer
 from lstmdump.replay.layers import (
     activation,
     attention,
-    convolution,
     dense,
     embedding,
     identity,
     masking,
     merging,
     normalization,
-    padding,
-    pooling,
     reshaping,
 )
 from lstmdump.replay.layers.base import RunnableLayer
 from lstmdump.replay.layers.operations.operation import read_operation
 from lstmdump.replay.layers.reading import LayerReader
 from lstmdump.replay.layers.recurrent import bidirectional, gru, lstm, rnn, simple_rnn, time_distributed
+from lstmdump.replay.layers.spatial import convolution, padding, pooling
 
 Builder: TypeAlias = Callable[[NetworkLayer, LayerReader], RunnableLayer]
 

@@ -13,8 +13,8 @@ from support.tensorflow_builders import counted, node
 from support.unrolled_graphs import step, unrolled
 
 from lstmdump.errors import CorruptModel, RefusedModel
-from lstmdump.readers.tensorflow.graph import node_blocks
-from lstmdump.readers.tensorflow.graph.node_index import NodeIndex
+from lstmdump.readers.tensorflow.graph.nodes import blocks
+from lstmdump.readers.tensorflow.graph.nodes.index import NodeIndex
 
 _SHORT_WAIT = 64  # bytes: repetitions are searched for in small graphs, too
 _MARKS = (counted(2, "Split"), counted(2, "Add"), counted(3, "rnn/cell/h_1"), b"\x02\x0a")
@@ -27,7 +27,7 @@ def _compare(parts: Parts) -> None:
     Raises:
         AssertionError: The answers differ.
     """
-    with mock.patch.object(node_blocks, "_SHORTEST_WAIT", _SHORT_WAIT):
+    with mock.patch.object(blocks, "_SHORTEST_WAIT", _SHORT_WAIT):
         found, expected = _index(NodeIndex, parts[0]), _index(PlainNodeIndex, parts[0])
     if isinstance(found, Exception) or isinstance(expected, Exception):
         assert (type(found), str(found)) == (type(expected), str(expected))

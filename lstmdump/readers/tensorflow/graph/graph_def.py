@@ -18,7 +18,7 @@ from lstmdump.model.limits import DEFAULTS, Limits
 from lstmdump.model.tensor import Array, Cuts, Tensor
 from lstmdump.readers.protobuf import Buffer, Message, as_text, fields, shortest_float32, spans
 from lstmdump.readers.tensorflow.graph.graph_file import GraphFile, StoredContent
-from lstmdump.readers.tensorflow.graph.node_index import NodeIndex
+from lstmdump.readers.tensorflow.graph.nodes.index import NodeIndex
 from lstmdump.readers.tensorflow.wire import decode, dtypes
 
 _NAME, _OPERATION, _INPUT = 1, 2, 3

@@ -6,7 +6,7 @@ import pytest
 from support.tensorflow_builders import counted
 
 from lstmdump.errors import CorruptModel, RefusedModel
-from lstmdump.readers.tensorflow.graph.node_index import NodeIndex
+from lstmdump.readers.tensorflow.graph.nodes.index import NodeIndex
 
 PLUS_MARK = counted(2, "Plus")
 

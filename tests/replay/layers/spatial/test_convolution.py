@@ -13,8 +13,8 @@ from support.layer_reading import KERAS_1, KERAS_2, KERAS_3, differentiate, pull
 
 from lstmdump.errors import BadInput, CannotReplay
 from lstmdump.lstm.release import KerasRelease
-from lstmdump.replay.layers import convolution
 from lstmdump.replay.layers.base import RunnableLayer
+from lstmdump.replay.layers.spatial import convolution
 
 X = np.arange(1.0, 8).reshape(1, 7, 1)
 DIGITS = [[[1]], [[10]], [[100]]]

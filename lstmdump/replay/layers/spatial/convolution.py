@@ -23,7 +23,7 @@ from lstmdump.replay.layers.base import DropsMask, RunnableLayer, Signal
 from lstmdump.replay.layers.channels import arrange
 from lstmdump.replay.layers.reading import ExpectedArray, LayerReader, setting
 from lstmdump.replay.layers.sizes import read_list, read_sizes, require_axes
-from lstmdump.replay.layers.windows import Windows, find_rule
+from lstmdump.replay.layers.spatial.windows import Windows, find_rule
 
 _NUMBERS_AT_ONCE = 1 << 21
 """How many numbers of windows are laid out side by side for one product."""

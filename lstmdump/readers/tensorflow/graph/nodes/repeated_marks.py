@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from lstmdump.readers.tensorflow.graph.node_blocks import NodeBlock, find_name
+from lstmdump.readers.tensorflow.graph.nodes.blocks import NodeBlock, find_name
 
 
 class RepeatedMark:

@@ -13,8 +13,8 @@ from typing import Any
 from lstmdump.errors import CorruptModel
 from lstmdump.model.limits import DEFAULTS, limit_exceeded
 from lstmdump.readers.protobuf import Buffer, as_text, varint
-from lstmdump.readers.tensorflow.graph.node_blocks import NodeBlock, RepetitionSearch
-from lstmdump.readers.tensorflow.graph.repeated_marks import RepeatedMark
+from lstmdump.readers.tensorflow.graph.nodes.blocks import NodeBlock, RepetitionSearch
+from lstmdump.readers.tensorflow.graph.nodes.repeated_marks import RepeatedMark
 
 _NODE_KEY = 0x0A  # the key of a node in the graph, and of the name in a node
 _LENGTH_DELIMITED = 2  # the wire type of values that follow their length

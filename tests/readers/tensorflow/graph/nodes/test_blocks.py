@@ -10,8 +10,8 @@ from support.tensorflow_builders import counted, node
 from support.unrolled_graphs import READERS, step, unrolled
 
 from lstmdump.errors import CorruptModel, RefusedModel
-from lstmdump.readers.tensorflow.graph import node_blocks
-from lstmdump.readers.tensorflow.graph.node_index import NodeIndex
+from lstmdump.readers.tensorflow.graph.nodes import blocks
+from lstmdump.readers.tensorflow.graph.nodes.index import NodeIndex
 
 SPLIT_MARK = counted(2, "Split")
 
@@ -40,7 +40,7 @@ def passed_over(data: bytes) -> int:
 
 @pytest.fixture(params=[1 << 12, 1 << 6], autouse=True)
 def shortest_wait(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(node_blocks, "_SHORTEST_WAIT", request.param)
+    monkeypatch.setattr(blocks, "_SHORTEST_WAIT", request.param)
 
 
 @pytest.mark.parametrize("steps", [1, 5, 12, 99, 101, 1234])

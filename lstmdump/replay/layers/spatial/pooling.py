@@ -18,7 +18,7 @@ from lstmdump.replay.layers.base import DropsMask, RunnableLayer, Signal
 from lstmdump.replay.layers.channels import arrange
 from lstmdump.replay.layers.reading import LayerReader, setting
 from lstmdump.replay.layers.sizes import read_sizes, require_axes
-from lstmdump.replay.layers.windows import Windows, find_rule
+from lstmdump.replay.layers.spatial.windows import Windows, find_rule
 
 
 class MaxPooling(DropsMask):

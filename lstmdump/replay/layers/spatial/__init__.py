@@ -1,0 +1,1 @@
+"""Layers that work along the steps of a sequence, or the rows and columns of a picture."""
