@@ -161,8 +161,8 @@ def test_a_command_in_readme_runs(words: str, tmp_path: Path) -> None:
     assert run(shlex.split(words)[1:], tmp_path) or "--plot" in words
 
 
-def test_readme_has_15_tasks() -> None:
-    assert len(TASKS) == 15
+def test_readme_has_16_tasks() -> None:
+    assert len(TASKS) == 16
     assert set(TASKS) >= NOT_RUN
 
 

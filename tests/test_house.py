@@ -161,7 +161,7 @@ def test_all_exceptions_are_in_the_documented_tree() -> None:
     assert [name for name in names if name not in tree] == []
 
 
-ACRONYMS = {"API", "ASCII", "CNTK", "CPU", "CRC", "CVE", "GRU", "HDF", "HTML", "HTTP", "ICLR", "JSON", "LFS", "LSTM", "LZF", "ONNX", "PKWARE",
+ACRONYMS = {"API", "ASCII", "CNTK", "CPU", "CRC", "CVE", "GRU", "HDF", "HTML", "HTTP", "ICLR", "JSON", "LFS", "LSTM", "LZF", "ONNX", "PKWARE", "PNG",
             "RNN", "SIGTERM", "URL", "UTF"}  # fmt: skip
 SHOWN_BY_HELP = {"FORMATS", "MODEL", "NAME", "VALUE"}
 """Metavars in the docstrings of commands, which `--help` prints; `FORMATS` is replaced there."""

@@ -13,7 +13,7 @@ from lstmdump.export.atomic import already_there, whole_file
 from lstmdump.model.escape import visible
 from lstmdump.python import influence
 from lstmdump.report.html import page as html
-from lstmdump.report.html.page import ModelReport, Part
+from lstmdump.report.html.page import ModelReport, ReportPart
 
 if TYPE_CHECKING:
     from lstmdump.cli.selection import Input
@@ -85,7 +85,7 @@ class ReportPage:
             from lstmdump.report.html import lags as lags_in_html
 
             computed = self._compute_lags(item, guard, self._inputs, self._layer)
-            lags = Part("lags", "How far back it looks", lags_in_html.section(computed))
+            lags = ReportPart("lags", "How far back it looks", lags_in_html.section(computed))
             self._models[-1] = model._replace(parts=(model.parts[0], lags, *model.parts[1:]))
 
     def fail(self, path: str, message: str) -> None:

@@ -10,7 +10,7 @@ from lstmdump.model.sentences import count
 from lstmdump.report.facts import Report, without_lstm
 from lstmdump.report.html import explanation, heat_maps, table
 from lstmdump.report.html.elements import by_class, text
-from lstmdump.report.html.page import MOST_DRAWN, ModelReport, Part
+from lstmdump.report.html.page import MOST_DRAWN, ModelReport, ReportPart
 from lstmdump.report.render.table import head
 
 
@@ -34,12 +34,12 @@ def describe(
         with_others: Whether to list the model's other arrays.
     """
     _, about = head(report)
-    parts = [Part("table", "", _make_table(opened, report, with_others=with_others))]
+    parts = [ReportPart("table", "", _make_table(opened, report, with_others=with_others))]
     if chosen:
         maps = "\n".join(_draw(chosen, gates, most_drawn))
         parts += [
-            Part("heat maps", "Heat maps of the gates", maps),
-            Part("explanation", "What all of it means", explanation.explanation(chosen, opened.producer)),
+            ReportPart("heat maps", "Heat maps of the gates", maps),
+            ReportPart("explanation", "What all of it means", explanation.explanation(chosen, opened.producer)),
         ]
     return ModelReport(report.model, about, tuple(parts), drawn=min(len(chosen), most_drawn))
 

@@ -15,7 +15,7 @@ MOST_DRAWN = 24
 """The most layers with heat maps in a page: those of a large layer take a quarter of a megabyte."""
 
 
-class Part(NamedTuple):
+class ReportPart(NamedTuple):
     """A part of the report on a model: a word for the contents, the title, and the HTML."""
 
     word: str
@@ -36,7 +36,7 @@ class ModelReport(NamedTuple):
 
     path: str
     about: str = ""
-    parts: tuple[Part, ...] = ()
+    parts: tuple[ReportPart, ...] = ()
     problem: str = ""
     drawn: int = 0
 

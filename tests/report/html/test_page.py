@@ -17,7 +17,7 @@ from lstmdump.replay import lags
 from lstmdump.report.facts import describe
 from lstmdump.report.html import model as model_in_html
 from lstmdump.report.html.lags import section
-from lstmdump.report.html.page import MOST_DRAWN, ModelReport, Part, page
+from lstmdump.report.html.page import MOST_DRAWN, ModelReport, ReportPart, page
 from lstmdump.report.render.lags import ModelLags, text
 
 HOSTILE = [
@@ -176,5 +176,5 @@ def test_the_same_models_give_the_same_page(model: Path) -> None:
 
 
 def test_parts_without_a_title_have_no_heading() -> None:
-    html = page([ModelReport("x", "about", (Part("table", "", "<p>t</p>"), Part("a", "A", "<p>a</p>")))])
+    html = page([ModelReport("x", "about", (ReportPart("table", "", "<p>t</p>"), ReportPart("a", "A", "<p>a</p>")))])
     assert [element.tag for element in Parsed(html).elements if element.tag == "h3"] == ["h3"]
