@@ -47,7 +47,7 @@ def plan(opened: LoadedModel, layout: str, dtype: str) -> OtherArrays:
     """
     inside = {weight.tensor.name for lstm in opened.lstms for weight in lstm.weights}
     outputs, left_out = [], []
-    for layer in opened.model.root.walk():
+    for layer in opened.model.layers():
         for leaf, tensor in layer.weights.items():
             if tensor.name in inside:
                 continue

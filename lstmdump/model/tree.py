@@ -102,13 +102,13 @@ def grow(
             words = f"layers are nested more than {limits.nesting} deep"
             raise limit_exceeded("nesting", words, needed=len(weight.layer))
         if len(weight.tensor.name) > limits.name_length:
-            raise _too_long(weight.tensor.name)
+            raise name_too_long(weight.tensor.name)
         node = root
         for name in weight.layer:
             if name not in node.children:
                 path = (*node.path, name)
                 if sum(map(len, path)) + len(node.path) > limits.name_length:
-                    raise _too_long("/".join(path))
+                    raise name_too_long("/".join(path))
                 node.children[name] = Layer(path, kinds.get(path), stated=(settings or {}).get(path, NOT_DESCRIBED))
             node = node.children[name]
         if weight.leaf in node.weights:
@@ -126,7 +126,8 @@ def note_states(states: Iterable[tuple[str, Tensor]]) -> list[str]:
     return [f"holds the states of {names}{batch}: they are not parameters, and --all lists them"] if known else []
 
 
-def _too_long(name: str) -> RefusedModel:
+def name_too_long(name: str) -> RefusedModel:
+    """Return the error for a `name` that is longer than the limits allow."""
     words = f"a name of {len(name):,} characters, {name[:_SHOWN]}…"
     return limit_exceeded("name_length", words, needed=len(name))
 
@@ -159,6 +160,11 @@ def _release_nothing() -> None:
     """Do nothing, for a model without an open file."""
 
 
+def _make_empty_layer() -> Layer:
+    """Return a layer without arrays, for a model whose arrays are all in its tree."""
+    return Layer(())
+
+
 def _describe_nothing() -> NetworkDescription | None:
     """Return None, for a file that does not describe how layers are connected."""
     return None
@@ -180,6 +186,8 @@ class Model(NamedTuple):
         averages: Returns the same model with moving averages in place of its weights; None if the file holds none.
         stored_parameters: The number of parameters where it is not that of the arrays in the tree, because several of
             them are made of one stored array; None where it is.
+        outside: Returns the layer, without a name, that holds the stored arrays outside of all layers, where it is not
+            the root of the tree, because nothing but a list of all arrays needs it and there may be very many.
     """
 
     format: str
@@ -193,11 +201,17 @@ class Model(NamedTuple):
     beside: tuple[Tensor, ...] = ()
     averages: Callable[[], Model] | None = None
     stored_parameters: int | None = None
+    outside: Callable[[], Layer] = _make_empty_layer
+
+    def layers(self) -> Iterator[Layer]:
+        """Yield all layers, outer before inner, in the model's order, after the one of the arrays outside of all."""
+        yield self.outside()
+        yield from self.root.walk()
 
     def tensors(self) -> Iterator[Tensor]:
         """Yield all stored arrays of the model once, in the order of the model, also those with several names."""
         seen: set[int] = set()
-        for layer in self.root.walk():
+        for layer in self.layers():
             for tensor in layer.weights.values():
                 if id(tensor) not in seen:
                     seen.add(id(tensor))

@@ -69,7 +69,7 @@ class OpenModel(LoadedModel, Mapping[str, LSTMLayer]):
         from lstmdump.report.facts import describe
         from lstmdump.report.render.table import first_lines
 
-        return first_lines(describe(self, self.lstms[:_MOST_LAYERS]))
+        return first_lines(describe(self, self.lstms[:_MOST_LAYERS], with_others=False))
 
     def _repr_html_(self) -> str:
         from lstmdump.report.html.table import fragment
@@ -79,16 +79,18 @@ class OpenModel(LoadedModel, Mapping[str, LSTMLayer]):
     def __str__(self) -> str:
         return repr(self)
 
-    def _describe(self) -> Report:
+    def _describe(self, *, with_others: bool = False) -> Report:
         from lstmdump.report.facts import describe
 
-        return describe(self)
+        return describe(self, with_others=with_others)
 
     def table(self, *, with_others: bool = False) -> str:
         """Return the table that `lstmdump show` prints; with `with_others`, as `--all` does."""
         from lstmdump.report.render.table import table
 
-        return table(self._describe(), width=None, colour=False, with_others=with_others).rstrip("\n")
+        return table(self._describe(with_others=with_others), width=None, colour=False, with_others=with_others).rstrip(
+            "\n"
+        )
 
     def record(self, *, with_others: bool = False) -> dict[str, Any]:
         """Return the object that `lstmdump show --json` prints; `lstmdump help json` lists the keys.
@@ -98,7 +100,7 @@ class OpenModel(LoadedModel, Mapping[str, LSTMLayer]):
         """
         from lstmdump.report import record
 
-        return record.of(self._describe(), with_others=with_others)
+        return record.of(self._describe(with_others=with_others), with_others=with_others)
 
     def rows(self, *, with_others: bool = False) -> list[dict[str, Any]]:
         """Return a row for each stored array, ready for `pandas.DataFrame`, with the columns of `--format csv`.
@@ -108,7 +110,7 @@ class OpenModel(LoadedModel, Mapping[str, LSTMLayer]):
         """
         from lstmdump.report import rows
 
-        return list(rows.of(self._describe(), with_others=with_others))
+        return list(rows.of(self._describe(with_others=with_others), with_others=with_others))
 
     def explain(self, section: str | None = None) -> str:
         """Return the explanation that `lstmdump show --explain` prints.

@@ -80,7 +80,7 @@ class Report(NamedTuple):
         total: The number of parameters of the whole model without optimizer slots, each stored array counted once;
             None if unknown.
         layers: The LSTM layers in the model's order.
-        others: The model's other arrays, then those beside its weights, which are not counted.
+        others: The model's other arrays, then those beside its weights, which are not counted; empty if not asked for.
         notes: Remarks that a careful reader should know.
     """
 
@@ -95,11 +95,13 @@ class Report(NamedTuple):
     notes: tuple[str, ...]
 
 
-def describe(opened: LoadedModel, chosen: tuple[LSTM, ...] | None = None) -> Report:
-    """Return the report on an open model with the LSTM layers `chosen`, or all of them, without reading numbers."""
+def describe(opened: LoadedModel, chosen: tuple[LSTM, ...] | None = None, *, with_others: bool = True) -> Report:
+    """Return the report on an open model with the LSTM layers `chosen`, or all of them, without reading numbers.
+
+    It lists the model's other arrays only `with_others`: there may be tens of thousands.
+    """
     chosen = opened.lstms if chosen is None else chosen
     layers = tuple([describe_layer(lstm, opened.producer) for lstm in chosen])
-    inside = {weight.tensor.name for lstm in opened.lstms for weight in lstm.weights}
     return Report(
         model=opened.path,
         format=opened.format,
@@ -108,10 +110,7 @@ def describe(opened: LoadedModel, chosen: tuple[LSTM, ...] | None = None) -> Rep
         lstm_parameters=sum(layer.parameters for layer in layers),
         total=opened.model.parameters,
         layers=layers,
-        others=(
-            *(_describe_other(tensor) for tensor in opened.model.tensors() if tensor.name not in inside),
-            *(_describe_beside(tensor) for tensor in opened.model.beside),
-        ),
+        others=tuple(_list_others(opened)) if with_others else (),
         notes=(*_select_notes(opened), *_note_other_layers(opened), *_collect_notes(chosen)),
     )
 
@@ -232,6 +231,12 @@ def describe_layer(lstm: LSTM, producer: str) -> LayerFacts:
         computes=behaviour.stated(lstm, producer),
         half=behaviour.stated_half(lstm),
     )
+
+
+def _list_others(opened: LoadedModel) -> Iterator[OtherFacts]:
+    inside = {weight.tensor.name for lstm in opened.lstms for weight in lstm.weights}
+    yield from (_describe_other(tensor) for tensor in opened.model.tensors() if tensor.name not in inside)
+    yield from (_describe_beside(tensor) for tensor in opened.model.beside)
 
 
 def _describe_other(tensor: Tensor) -> OtherFacts:

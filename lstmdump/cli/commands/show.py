@@ -327,7 +327,8 @@ def _show(model: ModelPath, request: _ShowRequest) -> _Shown:
     with model.open() as opened:
         chosen = select(opened.lstms, request.layer)
         caution = None if chosen else without_lstm(opened)
-        report, show = describe(opened, chosen), _FORMATS[request.output_format]
+        report = describe(opened, chosen, with_others=request.with_others)
+        show = _FORMATS[request.output_format]
         text, drawn = show(opened, chosen, report, request), _read_drawn(opened, chosen, request)
         notes = report.notes if request.output_format == "csv" else ()
         if request.drawn_in_page is None:
