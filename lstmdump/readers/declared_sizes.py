@@ -28,14 +28,14 @@ class Declared:
         """Add `size` to the stored bytes."""
         self._stored += size
 
-    def take(self, size: int) -> None:
-        """Add an array that declares `size` bytes.
+    def take(self, size: int, count: int = 1) -> None:
+        """Add an array that declares `size` bytes, or `count` arrays that do together.
 
         Raises:
             RefusedModel: There are too many arrays.
         """
         self._bytes += size
-        self._count += 1
+        self._count += count
         if self._count > self.limits.objects:
             raise limit_exceeded("objects", f"more than {self.limits.objects:,} arrays", needed=2 * self._count)
 

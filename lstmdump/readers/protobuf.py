@@ -55,6 +55,10 @@ class Message:
     def __contains__(self, number: int) -> bool:
         return number in self._fields
 
+    def holds_only(self, *numbers: int) -> bool:
+        """Return whether all fields are among `numbers`."""
+        return self._fields.keys() <= set(numbers)
+
     def is_integer(self, number: int) -> bool:
         """Return whether field `number` is present and a varint."""
         return isinstance(self._fields.get(number, (b"",))[-1], int)
@@ -243,6 +247,15 @@ def varint(data: Buffer, position: int) -> tuple[int, int]:
                 raise CorruptModel("damaged protocol buffer: a number of more than 10 bytes")
     except IndexError as error:
         raise CorruptModel("damaged protocol buffer: cut short within a number") from error
+
+
+def encode_varint(value: int) -> bytes:
+    """Return `value`, which is not negative, as a varint, in as few bytes as possible."""
+    found = bytearray()
+    while value >= _SHORT:
+        found.append(value & (_SHORT - 1) | _SHORT)
+        value >>= 7
+    return bytes((*found, value))
 
 
 def varints(data: Buffer) -> list[int]:

@@ -14,6 +14,7 @@ cell computed, as the forget gate multiplies its c'. Written for and measured on
 # Annotations are not postponed: typing compiles each postponed annotation of a NamedTuple when it is imported.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from lstmdump.model.settings import ActivationName
@@ -84,7 +85,7 @@ def find(graphs: Iterable[OnnxGraph], constants: Constants) -> Iterator[Cell | A
     for graph in graphs:
         search = _CellSearch(constants)
         by_arrays: dict[tuple[str, ...], list[Step]] = {}
-        sums = list(filter(_adds_products, graph.nodes))
+        sums = list(filter(_adds_products, graph.sums()))
         for node in sums[:_MAX_SEARCHED]:
             for step in search.steps_at(node):
                 same = by_arrays.setdefault(step.sums["c"].key, [])
@@ -161,7 +162,7 @@ class _CellSearch(OnnxSums):
 
     def _list_states(self, total: At) -> Iterator[tuple[At, float | None]]:
         """Yield what `total` is clipped to, with the bound, then `total` itself."""
-        for node in self._takers(total):
+        for node in self._takers(total) if total.graph.has_any(("Clip",)) else ():
             if node.operation == "Clip":
                 state = At(total.graph, node.outputs[0])
                 clipped = self.read_clipped(state)
@@ -169,8 +170,8 @@ class _CellSearch(OnnxSums):
                     yield state, clipped[1]
         yield total, None
 
-    def _takers(self, at: At) -> list[OnnxNode]:
-        return at.graph.takers.get(at.name, [])[:_MAX_TAKERS]
+    def _takers(self, at: At) -> Iterator[OnnxNode]:
+        return islice(at.graph.find_takers(at.name), _MAX_TAKERS)
 
     def describe(self, steps: Sequence[Step]) -> Cell | None:
         """Return the cell with these steps, or None if the graph does not prove that it is an LSTM."""

@@ -80,6 +80,7 @@ class Constants:
         return self._known[key]
 
     def _work_out(self, name: str, home: OnnxGraph, depth: int) -> Value | None:
+        home.require_one_maker(name)
         stored = home.tensor(name)
         if stored is not None:
             return Value(stored.tensor(), (stored,), 0, id(stored)) if stored.dtype in FLOATS else None

@@ -6,20 +6,35 @@ of its own; a graph within a node also sees the values of the graphs around it.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from lstmdump.errors import CorruptModel
 from lstmdump.model.limits import Limits, limit_exceeded
 from lstmdump.readers.onnx.data_files import DataFiles
 from lstmdump.readers.onnx.model_file import ModelFile, Span, as_number, as_span, signed
+from lstmdump.readers.onnx.stored_tensors import StoredTensors
 from lstmdump.readers.onnx.tensors import StoredTensor
 
-_NODE, _INITIALIZER, _INPUT, _OUTPUT = 1, 5, 11, 12
+NODE, INITIALIZER, INPUT, OUTPUT = 1, 5, 11, 12
 _ATTRIBUTE, _METADATA = 5, 9  # of a node
 _FLOAT, _INTEGER, _TEXT, _TENSOR, _GRAPH, _FLOATS, _INTEGERS, _TEXTS = range(2, 10)  # of an attribute
 _FEW = 64  # numbers or texts of an attribute
 _STANDARD = ("", "ai.onnx")  # the domain of the operators of ONNX itself
 _LONGEST_NOTE = 2000  # bytes of what an exporter noted of a node
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class Makers(Protocol):
+        """The node that gives each value, by its name."""
+
+        def get(self, name: str, /) -> OnnxNode | None:
+            """Return the node that gives `name`, or None."""
+
+        def __contains__(self, name: str, /) -> bool:
+            """Return whether a node gives `name`."""
 
 
 class Attribute:
@@ -220,23 +235,26 @@ class OnnxGraph:
         if self.depth > limits.nesting:
             raise limit_exceeded("nesting", f"graphs are nested more than {limits.nesting} deep", needed=self.depth)
         self.nodes: list[OnnxNode] = []
-        self.stored: dict[str, StoredTensor] = {}
+        self.stored = StoredTensors(file, beside, limits)
         inputs: list[Span] = []
         outputs: list[Span] = []
         for number, value in file.fields(span):
-            if number == _NODE:
+            if number == NODE:
                 self.nodes.append(OnnxNode(file, as_span(value), self))
-            elif number == _INITIALIZER:
-                self._store(StoredTensor(file, as_span(value), beside))
-            elif number == _INPUT:
+            elif number == INITIALIZER:
+                self.stored.add(as_span(value))
+            elif number == INPUT:
                 inputs.append(as_span(value))
-            elif number == _OUTPUT:
+            elif number == OUTPUT:
                 outputs.append(as_span(value))
+        self._set_values(file, inputs, outputs)
+        self.makers: Makers = self._index_makers()
+
+    def _set_values(self, file: ModelFile, inputs: list[Span], outputs: list[Span]) -> None:
         self._input_spans = {self._read_name(file, one): one for one in inputs}
         self.arguments = tuple(self._input_spans)
         self.inputs = tuple(name for name in self._input_spans if name not in self.stored)
         self.outputs = tuple(self._read_name(file, one) for one in outputs)
-        self.makers = self._index_makers()
 
     @cached_property
     def takers(self) -> dict[str, list[OnnxNode]]:
@@ -246,6 +264,29 @@ class OnnxGraph:
             for name in dict.fromkeys(node.inputs if node.outputs else ()):
                 found.setdefault(name, []).append(node)
         return found
+
+    def nodes_with(self, operations: Collection[str]) -> Iterator[OnnxNode]:
+        """Yield the nodes with one of `operations`."""
+        return (node for node in self.nodes if node.operation in operations)
+
+    def has_any(self, operations: Collection[str]) -> bool:
+        """Return whether there is a node with one of `operations`."""
+        return next(iter(self.nodes_with(operations)), None) is not None
+
+    def foreign_lstms(self) -> Iterator[OnnxNode]:
+        """Yield the nodes with an LSTM of another domain than that of ONNX."""
+        return (node for node in self.nodes if "." in node.operation and "LSTM" in node.operation)
+
+    def sums(self) -> Iterator[OnnxNode]:
+        """Yield the nodes that may be a sum of two products, or of what passes them on."""
+        return self.nodes_with(("Add",))
+
+    def find_takers(self, name: str) -> Iterator[OnnxNode]:
+        """Yield the nodes that take the value `name`, and have an output, in the order of the graph."""
+        return iter(self.takers.get(name, ()))
+
+    def require_one_maker(self, name: str) -> None:
+        """Check that the value `name` is not given twice, if that was not checked when the graph was read."""
 
     def maker(self, name: str) -> OnnxNode | None:
         """Return the node that gives the value `name`, in this graph or one around it; None for any other value."""
@@ -299,13 +340,6 @@ class OnnxGraph:
                     raise CorruptModel(f"two nodes or tensors of the graph give the value {name}")
                 found[name] = node
         return found
-
-    def _store(self, tensor: StoredTensor) -> None:
-        if tensor.name in self.stored:
-            raise CorruptModel(f"two stored tensors are called {tensor.name}")
-        if len(self.stored) >= self.limits.objects:
-            raise limit_exceeded("objects", f"more than {self.limits.objects:,} arrays", needed=2 * len(self.stored))
-        self.stored[tensor.name] = tensor
 
     @staticmethod
     def _read_name(file: ModelFile, span: Span) -> str:

@@ -103,28 +103,49 @@ class ModelFile:
         at, end = start - base, stop - base
         while at < end:
             key = window[at]
-            # Inlined from `_read_field`: this runs tens of thousands of times, mostly for names.
+            # Inlined from `read_field`: this runs tens of thousands of times, mostly for names.
             if _FIRST_KEY <= key < _SHORT and key & 7 == _DELIMITED and at + 1 < end:
                 length = window[at + 1]
                 if length < _SHORT and at + 2 + length <= end:
                     at += 2 + length
                     found.append((key >> 3, (base + at - length, base + at)))
                     continue
-            number, value, at = _read_field(window, at, end, base)
+            number, value, at = read_field(window, at, end, base)
             found.append((number, value))
-        self._count(len(found))
+        self.count(len(found))
         return found
+
+    def hold(self, span: Span) -> bytes:
+        """Return the bytes at `span`, which may be long, and keep them for what is read next."""
+        start, stop = span
+        if not (self._base <= start and stop <= self._end):
+            self._move(start, stop)
+        return self._window[start - self._base : stop - self._base]
+
+    def walk_heads(self, span: Span) -> Iterator[tuple[int, int | Span, int, bytes, int]]:
+        """Yield the fields of a long message, of which only the beginnings are read.
+
+        Behind the number and the value of each follow its position, bytes from there on, and the position of these.
+        """
+        position, end = span
+        while position < end:
+            window, base = self._around(position)
+            number, value, after = read_field(window, position - base, end - base, base)
+            self.count(1)
+            yield number, value, position, window, base
+            position = after + base
 
     def _walk(self, position: int, end: int) -> Iterator[tuple[int, int | Span]]:
         """Yield the fields of a long message, of which only the heads of fields are read."""
-        while position < end:
-            window, base = self._around(position)
-            number, value, after = _read_field(window, position - base, end - base, base)
-            self._count(1)
+        for number, value, *_ in self.walk_heads((position, end)):
             yield number, value
-            position = after + base
 
-    def _count(self, fields: int) -> None:
+    def count(self, fields: int) -> None:
+        """Count fields that were read.
+
+        Raises:
+            RefusedModel: There are too many in all.
+        """
         self._fields += fields
         if self._fields > self._limits.nodes:
             raise limit_exceeded("nodes", f"more than {self._limits.nodes:,} fields", needed=2 * self._fields)
@@ -153,7 +174,7 @@ class ModelFile:
         return data
 
 
-def _read_field(window: bytes, at: int, end: int, base: int) -> tuple[int, int | Span, int]:
+def read_field(window: bytes, at: int, end: int, base: int) -> tuple[int, int | Span, int]:
     """Return the number and the value of the field in `window` at `at`, and the index after it, at most `end`.
 
     `base` is the position of the window in the file.

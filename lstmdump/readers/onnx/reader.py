@@ -5,14 +5,15 @@ Source: `onnx.proto`. Nothing is executed. Only the model is opened, and files b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
+from contextlib import suppress
 
 from lstmdump.errors import CorruptModel, UnreadableModel
 from lstmdump.model.limits import Limits
 from lstmdump.model.location import Location
 from lstmdump.model.sentences import listed
 from lstmdump.model.settings import DeferredSettings
-from lstmdump.model.tree import LayerPath, Model, Sources, Weight, grow
+from lstmdump.model.tree import Layer, LayerPath, Model, Sources, Weight, grow
 from lstmdump.readers.declared_sizes import Declared
 from lstmdump.readers.detect import Format
 from lstmdump.readers.onnx import names, recurrent_nodes
@@ -21,11 +22,13 @@ from lstmdump.readers.onnx.data_files import DataFiles
 from lstmdump.readers.onnx.graph import OnnxGraph, OnnxNode
 from lstmdump.readers.onnx.model_file import ModelFile, Span, as_span
 from lstmdump.readers.onnx.recurrent_nodes import COUPLED, RecurrentNode
+from lstmdump.readers.onnx.stored_tensors import StoredTensors
 from lstmdump.readers.onnx.tensors import StoredTensor
 
 _PRODUCER, _PRODUCER_VERSION, _GRAPH, _FUNCTION = 2, 3, 7, 25
 _NODE_OF_FUNCTION, _OPERATION = 7, 4
 _OF_GATES = frozenset({"Clip", "HardSigmoid", "Min", "Sigmoid"})
+_FEW = 1 << 15  # bytes of a graph that is read as a whole: some hundred nodes
 _LEAF = "stored:"
 """What stands before the name of an array outside of recurrent layers, so that none looks like an array of one."""
 
@@ -75,21 +78,32 @@ class _Parts:
 
 def _read(file: ModelFile, beside: DataFiles, limits: Limits) -> Model:
     parts = _Parts(file)
-    graph = OnnxGraph(file, parts.graph, beside, limits)
+    graph = _read_graph(file, parts.graph, beside, limits)
     graphs = list(recurrent_nodes.graphs_in(graph))
-    stored = [tensor for one in graphs for tensor in one.stored.values()]
+    stored = [one.stored for one in graphs]
     _require_stored(stored, file, beside, limits)
     found = _Found(graphs, Constants(graph, file.size + beside.stored))
-    others = [tensor for tensor in stored if tensor.is_float and id(tensor) not in found.used]
+    in_nodes = [tensor for tensor in found.used.values() if all(one.get(tensor.name) is not tensor for one in stored)]
     return Model(
         Format.ONNX.value,
         parts.producer,
-        grow([*found.weights, *_place_others(others)], found.kinds, found.settings, limits),
+        grow(found.weights, found.kinds, found.settings, limits),
         notes=(*_note_missing(beside), *found.notes, *_note_others(graphs), *_note_functions(file, parts.functions)),
         release=beside.close,
         sources=lambda: _find_sources(found),
-        stored_parameters=sum(tensor.size for tensor in (*found.used.values(), *others)),
+        stored_parameters=sum(one.parameters for one in stored) + sum(tensor.size for tensor in in_nodes),
+        outside=lambda: _place_others(stored, found.used),
     )
+
+
+def _read_graph(file: ModelFile, span: Span, beside: DataFiles, limits: Limits) -> OnnxGraph:
+    """Return the graph of the model; of a large one, only the nodes that are asked for are read."""
+    if span[1] - span[0] > _FEW:
+        from lstmdump.readers.onnx import graph_index
+
+        with suppress(graph_index.NotIndexable):
+            return graph_index.IndexedGraph(file, span, beside, limits)
+    return OnnxGraph(file, span, beside, limits)
 
 
 def _find_sources(found: _Found) -> Sources:
@@ -175,17 +189,15 @@ class _Found:
 
 def _may_hold_cells(graph: OnnxGraph) -> bool:
     """Return whether a graph has the operators of a cell: one adds two products, another one is a gate."""
-    operations = {node.operation for node in graph.nodes}
-    return {"Add", "Mul"} <= operations and not operations.isdisjoint(_OF_GATES)
+    return all(map(graph.has_any, (("Add",), ("Mul",), _OF_GATES)))
 
 
 def _note_others(graphs: Iterable[OnnxGraph]) -> Iterator[str]:
     """Yield notes on nodes that are an LSTM of another domain, such as quantized ones of onnxruntime."""
     for graph in graphs:
-        for node in graph.nodes:
-            if "." in node.operation and "LSTM" in node.operation:
-                called = node.name or " ".join(node.outputs[:1])
-                yield f"{called} is a {node.operation}, which is not an operator of ONNX itself: not read"
+        for node in graph.foreign_lstms():
+            called = node.name or " ".join(node.outputs[:1])
+            yield f"{called} is a {node.operation}, which is not an operator of ONNX itself: not read"
 
 
 def _note_functions(file: ModelFile, functions: Iterable[Span]) -> Iterator[str]:
@@ -205,15 +217,15 @@ def _note_missing(beside: DataFiles) -> list[str]:
     return [f"{listed(beside.missing)} {are} missing: names and shapes are known, but not all numbers can be exported"]
 
 
-def _require_stored(stored: Iterable[StoredTensor], file: ModelFile, beside: DataFiles, limits: Limits) -> None:
+def _require_stored(stored: Iterable[StoredTensors], file: ModelFile, beside: DataFiles, limits: Limits) -> None:
     """Check that the tensors do not declare far more bytes than the files store: several may be one in a file.
 
     Raises:
         RefusedModel: They declare far more.
     """
     declared = Declared(limits)
-    for tensor in stored:
-        declared.take(tensor.stored_size)
+    for tensors in stored:
+        declared.take(tensors.stored_size, len(tensors))
     declared.store(file.size + beside.stored)
     if not beside.missing:
         declared.require_stored()
@@ -234,6 +246,7 @@ def _take_once(layers: Sequence[RecurrentNode]) -> tuple[list[RecurrentNode], di
     return once, repeated
 
 
-def _place_others(tensors: Iterable[StoredTensor]) -> list[Weight]:
-    """Return `tensors`, which are outside of recurrent layers, as arrays of the model itself."""
-    return [Weight((), f"{_LEAF}{number}", tensor.tensor()) for number, tensor in enumerate(tensors)]
+def _place_others(stored: Iterable[StoredTensors], used: Container[int]) -> Layer:
+    """Return the tensors of `stored` that are not `used` in recurrent layers as arrays of the model itself."""
+    found = [tensor for several in stored for tensor in several.values() if tensor.is_float and id(tensor) not in used]
+    return Layer((), weights={f"{_LEAF}{number}": tensor.tensor() for number, tensor in enumerate(found)})

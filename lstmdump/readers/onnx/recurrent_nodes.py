@@ -80,16 +80,15 @@ def find(graphs: Iterable[OnnxGraph], constants: Constants) -> Iterator[Recurren
         CorruptModel: The arrays of a node have other shapes than its operator requires.
     """
     for one in graphs:
-        for node in one.nodes:
-            if node.operation in OPERATIONS:
-                yield _read(node, constants) or node
+        for node in one.nodes_with(OPERATIONS):
+            yield _read(node, constants) or node
 
 
 def graphs_in(graph: OnnxGraph) -> Iterator[OnnxGraph]:
     """Yield `graph` and all graphs within its nodes, outer before inner."""
     yield graph
-    for node in graph.nodes:
-        for attribute in _GRAPHS.get(node.operation, ()):
+    for node in graph.nodes_with(_GRAPHS):
+        for attribute in _GRAPHS[node.operation]:
             inner = node.graph(attribute)
             if inner is not None:
                 yield from graphs_in(inner)

@@ -106,7 +106,7 @@ def is_reversed(graph: OnnxGraph, name: str, axis: int) -> bool:
 def is_reversed_after(graph: OnnxGraph, name: str, axis: int) -> bool:
     """Return whether the graph reverses `name` along `axis`, perhaps after exchanging or removing other axes."""
     for _ in range(_MAX_TURNED):
-        takers = [taker for taker in graph.takers.get(name, []) if taker.operation != "Shape"]
+        takers = [taker for taker in graph.find_takers(name) if taker.operation != "Shape"]
         if len(takers) != 1 or takers[0].input(0) != name:
             return False
         taker = takers[0]

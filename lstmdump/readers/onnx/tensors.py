@@ -27,8 +27,10 @@ _DTYPES = {1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int
            10: "float16", 11: "float64", 12: "uint32", 13: "uint64", 14: "complex64", 15: "complex128",
            16: "bfloat16", 17: "float8_e4m3fn", 18: "float8_e4m3fnuz", 19: "float8_e5m2", 20: "float8_e5m2fnuz",
            21: "uint4", 22: "int4", 23: "float4_e2m1fn", 24: "float8_e8m0fnu"}  # fmt: skip
-_WIDTHS = {"float16": 2, "float32": 4, "float64": 8, "bfloat16": 2, "int32": 4, "int64": 8, "bool": 1, "uint8": 1,
-           "int8": 1, "uint16": 2, "int16": 2, "uint32": 4, "uint64": 8}  # fmt: skip
+WIDTHS = {"float16": 2, "float32": 4, "float64": 8, "bfloat16": 2, "int32": 4, "int64": 8, "bool": 1, "uint8": 1,
+          "int8": 1, "uint16": 2, "int16": 2, "uint32": 4, "uint64": 8}  # fmt: skip
+"""The bytes of an element of each type that is known."""
+
 FLOATS = frozenset({"float16", "float32", "float64", "bfloat16"})
 """The types of the numbers that are weights."""
 
@@ -68,8 +70,8 @@ class StoredTensor:
         stated = file.text(fields[_NAME][-1]) if _NAME in fields and keeps_name else name
         dtype = as_number(fields[_TYPE][-1]) if _TYPE in fields else 0
         self.name = stated
-        self.dtype = _DTYPES.get(dtype, f"type {dtype}")
-        self.shape = _require_shape(stated, _read_extents(file, fields.get(_DIMS, ())))
+        self.dtype = name_of_type(dtype)
+        self.shape = require_shape(stated, _read_extents(file, fields.get(_DIMS, ())))
         self._content = as_span(fields[_RAW][-1]) if _RAW in fields else None
         self._listed = [(number, value) for number in _LISTS for value in fields.get(number, ())]
         self._external: tuple[str, int] | None = None
@@ -92,7 +94,7 @@ class StoredTensor:
 
     @property
     def _width(self) -> int | None:
-        return _WIDTHS.get(self.dtype)
+        return WIDTHS.get(self.dtype)
 
     @property
     def stored_size(self) -> int:
@@ -281,7 +283,17 @@ def _parse_number(text: str) -> int | None:
     return int(text)
 
 
-def _require_shape(name: str, dims: list[int]) -> tuple[int, ...]:
+def name_of_type(number: int) -> str:
+    """Return the type of elements with this number in `onnx.proto`, as named by numpy."""
+    return _DTYPES.get(number, f"type {number}")
+
+
+def require_shape(name: str, dims: list[int]) -> tuple[int, ...]:
+    """Return the shape with the extents `dims`, of the tensor `name`.
+
+    Raises:
+        CorruptModel: It is not valid.
+    """
     if len(dims) > _MAX_RANK or any(length < 0 for length in dims) or math.prod(dims) > _MAX_EXTENT:
         raise CorruptModel(f"{name} has the shape {tuple(dims[:_MAX_RANK])}, which is not valid")
     return tuple(dims)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 from hostile.fuzz.models import examine, written
 from hostile.fuzz.target import BYTES, MESSAGE, Parts, Target
+from support import large_onnx_graphs as large
 from support import onnx_builders as onnx
 
 from lstmdump.model.location import Location
@@ -56,4 +58,19 @@ def _seeds_of_storage() -> Iterator[Parts]:
     yield [onnx.model(onnx.Graph([onnx.node("LSTM", ["X", "W", "R"], ["Y"])], beside)), data]
 
 
-TARGETS = (Target("onnx", (MESSAGE, BYTES), _read, _seeds),)
+def _read_searched(parts: Parts) -> None:
+    """Read a model as large ones are read, by a search for the nodes that matter."""
+    with mock.patch.object(reader, "_FEW", 0):
+        _read(parts)
+
+
+def _seeds_of_search(roots: Sequence[Path]) -> Iterator[Parts]:
+    yield from _seeds(roots)
+    for nodes, shapes in ((large.lstm(), large.LSTM_SHAPES), (large.cell(2), large.CELL_SHAPES)):
+        yield [onnx.model(large.graph(4, nodes, shapes, gate="Sigmoid")), b""]
+
+
+TARGETS = (
+    Target("onnx", (MESSAGE, BYTES), _read, _seeds),
+    Target("onnx-index", (MESSAGE, BYTES), _read_searched, _seeds_of_search),
+)
