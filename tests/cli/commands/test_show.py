@@ -256,7 +256,7 @@ def test_a_plot_does_not_overwrite_a_model(run: Run, model: Path, tmp_path: Path
 
 
 def test_force_without_a_plot_is_a_usage_error(run: Run, model: Path) -> None:
-    assert run("show", "-f", model).err == "lstmdump: --force goes with --plot; see `lstmdump show --help`\n"
+    assert run("show", "-f", model).err == "lstmdump: --force goes with --plot or --html; see `lstmdump show --help`\n"
 
 
 def test_values_and_json_exclude_each_other(run: Run, model: Path) -> None:
