@@ -21,7 +21,7 @@ from lstmdump.report.plot.arrays import LayerDescription
 LARGEST = 1e300
 """The largest modulus that is counted: matplotlib cannot draw what is beyond."""
 
-_AT_ONCE = 1 << 22  # numbers that are read at once; an array of as many is kept until it is counted
+_AT_ONCE = 1 << 20  # numbers that are read at once; an array of as many is kept until it is counted
 _COPIES = 4  # of them in float64, while they are counted
 _FEWEST, _MOST = 10, 50  # bins
 _ROUND = (1.0, 2.0, 5.0)  # widths of bins, times a power of ten
