@@ -23,8 +23,8 @@ LARGEST = 1e300
 
 _AT_ONCE = 1 << 20  # numbers that are read at once; an array of as many is kept until it is counted
 _COPIES = 4  # of them in float64, while they are counted
-_FEWEST, _MOST = 10, 50  # bins
-_ROUND = (1.0, 2.0, 5.0)  # widths of bins, times a power of ten
+_FEWEST, _MOST = 10, 60  # bins
+_ROUND = (1.0, 2.0, 2.5, 5.0)  # widths of bins, times a power of ten
 _SMALLEST = 1e-300  # modulus that is not drawn as 0
 _EQUAL = 1e-12  # difference of numbers that are drawn as one, relative to their modulus
 
