@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from lstmdump.lstm.cell import LSTM
 from lstmdump.lstm.loaded_model import LoadedModel
+from lstmdump.python.arguments import computed_type, number_of_lags, returned_type
 from lstmdump.python.keywords import python_words
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, DTypeLike
 
     from lstmdump.model.tensor import Array
     from lstmdump.python.given import FirstStates, Input, Path
@@ -88,7 +89,7 @@ class LSTMLayer(LSTM):
         *,
         mask: ArrayLike | Path | None = None,
         initial: FirstStates | None = None,
-        dtype: str = "float32",
+        dtype: DTypeLike = "float32",
         activation: str | None = None,
         recurrent_activation: str | None = None,
         go_backwards: bool | None = None,
@@ -114,13 +115,15 @@ class LSTMLayer(LSTM):
             CannotReplay: The layer computes something else than the equations of an LSTM.
             NoForgetBias: The file does not hold the forget bias, and none is given.
             UnreadableModel: The numbers cannot be read.
+            ValueError: `dtype` is another type.
         """
         from lstmdump.python import given, tracing
         from lstmdump.replay.network import RunOptions
 
-        options = RunOptions(dtype, False, activation, recurrent_activation, go_backwards, forget_bias)
+        name = computed_type(dtype)
+        options = RunOptions(name, False, activation, recurrent_activation, go_backwards, forget_bias)
         with python_words() as in_python:
-            inputs = given.gather(x, mask=mask, initial=initial, dtype=dtype)
+            inputs = given.gather(x, mask=mask, initial=initial, dtype=name)
             found = tracing.run_layer(self._opened, self, inputs, options)
             return replace(found[self.name], notes=in_python(found.notes))
 
@@ -152,17 +155,19 @@ class LSTMLayer(LSTM):
 
         Raises:
             LstmdumpError: See `trace`.
+            ValueError: `most` is less than 1.
         """
         from lstmdump.python import given, influence
         from lstmdump.replay.network import RunOptions
 
+        number = number_of_lags(most)
         options = RunOptions(influence.DTYPE, False, activation, recurrent_activation, go_backwards, forget_bias)
         with python_words() as in_python:
             inputs = given.gather(x, mask=mask, initial=initial, dtype=influence.DTYPE)
-            found = influence.run_layer(self._opened, self, inputs, options, unit=unit, most=most)
+            found = influence.run_layer(self._opened, self, inputs, options, unit=unit, most=number)
             return found.with_notes(in_python)
 
-    def to_layout(self, layout: str, *, force: bool = False, dtype: str = "keep") -> dict[str, Any] | str:
+    def to_layout(self, layout: str, *, force: bool = False, dtype: DTypeLike = "keep") -> dict[str, Any] | str:
         """Return the layer as another runtime holds it, under the names within the layer: `weight_ih_l0`.
 
         What the arrays do not say, such as a forget bias that is included in b_f, is a `LayoutWarning`.
@@ -176,7 +181,7 @@ class LSTMLayer(LSTM):
             Arrays by name; the parsed JSON for `rtneural` and `lwtnn`; the text of a header for `c`.
 
         Raises:
-            ValueError: There is no such layout.
+            ValueError: There is no such layout, or no such type.
             CannotExpress: The target cannot compute the layer, and `force` is false.
             NoForgetBias: The file does not hold the forget bias.
             UnreadableModel: The numbers cannot be read.
@@ -184,7 +189,8 @@ class LSTMLayer(LSTM):
         from lstmdump.python import layouts
 
         with python_words():
-            return layouts.any_of([self], self.producer, layout, force=force, dtype=dtype, is_named=False)
+            name = returned_type(dtype)
+            return layouts.any_of([self], self.producer, layout, force=force, dtype=name, is_named=False)
 
     def to_keras(self, *, force: bool = False) -> dict[str, Array]:
         """Return `kernel` (d, 4m), `recurrent_kernel` (m, 4m) and `bias` (4m,), in the order of `set_weights`.

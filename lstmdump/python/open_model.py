@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from lstmdump.lstm.loaded_model import LoadedModel
+from lstmdump.python.arguments import computed_type, number_of_lags, returned_type
 from lstmdump.python.keywords import python_words
 from lstmdump.python.layer import LSTMLayer
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, DTypeLike
 
     from lstmdump.model.tensor import Array
     from lstmdump.python.given import FirstStates, Input, Path
@@ -134,7 +135,7 @@ class OpenModel(LoadedModel, Mapping[str, LSTMLayer]):
         mask: ArrayLike | Path | None = None,
         initial: FirstStates | None = None,
         chain: bool = False,
-        dtype: str = "float32",
+        dtype: DTypeLike = "float32",
         activation: str | None = None,
         recurrent_activation: str | None = None,
         go_backwards: bool | None = None,
@@ -170,13 +171,15 @@ class OpenModel(LoadedModel, Mapping[str, LSTMLayer]):
             NoLSTM: The model has no LSTM layer.
             NoSuchLayer: No layer has such a name.
             UnreadableModel: The numbers cannot be read.
+            ValueError: `dtype` is another type.
         """
         from lstmdump.python import given, tracing
         from lstmdump.replay.network import RunOptions
 
-        options = RunOptions(dtype, chain, activation, recurrent_activation, go_backwards, forget_bias)
+        name = computed_type(dtype)
+        options = RunOptions(name, chain, activation, recurrent_activation, go_backwards, forget_bias)
         with python_words("layer=NAME") as in_python:
-            inputs = given.gather(x, mask=mask, initial=initial, dtype=dtype)
+            inputs = given.gather(x, mask=mask, initial=initial, dtype=name)
             wanted = tracing.TraceRequest(layer, into, mask is not None, initial is not None, options)
             found = tracing.run(self, inputs, wanted)
             return replace(found, notes=in_python(found.notes))
@@ -220,17 +223,19 @@ class OpenModel(LoadedModel, Mapping[str, LSTMLayer]):
 
         Raises:
             LstmdumpError: See `trace`.
+            ValueError: `most` is less than 1.
         """
         from lstmdump.python import given, influence
         from lstmdump.replay.network import RunOptions
 
+        number = number_of_lags(most)
         options = RunOptions(influence.DTYPE, False, activation, recurrent_activation, go_backwards, forget_bias)
         with python_words("of=NAME") as in_python:
             inputs = given.gather(x, mask=mask, initial=initial, dtype=influence.DTYPE)
             wanted = influence.LagsRequest(of, into, inputs.describe(), mask is not None, initial is not None, options)
-            return influence.run(self, inputs, wanted, unit=unit, most=most).with_notes(in_python)
+            return influence.run(self, inputs, wanted, unit=unit, most=number).with_notes(in_python)
 
-    def to_layout(self, layout: str, *, force: bool = False, dtype: str = "keep") -> dict[str, Any] | str:
+    def to_layout(self, layout: str, *, force: bool = False, dtype: DTypeLike = "keep") -> dict[str, Any] | str:
         """Return all LSTM layers as another runtime holds them, under the names of `lstmdump export --layout`.
 
         The halves of a Bidirectional are one module, where the target has such. What the arrays do not say, such as a
@@ -245,7 +250,7 @@ class OpenModel(LoadedModel, Mapping[str, LSTMLayer]):
             Arrays by name; the parsed JSON for `rtneural` and `lwtnn`; the text of a header for `c`.
 
         Raises:
-            ValueError: There is no such layout.
+            ValueError: There is no such layout, or no such type.
             CannotExpress: The target cannot compute a layer, and `force` is false.
             NoForgetBias: The file does not hold the forget bias of a layer.
             UnreadableModel: The numbers cannot be read.
@@ -253,7 +258,7 @@ class OpenModel(LoadedModel, Mapping[str, LSTMLayer]):
         from lstmdump.python import layouts
 
         with python_words("model[NAME].to_layout"):
-            return layouts.any_of(self.lstms, self.producer, layout, force=force, dtype=dtype)
+            return layouts.any_of(self.lstms, self.producer, layout, force=force, dtype=returned_type(dtype))
 
     def to_pytorch(self, *, force: bool = False) -> dict[str, Array]:
         """Return the state dict of a module with a `torch.nn.LSTM` for each layer: `lstm_1.weight_ih_l0`, ….
