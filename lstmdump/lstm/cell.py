@@ -87,7 +87,7 @@ class Gates(Mapping[str, Gate]):
         if (known := self._known.get(letter)) is not None:
             return known
         if letter not in tuple(GATES):
-            raise KeyError(letter)
+            raise KeyError(f"no gate is called {letter!r}; there are {', '.join(GATES)}")
         if not self._known:
             self._forget_others()
         self._known[letter] = gate = self._make_gate(letter)

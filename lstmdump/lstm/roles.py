@@ -72,6 +72,9 @@ class Role(enum.Enum):
     NORMALIZATION = "layer normalization", (_M,)
     NORMALIZATION_OF_ALL = "layer normalization of all gates", (_ALL_GATES,)
 
+    def __repr__(self) -> str:
+        return f"Role.{self.name}"
+
     __hash__ = object.__hash__  # there is one of each; by its name, as in any enum, it takes seven times as long
 
     def __init__(self, word: str, extents: tuple[Extent, ...]) -> None:

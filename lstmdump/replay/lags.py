@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lstmdump.errors import BadInput
+from lstmdump.model.escape import visible
 from lstmdump.model.tensor import Array
 from lstmdump.replay import equations
 from lstmdump.replay.equations import CellNumbers, State
@@ -41,10 +42,11 @@ UNSETTLED = f"the state does not settle in {SETTLING:,} steps of x = 0 from h = 
 NOT_FINITE = "the state does not stay finite at x = 0 from h = c = 0"
 _BLOCK = 250  # steps
 _AT_ONCE = 1 << 19  # numbers of the largest array of a step
+_IN_TEXT = 3  # shares
 _STATES_AT_ONCE = 1 << 19  # numbers of the states of all steps, and of their factors
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LayerLags:
     """How much of the last output of one layer, or of the model, comes from each lag of one input.
 
@@ -89,6 +91,14 @@ class LayerLags:
     symbol: str = "h_T"
     input: str | None = None
     is_fixed_length: bool = False
+
+    def __repr__(self) -> str:
+        name = visible(self.name if self.input in (None, self.name) else f"{self.name} by {self.input}")
+        if self.lag_95 is None:
+            return f"<lags of {name}: no shares>"
+        first = [f"{share:.1%}" for share in self.shares[:_IN_TEXT] if share is not None]
+        shares = ", ".join([*first, "…"] if len(self.norms) > _IN_TEXT else first)
+        return f"<lags of {name}: {len(self.norms)} shares, {shares}; 95 % at t-{self.lag_95}>"
 
     @property
     def total(self) -> float:

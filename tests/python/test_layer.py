@@ -230,3 +230,21 @@ def test_a_forget_bias_that_is_folded_is_a_warning(samples: Path) -> None:
         with pytest.warns(LayoutWarning, match="the forget bias 1, which the cell adds at run time, is included"):
             arrays = lstm.to_keras()
         assert np.allclose(arrays["bias"][64:128], np.asarray(lstm.gates["f"].b) + 1)
+
+
+def test_the_text_of_stored_arrays_is_short(weather: lstmdump.LSTM) -> None:
+    tensor = repr(weather.weights[0].tensor)
+    assert repr(weather.weights[0]) == f"LSTMWeight(role=Role.KERNEL, name='kernel', tensor={tensor})"
+
+
+def test_a_missing_gate_is_a_key_error_that_names_the_gates(weather: lstmdump.LSTM) -> None:
+    with pytest.raises(KeyError, match="no gate is called 'forget'; there are i, f, c, o"):
+        weather.gates["forget"]
+    assert "forget" not in weather.gates
+
+
+def test_the_text_of_one_result_of_lags_fits_a_line(weather: lstmdump.LSTM) -> None:
+    (result,) = weather.lags(np.ones((9, 3)))
+    assert repr(result).startswith(f"<lags of lstm_1: 9 shares, {result.shares[0]:.1%}, {result.shares[1]:.1%}, ")
+    assert repr(result).endswith(f"; 95 % at t-{result.lag_95}>")
+    assert len(repr(result)) < 120
