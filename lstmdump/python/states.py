@@ -24,7 +24,7 @@ class LayerStates(States):
         f: The forget gate, (batch, length, m).
         o: The output gate, (batch, length, m).
         candidate: The candidate, (batch, length, m).
-        mask: False where a step was skipped, (batch, length), in the order of the input; None if none was.
+        mask: False where a step was skipped, (batch, length), in the order of the arrays; None if none was.
         name: The name of the layer.
         notes: Remarks on how the layer was run by itself, and on what was left out.
 

@@ -141,7 +141,7 @@ def _run_network(prepared: PreparedRun) -> ModelStates:
 
     def keep(cell: CellNumbers, states: States, mask: Array | None) -> None:
         name = names.name(cell.name)
-        layers[name] = _name_states(name, states, mask)
+        layers[name] = _name_states(name, cell, states, mask)
 
     outputs = trace.run_plan(prepared.net, prepared.signals, mask=prepared.mask, initial=prepared.initial, watch=keep)
     if all(one.is_single for one in prepared.net.inputs):
@@ -157,13 +157,18 @@ def _run_layers(prepared: PreparedRun, given: RunInputs) -> ModelStates:
 
     assert isinstance(prepared.net, Network)  # noqa: S101 - it has no signals
     on = trace.Given(prepared.x, prepared.mask, prepared.initial)
-    layers = {cell.name: _name_states(cell.name, states, prepared.mask) for cell, states in trace.run(prepared.net, on)}
+    layers = {
+        cell.name: _name_states(cell.name, cell, states, prepared.mask) for cell, states in trace.run(prepared.net, on)
+    }
     if given.arrays[0].ndim == 2:
         layers = {name: without_batch(states) for name, states in layers.items()}
     return ModelStates(layers, {}, prepared.net.notes_on_states)
 
 
-def _name_states(name: str, states: States, mask: Array | None) -> LayerStates:
+def _name_states(name: str, cell: CellNumbers, states: States, mask: Array | None) -> LayerStates:
+    """Return the states with the mask in their order, which is the opposite of the input's in a layer going backwards."""
     from lstmdump.python.states import LayerStates
 
+    if mask is not None and cell.behaviour.go_backwards and not cell.behaviour.is_aligned:
+        mask = mask[:, ::-1]
     return LayerStates(states.h, states.c, states.i, states.f, states.o, states.candidate, mask, name)

@@ -121,6 +121,12 @@ def test_a_mask_is_among_the_states(lstm: lstmdump.LSTM) -> None:
     assert np.array_equal(states.c[1], states.c[0])
 
 
+def test_the_mask_of_a_layer_that_goes_backwards_is_in_the_order_of_its_states(lstm: lstmdump.LSTM) -> None:
+    states = lstm.trace(np.zeros((3, 1)), mask=[1, 1, 0], go_backwards=True)
+    assert states.mask is not None
+    assert states.mask.tolist() == np.isfinite(states.i[:, 0]).tolist() == [False, True, True]
+
+
 def test_a_trace_begins_with_the_states_that_are_given(weather: lstmdump.LSTM) -> None:
     h, c = np.zeros(6), np.full(6, 0.5)
     states = weather.trace(np.zeros((1, 3)), initial=(h, c), dtype="float64")
