@@ -166,7 +166,7 @@ def _run_layers(prepared: PreparedRun, given: RunInputs) -> ModelStates:
 
 
 def _name_states(name: str, cell: CellNumbers, states: States, mask: Array | None) -> LayerStates:
-    """Return the states with the mask in their order, which is the opposite of the input's in a layer going backwards."""
+    """Return the states with the mask in their order, in which a layer that goes backwards has turned the steps."""
     from lstmdump.python.states import LayerStates
 
     if mask is not None and cell.behaviour.go_backwards and not cell.behaviour.is_aligned:
