@@ -10,11 +10,11 @@ four sums                   `W_i` (d, m), `U_i` (m, m), `b_i` (m,), and so for f
 ==========================  ===================================================================================
 """
 
-# Annotations are not postponed: typing compiles each postponed annotation of a NamedTuple when it is imported.
+from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.model.settings import DeferredSettings, LayerSettings
 from lstmdump.model.tensor import Array, Cuts, Tensor
 from lstmdump.readers.onnx.cell_direction import goes_backwards, returns_reversed

@@ -3,12 +3,12 @@
 The sum of all gates may be cut into four, by `Split` or by slices of columns, as a whole or term by term.
 """
 
-# Annotations are not postponed: typing compiles each postponed annotation of a NamedTuple when it is imported.
+from __future__ import annotations
 
 import math
 import operator
-from typing import NamedTuple
 
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.model.settings import ActivationName
 from lstmdump.readers.gate_sums import PARTS, GatePart, find_part, read_terms
 from lstmdump.readers.onnx.activations import DEFAULTS, name_in_keras

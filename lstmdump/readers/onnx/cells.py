@@ -11,12 +11,12 @@ the sum of the output gate. Which of the two products takes h is shown by the st
 cell computed, as the forget gate multiplies its c'. Written for and measured on graphs of torch 2.13 and tf2onnx 1.17.
 """
 
-# Annotations are not postponed: typing compiles each postponed annotation of a NamedTuple when it is imported.
+from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import NamedTuple
 
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.model.settings import ActivationName
 from lstmdump.readers.onnx.cell_sums import OnnxSums, SumOfGate, WeightProduct
 from lstmdump.readers.onnx.constants import Constants, Value

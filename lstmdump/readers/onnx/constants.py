@@ -4,14 +4,15 @@ Only operators that move numbers are known: shapes are worked out at once, numbe
 is never larger than what the model stores.
 """
 
-# Annotations are not postponed: typing compiles each postponed annotation of a NamedTuple when it is imported.
+from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from lstmdump.errors import CorruptModel
 from lstmdump.model import budget
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.model.tensor import Array, Cuts, Tensor
 from lstmdump.readers.onnx.graph import OnnxGraph, OnnxNode
 from lstmdump.readers.onnx.tensors import FLOATS, StoredTensor, too_large_to_compute

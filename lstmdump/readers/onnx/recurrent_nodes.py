@@ -4,12 +4,12 @@ An LSTM takes X, W (directions, 4m, d), R (directions, 4m, m), B (directions, 8m
 first h and c, and P (directions, 3m); all behind R may be left out. Source: the operators of ONNX.
 """
 
-# Annotations are not postponed: typing compiles each postponed annotation of a NamedTuple when it is imported.
+from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 from lstmdump.errors import CorruptModel
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.model.settings import ActivationName, DeferredSettings, LayerSettings
 from lstmdump.model.tensor import Array, Cuts, Tensor
 from lstmdump.readers.onnx import activations, surroundings

@@ -4,10 +4,9 @@ Source: the operators `Loop` and `Scan` of ONNX. The body of a loop takes the nu
 values that it gives back for the next turn; that of a scan takes and gives back values first, then steps of sequences.
 """
 
-# Annotations are not postponed: typing compiles each postponed annotation of a NamedTuple when it is imported.
+from __future__ import annotations
 
-from typing import NamedTuple
-
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.readers.onnx.constants import Constants, Value
 from lstmdump.readers.onnx.graph import OnnxGraph, OnnxNode
 
