@@ -40,6 +40,7 @@ _SEARCHED = re.compile(rb"\x22(?:\x03(?:GRU|RNN|Min)|\x04(?:LSTM|Loop|Scan|Clip)
 _NAMES = frozenset({b"\x03GRU", b"\x03RNN", b"\x03Min", b"\x04LSTM", b"\x04Loop", b"\x04Scan", b"\x04Clip", b"\x02If",
                     b"\x07Sigmoid", b"\x0bHardSigmoid"})  # fmt: skip
 _LSTMS = re.compile(rb"\x22[\x05-\x7f]\w{0,120}LSTM")
+_MANY = 1_000  # values with LSTM in their names
 _HEAD = struct.Struct("<I")
 
 
@@ -174,10 +175,15 @@ class IndexedGraph(OnnxGraph):
 
     def foreign_lstms(self) -> Iterator[OnnxNode]:
         """Yield the nodes with an LSTM of another domain than that of ONNX."""
-        own = len(self._found.get(_encode("LSTM"), ()))
-        if self._data.count(b"LSTM", 0, self._bounds[-1]) == own:
-            return iter(())
-        turns = self._turns_at([match.start() for match in _LSTMS.finditer(self._data, 0, self._bounds[-1])])
+        data, end, places, at = self._data, self._bounds[-1], [], -1
+        if data.count(b"LSTM", 0, end) > _MANY:
+            places = [match.start() for match in _LSTMS.finditer(data, 0, end)]
+        else:
+            while (at := data.find(b"LSTM", at + 1, end)) >= 0:
+                key = data.rfind(_OPERATION_KEY, max(0, at - _SHORT), at)
+                if key >= 0 and key + 2 < at < key + data[key + 1]:
+                    places.append(key)
+        turns = self._turns_at(places)
         return (node for node in map(self.node, turns) if "." in node.operation and "LSTM" in node.operation)
 
     def sums(self) -> Iterator[OnnxNode]:

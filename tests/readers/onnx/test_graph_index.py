@@ -116,6 +116,16 @@ def test_damage_that_concerns_numbers_is_refused(
         lstmdump.open(onnx.write(tmp_path / "m.onnx", edited(change)))
 
 
+@pytest.mark.parametrize("named", [1, 2000])
+def test_an_lstm_of_another_domain_is_noted(named: int, tmp_path: Path) -> None:
+    others = [onnx.node("Relu", ["input"], [f"LSTM_{number}"], f"rnn/LSTM_{number}") for number in range(named)]
+    foreign = onnx.node("DynamicQuantizeLSTM", ["input"], ["y"], "quantized", domain="com.microsoft")
+    path = onnx.write(tmp_path / "m.onnx", large.graph(30, [*others, foreign], {}))
+    with mock.patch.object(reader, "_FEW", 0), lstmdump.open(path) as model:
+        (note,) = model.model.notes
+    assert note.startswith("quantized is a com.microsoft.DynamicQuantizeLSTM, which is not an operator of ONNX itself")
+
+
 def test_a_cut_graph_is_refused(tmp_path: Path) -> None:
     data = onnx.model(GRAPHS["node"])
     (tmp_path / "m.onnx").write_bytes(data[: len(data) // 2])
