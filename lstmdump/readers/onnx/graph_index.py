@@ -16,11 +16,15 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from lstmdump.errors import CorruptModel
 from lstmdump.model.limits import Limits
 from lstmdump.readers.onnx.data_files import DataFiles
 from lstmdump.readers.onnx.graph import INITIALIZER, INPUT, NODE, OUTPUT, OnnxGraph, OnnxNode
+
+if TYPE_CHECKING:
+    from lstmdump.readers.onnx.graph import Makers
 from lstmdump.readers.onnx.model_file import ModelFile, Span, read_field
 from lstmdump.readers.onnx.stored_tensors import StoredTensors
 from lstmdump.readers.protobuf import encode_varint, varint
@@ -40,6 +44,7 @@ _SEARCHED = re.compile(rb"\x22(?:\x03(?:GRU|RNN|Min)|\x04(?:LSTM|Loop|Scan|Clip)
 _NAMES = frozenset({b"\x03GRU", b"\x03RNN", b"\x03Min", b"\x04LSTM", b"\x04Loop", b"\x04Scan", b"\x04Clip", b"\x02If",
                     b"\x07Sigmoid", b"\x0bHardSigmoid"})  # fmt: skip
 _LSTMS = re.compile(rb"\x22[\x05-\x7f]\w{0,120}LSTM")
+_MOST_LOOKUPS = 800  # each may search all nodes
 _MANY = 1_000  # values with LSTM in their names
 _HEAD = struct.Struct("<I")
 
@@ -60,6 +65,7 @@ class IndexedGraph(OnnxGraph):
         self._file, self._base = file, span[0]
         self._data, self._bounds = self._hold_nodes(span)
         self._read: dict[int, OnnxNode] = {}
+        self._lookups = 0
         self._last = 0  # the beginning of the node that was read last
         self.stored = StoredTensors(file, beside, limits)
         spans: dict[int, list[Span]] = {INPUT: [], OUTPUT: []}
@@ -217,6 +223,8 @@ class IndexedGraph(OnnxGraph):
 
     def find_maker(self, name: str) -> OnnxNode | None:
         """Return the node that gives the value `name`; of several, the last before the node that was read last."""
+        if self._has_many_lookups():
+            return self._all_makers.get(name)
         mark = _OUTPUT_KEY + _encode(name)
         begin = self._last
         for turn in self._search_back(mark, begin):
@@ -226,9 +234,21 @@ class IndexedGraph(OnnxGraph):
 
     def find_takers(self, name: str) -> Iterator[OnnxNode]:
         """Yield the nodes that take the value `name`, and have an output, in the order of the graph."""
+        if self._has_many_lookups():
+            yield from self.takers.get(name, ())
+            return
         for node in map(self.node, self._search(_INPUT_KEY + _encode(name))):
             if name in node.inputs and node.outputs:
                 yield node
+
+    def _has_many_lookups(self) -> bool:
+        """Count a search, and return whether there were so many that to read all nodes takes less time."""
+        self._lookups += 1
+        return self._lookups > _MOST_LOOKUPS
+
+    @cached_property
+    def _all_makers(self) -> Makers:
+        return self._index_makers()
 
     def require_one_maker(self, name: str) -> None:
         """Check that the value `name` is not given twice.

@@ -76,6 +76,12 @@ def test_parameters_in_a_graph_too_large_to_be_held_are_the_same(
     assert answer(path, 0) == held
 
 
+def test_after_many_searches_all_nodes_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = onnx.write(tmp_path / "m.onnx", GRAPHS["cell"])
+    monkeypatch.setattr(graph_index, "_MOST_LOOKUPS", 20)
+    assert answer(path, 0) == answer(path, WHOLE)
+
+
 def edited(change: Callable[[list[bytes], list[bytes]], None]) -> onnx.Graph:
     """Return the graph with an LSTM node after `change` of its nodes and tensors."""
     (_, nodes), (_, stored), (_, inputs), (_, outputs) = GRAPHS["node"].parts
