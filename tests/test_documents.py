@@ -114,7 +114,7 @@ PYTHON_OUTPUTS = {
     ("lstmdump/manual/python.md", 9): re.escape(BATCH),
 }
 """What each block of Python prints that no block of text follows, as a regular expression."""
-NOTEBOOKS = {name: text for name, text in DOCUMENTS.items() if name.startswith("lstmdump/manual/notebook")}
+NOTEBOOKS = {name: text for name, text in DOCUMENTS.items() if documents.NOTEBOOK in text}
 SCRIPTS = [
     pytest.param(document, place, cell, id=f"{document}: {place}")
     for document, text in DOCUMENTS.items()

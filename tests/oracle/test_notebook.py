@@ -22,7 +22,11 @@ pytest.importorskip("ipykernel", reason="needs the extra `oracle`")
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "sample_models"
-PAGES = sorted((ROOT / "lstmdump" / "manual").glob("notebook*.md"))
+PAGES = [
+    path
+    for path in sorted((ROOT / "lstmdump" / "manual").glob("*.md"))
+    if documents.NOTEBOOK in path.read_text("utf-8")
+]
 
 SETUP = """
 import numpy as np

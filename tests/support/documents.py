@@ -31,6 +31,10 @@ json.dump(shown, sys.stdout)
 """
 
 
+NOTEBOOK = "Each block of this page is a cell of a notebook"
+"""What a page says whose blocks of Python are the cells of one notebook."""
+
+
 class Cell(NamedTuple):
     """A block of Python, and the block of text that follows it: what it shows; None if there is none."""
 
