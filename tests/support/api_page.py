@@ -17,9 +17,9 @@ from lstmdump.report.check import Mismatch
 
 HEAD = """# api
 
-Every function and class for Python, with arguments, results and errors.
+Every function and class for Python, as help() shows them.
 
-The texts are those that `help` shows in Python. All of it is typed. What is not on this page, or begins with an
+Arguments, results and errors of all of it; it is typed. What is not on this page, or begins with an
 underscore, may change. `lstmdump help python` introduces it by examples.
 """
 
