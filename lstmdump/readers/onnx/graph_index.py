@@ -5,7 +5,8 @@ the graph, each behind its length: that gives their positions, and nothing else 
 operator, and those that give or take a value, are found by a search for the bytes that their fields have; what is found
 so is then read, and counts only if it says the same.
 
-The search knows keys and lengths of fields in the form that all programs write: in as few bytes as possible.
+The search knows keys and lengths of fields in the form that all programs write: in as few bytes as possible. A graph
+in which the operator LSTM may have others is read as a whole, so that no such layer is hidden from the search.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ _BEHIND_OUTPUTS = (0x1A, 0x22)  # the keys of the name and of the operator
 _SEARCHED = re.compile(rb"\x22(?:\x03(?:GRU|RNN|Min)|\x04(?:LSTM|Loop|Scan|Clip)|\x02If|\x07Sigmoid|\x0bHardSigmoid)")
 _NAMES = frozenset({b"\x03GRU", b"\x03RNN", b"\x03Min", b"\x04LSTM", b"\x04Loop", b"\x04Scan", b"\x04Clip", b"\x02If",
                     b"\x07Sigmoid", b"\x0bHardSigmoid"})  # fmt: skip
-_LSTMS = re.compile(rb"\x22[\x05-\x7f]\w{0,120}LSTM")
+_LSTMS = re.compile(rb"\x22[\x05-\x7f]\w{0,120}(LSTM)")
+_HIDDEN_LSTM = re.compile(rb"\0.?LSTM", re.DOTALL)
 _MOST_LOOKUPS = 800  # each may search all nodes
 _MANY = 1_000  # values with LSTM in their names
 _HEAD = struct.Struct("<I")
@@ -64,6 +66,7 @@ class IndexedGraph(OnnxGraph):
         self.beside, self.limits, self.around, self.outer, self.depth = beside, limits, None, None, 0
         self._file, self._base = file, span[0]
         self._data, self._bounds = self._hold_nodes(span)
+        self._lstms = self._find_lstms()
         self._read: dict[int, OnnxNode] = {}
         self._lookups = 0
         self._last = 0  # the beginning of the node that was read last
@@ -90,6 +93,23 @@ class IndexedGraph(OnnxGraph):
             raise NotIndexable
         self._file.count(len(bounds))
         return data, bounds
+
+    def _find_lstms(self) -> list[int]:
+        """Return where "LSTM" stands in the nodes; only in operators, if it stands in many places.
+
+        Raises:
+            NotIndexable: One may be an operator whose key or length is in more bytes than needed: the last is 0.
+        """
+        data, end, places, at = self._data, self._bounds[-1], [], -1
+        while (at := data.find(b"LSTM", at + 1, end)) >= 0:
+            if 0 in data[at - 2 : at]:
+                raise NotIndexable
+            places.append(at)
+            if len(places) > _MANY:
+                if _HIDDEN_LSTM.search(data, at, end) is not None:
+                    raise NotIndexable
+                return [match.start(1) for match in _LSTMS.finditer(data, 0, end)]
+        return places
 
     def _read_rest(self, span: Span, spans: dict[int, list[Span]]) -> None:
         """Read what follows the nodes."""
@@ -181,14 +201,11 @@ class IndexedGraph(OnnxGraph):
 
     def foreign_lstms(self) -> Iterator[OnnxNode]:
         """Yield the nodes with an LSTM of another domain than that of ONNX."""
-        data, end, places, at = self._data, self._bounds[-1], [], -1
-        if data.count(b"LSTM", 0, end) > _MANY:
-            places = [match.start() for match in _LSTMS.finditer(data, 0, end)]
-        else:
-            while (at := data.find(b"LSTM", at + 1, end)) >= 0:
-                key = data.rfind(_OPERATION_KEY, max(0, at - _SHORT), at)
-                if key >= 0 and key + 2 < at < key + data[key + 1]:
-                    places.append(key)
+        data, places = self._data, []
+        for at in self._lstms:
+            key = data.rfind(_OPERATION_KEY, max(0, at - _SHORT), at)
+            if key >= 0 and key + 2 < at < key + data[key + 1]:
+                places.append(key)
         turns = self._turns_at(places)
         return (node for node in map(self.node, turns) if "." in node.operation and "LSTM" in node.operation)
 

@@ -107,6 +107,8 @@ def _read(node: OnnxNode, constants: Constants) -> RecurrentNode | None:
     if not {"W", "R"} <= set(arrays) or direction not in _DIRECTIONS:
         raise CorruptModel(f"the node {node.name} is an {node.operation}, but lacks a W, an R or a valid direction")
     directions = _DIRECTIONS[direction]
+    for name in filter(None, node.outputs):
+        node.home.require_one_maker(name)
     _require_shapes(node, {letter: value.tensor.shape for letter, value in arrays.items()}, directions)
     _require_states(node, arrays["R"].tensor.shape[-1])
     is_coupled = node.operation == "LSTM" and node.integer("input_forget") != 0

@@ -183,3 +183,27 @@ def test_a_damaged_graph_is_refused_or_has_the_numbers_that_it_has_when_read_as_
         searched, whole = answer(path, 0), answer(path, WHOLE)
     if isinstance(whole, tuple):
         assert searched == whole
+
+
+HIDDEN = {
+    "key": lambda node: node.replace(b"\x22\x04LSTM", b"\xa2\x00\x04LSTM"),
+    "length": lambda node: node.replace(b"\x22\x04LSTM", b"\x22\x84\x00LSTM"),
+    "key and length": lambda node: node.replace(b"\x22\x04LSTM", b"\xa2\x80\x00\x84\x80\x00LSTM"),
+}
+
+
+@pytest.mark.parametrize("change", HIDDEN.values(), ids=HIDDEN)
+def test_a_layer_is_not_hidden_by_numbers_in_more_bytes_than_they_need(
+    change: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    nodes = [change(node) for node in large.lstm()]
+    path = onnx.write(tmp_path / "m.onnx", large.graph(100, nodes, large.LSTM_SHAPES))
+    assert path.stat().st_size > reader._FEW
+    with lstmdump.open(path) as model:
+        assert len(model) == 1
+
+
+def test_two_layers_that_give_the_same_value_are_refused(tmp_path: Path) -> None:
+    path = onnx.write(tmp_path / "m.onnx", large.graph(100, [*large.lstm(), *large.lstm()], large.LSTM_SHAPES))
+    with pytest.raises(CorruptModel, match="two nodes or tensors of the graph give the value"):
+        lstmdump.open(path)
