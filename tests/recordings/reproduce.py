@@ -60,7 +60,6 @@ _LEFT_OUT = {
     "tfjs-layers/bi-float16": _ROUNDED_BEFORE,
     "tfjs-layers/plain-float16": _ROUNDED_BEFORE,
     "tfjs-layers/stacked-uint8": _ROUNDED_BEFORE,
-    "tflite/gru_lstm": "of the operators of TensorFlow Lite, only LSTM layers are run: a note says what they are given",
     "tf-2.21.0-keras3/tflite/plain-float32": "holds no numbers: the converter left out the variables",
 }
 """Recordings that are not reproduced, by a part of the path of the model, with the reason."""

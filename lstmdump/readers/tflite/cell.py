@@ -23,9 +23,10 @@ class LiteCell:
         names: The names in the file that may contain that of the layer, the best first.
         half: The half of a Bidirectional that it is, if one operator computes both.
         first_states: What gives h and c before the first step.
+        in_loop: The tensors that are x and h' in each turn of the loop; None for a cell that is not in one.
     """
 
-    __slots__ = ("arrays", "first_states", "forget_bias", "half", "kind", "names", "order", "outputs",
+    __slots__ = ("arrays", "first_states", "forget_bias", "half", "in_loop", "kind", "names", "order", "outputs",
                  "sequence", "settings")  # fmt: skip
 
     def __init__(
@@ -41,6 +42,7 @@ class LiteCell:
         names: tuple[str, ...] = (),
         half: str | None = None,
         first_states: tuple[TensorPlace, ...] = (),
+        in_loop: tuple[int, int] | None = None,
     ) -> None:
         self.kind = kind
         self.arrays = arrays
@@ -52,6 +54,7 @@ class LiteCell:
         self.names = names
         self.half = half
         self.first_states = first_states
+        self.in_loop = in_loop
 
     @property
     def identity(self) -> tuple[object, ...]:

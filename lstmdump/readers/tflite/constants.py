@@ -62,7 +62,7 @@ class StoredConstants:
 
     def __init__(self, flat: FlatModel, file: Callable[[], BinaryIO], name: str) -> None:
         self.flat = flat
-        self.loops = _find_loops(flat)
+        self.loops, self.shared_bodies = _find_loops(flat)
         self._file = file
         self._file_name = name
         self._assigned: dict[str, TensorPlace] | None = None
@@ -236,17 +236,23 @@ class StoredConstants:
         return None
 
 
-def _find_loops(flat: FlatModel) -> dict[int, WhileLoop]:
-    """Return the loop that runs each subgraph which is the body of one, by the number of the subgraph."""
+def _find_loops(flat: FlatModel) -> tuple[dict[int, WhileLoop], set[int]]:
+    """Return the loop that runs each subgraph which is the body of one, by the number of the subgraph.
+
+    The second result has the numbers of those that several loops run, of which only the first is in the other.
+    """
     found: dict[int, WhileLoop] = {}
+    shared: set[int] = set()
     for graph in flat.subgraphs:
         for operator in graph.operators:
             if operator.code == schema.WHILE and operator.options is not None:
                 body = operator.index(1)
                 if not 0 <= body < len(flat.subgraphs):
                     raise CorruptModel(f"a loop runs the subgraph {body:,}, but the file has {len(flat.subgraphs)}")
+                if body in found:
+                    shared.add(body)
                 found.setdefault(body, WhileLoop(graph, operator))
-    return found
+    return found, shared
 
 
 def _check(name: str, shape: tuple[int, ...], quantization: IntegerScales) -> None:

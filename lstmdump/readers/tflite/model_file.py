@@ -13,7 +13,7 @@ from lstmdump.model.settings import DeferredSettings
 from lstmdump.model.tree import LayerPath, Model, Weight, grow
 from lstmdump.readers.declared_sizes import Declared
 from lstmdump.readers.detect import Format
-from lstmdump.readers.tflite import connections, fused, names, notes, others, unfused
+from lstmdump.readers.tflite import connections, fused, names, network, notes, others, unfused
 from lstmdump.readers.tflite.cell import LiteCell
 from lstmdump.readers.tflite.constants import StoredConstants
 from lstmdump.readers.tflite.flatbuffer import FlatContent
@@ -70,6 +70,7 @@ def _read(file: BinaryIO, size: int, location: Location) -> Model:
         grow(found, kinds, settings, location.limits),
         notes=tuple(notes.of(placed, unproven, missing)),
         release=file.close,
+        network=lambda: network.describe(by_graph, placed, constants),
         sources=lambda: connections.sources(placed, constants),
     )
 

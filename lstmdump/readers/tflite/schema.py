@@ -18,7 +18,7 @@ TANH, CUSTOM, EMBEDDING_LOOKUP_SPARSE, UNIDIRECTIONAL_SEQUENCE_RNN, GATHER, TRAN
 SUB, DIV, SQUEEZE, UNIDIRECTIONAL_SEQUENCE_LSTM, STRIDED_SLICE, BIDIRECTIONAL_SEQUENCE_RNN = 41, 42, 43, 44, 45, 46
 SPLIT, BIDIRECTIONAL_SEQUENCE_LSTM, CAST, PRELU, MAXIMUM, MINIMUM, SLICE = 49, 52, 53, 54, 55, 57, 65
 TRANSPOSE_CONV, EXPAND_DIMS, PACK, UNPACK, ABS, SPLIT_V, REVERSE_V2, ELU = 67, 70, 83, 88, 101, 102, 105, 111
-SELECT, ZEROS_LIKE, FILL, QUANTIZE, SELECT_V2 = 64, 93, 94, 114, 123
+LESS, SELECT, LOGICAL_AND, ZEROS_LIKE, FILL, QUANTIZE, SELECT_V2 = 58, 64, 86, 93, 94, 114, 123
 WHILE, BATCH_MATMUL, CONV_3D, CONV_3D_TRANSPOSE, VAR_HANDLE, READ_VARIABLE = 119, 126, 132, 141, 142, 143
 ASSIGN_VARIABLE, RELU_0_TO_1 = 144, 152
 _BEHIND_OLD_CODES = 127  # in the field of one byte, for operators that are newer than it
@@ -89,6 +89,13 @@ class TensorEntry:
             if len(self._shape) > MOST_DIMENSIONS:
                 raise CorruptModel(f"a tensor has {len(self._shape)} dimensions")
         return self._shape
+
+    @property
+    def fixed_shape(self) -> tuple[int | None, ...]:
+        """Its shape, with None for a length that the file leaves open; `shape` has 1 there."""
+        stated = self._table.vector(7, "i")
+        signature = stated if len(stated) == len(self.shape) else self.shape
+        return tuple([None if length < 0 else length for length in signature])
 
     @property
     def name(self) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from lstmdump.model.settings import LayerSettings
 from lstmdump.model.tensor import Tensor
-from lstmdump.readers.tflite import schema, steps
+from lstmdump.readers.tflite import loops, schema, steps
 from lstmdump.readers.tflite.cell import LiteCell
 from lstmdump.readers.tflite.constants import StoredConstants, TensorPlace
 from lstmdump.readers.tflite.expressions import GateSource, KernelProduct, SubgraphExpressions
@@ -112,6 +112,7 @@ def _describe(found: SubgraphExpressions, group: Sequence[CellStep]) -> LiteCell
         outputs=tuple(_find_outputs(found, group)),
         names=_list_names(found, step, arrays),
         first_states=tuple(_find_first_states(found, group[0], _find_h(found, group[0], known[0]))),
+        in_loop=(known[0].taken[0], step.output) if found.graph.number in found.constants.loops else None,
     )
 
 
@@ -309,25 +310,11 @@ def _find_sequence(found: SubgraphExpressions, index: int) -> TensorPlace | None
     loop = found.constants.loops.get(graph.number)
     if loop is None:
         return TensorPlace(graph, source) if operator.code == schema.UNPACK else None
-    if operator.code != schema.GATHER or source not in graph.inputs or not _counts_up(found, operator.input(1)):
+    if operator.code != schema.GATHER or source not in graph.inputs or not loops.counts_up(found, operator.input(1)):
         return None
     place = graph.inputs.index(source)
     given = loop.operator.input(place)
     return None if given == schema.MISSING else TensorPlace(loop.outer, given)
-
-
-def _counts_up(found: SubgraphExpressions, index: int) -> bool:
-    """Return whether a variable of the loop begins at 0 and grows by 1 in each turn."""
-    graph, index = found.graph, found.origin(index)
-    loop = found.constants.loops.get(graph.number)
-    if loop is None or index not in graph.inputs:
-        return False
-    place = graph.inputs.index(index)
-    first = loop.operator.input(place)
-    if first == schema.MISSING or found.constants.scalar(TensorPlace(loop.outer, first)) != 0:
-        return False
-    operands = [found.operands(found.plain(one, schema.ADD)) for one in graph.outputs[place : place + 1]]
-    return any(pair is not None and index in pair and any(found.scalar(one) == 1 for one in pair) for pair in operands)
 
 
 def _find_outputs(found: SubgraphExpressions, group: Sequence[CellStep]) -> Iterator[TensorPlace]:

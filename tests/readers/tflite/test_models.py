@@ -7,6 +7,7 @@ an input and what the interpreter of TensorFlow Lite 2.21 computed from it; for 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,11 +28,14 @@ NAMES = {
     "fused": ["lstm"],
     "fused-backwards": ["lstm"],
     "fused-behind-gru": ["lstm"],
+    "fused-behind-gru-and-dense": ["lstm"],
+    "fused-behind-gru-reset-before": ["lstm"],
     "fused-bidirectional": ["lstm", "lstm_1"],
     "fused-float16": ["lstm"],
     "fused-int8": ["lstm"],
     "fused-one-bias": ["lstm"],
     "fused-stacked": ["lstm", "lstm_1"],
+    "loop-behind-gru-keras3": ["lstm"],
     "loop-bidirectional": ["bidi/backward_lstm", "bidi/forward_lstm"],
     "loop-dynamic-range": ["wide"],
     "loop-flex": ["enc"],
@@ -138,10 +142,42 @@ def test_a_layer_behind_a_gru_takes_its_outputs() -> None:
     np.testing.assert_allclose(states.h, y, rtol=0, atol=ROUNDING)
 
 
-def test_the_gru_in_front_of_a_layer_is_named(run: Run, tmp_path: Path) -> None:
-    np.save(tmp_path / "x.npy", io_of("fused-behind-gru")[0])
-    found = run("trace", MODELS / "fused-behind-gru.tflite", "-i", tmp_path / "x.npy", "-o", tmp_path / "states.npz")
-    assert "takes the input given, although in the model other operators compute it (while2)" in found.err
+@pytest.mark.parametrize("name", ["fused-behind-gru", "fused-behind-gru-reset-before", "loop-behind-gru-keras3"])
+def test_the_gru_in_front_of_a_layer_is_run(run: Run, tmp_path: Path, name: str) -> None:
+    x, y = io_of(name)
+    np.save(tmp_path / "x.npy", x)
+    found = run("trace", MODELS / f"{name}.tflite", "-i", tmp_path / "x.npy", "-o", tmp_path / "states.npz")
+    assert "other operators compute it" not in found.err
+    with np.load(tmp_path / "states.npz") as states:
+        np.testing.assert_allclose(states["lstm/h"], y, rtol=0, atol=ROUNDING)
+        outputs = [states[key] for key in states.files if key.endswith("/y")]
+    assert len(outputs) == 1
+    np.testing.assert_allclose(outputs[0], y, rtol=0, atol=ROUNDING)
+
+
+def test_the_influence_of_a_step_is_that_of_both_layers(run: Run, tmp_path: Path) -> None:
+    x, y = io_of("fused-behind-gru")
+    np.save(tmp_path / "x.npy", x)
+    found = run("lags", MODELS / "fused-behind-gru.tflite", "-i", tmp_path / "x.npy", "--json")
+    norms = [lag["norm"] for lag in json.loads(found.out)["layers"][0]["lags"]]
+    with lstmdump.open(MODELS / "fused-behind-gru.tflite") as model:
+        assert len(norms) == x.shape[1]
+        for lag, norm in enumerate(norms):
+            of_step = np.zeros((y.shape[2], x.shape[2]))
+            for feature in range(x.shape[2]):
+                moved = [x.astype("f8"), x.astype("f8")]
+                for sign, one in zip((1, -1), moved, strict=True):
+                    one[0, -1 - lag, feature] += sign * 1e-4
+                ends = [model.trace(one, dtype="float64").layers["lstm"].h[0, -1] for one in moved]
+                of_step[:, feature] = (ends[0] - ends[1]) / 2e-4
+            np.testing.assert_allclose(norm, np.linalg.norm(of_step), rtol=1e-5)
+
+
+def test_other_operators_in_front_of_a_layer_are_named(run: Run, tmp_path: Path) -> None:
+    name = "fused-behind-gru-and-dense"
+    np.save(tmp_path / "x.npy", io_of(name)[0])
+    found = run("trace", MODELS / f"{name}.tflite", "-i", tmp_path / "x.npy", "-o", tmp_path / "states.npz")
+    assert "takes the input given, although in the model other operators compute it" in found.err
 
 
 def test_steps_that_a_mask_skips_are_named(run: Run, tmp_path: Path) -> None:
