@@ -304,7 +304,7 @@ def _compare_all(recording: Recording, states: Mapping[str, np.ndarray]) -> Outc
 def _multiply(model: Path, computed: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
     """Yield the products of what was computed with the matrix and the vector of a dense layer at the end of a graph."""
     with lstmdump.open(model) as opened:
-        others = [tensor.read() for tensor in opened.model.root.weights.values()]
+        others = [tensor.read() for tensor in opened.model.outside().weights.values()]
     for kernel in (array for array in others if array.ndim == 2):
         for bias in (array for array in others if array.shape == kernel.shape[1:]):
             yield from (values @ kernel + bias for values in computed if values.shape[-1] == len(kernel))
