@@ -47,6 +47,8 @@ KNOWN = (
     "lstmdump.report.check.Mismatch",
     "lstmdump.report.diff.verdicts",
     "lstmdump.report.facts",
+    "lstmdump.report.html.page.ModelReport",
+    "lstmdump.report.html.page.ReportPart",
     "lstmdump.report.plot.arrays",
     "lstmdump.report.plot.counts",
     "lstmdump.report.plot.eigenvalues",

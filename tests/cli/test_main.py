@@ -112,7 +112,7 @@ def test_wrong_usage_is_one_line_and_status_2(arguments: list[str], run: Run) ->
 
 
 def test_a_bug_is_one_line_and_status_2(run: Run, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lstmdump.cli.commands.show.describe", lambda *_: 1 / 0)
+    monkeypatch.setattr("lstmdump.cli.commands.show.describe", lambda *_, **__: 1 / 0)
     outcome = run(model)
     assert (outcome.status, outcome.err.count("\n")) == (2, 1)
     assert "a bug in lstmdump: ZeroDivisionError: division by zero" in outcome.err
@@ -144,7 +144,7 @@ def test_an_import_that_fails_without_low_limits_is_a_bug(
     run: Run, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lstmdump.sandbox.rlimits.describe_low", lambda: None)
-    monkeypatch.setattr("lstmdump.cli.commands.show.describe", lambda *_: __import__("lstmdump.nothing"))
+    monkeypatch.setattr("lstmdump.cli.commands.show.describe", lambda *_, **__: __import__("lstmdump.nothing"))
     assert "a bug in lstmdump: ModuleNotFoundError" in run(model).err
 
 
@@ -155,7 +155,7 @@ def test_a_bug_outside_of_the_models_is_one_line(run: Run, model: Path, monkeypa
 
 
 def test_a_bug_has_a_traceback_with_the_debug_variable(run: Run, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lstmdump.cli.commands.show.describe", lambda *_: 1 / 0)
+    monkeypatch.setattr("lstmdump.cli.commands.show.describe", lambda *_, **__: 1 / 0)
     monkeypatch.setenv("LSTMDUMP_DEBUG", "1")
     assert "Traceback (most recent call last)" in run(model).err
 

@@ -442,7 +442,7 @@ def test_sizes_that_cannot_be_are_errors(changed: dict[str, Any], tmp_path: Path
 
 def test_strides_of_0_do_not_make_terabytes(tmp_path: Path) -> None:
     stored = Stored("0", (1 << 20, 1 << 20), (0, 0), numel=1)
-    with pytest.raises(RefusedModel, match=r"declare 4,398,046,511,104 bytes, but .* are stored; --limit unfolding="):
+    with pytest.raises(RefusedModel, match=r"declare 4,398,046,511,104 bytes, but .* are stored; .*unfolding="):
         names(write_archive(tmp_path / "m.pt", {"a.b": stored}, {"0": bytes(4)}))
 
 
@@ -527,7 +527,7 @@ def test_collections_that_double_at_each_level_are_visited_once(tmp_path: Path) 
 
 def test_a_pickle_longer_than_the_limit_is_refused(tmp_path: Path) -> None:
     path = write_archive(tmp_path / "m.pt", pickled("x" * (17 << 20)))
-    with pytest.raises(RefusedModel, match=r"data\.pkl has .* bytes; --limit json-size=18MiB allows it"):
+    with pytest.raises(RefusedModel, match=r"data\.pkl has .* bytes; .*json_size=18 \* 2\*\*20\) allows it"):
         names(path)
 
 
@@ -565,7 +565,7 @@ def test_the_name_of_a_class_has_a_limit(made: bytes, tmp_path: Path) -> None:
 @pytest.mark.parametrize("wrap", [lambda name, one: {name: one}, lambda name, one: {name: {"a": [one]}}])
 def test_the_name_of_an_array_has_a_limit(wrap: Any, tmp_path: Path) -> None:
     path = write_archive(tmp_path / "m.pt", wrap("n" * 2000, Stored("0", (3,))), {"0": bytes(12)})
-    with pytest.raises(RefusedModel, match=r"a name of 2,00\d characters; --limit name-length="):
+    with pytest.raises(RefusedModel, match=r"a name of 2,00\d characters; .*name_length="):
         names(path)
 
 

@@ -198,7 +198,7 @@ def test_numbers_behind_the_file_are_corrupt(tmp_path: Path) -> None:
 
 
 def test_more_operators_than_the_limit_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(RefusedModel, match="--limit nodes="):
+    with pytest.raises(RefusedModel, match="nodes="):
         opened(builders.fused(builders.lstm_arrays(D, M)), tmp_path, limits=Limits(nodes=100))
 
 

@@ -73,7 +73,7 @@ def test_a_weight_without_an_average_keeps_its_place(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_without_averages_has_none_to_take(tmp_path: Path) -> None:
-    with pytest.raises(NoAverages, match="leave --averages out"):
+    with pytest.raises(NoAverages, match="leave averages out"):
         lstmdump.open(write_bundle(tmp_path / "x", RAW | SLOTS), averages=True)
 
 
