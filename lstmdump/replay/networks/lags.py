@@ -117,7 +117,7 @@ def read(
     def read_for(purpose: Purpose) -> NetworkPlan:
         whole = described
         if purpose.chosen:
-            whole = own_input.isolate_halves(described, [lstm.name for lstm in purpose.chosen])
+            whole = own_input.isolate(described, [lstm.name for lstm in purpose.chosen])
         if not given:
             return zero_input.read(opened, whole, purpose, options)
         return plans.read(opened, whole, given, purpose, options)

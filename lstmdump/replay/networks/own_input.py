@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from lstmdump.model.network import INPUT, NetworkDescription, NetworkLayer, NetworkTensor
 from lstmdump.model.sentences import conjoined
+from lstmdump.model.tree import LayerPath
 
 _STOP_MASKS = frozenset({
     "Flatten", "Reshape", "RepeatVector", "Permute", "Lambda", "Conv1D", "Convolution1D", "MaxPooling1D",
@@ -55,22 +56,115 @@ def cut(
     return LayerByItself(described.with_input_at(index, name, shape), name, tuple(notes))
 
 
-def isolate_halves(described: NetworkDescription, names: Sequence[str]) -> NetworkDescription:
-    """Return `described` with a call of its own for each half of a Bidirectional that is in `names`.
+def is_input_of(described: NetworkDescription, name: str, axes: int) -> bool:
+    """Return whether the LSTM `name` takes as its own input what its layer in the network is given.
 
-    The merged output of a Bidirectional does not show what one half gives. The half alone takes the same input, and
-    its share of the initial states.
+    That is not so where another cell or layer comes before it within its layer, or where the layer takes each step of
+    an input of more than the usual three axes by itself, and `axes` are not as many.
+    """
+    index = described.find_layer(name)
+    calls = [] if index is None else described.calls_of(index)
+    if index is None or not calls or not described.calls[calls[0]].inputs:
+        return False
+    return comes_first(described.layers[index], name) and axes >= 3 + count_outer_steps(described.layers[index], name)
+
+
+def is_cell_of_several(described: NetworkDescription, name: str) -> bool:
+    """Return whether the LSTM `name` is one of several cells of its layer, which are run together."""
+    index = described.find_layer(name)
+    around = () if index is None else described.layers[index].walk()
+    return any(one.name == name for layer in around if len(layer.inner) > 1
+               for key, cell in layer.inner.items() if key.startswith("cell") for one in cell.walk())  # fmt: skip
+
+
+def comes_first(layer: NetworkLayer, name: str) -> bool:
+    """Return whether no other cell or layer comes before the LSTM `name` within `layer`."""
+    if layer.network is not None and (index := layer.network.find_layer(name)) is not None:
+        before = layer.network.calls[layer.network.calls_of(index)[0]].inputs[0].call
+        return layer.network.layer_of(before).kind == INPUT and comes_first(layer.network.layers[index], name)
+    for number, (key, one) in enumerate(layer.inner.items()):
+        if _find_within(one, name) is not None:
+            return (number == 0 or not key.startswith("cell")) and comes_first(one, name)
+    return True
+
+
+def count_outer_steps(layer: NetworkLayer, name: str) -> int:
+    """Return how many TimeDistributed are around the LSTM `name` within `layer`."""
+    inner = [*layer.inner.values(), *(layer.network.layers if layer.network is not None else ())]
+    within = next((one for one in inner if _find_within(one, name) is not None), None)
+    return 0 if within is None else (layer.kind == "TimeDistributed") + count_outer_steps(within, name)
+
+
+def isolate(described: NetworkDescription, names: Sequence[str]) -> NetworkDescription:
+    """Return `described` with a call of its own for each LSTM in `names` whose output that of its layer does not show.
+
+    The merged output of a Bidirectional does not show what one half gives, nor that of a stack of cells what a cell
+    gives to the next one. The half alone, or the stack up to the cell, takes the same input, and its share of the
+    initial states.
     """
     layers, calls = list(described.layers), list(described.calls)
-    for index, call in enumerate(described.calls):
-        halves = list(described.layers[call.layer].inner.items())
-        for turn, (key, half) in enumerate(halves):
-            if key in ("forward", "backward") and half.name in names and call.number == 0:
-                share = (len(call.inputs) - 1) // len(halves)
-                states = call.inputs[1 + turn * share : 1 + (turn + 1) * share]
-                calls.append(replace(call, layer=len(layers), inputs=(*described.calls[index].inputs[:1], *states)))
-                layers.append(half)
+    for call in described.calls:
+        if call.number:
+            continue
+        for name in names:
+            found = _find_alone(described.layers[call.layer], call.inputs[1:], name)
+            if found is not None:
+                calls.append(replace(call, layer=len(layers), inputs=(*call.inputs[:1], *found.states)))
+                layers.append(found.layer)
     return replace(described, layers=tuple(layers), calls=tuple(calls))
+
+
+class _PartOfLayer(NamedTuple):
+    """What of a layer gives the output of one LSTM, called as this, with its share of the initial states."""
+
+    layer: NetworkLayer
+    states: tuple[NetworkTensor, ...]
+
+
+def _find_alone(layer: NetworkLayer, states: tuple[NetworkTensor, ...], name: str) -> _PartOfLayer | None:
+    """Return the part of `layer` that gives the output of the LSTM `name`.
+
+    None if it is the whole layer, or the LSTM is not in it.
+    """
+    if layer.network is not None and layer.network.find_layer(name) is not None:
+        return _PartOfLayer(replace(layer, path=tuple(name.split("/")), network=_end_at(layer.network, name)), states)
+    inner = list(layer.inner.items())
+    number = next((number for number, (_, one) in enumerate(inner) if _find_within(one, name) is not None), None)
+    if layer.name == name or number is None:
+        return None
+    key, one = inner[number]
+    path = _find_within(one, name)
+    if key in ("forward", "backward"):
+        share = len(states) // len(inner)
+        own = states[number * share : (number + 1) * share]
+        found = _find_alone(one, own, name) or _PartOfLayer(one, own)
+    elif key == "layer":
+        within = _find_alone(one, (), name)
+        if within is None:
+            return None
+        found = _PartOfLayer(replace(layer, inner={key: within.layer}), states)
+    elif number + 1 < len(inner):
+        kept = dict(inner[: number + 1])
+        found = _PartOfLayer(replace(layer, inner=kept), states[: sum(map(_count_states, kept.values()))])
+    else:
+        return None
+    return found._replace(layer=replace(found.layer, path=path or found.layer.path))
+
+
+def _end_at(network: NetworkDescription, name: str) -> NetworkDescription:
+    """Return the network within a layer with the output of the LSTM `name` in place of its own."""
+    found = isolate(network, [name])
+    layer = found.find_layer(name)
+    call = found.calls_of(layer)[0] if layer is not None else 0
+    return replace(found, outputs=(replace(found.outputs[0], tensor=NetworkTensor(call)),))
+
+
+def _find_within(layer: NetworkLayer, name: str) -> LayerPath | None:
+    return next((one.path for one in layer.walk() if one.name == name), None)
+
+
+def _count_states(cell: NetworkLayer) -> int:
+    return 2 if "LSTM" in cell.kind else 1
 
 
 def _find_state_givers(described: NetworkDescription, index: int) -> list[str]:

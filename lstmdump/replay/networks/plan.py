@@ -179,12 +179,16 @@ def find_into(described: NetworkDescription, name: str) -> int:
     """Return the index of the layer called `name`, which is to have an input of its own.
 
     Raises:
+        BadInput: Another cell or layer comes before it within the layer that wraps both.
         NoSuchLayer: There is no such layer.
     """
     layer = described.find_layer(name)
     if layer is None:
         names = listed([one.name for one in described.layers if one.kind != INPUT])
         raise NoSuchLayer(f"no layer is called {name}; the model has {names}")
+    if not own_input.comes_first(described.layers[layer], name):
+        around = described.layers[layer].name
+        raise BadInput(f"{name} takes what comes before it within {around}: only {around} can be given an input")
     return layer
 
 
@@ -202,7 +206,9 @@ def _cut(described: NetworkDescription, layer: int, given: Sequence[GivenArray],
     name = described.layers[layer].name
     if len(given) != 1:
         raise BadInput(f"{name} takes one input, and {len(given)} are given")
-    alone = cut(described, layer, purpose, steps=max(1, len(given[0].shape) - 2))
+    first = _find_first(described, layer, purpose)
+    outer = 0 if first is None else own_input.count_outer_steps(described.layers[layer], first.name)
+    alone = cut(described, layer, purpose, steps=max(1 + outer, len(given[0].shape) - 2))
     array = given[0]._replace(name=None)
     matched = matching.match([array], alone.network.inputs[:1])
     if matched is None:
@@ -226,9 +232,15 @@ def cut(described: NetworkDescription, layer: int, purpose: Purpose, *, steps: i
     name = described.layers[layer].name
     if not described.calls_of(layer) or not described.calls[described.calls_of(layer)[0]].inputs:
         raise BadInput(f"{name} takes no input in the network of the model")
-    width = next((lstm.input_dim for lstm in purpose.heads if described.find_layer(lstm.name) == layer), None)
-    shape = None if width is None else (*[None] * steps, width)
+    first = _find_first(described, layer, purpose)
+    shape = None if first is None else (*[None] * steps, first.input_dim)
     return own_input.cut(described, layer, shape, has_mask=purpose.has_mask, has_states=purpose.has_states)
+
+
+def _find_first(described: NetworkDescription, layer: int, purpose: Purpose) -> LSTM | None:
+    """Return the LSTM of `purpose` that takes what the layer with the index `layer` is given; None if none does."""
+    within = (lstm for lstm in purpose.heads if described.find_layer(lstm.name) == layer)
+    return next((one for one in within if own_input.comes_first(described.layers[layer], one.name)), None)
 
 
 def _fits(array: GivenArray, lstm: LSTM) -> bool:

@@ -94,14 +94,77 @@ def bidirectional() -> NetworkDescription:
 
 
 def test_a_half_that_is_asked_for_has_a_call_of_its_own() -> None:
-    found = own_input.isolate_halves(bidirectional(), ["both/backward"])
+    found = own_input.isolate(bidirectional(), ["both/backward"])
     assert [found.layer_of(index).name for index in range(len(found.calls))][-1] == "both/backward"
 
 
 def test_a_half_takes_the_input_and_its_own_share_of_the_first_states() -> None:
-    found = own_input.isolate_halves(bidirectional(), ["both/backward"])
+    found = own_input.isolate(bidirectional(), ["both/backward"])
     assert [found.layer_of(tensor.call).name for tensor in found.calls[-1].inputs] == ["x", "s2", "s3"]
 
 
 def test_a_bidirectional_whose_halves_are_not_asked_for_stays() -> None:
-    assert own_input.isolate_halves(bidirectional(), ["a"]) == bidirectional()
+    assert own_input.isolate(bidirectional(), ["a"]) == bidirectional()
+
+
+def cell(name: str, kind: str = "LSTMCell") -> NetworkLayer:
+    return describe(kind, name=name)
+
+
+def stack(name: str = "rnn") -> NetworkLayer:
+    """Return an RNN of three cells."""
+    cells = {"cell_0": cell(f"{name}/a"), "cell_1": cell(f"{name}/g", "GRUCell"), "cell_2": cell(f"{name}/b")}
+    return describe("RNN", name=name, inner=cells)
+
+
+def stacked() -> NetworkDescription:
+    """Return an RNN of three cells with five first states."""
+    states = [f"s{number}" for number in range(5)]
+    return network([take("x"), *(take(name, (4,)) for name in states)], [(stack(), ["x", *states])])
+
+
+def test_a_cell_of_a_stack_has_a_call_of_the_stack_up_to_it() -> None:
+    found = own_input.isolate(stacked(), ["rnn/a"])
+    alone = found.layer_of(len(found.calls) - 1)
+    assert (alone.name, alone.kind, list(alone.inner)) == ("rnn/a", "RNN", ["cell_0"])
+    assert [found.layer_of(tensor.call).name for tensor in found.calls[-1].inputs] == ["x", "s0", "s1"]
+
+
+def test_a_cell_behind_another_has_the_states_of_both() -> None:
+    found = own_input.isolate(stacked(), ["rnn/g"])
+    assert [found.layer_of(tensor.call).name for tensor in found.calls[-1].inputs] == ["x", "s0", "s1", "s2"]
+
+
+def test_the_last_cell_of_a_stack_gives_its_output() -> None:
+    assert own_input.isolate(stacked(), ["rnn/b"]) == stacked()
+
+
+@pytest.mark.parametrize(("name", "cells"), [("both/backward/a", 1), ("both/backward/b", 3)])
+def test_a_cell_in_a_half_is_taken_out_of_both(name: str, cells: int) -> None:
+    halves = {side: stack(f"both/{side}") for side in ("forward", "backward")}
+    both = network([take("x")], [(describe("Bidirectional", name="both", inner=halves), ["x"])])
+    found = own_input.isolate(both, [name])
+    alone = found.layer_of(len(found.calls) - 1)
+    assert (alone.name, alone.kind, len(alone.inner)) == (name, "RNN", cells)
+
+
+def test_a_half_within_each_step_is_taken_out_of_its_bidirectional() -> None:
+    halves = {side: describe("LSTM", name=f"td/both/{side}") for side in ("forward", "backward")}
+    both = describe("Bidirectional", name="td/both", inner=halves)
+    found = own_input.isolate(
+        network([take("x")], [(describe("TimeDistributed", name="td", inner={"layer": both}), ["x"])]),
+        ["td/both/forward"],
+    )
+    alone = found.layer_of(len(found.calls) - 1)
+    assert (alone.name, alone.kind, alone.inner["layer"].kind) == ("td/both/forward", "TimeDistributed", "LSTM")
+
+
+@pytest.mark.parametrize(("name", "is_first"), [("rnn/a", True), ("rnn/g", False), ("rnn/b", False), ("rnn", True)])
+def test_only_the_first_cell_of_a_stack_takes_its_input(name: str, is_first: bool) -> None:
+    assert own_input.comes_first(stack(), name) is is_first
+
+
+def test_an_lstm_within_each_step_takes_an_input_of_four_axes() -> None:
+    each = describe("TimeDistributed", name="td", inner={"layer": describe("LSTM", name="td/a")})
+    described = network([take("x")], [(each, ["x"])])
+    assert [own_input.is_input_of(described, "td/a", axes) for axes in (3, 4)] == [False, True]
