@@ -9,6 +9,7 @@ from lstmdump.errors import NoLSTM
 from lstmdump.lstm import LSTM
 from lstmdump.lstm.loaded_model import LoadedModel
 from lstmdump.lstm.precedence import unreadable_first
+from lstmdump.python.tracing import list_what_is_missing, must_be_alone
 from lstmdump.report.facts import select, without_lstm
 
 if TYPE_CHECKING:
@@ -104,6 +105,9 @@ def run_layer(
         net: Network | NetworkPlan
         if described is None or not given.arrays:
             net = _read_alone(opened, [lstm], wanted)
+        elif must_be_alone(described, lstm, given):
+            alone = _read_alone(opened, [lstm], wanted)
+            net = alone._replace(notes=(*alone.notes, *list_what_is_missing(described, lstm, given)))
         else:
             asked = network_lags.Asked([lstm], True, lstm.name, has_mask, has_states)
             net = network_lags.read(opened, described, wanted.given, asked, options)

@@ -12,6 +12,7 @@ from lstmdump.lstm.precedence import unreadable_first
 from lstmdump.report.facts import select, without_lstm
 
 if TYPE_CHECKING:
+    from lstmdump.model.network import NetworkDescription
     from lstmdump.model.tensor import Array
     from lstmdump.python.given import RunInputs
     from lstmdump.python.states import LayerStates, ModelStates
@@ -121,13 +122,42 @@ def run_layer(opened: LoadedModel, lstm: LSTM, given: RunInputs, options: RunOpt
 
     described = opened.model.network()
     with unreadable_first([lstm]):
-        if described is None:
-            net: Network | NetworkPlan = network.read_given(opened, [lstm], given.describe(), options)
+        net: Network | NetworkPlan
+        if described is None or must_be_alone(described, lstm, given):
+            net = network.read_given(opened, [lstm], given.describe(), options)
+            missing = list_what_is_missing(described, lstm, given)
+            left_out = tuple(network.list_omissions(opened, [lstm]))  # without what chains layers, as there is one
+            net = net._replace(notes=(*net.notes, *missing), omissions=left_out)
         else:
             purpose = plan.Purpose([lstm], False, lstm.name, given.mask is not None, given.initial is not None)
             net = plan.read(opened, described, given.describe(), purpose, options)
     prepared = prepare(net, given)
     return _run_network(prepared) if prepared.signals else _run_layers(prepared, given)
+
+
+def must_be_alone(described: NetworkDescription, lstm: LSTM, given: RunInputs) -> bool:
+    """Return whether `lstm` is run outside of its network on what is `given`, its own input.
+
+    Within the network, it would take that input through other cells or layers, or not at all.
+    """
+    from lstmdump.replay.networks import own_input
+
+    axes = max([3, *[array.ndim for array in given.arrays]])
+    is_first = own_input.is_input_of(described, lstm.name, axes)
+    return not is_first or own_input.is_cell_of_several(described, lstm.name)
+
+
+def list_what_is_missing(described: NetworkDescription | None, lstm: LSTM, given: RunInputs) -> tuple[str, ...]:
+    """Return notes on the mask and the first states that `lstm` has in its network, if it has one."""
+    from lstmdump.replay.networks import own_input
+
+    index = None if described is None else described.find_layer(lstm.name)
+    if described is None or index is None or not described.calls_of(index):
+        return ()
+    if not described.calls[described.calls_of(index)[0]].inputs:
+        return ()
+    has_mask, has_states = given.mask is not None, given.initial is not None
+    return own_input.cut(described, index, None, has_mask=has_mask, has_states=has_states).notes
 
 
 def _run_network(prepared: PreparedRun) -> ModelStates:
