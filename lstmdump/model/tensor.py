@@ -103,11 +103,14 @@ class Tensor:
         axes = _list_axes(index, self.ndim)
         if axes is None:
             return self.read()[index]
-        cuts, within = [], []
+        cuts: list[slice] = []
+        within: list[int | slice | EllipsisType] = []
         for axis, (at, length) in enumerate(zip(axes, self.shape, strict=True)):
             cut, rest = _cut_axis(at, length, axis)
             cuts.append(cut)
             within.append(rest)
+        if isinstance(index, tuple) and any(one is Ellipsis for one in index):
+            within.append(Ellipsis)  # with which numpy returns an array even of one number
         return self.part(*cuts).read()[tuple(within)]
 
     def __iter__(self) -> Iterator[Any]:

@@ -145,7 +145,7 @@ def asked_for(cuts: list[tuple[slice, ...]]) -> Tensor:
 
 INDICES = [
     0, -1, 3, np.int32(2), (1, 2), (-4, -6), (..., 2), (2, ...), (slice(None), 2), slice(1, 3), slice(None, None, -1),
-    slice(3, 0, -2), slice(10, 20), (slice(None, None, 2), slice(5, 1, -3)), ..., (), (..., slice(1, 4)), (0, ..., 3),
+    slice(3, 0, -2), slice(10, 20), (slice(None, None, 2), slice(5, 1, -3)), ..., (), (..., slice(1, 4)), (0, ..., 3), (0, 3, ...),
     [0, 2], ([1, 3], slice(0, 2)), None, (slice(None), None, 2), np.array([True, False, True, False]), True,
 ]  # fmt: skip
 
@@ -155,6 +155,7 @@ def test_indexing_selects_what_numpy_selects(tensor: Tensor, index: object) -> N
     selected = tensor[index]  # type: ignore[index]
     assert np.array_equal(selected, VALUES[index])  # type: ignore[call-overload]
     assert np.shape(selected) == np.shape(VALUES[index])  # type: ignore[call-overload]
+    assert type(selected) is type(VALUES[index])  # type: ignore[call-overload]
 
 
 @pytest.mark.parametrize(
