@@ -165,15 +165,17 @@ def open(  # noqa: A001 - as in gzip
         UnreadableModel: There is no model, or it is damaged.
         NoAverages: `averages` is true, and the file holds none.
         NotAnLSTM: The file calls a layer an LSTM, but its shapes are not those of an LSTM.
+        ValueError: A limit is not a whole number from 1.
     """
     from lstmdump.model.limits import DEFAULTS
+    from lstmdump.python.arguments import checked_limits
     from lstmdump.python.keywords import python_words
     from lstmdump.python.open_model import OpenModel
     from lstmdump.sandbox.guard import ModelPath
 
+    chosen = DEFAULTS if limits is None else checked_limits(limits)
     with python_words():
-        chosen = DEFAULTS if limits is None else limits
-        return OpenModel.of(ModelPath(os.fspath(path), chosen, averages=averages).open())
+        return OpenModel.of(ModelPath(os.fsdecode(path), chosen, averages=averages).open())
 
 
 def __getattr__(name: str) -> object:

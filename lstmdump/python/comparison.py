@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from lstmdump.errors import BadExpectation, NoLSTM
 from lstmdump.lstm.loaded_model import LoadedModel
+from lstmdump.python.arguments import finite_number, require_text
 from lstmdump.report.diff.verdicts import TOLERANCE, ModelDifference
 from lstmdump.report.facts import describe, select, without_lstm
 
@@ -61,9 +62,12 @@ def diff(
         NoLSTM: A model has no LSTM layer.
         NoSuchLayer: No layer of a model has such a name.
         UnreadableModel: A model cannot be read.
+        ValueError: `tolerance` is not a finite number from 0.
     """
+    require_text("layer", layer, "a pattern of the names of layers")
+    largest = finite_number("tolerance", tolerance, 0)
     with _opened(a) as first, _opened(b) as second:
-        return ComparedModels(*compare_opened(first, second, layer, tolerance))
+        return ComparedModels(*compare_opened(first, second, layer, largest))
 
 
 def compare_opened(first: LoadedModel, second: LoadedModel, layer: str | None, tolerance: float) -> ModelDifference:
@@ -103,22 +107,29 @@ def check(
         max_total: The most that the whole model may have.
         layer_params: The parameters of layers, by name.
         layer_shape: Inputs and units of layers, by name.
-        against: An earlier record of the model, as `record()` returns it, or the JSON of `lstmdump show --json`.
+        against: An earlier record of the model: what `record()` returned, or what `json.loads` makes of a line of
+            `lstmdump show --json`.
         layer: A pattern of the names of the layers to compare; None for all.
 
     Returns:
         The differences; empty if the model is as expected.
 
     Raises:
-        BadExpectation: Nothing is expected, or `against` is not a record.
+        BadExpectation: Nothing is expected, or what no count can be, or `against` is not a record.
         NoSuchLayer: No layer has such a name.
         UnreadableModel: The model cannot be read.
     """
     from lstmdump.report import check as checks
     from lstmdump.report import record
 
+    require_text("layer", layer, "a pattern of the names of layers")
+    counts = {"params": params, "total": total, "max_params": max_params, "max_total": max_total}
     expected = checks.Expectations(
-        params, total, max_params, max_total, tuple((layer_params or {}).items()), tuple((layer_shape or {}).items())
+        **{argument: _count(argument, number) for argument, number in counts.items() if number is not None},
+        layer_params=tuple(
+            [(name, _count(f"layer_params[{name!r}]", number)) for name, number in _items("layer_params", layer_params)]
+        ),
+        layer_shape=tuple([(name, _shape(name, sizes)) for name, sizes in _items("layer_shape", layer_shape)]),
     )
     if not expected and against is None:
         raise BadExpectation("nothing to compare with: give params, total, layer_shape, … or against")
@@ -128,6 +139,33 @@ def check(
     if against is not None:
         found += checks.compare_with_record(report, checks.only_layers(record.parse_one(against), layer))
     return tuple(found)
+
+
+def _items(argument: str, expected: Mapping[str, Any] | None) -> list[tuple[str, Any]]:
+    if expected is None:
+        return []
+    if not isinstance(expected, Mapping):
+        raise BadExpectation(f"{argument} is of type {type(expected).__name__}; give a dict with the names of layers")
+    return list(expected.items())
+
+
+def _shape(name: str, sizes: Any) -> tuple[int, int]:
+    argument = f"layer_shape[{name!r}]"
+    pair = () if isinstance(sizes, (str, bytes)) or not isinstance(sizes, Iterable) else tuple(sizes)
+    if len(pair) != 2:
+        raise BadExpectation(f"{argument} is {sizes!r}; give inputs and units, such as (3, 6)")
+    return _count(argument, pair[0]), _count(argument, pair[1])
+
+
+def _count(argument: str, number: Any) -> int:
+    """Return a count: an int, or a float such as 1e6."""
+    try:
+        count = finite_number(argument, number, 0)
+    except ValueError:
+        count = 0.5
+    if not count.is_integer():
+        raise BadExpectation(f"{argument} is {number!r}; give a whole number from 0")
+    return int(number)
 
 
 @contextmanager

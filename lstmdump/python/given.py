@@ -94,16 +94,29 @@ def gather(x: Input | None, *, mask: Any = None, initial: FirstStates | None = N
     Raises:
         BadInput: An array is empty, or not made of numbers that are finite as `dtype`.
     """
-    named: Mapping[str | None, Any] = {}
+    named: Mapping[Any, Any] = {}
     if isinstance(x, Mapping):
         named = dict(x.items())
     elif x is not None:
         named = {None: x}
     if x is not None and not named:
         raise BadInput("x: it names no input")
+    if (other := next((name for name in named if not isinstance(name, (str, type(None)))), None)) is not None:
+        raise BadInput(f"x: it names an input {other!r}; the names of inputs are texts")
     sources = tuple(os.fspath(one) if is_path(one) else name or "x" for name, one in named.items())
     arrays = tuple(_read(one, source, dtype) for one, source in zip(named.values(), sources, strict=True))
     return RunInputs(arrays, tuple(named), sources, mask, initial)
+
+
+def gather_some(x: Input, *, mask: Any = None, initial: FirstStates | None = None, dtype: str) -> RunInputs:
+    """Return what a run in `dtype` that needs an input is given.
+
+    Raises:
+        BadInput: See `gather`, or `x` is None.
+    """
+    if x is None:
+        raise BadInput("x: it is None; give an array, or the path of an .npy file")
+    return gather(x, mask=mask, initial=initial, dtype=dtype)
 
 
 def is_path(value: object) -> bool:
@@ -127,6 +140,8 @@ def _take_states(net: Network | NetworkPlan, initial: Any, batch: int) -> dict[s
         if len(cells) != 1:
             raise BadInput(f"initial: give h and c by the name of the layer: {listed(list(cells))}")
         initial = {next(iter(cells)): initial}
+    if not initial:
+        raise BadInput(f"initial: it names no layer; there is {listed(list(cells))}")
     found = {}
     for name, pair in initial.items():
         if name not in cells:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lstmdump.lstm.cell import LSTM
 from lstmdump.lstm.loaded_model import LoadedModel
-from lstmdump.python.arguments import computed_type, number_of_lags, returned_type
+from lstmdump.python.arguments import computed_type, number_of_lags, number_of_unit, returned_type, run_options
 from lstmdump.python.keywords import python_words
 
 if TYPE_CHECKING:
@@ -115,15 +115,17 @@ class LSTMLayer(LSTM):
             CannotReplay: The layer computes something else than the equations of an LSTM.
             NoForgetBias: The file does not hold the forget bias, and none is given.
             UnreadableModel: The numbers cannot be read.
-            ValueError: `dtype` is another type.
+            ValueError: `dtype` is another type, or `forget_bias` not a finite number.
         """
         from lstmdump.python import given, tracing
-        from lstmdump.replay.network import RunOptions
 
         name = computed_type(dtype)
-        options = RunOptions(name, False, activation, recurrent_activation, go_backwards, forget_bias)
+        options = run_options(
+            name, activation=activation, recurrent_activation=recurrent_activation, go_backwards=go_backwards,
+            forget_bias=forget_bias,
+        )  # fmt: skip
         with python_words() as in_python:
-            inputs = given.gather(x, mask=mask, initial=initial, dtype=name)
+            inputs = given.gather_some(x, mask=mask, initial=initial, dtype=name)
             found = tracing.run_layer(self._opened, self, inputs, options)
             return replace(found[self.name], notes=in_python(found.notes))
 
@@ -155,16 +157,18 @@ class LSTMLayer(LSTM):
 
         Raises:
             LstmdumpError: See `trace`.
-            ValueError: `most` is less than 1.
+            ValueError: `most` is less than 1, `unit` not a whole number, or `forget_bias` not a finite one.
         """
         from lstmdump.python import given, influence
-        from lstmdump.replay.network import RunOptions
 
-        number = number_of_lags(most)
-        options = RunOptions(influence.DTYPE, False, activation, recurrent_activation, go_backwards, forget_bias)
+        number, one = number_of_lags(most), number_of_unit(unit)
+        options = run_options(
+            influence.DTYPE, activation=activation, recurrent_activation=recurrent_activation,
+            go_backwards=go_backwards, forget_bias=forget_bias,
+        )  # fmt: skip
         with python_words() as in_python:
             inputs = given.gather(x, mask=mask, initial=initial, dtype=influence.DTYPE)
-            found = influence.run_layer(self._opened, self, inputs, options, unit=unit, most=number)
+            found = influence.run_layer(self._opened, self, inputs, options, unit=one, most=number)
             return found.with_notes(in_python)
 
     def to_layout(self, layout: str, *, force: bool = False, dtype: DTypeLike = "keep") -> dict[str, Any] | str:

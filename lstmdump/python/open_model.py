@@ -7,7 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from lstmdump.lstm.loaded_model import LoadedModel
-from lstmdump.python.arguments import computed_type, number_of_lags, returned_type
+from lstmdump.python.arguments import (
+    computed_type,
+    number_of_lags,
+    number_of_unit,
+    require_text,
+    returned_type,
+    run_options,
+)
 from lstmdump.python.keywords import python_words
 from lstmdump.python.layer import LSTMLayer
 
@@ -171,15 +178,19 @@ class OpenModel(LoadedModel, Mapping[str, LSTMLayer]):
             NoLSTM: The model has no LSTM layer.
             NoSuchLayer: No layer has such a name.
             UnreadableModel: The numbers cannot be read.
-            ValueError: `dtype` is another type.
+            ValueError: `dtype` is another type, or `forget_bias` not a finite number.
         """
         from lstmdump.python import given, tracing
-        from lstmdump.replay.network import RunOptions
 
+        require_text("layer", layer, "a pattern of the names of layers")
+        require_text("into", into, "the name of a layer")
         name = computed_type(dtype)
-        options = RunOptions(name, chain, activation, recurrent_activation, go_backwards, forget_bias)
+        options = run_options(
+            name, chain=chain, activation=activation, recurrent_activation=recurrent_activation,
+            go_backwards=go_backwards, forget_bias=forget_bias,
+        )  # fmt: skip
         with python_words("layer=NAME") as in_python:
-            inputs = given.gather(x, mask=mask, initial=initial, dtype=name)
+            inputs = given.gather_some(x, mask=mask, initial=initial, dtype=name)
             wanted = tracing.TraceRequest(layer, into, mask is not None, initial is not None, options)
             found = tracing.run(self, inputs, wanted)
             return replace(found, notes=in_python(found.notes))
@@ -223,17 +234,21 @@ class OpenModel(LoadedModel, Mapping[str, LSTMLayer]):
 
         Raises:
             LstmdumpError: See `trace`.
-            ValueError: `most` is less than 1.
+            ValueError: `most` is less than 1, `unit` not a whole number, or `forget_bias` not a finite one.
         """
         from lstmdump.python import given, influence
-        from lstmdump.replay.network import RunOptions
 
-        number = number_of_lags(most)
-        options = RunOptions(influence.DTYPE, False, activation, recurrent_activation, go_backwards, forget_bias)
+        require_text("of", of, "a pattern of the names of layers")
+        require_text("into", into, "the name of a layer")
+        number, one = number_of_lags(most), number_of_unit(unit)
+        options = run_options(
+            influence.DTYPE, activation=activation, recurrent_activation=recurrent_activation,
+            go_backwards=go_backwards, forget_bias=forget_bias,
+        )  # fmt: skip
         with python_words("of=NAME") as in_python:
             inputs = given.gather(x, mask=mask, initial=initial, dtype=influence.DTYPE)
             wanted = influence.LagsRequest(of, into, inputs.describe(), mask is not None, initial is not None, options)
-            return influence.run(self, inputs, wanted, unit=unit, most=number).with_notes(in_python)
+            return influence.run(self, inputs, wanted, unit=one, most=number).with_notes(in_python)
 
     def to_layout(self, layout: str, *, force: bool = False, dtype: DTypeLike = "keep") -> dict[str, Any] | str:
         """Return all LSTM layers as another runtime holds them, under the names of `lstmdump export --layout`.

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from lstmdump.export import pictures
 from lstmdump.lstm import GATES, LSTM
+from lstmdump.model.sentences import listed
+from lstmdump.python.arguments import is_text, whole_number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -64,14 +66,17 @@ def gates(lstm: LSTM, *, gates: str = GATES, kind: str = "heat") -> Figure:
         MissingDependency: matplotlib is not installed.
         ModelClosed: The model has been closed.
         UnreadableModel: The numbers cannot be read.
+        TypeError: `lstm` is something else.
         ValueError: There is no such gate or kind.
     """
-    if not gates or set(gates) - set(GATES):
+    if not isinstance(lstm, LSTM):
+        raise TypeError(f"lstm is of type {type(lstm).__name__}; give an LSTM layer, such as model[NAME]")
+    if not is_text(gates) or not gates or set(gates) - set(GATES):
         raise ValueError(f"{gates!r} are not gates; give letters out of i, f, c and o")
     with pictures.drawing():
         from lstmdump.report.plot import kinds, pages
 
-        if kind not in kinds.KINDS:
+        if not is_text(kind) or kind not in kinds.KINDS:
             raise ValueError(f"{kind!r} is not a kind of picture; give one of {', '.join(map(repr, kinds.KINDS))}")
         chosen = "".join(letter for letter in GATES if letter in gates)
         return pages.page(kinds.read(kind, lstm, "", chosen))
@@ -90,12 +95,20 @@ def states(states: DrawableStates, *, sequence: int = 0) -> Figure:
         MissingDependency: matplotlib is not installed.
         BadInput: The arrays do not belong together, or there is no such sequence.
         NothingToDraw: There are no steps.
+        TypeError: `states` lacks an array.
+        ValueError: `sequence` is not a whole number.
     """
+    from lstmdump.python.states import MEMBERS, ModelStates
+
+    number = whole_number("sequence", sequence)
+    if not isinstance(states, ModelStates) and (missing := [name for name in MEMBERS if not hasattr(states, name)]):
+        raise TypeError(f"states is of type {type(states).__name__}, which has no {listed(missing)}; "
+                        "give what trace returns of a layer")  # fmt: skip
     with pictures.drawing():
         from lstmdump.report.plot import sequences, trace
 
         name, mask = getattr(states, "name", None), getattr(states, "mask", None)
-        return trace.page(sequences.take_one(name or "", states, mask, sequence))
+        return trace.page(sequences.take_one(name or "", states, mask, number))
 
 
 def lags(result: LayerLags | Iterable[LayerLags], *, by_feature: bool = False) -> Figure:
@@ -108,10 +121,14 @@ def lags(result: LayerLags | Iterable[LayerLags], *, by_feature: bool = False) -
     Raises:
         MissingDependency: matplotlib is not installed.
         NothingToDraw: There are no lags.
+        TypeError: `result` is something else.
     """
     with pictures.drawing():
         from lstmdump.replay.lags import LayerLags
         from lstmdump.report.plot import lags as bars
 
         several: Any = (result,) if isinstance(result, LayerLags) else result
-        return bars.panels(tuple(several), by_feature=by_feature)
+        layers = tuple(several) if isinstance(several, Iterable) else (several,)
+        if others := [type(one).__name__ for one in layers if not isinstance(one, LayerLags)]:
+            raise TypeError(f"result holds what is of type {others[0]}; give what lags returns")
+        return bars.panels(layers, by_feature=by_feature)

@@ -136,7 +136,10 @@ class ModelStates(Mapping[str, LayerStates]):
         return next(iter(self.outputs.values()))
 
     def to_dict(self) -> dict[str, Array]:
-        """Return all arrays under the keys of `lstmdump trace`: `lstm_1/c`, …, `<output>/y`; masks as `lstm_1/mask`."""
+        """Return all arrays under the keys of `lstmdump trace`: `lstm_1/c`, …, `<output>/y`.
+
+        Beside them are masks, such as `lstm_1/mask`, which the file that the command writes does not hold.
+        """
         found = {key(f"{name}/{member}"): values for name, states in self.layers.items()
                  for member, values in states.to_dict().items()}  # fmt: skip
         return found | {key(f"{name}/y"): values for name, values in self.outputs.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lstmdump.lstm import LSTM
+from lstmdump.python.arguments import is_text
 
 
 def explain(lstms: Sequence[LSTM], producer: str, section: str | None) -> str:
@@ -20,6 +21,6 @@ def explain(lstms: Sequence[LSTM], producer: str, section: str | None) -> str:
     """
     from lstmdump.report.explain import SECTIONS, explanation
 
-    if section is not None and section not in SECTIONS:
+    if section is not None and (not is_text(section) or section not in SECTIONS):
         raise ValueError(f"{section!r} is not a section; there are {', '.join(SECTIONS)}")
     return explanation(lstms, producer, width=None, colour=False, section=section).rstrip("\n")

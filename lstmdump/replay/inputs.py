@@ -97,9 +97,11 @@ def from_memory(values: object, name: str, dtype: str) -> Array:
         array = np.asarray(values)
     except ValueError as error:
         raise BadInput(f"{name}: numpy makes no array of it: {error}") from error
+    if np.ma.is_masked(values):
+        raise BadInput(f"{name}: it is a masked array, whose mask would be lost; give its numbers, as x.filled(0) does")
+    _require_real(array.dtype, name)
     if 0 in array.shape or not array.shape:
         raise BadInput(f"{name}: it is {array.shape}, which {'is empty' if array.shape else 'has no axis'}")
-    _require_real(array.dtype, name)
     if array.dtype.kind in "iu":
         return np.ascontiguousarray(array)
     described = _ArrayHeader(array.dtype, array.shape, fortran=False, offset=0)

@@ -152,6 +152,8 @@ def parse_one(value: object) -> RecordedModel:
     Raises:
         BadExpectation: It is not the record of a model.
     """
+    if isinstance(value, (str, bytes)):
+        raise BadExpectation("what is given is a text, not the record of a model; give what json.loads makes of it")
     return _parse_model(value, "what is given")
 
 

@@ -263,3 +263,35 @@ def test_without_matplotlib_the_error_gives_the_pip_command(lstm: LSTM, monkeypa
     ):
         with pytest.raises(MissingDependency, match=r"^drawing needs matplotlib, .*; pip install matplotlib$"):
             draw()
+
+
+@pytest.mark.parametrize("other", [None, 5, "lstm_1", [], {}])
+def test_what_is_not_a_layer_is_a_type_error(other: object) -> None:
+    with pytest.raises(TypeError, match=r"^lstm is of type .*; give an LSTM layer, such as model\[NAME\]$"):
+        lstmdump.plot.gates(other)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("gates", [5, ["i"], {}])
+def test_gates_that_are_not_letters_are_a_value_error(gates: object, lstm: LSTM) -> None:
+    with pytest.raises(ValueError, match=r"are not gates; give letters out of i, f, c and o"):
+        lstmdump.plot.gates(lstm, gates=gates)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("other", [None, 5, {"h": np.zeros((2, 3))}, np.zeros((2, 3))])
+def test_what_are_not_states_is_a_type_error(other: object) -> None:
+    with pytest.raises(
+        TypeError, match=r"^states is of type .*, which has no h, c, .*; give what trace returns of a layer"
+    ):
+        lstmdump.plot.states(other)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("sequence", [None, 1.5, "0", float("nan")])
+def test_a_sequence_that_is_not_a_whole_number_is_a_value_error(sequence: object) -> None:
+    with pytest.raises(ValueError, match=r"^sequence is .*; give a whole number$"):
+        lstmdump.plot.states(states(), sequence=sequence)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("other", [None, 5, "lags", [5], [[LAGS]], {"lstm_1": 1}])
+def test_what_are_not_lags_is_a_type_error(other: object) -> None:
+    with pytest.raises(TypeError, match=r"^result holds what is of type .*; give what lags returns$"):
+        lstmdump.plot.lags(other)  # type: ignore[arg-type]
