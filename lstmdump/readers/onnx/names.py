@@ -23,7 +23,7 @@ from lstmdump.readers.onnx.graph import OnnxNode
 from lstmdump.readers.onnx.surroundings import walk_back
 
 if TYPE_CHECKING:
-    from lstmdump.readers.onnx.cells import Cell
+    from lstmdump.readers.onnx.cells.steps import Cell
 
 _SCOPES = "pkg.torch.onnx.name_scopes"
 _QUOTED = re.compile(r"'([^']*)'")

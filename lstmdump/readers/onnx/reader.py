@@ -169,12 +169,12 @@ class _Found:
 
     def _take_cells(self, graphs: Sequence[OnnxGraph], constants: Constants, taken: set[LayerPath]) -> None:
         """Find the cells, in the few graphs that may hold some."""
-        from lstmdump.readers.onnx import cell_layers, cells
+        from lstmdump.readers.onnx.cells import layers, steps
 
-        for cell in cells.find(graphs, constants):
-            layer = cell_layers.make(cell) if isinstance(cell, cells.Cell) else None
-            if layer is None or not isinstance(cell, cells.Cell):
-                output = cell.first.output if isinstance(cell, cells.Cell) else cell
+        for cell in steps.find(graphs, constants):
+            layer = layers.make(cell) if isinstance(cell, steps.Cell) else None
+            if layer is None or not isinstance(cell, steps.Cell):
+                output = cell.first.output if isinstance(cell, steps.Cell) else cell
                 self.notes.append(f"the graph computes {output.name} as an LSTM does, but does not show that it is "
                                   "one: not read")  # fmt: skip
                 continue

@@ -18,7 +18,7 @@ from itertools import islice
 
 from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.model.settings import ActivationName
-from lstmdump.readers.onnx.cell_sums import OnnxSums, SumOfGate, WeightProduct
+from lstmdump.readers.onnx.cells.sums import OnnxSums, SumOfGate, WeightProduct
 from lstmdump.readers.onnx.constants import Constants, Value
 from lstmdump.readers.onnx.graph import OnnxGraph, OnnxNode
 from lstmdump.readers.onnx.values import At

@@ -17,9 +17,9 @@ from collections.abc import Iterator, Sequence
 from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.model.settings import DeferredSettings, LayerSettings
 from lstmdump.model.tensor import Array, Cuts, Tensor
-from lstmdump.readers.onnx.cell_direction import goes_backwards, returns_reversed
-from lstmdump.readers.onnx.cell_sums import WeightProduct
-from lstmdump.readers.onnx.cells import Cell, biases_of
+from lstmdump.readers.onnx.cells.direction import goes_backwards, returns_reversed
+from lstmdump.readers.onnx.cells.steps import Cell, biases_of
+from lstmdump.readers.onnx.cells.sums import WeightProduct
 from lstmdump.readers.onnx.constants import Value
 from lstmdump.readers.onnx.surroundings import is_zero
 from lstmdump.readers.onnx.tensors import StoredTensor

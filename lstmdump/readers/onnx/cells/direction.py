@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from lstmdump.readers.onnx.cells import Cell
+from lstmdump.readers.onnx.cells.steps import Cell
 from lstmdump.readers.onnx.graph import OnnxNode
 from lstmdump.readers.onnx.surroundings import is_reversed, is_reversed_after
 from lstmdump.readers.onnx.values import At

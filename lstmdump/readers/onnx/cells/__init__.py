@@ -1,0 +1,1 @@
+"""LSTM cells that are spread over many nodes of an ONNX graph."""
