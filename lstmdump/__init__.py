@@ -87,6 +87,8 @@ _MOVED = {
     "tensor": "lstmdump.model.tensor",
     "trace": "lstmdump.replay.trace",
 }
+_ALIASES = {"plot": "lstmdump.python.plot"}
+"""Public modules that can be imported by their public names, `import lstmdump.plot`, too."""
 _RENAMED = {
     "lstmdump.replay.network.Wanted": "lstmdump.replay.network.RunOptions",
     "lstmdump.replay.trace.Place": "lstmdump.export.states.StatesFile",
@@ -96,15 +98,16 @@ _RENAMED = {
 
 
 class _MovedModules:
-    """Import a module under the name it had in 0.1, with a DeprecationWarning: a finder for `sys.meta_path`."""
+    """Import a module under its public name, or with a DeprecationWarning under that of 0.1, for `sys.meta_path`."""
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:  # noqa: ARG002
         package, _, module = name.rpartition(".")
-        if package != "lstmdump" or module not in _MOVED:
+        homes = _MOVED | _ALIASES
+        if package != "lstmdump" or module not in homes:
             return None
         from importlib.machinery import ModuleSpec
 
-        return ModuleSpec(name, self, origin=_MOVED[module])  # type: ignore[arg-type]
+        return ModuleSpec(name, self, origin=homes[module])  # type: ignore[arg-type]
 
     def create_module(self, spec: ModuleSpec) -> None:  # noqa: ARG002
         return None
@@ -112,8 +115,10 @@ class _MovedModules:
     def exec_module(self, module: ModuleType) -> None:
         import importlib
 
-        home = _MOVED[module.__name__.rpartition(".")[2]]
-        _warn(module.__name__, home)
+        name = module.__name__.rpartition(".")[2]
+        home = (_MOVED | _ALIASES)[name]
+        if name in _MOVED:
+            _warn(module.__name__, home)
         new = _with_old_names(importlib.import_module(home))
         module.__dict__["__getattr__"] = lambda name: getattr(new, name)
 

@@ -66,6 +66,10 @@ print(callable(value), *(warning.category.__name__ for warning in caught))"""
     assert answer(code) == "True DeprecationWarning"
 
 
+def test_the_pictures_are_imported_by_their_public_name() -> None:
+    assert answer("import lstmdump.plot as plot; print(callable(plot.gates))") == "True"
+
+
 def test_an_unknown_name_of_a_public_module_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match=r"no attribute 'nothing'$"):
         lstmdump.trace.nothing  # noqa: B018 - what it raises is the point
