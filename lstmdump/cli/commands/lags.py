@@ -12,6 +12,7 @@ from lstmdump.cli.exit_status import FAILED, Run
 from lstmdump.cli.output_format import json_options
 from lstmdump.cli.replay_options import NetworkInputs, Running, network_input_options, running_options
 from lstmdump.cli.selection import PATH, Input, Selection, model_options
+from lstmdump.errors import BadInput, CannotReplay
 from lstmdump.python import influence
 from lstmdump.sandbox.guard import Guard, ModelPath
 
@@ -125,7 +126,10 @@ def compute(item: Input, guard: Guard, given: RunInputs, layer: str | None) -> M
 
     options = RunOptions(influence.DTYPE)
     wanted = influence.LagsRequest(layer, None, given.describe(), has_mask=False, has_states=False, options=options)
-    return _compute_lags(item, guard, wanted, _Task(given, None, None), quiet=True)
+    try:
+        return _compute_lags(item, guard, wanted, _Task(given, None, None), quiet=True)
+    except (BadInput, CannotReplay) as error:  # which name an option that only this command has
+        raise type(error)(str(error).replace("--into LAYER", "lstmdump lags --into LAYER")) from error
 
 
 def _require_writable(plot: str, models: Sequence[str], arrays: Sequence[str], *, overwrite: bool) -> None:

@@ -108,6 +108,15 @@ def test_lags_that_cannot_be_computed_leave_the_table(run: Run, model: Path, pag
     assert "(3, 16) = 3×4·4" in shown
 
 
+def test_an_input_that_does_not_fit_is_sent_to_the_command_that_takes_that_of_a_layer(
+    run: Run, samples: Path, page: Path, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "wrong.npy", np.zeros((1, 9, 7), np.float32))
+    outcome = run("show", samples / "keras-2.2.0-weather.h5", "--html", page, "-i", tmp_path / "wrong.npy")
+    assert outcome.status == 2
+    assert "; lstmdump lags --into LAYER gives a layer its own input" in outcome.err
+
+
 def test_found_and_listed_models_are_in_the_page(run: Run, model: Path, page: Path, tmp_path: Path) -> None:
     (tmp_path / "found").mkdir()
     builders.one_lstm(tmp_path / "found" / "one.h5")
