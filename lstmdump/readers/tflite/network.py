@@ -68,7 +68,7 @@ def describe(
     lstms = [_link_lstm(graph, cell, paths[id(cell)], list(cells.values()), constants)
              for graph, found in by_graph.items() for cell in found if cell.kind not in _OTHERS]  # fmt: skip
     known = [one for one in lstms if one is not None]
-    return _Builder(main, constants).build(grus, known) if len(known) == len(lstms) > 0 else None
+    return _LiteNetworkBuilder(main, constants).build(grus, known) if len(known) == len(lstms) > 0 else None
 
 
 def _link_gru(graph: Subgraph, path: LayerPath, constants: StoredConstants) -> _LinkedLayer | None:
@@ -100,7 +100,7 @@ def _link_lstm(
     return _LinkedLayer(layer, _Sequence(cell.sequence, axes), _Sequence(cell.outputs[0], axes))
 
 
-class _Builder:
+class _LiteNetworkBuilder:
     """Puts layers together, from the input `main` of the model on."""
 
     def __init__(self, main: Subgraph, constants: StoredConstants) -> None:
@@ -192,7 +192,7 @@ def _with_other_axes(sequence: _Sequence, constants: StoredConstants) -> _Sequen
 
 
 def _before_reshape(sequence: _Sequence, before: TensorPlace, operator: LiteOperator) -> _Sequence | None:
-    """Return the sequence before a RESHAPE, which exchanges the axes of the batch and the steps if the batch is 1."""
+    """Return the sequence before an operator that reshapes it, which exchanges the axes of the batch and the steps if the batch is 1."""
     after, shape = sequence.place.facts.fixed_shape, before.facts.fixed_shape
     if operator.code != schema.RESHAPE or len(after) != len(sequence.axes) or None in (*after, *shape):
         return None
