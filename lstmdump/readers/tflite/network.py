@@ -192,7 +192,7 @@ def _with_other_axes(sequence: _Sequence, constants: StoredConstants) -> _Sequen
 
 
 def _before_reshape(sequence: _Sequence, before: TensorPlace, operator: LiteOperator) -> _Sequence | None:
-    """Return the sequence before an operator that reshapes it, which exchanges the axes of the batch and the steps if the batch is 1."""
+    """Return the sequence before an operator that reshapes it, which exchanges batch and steps if the batch is 1."""
     after, shape = sequence.place.facts.fixed_shape, before.facts.fixed_shape
     if operator.code != schema.RESHAPE or len(after) != len(sequence.axes) or None in (*after, *shape):
         return None
