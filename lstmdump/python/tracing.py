@@ -107,8 +107,7 @@ def run(opened: LoadedModel, given: RunInputs, wanted: TraceRequest) -> ModelSta
     Raises:
         LstmdumpError: See `read` and `prepare`.
     """
-    prepared = prepare(read(opened, given.describe(), wanted), given)
-    return _run_network(prepared) if prepared.signals else _run_layers(prepared, given)
+    return _run(read(opened, given.describe(), wanted), given)
 
 
 def run_layer(opened: LoadedModel, lstm: LSTM, given: RunInputs, options: RunOptions) -> ModelStates:
@@ -131,8 +130,7 @@ def run_layer(opened: LoadedModel, lstm: LSTM, given: RunInputs, options: RunOpt
         else:
             purpose = plan.Purpose([lstm], False, lstm.name, given.mask is not None, given.initial is not None)
             net = plan.read(opened, described, given.describe(), purpose, options)
-    prepared = prepare(net, given)
-    return _run_network(prepared) if prepared.signals else _run_layers(prepared, given)
+    return _run(net, given)
 
 
 def must_be_alone(described: NetworkDescription, lstm: LSTM, given: RunInputs) -> bool:
@@ -160,39 +158,42 @@ def list_what_is_missing(described: NetworkDescription | None, lstm: LSTM, given
     return own_input.cut(described, index, None, has_mask=has_mask, has_states=has_states).notes
 
 
-def _run_network(prepared: PreparedRun) -> ModelStates:
+def _run(net: Network | NetworkPlan, given: RunInputs) -> ModelStates:
+    from lstmdump.replay.networks.plan import NetworkPlan
+
+    prepared = prepare(net, given)
+    if isinstance(prepared.net, NetworkPlan):
+        return _run_network(prepared.net, prepared)
+    return _run_layers(prepared.net, prepared, given)
+
+
+def _run_network(plan: NetworkPlan, prepared: PreparedRun) -> ModelStates:
     from lstmdump.export.states import CallNames
     from lstmdump.python.states import ModelStates, without_batch
     from lstmdump.replay import trace
-    from lstmdump.replay.networks.plan import NetworkPlan
 
-    assert isinstance(prepared.net, NetworkPlan)  # noqa: S101 - what signals are for
     names, layers = CallNames(), {}
 
     def keep(cell: CellNumbers, states: States, mask: Array | None) -> None:
         name = names.name(cell.name)
         layers[name] = _name_states(name, cell, states, mask)
 
-    outputs = trace.run_plan(prepared.net, prepared.signals, mask=prepared.mask, initial=prepared.initial, watch=keep)
-    if all(one.is_single for one in prepared.net.inputs):
+    outputs = trace.run_plan(plan, prepared.signals, mask=prepared.mask, initial=prepared.initial, watch=keep)
+    if all(one.is_single for one in plan.inputs):
         layers = {name: without_batch(states) for name, states in layers.items()}
         outputs = {name: values[0] for name, values in outputs.items()}
-    return ModelStates(layers, outputs, prepared.net.notes_on_states)
+    return ModelStates(layers, outputs, plan.notes_on_states)
 
 
-def _run_layers(prepared: PreparedRun, given: RunInputs) -> ModelStates:
+def _run_layers(net: Network, prepared: PreparedRun, given: RunInputs) -> ModelStates:
     from lstmdump.python.states import ModelStates, without_batch
     from lstmdump.replay import trace
-    from lstmdump.replay.network import Network
 
-    assert isinstance(prepared.net, Network)  # noqa: S101 - it has no signals
     on = trace.Given(prepared.x, prepared.mask, prepared.initial)
-    layers = {
-        cell.name: _name_states(cell.name, cell, states, prepared.mask) for cell, states in trace.run(prepared.net, on)
-    }
+    layers = {cell.name: _name_states(cell.name, cell, states, prepared.mask) for cell, states in trace.run(net, on)}
     if given.arrays[0].ndim == 2:
         layers = {name: without_batch(states) for name, states in layers.items()}
-    return ModelStates(layers, {}, prepared.net.notes_on_states)
+    return ModelStates(layers, {}, net.notes_on_states)
 
 
 def _name_states(name: str, cell: CellNumbers, states: States, mask: Array | None) -> LayerStates:
