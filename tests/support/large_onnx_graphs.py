@@ -13,6 +13,11 @@ LSTM_SHAPES = {"lstm.W": (1, 16, 3), "lstm.R": (1, 16, 4), "lstm.B": (1, 32)}
 CELL_SHAPES = {"cell.weight_ih": (16, 3), "cell.weight_hh": (16, 4), "cell.bias_ih": (16,), "cell.bias_hh": (16,)}
 
 
+def shapes_of_cell(called: str) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the arrays of a cell of this name, by their names."""
+    return {name.replace("cell", called): shape for name, shape in CELL_SHAPES.items()}
+
+
 def block(number: int, gate: str = "Erf") -> tuple[list[bytes], list[bytes]]:
     """Return ten nodes as they are in a model of torch, and their four tensors, with 104 parameters."""
     at, weights = f"/layers.{number}", f"layers.{number}"
@@ -38,17 +43,20 @@ def _node(at: str, operation: str, inputs: Sequence[str], **attributes: object) 
     return onnx.node(operation, inputs, [f"{at}/{operation}_output_0"], f"{at}/{operation}", **attributes)
 
 
-def cell(steps: int) -> list[bytes]:
-    """Return the nodes of an LSTMCell of torch that is called in a loop."""
-    nodes = [onnx.constant("/cell/zeros", np.zeros((1, 4)), "float32")]
-    h = c = "/cell/zeros"
-    for number in range(steps):
-        at = f"/cell/{number}"
+def cell(steps: int, called: str = "cell", state: Sequence[str] = (), first: int = 0) -> list[bytes]:
+    """Return the nodes of an LSTMCell of torch that is called in a loop, whose steps are counted from `first` on.
+
+    `state` are h and c before, if these are not zeros.
+    """
+    nodes = [] if state else [onnx.constant(f"/{called}/zeros", np.zeros((1, 4)), "float32")]
+    h, c = state or [f"/{called}/zeros"] * 2
+    for number in range(first, first + steps):
+        at = f"/{called}/{number}"
         nodes += [
             onnx.constant(f"{at}/index", number),
             onnx.node("Gather", ["input", f"{at}/index"], [f"{at}/x"], axis=0),
-            onnx.node("Gemm", [f"{at}/x", "cell.weight_ih", "cell.bias_ih"], [f"{at}/of_x"], transB=1),
-            onnx.node("Gemm", [h, "cell.weight_hh", "cell.bias_hh"], [f"{at}/of_h"], transB=1),
+            onnx.node("Gemm", [f"{at}/x", f"{called}.weight_ih", f"{called}.bias_ih"], [f"{at}/of_x"], transB=1),
+            onnx.node("Gemm", [h, f"{called}.weight_hh", f"{called}.bias_hh"], [f"{at}/of_h"], transB=1),
             onnx.node("Add", [f"{at}/of_x", f"{at}/of_h"], [f"{at}/sum"]),
             onnx.node("Split", [f"{at}/sum"], [f"{at}/sum_{gate}" for gate in "ifgo"], axis=1),
             *(onnx.node("Tanh" if gate == "g" else "Sigmoid", [f"{at}/sum_{gate}"], [f"{at}/{gate}"])

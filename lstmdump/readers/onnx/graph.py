@@ -18,6 +18,7 @@ from lstmdump.readers.onnx.stored_tensors import StoredTensors
 from lstmdump.readers.onnx.tensors import StoredTensor
 
 NODE, INITIALIZER, INPUT, OUTPUT = 1, 5, 11, 12
+_TEXTS_OF_NODE = frozenset({1, 2, 3, 4, 7})  # its inputs, outputs, name, operator and domain
 _ATTRIBUTE, _METADATA = 5, 9  # of a node
 _FLOAT, _INTEGER, _TEXT, _TENSOR, _GRAPH, _FLOATS, _INTEGERS, _TEXTS = range(2, 10)  # of an attribute
 _FEW = 64  # numbers or texts of an attribute
@@ -117,23 +118,24 @@ class OnnxNode:
         self._fields: list[tuple[int, int | Span]] | None = None  # those that are rarely asked for
         self._parsed: dict[str, Attribute] | None = None
         self._graphs: dict[str, OnnxGraph] | None = None
-        inputs, outputs, name, operation, domain = [], [], "", "", ""
-        text = file.text
-        for number, value in file.fields(span):
-            if number == 1:
-                inputs.append(text(value))
-            elif number == 2:
-                outputs.append(text(value))
-            elif number == 3:
-                name = text(value)
-            elif number == 4:
-                operation = text(value)
-            elif number == 7:
-                domain = text(value)
-            elif self._fields is None:
-                self._fields = [(number, value)]
-            else:
+        inputs: list[str] = []
+        outputs: list[str] = []
+        name = operation = domain = ""
+        for number, value in file.fields_with_texts(span, _TEXTS_OF_NODE):
+            if not isinstance(value, str):
+                if self._fields is None:
+                    self._fields = []
                 self._fields.append((number, value))
+            elif number == 1:
+                inputs.append(value)
+            elif number == 2:
+                outputs.append(value)
+            elif number == 3:
+                name = value
+            elif number == 4:
+                operation = value
+            else:
+                domain = value
         self.name, self.inputs, self.outputs = name, tuple(inputs), tuple(outputs)
         self.operation = operation if domain in _STANDARD else f"{domain}.{operation}"
 
@@ -278,8 +280,11 @@ class OnnxGraph:
         return (node for node in self.nodes if "." in node.operation and "LSTM" in node.operation)
 
     def sums(self) -> Iterator[OnnxNode]:
-        """Yield the nodes that may be a sum of two products, or of what passes them on."""
-        return self.nodes_with(("Add",))
+        """Yield the nodes that add two products, or what passes these on."""
+        return filter(adds_products, self.nodes_with(("Add",)))
+
+    def pass_over_steps(self, total: OnnxNode, arrays: tuple[str, ...]) -> None:
+        """Do not yield in `sums` those of further steps of a cell, if they can be told without reading them."""
 
     def find_takers(self, name: str) -> Iterator[OnnxNode]:
         """Yield the nodes that take the value `name`, and have an output, in the order of the graph."""
@@ -345,3 +350,11 @@ class OnnxGraph:
     def _read_name(file: ModelFile, span: Span) -> str:
         names = [value for number, value in file.fields(span) if number == 1]
         return file.text(names[-1]) if names else ""
+
+
+def adds_products(node: OnnxNode) -> bool:
+    """Return whether `node` adds two products, or what passes these on."""
+    if node.operation != "Add" or len(node.inputs) != 2 or not node.outputs:
+        return False
+    makers = map(node.home.makers.get, node.inputs)
+    return all(maker is not None and maker.operation in ("Mul", "Identity") for maker in makers)

@@ -14,19 +14,20 @@ from __future__ import annotations
 import re
 import struct
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from functools import cached_property
-from itertools import pairwise
+from itertools import accumulate, chain, islice, pairwise
 from typing import TYPE_CHECKING
 
 from lstmdump.errors import CorruptModel
 from lstmdump.model.limits import Limits
 from lstmdump.readers.onnx.data_files import DataFiles
-from lstmdump.readers.onnx.graph import INITIALIZER, INPUT, NODE, OUTPUT, OnnxGraph, OnnxNode
+from lstmdump.readers.onnx.graph import INITIALIZER, INPUT, NODE, OUTPUT, OnnxGraph, OnnxNode, adds_products
 
 if TYPE_CHECKING:
     from lstmdump.readers.onnx.graph import Makers
 from lstmdump.readers.onnx.model_file import ModelFile, Span, read_field
+from lstmdump.readers.onnx.repeated_nodes import RepeatedSteps
 from lstmdump.readers.onnx.stored_tensors import StoredTensors
 from lstmdump.readers.protobuf import encode_varint, varint
 
@@ -42,8 +43,8 @@ _SHORT = 0x80  # smaller numbers take one byte
 _NEAR = 1 << 16  # bytes before a node in which most of the values that it takes are made
 _BEHIND_OUTPUTS = (0x1A, 0x22)  # the keys of the name and of the operator
 _SEARCHED = re.compile(rb"\x22(?:\x03(?:GRU|RNN|Min)|\x04(?:LSTM|Loop|Scan|Clip)|\x02If|\x07Sigmoid|\x0bHardSigmoid)")
-_NAMES = frozenset({b"\x03GRU", b"\x03RNN", b"\x03Min", b"\x04LSTM", b"\x04Loop", b"\x04Scan", b"\x04Clip", b"\x02If",
-                    b"\x07Sigmoid", b"\x0bHardSigmoid"})  # fmt: skip
+_MARKS = frozenset({b"\x22\x03GRU", b"\x22\x03RNN", b"\x22\x03Min", b"\x22\x04LSTM", b"\x22\x04Loop", b"\x22\x04Scan",
+                    b"\x22\x04Clip", b"\x22\x02If", b"\x22\x07Sigmoid", b"\x22\x0bHardSigmoid"})  # fmt: skip
 _LSTMS = re.compile(rb"\x22[\x05-\x7f]\w{0,120}(LSTM)")
 _HIDDEN_LSTM = re.compile(rb"\0.?LSTM", re.DOTALL)
 _MOST_LOOKUPS = 800  # each may search all nodes
@@ -68,6 +69,9 @@ class IndexedGraph(OnnxGraph):
         self._data, self._bounds = self._hold_nodes(span)
         self._lstms = self._find_lstms()
         self._read: dict[int, OnnxNode] = {}
+        self._turns: dict[int, int] = {}  # of the nodes that were read, by their identity
+        self._steps: dict[tuple[str, ...], RepeatedSteps] = {}  # of cells, by the names of their arrays
+        self._passed: set[int] = set()
         self._lookups = 0
         self._last = 0  # the beginning of the node that was read last
         self.stored = StoredTensors(file, beside, limits)
@@ -159,31 +163,31 @@ class IndexedGraph(OnnxGraph):
         self._last = self._bounds[turn]
         if turn not in self._read:
             start, stop = _skip_length(self._data, self._bounds[turn]), self._bounds[turn + 1]
-            self._read[turn] = OnnxNode(self._file, (self._base + start, self._base + stop), self)
+            self._read[turn] = node = OnnxNode(self._file, (self._base + start, self._base + stop), self)
+            self._turns[id(node)] = turn
         return self._read[turn]
 
     @cached_property
     def _found(self) -> dict[bytes, list[int]]:
-        """The positions of the nodes that may have an operator of `_SEARCHED`, by its name behind its length."""
+        """Where an operator of `_SEARCHED` may stand in the nodes, by its name behind its key and length."""
         found: dict[bytes, list[int]] = {}
         for match in _SEARCHED.finditer(self._data, 0, self._bounds[-1]):
-            name = match[0][1:]
-            if name in found:
-                found[name].append(match.start())
-            else:
-                found[name] = [match.start()]
-        return {name: self._turns_at(places) for name, places in found.items()}
+            found.setdefault(match[0], []).append(match.start())
+        return found
 
-    def _turns_at(self, places: Sequence[int]) -> list[int]:
+    def _turns_at(self, places: Iterable[int]) -> list[int]:
         """Return the positions in the graph of the nodes that are at these places."""
-        return list(dict.fromkeys(bisect_right(self._bounds, place) - 1 for place in places))
+        bounds = self._bounds
+        return list(dict.fromkeys([bisect_right(bounds, place) - 1 for place in places]))
 
     def _list_turns(self, operation: str) -> list[int]:
         """Return the positions of the nodes that may have this operator."""
-        name = _encode(operation)
-        if name in _NAMES:
-            return self._found.get(name, [])
-        return list(self._search(_OPERATION_KEY + name))
+        mark = _OPERATION_KEY + _encode(operation)
+        if mark in _MARKS:
+            return self._turns_at(self._found.get(mark, ()))
+        before = self._data[: self._bounds[-1]].split(mark)[:-1]  # in fewer instructions than to find each
+        ends = accumulate(map(len, before), lambda end, length: end + length + len(mark), initial=-len(mark))
+        return self._turns_at(islice(ends, 1, None))
 
     def nodes_with(self, operations: Collection[str]) -> Iterator[OnnxNode]:
         """Yield the nodes with one of `operations`."""
@@ -192,12 +196,7 @@ class IndexedGraph(OnnxGraph):
 
     def has_any(self, operations: Collection[str]) -> bool:
         """Return whether there is a node with one of `operations`."""
-        for one in operations:
-            name = _encode(one)
-            turns = self._found.get(name, ()) if name in _NAMES else self._search(_OPERATION_KEY + name)
-            if any(self.node(turn).operation == one for turn in turns):
-                return True
-        return False
+        return any(self.node(turn).operation == one for one in operations for turn in self._list_turns(one))
 
     def foreign_lstms(self) -> Iterator[OnnxNode]:
         """Yield the nodes with an LSTM of another domain than that of ONNX."""
@@ -210,33 +209,53 @@ class IndexedGraph(OnnxGraph):
         return (node for node in map(self.node, turns) if "." in node.operation and "LSTM" in node.operation)
 
     def sums(self) -> Iterator[OnnxNode]:
-        """Yield the nodes that may be a sum of two products, or of what passes them on.
+        """Yield the nodes that add two products, or what passes these on."""
+        return filter(adds_products, (self.node(turn) for turn in self._sums if turn not in self._passed))
 
-        Of the others, only the first input is read, as it is where exporters write it.
-        """
-        made = {name for operation in ("Mul", "Identity") for turn in self._list_turns(operation)
-                for name in self._read_outputs(turn)}  # fmt: skip
-        data, bounds = self._data, self._bounds
-        for turn in self._list_turns("Add"):
+    @cached_property
+    def _sums(self) -> list[int]:
+        """The positions of the nodes that may add two products: their inputs are read where exporters write them."""
+        made = set(self._list_outputs("Mul", 2)) | set(self._list_outputs("Identity", 1))
+        data, bounds, found = self._data, self._bounds, []
+        for turn in self._list_turns("Add") if made else ():
             at = bounds[turn] + (2 if data[bounds[turn] + 1] < _SHORT else 3)
-            size = data[at + 1]
-            if data[at] != _NODE_KEY or size >= _SHORT or data[at + 2 : at + 2 + size] in made:
-                yield self.node(turn)
+            for _ in range(2):
+                size = data[at + 1]
+                if data[at] != _NODE_KEY or size >= _SHORT:
+                    found.append(turn)
+                    break
+                after = at + 2 + size
+                if data[at + 2 : after] not in made:
+                    break
+                at = after
+            else:
+                found.append(turn)
+        return found
 
-    def _read_outputs(self, turn: int) -> Iterable[bytes]:
-        """Return the outputs of a node."""
-        data, stop = self._data, self._bounds[turn + 1]
-        at, found = _skip_length(data, self._bounds[turn]), []
-        while at + 1 < stop and data[at + 1] < _SHORT:
-            after = at + 2 + data[at + 1]
-            if data[at] == _OUTPUT_KEY[0]:
-                found.append(data[at + 2 : after])
-            elif data[at] != _INPUT_KEY[0]:
-                if found and data[at] in _BEHIND_OUTPUTS:
-                    return found
-                break
-            at = after
-        return [name.encode("utf-8", "surrogateescape") for name in self.node(turn).outputs]
+    def pass_over_steps(self, total: OnnxNode, arrays: tuple[str, ...]) -> None:
+        """Do not yield in `sums` those of further steps of a cell, with these arrays, that are like those read before.
+
+        Args:
+            total: The sum of a step that was read.
+            arrays: The names of the arrays of the cell.
+        """
+        if arrays not in self._steps:
+            self._steps[arrays] = RepeatedSteps(self._data, self._bounds, arrays)
+        self._passed.update(self._steps[arrays].follow(self._turns[id(total)]))
+
+    def _list_outputs(self, operation: str, inputs: int) -> Iterator[bytes]:
+        """Yield the outputs of the nodes with this operator, of which most have so many inputs and one output."""
+        data, bounds = self._data, self._bounds
+        for turn in self._list_turns(operation):
+            at, stop = bounds[turn] + (2 if data[bounds[turn] + 1] < _SHORT else 3), bounds[turn + 1] - 3
+            for _ in range(inputs):
+                if at < stop and data[at] == _INPUT_KEY[0] and data[at + 1] < _SHORT:
+                    at += 2 + data[at + 1]
+            size = data[at + 1] if at < stop and data[at] == _OUTPUT_KEY[0] else _SHORT
+            if size < _SHORT and at + 2 + size < stop and data[at + 2 + size] in _BEHIND_OUTPUTS:
+                yield data[at + 2 : at + 2 + size]
+            else:
+                yield from (name.encode("utf-8", "surrogateescape") for name in self.node(turn).outputs)
 
     def find_maker(self, name: str) -> OnnxNode | None:
         """Return the node that gives the value `name`; of several, the last before the node that was read last."""
@@ -254,7 +273,9 @@ class IndexedGraph(OnnxGraph):
         if self._has_many_lookups():
             yield from self.takers.get(name, ())
             return
-        for node in map(self.node, self._search(_INPUT_KEY + _encode(name))):
+        mark, maker = _INPUT_KEY + _encode(name), self.makers.get(name)
+        begin = 0 if maker is None else self._bounds[self._turns[id(maker)]]
+        for node in map(self.node, chain(self._search(mark, begin), self._search(mark, 0, begin))):
             if name in node.inputs and node.outputs:
                 yield node
 
@@ -277,9 +298,10 @@ class IndexedGraph(OnnxGraph):
         if len(makers) + (name in self.stored) > 1:
             raise CorruptModel(f"two nodes or tensors of the graph give the value {name}")
 
-    def _search(self, mark: bytes) -> Iterator[int]:
-        """Yield the positions of the nodes whose bytes contain `mark`."""
-        at, end = self._data.find(mark, 0, self._bounds[-1]), self._bounds[-1]
+    def _search(self, mark: bytes, begin: int = 0, end: int | None = None) -> Iterator[int]:
+        """Yield the positions of the nodes whose bytes, from `begin` to `end`, contain `mark`."""
+        end = self._bounds[-1] if end is None else end
+        at = self._data.find(mark, begin, end)
         while at >= 0:
             turn = bisect_right(self._bounds, at) - 1
             yield turn

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import BinaryIO, TypeAlias
 
 from lstmdump.errors import CorruptModel, ModelClosed, UnreadableModel
@@ -112,6 +112,35 @@ class ModelFile:
                     continue
             number, value, at = read_field(window, at, end, base)
             found.append((number, value))
+        self.count(len(found))
+        return found
+
+    def fields_with_texts(self, span: Span, texts: Container[int]) -> Iterable[tuple[int, int | Span | str]]:
+        """Return what `fields` does, and in place of their positions the texts of the fields with these numbers.
+
+        Raises:
+            CorruptModel: As in `fields`.
+            RefusedModel: As in `fields`, or a text is too long.
+        """
+        start, stop = span
+        if not (self._base <= start and stop <= self._end):
+            return [(number, self.text(value) if number in texts else value) for number, value in self.fields(span)]
+        found: list[tuple[int, int | Span | str]] = []
+        window, base, longest = self._window, self._base, min(self._longest_text, _SHORT - 1)
+        at, end = start - base, stop - base
+        while at < end:
+            key = window[at]
+            if _FIRST_KEY <= key < _SHORT and key & 7 == _DELIMITED and at + 1 < end:
+                length, begin = window[at + 1], at + 2
+                if length <= longest and begin + length <= end:
+                    at, number = begin + length, key >> 3
+                    if number in texts:
+                        found.append((number, str(window[begin:at], "utf-8", "surrogateescape")))
+                    else:
+                        found.append((number, (base + begin, base + at)))
+                    continue
+            number, value, at = read_field(window, at, end, base)
+            found.append((number, self.text(value) if number in texts else value))
         self.count(len(found))
         return found
 

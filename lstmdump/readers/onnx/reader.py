@@ -189,7 +189,7 @@ class _Found:
 
 def _may_hold_cells(graph: OnnxGraph) -> bool:
     """Return whether a graph has the operators of a cell: one adds two products, another one is a gate."""
-    return all(map(graph.has_any, (("Add",), ("Mul",), _OF_GATES)))
+    return graph.has_any(_OF_GATES) and next(graph.sums(), None) is not None
 
 
 def _note_others(graphs: Iterable[OnnxGraph]) -> Iterator[str]:

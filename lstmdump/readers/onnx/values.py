@@ -36,9 +36,15 @@ class OnnxValues:
 
     def __init__(self, constants: Constants) -> None:
         self._constants = constants
+        self._origins: dict[At, At] = {}
 
     def origin(self, at: At) -> At:
         """Return the value behind `at`, before all nodes and loops that pass it on unchanged."""
+        if at not in self._origins:
+            self._origins[at] = self._find_origin(at)
+        return self._origins[at]
+
+    def _find_origin(self, at: At) -> At:
         for _ in range(_MAX_STEPS):
             home = at.graph.home_of(at.name)
             if home is None:

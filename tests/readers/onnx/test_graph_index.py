@@ -27,6 +27,7 @@ GRAPHS = {
     "node": large.graph(30, large.lstm(), large.LSTM_SHAPES),
     "node among gates": large.graph(30, large.lstm(), large.LSTM_SHAPES, gate="Sigmoid"),
     "cell": large.graph(30, large.cell(3), large.CELL_SHAPES),
+    "cell of many steps": large.graph(30, large.cell(24), large.CELL_SHAPES),
     "nothing": large.graph(30, [], {}),
 }
 
@@ -162,7 +163,8 @@ def test_a_graph_whose_nodes_are_not_its_beginning_is_read_as_a_whole(tmp_path: 
 
 
 MODELS = {name: onnx.model(large.graph(3, nodes, shapes, gate="Sigmoid")) for name, nodes, shapes in (
-    ("node", large.lstm(), large.LSTM_SHAPES), ("cell", large.cell(2), large.CELL_SHAPES))}  # fmt: skip
+    ("node", large.lstm(), large.LSTM_SHAPES), ("cell", large.cell(2), large.CELL_SHAPES),
+    ("steps", large.cell(10), large.CELL_SHAPES))}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", MODELS)

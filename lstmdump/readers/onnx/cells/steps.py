@@ -24,7 +24,7 @@ from lstmdump.readers.onnx.graph import OnnxGraph, OnnxNode
 from lstmdump.readers.onnx.values import At
 
 _GATES = "ifco"
-_ENOUGH_STEPS = 8  # of a cell, to see that it takes its own output
+_ENOUGH_STEPS = 4  # of a cell, to see that it takes its own output
 _MAX_SEARCHED = 20_000  # sums in a graph
 _MAX_TAKERS = 16  # nodes that take a cell state
 
@@ -51,6 +51,11 @@ class Step(NamedTuple):
     state: At
     output: At
     clip: float | None
+
+    @property
+    def arrays(self) -> tuple[str, ...]:
+        """The names of the arrays of all gates."""
+        return tuple(dict.fromkeys(name for letter in _GATES for name in self.sums[letter].key))
 
 
 class Cell(NamedTuple):
@@ -85,16 +90,17 @@ def find(graphs: Iterable[OnnxGraph], constants: Constants) -> Iterator[Cell | A
     for graph in graphs:
         search = _CellSearch(constants)
         by_arrays: dict[tuple[str, ...], list[Step]] = {}
-        sums = list(filter(_adds_products, graph.sums()))
-        for node in sums[:_MAX_SEARCHED]:
+        for node in islice(graph.sums(), _MAX_SEARCHED):
             for step in search.steps_at(node):
                 same = by_arrays.setdefault(step.sums["c"].key, [])
                 if len(same) < _ENOUGH_STEPS:
                     same.append(step)
+                if len(same) == _ENOUGH_STEPS:
+                    graph.pass_over_steps(node, step.arrays)
         for steps in by_arrays.values():
             yield search.describe(steps) or At(graph, steps[0].output.name)
         if not by_arrays:
-            yield from filter(None, [next(filter(None, map(search.find_lookalike, sums)), None)])
+            yield from filter(None, [next(filter(None, map(search.find_lookalike, graph.sums())), None)])
 
 
 class _CellSearch(OnnxSums):
@@ -238,14 +244,6 @@ class _CellSearch(OnnxSums):
 
 def _joins_columns(node: OnnxNode) -> bool:
     return node.operation == "Concat" and len(node.inputs) == 2 and node.integer("axis") in (1, -1)
-
-
-def _adds_products(node: OnnxNode) -> bool:
-    """Return whether `node` is a sum of two products, or of what passes them on."""
-    if node.operation != "Add" or len(node.inputs) != 2 or not node.outputs:
-        return False
-    makers = map(node.home.makers.get, node.inputs)
-    return all(maker is not None and maker.operation in ("Mul", "Identity") for maker in makers)
 
 
 def _find_order(sums: Mapping[str, SumOfGate]) -> str | None:

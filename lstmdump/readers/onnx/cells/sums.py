@@ -76,6 +76,8 @@ class OnnxSums(OnnxValues):
     def __init__(self, constants: Constants) -> None:
         super().__init__(constants)
         self._counted = 0
+        self._whole: dict[At, SumOfGate | None] = {}
+        self._widths: dict[int, tuple[int, ...] | None] = {}  # by the identity of the node that splits
         self._is_measuring = False
 
     def read_gate(self, at: At) -> tuple[ActivationName, SumOfGate] | None:
@@ -178,6 +180,22 @@ class OnnxSums(OnnxValues):
 
     def read_sum(self, at: At) -> SumOfGate | None:
         """Return the sum at `at`, if it consists of the terms of a gate and nothing else."""
+        at = self.origin(at)
+        node = at.maker
+        cut = None if node is None else self._read_cut(node, at)
+        if cut is None:
+            return self._read_whole(at)
+        whole = self._read_whole(cut[0])  # once for all gates
+        return None if whole is None or whole.part is not None else whole._replace(part=cut[1])
+
+    def _read_whole(self, at: At) -> SumOfGate | None:
+        if self._is_measuring:
+            return self._read_all_terms(at)
+        if at not in self._whole:
+            self._whole[at] = self._read_all_terms(at)
+        return self._whole[at]
+
+    def _read_all_terms(self, at: At) -> SumOfGate | None:
         self._counted += 1
         if self._counted > _MAX_COUNTED:
             return None
@@ -235,14 +253,21 @@ class OnnxSums(OnnxValues):
     def _read_cut(self, node: OnnxNode, at: At) -> tuple[At, GatePart] | None:
         """Return what `node` cuts in four, and which part its output `at` is; None if it does not do that."""
         if node.operation == "Split" and len(node.outputs) == PARTS and node.integer("axis") in (1, -1):
-            widths = node.home.integers(node.input(1)) if node.input(1) else None
-            if "split" in node.attributes:
-                widths = node.attributes["split"].integers()
+            if id(node) not in self._widths:
+                self._widths[id(node)] = self._read_widths(node)
+            widths = self._widths[id(node)]
             if widths is not None and (len(widths) != PARTS or len(set(widths)) != 1):
                 return None
             width = None if widths is None else widths[0]
             return self.source(node, 0), GatePart(node.outputs.index(at.name), width)
         return self._read_slice(node) if node.operation == "Slice" else None
+
+    @staticmethod
+    def _read_widths(node: OnnxNode) -> tuple[int, ...] | None:
+        """Return how many columns the parts that a `Split` makes have, where the graph states it."""
+        if "split" in node.attributes:
+            return node.attributes["split"].integers()
+        return node.home.integers(node.input(1)) if node.input(1) else None
 
     def _read_place(self, at: At, depth: int = 0) -> tuple[int, ...] | None:
         """Return the beginning or the end of a slice, a constant or computed from the columns of what is cut.

@@ -1,0 +1,88 @@
+"""Steps of an unrolled cell, of which only the first few are read."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from unittest import mock
+
+import pytest
+from support import large_onnx_graphs as large
+from support import onnx_builders as onnx
+
+import lstmdump
+from lstmdump.model.location import Location
+from lstmdump.readers.onnx import reader
+from lstmdump.readers.onnx.graph import OnnxNode
+
+SHAPES = {**large.shapes_of_cell("cell_1"), **large.shapes_of_cell("cell_2")}
+FIRST, SECOND = large.cell(40, "cell_1"), large.cell(40, "cell_2")
+IN_A_STEP = 14  # nodes; one more is before the first step
+
+
+@pytest.fixture(autouse=True)
+def _every_graph_is_large() -> Iterator[None]:
+    with mock.patch.object(reader, "_FEW", 0):
+        yield
+
+
+def write(folder: Path, nodes: list[bytes]) -> Path:
+    return onnx.write(folder / "m.onnx", large.graph(1, nodes, SHAPES))
+
+
+def name_cells(folder: Path, nodes: list[bytes]) -> list[str]:
+    """Return the names of the cells that are found in a graph with these nodes."""
+    with lstmdump.open(write(folder, nodes)) as model:
+        return list(model)
+
+
+def count_calls(path: Path) -> int:
+    """Return how many functions are called to read a model."""
+    calls = 0
+
+    def count(_frame: object, event: str, _value: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        reader.read(Location(path)).close()
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+def test_a_further_step_takes_few_calls(tmp_path: Path) -> None:
+    calls = [count_calls(write(tmp_path, large.cell(steps, "cell_1"))) for steps in (400, 800)]
+    assert (calls[1] - calls[0]) / 400 < 10 * IN_A_STEP
+
+
+def test_a_further_step_is_not_read(tmp_path: Path) -> None:
+    with mock.patch.object(OnnxNode, "__init__", autospec=True, side_effect=OnnxNode.__init__) as made:
+        reader.read(Location(write(tmp_path, large.cell(100, "cell_1")))).close()
+    assert made.call_count < 20 * IN_A_STEP  # some steps are read again where numbers get another digit
+
+
+def test_a_decoder_is_found_behind_the_encoder_whose_state_it_takes(tmp_path: Path) -> None:
+    decoder = large.cell(8, "cell_2", ["/cell_1/39/h", "/cell_1/39/c"], first=40)
+    assert len(name_cells(tmp_path, [*FIRST, *decoder])) == 2
+
+
+def test_a_cell_is_found_among_the_steps_of_another(tmp_path: Path) -> None:
+    half = 1 + 20 * IN_A_STEP
+    assert len(name_cells(tmp_path, [*FIRST[:half], *SECOND, *FIRST[half:]])) == 2
+
+
+def test_two_cells_that_take_turns_are_found(tmp_path: Path) -> None:
+    nodes = [FIRST[0], SECOND[0]]
+    for at in range(1, len(FIRST), IN_A_STEP):
+        nodes += FIRST[at : at + IN_A_STEP] + SECOND[at : at + IN_A_STEP]
+    assert len(name_cells(tmp_path, nodes)) == 2
+
+
+def test_a_cell_whose_first_step_stands_for_one_of_another_is_found(tmp_path: Path) -> None:
+    at = 1 + 20 * IN_A_STEP
+    step = [node.replace(b"cell_1.", b"cell_2.") for node in FIRST[at : at + IN_A_STEP]]
+    others = [*FIRST[:at], *step, *FIRST[at + IN_A_STEP :]]
+    assert name_cells(tmp_path, [*others, *SECOND]) == name_cells(tmp_path, [*FIRST, *SECOND])
