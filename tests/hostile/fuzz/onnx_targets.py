@@ -68,6 +68,7 @@ def _seeds_of_search(roots: Sequence[Path]) -> Iterator[Parts]:
     yield from _seeds(roots)
     for nodes, shapes in ((large.lstm(), large.LSTM_SHAPES), (large.cell(2), large.CELL_SHAPES)):
         yield [onnx.model(large.graph(4, nodes, shapes, gate="Sigmoid")), b""]
+    yield [onnx.model(large.graph(0, large.cell(9), large.CELL_SHAPES)), b""]
 
 
 TARGETS = (
