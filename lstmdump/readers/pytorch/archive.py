@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import struct
-import zipfile
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any, BinaryIO
 
 from lstmdump.errors import CorruptModel, RefusedModel, UnsupportedFormat
@@ -16,6 +17,7 @@ from lstmdump.model import budget
 from lstmdump.model.limits import Limits
 from lstmdump.model.zip import archives
 from lstmdump.model.zip.archives import crc32
+from lstmdump.model.zip.directory import STORED, Member
 from lstmdump.readers import foreign_errors
 from lstmdump.readers.declared_sizes import Extents
 from lstmdump.readers.detect import PYTORCH_MEMBER, ZIP_MAGIC
@@ -28,7 +30,7 @@ _PICKLE = "data.pkl"
 _LOCAL_HEADER = 30  # bytes before the name; APPNOTE.TXT 4.3.7
 _ENCRYPTED = 0x1
 _BLOCK = 1 << 20
-_FOREIGN_ERRORS = (zipfile.BadZipFile, struct.error, EOFError, NotImplementedError, RuntimeError, ValueError)
+_FOREIGN_ERRORS = (struct.error, EOFError, NotImplementedError, RuntimeError, ValueError)
 
 
 class SavedArchive:
@@ -49,10 +51,10 @@ class SavedArchive:
     def __init__(self, file: OpenFile, limits: Limits) -> None:
         self._file = file
         with foreign_errors.stopped(_FOREIGN_ERRORS, "the zip archive cannot be read"):
-            archive = archives.opened(file.get(_PICKLE), limits)
-        self._members: dict[str, list[zipfile.ZipInfo]] = {}
-        for info in archive.infolist():
-            self._members.setdefault(info.filename, []).append(info)
+            members = archives.Archive(file.get(_PICKLE), limits).members
+        self._members = {member.filename: member for member in members}
+        self._repeated = _find_repeated(members) if len(self._members) < len(members) else frozenset()
+        self._stored = sum([member.file_size for member in members])
         self._folder = self._find_folder()
         self._places = Extents(file.size)
         self._taken: set[str] = set()
@@ -86,25 +88,25 @@ class SavedArchive:
     @property
     def stored(self) -> int:
         """The bytes of all members."""
-        return sum(info.file_size for infos in self._members.values() for info in infos)
+        return self._stored
 
     def _find_folder(self) -> str:
         """Return the folder of the pickle, with a slash behind it."""
-        found = [name for name in self._members if re.fullmatch(PYTORCH_MEMBER, name)]
+        names = [name for name in self._members if name.endswith(_PICKLE)]
+        found = [name for name in names if re.fullmatch(PYTORCH_MEMBER, name)]
         if len(found) != 1:
             raise CorruptModel(f"the zip archive holds {len(found)} times {_PICKLE}: {', '.join(found[:2])}")
         return found[0].removesuffix(_PICKLE)
 
-    def _find_member(self, name: str) -> zipfile.ZipInfo:
+    def _find_member(self, name: str) -> Member:
         path = f"{self._folder}{name}"
-        infos = self._members.get(path, [])
-        if len(infos) != 1:
-            raise CorruptModel(f"{path} is missing from the zip archive" if not infos else
+        info = self._members.get(path)
+        if info is None or path in self._repeated:
+            raise CorruptModel(f"{path} is missing from the zip archive" if info is None else
                                f"the zip archive holds more than one {path}")  # fmt: skip
-        info = infos[0]
         if info.flag_bits & _ENCRYPTED:
             raise RefusedModel(f"{path} is encrypted; PyTorch does not encrypt files")
-        if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size:
+        if info.compress_type != STORED or info.compress_size != info.file_size:
             raise UnsupportedFormat(
                 f"{path} is compressed, which PyTorch does not do; unpack it, and pack it with zip -0"
             )
@@ -123,7 +125,7 @@ class SavedArchive:
             raise CorruptModel(f"{name} says neither little nor big")
         return word == b"big"
 
-    def _read_whole(self, info: zipfile.ZipInfo, limits: Limits) -> bytes:
+    def _read_whole(self, info: Member, limits: Limits) -> bytes:
         if info.file_size > limits.json_size:
             raise too_long(info.filename, info.file_size)
         content = self._file.read(self._find_start(info), info.file_size)
@@ -131,13 +133,13 @@ class SavedArchive:
             raise _damaged(info)
         return content
 
-    def _locate(self, info: zipfile.ZipInfo, array: str) -> tuple[BinaryIO, int]:
+    def _locate(self, info: Member, array: str) -> tuple[BinaryIO, int]:
         file, start = self._file.get(array), self._find_start(info)
         if info.filename not in self._verified:
             self._verify(info, start)
         return file, start
 
-    def _find_start(self, info: zipfile.ZipInfo) -> int:
+    def _find_start(self, info: Member) -> int:
         """Return the offset of the first byte of a member, behind its local header."""
         header = self._file.read(info.header_offset, _LOCAL_HEADER)
         name_length, extra_length = struct.unpack("<26x2H", header)
@@ -148,7 +150,7 @@ class SavedArchive:
             raise CorruptModel(f"{info.filename} is not at the offset that the zip archive states")
         return start
 
-    def _verify(self, info: zipfile.ZipInfo, start: int) -> None:
+    def _verify(self, info: Member, start: int) -> None:
         """Compare the bytes of a member with their checksum."""
         crc = 0
         for at in range(0, info.file_size if info.CRC else 0, _BLOCK):
@@ -160,5 +162,10 @@ class SavedArchive:
         self._verified.add(info.filename)
 
 
-def _damaged(info: zipfile.ZipInfo) -> CorruptModel:
+def _find_repeated(members: Iterable[Member]) -> frozenset[str]:
+    """Return the names that more than one of `members` has."""
+    return frozenset(name for name, count in Counter(member.filename for member in members).items() if count > 1)
+
+
+def _damaged(info: Member) -> CorruptModel:
     return CorruptModel(f"{info.filename} is damaged: its checksum differs from the one in the zip archive")
