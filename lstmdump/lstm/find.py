@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 from lstmdump.errors import CorruptModel, NotAnLSTM
 from lstmdump.lstm.cell import LSTM
@@ -40,20 +40,25 @@ def find_lstms(model: Model) -> tuple[LSTM, ...]:
         CorruptModel: Two layers have one name, by which both are reported and exported.
     """
     named: dict[str, LSTM] = {}
+    frameworks = _FRAMEWORKS.get(model.format, _OF_KERAS)
+    layouts = [layout for layout in LAYOUTS if layout.framework in frameworks]
     for layer in model.root.walk():
-        if layer.weights and (lstm := _read_if_lstm(layer, model)) is not None:
+        if layer.weights and (lstm := _read_if_lstm(layer, model.producer, layouts)) is not None:
             if lstm.name in named:
                 raise CorruptModel(f"two LSTM layers are called {lstm.name}: one by itself, one as a part of another")
             named[lstm.name] = lstm
     return tuple(named.values())
 
 
-def _read_if_lstm(layer: Layer, model: Model) -> LSTM | None:
+def _read_if_lstm(layer: Layer, producer: str, layouts: Sequence[Layout]) -> LSTM | None:
     kind = class_named(layer.kind)
     if kind.is_other:
         return None
     try:
-        return read_lstm(layer, model.producer, _FRAMEWORKS.get(model.format, _OF_KERAS))
+        layout = _find_layout(layer, layouts)
+        if layout is None and not kind.must_fit:
+            return None
+        return _read(layer, layout, producer)
     except NotAnLSTM:
         if kind.must_fit:
             raise
@@ -71,8 +76,20 @@ def read_lstm(layer: Layer, producer: str = "", frameworks: Container[Framework]
     Raises:
         NotAnLSTM: Its arrays are those of no layout, or have other shapes than it asks for.
     """
-    for layout in LAYOUTS:
-        if layout.framework in frameworks and layout.fits(layer):
-            return layout.of(layer).read(layer, producer)
-    held = ", ".join(layer.weights)
-    raise NotAnLSTM(f"{layer.name} is called an LSTM, but has no kernel and recurrent kernel; it has {held}")
+    layout = _find_layout(layer, [layout for layout in LAYOUTS if layout.framework in frameworks])
+    return _read(layer, layout, producer)
+
+
+def _find_layout(layer: Layer, layouts: Iterable[Layout]) -> Layout | None:
+    """Return the first of `layouts` that fits a layer, or None."""
+    for layout in layouts:
+        if layout.fits(layer):
+            return layout
+    return None
+
+
+def _read(layer: Layer, layout: Layout | None, producer: str) -> LSTM:
+    if layout is None:
+        held = ", ".join(layer.weights)
+        raise NotAnLSTM(f"{layer.name} is called an LSTM, but has no kernel and recurrent kernel; it has {held}")
+    return layout.of(layer).read(layer, producer)

@@ -140,9 +140,12 @@ PYTORCH_CELL = PyTorchCell()
 
 def _find_ending(layer: Layer) -> str | None:
     """Return what follows the names of the arrays, `_l0` or nothing; None if there are no two kernels."""
-    endings = [leaf.removeprefix(_KERNEL) for leaf in layer.weights if leaf.startswith(_KERNEL)]
-    fitting = [ending for ending in endings if not ending or ending.startswith(_NUMBER)]
-    return next((ending for ending in fitting if f"weight_hh{ending}" in layer.weights), None)
+    for leaf in layer.weights:
+        if leaf.startswith(_KERNEL):
+            ending = leaf.removeprefix(_KERNEL)
+            if (not ending or ending.startswith(_NUMBER)) and f"weight_hh{ending}" in layer.weights:
+                return ending
+    return None
 
 
 def added_up(name: str, biases: Sequence[Tensor]) -> Tensor:

@@ -97,24 +97,40 @@ def grow(
         RefusedModel: Layers are nested deeper than `limits` allows, or have longer names.
     """
     root = Layer(())
-    for weight in weights:
-        if len(weight.layer) > limits.nesting:
+    settings = settings or {}
+    grown: dict[LayerPath, Layer] = {(): root}
+    for layer, leaf, tensor in weights:
+        if len(layer) > limits.nesting:
             words = f"layers are nested more than {limits.nesting} deep"
-            raise limit_exceeded("nesting", words, needed=len(weight.layer))
-        if len(weight.tensor.name) > limits.name_length:
-            raise name_too_long(weight.tensor.name)
-        node = root
-        for name in weight.layer:
-            if name not in node.children:
-                path = (*node.path, name)
-                if sum(map(len, path)) + len(node.path) > limits.name_length:
-                    raise name_too_long("/".join(path))
-                node.children[name] = Layer(path, kinds.get(path), stated=(settings or {}).get(path, NOT_DESCRIBED))
-            node = node.children[name]
-        if weight.leaf in node.weights:
-            raise CorruptModel(f"{node.name} holds two arrays called {weight.leaf}")
-        node.weights[weight.leaf] = weight.tensor
+            raise limit_exceeded("nesting", words, needed=len(layer))
+        if len(tensor.name) > limits.name_length:
+            raise name_too_long(tensor.name)
+        node = grown.get(layer)
+        if node is None:
+            node = grown[layer] = _grow_layer(root, layer, kinds, settings, limits)
+        if leaf in node.weights:
+            raise CorruptModel(f"{node.name} holds two arrays called {leaf}")
+        node.weights[leaf] = tensor
     return root
+
+
+def _grow_layer(
+    root: Layer,
+    layer: LayerPath,
+    kinds: Mapping[LayerPath, str],
+    settings: Mapping[LayerPath, DeferredSettings],
+    limits: Limits,
+) -> Layer:
+    """Return the layer with the path `layer` below `root`, made with those around it if there is none."""
+    node = root
+    for name in layer:
+        if name not in node.children:
+            path = (*node.path, name)
+            if sum(map(len, path)) + len(node.path) > limits.name_length:
+                raise name_too_long("/".join(path))
+            node.children[name] = Layer(path, kinds.get(path), stated=settings.get(path, NOT_DESCRIBED))
+        node = node.children[name]
+    return node
 
 
 def note_states(states: Iterable[tuple[str, Tensor]]) -> list[str]:

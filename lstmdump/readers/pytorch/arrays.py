@@ -57,11 +57,26 @@ class View(NamedTuple):
     @property
     def extent(self) -> int:
         """The number of elements from the first to the last, including both; 0 for an empty array."""
-        if 0 in self.shape:
-            return 0
         if self.strides is None:
             return math.prod(self.shape)
-        return 1 + sum((length - 1) * stride for length, stride in zip(self.shape, self.strides, strict=True))
+        extent = 1
+        for length, stride in zip(self.shape, self.strides, strict=True):
+            if not length:
+                return 0
+            extent += (length - 1) * stride
+        return extent
+
+    @property
+    def is_by_rows(self) -> bool:
+        """Whether the elements are one after the other, row by row."""
+        if self.strides is None:
+            return True
+        size = 1
+        for length, stride in zip(reversed(self.shape), reversed(self.strides), strict=True):
+            if stride != size:
+                return False
+            size *= length
+        return True
 
 
 def require_usual_shape(name: str, shape: tuple[int, ...]) -> None:
@@ -70,7 +85,8 @@ def require_usual_shape(name: str, shape: tuple[int, ...]) -> None:
     Raises:
         CorruptModel: It has too many axes, or too many elements.
     """
-    if len(shape) > _MOST_AXES or math.prod(length or 1 for length in shape) > _MOST_ELEMENTS:
+    lengths = shape if 0 not in shape else [length or 1 for length in shape]
+    if len(shape) > _MOST_AXES or math.prod(lengths) > _MOST_ELEMENTS:
         shown = ", ".join(map(str, shape[:_MOST_AXES]))
         raise CorruptModel(f"{_shorten(name)} is declared with the shape ({_shorten(shown)}), which cannot be")
 
@@ -89,19 +105,17 @@ def tensor_in(name: str, view: View, buffer: ByteBuffer) -> Tensor:
     width = ITEM_SIZES.get(view.dtype)
     if width is None:
         return Tensor(name, view.shape, view.dtype, lambda _: _refuse(name, view.dtype))
-    if view.extent and (view.start + view.extent) * width > buffer.size:
+    is_by_rows = view.is_by_rows
+    extent = math.prod(view.shape) if is_by_rows else view.extent
+    if extent and (view.start + extent) * width > buffer.size:
         raise CorruptModel(f"{name} reaches beyond the end of {buffer.called}, which has {buffer.size:,} bytes")
-    if view.strides in (None, _row_strides(view.shape)):
+    if is_by_rows:
         return _stored_by_rows(name, view, buffer, width)
     return Tensor(name, view.shape, view.dtype, lambda cuts: _fetch_strided(name, view, buffer, width, cuts))
 
 
 def _refuse(name: str, dtype: str) -> Array:
     raise CorruptModel(f"{name} holds {dtype} values, which cannot be read as numbers")
-
-
-def _row_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
 
 
 def _stored_by_rows(name: str, view: View, buffer: ByteBuffer, width: int) -> Tensor:

@@ -105,21 +105,18 @@ class _Collector:
             raise limit_exceeded("name_length", f"a name of {len(name):,} characters", needed=len(name))
         return name
 
-    def _open(self, value: Any, at: str) -> Iterator[tuple[Any, Any]]:
-        """Yield what is directly in `value`, if it is a collection that was not visited yet, each with its key."""
+    def _open(self, value: Any, at: str) -> list[tuple[Any, Any]]:
+        """Return what is directly in `value`, if it is a collection that was not visited yet, each with its key."""
         if isinstance(value, PickledObject):
-            if self._is_new(value):
-                yield from self._open_object(value, at)
-        elif isinstance(value, (dict, list, tuple)):
-            yield from self._list(value)
+            return list(self._open_object(value, at)) if self._is_new(value) else []
+        return self._list(value)
 
-    def _list(self, part: Any) -> Iterator[tuple[Any, Any]]:
-        """Yield the collections and arrays in `part`, if that is a collection that was not visited yet."""
-        if isinstance(part, (dict, list, tuple)) and self._is_new(part):
-            pairs = part.items() if isinstance(part, dict) else enumerate(part)
-            yield from (
-                (key, inner) for key, inner in pairs if isinstance(key, (str, int)) and isinstance(inner, _OPENED)
-            )
+    def _list(self, part: Any) -> list[tuple[Any, Any]]:
+        """Return the collections and arrays in `part`, if that is a collection that was not visited yet."""
+        if not isinstance(part, (dict, list, tuple)) or not self._is_new(part):
+            return []
+        pairs = part.items() if isinstance(part, dict) else enumerate(part)
+        return [pair for pair in pairs if isinstance(pair[1], _OPENED) and isinstance(pair[0], (str, int))]
 
     def _is_new(self, value: Any) -> bool:
         """Return whether `value` was not visited yet, and note that it is now."""
@@ -133,7 +130,7 @@ class _Collector:
         if isinstance(held.get("_modules"), dict):
             self._add_module(at, value, held)
             yield from self._list(held.get("_parameters"))
-            if buffers := list(self._list(held.get("_buffers"))):
+            if buffers := self._list(held.get("_buffers")):
                 hidden = _list_hidden(held)
                 yield from (pair for pair in buffers if pair[0] not in hidden)
             yield from self._list(held["_modules"])

@@ -88,10 +88,10 @@ def place(arrays: Named, limits: Limits, modules: Mapping[LayerPath, ModuleFacts
     places = _name_cell([_find_place(steps) for steps in names])
     by_layer: dict[LayerPath, list[tuple[_Place, Tensor]]] = {}
     for one, tensor in _in_order(places, [tensor for _, tensor in arrays]):
-        by_layer.setdefault(one.layer, []).append((one, tensor))
+        by_layer.setdefault(one.module if one.number < 0 else one.layer, []).append((one, tensor))
     kept, notes = _drop_repeated(by_layer)
     settings = _describe(kept, stated)
-    kinds = {path: facts.kind for path in kept if (facts := _facts(path, kept, stated)) and facts.kind != _RNN}
+    kinds = _name_kinds(kept, stated) if stated else {}
     weights = (Weight(path, one.leaf, tensor) for path, held in kept.items() for one, tensor in held)
     notes += _note_incomplete(kept)
     root = grow(weights, kinds, settings, limits)
@@ -109,9 +109,9 @@ def _strip(names: list[list[str]]) -> tuple[list[list[str]], int]:
 
 def _find_place(steps: list[str]) -> _Place:
     *module, leaf = steps
-    ending = next((leaf[len(one) :] for one in _LEAVES if leaf.startswith(one)), None)
-    if ending is None:
+    if not leaf.startswith(_LEAVES):
         return _Place(tuple(module), leaf)
+    ending = next(leaf[len(one) :] for one in _LEAVES if leaf.startswith(one))
     if not ending:
         return _Place(tuple(module), leaf, is_recurrent=True)
     digits = ending.removeprefix(_NUMBER).removesuffix(_REVERSE)
@@ -134,15 +134,13 @@ def _name_cell(places: list[_Place]) -> list[_Place]:
 def _in_order(places: Sequence[_Place], tensors: Sequence[Tensor]) -> list[tuple[_Place, Tensor]]:
     """Return the arrays with the layers of each module in the order of their numbers, whatever the file's order is."""
     first: dict[LayerPath, int] = {}
+    ranks: list[tuple[int, int, bool]] = []
     for index, one in enumerate(places):
         if one.is_recurrent:
-            first.setdefault(one.module, index)
-
-    def rank(index: int) -> tuple[int, int, bool]:
-        one = places[index]
-        return (first[one.module], one.number, one.is_reverse) if one.is_recurrent else (index, -1, False)
-
-    return [(places[index], tensors[index]) for index in sorted(range(len(places)), key=rank)]
+            ranks.append((first.setdefault(one.module, index), one.number, one.is_reverse))
+        else:
+            ranks.append((index, -1, False))
+    return [(places[index], tensors[index]) for index in sorted(range(len(places)), key=ranks.__getitem__)]
 
 
 def _drop_repeated(
@@ -150,18 +148,21 @@ def _drop_repeated(
 ) -> tuple[dict[LayerPath, list[tuple[_Place, Tensor]]], list[str]]:
     """Return the layers without those that have all arrays of another one, and notes on arrays with several names."""
     kept: dict[LayerPath, list[tuple[_Place, Tensor]]] = {}
-    owners: dict[tuple[tuple[str, int], ...], LayerPath] = {}
+    owners: dict[tuple[str | int, ...], LayerPath] = {}
     repeated: dict[str, str] = {}
     shared: list[str] = []
     seen: set[int] = set()
     for path, held in by_layer.items():
-        owner = owners.setdefault(tuple((one.leaf, id(tensor)) for one, tensor in held), path)
+        numbers = [id(tensor) for _, tensor in held]
+        leaves = [one.leaf for one, _ in held]
+        owner = owners.setdefault((*leaves, *numbers), path)
         if owner != path:
             repeated["/".join(path)] = "/".join(owner)
             continue
         kept[path] = held
-        shared += ["/".join((*path, one.leaf)) for one, tensor in held if id(tensor) in seen]
-        seen.update(id(tensor) for _, tensor in held)
+        if not seen.isdisjoint(numbers):
+            shared += ["/".join((*path, leaf)) for leaf, at in zip(leaves, numbers, strict=True) if at in seen]
+        seen.update(numbers)
     notes = [f"{name} has the very arrays of {owner}, and is listed as that" for name, owner in repeated.items()]
     also = f"{listed(shared)}: stored arrays that other names have, too; the total counts them once"
     return kept, [*notes, *([also] if shared else [])]
@@ -170,21 +171,22 @@ def _drop_repeated(
 def _note_incomplete(layers: Mapping[LayerPath, list[tuple[_Place, Tensor]]]) -> list[str]:
     """Return the note on layers without one of the kernels, which some parametrization computes when the model runs."""
     kernels = ("weight_ih", "weight_hh")
-    held = {
-        path: [one.leaf[: len(kernels[0])] for one, _ in arrays if one.is_recurrent] for path, arrays in layers.items()
-    }
-    lacking = [
-        "/".join(path) for path, leaves in held.items() if leaves and not all(leaf in leaves for leaf in kernels)
-    ]
+    held: dict[LayerPath, set[str]] = {}
+    for path, arrays in layers.items():
+        for one, _ in arrays:
+            if one.is_recurrent:
+                held.setdefault(path, set()).add(one.leaf[: len(kernels[0])])
+    lacking = ["/".join(path) for path, leaves in held.items() if not leaves.issuperset(kernels)]
     words = "recurrent, but without weight_ih or weight_hh as such, as under weight_norm: not read as a layer"
     return [f"{listed(lacking)}: {words}"] if lacking else []
 
 
-def _facts(
-    path: LayerPath, layers: Mapping[LayerPath, list[tuple[_Place, Tensor]]], modules: Mapping[LayerPath, ModuleFacts]
-) -> ModuleFacts | None:
-    """Return what the file states of the module of a layer."""
-    return modules.get(layers[path][0][0].module)
+def _name_kinds(
+    layers: Mapping[LayerPath, list[tuple[_Place, Tensor]]], modules: Mapping[LayerPath, ModuleFacts]
+) -> dict[LayerPath, str]:
+    """Return the classes that the file states of the modules of layers."""
+    known = ((path, modules.get(held[0][0].module)) for path, held in layers.items())
+    return {path: facts.kind for path, facts in known if facts and facts.kind != _RNN}
 
 
 def _describe(

@@ -5,7 +5,7 @@ Their pickles are interpreted and never executed: see `pickle_machine`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, TypeAlias
 
 from lstmdump.model.limits import Limits
 from lstmdump.model.location import Location
@@ -73,11 +73,8 @@ def _read(file: OpenFile, limits: Limits) -> Model:
     )
 
 
-class _Key(NamedTuple):
-    """What tells stored arrays apart: where the storage is, and which view of it."""
-
-    storage: str
-    view: View
+_Key: TypeAlias = tuple[str, View]
+"""What tells stored arrays apart: the key of the storage, and which view of it."""
 
 
 class _Tensors:
@@ -92,15 +89,21 @@ class _Tensors:
 
     def get(self, name: str, pickled: PickledTensor) -> Tensor:
         """Return the array that is called `name`, or that was called otherwise before."""
-        storage, view = pickled.storage, pickled.view._replace(is_big_endian=self._container.is_big_endian)
-        key = _Key(storage.key, view)
-        if key not in self._tensors:
-            if storage not in self._buffers:
-                self._buffers[storage] = self._container.buffer(storage)
-            found = tensor_in(name, view, self._buffers[storage])
+        storage, view = pickled
+        if self._container.is_big_endian:
+            view = view._replace(is_big_endian=True)
+        key = (storage.key, view)
+        found = self._tensors.get(key)
+        if found is None:
+            found = self._tensors[key] = tensor_in(name, view, self._open_buffer(storage))
             self._declared.take(found.size * ITEM_SIZES.get(view.dtype, 1))
-            self._tensors[key] = found
-        return self._tensors[key]
+        return found
+
+    def _open_buffer(self, storage: PickledStorage) -> ByteBuffer:
+        buffer = self._buffers.get(storage)
+        if buffer is None:
+            buffer = self._buffers[storage] = self._container.buffer(storage)
+        return buffer
 
     def require_stored(self) -> None:
         """Check that the arrays do not declare far more than is stored: strides of 0 repeat what is stored once.
