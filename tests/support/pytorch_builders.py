@@ -194,3 +194,29 @@ def state_dict(arrays: Mapping[str, np.ndarray], dtype: str = "float32") -> tupl
     places = {name: str(number) for number, name in enumerate(arrays)}
     made = {name: Stored(places[name], values.shape, dtype=dtype) for name, values in arrays.items()}
     return made, {places[name]: bytes_of(values, dtype) for name, values in arrays.items()}
+
+
+class _Memo:
+    """Puts values in the memo one after the other, in as few bytes as they fit in."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def put(self, opcodes: bytes) -> bytes:
+        number, self._count = self._count, self._count + 1
+        return opcodes + (b"q%c" % number if number < 256 else b"r" + struct.pack("<I", number))
+
+
+def memoized(arrays: Mapping[str, Stored]) -> bytes:
+    """Return the pickle of a state dict of matrices, in which every value is put in the memo, as `torch.save` does."""
+    memo = _Memo()
+    names = [opcodes(Name("torch._utils", "_rebuild_tensor_v2")), opcodes("storage"),
+             opcodes(Name("torch", "FloatStorage")), opcodes("cpu"), opcodes(ORDERED.function)]  # fmt: skip
+    data = b"\x80\x02" + b"".join(memo.put(name) + b"0" for name in names) + memo.put(b"}") + b"("
+    for name, array in arrays.items():
+        rows, columns = array.shape
+        numbers = [b"K%cK%c\x86" % pair for pair in ((rows, columns), (columns, 1))]
+        data += memo.put(opcodes(name)) + b"h\0((h\1h\2" + memo.put(opcodes(array.key)) + b"h\3"
+        data += memo.put(opcodes(rows * columns) + b"t") + b"QK\0" + b"".join(map(memo.put, numbers))
+        data += b"\x89" + memo.put(b"h\4)R") + memo.put(b"t") + memo.put(b"R")
+    return data + b"u."

@@ -46,6 +46,8 @@ class PickleCalls(NamedTuple):
 
 _STOP = ord(".")
 _LAST_PROTOCOL = 5
+_LONG_BINPUT, _BINGET, _BININT1, _BINUNICODE = b"rhKX"
+_uint32 = struct.Struct("<I").unpack_from
 
 
 class _Mark:
@@ -81,23 +83,51 @@ class PickleMachine:
             EndsEarly: It is cut short.
             RefusedModel: It has too many opcodes, or an opcode that no file of PyTorch has.
         """
-        data, opcodes = self._data, self._opcodes
         try:
-            for _ in range(self._most):
-                code = data[self._at]
-                self._at += 1
-                if code == _STOP:
-                    return self._pop(), self._at
-                opcodes[code](self)
+            return self._run()
         except KeyError as error:
             raise CorruptModel(f"the pickle has the opcode or the memo {error}, which it cannot have") from error
         except IndexError as error:
-            if self._at >= len(data):
+            if self._at >= len(self._data):
                 raise EndsEarly("the pickle is cut short") from error
             raise CorruptModel("the pickle takes a value from an empty stack") from error
-        except (struct.error, ValueError) as error:
+        except ValueError as error:
             raise CorruptModel(f"the pickle is damaged ({error})") from error
-        raise limit_exceeded("nodes", f"the pickle has more than {self._most:,} opcodes", needed=2 * self._most)
+
+    def _run(self) -> tuple[Any, int]:
+        """Interpret one opcode after the other.
+
+        A file of PyTorch has about 35 for each array. The four that make up two thirds of these have no function of
+        their own, which would take longer to call than what it does.
+        """
+        data, stack, memo, opcodes, at = self._data, self._stack, self._memo, self._opcodes, self._at
+        push, size, left = stack.append, len(data), self._most
+        while True:  # Python 3.11 makes no other loop fast that runs in the first call of a function
+            if left <= 0:
+                raise limit_exceeded("nodes", f"the pickle has more than {self._most:,} opcodes", needed=2 * self._most)
+            left -= 1
+            if at >= size:
+                raise EndsEarly("the pickle is cut short")
+            code = data[at]
+            if code == _LONG_BINPUT and at + 5 <= size and stack and (value := stack[-1]) is not _MARK:
+                memo[_uint32(data, at + 1)[0]] = value
+                at += 5
+            elif code == _BININT1 and at + 2 <= size:
+                push(data[at + 1])
+                at += 2
+            elif code == _BINGET and at + 2 <= size and (number := data[at + 1]) in memo:
+                push(memo[number])
+                at += 2
+            elif code == _BINUNICODE and at + 5 <= size and (stop := at + 5 + _uint32(data, at + 1)[0]) <= size:
+                push(data[at + 5 : stop].decode("utf-8", "surrogatepass"))
+                at = stop
+            elif code == _STOP:
+                self._at = at + 1
+                return self._pop(), self._at
+            else:
+                self._at = at + 1
+                opcodes[code](self)
+                at = self._at
 
     # Reading
 
@@ -157,9 +187,22 @@ class PickleMachine:
 
     # Opcodes
 
-    def _push_tuple(self, count: int) -> None:
-        items = [self._pop() for _ in range(count)]
-        self._push(tuple(reversed(items)))
+    def _push_tuple_of_mark(self) -> None:
+        self._stack.append(tuple(self._pop_to_mark()))
+
+    def _push_single(self) -> None:
+        self._stack.append((self._pop(),))
+
+    def _push_pair(self) -> None:
+        second, first = self._pop(), self._pop()
+        self._stack.append((first, second))
+
+    def _push_triple(self) -> None:
+        third, second, first = self._pop(), self._pop(), self._pop()
+        self._stack.append((first, second, third))
+
+    def _push_persistent(self) -> None:
+        self._stack.append(self._calls.persistent(self._pop()))
 
     def _push_decimal(self) -> None:
         line = self._line().rstrip(b"L")
@@ -198,11 +241,14 @@ class PickleMachine:
 
     def _reduce(self) -> None:
         args, function = self._pop(), self._pop()
-        self._push_call(function, args)
+        self._stack.append(self._call(function, args))
+
+    def _call(self, function: Any, args: Any) -> Any:
+        known = self._calls.known.get(function.full) if isinstance(function, PickledName) else None
+        return PickledObject(function, args) if known is None else known(args)
 
     def _push_call(self, function: Any, args: Any) -> None:
-        known = self._calls.known.get(function.full) if isinstance(function, PickledName) else None
-        self._push(PickledObject(function, args) if known is None else known(args))
+        self._stack.append(self._call(function, args))
 
     def _make_with_keywords(self) -> None:
         _, args, function = self._pop(), self._pop(), self._pop()
@@ -280,14 +326,14 @@ class PickleMachine:
     _opcodes: ClassVar[Mapping[int, Callable[[PickleMachine], None]]] = {
         0x80: _require_known_protocol,
         0x95: lambda self: self._drop(self._take(8)),  # a frame, which a reader may ignore
-        ord("("): lambda self: self._push(_MARK),
+        ord("("): lambda self: self._stack.append(_MARK),
         ord("0"): lambda self: self._drop(self._stack.pop()),
         ord("1"): lambda self: self._drop(self._pop_to_mark()),
         ord("2"): lambda self: self._push(self._top()),
         # Plain values
-        ord("N"): lambda self: self._push(None),
-        0x88: lambda self: self._push(True),
-        0x89: lambda self: self._push(False),
+        ord("N"): lambda self: self._stack.append(None),
+        0x88: lambda self: self._stack.append(True),
+        0x89: lambda self: self._stack.append(False),
         ord("I"): _push_decimal,
         ord("L"): _push_decimal,
         ord("J"): lambda self: self._push(struct.unpack("<i", self._take(4))[0]),
@@ -309,16 +355,16 @@ class PickleMachine:
         0x8E: lambda self: self._push(self._sized(8)),
         0x96: lambda self: self._push(self._sized(8)),
         # Collections
-        ord(")"): lambda self: self._push(()),
-        ord("t"): lambda self: self._push(tuple(self._pop_to_mark())),
-        0x85: lambda self: self._push_tuple(1),
-        0x86: lambda self: self._push_tuple(2),
-        0x87: lambda self: self._push_tuple(3),
-        ord("]"): lambda self: self._push([]),
+        ord(")"): lambda self: self._stack.append(()),
+        ord("t"): _push_tuple_of_mark,
+        0x85: _push_single,
+        0x86: _push_pair,
+        0x87: _push_triple,
+        ord("]"): lambda self: self._stack.append([]),
         ord("l"): lambda self: self._push(self._pop_to_mark()),
         ord("a"): _append_one,
         ord("e"): lambda self: self._append(self._pop_to_mark()),
-        ord("}"): lambda self: self._push({}),
+        ord("}"): lambda self: self._stack.append({}),
         ord("d"): _push_dict_of_mark,
         ord("s"): _set_one,
         ord("u"): lambda self: self._set(self._pop_to_mark()),
@@ -342,7 +388,7 @@ class PickleMachine:
         ord("o"): _make_from_mark,
         ord("i"): _make_from_lines,
         ord("b"): _build,
-        ord("Q"): lambda self: self._push(self._calls.persistent(self._pop())),
+        ord("Q"): _push_persistent,
         ord("P"): lambda self: self._push(self._calls.persistent(self._line().decode("utf-8", "replace"))),
         # Objects of the reading program, and buffers beside the pickle
         0x82: _refuse,

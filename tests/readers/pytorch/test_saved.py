@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,12 @@ from support.pytorch_builders import (
     Stored,
     bytes_of,
     lstm,
+    memoized,
     pickled,
     state_dict,
     write_archive,
     write_legacy,
+    write_safetensors,
 )
 
 import lstmdump
@@ -580,3 +583,38 @@ def test_the_dictionaries_of_python_2_are_read(tmp_path: Path) -> None:
     assert_gates(path)
     nested = {"state_dict": Call(Name("collections", "OrderedDict"), (pairs,)), "epoch": 1}
     assert_gates(write_archive(tmp_path / "n.pt", nested, storages))
+
+
+def count_calls(path: Path) -> int:
+    """Return the number of calls of functions, of Python and of C, that reading a file takes."""
+    calls = 0
+
+    def note(_frame: object, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event.endswith("call")
+
+    sys.setprofile(note)
+    try:
+        with lstmdump.open(path) as model:
+            assert model.model.parameters
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+@pytest.mark.parametrize(("kind", "most"), [("archive", 300), ("legacy", 300), ("safetensors", 115)])
+def test_each_of_many_arrays_takes_few_calls(kind: str, most: int, tmp_path: Path) -> None:
+    def write_many(count: int) -> Path:
+        arrays = {f"blocks.{number}.weight": np.zeros((2, 3), "f4") for number in range(count)}
+        path = tmp_path / f"{count}"
+        if kind == "safetensors":
+            return write_safetensors(path, arrays)
+        made, storages = state_dict(arrays)
+        pickle = memoized(made)
+        if kind == "legacy":
+            return write_legacy(path, pickle, {key: (len(data) // 4, data) for key, data in storages.items()})
+        return write_archive(path, pickle, storages)
+
+    count_calls(write_many(10))  # imports what is needed
+    fewer, more = count_calls(write_many(1000)), count_calls(write_many(2000))
+    assert more - fewer < most * 1000
