@@ -68,9 +68,15 @@ class StoredConstants:
         self._assigned: dict[str, TensorPlace] | None = None
         self._tensors: dict[tuple[object, ...], Tensor] = {}
         self._names: set[str] = set()
+        self._found: dict[TensorPlace, TensorPlace | None] = {}
 
     def find(self, place: TensorPlace) -> TensorPlace | None:
         """Return the tensor that holds the numbers of the tensor at `place`; None if they are computed."""
+        if place not in self._found:
+            self._found[place] = self._find(place)
+        return self._found[place]
+
+    def _find(self, place: TensorPlace) -> TensorPlace | None:
         for _ in range(_MOST_STEPS):
             if self.is_stored(place):
                 return place
@@ -95,7 +101,7 @@ class StoredConstants:
 
     def is_stored(self, place: TensorPlace) -> bool:
         """Return whether the tensor at `place` has numbers of its own."""
-        facts = place.facts
+        facts = place.graph.tensor(place.number)
         return not facts.is_variable and facts.buffer != 0 and self.flat.buffer(facts.buffer).size > 0
 
     def outside(self, place: TensorPlace) -> TensorPlace | None:

@@ -65,21 +65,36 @@ class GateSource(NamedTuple):
 
 
 class SubgraphExpressions:
-    """The operators of one subgraph."""
+    """The operators of one subgraph.
+
+    What is found of a tensor is kept: each is asked for several times, as an operand of several steps and gates.
+    """
 
     def __init__(self, graph: Subgraph, constants: StoredConstants) -> None:
         self.graph = graph
         self.constants = constants
+        self._producers = graph.producers
         self._sums: dict[int, KernelSum | None] = {}
+        self._origins: dict[int, int] = {}
+        self._gates: dict[int, GateSource | None] = {}
+        self._activated: dict[int, tuple[ActivationName, int] | None] = {}
+        self._numbers: dict[int, float | None] = {}
+        self._whole: dict[int, int | None] = {}
 
     def producer(self, index: int) -> LiteOperator | None:
         """Return the operator that computes a tensor."""
-        return self.graph.producers.get(index)
+        return self._producers.get(index)
 
     def origin(self, index: int) -> int:
         """Return the tensor that `index` comes from, behind operators that pass it on."""
+        known = self._origins.get(index)
+        if known is None:
+            known = self._origins[index] = self._find_origin(index)
+        return known
+
+    def _find_origin(self, index: int) -> int:
         for _ in range(_MOST_STEPS):
-            operator = self.producer(index)
+            operator = self._producers.get(index)
             if operator is None or operator.code not in PASSING or operator.input(0) == schema.MISSING:
                 return index
             index = operator.input(0)
@@ -91,7 +106,10 @@ class SubgraphExpressions:
 
     def scalar(self, index: int) -> float | None:
         """Return the number that a tensor is, or None."""
-        return None if index == schema.MISSING else self.constants.scalar(TensorPlace(self.graph, index))
+        if index not in self._numbers:
+            place = TensorPlace(self.graph, index)
+            self._numbers[index] = None if index == schema.MISSING else self.constants.scalar(place)
+        return self._numbers[index]
 
     def plain(self, index: int, *codes: int) -> LiteOperator | None:
         """Return the operator of one of `codes` behind `index` that applies no activation to its result."""
@@ -107,6 +125,11 @@ class SubgraphExpressions:
 
     def activated(self, index: int) -> tuple[ActivationName, int] | None:
         """Return the activation whose result a tensor is, by Keras's name, and what it is applied to; None for none."""
+        if index not in self._activated:
+            self._activated[index] = self._match_activation(index)
+        return self._activated[index]
+
+    def _match_activation(self, index: int) -> tuple[ActivationName, int] | None:
         hard = self._match_hard_sigmoid(index)
         if hard is not None:
             return hard
@@ -130,6 +153,11 @@ class SubgraphExpressions:
 
     def gate(self, index: int) -> GateSource | None:
         """Return what a gate is made of, whose activation is applied to `index`; None for anything else."""
+        if index not in self._gates:
+            self._gates[index] = self._find_gate(index)
+        return self._gates[index]
+
+    def _find_gate(self, index: int) -> GateSource | None:
         added = 0.0
         for _ in range(_MOST_TERMS):
             with_number = self._with_number(index, schema.ADD)
@@ -145,16 +173,23 @@ class SubgraphExpressions:
         return None if total is None or not total.products else GateSource(total, None, added, index)
 
     def _read_part(self, operator: LiteOperator, index: int, added: float) -> GateSource | None:
+        key = id(operator)
+        if key not in self._whole:
+            self._whole[key] = self._find_whole(operator)
+        cut = self._whole[key]
+        total = None if cut is None else self.sum(cut)
+        if cut is None or total is None or not total.products:
+            return None
+        return GateSource(total, operator.outputs.index(index), added, cut)
+
+    def _find_whole(self, operator: LiteOperator) -> int | None:
+        """Return the tensor that an operator cuts in four along its last axis; None if it is cut otherwise."""
         cut = operator.input(1 if operator.code == schema.SPLIT else 0)
         parts = [self.graph.tensor(one).shape[-1:] for one in operator.outputs if one != schema.MISSING]
         if cut == schema.MISSING or len(operator.outputs) != _GATES or len(parts) != _GATES or len(set(parts)) != 1:
             return None
-        if self.graph.tensor(cut).shape[-1:] != tuple([_GATES * width for width in parts[0]]):
-            return None  # cut along another axis
-        total = self.sum(cut)
-        if total is None or not total.products:
-            return None
-        return GateSource(total, operator.outputs.index(index), added, cut)
+        is_last_axis = self.graph.tensor(cut).shape[-1:] == tuple([_GATES * width for width in parts[0]])
+        return cut if is_last_axis else None
 
     def sum(self, index: int) -> KernelSum | None:
         """Return the products and biases that a tensor is the sum of; None if it is something else."""

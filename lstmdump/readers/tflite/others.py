@@ -105,13 +105,15 @@ def describe(operator: LiteOperator) -> str:
 
 
 def _list_weights(graph: Subgraph, operator: LiteOperator, constants: StoredConstants) -> Iterator[tuple[str, Tensor]]:
-    states = _STATES.get(operator.code, ())
+    states, is_elementwise = _STATES.get(operator.code, ()), operator.code in _ELEMENTWISE
     for place, index in enumerate(operator.inputs):
         if index == schema.MISSING or place in states:
             continue
         found = constants.find(TensorPlace(graph, index))
-        facts = None if found is None else found.facts
-        if facts is None or not facts.shape or (operator.code in _ELEMENTWISE and facts.shape == (1,)):
+        if found is None:
+            continue
+        facts = found.facts
+        if not facts.shape or (is_elementwise and facts.shape == (1,)):
             continue
         if facts.dtype in _NUMBERS or facts.quantization is not None:
             tensor = constants.tensor(TensorPlace(graph, index))

@@ -140,9 +140,10 @@ class LiteOperator:
         self.inputs = table.vector(1, "i")
         self.outputs = table.vector(2, "i")
         self._table = table
-        for index in (*self.inputs, *self.outputs):
-            if not MISSING <= index < tensors:
-                raise CorruptModel(f"an operator takes the tensor {index:,}, but its subgraph has {tensors:,}")
+        indices = self.inputs + self.outputs
+        if indices and (min(indices) < MISSING or max(indices) >= tensors):
+            index = next(index for index in indices if not MISSING <= index < tensors)
+            raise CorruptModel(f"an operator takes the tensor {index:,}, but its subgraph has {tensors:,}")
 
     def input(self, place: int) -> int:
         """Return the index of an input; `MISSING` if there is none."""
@@ -179,12 +180,11 @@ class Subgraph:
         outputs: The indices of its outputs.
         operators: Its operators, in the order in which they are run.
         producers: The operator that computes a tensor, by the index of the tensor.
-        takers: The operators that take a tensor, by its index.
         count: The number of its tensors.
     """
 
-    __slots__ = ("_content", "_known", "_places", "count", "inputs", "name", "number", "operators", "outputs",
-                 "producers", "takers")  # fmt: skip
+    __slots__ = ("_content", "_known", "_places", "_takers", "count", "inputs", "name", "number", "operators",
+                 "outputs", "producers")  # fmt: skip
 
     def __init__(self, number: int, table: FlatTable, content: FlatContent, codes: Sequence[tuple[int, str]]) -> None:
         self.number = number
@@ -197,19 +197,28 @@ class Subgraph:
         self.outputs = self._check(table.vector(2, "i"))
         self.operators = [LiteOperator(FlatTable(content, at), codes, self.count) for at in table.places(3)]
         self.producers: dict[int, LiteOperator] = {}
-        self.takers: dict[int, list[LiteOperator]] = {}
+        self._takers: dict[int, list[LiteOperator]] | None = None
         for operator in self.operators:
             for index in operator.outputs:
                 self.producers[index] = operator
-            for index in dict.fromkeys(operator.inputs):
-                self.takers.setdefault(index, []).append(operator)
         self.producers.pop(MISSING, None)
+
+    @property
+    def takers(self) -> dict[int, list[LiteOperator]]:
+        """The operators that take a tensor, by its index."""
+        if self._takers is None:
+            self._takers = {}
+            for operator in self.operators:
+                for index in dict.fromkeys(operator.inputs):
+                    self._takers.setdefault(index, []).append(operator)
+        return self._takers
 
     def tensor(self, index: int) -> TensorEntry:
         """Return a tensor, whose index has been checked."""
-        if index not in self._known:
-            self._known[index] = TensorEntry(FlatTable(self._content, self._places[index]))
-        return self._known[index]
+        known = self._known.get(index)
+        if known is None:
+            known = self._known[index] = TensorEntry(FlatTable(self._content, self._places[index]))
+        return known
 
     def _check(self, indices: tuple[int, ...]) -> tuple[int, ...]:
         for index in indices:
@@ -262,11 +271,13 @@ class FlatModel:
         Raises:
             CorruptModel: There is none of that number, or it reaches beyond the end of the file.
         """
-        if number not in self._known:
+        known = self._known.get(number)
+        if known is None:
             if number >= len(self._buffers):
                 raise CorruptModel(f"a tensor is in buffer {number:,}, but the file has {len(self._buffers):,}")
-            self._known[number] = StoredBuffer(FlatTable(self.content, self._buffers[number]), self.content.size)
-        return self._known[number]
+            table = FlatTable(self.content, self._buffers[number])
+            known = self._known[number] = StoredBuffer(table, self.content.size)
+        return known
 
     def metadata(self, name: str) -> bytes:
         """Return the content of an entry of the metadata; empty if there is none."""

@@ -73,7 +73,8 @@ def _group(found: SubgraphExpressions, known: Sequence[CellStep]) -> list[list[C
     """Return the steps of each layer: those with the same kernels, of which the first step may use fewer."""
     groups: dict[frozenset[TensorPlace], list[CellStep]] = {}
     keys = [_list_kernels(found, step) for step in known]
-    largest = [key for key in dict.fromkeys(keys) if not any(key < other for other in keys)]
+    different = list(dict.fromkeys(keys))
+    largest = [key for key in different if not any(key < other for other in different)]
     for step, key in zip(known, keys, strict=True):
         whole = next(other for other in largest if key <= other)
         groups.setdefault(whole, []).append(step)

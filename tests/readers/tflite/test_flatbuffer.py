@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import tracemalloc
 from collections.abc import Callable
 
 import numpy as np
@@ -139,3 +140,20 @@ def test_a_file_that_is_cut_short_while_it_is_read_is_corrupt() -> None:
     data = flatbuffer({0: b"\0" * LARGE})
     with pytest.raises(CorruptModel, match="the file is cut short"):
         FlatContent(io.BytesIO(data[:100]), len(data), DEFAULTS).raw(LARGE, 10)
+
+
+def test_vtables_that_overlap_are_not_kept() -> None:
+    fields = 20_000
+    words = (
+        np.arange(2 * fields, 0, -2).astype("<u2").tobytes()
+    )  # each begins a vtable: its size, then that of the table
+    tables = 200
+    distances = struct.pack(f"<{tables}i", *range(len(words), len(words) + 2 * tables, 2))
+    data = words + distances + bytes(2 * fields)
+    content = FlatContent(io.BytesIO(data), len(data), DEFAULTS)
+    tracemalloc.start()
+    for number in range(tables):
+        FlatTable(content, len(words) + 4 * number)
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < fields  # bytes
