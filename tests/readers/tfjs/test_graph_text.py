@@ -6,6 +6,7 @@ import base64
 from typing import Any
 
 import pytest
+from support.call_counts import count_more
 
 from lstmdump.errors import CorruptModel, RefusedModel
 from lstmdump.model.limits import DEFAULTS
@@ -14,6 +15,9 @@ from lstmdump.readers.tfjs import graph_text
 
 OPERATIONS = ("AddV2", "Enter", "Identity", "MatMul", "Merge", "Mul", "NextIteration", "Relu", "Switch", "Tanh",
               "_FusedMatMul")  # fmt: skip
+NODES = 200
+MOST_CALLS = 40
+"""Calls of functions for a further node, of which half have three attributes and half have one."""
 
 
 def node(name: str, operation: str, *inputs: str, **attributes: Any) -> dict[str, Any]:
@@ -112,3 +116,16 @@ def test_a_graph_of_too_many_nodes_is_refused() -> None:
             "m",
             DEFAULTS._replace(nodes=2),
         )
+
+
+def test_a_further_node_costs_few_calls() -> None:
+    dtype, shape = {"type": "DT_FLOAT"}, {"dim": [{"size": "4"}]}
+
+    def encode(count: int) -> Graph:
+        kinds: list[dict[str, Any]] = [{"T": dtype, "N": {"i": "2"}, "transpose_a": {"b": False}}, {"T": dtype}]
+        nodes = [node(f"model/node_{turn}", "AddV2", "x", "y", **kinds[turn % 2]) for turn in range(count)]
+        constant = node("x", "Const", value={"tensor": {"dtype": "DT_FLOAT", "tensorShape": shape}}, dtype=dtype)
+        return graph_of(*nodes, constant)
+
+    encode(NODES)
+    assert count_more(encode, NODES) < MOST_CALLS
