@@ -19,6 +19,7 @@ from benchmarks import (
     network_cases,
     remote_cases,
     replay_cases,
+    runtime_cases,
     show_cases,
     tables,
 )
@@ -28,6 +29,7 @@ from benchmarks.workspace import OURS, QUICK, Case, NotMeasured, Sizes, Workspac
 
 CASES = (
     *show_cases.CASES,
+    *runtime_cases.CASES,
     *export_cases.CASES,
     *batch_cases.CASES,
     *remote_cases.CASES,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -207,16 +208,20 @@ class _Memo:
         return opcodes + (b"q%c" % number if number < 256 else b"r" + struct.pack("<I", number))
 
 
+_TUPLES = {1: b"\x85", 2: b"\x86", 3: b"\x87"}
+"""The opcodes that make a tuple of the last values, by their number."""
+
+
 def memoized(arrays: Mapping[str, Stored]) -> bytes:
-    """Return the pickle of a state dict of matrices, in which every value is put in the memo, as `torch.save` does."""
+    """Return the pickle of a state dict, in which every value is put in the memo, as `torch.save` does."""
     memo = _Memo()
     names = [opcodes(Name("torch._utils", "_rebuild_tensor_v2")), opcodes("storage"),
              opcodes(Name("torch", "FloatStorage")), opcodes("cpu"), opcodes(ORDERED.function)]  # fmt: skip
     data = b"\x80\x02" + b"".join(memo.put(name) + b"0" for name in names) + memo.put(b"}") + b"("
     for name, array in arrays.items():
-        rows, columns = array.shape
-        numbers = [b"K%cK%c\x86" % pair for pair in ((rows, columns), (columns, 1))]
+        steps = [math.prod(array.shape[axis:]) for axis in range(len(array.shape) + 1)]
+        numbers = [b"".join(map(opcodes, several)) + _TUPLES[len(several)] for several in (array.shape, steps[1:])]
         data += memo.put(opcodes(name)) + b"h\0((h\1h\2" + memo.put(opcodes(array.key)) + b"h\3"
-        data += memo.put(opcodes(rows * columns) + b"t") + b"QK\0" + b"".join(map(memo.put, numbers))
+        data += memo.put(opcodes(steps[0]) + b"t") + b"QK\0" + b"".join(map(memo.put, numbers))
         data += b"\x89" + memo.put(b"h\4)R") + memo.put(b"t") + memo.put(b"R")
     return data + b"u."
