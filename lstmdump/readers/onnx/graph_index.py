@@ -70,7 +70,7 @@ class IndexedGraph(OnnxGraph):
         self._lstms = self._find_lstms()
         self._read: dict[int, OnnxNode] = {}
         self._turns: dict[int, int] = {}  # of the nodes that were read, by their identity
-        self._steps: dict[tuple[str, ...], RepeatedSteps] = {}  # of cells, by the names of their arrays
+        self._steps = RepeatedSteps(self._data, self._bounds)
         self._passed: set[int] = set()
         self._lookups = 0
         self._last = 0  # the beginning of the node that was read last
@@ -239,9 +239,7 @@ class IndexedGraph(OnnxGraph):
             total: The sum of a step that was read.
             arrays: The names of the arrays of the cell.
         """
-        if arrays not in self._steps:
-            self._steps[arrays] = RepeatedSteps(self._data, self._bounds, arrays)
-        self._passed.update(self._steps[arrays].follow(self._turns[id(total)]))
+        self._passed.update(self._steps.follow(self._turns[id(total)], arrays))
 
     def _list_outputs(self, operation: str, inputs: int) -> Iterator[bytes]:
         """Yield the outputs of the nodes with this operator, of which most have so many inputs and one output."""

@@ -18,54 +18,73 @@ _INPUT_KEY, _OPERATION_KEY, _ATTRIBUTE_KEY = 0x0A, 0x22, 0x2A
 _METADATA_KEY = 0x4A
 _DELIMITED, _KIND = 2, 7
 _LONGEST_RUN = 1_000  # nodes
-_MOST_FORMS = 64  # of runs that are compared
-_SHORT = 0x80  # smaller numbers take one byte
+_MOST_KEPT = 8 << 20  # bytes of runs that others are compared with
+_MOST_FORMS = 64  # of the steps of a cell
 
 
 class RepeatedSteps:
-    """The steps of a cell in a graph.
+    """The steps of the cells in a graph.
 
     Args:
         data: The nodes of the graph, each behind its key and its length.
         bounds: Where in `data` each node begins, and where the last ends.
-        arrays: The names of the arrays of the cell.
     """
 
-    def __init__(self, data: bytes, bounds: Sequence[int], arrays: Iterable[str]) -> None:
+    def __init__(self, data: bytes, bounds: Sequence[int]) -> None:
         self._data, self._bounds = data, bounds
+        self._cells: dict[tuple[str, ...], _KnownSteps] = {}
+        self._kept = 0
+
+    def follow(self, turn: int, arrays: tuple[str, ...]) -> Iterator[int]:
+        """Yield which nodes take, in steps that follow, the place of the node `turn`, which was read, in its step.
+
+        `arrays` are the names of the arrays of the cell.
+        """
+        if arrays not in self._cells:
+            self._cells[arrays] = _KnownSteps(arrays, turn)
+            return
+        known = self._cells[arrays]
+        length, known.last = turn - known.last, turn
+        if not 0 < length <= _LONGEST_RUN or not self._learn(known, turn + 1 - length, turn + 1):
+            return
+        while known.last + 1 + length < len(self._bounds) and known.has(
+            self._run(known.last + 1, known.last + 1 + length)
+        ):
+            known.last += length
+            yield known.last
+
+    def _run(self, begin: int, end: int) -> bytes:
+        return self._data[self._bounds[begin] : self._bounds[end]]
+
+    def _learn(self, known: _KnownSteps, begin: int, end: int) -> bool:
+        """Keep the run of nodes from `begin` to `end`; return whether others can be compared with it."""
+        first, *others = self._bounds[begin : end + 1]
+        self._kept += others[-1] - first
+        return self._kept <= _MOST_KEPT and known.learn(self._run(begin, end), [0, *(one - first for one in others)])
+
+
+class _KnownSteps:
+    """Runs of nodes that are steps of a cell, the last of which ends with the node `last`."""
+
+    def __init__(self, arrays: Iterable[str], last: int) -> None:
         names = [name.encode("utf-8", "surrogateescape") for name in arrays]
         self._marks = [bytes([_INPUT_KEY]) + encode_varint(len(name)) + name for name in names]
-        self._last: int | None = None
         self._forms: dict[int, list[tuple[int, int, list[bytes]]]] = {}  # by the number of bytes without digits
-        self._count = 0
+        self._left = _MOST_FORMS
+        self.last = last
 
-    def follow(self, turn: int) -> Iterator[int]:
-        """Yield which nodes take, in steps that follow, the place of the node `turn`, which was read, in its step."""
-        begin = turn if self._last is None else self._last
-        self._last = turn
-        length = turn - begin
-        if not 0 < length <= _LONGEST_RUN or not self._learn(begin + 1, turn + 1):
-            return
-        while self._last + 1 + length < len(self._bounds) and self._is_known(self._last + 1, self._last + 1 + length):
-            self._last += length
-            yield self._last
+    def learn(self, run: bytes, bounds: Sequence[int]) -> bool:
+        """Keep a run, whose nodes have these bounds; return whether it takes an array of the cell."""
+        marks = [mark for mark in self._marks if mark in run] if self._left else []
+        if marks:
+            self._left -= 1
+            plain, mask = run.translate(None, _DIGITS), _mask(run, bounds)
+            form = int.from_bytes(plain, "little"), int.from_bytes(mask, "little"), marks
+            self._forms.setdefault(len(plain), []).append(form)
+        return bool(marks)
 
-    def _learn(self, begin: int, end: int) -> bool:
-        """Remember the run of nodes from `begin` to `end`; return whether others can be compared with it."""
-        run = self._data[self._bounds[begin] : self._bounds[end]]
-        marks = [mark for mark in self._marks if mark in run]
-        if not marks or self._count >= _MOST_FORMS:
-            return False
-        self._count += 1
-        plain = run.translate(None, _DIGITS)
-        mask = _mask(run, [bound - self._bounds[begin] for bound in self._bounds[begin : end + 1]])
-        value, kept = int.from_bytes(plain, "little"), int.from_bytes(mask, "little")
-        self._forms.setdefault(len(plain), []).append((value, kept, marks))
-        return True
-
-    def _is_known(self, begin: int, end: int) -> bool:
-        """Return whether the run of nodes from `begin` to `end` is like one that was read."""
-        run = self._data[self._bounds[begin] : self._bounds[end]]
+    def has(self, run: bytes) -> bool:
+        """Return whether `run` is like one that is known."""
         plain = run.translate(None, _DIGITS)
         forms = self._forms.get(len(plain))
         if forms is None:

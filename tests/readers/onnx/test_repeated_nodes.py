@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Iterator
+from itertools import accumulate
 from pathlib import Path
 from unittest import mock
 
+import numpy as np
 import pytest
 from support import large_onnx_graphs as large
 from support import onnx_builders as onnx
 from support.call_counts import count_more
+from support.tensorflow_builders import counted
 
 import lstmdump
 from lstmdump.model.location import Location
 from lstmdump.readers.onnx import reader
 from lstmdump.readers.onnx.graph import OnnxNode
+from lstmdump.readers.onnx.repeated_nodes import RepeatedSteps
 
 SHAPES = {**large.shapes_of_cell("cell_1"), **large.shapes_of_cell("cell_2")}
 FIRST, SECOND = large.cell(40, "cell_1"), large.cell(40, "cell_2")
@@ -73,3 +78,17 @@ def test_a_cell_whose_first_step_stands_for_one_of_another_is_found(tmp_path: Pa
     step = [node.replace(b"cell_1.", b"cell_2.") for node in FIRST[at : at + IN_A_STEP]]
     others = [*FIRST[:at], *step, *FIRST[at + IN_A_STEP :]]
     assert name_cells(tmp_path, [*others, *SECOND]) == name_cells(tmp_path, [*FIRST, *SECOND])
+
+
+def test_steps_that_all_differ_are_not_all_kept() -> None:
+    cells, steps, size = 20, 60, 20_000
+    random = np.random.default_rng(0)
+    nodes = [counted(1, counted(1, f"kernel{number % cells}") + counted(6, random.bytes(size)))
+             for number in range(cells * steps)]  # fmt: skip
+    repeated = RepeatedSteps(b"".join(nodes), [0, *accumulate(map(len, nodes))])
+    tracemalloc.start()
+    for turn in range(len(nodes)):
+        assert not list(repeated.follow(turn, (f"kernel{turn % cells}",)))
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 24 << 20  # of 480 MB, as each run of a cell goes over the nodes of all
