@@ -216,15 +216,14 @@ class IndexedGraph(OnnxGraph):
     def _sums(self) -> list[int]:
         """The positions of the nodes that may add two products: their inputs are read where exporters write them."""
         made = set(self._list_outputs("Mul", 2)) | set(self._list_outputs("Identity", 1))
-        data, bounds, found = self._data, self._bounds, []
+        data, found = self._data, []
         for turn in self._list_turns("Add") if made else ():
-            at = bounds[turn] + (2 if data[bounds[turn] + 1] < _SHORT else 3)
+            at, stop = self._place_fields(turn)
             for _ in range(2):
-                size = data[at + 1]
-                if data[at] != _NODE_KEY or size >= _SHORT:
+                if at + 1 >= stop or data[at] != _INPUT_KEY[0] or data[at + 1] >= _SHORT:
                     found.append(turn)
                     break
-                after = at + 2 + size
+                after = at + 2 + data[at + 1]
                 if data[at + 2 : after] not in made:
                     break
                 at = after
@@ -241,11 +240,19 @@ class IndexedGraph(OnnxGraph):
         """
         self._passed.update(self._steps.follow(self._turns[id(total)], arrays))
 
+    def _place_fields(self, turn: int) -> tuple[int, int]:
+        """Return where the fields of the node at position `turn` begin and end."""
+        data, start = self._data, self._bounds[turn]
+        if data[start + 1] < _SHORT:
+            return start + 2, self._bounds[turn + 1]
+        return (start + 3 if data[start + 2] < _SHORT else _skip_length(data, start)), self._bounds[turn + 1]
+
     def _list_outputs(self, operation: str, inputs: int) -> Iterator[bytes]:
         """Yield the outputs of the nodes with this operator, of which most have so many inputs and one output."""
-        data, bounds = self._data, self._bounds
+        data = self._data
         for turn in self._list_turns(operation):
-            at, stop = bounds[turn] + (2 if data[bounds[turn] + 1] < _SHORT else 3), bounds[turn + 1] - 3
+            at, end = self._place_fields(turn)
+            stop = end - 3  # where another field still fits in
             for _ in range(inputs):
                 if at < stop and data[at] == _INPUT_KEY[0] and data[at + 1] < _SHORT:
                     at += 2 + data[at + 1]

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import large_onnx_graphs as large
 from support import onnx_builders as onnx
-from support.tensorflow_builders import counted
+from support.tensorflow_builders import counted, integer
 
 import lstmdump
 from lstmdump.errors import CorruptModel, LstmdumpError, RefusedModel
@@ -185,6 +185,16 @@ def test_a_damaged_graph_is_refused_or_has_the_numbers_that_it_has_when_read_as_
         searched, whole = answer(path, 0), answer(path, WHOLE)
     if isinstance(whole, tuple):
         assert searched == whole
+
+
+def test_a_name_that_looks_like_an_operator_may_end_the_graph(tmp_path: Path) -> None:
+    name = 'x"\x03Add'
+    gate, product = onnx.node("Sigmoid", ["input"], ["gate"]), onnx.node("Mul", ["input", "gate"], [name])
+    graph = b"".join(counted(1, node) for node in (gate, product, counted(1, name)))
+    path = tmp_path / "m.onnx"
+    path.write_bytes(integer(1, 8) + counted(2, "hand") + counted(7, graph) + counted(8, integer(2, onnx.OPSET)))
+    with mock.patch.object(reader, "_FEW", 0), reader.read(Location(path)) as model:
+        assert not model.parameters
 
 
 HIDDEN = {
