@@ -103,7 +103,7 @@ class StoredTensors:
         parameters = stored = 0
         for start, stop in pairwise(bounds):
             at = find(_NAME_KEY, start, stop)
-            head = data[start:at]
+            head = data[start : max(start, at)]
             expected = heads[head] if head in heads else self._expect(head, stop - start)
             if expected is not None:
                 named, tail, count, size = expected

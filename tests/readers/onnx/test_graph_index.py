@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import tempfile
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -195,6 +197,20 @@ def test_a_name_that_looks_like_an_operator_may_end_the_graph(tmp_path: Path) ->
     path.write_bytes(integer(1, 8) + counted(2, "hand") + counted(7, graph) + counted(8, integer(2, onnx.OPSET)))
     with mock.patch.object(reader, "_FEW", 0), reader.read(Location(path)) as model:
         assert not model.parameters
+
+
+def test_tensors_with_names_behind_unusual_keys_take_no_more_memory(tmp_path: Path) -> None:
+    key = b"\xc2\x00"  # that of a name, in two bytes
+    stored = [onnx.tensor("", np.zeros(20, np.float32)).replace(b"\x42\x00", key + b"\x04%04d" % number)
+              for number in range(2_000)]  # fmt: skip
+    path = onnx.write(tmp_path / "m.onnx", onnx.Graph([], stored))
+    with mock.patch.object(reader, "_FEW", 0):
+        tracemalloc.start()
+        with reader.read(Location(path)) as model:
+            assert model.parameters == 2_000 * 20
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert most < 10 << 20  # a file of 200 KB
 
 
 HIDDEN = {
