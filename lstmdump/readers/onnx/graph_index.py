@@ -16,7 +16,7 @@ import struct
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator
 from functools import cached_property
-from itertools import accumulate, chain, islice, pairwise
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING
 
 from lstmdump.errors import CorruptModel
@@ -169,25 +169,18 @@ class IndexedGraph(OnnxGraph):
 
     @cached_property
     def _found(self) -> dict[bytes, list[int]]:
-        """Where an operator of `_SEARCHED` may stand in the nodes, by its name behind its key and length."""
+        """The positions of the nodes that may have an operator of `_SEARCHED`, by its name behind its key and length."""
         found: dict[bytes, list[int]] = {}
         for match in _SEARCHED.finditer(self._data, 0, self._bounds[-1]):
-            found.setdefault(match[0], []).append(match.start())
+            turns, turn = found.setdefault(match[0], []), bisect_right(self._bounds, match.start()) - 1
+            if turns[-1:] != [turn]:
+                turns.append(turn)
         return found
 
-    def _turns_at(self, places: Iterable[int]) -> list[int]:
-        """Return the positions in the graph of the nodes that are at these places."""
-        bounds = self._bounds
-        return list(dict.fromkeys([bisect_right(bounds, place) - 1 for place in places]))
-
-    def _list_turns(self, operation: str) -> list[int]:
+    def _list_turns(self, operation: str) -> Iterable[int]:
         """Return the positions of the nodes that may have this operator."""
         mark = _OPERATION_KEY + _encode(operation)
-        if mark in _MARKS:
-            return self._turns_at(self._found.get(mark, ()))
-        before = self._data[: self._bounds[-1]].split(mark)[:-1]  # in fewer instructions than to find each
-        ends = accumulate(map(len, before), lambda end, length: end + length + len(mark), initial=-len(mark))
-        return self._turns_at(islice(ends, 1, None))
+        return self._found.get(mark, ()) if mark in _MARKS else self._search(mark)
 
     def nodes_with(self, operations: Collection[str]) -> Iterator[OnnxNode]:
         """Yield the nodes with one of `operations`."""
@@ -205,7 +198,7 @@ class IndexedGraph(OnnxGraph):
             key = data.rfind(_OPERATION_KEY, max(0, at - _SHORT), at)
             if key >= 0 and key + 2 < at < key + data[key + 1]:
                 places.append(key)
-        turns = self._turns_at(places)
+        turns = dict.fromkeys(bisect_right(self._bounds, place) - 1 for place in places)
         return (node for node in map(self.node, turns) if "." in node.operation and "LSTM" in node.operation)
 
     def sums(self) -> Iterator[OnnxNode]:
