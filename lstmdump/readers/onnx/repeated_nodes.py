@@ -3,7 +3,8 @@
 Exporters write the steps of a cell one after the other, each as a run of the same number of nodes. Between two steps
 differ only the numbers in names, the lengths of these, and constants. So a run of nodes is compared with one that was
 read, in a few operations on all of its bytes: the digits are taken out, and what may differ is masked. The arrays of
-the cell must be in it by their very names. A run that differs in any other way is read as all nodes are.
+the cell must be in it by their very names, all of them and in the same places, so that no other cell stands where this
+one did. A run that differs in any other way is read as all nodes are.
 """
 
 from __future__ import annotations
@@ -69,19 +70,19 @@ class _KnownSteps:
     def __init__(self, arrays: Iterable[str], last: int) -> None:
         names = [name.encode("utf-8", "surrogateescape") for name in arrays]
         self._marks = [bytes([_INPUT_KEY]) + encode_varint(len(name)) + name for name in names]
-        self._forms: dict[int, list[tuple[int, int, list[bytes]]]] = {}  # by the number of bytes without digits
+        self._forms: dict[int, list[tuple[int, int, list[list[int]]]]] = {}  # by the number of bytes without digits
         self._left = _MOST_FORMS
         self.last = last
 
     def learn(self, run: bytes, bounds: Sequence[int]) -> bool:
-        """Keep a run, whose nodes have these bounds; return whether it takes an array of the cell."""
-        marks = [mark for mark in self._marks if mark in run] if self._left else []
-        if marks:
-            self._left -= 1
-            plain, mask = run.translate(None, _DIGITS), _mask(run, bounds)
-            form = int.from_bytes(plain, "little"), int.from_bytes(mask, "little"), marks
-            self._forms.setdefault(len(plain), []).append(form)
-        return bool(marks)
+        """Keep a run, whose nodes have these bounds; return whether it takes all arrays of the cell."""
+        if not self._left or not all(mark in run for mark in self._marks):
+            return False
+        self._left -= 1
+        plain, mask = run.translate(None, _DIGITS), _mask(run, bounds)
+        form = int.from_bytes(plain, "little"), int.from_bytes(mask, "little"), self._place_arrays(run)
+        self._forms.setdefault(len(plain), []).append(form)
+        return True
 
     def has(self, run: bytes) -> bool:
         """Return whether `run` is like one that is known."""
@@ -90,7 +91,12 @@ class _KnownSteps:
         if forms is None:
             return False
         value = int.from_bytes(plain, "little")
-        return any(not (value ^ known) & kept and all(mark in run for mark in marks) for known, kept, marks in forms)
+        places = self._place_arrays(run)
+        return any(not (value ^ known) & kept and places == others for known, kept, others in forms)
+
+    def _place_arrays(self, run: bytes) -> list[list[int]]:
+        """Return for each array how many bytes, without digits, lie before, between and behind its names."""
+        return [list(map(_count_others, run.split(mark))) for mark in self._marks]
 
 
 def _mask(run: bytes, bounds: Sequence[int]) -> bytes:

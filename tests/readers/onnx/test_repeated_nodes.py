@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
 from unittest import mock
@@ -23,7 +23,7 @@ from lstmdump.readers.onnx.repeated_nodes import RepeatedSteps
 
 SHAPES = {**large.shapes_of_cell("cell_1"), **large.shapes_of_cell("cell_2")}
 FIRST, SECOND = large.cell(40, "cell_1"), large.cell(40, "cell_2")
-IN_A_STEP = 14  # nodes; one more is before the first step
+IN_A_STEP = 15  # nodes; one more is before the first step
 
 
 @pytest.fixture(autouse=True)
@@ -92,3 +92,20 @@ def test_steps_that_all_differ_are_not_all_kept() -> None:
     kept, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert kept < 24 << 20  # of 480 MB, as each run of a cell goes over the nodes of all
+
+
+def take_turns(turns: Sequence[str]) -> list[bytes]:
+    """Return a step of each of the cells with these names, all of which have a state before their first step."""
+    nodes, before = [], dict.fromkeys(turns, 999)
+    for number, called in enumerate(turns, 100):
+        state = [f"/{called}/{before[called]}/{letter}" for letter in "hc"]
+        nodes += large.cell(1, called, state, first=number)
+        before[called] = number
+    return nodes
+
+
+def test_a_cell_that_stands_in_the_place_of_another_is_found(tmp_path: Path) -> None:
+    nodes = take_turns(["cell_2", "cell_1"] * 7 + ["cell_1", "cell_3"] * 8)
+    path = onnx.write(tmp_path / "m.onnx", large.graph(1, nodes, {**SHAPES, **large.shapes_of_cell("cell_3")}))
+    with lstmdump.open(path) as model:
+        assert len(model) == 3
