@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tracemalloc
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
@@ -109,3 +110,15 @@ def test_a_cell_that_stands_in_the_place_of_another_is_found(tmp_path: Path) -> 
     path = onnx.write(tmp_path / "m.onnx", large.graph(1, nodes, {**SHAPES, **large.shapes_of_cell("cell_3")}))
     with lstmdump.open(path) as model:
         assert len(model) == 3
+
+
+@pytest.mark.parametrize("sequences", [3, 5, 7])
+def test_a_cell_that_takes_several_sequences_in_turn_is_found(tmp_path: Path, sequences: int) -> None:
+    steps = [large.cell(6, "cell")[1:] for _ in range(sequences)]
+    nodes = [onnx.constant("/cell/zeros", np.zeros((1, 4)), "float32")]
+    for at in range(0, len(steps[0]), IN_A_STEP):
+        for number, step in enumerate(steps):
+            nodes += [re.sub(rb"/cell(/\d)", rb"/%04d\1" % number, node) for node in step[at : at + IN_A_STEP]]
+    path = onnx.write(tmp_path / "m.onnx", large.graph(1, nodes, large.CELL_SHAPES))
+    with lstmdump.open(path) as model:
+        assert len(model) == 1

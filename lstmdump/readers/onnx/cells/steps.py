@@ -24,7 +24,7 @@ from lstmdump.readers.onnx.graph import OnnxGraph, OnnxNode
 from lstmdump.readers.onnx.values import At
 
 _GATES = "ifco"
-_ENOUGH_STEPS = 4  # of a cell, to see that it takes its own output
+_ENOUGH_STEPS, _MOST_STEPS = 4, 8  # of a cell, to see that it takes its own output; as for several sequences in turn
 _MAX_SEARCHED = 20_000  # sums in a graph
 _MAX_TAKERS = 16  # nodes that take a cell state
 
@@ -93,9 +93,9 @@ def find(graphs: Iterable[OnnxGraph], constants: Constants) -> Iterator[Cell | A
         for node in islice(graph.sums(), _MAX_SEARCHED):
             for step in search.steps_at(node):
                 same = by_arrays.setdefault(step.sums["c"].key, [])
-                if len(same) < _ENOUGH_STEPS:
+                if not search.are_enough(same):
                     same.append(step)
-                if len(same) == _ENOUGH_STEPS:
+                if search.are_enough(same):
                     graph.pass_over_steps(node, step.arrays)
         for steps in by_arrays.values():
             yield search.describe(steps) or At(graph, steps[0].output.name)
@@ -198,6 +198,13 @@ class _CellSearch(OnnxSums):
         taken = [product.taken for product in first.sums["c"].products if product.matrix == of_state[-1].matrix]
         first_states = tuple(map(self.first_turn, [*taken, first.before]))
         return Cell(steps, order, of_input, of_state, False, False, first_states)
+
+    def are_enough(self, steps: Sequence[Step]) -> bool:
+        """Return whether `steps` are enough of a cell: one of them takes the state of another, or there are many."""
+        if len(steps) < _ENOUGH_STEPS:
+            return False
+        states = [step.state for step in steps]
+        return len(steps) >= _MOST_STEPS or any(self._list_given(step.before, states) for step in steps)
 
     def _order_products(self, steps: Sequence[Step], letter: str) -> tuple[WeightProduct, WeightProduct] | None:
         """Return the products of x and of h in the sum of a gate; None if the steps do not show which is which."""
