@@ -169,7 +169,7 @@ class IndexedGraph(OnnxGraph):
 
     @cached_property
     def _found(self) -> dict[bytes, list[int]]:
-        """The positions of the nodes that may have an operator of `_SEARCHED`, by its name behind its key and length."""
+        """The positions of the nodes that may have an operator of `_SEARCHED`, by its key, length and name."""
         found: dict[bytes, list[int]] = {}
         for match in _SEARCHED.finditer(self._data, 0, self._bounds[-1]):
             turns, turn = found.setdefault(match[0], []), bisect_right(self._bounds, match.start()) - 1
@@ -267,7 +267,7 @@ class IndexedGraph(OnnxGraph):
         return next((node for node in map(self.node, self._search(mark)) if name in node.outputs), None)
 
     def find_takers(self, name: str) -> Iterator[OnnxNode]:
-        """Yield the nodes that take the value `name`, and have an output, in the order of the graph."""
+        """Yield the nodes that take the value `name`, and have an output: first those behind the one that gives it."""
         if self._has_many_lookups():
             yield from self.takers.get(name, ())
             return

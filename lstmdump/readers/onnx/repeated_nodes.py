@@ -15,8 +15,9 @@ from itertools import pairwise
 from lstmdump.readers.protobuf import encode_varint, varint
 
 _DIGITS = b"0123456789"
-_INPUT_KEY, _OPERATION_KEY, _ATTRIBUTE_KEY = 0x0A, 0x22, 0x2A
-_METADATA_KEY = 0x4A
+_SHIFTED = bytes(byte ^ 0x80 for byte in range(256))
+_INPUT_KEY, _ATTRIBUTE_KEY, _METADATA_KEY = 0x0A, 0x2A, 0x4A
+_CONSTANT = b"\x22\x08Constant"
 _DELIMITED, _KIND = 2, 7
 _LONGEST_RUN = 1_000  # nodes
 _MOST_KEPT = 8 << 20  # bytes of runs that others are compared with
@@ -69,43 +70,43 @@ class _KnownSteps:
 
     def __init__(self, arrays: Iterable[str], last: int) -> None:
         names = [name.encode("utf-8", "surrogateescape") for name in arrays]
-        self._marks = [bytes([_INPUT_KEY]) + encode_varint(len(name)) + name for name in names]
-        self._forms: dict[int, list[tuple[int, int, list[list[int]]]]] = {}  # by the number of bytes without digits
+        self._inputs = [bytes([_INPUT_KEY]) + encode_varint(len(name)) + name for name in names]
+        self._forms: dict[int, list[tuple[int, int]]] = {}  # by the number of bytes without digits
         self._left = _MOST_FORMS
         self.last = last
 
     def learn(self, run: bytes, bounds: Sequence[int]) -> bool:
         """Keep a run, whose nodes have these bounds; return whether it takes all arrays of the cell."""
-        if not self._left or not all(mark in run for mark in self._marks):
+        if not self._left or not all(one in run for one in self._inputs):
             return False
         self._left -= 1
-        plain, mask = run.translate(None, _DIGITS), _mask(run, bounds)
-        form = int.from_bytes(plain, "little"), int.from_bytes(mask, "little"), self._place_arrays(run)
-        self._forms.setdefault(len(plain), []).append(form)
+        marked = self._mark_arrays(run)
+        plain, mask = marked.translate(None, _DIGITS), _mask(run, marked, bounds)
+        self._forms.setdefault(len(plain), []).append((int.from_bytes(plain, "little"), int.from_bytes(mask, "little")))
         return True
 
     def has(self, run: bytes) -> bool:
         """Return whether `run` is like one that is known."""
-        plain = run.translate(None, _DIGITS)
+        plain = self._mark_arrays(run).translate(None, _DIGITS)
         forms = self._forms.get(len(plain))
-        if forms is None:
-            return False
-        value = int.from_bytes(plain, "little")
-        places = self._place_arrays(run)
-        return any(not (value ^ known) & kept and places == others for known, kept, others in forms)
+        value = int.from_bytes(plain, "little") if forms else 0
+        return any(not (value ^ known) & mask for known, mask in forms or ())
 
-    def _place_arrays(self, run: bytes) -> list[list[int]]:
-        """Return for each array how many bytes, without digits, lie before, between and behind its names."""
-        return [list(map(_count_others, run.split(mark))) for mark in self._marks]
+    def _mark_arrays(self, run: bytes) -> bytes:
+        """Return `run` with other bytes in place of the inputs that are arrays, whose digits and lengths then count."""
+        for one in self._inputs:
+            run = run.replace(one, one.translate(_SHIFTED))
+        return run
 
 
-def _mask(run: bytes, bounds: Sequence[int]) -> bytes:
-    """Return for each byte of `run` that is not a digit 255, or 0 for one that may differ between two steps."""
+def _mask(run: bytes, marked: bytes, bounds: Sequence[int]) -> bytes:
+    """Return for each byte of `marked` that is not a digit 255, or 0 for one that may differ between two steps."""
     made, last = [], 0
     for start, stop in _list_lengths(run, bounds):
-        made.append(b"\xff" * _count_others(run[last:start]) + b"\0" * _count_others(run[start:stop]))
-        last = stop
-    return b"".join(made) + b"\xff" * _count_others(run[last:])
+        if run[start] == marked[start]:
+            made.append(b"\xff" * _count_others(marked[last:start]) + b"\0" * _count_others(marked[start:stop]))
+            last = stop
+    return b"".join(made) + b"\xff" * _count_others(marked[last:])
 
 
 def _count_others(part: bytes) -> int:
@@ -117,7 +118,7 @@ def _list_lengths(run: bytes, bounds: Sequence[int]) -> Iterator[tuple[int, int]
     for start, stop in pairwise(bounds):
         _, at = varint(run, start + 1)
         yield start + 1, at
-        is_constant = b"\x22\x08Constant" in run[start:stop]
+        is_constant = _CONSTANT in run[start:stop]
         yield from _list_lengths_of_fields(run, at, stop, is_constant=is_constant)
 
 

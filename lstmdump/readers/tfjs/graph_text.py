@@ -36,6 +36,10 @@ Content = Callable[[str], bytes]
 """Returns the bytes of a small constant by its name; none for a large one, whose numbers are read elsewhere."""
 
 
+_Attributes: TypeAlias = dict[tuple[str, str, str], bytes]
+"""The entries of attributes that are a single text in JSON, by their name, the kind of the value, and the text."""
+
+
 def encode(topology: Mapping[str, Any], content: Content, prefix: str, called: str, limits: Limits) -> bytes:
     """Return the GraphDef that `topology`, parsed from JSON, stands for.
 
@@ -62,10 +66,6 @@ def encode(topology: Mapping[str, Any], content: Content, prefix: str, called: s
     known: _Attributes = {}
     parts = (part for node in read.values() for part in _list_nodes(node, read, content))
     return b"".join([_field(1, _encode_node(part, prefix, known)) for part in parts])
-
-
-_Attributes: TypeAlias = dict[tuple[str, str, str], bytes]
-"""The entries of attributes that are a single text in JSON, by their name, the kind of the value, and the text."""
 
 
 class _Node(NamedTuple):
@@ -162,15 +162,20 @@ def _encode_attributes(name: str, attributes: Mapping[str, Any], numbers: bytes,
         if not isinstance(value, dict):
             continue
         kind, stated = next(iter(value.items())) if len(value) == 1 else ("", None)
-        alike = (key, kind, stated) if isinstance(stated, str) else None
-        entry = None if alike is None else known.get(alike)
-        if entry is None:
-            encoded = _encode_value(name, value, numbers)
-            entry = b"" if encoded is None else _field(5, _field(1, _encode_text(key)) + _field(2, encoded))
-            if alike is not None and len(known) < _MOST_ALIKE:
-                known[alike] = entry
-        found += entry
+        if not isinstance(stated, str):
+            found += _encode_attribute(name, key, value, numbers)
+        elif (key, kind, stated) in known:
+            found += known[key, kind, stated]
+        else:
+            found += (entry := _encode_attribute(name, key, value, numbers))
+            if len(known) < _MOST_ALIKE:
+                known[key, kind, stated] = entry
     return found
+
+
+def _encode_attribute(name: str, key: str, value: Mapping[str, Any], numbers: bytes) -> bytes:
+    encoded = _encode_value(name, value, numbers)
+    return b"" if encoded is None else _field(5, _field(1, _encode_text(key)) + _field(2, encoded))
 
 
 def _encode_value(name: str, value: Mapping[str, Any], numbers: bytes) -> bytes | None:

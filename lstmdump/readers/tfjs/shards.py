@@ -38,8 +38,8 @@ class ShardedFile(PositionedFile):
         Raises:
             ChangedFile: Somebody has.
         """
-        for shard in self._shards[:1]:  # which knows the others, too
-            shard.require_unchanged()
+        if self._shards:
+            self._shards[0].require_unchanged()  # it knows what was opened of all of them
 
     def _read(self, view: memoryview, start: int) -> int:
         if not view:
