@@ -7,18 +7,8 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from lstmdump.errors import CorruptModel, NotAnLSTM
 from lstmdump.lstm.cell import LSTM
 from lstmdump.lstm.gate_layouts import CUDNN, GATE_ARRAYS, TWO_KERNELS, Framework, Layout
-from lstmdump.lstm.onnx_layouts import ONNX_CELL, ONNX_NODE
-from lstmdump.lstm.pytorch_layout import PYTORCH_CELL, PYTORCH_LAYER
-from lstmdump.lstm.tf1_cells import BLOCK_LSTM_V2, OWN_GATE_ARRAYS, OWN_TWO_KERNELS, TF1_CELL
-from lstmdump.lstm.tflite_layout import TFLITE_FUSED_KERNEL, TFLITE_GATE_ARRAYS, TFLITE_TWO_KERNELS
 from lstmdump.model.cell_classes import class_named
 from lstmdump.model.tree import Layer, Model
-
-LAYOUTS: tuple[Layout, ...] = (OWN_GATE_ARRAYS, OWN_TWO_KERNELS, GATE_ARRAYS, CUDNN, TWO_KERNELS, TF1_CELL,
-                               BLOCK_LSTM_V2, PYTORCH_LAYER, PYTORCH_CELL,
-                               ONNX_NODE, ONNX_CELL, TFLITE_GATE_ARRAYS, TFLITE_TWO_KERNELS,
-                               TFLITE_FUSED_KERNEL)  # fmt: skip
-"""All layouts. The first that fits a layer counts."""
 
 _OF_KERAS: tuple[Framework, ...] = ("Keras", "TensorFlow 1")
 _FRAMEWORKS: Mapping[str, tuple[Framework, ...]] = {
@@ -41,7 +31,7 @@ def find_lstms(model: Model) -> tuple[LSTM, ...]:
     """
     named: dict[str, LSTM] = {}
     frameworks = _FRAMEWORKS.get(model.format, _OF_KERAS)
-    layouts = [layout for layout in LAYOUTS if layout.framework in frameworks]
+    layouts = list_layouts(frameworks)
     for layer in model.root.walk():
         if layer.weights and (lstm := _read_if_lstm(layer, model.producer, layouts)) is not None:
             if lstm.name in named:
@@ -76,8 +66,32 @@ def read_lstm(layer: Layer, producer: str = "", frameworks: Container[Framework]
     Raises:
         NotAnLSTM: Its arrays are those of no layout, or have other shapes than it asks for.
     """
-    layout = _find_layout(layer, [layout for layout in LAYOUTS if layout.framework in frameworks])
-    return _read(layer, layout, producer)
+    return _read(layer, _find_layout(layer, list_layouts(frameworks)), producer)
+
+
+def list_layouts(frameworks: Container[Framework]) -> list[Layout]:
+    """Return the layouts of `frameworks`, of which the first that fits a layer counts.
+
+    The modules of other frameworks are not imported: each is half a percent of the instructions of `show`.
+    """
+    layouts: list[Layout] = []
+    if "Keras" in frameworks or "TensorFlow 1" in frameworks:
+        from lstmdump.lstm.tf1_cells import BLOCK_LSTM_V2, OWN_GATE_ARRAYS, OWN_TWO_KERNELS, TF1_CELL
+
+        layouts += OWN_GATE_ARRAYS, OWN_TWO_KERNELS, GATE_ARRAYS, CUDNN, TWO_KERNELS, TF1_CELL, BLOCK_LSTM_V2
+    if "PyTorch" in frameworks:
+        from lstmdump.lstm.pytorch_layout import PYTORCH_CELL, PYTORCH_LAYER
+
+        layouts += PYTORCH_LAYER, PYTORCH_CELL
+    if "ONNX" in frameworks:
+        from lstmdump.lstm.onnx_layouts import ONNX_CELL, ONNX_NODE
+
+        layouts += ONNX_NODE, ONNX_CELL
+    if "TensorFlow Lite" in frameworks:
+        from lstmdump.lstm.tflite_layout import TFLITE_FUSED_KERNEL, TFLITE_GATE_ARRAYS, TFLITE_TWO_KERNELS
+
+        layouts += TFLITE_GATE_ARRAYS, TFLITE_TWO_KERNELS, TFLITE_FUSED_KERNEL
+    return [layout for layout in layouts if layout.framework in frameworks]
 
 
 def _find_layout(layer: Layer, layouts: Iterable[Layout]) -> Layout | None:

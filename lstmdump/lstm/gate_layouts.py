@@ -63,7 +63,7 @@ _CUDNN_NOTE = ("stored in CuDNN's layout: each gate's block is transposed, and t
 class Layout(ABC):
     """A form in which a file stores the gates of an LSTM.
 
-    There is one object per form, in `find.LAYOUTS`. A new one is a subclass that has all that is abstract here.
+    There is one object per form, in `find.list_layouts`. A new one is a subclass that has all that is abstract here.
 
     Attributes:
         order: The order of the gates in the file: `ifco`, `icfo`, or any other in a cell of the user's own.

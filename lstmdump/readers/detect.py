@@ -95,7 +95,9 @@ _FACTS: dict[Format, FormatFacts] = {row.format: row for row in FORMATS}
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 ZIP_MAGIC = b"PK\x03\x04"  # the first member of an archive; APPNOTE.TXT 4.3.7
-PICKLE = rb"\x80[\x02-\x05]"  # a pattern: the protocols 2 to 5
+PICKLES = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+"""The first bytes of a pickle of each protocol that has any."""
+
 LEVELDB_MAGIC = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"  # the last 8 bytes of a LevelDB table, such as an .index
 _HEAD = 1024
 _MAX_DIGITS = 19  # of a step
@@ -120,18 +122,13 @@ _WEIGHTS_MEMBERS = ("model.weights.", "variables.h5")  # the latter in Keras 2.1
 _SHARDS = ".weights.json"
 
 # Most patterns are not compiled here: few runs need them, and each takes as long as the import of a module.
-_SAVED_MODEL_PB = rb"\x08\x01\x12"  # schema_version 1, then a MetaGraphDef
+_SAVED_MODEL_PB = b"\x08\x01\x12"  # schema_version 1, then a MetaGraphDef
 _CHECKPOINT_PART = r"(.+)\.(?:meta|(?P<data>data-\d{5}-of-\d{5}))"
 _WEIGHT_MAP = rb'(?s)\s*\{.*"weight_map"\s*:\s*\{\s*("/|\})'  # only entries of Keras begin with /
 _LEGACY_PYTORCH = rb"(?s)\x80[\x02-\x05](?:\x95.{8})?\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19\."  # a pickle of a magic number
 _SAFETENSORS = b"\0\0{"  # from byte 6 on: the end of the length of a text, and the text, JSON
 _AFTER_BRACE = (b'"', b"}", b" ", b"\t", b"\n", b"\r")
-_TFLITE = rb"(?s).{4}TFL3"  # the identifier of a FlatBuffer, behind the offset of its first table
-_STARTS = (
-    (_WEIGHT_MAP, Format.KERAS_WEIGHTS),
-    (_SAVED_MODEL_PB, Format.SAVED_MODEL),
-    (_TFLITE, Format.TFLITE),
-)
+_TFLITE = b"TFL3"  # the identifier of a FlatBuffer, behind the offset of its first table
 PYTORCH_MEMBER = r"(?:[^/]+/)?data\.pkl"
 """A pattern of the member of a zip archive that makes it one of PyTorch."""
 
@@ -177,12 +174,8 @@ _FOREIGN_STARTS: tuple[tuple[bytes, str], ...] = (
     (b"CDF\x01", "a netCDF file"),
     (b"\x89PNG", "a PNG picture"),
     (b"\x7fELF", "a program"),
+    *((start, "a Python pickle, which is never unpickled here; save the model itself") for start in PICKLES),
 )
-# The same with patterns, which are compiled for a file that is neither HDF5 nor an archive nor a checkpoint.
-_FOREIGN_PATTERNS: tuple[tuple[bytes, str], ...] = (
-    (PICKLE, "a Python pickle, which is never unpickled here; save the model itself"),
-)  # fmt: skip
-
 
 # The fields of a ModelProto; onnx.proto.
 _ONNX_VERSION, _ONNX_PRODUCER, _ONNX_GRAPH = 1, 2, 7
@@ -284,7 +277,7 @@ def _is_tfjs_file(file: Location) -> bool:
         return False
     with file.open() as opened:
         head = opened.read(_HEAD)
-    return _is_tfjs(head, file)
+    return _detect_json(head, file) is Format.TFJS
 
 
 def _is_orbax(location: Location, names: Sequence[str]) -> bool:
@@ -338,13 +331,15 @@ def _detect_pytorch(head: bytes) -> Format | None:
 def _detect_by_head(file: BinaryIO, head: bytes, size: int, location: Location) -> Format:
     """Return the format of a file of `size` bytes by its first ones, `head`, where no signature states it."""
     broken = BrokenModel if location.name.lower().endswith(_MODEL_SUFFIXES) else UnknownFormat
-    if (found := next((known for start, known in _STARTS if re.match(start, head)), None)) is not None:
+    if head.startswith(_SAVED_MODEL_PB):
+        return Format.SAVED_MODEL
+    if head[4:8] == _TFLITE:
+        return Format.TFLITE
+    if (found := _detect_json(head, location)) is not None:
         return found
-    if head.lstrip()[:1] in (b"{", b"[") and _is_tfjs(head, location):
-        return Format.TFJS
     _refuse_lookalikes(head, file, location)
     _refuse_foreign(head, broken)
-    if re.match(_GRAPH_NODE, head):
+    if head[:1] == b"\n" and re.match(_GRAPH_NODE, head):
         return Format.GRAPH
     if _is_onnx(head, size):
         return Format.ONNX
@@ -379,12 +374,12 @@ def _is_onnx(head: bytes, size: int) -> bool:
 
 def _refuse_lookalikes(head: bytes, file: BinaryIO, location: Location) -> None:
     """Raise an error if `file`, which begins with `head`, is a part of a model, or holds one, in a form not read."""
-    if re.match(_META_GRAPH, head):
+    if head[:1] == b"\n" and re.match(_META_GRAPH, head):
         raise UnknownFormat(
             "a MetaGraphDef, the graph of a checkpoint of TensorFlow 1; the weights are in other files: "
             "its .index and .data files"
         )
-    if re.match(PICKLE, head) and _holds_keras_archive(file, location):
+    if head.startswith(PICKLES) and _holds_keras_archive(file, location):
         raise UnknownFormat(
             "a Python pickle, which is never unpickled here; it holds a Keras archive: "
             "save the model itself, with model.save"
@@ -408,16 +403,21 @@ def _holds_keras_archive(file: BinaryIO, location: Location) -> bool:
     return False
 
 
-def _is_tfjs(head: bytes, location: Location) -> bool:
-    """Return whether the JSON at `location`, which begins with `head`, is a manifest of weights or holds one."""
+def _detect_json(head: bytes, location: Location) -> Format | None:
+    """Return the format of the JSON at `location`, which begins with `head`, by what it holds."""
+    first = head.lstrip()[:1]
+    if first == b"[":
+        return Format.TFJS if re.match(_BARE_TFJS_MANIFEST, head) else None
+    if first != b"{":
+        return None
+    if b'"weight_map"' in head and re.match(_WEIGHT_MAP, head):
+        return Format.KERAS_WEIGHTS
     from lstmdump.readers import json_text
 
-    if re.match(_BARE_TFJS_MANIFEST, head):
-        return True
     try:
-        return head.lstrip()[:1] == b"{" and re.search(_TFJS_MANIFEST, json_text.content(location)) is not None
+        return Format.TFJS if re.search(_TFJS_MANIFEST, json_text.content(location)) else None
     except UnreadableModel:  # too long for a JSON text
-        return False
+        return None
 
 
 def _refuse_lfs_pointer(head: bytes) -> None:
@@ -448,7 +448,7 @@ def _refuse_foreign(head: bytes, broken: type[UnknownFormat]) -> None:
     _refuse_lfs_pointer(head)
     if head.startswith(_CHECKPOINT_LIST):
         raise ModelPart("a list of checkpoints, not a checkpoint; give its directory")
-    if re.match(_HTML, head):
+    if head.lstrip()[:1] == b"<" and re.match(_HTML, head):
         raise broken("an HTML page, not the model; the download failed")
     if (words := _name_foreign(head)) is not None:
         raise UnknownFormat(words)
@@ -461,8 +461,7 @@ def _refuse_foreign(head: bytes, broken: type[UnknownFormat]) -> None:
 
 def _name_foreign(head: bytes) -> str | None:
     """Return what the file that begins with `head` is, and what to do, or None if it is unknown."""
-    known = (words for start, words in _FOREIGN_STARTS if head.startswith(start))
-    return next(known, None) or next((words for pattern, words in _FOREIGN_PATTERNS if re.match(pattern, head)), None)
+    return next((words for start, words in _FOREIGN_STARTS if head.startswith(start)), None)
 
 
 def _has_hdf5_after_user_block(file: BinaryIO, size: int) -> bool:

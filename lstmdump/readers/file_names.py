@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import ntpath
-import posixpath
-
 
 def is_plain_file_name(name: str) -> bool:
     """Return whether `name` refers to a file in the same directory on every operating system."""
-    plain = posixpath.basename(name) == name == ntpath.basename(name)
-    return plain and name not in ("", ".", "..") and name.isprintable()
+    has_directory = "/" in name or "\\" in name or name[1:2] == ":"  # as `C:name` on Windows
+    return not has_directory and name not in ("", ".", "..") and name.isprintable()

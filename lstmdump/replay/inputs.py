@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import math
 import os
-import re
 import warnings
 import zipfile
 import zlib
@@ -23,7 +22,7 @@ from lstmdump.errors import BadInput, ChangedFile
 from lstmdump.model import locate
 from lstmdump.model.opening import NotRegularError, WatchedFile, require_unchanged
 from lstmdump.model.tensor import Array
-from lstmdump.readers.detect import HDF5_SIGNATURE, PICKLE, ZIP_MAGIC
+from lstmdump.readers.detect import HDF5_SIGNATURE, PICKLES, ZIP_MAGIC
 
 _BLOCK = 1 << 20  # numbers checked or converted at once
 _MOST_NAMES = 8
@@ -298,7 +297,7 @@ def _describe_content(head: bytes) -> str:
         return "it is empty"
     if head.startswith(_ARCHIVES):
         return "it is an .npz archive, which may hold several arrays"
-    if re.match(PICKLE, head):
+    if head.startswith(PICKLES):
         return "it is a Python pickle, which is never unpickled here"
     if head.startswith(HDF5_SIGNATURE[:4]):
         return "it is an HDF5 file"
