@@ -1,7 +1,7 @@
 """JSON in model files, decoded only within the limits on its size, depth and number of values.
 
 A decoder turns three bytes into some 200, and recurses once for each level of nesting. So a text is scanned before it
-is decoded, which takes a quarter of the time of decoding.
+is decoded, which takes a tenth of the instructions of decoding.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from lstmdump.model.limits import Limits, limit_exceeded
 from lstmdump.model.location import Location
 
 _ESCAPE = re.compile(r"\\.", re.DOTALL)
-_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
-_STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_NO_MARKS = bytes(set(range(256)) - set(b'[]{}",'))
+_OPENING = ord("[")
+_SQUARE = bytes.maketrans(b"{}", b"[]")
 
 
 def parse(text: str | bytes, called: str, limits: Limits) -> Any:
@@ -66,33 +67,49 @@ def _too_deep(called: str, limits: Limits) -> RefusedModel:
 
 
 def _check_limits(text: str, called: str, limits: Limits) -> None:
-    opened = text.count("[") + text.count("{")
-    values = opened + text.count(",")
+    marks = _keep_marks(text)
+    opened = _count(marks, b"[")
+    values = opened + _count(marks, b",")
     if values > limits.nodes:
         raise limit_exceeded("nodes", f"{called} holds up to {values:,} values", needed=values)
-    if opened > limits.json_depth and _is_deeper(text, limits.json_depth):
-        raise _too_deep(called, limits)
+    if opened > limits.json_depth:
+        if "\\" in text:
+            marks = _keep_marks(_ESCAPE.sub("", text))
+        if _is_deeper(marks, limits.json_depth):
+            raise _too_deep(called, limits)
 
 
-def _is_deeper(text: str, most: int) -> bool:
-    """Return whether lists and objects in `text`, a JSON text, are nested more than `most` deep.
+def _keep_marks(text: str) -> bytes:
+    """Return the brackets of `text`, all as if they were square, its commas and its quotation marks."""
+    return text.encode("utf-8", "replace").translate(_SQUARE, _NO_MARKS)
 
-    The innermost pairs of brackets, which are adjacent, are removed as long as each pass removes at least half of the
-    brackets; usually few passes leave nothing. What remains is counted bracket by bracket.
+
+def _count(marks: bytes, sign: bytes) -> int:
+    """Return how often `sign` is among `marks`; `count` takes ten times as long where it is frequent."""
+    return len(marks) - len(marks.translate(None, sign))
+
+
+def _is_deeper(marks: bytes, most: int) -> bool:
+    """Return whether lists and objects in a JSON text with these `marks` are nested more than `most` deep.
+
+    Two adjacent quotation marks are removed, which changes neither what is within a text nor what is outside; then the
+    rest of the texts. A pass removes the innermost pairs of brackets, which are adjacent, as long as that is an eighth
+    of all; usually few passes leave nothing. What remains is counted bracket by bracket.
     """
-    if "\\" in text:
-        text = _ESCAPE.sub("", text)
-    outside = "".join(text.split('"')[::2])
-    brackets = outside.encode("utf-8", "replace").translate(None, _NO_BRACKETS)
+    brackets = marks.translate(None, b",").replace(b'""', b"")
+    if b'"' in brackets:
+        brackets = b"".join(brackets.split(b'"')[::2])
     taken = 0
     while brackets and taken <= most:
-        fewer = brackets.replace(b"[]", b"").replace(b"{}", b"")
-        if 2 * len(fewer) > len(brackets):
+        fewer = brackets.replace(b"[]", b"")
+        if 8 * len(fewer) > 7 * len(brackets):
             break
         brackets, taken = fewer, taken + 1
+    if taken > most:
+        return True
     depth = taken
     for sign in brackets:
-        depth += _STEPS[sign]
+        depth += 1 if sign == _OPENING else -1
         if depth > most:
             return True
     return False
