@@ -3,7 +3,9 @@
 # Annotations are not postponed: typing compiles each postponed annotation of a NamedTuple when it is imported.
 
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
+
+from lstmdump.model.named_tuple import NamedTuple
 
 PARTS = 4
 """How many parts the columns of all gates have."""

@@ -12,11 +12,12 @@ import base64
 import binascii
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from lstmdump.errors import CorruptModel, UnreadableModel, UnsupportedFormat
 from lstmdump.model.limits import Limits
 from lstmdump.model.location import Location
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.model.sentences import count, plural
 from lstmdump.model.tensor import UNKNOWN_DTYPE, Array, Cuts, Tensor
 from lstmdump.model.tree import NO_CLASSES, Model, Weight, grow, note_states

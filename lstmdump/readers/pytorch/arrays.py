@@ -6,10 +6,11 @@ A pickle of a kilobyte can name an array of 2**63 elements, so no size is believ
 # Annotations are not postponed here: a NamedTuple compiles each that is, and every `show` would wait for it.
 import math
 from collections.abc import Callable
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 from lstmdump.errors import CorruptModel
 from lstmdump.model import budget
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.model.tensor import Array, Cuts, Tensor
 from lstmdump.readers.raw_array import COPIES, StoredArray, from_bfloat16
 

@@ -7,10 +7,11 @@ state dict is told by what is in it: arrays, under names with dots.
 # Annotations are not postponed here: a NamedTuple compiles each that is, and every `show` would wait for it.
 import re
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from lstmdump.errors import CorruptModel
 from lstmdump.model.limits import Limits, limit_exceeded
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.model.sentences import count, listed, plural
 from lstmdump.model.tree import LayerPath
 from lstmdump.readers.pytorch.layers import ModuleFacts

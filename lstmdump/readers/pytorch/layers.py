@@ -9,9 +9,10 @@ no number.
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from lstmdump.model.limits import Limits, limit_exceeded
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.model.sentences import listed
 from lstmdump.model.settings import DeferredSettings, LayerSettings
 from lstmdump.model.tensor import Tensor

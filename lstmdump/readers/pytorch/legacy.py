@@ -6,10 +6,11 @@ of the storages. Each storage is the number of its elements in 8 bytes, and the 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from lstmdump.errors import CorruptModel
 from lstmdump.model.limits import Limits
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.readers.pytorch.arrays import ByteBuffer
 from lstmdump.readers.pytorch.open_file import OpenFile
 from lstmdump.readers.pytorch.pickle_machine import EndsEarly, PickleCalls, PickleMachine, too_long

@@ -7,8 +7,9 @@ nn.LSTMCell, has an input and an output of its own here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.model.network import (
     INPUT,
     NetworkCall,

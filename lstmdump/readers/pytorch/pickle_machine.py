@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 from lstmdump.errors import CorruptModel, RefusedModel
 from lstmdump.model.limits import Limits, limit_exceeded
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.readers.pytorch.pickle_values import PickledName, PickledObject, as_key
 
 _DIGITS_OF_MEMO = 10  # as many as a number of 4 bytes has

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, TypeGuard
 
 from lstmdump.errors import CorruptModel
 from lstmdump.model.limits import Limits, limit_exceeded
 from lstmdump.model.location import Location
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.model.tensor import Tensor
 from lstmdump.model.tree import NO_ARRAYS, NO_CLASSES, Model
 from lstmdump.readers import json_text

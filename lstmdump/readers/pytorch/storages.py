@@ -5,9 +5,10 @@ Source: `torch/_utils.py`, `torch/storage.py` and `torch/serialization.py` in Py
 
 # Annotations are not postponed here: a NamedTuple compiles each that is, and every `show` would wait for it.
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from lstmdump.errors import CorruptModel
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.readers.pytorch.arrays import ITEM_SIZES, View
 from lstmdump.readers.pytorch.pickle_machine import PickleCalls
 from lstmdump.readers.pytorch.pickle_values import PickledName, PickledObject

@@ -9,11 +9,12 @@ the rules of protocol buffers for JSON, in which integers are texts and bytes ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias
 
 from lstmdump.errors import CorruptModel
 from lstmdump.model.limits import Limits, limit_exceeded
+from lstmdump.model.named_tuple import NamedTuple
 
 _VARINT, _BYTES = 0, 2  # wire types
 _MOST_IN_BYTE = 127  # of a varint
@@ -29,6 +30,7 @@ _TURNS = 2  # inputs of a Merge: the first value, and that of the turn before
 _MOST_STEPS = 20  # through nodes that pass a variable of a loop on
 _BYTE = [bytes([value]) for value in range(256)]
 _MOST_ALIKE = 1 << 12  # attributes that are kept
+_NODE, _NAME, _OPERATION, _INPUT = b"\x0a", b"\x0a", b"\x12", b"\x1a"  # keys: fields 1, and 1, 2 and 3 of a node
 _LONGEST_VARINT = 63  # bits of a number that is not negative
 _NEGATIVE = 1 << 64
 
@@ -36,8 +38,8 @@ Content = Callable[[str], bytes]
 """Returns the bytes of a small constant by its name; none for a large one, whose numbers are read elsewhere."""
 
 
-_Attributes: TypeAlias = dict[tuple[str, str, str], bytes]
-"""The entries of attributes that are a single text in JSON, by their name, the kind of the value, and the text."""
+_Attributes: TypeAlias = dict[tuple[str, str, Any], bytes]
+"""The entries of attributes that are one text or truth value in JSON, by name, kind of value, and the value."""
 
 
 def encode(topology: Mapping[str, Any], content: Content, prefix: str, called: str, limits: Limits) -> bytes:
@@ -60,12 +62,15 @@ def encode(topology: Mapping[str, Any], content: Content, prefix: str, called: s
     if len(nodes) > limits.nodes:
         raise limit_exceeded("nodes", f"{called} holds a graph of {len(nodes):,} nodes", needed=len(nodes))
     read = {node.name: node for node in (_read_node(node, called) for node in nodes)}
-    names = {name.removeprefix(prefix) for name in read}
-    if len(names) < len(nodes):
+    names = _Names(prefix)
+    if len({names[name] for name in read}) < len(nodes):
         raise CorruptModel(f"{called} holds a graph with two nodes of one name")
     known: _Attributes = {}
-    parts = (part for node in read.values() for part in _list_nodes(node, read, content))
-    return b"".join([_field(1, _encode_node(part, prefix, known)) for part in parts])
+    encoded: list[bytes] = []
+    for node in read.values():
+        for part in _list_nodes(node, read, content):
+            encoded += _NODE, _measure(data := _encode_node(part, names, known)), data
+    return b"".join(encoded)
 
 
 class _Node(NamedTuple):
@@ -76,29 +81,46 @@ class _Node(NamedTuple):
     numbers: bytes = b""
 
 
+class _Names(dict[str, bytes]):
+    """The names of nodes, operations and inputs, without `prefix`, each in bytes after its length when first met."""
+
+    def __init__(self, prefix: str) -> None:
+        super().__init__()
+        self._prefix = prefix
+
+    def __missing__(self, name: str) -> bytes:
+        data = _encode_text(name.removeprefix(self._prefix))
+        self[name] = encoded = _measure(data) + data
+        return encoded
+
+
 def _read_node(node: object, called: str) -> _Node:
     if not isinstance(node, dict):
         raise CorruptModel(f"{called} holds a graph with a node that is not an object")
     name, operation, inputs = node.get("name"), node.get("op"), node.get("input", [])
     attributes = node.get("attr", {})
-    if not (isinstance(name, str) and isinstance(operation, str) and _is_list_of_texts(inputs)):
+    try:
+        joined = "".join(inputs) if isinstance(inputs, list) else None
+    except TypeError:  # one is not a text
+        joined = None
+    if joined is None or not (isinstance(name, str) and isinstance(operation, str)):
         raise CorruptModel(f"{called} holds a graph with a node without a name, an operation or its inputs")
     if not isinstance(attributes, dict):
         raise CorruptModel(f"{called} holds a graph whose node {name} has no list of attributes")
-    # Inputs with ^ only say what has to run before, and carry no value.
-    return _Node(name, operation, [one for one in inputs if not one.startswith("^")], attributes)
+    if "^" in joined:  # inputs with ^ only say what has to run before, and carry no value
+        inputs = [one for one in inputs if not one.startswith("^")]
+    return _Node(name, operation, inputs, attributes)
 
 
-def _list_nodes(node: _Node, graph: Mapping[str, _Node], content: Content) -> Iterator[_Node]:
-    """Yield the nodes of TensorFlow that `node` stands for: several for one that is fused."""
+def _list_nodes(node: _Node, graph: Mapping[str, _Node], content: Content) -> Iterable[_Node]:
+    """Return the nodes of TensorFlow that `node` stands for: several for one that is fused."""
+    if node.operation == "Const":
+        return (_Node(node.name, node.operation, node.inputs, node.attributes, content(node.name)),)
+    if node.operation == "Merge" and (first := _find_constant_input(node, graph)) is not None:
+        return (_Node(node.name, "Identity", [first], node.attributes),)
     if node.operation in _FUSED and (steps := _list_fused(node.attributes)) is not None:
-        yield from _split_fused(node, steps)
-    elif node.operation == "Merge" and (first := _find_constant_input(node, graph)) is not None:
-        yield node._replace(operation="Identity", inputs=[first])
-    elif node.operation == "Const":
-        yield node._replace(numbers=content(node.name))
-    else:
-        yield node
+        return _split_fused(node, steps)
+    return (node,)
 
 
 def _find_constant_input(merge: _Node, graph: Mapping[str, _Node]) -> str | None:
@@ -118,10 +140,6 @@ def _find_constant_input(merge: _Node, graph: Mapping[str, _Node]) -> str | None
     return None
 
 
-def _is_list_of_texts(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(one, str) for one in value)
-
-
 def _list_fused(attributes: Mapping[str, Any]) -> list[str] | None:
     """Return the operations that are fused to a product, or None if one of them is not known here."""
     import binascii  # base64 takes longer to import
@@ -135,7 +153,7 @@ def _list_fused(attributes: Mapping[str, Any]) -> list[str] | None:
     return steps if is_known else None
 
 
-def _split_fused(node: _Node, steps: list[str]) -> Iterator[_Node]:
+def _split_fused(node: _Node, steps: list[str]) -> Iterable[_Node]:
     """Yield the nodes of a product, of the addition to it, and of the activations after that, which has its name."""
     names = [*(f"{node.name}{_FUSED_PRODUCT}_{turn}" for turn in range(len(steps))), node.name]
     yield _Node(names[0], "MatMul", node.inputs[:2], node.attributes)
@@ -145,36 +163,34 @@ def _split_fused(node: _Node, steps: list[str]) -> Iterator[_Node]:
         yield _Node(after, step, [before], {})
 
 
-def _encode_node(node: _Node, prefix: str, known: _Attributes) -> bytes:
-    name, operation = _encode_text(node.name.removeprefix(prefix)), _encode_text(node.operation.removeprefix(prefix))
-    inputs = [_field(3, _encode_text(one.removeprefix(prefix))) for one in node.inputs]
-    attributes = _encode_attributes(node.name, node.attributes, node.numbers, known)
-    return b"".join([_field(1, name), _field(2, operation), *inputs, attributes])
+def _encode_node(node: _Node, names: _Names, known: _Attributes) -> bytes:
+    inputs = [_INPUT + names[one] for one in node.inputs]
+    attributes = _encode_attributes(node, known)
+    return b"".join([_NAME, names[node.name], _OPERATION, names[node.operation], *inputs, *attributes])
 
 
-def _encode_attributes(name: str, attributes: Mapping[str, Any], numbers: bytes, known: _Attributes) -> bytes:
-    """Return the entries of the attributes of the node `name`, without those that nothing here asks for.
+def _encode_attributes(node: _Node, known: _Attributes) -> list[bytes]:
+    """Return the entries of the attributes of `node`, without those that nothing here asks for.
 
     Thousands of nodes have the same few attributes, such as a type, so the entry of each is made once.
     """
-    found = b""
-    for key, value in attributes.items():
+    found = []
+    for key, value in node.attributes.items():
         if not isinstance(value, dict):
             continue
         kind, stated = next(iter(value.items())) if len(value) == 1 else ("", None)
-        if not isinstance(stated, str):
-            found += _encode_attribute(name, key, value, numbers)
-        elif (key, kind, stated) in known:
-            found += known[key, kind, stated]
-        else:
-            found += (entry := _encode_attribute(name, key, value, numbers))
-            if len(known) < _MOST_ALIKE:
+        is_one = isinstance(stated, (str, bool))
+        entry = known.get((key, kind, stated)) if is_one else None
+        if entry is None:
+            entry = _encode_attribute(node, key, value)
+            if is_one and len(known) < _MOST_ALIKE:
                 known[key, kind, stated] = entry
+        found.append(entry)
     return found
 
 
-def _encode_attribute(name: str, key: str, value: Mapping[str, Any], numbers: bytes) -> bytes:
-    encoded = _encode_value(name, value, numbers)
+def _encode_attribute(node: _Node, key: str, value: Mapping[str, Any]) -> bytes:
+    encoded = _encode_value(node.name, value, node.numbers)
     return b"" if encoded is None else _field(5, _field(1, _encode_text(key)) + _field(2, encoded))
 
 
@@ -196,12 +212,9 @@ def _encode_tensor(name: str, tensor: Mapping[str, Any], numbers: bytes) -> byte
     dims = shape.get("dim", []) if isinstance(shape, dict) else []
     if not isinstance(dims, list) or not all(isinstance(dim, dict) for dim in dims):
         raise CorruptModel(f"{name} has a shape that is not valid")
-    extents = b"".join([_field(2, _number(1, _whole(name, dim.get("size", 0)))) for dim in dims])
-    return (
-        _number(1, _TYPES.get(str(tensor.get("dtype")), 0))
-        + _field(2, extents)
-        + (_field(4, numbers) if numbers else b"")
-    )
+    extents = [_field(2, _number(1, _whole(name, dim.get("size", 0)))) for dim in dims]
+    head = _number(1, _TYPES.get(str(tensor.get("dtype")), 0)) + _field(2, b"".join(extents))
+    return head + _field(4, numbers) if numbers else head
 
 
 def _whole(name: str, value: object) -> int:
@@ -220,8 +233,13 @@ def _encode_text(text: str) -> bytes:
 
 
 def _field(number: int, data: bytes) -> bytes:
+    return _BYTE[number << 3 | _BYTES] + _measure(data) + data
+
+
+def _measure(data: bytes) -> bytes:
+    """Return the length of `data` as it is written before them."""
     length = len(data)
-    return _BYTE[number << 3 | _BYTES] + (_BYTE[length] if length <= _MOST_IN_BYTE else _varint(length)) + data
+    return _BYTE[length] if length <= _MOST_IN_BYTE else _varint(length)
 
 
 def _number(number: int, value: int) -> bytes:

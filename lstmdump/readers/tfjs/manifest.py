@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, TypeGuard
 
 from lstmdump.errors import CorruptModel, RefusedModel, UnsupportedFormat
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.readers.file_names import is_plain_file_name
 
 ITEM_SIZES: Mapping[str, int] = {

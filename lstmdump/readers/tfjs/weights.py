@@ -10,6 +10,7 @@ from typing import BinaryIO, cast
 from lstmdump.errors import CorruptModel, ModelClosed
 from lstmdump.model.limits import Limits, limit_exceeded
 from lstmdump.model.location import Location
+from lstmdump.model.opening import require_unchanged
 from lstmdump.model.sentences import plural
 from lstmdump.model.tensor import Array, Cuts, Tensor
 from lstmdump.readers.declared_sizes import Declared
@@ -18,6 +19,7 @@ from lstmdump.readers.tfjs.manifest import ITEM_SIZES, TEXT, ManifestEntry, Quan
 from lstmdump.readers.tfjs.shards import ShardedFile
 
 _LENGTH = 4  # bytes of the length of a text
+_WINDOW = 1 << 12  # bytes that are read for a small array and those behind it
 _FEW = 8  # numbers of a constant that the search for cells may ask for
 _STRUCT = {"float32": "f", "int32": "i", "bool": "?", "uint8": "B", "uint16": "H", "float16": "e"}
 _STEPS_SHOWN = 2  # significant digits of a step
@@ -45,6 +47,7 @@ class StoredWeights:
         self._files: list[ShardedFile] = []
         self._stored: dict[str, StoredArray] = {}
         self._is_closed = False
+        self._window: tuple[BinaryIO | None, int, bytes] = None, 0, b""
         declared = Declared(beside.limits)
         try:
             for group in groups:
@@ -85,12 +88,27 @@ class StoredWeights:
         stored = self._stored.get(name)
         if entry is None or stored is None or entry.size > _FEW or entry.stored_as not in _STRUCT:
             return b""
-        block = b"".join(map(bytes, stored.rows()))
+        block = self._read_beside(stored) or b"".join(map(bytes, stored.rows()))
         if entry.quantization is None:
             return block
         kind = entry.quantization
         numbers = struct.unpack(f"<{entry.size}{_STRUCT[kind.dtype]}", block)
         return b"".join(struct.pack("<f", number * kind.scale + kind.least) for number in numbers)
+
+    def _read_beside(self, stored: StoredArray) -> bytes:
+        """Return the bytes of a small array, read together with its neighbours; none if they cannot all be read."""
+        file, start, window = self._window
+        if (found := stored.file()) is not file or not start <= stored.offset <= start + len(window) - stored.size:
+            try:
+                found.seek(stored.offset)
+                window = found.read(_WINDOW) or b""
+            except OSError:
+                return b""
+            require_unchanged(found)
+            start = stored.offset
+            self._window = found, start, window
+        few = window[stored.offset - start :][: stored.size]
+        return few if len(few) == stored.size else b""
 
     def close(self) -> None:
         """Close all files."""

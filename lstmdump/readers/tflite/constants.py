@@ -9,9 +9,10 @@ a constant.
 
 import math
 from collections.abc import Callable
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 from lstmdump.errors import CorruptModel
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.model.tensor import Array, Cuts, Tensor
 from lstmdump.readers.raw_array import StoredArray, from_bfloat16
 from lstmdump.readers.tflite import schema

@@ -5,8 +5,7 @@ All is found by what the operators take, backwards from a tensor. Each search is
 
 # Annotations are not postponed: typing compiles each postponed annotation of a NamedTuple when it is imported.
 
-from typing import NamedTuple
-
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.model.settings import ActivationName
 from lstmdump.readers.tflite import schema
 from lstmdump.readers.tflite.constants import StoredConstants, TensorPlace

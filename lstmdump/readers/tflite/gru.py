@@ -15,8 +15,9 @@ step of one tensor in turn.
 # Annotations are not postponed: typing compiles each postponed annotation of a NamedTuple when it is imported.
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.model.settings import ActivationName
 from lstmdump.model.tensor import Array, Tensor, derived, transposed
 from lstmdump.readers.tflite import loops, schema

@@ -8,8 +8,8 @@ before an LSTM, no network is described, and each LSTM is run by itself, as in a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
 
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.model.network import (
     INPUT,
     NetworkCall,

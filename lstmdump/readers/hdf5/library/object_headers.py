@@ -15,10 +15,11 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 import h5py
 
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.readers.hdf5.library.calls import H5pyCall
 
 # The start of an object header, and of each message in it: type, length and flags.

@@ -13,9 +13,10 @@ Keras 3             `{"args": [{"class_name": "__keras_tensor__", "config": {"ke
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from lstmdump.errors import CorruptModel
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.readers.keras.architecture.config import ConfigLayer
 
 _TENSOR, _CONSTANT = "__keras_tensor__", "_CONSTANT_VALUE"

@@ -8,9 +8,10 @@ calls of one layer are consecutive, so the highest shows how many of them are no
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from lstmdump.errors import CorruptModel
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.readers.keras.architecture.calls import StatedCall, TensorReference, read_calls, read_references
 from lstmdump.readers.keras.architecture.config import Config, ConfigLayer
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from lstmdump.errors import CorruptModel
 from lstmdump.model.limits import Limits, limit_exceeded
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.model.network import (
     NetworkCall,
     NetworkDescription,

@@ -16,8 +16,9 @@ initial state, or of an inconsistent graph. None of this is an error, as reading
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.model.tree import Layer, LayerPath, Source
 from lstmdump.readers.keras.architecture.config import ConfigLayer
 from lstmdump.readers.keras.architecture.expected_layers import LeafLayer

@@ -16,10 +16,10 @@ and back from their products and sums to the source of the other operand.
 # Annotations are not postponed: typing compiles each postponed annotation of a NamedTuple when it is imported.
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from lstmdump.errors import CannotReplay
 from lstmdump.model.cell_classes import BLOCK_OPERATIONS
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.readers.tensorflow.graph.cell_walk import ACTIVATIONS, CLIPPING, CellWalk
 from lstmdump.readers.tensorflow.graph.cells import ADDING, PIECE, SPLIT, GraphCell, variables_behind
 from lstmdump.readers.tensorflow.graph.graph_def import Node, scalar

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import NamedTuple
 
 from lstmdump.errors import CannotReplay
 from lstmdump.model.cell_classes import BLOCK_OPERATIONS
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.readers.tensorflow.graph import cell_equations
 from lstmdump.readers.tensorflow.graph.cell_equations import Equations
 from lstmdump.readers.tensorflow.graph.cells import SPLIT, GraphCell, read_split_cell

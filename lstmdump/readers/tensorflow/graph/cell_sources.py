@@ -7,9 +7,8 @@ the outputs of both halves of a bidirectional network. Measured on graphs of Ten
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from lstmdump.model.cell_classes import BLOCK_OPERATIONS
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.readers.tensorflow.graph import cell_inputs, loops
 from lstmdump.readers.tensorflow.graph.cell_outputs import SELECTING, CellOutputs
 from lstmdump.readers.tensorflow.graph.graph_def import Node, scalar

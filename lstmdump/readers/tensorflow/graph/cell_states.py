@@ -9,9 +9,9 @@ around the step. Measured on graphs of TensorFlow 1.12 and 2.21, with both forms
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from lstmdump.model.cell_classes import BLOCK_OPERATIONS
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.readers.tensorflow.graph import cell_inputs, loops
 from lstmdump.readers.tensorflow.graph.cell_outputs import SELECTING, CellOutputs
 from lstmdump.readers.tensorflow.graph.cells import ADDING, JOINING, SPLIT, GraphCell

@@ -11,9 +11,10 @@ their names are a single operation with the forget bias among its attributes. Me
 import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from lstmdump.model.cell_classes import BLOCK_OPERATIONS
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.readers.tensorflow.graph.graph_def import Graph, Node, Nodes, constant, scalar
 
 if TYPE_CHECKING:

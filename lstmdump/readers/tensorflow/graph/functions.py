@@ -7,10 +7,10 @@ In the body of a function, an input is named `node:output:0`, or after an argume
 # Annotations are not postponed: typing compiles each postponed annotation of a NamedTuple when it is imported.
 
 from collections.abc import Collection, Iterator
-from typing import NamedTuple
 
 from lstmdump.errors import CorruptModel
 from lstmdump.model.limits import limit_exceeded
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.readers.protobuf import Message
 from lstmdump.readers.tensorflow.graph.graph_def import Graph, Node, Nodes
 

@@ -5,8 +5,7 @@ The sum of all gates may be cut into four, by `split` or by slices of columns, a
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.readers.gate_sums import PARTS, GatePart, find_part, read_terms
 from lstmdump.readers.tensorflow.graph.cell_walk import CellWalk
 from lstmdump.readers.tensorflow.graph.cells import ADDING, JOINING, SPLIT, VARIABLES, are_pieces, variables_behind

@@ -10,11 +10,12 @@ import mmap
 import os
 import weakref
 from contextlib import suppress
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 from lstmdump.errors import CorruptModel
 from lstmdump.model import budget
 from lstmdump.model.location import Location
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.model.tensor import Array, Cuts, Tensor
 from lstmdump.readers.protobuf import Buffer, varint
 from lstmdump.readers.raw_array import StoredArray

@@ -9,8 +9,8 @@ of the node the last values.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.readers.tensorflow.graph.functions import LOOPS, FunctionBody
 from lstmdump.readers.tensorflow.graph.graph_def import PASSING, Node, Nodes
 

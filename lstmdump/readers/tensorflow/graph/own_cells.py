@@ -18,9 +18,9 @@ h' that the same cell computed. Written for and measured on graphs of TensorFlow
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from lstmdump.errors import CannotReplay
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.readers.tensorflow.graph import functions as graph_functions
 from lstmdump.readers.tensorflow.graph.cell_walk import ACTIVATIONS, CLIPPING
 from lstmdump.readers.tensorflow.graph.cells import ADDING, JOINING, OWN, SPLIT, GraphCell

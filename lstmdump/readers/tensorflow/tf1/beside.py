@@ -9,8 +9,8 @@ that a `Saver` wrote over `average_name` holds the averages alone: they are the 
 
 import re
 from collections.abc import Collection, Mapping
-from typing import NamedTuple
 
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.model.sentences import count, plural
 from lstmdump.model.tensor import Tensor
 

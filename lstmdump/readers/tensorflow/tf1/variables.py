@@ -4,9 +4,9 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from lstmdump.errors import CorruptModel
+from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.model.settings import DeferredSettings
 from lstmdump.model.tensor import Array, Cuts, Tensor, chained
 from lstmdump.model.tree import LayerPath, Sources, Weight
