@@ -34,6 +34,7 @@ _MANY: dict[str, Callable[[Path], Path]] = {
     ".onnx, a cell of 100 steps": lambda path: runtime_inputs.write_unrolled(path, 100),
     ".onnx, a cell of 1,000 steps": lambda path: runtime_inputs.write_unrolled(path, 1_000),
 }
+_TWO_LAYERS = "graph model of TensorFlow.js, 2 layers"
 _LIMIT = 1.7
 
 
@@ -44,7 +45,8 @@ def _name_large(kind: str) -> str:
 def _prepare(place: Workspace) -> list[Command]:
     place.need(6 * place.sizes.large)
     m = units(place.sizes.large)
-    paths = dict(_SMALL)
+    two = runtime_inputs.write_graph_models(place.folder / "two", _GRAPH_MODEL, 2)
+    paths = _SMALL | {_TWO_LAYERS: two}
     for number, (kind, write) in enumerate(_LARGE.items()):
         paths[_name_large(kind)] = write(place.folder / f"large{number}", m, m)
     for number, (kind, write_many) in enumerate(_MANY.items()):
@@ -54,7 +56,7 @@ def _prepare(place: Workspace) -> list[Command]:
 
 
 def _goals(_: Sizes) -> list[Goal]:
-    judged = [*_SMALL, *map(_name_large, _LARGE)]
+    judged = [*_SMALL, _TWO_LAYERS, *map(_name_large, _LARGE)]
     what = f"{machine.word_of_start_up()} of `show --json` of other runtimes over `import click, json`"
     figures, beside = ({kind: start_up(kind, YARDSTICK.name) for kind in kinds} for kinds in (judged, _MANY))
     return [Goal(what, _LIMIT, "×", figures, beside)]

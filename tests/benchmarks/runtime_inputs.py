@@ -88,3 +88,22 @@ def write_tfjs(directory: Path, d: int, m: int) -> Path:
     path = directory / "model.json"
     path.write_text(json.dumps(model), "utf-8")
     return path
+
+
+def write_graph_models(directory: Path, model: Path, layers: int) -> Path:
+    """Write the graph model of TensorFlow.js whose JSON is at `model`, of one layer `enc`, with so many of them."""
+    directory.mkdir()
+    made = json.loads(model.read_text("utf-8"))
+    nodes, (group,) = made["modelTopology"]["node"], made["weightsManifest"]
+    shared = [node for node in nodes if "enc" not in node["name"]]
+    made["modelTopology"]["node"] = [*shared]
+    made["weightsManifest"] = []
+    for number in range(layers):
+        own = json.dumps([[node for node in nodes if node not in shared], group]).replace("enc", f"enc{number or ''}")
+        own_nodes, own_group = json.loads(own)
+        made["modelTopology"]["node"] += own_nodes
+        made["weightsManifest"].append(own_group | {"paths": [f"group{number + 1}-shard1of1.bin"]})
+        (directory / f"group{number + 1}-shard1of1.bin").write_bytes((model.parent / group["paths"][0]).read_bytes())
+    path = directory / "model.json"
+    path.write_text(json.dumps(made), "utf-8")
+    return path

@@ -35,6 +35,15 @@ def test_graphs_hold_an_lstm(write: Callable[[Path, int], Path], tmp_path: Path)
         assert [lstm.units for lstm in model.lstms] == [4]
 
 
+def test_graph_models_of_two_layers_hold_the_arrays_of_one_twice(tmp_path: Path) -> None:
+    written = runtime_inputs.write_graph_models(tmp_path / "model", runtime_cases._GRAPH_MODEL, 2)
+    with lstmdump.open(runtime_cases._GRAPH_MODEL) as one, lstmdump.open(written) as two:
+        (expected,) = one.lstms
+        assert [lstm.name for lstm in two.lstms] == ["enc", "enc1"]
+        for lstm in two.lstms:
+            np.testing.assert_array_equal(lstm.gates["f"].U.read(), expected.gates["f"].U.read())
+
+
 def test_every_model_that_is_judged_or_shown_is_measured(tmp_path: Path) -> None:
     commands = runtime_cases._prepare(Workspace(tmp_path, QUICK, ExitStack(), str))
     (goal,) = runtime_cases._goals(QUICK)
