@@ -1,6 +1,6 @@
 """What the sums of gates have in common in graphs of all runtimes: terms that are added, and cut in four by columns."""
 
-# Annotations are not postponed: typing compiles each postponed annotation of a NamedTuple when it is imported.
+from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TypeVar

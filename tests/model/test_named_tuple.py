@@ -8,10 +8,12 @@ import subprocess
 import sys
 import typing
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import lstmdump
 from lstmdump.model.named_tuple import NamedTuple
 
 
@@ -111,3 +113,10 @@ def test_annotations_that_are_not_text_need_the_future_import() -> None:
     assert (
         done.stderr.splitlines()[-1] == "TypeError: A has no fields; its module needs the future import of annotations"
     )
+
+
+def test_every_module_that_makes_such_classes_has_the_future_import() -> None:
+    modules = [path.read_text("utf-8") for path in Path(lstmdump.__file__).parent.rglob("*.py")]
+    making = [text for text in modules if "from lstmdump.model.named_tuple import NamedTuple" in text]
+    assert making
+    assert all("\nfrom __future__ import annotations\n" in text for text in making)

@@ -3,7 +3,8 @@
 A pickle of a kilobyte can name an array of 2**63 elements, so no size is believed before it is known to be stored.
 """
 
-# Annotations are not postponed here: a NamedTuple compiles each that is, and every `show` would wait for it.
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 from typing import BinaryIO

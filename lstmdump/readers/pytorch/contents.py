@@ -4,7 +4,8 @@ People save state dicts, dictionaries with a state dict among other things, and 
 state dict is told by what is in it: arrays, under names with dots.
 """
 
-# Annotations are not postponed here: a NamedTuple compiles each that is, and every `show` would wait for it.
+from __future__ import annotations
+
 import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any

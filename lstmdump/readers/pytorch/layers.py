@@ -5,7 +5,8 @@ and, if there is one, of `encoder/l0_reverse`. nn.GRU and nn.RNN have the same n
 no number.
 """
 
-# Annotations are not postponed here: a NamedTuple compiles each that is, and every `show` would wait for it.
+from __future__ import annotations
+
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
@@ -51,7 +52,7 @@ class PlacedLayers(NamedTuple):
     root: Layer
     notes: tuple[str, ...]
     sources: Callable[[], Sources]
-    network: "Callable[[], NetworkDescription | None]"
+    network: Callable[[], NetworkDescription | None]
 
 
 class _Place(NamedTuple):
@@ -217,7 +218,7 @@ def _read_settings(one: _Place, layers: Collection[LayerPath], facts: ModuleFact
     )
 
 
-def _describe_network(layers: Mapping[LayerPath, list[tuple[_Place, Tensor]]]) -> "NetworkDescription | None":
+def _describe_network(layers: Mapping[LayerPath, list[tuple[_Place, Tensor]]]) -> NetworkDescription | None:
     """Return the network within each module of recurrent layers."""
     from lstmdump.readers.pytorch import network  # commands that run no layer need none
 

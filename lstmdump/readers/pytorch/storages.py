@@ -3,7 +3,8 @@
 Source: `torch/_utils.py`, `torch/storage.py` and `torch/serialization.py` in PyTorch 2.13, and files of 1.x.
 """
 
-# Annotations are not postponed here: a NamedTuple compiles each that is, and every `show` would wait for it.
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from typing import Any
 

@@ -5,7 +5,7 @@ integer numbers, or be handed into the body of a loop that does not change it, o
 a constant.
 """
 
-# Annotations are not postponed: typing compiles each postponed annotation of a NamedTuple when it is imported.
+from __future__ import annotations
 
 import math
 from collections.abc import Callable
@@ -40,7 +40,7 @@ class TensorPlace(NamedTuple):
         """The operator that computes it; None for an input of the subgraph, and for a constant."""
         return self.graph.producers.get(self.number)
 
-    def at(self, number: int) -> "TensorPlace":
+    def at(self, number: int) -> TensorPlace:
         """Return another tensor of the same subgraph."""
         return TensorPlace(self.graph, number)
 

@@ -3,7 +3,7 @@
 All is found by what the operators take, backwards from a tensor. Each search is bounded in steps.
 """
 
-# Annotations are not postponed: typing compiles each postponed annotation of a NamedTuple when it is imported.
+from __future__ import annotations
 
 from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.model.settings import ActivationName

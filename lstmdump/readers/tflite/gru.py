@@ -12,7 +12,7 @@ into those of z and r. Everything has to be there: the loop hands h' to its next
 step of one tensor in turn.
 """
 
-# Annotations are not postponed: typing compiles each postponed annotation of a NamedTuple when it is imported.
+from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any

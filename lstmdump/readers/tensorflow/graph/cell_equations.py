@@ -13,7 +13,7 @@ Operations are matched by structure, not by name: forward from each output of th
 and back from their products and sums to the source of the other operand.
 """
 
-# Annotations are not postponed: typing compiles each postponed annotation of a NamedTuple when it is imported.
+from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 

@@ -6,7 +6,7 @@ their names are a single operation with the forget bias among its attributes. Me
 2.21.
 """
 
-# Annotations are not postponed: typing compiles each postponed annotation of a NamedTuple when it is imported.
+from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
@@ -58,7 +58,7 @@ class GraphCell(NamedTuple):
     forget_bias: float | None
     known_order: bool
     node: Node
-    own: "OwnEquations | None" = None
+    own: OwnEquations | None = None
 
 
 def cells(graph: Graph) -> Iterator[GraphCell]:

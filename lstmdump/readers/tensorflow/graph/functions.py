@@ -4,7 +4,7 @@ In the body of a function, an input is named `node:output:0`, or after an argume
 `function.proto`.
 """
 
-# Annotations are not postponed: typing compiles each postponed annotation of a NamedTuple when it is imported.
+from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 

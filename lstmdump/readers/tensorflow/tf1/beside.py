@@ -5,7 +5,7 @@ the moving average that `tf.train.ExponentialMovingAverage` keeps, `lstm/kernel/
 that a `Saver` wrote over `average_name` holds the averages alone: they are the weights then.
 """
 
-# Annotations are not postponed: typing compiles each postponed annotation of a NamedTuple when it is imported.
+from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping

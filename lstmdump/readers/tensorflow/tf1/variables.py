@@ -1,6 +1,6 @@
 """The layers of a TensorFlow 1 model by the names of its variables, without variables that are not weights."""
 
-# Annotations are not postponed: typing compiles each postponed annotation of a NamedTuple when it is imported.
+from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
