@@ -52,7 +52,9 @@ def read_graph(
         format_word=Format.TFJS.value,
         known=[name.removeprefix(prefix) for name in known],
     )
-    return model._replace(notes=(*model.notes, *stored.note_quantized()))
+    of_layers = {tensor.name for layer in model.root.walk() for tensor in layer.weights.values()}
+    quantized = stored.note_quantized(name for name in stored.entries if name in of_layers)
+    return model._replace(notes=(*model.notes, *quantized))
 
 
 def _require_text(names: Iterable[str], called: str) -> None:

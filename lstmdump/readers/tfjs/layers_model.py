@@ -55,7 +55,7 @@ def read_layers(topology: object, stored: StoredWeights, called: str, limits: Li
     root = grow(weights, places.kinds, places.settings, limits)
     beside = tuple(stored.tensors[name] for name in stored.tensors if _is_beside(name, stored))
     notes = [*([] if weights else [NO_ARRAYS]), *([NO_CLASSES] if architecture is None else []),
-             *stored.note_quantized(), *_note_beside(beside)]  # fmt: skip
+             *stored.note_quantized(stored.entries), *_note_beside(beside)]  # fmt: skip
     return Model(
         Format.TFJS.value,
         producer,

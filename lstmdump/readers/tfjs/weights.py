@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import BinaryIO, cast
 
@@ -116,9 +116,10 @@ class StoredWeights:
         for file in self._files:
             file.close()
 
-    def note_quantized(self) -> list[str]:
-        """Return the note on the arrays that are stored with fewer bits than they are read with."""
-        quantized = [entry for entry in self.entries.values() if entry.quantization is not None and entry.shape]
+    def note_quantized(self, names: Iterable[str]) -> list[str]:
+        """Return the note on those of the arrays `names` that are stored with fewer bits than they are read with."""
+        entries = [self.entries[name] for name in names]
+        quantized = [entry for entry in entries if entry.quantization is not None and entry.shape]
         if not quantized:
             return []
         kinds = " and ".join(sorted({entry.stored_as for entry in quantized}))

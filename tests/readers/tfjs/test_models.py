@@ -6,6 +6,8 @@ gates, of quantized models as TensorFlow.js restores them, and `*.io.npz` an inp
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -107,6 +109,20 @@ def test_a_quantized_model_has_a_note_on_its_steps() -> None:
     assert [note.partition(":")[0] for note in notes] == [
         "8 arrays stored as uint8, in steps of at most 0.0088 (first/lstm_cell/bias)"
     ]
+
+
+def test_a_quantized_constant_that_no_layer_has_is_not_in_the_note(tmp_path: Path) -> None:
+    copied = Path(shutil.copytree(MODELS / "graph-plain-f32", tmp_path / "model"))
+    shard = copied / "group1-shard1of1.bin"
+    shard.write_bytes(shard.read_bytes() + bytes(6))
+    stated = json.loads((copied / "model.json").read_text("utf-8"))
+    zeros = {"name": "zeros", "shape": [1, 6], "dtype": "float32"}
+    stated["weightsManifest"][0]["weights"].append(
+        zeros | {"quantization": {"dtype": "uint8", "original_dtype": "float32", "min": 0, "scale": 1}}
+    )
+    (copied / "model.json").write_text(json.dumps(stated), "utf-8")
+    with lstmdump.open(copied) as model:
+        assert model.model.notes == ()
 
 
 def test_an_array_is_not_read_after_the_model_is_closed() -> None:
