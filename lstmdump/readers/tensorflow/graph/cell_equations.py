@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from lstmdump.errors import CannotReplay
 from lstmdump.model.cell_classes import BLOCK_OPERATIONS
 from lstmdump.model.named_tuple import NamedTuple
+from lstmdump.model.settings import ActivationName
 from lstmdump.readers.tensorflow.graph.cell_walk import ACTIVATIONS, CLIPPING, CellWalk
 from lstmdump.readers.tensorflow.graph.cells import ADDING, PIECE, SPLIT, GraphCell, variables_behind
 from lstmdump.readers.tensorflow.graph.graph_def import Node, scalar
@@ -41,6 +42,7 @@ class Equations(NamedTuple):
         projection_clip: likewise for the projected output.
         state: the name of the node output that is c', clipped if the next step takes it so.
         before: the input of a node that is c, the cell state before the step.
+        recurrent_activation: the activation of the gates, by Keras's name.
     """
 
     activation: str
@@ -49,6 +51,7 @@ class Equations(NamedTuple):
     projection_clip: float | None = None
     state: str = ""
     before: str = ""
+    recurrent_activation: ActivationName = "sigmoid"
 
 
 def read(cell: GraphCell, variables: Mapping[str, Sequence[str]]) -> Equations:
@@ -63,7 +66,8 @@ def read(cell: GraphCell, variables: Mapping[str, Sequence[str]]) -> Equations:
         if cell.own.problem is not None:
             raise CannotReplay(cell.own.problem)
         own = cell.own
-        return Equations(own.activation, own.output, own.cell_clip, state=own.state, before=own.before)
+        return Equations(own.activation, own.output, own.cell_clip, state=own.state, before=own.before,
+                         recurrent_activation=own.recurrent_activation)  # fmt: skip
     return _read_split(cell, variables) if cell.operation == SPLIT else _read_block(cell, variables)
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from lstmdump.errors import CannotReplay
-from lstmdump.readers.tensorflow.graph.cells import variables_behind
+from lstmdump.model.settings import ActivationName
+from lstmdump.readers.tensorflow.graph.cells import ADDING, variables_behind
 from lstmdump.readers.tensorflow.graph.graph_def import Node, scalar
 from lstmdump.readers.tensorflow.graph.walk import Walk
 
@@ -12,6 +15,8 @@ ACTIVATIONS = {"Tanh": "tanh", "Sigmoid": "sigmoid", "Relu": "relu", "Relu6": "r
 """Keras's names of activations that are a single operation, by that."""
 
 CLIPPING = ("Minimum", "Maximum", "ClipByValue")
+_SIX = 6.0  # in the hard sigmoid of Keras 3
+_EXACT = 1e-6  # of a number in float32
 _NEXT = ("Concat", "ConcatV2", "Merge", "Mul", "NextIteration", "Select", "SelectV2")  # take a state to the next step
 
 
@@ -60,3 +65,52 @@ class CellWalk(Walk):
             else:
                 break
         return name, low, high
+
+    def match_sigmoid(self, name: str | None) -> tuple[ActivationName, str] | None:
+        """Return the sigmoid or hard sigmoid whose result `name` is, by Keras's name, and the output that it takes.
+
+        A hard sigmoid is a·z + b, kept between 0 and 1, as in Keras 2, or relu6(z + 3) / 6, as in Keras 3.
+        """
+        node = self.at(name)
+        if name is None or node is None or not node.inputs:
+            return None
+        if node.operation == "Sigmoid":
+            return "sigmoid", node.inputs[0]
+        inner, low, high = self.match_clipping(name)
+        if (low, high) == (0.0, 1.0):
+            shifted = self._match_number(inner, ADDING)
+            scaled = None if shifted is None else self._match_scaling(shifted[0])
+            return None if shifted is None or scaled is None else (_name_ramp(scaled[1], shifted[1]), scaled[0])
+        scaled = self._match_scaling(name)
+        ramp = None if scaled is None else self.at(scaled[0])
+        if scaled is None or ramp is None or ramp.operation != "Relu6" or abs(_SIX * scaled[1] - 1) > _EXACT:
+            return None
+        shifted = self._match_number(ramp.inputs[0], ADDING)
+        return (_name_ramp(scaled[1], shifted[1] / _SIX), shifted[0]) if shifted is not None else None
+
+    def _match_scaling(self, name: str) -> tuple[str, float] | None:
+        """Return the output that is multiplied with a number, or divided by one, to give `name`, and the factor."""
+        divided = self._match_number(name, ("RealDiv",))
+        if divided is not None:
+            return (divided[0], 1 / divided[1]) if divided[1] else None
+        return self._match_number(name, ("Mul",))
+
+    def _match_number(self, name: str, operations: Collection[str]) -> tuple[str, float] | None:
+        """Return the operands of `name`, an output of one of `operations` with a constant number as its second input.
+
+        The number may come first, but for a division.
+        """
+        node = self.at(name)
+        if node is None or node.operation not in operations or len(node.inputs) != 2:
+            return None
+        for turn in (1, 0) if node.operation != "RealDiv" else (1,):
+            source = self.at(node.inputs[turn])
+            number = None if source is None else scalar(source)
+            if number is not None:
+                return self.origin(node.inputs[1 - turn]), number
+        return None
+
+
+def _name_ramp(slope: float, offset: float) -> ActivationName:
+    """Return the hard sigmoid with these numbers, which are not those of every release of Keras."""
+    return {"class_name": "HardSigmoid", "config": {"alpha": slope, "beta": offset}}

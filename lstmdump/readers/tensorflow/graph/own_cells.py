@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from lstmdump.errors import CannotReplay
 from lstmdump.model.named_tuple import NamedTuple
+from lstmdump.model.settings import ActivationName
 from lstmdump.readers.tensorflow.graph import functions as graph_functions
 from lstmdump.readers.tensorflow.graph.cell_walk import ACTIVATIONS, CLIPPING
 from lstmdump.readers.tensorflow.graph.cells import ADDING, JOINING, OWN, SPLIT, GraphCell
@@ -35,7 +36,7 @@ _GATES = "ifco"
 
 
 class OwnEquations(NamedTuple):
-    """The equations of a cell of the user's own, which are those of an LSTM whose gates go through sigmoid.
+    """The equations of a cell of the user's own, which are those of an LSTM.
 
     Attributes:
         order: The order of the gates in the columns of its arrays; empty if each gate has arrays of its own.
@@ -49,6 +50,7 @@ class OwnEquations(NamedTuple):
         problem: Why the cell cannot be replayed: it has two activations, or other bounds.
         state: The output that is c', clipped if the next step takes it so.
         before: The output that is c, the cell state before the step.
+        recurrent_activation: The activation of the gates: sigmoid or a hard sigmoid.
     """
 
     order: str
@@ -62,6 +64,14 @@ class OwnEquations(NamedTuple):
     problem: str | None = None
     state: str = ""
     before: str = ""
+    recurrent_activation: ActivationName = "sigmoid"
+
+
+class _Gate(NamedTuple):
+    """A gate: its sum, and what that goes through."""
+
+    sum: GateSum
+    activation: ActivationName
 
 
 class _Step(NamedTuple):
@@ -74,6 +84,7 @@ class _Step(NamedTuple):
         state: The output that is c', after its clipping.
         output: The output that is h'.
         of_state: The activation of c', by Keras's name.
+        of_gates: The activations of i, f and o.
     """
 
     sums: Mapping[str, GateSum]
@@ -82,6 +93,7 @@ class _Step(NamedTuple):
     state: str
     output: str
     of_state: str
+    of_gates: tuple[ActivationName, ...]
 
 
 def find(graph: Graph, is_named: Callable[[str], bool]) -> Iterator[GraphCell]:
@@ -132,12 +144,13 @@ class _Search(SumWalk):
                 if gate is None or forget is None:
                     continue
                 for state, of_state, output_gate, output in self._list_outputs(total.name):
-                    sums = {"i": gate, "f": forget, "c": candidate, "o": output_gate}
-                    return _Step(sums, activation, before, state, output, of_state)
+                    sums = {"i": gate.sum, "f": forget.sum, "c": candidate, "o": output_gate.sum}
+                    of_gates = (gate.activation, forget.activation, output_gate.activation)
+                    return _Step(sums, activation, before, state, output, of_state, of_gates)
         return None
 
-    def _read_forget_gate(self, total: Node, new: str) -> tuple[GateSum | None, str]:
-        """Return the sum of the forget gate and the state that it multiplies, if `total` adds that to `new`."""
+    def _read_forget_gate(self, total: Node, new: str) -> tuple[_Gate | None, str]:
+        """Return the forget gate and the state that it multiplies, if `total` adds that to `new`."""
         kept = self.at(self.other(total, new)) if total.operation in ADDING else None
         if kept is not None and kept.operation == "Mul" and len(kept.inputs) == 2:
             for turn in (0, 1):
@@ -146,7 +159,7 @@ class _Search(SumWalk):
                     return gate, self.origin(kept.inputs[1 - turn])
         return None, ""
 
-    def _list_outputs(self, total: str) -> Iterator[tuple[str, str, GateSum, str]]:
+    def _list_outputs(self, total: str) -> Iterator[tuple[str, str, _Gate, str]]:
         """Yield the state made of `total`, its activation, the gate that multiplies the activated one, and the product.
 
         The state is `total` itself or, where that is clipped, what this gives.
@@ -167,11 +180,11 @@ class _Search(SumWalk):
         for name in clipped:
             yield from (taker.name for taker in self.takers(name) if taker.operation in CLIPPING)
 
-    def _read_gate(self, name: str | None) -> GateSum | None:
-        """Return the sum that the sigmoid at `name` takes, or None if there is none."""
-        node = self.at(name)
-        is_gate = node is not None and node.operation == "Sigmoid" and node.inputs
-        return self.read_sum(node.inputs[0]) if node is not None and is_gate else None
+    def _read_gate(self, name: str | None) -> _Gate | None:
+        """Return the gate whose result `name` is, or None if there is none."""
+        found = self.match_sigmoid(name)
+        total = None if found is None else self.read_sum(found[1])
+        return None if found is None or total is None else _Gate(total, found[0])
 
     def is_previous(self, name: str, outputs: set[str]) -> bool:
         """Return whether the output `name` is one of `outputs`, of the step before or of the last turn of a loop."""
@@ -248,7 +261,7 @@ def _describe(nodes: Nodes, steps: Sequence[_Step]) -> GraphCell | None:
         return None  # two gates that share an array are not those of an LSTM
     activation, clip, problem = _read_settings(nodes, first)
     own = OwnEquations(order, first.output, known[0].taken, known[0].state_first, known[0].is_known, units,
-                       activation, clip, problem, first.state, first.before)  # fmt: skip
+                       activation, clip, problem, first.state, first.before, first.of_gates[0])  # fmt: skip
     return GraphCell(OWN, variables, sums["f"].added, known[0].is_known, first.node, own)
 
 
@@ -274,6 +287,8 @@ def _read_settings(nodes: Nodes, step: _Step) -> tuple[str, float | None, str | 
     activation = ACTIVATIONS[step.node.operation]
     if step.of_state != activation:
         return activation, None, f"its candidate goes through {activation}, but its cell state through {step.of_state}"
+    if any(of_gate != step.of_gates[0] for of_gate in step.of_gates):
+        return activation, None, "its gates go through different activations"
     try:
         return activation, _Search(nodes).read_bound(step.state, "cell state"), None
     except CannotReplay as error:

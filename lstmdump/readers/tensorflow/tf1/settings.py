@@ -77,7 +77,7 @@ def _read_equations(cell: TF1Cell) -> LayerSettings:
         return LayerSettings(cannot_replay=str(error))
     return LayerSettings(
         activation=found.activation,
-        recurrent_activation="sigmoid",
+        recurrent_activation=found.recurrent_activation,
         cell_clip=bound(found.cell_clip, "cell_clip"),
         projection_clip=bound(found.projection_clip, "projection_clip"),
     )
