@@ -12,7 +12,7 @@ from lstmdump.model.tree import Model
 from lstmdump.readers.detect import Format
 from lstmdump.readers.tensorflow import frozen_graph
 from lstmdump.readers.tensorflow.graph.graph_def import Graph
-from lstmdump.readers.tfjs import graph_text
+from lstmdump.readers.tfjs import graph_text, repeated_arrays
 from lstmdump.readers.tfjs.weights import StoredWeights
 
 _READ = "/ReadVariableOp"  # the end of the name of a variable, which the converter made a constant
@@ -41,20 +41,26 @@ def read_graph(
     _require_text(constants, called)
     known = [name for name in constants if name.endswith(_READ)]
     prefix = _find_prefix(known)
-    graph = Graph(graph_text.encode(topology, stored.read_few, prefix, called, limits), limits)
     version = generated_by if isinstance(generated_by, str) and _VERSION.fullmatch(generated_by) else None
-    model = frozen_graph.describe(
-        graph,
-        {name.removeprefix(prefix): tensor for name, tensor in constants.items()},
-        limits,
-        producer=f"tensorflow {version}" if version else "tensorflow",
-        release=stored.close,
-        format_word=Format.TFJS.value,
-        known=[name.removeprefix(prefix) for name in known],
-    )
+
+    def describe(copies: Mapping[str, str]) -> Model:
+        return frozen_graph.describe(
+            Graph(graph_text.encode(topology, stored.read_few, prefix, called, limits, copies), limits),
+            {name.removeprefix(prefix): tensor for name, tensor in constants.items() if name not in copies},
+            limits,
+            producer=f"tensorflow {version}" if version else "tensorflow",
+            release=stored.close,
+            format_word=Format.TFJS.value,
+            known=[name.removeprefix(prefix) for name in known if name not in copies],
+        )
+
+    model = describe({})
+    copies = repeated_arrays.find(model, stored, known, _READ)
+    if copies:
+        model = describe(copies)
     of_layers = {tensor.name for layer in model.root.walk() for tensor in layer.weights.values()}
     quantized = stored.note_quantized(name for name in stored.entries if name in of_layers)
-    return model._replace(notes=(*model.notes, *quantized))
+    return model._replace(notes=(*model.notes, *repeated_arrays.note(copies), *quantized))
 
 
 def _require_text(names: Iterable[str], called: str) -> None:

@@ -10,6 +10,7 @@ the rules of protocol buffers for JSON, in which integers are texts and bytes ar
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from lstmdump.errors import CorruptModel
@@ -42,7 +43,14 @@ _Attributes: TypeAlias = dict[tuple[str, str, Any], bytes]
 """The entries of attributes that are one text or truth value in JSON, by name, kind of value, and the value."""
 
 
-def encode(topology: Mapping[str, Any], content: Content, prefix: str, called: str, limits: Limits) -> bytes:
+def encode(
+    topology: Mapping[str, Any],
+    content: Content,
+    prefix: str,
+    called: str,
+    limits: Limits,
+    copies: Mapping[str, str] = MappingProxyType({}),
+) -> bytes:
     """Return the GraphDef that `topology`, parsed from JSON, stands for.
 
     Args:
@@ -51,6 +59,7 @@ def encode(topology: Mapping[str, Any], content: Content, prefix: str, called: s
         prefix: what is left out at the start of names.
         called: the name of the JSON file in error messages.
         limits: the limits of the model.
+        copies: constants that are left out, each with the name of the one in its place.
 
     Raises:
         CorruptModel: It is not a graph.
@@ -61,9 +70,11 @@ def encode(topology: Mapping[str, Any], content: Content, prefix: str, called: s
         raise CorruptModel(f"{called} holds a graph without nodes")
     if len(nodes) > limits.nodes:
         raise limit_exceeded("nodes", f"{called} holds a graph of {len(nodes):,} nodes", needed=len(nodes))
-    read = {node.name: node for node in (_read_node(node, called) for node in nodes)}
-    names = _Names(prefix)
-    if len({names[name] for name in read}) < len(nodes):
+    all_read = [_read_node(node, called) for node in nodes]
+    kept = [node for node in all_read if node.name not in copies] if copies else all_read
+    read = {node.name: node for node in kept}
+    names = _Names(prefix, copies)
+    if len({names[name] for name in read}) < len(kept):
         raise CorruptModel(f"{called} holds a graph with two nodes of one name")
     known: _Attributes = {}
     encoded: list[bytes] = []
@@ -82,14 +93,18 @@ class _Node(NamedTuple):
 
 
 class _Names(dict[str, bytes]):
-    """The names of nodes, operations and inputs, without `prefix`, each in bytes after its length when first met."""
+    """The names of nodes, operations and inputs, each in bytes after its length when it is first met.
 
-    def __init__(self, prefix: str) -> None:
+    The names are without `prefix`, and those of `copies` are those of what they are copies of.
+    """
+
+    def __init__(self, prefix: str, copies: Mapping[str, str]) -> None:
         super().__init__()
         self._prefix = prefix
+        self._copies = copies
 
     def __missing__(self, name: str) -> bytes:
-        data = _encode_text(name.removeprefix(self._prefix))
+        data = _encode_text(self._copies.get(name, name).removeprefix(self._prefix))
         self[name] = encoded = _measure(data) + data
         return encoded
 

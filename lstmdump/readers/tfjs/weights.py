@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from typing import BinaryIO, cast
 
 from lstmdump.errors import CorruptModel, ModelClosed
@@ -94,6 +95,30 @@ class StoredWeights:
         kind = entry.quantization
         numbers = struct.unpack(f"<{entry.size}{_STRUCT[kind.dtype]}", block)
         return b"".join(struct.pack("<f", number * kind.scale + kind.least) for number in numbers)
+
+    def find_equal(self, names: Sequence[str]) -> list[list[str]]:
+        """Return which of the arrays `names`, of one shape, hold the same values: groups of two or more.
+
+        Arrays whose first blocks differ are not read any further.
+        """
+        begun = self._group(names, blocks=1)
+        return [equal for alike in begun for equal in self._group(alike)]
+
+    def _group(self, names: Sequence[str], blocks: int | None = None) -> list[list[str]]:
+        groups: dict[object, list[str]] = {}
+        for name in names if len(names) > 1 else ():
+            kind = self.entries[name].dtype, self.entries[name].quantization
+            groups.setdefault((kind, self._digest(name, blocks)), []).append(name)
+        return [group for group in groups.values() if len(group) > 1]
+
+    def _digest(self, name: str, blocks: int | None) -> bytes:
+        """Return the digest of the first `blocks` blocks of an array, or of all."""
+        from hashlib import sha256
+
+        found = sha256()
+        for block in islice(self._stored[name].rows(), blocks):
+            found.update(block)
+        return found.digest()
 
     def _read_beside(self, stored: StoredArray) -> bytes:
         """Return the bytes of a small array, read together with its neighbours; none if they cannot all be read."""

@@ -39,7 +39,8 @@ def is_turned(cell: GraphCell) -> bool | None:
     """Return whether `cell` gets the last step of its input first, or None if the graph does not show it.
 
     The input is followed back to the whole sequence that the steps are taken from, and then to a reversal, if any. In
-    an unrolled list (`Unpack`), the order is reversed if the first step of the cell takes the last element.
+    an unrolled list (`Unpack`), the order is reversed if the first step of the cell takes the last element. The steps
+    of cells found by their equations may be in any order: there, if a step takes an earlier element than that before.
     """
     walk, turned = Walk(cell.node.home), False
     block = BLOCK_OPERATIONS.get(cell.operation)
@@ -52,6 +53,9 @@ def is_turned(cell: GraphCell) -> bool | None:
         if turn is None or turn >= len(node.inputs):
             return turned or (False if is_spread else None)
         place = walk.origin(at).partition(":")[2]
+        if node.operation == "Unpack" and cell.own is not None:
+            first, second = (_find_element(walk, one, node.name) for one in cell.own.in_turn or ("", ""))
+            return None if first is None or second is None or first == second else (first > second) != turned
         if node.operation == "Unpack" and place.isdecimal() and int(place):
             return (int(place) == node.number("num") - 1) != turned
         turned ^= is_reversal(node)
@@ -59,6 +63,12 @@ def is_turned(cell: GraphCell) -> bool | None:
         at = node.inputs[turn]
         walk = walk if node.home is walk.nodes else Walk(node.home)
     return turned or None
+
+
+def _find_element(walk: Walk, taken: str, unpack: str) -> int | None:
+    """Return which element of the list that `unpack` makes is at `taken`, behind dropouts; None if it is none."""
+    name, _, place = skip_dropout(walk, walk.origin(taken)).partition(":")
+    return int(place or 0) if name == unpack and (place or "0").isdecimal() else None
 
 
 def is_reversal(node: Node) -> bool:

@@ -51,6 +51,7 @@ class OwnEquations(NamedTuple):
         state: The output that is c', clipped if the next step takes it so.
         before: The output that is c, the cell state before the step.
         recurrent_activation: The activation of the gates: sigmoid or a hard sigmoid.
+        in_turn: What two steps take as x, of which the second takes the h' of the first; empty if none show it.
     """
 
     order: str
@@ -65,6 +66,7 @@ class OwnEquations(NamedTuple):
     state: str = ""
     before: str = ""
     recurrent_activation: ActivationName = "sigmoid"
+    in_turn: tuple[str, ...] = ()
 
 
 class _Gate(NamedTuple):
@@ -260,9 +262,10 @@ def _describe(nodes: Nodes, steps: Sequence[_Step]) -> GraphCell | None:
     if len({name for names in variables.values() for name in names}) != len(variables):
         return None  # two gates that share an array are not those of an LSTM
     activation, clip, problem = _read_settings(nodes, first)
-    own = OwnEquations(order, first.output, known[0].taken, known[0].state_first, known[0].is_known, units,
-                       activation, clip, problem, first.state, first.before, first.of_gates[0])  # fmt: skip
-    return GraphCell(OWN, variables, sums["f"].added, known[0].is_known, first.node, own)
+    role = known[0]
+    own = OwnEquations(order, first.output, role.taken, role.state_first, role.is_known, units, activation, clip,
+                       problem, first.state, first.before, first.of_gates[0], role.in_turn)  # fmt: skip
+    return GraphCell(OWN, variables, sums["f"].added, role.is_known, first.node, own)
 
 
 def _has_usual_terms(step: _Step) -> bool:
@@ -331,12 +334,14 @@ class _Roles(NamedTuple):
         taken: The output that is x; empty where several are concatenated.
         state_first: Whether the rows of one kernel over both begin with those of h.
         is_known: Whether the graph shows which of the inputs is h.
+        in_turn: What two steps take as x, of which the second takes the h' of the first; empty if none show it.
     """
 
     variables: tuple[str, ...]
     taken: str
     state_first: bool
     is_known: bool
+    in_turn: tuple[str, ...] = ()
 
 
 def _assign(nodes: Nodes, sums: Sequence[GateSum], steps: Sequence[_Step]) -> _Roles | None:
@@ -366,7 +371,12 @@ def _assign(nodes: Nodes, sums: Sequence[GateSum], steps: Sequence[_Step]) -> _R
     others = [name for place, name in enumerate(taken[0]) if place != state]
     if not is_fused and state == 0:
         names = names[::-1]
-    return _Roles(names, others[0] if len(others) == 1 else "", is_fused and state == 0, is_known)
+    if len(others) != 1:
+        return _Roles(names, "", is_fused and state == 0, is_known)
+    of_output = {step.output: inputs[last - state] for step, inputs in zip(steps, taken, strict=True)}
+    after = ((search.origin(inputs[state]), inputs[last - state]) for inputs in taken if is_known)
+    in_turn = next(((of_output[before], own) for before, own in after if before in of_output), ())
+    return _Roles(names, others[0], is_fused and state == 0, is_known, in_turn)
 
 
 def _name_arrays(role: _Roles, letter: str) -> tuple[str, ...]:
