@@ -1,7 +1,8 @@
-"""Arrays that a graph model holds once for each step: the converter may copy them where a loop is unrolled.
+"""Arrays that a graph model holds more than once: the converter may copy them for each step of an unrolled loop.
 
-Each step is then found as a cell of its own. Steps whose arrays are equal, and have the same names but for a number,
-are one cell. Equal arrays within one cell are kept apart: the biases of two gates may both be zeros.
+Keras 3 also runs a masked cell once before its loop. Each step is then found as a cell of its own. Steps whose arrays
+are equal, and have the same names but for numbers and loops, are one cell. Equal arrays within one cell are kept apart:
+the biases of two gates may both be zeros.
 """
 
 from __future__ import annotations
@@ -12,6 +13,10 @@ from lstmdump.model.sentences import plural
 from lstmdump.model.tree import Model
 from lstmdump.readers.tfjs.manifest import ManifestEntry
 from lstmdump.readers.tfjs.weights import StoredWeights
+
+_BODY, _LOOP = "/while/body/_", "/while/"
+_CELL = "lstm_cell"  # Keras numbers it by the calls of a layer
+_CELLS = "stacked_rnn_cells"  # within which the number tells cells apart
 
 
 def find(model: Model, stored: StoredWeights, names: Collection[str], ending: str) -> dict[str, str]:
@@ -25,6 +30,8 @@ def find(model: Model, stored: StoredWeights, names: Collection[str], ending: st
     """
     cells = [layer for layer in model.root.walk() if layer.stated.shows_equations]
     places = {tensor.name: (turn, leaf) for turn, cell in enumerate(cells) for leaf, tensor in cell.weights.items()}
+    if len(cells) < 2 and places.keys() >= set(names):
+        return {}
     copies: dict[str, str] = {}
     for alike in _list_alike({name: stored.entries[name] for name in names}, ending):
         for equal in stored.find_equal(alike) if not places.keys().isdisjoint(alike) else ():
@@ -36,14 +43,30 @@ def find(model: Model, stored: StoredWeights, names: Collection[str], ending: st
     return copies
 
 
-def _list_alike(entries: Mapping[str, ManifestEntry], ending: str) -> Iterator[list[str]]:
-    """Yield the names that differ in the number of an operation only, of arrays of one shape."""
+def _list_alike(entries: Mapping[str, ManifestEntry], ending: str) -> list[list[str]]:
+    """Return the names that differ in numbers of steps and in loops only, of arrays of one shape."""
     alike: dict[tuple[str, tuple[int, ...]], list[str]] = {}
     for name, entry in entries.items():
-        operation = name.removesuffix(ending)
-        rest, _, number = operation.rpartition("_")
-        alike.setdefault((rest if number.isdecimal() else operation, entry.shape), []).append(name)
-    return (names for names in alike.values() if len(names) > 1)
+        alike.setdefault((_name_place(name.removesuffix(ending)), entry.shape), []).append(name)
+    return [names for names in alike.values() if len(names) > 1]
+
+
+def _name_place(name: str) -> str:
+    """Return the `name` of an operation, but as it would be without a loop, and in the first step.
+
+    `a/while/body/_7/model/a/while/lstm_cell/MatMul_2` is `a/lstm_cell/MatMul`, and so is `a/lstm_cell_1/MatMul_2`.
+    """
+    before, loop, within = name.partition(_BODY)
+    outside = f"{before}/{within.rpartition(_LOOP)[2]}" if loop else name
+    scope, _, operation = outside.rpartition("/")
+    around, _, cell = scope.rpartition("/")
+    named = _drop_number(cell) if cell.startswith(_CELL) and not around.endswith(_CELLS) else cell
+    return f"{around}/{named}/{_drop_number(operation)}"
+
+
+def _drop_number(step: str) -> str:
+    rest, _, number = step.rpartition("_")
+    return rest if number.isdecimal() else step
 
 
 def _map_to_first_cell(equal: list[str], places: Mapping[str, tuple[int, str]]) -> dict[str, str]:
@@ -67,5 +90,5 @@ def note(copies: Collection[str]) -> Iterator[str]:
     """Yield the note on arrays that are `copies` of others."""
     if copies:
         name = next(iter(copies))
-        yield (f"{plural(len(copies), 'array')} stored again for other steps of a cell, as where a loop is unrolled, "
+        yield (f"{plural(len(copies), 'array')} stored again for other steps of a cell, as of an unrolled loop, "
                f"such as {name}: each counts once")  # fmt: skip
