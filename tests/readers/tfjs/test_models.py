@@ -30,6 +30,11 @@ NAMES = {
     "converted-seq-f32": ["lstm"],
     "converted-stacked-uint8": ["first", "second"],
     "graph-plain-f32": ["enc"],
+    "graph-hard-sigmoid": ["lstm/while/body/_7/sequential/lstm/while/lstm_cell"],
+    "graph-hard-sigmoid-keras3": ["lstm_1/while/body/_7/sequential_1/lstm_1/while/lstm_cell_1"],
+    "graph-unrolled": ["lstm/lstm_cell"],
+    "graph-unrolled-backwards": ["lstm/lstm_cell"],
+    "graph-masked-keras3": ["lstm_1/lstm_cell_1"],
 }
 
 
@@ -66,6 +71,14 @@ def test_gates_are_those_of_the_live_layers(name: str) -> None:
         ("converted-seq-f32", "out/y", "y_tfjs0"),
         ("converted-stacked-uint8", "head/y", "y_tfjs0"),
         ("graph-plain-f32", "enc/h", "y_keras0"),
+        ("graph-hard-sigmoid", "lstm/while/body/_7/sequential/lstm/while/lstm_cell/h", "y_keras0"),
+        (
+            "graph-hard-sigmoid-keras3",
+            "lstm_1/while/body/_7/sequential_1/lstm_1/while/lstm_cell_1/h",
+            "y_keras0",
+        ),
+        ("graph-unrolled", "lstm/lstm_cell/h", "y_keras0"),
+        ("graph-unrolled-backwards", "lstm/lstm_cell/h", "y_keras0"),
     ],
 )
 def test_outputs_are_those_that_were_recorded(name: str, layer: str, key: str, run: Run, tmp_path: Path) -> None:
@@ -102,6 +115,41 @@ def test_the_hard_sigmoid_of_tensorflow_js_is_that_of_keras_2() -> None:
 def test_the_gates_of_a_graph_follow_from_its_equations() -> None:
     layer = record_of("graph-plain-f32")["layers"][0]
     assert (layer["gate_order"], layer["activation"], layer["recurrent_activation"]) == ("ifco", "tanh", "sigmoid")
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [
+        ("graph-hard-sigmoid", "hard_sigmoid(0.2x+0.5)"),
+        ("graph-hard-sigmoid-keras3", "hard_sigmoid(x/6+0.5)"),
+    ],
+)
+def test_the_hard_sigmoid_of_a_graph_follows_from_its_equations(name: str, word: str) -> None:
+    assert record_of(name)["layers"][0]["recurrent_activation"] == word
+
+
+@pytest.mark.parametrize("name", ["graph-unrolled", "graph-unrolled-backwards"])
+def test_the_arrays_of_an_unrolled_graph_count_once(name: str) -> None:
+    # an LSTM of 3 units on 2 inputs, whose 3 arrays the file holds for each of 3 steps, but for U in the first
+    stated = record_of(name)
+    assert stated["parameters"] == {"lstm": 4 * ((2 + 3) * 3 + 3), "total": 4 * ((2 + 3) * 3 + 3)}
+    assert [note.partition(",")[0] for note in stated["notes"]] == ["5 arrays stored again for other steps of a cell"]
+
+
+@pytest.mark.parametrize(("name", "goes_backwards"), [("graph-unrolled", None), ("graph-unrolled-backwards", True)])
+def test_the_direction_of_an_unrolled_graph_follows_from_its_steps(name: str, goes_backwards: bool | None) -> None:
+    assert record_of(name)["layers"][0]["go_backwards"] is goes_backwards
+
+
+def test_a_masked_cell_that_keras_3_runs_before_its_loop_counts_once() -> None:
+    assert record_of("graph-masked-keras3")["parameters"]["total"] == 4 * ((5 + 6) * 6 + 6)
+
+
+def test_equal_arrays_within_one_cell_are_kept_apart(tmp_path: Path) -> None:
+    copied = Path(shutil.copytree(MODELS / "graph-unrolled", tmp_path / "model"))
+    shard = copied / "group1-shard1of1.bin"
+    shard.write_bytes(bytes(len(shard.read_bytes())))  # zeros: W and U of d inputs and d units would be equal, too
+    assert record_of(str(copied))["parameters"]["total"] == 4 * ((2 + 3) * 3 + 3)
 
 
 def test_a_quantized_model_has_a_note_on_its_steps() -> None:
