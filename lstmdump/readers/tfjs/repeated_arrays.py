@@ -36,11 +36,11 @@ def find(model: Model, stored: StoredWeights, names: Collection[str], ending: st
     for alike in _list_alike({name: stored.entries[name] for name in names}, ending):
         for equal in stored.find_equal(alike) if not places.keys().isdisjoint(alike) else ():
             copies |= _map_to_first_cell(equal, places)
+    others: set[str] = set()  # of cells with some of the same numbers only
     for cell in cells:
         own = [tensor.name for tensor in cell.weights.values()]
-        if not copies.keys() >= set(own):  # another cell, with some of the same numbers
-            copies = {name: first for name, first in copies.items() if name not in own}
-    return copies
+        others |= set() if copies.keys() >= set(own) else set(own)
+    return {name: first for name, first in copies.items() if name not in others}
 
 
 def _list_alike(entries: Mapping[str, ManifestEntry], ending: str) -> list[list[str]]:
