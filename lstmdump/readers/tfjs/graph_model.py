@@ -54,10 +54,7 @@ def read_graph(
             known=[name.removeprefix(prefix) for name in known if name not in copies],
         )
 
-    model = describe({})
-    copies = repeated_arrays.find(model, stored, known, _READ)
-    if copies:
-        model = describe(copies)
+    model, copies = repeated_arrays.describe(describe, stored, known, _READ)
     of_layers = {tensor.name for layer in model.root.walk() for tensor in layer.weights.values()}
     quantized = stored.note_quantized(name for name in stored.entries if name in of_layers)
     return model._replace(notes=(*model.notes, *repeated_arrays.note(copies), *quantized))

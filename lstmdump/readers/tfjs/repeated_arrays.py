@@ -7,7 +7,8 @@ the biases of two gates may both be zeros.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 from lstmdump.model.sentences import plural
 from lstmdump.model.tree import Model
@@ -15,31 +16,55 @@ from lstmdump.readers.tfjs.manifest import ManifestEntry
 from lstmdump.readers.tfjs.weights import StoredWeights
 
 _BODY, _LOOP = "/while/body/_", "/while/"
-_CELL = "lstm_cell"  # Keras numbers it by the calls of a layer
-_CELLS = "stacked_rnn_cells"  # within which the number tells cells apart
+_CELL, _STACK = "lstm_cell", "stacked_rnn_cells"  # numbered by the calls; cells within a stack by their place
 
 
-def find(model: Model, stored: StoredWeights, names: Collection[str], ending: str) -> dict[str, str]:
-    """Return the arrays of all steps but one, each with the name of the array of that step.
+Copies: TypeAlias = Mapping[str, str]
+"""The names of arrays that are left out, each with the name of the one in its place."""
+
+
+def describe(
+    describe_without: Callable[[Copies], Model], stored: StoredWeights, names: Collection[str], ending: str
+) -> tuple[Model, Copies]:
+    """Return a model in which each cell has its arrays once, and the copies that are left out.
 
     Args:
-        model: the model, in which each step is a cell.
+        describe_without: returns the model without some copies.
         stored: the arrays.
         names: the names of those that were variables.
         ending: how the names end, after the names of the operations that read the variables.
     """
-    cells = [layer for layer in model.root.walk() if layer.stated.shows_equations]
-    places = {tensor.name: (turn, leaf) for turn, cell in enumerate(cells) for leaf, tensor in cell.weights.items()}
-    if len(cells) < 2 and places.keys() >= set(names):
-        return {}
+    model = describe_without({})
+    if len(cells := _list_cells(model)) < 2 and frozenset(names) <= frozenset().union(*cells):
+        return model, {}
+    equal = [group for alike in _list_alike({name: stored.entries[name] for name in names}, ending)
+             for group in stored.find_equal(alike)]  # fmt: skip
+    if not equal:
+        return model, {}
+    # Which of two products takes h may show only where the steps have their arrays in common.
+    everything = {name: group[0] for group in equal for name in group[1:]}
+    merged = _list_cells(describe_without(everything))
+    if {frozenset(everything.get(name, name) for name in cell) for cell in cells} <= {*map(frozenset, merged)}:
+        used = frozenset().union(*merged)
+        copies = {name: first for name, first in everything.items() if first in used}
+    else:
+        copies = _find_copies(cells, equal)
+    return (describe_without(copies), copies) if copies else (model, {})
+
+
+def _list_cells(model: Model) -> list[dict[str, str]]:
+    """Return the cells that are found by their equations, each as what its arrays are called there by their names."""
+    cells = (layer for layer in model.root.walk() if layer.stated.shows_equations)
+    return [{tensor.name: leaf for leaf, tensor in cell.weights.items()} for cell in cells]
+
+
+def _find_copies(cells: Sequence[Mapping[str, str]], equal: Iterable[list[str]]) -> dict[str, str]:
+    """Return the arrays of those cells that have the same numbers as another one, with the names of its arrays."""
+    places = {name: (turn, leaf) for turn, cell in enumerate(cells) for name, leaf in cell.items()}
     copies: dict[str, str] = {}
-    for alike in _list_alike({name: stored.entries[name] for name in names}, ending):
-        for equal in stored.find_equal(alike) if not places.keys().isdisjoint(alike) else ():
-            copies |= _map_to_first_cell(equal, places)
-    others: set[str] = set()  # of cells with some of the same numbers only
-    for cell in cells:
-        own = [tensor.name for tensor in cell.weights.values()]
-        others |= set() if copies.keys() >= set(own) else set(own)
+    for group in equal:
+        copies |= _map_to_first_cell(group, places)
+    others = {name for cell in cells if not copies.keys() >= cell.keys() for name in cell}
     return {name: first for name, first in copies.items() if name not in others}
 
 
@@ -60,8 +85,12 @@ def _name_place(name: str) -> str:
     outside = f"{before}/{within.rpartition(_LOOP)[2]}" if loop else name
     scope, _, operation = outside.rpartition("/")
     around, _, cell = scope.rpartition("/")
-    named = _drop_number(cell) if cell.startswith(_CELL) and not around.endswith(_CELLS) else cell
-    return f"{around}/{named}/{_drop_number(operation)}"
+    outer, _, stack = around.rpartition("/")
+    if stack.startswith(_STACK):
+        around = f"{outer}/{_drop_number(stack)}"
+    elif cell.startswith(_CELL):
+        cell = _drop_number(cell)
+    return f"{around}/{cell}/{_drop_number(operation)}"
 
 
 def _drop_number(step: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import islice
 from typing import BinaryIO, cast
 
 from lstmdump.errors import CorruptModel, ModelClosed
@@ -99,24 +98,28 @@ class StoredWeights:
     def find_equal(self, names: Sequence[str]) -> list[list[str]]:
         """Return which of the arrays `names`, of one shape, hold the same values: groups of two or more.
 
-        Arrays whose first blocks differ are not read any further.
+        Arrays whose first bytes differ are not read any further.
         """
-        begun = self._group(names, blocks=1)
-        return [equal for alike in begun for equal in self._group(alike)]
+        begun = self._group(names, lambda name: b"".join(map(bytes, self._begin(name).rows())))
+        return [equal for alike in begun for equal in self._group(alike, self._digest)]
 
-    def _group(self, names: Sequence[str], blocks: int | None = None) -> list[list[str]]:
+    def _group(self, names: Sequence[str], key: Callable[[str], bytes]) -> list[list[str]]:
         groups: dict[object, list[str]] = {}
         for name in names if len(names) > 1 else ():
             kind = self.entries[name].dtype, self.entries[name].quantization
-            groups.setdefault((kind, self._digest(name, blocks)), []).append(name)
+            groups.setdefault((kind, key(name)), []).append(name)
         return [group for group in groups.values() if len(group) > 1]
 
-    def _digest(self, name: str, blocks: int | None) -> bytes:
-        """Return the digest of the first `blocks` blocks of an array, or of all."""
+    def _begin(self, name: str) -> StoredArray:
+        """Return the first bytes of an array, as an array."""
+        stored = self._stored[name]
+        return stored._replace(shape=(min(stored.size, _WINDOW),), width=1)
+
+    def _digest(self, name: str) -> bytes:
         from hashlib import sha256
 
         found = sha256()
-        for block in islice(self._stored[name].rows(), blocks):
+        for block in self._stored[name].rows():
             found.update(block)
         return found.digest()
 

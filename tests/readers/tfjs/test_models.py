@@ -34,6 +34,7 @@ NAMES = {
     "graph-hard-sigmoid-keras3": ["lstm_1/while/body/_7/sequential_1/lstm_1/while/lstm_cell_1"],
     "graph-unrolled": ["lstm/lstm_cell"],
     "graph-unrolled-backwards": ["lstm/lstm_cell"],
+    "graph-unrolled-square": ["lstm/lstm_cell"],
     "graph-masked-keras3": ["lstm_1/lstm_cell_1"],
 }
 
@@ -139,6 +140,11 @@ def test_the_arrays_of_an_unrolled_graph_count_once(name: str) -> None:
 @pytest.mark.parametrize(("name", "goes_backwards"), [("graph-unrolled", None), ("graph-unrolled-backwards", True)])
 def test_the_direction_of_an_unrolled_graph_follows_from_its_steps(name: str, goes_backwards: bool | None) -> None:
     assert record_of(name)["layers"][0]["go_backwards"] is goes_backwards
+
+
+def test_an_unrolled_cell_of_as_many_inputs_as_units_is_found_by_its_steps() -> None:
+    # 3 units on 3 inputs, without a bias: which of two kernels takes h shows from one step to the next only
+    assert record_of("graph-unrolled-square")["parameters"] == {"lstm": 4 * 3 * (3 + 3), "total": 72 + 3 * 2 + 2}
 
 
 def test_a_masked_cell_that_keras_3_runs_before_its_loop_counts_once() -> None:
