@@ -23,7 +23,9 @@ class GatePart(NamedTuple):
 
 
 def read_terms(
-    source: _Source, read_term: Callable[[_Source, GatePart | None], list[tuple[_Source, GatePart | None]] | None]
+    source: _Source,
+    read_term: Callable[[_Source, GatePart | None], list[tuple[_Source, GatePart | None]] | None],
+    part: GatePart | None = None,
 ) -> bool:
     """Read all terms of a sum; return whether they are those of a gate, and not too many.
 
@@ -31,8 +33,9 @@ def read_terms(
         source: what stands for the sum in the graph.
         read_term: returns the terms of which a term, cut as it says, consists; none of one that it has read, and None
             for one that is not of a gate.
+        part: which part is cut out of the sum.
     """
-    waiting: list[tuple[_Source, GatePart | None]] = [(source, None)]
+    waiting: list[tuple[_Source, GatePart | None]] = [(source, part)]
     for _ in range(_MAX_TERMS):
         if not waiting:
             return True

@@ -9,7 +9,7 @@ from lstmdump.model.named_tuple import NamedTuple
 from lstmdump.readers.gate_sums import PARTS, GatePart, find_part, read_terms
 from lstmdump.readers.tensorflow.graph.cell_walk import CellWalk
 from lstmdump.readers.tensorflow.graph.cells import ADDING, JOINING, SPLIT, VARIABLES, are_pieces, variables_behind
-from lstmdump.readers.tensorflow.graph.graph_def import Node, constant, integers, scalar
+from lstmdump.readers.tensorflow.graph.graph_def import Node, Nodes, constant, integers, scalar
 
 _SUMMING = (*ADDING, "BiasAdd")
 _TRANSPOSING = ("transpose_a", "transpose_b")
@@ -70,10 +70,29 @@ class _Terms:
 class SumWalk(CellWalk):
     """A walk around the nodes of a cell that reads the sums of its gates."""
 
+    def __init__(self, nodes: Nodes) -> None:
+        super().__init__(nodes)
+        self._cut: dict[str, GateSum | None] = {}
+
     def read_sum(self, name: str) -> GateSum | None:
-        """Return the sum at `name`, if it consists of the terms of a gate and nothing else."""
+        """Return the sum at `name`, if it consists of the terms of a gate and nothing else.
+
+        One sum that is cut into those of all gates is read once.
+        """
+        at = self.origin(name)
+        node = self.nodes.node(at)
+        cut = None if node is None else self._read_cut(node, at)
+        if cut is None:
+            return self._read_whole(name, None)
+        source, part = cut
+        if source not in self._cut:
+            self._cut[source] = self._read_whole(source, part)
+        whole = self._cut[source]
+        return None if whole is None else whole._replace(part=part)
+
+    def _read_whole(self, name: str, part: GatePart | None) -> GateSum | None:
         terms = _Terms()
-        is_whole = read_terms(name, lambda term, part: self._read_term(term, part, terms))
+        is_whole = read_terms(name, lambda term, cut: self._read_term(term, cut, terms), part)
         return terms.make_sum() if is_whole else None
 
     def _read_term(self, name: str, part: GatePart | None, terms: _Terms) -> list[tuple[str, GatePart | None]] | None:
