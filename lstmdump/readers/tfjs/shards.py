@@ -21,10 +21,10 @@ class ShardedFile(PositionedFile):
     """
 
     def __init__(self, shards: Sequence[Location]) -> None:
+        self._open: tuple[int, BinaryIO] | None = None  # first: `close` is called even if a file is missing
         self._shards = shards
         sizes = [_find_size(shard) for shard in shards]
         self._starts = [0, *accumulate(sizes)]
-        self._open: tuple[int, BinaryIO] | None = None
         super().__init__(sum(sizes))
 
     @property
