@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 
 from lstmdump.errors import CannotReplay
@@ -83,7 +84,9 @@ class CellWalk(Walk):
             return None if shifted is None or scaled is None else (_name_ramp(scaled[1], shifted[1]), scaled[0])
         scaled = self._match_scaling(name)
         ramp = None if scaled is None else self.at(scaled[0])
-        if scaled is None or ramp is None or ramp.operation != "Relu6" or abs(_SIX * scaled[1] - 1) > _EXACT:
+        if scaled is None or ramp is None or ramp.operation != "Relu6" or not ramp.inputs:
+            return None
+        if abs(_SIX * scaled[1] - 1) > _EXACT:
             return None
         shifted = self._match_number(ramp.inputs[0], ADDING)
         return (_name_ramp(scaled[1], shifted[1] / _SIX), shifted[0]) if shifted is not None else None
@@ -91,9 +94,10 @@ class CellWalk(Walk):
     def _match_scaling(self, name: str) -> tuple[str, float] | None:
         """Return the output that is multiplied with a number, or divided by one, to give `name`, and the factor."""
         divided = self._match_number(name, ("RealDiv",))
-        if divided is not None:
-            return (divided[0], 1 / divided[1]) if divided[1] else None
-        return self._match_number(name, ("Mul",))
+        if divided is None:
+            return self._match_number(name, ("Mul",))
+        factor = 1 / divided[1] if divided[1] else math.inf
+        return (divided[0], factor) if math.isfinite(factor) else None
 
     def _match_number(self, name: str, operations: Collection[str]) -> tuple[str, float] | None:
         """Return the operands of `name`, an output of one of `operations` with a constant number as its second input.
@@ -106,7 +110,7 @@ class CellWalk(Walk):
         for turn in (1, 0) if node.operation != "RealDiv" else (1,):
             source = self.at(node.inputs[turn])
             number = None if source is None else scalar(source)
-            if number is not None:
+            if number is not None and math.isfinite(number):
                 return self.origin(node.inputs[1 - turn]), number
         return None
 
