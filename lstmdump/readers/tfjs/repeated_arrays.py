@@ -43,10 +43,13 @@ def describe(
         return model, {}
     # Which of two products takes h may show only where the steps have their arrays in common.
     everything = {name: group[0] for group in equal for name in group[1:]}
-    merged = _list_cells(describe_without(everything))
-    if {frozenset(everything.get(name, name) for name in cell) for cell in cells} <= {*map(frozenset, merged)}:
-        used = frozenset().union(*merged)
+    merged = describe_without(everything)
+    merged_cells = _list_cells(merged)
+    if {frozenset(everything.get(name, name) for name in cell) for cell in cells} <= {*map(frozenset, merged_cells)}:
+        used = frozenset().union(*merged_cells)
         copies = {name: first for name, first in everything.items() if first in used}
+        if copies == everything:
+            return merged, copies
     else:
         copies = _find_copies(cells, equal)
     return (describe_without(copies), copies) if copies else (model, {})

@@ -13,11 +13,15 @@ from lstmdump.model.location import Location
 from lstmdump.readers.tfjs.shards import ShardedFile
 
 
+def write_shards(directory: Path, count: int) -> list[Location]:
+    for number in range(count):
+        (directory / f"shard{number}").write_bytes(bytes(8))
+    model = Location(directory)
+    return [model.child(f"shard{number}") for number in range(count)]
+
+
 def test_a_read_checks_each_opened_file_once(tmp_path: Path) -> None:
-    for number in range(20):
-        (tmp_path / f"shard{number}").write_bytes(bytes(8))
-    model = Location(tmp_path)
-    with ShardedFile([model.child(f"shard{number}") for number in range(20)]) as file:
+    with ShardedFile(write_shards(tmp_path, 20)) as file:
         file.read()
         with mock.patch.object(os, "stat", wraps=os.stat) as stat:
             file.require_unchanged()
@@ -25,10 +29,7 @@ def test_a_read_checks_each_opened_file_once(tmp_path: Path) -> None:
 
 
 def test_a_shard_that_was_written_after_it_was_read_is_told(tmp_path: Path) -> None:
-    for number in range(3):
-        (tmp_path / f"shard{number}").write_bytes(bytes(8))
-    model = Location(tmp_path)
-    with ShardedFile([model.child(f"shard{number}") for number in range(3)]) as file:
+    with ShardedFile(write_shards(tmp_path, 3)) as file:
         file.read()
         (tmp_path / "shard1").write_bytes(bytes(9))
         with pytest.raises(ChangedFile):
